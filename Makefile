@@ -1,0 +1,59 @@
+# Two commands are all the set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+
+.PHONY: demo test lint types unit journeys slow bench wheel clean help
+help:                    ## this list
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# A stamp each for use and for development: nothing is installed again unless the requirements changed.
+$(VENV)/.use: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.use
+
+# MediaPipe needs these three; on a Debian-like machine where we are root they are put there, elsewhere it says so.
+.PHONY: system
+system:
+	@if command -v ldconfig >/dev/null && ldconfig -p | grep -q libGLESv2.so.2 && ldconfig -p | grep -q libEGL.so.1 && ldconfig -p | grep -q libGL.so.1; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq libgl1 libegl1 libgles2; \
+	elif [ "$$(uname)" = Linux ]; then echo "gbvnet's face landmarks need the system libraries libGL, libEGL and libGLES: sudo apt-get install libgl1 libegl1 libgles2"; fi
+
+demo: system $(VENV)/.use  ## the whole journey on a made-up corpus, into ./gbvnet-demo
+	$(BIN)/gbvnet weights
+	$(BIN)/gbvnet demo gbvnet-demo
+
+test: system $(VENV)/.dev  ## lint, types and the whole test suite
+	$(BIN)/gbvnet weights
+	$(MAKE) lint types
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+lint: $(VENV)/.dev       ## ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev      ## mypy
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev       ## only the tests that take milliseconds
+	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not journey"
+
+slow: $(VENV)/.dev       ## what takes many minutes: the planted effects over several seeds
+	$(BIN)/python -m pytest -m slow
+
+bench: $(VENV)/.dev      ## ratios of speed, side by side in one run; JSON in benchmarks/results
+	$(BIN)/python -m benchmarks
+
+wheel: $(VENV)/.dev      ## build the wheel
+	$(BIN)/python -m pip wheel -q --no-deps -w build/wheel .
+
+clean:
+	rm -rf build $(VENV) gbvnet-demo

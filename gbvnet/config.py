@@ -1,0 +1,278 @@
+"""Every setting of the package, each with its unit, its meaning and where it is from.
+
+The one source of defaults: the command line, YAML files and Python calls all build these dataclasses. A comment
+`ours` marks a value that the paper (Yu et al. 2025) does not give; docs/method.md has the reasons.
+"""
+
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from typing import Any, Literal, TypeVar, get_args
+
+from .errors import BadConfig
+
+T = TypeVar("T")
+
+Modality = Literal["facebio", "face", "bio", "eeg", "peri", "faceeeg", "faceperi"]
+Target = Literal["valence", "arousal"]
+Protocol = Literal["window", "trial", "stimulus", "subject", "subject+stimulus"]
+Scope = Literal["pooled", "per-subject"]
+Variant = Literal["micro", "small", "atto", "femto", "pico", "nano", "tiny"]
+
+MODALITIES: tuple[str, ...] = get_args(Modality)
+PROTOCOLS: tuple[str, ...] = get_args(Protocol)
+RATINGS = ("valence", "arousal", "dominance", "liking", "familiarity", "control", "predictability")  # each 1 to 9
+
+
+def uses_face(modality: str) -> bool:
+    return modality.startswith("face")
+
+
+def uses_signals(modality: str) -> bool:
+    return modality != "face"
+
+
+def require(true: Any, message: str) -> None:
+    if not true:
+        raise BadConfig(message)
+
+
+@dataclass(frozen=True)
+class SynthConfig:
+    """A made-up corpus: how large, and what is planted in it."""
+
+    subjects: int = 4
+    """number of people, at most 32"""
+    trials: int = 12
+    """trials a person, at most 40"""
+    seconds: int = 6
+    """length of a trial without its 3-s baseline, at most 60"""
+    effect: float = 1.0
+    """strength of all label evidence; 0 plants none, and then nothing but leakage can be learnt"""
+    face: float = 1.0
+    """share of the rating that only the face shows; with `signals` also 1, each modality tells half of the truth"""
+    signals: float = 1.0
+    """share of the rating that only the signals show"""
+    fingerprint: float = 1.0
+    """strength of what marks each person and each trial in spectrum, gain and drift: the bait for leaky protocols"""
+    videos: int | None = None
+    """how many of the people are filmed, from the first on; all if not given"""
+    seed: int = 0
+    """the same seed writes the same corpus"""
+
+    def __post_init__(self) -> None:
+        require(1 <= self.subjects <= 32, f"subjects must be 1 to 32, not {self.subjects}")
+        require(1 <= self.trials <= 40, f"trials must be 1 to 40, not {self.trials}")
+        require(1 <= self.seconds <= 60, f"seconds must be 1 to 60, not {self.seconds}")
+        require(self.effect >= 0, f"effect must not be negative, and is {self.effect}")
+        require(self.face >= 0 and self.signals >= 0, "face and signals must not be negative")
+        require(self.face + self.signals > 0, "face and signals must not both be 0")
+        require(self.fingerprint >= 0, f"fingerprint must not be negative, and is {self.fingerprint}")
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """What makes a store. Another value here is another store; how many processes made it is not."""
+
+    window_s: float = 1.0
+    """length of a window, seconds (paper: 1-second windows)"""
+    step_s: float | None = None
+    """from the start of a window to the next, seconds; the window's length if not given (paper: non-overlapping)"""
+    faces: bool = True
+    """prepare the face videos"""
+    signals: bool = True
+    """prepare the physiological signals"""
+    frames_per_window: int | None = None
+    """face frames a window, evenly spaced; if not given 10 a second for DEAP, 12 for MAHNOB-HCI (paper)"""
+    face_side: int = 64
+    """side of a stored face, pixels (ours: the paper gives none)"""
+    landmarks: Literal["mediapipe", "dlib", "fan"] = "mediapipe"
+    """who finds the 68 face landmarks; dlib and fan need their extra installed"""
+    channels: tuple[str, ...] | None = None
+    """names of the signal channels to keep, in this order; all of the corpus if not given"""
+    filter: bool = True
+    """filter each kind of signal as docs/method.md says; what the corpus has filtered already is left alone"""
+    baseline: Literal["mean", "none", "template"] = "mean"
+    """subtract each channel's mean over the 3 s before the stimulus; `template` (the mean of three 1-s windows, as
+    older code does) stamps one waveform on a whole trial, which leaks under the window protocol"""
+
+    def __post_init__(self) -> None:
+        require(self.window_s > 0, f"window_s must be above 0, not {self.window_s}")
+        require(self.step_s is None or self.step_s > 0, f"step_s must be above 0, not {self.step_s}")
+        require(self.faces or self.signals, "faces and signals are both off: nothing to prepare")
+        frames = self.frames_per_window
+        require(frames is None or 1 <= frames <= 256, f"frames_per_window must be 1 to 256, not {frames}")
+        require(32 <= self.face_side <= 512, f"face_side must be 32 to 512 pixels, not {self.face_side}")
+        require(self.channels is None or len(self.channels) > 0, "channels names no channel")
+        twice = sorted({c for c in self.channels or () if (self.channels or ()).count(c) > 1})
+        require(not twice, f"channels names {', '.join(twice)} more than once")
+        require(
+            self.baseline != "template" or self.window_s == 1,
+            f"baseline template is made of 1-s windows and needs window_s 1, not {self.window_s}",
+        )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of GBV-Net that is a matter of choice. The defaults are docs/method.md's."""
+
+    variant: Variant = "atto"
+    """size of the ConvNeXt V2 face encoder (paper: "simplified" in the text, "Tiny" in the conclusions)"""
+    face_time: Literal["transformer", "none"] = "transformer"
+    """how frames are joined: a 2-layer Transformer encoder (paper), or their plain mean"""
+    tcn: Literal["sequential", "parallel"] = "sequential"
+    """three dilated layers in a row (the paper's text), or Eq. 4 literally: three branches summed"""
+    fusion: Literal["gate", "literal", "concat", "sum"] = "gate"
+    """FC stack and sigmoid (the paper's text), Eq. 6 literally (no weights), concatenation, or a sum"""
+    dropout: float = 0.5
+    """in the classifier (ours)"""
+    modality_dropout: float = 0.1
+    """chance that a training window loses one modality, each, never both (ours); 0 and a missing one is refused"""
+
+    def __post_init__(self) -> None:
+        require(0 <= self.dropout < 1, f"model.dropout must be in [0, 1), not {self.dropout}")
+        require(
+            0 <= self.modality_dropout <= 0.5,
+            f"model.modality_dropout must be in [0, 0.5], not {self.modality_dropout}: each modality is dropped "
+            "with this chance, and never both",
+        )
+
+
+@dataclass(frozen=True)
+class GBVNetConfig(ModelConfig):
+    """The whole shape of a GBV-Net: what was chosen, and what follows from the data it reads."""
+
+    modality: Modality = "facebio"
+    """what goes in"""
+    n_channels: int = 40
+    """signal channels, C"""
+    n_samples: int = 128
+    """signal samples a window, L"""
+    n_frames: int = 10
+    """face frames a window, F"""
+    n_outputs: int = 1
+    """logits; 1, or 2 when valence and arousal are trained jointly"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("n_channels", "n_samples", "n_frames", "n_outputs"):
+            require(getattr(self, name) >= 1, f"model.{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a network is trained."""
+
+    epochs: int = 50
+    """at most (ours)"""
+    batch_size: int | None = None
+    """windows a step; if not given 256 (paper), or less on small data: the power of two at most n_train / 16, at
+    least 16"""
+    learning_rate: float = 1e-3
+    """of Adam (paper)"""
+    select: Literal["inner", "last"] = "inner"
+    """which epoch is kept: the best loss on the inner validation groups, or the last one"""
+    patience: int = 10
+    """epochs without a better inner validation loss before training stops (ours)"""
+    augment: bool = True
+    """augment faces and signals in training as the paper names it"""
+    normalise: Literal["train", "subject"] = "train"
+    """z-score of each channel fitted on the training rows, or on each person without labels (transductive)"""
+    precision: Literal["auto", "32", "bf16"] = "auto"
+    """auto: bf16 on a GPU that has it, else 32 bit"""
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    """where to train"""
+    compile: bool = False
+    """torch.compile the network"""
+    memory_gib: float = 8.0
+    """windows are kept in memory (on the device, if there is one) up to this size, else read as they are needed"""
+
+    def __post_init__(self) -> None:
+        require(self.epochs >= 1, f"train.epochs must be at least 1, not {self.epochs}")
+        require(
+            self.batch_size is None or self.batch_size >= 2,
+            f"train.batch_size must be at least 2 (batch normalisation needs two), not {self.batch_size}",
+        )
+        require(self.learning_rate > 0, f"train.learning_rate must be above 0, not {self.learning_rate}")
+        require(self.patience >= 1, f"train.patience must be at least 1, not {self.patience}")
+        require(self.memory_gib >= 0, f"train.memory_gib must not be negative, and is {self.memory_gib}")
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """Who is trained on and who is tested on."""
+
+    protocol: Protocol = "trial"
+    """what may not be on both sides; `window` (the paper's) lets windows of one trial be on both, and so leaks"""
+    scope: Scope = "pooled"
+    """all people together, or a cross-validation within each person"""
+    folds: int = 10
+    """number of folds (paper: 10)"""
+    stratify: bool = False
+    """balance the labels over the folds; uses labels to split, and says so in the run"""
+    fixed: str | None = None
+    """fixed folds by name, so that papers can report on the same ones: deap-v1, or a JSON file"""
+    inner: float = 0.2
+    """share of the training groups kept back for the choice of the epoch (ours)"""
+    seed: int = 0
+    """of the splits, the weights' start, the order of windows and the augmentation"""
+
+    def __post_init__(self) -> None:
+        require(self.folds >= 2, f"folds must be at least 2, not {self.folds}")
+        require(0 < self.inner < 1, f"inner must be between 0 and 1, not {self.inner}")
+        require(
+            self.scope == "pooled" or "subject" not in self.protocol,
+            f"protocol {self.protocol} holds people out, and scope per-subject stays within one: choose one of them",
+        )
+        require(not (self.fixed and self.stratify), "fixed and stratify exclude each other")
+        require(
+            not (self.fixed and (self.protocol == "window" or self.scope == "per-subject")),
+            "fixed holds folds of trials, stimuli and subjects over all people, "
+            f"not for protocol {self.protocol} with scope {self.scope}",
+        )
+
+
+@dataclass(frozen=True)
+class CrossvalConfig(SplitConfig):
+    """A cross-validation: which system, on what, split how, trained how."""
+
+    system: str = "gbvnet"
+    """which system; a file in gbvnet/systems"""
+    modality: Modality = "facebio"
+    """what the system sees: face, bio (all signals), eeg, peri (the other signals), or face with one of them"""
+    target: Literal["valence", "arousal", "both"] = "both"
+    """what is predicted; `both` are two trainings a fold (paper), or one with --joint"""
+    joint: bool = False
+    """one training with two logits"""
+    threshold: Literal[">=5", ">5", "median"] = ">=5"
+    """which ratings are high (paper: not given); median is each person's own and part of the target's definition"""
+    rows: Literal["complete", "any"] = "complete"
+    """complete: score only windows that have every modality, so that all systems are scored on the same ones"""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(not self.joint or self.target == "both", f"--joint trains both targets, not {self.target} alone")
+
+
+def to_dict(config: Any) -> dict:
+    """The settings as plain, JSON- and YAML-ready data (tuples become lists)."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+
+
+def from_dict(cls: type[T], values: dict, where: str = "") -> T:
+    """Rebuild a settings dataclass from `to_dict`'s data; a misspelt name gets the nearest one in the message."""
+    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    made = {}
+    for name, value in values.items():
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise BadConfig(
+                f"no setting {where}{name}"
+                + (f"; did you mean {where}{near[0]}?" if near else f"; there are {', '.join(known)}")
+            )
+        kind = known[name].type
+        if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
+            value = from_dict(kind, value, f"{where}{name}.")
+        made[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**made)

@@ -1,0 +1,43 @@
+"""What a user can put right. Everything else is a fault of ours and may show a traceback."""
+
+
+class GbvnetError(Exception):
+    """The root of all errors below; the command line prints its message in one line and exits with 2 (or counts it)."""
+
+
+class BadConfig(GbvnetError):
+    """A setting has a value that makes no sense, alone or beside another setting."""
+
+
+class BadInput(GbvnetError):
+    """A file or folder is not what it should be: which one, what was expected, what was found, what to do.
+
+    The four parts are kept as attributes, so that a table of verdicts can show them in columns.
+    """
+
+    def __init__(self, path, expected, found, remedy=""):
+        self.path, self.expected, self.found, self.remedy = path, expected, found, remedy
+        super().__init__(f"{path}: expected {expected}, found {found}." + (f" {remedy}" if remedy else ""))
+
+    def __reduce__(self):  # an exception with its own arguments must be told how to cross a process border
+        return type(self), (self.path, self.expected, self.found, self.remedy)
+
+
+class BadRecording(BadInput):
+    """A raw recording does not hold what its corpus promises."""
+
+
+class BadStore(BadInput):
+    """A store of windows is absent, damaged, or was made with other settings."""
+
+
+class BadRun(BadInput):
+    """A run folder or a predictions table is absent, damaged, or belongs to other settings."""
+
+
+class BadModel(BadInput):
+    """A model folder, or the face landmark model, is absent, damaged or not what its hash says."""
+
+
+class LeakySplit(GbvnetError):
+    """A split has the same trial, stimulus or person on both sides, against its own protocol."""

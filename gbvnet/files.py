@@ -1,0 +1,35 @@
+"""Files that are whole or absent, whatever happens while they are written."""
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write aside, sync, rename: a reader or a later run never sees half a file, not even after a power cut."""
+    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(aside, 0o666 & ~_umask())  # mkstemp makes private files; a store is shared like any other file
+        os.replace(aside, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(aside)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes were writing when they died. Only call when nobody else writes there."""
+    for aside in folder.glob(".*.part"):
+        with suppress(FileNotFoundError):
+            aside.unlink()

@@ -1,0 +1,110 @@
+"""One recording: a person, a stimulus, a face video and signals of the same seconds. What every reader gives."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from .errors import BadRecording
+
+Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
+MADE_UP = "made-up data"  # the stamp on everything that comes from a corpus of ours
+STAMP_FILE = "SYNTHETIC.json"  # at the root of such a corpus: what was planted, and the stamp
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One signal channel. `kind` decides its filter, and whether it counts as EEG or peripheral."""
+
+    name: str
+    kind: Kind
+    filtered: bool = False  # true where the corpus was released already filtered, and must not be filtered again
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One trial of one person, as found on disk; nothing of it is loaded yet.
+
+    `problem` says why it cannot be used; `findings` are things a user should know that do not stop its use.
+    """
+
+    name: str  # unique in the corpus, and a file name in the store
+    dataset: str
+    subject: str
+    trial: str
+    stimulus: str
+    seconds: float  # length of the stimulus
+    ratings: dict[str, float] = field(default_factory=dict)
+    video: Path | None = None
+    video_start_s: float = 0.0  # the stimulus' start on the video's own clock
+    signals: Path | None = None
+    row: int = 0  # where in the signal file, if it holds several trials
+    problem: str | None = None
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Signals:
+    """The signals of one recording, with what precedes the stimulus.
+
+    samples : (C, N) float array, microvolts for electrical channels, else the corpus' own units
+    onset : the sample at which the stimulus starts; what is before it is the baseline
+    """
+
+    samples: np.ndarray
+    rate_hz: float
+    onset: int
+    channels: tuple[Channel, ...]
+
+
+class Corpus(Protocol):
+    """What a reader in gbvnet/datasets promises. A corpus must be picklable: other processes read from it."""
+
+    dataset: str  # "deap"
+    made_up: bool  # written by `gbvnet synth`; everything made from it is stamped so
+    rate_hz: float  # of the signals in the store
+    baseline_s: float  # seconds before the stimulus that belong to each recording
+    frames_per_s: int  # face frames a second that the paper keeps
+    channels: tuple[Channel, ...]
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What can be inspected independently and at once (DEAP: a person, whose 40 trials share a file)."""
+        ...
+
+    def recordings(self, unit: str) -> list[Recording]:
+        """All recordings of a unit, each with its verdict. Raises BadRecording if the unit as a whole is unusable."""
+        ...
+
+    def inspect(self, recording: Recording) -> Recording:
+        """The same recording with what only opening its video tells. Raises BadRecording if the video is broken."""
+        ...
+
+    def signals(self, recording: Recording) -> Signals:
+        """Read a recording's signals. Raises BadRecording."""
+        ...
+
+
+def read_stamp(root: Path) -> dict | None:
+    """What `gbvnet synth` says of a corpus it wrote (trials, seconds, the planted truth), or None for a real one.
+
+    Raises BadRecording if the stamp is there and cannot be read: such a corpus is neither real nor whole.
+    """
+    path = root / STAMP_FILE
+    if not path.exists():
+        return None
+    try:
+        truth = json.loads(path.read_text())
+        if truth["stamp"] != MADE_UP:
+            raise ValueError(f"stamp {truth['stamp']!r}")
+        for key in ("trials", "seconds"):
+            if not isinstance(truth[key], int) or truth[key] < 1:
+                raise ValueError(f"{key} {truth[key]!r}")
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise BadRecording(path, "the stamp of a made-up corpus", f"a file that is none ({e})", _SYNTH_AGAIN) from None
+    return truth
+
+
+_SYNTH_AGAIN = "Delete the folder and run `gbvnet synth` again."
