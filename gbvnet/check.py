@@ -1,0 +1,63 @@
+"""A verdict for every recording of a corpus, without preparing anything."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from .errors import BadRecording
+from .parallel import run
+from .recording import Corpus, Recording
+
+Progress = Callable[[int, int, str], None]  # done, total, what is being done
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What was found of one unit of a corpus (DEAP: one person)."""
+
+    name: str
+    recordings: tuple[Recording, ...] = ()
+    problem: str | None = None  # the unit as a whole cannot be used
+
+    @property
+    def good(self) -> int:
+        return sum(r.problem is None for r in self.recordings)
+
+    @property
+    def bad(self) -> int:
+        """Verdicts against: of its recordings, or of itself."""
+        return sum(r.problem is not None for r in self.recordings) + (self.problem is not None)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Picklable: looks at one unit in another process."""
+
+    corpus: Corpus
+    videos: bool
+
+    def __call__(self, name: str) -> Unit:
+        try:
+            found = self.corpus.recordings(name)
+        except BadRecording as e:
+            return Unit(name, problem=str(e))
+        return Unit(name, tuple(map(self.inspected, found)) if self.videos else tuple(found))
+
+    def inspected(self, recording: Recording) -> Recording:
+        if recording.problem:
+            return recording
+        try:
+            return self.corpus.inspect(recording)
+        except BadRecording as e:
+            return replace(recording, problem=str(e))
+
+
+def look(corpus: Corpus, jobs: int = 1, videos: bool = True, progress: Progress | None = None) -> Iterator[Unit]:
+    """Yield each unit of the corpus with its recordings' verdicts, as they are found.
+
+    videos : open each video too, for its rate, size and length; without it only what is next to it is read
+    """
+    units = corpus.units
+    for done, (name, unit) in enumerate(run(_Look(corpus, videos), units, jobs), start=1):
+        if progress:
+            progress(done, len(units), name)
+        yield unit if isinstance(unit, Unit) else Unit(name, problem=str(unit))

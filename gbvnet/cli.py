@@ -1,0 +1,412 @@
+"""The command line: parse, call the file of the same name, print. Each command's parser is built only when it is the
+one that was asked for, and nothing heavy is imported before it runs, so that --help is instant."""
+
+import logging
+import sys
+import textwrap
+from collections.abc import Callable
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import __version__
+from .errors import BadConfig, GbvnetError
+
+Run = Callable[[Any], int]
+
+
+class Command(NamedTuple):
+    help: str
+    build: Callable[[Any], Run]  # adds arguments to a parser, returns what runs with the parsed ones
+    example: str
+
+
+COMMANDS: dict[str, Command] = {}
+LISTS = ("--channels",)  # options that take several names
+
+
+def command(name: str, help: str, example: str):
+    def add(build):
+        COMMANDS[name] = Command(help, build, textwrap.dedent(example).strip())
+        return build
+
+    return add
+
+
+# ---------------------------------------------------------------- the commands
+
+
+@command(
+    "demo",
+    "the whole journey on a made-up corpus, about four minutes on 2 cores",
+    """
+    gbvnet demo                      # into ./gbvnet-demo; ends with the path of the report
+    """,
+)
+def _demo(parser) -> Run:
+    parser.add_argument("dir", type=Path, nargs="?", default=Path("gbvnet-demo"), help="where to put everything")
+    _add_jobs(parser)
+
+    def run(args) -> int:
+        from .demo import run_demo
+
+        return run_demo(args.dir, args.jobs, progress=bar)
+
+    return run
+
+
+@command(
+    "synth",
+    "write a made-up corpus in the exact on-disk format",
+    """
+    gbvnet synth deap /tmp/deap                                # 4 people x 12 trials x 6 s
+    gbvnet synth deap /tmp/null --subjects 8 --effect 0        # nothing to learn but leakage
+    """,
+)
+def _synth(parser) -> Run:
+    from .config import SynthConfig
+
+    parser.add_argument("corpus", choices=["deap"], help="whose format")
+    parser.add_argument("dir", type=Path, help="an empty or new folder")
+    _add_settings(parser, SynthConfig)
+    _add_jobs(parser)
+
+    def run(args) -> int:
+        from .datasets.synthetic import write_deap
+
+        config = _settings(args, SynthConfig)
+        with bar("writing made-up recordings") as progress:
+            write_deap(args.dir, config, args.jobs, progress)
+        say(f"{args.dir}: made-up DEAP, {config.subjects} people x {config.trials} trials x {config.seconds} s")
+        return 0
+
+    return run
+
+
+@command(
+    "check",
+    "a verdict for every recording of a corpus; exit 1 if any is bad",
+    """
+    gbvnet check deap /data/DEAP
+    """,
+)
+def _check(parser) -> Run:
+    _add_corpus(parser)
+    _add_jobs(parser)
+
+    def run(args) -> int:
+        from .check import look
+        from .datasets import open_corpus
+
+        corpus, units = open_corpus(args.corpus, args.root), []
+        if corpus.made_up:
+            say(f"{args.root}: made-up data")
+        with bar("checking") as progress:
+            for unit in look(corpus, args.jobs, progress=progress):
+                units.append(unit)
+                say(_verdict(unit, args.verbose))
+        say(_check_summary(units))
+        return 1 if any(u.bad for u in units) else 0
+
+    return run
+
+
+@command(
+    "prepare",
+    "cut a corpus into a store of windows; an interrupted run goes on where it stopped",
+    """
+    gbvnet prepare deap /data/DEAP /data/deap.store --jobs 8
+    gbvnet prepare deap /data/DEAP /data/deap112.store --face_side 112
+    """,
+)
+def _prepare(parser) -> Run:
+    from .config import PrepareConfig
+
+    _add_corpus(parser)
+    parser.add_argument("store", type=Path, help="the store to make or go on with")
+    _add_settings(parser, PrepareConfig)
+    _add_jobs(parser)
+
+    def run(args) -> int:
+        from .datasets import open_corpus
+        from .prepare import prepare_store
+        from .store import open_store
+
+        corpus = open_corpus(args.corpus, args.root)
+        with bar("preparing", unit="s of recording") as progress:
+            summary = prepare_store(corpus, args.store, _settings(args, PrepareConfig), args.jobs, progress)
+        for line in summary.findings:
+            say(f"note {line}")
+        say(f"{open_store(args.store)!r}")
+        say(f"{summary.made} recordings made, {summary.found} found done, {len(summary.bad)} bad")
+        return 1 if summary.bad else 0
+
+    return run
+
+
+@command(
+    "crossval",
+    "cross-validate a system on a store; a killed run goes on where it stopped",
+    """
+    gbvnet crossval /data/deap.store runs/trial                              # honest: no trial on both sides
+    gbvnet crossval /data/deap.store runs/window --protocol window           # the paper's, which leaks
+    gbvnet crossval /data/deap.store runs/bio --modality bio --target valence --model.variant micro
+    """,
+)
+def _crossval(parser) -> Run:
+    from .config import CrossvalConfig
+
+    parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
+    parser.add_argument("run", type=Path, help="the run's folder, to make or go on with")
+    _add_settings(parser, CrossvalConfig)
+    _add_jobs(parser, default=1)
+
+    def run(args) -> int:
+        from .crossval import cross_validate
+
+        with bar("trainings") as progress:
+            cross_validate(args.store, args.run, _settings(args, CrossvalConfig), jobs=args.jobs, progress=progress)
+        from .report import summary_text
+
+        say(summary_text([args.run]))
+        return 0
+
+    return run
+
+
+@command(
+    "report",
+    "one self-contained report.html of one or more runs, with its tables and figures",
+    """
+    gbvnet report runs/* report
+    """,
+)
+def _report(parser) -> Run:
+    parser.add_argument(
+        "paths", type=Path, nargs="+", metavar="RUN ... REPORT", help="run folders, then the folder to write"
+    )
+
+    def run(args) -> int:
+        from .report import write_report
+
+        if len(args.paths) < 2:
+            raise BadConfig("report: give at least one run, and then the folder to write")
+        *runs, destination = args.paths
+        report = write_report(runs, destination)
+        for problem in report.problems:
+            say(f"BAD  {problem}")
+        say(str(report.path))
+        return 1 if report.problems else 0
+
+    return run
+
+
+@command(
+    "weights",
+    "fetch the face landmark model once, hash-checked",
+    """
+    gbvnet weights                                  # from the internet
+    gbvnet weights --from face_landmarker.task      # from a file, offline
+    """,
+)
+def _weights(parser) -> Run:
+    parser.add_argument("--from", dest="file", type=Path, default=None, help="take this file instead")
+
+    def run(args) -> int:
+        from .weights import fetch
+
+        say(str(fetch(args.file)))
+        return 0
+
+    return run
+
+
+# ---------------------------------------------------------------- what they share
+
+
+def _add_corpus(parser) -> None:
+    from .datasets import READERS
+
+    parser.add_argument("corpus", choices=list(READERS), help="which corpus")
+    parser.add_argument("root", type=Path, help="the folder it was unpacked into")
+
+
+def _add_jobs(parser, default: int = 0) -> None:
+    parser.add_argument(
+        "--jobs", type=int, default=default, help="processes at once; 0 is one for each core (default: %(default)s)"
+    )
+
+
+def _add_settings(parser, settings: type) -> None:
+    parser.add_class_arguments(settings, as_group=False)
+    parser.add_argument("--config", action="config", help="a YAML file with any of these settings")
+
+
+def _settings(args, settings: type):
+    from dataclasses import fields
+
+    return settings(**{f.name: getattr(args, f.name) for f in fields(settings)})
+
+
+def _verdict(unit, verbose: bool) -> str:
+    """One line for what is good, and one more for each recording that is not or that has something to tell."""
+    if unit.problem:
+        return f"BAD  {unit.name}  {unit.problem}"
+    videos = sum(r.video is not None for r in unit.recordings)
+    lines = [f"ok   {unit.name}  {unit.good} of {len(unit.recordings)} recordings, {videos} with a video"]
+    for r in unit.recordings:
+        if r.problem:
+            lines.append(f"BAD  {r.name}  {r.problem}")
+        lines += [f"note {r.name}  {f}" for f in r.findings]
+        if verbose and not r.problem:
+            lines.append(f"ok   {r.name}  stimulus {r.stimulus}, {'video' if r.video else 'no video'}")
+    return "\n".join(lines if unit.good or not unit.recordings else lines[1:])
+
+
+def _check_summary(units) -> str:
+    recordings = [r for u in units for r in u.recordings if not r.problem]
+    filmed = sum(r.video is not None for r in recordings)
+    bad = sum(u.bad for u in units)
+    return f"{len(recordings)} good recordings of {len(units)} people, {filmed} with a video; {bad} bad"
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextmanager
+def bar(what: str, unit: str = ""):
+    """A progress bar on stderr with rate and time left; silent when stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}")]
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as shown:
+        task = shown.add_task(what, total=None, rate="")
+
+        def progress(done: int, total: int, doing: str) -> None:
+            speed = shown.tasks[task].finished_speed or shown.tasks[task].speed
+            rate = f"{speed:.1f} {unit or 'a second'}" + ("/s" if unit else "") if speed else ""
+            shown.update(task, completed=done, total=total, rate=rate, description=f"{what} {doing}")
+
+        yield progress
+
+
+def _parser(name: str):
+    from jsonargparse import ArgumentParser, set_parsing_settings
+
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    chosen = COMMANDS[name]
+    parser = ArgumentParser(
+        prog=f"gbvnet {name}",
+        description=chosen.help[0].upper() + chosen.help[1:] + ".",
+        epilog="example:\n  " + chosen.example.replace("\n", "\n  "),
+        formatter_class=_help_format(),
+        exit_on_error=False,
+    )
+    run = chosen.build(parser)
+    parser.add_argument("--verbose", action="store_true", help="more lines, and a traceback if something fails")
+    return parser, run
+
+
+def _help_format():
+    from argparse import RawDescriptionHelpFormatter
+
+    from jsonargparse import DefaultHelpFormatter
+
+    class Format(DefaultHelpFormatter, RawDescriptionHelpFormatter):
+        """Keep the example's lines as they are."""
+
+    return Format
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {c.help}" for name, c in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: gbvnet COMMAND ...",
+            "",
+            "Emotion recognition from a face video together with physiological signals, compared without leaks.",
+            "",
+            *lines,
+            "",
+            "gbvnet COMMAND --help tells more, with an example.",
+        ]
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0: done. 1: done, but some input was bad. 2: could not start. 130: stopped by Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        say(_overview())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        say(f"gbvnet {__version__}")
+        return 0
+    if argv[0] not in COMMANDS:
+        near = get_close_matches(argv[0], COMMANDS, n=1)
+        return _fail("", f"no command {argv[0]}" + (f"; did you mean {near[0]}?" if near else "; see gbvnet --help"))
+    return _run(argv[0], _tidy(argv[1:]))
+
+
+
+
+def _tidy(argv: list[str]) -> list[str]:
+    """--face-side is as good as --face_side, and `--channels Fp1,GSR` as good as `--channels=[Fp1,GSR]`."""
+    tidied: list[str] = []
+    for argument in argv:
+        if argument.startswith("--"):
+            name, equals, value = argument.partition("=")
+            argument = "--" + name[2:].replace("-", "_") + equals + value
+        elif tidied and tidied[-1] in LISTS and not argument.startswith("["):
+            argument = f"[{argument}]"
+        tidied.append(argument)
+    return tidied
+
+
+def _run(name: str, argv: list[str]) -> int:
+    from argparse import ArgumentError
+
+    verbose = "--verbose" in argv
+    _log_to_stderr(verbose)
+    try:
+        parser, run = _parser(name)
+        args = parser.instantiate(parser.parse_args(argv))
+        if getattr(args, "jobs", None) == 0:
+            from .parallel import cores
+
+            args.jobs = cores()
+        return run(args)
+    except KeyboardInterrupt:
+        _fail(name, "stopped; the same command goes on from here")
+        return 130
+    except (GbvnetError, ArgumentError) as e:
+        if verbose:
+            raise
+        return _fail(name, " ".join(str(e).split()))  # the parser's own messages have several lines
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    logger = logging.getLogger("gbvnet")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def _fail(name: str, message: str) -> int:
+    print(f"gbvnet{' ' + name if name else ''}: {message}", file=sys.stderr)
+    return 2

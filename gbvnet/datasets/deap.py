@@ -1,0 +1,326 @@
+"""DEAP: Koelstra et al. 2012, "DEAP: A Database for Emotion Analysis using Physiological Signals".
+
+To be had, under its licence, from https://www.eecs.qmul.ac.uk/mmv/datasets/deap/. What is read, unpacked side by side:
+
+    ROOT/data_preprocessed_python/s01.dat ... s32.dat        signals of 40 trials each, 128 Hz, and their ratings
+    ROOT/metadata_csv/participant_ratings.csv                the ratings again, and the order of presentation
+    ROOT/face_video/s01/s01_trial01.avi ...                  participants 1 to 22, some trials missing
+
+Two orders meet here. Row i of a .dat is `Experiment_id` i + 1, the number of the stimulus; the number in a video's name is
+`Trial`, the order of presentation, another for each person. They are joined through the ratings table and never by
+number, and the join is checked: the .dat carries the ratings too, and they must be equal.
+"""
+
+import pickle
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import BadRecording
+from ..recording import Channel, Recording, Signals, read_stamp
+from ..video import probe
+
+RATE_HZ = 128
+BASELINE_S, TRIAL_S = 3, 60  # each row starts with 3 s of rest
+N_TRIALS = 40
+EEG = (
+    "Fp1 AF3 F3 F7 FC5 FC1 C3 T7 CP5 CP1 P3 P7 PO3 O1 Oz Pz Fp2 AF4 Fz F4 F8 FC6 FC2 Cz C4 T8 CP6 CP2 P4 P8 PO4 O2"
+).split()
+PERIPHERAL = {
+    "hEOG": "eog",
+    "vEOG": "eog",
+    "zEMG": "emg",  # zygomaticus: smiling
+    "tEMG": "emg",  # trapezius: shrugging
+    "GSR": "gsr",
+    "Respiration": "resp",
+    "Plethysmograph": "ppg",
+    "Temperature": "temp",
+}
+CHANNELS = (
+    *(Channel(name, "eeg", filtered=True) for name in EEG),  # released at 4-45 Hz
+    *(Channel(name, kind) for name, kind in PERIPHERAL.items()),  # type: ignore[arg-type]
+)
+RATINGS = ("Valence", "Arousal", "Dominance", "Liking")  # columns of `labels`, each 1 to 9
+RATINGS_FILE = "metadata_csv/participant_ratings.csv"
+_COLUMNS = ("Participant_id", "Trial", "Experiment_id", *RATINGS)
+_TOLERANCE = 0.005  # ratings have two decimals
+_LENGTH_SLACK_S = 1.0  # a video this much longer or shorter than its trial is worth telling
+
+
+# ---------------------------------------------------------------- the .dat file
+
+# A pickle can run any code when it is opened. These are the only names that arrays need, whether Python 2 or 3 wrote
+# them; everything else is refused before it is even imported.
+_ARRAY_NAMES = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+    ("numpy._core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
+}
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Stands in for `_codecs.encode`, through which Python 3 writes bytes into old pickles."""
+    if encoding != "latin1" or not isinstance(text, str):
+        raise pickle.UnpicklingError(f"asks to encode as {encoding!r}")
+    return text.encode("latin1")
+
+
+class _ArraysOnly(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) == ("_codecs", "encode"):
+            return _encode
+        if (module, name) not in _ARRAY_NAMES:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs")
+        return _ARRAY_NAMES[module, name]
+
+    def persistent_load(self, pid):
+        raise pickle.UnpicklingError("it refers to something outside itself")
+
+
+def read_dat(path: Path, n_trials: int = N_TRIALS, seconds: int = TRIAL_S) -> tuple[np.ndarray, np.ndarray]:
+    """Open a preprocessed subject, running nothing that is in it.
+
+    Returns data (n_trials, 40, (3 + seconds) * 128) float and labels (n_trials, 4) float.
+    Raises BadRecording if the file cannot be read, is no such pickle, or holds arrays of another shape or type.
+    """
+    raw = _unpickle(path)
+    shapes = {
+        "data": (n_trials, len(CHANNELS), (BASELINE_S + seconds) * RATE_HZ),
+        "labels": (n_trials, len(RATINGS)),
+    }
+    arrays = []
+    for key, shape in shapes.items():
+        if not isinstance(raw, dict) or not isinstance(raw.get(key), np.ndarray):
+            found = ", ".join(map(repr, raw)) if isinstance(raw, dict) else type(raw).__name__
+            raise BadRecording(path, f"a dict with an array {key!r}", found or "an empty dict")
+        array = raw[key]
+        if array.shape != shape:
+            raise BadRecording(path, f"{key} of shape {shape}", array.shape, "Is it DEAP's preprocessed release?")
+        if array.dtype.kind != "f":
+            raise BadRecording(path, f"{key} of floats", f"dtype {array.dtype}")
+        arrays.append(array)
+    return arrays[0], arrays[1]
+
+
+def _unpickle(path: Path) -> object:
+    expected = "a pickled DEAP subject"
+    try:
+        with path.open("rb") as f:
+            return _ArraysOnly(f, encoding="latin1").load()
+    except FileNotFoundError:
+        raise BadRecording(path, expected, "no such file") from None
+    except OSError as e:
+        raise BadRecording(path, expected, f"a file that cannot be read ({e.strerror})") from None
+    except pickle.UnpicklingError as e:
+        size = path.stat().st_size
+        raise BadRecording(path, expected, f"{size:,} bytes that are refused: {e}", _FETCH) from None
+    except Exception as e:  # a damaged pickle can raise anything at all, and is then simply a damaged pickle
+        found = f"{path.stat().st_size:,} bytes that do not unpickle ({type(e).__name__}: {e})"
+        raise BadRecording(path, expected, found, _FETCH) from None
+
+
+_FETCH = "The download may be cut short or changed; fetch it again."
+
+
+@lru_cache(maxsize=1)
+def _cached_dat(path: Path, n_trials: int, seconds: int, size: int, changed_ns: int):
+    return read_dat(path, n_trials, seconds)
+
+
+# ---------------------------------------------------------------- the ratings table
+
+
+def read_ratings(path: Path) -> pd.DataFrame:
+    """The ratings, one row a person and trial: Participant_id, Trial, Experiment_id and the ratings of 1 to 9.
+
+    Raises BadRecording if the table is absent, lacks a column, or holds a number that cannot be.
+    """
+    expected = "DEAP's ratings table"
+    if not path.exists():
+        sheets = sorted(path.parent.parent.glob("metadata_*/participant_ratings.*"))
+        if sheets:
+            remedy = f"Open it in a spreadsheet program and save it as CSV at {path}, one header line, commas between."
+            raise BadRecording(path, expected, f"only {sheets[0].parent.name}/{sheets[0].name}", remedy)
+        raise BadRecording(path, expected, "no such file", "It is in DEAP's metadata_csv.zip; unpack it there.")
+    try:
+        table = pd.read_csv(path, encoding="utf-8-sig")
+    except (OSError, ValueError) as e:
+        raise BadRecording(path, expected, f"a file that cannot be read ({e})") from None
+    table.columns = table.columns.str.strip()
+    missing = [c for c in _COLUMNS if c not in table.columns]
+    if missing:
+        raise BadRecording(path, f"columns {', '.join(_COLUMNS)}", f"none named {', '.join(missing)}")
+    _check_numbers(path, table)
+    return table.astype({c: "int64" for c in ("Participant_id", "Trial", "Experiment_id")})
+
+
+def _check_numbers(path: Path, table: pd.DataFrame) -> None:
+    for column in _COLUMNS:
+        numbers = pd.to_numeric(table[column], errors="coerce")
+        whole = column not in RATINGS
+        bad = numbers.isna() | ((numbers % 1 != 0) | (numbers < 1) if whole else (numbers < 1) | (numbers > 9))
+        if bad.any():
+            line = int(np.flatnonzero(bad)[0])
+            wanted = "a whole number from 1" if whole else "a rating from 1 to 9"
+            raise BadRecording(path, f"{wanted} in {column}", f"{str(table[column].iloc[line])!r} in line {line + 2}")
+        table[column] = numbers
+    for key in ("Trial", "Experiment_id"):
+        twice = table.duplicated(["Participant_id", key])
+        if twice.any():
+            row = table[twice].iloc[0]
+            found = f"{key} {int(row[key])} of participant {int(row['Participant_id'])} twice"
+            raise BadRecording(path, "each trial once", found)
+
+
+def _refuse_other_labels(dat: Path, labels: np.ndarray, rated: pd.DataFrame) -> None:
+    """labels[i] must be the ratings of Experiment_id i + 1; `rated` is indexed by Experiment_id."""
+    for i, found in enumerate(labels):
+        if i + 1 not in rated.index:
+            raise BadRecording(
+                dat,
+                f"a row with Experiment_id {i + 1} for this participant in {RATINGS_FILE}",
+                f"{len(rated)} rows without it",
+                "Get the ratings table again.",
+            )
+        wanted = rated.loc[i + 1, list(RATINGS)].to_numpy(dtype=float)
+        off = ~(np.abs(found - wanted) <= _TOLERANCE)  # NaN is off too
+        if off.any():
+            k = int(np.flatnonzero(off)[0])
+            raise BadRecording(
+                dat,
+                f"labels equal to {RATINGS_FILE} ({RATINGS[k].lower()} {wanted[k]:.2f} for Experiment_id {i + 1})",
+                f"{found[k]:.2f} in row {i}",
+                "The two files are not of one release, or the rows are in another order; get both again.",
+            )
+
+
+# ---------------------------------------------------------------- the corpus
+
+
+@dataclass(frozen=True)
+class Deap:
+    """A folder with DEAP in it. Made by `open_corpus("deap", root)`."""
+
+    root: Path
+    made_up: bool
+    n_trials: int
+    seconds: int
+    dataset = "deap"
+    rate_hz = float(RATE_HZ)
+    baseline_s = float(BASELINE_S)
+    frames_per_s = 10  # paper, section 4.1
+    channels = CHANNELS
+
+    @classmethod
+    def open(cls, root: Path) -> "Deap":
+        """Raises BadRecording if there is no DEAP here. Looks at no recording yet."""
+        truth = read_stamp(root)  # None unless `gbvnet synth` wrote it; only then may a trial be short
+        corpus = cls(
+            root,
+            made_up=truth is not None,
+            n_trials=truth["trials"] if truth else N_TRIALS,
+            seconds=truth["seconds"] if truth else TRIAL_S,
+        )
+        if not corpus.units:
+            folder = root / "data_preprocessed_python"
+            found = "no such folder" if not folder.is_dir() else "none"
+            raise BadRecording(
+                folder, "subjects s01.dat to s32.dat", found, "Unpack data_preprocessed_python.zip into the corpus."
+            )
+        read_ratings(root / RATINGS_FILE)
+        return corpus
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The people: s01, s02, ..., as found."""
+        try:
+            files = sorted((self.root / "data_preprocessed_python").glob("s*.dat"))
+        except OSError as e:
+            raise BadRecording(self.root, "a folder that can be read", e.strerror) from None
+        return tuple(f.stem for f in files if re.fullmatch(r"s\d\d", f.stem))
+
+    def recordings(self, unit: str) -> list[Recording]:
+        """A person's trials in the order of presentation, and a verdict for each video that belongs to none."""
+        dat = self._dat(unit)
+        rated = read_ratings(self.root / RATINGS_FILE)
+        rated = rated[rated["Participant_id"] == int(unit[1:])].set_index("Experiment_id")
+        if rated.empty:
+            raise BadRecording(dat, f"participant {int(unit[1:])} in {RATINGS_FILE}", "no row")
+        data, labels = self._read(unit)
+        _refuse_other_labels(dat, labels, rated)
+        folder = self.root / "face_video" / unit
+        try:
+            videos = {f.stem: f for f in sorted(folder.glob("*.avi"))} if folder.is_dir() else {}
+        except OSError as e:
+            raise BadRecording(folder, "a folder that can be read", e.strerror) from None
+        found = []
+        for experiment, row in rated[rated.index <= self.n_trials].sort_values("Trial").iterrows():
+            name = f"{unit}_trial{row['Trial']:02.0f}"
+            found.append(self._recording(name, int(experiment), row, dat, data, videos.pop(name, None)))  # type: ignore[call-overload]
+        return found + [self._stray(unit, video) for video in videos.values()]
+
+    def _recording(self, name, experiment: int, row, dat: Path, data: np.ndarray, video: Path | None) -> Recording:
+        recording = Recording(
+            name=name,
+            dataset=self.dataset,
+            subject=name[:3],
+            trial=name[-2:],
+            stimulus=f"{experiment:02d}",
+            seconds=float(self.seconds),
+            ratings={
+                r.lower(): float(row[r]) for r in (*RATINGS, "Familiarity") if r in row.index and np.isfinite(row[r])
+            },
+            video=video,
+            signals=dat,
+            row=experiment - 1,
+        )
+        bad = np.argwhere(~np.isfinite(data[experiment - 1]))
+        if len(bad):
+            channel, sample = bad[0]
+            found = f"{len(bad):,} NaN or infinite, the first in channel {CHANNELS[channel].name} at sample {sample}"
+            problem = BadRecording(dat, f"finite samples in row {experiment - 1}", found)
+            return replace(recording, problem=str(problem))
+        flat = [CHANNELS[c].name for c in np.flatnonzero(np.ptp(data[experiment - 1], axis=1) == 0)]
+        return replace(recording, findings=(f"flat channels: {', '.join(flat)}",) if flat else ())
+
+    def _stray(self, unit: str, video: Path) -> Recording:
+        problem = BadRecording(
+            video,
+            f"a video named {unit}_trialMM.avi for a trial in {RATINGS_FILE}",
+            "a name that belongs to none",
+            "Rename it or take it away.",
+        )
+        return Recording(video.stem, self.dataset, unit, "", "", float(self.seconds), video=video, problem=str(problem))
+
+    def inspect(self, recording: Recording) -> Recording:
+        """The same recording with what its video reveals. Raises BadRecording if the video is broken."""
+        if recording.video is None:
+            return recording
+        info = probe(recording.video)
+        seconds = float(info.n_frames / info.fps)
+        off = seconds - recording.seconds
+        if abs(off) <= _LENGTH_SLACK_S:
+            return recording
+        finding = f"video is {seconds:.1f} s, {abs(off):.1f} s {'longer' if off > 0 else 'shorter'} than its trial"
+        return replace(recording, findings=(*recording.findings, finding))
+
+    def signals(self, recording: Recording) -> Signals:
+        """(40, (3 + seconds) * 128), the first 3 s before the stimulus."""
+        data, _ = self._read(recording.subject)
+        return Signals(data[recording.row], RATE_HZ, BASELINE_S * RATE_HZ, CHANNELS)
+
+    def _dat(self, unit: str) -> Path:
+        return self.root / "data_preprocessed_python" / f"{unit}.dat"
+
+    def _read(self, unit: str) -> tuple[np.ndarray, np.ndarray]:
+        path = self._dat(unit)
+        try:
+            stat = path.stat()
+        except OSError as e:
+            raise BadRecording(path, "a pickled DEAP subject", e.strerror) from None
+        return _cached_dat(path, self.n_trials, self.seconds, stat.st_size, stat.st_mtime_ns)

@@ -1,0 +1,252 @@
+"""From raw recordings to a store of windows: resumable, several recordings at once, one bad one stopping none.
+
+Shapes: W windows, F face frames a window, S face side, C signal channels, L samples a window.
+"""
+
+import importlib.metadata
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from . import __version__, store
+from .check import Progress, look
+from .config import PrepareConfig, to_dict
+from .errors import BadRecording, BadStore, GbvnetError
+from .files import sweep
+from .parallel import run
+from .recording import Corpus, Recording
+from .signals import choose, clean
+from .windows import cut, frame_times, window_starts
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Summary:
+    """What became of a corpus' recordings. `bad` holds a line for each that could not be used."""
+
+    made: int = 0
+    found: int = 0  # done by an earlier run
+    bad: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+
+def prepare_store(
+    corpus: Corpus,
+    path: str | Path,
+    config: PrepareConfig | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Summary:
+    """Cut all windows of a corpus into a store at `path`.
+
+    What an earlier run with the same settings finished is kept and not done again. Raises BadStore if the store was
+    made with other settings or cannot be written, BadModel if faces are wanted and the landmark model is absent.
+    """
+    config, path = config or PrepareConfig(), Path(path)
+    settings = store_settings(corpus, config)
+    if config.faces:
+        from .faces import check_backend
+
+        check_backend(config.landmarks)  # now, rather than after the signals of the first recording
+    store.create(path, settings)
+    summary, verdicts, todo = Summary(), [], []
+    for unit in look(corpus, jobs, videos=False, progress=progress):
+        if unit.problem:
+            summary.bad.append(unit.problem)
+            verdicts.append(_refused(unit.name, unit.problem))
+        for recording in unit.recordings:
+            if recording.problem:
+                summary.bad.append(recording.problem)
+                verdicts.append(_refused(recording, recording.problem))
+            else:
+                todo.append(recording)
+    work = _Work(corpus, path, config, settings)
+    verdicts += _prepare_all(work, todo, jobs, summary, progress)
+    store.finish(path, verdicts)
+    sweep(path / "data")
+    return summary
+
+
+def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
+    """Everything that makes a store what it is, as store.json holds it."""
+    keep = choose(corpus.channels, config.channels) if config.signals else []
+    frames = config.frames_per_window or round(corpus.frames_per_s * config.window_s)
+    return {
+        "dataset": corpus.dataset,
+        "made_up": corpus.made_up,
+        "prepare": to_dict(config),
+        "channels": [[corpus.channels[i].name, corpus.channels[i].kind] for i in keep],
+        "rate_hz": corpus.rate_hz,
+        "samples_per_window": round(config.window_s * corpus.rate_hz),
+        "frames_per_window": max(1, frames) if config.faces else 0,
+        "face_side": config.face_side if config.faces else 0,
+        "baseline_s": corpus.baseline_s,
+        "versions": {"gbvnet": __version__}
+        | {p: importlib.metadata.version(p) for p in ("numpy", "scipy", "av", "mediapipe")},
+    }
+
+
+def _refused(what: Recording | str, reason: str) -> dict:
+    names = {"recording": what, "subject": what} if isinstance(what, str) else _names(what)
+    return {**names, "verdict": "bad", "reason": reason}
+
+
+def _names(recording: Recording) -> dict:
+    return {
+        "recording": recording.name,
+        "subject": recording.subject,
+        "trial": recording.trial,
+        "stimulus": recording.stimulus,
+    }
+
+
+def _prepare_all(
+    work: "_Work", todo: list[Recording], jobs: int, summary: Summary, progress: Progress | None
+) -> Iterator[dict]:
+    """Yield what is known of each recording, made now or found done."""
+    left = []
+    for recording in todo:
+        about = work.known(recording)
+        if about:
+            summary.found += 1
+            yield about
+        else:
+            left.append(recording)
+    if left:
+        store.reopen(work.path)
+    if summary.found:
+        log.info("%d of %d recordings were done already", summary.found, len(todo))
+    done, seconds = 0.0, sum(r.seconds for r in left)
+    for batch, outcome in run(work, _batches(left, work.config.faces), jobs):
+        done += sum(r.seconds for r in batch)
+        if progress:
+            progress(round(done), round(seconds), batch[-1].name)
+        for recording, about in zip(
+            batch, outcome if isinstance(outcome, list) else [outcome] * len(batch), strict=True
+        ):
+            if isinstance(about, GbvnetError):
+                about = _refused(recording, str(about))
+            yield about
+            if about["verdict"] == "bad":
+                summary.bad.append(about["reason"])
+                log.warning("BAD  %s", about["reason"])
+            else:
+                summary.made += 1
+                summary.findings += [f"{recording.name}: {f}" for f in about["findings"]]
+
+
+def _batches(recordings: list[Recording], faces: bool) -> list[list[Recording]]:
+    """What one task takes on: a recording with a video alone, since it takes seconds; those without one by the file
+    their signals share, so that it is read once."""
+    batches: list[list[Recording]] = []
+    for recording in recordings:
+        joins = batches and not (faces and (recording.video or batches[-1][0].video))
+        if joins and batches[-1][0].signals == recording.signals:
+            batches[-1].append(recording)
+        else:
+            batches.append([recording])
+    return batches
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Picklable: prepares recordings in another process."""
+
+    corpus: Corpus
+    path: Path
+    config: PrepareConfig
+    settings: dict
+
+    def __call__(self, batch: list[Recording]) -> list[dict | GbvnetError]:
+        return [self._one(recording) for recording in batch]
+
+    def known(self, recording: Recording) -> dict | None:
+        """What an earlier run found, unless the raw files changed since, or the file is damaged."""
+        try:
+            about = store.done(self.path, recording.name)
+        except BadStore as e:
+            log.warning("%s It is made again.", e)
+            return None
+        if about and about["sources"] != _sources(recording):
+            log.warning("%s: its raw files changed since it was prepared; it is made again", recording.name)
+            return None
+        return about
+
+    def _one(self, recording: Recording) -> dict | GbvnetError:
+        # The system frees the lock of a process that dies, so a lock file left behind stops nobody.
+        lock = FileLock(self.path / "locks" / f"{recording.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            log.info("%s: another process is at it; waiting", recording.name)
+            lock.acquire()
+        except OSError as e:
+            return BadStore(lock.lock_file, "a file that can be written", e.strerror, "What was done is kept.")
+        try:
+            return self.known(recording) or self._make(recording)
+        except GbvnetError as e:
+            return e
+        finally:
+            lock.release()
+
+    def _make(self, recording: Recording) -> dict:
+        recording = self.corpus.inspect(recording)
+        config = self.config
+        starts = window_starts(recording.seconds, config.window_s, config.step_s or config.window_s)
+        if not len(starts):
+            found = f"a stimulus of {recording.seconds:g} s"
+            raise BadRecording(recording.name, f"at least one window of {config.window_s:g} s", found)
+        arrays: dict[str, np.ndarray] = {}
+        findings = list(recording.findings)
+        if config.signals and recording.signals is not None:
+            arrays["signals"] = self._signals(recording, starts)
+            starts = starts[: len(arrays["signals"])]
+        about = {
+            **_names(recording),
+            "verdict": "ok",
+            "reason": "",
+            "ratings": recording.ratings,
+            "sources": _sources(recording),
+            "start_s": starts.tolist(),
+            "has_face": [False] * len(starts),
+            "has_signals": "signals" in arrays,
+        }
+        if config.faces and recording.video is not None:
+            faces, counts = self._faces(recording, starts)
+            arrays |= faces
+            has_face = arrays["face_ok"].any(axis=1)
+            about |= {"has_face": has_face.tolist(), **counts}
+            if not has_face.all():
+                findings.append(f"no face in {int((~has_face).sum())} of {len(starts)} windows")
+        if not arrays:
+            raise BadRecording(recording.name, "a face video or signals", "neither")
+        about |= {
+            "findings": findings,
+            "n_windows": len(starts),
+            "n_with_face": int(np.sum(about["has_face"])),
+            "n_with_signals": len(starts) if "signals" in arrays else 0,
+        }
+        return store.write_recording(self.path, recording.name, arrays, about)
+
+    def _signals(self, recording: Recording, starts: np.ndarray) -> np.ndarray:
+        """(W, C, L) float32"""
+        raw = self.corpus.signals(recording)
+        keep = choose(raw.channels, self.config.channels)
+        chosen = type(raw)(raw.samples[keep], raw.rate_hz, raw.onset, tuple(raw.channels[i] for i in keep))
+        x, onset = clean(chosen, self.config, self.corpus.rate_hz)
+        return cut(x, onset, self.corpus.rate_hz, starts, self.settings["samples_per_window"])
+
+    def _faces(self, recording: Recording, starts: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+        """faces (W, F, S, S, 3), face_ok (W, F), expression (W, F, 52), and how many frames were found, borrowed, missing"""
+        raise NotImplementedError
+
+
+def _sources(recording: Recording) -> dict[str, int]:
+    """Sizes of the raw files: enough to notice one that was replaced, and the same on another disk."""
+    files = {"video": recording.video, "signals": recording.signals}
+    return {name: file.stat().st_size for name, file in files.items() if file is not None and file.exists()}

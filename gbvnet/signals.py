@@ -1,0 +1,104 @@
+"""Signals made ready to be cut: filtered by kind, brought to the store's rate, freed of their baseline.
+
+Shapes: C channels, N samples of a whole recording, L samples a window.
+"""
+
+from math import gcd
+
+import numpy as np
+from scipy.signal import butter, resample_poly, sosfiltfilt
+
+from .config import PrepareConfig
+from .errors import BadConfig
+from .recording import Channel, Signals
+
+# Pass bands in Hz (low, high); None is open. EEG as DEAP was released; the heart and the muscles keep their slow
+# part; what is slow by nature is only freed of what is faster than it can be. Sources and reasons: docs/method.md.
+BANDS: dict[str, tuple[float | None, float]] = {
+    "eeg": (4.0, 45.0),
+    "ecg": (0.5, 45.0),
+    "eog": (0.5, 45.0),
+    "emg": (0.5, 45.0),
+    "gsr": (None, 5.0),
+    "resp": (None, 5.0),
+    "temp": (None, 5.0),
+    "ppg": (None, 20.0),
+}
+ORDER = 4  # of the Butterworth filter; run forwards and backwards, so its phase is zero and its gain is squared
+
+
+def choose(channels: tuple[Channel, ...], names: tuple[str, ...] | None) -> list[int]:
+    """Which channels to keep, by name. Raises BadConfig that lists what there is."""
+    if names is None:
+        return list(range(len(channels)))
+    have = [c.name for c in channels]
+    absent = [n for n in names if n not in have]
+    if absent:
+        raise BadConfig(f"channels: the corpus has no {', '.join(absent)}; it has {', '.join(have)}")
+    return [have.index(n) for n in names]
+
+
+def clean(signals: Signals, config: PrepareConfig, rate_hz: float) -> tuple[np.ndarray, int]:
+    """A whole recording, filtered, at `rate_hz`, without its baseline.
+
+    The whole of it is filtered and resampled before anything is cut, so that no window has a filter's edges.
+    Returns (C, N) float64 and the sample at which the stimulus starts.
+    """
+    x = np.asarray(signals.samples, dtype=np.float64)  # (C, N)
+    if config.filter:
+        x = band_limit(x, signals.rate_hz, signals.channels)
+    if rate_hz != signals.rate_hz:
+        x = resample(x, signals.rate_hz, rate_hz)
+    onset = round(signals.onset * rate_hz / signals.rate_hz)
+    return subtract_baseline(x, onset, rate_hz, config.baseline), onset
+
+
+def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> np.ndarray:
+    """Filter each channel by its kind, zero-phase (C, N) -> (C, N). What was released filtered is left alone."""
+    x = np.array(x)
+    for kind, (low, high) in BANDS.items():
+        rows = [i for i, c in enumerate(channels) if c.kind == kind and not c.filtered]
+        if not rows:
+            continue
+        open_above = high >= rate_hz / 2  # the rate itself limits the band already
+        if low is None and open_above:
+            continue
+        edges = [f for f in (low, None if open_above else high) if f is not None]
+        shape = {(True, False): "highpass", (False, True): "lowpass", (True, True): "bandpass"}
+        sos = butter(
+            ORDER,
+            edges if len(edges) > 1 else edges[0],
+            shape[low is not None, not open_above],
+            fs=rate_hz,
+            output="sos",
+        )
+        x[rows] = sosfiltfilt(sos, x[rows], axis=-1)
+    return x
+
+
+def resample(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
+    """Polyphase resampling with its own anti-alias filter, (C, N) -> (C, N * to_hz / rate_hz)."""
+    up, down = round(to_hz * 1000), round(rate_hz * 1000)
+    common = gcd(up, down)
+    return resample_poly(x, up // common, down // common, axis=-1)
+
+
+def subtract_baseline(x: np.ndarray, onset: int, rate_hz: float, how: str) -> np.ndarray:
+    """Free each channel of what it was before the stimulus, (C, N) -> (C, N).
+
+    mean      the mean over the whole baseline: one number a channel and trial
+    template  the mean of the baseline's 1-s pieces, repeated through the trial: one waveform a channel and trial. Older
+              code does so; it marks every window of a trial with the same waveform (docs/method.md, the box)
+    """
+    if how == "none" or onset == 0:
+        return x
+    before = x[:, :onset]
+    if how == "mean":
+        return x - before.mean(axis=1, keepdims=True)
+    second = round(rate_hz)
+    pieces = before[:, before.shape[1] % second :].reshape(len(x), -1, second)  # (C, seconds, 1 s)
+    template = pieces.mean(axis=1)  # (C, 1 s)
+    out = x.copy()
+    n = x.shape[1] - onset
+    out[:, onset:] -= np.tile(template, -(-n // second))[:, :n]
+    return out

@@ -1,0 +1,349 @@
+"""The store: every window of a corpus, cut with the same settings, and how it was made. Written and read here only.
+
+store.json                      what made it; other settings are refused, never mixed in
+recordings.parquet              a row a recording: verdict, reason, counts
+windows.parquet                 a row a window: names, times, ratings
+data/<recording>.safetensors    faces (W, F, S, S, 3) uint8, face_ok (W, F) bool, expression (W, F, 52) float32,
+                                signals (W, C, L) float32; a modality that a recording lacks is absent
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save as to_safetensors
+
+from .config import RATINGS
+from .errors import BadStore, GbvnetError
+from .files import write_whole
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+NAMES = ["recording", "subject", "trial", "stimulus"]
+COUNTS = ["n_windows", "n_with_face", "n_with_signals", "frames_found", "frames_borrowed", "frames_missing"]
+_DTYPES = {"U8": np.uint8, "BOOL": np.bool_, "F32": np.float32}
+_HEADER_LIMIT = 100_000_000  # bytes; safetensors' own limit
+
+
+# ---------------------------------------------------------------- writing
+
+
+def create(path: Path, settings: dict) -> None:
+    """Begin a store, or go on with one that was made with the very same settings.
+
+    Raises BadStore naming the first setting that differs, or if the folder cannot be written or holds something else.
+    """
+    manifest = path / "store.json"
+    settings = {"format": FORMAT, **settings}
+    if manifest.exists():
+        _refuse_other_settings(path, _read_manifest(path), settings)
+    elif path.is_dir() and any(path.iterdir()):
+        raise BadStore(path, "an empty folder or a store", "a folder with other things in it", "Give another folder.")
+    try:
+        (path / "data").mkdir(parents=True, exist_ok=True)
+        (path / "locks").mkdir(exist_ok=True)
+        if not manifest.exists():
+            write_whole(manifest, (json.dumps(settings, indent=2) + "\n").encode())
+        elif not os.access(path, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as e:
+        raise BadStore(path, "a folder that can be written", e.strerror, "Give another folder.") from None
+
+
+def _refuse_other_settings(path: Path, made_with: dict, asked: dict) -> None:
+    made_with, asked = dict(made_with), dict(asked)
+    then, now = made_with.pop("versions", {}), asked.pop("versions", {})
+    for name in [*asked, *made_with]:
+        was, wanted = made_with.get(name), asked.get(name)
+        if isinstance(was, dict) and isinstance(wanted, dict):
+            name, was, wanted = _first_difference(name, was, wanted)
+        if was != wanted:
+            raise BadStore(
+                path,
+                f"a store made with {name} = {json.dumps(wanted)}",
+                f"one made with {json.dumps(was)}",
+                "Use another folder, or delete this one to make it anew.",
+            )
+    changed = sorted(k for k in now if then.get(k) != now[k])
+    if changed:
+        log.warning(
+            "%s: begun with %s, going on with %s",
+            path,
+            ", ".join(f"{k} {then.get(k)}" for k in changed),
+            ", ".join(f"{k} {now[k]}" for k in changed),
+        )
+
+
+def _first_difference(name: str, was: dict, wanted: dict):
+    for key in [*wanted, *was]:
+        if was.get(key) != wanted.get(key):
+            return f"{name}.{key}", was.get(key), wanted.get(key)
+    return name, was, wanted
+
+
+def data_file(path: Path, recording: str) -> Path:
+    return path / "data" / f"{recording}.safetensors"
+
+
+def write_recording(path: Path, recording: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
+    """Write one recording's windows, whole or not at all. Returns `about` with the digest of the arrays added.
+
+    The bytes depend on the arrays and `about` alone: no dates, one metadata key (several would be in random order).
+    """
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + str(arrays[name].shape).encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    about = {**about, "sha256": digest.hexdigest()}
+    target = data_file(path, recording)
+    need = sum(a.nbytes for a in arrays.values())
+    free = shutil.disk_usage(target.parent).free
+    if free < need + 1_000_000:
+        raise BadStore(target, f"room for {need / 1e6:.1f} MB", f"{free / 1e6:.1f} MB free", "Free some and run again.")
+    contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    try:
+        write_whole(target, to_safetensors(contiguous, metadata={"gbvnet": json.dumps(about, sort_keys=True)}))
+    except OSError as e:
+        raise BadStore(target, "a file that can be written", e.strerror, "What was done is kept; run again.") from None
+    return about
+
+
+def done(path: Path, recording: str) -> dict | None:
+    """What is known of a recording that was prepared already, or None."""
+    file = data_file(path, recording)
+    return read_header(file)[1] if file.exists() else None
+
+
+def reopen(path: Path) -> None:
+    """Before anything is added: the tables would no longer tell the whole, so the store counts as unfinished."""
+    for table in ("windows.parquet", "recordings.parquet"):
+        (path / table).unlink(missing_ok=True)
+
+
+def finish(path: Path, verdicts: list[dict]) -> None:
+    """Write both tables. verdicts: one dict a recording, the good ones as `write_recording` returned them."""
+    verdicts = sorted(verdicts, key=lambda v: v["recording"])
+    columns = [*NAMES, "verdict", "reason", "findings", *COUNTS, "sha256"]
+    recordings = pd.DataFrame(verdicts).reindex(columns=columns)
+    recordings["findings"] = ["; ".join(v.get("findings", ())) for v in verdicts]
+    recordings[COUNTS] = recordings[COUNTS].fillna(0).astype("int64")
+    for text in [*NAMES, "verdict", "reason", "findings", "sha256"]:
+        recordings[text] = recordings[text].fillna("").astype(str)
+    windows = pd.concat([_window_rows(v) for v in verdicts if v["verdict"] == "ok"] or [_window_rows(None)])
+    write_whole(path / "recordings.parquet", recordings.to_parquet(index=False))
+    # Last: a store with this table is whole.
+    write_whole(path / "windows.parquet", windows.reset_index(drop=True).to_parquet(index=False))
+
+
+def _window_rows(about: dict | None) -> pd.DataFrame:
+    n = len(about["start_s"]) if about else 0
+    about = about or {"start_s": [], "has_face": [], "has_signals": False, "ratings": {}, **dict.fromkeys(NAMES, "")}
+    rows: dict = {name: np.full(n, about[name], dtype=object) for name in NAMES}
+    rows |= {"window": np.arange(n, dtype=np.int64), "start_s": np.asarray(about["start_s"], dtype=np.float64)}
+    rows["has_face"] = np.asarray(about["has_face"], dtype=bool)
+    rows["has_signals"] = np.full(n, bool(about["has_signals"]))
+    rows |= {r: np.full(n, about["ratings"].get(r, np.nan), dtype=np.float64) for r in RATINGS}
+    return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _read_manifest(path: Path) -> dict:
+    manifest = path / "store.json"
+    try:
+        settings = json.loads(manifest.read_text())
+    except FileNotFoundError:
+        raise BadStore(path, "a store", "no store.json in it", "Make one with `gbvnet prepare`.") from None
+    except (OSError, ValueError) as e:
+        raise BadStore(manifest, "the settings of a store", f"a file that cannot be read ({e})") from None
+    if not isinstance(settings, dict) or settings.get("format") != FORMAT:
+        found = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
+        raise BadStore(manifest, f"store format {FORMAT}", f"format {found}", "It was made by another gbvnet version.")
+    return settings
+
+
+def read_header(file: Path) -> tuple[dict, dict, int]:
+    """The tensors' places, what is known of the recording, and where the data begin. Raises BadStore."""
+    remedy = "Delete the file and run `gbvnet prepare` again."
+    try:
+        size = file.stat().st_size
+        with file.open("rb") as f:
+            length = int.from_bytes(f.read(8), "little")
+            if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
+                raise BadStore(file, "a safetensors file", f"{size} bytes that are none", remedy)
+            header = json.loads(f.read(length))
+        about = json.loads(header.pop("__metadata__")["gbvnet"])
+        end = max((t["data_offsets"][1] for t in header.values()), default=0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise BadStore(file, "a recording of this store", f"a file that cannot be read ({e})", remedy) from None
+    if size != 8 + length + end:
+        raise BadStore(file, f"{8 + length + end} bytes", f"{size}", remedy)
+    return header, about, 8 + length
+
+
+def _file_handles(wanted: int = 4096) -> int:
+    """How many files may be open at once, raised if the system lets us: DEAP alone has 1280 recordings."""
+    try:
+        import resource
+    except ImportError:  # Windows, whose limit is not a process's to set
+        return 512 + 256
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(soft, most)
+
+
+class _Maps:
+    """Memory maps of recordings, opened on first use. A map holds a file handle, so only so many are kept."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.open: OrderedDict[str, dict[str, np.ndarray]] = OrderedDict()
+        self.most = max(16, _file_handles() - 512)
+
+    def __getitem__(self, recording: str) -> dict[str, np.ndarray]:
+        if recording in self.open:
+            self.open.move_to_end(recording)
+            return self.open[recording]
+        while len(self.open) >= self.most:
+            self.open.popitem(last=False)
+        file = data_file(self.path, recording)
+        tensors, _, begin = read_header(file)
+        whole = np.memmap(file, dtype=np.uint8, mode="r")
+        views = {}
+        for name, t in tensors.items():
+            first, last = (begin + o for o in t["data_offsets"])
+            views[name] = np.asarray(whole[first:last]).view(_DTYPES[t["dtype"]]).reshape(t["shape"])
+        self.open[recording] = views
+        return views
+
+
+@dataclass(frozen=True)
+class _Shape:
+    frames: int
+    side: int
+    channels: int
+    samples: int
+
+
+class Store:
+    """A finished store, for reading.
+
+    settings : dict, everything that made it
+    windows : DataFrame, one row a window; the row's number is what `read` takes
+    recordings : DataFrame, one row a recording with its verdict
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.settings = _read_manifest(self.path)
+        self.windows = self._table("windows.parquet")
+        self.recordings = self._table("recordings.parquet")
+        names, self._of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
+        self._names = [str(n) for n in names]
+        missing = [n for n in self._names if not data_file(self.path, n).exists()]
+        if missing:
+            file = data_file(self.path, missing[0])
+            found = f"no such file, as for {len(missing)} of {len(self._names)} recordings"
+            raise BadStore(file, "a recording's windows", found, "Run `gbvnet prepare` again.")
+        self._window = self.windows["window"].to_numpy()
+        self._maps = _Maps(self.path)
+        s = self.settings
+        self._shape = _Shape(s["frames_per_window"], s["face_side"], len(s["channels"]), s["samples_per_window"])
+
+    def __getstate__(self):  # a store crosses to another process as its path; nothing mapped goes along
+        return self.path
+
+    def __setstate__(self, path):
+        self.__init__(path)  # type: ignore[misc]
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r}: {len(self)} windows of {len(self._names)} recordings, {self.title})"
+
+    @property
+    def made_up(self) -> bool:
+        return bool(self.settings["made_up"])
+
+    @property
+    def title(self) -> str:
+        """The corpus' name, with its stamp if it is made up."""
+        return self.settings["dataset"] + (" (made-up data)" if self.made_up else "")
+
+    @property
+    def digest(self) -> str:
+        """Identity of the contents: of every array, and of the settings that made them."""
+        settings = {k: v for k, v in self.settings.items() if k != "versions"}
+        parts = [json.dumps(settings, sort_keys=True)]
+        parts += (self.recordings["recording"] + self.recordings["sha256"]).tolist()
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _table(self, name: str) -> pd.DataFrame:
+        file = self.path / name
+        if not file.exists():
+            raise BadStore(self.path, "a finished store", f"no {name}", "Run `gbvnet prepare` again: it goes on.")
+        try:
+            return pd.read_parquet(file)
+        except (OSError, ValueError) as e:
+            found = f"a file that cannot be read ({e})"
+            raise BadStore(file, "a table", found, "Run `gbvnet prepare` again.") from None
+
+    def read(self, rows, faces: bool = True, signals: bool = True):
+        """Windows by row number, in the order asked for.
+
+        Returns faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32; None for what was not
+        asked for. A window that lacks a modality has zeros there, and False in face_ok.
+        """
+        rows = np.asarray(rows, dtype=np.int64)
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise GbvnetError(f"{self.path}: rows 0 to {len(self) - 1} exist, not {rows.min()} to {rows.max()}")
+        n, s = len(rows), self._shape
+        # np.empty and only the gaps zeroed: a batch of faces is tens of megabytes
+        out = {}
+        if faces:
+            out["faces"] = np.empty((n, s.frames, s.side, s.side, 3), np.uint8)
+            out["face_ok"] = np.empty((n, s.frames), np.bool_)
+        if signals:
+            out["signals"] = np.empty((n, s.channels, s.samples), np.float32)
+        for name, target in out.items():
+            self._fill(name, target, rows)
+        return out.get("faces"), out.get("face_ok"), out.get("signals")
+
+    def expression(self, rows) -> np.ndarray:
+        """MediaPipe's 52 expression coefficients, (n, F, 52) float32; NaN where no face, or another tracker, was."""
+        rows = np.asarray(rows, dtype=np.int64)
+        out = np.empty((len(rows), self._shape.frames, 52), np.float32)
+        self._fill("expression", out, rows, absent=np.nan)
+        return out
+
+    def _fill(self, name: str, out: np.ndarray, rows: np.ndarray, absent: float = 0) -> None:
+        files, windows = self._of_row[rows], self._window[rows]
+        # Neighbouring rows of one recording are copied as one slice: whole-store reads are then plain copies.
+        breaks = np.flatnonzero((np.diff(files) != 0) | (np.diff(windows) != 1)) + 1
+        edges = [0, *breaks.tolist(), len(rows)] if len(rows) else []
+        first_file, first_window = files.tolist(), windows.tolist()
+        for begin, end in pairwise(edges):
+            view = self._maps[self._names[first_file[begin]]].get(name)
+            if view is None:
+                out[begin:end] = absent
+            else:
+                w = first_window[begin]
+                out[begin:end] = view[w : w + end - begin]
+
+
+def open_store(path: str | Path) -> Store:
+    """Open a finished store. Raises BadStore with the reason and the remedy."""
+    return Store(path)

@@ -1,0 +1,99 @@
+"""Filters against mne and theory; baselines by hand."""
+
+import mne
+import numpy as np
+import pytest
+from scipy.signal import butter, chirp, sosfreqz
+
+from gbvnet.config import PrepareConfig
+from gbvnet.errors import BadConfig
+from gbvnet.recording import Channel, Signals
+from gbvnet.signals import BANDS, band_limit, choose, clean, resample, subtract_baseline
+
+RATE = 128.0
+
+
+def recording(*rows, kind="eeg", onset=0, rate=RATE, filtered=False):
+    channels = tuple(Channel(f"c{i}", kind, filtered) for i in range(len(rows)))
+    return Signals(np.array(rows, dtype=float), rate, onset, channels)
+
+
+@pytest.mark.parametrize("kind", BANDS)
+def test_each_band_equals_mne_on_a_chirp(kind):
+    low, high = BANDS[kind]
+    t = np.arange(0, 30, 1 / RATE)
+    x = chirp(t, 0.1, 30, 60)[None]
+    method = dict(method="iir", iir_params=dict(order=4, ftype="butter", output="sos"), verbose="error")
+    theirs = mne.filter.filter_data(x, RATE, low, high, **method)
+    ours = band_limit(x, RATE, (Channel("x", kind),))
+    middle = slice(640, -640)  # mne pads the edges in its own way
+    assert np.abs(ours - theirs)[:, middle].max() < 1e-3
+    assert np.abs(ours - x)[:, middle].max() > 0.5  # it does filter
+
+
+def test_the_gain_is_the_filters_squared_and_the_phase_is_zero():
+    sos = butter(4, [4, 45], "bandpass", fs=RATE, output="sos")
+    t = np.arange(0, 40, 1 / RATE)
+    for hz in (2.0, 4.0, 10.0, 45.0):
+        x = np.sin(2 * np.pi * hz * t)
+        y = band_limit(x[None], RATE, (Channel("x", "eeg"),))[0]
+        gain = abs(sosfreqz(sos, [hz], fs=RATE)[1][0]) ** 2
+        middle = slice(1280, -1280)
+        assert y[middle] == pytest.approx(gain * x[middle], abs=2e-3)
+
+
+def test_what_was_released_filtered_is_left_alone_and_others_are_not():
+    x = np.vstack([np.ones(1000)] * 2)
+    y = band_limit(x, RATE, (Channel("a", "eeg", filtered=True), Channel("b", "eeg")))
+    assert (y[0] == 1).all()
+    assert np.abs(y[1, 300:700]).max() < 1e-3  # a constant does not pass 4 Hz
+
+
+def test_slow_signals_keep_their_level():
+    y = band_limit(np.full((1, 1000), 7.0), RATE, (Channel("GSR", "gsr"),))
+    assert y == pytest.approx(7.0)
+
+
+def test_resampling_keeps_what_fits_and_stops_what_would_alias():
+    t = np.arange(0, 20, 1 / 256)
+    slow, fast = np.sin(2 * np.pi * 10 * t), np.sin(2 * np.pi * 100 * t)
+    y = resample(np.vstack([slow, fast]), 256, 128)
+    assert y.shape == (2, 2560)
+    middle = slice(256, -256)
+    assert y[0, middle] == pytest.approx(slow[::2][middle], abs=2e-3)
+    assert np.abs(y[1, middle]).max() < 0.01
+
+
+def test_the_mean_baseline_is_one_number_a_channel():
+    x = np.array([[1.0, 3.0, 10.0, 20.0], [0.0, 0.0, 5.0, 5.0]])
+    assert subtract_baseline(x, 2, 1, "mean")[:, 2:].tolist() == [[8, 18], [5, 5]]
+    assert subtract_baseline(x, 2, 1, "none") is x
+
+
+def test_the_template_is_the_mean_second_repeated():
+    x = np.array([[1.0, 2.0, 3.0, 4.0, 10.0, 10.0, 10.0]])  # 2 Hz; two baseline seconds (1 2) and (3 4)
+    assert subtract_baseline(x, 4, 2, "template")[:, 4:].tolist() == [[8, 7, 8]]
+
+
+def test_a_whole_recording_is_filtered_then_freed_of_its_baseline():
+    t = np.arange(0, 10, 1 / RATE)
+    signals = recording(np.sin(2 * np.pi * 10 * t) + 50, kind="emg", onset=384)
+    x, onset = clean(signals, PrepareConfig(), RATE)
+    assert onset == 384
+    assert abs(x[0, :384].mean()) < 1e-9
+    assert x[0, 600:1000].std() == pytest.approx(np.sqrt(0.5), rel=0.02)
+    raw, _ = clean(signals, PrepareConfig(filter=False, baseline="none"), RATE)
+    assert (raw == signals.samples).all()
+
+
+def test_another_rate_moves_the_onset_with_it():
+    _, onset = clean(recording(np.zeros(2560), onset=768, rate=256.0), PrepareConfig(), RATE)
+    assert onset == 384
+
+
+def test_channels_are_chosen_by_name_and_an_absent_one_is_named():
+    channels = (Channel("Fp1", "eeg"), Channel("GSR", "gsr"))
+    assert choose(channels, ("GSR", "Fp1")) == [1, 0]
+    assert choose(channels, None) == [0, 1]
+    with pytest.raises(BadConfig, match="no Fpz; it has Fp1, GSR"):
+        choose(channels, ("Fpz",))

@@ -1,0 +1,201 @@
+"""A store is whole or says what is missing, and gives back exactly what was put in."""
+
+import json
+
+import numpy as np
+import pytest
+
+from gbvnet import store as store_module
+from gbvnet.errors import BadStore, GbvnetError
+from gbvnet.store import create, data_file, finish, open_store, write_recording
+
+SETTINGS = {
+    "dataset": "deap",
+    "made_up": True,
+    "prepare": {"window_s": 1.0, "baseline": "mean"},
+    "channels": [["Fp1", "eeg"], ["GSR", "gsr"]],
+    "rate_hz": 4.0,
+    "samples_per_window": 4,
+    "frames_per_window": 2,
+    "face_side": 3,
+    "baseline_s": 3.0,
+    "versions": {"gbvnet": "0"},
+}
+
+
+def arrays(n, seed, faces=True, signals=True):
+    rng = np.random.default_rng(seed)
+    made = {}
+    if faces:
+        made["faces"] = rng.integers(0, 256, (n, 2, 3, 3, 3), dtype=np.uint8)
+        made["face_ok"] = rng.random((n, 2)) > 0.2
+        made["expression"] = rng.random((n, 2, 52), dtype=np.float32)
+    if signals:
+        made["signals"] = rng.standard_normal((n, 2, 4)).astype(np.float32)
+    return made
+
+
+def about(name, n, faces=True, signals=True):
+    return {
+        "recording": name,
+        "subject": name[:3],
+        "trial": name[-2:],
+        "stimulus": "07",
+        "verdict": "ok",
+        "reason": "",
+        "findings": ["odd"],
+        "ratings": {"valence": 6.5},
+        "start_s": list(map(float, range(n))),
+        "has_face": [faces] * n,
+        "has_signals": signals,
+        "n_windows": n,
+    }
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Three recordings: whole, without a face, without signals."""
+    path = tmp_path / "store"
+    create(path, SETTINGS)
+    made = []
+    for i, (name, n, parts) in enumerate(
+        [("s01_trial01", 3, {}), ("s01_trial02", 2, {"faces": False}), ("s02_trial01", 4, {"signals": False})]
+    ):
+        made.append(write_recording(path, name, arrays(n, i, **parts), about(name, n, **parts)))
+    finish(path, [*made, {"recording": "s03_trial01", "subject": "s03", "verdict": "bad", "reason": "no face"}])
+    return path
+
+
+def test_what_is_read_is_what_was_written_in_the_order_asked_for(path):
+    store = open_store(path)
+    assert len(store) == 9
+    faces, ok, signals = store.read([8, 0, 1, 2, 5])
+    last, first = arrays(4, 2, signals=False), arrays(3, 0)
+    assert (faces[0] == last["faces"][3]).all() and (ok[0] == last["face_ok"][3]).all()
+    assert (faces[1:4] == first["faces"]).all() and (signals[1:4] == first["signals"]).all()
+    assert (faces[4] == last["faces"][0]).all()
+    assert (store.expression([1])[0] == first["expression"][1]).all()
+
+
+def test_an_absent_modality_is_zeros_and_not_ok(path):
+    store = open_store(path)
+    faces, ok, signals = store.read([3, 4, 5])  # two windows without a face, then one without signals
+    assert not faces[:2].any() and not ok[:2].any() and signals[:2].any()
+    assert not signals[2].any() and faces[2].any()
+    assert np.isnan(store.expression([3])).all()
+    assert store.windows["has_face"].tolist() == [True] * 3 + [False] * 2 + [True] * 4
+
+
+def test_what_is_not_asked_for_is_not_read(path):
+    assert open_store(path).read([0], faces=False)[:2] == (None, None)
+    assert open_store(path).read([0], signals=False)[2] is None
+    assert open_store(path).read([])[0].shape == (0, 2, 3, 3, 3)
+
+
+def test_a_random_order_equals_single_reads(path):
+    store = open_store(path)
+    rows = np.random.default_rng(0).integers(0, 9, 50)
+    together = store.read(rows)
+    for i, row in enumerate(rows):
+        for whole, one in zip(together, store.read([row]), strict=True):
+            assert (whole[i] == one[0]).all()
+
+
+def test_rows_that_do_not_exist_are_refused(path):
+    with pytest.raises(GbvnetError, match="rows 0 to 8 exist, not 2 to 9"):
+        open_store(path).read([2, 9])
+
+
+def test_tables_hold_names_ratings_and_verdicts(path):
+    store = open_store(path)
+    row = store.windows.iloc[4]
+    assert (row.recording, row.subject, row.trial, row.stimulus, row.window) == ("s01_trial02", "s01", "02", "07", 1)
+    assert row.start_s == 1.0 and row.valence == 6.5 and np.isnan(row.arousal)
+    assert store.recordings["verdict"].tolist() == ["ok", "ok", "ok", "bad"]
+    assert store.recordings.iloc[3]["reason"] == "no face"
+    assert store.made_up and store.title == "deap (made-up data)"
+
+
+def test_few_open_files_read_the_same(path, monkeypatch):
+    monkeypatch.setattr(store_module, "_file_handles", lambda: 0)
+    store = open_store(path)
+    store._maps.most = 1
+    rows = [0, 8, 1, 4, 7, 2]
+    assert (store.read(rows)[0] == open_store(path).read(rows)[0]).all()
+    assert len(store._maps.open) == 1
+
+
+def test_the_bytes_depend_on_the_contents_alone(path, tmp_path):
+    create(tmp_path / "again", SETTINGS)
+    write_recording(tmp_path / "again", "s01_trial01", arrays(3, 0), about("s01_trial01", 3))
+    assert data_file(tmp_path / "again", "s01_trial01").read_bytes() == data_file(path, "s01_trial01").read_bytes()
+
+
+def test_other_settings_are_refused_by_name_and_the_same_go_on(path):
+    create(path, SETTINGS)
+    other = SETTINGS | {"prepare": {"window_s": 2.0, "baseline": "mean"}}
+    with pytest.raises(BadStore, match=r"made with prepare\.window_s = 2\.0, found one made with 1\.0"):
+        create(path, other)
+    with pytest.raises(BadStore, match="made_up = false"):
+        create(path, SETTINGS | {"made_up": False})
+
+
+def test_other_versions_go_on_with_a_warning(path, caplog):
+    create(path, SETTINGS | {"versions": {"gbvnet": "1"}})
+    assert "begun with gbvnet 0, going on with gbvnet 1" in caplog.text
+
+
+def test_a_folder_of_other_things_is_not_written_into(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(BadStore, match="a folder with other things in it"):
+        create(tmp_path, SETTINGS)
+
+
+def test_what_is_missing_or_damaged_is_said_with_the_remedy(path):
+    file = data_file(path, "s01_trial01")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    with pytest.raises(BadStore, match=rf"expected {len(whole)} bytes, found {len(whole) - 1}.*prepare"):
+        open_store(path).read([0])
+    file.write_bytes(b"\xff" * 100)
+    with pytest.raises(BadStore, match="a safetensors file"):
+        open_store(path).read([0])
+    file.unlink()
+    with pytest.raises(BadStore, match="no such file, as for 1 of 3 recordings"):
+        open_store(path)
+    (path / "windows.parquet").unlink()
+    with pytest.raises(BadStore, match=r"expected a finished store, found no windows\.parquet"):
+        open_store(path)
+    with pytest.raises(BadStore, match=r"no store\.json"):
+        open_store(path / "data")
+
+
+def test_a_newer_format_is_refused(path):
+    manifest = path / "store.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
+    with pytest.raises(BadStore, match="expected store format 1, found format 99"):
+        open_store(path)
+
+
+def test_a_full_disk_is_told_before_anything_is_written(path, monkeypatch):
+    class Usage:
+        free = 10
+
+    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda _: Usage)
+    with pytest.raises(BadStore, match=r"expected room for .* MB, found 0\.0 MB free"):
+        write_recording(path, "s09_trial01", arrays(3, 0), about("s09_trial01", 3))
+    assert not data_file(path, "s09_trial01").exists()
+
+
+def test_an_interrupted_write_leaves_nothing(path, monkeypatch):
+    monkeypatch.setattr("gbvnet.files.os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_recording(path, "s09_trial01", arrays(3, 0), about("s09_trial01", 3))
+    assert not list((path / "data").glob("*s09*"))
+
+
+def test_the_digest_tells_contents_apart(path, tmp_path):
+    before = open_store(path).digest
+    made = [write_recording(path, "s01_trial01", arrays(3, 99), about("s01_trial01", 3))]
+    finish(path, made)
+    assert open_store(path).digest != before
