@@ -51,7 +51,7 @@ def _demo(parser) -> Run:
     def run(args) -> int:
         from .demo import run_demo
 
-        return run_demo(args.dir, args.jobs, progress=bar)
+        return run_demo(args.dir, args.jobs, say, bar)
 
     return run
 
@@ -133,9 +133,10 @@ def _prepare(parser) -> Run:
         from .prepare import prepare_store
         from .store import open_store
 
+        config = _settings(args, PrepareConfig)
         corpus = open_corpus(args.corpus, args.root)
         with bar("preparing", unit="s of recording") as progress:
-            summary = prepare_store(corpus, args.store, _settings(args, PrepareConfig), args.jobs, progress)
+            summary = prepare_store(corpus, args.store, config, args.jobs, progress)
         for line in summary.findings:
             say(f"note {line}")
         say(f"{open_store(args.store)!r}")
@@ -295,7 +296,7 @@ def bar(what: str, unit: str = ""):
     ) as shown:
         task = shown.add_task(what, total=None, rate="")
 
-        def progress(done: int, total: int, doing: str) -> None:
+        def progress(done: int, total: int, doing: str = "") -> None:
             speed = shown.tasks[task].finished_speed or shown.tasks[task].speed
             rate = f"{speed:.1f} {unit or 'a second'}" + ("/s" if unit else "") if speed else ""
             shown.update(task, completed=done, total=total, rate=rate, description=f"{what} {doing}")
@@ -360,8 +361,6 @@ def main(argv: list[str] | None = None) -> int:
         near = get_close_matches(argv[0], COMMANDS, n=1)
         return _fail("", f"no command {argv[0]}" + (f"; did you mean {near[0]}?" if near else "; see gbvnet --help"))
     return _run(argv[0], _tidy(argv[1:]))
-
-
 
 
 def _tidy(argv: list[str]) -> list[str]:

@@ -6,7 +6,7 @@ Shapes: W windows, F face frames a window, S face side, C signal channels, L sam
 import importlib.metadata
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +49,6 @@ def prepare_store(
     """
     config, path = config or PrepareConfig(), Path(path)
     settings = store_settings(corpus, config)
-    if config.faces:
-        from .faces import check_backend
-
-        check_backend(config.landmarks)  # now, rather than after the signals of the first recording
     store.create(path, settings)
     summary, verdicts, todo = Summary(), [], []
     for unit in look(corpus, jobs, videos=False, progress=progress):
@@ -65,6 +61,8 @@ def prepare_store(
                 verdicts.append(_refused(recording, recording.problem))
             else:
                 todo.append(recording)
+    if config.faces and any(r.video for r in todo):
+        _require_landmarks(config.landmarks)
     work = _Work(corpus, path, config, settings)
     verdicts += _prepare_all(work, todo, jobs, summary, progress)
     store.finish(path, verdicts)
@@ -89,6 +87,18 @@ def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
         "versions": {"gbvnet": __version__}
         | {p: importlib.metadata.version(p) for p in ("numpy", "scipy", "av", "mediapipe")},
     }
+
+
+def _require_landmarks(backend: str) -> None:
+    """Now, rather than once for each recording."""
+    from .faces import open_landmarker
+    from .weights import landmark_model
+
+    if backend == "mediapipe":
+        landmark_model()
+    else:
+        with open_landmarker(backend):
+            pass
 
 
 def _refused(what: Recording | str, reason: str) -> dict:
@@ -217,10 +227,12 @@ class _Work:
             "has_signals": "signals" in arrays,
         }
         if config.faces and recording.video is not None:
-            faces, counts = self._faces(recording, starts)
+            faces, told = self._faces(recording, starts)
             arrays |= faces
             has_face = arrays["face_ok"].any(axis=1)
-            about |= {"has_face": has_face.tolist(), **counts}
+            finding = told.pop("finding")
+            findings += [finding] if finding else []
+            about |= {"has_face": has_face.tolist(), **told}
             if not has_face.all():
                 findings.append(f"no face in {int((~has_face).sum())} of {len(starts)} windows")
         if not arrays:
@@ -237,13 +249,35 @@ class _Work:
         """(W, C, L) float32"""
         raw = self.corpus.signals(recording)
         keep = choose(raw.channels, self.config.channels)
-        chosen = type(raw)(raw.samples[keep], raw.rate_hz, raw.onset, tuple(raw.channels[i] for i in keep))
-        x, onset = clean(chosen, self.config, self.corpus.rate_hz)
+        if keep != list(range(len(raw.channels))):
+            raw = replace(raw, samples=raw.samples[keep], channels=tuple(raw.channels[i] for i in keep))
+        x, onset = clean(raw, self.config, self.corpus.rate_hz)
         return cut(x, onset, self.corpus.rate_hz, starts, self.settings["samples_per_window"])
 
-    def _faces(self, recording: Recording, starts: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-        """faces (W, F, S, S, 3), face_ok (W, F), expression (W, F, 52), and how many frames were found, borrowed, missing"""
-        raise NotImplementedError
+    def _faces(self, recording: Recording, starts: np.ndarray) -> tuple[dict[str, np.ndarray], dict]:
+        """faces (W, F, S, S, 3), face_ok (W, F), expression (W, F, 52), and what to know of them."""
+        from .faces import fill_gaps, track_faces
+        from .video import frame_at, probe
+
+        assert recording.video is not None
+        info = recording.video_info or probe(recording.video)
+        times = recording.video_start_s + frame_times(starts, self.config.window_s, self.settings["frames_per_window"])
+        asked = np.array([frame_at(t, info.fps) for t in times.ravel().tolist()])  # (W * F,)
+        frames, place = np.unique(asked, return_inverse=True)  # windows may overlap, and share frames
+        track = track_faces(recording.video, frames, self.config.face_side, self.config.landmarks, info=info)
+        if not track.ok.any():
+            raise BadRecording(
+                recording.video,
+                f"a face in at least one of {len(frames)} frames",
+                "none",
+                "Look at the video; take it away to use the signals alone.",
+            )
+        filled = fill_gaps(track, frames / float(info.fps))
+        windowed = {"faces": filled.track.crops, "face_ok": filled.track.ok, "expression": filled.track.expression}
+        shape = times.shape  # (W, F)
+        arrays = {k: a[place].reshape(*shape, *a.shape[1:]) for k, a in windowed.items() if a is not None}
+        counts = {"frames_found": filled.found, "frames_borrowed": filled.borrowed, "frames_missing": filled.missing}
+        return arrays, {**counts, "finding": track.finding}
 
 
 def _sources(recording: Recording) -> dict[str, int]:

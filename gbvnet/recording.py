@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from .errors import BadRecording
+from .video import VideoInfo
 
 Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
 MADE_UP = "made-up data"  # the stamp on everything that comes from a corpus of ours
@@ -39,6 +40,7 @@ class Recording:
     ratings: dict[str, float] = field(default_factory=dict)
     video: Path | None = None
     video_start_s: float = 0.0  # the stimulus' start on the video's own clock
+    video_info: VideoInfo | None = None  # known once the video was inspected
     signals: Path | None = None
     row: int = 0  # where in the signal file, if it holds several trials
     problem: str | None = None

@@ -28,5 +28,7 @@ def cut(x: np.ndarray, onset: int, rate_hz: float, starts: np.ndarray, length: i
     """
     first = onset + np.round(starts * rate_hz).astype(np.int64)  # (W,)
     first = first[first + length <= x.shape[1]]
-    at = first[:, None] + np.arange(length)  # (W, L)
-    return np.ascontiguousarray(x.astype(np.float32)[:, at].transpose(1, 0, 2))
+    out = np.empty((len(first), len(x), length), np.float32)
+    for window, begin in zip(out, first.tolist(), strict=True):
+        window[:] = x[:, begin : begin + length]
+    return out

@@ -6,8 +6,8 @@ To be had, under its licence, from https://www.eecs.qmul.ac.uk/mmv/datasets/deap
     ROOT/metadata_csv/participant_ratings.csv                the ratings again, and the order of presentation
     ROOT/face_video/s01/s01_trial01.avi ...                  participants 1 to 22, some trials missing
 
-Two orders meet here. Row i of a .dat is `Experiment_id` i + 1, the number of the stimulus; the number in a video's name is
-`Trial`, the order of presentation, another for each person. They are joined through the ratings table and never by
+Two orders meet here. Row i of a .dat is `Experiment_id` i + 1, the number of the stimulus; the number in a video's name
+is `Trial`, the order of presentation, another for each person. They are joined through the ratings table and never by
 number, and the join is checked: the .dat carries the ratings too, and they must be equal.
 """
 
@@ -279,13 +279,16 @@ class Deap:
             signals=dat,
             row=experiment - 1,
         )
-        bad = np.argwhere(~np.isfinite(data[experiment - 1]))
+        samples = data[experiment - 1]
+        # One cheap pass first: a sum over what is not finite is not finite either.
+        bad = np.argwhere(~np.isfinite(samples)) if not np.isfinite(samples.sum()) else []
         if len(bad):
             channel, sample = bad[0]
             found = f"{len(bad):,} NaN or infinite, the first in channel {CHANNELS[channel].name} at sample {sample}"
             problem = BadRecording(dat, f"finite samples in row {experiment - 1}", found)
             return replace(recording, problem=str(problem))
-        flat = [CHANNELS[c].name for c in np.flatnonzero(np.ptp(data[experiment - 1], axis=1) == 0)]
+        still = np.flatnonzero(np.ptp(samples[:, ::RATE_HZ], axis=1) == 0)  # once a second, then all of it
+        flat = [CHANNELS[c].name for c in still if np.ptp(samples[c]) == 0]
         return replace(recording, findings=(f"flat channels: {', '.join(flat)}",) if flat else ())
 
     def _stray(self, unit: str, video: Path) -> Recording:
@@ -302,12 +305,12 @@ class Deap:
         if recording.video is None:
             return recording
         info = probe(recording.video)
-        seconds = float(info.n_frames / info.fps)
-        off = seconds - recording.seconds
+        recording = replace(recording, video_info=info)
+        off = info.seconds - recording.seconds
         if abs(off) <= _LENGTH_SLACK_S:
             return recording
-        finding = f"video is {seconds:.1f} s, {abs(off):.1f} s {'longer' if off > 0 else 'shorter'} than its trial"
-        return replace(recording, findings=(*recording.findings, finding))
+        than = f"{abs(off):.1f} s {'longer' if off > 0 else 'shorter'} than its trial"
+        return replace(recording, findings=(*recording.findings, f"video is {info.seconds:.1f} s, {than}"))
 
     def signals(self, recording: Recording) -> Signals:
         """(40, (3 + seconds) * 128), the first 3 s before the stimulus."""

@@ -1,0 +1,85 @@
+"""The command line: instant help, one clear line for what is wrong, and exit codes that a script can trust."""
+
+import subprocess
+import sys
+
+import pytest
+
+from gbvnet.cli import COMMANDS, main
+
+HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplotlib", "cv2", "av")
+
+
+def test_help_of_each_command_is_instant_and_has_an_example():
+    code = (
+        "import sys\n"
+        "from gbvnet.cli import COMMANDS, main\n"
+        "for name in ['', *COMMANDS]:\n"
+        "    try: main([name, '--help'] if name else ['--help'])\n"
+        "    except SystemExit: pass\n"
+        f"print('LOADED', [m for m in {HEAVY} if m in sys.modules])\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "LOADED []" in shown
+    assert shown.count("example:") == len(COMMANDS)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = f"import sys, gbvnet; print([m for m in {HEAVY} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["crossvall"], "no command crossvall; did you mean crossval?"),
+        (["check", "deap", "/nowhere"], "/nowhere: expected the folder of a corpus, found no such folder"),
+        (["check", "dreamer", "/nowhere"], "dreamer"),
+        (["prepare", "deap", "x", "y", "--face-side", "3"], "face_side must be 32 to 512 pixels, not 3"),
+        (["prepare", "deap", "x", "y", "--fce-side", "64"], "unrecognized arguments"),
+        (["crossval", "/nowhere", "r"], "/nowhere: expected a store, found no store.json"),
+        (["crossval", "s", "r", "--protocol", "subject", "--scope", "per-subject"], "choose one of them"),
+        (["report", "one"], "give at least one run, and then the folder to write"),
+    ],
+)
+def test_what_cannot_start_is_one_line_on_stderr_and_exit_2(argv, message, capsys):
+    assert main(argv) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert message in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_good_and_bad_recordings_are_told_apart_by_the_exit_code(deap, tmp_path, capsys):
+    assert main(["check", "deap", str(deap)]) == 0
+    shown = capsys.readouterr().out
+    assert "made-up data" in shown
+    assert "ok   s02  3 of 3 recordings, 0 with a video" in shown
+    assert "6 good recordings of 2 people, 0 with a video; 0 bad" in shown
+    (deap / "data_preprocessed_python/s01.dat").write_bytes(b"")
+    assert main(["check", "deap", str(deap)]) == 1
+    assert "BAD  s01" in capsys.readouterr().out
+    assert (
+        main(["prepare", "deap", str(deap), str(tmp_path / "store"), "--faces", "false", "--channels", "Fp1,GSR"]) == 1
+    )
+    assert "3 recordings made, 0 found done, 1 bad" in capsys.readouterr().out
+
+
+def test_settings_come_from_a_file_and_options_win(deap, tmp_path, capsys):
+    (tmp_path / "c.yaml").write_text("faces: false\nwindow_s: 2\n")
+    store = tmp_path / "store"
+    config = ["--config", str(tmp_path / "c.yaml"), "--step-s", "1"]
+    assert main(["prepare", "deap", str(deap), str(store), *config]) == 0
+    assert "18 windows" in capsys.readouterr().out  # 3 of 2 s in each of 6 trials of 4 s
+    (tmp_path / "bad.yaml").write_text("widow_s: 2\n")
+    assert main(["prepare", "deap", str(deap), str(store), "--config", str(tmp_path / "bad.yaml")]) == 2
+    assert "widow_s" in capsys.readouterr().err
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(deap, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gbvnet.check.look", interrupted)
+    assert main(["check", "deap", str(deap)]) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err

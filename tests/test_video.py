@@ -1,0 +1,295 @@
+"""Frames come by number, exactly those asked for, and bad files are refused with what is wrong with them.
+
+Each frame of the videos made here carries its own number as nine black or white blocks, which no compression hides.
+"""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from gbvnet.errors import BadRecording
+from gbvnet.video import frame_at, probe, read_frames
+
+SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
+BITS, BLOCK = 9, 16
+
+
+def numbered(number, height=64):
+    """A picture (64, 144, 3) uint8 that shows a number below 512."""
+    bits = [(number >> b & 1) * 255 for b in range(BITS)]
+    return np.broadcast_to(np.repeat(bits, BLOCK)[None, :, None], (height, BITS * BLOCK, 3)).astype(np.uint8)
+
+
+def number_of(rgb):
+    middle = rgb[rgb.shape[0] // 2, BLOCK // 2 :: BLOCK, 1]  # one pixel in each block
+    return sum(1 << b for b in range(BITS) if middle[b] > 127)
+
+
+def write_video(path, n_frames, fps=50, b_frames=3, times_s=None, rotation=None):
+    # faststart: an MP4 then says first where its frames are, and can be read although its end is cut off
+    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
+        stream = container.add_stream("libx264", rate=fps, options={"bf": str(b_frames), "b-adapt": "0", "g": "30"})
+        stream.codec_context.thread_count = 1
+        stream.width, stream.height, stream.pix_fmt = BITS * BLOCK, 64, "yuv420p"
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        for number in range(n_frames):
+            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+            frame = frame.reformat(format="yuv420p")  # left to the encoder, the bytes were not always the same
+            if times_s is not None:
+                frame.time_base, frame.pts = Fraction(1, 90_000), round(times_s[number] * 90_000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="module")
+def avi(tmp_path_factory):
+    """300 frames at 50 fps, H.264 with B-frames: DEAP's format."""
+    return write_video(tmp_path_factory.mktemp("video") / "s01_trial01.avi", 300)
+
+
+def test_the_made_video_is_one_on_which_time_stamps_mislead(avi):
+    with av.open(str(avi)) as container:
+        frames = list(container.decode(video=0))
+    assert av.video.frame.PictureType.B in {frame.pict_type for frame in frames}
+    assert [number_of(f.to_ndarray(format="rgb24")) for f in frames] == list(range(300))
+    stamps = [frame.pts for frame in frames]
+    assert stamps != sorted(stamps)  # the day this fails, AVI stamps may be worth another look
+
+
+def test_frames_are_counted_without_decoding(avi):
+    info = probe(avi)
+    assert (info.n_frames, info.fps, info.width, info.height, info.seconds) == (300, 50, 144, 64, 6.0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("indices", [range(300), range(0, 300, 5), [0], [299], [1, 2, 3, 177, 178, 298], []])
+def test_exactly_the_frames_asked_for_are_read_in_order(avi, indices, threads):
+    reader = read_frames(avi, indices, threads)
+    read = [(index, number_of(rgb)) for index, rgb in reader]
+    assert read == [(i, i) for i in indices]
+    assert reader.finding is None
+
+
+def test_reading_stops_after_the_last_frame_asked_for(avi):
+    reader = read_frames(avi, [3, 40])
+    assert len(list(reader)) == 2
+    assert reader.n_decoded == 41
+
+
+def test_a_reader_can_be_read_twice(avi):
+    reader = read_frames(avi, [3, 40])
+    assert [i for i, _ in reader] == [i for i, _ in reader] == [3, 40]
+
+
+def test_frames_are_rgb_and_contiguous(tmp_path):
+    path = tmp_path / "red.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        red = np.zeros((64, 96, 3), np.uint8)
+        red[..., 0] = 255
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(red, format="rgb24")))
+        container.mux(stream.encode(None))
+    [(_, rgb)] = read_frames(path, [0])
+    assert rgb.shape == (64, 96, 3)
+    assert rgb.dtype == np.uint8
+    assert rgb.flags.c_contiguous
+    np.testing.assert_allclose(rgb[32, 48], [255, 0, 0], atol=6)
+
+
+def test_asking_beyond_the_end_gives_what_there_is_and_a_finding(avi):
+    reader = read_frames(avi, [298, 299, 310])
+    assert [i for i, _ in reader] == [298, 299]
+    assert reader.n_decoded == 300
+    assert reader.finding == "the video ends after 300 frames; frame 310 was asked for (the first is 0)"
+
+
+@pytest.mark.parametrize("indices", [[-1, 3], [3, 3], [5, 2]])
+def test_indices_that_do_not_increase_are_refused(avi, indices):
+    with pytest.raises(ValueError, match="must increase from 0"):
+        read_frames(avi, indices)
+
+
+# ---------------------------------------------------------------- which frame is on show
+
+
+@pytest.mark.parametrize(
+    ("t_s", "fps", "expected"),
+    [
+        (0, 50, 0),
+        (0.0199, 50, 0),
+        (0.02, 50, 1),
+        (0.3, 50, 15),  # 0.3 in binary is a little less than 0.3
+        (59.9, 50, 2995),
+        (1.0, Fraction(24000, 1001), 23),  # 23.976
+        (1001 / 24000, Fraction(24000, 1001), 1),
+        (7 / 12, 12, 7),
+        (3599 + 11 / 12, 24, 86398),
+        (Fraction(1, 3), 30, 10),
+        (-0.01, 50, -1),  # before the video
+    ],
+)
+def test_the_frame_on_show_is_found_exactly(t_s, fps, expected):
+    assert frame_at(t_s, Fraction(fps)) == expected
+
+
+def test_tenths_and_twelfths_of_a_second_fall_on_their_own_frames_for_an_hour():
+    assert [frame_at(k / 10, Fraction(50)) for k in range(0, 36_000, 7)] == list(range(0, 180_000, 35))
+    assert [frame_at(k / 12, Fraction(60)) for k in range(0, 43_200, 7)] == list(range(0, 216_000, 35))
+
+
+# ---------------------------------------------------------------- bad files
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    (tmp_path / "a.avi").touch()
+    with pytest.raises(BadRecording, match=r"a.avi: expected a video, found an empty file \(0 bytes\)"):
+        probe(tmp_path / "a.avi")
+
+
+def test_an_absent_file_is_refused(tmp_path):
+    with pytest.raises(BadRecording, match=r"a.avi: expected a video, found No such file or directory"):
+        probe(tmp_path / "a.avi")
+
+
+def test_a_folder_is_refused(tmp_path):
+    with pytest.raises(BadRecording, match="expected a video, found Is a directory"):
+        probe(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("ecg.txt", "0.1 0.2 0.3\n" * 5000),
+        ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfilm.ts\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", "ffconcat version 1.0\nfile film.ts\n"),
+    ],
+)
+def test_what_only_leads_to_a_video_or_can_be_drawn_as_one_is_refused(name, content, tmp_path):
+    write_video(tmp_path / "film.ts", 30)
+    (tmp_path / name).write_text(content)
+    assert probe(tmp_path / "film.ts").n_frames == 30
+    with av.open(str(tmp_path / name)) as container:  # FFmpeg by itself would play it
+        assert container.streams.video
+    with pytest.raises(BadRecording, match="expected a video, found content that FFmpeg cannot read"):
+        probe(tmp_path / name)
+
+
+def test_sound_without_pictures_is_refused(tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 48_000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+    with pytest.raises(BadRecording, match="expected a video stream, found audio"):
+        probe(path)
+
+
+def test_a_truncated_avi_is_refused_with_how_much_is_there(avi):
+    whole = avi.read_bytes()
+    path = avi.with_name("cut.avi")
+    path.write_bytes(whole[: len(whole) // 2])  # its index was at the end
+    with pytest.raises(BadRecording, match=r"the 300 frames that its header promises, found 1\d\d\. It is cut short"):
+        probe(path)
+    reader = read_frames(path, range(300))
+    numbers = [number_of(rgb) for _, rgb in reader]
+    assert numbers[:100] == list(range(100))
+    assert len(numbers) == reader.n_decoded < 200
+    assert "after 1" in reader.finding
+
+
+def test_a_truncated_mp4_is_refused(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 100)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(BadRecording, match=r"the 100 frames that its header promises, found \d\d\. It is cut short"):
+        probe(path)
+
+
+def test_an_avi_that_lacks_its_last_frames_is_used(avi):
+    """Fewer than half a second's; tapes end so."""
+    whole = avi.read_bytes()
+    path = avi.with_name("nearly.avi")
+    end = whole.index(b"idx1")
+    path.write_bytes(whole[: end - 300])
+    assert 276 <= probe(path).n_frames < 300
+
+
+def test_damage_in_the_middle_is_no_crash(avi):
+    content = bytearray(avi.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = b"\xa5" * 3000
+    path = avi.with_name("damaged.avi")
+    path.write_bytes(content)
+    reader = read_frames(path, range(300))
+    numbers = [number_of(rgb) for _, rgb in reader]
+    assert numbers[:100] == list(range(100))
+    assert reader.n_decoded == len(numbers)
+
+
+def test_a_decoder_that_gives_up_ends_the_iteration_with_a_finding(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 100)
+    path.write_bytes(path.read_bytes()[:-2000])
+    reader = read_frames(path, range(100))
+    numbers = [number_of(rgb) for _, rgb in reader]
+    assert numbers == list(range(reader.n_decoded))
+    assert 0 < reader.n_decoded < 100
+    assert "cannot be decoded any further (Invalid data" in reader.finding
+    assert f"after {reader.n_decoded} frames" in reader.finding
+
+
+# ---------------------------------------------------------------- containers with a time of their own
+
+
+def test_a_rate_that_the_time_stamps_contradict_is_measured(tmp_path):
+    """A telephone that says 30 and films 29.5: after ten minutes the face would be ten seconds off."""
+    path = write_video(tmp_path / "phone.mp4", 295, fps=30, times_s=np.arange(295) / 29.5)
+    info = probe(path)
+    assert float(info.fps) == pytest.approx(29.5, abs=0.01)
+    assert info.uneven_s < 0.02
+
+
+def test_a_pause_in_the_recording_shows_as_unevenness(tmp_path):
+    times = np.arange(100) / 25 + (np.arange(100) >= 50) * 2.0  # 2 s are missing after frame 50
+    info = probe(write_video(tmp_path / "paused.mp4", 100, fps=25, times_s=times))
+    assert info.n_frames == 100
+    assert info.uneven_s == pytest.approx(1.0, abs=0.1)  # half of the pause at either side of it
+
+
+def test_a_declared_rate_is_kept_exactly(tmp_path):
+    info = probe(write_video(tmp_path / "film.mp4", 100, fps=Fraction(24000, 1001)))
+    assert info.fps == Fraction(24000, 1001)
+    assert info.uneven_s < 0.001
+
+
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_a_picture_stored_lying_down_is_put_upright(tmp_path, rotation):
+    path = write_video(tmp_path / "phone.mp4", 2, b_frames=0, rotation=rotation)
+    [(_, rgb)] = read_frames(path, [1])
+    stored = np.rot90(rgb, -rotation // 90)  # the file asks for that many degrees counter-clockwise
+    assert number_of(stored) == 1
+
+
+# ---------------------------------------------------------------- real files
+
+
+@pytest.mark.parametrize(
+    ("name", "n_frames", "fps"),
+    [
+        ("deap_like_720x576_50fps.avi", 1500, Fraction(50)),
+        ("face_expressions.mp4", 472, Fraction(24000, 1001)),
+        ("head_turning.mp4", 23, Fraction(12)),
+        ("no_face.mp4", 95, Fraction(24)),  # 98 are stored, and an edit list cuts 3 away
+    ],
+)
+def test_real_files_hold_what_is_known_of_them(name, n_frames, fps):
+    if not (SAMPLES / name).exists():
+        pytest.skip(f"{SAMPLES / name} is not here")
+    info = probe(SAMPLES / name)
+    assert (info.n_frames, info.fps) == (n_frames, fps)
