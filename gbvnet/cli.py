@@ -165,10 +165,12 @@ def _crossval(parser) -> Run:
 
     def run(args) -> int:
         from .crossval import cross_validate
-
-        with bar("trainings") as progress:
-            cross_validate(args.store, args.run, _settings(args, CrossvalConfig), jobs=args.jobs, progress=progress)
         from .report import summary_text
+        from .store import open_store
+
+        config, store = _settings(args, CrossvalConfig), open_store(args.store)
+        with bar("trainings", unit="epochs") as progress:
+            cross_validate(store, args.run, config, args.jobs, progress)
 
         say(summary_text([args.run]))
         return 0

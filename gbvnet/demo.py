@@ -36,10 +36,11 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
     from .datasets import open_corpus
     from .datasets.synthetic import write_deap
     from .prepare import prepare_store
-    from .report import found, write_report
+    from .report import write_report
+    from .store import open_store
 
     begin = time.monotonic()
-    root, store, runs = folder / "corpus", folder / "store", []
+    root, path, runs = folder / "corpus", folder / "store", []
 
     def step(words: str) -> None:
         say(f"[{time.monotonic() - begin:4.0f} s]  gbvnet {words}")
@@ -56,22 +57,23 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
     if bad:
         return 1
 
-    step(f"prepare deap {root} {store} --face-side 32 --frames-per-window 5")
+    step(f"prepare deap {root} {path} --face-side 32 --frames-per-window 5")
     with bar("preparing", unit="s of recording") as progress:
-        prepare_store(corpus, store, PREPARE, jobs, progress)
+        prepare_store(corpus, path, PREPARE, jobs, progress)
 
+    store = open_store(path)
     for protocol in PROTOCOLS:
         for modality in MODALITIES:
             run = folder / "runs" / f"{protocol}-{modality}"
-            step(f"crossval {store} {run} --protocol {protocol} --modality {modality} ...")
-            with bar("trainings") as progress:
-                cross_validate(store, run, crossval_config(protocol, modality), jobs=jobs, progress=progress)
+            step(f"crossval {path} {run} --protocol {protocol} --modality {modality} ...")
+            with bar("trainings", unit="epochs") as progress:
+                cross_validate(store, run, crossval_config(protocol, modality), jobs, progress)
             runs.append(run)
 
     step(f"report {folder / 'runs'}/* {folder / 'report'}")
     report = write_report(runs, folder / "report")
     say("")
-    say(found(runs))
+    say(report.found)
     say("")
     say(f"The report is in {report.path} ({time.monotonic() - begin:.0f} s in all).")
     return 1 if report.problems else 0
