@@ -1,0 +1,433 @@
+"""One report from run folders: report.html (self-contained), report.md, tables/*.csv, figures/*.png.
+
+Every number comes from the runs' predictions tables. Whatever leaks or is made up says so in each table, figure and
+sentence that shows it; results that do not share their rows are shown beside each other, and never compared.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from . import figures, summary
+from .errors import BadInput, GbvnetError
+from .files import write_whole
+from .metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
+from .page import Block, Heading, Items, Picture, Table, Terms, Text, html, markdown
+from .predictions import LEAKY, is_leaky
+from .recording import MADE_UP
+from .results import Comparison, Result, Run, compare, read_history, read_results
+from .summary import NONE, listed, mean_sd, number, p_value, panel, percent, protocol, tables, with_interval
+
+log = logging.getLogger(__name__)
+
+CONTENTS = {"report.html", "report.md", "tables", "figures"}  # what a report folder holds, and nothing else
+
+# The paper's Tables 3 and 4, accuracy in % (valence, arousal); modality as the paper gives it.
+PAPER_ABLATION = {
+    ("deap", "bio"): (62.70, 62.07),
+    ("deap", "face"): (90.22, 91.40),
+    ("deap", "facebio"): (94.68, 95.93),
+    ("mahnob", "bio"): (74.55, 77.78),
+    ("mahnob", "face"): (93.99, 92.64),
+    ("mahnob", "facebio"): (97.48, 97.78),
+}
+PAPER_OTHERS = {
+    "deap": {
+        "Yuvaraj et al. [29]": (78.18, 79.90),
+        "Huang et al. [15]": (80.30, 74.23),
+        "Li et al. [30]": (71.00, 58.75),
+        "Zhang et al. [31]": (72.89, 77.03),
+        "Siddharth et al. [14]": (79.52, 78.34),
+    },
+    "mahnob": {
+        "Yuvaraj et al. [29]": (83.98, 85.58),
+        "Huang et al. [15]": (75.21, 75.63),
+        "Li et al. [30]": (70.04, 72.14),
+        "Zhang et al. [31]": (79.90, 81.37),
+        "Siddharth et al. [14]": (85.49, 82.93),
+    },
+}
+
+GLOSSARY = (
+    ("window (LEAKY)", "Windows are dealt to folds at random, as the paper does. Seconds of one trial look alike "
+     "and share one rating, so a model that recognises the trial is right without reading any emotion. Shown only "
+     "to compare with papers that do so."),
+    ("trial", "No trial is on both sides; other trials of the same person are. Asks: does it work on a new moment "
+     "of a known person?"),
+    ("stimulus", "No stimulus (film clip) is on both sides. Asks: does it work on a clip nobody was trained on?"),
+    ("subject", "No person is on both sides, though the clips are shared, and clips predict ratings. Asks: does it "
+     "work on a new person?"),
+    ("subject+stimulus", "Neither person nor clip is on both sides: the hardest question."),
+    ("scope", "pooled: all people together. per-subject: a cross-validation within each person."),
+    ("accuracy, mean of folds", "The paper's score (Eq. 7): accuracy of each test fold by window, averaged with "
+     "equal weight; ± is the standard deviation between folds, no error of the mean."),
+    ("accuracy, all windows", "All tested windows of all folds together."),
+    ("by trial", "A trial's windows vote: the mean logit within a fold decides. Under protocol window, a trial is in "
+     "several folds and votes in each."),
+    ("95 %", f"Bootstrap interval ({N_RESAMPLES:,} resamples) over subjects where there are at least five, else over "
+     "trials. Over trials it says nothing about other people."),
+    ("majority", "Accuracy of always guessing the commoner class of the training fold. It needs no input at all. It "
+     "can be below one half: what a test fold has more of, its training fold has less of."),
+    ("chance", f"Trial labels are shuffled within each person {N_PERMUTATIONS:,} times against the same predictions, "
+     f"without training again. Above chance means above the {LEVEL} % point of the shuffled scores; p is the share "
+     "of shuffles at least as good. A model that only knows who is who, and how often each person rates high, stays "
+     "within chance."),
+    ("balanced accuracy, macro-F1", "Means over high and low with equal weight; 0.5 and below is what a constant "
+     "guess gets."),
+    ("AUC", "How often a window rated high gets a larger probability than one rated low; 0.5 is chance. Never "
+     "averaged over folds, whose probabilities are few."),
+    ("MCC", "Correlation of label and prediction, -1 to 1; 0 is chance."),
+    ("Wilcoxon, Holm, smallest p", "Signed-rank test over subjects, adjusted for the number of questions on the same "
+     "target. With n subjects that differ no data can give p below 1/2^n (2/2^n where the question has no "
+     "direction): with few people nothing can be concluded, however large the difference."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Report:
+    """A written report: where, what was found, and which runs could not be used (then exit with 1)."""
+
+    path: Path  # of report.html
+    found: str  # what was found, in words
+    results: list[Result]
+    problems: list[GbvnetError]
+
+
+def write_report(runs: Sequence[Path], destination: Path) -> Report:
+    """Score runs and write a report folder, whole or not at all; an earlier report there is replaced.
+
+    Runs that cannot be used are named in the report and in `problems`. Raises BadRun if none can be used, and BadInput
+    if `destination` is a folder that holds something else.
+    """
+    destination = Path(destination).absolute()
+    _check_destination(destination)
+    results, problems = read_results(runs)
+    part = destination.with_name(f".{destination.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # left by an interrupted report
+    for folder in ("tables", "figures"):
+        (part / folder).mkdir(parents=True)
+    comparisons, refused = compare(results)
+    for name, table in tables(results, comparisons).items():
+        table.to_csv(part / "tables" / f"{name}.csv", index=False)
+    said = summary.found(results, comparisons)
+    blocks = list(_blocks(results, said, (comparisons, refused), problems, part))
+    write_whole(part / "report.md", markdown(blocks).encode())
+    write_whole(part / "report.html", html(blocks, part).encode())
+    _swap(part, destination)
+    return Report(destination / "report.html", said, results, problems)
+
+
+def found(runs: Sequence[Path]) -> str:
+    """What run folders say, in plain language. After `write_report`, `Report.found` has it without scoring again."""
+    return summary.found(read_results(runs)[0])
+
+
+def summary_text(runs: Sequence[Path], width: int = 100) -> str:
+    """The results of run folders as a table of so many columns for a terminal."""
+    return summary.terminal_text(read_results(runs)[0], width)
+
+
+def _check_destination(destination: Path) -> None:
+    if not destination.exists():
+        return
+    others = sorted(p.name for p in destination.iterdir() if p.name not in CONTENTS) if destination.is_dir() else []
+    if others or not destination.is_dir():
+        what = f"a folder with {', '.join(others[:3])} in it" if others else "a file"
+        raise BadInput(destination, "a new folder or an earlier report", what, "Give another folder for the report.")
+
+
+def _swap(part: Path, destination: Path) -> None:
+    old = destination.with_name(f".{destination.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if destination.exists():
+        os.rename(destination, old)
+    os.rename(part, destination)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+# --- the page ---
+
+
+def _blocks(
+    results: Sequence[Result],
+    said: str,
+    compared: tuple[Sequence[Comparison], Sequence[str]],
+    problems: Sequence[GbvnetError],
+    folder: Path,
+) -> Iterator[Block]:
+    """The page from top to bottom; pictures are drawn into folder/figures on the way."""
+    yield Heading("Emotion recognition: results of cross-validation", 1)
+    stamps = [stamp for stamp in (LEAKY, MADE_UP) if any(stamp in r.scores.stamps for r in results)]
+    if MADE_UP in stamps:
+        which = "All results" if all(r.made_up for r in results) else "Some results"
+        yield Text(
+            f"{which} below are from {MADE_UP}, written by `gbvnet synth`. They say nothing about people.", "warning"
+        )
+    if LEAKY in stamps:
+        yield Text(
+            f"Rows and figures marked {LEAKY}. They are here to compare with papers, and measure no skill.", "warning"
+        )
+    for problem in problems:
+        yield Text(f"Left out: {problem}", "warning")
+    yield Heading("What was found")
+    for paragraph in said.split("\n\n"):
+        yield Text(paragraph, "lead")
+    entries = [(panel(r), f"{protocol(r, leaky=False)} · {r.label}", r.scores) for r in results]
+    yield _picture(
+        figures.overview(entries, stamps), folder, "overview", "Accuracy of every result beside majority and chance",
+        "How to read it: a bar says something only where it passes both the black mark (always guessing the "
+        "commoner class) and the triangle (97.5 % of shuffles); hatched bars are LEAKY, and no comparison for the "
+        "others.",
+    )  # fmt: skip
+    yield Heading("Results")
+    for _, group in groupby(results, key=lambda r: r.study):
+        yield from _results_tables(list(group))
+    yield from _comparison_blocks(*compared)
+    yield from _published_blocks(results)
+    yield from _data_blocks(results)
+    yield Heading("Each run")
+    for place, result in enumerate(results, 1):
+        yield from _result_blocks(result, f"{place:02d}", folder)
+    yield from _making_blocks(list({r.run.folder: r.run for r in results}.values()))
+    yield Heading("What the words mean")
+    yield Terms(GLOSSARY)
+
+
+def _results_tables(results: Sequence[Result]) -> Iterator[Block]:
+    dataset, target, scope = results[0].study
+    yield Heading(f"{target.capitalize()}, {dataset}" + (", within each person" if scope == "per-subject" else ""), 3)
+    leaky = frozenset(k for k, r in enumerate(results) if r.scores.leaky)
+    units = listed({r.scores.unit for r in results})
+    first = "System and modality" if any(r.key("system") in r.label for r in results) else "Modality"
+    yield Table(
+        (first, "Protocol", "Verdict", "Mean of folds ± SD", "All windows [95 %]", "Majority",
+         f"Chance: mean / {LEVEL} %", "p", "Balanced", "Macro-F1", "AUC", "MCC", "Windows high / low"),
+        [_window_row(r) for r in results],
+        f"By window. Accuracies in %. Intervals resample {units}; chance shuffles trial labels within each person.",
+        3, leaky,
+    )  # fmt: skip
+    yield Table(
+        (first, "Protocol", "By trial [95 %]", "Majority", f"Chance: mean / {LEVEL} %", "p", "Balanced", "Macro-F1",
+         "AUC", "MCC", "Mean of subjects ± SD", "Their AUC", "Their MCC", "Undefined"),
+        [_trial_row(r) for r in results],
+        "By trial; and over subjects, by window, each person with equal weight. Accuracies in %. Undefined: "
+        "subjects with one class, who have no AUC and MCC.",
+        2, leaky,
+    )  # fmt: skip
+
+
+def _window_row(r: Result) -> list[str]:
+    s = r.scores
+    chance = s.chance["window"]
+    high = s.counts["high_windows"]
+    return [
+        r.label, protocol(r), s.verdict, mean_sd(*s.over_folds()[:2]),
+        with_interval(s.window["accuracy"], s.window_interval["accuracy"]), percent(s.majority["window"]),
+        f"{percent(chance.mean)} / {percent(chance.upper)}", p_value(chance.p),
+        *(number(s.window[name]) for name in ("balanced_accuracy", "macro_f1", "auc", "mcc")),
+        f"{high:,} / {s.counts['windows'] - high:,}",
+    ]  # fmt: skip
+
+
+def _trial_row(r: Result) -> list[str]:
+    s = r.scores
+    chance = s.chance["trial"]
+    return [
+        r.label, protocol(r), with_interval(s.trial["accuracy"], s.trial_interval["accuracy"]),
+        percent(s.majority["trial"]), f"{percent(chance.mean)} / {percent(chance.upper)}", p_value(chance.p),
+        *(number(s.trial[name]) for name in ("balanced_accuracy", "macro_f1", "auc", "mcc")),
+        mean_sd(*s.over_subjects()[:2]),
+        *(f"{number(over.mean)} ± {number(over.sd)}" for over in (s.over_subjects("auc"), s.over_subjects("mcc"))),
+        f"{s.over_subjects('auc').undefined} of {s.counts['subjects']}",
+    ]  # fmt: skip
+
+
+def _comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str]) -> Iterator[Block]:
+    if not comparisons and not refused:
+        return
+    yield Heading("Comparison on the same rows")
+    if comparisons:
+        yield Text(
+            "Each question was fixed before looking, and is asked of the accuracy by window of each subject "
+            "(Wilcoxon signed-rank, Holm over the questions of a table, those about the leak apart). “Too few "
+            "subjects to tell” means that no data of so few people could have given p below 0.05. Results of the "
+            "LEAKY protocol are not compared with each other."
+        )
+    for study, group in groupby(comparisons, key=lambda c: c.a.study):
+        asked = list(group)
+        yield Table(
+            ("Question", "Answer", "Difference, points", "Subjects that differ", "p", "p after Holm",
+             "Smallest p possible"),
+            [
+                [c.question, c.conclusion, f"{100 * c.paired.difference:+.1f}", str(c.paired.n), p_value(c.paired.p),
+                 p_value(c.p_holm), f"{c.paired.smallest_p:.2g}"]
+                for c in asked
+            ],
+            f"{study[1].capitalize()}, {study[0]}" + (", within each person" if study[2] == "per-subject" else ""),
+            2, frozenset(k for k, c in enumerate(asked) if c.a.scores.leaky),
+        )  # fmt: skip
+    if refused:
+        yield Items(refused)
+
+
+def _published_blocks(results: Sequence[Result]) -> Iterator[Block]:
+    """The paper's figures for the datasets and modalities at hand, kept apart from ours."""
+    targets = [t for t in ("valence", "arousal") if any(r.key("target") == t for r in results)]
+    shown = {(r.key("dataset").removesuffix(f" ({MADE_UP})"), r.key("modality")) for r in results}
+    rows: list[tuple[str, str, str, tuple[float, float]]] = []
+    for dataset, modality in [key for key in PAPER_ABLATION if key in shown]:
+        rows.append((f"GBV-Net, {modality}", "Table 4", dataset, PAPER_ABLATION[dataset, modality]))
+    for dataset in [name for name in PAPER_OTHERS if (name, "facebio") in shown]:
+        rows += [(who, "Table 3, cited there", dataset, values) for who, values in PAPER_OTHERS[dataset].items()]
+    if not rows or not targets:
+        return
+    yield Heading("As published, other protocol")
+    if any(r.made_up for r in results):
+        yield Text(
+            f"Results above are from {MADE_UP}: nothing in this table can be compared with them. It is here so that "
+            "the layout of a real report can be seen.", "warning",
+        )  # fmt: skip
+    yield Text(
+        "Accuracy in % as printed in Yu et al. 2025 (doi:10.3390/s25206397). The paper deals data to ten folds at "
+        "random, gives no threshold for high and no class counts, and its figures plot the test folds as "
+        "validation; the works it cites each have a protocol of their own. None of these numbers belongs beside an "
+        "honest protocol; the LEAKY protocol window comes nearest."
+    )
+    yield Table(
+        ("Source", "Where in the paper", "Dataset", *(t.capitalize() for t in targets)),
+        [[*row[:3], *(f"{row[3][('valence', 'arousal').index(t)]:.2f}" for t in targets)] for row in rows],
+        "As published, other protocol.",
+        3,
+    )
+
+
+def _data_blocks(results: Sequence[Result]) -> Iterator[Block]:
+    yield Heading("Data, classes and what was left out")
+    runs = list({r.run.folder: r.run for r in results}.values())
+    rows = []
+    for r in results:
+        counts, shares = r.scores.counts, r.scores.folds["high_windows"] / r.scores.folds["windows"]
+        rows.append([
+            r.run.name, r.key("target"), protocol(r),
+            str(r.run.data.get("labels", r.run.config.get("threshold", NONE))),
+            f"{counts['folds']}", f"{counts['subjects']:,}", f"{counts['trials']:,}", f"{counts['windows']:,}",
+            f"{counts['high_trials']:,} / {counts['trials'] - counts['high_trials']:,}",
+            percent(counts["high_windows"] / counts["windows"]),
+            f"{percent(shares.min())} to {percent(shares.max())}",
+        ])  # fmt: skip
+    yield Table(
+        ("Run", "Target", "Protocol", "What is high", "Folds", "Subjects", "Trials", "Windows tested",
+         "Trials high / low", "High windows, %", "High in folds, %"),
+        rows,
+        text_columns=4,
+        leaky_rows=frozenset(k for k, r in enumerate(results) if r.scores.leaky),
+    )  # fmt: skip
+    left_out = {run.name: {k: n for k, n in (run.data.get("excluded") or {}).items() if n} for run in runs}
+    if len(runs) > 1 and len({str(reasons) for reasons in left_out.values()}) == 1:
+        left_out = {"all": left_out[runs[0].name]}
+    excluded = [[name, str(why), f"{n:,}"] for name, reasons in left_out.items() for why, n in reasons.items()]
+    if excluded:
+        yield Table(("Run", "Left out because", "Windows"), excluded, text_columns=2)
+    else:
+        yield Text("No window of the store was left out.")
+    findings = {run.name: run.environment.get("findings") or [] for run in runs}
+    if any(findings.values()):
+        yield Text("Found while the folds were made:")
+        told = list(dict.fromkeys(str(finding) for of_run in findings.values() for finding in of_run))
+        by_run = {what: [name for name, of_run in findings.items() if what in of_run] for what in told}
+        yield Items(
+            [f"{what} ({listed(names) if len(names) < len(runs) else 'all runs'})" for what, names in by_run.items()]
+        )
+
+
+def _result_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
+    scores = result.scores
+    yield Heading(result.title + (" LEAKY" if scores.leaky else ""), 3)
+    yield Text(
+        f"Run `{result.run.name}`. {' · '.join(scores.stamps) + '. ' if scores.stamps else ''}Verdict: "
+        f"{scores.verdict}. Accuracy, mean of {scores.counts['folds']} folds: {mean_sd(*scores.over_folds()[:2])} %; "
+        f"majority {percent(scores.majority['fold'])} %, chance up to {percent(scores.chance['fold'].upper)} % (both "
+        "as means of folds)."
+    )
+    if scores.findings:
+        yield Items(scores.findings)
+    title, stamps = result.title, scores.stamps
+    name = f"{name}_{result.run.name.replace('/', '_')}_{result.key('target')}"
+    yield _picture(
+        figures.confusion(result.table, title, stamps), folder, f"{name}_confusion", f"Confusion matrices, {title}",
+        "How to read it: each row is what people rated, and adds to 100 %; two dark cells on the falling diagonal "
+        "are good, one dark column means that one class is nearly always guessed.",
+    )  # fmt: skip
+    yield _picture(
+        figures.subjects(scores, title, stamps), folder, f"{name}_subjects", f"Accuracy of each subject, {title}",
+        "How to read it: a person counts as understood only where the bar passes both their own majority mark and "
+        "their own triangle; with few trials a person the triangle is high.",
+    )  # fmt: skip
+    try:
+        history = read_history(result.run, result.key("target"))
+    except GbvnetError as problem:
+        yield Text(f"No learning curves: {problem}", "warning")
+        history = None
+    if history is not None:
+        yield _picture(
+            figures.learning_curves(history, title, stamps), folder, f"{name}_learning", f"Learning curves, {title}",
+            "How to read it: lines are means over the folds that still train at that epoch, bands one standard "
+            "deviation; where validation turns away from training the network begins to learn its training set by "
+            "heart. Test windows are in no curve.",
+        )  # fmt: skip
+    if figures.has_gates(result.table):
+        yield _picture(
+            figures.gates(result.table, title, stamps), folder, f"{name}_gates", f"Gates, {title}",
+            "How to read it: further right lets more of a modality through; where the two lines part, the gate goes "
+            "with being right or wrong. A gate shows what is used, and not that it is useful.",
+        )  # fmt: skip
+
+
+def _making_blocks(runs: Sequence[Run]) -> Iterator[Block]:
+    yield Heading("How it was made")
+    flat = {run.name: _settings(run) for run in runs}
+    names = list(dict.fromkeys(name for values in flat.values() for name in values))
+    same = [name for name in names if len({values.get(name, NONE) for values in flat.values()}) == 1]
+    other = [name for name in names if name not in same]
+    if other:
+        columns = ("Setting", *(run.name for run in runs))
+        rows = [[name, *(flat[run.name].get(name, NONE) for run in runs)] for name in other]
+        yield Table(columns, rows, "What differs between the runs.", text_columns=len(columns))
+    first = flat[runs[0].name]
+    yield Table(
+        ("Setting", "Value"), [[name, first[name]] for name in same],
+        "What is the same in all runs." if len(runs) > 1 else "", text_columns=2,
+    )  # fmt: skip
+
+
+def _settings(run: Run) -> dict[str, str]:
+    """The run's settings, and what its environment.json says of software, machine and store, by dotted name."""
+    made_with = {
+        name: value for name, value in run.environment.items() if name != "data"
+    }  # data have their own section
+    settings = _flat(run.config) | _flat(made_with)
+    if is_leaky(settings.get("protocol", "")):
+        settings["protocol"] += " LEAKY"
+    return settings
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, list):
+            flat[prefix + str(name)] = ", ".join(str(v) for v in value) or NONE
+        else:
+            flat[prefix + str(name)] = NONE if value is None else str(value)
+    return flat
+
+
+def _picture(figure: Any, folder: Path, name: str, alt: str, caption: str) -> Picture:
+    path = f"figures/{name}.png"
+    return Picture(path, alt, caption, figures.save(figure, folder / path))
