@@ -1,0 +1,1 @@
+"""Recipes and fixed folds, shipped inside the package as data."""

@@ -1,0 +1,163 @@
+"""Every system keeps the same promise. A system without a case here fails."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
+from gbvnet.errors import BadConfig
+from gbvnet.metrics import auc
+from gbvnet.plan import make_plan
+from gbvnet.store import Store
+from gbvnet.systems import SYSTEMS, require_system, system
+
+from .planted import write_store
+
+SMALL = CrossvalConfig(
+    target="valence",
+    modality="bio",
+    folds=3,
+    model=ModelConfig(variant="micro"),
+    train=TrainConfig(epochs=12, batch_size=16, device="cpu"),
+)
+CASES = {"gbvnet": [replace(SMALL, modality=modality) for modality in ("bio", "face", "facebio")]}  # system: settings
+ALL = [pytest.param(replace(c, system=name), id=f"{name}-{c.modality}") for name, cases in CASES.items() for c in cases]
+FIRST = [pytest.param(replace(cases[0], system=name), id=name) for name, cases in CASES.items()]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("planted") / "store")
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("empty") / "store", effect=0.0, fingerprint=0.5)
+
+
+def fit(config, store, work=None, seed=0):
+    """A system trained on the first fold, with the test rows and their labels."""
+    plan = make_plan(store, config)
+    fold, y = plan.folds[0], plan.high["valence"]
+    fitted = system(config.system)(config, work=work).fit(
+        store,
+        fold.train,
+        y.loc[fold.train].to_numpy(),
+        validation=(fold.inner, y.loc[fold.inner].to_numpy()),
+        seed=seed,
+    )
+    return fitted, fold.test, y.loc[fold.test].to_numpy()
+
+
+class Poisoned(Store):
+    """A store whose test rows read as NaN and noise until the poison is lifted."""
+
+    poison: np.ndarray = np.array([], int)
+
+    def read(self, rows, faces=True, signals=True):
+        faces, ok, signals = super().read(rows, faces, signals)
+        bad = np.isin(rows, self.poison)
+        if faces is not None:
+            faces[bad] = 255 - faces[bad]
+        if signals is not None:
+            signals[bad] = np.nan
+        return faces, ok, signals
+
+
+def test_every_system_has_a_case():
+    assert set(CASES) == set(SYSTEMS)
+
+
+def test_an_unknown_system_is_told_with_the_nearest_name():
+    with pytest.raises(BadConfig, match="no system gvbnet; did you mean gbvnet"):
+        require_system("gvbnet")
+    with pytest.raises(BadConfig, match="no system svm; there are gbvnet"):
+        system("svm")
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("config", ALL)
+def test_a_system_learns_what_is_planted_in_its_modality_and_saves_it(config, planted, tmp_path):
+    fitted, test, y = fit(config, planted)
+    p = fitted.predict_proba(planted, test)
+    assert p.shape == y.shape
+    assert p.dtype == np.float64
+    assert ((p >= 0) & (p <= 1)).all()
+    assert auc(y, p) > 0.9
+    fitted.save(tmp_path / "model")
+    again = system(config.system).load(tmp_path / "model", config)
+    assert np.array_equal(again.predict_proba(planted, test), p)
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("config", FIRST)
+def test_a_system_finds_nothing_where_nothing_is(config, empty):
+    fitted, test, y = fit(config, empty)
+    assert 0.2 < auc(y, fitted.predict_proba(empty, test)) < 0.8  # 8 trials are tested: chance is wide
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("config", FIRST)
+def test_the_same_seed_gives_the_same_and_another_seed_another(config, planted):
+    short = replace(config, train=replace(config.train, epochs=2))
+    first, again, other = (fit(short, planted, seed=seed) for seed in (1, 1, 2))
+    p = first[0].predict_proba(planted, first[1])
+    assert np.array_equal(again[0].predict_proba(planted, again[1]), p)
+    assert not np.array_equal(other[0].predict_proba(planted, other[1]), p)
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("config", ALL)
+def test_a_system_never_reads_the_test_rows_while_it_learns(config, planted):
+    short = replace(config, train=replace(config.train, epochs=2))
+    clean, test, _ = fit(short, planted)
+    poisoned = Poisoned(planted.path)
+    poisoned.poison = test
+    fitted, _, _ = fit(short, poisoned)
+    assert np.array_equal(fitted.predict_proba(planted, test), clean.predict_proba(planted, test))
+
+
+# GBV-Net's own
+
+
+@pytest.mark.journey
+def test_gbvnet_does_without_a_modality_if_it_has_learnt_to_and_else_refuses(tmp_path):
+    store = write_store(tmp_path / "s", missing={(1, 1): "face", (2, 2): "signals"}.items())
+    config = replace(SMALL, modality="facebio", rows="any", train=replace(SMALL.train, epochs=1))
+    fitted, _, _ = fit(config, store)
+    got = fitted.predict(store, np.arange(len(store)))
+    assert np.isfinite(got.p).all()
+    assert np.isfinite(got.gate_face).all()
+    strict, _, _ = fit(
+        replace(SMALL, modality="facebio", model=ModelConfig(variant="micro", modality_dropout=0)), store
+    )
+    with pytest.raises(BadConfig, match=r"10 of 120 windows lack a modality, and with model\.modality_dropout 0"):
+        strict.predict(store, np.arange(len(store)))
+    with pytest.raises(BadConfig, match="5 of 120 windows have nothing of modality face"):
+        fit(replace(config, modality="face"), store)[0].predict(store, np.arange(len(store)))
+
+
+@pytest.mark.parametrize(("modality", "channels"), [("eeg", [0, 1, 2]), ("peri", [3, 4]), ("bio", [0, 1, 2, 3, 4])])
+def test_gbvnet_sees_the_channels_of_its_modality_normalised_over_the_training_rows(planted, modality, channels):
+    config = replace(SMALL, modality=modality, train=replace(SMALL.train, epochs=1))
+    fitted, _, _ = fit(config, planted)
+    train = planted.read(make_plan(planted, config).folds[0].train)[2][:, channels].astype(np.float64)
+    network = fitted.network
+    assert network.config.n_channels == len(channels)
+    assert network.signal_mean.numpy() == pytest.approx(train.mean(axis=(0, 2)), rel=1e-6)
+    assert network.signal_sd.numpy() == pytest.approx(train.std(axis=(0, 2)), rel=1e-6)
+
+
+def test_an_untrained_gbvnet_says_so(planted):
+    with pytest.raises(BadConfig, match="not trained yet"):
+        system("gbvnet")(SMALL).predict_proba(planted, np.arange(3))
