@@ -1,3 +1,34 @@
-"""Emotion recognition from a face video together with physiological signals, compared without leaks."""
+"""Emotion recognition from a face video together with physiological signals, compared without leaks.
+
+A dozen names, each loaded when it is first used: `import gbvnet` is instant.
+"""
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "open_corpus": "datasets",
+    "prepare_store": "prepare",
+    "open_store": "store",
+    "cross_validate": "crossval",
+    "write_report": "report",
+    "load_model": "checkpoint",
+    "save_model": "checkpoint",
+    "GBVNet": "model",
+    "GBVNetConfig": "config",
+    "PrepareConfig": "config",
+    "CrossvalConfig": "config",
+    "GbvnetError": "errors",
+}
+__all__ = ["__version__", *_HOME]
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'gbvnet' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

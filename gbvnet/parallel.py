@@ -73,7 +73,9 @@ def run(
             yield items[i], outcome
 
 
-def _run_pool(function, items, todo, jobs, tries) -> Iterator[tuple[int, Any]]:
+def _run_pool(
+    function: Callable[[Item], Any], items: list[Item], todo: list[int], jobs: int, tries: list[int]
+) -> Iterator[tuple[int, Any]]:
     """One pool's life. It ends early when a process of it dies; what that process was at is tried again."""
     context = multiprocessing.get_context("spawn")  # fork breaks BLAS and OpenCV threads
     threads = threads_each(jobs)

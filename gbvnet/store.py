@@ -16,9 +16,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from safetensors.numpy import save as to_safetensors
 
 from .config import RATINGS
@@ -83,7 +85,7 @@ def _refuse_other_settings(path: Path, made_with: dict, asked: dict) -> None:
         )
 
 
-def _first_difference(name: str, was: dict, wanted: dict):
+def _first_difference(name: str, was: dict, wanted: dict) -> tuple[str, Any, Any]:
     for key in [*wanted, *was]:
         if was.get(key) != wanted.get(key):
             return f"{name}.{key}", was.get(key), wanted.get(key)
@@ -301,7 +303,7 @@ class Store:
             found = f"a file that cannot be read ({e})"
             raise BadStore(file, "a table", found, "Run `gbvnet prepare` again.") from None
 
-    def read(self, rows, faces: bool = True, signals: bool = True):
+    def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> tuple[Any, Any, Any]:
         """Windows by row number, in the order asked for.
 
         Returns faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32; None for what was not
@@ -322,7 +324,7 @@ class Store:
             self._fill(name, target, rows)
         return out.get("faces"), out.get("face_ok"), out.get("signals")
 
-    def expression(self, rows) -> np.ndarray:
+    def expression(self, rows: ArrayLike) -> np.ndarray:
         """MediaPipe's 52 expression coefficients, (n, F, 52) float32; NaN where no face, or another tracker, was."""
         rows = np.asarray(rows, dtype=np.int64)
         out = np.empty((len(rows), self._shape.frames, 52), np.float32)

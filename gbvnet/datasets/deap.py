@@ -128,7 +128,7 @@ _FETCH = "The download may be cut short or changed; fetch it again."
 
 
 @lru_cache(maxsize=1)
-def _cached_dat(path: Path, n_trials: int, seconds: int, size: int, changed_ns: int):
+def _cached_dat(path: Path, n_trials: int, seconds: int, size: int, changed_ns: int) -> tuple[np.ndarray, np.ndarray]:
     return read_dat(path, n_trials, seconds)
 
 
@@ -264,7 +264,9 @@ class Deap:
             found.append(self._recording(name, int(experiment), row, dat, data, videos.pop(name, None)))  # type: ignore[call-overload]
         return found + [self._stray(unit, video) for video in videos.values()]
 
-    def _recording(self, name, experiment: int, row, dat: Path, data: np.ndarray, video: Path | None) -> Recording:
+    def _recording(
+        self, name: str, experiment: int, row: pd.Series, dat: Path, data: np.ndarray, video: Path | None
+    ) -> Recording:
         recording = Recording(
             name=name,
             dataset=self.dataset,
@@ -281,7 +283,7 @@ class Deap:
         )
         samples = data[experiment - 1]
         # One cheap pass first: a sum over what is not finite is not finite either.
-        bad = np.argwhere(~np.isfinite(samples)) if not np.isfinite(samples.sum()) else []
+        bad = np.argwhere(~np.isfinite(samples)) if not np.isfinite(samples.sum()) else np.zeros((0, 2), int)
         if len(bad):
             channel, sample = bad[0]
             found = f"{len(bad):,} NaN or infinite, the first in channel {CHANNELS[channel].name} at sample {sample}"

@@ -1,0 +1,82 @@
+"""The order of the rooms: a file imports only from lines above its own. This is what keeps flat flat."""
+
+import ast
+from pathlib import Path
+
+import gbvnet
+
+PACKAGE = Path(gbvnet.__file__).parent
+ORDER = """
+errors
+config files
+weights video
+recording
+parallel
+datasets.deap
+datasets.synthetic_face datasets.synthetic_signals
+datasets.synthetic
+datasets
+faces signals windows store
+check
+prepare
+splits predictions
+model
+augment checkpoint batches
+fitting
+systems
+systems.gbvnet
+plan
+runs
+crossval
+metrics
+figures page
+results
+summary
+report
+demo
+cli
+__main__
+"""
+LINE = {name: number for number, line in enumerate(ORDER.split("\n")) for name in line.split()}
+
+
+def modules():
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        if name != "__init__":
+            yield name, file
+
+
+def imported(name: str, file: Path):
+    """The package's own modules that a file imports, anywhere in it."""
+    package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
+    known = {n for n, _ in modules()}
+    for node in ast.walk(ast.parse(file.read_text())):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        base = package[: len(package) + 1 - node.level] + (node.module.split(".") if node.module else [])
+        if ".".join(base) in known:
+            yield ".".join(base)
+        yield from (m for a in node.names if (m := ".".join([*base, a.name])) in known)
+
+
+def test_every_file_has_its_place():
+    assert {name for name, _ in modules()} == set(LINE)
+
+
+def test_a_file_imports_only_from_lines_above():
+    wrong = [
+        f"{name} imports {other}"
+        for name, file in modules()
+        for other in imported(name, file)
+        if LINE[other] >= LINE[name] and not name.startswith(other + ".") and other != name
+    ]
+    assert wrong == []
+
+
+def test_each_public_name_loads_and_none_is_also_a_files_name():
+    files = {name for name, _ in modules()}
+    for name in gbvnet.__all__:
+        assert getattr(gbvnet, name) is not None
+        assert name not in files
+    assert set(dir(gbvnet)) == set(gbvnet.__all__)
