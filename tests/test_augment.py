@@ -1,0 +1,168 @@
+"""Augmentation: the same for all frames of a window, reproducible, and equal to kornia's where kornia has it."""
+
+import math
+
+import pytest
+import torch
+
+from gbvnet import augment as a
+from gbvnet.model import pixels
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def some_faces(n=4, frames=3, side=32):
+    return pixels(torch.randint(0, 256, (n, frames, side, side, 3), dtype=torch.uint8, generator=generator(9)))
+
+
+def only(monkeypatch, **chances):
+    """Switch off all that is not named: flip, blur, jitter."""
+    monkeypatch.setattr(a, "FLIP_CHANCE", chances.get("flip", 0.0))
+    monkeypatch.setattr(a, "BLUR_CHANCE", chances.get("blur", 0.0))
+    monkeypatch.setattr(a, "JITTER", chances.get("jitter", 0.0))
+
+
+@pytest.mark.journey  # importing kornia takes seconds
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_blur_and_colours_are_kornias():
+    kornia = pytest.importorskip("kornia")
+    faces = some_faces(2, 1)
+    for sigma in (0.3, 1.0, 2.0):
+        expected = kornia.filters.gaussian_blur2d(faces[:, 0], (5, 5), (sigma, sigma), border_type="reflect")
+        torch.testing.assert_close(a.gaussian_blur(faces[:, 0], sigma), expected, rtol=1e-5, atol=1e-6)
+    one, factor = torch.ones(2), torch.tensor([0.8, 1.2])
+    expected = kornia.enhance.adjust_saturation_with_gray_subtraction(faces[:, 0], factor)
+    torch.testing.assert_close(a.jitter(faces, one, one, factor)[:, 0], expected, rtol=1e-5, atol=1e-6)
+    expected = kornia.enhance.adjust_contrast_with_mean_subtraction(faces[:, 0], factor)
+    torch.testing.assert_close(a.jitter(faces, one, factor, one)[:, 0], expected, rtol=1e-5, atol=1e-5)
+    expected = kornia.enhance.adjust_brightness_accumulative(faces[:, 0], factor)
+    torch.testing.assert_close(a.jitter(faces, factor, one, one)[:, 0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_jitter_of_one_pixel_worked_by_hand():
+    # One window of two frames of one pixel: mean grey = (grey(first) + grey(second)) / 2 = (0.5 + 0.3) / 2 = 0.4.
+    faces = torch.tensor([[[0.5, 0.5, 0.5], [0.3, 0.3, 0.3]]]).view(1, 2, 3, 1, 1)
+    factor = {"brightness": torch.tensor([1.2]), "contrast": torch.tensor([0.8]), "saturation": torch.tensor([1.1])}
+    out = a.jitter(faces, **factor)
+    # brighter: 0.6, 0.36, mean 0.48; less contrast: 0.48 + 0.8 (x - 0.48) = 0.576, 0.384; grey has no saturation.
+    assert out[0, 0].flatten().tolist() == pytest.approx([0.576] * 3, rel=1e-5)
+    assert out[0, 1].flatten().tolist() == pytest.approx([0.384] * 3, rel=1e-5)
+
+
+def test_saturation_moves_a_pure_red_away_from_its_grey():
+    faces = torch.tensor([0.5, 0.0, 0.0]).view(1, 1, 3, 1, 1)
+    one = torch.ones(1)
+    out = a.jitter(faces, one, one, torch.tensor([0.8])).flatten()
+    grey = 0.299 * 0.5
+    assert out.tolist() == pytest.approx([0.8 * 0.5 + 0.2 * grey, 0.2 * grey, 0.2 * grey], rel=1e-5)
+
+
+def test_what_gets_too_bright_is_cut_to_one():
+    faces = torch.full((1, 1, 3, 32, 32), 0.9)
+    one = torch.ones(1)
+    assert a.jitter(faces, torch.tensor([1.2]), one, one).max() == 1.0
+
+
+def test_a_blurred_point_is_the_gaussian():
+    frame = torch.zeros(1, 3, 9, 9)
+    frame[:, :, 4, 4] = 1.0
+    row = [math.exp(-(k**2) / 2) for k in (-2, -1, 0, 1, 2)]
+    out = a.gaussian_blur(frame, 1.0)[0, 1]
+    assert out.sum().item() == pytest.approx(1.0)
+    assert out[4, 2:7].tolist() == pytest.approx([w / sum(row) ** 2 for w in row], rel=1e-5)
+    assert out[3, 2:7].tolist() == pytest.approx([w * row[1] / sum(row) ** 2 for w in row], rel=1e-5)
+
+
+def test_all_frames_of_a_window_are_changed_alike_and_windows_are_not():
+    faces = some_faces(1, 1).expand(8, 3, -1, -1, -1).contiguous()  # the same frame everywhere
+    out = a.augment_faces(faces, generator())
+    for window in out:
+        assert all(torch.equal(frame, window[0]) for frame in window)
+    assert len({tuple(window[0].flatten()[:50].tolist()) for window in out}) == 8
+
+
+def test_only_the_windows_that_the_dice_choose_are_flipped_or_blurred(monkeypatch):
+    faces = some_faces(400, 1)
+    only(monkeypatch, flip=0.5)
+    out = a.augment_faces(faces, generator())
+    mirrored = torch.tensor([torch.allclose(o, f.flip(-1), atol=1e-6) for o, f in zip(out, faces, strict=True)])
+    same = torch.tensor([torch.allclose(o, f, atol=1e-6) for o, f in zip(out, faces, strict=True)])
+    assert (mirrored ^ same).all()
+    assert 160 <= mirrored.sum() <= 240
+    only(monkeypatch, blur=0.2)
+    changed = (a.augment_faces(faces, generator()) - faces).abs().amax((1, 2, 3, 4)) > 1e-6
+    assert 50 <= changed.sum() <= 110
+
+
+def test_jitter_stays_within_a_fifth(monkeypatch):
+    only(monkeypatch, jitter=0.2)
+    faces = torch.full((500, 1, 3, 1, 1), 0.5)  # grey without contrast: only brightness is left
+    factor = a.augment_faces(faces, generator()).flatten(1).mean(1) / 0.5
+    assert 0.8 <= factor.min() < 0.81
+    assert 1.19 < factor.max() <= 1.2
+
+
+def test_the_input_is_left_as_it_was_and_the_layout_is_kept():
+    faces, signals = some_faces(), torch.randn(4, 2, 64)
+    copies = faces.clone(), signals.clone()
+    out = a.augment_faces(faces, generator())
+    a.augment_signals(signals, torch.ones(2), generator())
+    assert torch.equal(faces, copies[0])
+    assert torch.equal(signals, copies[1])
+    assert out.shape == faces.shape
+    assert out[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_randomness_comes_from_the_generator_alone():
+    faces, signals, sd = some_faces(), torch.randn(4, 2, 64), torch.ones(2)
+    state = torch.get_rng_state()
+    first = a.augment_faces(faces, generator(5)), a.augment_signals(signals, sd, generator(5))
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(77)
+    again = a.augment_faces(faces, generator(5)), a.augment_signals(signals, sd, generator(5))
+    other = a.augment_faces(faces, generator(6)), a.augment_signals(signals, sd, generator(6))
+    for x, y, z in zip(first, again, other, strict=True):
+        assert torch.equal(x, y)
+        assert not torch.equal(x, z)
+
+
+def test_a_window_is_augmented_the_same_whatever_stands_beside_it():
+    faces = some_faces()
+    others = faces.clone()
+    others[1:] = 0.5
+    assert torch.equal(a.augment_faces(faces, generator())[0], a.augment_faces(others, generator())[0])
+
+
+def test_no_window_makes_no_trouble():
+    assert a.augment_faces(torch.zeros(0, 3, 3, 32, 32), generator()).shape == (0, 3, 3, 32, 32)
+    assert a.augment_signals(torch.zeros(0, 2, 64), torch.ones(2), generator()).shape == (0, 2, 64)
+
+
+def test_a_shift_fills_with_the_edge_and_is_at_most_eight_samples(monkeypatch):
+    monkeypatch.setattr(a, "SCALE", (1.0, 1.0))
+    ramp = torch.arange(64.0).expand(300, 2, 64)
+    out = a.augment_signals(ramp, torch.zeros(2), generator())
+    shift = out[:, 0, 32] - 32
+    assert sorted(set(shift.tolist())) == list(range(-8, 9))
+    for window, by in zip(out, shift.tolist(), strict=True):
+        expected = [min(max(i + by, 0), 63) for i in range(64)]  # 0 0 0 1 2 .. or .. 62 63 63 63
+        assert window.tolist() == [expected, expected]  # all channels alike
+
+
+def test_the_scale_is_about_the_mean(monkeypatch):
+    monkeypatch.setattr(a, "SHIFT", 0)
+    signals = torch.tensor([[[1.0], [32.5]]]).repeat(500, 1, 4)  # the second: a temperature
+    out = a.augment_signals(signals, torch.zeros(2), generator(), mean=torch.tensor([0.0, 32.0]))
+    scale = out[:, 0, 0]
+    assert 0.9 <= scale.min() < 0.905
+    assert 1.095 < scale.max() <= 1.1
+    torch.testing.assert_close(out[:, 1, 0], 32 + 0.5 * scale)
+    torch.testing.assert_close(out[..., 0], out[..., 3])  # one factor a window
+
+
+def test_the_noise_is_a_twentieth_of_each_channels_sd():
+    out = a.augment_signals(torch.zeros(200, 2, 128), torch.tensor([1.0, 40.0]), generator())
+    assert out.std((0, 2)).tolist() == pytest.approx([0.05, 2.0], rel=0.02)
+    assert out[:, 0].mean().item() == pytest.approx(0, abs=0.002)
