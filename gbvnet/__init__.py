@@ -24,6 +24,7 @@ _HOME = {
 }
 __all__ = ["__version__", *_HOME]
 
+
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'gbvnet' has no attribute {name!r}")

@@ -66,6 +66,7 @@ class SynthConfig:
         require(self.effect >= 0, f"effect must not be negative, and is {self.effect}")
         require(self.face >= 0 and self.signals >= 0, "face and signals must not be negative")
         require(self.face + self.signals > 0, "face and signals must not both be 0")
+        require(self.seed >= 0, f"seed must not be negative, and is {self.seed}")
         require(self.fingerprint >= 0, f"fingerprint must not be negative, and is {self.fingerprint}")
 
 
@@ -218,6 +219,7 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         require(self.folds >= 2, f"folds must be at least 2, not {self.folds}")
+        require(self.seed >= 0, f"seed must not be negative, and is {self.seed}")
         require(0 < self.inner < 1, f"inner must be between 0 and 1, not {self.inner}")
         require(
             self.scope == "pooled" or "subject" not in self.protocol,
