@@ -67,10 +67,10 @@ def measure():
     yield {"what": "faces / the same faces as PNG files in a zip archive", "value": png * rate["facebio"], "unit": "x"}
 
 
-def build(path: Path):
+def build(path: Path, recordings: int = RECORDINGS):
     rng = np.random.default_rng(0)
-    faces = rng.integers(0, 256, (RECORDINGS * WINDOWS, F, S, S, 3), dtype=np.uint8)
-    signals = rng.standard_normal((RECORDINGS * WINDOWS, C, L), dtype=np.float32)
+    faces = rng.integers(0, 256, (recordings * WINDOWS, F, S, S, 3), dtype=np.uint8)
+    signals = rng.standard_normal((recordings * WINDOWS, C, L), dtype=np.float32)
     create(
         path,
         {
@@ -86,7 +86,7 @@ def build(path: Path):
         },
     )
     made = []
-    for r in range(RECORDINGS):
+    for r in range(recordings):
         own = slice(r * WINDOWS, (r + 1) * WINDOWS)
         about = {
             "recording": f"s{r // 40 + 1:02d}_trial{r % 40 + 1:02d}",

@@ -382,7 +382,6 @@ def _run(name: str, argv: list[str]) -> int:
     from argparse import ArgumentError
 
     verbose = "--verbose" in argv
-    _log_to_stderr(verbose)
     try:
         parser, run = _parser(name)
         args = parser.instantiate(parser.parse_args(argv))
@@ -390,7 +389,8 @@ def _run(name: str, argv: list[str]) -> int:
             from .parallel import cores
 
             args.jobs = cores()
-        return run(args)
+        with _logging(verbose):
+            return run(args)
     except KeyboardInterrupt:
         _fail(name, "stopped; the same command goes on from here")
         return 130
@@ -400,12 +400,24 @@ def _run(name: str, argv: list[str]) -> int:
         return _fail(name, " ".join(str(e).split()))  # the parser's own messages have several lines
 
 
-def _log_to_stderr(verbose: bool) -> None:
-    logger = logging.getLogger("gbvnet")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.handlers[:] = [handler]
+class _Stderr(logging.Handler):
+    """Writes to what is stderr now, which a progress bar replaces so that lines stay above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
+@contextmanager
+def _logging(verbose: bool):
+    logger, handler = logging.getLogger("gbvnet"), _Stderr()
+    before = logger.level
+    logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def _fail(name: str, message: str) -> int:

@@ -24,9 +24,10 @@ from . import predictions, splits
 from .check import Progress
 from .config import CrossvalConfig
 from .errors import BadRun, GbvnetError
+from .files import sweep
 from .parallel import cores, limit_threads, run, threads_each
 from .plan import Plan, make_plan, targets_of
-from .runs import begin, config_digest, locked, read_environment, stamp, sweep, write_json
+from .runs import begin, config_digest, locked, read_environment, stamp, write_json
 from .splits import Fold
 from .store import Store
 from .systems import Predicted, require_system, system

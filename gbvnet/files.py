@@ -1,6 +1,7 @@
 """Files that are whole or absent, whatever happens while they are written."""
 
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -29,7 +30,10 @@ def _umask() -> int:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed processes were writing when they died. Only call when nobody else writes there."""
+    """Remove what killed processes were writing when they died: files, and half-written folders.
+
+    Only call when nobody else writes there.
+    """
     for aside in folder.glob(".*.part"):
         with suppress(FileNotFoundError):
-            aside.unlink()
+            shutil.rmtree(aside) if aside.is_dir() else aside.unlink()

@@ -13,6 +13,7 @@ from .video import VideoInfo
 Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
 MADE_UP = "made-up data"  # the stamp on everything that comes from a corpus of ours
 STAMP_FILE = "SYNTHETIC.json"  # at the root of such a corpus: what was planted, and the stamp
+UNFINISHED_FILE = "SYNTHETIC.unfinished.json"  # instead of it while the corpus is being written
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def read_stamp(root: Path) -> dict | None:
     """
     path = root / STAMP_FILE
     if not path.exists():
+        if (root / UNFINISHED_FILE).exists():
+            raise BadRecording(root, "a whole made-up corpus", "one that is not finished", _SYNTH_GOES_ON)
         return None
     try:
         truth = json.loads(path.read_text())
@@ -109,4 +112,5 @@ def read_stamp(root: Path) -> dict | None:
     return truth
 
 
+_SYNTH_GOES_ON = "Run the same `gbvnet synth` again: it goes on."
 _SYNTH_AGAIN = "Delete the folder and run `gbvnet synth` again."

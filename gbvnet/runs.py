@@ -11,7 +11,6 @@ import importlib.metadata
 import json
 import logging
 import platform
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -194,12 +193,3 @@ def read_environment(run_dir: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         found = f"a file that cannot be read ({error})"
         raise BadRun(run_dir / "environment.json", "what a run was made with", found, "Delete the run.") from None
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes were writing when they died: files, and half-written model folders."""
-    for aside in folder.glob(".*.part"):
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        else:
-            aside.unlink()

@@ -21,7 +21,7 @@ from ..config import SynthConfig, to_dict
 from ..errors import BadInput, GbvnetError
 from ..files import sweep, write_whole
 from ..parallel import run
-from ..recording import MADE_UP, STAMP_FILE
+from ..recording import MADE_UP, STAMP_FILE, UNFINISHED_FILE
 from .deap import RATINGS, RATINGS_FILE
 from .synthetic_face import FPS, HEIGHT, WIDTH, Face, act, trial_light
 from .synthetic_signals import Body, signals_of_trial
@@ -29,7 +29,6 @@ from .synthetic_signals import Body, signals_of_trial
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # of what is planted; a corpus of another format is another corpus, even with the same settings
-UNFINISHED_FILE = "SYNTHETIC.unfinished.json"  # says whose folder it is, until SYNTHETIC.json says that it is whole
 NO_FAMILIARITY = (2, 15, 23)  # participants whose column is empty in the real table
 
 # What a random number is for. Together with seed, person and stimulus it decides the number, whoever draws it when.
