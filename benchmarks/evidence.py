@@ -19,7 +19,7 @@ from gbvnet.store import open_store
 
 from .__main__ import machine
 
-# Where there is something to find, fingerprints are weak enough for it to be found by so small a network in so few trials.
+# Where there is something to find, fingerprints are weak, so that a small network finds it in so few trials.
 CORPORA = {"planted": {"effect": 2.0, "fingerprint": 0.3}, "none": {"effect": 0.0, "fingerprint": 1.0}}
 PREPARE = PrepareConfig(face_side=32, frames_per_window=3)
 SEEDS = (0, 1, 2)
