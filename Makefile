@@ -4,9 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test lint types unit journeys slow bench wheel clean help
+.PHONY: demo test lint types unit evidence bench wheel clean help
 help:                    ## this list
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -34,7 +34,7 @@ demo: system $(VENV)/.use  ## the whole journey on a made-up corpus, into ./gbvn
 test: system $(VENV)/.dev  ## lint, types and the whole test suite
 	$(BIN)/gbvnet weights
 	$(MAKE) lint types
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 lint: $(VENV)/.dev       ## ruff
 	$(BIN)/ruff check .
@@ -44,10 +44,11 @@ types: $(VENV)/.dev      ## mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev       ## only the tests that take milliseconds
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow and not journey"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not journey"
 
-slow: $(VENV)/.dev       ## what takes many minutes: the planted effects over several seeds
-	$(BIN)/python -m pytest -m slow
+evidence: $(VENV)/.dev   ## half an hour: planted effects and none, into build/evidence/evidence.md
+	mkdir -p build/evidence
+	$(BIN)/python -m benchmarks.evidence build/evidence
 
 bench: $(VENV)/.dev      ## ratios of speed, side by side in one run; JSON in benchmarks/results
 	$(BIN)/python -m benchmarks
