@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .config import CrossvalConfig, ModelConfig, PrepareConfig, SynthConfig, TrainConfig
 
-SYNTH = SynthConfig(subjects=4, trials=12, seconds=6)
+SYNTH = SynthConfig(subjects=4, trials=12, seconds=6, effect=2.0, fingerprint=0.5)
 PREPARE = PrepareConfig(face_side=32, frames_per_window=5)
 PROTOCOLS, MODALITIES = ("trial", "window"), ("facebio", "face", "bio")
 
@@ -45,7 +45,7 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
     def step(words: str) -> None:
         say(f"[{time.monotonic() - begin:4.0f} s]  gbvnet {words}")
 
-    step(f"synth deap {root}            # made-up data: nobody's face, nobody's brain")
+    step(f"synth deap {root} --effect 2 --fingerprint 0.5     # made-up data: nobody's face, nobody's brain")
     with bar("writing made-up recordings") as progress:
         write_deap(root, SYNTH, jobs, progress)
     corpus = open_corpus("deap", root)
