@@ -52,52 +52,68 @@ def limit_threads(threads: int) -> None:
 
 
 def run(
-    function: Callable[[Item], Any], items: Iterable[Item], jobs: int = 1
+    function: Callable[[Item], Any], items: Iterable[Item], jobs: int = 1, apart: bool = False
 ) -> Iterator[tuple[Item, Any | GbvnetError]]:
     """Call `function` on each item, `jobs` at once, and yield (item, result) as they end, in no fixed order.
+
+    apart : use another process even for one job, as where a damaged video may crash the library that decodes it
 
     A GbvnetError comes back as the result, so that one bad item does not stop the others; any other exception is a
     fault of ours and is raised. With one job everything happens in this process. `function` and the items must be
     picklable. Leaving the loop early, or Ctrl-C, stops the other processes at once.
     """
     items = list(items)
-    if jobs <= 1 or len(items) <= 1:
+    if not apart and (jobs <= 1 or len(items) <= 1):
         for item in items:
             yield item, _call(function, item)
         return
-    tries = [0] * len(items)
-    left = set(range(len(items)))
+    left = list(range(len(items)))
     while left:
-        for i, outcome in _run_pool(function, items, sorted(left), jobs, tries):
-            left.discard(i)
+        suspects: list[int] = []  # those that a process was at when one died; which of them killed it is not told
+        for i, outcome in _run_pool(function, items, left, jobs, suspects):
+            left.remove(i)
             yield items[i], outcome
+        for i in suspects:
+            left.remove(i)
+            yield items[i], _run_alone(function, items[i], threads_each(jobs))
 
 
 def _run_pool(
-    function: Callable[[Item], Any], items: list[Item], todo: list[int], jobs: int, tries: list[int]
+    function: Callable[[Item], Any], items: list[Item], todo: list[int], jobs: int, suspects: list[int]
 ) -> Iterator[tuple[int, Any]]:
-    """One pool's life. It ends early when a process of it dies; what that process was at is tried again."""
-    context = multiprocessing.get_context("spawn")  # fork breaks BLAS and OpenCV threads
-    threads = threads_each(jobs)
-    pool = ProcessPoolExecutor(min(jobs, len(todo)), context, initializer=_begin_worker, initargs=(threads,))
+    """One pool's life. It ends early when a process of it dies, and then fills `suspects`."""
+    pool = _pool(min(jobs, len(todo)), threads_each(jobs))
     futures: dict[Future, int] = {}
     try:
-        for i in todo:
+        for i in list(todo):
             futures[pool.submit(_call, function, items[i])] = i
         while futures:
             ended, _ = wait(futures, return_when=FIRST_COMPLETED)
             for future in ended:
-                yield futures[future], future.result()
-                del futures[future]
+                outcome = future.result()
+                yield futures.pop(future), outcome
     except BrokenProcessPool:
-        # Which task killed it is not told. Those handed to processes are suspects; each is counted.
-        for i in list(futures.values())[: 2 * jobs]:
-            tries[i] += 1
-            if tries[i] >= TRIES:
-                yield i, TaskDied(f"{items[i]}: its process was killed {TRIES} times; is there enough memory?")
-        log.warning("a process died; going on with what is left")
+        suspects += list(futures.values())[: 2 * max(1, jobs)]  # in the order in which they were handed out
+        log.warning("a process died; what it was at is tried again by itself")
     finally:
         _stop(pool)
+
+
+def _run_alone(function: Callable[[Item], Any], item: Item, threads: int) -> Any | GbvnetError:
+    for _ in range(TRIES - 1):  # it was tried once, in company
+        pool = _pool(1, threads)
+        try:
+            return pool.submit(_call, function, item).result()
+        except BrokenProcessPool:
+            continue
+        finally:
+            _stop(pool)
+    return TaskDied(f"{item}: its process was killed {TRIES} times; is there enough memory, is the file sound?")
+
+
+def _pool(processes: int, threads: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")  # fork breaks BLAS and OpenCV threads
+    return ProcessPoolExecutor(max(1, processes), context, initializer=_begin_worker, initargs=(threads,))
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:

@@ -17,7 +17,7 @@ from .check import Progress, look
 from .config import PrepareConfig, to_dict
 from .errors import BadRecording, BadStore, GbvnetError
 from .files import sweep
-from .parallel import run
+from .parallel import TRIES, TaskDied, run
 from .recording import Corpus, Recording
 from .signals import choose, clean
 from .windows import cut, frame_times, window_starts
@@ -132,13 +132,17 @@ def _prepare_all(
     if summary.found:
         log.info("%d of %d recordings were done already", summary.found, len(todo))
     done, seconds = 0.0, sum(r.seconds for r in left)
-    for batch, outcome in run(work, _batches(left, work.config.faces), jobs):
+    filmed = work.config.faces and any(r.video for r in left)
+    for batch, outcome in run(work, _batches(left, work.config.faces), jobs, apart=filmed):
         done += sum(r.seconds for r in batch)
         if progress:
             progress(round(done), round(seconds), batch[-1].name)
         for recording, about in zip(
             batch, outcome if isinstance(outcome, list) else [outcome] * len(batch), strict=True
         ):
+            if isinstance(about, TaskDied):
+                file, remedy = recording.video or recording.signals, "Is there enough memory? Is the file sound?"
+                about = BadRecording(file, "a recording", f"one whose process was killed {TRIES} times", remedy)
             if isinstance(about, GbvnetError):
                 about = _refused(recording, str(about))
             yield about

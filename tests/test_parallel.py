@@ -63,6 +63,12 @@ def test_a_task_that_always_dies_is_given_up_and_the_others_are_done():
     assert [got[x] for x in (2, 3, 4, 5)] == [2, 3, 4, 5]
 
 
+def test_the_innocent_are_not_given_up_with_the_guilty():
+    got = dict(run(die_always, range(1, 4), jobs=1, apart=True))
+    assert isinstance(got[1], TaskDied)
+    assert (got[2], got[3]) == (2, 3)
+
+
 def test_processes_end_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(

@@ -299,6 +299,7 @@ def write_video(path: Path, frames, rate: int = 50, each: int = 50) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "bf": "2", "crf": "12"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv444p"
+        stream.thread_count = 1
         for i, picture in enumerate(frames):
             for k in range(each):
                 frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
