@@ -142,8 +142,9 @@ def _prepare_all(
         ):
             if isinstance(about, TaskDied):
                 file, remedy = recording.video or recording.signals, "Is there enough memory? Is the file sound?"
-                about = BadRecording(file, "a recording", f"one whose process was killed {TRIES} times", remedy)
-            if isinstance(about, GbvnetError):
+                told = BadRecording(file, "a recording", f"one whose process was killed {TRIES} times", remedy)
+                about = _refused(recording, str(told))
+            elif isinstance(about, GbvnetError):
                 about = _refused(recording, str(about))
             yield about
             if about["verdict"] == "bad":
