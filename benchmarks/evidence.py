@@ -24,9 +24,7 @@ CORPORA = {"planted": {"effect": 2.0, "fingerprint": 0.3}, "none": {"effect": 0.
 PREPARE = PrepareConfig(face_side=32, frames_per_window=3)
 SEEDS = (0, 1, 2)
 TRIALS = [("planted", "trial", m, seed) for seed in SEEDS for m in ("facebio", "face", "bio")]
-NULL = [("none", "trial", m, 0) for m in ("facebio", "face", "bio")] + [
-    ("none", "window", m, 0) for m in ("facebio", "face")
-]
+NULL = [("none", "window", "facebio", 0)] + [("none", "trial", m, 0) for m in ("facebio", "face", "bio")]
 EPOCHS = {"trial": 15, "window": 40}
 
 
@@ -41,7 +39,8 @@ def main(folder: Path) -> None:
             folds=3,
             seed=seed,
             model=ModelConfig(variant="micro"),
-            train=TrainConfig(epochs=EPOCHS[protocol], select="last"),
+            # Augmentation hides fingerprints for a while. Where they are all there is to learn, it is left out.
+            train=TrainConfig(epochs=EPOCHS[protocol], select="last", augment=corpus == "planted"),
         )
         cross_validate(store(folder, corpus), run, config, jobs=cores())
         results[corpus, protocol, modality, seed] = read_results([run])[0][0].scores
@@ -67,6 +66,7 @@ def page(results: dict):
     yield "8 people x 12 trials x 6 s, 3 folds, variant micro, 3 frames of 32 px a window, valence; accuracy by window"
     yield "over all out-of-fold windows."
     yield f"{EPOCHS['trial']} epochs under trial, {EPOCHS['window']} under window, the last epoch kept."
+    yield "Augmented in training where evidence is planted, not where there is none."
     for name, planted in CORPORA.items():
         yield (
             f"Evidence *{name}* is `gbvnet synth deap --subjects 8 "
