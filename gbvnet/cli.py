@@ -39,7 +39,7 @@ def command(name: str, help: str, example: str):
 
 @command(
     "demo",
-    "the whole journey on a made-up corpus, about four minutes on 2 cores",
+    "the whole journey on a made-up corpus, some minutes on 2 cores",
     """
     gbvnet demo                      # into ./gbvnet-demo; ends with the path of the report
     """,
