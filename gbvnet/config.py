@@ -170,8 +170,9 @@ class TrainConfig:
     least 16"""
     learning_rate: float = 1e-3
     """of Adam (paper)"""
-    select: Literal["inner", "last"] = "inner"
-    """which epoch is kept: the best loss on the inner validation groups, or the last one"""
+    select: Literal["inner", "last", "test"] = "inner"
+    """which epoch is kept: the best loss on the inner validation groups, or the last one; `test`, the best on the test
+    windows themselves, exists only in recipes stamped leaky"""
     patience: int = 10
     """epochs without a better inner validation loss before training stops (ours)"""
     augment: bool = True
@@ -247,6 +248,10 @@ class CrossvalConfig(SplitConfig):
     """one training with two logits"""
     threshold: Literal[">=5", ">5", "median"] = ">=5"
     """which ratings are high (paper: not given); median is each person's own and part of the target's definition"""
+    shuffle_labels: int | None = None
+    """a probe: permute the labels of trials within each person with this seed; nothing is then left to learn"""
+    recipe: str | None = None
+    """the recipe that this run is part of; set by `gbvnet reproduce`"""
     rows: Literal["complete", "any"] = "complete"
     """complete: score only windows that have every modality, so that all systems are scored on the same ones"""
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -255,6 +260,11 @@ class CrossvalConfig(SplitConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(not self.joint or self.target == "both", f"--joint trains both targets, not {self.target} alone")
+        require(
+            self.train.select != "test" or (self.recipe and self.protocol == "window"),
+            "train.select test chooses the epoch by the windows it is tested on; only recipes stamped leaky do that, "
+            "to reproduce code that does",
+        )
 
 
 def to_dict(config: Any) -> dict:

@@ -195,12 +195,12 @@ class _Work:
             target=task.targets[0] if len(task.targets) == 1 else "both",  # type: ignore[arg-type]
             train=replace(self.config.train, memory_gib=self.config.train.memory_gib / max(1, self.jobs)),
         )
+        rows, seen, validation = fold.train, labels["train"], (fold.inner, labels["inner"])
+        if config.train.select == "test":  # as older code does: no inner groups, the epoch chosen on the test windows
+            rows, seen = np.concatenate([rows, fold.inner]), np.concatenate([seen, labels["inner"]])
+            validation = (test, labels["test"])
         fitted = system(config.system)(config, work=folder, label=f"{stamp(config)}{task}: ").fit(
-            self.store,
-            fold.train,
-            labels["train"],
-            validation=(fold.inner, labels["inner"]),
-            seed=_seed(config.seed, str(task)),
+            self.store, rows, seen, validation=validation, seed=_seed(config.seed, str(task))
         )
         predicted = fitted.predict(self.store, test)
         fitted.save(folder / "model")
@@ -215,7 +215,7 @@ class _Work:
         for k, target in enumerate(task.targets):
             table = self.plan.windows.loc[test, names].assign(
                 dataset=self.store.title,
-                system=c.system,
+                system=c.system + (predictions.SHUFFLED if c.shuffle_labels is not None else ""),
                 modality=c.modality,
                 target=target,
                 protocol=c.protocol,

@@ -250,7 +250,7 @@ class _Loop(L.LightningModule):
                 f"{self.label}training diverged in epoch {row['epoch']}: the loss is {row['train_loss']}. "
                 f"A smaller train.learning_rate than {self.config.learning_rate:g} may help"
             )
-        select_best = self.has_inner and self.config.select == "inner"
+        select_best = self.has_inner and self.config.select != "last"
         best = min((h["inner_loss"] for h in self.history[:-1] if not math.isnan(h["inner_loss"])), default=math.inf)
         if not select_best or row["inner_loss"] < best or not self.kept:
             self.kept = {name: t.detach().to("cpu", copy=True) for name, t in self.network.state_dict().items()}
@@ -258,7 +258,7 @@ class _Loop(L.LightningModule):
         stalled = select_best and self.epochs_done - self.chosen_epoch >= self.config.patience
         self.finished = stalled or self.epochs_done >= self.config.epochs
         self.trainer.should_stop = stalled
-        log.info("%s%s", self.label, _line(row))
+        log.debug("%s%s", self.label, _line(row))
         if self.work is not None and (self.finished or time.perf_counter() - self.saved >= SAVE_EVERY_S):
             self._save(self.work)
             self.saved = time.perf_counter()

@@ -35,6 +35,8 @@ def make_plan(store: Store, config: CrossvalConfig) -> Plan:
     windows, excluded = choose_windows(store, config)
     rating = {target: windows[target] for target in targets_of(config)}
     high = {target: is_high(windows, target, config.threshold) for target in rating}
+    if config.shuffle_labels is not None:
+        high = shuffled(windows, high, config.shuffle_labels)
     classes = sum(2**i * y.to_numpy(int) for i, y in enumerate(high.values()))
     folds = splits.make_folds(windows, config, np.asarray(classes) if config.stratify else None)
     return Plan(windows, rating, high, excluded, folds)
@@ -52,6 +54,19 @@ def is_high(windows: pd.DataFrame, target: str, threshold: str) -> pd.Series:
         limit = windows["subject"].map(trials.groupby("subject")[target].median())
         return (rating > limit).astype("int8")
     return (rating > 5 if threshold == ">5" else rating >= 5).astype("int8")
+
+
+def shuffled(windows: pd.DataFrame, high: dict[str, pd.Series], seed: int) -> dict[str, pd.Series]:
+    """The labels dealt anew among each person's trials: a person keeps how many are high, a trial one label for all its
+    windows, and all targets move together. What a system then scores is not emotion."""
+    trials = windows.drop_duplicates("recording").sort_values(["subject", "recording"])
+    rng = np.random.default_rng(seed)
+    donor: dict[str, str] = {}
+    for _, of_person in trials.groupby("subject"):
+        names = of_person["recording"].to_numpy(str)
+        donor |= dict(zip(names, rng.permutation(names), strict=True))
+    first = {target: y.groupby(windows["recording"]).first() for target, y in high.items()}
+    return {target: windows["recording"].map(donor).map(y).astype("int8") for target, y in first.items()}
 
 
 def _require_modality(store: Store, config: CrossvalConfig) -> None:

@@ -20,6 +20,7 @@ from .recording import MADE_UP
 
 FILE = "predictions.parquet"
 LEAKY = "LEAKY: windows of one trial on both sides"
+SHUFFLED = " on shuffled labels"  # ends the system's name where labels were permuted before training, as a probe
 KEYS = ["dataset", "system", "modality", "target", "protocol", "scope", "seed", "config"]  # one result
 WINDOW = ["fold", "recording", "window"]  # one tested window within a result
 TRIAL = ["subject", "trial"]
@@ -62,6 +63,7 @@ def is_leaky(protocol: str) -> bool:
 def stamps(table: pd.DataFrame) -> list[str]:
     """What must be said wherever a number of this table is shown: that it leaks, that its data are made up."""
     found = [LEAKY] if table["protocol"].map(is_leaky).any() else []
+    found += ["SHUFFLED LABELS: a probe"] if table["system"].str.endswith(SHUFFLED).any() else []
     return found + ([MADE_UP] if table["dataset"].str.contains(MADE_UP, regex=False).any() else [])
 
 

@@ -219,7 +219,7 @@ class _Work:
         arrays: dict[str, np.ndarray] = {}
         findings = list(recording.findings)
         if config.signals and recording.signals is not None:
-            arrays["signals"] = self._signals(recording, starts)
+            arrays["signals"], arrays["baseline"] = self._signals(recording, starts)
             starts = starts[: len(arrays["signals"])]
         about = {
             **_names(recording),
@@ -250,14 +250,15 @@ class _Work:
         }
         return store.write_recording(self.path, recording.name, arrays, about)
 
-    def _signals(self, recording: Recording, starts: np.ndarray) -> np.ndarray:
-        """(W, C, L) float32"""
+    def _signals(self, recording: Recording, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The windows (W, C, L), and the baseline (C, B) that was before them, float32."""
         raw = self.corpus.signals(recording)
         keep = choose(raw.channels, self.config.channels)
         if keep != list(range(len(raw.channels))):
             raw = replace(raw, samples=raw.samples[keep], channels=tuple(raw.channels[i] for i in keep))
-        x, onset = clean(raw, self.config, self.corpus.rate_hz)
-        return cut(x, onset, self.corpus.rate_hz, starts, self.settings["samples_per_window"])
+        rate_hz = self.corpus.rate_hz
+        x, onset, before = clean(raw, self.config, rate_hz, self.corpus.baseline_s)
+        return cut(x, onset, rate_hz, starts, self.settings["samples_per_window"]), before
 
     def _faces(self, recording: Recording, starts: np.ndarray) -> tuple[dict[str, np.ndarray], dict]:
         """faces (W, F, S, S, 3), face_ok (W, F), expression (W, F, 52), and what to know of them."""

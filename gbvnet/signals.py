@@ -5,6 +5,7 @@ Shapes: C channels, N samples of a whole recording, L samples a window.
 
 from functools import lru_cache
 from math import gcd
+from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import butter, resample_poly, sosfiltfilt
@@ -39,11 +40,16 @@ def choose(channels: tuple[Channel, ...], names: tuple[str, ...] | None) -> list
     return [have.index(n) for n in names]
 
 
-def clean(signals: Signals, config: PrepareConfig, rate_hz: float) -> tuple[np.ndarray, int]:
-    """A whole recording, filtered, at `rate_hz`, without its baseline.
+class Cleaned(NamedTuple):
+    x: np.ndarray  # (C, N) float64, the whole recording; its baseline is taken off from the stimulus on
+    onset: int  # the sample at which the stimulus starts
+    before: np.ndarray  # (C, B) float32, the baseline itself, filtered
+
+
+def clean(signals: Signals, config: PrepareConfig, rate_hz: float, baseline_s: float) -> Cleaned:
+    """A whole recording, filtered, at `rate_hz`, without its baseline: the `baseline_s` seconds before the stimulus.
 
     The whole of it is filtered and resampled before anything is cut, so that no window has a filter's edges.
-    Returns (C, N) float64 and the sample at which the stimulus starts.
     """
     x = np.array(signals.samples, dtype=np.float64)  # (C, N), a copy: the corpus keeps its own
     if config.filter:
@@ -51,7 +57,14 @@ def clean(signals: Signals, config: PrepareConfig, rate_hz: float) -> tuple[np.n
     if rate_hz != signals.rate_hz:
         x = resample(x, signals.rate_hz, rate_hz)
     onset = round(signals.onset * rate_hz / signals.rate_hz)
-    return subtract_baseline(x, onset, rate_hz, config.baseline), onset
+    before = x[:, max(0, onset - round(baseline_s * rate_hz)) : onset].astype(np.float32)
+    marked = baseline_mark(before, rate_hz, config.baseline)
+    stimulus = x[:, onset:]
+    if marked.shape[1] == 1:
+        stimulus -= marked
+    else:
+        stimulus -= np.tile(marked, -(-stimulus.shape[1] // marked.shape[1]))[:, : stimulus.shape[1]]
+    return Cleaned(x, onset, before)
 
 
 def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> np.ndarray:
@@ -82,22 +95,18 @@ def resample(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
     return resample_poly(x, up // common, down // common, axis=-1)
 
 
-def subtract_baseline(x: np.ndarray, onset: int, rate_hz: float, how: str) -> np.ndarray:
-    """Free each channel of what it was before the stimulus, in place, (C, N).
+def baseline_mark(before: np.ndarray, rate_hz: float, how: str) -> np.ndarray:
+    """What the stimulus is freed of, made from the signals before it, (C, B) -> (C, 1) or (C, one second).
 
     mean      the mean over the whole baseline: one number a channel and trial
     template  the mean of the baseline's 1-s pieces, repeated through the trial: one waveform a channel and trial. Older
               code does so; it marks every window of a trial with the same waveform (docs/method.md, the box)
+    none      0
     """
-    if how == "none" or onset == 0:
-        return x
-    before = x[:, :onset]
-    if how == "mean":
-        x -= before.mean(axis=1, keepdims=True)
-        return x
     second = round(rate_hz)
-    pieces = before[:, before.shape[1] % second :].reshape(len(x), -1, second)  # (C, seconds, 1 s)
-    template = pieces.mean(axis=1)  # (C, 1 s)
-    n = x.shape[1] - onset
-    x[:, onset:] -= np.tile(template, -(-n // second))[:, :n]
-    return x
+    if how == "none" or not before.shape[1] or (how == "template" and before.shape[1] < second):
+        return np.zeros((len(before), 1))
+    if how == "mean":
+        return before.mean(axis=1, keepdims=True, dtype=np.float64)
+    pieces = before[:, before.shape[1] % second :].reshape(len(before), -1, second)  # (C, seconds, 1 s)
+    return pieces.mean(axis=1, dtype=np.float64)

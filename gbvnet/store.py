@@ -4,7 +4,8 @@ store.json                      what made it; other settings are refused, never 
 recordings.parquet              a row a recording: verdict, reason, counts
 windows.parquet                 a row a window: names, times, ratings
 data/<recording>.safetensors    faces (W, F, S, S, 3) uint8, face_ok (W, F) bool, expression (W, F, 52) float32,
-                                signals (W, C, L) float32; a modality that a recording lacks is absent
+                                signals (W, C, L) float32, and baseline (C, B) float32, the seconds before the
+                                stimulus as they were; a modality that a recording lacks is absent
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from .files import write_whole
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 NAMES = ["recording", "subject", "trial", "stimulus"]
 COUNTS = ["n_windows", "n_with_face", "n_with_signals", "frames_found", "frames_borrowed", "frames_missing"]
 _DTYPES = {"U8": np.uint8, "BOOL": np.bool_, "F32": np.float32}
@@ -330,6 +331,10 @@ class Store:
         out = np.empty((len(rows), self._shape.frames, 52), np.float32)
         self._fill("expression", out, rows, absent=np.nan)
         return out
+
+    def baseline(self, recording: str) -> np.ndarray | None:
+        """The signals before the stimulus, (C, B) float32, from which nothing is subtracted; None if there are none."""
+        return self._maps[recording].get("baseline")
 
     def _fill(self, name: str, out: np.ndarray, rows: np.ndarray, absent: float = 0) -> None:
         files, windows = self._of_row[rows], self._window[rows]

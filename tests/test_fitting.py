@@ -182,7 +182,7 @@ def test_training_leaves_the_random_state_and_the_folder_alone_and_lightning_is_
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.DEBUG):
         train(store, label="mine: ")
     assert torch.rand(1) == expected
     assert not list(tmp_path.iterdir())

@@ -17,6 +17,7 @@ datasets.synthetic_face datasets.synthetic_signals
 datasets.synthetic
 datasets
 faces signals windows store
+rebaseline
 check
 prepare
 splits predictions
@@ -24,7 +25,8 @@ model
 augment checkpoint batches
 fitting
 systems
-systems.gbvnet
+features classical
+systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
 plan
 runs
 crossval

@@ -8,7 +8,7 @@ from scipy.signal import butter, chirp, sosfreqz
 from gbvnet.config import PrepareConfig
 from gbvnet.errors import BadConfig
 from gbvnet.recording import Channel, Signals
-from gbvnet.signals import BANDS, band_limit, choose, clean, resample, subtract_baseline
+from gbvnet.signals import BANDS, band_limit, baseline_mark, choose, clean, resample
 
 RATE = 128.0
 
@@ -65,30 +65,42 @@ def test_resampling_keeps_what_fits_and_stops_what_would_alias():
 
 
 def test_the_mean_baseline_is_one_number_a_channel():
-    x = np.array([[1.0, 3.0, 10.0, 20.0], [0.0, 0.0, 5.0, 5.0]])
-    assert subtract_baseline(x.copy(), 2, 1, "none").tolist() == x.tolist()
-    assert subtract_baseline(x, 2, 1, "mean")[:, 2:].tolist() == [[8, 18], [5, 5]]
+    before = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)
+    assert baseline_mark(before, 1, "mean").tolist() == [[2], [0]]
+    assert baseline_mark(before, 1, "none").tolist() == [[0], [0]]
 
 
-def test_the_template_is_the_mean_second_repeated():
-    x = np.array([[1.0, 2.0, 3.0, 4.0, 10.0, 10.0, 10.0]])  # 2 Hz; two baseline seconds (1 2) and (3 4)
-    assert subtract_baseline(x, 4, 2, "template")[:, 4:].tolist() == [[8, 7, 8]]
+def test_the_template_is_the_mean_second():
+    before = np.array([[1.0, 2.0, 3.0, 4.0]], np.float32)  # 2 Hz; two baseline seconds (1 2) and (3 4)
+    assert baseline_mark(before, 2, "template").tolist() == [[2, 3]]
+
+
+@pytest.mark.parametrize(("how", "left"), [("none", [10, 10, 10]), ("mean", [7, 7, 7]), ("template", [7.5, 6.5, 7.5])])
+def test_the_stimulus_is_freed_of_the_last_seconds_before_it(how, left):
+    signals = recording(np.array([90.0, 90, 1, 3, 4, 4, 10, 10, 10]), onset=6, rate=2.0)
+    config = PrepareConfig(filter=False, baseline=how)
+    cleaned = clean(signals, config, 2.0, 2.0)
+    assert cleaned.onset == 6
+    assert cleaned.x[0, 6:].tolist() == left
+    assert cleaned.before.tolist() == [[1, 3, 4, 4]]
+    assert signals.samples[0, 6:].tolist() == [10, 10, 10]
 
 
 def test_a_whole_recording_is_filtered_then_freed_of_its_baseline():
     t = np.arange(0, 10, 1 / RATE)
     signals = recording(np.sin(2 * np.pi * 10 * t) + 50, kind="emg", onset=384)
-    x, onset = clean(signals, PrepareConfig(), RATE)
-    assert onset == 384
-    assert abs(x[0, :384].mean()) < 1e-9
+    x, onset, before = clean(signals, PrepareConfig(), RATE, 3.0)
+    assert onset == before.shape[1] == 384
+    kept = clean(signals, PrepareConfig(baseline="none"), RATE, 3.0).x
+    assert x[0, 384:] + before.mean() == pytest.approx(kept[0, 384:], abs=1e-6)
     assert x[0, 600:1000].std() == pytest.approx(np.sqrt(0.5), rel=0.02)
-    raw, _ = clean(signals, PrepareConfig(filter=False, baseline="none"), RATE)
-    assert (raw == signals.samples).all()
+    raw = clean(signals, PrepareConfig(filter=False, baseline="none"), RATE, 3.0)
+    assert (raw.x == signals.samples).all()
 
 
 def test_another_rate_moves_the_onset_with_it():
-    _, onset = clean(recording(np.zeros(2560), onset=768, rate=256.0), PrepareConfig(), RATE)
-    assert onset == 384
+    cleaned = clean(recording(np.zeros(2560), onset=768, rate=256.0), PrepareConfig(), RATE, 3.0)
+    assert cleaned.onset == cleaned.before.shape[1] == 384
 
 
 def test_channels_are_chosen_by_name_and_an_absent_one_is_named():

@@ -173,7 +173,7 @@ def test_what_is_missing_or_damaged_is_said_with_the_remedy(path):
 def test_a_newer_format_is_refused(path):
     manifest = path / "store.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
-    with pytest.raises(BadStore, match="expected store format 1, found format 99"):
+    with pytest.raises(BadStore, match="expected store format 2, found format 99"):
         open_store(path)
 
 

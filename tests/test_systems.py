@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
-from gbvnet.errors import BadConfig
+from gbvnet.errors import BadConfig, BadModel
 from gbvnet.metrics import auc
 from gbvnet.plan import make_plan
 from gbvnet.store import Store
@@ -22,7 +22,15 @@ SMALL = CrossvalConfig(
     model=ModelConfig(variant="micro"),
     train=TrainConfig(epochs=12, batch_size=16, device="cpu"),
 )
-CASES = {"gbvnet": [replace(SMALL, modality=modality) for modality in ("bio", "face", "facebio")]}  # system: settings
+BOTH = [replace(SMALL, modality=modality) for modality in ("bio", "face", "facebio")]
+CASES = {  # system: settings
+    "gbvnet": BOTH,
+    "majority": BOTH[:1],
+    "nearest": BOTH,
+    "ridge": BOTH,
+    "subject-majority": BOTH[:1],
+}
+PROBES = ("majority", "nearest", "ridge", "subject-majority")  # these need not learn anything, and do not on purpose
 ALL = [pytest.param(replace(c, system=name), id=f"{name}-{c.modality}") for name, cases in CASES.items() for c in cases]
 FIRST = [pytest.param(replace(cases[0], system=name), id=name) for name, cases in CASES.items()]
 
@@ -78,10 +86,20 @@ def test_every_system_has_a_case():
     assert set(CASES) == set(SYSTEMS)
 
 
+@pytest.mark.parametrize("config", [c for c in ALL if not c.id.startswith("gbvnet")])
+def test_several_targets_at_once_are_each_as_if_alone(config, planted):
+    plan = make_plan(planted, replace(config, target="both"))
+    fold, y = plan.folds[0], np.stack([plan.high[t].to_numpy() for t in ("valence", "arousal")], axis=1)
+    both = system(config.system)(config).fit(planted, fold.train, y[fold.train]).predict_proba(planted, fold.test)
+    for k in range(2):
+        one = system(config.system)(config).fit(planted, fold.train, y[fold.train, k])
+        assert np.array_equal(one.predict_proba(planted, fold.test), both[:, k])
+
+
 def test_an_unknown_system_is_told_with_the_nearest_name():
     with pytest.raises(BadConfig, match="no system gvbnet; did you mean gbvnet"):
         require_system("gvbnet")
-    with pytest.raises(BadConfig, match="no system svm; there are gbvnet"):
+    with pytest.raises(BadConfig, match="no system svm; there are gbvnet, majority"):
         system("svm")
 
 
@@ -93,7 +111,7 @@ def test_a_system_learns_what_is_planted_in_its_modality_and_saves_it(config, pl
     assert p.shape == y.shape
     assert p.dtype == np.float64
     assert ((p >= 0) & (p <= 1)).all()
-    assert auc(y, p) > 0.9
+    assert auc(y, p) > 0.9 or config.system in PROBES
     fitted.save(tmp_path / "model")
     again = system(config.system).load(tmp_path / "model", config)
     assert np.array_equal(again.predict_proba(planted, test), p)
@@ -107,7 +125,7 @@ def test_a_system_finds_nothing_where_nothing_is(config, empty):
 
 
 @pytest.mark.journey
-@pytest.mark.parametrize("config", FIRST)
+@pytest.mark.parametrize("config", [c for c in FIRST if c.id not in PROBES])
 def test_the_same_seed_gives_the_same_and_another_seed_another(config, planted):
     short = replace(config, train=replace(config.train, epochs=2))
     first, again, other = (fit(short, planted, seed=seed) for seed in (1, 1, 2))
@@ -161,3 +179,32 @@ def test_gbvnet_sees_the_channels_of_its_modality_normalised_over_the_training_r
 def test_an_untrained_gbvnet_says_so(planted):
     with pytest.raises(BadConfig, match="not trained yet"):
         system("gbvnet")(SMALL).predict_proba(planted, np.arange(3))
+
+
+# the probes' own
+
+
+def test_majorities_are_the_training_rows_own_shares(planted):
+    fitted, test, _ = fit(replace(SMALL, system="subject-majority"), planted)
+    plan = make_plan(planted, SMALL)
+    fold, people = plan.folds[0], planted.windows["subject"]
+    seen = np.concatenate([fold.train, fold.inner])
+    share = plan.high["valence"].loc[seen].groupby(people.loc[seen]).mean()
+    assert fitted.predict_proba(planted, test) == pytest.approx(people.loc[test].map(share).to_numpy())
+    everybody = fit(replace(SMALL, system="majority"), planted)[0].predict_proba(planted, test)
+    assert everybody == pytest.approx(plan.high["valence"].loc[seen].mean())
+
+
+def test_the_nearest_window_of_all_is_the_window_itself(planted):
+    config = replace(SMALL, system="nearest", modality="facebio")
+    y = np.arange(len(planted)) % 2
+    fitted = system("nearest")(config).fit(planted, np.arange(len(planted)), y)
+    assert np.array_equal(fitted.predict_proba(planted, np.arange(len(planted))), y)
+
+
+def test_an_untrained_or_damaged_probe_says_so(planted, tmp_path):
+    with pytest.raises(BadConfig, match="this nearest is not trained yet"):
+        system("nearest")(replace(SMALL, system="nearest")).predict_proba(planted, np.arange(3))
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(BadModel, match="expected a trained ridge, found a file that does not read"):
+        system("ridge").load(tmp_path, replace(SMALL, system="ridge"))

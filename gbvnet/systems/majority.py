@@ -1,0 +1,19 @@
+"""Always the commoner class of the training rows: what a score must beat to mean anything."""
+
+import numpy as np
+
+from ..classical import Classical, Learnt
+from ..store import Store
+
+
+class System(Classical):
+    """The share of high among all training rows is predicted for every window."""
+
+    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        return np.empty((len(rows), 0))
+
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+        return {"prior": y.mean(keepdims=True)}
+
+    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
+        return np.full(len(x), learnt["prior"][0])

@@ -1,0 +1,28 @@
+"""The label of the nearest training window, sample by sample: it learns nothing, and so finds every leak.
+
+A probe, not a rival: where windows of one trial are on both sides of a split, their drift and their common baseline
+make the nearest window one of the same trial, with the same label.
+"""
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from ..classical import Classical, Learnt
+from ..features import plain
+from ..store import Store
+
+
+class System(Classical):
+    """One nearest neighbour in Euclidean distance, on windows as they are, each value z-scored over training rows."""
+
+    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        return plain(store, rows, self.config.modality)
+
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+        mean, sd = x.mean(axis=0), x.std(axis=0) + np.float32(1e-12)
+        return {"x": (x - mean) / sd, "y": np.asarray(y, np.int8), "mean": mean, "sd": sd}
+
+    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
+        nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(learnt["x"])
+        found = nearest.kneighbors((x - learnt["mean"]) / learnt["sd"], return_distance=False)[:, 0]
+        return learnt["y"][found].astype(np.float64)

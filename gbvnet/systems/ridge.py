@@ -1,0 +1,29 @@
+"""A linear classifier on windows as they are: the simplest thing that can learn a leak.
+
+A probe, not a rival.
+"""
+
+import numpy as np
+from scipy.special import expit
+from sklearn.linear_model import RidgeClassifier
+
+from ..classical import Classical, Learnt
+from ..features import plain
+from ..store import Store
+
+
+class System(Classical):
+    """scikit-learn's RidgeClassifier on values z-scored over training rows; p is the expit of its decision."""
+
+    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        return plain(store, rows, self.config.modality)
+
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+        mean, sd = x.mean(axis=0), x.std(axis=0) + np.float32(1e-12)
+        if len(np.unique(y)) == 1:  # of several targets, one may have a single class
+            return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
+        ridge = RidgeClassifier().fit((x - mean) / sd, y)
+        return {"weights": ridge.coef_.ravel(), "bias": np.atleast_1d(ridge.intercept_), "mean": mean, "sd": sd}
+
+    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
+        return expit((x - learnt["mean"]) / learnt["sd"] @ learnt["weights"] + learnt["bias"][0])
