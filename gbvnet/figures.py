@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from .metrics import Scores, by_trial
+from .page import Picture
 
 COLOUR = {
     "facebio": "#009E73",
@@ -64,6 +65,12 @@ def save(figure: Figure, path: Path) -> int:
     with matplotlib.rc_context(STYLE):
         figure.savefig(path, dpi=DPI, metadata={"Software": None})
     return round(figure.get_figwidth() * 96)
+
+
+def picture(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> Picture:
+    """Write a figure into folder/figures/ and return it as a block of the page in `folder`."""
+    path = f"figures/{name}.png"
+    return Picture(path, alt, caption, save(figure, folder / path))
 
 
 @_styled

@@ -150,6 +150,21 @@ def spread(values: pd.Series) -> Spread:
     return Spread(mean, sd, len(defined), len(values) - len(defined))
 
 
+def corrected_interval(values: pd.Series, level: float = 0.95) -> "Interval":
+    """An interval of the mean over k folds that knows that their training sets overlap.
+
+    Nadeau & Bengio 2003 (Machine Learning 52, section 3): the variance of the mean is (1/k + n_test/n_train) s^2
+    instead of s^2/k, here with n_test/n_train = 1/(k - 1), and Student's t with k - 1 degrees of freedom. NaN for less
+    than two folds with a value.
+    """
+    defined = values.dropna().to_numpy(float)
+    k = len(defined)
+    if k < 2:
+        return Interval(np.nan, np.nan)
+    half = stats.t.ppf((1 + level) / 2, k - 1) * defined.std(ddof=1) * np.sqrt(1 / k + 1 / (k - 1))
+    return Interval(float(defined.mean() - half), float(defined.mean() + half))
+
+
 # --- what a score is worth ---
 
 
@@ -397,6 +412,7 @@ class Paired(NamedTuple):
     difference: float  # mean over all subjects of a - b
     p: float
     smallest_p: float  # no data of this many subjects could give less
+    effect: float = np.nan  # matched-pairs rank-biserial correlation (Kerby 2014), -1 to 1: +1 if a is above in each
 
 
 def paired(a: pd.Series, b: pd.Series, alternative: Literal["greater", "two-sided"] = "greater") -> Paired:
@@ -414,10 +430,12 @@ def paired(a: pd.Series, b: pd.Series, alternative: Literal["greater", "two-side
     smallest = min(1.0, 2.0**-n * (2 if alternative == "two-sided" else 1))
     if n == 0:
         return Paired(0, float(differences.mean()), 1.0, 1.0)
+    ranks = stats.rankdata(differing.abs())
+    effect = float((ranks * np.sign(differing)).sum() / ranks.sum())
     # scipy's own exact method knows no ties; enumerating all 2**n signs does, and is quick up to 13
     method = stats.PermutationMethod(n_resamples=2**n) if 2 <= n <= 13 else "auto"
     p = stats.wilcoxon(differing, alternative=alternative, method=method).pvalue
-    return Paired(n, float(differences.mean()), float(p), smallest)
+    return Paired(n, float(differences.mean()), float(p), smallest, effect)
 
 
 def holm(p: ArrayLike) -> np.ndarray:

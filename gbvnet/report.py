@@ -15,9 +15,10 @@ from typing import Any
 
 from . import figures, summary
 from .errors import BadInput, GbvnetError
+from .figures import picture
 from .files import write_whole
 from .metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
-from .page import Block, Heading, Items, Picture, Table, Terms, Text, html, markdown
+from .page import Block, Heading, Items, Table, Terms, Text, html, markdown
 from .predictions import LEAKY, is_leaky
 from .recording import MADE_UP
 from .results import Comparison, Result, Run, compare, read_history, read_results
@@ -178,7 +179,7 @@ def _blocks(
     for paragraph in said.split("\n\n"):
         yield Text(paragraph, "lead")
     entries = [(panel(r), f"{protocol(r, leaky=False)} · {r.label}", r.scores) for r in results]
-    yield _picture(
+    yield picture(
         figures.overview(entries, stamps), folder, "overview", "Accuracy of every result beside majority and chance",
         "How to read it: a bar says something only where it passes both the black mark (always guessing the "
         "commoner class) and the triangle (97.5 % of shuffles); hatched bars are LEAKY, and no comparison for the "
@@ -358,12 +359,12 @@ def _result_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
         yield Items(scores.findings)
     title, stamps = result.title, scores.stamps
     name = f"{name}_{result.run.name.replace('/', '_')}_{result.key('target')}"
-    yield _picture(
+    yield picture(
         figures.confusion(result.table, title, stamps), folder, f"{name}_confusion", f"Confusion matrices, {title}",
         "How to read it: each row is what people rated, and adds to 100 %; two dark cells on the falling diagonal "
         "are good, one dark column means that one class is nearly always guessed.",
     )  # fmt: skip
-    yield _picture(
+    yield picture(
         figures.subjects(scores, title, stamps), folder, f"{name}_subjects", f"Accuracy of each subject, {title}",
         "How to read it: a person counts as understood only where the bar passes both their own majority mark and "
         "their own triangle; with few trials a person the triangle is high.",
@@ -374,14 +375,14 @@ def _result_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
         yield Text(f"No learning curves: {problem}", "warning")
         history = None
     if history is not None:
-        yield _picture(
+        yield picture(
             figures.learning_curves(history, title, stamps), folder, f"{name}_learning", f"Learning curves, {title}",
             "How to read it: lines are means over the folds that still train at that epoch, bands one standard "
             "deviation; where validation turns away from training the network begins to learn its training set by "
             "heart. Test windows are in no curve.",
         )  # fmt: skip
     if figures.has_gates(result.table):
-        yield _picture(
+        yield picture(
             figures.gates(result.table, title, stamps), folder, f"{name}_gates", f"Gates, {title}",
             "How to read it: further right lets more of a modality through; where the two lines part, the gate goes "
             "with being right or wrong. A gate shows what is used, and not that it is useful.",
@@ -426,8 +427,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[prefix + str(name)] = NONE if value is None else str(value)
     return flat
-
-
-def _picture(figure: Any, folder: Path, name: str, alt: str, caption: str) -> Picture:
-    path = f"figures/{name}.png"
-    return Picture(path, alt, caption, figures.save(figure, folder / path))

@@ -374,3 +374,20 @@ def test_a_study_of_deaps_size_is_scored_in_seconds():
     """52,800 windows and 10,000 shuffles: a loop over shuffles of windows would take many minutes."""
     scores = metrics.evaluate(made(22, 40, 59, skill=0.1), n_permutations=10_000)
     assert scores.chance["window"].p == pytest.approx(1 / 10_001)
+
+
+def test_the_effect_size_is_the_share_of_rank_sums_for_less_those_against():
+    a = pd.Series([0.9, 0.8, 0.7, 0.4], index=list("abcd"))
+    b = pd.Series([0.6, 0.6, 0.6, 0.45], index=list("abcd"))  # differences .3 .2 .1 -.05: ranks 4 3 2 against 1
+    assert metrics.paired(a, b).effect == pytest.approx((9 - 1) / 10)
+    assert metrics.paired(a, b - 1).effect == 1
+    assert np.isnan(metrics.paired(a, a).effect)
+
+
+def test_the_interval_over_folds_is_wider_than_students_as_folds_overlap():
+    values = pd.Series([0.6, 0.7, 0.8, 0.7, np.nan])
+    low, high = metrics.corrected_interval(values)
+    naive = stats.t.interval(0.95, 3, loc=0.7, scale=stats.sem(values.dropna()))
+    assert (high - low) / (naive[1] - naive[0]) == pytest.approx(np.sqrt((1 / 4 + 1 / 3) / (1 / 4)))
+    assert (low + high) / 2 == pytest.approx(0.7)
+    assert np.isnan(metrics.corrected_interval(values[:1])).all()

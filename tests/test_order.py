@@ -31,7 +31,8 @@ plan
 runs
 crossval
 metrics
-figures page
+page
+figures
 results
 summary
 report
