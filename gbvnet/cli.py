@@ -23,7 +23,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {}
-LISTS = ("--channels",)  # options that take several names
+LISTS = ("--channels", "--evidence", "--protocols", "--subjects")  # options that take several names
 
 
 def command(name: str, help: str, example: str):
@@ -179,6 +179,47 @@ def _crossval(parser) -> Run:
 
 
 @command(
+    "audit",
+    "how much of a score is leakage: every protocol, shuffled labels, identity; or somebody's split file",
+    """
+    gbvnet audit /data/deap.store audits/deap                                 # then open audits/deap/report/report.html
+    gbvnet audit /data/deap.store audits/quick --model.variant micro --folds 3 --protocols window,trial
+    gbvnet audit --splits theirs/splits.json                                  # or a table of predictions: parquet, csv
+    """,
+)
+def _audit(parser) -> Run:
+    from .config import AuditConfig
+
+    parser.add_argument("paths", type=Path, nargs="*", metavar="STORE AUDIT", help="a store; the audit's folder")
+    parser.add_argument("--splits", type=Path, default=None, help="check this split file or predictions table instead")
+    _add_settings(parser, AuditConfig, skip={"protocol", "scope", "fixed", "joint", "shuffle_labels", "recipe"})
+    _add_jobs(parser, default=1)
+
+    def run(args) -> int:
+        if args.splits:
+            from .splitcheck import check_splits
+
+            checked = check_splits(args.splits)
+            say(str(checked))
+            return 1 if checked.leaks else 0
+        if len(args.paths) != 2:
+            raise BadConfig("audit: give a store and the folder of the audit; or --splits FILE")
+        from .audit import audit
+        from .leakage import terminal_text
+        from .store import open_store
+
+        config, store = _settings(args, AuditConfig), open_store(args.paths[0])
+        with bar("audit", unit="epochs") as progress:
+            done = audit(store, args.paths[1], config, args.jobs, progress)
+        say(terminal_text(done))
+        say("")
+        say(str(args.paths[1] / "report" / "report.html"))
+        return 0
+
+    return run
+
+
+@command(
     "report",
     "one self-contained report.html of one or more runs, with its tables and figures",
     """
@@ -187,7 +228,7 @@ def _crossval(parser) -> Run:
 )
 def _report(parser) -> Run:
     parser.add_argument(
-        "paths", type=Path, nargs="+", metavar="RUN ... REPORT", help="run folders, then the folder to write"
+        "paths", type=Path, nargs="+", metavar="RUN ... REPORT", help="run or audit folders, then the folder to write"
     )
 
     def run(args) -> int:
@@ -241,15 +282,15 @@ def _add_jobs(parser, default: int = 0) -> None:
     )
 
 
-def _add_settings(parser, settings: type) -> None:
-    parser.add_class_arguments(settings, as_group=False)
+def _add_settings(parser, settings: type, skip: set[str] | None = None) -> None:
+    parser.add_class_arguments(settings, as_group=False, skip=skip)
     parser.add_argument("--config", action="config", help="a YAML file with any of these settings")
 
 
 def _settings(args, settings: type):
     from dataclasses import fields
 
-    return settings(**{f.name: getattr(args, f.name) for f in fields(settings)})
+    return settings(**{f.name: getattr(args, f.name) for f in fields(settings) if hasattr(args, f.name)})
 
 
 def _verdict(unit, verbose: bool) -> str:

@@ -54,6 +54,11 @@ class SynthConfig:
     """share of the rating that only the signals show"""
     fingerprint: float = 1.0
     """strength of what marks each person and each trial in spectrum, gain and drift: the bait for leaky protocols"""
+    evidence: tuple[str, ...] | None = None
+    """EEG channels that alone carry what the signals show (F3,C4,O1), as more alpha and more fast activity; if not
+    given the whole of the EEG, muscles, skin and heart do"""
+    face_evidence: Literal["mouth"] | None = None
+    """mouth: of the face nothing moves with the ratings but the mouth; brows, lids and mouth if not given"""
     videos: int | None = None
     """how many of the people are filmed, from the first on; all if not given"""
     seed: int = 0
@@ -120,8 +125,17 @@ class ModelConfig:
     """size of the ConvNeXt V2 face encoder (paper: "simplified" in the text, "Tiny" in the conclusions)"""
     face_time: Literal["transformer", "none"] = "transformer"
     """how frames are joined: a 2-layer Transformer encoder (paper), or their plain mean"""
-    tcn: Literal["sequential", "parallel"] = "sequential"
-    """three dilated layers in a row (the paper's text), or Eq. 4 literally: three branches summed"""
+    local_cnn: bool = True
+    """the two convolutions of Eq. 3; off: one 1x1 projection of the channels to 24 in their place"""
+    tcn: Literal["sequential", "parallel", "none"] = "sequential"
+    """three dilated layers in a row (the paper's text), Eq. 4 literally (three branches summed), or none: one 1x1
+    projection of the 24 to 8 channels in their place"""
+    self_attention: bool = True
+    """the self-attention of Eq. 5, with the norm before it; off: the rest of that block stays"""
+    residual: bool = True
+    """the residual of Eq. 5 onto the TCN's output"""
+    pooling: Literal["adaptive", "mean"] = "adaptive"
+    """of the signals over time: to 16 places (paper: "adaptive pooling"), or one mean over the whole window"""
     fusion: Literal["gate", "literal", "concat", "sum"] = "gate"
     """FC stack and sigmoid (the paper's text), Eq. 6 literally (no weights), concatenation, or a sum"""
     dropout: float = 0.5
@@ -177,6 +191,9 @@ class TrainConfig:
     """epochs without a better inner validation loss before training stops (ours)"""
     augment: bool = True
     """augment faces and signals in training as the paper names it"""
+    corrupt: float = 0.0
+    """share of the training windows in which one modality, face or signals, is spoilt: noise is mixed in, or a part is
+    covered, at a random strength; so that the gate can learn whom to trust (ours)"""
     normalise: Literal["train", "subject"] = "train"
     """z-score of each channel fitted on the training rows, or on each person without labels (transductive)"""
     precision: Literal["auto", "32", "bf16"] = "auto"
@@ -195,6 +212,7 @@ class TrainConfig:
             f"train.batch_size must be at least 2 (batch normalisation needs two), not {self.batch_size}",
         )
         require(self.learning_rate > 0, f"train.learning_rate must be above 0, not {self.learning_rate}")
+        require(0 <= self.corrupt <= 1, f"train.corrupt must be in [0, 1], not {self.corrupt}")
         require(self.patience >= 1, f"train.patience must be at least 1, not {self.patience}")
         require(self.memory_gib >= 0, f"train.memory_gib must not be negative, and is {self.memory_gib}")
 
@@ -248,6 +266,8 @@ class CrossvalConfig(SplitConfig):
     """one training with two logits"""
     threshold: Literal[">=5", ">5", "median"] = ">=5"
     """which ratings are high (paper: not given); median is each person's own and part of the target's definition"""
+    subjects: tuple[str, ...] | None = None
+    """only these people, by name (s01,s05); all if not given"""
     shuffle_labels: int | None = None
     """a probe: permute the labels of trials within each person with this seed; nothing is then left to learn"""
     recipe: str | None = None
@@ -265,6 +285,40 @@ class CrossvalConfig(SplitConfig):
             "train.select test chooses the epoch by the windows it is tested on; only recipes stamped leaky do that, "
             "to reproduce code that does",
         )
+
+
+@dataclass(frozen=True)
+class AuditConfig(CrossvalConfig):
+    """What is audited, and how far: a cross-validation's settings, but the protocol, of which it goes through all."""
+
+    target: Literal["valence", "arousal", "both"] = "valence"
+    """what is predicted; an audit is of one target"""
+    protocols: tuple[Protocol, ...] = PROTOCOLS  # type: ignore[assignment]
+    """the rungs of the ladder"""
+    shuffles: int = 3
+    """how often the labels of trials are shuffled and the system trained on them under the LEAKY protocol"""
+    baselines: bool = True
+    """the baseline's rung: what subtracting none, the mean or a template gives away to a nearest neighbour, a ridge
+    classifier and the signal branch"""
+    identities: bool = True
+    """how well person and trial can be told from a window"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.target != "both", "an audit is of one target: give --target valence or --target arousal")
+        require(self.scope == "pooled", "an audit is of all people together: scope must be pooled")
+        require(self.shuffle_labels is None, "an audit shuffles labels by itself: leave shuffle_labels out")
+        require(not self.fixed, "an audit splits in ways that fixed folds do not have: leave fixed out")
+        require(self.shuffles >= 1, f"shuffles must be at least 1, not {self.shuffles}")
+        unknown = [name for name in self.protocols if name not in PROTOCOLS]
+        require(not unknown, f"no protocol {', '.join(unknown)}; there are {', '.join(PROTOCOLS)}")
+        honest = [name for name in self.protocols if name != "window"]
+        require("window" in self.protocols and honest, "an audit needs protocol window and at least one honest one")
+
+    def crossval(self, **changes: Any) -> CrossvalConfig:
+        """The settings of one of its cross-validations."""
+        own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
+        return CrossvalConfig(**(own | changes))
 
 
 def to_dict(config: Any) -> dict:

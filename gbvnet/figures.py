@@ -199,6 +199,25 @@ def _overview_panel(axes: Axes, entries: Sequence[tuple[str, Scores]]) -> None:
     axes.grid(axis="x", color="#E6E9ED")
 
 
+@_styled
+def inflation(pairs: dict[str, pd.DataFrame], stamps: Sequence[str]) -> Figure:
+    """For each honest protocol a panel: each subject's accuracy there and under the leaky one, joined by a line.
+
+    pairs : protocol -> one row a subject, with honest and leaky, shares of windows.
+    """
+    figure = _figure(max(6.4, 1.8 * len(pairs)), 3.2, "Accuracy of each subject, % of windows", stamps)
+    for axes, (protocol, rows) in zip(figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0], pairs.items(),
+                                      strict=True):  # fmt: skip
+        axes.plot([0, 1], 100 * rows[["honest", "leaky"]].to_numpy().T, color=SOFT, linewidth=0.8, marker="o", ms=3)
+        axes.plot([0, 1], 100 * rows[["honest", "leaky"]].mean(), color=WARN, linewidth=2, marker="o", ms=5)
+        axes.set_xticks([0, 1], [protocol.replace("+", "+\n"), "window\nLEAKY"])
+        axes.set(xlim=(-0.3, 1.3), ylim=(0, 102))
+        axes.grid(axis="y", color="#E6E9ED")
+    mean = Line2D([], [], color=WARN, linewidth=2, marker="o", label="mean of subjects")
+    figure.legend(handles=[mean], loc="outside lower left")
+    return figure
+
+
 def _bar(colour: str, leaky: bool) -> dict:
     if leaky:
         return {"facecolor": "white", "edgecolor": colour, "hatch": "////", "linewidth": 1}

@@ -87,6 +87,12 @@ def choose_windows(store: Store, config: CrossvalConfig) -> tuple[pd.DataFrame, 
     """
     windows, made = store.windows, store.settings["prepare"]
     reasons: dict[str, pd.Series] = {}
+    if config.subjects is not None:
+        unknown = sorted(set(config.subjects) - set(windows["subject"]))
+        if unknown:
+            have = ", ".join(sorted(set(windows["subject"])))
+            raise BadConfig(f"subjects: {store.path} has no {', '.join(unknown)}; it has {have}")
+        reasons["another person than those chosen"] = ~windows["subject"].isin(config.subjects)
     if config.rows == "complete":
         reasons |= {
             f"no {name}": ~windows[f"has_{name}"]

@@ -7,16 +7,17 @@ sentence that shows it; results that do not share their rows are shown beside ea
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from . import figures, summary
+from . import figures, leakage, summary
 from .errors import BadInput, GbvnetError
 from .figures import picture
 from .files import write_whole
+from .leakage import is_audit, read_audit
 from .metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
 from .page import Block, Heading, Items, Table, Terms, Text, html, markdown
 from .predictions import LEAKY, is_leaky
@@ -99,15 +100,23 @@ class Report:
     problems: list[GbvnetError]
 
 
-def write_report(runs: Sequence[Path], destination: Path) -> Report:
+More = Callable[[list[Result], Path], Iterator[Block]]  # from the results and the report's folder
+
+
+def write_report(runs: Sequence[Path], destination: Path, more: More | None = None) -> Report:
     """Score runs and write a report folder, whole or not at all; an earlier report there is replaced.
+
+    runs : run folders, and folders of audits, whose ladders are then among the runs.
+    more : further sections, shown before the results; draws its pictures into the folder it is given.
 
     Runs that cannot be used are named in the report and in `problems`. Raises BadRun if none can be used, and BadInput
     if `destination` is a folder that holds something else.
     """
     destination = Path(destination).absolute()
     _check_destination(destination)
-    results, problems = read_results(runs)
+    audits = [read_audit(folder) for folder in runs if is_audit(folder)]
+    ladders = [result.run.folder for audit in audits for result in audit.ladder.values()]
+    results, problems = read_results([*(folder for folder in runs if not is_audit(folder)), *ladders])
     part = destination.with_name(f".{destination.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # left by an interrupted report
     for folder in ("tables", "figures"):
@@ -116,7 +125,9 @@ def write_report(runs: Sequence[Path], destination: Path) -> Report:
     for name, table in tables(results, comparisons).items():
         table.to_csv(part / "tables" / f"{name}.csv", index=False)
     said = summary.found(results, comparisons)
-    blocks = list(_blocks(results, said, (comparisons, refused), problems, part))
+    added = [b for k, audit in enumerate(audits, 1) for b in leakage.blocks(audit, part, f"audit{k}")]
+    added += more(results, part) if more else []
+    blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part))
     write_whole(part / "report.md", markdown(blocks).encode())
     write_whole(part / "report.html", html(blocks, part).encode())
     _swap(part, destination)
@@ -159,6 +170,7 @@ def _blocks(
     said: str,
     compared: tuple[Sequence[Comparison], Sequence[str]],
     problems: Sequence[GbvnetError],
+    added: Sequence[Block],
     folder: Path,
 ) -> Iterator[Block]:
     """The page from top to bottom; pictures are drawn into folder/figures on the way."""
@@ -185,6 +197,7 @@ def _blocks(
         "commoner class) and the triangle (97.5 % of shuffles); hatched bars are LEAKY, and no comparison for the "
         "others.",
     )  # fmt: skip
+    yield from added
     yield Heading("Results")
     for _, group in groupby(results, key=lambda r: r.study):
         yield from _results_tables(list(group))

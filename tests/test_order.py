@@ -35,7 +35,9 @@ page
 figures
 results
 summary
+leakage splitcheck
 report
+audit
 demo
 cli
 __main__

@@ -1,0 +1,128 @@
+"""Anybody's split file: ours, and made-up ones of others."""
+
+import json
+
+import pandas as pd
+import pytest
+from sklearn.model_selection import GroupKFold, KFold
+
+from gbvnet.cli import main
+from gbvnet.config import PROTOCOLS, CrossvalConfig
+from gbvnet.crossval import cross_validate
+from gbvnet.errors import BadInput
+from gbvnet.splitcheck import check_splits
+
+from .planted import write_store
+
+WINDOWS = pd.DataFrame(
+    [(f"s{p:02d}", t, f"clip{(t + p) % 6}", w) for p in range(1, 5) for t in range(6) for w in range(5)],
+    columns=["subject", "trial", "stimulus", "window"],
+)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    store = write_store(folder / "store", faces=False)
+    for protocol in PROTOCOLS:
+        config = CrossvalConfig(system="majority", modality="bio", protocol=protocol, folds=3, target="valence")
+        cross_validate(store, folder / protocol, config)
+    return folder
+
+
+@pytest.mark.parametrize("file", ["splits.json", "predictions.parquet"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_of_our_own_only_the_window_protocol_leaks(runs, protocol, file):
+    checked = check_splits(runs / protocol / file)
+    assert checked.leaks == (protocol == "window")
+    assert checked.folds == 3
+    trial = next((s for s in checked.shared if s.unit == "trial"), None)
+    if protocol == "window":
+        assert (trial.groups, trial.train) == (24, 24)
+        assert "windows of one trial are trained and tested on" in checked.verdict
+    else:
+        assert checked.verdict.startswith("No leak: no ")
+        units = {s.unit: s.train for s in checked.shared}
+        assert all(units.get(unit, 0) == 0 for unit in protocol.split("+"))
+
+
+def third_party(splits):
+    return [
+        (fold, side, rows)
+        for fold, pair in enumerate(splits)
+        for side, rows in zip(("train", "test"), pair, strict=True)
+    ]
+
+
+RANDOM = third_party(KFold(5, shuffle=True, random_state=0).split(WINDOWS))
+CLEAN = third_party(GroupKFold(4).split(WINDOWS, groups=WINDOWS["subject"] + "_" + WINDOWS["trial"].astype(str)))
+
+
+@pytest.mark.parametrize(("splits", "leaks"), [(RANDOM, True), (CLEAN, False)])
+def test_a_table_of_somebody_else(tmp_path, splits, leaks):
+    names = {"subject": "participant_id", "trial": "Trial", "stimulus": "video", "window": "segment"}
+    table = pd.concat([WINDOWS.iloc[rows].assign(fold=fold, split=side) for fold, side, rows in splits])
+    table.rename(columns=names).to_csv(tmp_path / "split.csv", index=False)
+    checked = check_splits(tmp_path / "split.csv")
+    assert checked.leaks == leaks
+    shared = {s.unit: s.train for s in checked.shared}
+    assert shared["window"] == 0
+    assert shared["trial"] == (24 if leaks else 0)
+    assert shared["subject"] == 4  # trials of one person are on both sides under both
+    tested = pd.concat([WINDOWS.iloc[rows].assign(fold=fold) for fold, side, rows in splits if side == "test"])
+    tested.to_parquet(tmp_path / "tested.parquet")  # without sides: all other folds train
+    assert check_splits(tmp_path / "tested.parquet").leaks == leaks
+
+
+@pytest.mark.parametrize(("splits", "leaks"), [(RANDOM, True), (CLEAN, False)])
+@pytest.mark.parametrize("form", ["s{:02}_t{}_w{}", "{:02}/{}/{}", "dict"])
+def test_json_of_somebody_else(tmp_path, splits, leaks, form):
+    def name(row):
+        p, t, w = int(row.subject[1:]), row.trial, row.window
+        return {"participant": row.subject, "trial_id": t, "segment": w} if form == "dict" else form.format(p, t, w)
+
+    folds = [{} for _ in range(1 + max(fold for fold, _, _ in splits))]
+    for fold, side, rows in splits:
+        folds[fold]["training" if side == "train" else "test"] = [name(r) for r in WINDOWS.iloc[rows].itertuples()]
+    (tmp_path / "folds.json").write_text(json.dumps({"folds": folds}))
+    assert check_splits(tmp_path / "folds.json").leaks == leaks
+
+
+def test_validation_on_the_test_side_is_a_leak(tmp_path):
+    fold = {"train": ["1/1", "1/2"], "val": ["1/3"], "test": ["1/3"]}
+    (tmp_path / "a.json").write_text(json.dumps([fold]))
+    assert "the test chose its own model" in check_splits(tmp_path / "a.json").verdict
+    (tmp_path / "b.json").write_text(json.dumps([fold | {"val": ["1/4"]}]))
+    assert not check_splits(tmp_path / "b.json").leaks
+
+
+def test_the_command_exits_with_1_for_a_leak(runs, capsys):
+    assert main(["audit", "--splits", str(runs / "window/splits.json")]) == 1
+    out = capsys.readouterr().out
+    assert "24 of 24 tested trials are also trained on, in 3 of 3 folds" in out
+    assert "LEAK" in out
+    assert main(["audit", "--splits", str(runs / "subject/splits.json")]) == 0
+    assert "No leak: no subject is on both sides" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", "{", "does not read"),
+        ("a.json", '{"folds": [{"train": ["1/1"]}]}', "expected a train and a test side in fold 1"),
+        ("a.json", '[{"train": [17], "test": [18]}]', "17, which tells no trial"),
+        ("a.csv", "subject,fold\n1,2\n", "expected a column trial"),
+        ("a.csv", "subject,trial,fold,side\n1,2,1,left\n", "found 'left'"),
+        ("a.txt", "", "ends in .json"),
+    ],
+)
+def test_what_tells_nothing_is_refused(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BadInput, match=said):
+        check_splits(tmp_path / name)
+
+
+def test_numbers_of_one_trial_may_be_written_in_several_ways(tmp_path):
+    table = pd.DataFrame({"subject": ["s01", "s1"], "trial": ["05", "5"], "window": [0, 1], "fold": [1, 2]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert check_splits(tmp_path / "t.csv").leaks
