@@ -16,9 +16,9 @@ from gbvnet.config import SynthConfig
 from gbvnet.datasets import synthetic
 from gbvnet.datasets.deap import Deap
 from gbvnet.datasets.synthetic import dat_bytes, latent_pairs, plan, rating, write_deap
-from gbvnet.datasets.synthetic_face import EXPRESSIONS, FPS, Face, act, smooth_noise, trial_light
+from gbvnet.datasets.synthetic_face import EXPRESSIONS, FPS, Acting, Face, act, smooth_noise, trial_light
 from gbvnet.datasets.synthetic_signals import EEG, Body, positions, signals_of_trial
-from gbvnet.errors import BadInput
+from gbvnet.errors import BadConfig, BadInput
 
 SMALL = SynthConfig(subjects=1, trials=2, seconds=1, seed=5)
 
@@ -255,6 +255,38 @@ def test_signals_carry_their_evidence_from_the_onset_on():
     assert np.ptp(high[36]) > 5  # skin conductance climbs
 
 
+def test_evidence_in_named_channels_is_in_these_alone():
+    body = Body.of_person(0.0, np.random.default_rng(0))
+    named = ("F3", "C4", "O1")
+    high, low = (
+        signals_of_trial(body, v, v, 20, np.array([2.5]), np.random.default_rng(1), named) for v in (1.0, -1.0)
+    )
+    assert [EEG[i] for i in range(32) if not np.array_equal(high[i], low[i])] == ["F3", "O1", "C4"]
+    np.testing.assert_array_equal(high[32:], low[32:])  # no muscle, no skin, no heart
+    for name in named:
+        assert band_power(high[EEG.index(name)], 8, 12) > 4 * band_power(low[EEG.index(name)], 8, 12)
+        assert band_power(high[EEG.index(name)], 20, 40) > 4 * band_power(low[EEG.index(name)], 20, 40)
+    steady = np.abs([Body.of_trial(1.0, np.random.default_rng(k), named).gain for k in range(200)]).mean(axis=0)
+    assert steady[EEG.index("O1")] < 0.5 * steady[EEG.index("Oz")]  # the bait does not drown the truth
+
+
+def test_evidence_is_in_the_stamp_only_where_it_is_given_and_another_one_is_refused(corpus, tmp_path):
+    assert "evidence" not in json.loads((corpus / "SYNTHETIC.json").read_text())["config"]
+    small = {"subjects": 1, "trials": 1, "seconds": 1, "videos": 0}
+    write_deap(tmp_path, SynthConfig(**small, evidence=("F3", "O1")))
+    write_deap(tmp_path, SynthConfig(**small, evidence=("F3", "O1")))  # the same again: nothing to refuse
+    for evidence, found in ((None, "None"), (("F3",), r"\['F3'\]")):
+        with pytest.raises(BadInput, match=rf"expected evidence {found}, found a corpus made with \['F3', 'O1'\]"):
+            write_deap(tmp_path, SynthConfig(**small, evidence=evidence))
+
+
+def test_evidence_in_no_channel_of_the_eeg_is_refused_before_anything_is_written(tmp_path):
+    for name, hint in (("F33", "did you mean F3"), ("GSR", "there are Fp1, AF3")):
+        with pytest.raises(BadConfig, match=f"no EEG channel {name}; {hint}"):
+            write_deap(tmp_path / "x", SynthConfig(evidence=("C4", name)))
+    assert not (tmp_path / "x").exists()
+
+
 def band_power(x, low_hz, high_hz):
     hz = np.fft.rfftfreq(len(x) - 384, 1 / 128)
     power = np.abs(np.fft.rfft(x[384:])) ** 2
@@ -306,6 +338,27 @@ def test_acting_shows_valence_in_the_mouth_and_arousal_in_brows_lids_and_jaw():
     assert happy.blink[3 * FPS] < 1e-6
     nothing = act(0.0, 0.0, 4, np.array([]), np.random.default_rng(0))
     assert np.abs(nothing.expressions.mean(axis=0)[0]) < 5
+
+
+def test_a_face_that_tells_with_its_mouth_alone_moves_nothing_else():
+    whole, mouth = (act(1.0, 1.0, 1, np.array([]), np.random.default_rng(0), only) for only in (False, True))
+    columns = {name: i for i, name in enumerate(EXPRESSIONS)}
+    for name in ("smile", "jaw"):
+        np.testing.assert_array_equal(mouth.expressions[:, columns[name]], whole.expressions[:, columns[name]])
+    assert not mouth.expressions[:, [columns["brows"], columns["lids"]]].any()
+    np.testing.assert_array_equal(mouth.head, whole.head)
+
+    drawn = []
+    for evidence in (1.0, -1.0):
+        acting = act(evidence, evidence, 1, np.array([]), np.random.default_rng(0), True)
+        still = Acting(acting.expressions[:1], acting.blink[:1], 0 * acting.head[:1])
+        face = Face(np.random.default_rng(1))
+        drawn.append(next(face.frames(still, trial_light(0.0, np.random.default_rng(2)))).astype(int))
+        aim = face.frame_map
+    moved = np.abs(drawn[0] - drawn[1]).max(axis=2) > 12
+    about_the_mouth = aim[..., 1] > 225  # of the portrait: mouth at 279, tip of the nose above 235, eyes at 190
+    assert moved.sum() > 500
+    assert (moved & about_the_mouth).sum() > 0.99 * moved.sum()
 
 
 def test_smooth_noise_is_smooth_and_has_no_jumps():

@@ -6,6 +6,7 @@ together can. The truth is kept in SYNTHETIC.json, whose presence also lets the 
 """
 
 import csv
+import difflib
 import io
 import json
 import logging
@@ -18,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from ..config import SynthConfig, to_dict
-from ..errors import BadInput, GbvnetError
+from ..errors import BadConfig, BadInput, GbvnetError
 from ..files import sweep, write_whole
 from ..parallel import run
 from ..recording import MADE_UP, STAMP_FILE, UNFINISHED_FILE
-from .deap import RATINGS, RATINGS_FILE
+from .deap import EEG, RATINGS, RATINGS_FILE
 from .synthetic_face import FPS, HEIGHT, WIDTH, Face, act, trial_light
 from .synthetic_signals import Body, signals_of_trial
 
@@ -71,9 +72,10 @@ def write_deap(
 
     jobs : processes; they change the speed only
     progress : called with the number of files done and of files in all
-    Raises BadInput if the folder holds anything else, or cannot be written.
+    Raises BadInput if the folder holds anything else, or cannot be written; BadConfig for evidence in no EEG channel.
     """
     root = Path(root)
+    _require_eeg(config.evidence or ())
     pieces = _pieces(config)
     try:
         _claim(root, config, [p.path for p in pieces])
@@ -92,6 +94,14 @@ def write_deap(
         (root / UNFINISHED_FILE).unlink(missing_ok=True)
     except OSError as e:
         raise BadInput(root, "a folder that can be written", e.strerror or e) from None
+
+
+def _require_eeg(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in EEG:
+            near = difflib.get_close_matches(name, EEG, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(EEG)}"
+            raise BadConfig(f"evidence: no EEG channel {name}; {hint}")
 
 
 def write_piece(root: Path, config: SynthConfig, piece: Piece) -> None:
@@ -117,7 +127,10 @@ def truth(config: SynthConfig) -> dict:
 
 
 def _stamp(config: SynthConfig) -> dict:
-    return {"stamp": MADE_UP, "format": FORMAT, "config": to_dict(config)}
+    # What is not given is left out, so that a corpus without it is the same, byte for byte, as before there was such a
+    # setting.
+    settings = {k: v for k, v in to_dict(config).items() if v is not None or k not in ("evidence", "face_evidence")}
+    return {"stamp": MADE_UP, "format": FORMAT, "config": settings}
 
 
 def _as_json(value: dict) -> bytes:
@@ -163,10 +176,10 @@ def _refuse_another(root: Path, config: SynthConfig) -> None:
         was, now = ({"format": x["format"]} | x["config"] for x in (found, _stamp(config)))
     except (ValueError, KeyError, TypeError) as e:
         raise BadInput(marks[0], "the stamp of a made-up corpus", f"a file that is none ({e})", _ELSEWHERE) from None
-    changed = [key for key in now if was.get(key) != now[key]]
+    changed = [key for key in {**now, **was} if was.get(key) != now.get(key)]
     if changed:
         setting = changed[0]
-        raise BadInput(root, f"{setting} {now[setting]}", f"a corpus made with {was.get(setting)}", _ELSEWHERE)
+        raise BadInput(root, f"{setting} {now.get(setting)}", f"a corpus made with {was.get(setting)}", _ELSEWHERE)
 
 
 _OURS = "an empty folder or what `gbvnet synth` left there"
@@ -264,17 +277,18 @@ def _write_ratings(path: Path, config: SynthConfig) -> None:
 def _signals(config: SynthConfig, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
     """A person's data (trials, 40, samples) and labels (trials, 4), in the order of Experiment_id."""
     trials = sorted(trials, key=lambda t: t.experiment)
-    person = Body.of_person(config.fingerprint, _rng(config, trials[0].subject, 0, _BODY))
+    person = Body.of_person(config.fingerprint, _rng(config, trials[0].subject, 0, _BODY), config.evidence)
     data = [_signals_of(config, person, t) for t in trials]
     return np.stack(data), np.array([[t.ratings[name.lower()] for name in RATINGS] for t in trials])
 
 
 def _signals_of(config: SynthConfig, person: Body, trial: Trial) -> np.ndarray:
     """(40, samples)"""
-    body = person + Body.of_trial(config.fingerprint, _rng(config, trial.subject, trial.experiment, _BODY))
+    drawn = _rng(config, trial.subject, trial.experiment, _BODY)
+    body = person + Body.of_trial(config.fingerprint, drawn, config.evidence)
     rng = _rng(config, trial.subject, trial.experiment, _SIGNALS)
     valence, arousal = (config.effect * trial.signals[target] for target in ("valence", "arousal"))
-    return signals_of_trial(body, valence, arousal, config.seconds, np.array(trial.blinks_s), rng)
+    return signals_of_trial(body, valence, arousal, config.seconds, np.array(trial.blinks_s), rng, config.evidence)
 
 
 @lru_cache(maxsize=1)
@@ -285,7 +299,8 @@ def _face(config: SynthConfig, subject: int) -> Face:
 def _video(config: SynthConfig, trial: Trial) -> bytes:
     rng = partial(_rng, config, trial.subject, trial.experiment)
     valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
-    acting = act(valence, arousal, config.seconds, np.array(trial.blinks_s), rng(_ACTING))
+    mouth_only = config.face_evidence == "mouth"
+    acting = act(valence, arousal, config.seconds, np.array(trial.blinks_s), rng(_ACTING), mouth_only)
     light = trial_light(config.fingerprint, rng(_LIGHT))
     return avi_bytes(_face(config, trial.subject).frames(acting, light))
 

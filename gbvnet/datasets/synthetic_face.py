@@ -48,12 +48,20 @@ class Acting:
     head: np.ndarray
 
 
-def act(valence: float, arousal: float, seconds: int, blinks_s: np.ndarray, rng: np.random.Generator) -> Acting:
+def act(
+    valence: float,
+    arousal: float,
+    seconds: int,
+    blinks_s: np.ndarray,
+    rng: np.random.Generator,
+    mouth_only: bool = False,
+) -> Acting:
     """Act out two evidences, each -1 to 1 at effect 1, 0 for nothing to see, and add what means nothing.
 
     valence : mouth corners up or down
     arousal : raised brows, wide eyes and an open mouth, or the contrary
     blinks_s : times of the blinks, seconds
+    mouth_only : brows and lids stay where they are, and only corners and opening of the mouth tell
     """
     n_frames = seconds * FPS
     time_s = np.arange(n_frames) / FPS
@@ -70,6 +78,8 @@ def act(valence: float, arousal: float, seconds: int, blinks_s: np.ndarray, rng:
         ],
         axis=1,
     )
+    if mouth_only:
+        expressions[:, [EXPRESSIONS.index("brows"), EXPRESSIONS.index("lids")]] = 0
     blink = np.exp(-(((time_s[:, None] - blinks_s) / 0.07) ** 2)).max(axis=1, initial=0.0)  # about 0.15 s shut
     pose = rng.normal(0, [4, 3, 0.02, 0.01])  # how the head is held in this trial
     return Acting(expressions, blink, pose + sway * [3, 2, 0.02, 0.008])

@@ -7,6 +7,7 @@ Shapes, here and in every comment below:
     C  EEG channels        N  samples        Q  frequencies of their spectrum
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,9 +34,9 @@ _RIGHT = ("Fp2", "AF4", "F4", "F8", "FC6", "FC2")
 _EVIDENT = (*_LEFT, *_RIGHT, "zEMG", "tEMG", "GSR")
 
 
-def _unsteadiness() -> np.ndarray:
+def _unsteadiness(evident: Sequence[str]) -> np.ndarray:
     """(40,) the share of a fingerprint's gain that each channel gets."""
-    return np.where(np.isin([c.name for c in CHANNELS], _EVIDENT), STEADIER, 1.0)
+    return np.where(np.isin([c.name for c in CHANNELS], evident), STEADIER, 1.0)
 
 
 @dataclass(frozen=True)
@@ -51,19 +52,21 @@ class Body:
     drift: np.ndarray  # (3,), a second: skin conductance, temperature, breathing depth
 
     @classmethod
-    def of_person(cls, strength: float, rng: np.random.Generator) -> "Body":
-        """Somebody. strength : of all fingerprints; 0 makes everybody the same"""
-        return cls._draw(strength * PERSON_GAIN, strength * PERSON_ALPHA, strength, rng)
+    def of_person(cls, strength: float, rng: np.random.Generator, evidence: Sequence[str] | None = None) -> "Body":
+        """Somebody. strength : of all fingerprints; 0 makes everybody the same. evidence : as in `signals_of_trial`"""
+        return cls._draw(strength * PERSON_GAIN, strength * PERSON_ALPHA, strength, evidence, rng)
 
     @classmethod
-    def of_trial(cls, strength: float, rng: np.random.Generator) -> "Body":
+    def of_trial(cls, strength: float, rng: np.random.Generator, evidence: Sequence[str] | None = None) -> "Body":
         """What is added to a person in one trial."""
-        return cls._draw(strength * TRIAL_GAIN, strength * TRIAL_ALPHA, strength, rng)
+        return cls._draw(strength * TRIAL_GAIN, strength * TRIAL_ALPHA, strength, evidence, rng)
 
     @classmethod
-    def _draw(cls, gain: float, alpha: float, strength: float, rng: np.random.Generator) -> "Body":
+    def _draw(
+        cls, gain: float, alpha: float, strength: float, evidence: Sequence[str] | None, rng: np.random.Generator
+    ) -> "Body":
         return cls(
-            gain=gain * _unsteadiness() * rng.standard_normal(len(CHANNELS)),
+            gain=gain * _unsteadiness(evidence or _EVIDENT) * rng.standard_normal(len(CHANNELS)),
             alpha=alpha * rng.standard_normal(len(EEG)),
             alpha_hz=strength * rng.normal(0, 0.5),
             slope=strength * rng.normal(0, 0.2),
@@ -77,19 +80,29 @@ class Body:
 
 
 def signals_of_trial(
-    body: Body, valence: float, arousal: float, seconds: int, blinks_s: np.ndarray, rng: np.random.Generator
+    body: Body,
+    valence: float,
+    arousal: float,
+    seconds: int,
+    blinks_s: np.ndarray,
+    rng: np.random.Generator,
+    evidence: Sequence[str] | None = None,
 ) -> np.ndarray:
     """(40, (3 + seconds) * 128) in DEAP's order; the evidence sets in with the stimulus, after 3 s.
 
     valence, arousal : evidence, -1 to 1 at effect 1; 0 for none
     blinks_s : times of the blinks after the onset of the stimulus, seconds
+    evidence : names of the EEG channels that alone carry it; None for all that can
     """
     n = (BASELINE_S + seconds) * RATE_HZ
     time_s = np.arange(n) / RATE_HZ - BASELINE_S
     onset = np.clip(time_s / 0.5, 0, 1)  # full after half a second
+    in_eeg = eeg(body, valence * onset, arousal * onset, rng, evidence)
+    if evidence is not None:
+        valence = arousal = 0.0  # nothing else tells
     samples = np.concatenate(
         [
-            eeg(body, valence * onset, arousal * onset, rng),
+            in_eeg,
             eog(time_s, blinks_s, rng),
             muscle(ZYGOMATICUS * valence * onset, rng)[None],
             muscle(TRAPEZIUS * arousal * onset, rng)[None],
@@ -102,10 +115,17 @@ def signals_of_trial(
     return samples * np.exp(body.gain)[:, None]
 
 
-def eeg(body: Body, valence: np.ndarray, arousal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def eeg(
+    body: Body,
+    valence: np.ndarray,
+    arousal: np.ndarray,
+    rng: np.random.Generator,
+    evidence: Sequence[str] | None = None,
+) -> np.ndarray:
     """(C, N) microvolts, 4 to 45 Hz as the release is: a 1/f background, alpha, beta and gamma.
 
     valence, arousal : (N,), evidence over time
+    evidence : names of the channels that alone carry it, all by more alpha and more fast activity
     """
     n = len(valence)
     hz = np.fft.rfftfreq(n, 1 / RATE_HZ)
@@ -117,12 +137,15 @@ def eeg(body: Body, valence: np.ndarray, arousal: np.ndarray, rng: np.random.Gen
     # Alpha is strongest at the back of the head, but the forehead has some, and that is where valence shows.
     alpha_uv = 3.5 + 3.0 / (1 + np.exp(place[:, 1] + 2))
     side = np.isin(EEG, _RIGHT).astype(float) - np.isin(EEG, _LEFT)
+    quicker = np.ones(len(EEG))
+    if evidence is not None:
+        side = quicker = np.isin(EEG, evidence).astype(float)
     return (
         7 * coloured(background * _band(hz, 4, 45), n, rng)
         + (alpha_uv * np.exp(body.alpha))[:, None]
         * np.exp(ALPHA_ASYMMETRY * side[:, None] * valence)
         * coloured(alpha, n, rng)
-        + 2.5 * np.exp(FAST_EEG * arousal) * coloured(fast, n, rng)
+        + 2.5 * np.exp(FAST_EEG * quicker[:, None] * arousal) * coloured(fast, n, rng)
     )
 
 
