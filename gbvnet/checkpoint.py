@@ -19,13 +19,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from .config import GBVNetConfig, from_dict, to_dict
+from .config import GBVNetConfig, ModelConfig, from_dict, to_dict
 from .errors import BadConfig, BadModel
 from .files import write_whole
 from .model import GBVNet
 
 FORMAT = 1
 TENSORS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+LATER = ("local_cnn", "self_attention", "residual", "pooling")  # a model saved before them was made with their defaults
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib")
 
 
@@ -129,15 +130,17 @@ def _refuse_incomplete(folder: Path) -> None:
 
 
 def _build_config(path: Path, values: dict) -> GBVNetConfig:
-    """The network's config; every field must be there, of its own type, and make sense."""
+    """The network's config; every field must be there (but for later ones), of its own type, and make sense."""
     try:
         config = from_dict(GBVNetConfig, values)
     except (BadConfig, TypeError) as e:
         raise BadModel(path, "a network this gbvnet can build", str(e), "Restore the file.") from e
     for name, kind in get_type_hints(GBVNetConfig).items():
+        if name in LATER and name not in values:
+            continue
         value, choices = values.get(name), get_args(kind)
-        numbers = (int, float) if kind is float else (kind,)
-        good = value in choices if choices else isinstance(value, numbers) and not isinstance(value, bool)
+        kinds = (int, float) if kind is float else (kind,)
+        good = value in choices if choices else isinstance(value, kinds) and isinstance(value, bool) == (kind is bool)
         if not good:
             expected = f"{name} to be " + (f"one of {', '.join(choices)}" if choices else f"of type {kind.__name__}")
             raise BadModel(path, expected, repr(value) if name in values else "nothing", "Restore the file.")
@@ -216,6 +219,10 @@ def model_card(model: GBVNet, about: dict) -> str:
     for stamp in _stamps(about):
         lines += [f"> **{stamp}**", ""]
     lines += ["| | |", "|---|---|", f"| Parameters | {parameters:,} |"]
+    usual = to_dict(ModelConfig(variant=config.variant))
+    unusual = [f"{name} {getattr(config, name)}" for name, value in usual.items() if getattr(config, name) != value]
+    if unusual:
+        lines.append(f"| Other than the default network | {', '.join(unusual)} |")
     for key, name in FACTS.items():
         if key in about:
             lines.append(f"| {name} | {_plain(about[key])} |")

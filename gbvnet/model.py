@@ -267,44 +267,78 @@ class ParallelTCN(nn.Module):
         return F.relu(self.norm(torch.stack([branch(x) for branch in self.branches]).sum(0)))
 
 
-class ConvAttention(nn.Module):
-    """Eq. 5: Residual(FFN(Attention(Conv_point(Conv_depth(X)))), X). All positions of a window see one another."""
+def make_tcn(name: str) -> nn.Module:
+    """What config.tcn names: (B, 24, L) -> (B, 8, L)."""
+    parallel = ParallelTCN()  # made first whatever the name: what a seed draws for all that follows depends on it
+    if name == "sequential":  # Eq. 4 as the text tells it: three layers in a row, the last to 8 channels
+        widths = ((24, 16, 1), (16, 16, 2), (16, 8, 4))
+        return nn.Sequential(*(conv_bn_relu(a, b, 3, dilation) for a, b, dilation in widths))
+    return parallel if name == "parallel" else nn.Conv1d(24, 8, 1)
 
-    def __init__(self, width: int = 8, inner: int = 32):
+
+class ConvAttention(nn.Module):
+    """Eq. 5: Residual(FFN(Attention(Conv_point(Conv_depth(X)))), X). All positions of a window see one another.
+
+    For ablations: without `attention` that sublayer is left out, with the norm before it (a norm of a norm says
+    nothing), and each position sees its neighbours only; without `residual` X is not added.
+    """
+
+    def __init__(self, width: int = 8, inner: int = 32, attention: bool = True, residual: bool = True):
         super().__init__()
+        self.residual = residual
         self.depth = nn.Conv1d(width, width, 3, padding=1, groups=width)
         self.point = nn.Conv1d(width, inner, 1)
-        self.norm1, self.norm2 = nn.LayerNorm(inner), nn.LayerNorm(inner)
-        self.attention = SelfAttention(inner)
+        self.norm1 = nn.LayerNorm(inner) if attention else None
+        self.norm2 = nn.LayerNorm(inner)
+        self.attention = SelfAttention(inner) if attention else None
         self.widen, self.narrow = nn.Linear(inner, 2 * inner), nn.Linear(2 * inner, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (B, 8, L)."""
         y = self.point(self.depth(x)).transpose(1, 2)  # (B, L, 32)
-        y = self.norm2(self.attention(self.norm1(y)))  # (B, L, 32)
-        y = self.narrow(F.gelu(self.widen(y)))  # (B, L, 8)
-        return x + y.transpose(1, 2)
+        if self.attention is not None and self.norm1 is not None:
+            y = self.attention(self.norm1(y))  # (B, L, 32)
+        y = self.narrow(F.gelu(self.widen(self.norm2(y)))).transpose(1, 2)  # (B, 8, L)
+        return x + y if self.residual else y
+
+
+def mean_pool(x: Tensor, places: int) -> Tensor:
+    """Adaptive mean pooling: (B, 8, L) -> (B, 8, places)."""
+    # Where `places` divides L a plain mean is the same, and its gradient on a GPU does not depend on the run.
+    return x.unflatten(2, (places, -1)).mean(3) if x.shape[2] % places == 0 else F.adaptive_avg_pool1d(x, places)
 
 
 class SignalEncoder(nn.Module):
-    """Section 3.2.2: local, medium and global patterns of the signals of a window."""
+    """Section 3.2.2: local, medium and global patterns of the signals of a window.
 
-    def __init__(self, n_channels: int, tcn: str):
+    local_cnn, tcn, self_attention, residual, pooling : which of its parts there are; see ModelConfig
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        tcn: str = "sequential",
+        *,
+        local_cnn: bool = True,
+        self_attention: bool = True,
+        residual: bool = True,
+        pooling: str = "adaptive",
+    ):
         super().__init__()
-        self.local = nn.Sequential(conv_bn_relu(n_channels, 32, 7), conv_bn_relu(32, 24, 5))  # Eq. 3, twice
-        self.medium: nn.Module = ParallelTCN()
-        if tcn == "sequential":  # Eq. 4 as the text tells it: three layers in a row, the last to 8 channels
-            widths = ((24, 16, 1), (16, 16, 2), (16, 8, 4))
-            self.medium = nn.Sequential(*(conv_bn_relu(a, b, 3, dilation) for a, b, dilation in widths))
-        self.wide = ConvAttention()
-        self.out = nn.Linear(8 * 16, SIGNAL_WIDTH)
+        self.local = (
+            nn.Sequential(conv_bn_relu(n_channels, 32, 7), conv_bn_relu(32, 24, 5))  # Eq. 3, twice
+            if local_cnn
+            else nn.Conv1d(n_channels, 24, 1)
+        )
+        self.medium = make_tcn(tcn)
+        self.wide = ConvAttention(attention=self_attention, residual=residual)
+        self.places = 16 if pooling == "adaptive" else 1  # in time, after the pooling
+        self.out = nn.Linear(8 * self.places, SIGNAL_WIDTH)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, L), z-scored. Result: (B, 64)."""
         x = self.wide(self.medium(self.local(x)))  # (B, 8, L)
-        # Where 16 divides L a plain mean is the same, and its gradient on a GPU does not depend on the run.
-        pooled = x.unflatten(2, (16, -1)).mean(3) if x.shape[2] % 16 == 0 else F.adaptive_avg_pool1d(x, 16)
-        return self.out(pooled.flatten(1))  # (B, 8, 16) -> (B, 128) -> (B, 64)
+        return self.out(mean_pool(x, self.places).flatten(1))  # (B, 8, 16) -> (B, 128) -> (B, 64)
 
 
 # ----------------------------------------------------------------------------------------------------------- fusion
@@ -387,7 +421,14 @@ class GBVNet(nn.Module):
             self.face = FaceEncoder(config.variant)
             self.time = FrameTransformer(config.n_frames) if config.face_time == "transformer" else None
         if self.sees_signals:
-            self.signals = SignalEncoder(config.n_channels, config.tcn)
+            self.signals = SignalEncoder(
+                config.n_channels,
+                config.tcn,
+                local_cnn=config.local_cnn,
+                self_attention=config.self_attention,
+                residual=config.residual,
+                pooling=config.pooling,
+            )
             self.register_buffer("signal_mean", torch.zeros(config.n_channels))
             self.register_buffer("signal_sd", torch.ones(config.n_channels))
         self.sees_both = self.sees_face and self.sees_signals

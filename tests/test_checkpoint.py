@@ -78,6 +78,23 @@ def test_the_layout_is_the_hubs(saved):
     assert torch.equal(theirs(None, None, signals).logits, ours(None, None, signals).logits)
 
 
+def test_a_model_saved_before_the_ablations_loads_as_what_it_was(saved):
+    before = load_model(saved)[0]
+    tensors = load_file(saved / "model.safetensors")
+    edit_config(saved, lambda made: [made["config"].pop(name) for name in checkpoint.LATER])
+    save_file(tensors, saved / "model.safetensors", metadata={"format": "pt"})
+    after = load_model(saved)[0]
+    assert after.config == before.config
+    signals = torch.randn(2, 2, 128)
+    assert torch.equal(after(None, None, signals).logits, before(None, None, signals).logits)
+
+
+def test_the_card_says_what_the_network_lacks(tmp_path):
+    save_model(tmp_path / "model", bio_network(residual=False, tcn="none"), {})
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "| Other than the default network | tcn none, residual False |" in card
+
+
 def test_saving_again_replaces_the_model_and_leaves_nothing_behind(saved):
     save_model(saved, bio_network(tcn="parallel"), {"dataset": "second"})
     model, about = load_model(saved)
@@ -156,7 +173,8 @@ def test_a_newer_format_is_refused(saved):
         (lambda made: made["config"].update(n_channels="2"), "config.json: expected .*, found "),
         (lambda made: made["config"].update(n_frames=True), "n_frames to be of type int, found True"),
         (lambda made: made["config"].update(dropout=1.5), r"dropout must be in \[0, 1\)"),
-        (lambda made: made["config"].pop("tcn"), "tcn to be one of sequential, parallel, found nothing"),
+        (lambda made: made["config"].pop("tcn"), "tcn to be one of sequential, parallel, none, found nothing"),
+        (lambda made: made["config"].update(residual=1), "residual to be of type bool, found 1"),
         (lambda made: made["config"].update(n_channels=10**9), r"signals.local.0.0.weight \(32, 2, 7\) instead of"),
         (lambda made: made["config"].update(modality="facebio", n_frames=10**9), "no missing_face; .* and 89 more"),
         (lambda made: made["config"].update(tcn="parallel"), "no signals.medium"),

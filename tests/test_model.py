@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gbvnet import model as m
-from gbvnet.config import GBVNetConfig
+from gbvnet.config import GBVNetConfig, from_dict
 from gbvnet.errors import GbvnetError
 
 B, FRAMES, SIDE, C, L = 4, 3, 32, 5, 128
@@ -270,6 +270,82 @@ def test_signals_are_z_scored_inside_and_a_dead_channel_stays_zero():
         net.fit_normaliser(torch.zeros(5), torch.ones(4))
     with pytest.raises(GbvnetError, match="modality face reads no signals"):
         network(modality="face").fit_normaliser(torch.zeros(5), torch.ones(5))
+
+
+# ------------------------------------------------------------------------------------------------------- ablations
+
+# What each one takes away from the 5 + 32 + 24 + 8 channels of the signal encoder, by hand; + 1s are biases.
+LOCAL = (5 * 7 + 1) * 32 + 2 * 32 + (32 * 5 + 1) * 24 + 2 * 24  # two convolutions, two batch norms
+SEQUENTIAL = (24 * 3 + 1) * 16 + 2 * 16 + (16 * 3 + 1) * 16 + 2 * 16 + (16 * 3 + 1) * 8 + 2 * 8
+ATTENTION = (32 + 1) * 96 + (32 + 1) * 32 + 2 * 32  # Q, K and V of all heads, W^O, the norm before
+FEWER = {
+    "local_cnn": LOCAL - (5 + 1) * 24,
+    "tcn": SEQUENTIAL - (24 + 1) * 8,
+    "self_attention": ATTENTION,
+    "residual": 0,
+    "pooling": (128 - 8) * 64,
+}
+ABLATIONS = {"local_cnn": False, "tcn": "none", "self_attention": False, "residual": False, "pooling": "mean"}
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_an_ablation_takes_away_its_own_parameters_and_leaves_the_network_working(name):
+    whole, net = network(), network(**{name: ABLATIONS[name]})
+    assert count(whole) - count(net) == FEWER[name]
+    said = net(*batch())
+    assert said.logits.shape == (B, 1)
+    said.logits.sum().backward()
+    assert not [n for n, p in net.signals.named_parameters() if p.grad is None]
+    assert not torch.allclose(net.eval()(*batch()).logits, whole.eval()(*batch()).logits)
+
+
+def test_all_ablations_at_once_leave_the_projections_and_the_feed_forward():
+    encoder = network(modality="bio", **ABLATIONS).signals
+    projections = (5 + 1) * 24 + (24 + 1) * 8 + (8 + 1) * 64
+    convolutions = (3 + 1) * 8 + (8 + 1) * 32
+    feed_forward = 2 * 32 + (32 + 1) * 64 + (64 + 1) * 8
+    assert count(encoder) == projections + convolutions + feed_forward
+
+
+def reach(module, channels, length=64, at=32):
+    """How far before and after a sample of the output lie the samples of the input that it depends on."""
+    x = torch.randn(1, channels, length, requires_grad=True)
+    module.eval()(x)[0, :, at].sum().backward()
+    seen = x.grad.abs().sum((0, 1)).nonzero()[:, 0] - at
+    return seen.min().item(), seen.max().item()
+
+
+def test_what_is_left_of_an_ablated_part_sees_no_further_than_it_should():
+    whole = m.SignalEncoder(C)
+    for part, setting, with_it, without in (
+        ("local", {"local_cnn": False}, (-5, 5), (0, 0)),  # 7 // 2 + 5 // 2
+        ("medium", {"tcn": "none"}, (-7, 7), (0, 0)),  # 1 + 2 + 4
+        ("wide", {"self_attention": False}, (-32, 31), (-1, 1)),  # the depthwise convolution alone
+    ):
+        channels = {"local": C, "medium": 24, "wide": 8}[part]
+        assert reach(getattr(whole, part), channels) == with_it
+        assert reach(getattr(m.SignalEncoder(C, **setting), part), channels) == without
+
+
+def test_without_the_residual_exactly_x_is_missing():
+    wide, x = m.ConvAttention().eval(), torch.randn(2, 8, 64)
+    without = m.ConvAttention(residual=False).eval()
+    without.load_state_dict(wide.state_dict())
+    torch.testing.assert_close(wide(x) - without(x), x)
+
+
+def test_one_mean_over_the_window_forgets_the_order_of_samples_and_pooling_to_16_does_not():
+    x = torch.randn(2, 8, 100)
+    assert torch.allclose(m.mean_pool(x, 1), x.mean(2, keepdim=True), atol=1e-6)
+    for pooling, alike in (("mean", True), ("adaptive", False)):
+        encoder = m.SignalEncoder(C, pooling=pooling)
+        encoder.local = encoder.medium = encoder.wide = nn.Identity()
+        assert torch.allclose(encoder(x), encoder(x.flip(2)), atol=1e-6) is alike
+
+
+def test_a_config_from_before_the_ablations_is_the_whole_network():
+    old = {"variant": "micro", "face_time": "transformer", "tcn": "sequential", "fusion": "gate", "n_channels": C}
+    assert from_dict(GBVNetConfig, old) == GBVNetConfig(variant="micro", n_channels=C)
 
 
 # --------------------------------------------------------------------------------------------------------- fusion
