@@ -85,8 +85,9 @@ def audit(
         log.info("audit: telling people and trials from their windows")
         held["identities"] = identities(store, config)
     write_json(folder / FILE, held | {"runs": runs, "left_out": left_out})
-    write_report([folder], folder / "report")
-    return read_audit(folder)
+    found = read_audit(folder)
+    write_report([found], folder / "report")
+    return found
 
 
 def _begin(folder: Path, store: Store, config: AuditConfig) -> None:
@@ -143,8 +144,10 @@ def plan_audit(store: Store, config: AuditConfig) -> tuple[list[Step], list[str]
             left_out.append(f"protocol {protocol}: {error}")
             continue
         steps.append(Step("ladder", protocol, real))
-        for which in ("majority", "subject-majority"):
-            steps.append(Step("majority", f"{which}-{protocol}", replace(real, system=which)))
+        steps += [
+            Step("majority", f"{which}-{protocol}", replace(real, system=which))
+            for which in ("majority", "subject-majority")
+        ]
     steps += [
         Step("shuffled", f"window-{k}", config.crossval(protocol="window", shuffle_labels=k))
         for k in range(1, config.shuffles + 1)

@@ -16,7 +16,7 @@ import pandas as pd
 from . import figures, metrics
 from .errors import BadRun
 from .figures import picture
-from .metrics import LEVEL, Scores
+from .metrics import LEVEL, N_PERMUTATIONS, Scores
 from .page import Block, Heading, Items, Table, Text
 from .predictions import is_leaky
 from .recording import MADE_UP
@@ -25,7 +25,7 @@ from .summary import listed, p_value, percent, with_interval
 
 FILE = "audit.json"
 FORMAT = 1
-ALPHA = 0.05
+PROBE_PERMUTATIONS = 1000  # of a probe only the 97.5th percentile is shown
 
 
 def is_audit(folder: Path) -> bool:
@@ -101,7 +101,8 @@ def read_audit(folder: Path) -> Audit:
         raise BadRun(folder, "a finished audit", f"one without its {error.args[0]}", again) from None
     except (OSError, ValueError, TypeError) as error:
         raise BadRun(folder / FILE, "an audit", f"a file that cannot be read ({error})") from None
-    return Audit(folder, about, {name: read_results([folder / name])[0][0] for name in names})
+    shuffles = {name: N_PERMUTATIONS if name.startswith("ladder/") else PROBE_PERMUTATIONS for name in names}
+    return Audit(folder, about, {name: read_results([folder / name], (), n)[0][0] for name, n in shuffles.items()})
 
 
 def _inflation(leaky: Result, honest: Result) -> Inflation:
@@ -134,9 +135,12 @@ def _leak_sentence(audit: Audit) -> str:
     again = f"{percent(meaningless)} % when it is trained on labels that mean nothing"
     if meaningless >= leaky - 0.02:
         return f"{with_labels}, and {again}: the score shows that trials are recognised, and nothing about emotion."
-    if any(r.scores.chance["window"].above for r in audit.shuffled):
-        return f"{with_labels}, and {again}: much of the score is the recognition of trials."
-    return f"{with_labels}, and {again}, which is within chance: here the leak alone gives no score."
+    if not any(r.scores.chance["window"].above for r in audit.shuffled):
+        return f"{with_labels}, and {again}, which is within chance: here the leak alone gives no score."
+    of_chance = audit.leaky.scores.chance["window"].mean
+    share = (meaningless - of_chance) / (leaky - of_chance)
+    much = "most" if share > 0.5 else "a part"
+    return f"{with_labels}, and {again}: {much} of what it is above chance is the recognition of trials."
 
 
 def _honest_sentence(audit: Audit) -> str:

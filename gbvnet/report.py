@@ -17,7 +17,7 @@ from . import figures, leakage, summary
 from .errors import BadInput, GbvnetError
 from .figures import picture
 from .files import write_whole
-from .leakage import is_audit, read_audit
+from .leakage import Audit, is_audit, read_audit
 from .metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
 from .page import Block, Heading, Items, Table, Terms, Text, html, markdown
 from .predictions import LEAKY, is_leaky
@@ -103,10 +103,10 @@ class Report:
 More = Callable[[list[Result], Path], Iterator[Block]]  # from the results and the report's folder
 
 
-def write_report(runs: Sequence[Path], destination: Path, more: More | None = None) -> Report:
+def write_report(runs: Sequence[Path | Audit], destination: Path, more: More | None = None) -> Report:
     """Score runs and write a report folder, whole or not at all; an earlier report there is replaced.
 
-    runs : run folders, and folders of audits, whose ladders are then among the runs.
+    runs : run folders, and audits (read, or their folders), whose ladders are then among the runs.
     more : further sections, shown before the results; draws its pictures into the folder it is given.
 
     Runs that cannot be used are named in the report and in `problems`. Raises BadRun if none can be used, and BadInput
@@ -114,9 +114,10 @@ def write_report(runs: Sequence[Path], destination: Path, more: More | None = No
     """
     destination = Path(destination).absolute()
     _check_destination(destination)
-    audits = [read_audit(folder) for folder in runs if is_audit(folder)]
-    ladders = [result.run.folder for audit in audits for result in audit.ladder.values()]
-    results, problems = read_results([*(folder for folder in runs if not is_audit(folder)), *ladders])
+    folders = [run for run in runs if not isinstance(run, Audit)]
+    audits = [run for run in runs if isinstance(run, Audit)] + [read_audit(f) for f in folders if is_audit(f)]
+    ladders = [result for audit in audits for result in audit.ladder.values()]
+    results, problems = read_results([folder for folder in folders if not is_audit(folder)], ladders)
     part = destination.with_name(f".{destination.name}.part")
     shutil.rmtree(part, ignore_errors=True)  # left by an interrupted report
     for folder in ("tables", "figures"):

@@ -68,12 +68,16 @@ class Result:
         return MADE_UP in self.scores.stamps
 
 
-def read_results(folders: Sequence[Path]) -> tuple[list[Result], list[GbvnetError]]:
+def read_results(
+    folders: Sequence[Path], scored: Sequence[Result] = (), n_permutations: int = metrics.N_PERMUTATIONS
+) -> tuple[list[Result], list[GbvnetError]]:
     """Score every run folder; the honest protocols come first. What could not be used is returned as the second part.
+
+    scored : results that were read before, to be sorted in among them
 
     Raises BadRun if not one of them can be used.
     """
-    found: list[Result] = []
+    found = [replace(result, label=result.key("modality")) for result in scored]
     problems: list[GbvnetError] = []
     unique = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
     names = [folder.name for folder in unique]
@@ -86,7 +90,7 @@ def read_results(folders: Sequence[Path]) -> tuple[list[Result], list[GbvnetErro
             continue
         for table in metrics.results(run.table):
             log.info("scoring %s", name)
-            scores = metrics.evaluate(table)
+            scores = metrics.evaluate(table, n_permutations)
             if run.store.get("made_up") and MADE_UP not in scores.stamps:
                 scores = replace(scores, stamps=(*scores.stamps, MADE_UP))
             found.append(Result(run, table, scores, str(scores.keys["modality"])))
