@@ -5,15 +5,23 @@ amplitude scaling for signals, and gives no strength; the strengths here are our
 its own parameters, and all its frames and channels share them: a change of light or of pose within a window would be
 an expression that nobody made.
 
+`corrupt` is no augmentation of the paper's: it spoils one modality of a window, so that a gate can learn whom to trust.
+
 All randomness comes from the generator that is passed, which must be on the tensors' device. Nothing is changed in
 place. Shapes: B windows, F frames a window, S face side, C channels, L samples a window.
 """
 
 import math
+from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from .model import IMAGENET_MEAN, IMAGENET_SD
+
+T = TypeVar("T", Tensor, np.ndarray)
 
 FLIP_CHANCE, BLUR_CHANCE = 0.5, 0.2
 JITTER = 0.2  # brightness, contrast and saturation are each multiplied by 0.8 to 1.2
@@ -87,3 +95,72 @@ def augment_signals(signals: Tensor, sd: Tensor, generator: torch.Generator, mea
     shifted = signals.gather(2, index[:, None].expand_as(signals))
     mean = mean[:, None] if isinstance(mean, Tensor) else mean  # (C, 1)
     return torch.addcmul(mean + (shifted - mean) * scale, noise, NOISE_SD * sd[:, None])
+
+
+def noisy(x: T, share: T | float, mean: T | float, sd: T | float, noise: T) -> T:
+    """x with noise in place of a `share` of its power: all of x at 0, nothing of x at 1.
+
+    About `mean`, x is scaled by sqrt(1 - share) and noise of `sd` by sqrt(share): what has that mean and SD keeps them
+    at every share, so that it is not the loudness that tells how much is noise. Tensors or arrays of shapes that
+    broadcast.
+    """
+    return mean + (1 - share) ** 0.5 * (x - mean) + share**0.5 * sd * noise
+
+
+def corrupt(
+    faces: Tensor | None, signals: Tensor | None, share: float, mean: Tensor, sd: Tensor, generator: torch.Generator
+) -> tuple[Tensor | None, Tensor | None]:
+    """Spoil the face or the signals of a share of the windows: (B, F, 3, S, S) in [0, 1] and (B, C, L), in and out.
+
+    Which of the two is tossed up; where one is None it is always the other. At even chance it gets noise mixed in
+    (`noisy`, of the mean and SD that the network normalises with), or a part of it is covered: a square of the face, in
+    all frames alike, or some of the channels. How much, of power, of area or of channels, is drawn evenly from 0 to 1.
+
+    mean, sd : (C,) of the training windows; not looked at where signals are None
+    """
+    some = faces if faces is not None else signals
+    if some is None:
+        return None, None
+    spoilt, which, how, strength, right, down = torch.rand(6, len(some), generator=generator, device=some.device)
+    of_face = which < (0.5 if signals is not None else 1.0) if faces is not None else which < 0
+    noise, cover = (spoilt < share) & (how < 0.5), (spoilt < share) & (how >= 0.5)
+    if faces is not None:
+        faces = _noisy_faces(faces, strength, noise & of_face, generator)
+        faces = _covered_faces(faces, strength, right, down, cover & of_face)
+    if signals is not None:
+        signals = _noisy_signals(signals, strength, noise & ~of_face, mean, sd, generator)
+        lost = torch.rand(signals.shape[:2], generator=generator, device=signals.device) < strength[:, None]  # (B, C)
+        lost &= (cover & ~of_face)[:, None]
+        signals = torch.where(lost[..., None], mean[:, None], signals)
+    return faces, signals
+
+
+def _noisy_faces(faces: Tensor, strength: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
+    """strength (B,) of noise in the windows `chosen` (B,) bool."""
+    at = chosen.nonzero()[:, 0]
+    centre, sd = (faces.new_tensor(c).view(3, 1, 1) for c in (IMAGENET_MEAN, IMAGENET_SD))
+    noise = torch.randn((len(at), *faces.shape[1:]), generator=generator, device=faces.device, dtype=faces.dtype)
+    out = faces.clone()
+    out[at] = noisy(faces[at], strength[at].view(-1, 1, 1, 1, 1), centre, sd, noise).clamp_(0, 1)
+    return out
+
+
+def _covered_faces(faces: Tensor, strength: Tensor, right: Tensor, down: Tensor, chosen: Tensor) -> Tensor:
+    """A plain square over a share `strength` of the face; right, down (B,) in 0..1 say where."""
+    side = faces.shape[-1]
+    wide = (strength.sqrt() * side).round()  # (B,) pixels
+    at = torch.arange(side, device=faces.device)
+    across, along = (
+        (at >= (u * (side - wide)).round()[:, None]) & (at < ((u * (side - wide)).round() + wide)[:, None])
+        for u in (right, down)
+    )  # (B, S) each
+    square = along[:, :, None] & across[:, None, :] & chosen[:, None, None]  # (B, S, S)
+    return torch.where(square[:, None, None], faces.new_tensor(IMAGENET_MEAN).view(3, 1, 1), faces)
+
+
+def _noisy_signals(
+    signals: Tensor, strength: Tensor, chosen: Tensor, mean: Tensor, sd: Tensor, generator: torch.Generator
+) -> Tensor:
+    noise = torch.randn(signals.shape, generator=generator, device=signals.device, dtype=signals.dtype)
+    spoilt = noisy(signals, strength[:, None, None], mean[:, None], sd[:, None], noise)
+    return torch.where(chosen[:, None, None], spoilt, signals)

@@ -2,11 +2,15 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from gbvnet import augment as a
-from gbvnet.model import pixels
+from gbvnet.batches import Batch
+from gbvnet.config import CrossvalConfig, GBVNetConfig, TrainConfig
+from gbvnet.model import GBVNet, pixels
+from gbvnet.systems.gbvnet import System
 
 
 def generator(seed=0):
@@ -166,3 +170,102 @@ def test_the_noise_is_a_twentieth_of_each_channels_sd():
     out = a.augment_signals(torch.zeros(200, 2, 128), torch.tensor([1.0, 40.0]), generator())
     assert out.std((0, 2)).tolist() == pytest.approx([0.05, 2.0], rel=0.02)
     assert out[:, 0].mean().item() == pytest.approx(0, abs=0.002)
+
+
+# ---------------------------------------------------------------- a spoilt modality
+
+
+def corrupted(share=1.0, n=400, faces=True, signals=True, seed=0):
+    """Grey faces and flat signals of 10 channels at their mean + 1 SD, before and after; mean 5, SD 2."""
+    before = (
+        torch.full((n, 2, 3, 16, 16), 0.9) if faces else None,
+        torch.full((n, 10, 32), 7.0) if signals else None,
+    )
+    return before, a.corrupt(*before, share, torch.full((10,), 5.0), torch.full((10,), 2.0), generator(seed))
+
+
+def changed(before, after):
+    return (before != after).flatten(1).any(1)
+
+
+def test_noise_takes_a_share_of_the_power_and_keeps_mean_and_sd():
+    x = 5 + 2 * np.random.default_rng(0).standard_normal(200_000)
+    noise = np.random.default_rng(1).standard_normal(200_000)
+    for share in (0.0, 0.25, 1.0):
+        out = a.noisy(x, share, 5.0, 2.0, noise)
+        assert (out.mean(), out.std()) == pytest.approx((5, 2), rel=0.01)
+        assert np.corrcoef(out, x)[0, 1] ** 2 == pytest.approx(1 - share, abs=0.01)
+    np.testing.assert_array_equal(a.noisy(x, 0.0, 5.0, 2.0, noise), x)
+
+
+def test_a_share_of_the_windows_loses_one_modality_and_never_both():
+    (faces, signals), (f, s) = corrupted(share=0.3, n=2000)
+    of_face, of_signals = changed(faces, f), changed(signals, s)
+    assert not (of_face & of_signals).any()
+    assert 0.12 < of_face.float().mean() < 0.18
+    assert 0.12 < of_signals.float().mean() < 0.18
+    (faces, signals), (f, s) = corrupted(share=0.0)
+    assert torch.equal(f, faces) and torch.equal(s, signals)
+
+
+def test_where_there_is_one_modality_it_is_that_one():
+    (faces, _), (f, s) = corrupted(signals=False)
+    assert s is None
+    assert changed(faces, f).float().mean() > 0.9  # a square of less than half a pixel covers nothing
+    (_, signals), (f, s) = corrupted(faces=False)
+    assert f is None
+    assert changed(signals, s).float().mean() > 0.9
+
+
+def test_a_face_is_covered_by_one_plain_square_in_all_frames_alike_or_drowned_in_noise():
+    _, (f, _) = corrupted(signals=False)
+    plain = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    areas = []
+    for window in f:
+        covered = (window == plain).all(1)  # (F, S, S)
+        if not covered.any():
+            continue
+        assert torch.equal(covered[0], covered[1])
+        rows, columns = covered[0].any(1).nonzero()[:, 0], covered[0].any(0).nonzero()[:, 0]
+        assert len(rows) == len(columns) == covered[0].sum() ** 0.5
+        assert (window[:, :, ~covered[0]] == 0.9).all()
+        areas.append(len(rows) ** 2 / 256)
+    assert 0.4 < len(areas) / 400 < 0.6
+    assert sum(areas) / len(areas) == pytest.approx(0.5, abs=0.06)  # 0 to 1, evenly
+    assert max(areas) > 0.9
+    assert f.min() >= 0 and f.max() <= 1
+
+
+def test_signals_lose_channels_or_are_drowned_in_noise_of_their_own_level():
+    _, (_, s) = corrupted(faces=False, n=1000)
+    lost = (s == 5).all(2)  # (B, C)
+    noise = ((s != 7) & (s != 5)).flatten(1).any(1)
+    assert not (noise & lost.any(1)).any()
+    assert lost.any(1).float().mean() == pytest.approx(0.45, abs=0.05)
+    assert lost[lost.any(1)].float().mean() == pytest.approx(0.55, abs=0.05)
+    assert ((s == 7) | (s == 5))[~noise].all()
+    # Flat at +1 SD, a share a of noise of SD 2: the mean over a from 0 to 1 of (1 - a) 2^2 + a 2^2 about 5 is 4.
+    assert (s[noise] - 5).square().mean().item() == pytest.approx(4, rel=0.1)
+
+
+def test_what_is_spoilt_follows_from_the_generator_alone_and_nothing_is_changed_in_place():
+    (faces, signals), (f, s) = corrupted(seed=3)
+    assert (faces == 0.9).all() and (signals == 7).all()
+    _, again = corrupted(seed=3)
+    _, other = corrupted(seed=4)
+    assert torch.equal(f, again[0]) and torch.equal(s, again[1])
+    assert not torch.equal(f, other[0]) and not torch.equal(s, other[1])
+    assert a.corrupt(None, None, 1.0, torch.zeros(0), torch.zeros(0), generator()) == (None, None)
+
+
+@pytest.mark.parametrize("modality", ["facebio", "face", "bio"])
+def test_a_training_spoils_its_windows_as_it_is_told(modality):
+    made = System(CrossvalConfig(modality=modality, train=TrainConfig(augment=False, corrupt=0.5)))
+    made.network = GBVNet(GBVNetConfig(variant="micro", modality=modality, n_channels=2, n_samples=32, n_frames=2))
+    faces = some_faces(64, 2) if "face" in modality else None
+    signals = torch.randn(64, 2, 32, generator=generator(1)) if modality != "face" else None
+    out = made._augment(Batch(faces, None, signals, None, None), generator())
+    hits = [changed(b, o) for b, o in ((faces, out.faces), (signals, out.signals)) if b is not None]
+    assert 0.3 < torch.stack(hits).any(0).float().mean() < 0.7
+    made.config = CrossvalConfig(modality=modality, train=TrainConfig(augment=False))
+    assert made._augment(Batch(faces, None, signals, None, None), generator())[:3] == (faces, None, signals)

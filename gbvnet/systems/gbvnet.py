@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.special import expit
 
-from ..augment import augment_faces, augment_signals
+from ..augment import augment_faces, augment_signals, corrupt
 from ..batches import Batch, Windows, channels_of
 from ..checkpoint import load_model, save_model
 from ..config import CrossvalConfig, GBVNetConfig, to_dict
@@ -57,7 +57,7 @@ class System:
             inner,
             self.config.train,
             seed,
-            augment=self._augment if self.config.train.augment else None,
+            augment=self._augment if self.config.train.augment or self.config.train.corrupt else None,
             work=self.work,
             label=self.label,
         )
@@ -120,12 +120,16 @@ class System:
         )
 
     def _augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        net = self._network()
-        if batch.faces is not None:
-            batch = batch._replace(faces=augment_faces(batch.faces, generator))
-        if batch.signals is not None:
-            batch = batch._replace(signals=augment_signals(batch.signals, net.signal_sd, generator, net.signal_mean))
-        return batch
+        net, train = self._network(), self.config.train
+        faces, signals = batch.faces, batch.signals
+        mean, sd = (net.signal_mean, net.signal_sd) if net.sees_signals else (torch.zeros(0), torch.ones(0))
+        if train.augment and faces is not None:
+            faces = augment_faces(faces, generator)
+        if train.augment and signals is not None:
+            signals = augment_signals(signals, sd, generator, mean)
+        if train.corrupt:  # last: what is spoilt is not made tidy again by a blur
+            faces, signals = corrupt(faces, signals, train.corrupt, mean, sd, generator)
+        return batch._replace(faces=faces, signals=signals)
 
     def _refuse_missing(self, store: Store, rows: np.ndarray) -> None:
         """Without modality dropout nothing was learnt to stand in for a missing modality."""
