@@ -22,6 +22,7 @@ check
 prepare
 splits predictions
 model
+cost
 augment checkpoint batches
 fitting
 systems
