@@ -16,8 +16,17 @@ BANDS_HZ = ((1, 4), (4, 8), (8, 13), (13, 30), (30, 45))  # delta to gamma
 
 
 def plain(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:
-    """Every sample of every channel of the modality, and the face as a small picture; (n, D) float32."""
-    return _gather(store, rows, modality, lambda x: x.reshape(len(x), -1))
+    """Every sample of the modality's channels, and the face as a small picture; (n, D) float32.
+
+    Each channel of each window is freed of its own mean and SD, so that what counts is its waveform: otherwise drift
+    and gain, which are large, would decide every distance.
+    """
+
+    def of(x: np.ndarray) -> np.ndarray:
+        x = x - x.mean(axis=2, keepdims=True)
+        return (x / (x.std(axis=2, keepdims=True) + np.float32(1e-12))).reshape(len(x), -1)
+
+    return _gather(store, rows, modality, of)
 
 
 def spectral(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:

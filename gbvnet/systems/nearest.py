@@ -1,7 +1,7 @@
-"""The label of the nearest training window, sample by sample: it learns nothing, and so finds every leak.
+"""The label of the training window with the most similar waveforms: it learns nothing, and so finds leaks.
 
-A probe, not a rival: where windows of one trial are on both sides of a split, their drift and their common baseline
-make the nearest window one of the same trial, with the same label.
+A probe, not a rival: where windows of one trial are on both sides of a split, what they share (a baseline's waveform,
+a face's look) makes the nearest window one of the same trial, with the same label.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..store import Store
 
 
 class System(Classical):
-    """One nearest neighbour in Euclidean distance, on windows as they are, each value z-scored over training rows."""
+    """One nearest neighbour in Euclidean distance on `features.plain`, each value z-scored over training rows."""
 
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         return plain(store, rows, self.config.modality)

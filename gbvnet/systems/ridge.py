@@ -1,4 +1,4 @@
-"""A linear classifier on windows as they are: the simplest thing that can learn a leak.
+"""A linear classifier on waveforms and small pictures: the simplest thing that can learn a leak.
 
 A probe, not a rival.
 """
@@ -13,7 +13,7 @@ from ..store import Store
 
 
 class System(Classical):
-    """scikit-learn's RidgeClassifier on values z-scored over training rows; p is the expit of its decision."""
+    """RidgeClassifier on `features.plain`, z-scored over training rows; p is the expit of its decision."""
 
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         return plain(store, rows, self.config.modality)
