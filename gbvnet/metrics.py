@@ -332,6 +332,10 @@ class Scores:
     def over_folds(self, name: str = "accuracy") -> Spread:
         return spread(self.folds[name])
 
+    def folds_interval(self, name: str = "accuracy") -> Interval:
+        """Of the mean over folds, corrected for the overlap of their training sets."""
+        return corrected_interval(self.folds[name])
+
     def over_subjects(self, name: str = "accuracy") -> Spread:
         return spread(self.subjects[name])
 

@@ -23,7 +23,7 @@ from .page import Block, Heading, Items, Table, Terms, Text, html, markdown
 from .predictions import LEAKY, is_leaky
 from .recording import MADE_UP
 from .results import Comparison, Result, Run, compare, read_history, read_results
-from .summary import NONE, listed, mean_sd, number, p_value, panel, percent, protocol, tables, with_interval
+from .summary import NONE, interval, listed, mean_sd, number, p_value, panel, percent, protocol, tables, with_interval
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ GLOSSARY = (
     ("subject+stimulus", "Neither person nor clip is on both sides: the hardest question."),
     ("scope", "pooled: all people together. per-subject: a cross-validation within each person."),
     ("accuracy, mean of folds", "The paper's score (Eq. 7): accuracy of each test fold by window, averaged with "
-     "equal weight; ± is the standard deviation between folds, no error of the mean."),
+     "equal weight; ± is the standard deviation between folds, no error of the mean. Its interval is Nadeau and "
+     "Bengio's (2003), which allows for training sets that overlap."),
     ("accuracy, all windows", "All tested windows of all folds together."),
     ("by trial", "A trial's windows vote: the mean logit within a fold decides. Under protocol window, a trial is in "
      "several folds and votes in each."),
@@ -220,7 +221,7 @@ def _results_tables(results: Sequence[Result]) -> Iterator[Block]:
     units = listed({r.scores.unit for r in results})
     first = "System and modality" if any(r.key("system") in r.label for r in results) else "Modality"
     yield Table(
-        (first, "Protocol", "Verdict", "Mean of folds ± SD", "All windows [95 %]", "Majority",
+        (first, "Protocol", "Verdict", "Mean of folds ± SD [95 %]", "All windows [95 %]", "Majority",
          f"Chance: mean / {LEVEL} %", "p", "Balanced", "Macro-F1", "AUC", "MCC", "Windows high / low"),
         [_window_row(r) for r in results],
         f"By window. Accuracies in %. Intervals resample {units}; chance shuffles trial labels within each person.",
@@ -241,7 +242,7 @@ def _window_row(r: Result) -> list[str]:
     chance = s.chance["window"]
     high = s.counts["high_windows"]
     return [
-        r.label, protocol(r), s.verdict, mean_sd(*s.over_folds()[:2]),
+        r.label, protocol(r), s.verdict, f"{mean_sd(*s.over_folds()[:2])} {interval(s.folds_interval())}",
         with_interval(s.window["accuracy"], s.window_interval["accuracy"]), percent(s.majority["window"]),
         f"{percent(chance.mean)} / {percent(chance.upper)}", p_value(chance.p),
         *(number(s.window[name]) for name in ("balanced_accuracy", "macro_f1", "auc", "mcc")),

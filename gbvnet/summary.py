@@ -173,6 +173,7 @@ def _flat_result(result: Result) -> dict[str, Any]:
     )
     for name in FOLD_SCORES:
         row |= {f"folds_{name}_{part}": value for part, value in s.over_folds(name)._asdict().items()}
+        row |= {f"folds_{name}_{part}": value for part, value in s.folds_interval(name)._asdict().items()}
     for level, values, intervals in (("window", s.window, s.window_interval), ("trial", s.trial, s.trial_interval)):
         for name, value in values.items():
             row[f"{level}_{name}"] = value
@@ -211,8 +212,12 @@ def mean_sd(mean: float, sd: float) -> str:
     return f"{percent(mean)} ± {percent(sd)}"
 
 
-def with_interval(value: float, interval: tuple[float, float]) -> str:
-    return f"{percent(value)} [{percent(interval[0])}, {percent(interval[1])}]"
+def interval(edges: tuple[float, float]) -> str:
+    return f"[{percent(edges[0])}, {percent(edges[1])}]"
+
+
+def with_interval(value: float, edges: tuple[float, float]) -> str:
+    return f"{percent(value)} {interval(edges)}"
 
 
 def p_value(p: float) -> str:
