@@ -200,15 +200,15 @@ def _ladder_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
         leaky |= {len(rows)} if s.leaky else set()
         chance, interval = s.chance["window"], s.window_interval["accuracy"]
         rows.append([
-            protocol + (" LEAKY" if s.leaky else ""), labels, with_interval(_accuracy(s), interval), *constant,
-            percent(chance.upper), p_value(chance.p), s.verdict.removesuffix("; LEAKY"),
+            protocol + (" LEAKY" if s.leaky else ""), labels, s.verdict.removesuffix("; LEAKY"),
+            with_interval(_accuracy(s), interval), *constant, percent(chance.upper), p_value(chance.p),
         ])  # fmt: skip
     yield Table(
-        ("Protocol", "Labels", "All windows [95 %]", "Majority", "Own majority", f"Chance {LEVEL} %", "p", "Verdict"),
+        ("Protocol", "Labels", "Verdict", "All windows [95 %]", "Majority", "Own majority", f"Chance {LEVEL} %", "p"),
         rows,
         f"The ladder: {_who(audit)} on the same windows, from the leaky protocol down to the hardest honest one. "
         "Accuracy by window, %. Own majority: each person's commoner class, which needs no signal.",
-        2, frozenset(leaky),
+        3, frozenset(leaky),
     )  # fmt: skip
     entries = [(audit.leaky.key("target"), f"{p} · {labels.split()[0]}", r.scores) for p, labels, r in shown]
     yield picture(

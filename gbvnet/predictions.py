@@ -63,7 +63,7 @@ def is_leaky(protocol: str) -> bool:
 def stamps(table: pd.DataFrame) -> list[str]:
     """What must be said wherever a number of this table is shown: that it leaks, that its data are made up."""
     found = [LEAKY] if table["protocol"].map(is_leaky).any() else []
-    found += ["SHUFFLED LABELS: a probe"] if table["system"].str.endswith(SHUFFLED).any() else []
+    found += ["SHUFFLED LABELS"] if table["system"].str.endswith(SHUFFLED).any() else []
     return found + ([MADE_UP] if table["dataset"].str.contains(MADE_UP, regex=False).any() else [])
 
 

@@ -155,7 +155,7 @@ def test_a_shuffled_run_is_stamped_wherever_it_goes(of_bait, tmp_path):
     table = pd.read_parquet(run / "predictions.parquet")
     assert (table["system"] == "nearest on shuffled labels").all()
     report = write_report([run], tmp_path / "r")
-    assert "SHUFFLED LABELS: a probe" in report.path.read_text()
+    assert "SHUFFLED LABELS" in report.path.read_text()
 
 
 def test_the_command_writes_a_report_and_says_the_verdict(of_bait, bait, capsys):
