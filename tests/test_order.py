@@ -34,6 +34,7 @@ crossval
 metrics
 page
 figures
+diagram
 results
 summary
 leakage splitcheck
