@@ -74,17 +74,20 @@ def picture(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> 
 
 
 @_styled
-def learning_curves(history: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
+def learning_curves(
+    history: pd.DataFrame, title: str, stamps: Sequence[str], validation: str = "inner validation"
+) -> Figure:
     """Loss and accuracy by epoch: mean over folds, with a band of one standard deviation.
 
     history : one row a fold and epoch, with fold, epoch, train_loss, train_accuracy, inner_loss, inner_accuracy.
+    validation : what the inner columns are called; in a recipe that chooses its epoch on the tested windows, those
     """
     figure = _figure(6.4, 3.0, title, stamps)
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         unit = 100 if what == "accuracy" else 1
         for side, name, colour, dashes in (
             ("train", "training", RIGHT, "-"),
-            ("inner", "inner validation", WRONG, "--"),
+            ("inner", validation, WRONG, "--"),
         ):
             by_epoch = history.groupby("epoch")[f"{side}_{what}"]
             mean, sd = unit * by_epoch.mean(), unit * by_epoch.std().fillna(0)
@@ -165,7 +168,9 @@ def subjects(scores: Scores, title: str, stamps: Sequence[str]) -> Figure:
 
 
 @_styled
-def overview(entries: Sequence[tuple[str, str, Scores]], stamps: Sequence[str]) -> Figure:
+def overview(
+    entries: Sequence[tuple[str, str, Scores]], stamps: Sequence[str], title: str = "Accuracy, % of windows"
+) -> Figure:
     """Each result's accuracy by window with its interval, beside majority and chance; leaky ones hatched and labelled.
 
     entries : (panel, label, scores), drawn from top to bottom in the order given.
@@ -173,7 +178,7 @@ def overview(entries: Sequence[tuple[str, str, Scores]], stamps: Sequence[str]) 
     panels = list(dict.fromkeys(panel for panel, _, _ in entries))
     tallest = max(sum(panel == entry[0] for entry in entries) for panel in panels)
     width, height = 1.2 + 4.6 * len(panels), 1.5 + 0.36 * tallest
-    figure = _figure(width, height, "Accuracy, % of windows", stamps)
+    figure = _figure(width, height, title, stamps)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         _overview_panel(axes, [(label, scores) for name, label, scores in entries if name == panel])
         axes.set_title(panel)

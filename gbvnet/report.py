@@ -21,6 +21,7 @@ from .leakage import Audit, is_audit, read_audit
 from .metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
 from .page import Block, Heading, Items, Table, Terms, Text, html, markdown
 from .predictions import LEAKY, is_leaky
+from .published import PAPER_ABLATION, PAPER_OTHERS
 from .recording import MADE_UP
 from .results import Comparison, Result, Run, compare, read_history, read_results
 from .summary import NONE, interval, listed, mean_sd, number, p_value, panel, percent, protocol, tables, with_interval
@@ -28,32 +29,6 @@ from .summary import NONE, interval, listed, mean_sd, number, p_value, panel, pe
 log = logging.getLogger(__name__)
 
 CONTENTS = {"report.html", "report.md", "tables", "figures"}  # what a report folder holds, and nothing else
-
-# The paper's Tables 3 and 4, accuracy in % (valence, arousal); modality as the paper gives it.
-PAPER_ABLATION = {
-    ("deap", "bio"): (62.70, 62.07),
-    ("deap", "face"): (90.22, 91.40),
-    ("deap", "facebio"): (94.68, 95.93),
-    ("mahnob", "bio"): (74.55, 77.78),
-    ("mahnob", "face"): (93.99, 92.64),
-    ("mahnob", "facebio"): (97.48, 97.78),
-}
-PAPER_OTHERS = {
-    "deap": {
-        "Yuvaraj et al. [29]": (78.18, 79.90),
-        "Huang et al. [15]": (80.30, 74.23),
-        "Li et al. [30]": (71.00, 58.75),
-        "Zhang et al. [31]": (72.89, 77.03),
-        "Siddharth et al. [14]": (79.52, 78.34),
-    },
-    "mahnob": {
-        "Yuvaraj et al. [29]": (83.98, 85.58),
-        "Huang et al. [15]": (75.21, 75.63),
-        "Li et al. [30]": (70.04, 72.14),
-        "Zhang et al. [31]": (79.90, 81.37),
-        "Siddharth et al. [14]": (85.49, 82.93),
-    },
-}
 
 GLOSSARY = (
     ("window (LEAKY)", "Windows are dealt to folds at random, as the paper does. Seconds of one trial look alike "
@@ -104,11 +79,14 @@ class Report:
 More = Callable[[list[Result], Path], Iterator[Block]]  # from the results and the report's folder
 
 
-def write_report(runs: Sequence[Path | Audit], destination: Path, more: More | None = None) -> Report:
+def write_report(
+    runs: Sequence[Path | Audit], destination: Path, more: More | None = None, brief: bool = False
+) -> Report:
     """Score runs and write a report folder, whole or not at all; an earlier report there is replaced.
 
     runs : run folders, and audits (read, or their folders), whose ladders are then among the runs.
     more : further sections, shown before the results; draws its pictures into the folder it is given.
+    brief : for many runs: without the pictures of each, the published figures, and questions that were not fixed before
 
     Runs that cannot be used are named in the report and in `problems`. Raises BadRun if none can be used, and BadInput
     if `destination` is a folder that holds something else.
@@ -123,13 +101,13 @@ def write_report(runs: Sequence[Path | Audit], destination: Path, more: More | N
     shutil.rmtree(part, ignore_errors=True)  # left by an interrupted report
     for folder in ("tables", "figures"):
         (part / folder).mkdir(parents=True)
-    comparisons, refused = compare(results)
+    comparisons, refused = compare(results, fixed_only=brief)
     for name, table in tables(results, comparisons).items():
         table.to_csv(part / "tables" / f"{name}.csv", index=False)
     said = summary.found(results, comparisons)
     added = [b for k, audit in enumerate(audits, 1) for b in leakage.blocks(audit, part, f"audit{k}")]
     added += more(results, part) if more else []
-    blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part))
+    blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part, brief))
     write_whole(part / "report.md", markdown(blocks).encode())
     write_whole(part / "report.html", html(blocks, part).encode())
     _swap(part, destination)
@@ -174,6 +152,7 @@ def _blocks(
     problems: Sequence[GbvnetError],
     added: Sequence[Block],
     folder: Path,
+    brief: bool,
 ) -> Iterator[Block]:
     """The page from top to bottom; pictures are drawn into folder/figures on the way."""
     yield Heading("Emotion recognition: results of cross-validation", 1)
@@ -204,11 +183,15 @@ def _blocks(
     for _, group in groupby(results, key=lambda r: r.study):
         yield from _results_tables(list(group))
     yield from _comparison_blocks(*compared)
-    yield from _published_blocks(results)
+    if not brief:
+        yield from _published_blocks(results)
     yield from _data_blocks(results)
-    yield Heading("Each run")
-    for place, result in enumerate(results, 1):
-        yield from _result_blocks(result, f"{place:02d}", folder)
+    if brief:
+        yield Text("For the pictures of single runs give them to `gbvnet report RUN ... REPORT`.")
+    else:
+        yield Heading("Each run")
+        for place, result in enumerate(results, 1):
+            yield from _result_blocks(result, f"{place:02d}", folder)
     yield from _making_blocks(list({r.run.folder: r.run for r in results}.values()))
     yield Heading("What the words mean")
     yield Terms(GLOSSARY)
@@ -390,11 +373,13 @@ def _result_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
         yield Text(f"No learning curves: {problem}", "warning")
         history = None
     if history is not None:
+        on_test = (result.run.config.get("train") or {}).get("select") == "test"
         yield picture(
-            figures.learning_curves(history, title, stamps), folder, f"{name}_learning", f"Learning curves, {title}",
+            figures.learning_curves(history, title, stamps, "the tested windows" if on_test else "inner validation"),
+            folder, f"{name}_learning", f"Learning curves, {title}",
             "How to read it: lines are means over the folds that still train at that epoch, bands one standard "
             "deviation; where validation turns away from training the network begins to learn its training set by "
-            "heart. Test windows are in no curve.",
+            "heart. " + ("The epoch is chosen on the tested windows." if on_test else "Test windows are in no curve."),
         )  # fmt: skip
     if figures.has_gates(result.table):
         yield picture(

@@ -202,17 +202,18 @@ class Comparison:
         return "too few subjects to tell" if self.paired.smallest_p > 0.05 else "not shown"
 
 
-def compare(results: Sequence[Result]) -> tuple[list[Comparison], list[str]]:
+def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[Comparison], list[str]]:
     """Ask every pair of results that share dataset, target and scope what can be asked; and say what cannot, and why.
 
     Which of a pair is asked to be above is fixed here, before any number is seen: fusion above its parts, GBV-Net above
-    another system, the leaky protocol above an honest one. Other pairs are asked whether they differ.
+    another system, the leaky protocol above an honest one. Other pairs are asked whether they differ, or, with
+    `fixed_only`, nothing: among many results these would be most of the family.
     """
     asked: list[Comparison] = []
     refused: dict[str, list[str]] = {}
     for one, other in combinations(results, 2):
         found = _question(one, other)
-        if found is None:
+        if found is None or (fixed_only and found[0] == "other"):
             continue
         kind, a, b = found
         why = _not_comparable(a, b)
