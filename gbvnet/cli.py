@@ -247,6 +247,52 @@ def _report(parser) -> Run:
 
 
 @command(
+    "reproduce",
+    "the paper's tables and figures, each beside the honest protocols",
+    """
+    gbvnet reproduce deap.store repro --plan                    # what that takes on this device; trains next to nothing
+    gbvnet reproduce deap.store repro --recipe tiny             # all of it in small, to see what comes out
+    gbvnet reproduce deap.store mahnob.store repro              # NAME-paper and NAME-honest of each corpus
+    gbvnet reproduce --plan --describe deap:22x40x60            # before there is a store: people x trials x seconds
+    """,
+)
+def _reproduce(parser) -> Run:
+    parser.add_argument(
+        "paths", type=Path, nargs="*", metavar="STORE ... DIR", help="stores, then the folder for it all"
+    )
+    parser.add_argument(
+        "--recipe", action="append", default=[], metavar="NAME", help="a recipe, a YAML file, or several with commas"
+    )
+    parser.add_argument("--plan", action="store_true", help="stop after the plan")
+    parser.add_argument(
+        "--describe",
+        action="append",
+        default=[],
+        metavar="SIZE",
+        help="plan for a corpus that is not here, as deap:22x40x60",
+    )
+    _add_jobs(parser, default=1)
+
+    def run(args) -> int:
+        from .reproduce import describe, recipes_for, reproduce
+        from .store import open_store
+
+        if args.describe:
+            if args.paths or not args.plan:
+                raise BadConfig("reproduce: --describe goes with --plan, and without stores")
+            recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe])
+            return describe(args.describe, recipes, say, bar, args.jobs)
+        if len(args.paths) < 2:
+            raise BadConfig("reproduce: give at least one store, and then the folder for runs and report")
+        *paths, folder = args.paths
+        stores = [open_store(path) for path in paths]
+        recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores])
+        return reproduce(stores, folder, recipes, say, bar, args.jobs, args.plan)
+
+    return run
+
+
+@command(
     "weights",
     "fetch the face landmark model once, hash-checked",
     """

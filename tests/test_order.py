@@ -8,7 +8,7 @@ import gbvnet
 PACKAGE = Path(gbvnet.__file__).parent
 ORDER = """
 errors
-config files
+config files published
 weights video
 recording
 parallel
@@ -17,7 +17,7 @@ datasets.synthetic_face datasets.synthetic_signals
 datasets.synthetic
 datasets
 faces signals windows store
-rebaseline
+rebaseline described
 check
 prepare
 splits predictions
@@ -29,6 +29,8 @@ systems
 features classical
 systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
 plan
+recipe
+timing
 runs
 crossval
 metrics
@@ -38,8 +40,11 @@ diagram
 results
 summary
 leakage splitcheck
+paper_data
+paper
 report
 audit
+reproduce
 demo
 cli
 __main__

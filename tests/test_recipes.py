@@ -1,0 +1,241 @@
+"""Recipes say what is the paper's and what is ours, multiply out to numbers worked by hand, and refuse mistakes."""
+
+import re
+from importlib import resources
+
+import pytest
+import yaml
+
+from gbvnet.config import PrepareConfig
+from gbvnet.described import Described
+from gbvnet.errors import BadConfig, BadStore
+from gbvnet.recipe import (
+    Extent,
+    changed,
+    check_store,
+    differs_in_windows_only,
+    extent,
+    load_recipe,
+    parse_recipe,
+    prepare_command,
+    runs_of,
+    shipped,
+)
+
+from .planted import write_store
+
+ALL = ("deap-honest", "deap-lineage", "deap-paper", "mahnob-honest", "mahnob-lineage", "mahnob-paper", "tiny")
+
+# What section 4 of the paper gives, and section 3 of the network: any other line is ours, and must say so.
+PAPER = {
+    "prepare.window_s": 1.0, "prepare.step_s": None, "prepare.faces": True, "prepare.signals": True,
+    "prepare.channels": None, "prepare.filter": True, "prepare.baseline": "mean",
+    "crossval.folds": 10, "crossval.rows": "complete", "crossval.joint": False,
+    "crossval.model.face_time": "transformer", "crossval.model.local_cnn": True, "crossval.model.tcn": "sequential",
+    "crossval.model.self_attention": True, "crossval.model.residual": True, "crossval.model.pooling": "adaptive",
+    "crossval.model.fusion": "gate",
+    "crossval.train.batch_size": 256, "crossval.train.learning_rate": 0.001, "crossval.train.augment": True,
+    "systems.gbvnet": "facebio",
+}  # fmt: skip
+PAPER_ITEMS = {
+    "protocols": {"window"}, "targets": {"valence", "arousal"}, "modalities": {"facebio", "face", "bio"},
+}  # fmt: skip
+FRAMES = {"deap": 10, "mahnob": 12}
+NO_SETTING = {"name", "about", "dataset", "leaky"}
+
+
+def text_of(name):
+    return resources.files("gbvnet.recipes").joinpath(f"{name}.yaml").read_text("utf-8")
+
+
+def settings_in(text):
+    """(dotted name, value, whether the line says ours) of each line that sets something."""
+    above = []
+    for line in text.splitlines():
+        said, _, comment = line.partition("#")
+        if not said.strip():
+            continue
+        depth = (len(said) - len(said.lstrip())) // 2
+        name, _, value = (
+            said.strip().partition(":") if not said.strip().startswith("-") else ("-", "", said.strip()[1:])
+        )
+        above = [*above[:depth], name]
+        if value.strip() and above[0] not in NO_SETTING and value.strip() not in ("[]", "{}"):
+            yield ".".join(above), yaml.safe_load(value), comment.strip().startswith("ours: ")
+
+
+def is_the_papers(name, value, dataset):
+    if name == "prepare.frames_per_window":
+        return value == FRAMES.get(dataset)
+    part, _, last = name.rpartition(".")
+    if last == "-":
+        return value in PAPER_ITEMS.get(part, ())
+    return name in PAPER and PAPER[name] == value and type(PAPER[name]) is type(value)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_line_says_ours_exactly_where_the_paper_does_not_give_its_value(name):
+    dataset, lines = name.split("-")[0], list(settings_in(text_of(name)))
+    assert len(lines) > 10
+    wrong = [f"{n} = {v}" for n, v, ours in lines if ours == is_the_papers(n, v, dataset)]
+    assert wrong == []
+
+
+def test_every_shipped_recipe_loads_under_its_own_name():
+    assert shipped() == ALL
+    for name in ALL:
+        assert load_recipe(name).name == name
+
+
+def test_what_leaks_is_stamped():
+    assert {name for name in ALL if load_recipe(name).leaky} == {name for name in ALL if "honest" not in name}
+    for name in ("deap-lineage", "mahnob-lineage"):
+        recipe = load_recipe(name)
+        assert recipe.leaky and recipe.crossval.train.select == "test" and recipe.protocols == ("window",)
+        assert recipe.crossval.train.batch_size == 64 and recipe.crossval.scope == "per-subject"
+        assert recipe.prepare["baseline"] == "template" and recipe.prepare["frames_per_window"] == 5
+
+
+@pytest.mark.parametrize("dataset", ["deap", "mahnob"])
+def test_the_honest_recipe_differs_from_the_papers_in_its_protocols_alone(dataset):
+    paper, honest = load_recipe(f"{dataset}-paper"), load_recipe(f"{dataset}-honest")
+    assert paper.prepare == honest.prepare
+    assert paper.crossval.model == honest.crossval.model and paper.crossval.train == honest.crossval.train
+    assert paper.protocols == ("window",) and "window" not in honest.protocols
+    assert paper.crossval.model.modality_dropout == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 4", "epocs: 4", "no setting crossval.train.epocs; did you mean crossval.train.epochs?"),
+        ("epochs: 4", "epochs: four", 'crossval, "train.epochs": Expected a .*int.*four'),
+        ("folds: 3", "folds: 1", "folds must be at least 2, not 1"),
+        ("folds: 3", "folds: 3\n  target: both", "crossval.target is set by targets"),
+        ("  - trial", "  - tril", "Expected .*'trial'.* Got value: tril"),
+        ("leaky: true", "leaky: false", "leaky is False, and its protocols leak"),
+        ("fusion concat", "fuson concat", "no setting model.fuson; did you mean model.fusion?"),
+        ("fusion concat", "fusion cat", "Expected .*'concat'.* Got value: cat"),
+        ("fusion concat", "fusion", "expected a setting of the network and its value"),
+        ("face_time none", "face_time transformer", "what the recipe's network has already"),
+        ("prepare: {}", "prepare: {window: 3}", "no setting prepare.window; did you mean prepare.window_s?"),
+        ("prepare: {}", "prepare: {window_s: -1}", "window_s must be above 0, not -1"),
+        ("ridge: bio", "ridge: bo", "Expected .*'bio'.* Got value: bo"),
+        ("targets:", "target:", "no setting target; did you mean targets?"),
+        ("    epochs: 4", "    select: test", "train.select test chooses the epoch by the windows it is tested on"),
+        ("name: tiny", "", "required: name"),
+        ("name: tiny", "name: [", "no YAML"),
+    ],
+)
+def test_what_is_wrong_in_a_recipe_is_named(old, new, message):
+    text = text_of("tiny")
+    assert old in text
+    with pytest.raises(BadConfig, match=f"^recipe tiny.*{message}"):
+        parse_recipe(text.replace(old, new), "tiny")
+
+
+def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_path(tmp_path):
+    with pytest.raises(BadConfig, match=r"no recipe deap-papr; did you mean deap-paper\?"):
+        load_recipe("deap-papr")
+    (tmp_path / "mine.yaml").write_text(text_of("tiny").replace("name: tiny", "name: mine"))
+    assert load_recipe(tmp_path / "mine.yaml").name == "mine"
+
+
+# Numbers worked by hand: 22 people x 40 trials x 60 s are 52,800 windows of 1 s.
+
+
+def extents(name, size):
+    recipe = load_recipe(name)
+    store = Described(size, PrepareConfig(**recipe.prepare))
+    known = {}
+    return store, {run.name: extent(run, known) for run in runs_of(recipe, store)}
+
+
+def test_the_papers_recipe_on_deap():
+    store, work = extents("deap-paper", "deap:22x40x60")
+    assert len(store) == 52_800
+    # GBV-Net in five modalities and two reference systems; ten folds, valence and arousal.
+    assert len(work) == 7 and sum(e.trainings for e in work.values()) == 7 * 10 * 2 == 140
+    # A fold trains on 9/10 = 47,520 windows, of which a fifth, 9,504, choose the epoch; 20 trainings.
+    assert work["window-facebio"] == Extent(20, train=20 * 38_016, inner=20 * 9_504, test=2 * 52_800)
+    assert work["window-facebio"].train_each == 38_016
+
+
+def test_the_honest_recipe_on_deap():
+    _, work = extents("deap-honest", "deap:22x40x60")
+    assert len(work) == 4 * 7 + 12 and sum(e.trainings for e in work.values()) == 800
+    assert work["subject-face"].test == 2 * 52_800
+    # subject+stimulus: each person once with the 4 stimuli of their fold: 22 x 4 trials of 60 windows.
+    assert work["subject+stimulus-bio"].test == 2 * 22 * 4 * 60
+
+
+def test_the_lineage_trains_within_each_person():
+    _, work = extents("deap-lineage", "deap:22x40x60")
+    assert {name: e.trainings for name, e in work.items()} == dict.fromkeys(
+        ("window-facebio", "window-face", "window-bio"), 22 * 10 * 2
+    )
+
+
+def test_the_papers_recipe_on_mahnob():
+    store, work = extents("mahnob-paper", "mahnob:27x20x81")
+    assert len(store) == 43_740
+    assert sum(e.trainings for e in work.values()) == 140
+    assert len(store.settings["channels"]) == 38
+
+
+def test_the_bytes_of_a_store_that_is_not_there():
+    # a window: 10 frames of 64 x 64 x 3 bytes, 10 flags, 10 x 52 coefficients of 4 bytes, 40 x 128 samples of 4 bytes
+    window = 10 * 64 * 64 * 3 + 10 + 10 * 52 * 4 + 40 * 128 * 4
+    assert Described("deap:22x40x60").nbytes == 52_800 * window + 880 * 40 * 384 * 4 == 7_733_827_200
+
+
+@pytest.mark.parametrize("size", ["deap", "deap:22x40", "deap:0x4x4", "dreamer:2x3x4"])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(BadConfig, match="expected deap or mahnob, then people x trials x seconds"):
+        Described(size)
+
+
+def test_an_ablation_changes_one_setting():
+    model = load_recipe("deap-honest").crossval.model
+    made = changed(model, "local_cnn false")
+    assert made.local_cnn is False
+    assert changed(made, "local_cnn true") == model
+    runs = runs_of(load_recipe("deap-honest"), Described("deap:22x40x60"))
+    ablations = {run.name: run for run in runs if run.role == "ablation"}
+    assert ablations["trial-ablation-tcn-none"].config.model.tcn == "none"
+    assert all(run.config.protocol == "trial" and run.config.modality == "facebio" for run in ablations.values())
+
+
+# Which store
+
+
+def test_a_store_of_other_settings_is_refused_with_what_to_type(tmp_path):
+    store = write_store(tmp_path / "store", people=2, trials=2, windows=2)
+    with pytest.raises(BadStore, match=r"frames_per_window = 10 .*found one made with 2.*gbvnet prepare deap ") as told:
+        check_store(load_recipe("deap-paper"), store)
+    assert "gbvnet prepare deap DEAP_FOLDER deap-paper.store --frames-per-window 10" in str(told.value)
+    with pytest.raises(BadStore, match="expected a store of mahnob for recipe mahnob-paper, found one of deap"):
+        check_store(load_recipe("mahnob-paper"), store)
+    check_store(load_recipe("tiny"), store)
+
+
+def test_the_command_makes_a_store_that_fits():
+    for name in ALL[:-1]:
+        recipe = load_recipe(name)
+        command = prepare_command(recipe, recipe.dataset)
+        assert re.fullmatch(rf"gbvnet prepare {recipe.dataset} \w+ {name}\.store( --[a-z-]+ \S+)*", command)
+        given = dict(re.findall(r"--([a-z-]+) (\S+)", command))
+        typed = {option.replace("-", "_"): yaml.safe_load(value) for option, value in given.items()}
+        check_store(recipe, Described(f"{recipe.dataset}:2x2x2", PrepareConfig(**typed)))
+
+
+def test_stores_that_differ_in_windows_or_frames_alone_are_ablations():
+    one = Described("deap:3x4x4")
+    longer, fewer = (
+        Described("deap:3x4x4", PrepareConfig(**how)) for how in ({"window_s": 2}, {"frames_per_window": 5})
+    )
+    assert differs_in_windows_only(one, longer) and differs_in_windows_only(one, fewer)
+    assert not differs_in_windows_only(one, one)
+    assert not differs_in_windows_only(one, Described("deap:3x4x4", PrepareConfig(window_s=2, face_side=112)))
+    runs = runs_of(load_recipe("tiny"), one, [longer, fewer])
+    assert [run.label for run in runs if run.store is not one] == ["windows of 2 s", "5 frames a window"]
