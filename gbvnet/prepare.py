@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -188,7 +189,7 @@ class _Work:
             log.warning("%s It is made again.", e)
             return None
         if about and about["sources"] != _sources(recording):
-            log.warning("%s: its raw files changed since it was prepared; it is made again", recording.name)
+            log.warning("%s: its raw files, or what is told of it, changed since it was prepared; it is made again", recording.name)
             return None
         return about
 
@@ -210,6 +211,7 @@ class _Work:
             lock.release()
 
     def _make(self, recording: Recording) -> dict:
+        sources = _sources(recording)  # before its video was looked at, as `known` will see it
         recording = self.corpus.inspect(recording)
         config = self.config
         starts = window_starts(recording.seconds, config.window_s, config.step_s or config.window_s)
@@ -226,7 +228,7 @@ class _Work:
             "verdict": "ok",
             "reason": "",
             "ratings": recording.ratings,
-            "sources": _sources(recording),
+            "sources": sources,
             "start_s": starts.tolist(),
             "has_face": [False] * len(starts),
             "has_signals": "signals" in arrays,
@@ -286,7 +288,9 @@ class _Work:
         return arrays, {**counts, "finding": track.finding}
 
 
-def _sources(recording: Recording) -> dict[str, int]:
-    """Sizes of the raw files: enough to notice one that was replaced, and the same on another disk."""
+def _sources(recording: Recording) -> dict[str, Any]:
+    """Sizes of the raw files, and what the corpus says of the recording: enough to notice that one of them was replaced
+    or corrected, and the same on another disk."""
     files = {"video": recording.video, "signals": recording.signals}
-    return {name: file.stat().st_size for name, file in files.items() if file is not None and file.exists()}
+    sizes = {name: file.stat().st_size for name, file in files.items() if file is not None and file.exists()}
+    return sizes | {"seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": recording.ratings}

@@ -53,13 +53,15 @@ class Signals:
     """The signals of one recording, with what precedes the stimulus.
 
     samples : (C, N) float array, microvolts for electrical channels, else the corpus' own units
-    onset : the sample at which the stimulus starts; what is before it is the baseline
+    onset : the sample at which the stimulus starts
+    baseline : first and past the last sample of the rest before it; the seconds right before it if not given
     """
 
     samples: np.ndarray
     rate_hz: float
     onset: int
     channels: tuple[Channel, ...]
+    baseline: tuple[int, int] | None = None
 
 
 class Corpus(Protocol):

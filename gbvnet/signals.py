@@ -57,7 +57,11 @@ def clean(signals: Signals, config: PrepareConfig, rate_hz: float, baseline_s: f
     if rate_hz != signals.rate_hz:
         x = resample(x, signals.rate_hz, rate_hz)
     onset = round(signals.onset * rate_hz / signals.rate_hz)
-    before = x[:, max(0, onset - round(baseline_s * rate_hz)) : onset].astype(np.float32)
+    first, last = max(0, onset - round(baseline_s * rate_hz)), onset
+    if signals.baseline is not None:
+        first = round(signals.baseline[0] * rate_hz / signals.rate_hz)
+        last = first + round(baseline_s * rate_hz)
+    before = x[:, first:last].astype(np.float32)
     marked = baseline_mark(before, rate_hz, config.baseline)
     stimulus = x[:, onset:]
     if marked.shape[1] == 1:

@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import BadConfig, BadRecording
 from ..recording import Corpus
 
-READERS = {"deap": "Deap"}  # name on the command line -> class in the file of that name
+READERS = {"deap": "Deap", "table": "Table"}  # name on the command line -> class in the file of that name
 
 
 def open_corpus(kind: str, root: str | Path) -> Corpus:
@@ -16,7 +16,7 @@ def open_corpus(kind: str, root: str | Path) -> Corpus:
     if kind not in READERS:
         raise BadConfig(f"no corpus named {kind}; there are {', '.join(READERS)}")
     root = Path(root).absolute()
-    if not root.is_dir():
+    if not root.is_dir() and not (kind == "table" and root.is_file()):  # a table may be given itself
         raise BadRecording(root, "the folder of a corpus", "a file" if root.exists() else "no such folder")
     reader: Any = getattr(import_module(f".{kind}", __name__), READERS[kind])
     return reader.open(root)

@@ -1,0 +1,263 @@
+"""One's own recordings: told in a table, read exactly, and told what is wrong with them."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import mne
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.signal import resample_poly
+
+from gbvnet.cli import main
+from gbvnet.config import PrepareConfig
+from gbvnet.datasets import open_corpus
+from gbvnet.datasets.template import write_template
+from gbvnet.errors import BadInput, BadRecording
+from gbvnet.prepare import prepare_store
+from gbvnet.signals import clean
+from gbvnet.store import open_store
+
+SAMPLES = Path(__file__).parents[2] / "shared/samples"
+RATE = 256
+
+
+def signals(seconds=40, seed=0):
+    """Fp1 and O1 in microvolts, and a slow GSR; (3, N)."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(seconds * RATE) / RATE
+    return np.stack([20 * rng.standard_normal(len(t)) + 5, 10 * np.sin(2 * np.pi * 10 * t), 3 + t / 10])
+
+
+def write_fif(path, x, names=("EEG FP1-REF", "O1", "GSR1")):
+    info = mne.create_info(list(names), RATE, ["eeg", "eeg", "misc"][: len(names)])
+    scale = np.array([1e-6, 1e-6, 1])[: len(names), None]
+    mne.io.RawArray(x[: len(names)] * scale, info, verbose="error").save(path, verbose="error")
+
+
+def write_rows(folder, rows, settings=""):
+    pd.DataFrame(rows).to_csv(folder / "recordings.csv", index=False)
+    if settings:
+        (folder / "table.yaml").write_text(settings)
+
+
+ROW = {
+    "subject": "anna",
+    "trial": "1",
+    "stimulus": "film",
+    "signals": "a_raw.fif",
+    "start_s": 10,
+    "stop_s": 20,
+    "valence": 7,
+}
+
+
+@pytest.fixture
+def mine(tmp_path):
+    write_fif(tmp_path / "a_raw.fif", signals())
+    return tmp_path
+
+
+def only(folder):
+    corpus = open_corpus("table", folder)
+    (unit,) = corpus.units
+    (recording,) = corpus.recordings(unit)
+    return corpus, recording
+
+
+def test_windows_are_what_plain_calls_give(mine, tmp_path):
+    write_rows(
+        mine, [ROW, ROW | {"trial": "2", "start_s": 22.5, "stop_s": 32.5, "baseline_start_s": 5, "valence": "low"}]
+    )
+    corpus = open_corpus("table", mine)
+    assert [c.kind for c in corpus.channels] == ["eeg", "eeg", "gsr"]
+    prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False, filter=False))
+    store = open_store(tmp_path / "store")
+    assert store.windows["recording"].unique().tolist() == ["anna_1", "anna_2"]
+    assert store.windows.groupby("recording")["valence"].first().tolist() == [7, 1]
+    got = np.concatenate(list(store.read(np.arange(10))[2]), axis=1)
+    x = signals()  # by hand: cut with the margin, resample, cut, subtract the 3 s before
+    from_s = 10 - 3 - 7  # the margin of 10 s ends at the file's start
+    y = resample_poly(x[:, from_s * RATE : 30 * RATE], 1, 2, axis=1)
+    rest, stimulus = y[:, 7 * 128 : 10 * 128], y[:, 10 * 128 : 20 * 128]
+    wanted = stimulus - rest.mean(axis=1, keepdims=True)
+    assert got == pytest.approx(wanted, abs=1e-3)
+    later = np.concatenate(list(store.read(np.arange(10, 20))[2]), axis=1)  # its rest was 17.5 s before it
+    full = resample_poly(x, 1, 2, axis=1)
+    own = full[:, int(22.5 * 128) : int(32.5 * 128)] - full[:, 5 * 128 : 8 * 128].mean(axis=1, keepdims=True)
+    assert later[:, 20:-20] == pytest.approx(own[:, 20:-20], abs=2e-2)
+
+
+def test_edf_bdf_csv_and_tsv_give_the_same(tmp_path):
+    x = signals()
+    write_fif(tmp_path / "x_raw.fif", x)
+    names = ["Fp1", "O1", "GSR1"]
+    time = np.arange(x.shape[1]) / RATE
+    pd.DataFrame(x.T, columns=names).assign(time=time).to_csv(tmp_path / "x.csv", index=False)
+    pd.DataFrame(x.T, columns=names).to_csv(tmp_path / "x.tsv", sep="\t", index=False)
+    kinds = "channels: {Fp1: eeg, O1: eeg, GSR1: gsr}\nsignals_rate_hz: 256\n"
+    found = []
+    for name in ("x_raw.fif", "x.csv", "x.tsv"):
+        write_rows(tmp_path, [ROW | {"signals": name}], kinds)
+        corpus, recording = only(tmp_path)
+        assert recording.problem is None
+        found.append(clean(corpus.signals(recording), PrepareConfig(), corpus.rate_hz, corpus.baseline_s))
+    for other in found[1:]:
+        assert other.onset == found[0].onset
+        assert other.x == pytest.approx(found[0].x, abs=1e-3)
+
+
+def test_volts_are_told_and_can_be_set(tmp_path):
+    x = signals() * 1e-6
+    pd.DataFrame(x.T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
+    write_rows(tmp_path, [ROW | {"signals": "x.csv"}], "signals_rate_hz: 256\n")
+    corpus, recording = only(tmp_path)
+    assert "looks like volts; set signals_unit" in corpus.inspect(recording).findings[0]
+    (tmp_path / "table.yaml").write_text("signals_rate_hz: 256\nsignals_unit: V\n")
+    corpus, recording = only(tmp_path)
+    assert corpus.inspect(recording).findings == ()
+
+
+def test_flat_and_clipped_channels_are_findings(tmp_path):
+    x = signals()
+    x[1] = 4.0
+    x[0] = x[0].clip(-20, 20)
+    write_fif(tmp_path / "a_raw.fif", x)
+    write_rows(tmp_path, [ROW])
+    corpus, recording = only(tmp_path)
+    assert corpus.inspect(recording).findings == (
+        "flat channels: O1",
+        "clipped channels (more than 1 % of samples at their limits): EEG FP1-REF",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"signals": "b.fif"}, r"expected the file in column signals, found no .*b\.fif"),
+        ({"signals": ""}, "expected a video or signals, found neither"),
+        ({"stop_s": 5}, "expected 0 <= start_s < stop_s, found '10' and '5'"),
+        ({"stop_s": "soon"}, "expected a number of seconds in stop_s, found 'soon'"),
+        ({"valence": 12}, "expected valence from 1 to 9, or low or high, found '12'"),
+        ({"valence": "angry"}, "More than two classes, and ratings that change in time, are out of scope"),
+    ],
+)
+def test_a_wrong_row_is_told_with_its_line_and_the_others_go_on(mine, change, said):
+    good = ROW | {"trial": "2", "start_s": 25, "stop_s": 30}
+    write_rows(mine, [ROW | change, good])
+    first, second = open_corpus("table", mine).recordings("anna")
+    assert second.problem is None
+    assert "line 2 (anna_1)" in first.problem
+    with pytest.raises(AssertionError, match=said):
+        raise AssertionError(first.problem)
+
+
+def test_overlapping_trials_are_refused_both(mine):
+    write_rows(
+        mine,
+        [ROW, ROW | {"trial": "2", "start_s": 19, "stop_s": 25}, ROW | {"trial": "3", "start_s": 25, "stop_s": 30}],
+    )
+    one, two, three = open_corpus("table", mine).recordings("anna")
+    assert "seconds of a_raw.fif that anna_2 has too" in one.problem
+    assert "that anna_1 has too" in two.problem
+    assert three.problem is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"start_s": 2}, "expected 3 s of rest before the stimulus at 2 s"),
+        ({"stop_s": 50}, "expected signals up to 50 s, found an end at 40.00 s"),
+    ],
+)
+def test_signals_that_do_not_reach_are_told(mine, change, said):
+    write_rows(mine, [ROW | change])
+    corpus, recording = only(mine)
+    with pytest.raises(BadRecording, match=said):
+        corpus.inspect(recording)
+
+
+def test_an_absent_channel_is_told_with_near_names(mine):
+    write_rows(mine, [ROW], "channels: {Fp2: eeg, O1: eeg}\n")
+    corpus, recording = only(mine)
+    with pytest.raises(
+        BadRecording, match=r"expected channel Fp2 \(near it: EEG FP1-REF\), found EEG FP1-REF, O1, GSR1"
+    ):
+        corpus.signals(recording)
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "said"),
+    [
+        ([ROW, ROW], "", "once, found anna_1 again in line 3"),
+        ([ROW | {"subject": "a/b"}], "", "expected a subject of letters"),
+        ([ROW | {"valance": 1}], "", "found 'valance'. Did you mean valence"),
+        ([{"subject": "a", "trial": "1", "start_s": 0, "stop_s": 1}], "", "found none named video or signals"),
+        ([ROW], "rate: 128\n", "found 'rate'. Did you mean rate_hz"),
+        ([ROW], "channels: {Fp1: brain}\n", "expected a kind of eeg, .* for channel Fp1, found 'brain'"),
+        ([ROW], "signals_unit: kV\n", "expected signals_unit uV, mV or V"),
+        ([ROW], "rate_hz: [", "a file that does not read"),
+    ],
+)
+def test_a_table_that_cannot_be_meant_is_refused(mine, rows, settings, said):
+    write_rows(mine, rows, settings)
+    with pytest.raises(BadRecording, match=said):
+        assert open_corpus("table", mine).units
+
+
+def test_a_corrected_row_is_prepared_again(mine, tmp_path):
+    write_rows(mine, [ROW])
+    prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False))
+    assert prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False)).found == 1
+    write_rows(mine, [ROW | {"valence": 2}])
+    assert prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False)).made == 1
+    assert open_store(tmp_path / "store").windows["valence"].iloc[0] == 2
+
+
+def test_a_template_pairs_files_and_is_never_overwritten(mine, capsys):
+    for name in ("s02/x.mp4", "s02/x_raw.fif", "s02/y, z.avi"):
+        (mine / name).parent.mkdir(exist_ok=True)
+        (mine / name).write_bytes(b"")
+    assert main(["table", "init", str(mine)]) == 0
+    assert "4 lines to fill in" in capsys.readouterr().out
+    rows = pd.read_csv(mine / "recordings.csv", comment="#", dtype=str, keep_default_na=False)
+    assert rows["signals"].tolist() == ["", "", "a_raw.fif", "s02/x_raw.fif"]
+    assert rows["video"].tolist() == ["s02/x.mp4", "s02/y, z.avi", "", ""]
+    assert rows["subject"].tolist() == ["s02", "s02", "s01", "s02"]
+    settings = (mine / "table.yaml").read_text()
+    assert '"EEG FP1-REF": eeg' in settings
+    assert "GSR1: gsr" in settings
+    open_corpus("table", mine)  # what it writes can be read
+    with pytest.raises(BadInput, match="expected no table yet"):
+        write_template(mine)
+
+
+@pytest.mark.journey
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample recordings are not here")
+def test_a_real_face_with_signals_is_found_but_where_a_hand_covers_it(tmp_path):
+    """face_expressions.mp4, and an EEG and an ECG of the same length that have nothing to do with it."""
+    edfio = pytest.importorskip("edfio")
+    eeg = np.loadtxt(SAMPLES / "eeg_ec.txt")[: 19 * 125]
+    ecg = resample_poly(np.loadtxt(SAMPLES / "ecg.txt")[: 19 * 1000], 1, 8)
+    eeg, ecg = (np.resize(x, 19 * 125) for x in (eeg, ecg))  # repeated to the length of the video
+    made = [edfio.EdfSignal(x, 125, label=n, physical_dimension="uV") for n, x in (("EEG Oz", eeg), ("ECG", ecg))]
+    edfio.Edf(made).write(tmp_path / "x.edf")
+    (tmp_path / "x.mp4").symlink_to(SAMPLES / "face_expressions.mp4")
+    row = {
+        "subject": "p1",
+        "trial": "1",
+        "video": "x.mp4",
+        "signals": "x.edf",
+        "start_s": 0,
+        "stop_s": 18,
+        "valence": 8,
+    }
+    write_rows(tmp_path, [row], "baseline_s: 0\n")
+    corpus, recording = only(tmp_path)
+    assert corpus.inspect(recording).video_info.fps == Fraction(24000, 1001)
+    summary = prepare_store(corpus, tmp_path / "store", PrepareConfig())
+    store = open_store(tmp_path / "store")
+    assert len(store) == 18
+    assert store.windows["has_face"].mean() > 0.7
+    told = [f for f in summary.findings if "no face in" in f]
+    assert bool(told) == (not store.windows["has_face"].all())
