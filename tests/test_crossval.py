@@ -400,3 +400,38 @@ def test_a_run_killed_in_an_epoch_ends_like_an_undisturbed_one(tmp_path, planted
     assert history.read_text().splitlines()[: len(begun)] == begun  # those epochs were not done again
     assert killed.read_bytes() == cross_validate(planted, tmp_path / "whole", SLOW).read_bytes()
     assert not list(run_dir.rglob("*.ckpt")) + list(run_dir.rglob("*.part"))
+
+
+# Some people only, and the epoch that the test chose
+
+
+def test_chosen_people_are_all_there_is(tmp_path, planted, log_power):
+    config = replace(CONFIG, subjects=("s02", "s04"), protocol="trial")
+    table = predictions.read(cross_validate(planted, tmp_path / "run", config))
+    assert set(table["subject"]) == {"s02", "s04"}
+    left_out = json.loads((tmp_path / "run/environment.json").read_text())["data"]["excluded"]
+    assert left_out == {"another person than those chosen": 60}
+    with pytest.raises(BadConfig, match="has no s09; it has s01, s02, s03, s04"):
+        cross_validate(planted, tmp_path / "other", replace(CONFIG, subjects=("s09",)))
+
+
+def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, monkeypatch):
+    chosen = replace(CONFIG.train, select="test")
+    for wrong in ({}, {"protocol": "window"}, {"recipe": "deap-lineage"}):
+        with pytest.raises(BadConfig, match="only recipes stamped leaky do that"):
+            replace(CONFIG, train=chosen, **wrong)
+    seen = {}
+
+    class Watched(LogPower):
+        def fit(self, store, rows, y, *, validation=None, seed=0):
+            seen["train"], seen["validation"] = set(rows.tolist()), set(validation[0].tolist())
+            return super().fit(store, rows, y, validation=(rows[:0], y[:0]), seed=seed)
+
+        def predict(self, store, rows):
+            assert seen["validation"] == set(rows.tolist())
+            assert seen["train"] | seen["validation"] == set(range(len(store)))
+            return super().predict(store, rows)
+
+    monkeypatch.setattr(crossval, "system", lambda name: Watched)
+    cross_validate(planted, tmp_path / "run", replace(CONFIG, train=chosen, protocol="window", recipe="deap-lineage"))
+    assert seen
