@@ -9,7 +9,7 @@ from pathlib import Path
 from gbvnet import __version__
 from gbvnet.parallel import cores
 
-ALL = ("signals", "reads", "faces", "training")
+ALL = ("signals", "reads", "faces", "training", "estimate")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -177,15 +177,20 @@ def overview(
     """
     panels = list(dict.fromkeys(panel for panel, _, _ in entries))
     tallest = max(sum(panel == entry[0] for entry in entries) for panel in panels)
-    width, height = 1.2 + 4.6 * len(panels), 1.5 + 0.36 * tallest
-    figure = _figure(width, height, title, stamps)
-    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = _figure(1.2 + 4.6 * columns, 1.1 + rows * (0.4 + 0.36 * tallest), title, stamps)
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, panel in zip(places[: len(panels)], panels, strict=True):
         _overview_panel(axes, [(label, scores) for name, label, scores in entries if name == panel])
+        axes.set_ylim(tallest - 0.5, -0.5)  # bars of all panels are equally thick
         axes.set_title(panel)
+    for axes in places[len(panels) :]:
+        axes.axis("off")
     handles: list[Artist] = [*_marks("|"), Line2D([], [], color=INK, linewidth=1, label="95 % interval")]
     if any(scores.leaky for _, _, scores in entries):
         handles.append(Patch(label="LEAKY: no measure of skill", **_bar(SOFT, True)))
-    figure.legend(handles=handles, loc="outside lower left", ncols=min(4, 2 * len(panels)))
+    figure.legend(handles=handles, loc="outside lower left", ncols=min(4, 2 * columns))
     return figure
 
 

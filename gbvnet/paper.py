@@ -66,7 +66,7 @@ class Paper:
         for title, figure in self.diagrams.items():
             yield from _diagram(title, figure, folder)
         yield from data_blocks(self.stores, folder)
-        planned = [(r, self.runs[r.run.folder]) for r in results if r.run.folder in self.runs]
+        planned = self._planned(results)
         corpora = list(dict.fromkeys(r.key("dataset") for r, _ in planned))
         for corpus in corpora:
             of_corpus = [(r, run) for r, run in planned if r.key("dataset") == corpus]
@@ -79,6 +79,19 @@ class Paper:
             yield from _curves(corpus, [r for r, run in of_corpus if run.role == "whole"], folder)
             yield from self._figure_4(corpus, of_corpus, folder)
         yield from self._costs(results, folder)
+
+    def _planned(self, results: Sequence[Result]) -> list[tuple[Result, PlannedRun]]:
+        """Results with what they were planned as: recipe by recipe, protocol by protocol, as the recipes have them."""
+        names = {recipe.name: number for number, recipe in enumerate(self.recipes)}
+        protocols = {recipe.name: recipe.protocols for recipe in self.recipes}
+        place = {folder: number for number, folder in enumerate(self.runs)}
+
+        def order(pair: tuple[Result, PlannedRun]) -> tuple[int, ...]:
+            result, run = pair
+            recipe = str(run.config.recipe)
+            return names[recipe], protocols[recipe].index(run.config.protocol), place[result.run.folder]
+
+        return sorted(((r, self.runs[r.run.folder]) for r in results if r.run.folder in self.runs), key=order)
 
     def _intro(self, results: Sequence[Result]) -> Iterator[Block]:
         yield Items([f"Recipe `{recipe.name}`: {recipe.about.strip()}" for recipe in self.recipes])
@@ -95,9 +108,7 @@ class Paper:
             yield Items(self.left_out)
 
     def _figure_4(self, corpus: str, planned: list[tuple[Result, PlannedRun]], folder: Path) -> Iterator[Block]:
-        place = {folder: number for number, folder in enumerate(self.runs)}
-        ordered = sorted(self.ablations, key=lambda r: place[r.run.folder])
-        runs = [(r, self.runs[r.run.folder]) for r in ordered if r.key("dataset") == corpus]
+        runs = [(r, run) for r, run in self._planned(self.ablations) if r.key("dataset") == corpus]
         for recipe in dict.fromkeys(run.config.recipe for _, run in planned):
             of_recipe = [(r, run) for r, run in planned if run.config.recipe == recipe]
             parts = [(r, run) for r, run in runs if run.config.recipe == recipe]
@@ -184,10 +195,10 @@ def _accuracy_table(
         by_place.setdefault(place, {})[row["target"]] = row
     rows: list[list[str]] = []
     leaky = set()
-    for (recipe, scope, of_protocol, label), by_target in by_place.items():
+    for (_, scope, of_protocol, label), by_target in by_place.items():
         where = of_protocol + (" LEAKY" if is_leaky(of_protocol) else "")
         where += ", within each person" if scope == "per-subject" else ""
-        cells = [label, where, recipe]
+        cells = [label, where]
         for target in targets:
             cells += _accuracy_cells(by_target.get(target))
         cells += [_percent(by_target[t]["published_percent"] if t in by_target else np.nan) for t in targets]
@@ -195,11 +206,11 @@ def _accuracy_table(
             leaky.add(len(rows))
         rows.append(cells)
     rows += list(_published_rows(number, corpus, table, targets))
-    columns = ["System" if number == "Table 3" else "Modality", "Protocol", "Recipe"]
+    columns = ["System" if number == "Table 3" else "Modality", "Protocol"]
     for target in targets:
-        columns += [f"{target.capitalize()}: mean of folds ± SD [95 %]", "majority", f"chance {LEVEL} %"]
+        columns += [f"{target.capitalize()}: mean of folds ± SD [95 %]", f"majority / chance {LEVEL} %"]
     columns += [f"{PUBLISHED}: {target}" for target in targets]
-    yield Table(columns, rows, f"{number}. Accuracy by window in %, {corpus_name(corpus)}.", 3, frozenset(leaky))
+    yield Table(columns, rows, f"{number}. Accuracy by window in %, {corpus_name(corpus)}.", 2, frozenset(leaky))
     yield Text(READ_TABLE, "note")
 
 
@@ -214,9 +225,9 @@ READ_TABLE = (
 
 def _accuracy_cells(row: dict | None) -> list[str]:
     if row is None:
-        return [NONE, NONE, NONE]
+        return [NONE, NONE]
     value = f"{percent(row['mean'])} ± {percent(row['sd'])} [{percent(row['low'])}, {percent(row['high'])}]"
-    return [value, percent(row["majority"]), percent(row["chance_upper"])]
+    return [value, f"{percent(row['majority'])} / {percent(row['chance_upper'])}"]
 
 
 def _percent(value: float) -> str:
@@ -225,11 +236,11 @@ def _percent(value: float) -> str:
 
 def _published_rows(number: str, corpus: str, table: pd.DataFrame, targets: list[str]) -> Iterator[list[str]]:
     """Rows of what was published and has no row of ours to stand in."""
-    empty = [NONE] * 3 * len(targets)
+    empty = [NONE] * 2 * len(targets)
     shown = table.dropna(subset="published_percent")
 
     def row(name: str, values: tuple[float, float]) -> list[str]:
-        return [name, "its own", NONE, *empty, *(f"{values[TARGETS.index(t)]:.2f}" for t in targets)]
+        return [name, "its own", *empty, *(f"{values[TARGETS.index(t)]:.2f}" for t in targets)]
 
     dataset = short(corpus)
     for (of, modality), values in PAPER_ABLATION.items():

@@ -171,13 +171,21 @@ def _left_out(store: Store, folder: Path) -> Iterator[Block]:
     rows = pd.concat([table[table["verdict"] != "ok"], lacking[lacking["reason"].str.contains(" in ")], kept])
     if rows.empty:
         return
+    alike = [group for _, group in rows.groupby(["verdict", "reason", "findings"], sort=False)]
     yield Table(
-        ("Recording", "Verdict", "Why", "Findings", "Windows left out"),
-        [[row["recording"], row["verdict"], row["reason"] or NONE, row["findings"] or NONE,
-          f"{row['windows_left_out']:,}"] for row in rows.head(MOST_ROWS).to_dict("records")],
-        f"What was excluded, and why{_first(len(rows))}. All of it: tables/paper_excluded_{slug(store.title)}.csv.",
+        ("Recordings", "Verdict", "Why", "Findings", "Windows left out"),
+        [_excluded_row(group) for group in alike[:MOST_ROWS]],
+        f"Excluded, and why{_first(len(alike))}. Each recording: tables/paper_excluded_{slug(store.title)}.csv.",
         4,
-    )  # fmt: skip
+    )
+
+
+def _excluded_row(alike: pd.DataFrame) -> list[str]:
+    """Recordings of which the same is to be said."""
+    names, first = alike["recording"].tolist(), alike.iloc[0]
+    called = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    why, findings = first["reason"] or NONE, first["findings"] or NONE
+    return [called, first["verdict"], why, findings, f"{alike['windows_left_out'].sum():,}"]
 
 
 def _first(n: int) -> str:

@@ -86,7 +86,8 @@ def write_report(
 
     runs : run folders, and audits (read, or their folders), whose ladders are then among the runs.
     more : further sections, shown before the results; draws its pictures into the folder it is given.
-    brief : for many runs: without the pictures of each, the published figures, and questions that were not fixed before
+    brief : for many runs: what was found is told of GBV-Net alone; without the pictures of each run, the published
+        figures, and questions that were not fixed before
 
     Runs that cannot be used are named in the report and in `problems`. Raises BadRun if none can be used, and BadInput
     if `destination` is a folder that holds something else.
@@ -104,7 +105,7 @@ def write_report(
     comparisons, refused = compare(results, fixed_only=brief)
     for name, table in tables(results, comparisons).items():
         table.to_csv(part / "tables" / f"{name}.csv", index=False)
-    said = summary.found(results, comparisons)
+    said = summary.found(_gist(results, ("facebio",)) if brief else results, comparisons)
     added = [b for k, audit in enumerate(audits, 1) for b in leakage.blocks(audit, part, f"audit{k}")]
     added += more(results, part) if more else []
     blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part, brief))
@@ -171,7 +172,8 @@ def _blocks(
     yield Heading("What was found")
     for paragraph in said.split("\n\n"):
         yield Text(paragraph, "lead")
-    entries = [(panel(r), f"{protocol(r, leaky=False)} · {r.label}", r.scores) for r in results]
+    shown = _gist(results, ("facebio", "face", "bio")) if brief else results
+    entries = [(panel(r), f"{protocol(r, leaky=False)} · {r.label}", r.scores) for r in shown]
     yield picture(
         figures.overview(entries, stamps), folder, "overview", "Accuracy of every result beside majority and chance",
         "How to read it: a bar says something only where it passes both the black mark (always guessing the "
@@ -195,6 +197,12 @@ def _blocks(
     yield from _making_blocks(list({r.run.folder: r.run for r in results}.values()))
     yield Heading("What the words mean")
     yield Terms(GLOSSARY)
+
+
+def _gist(results: Sequence[Result], modalities: Sequence[str]) -> Sequence[Result]:
+    """GBV-Net's results with these modalities over all people together; all results, if there are none of them."""
+    own = [r for r in results if r.key("system") == "gbvnet" and r.key("modality") in modalities]
+    return [r for r in own if r.key("scope") == "pooled"] or own or results
 
 
 def _results_tables(results: Sequence[Result]) -> Iterator[Block]:

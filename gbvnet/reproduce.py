@@ -32,6 +32,7 @@ from .recipe import (
     load_recipe,
     prepare_command,
     runs_of,
+    shipped,
     unfit,
 )
 from .report import Report, write_report
@@ -115,7 +116,14 @@ def describe(texts: Sequence[str], recipes: Sequence[Recipe], say: Say, bar: Bar
 def recipes_for(names: Sequence[str], datasets: Sequence[str]) -> list[Recipe]:
     """The recipes asked for, comma lists allowed; else the paper's and the honest one of each corpus."""
     asked = [name for text in names for name in text.split(",") if name]
-    default = [f"{dataset}-{kind}" for dataset in dict.fromkeys(datasets) for kind in ("paper", "honest")]
+    unique = list(dict.fromkeys(datasets))
+    unknown = [dataset for dataset in unique if f"{dataset}-paper" not in shipped()]
+    if unknown and not asked:
+        there = ", ".join(shipped())
+        raise BadConfig(
+            f"there is no recipe for {', '.join(unknown)}: give --recipe tiny, or one of {there}, or a file"
+        )
+    default = [f"{dataset}-{kind}" for dataset in unique for kind in ("paper", "honest")]
     return [load_recipe(name) for name in dict.fromkeys(asked or default)]
 
 
@@ -324,7 +332,7 @@ def write(studies: Sequence[Study], folder: Path) -> Report:
         stores=[study.store for study in studies],
         ablations=_ablations(runs),
         costs=_costs(studies, folder),
-        diagrams={study.store.title: _diagram(study) for study in studies if _whole(study)},
+        diagrams={study.store.title: _diagram(study) for study in reversed(studies) if _whole(study)},  # the first's
         left_out=[why for study in studies for why in study.left_out],
     )
     shown = [path for path, run in runs.items() if run.role != "ablation"]

@@ -305,6 +305,9 @@ def test_the_default_is_the_papers_recipe_and_the_honest_one_of_each_corpus():
     names = [r.name for r in reproduce.recipes_for([], ["deap", "mahnob", "deap"])]
     assert names == ["deap-paper", "deap-honest", "mahnob-paper", "mahnob-honest"]
     assert [r.name for r in reproduce.recipes_for(["tiny,deap-paper", "tiny"], ["deap"])] == ["tiny", "deap-paper"]
+    assert [r.name for r in reproduce.recipes_for(["tiny"], ["ours"])] == ["tiny"]
+    with pytest.raises(BadConfig, match="there is no recipe for ours: give --recipe tiny"):
+        reproduce.recipes_for([], ["ours", "deap"])
 
 
 # The command

@@ -1,0 +1,42 @@
+"""`gbvnet reproduce --plan` against the truth: what a small recipe was expected to take, and what it took."""
+
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from gbvnet import reproduce
+from gbvnet.config import PrepareConfig
+from gbvnet.described import Described
+from gbvnet.recipe import load_recipe
+
+RECIPE = """
+name: estimate
+about: three networks, enough windows for half a minute
+protocols: [trial]
+targets: [valence]
+modalities: [facebio, bio]
+crossval: {folds: 3, model: {variant: micro}, train: {epochs: 4}}
+ablations: [variant small]
+"""
+
+
+def measure():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = Described("deap:4x9x10", PrepareConfig(frames_per_window=5))
+        (folder / "estimate.yaml").write_text(RECIPE)
+        studies = reproduce.plan_studies([load_recipe(folder / "estimate.yaml")], [store])
+        expected = sum(e.seconds for e in reproduce.expect(studies, folder, no_bar, jobs=1).values())
+        began = time.perf_counter()
+        problems = reproduce.run_all(studies, folder, lambda line: None, no_bar, jobs=1)
+        took = time.perf_counter() - began
+        assert not problems, problems
+    yield {"what": "the plan's time for nine small trainings", "value": expected, "unit": "s"}
+    yield {"what": "what they took", "value": took, "unit": "s"}
+    yield {"what": "estimate / truth", "value": expected / took, "unit": "x", "aim": "0.7 to 1.3"}
+
+
+@contextmanager
+def no_bar(what, unit=""):
+    yield lambda *_: None
