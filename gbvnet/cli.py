@@ -220,6 +220,43 @@ def _audit(parser) -> Run:
 
 
 @command(
+    "transfer",
+    "train a system on one store and test it on another, over the channels and the face that both have",
+    """
+    gbvnet transfer deap.store mahnob.store runs/transfer --train.normalise subject
+    gbvnet transfer mahnob.store deap.store runs/back --train.normalise subject --modality eeg
+
+    normalise subject is recommended here: two corpora have other amplifiers and units, and it scales each person's
+    signals by their own mean and SD, without labels.
+    """,
+)
+def _transfer(parser) -> Run:
+    from .config import CrossvalConfig
+
+    parser.add_argument("first", type=Path, metavar="STORE_A", help="the store to learn from")
+    parser.add_argument("second", type=Path, metavar="STORE_B", help="the store to be tested on")
+    parser.add_argument("run", type=Path, help="the run's folder, to make or go on with")
+    # The two stores say who is tested.
+    _add_settings(
+        parser, CrossvalConfig, skip={"protocol", "scope", "folds", "stratify", "fixed", "subjects", "recipe"}
+    )
+    _add_jobs(parser, default=1)
+
+    def run(args) -> int:
+        from .report import summary_text
+        from .store import open_store
+        from .transfer import transfer
+
+        config = _settings(args, CrossvalConfig)
+        with bar("trainings", unit="epochs") as progress:
+            transfer(open_store(args.first), open_store(args.second), args.run, config, args.jobs, progress)
+        say(summary_text([args.run]))
+        return 0
+
+    return run
+
+
+@command(
     "report",
     "one self-contained report.html of one or more runs, with its tables and figures",
     """

@@ -25,6 +25,7 @@ from .check import Progress
 from .config import CrossvalConfig
 from .errors import BadRun, GbvnetError
 from .files import sweep
+from .joined import learnt_from
 from .parallel import cores, limit_threads, run, threads_each
 from .plan import Plan, make_plan, targets_of
 from .runs import begin, config_digest, locked, read_environment, stamp, write_json
@@ -66,9 +67,20 @@ def cross_validate(
     the folder holds another run or is being written by another process, and, after all else is done, GbvnetError if
     some trainings failed.
     """
-    run_dir = Path(run_dir)
     require_system(config.system)
-    plan = make_plan(store, config)
+    return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
+
+
+def run_plan(
+    store: Store,
+    run_dir: str | Path,
+    config: CrossvalConfig,
+    plan: Plan,
+    jobs: int = 1,
+    progress: Progress | None = None,
+) -> Path:
+    """Train and test on every fold of a plan that somebody made; the rest as in `cross_validate`."""
+    run_dir = Path(run_dir)
     with locked(run_dir):
         begin(run_dir, store, config, plan, threads_each(jobs))
         if not (run_dir / predictions.FILE).exists():
@@ -200,7 +212,7 @@ class _Work:
             rows, seen = np.concatenate([rows, fold.inner]), np.concatenate([seen, labels["inner"]])
             validation = (test, labels["test"])
         fitted = system(config.system)(config, work=folder, label=f"{stamp(config)}{task}: ").fit(
-            self.store, rows, seen, validation=validation, seed=_seed(config.seed, str(task))
+            learnt_from(self.store), rows, seen, validation=validation, seed=_seed(config.seed, str(task))
         )
         predicted = fitted.predict(self.store, test)
         fitted.save(folder / "model")

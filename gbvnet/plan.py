@@ -1,6 +1,6 @@
 """What follows from a store and the settings before anything is trained: which windows, which labels, which folds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,19 +27,27 @@ class Plan:
     high: dict[str, pd.Series]
     excluded: dict[str, int]  # reason -> windows
     folds: list[Fold]
+    findings: tuple[str, ...] = ()  # what a reader of the results must know
+    unused: tuple[str, ...] = ()  # settings that had no say in this plan
 
 
 def make_plan(store: Store, config: CrossvalConfig) -> Plan:
     """Choose the windows to score, label them, and split them. Raises BadConfig or LeakySplit."""
+    plan = make_unsplit(store, config)
+    classes = sum(2**i * y.to_numpy(int) for i, y in enumerate(plan.high.values()))
+    folds = splits.make_folds(plan.windows, config, np.asarray(classes) if config.stratify else None)
+    return replace(plan, folds=folds)
+
+
+def make_unsplit(store: Store, config: CrossvalConfig) -> Plan:
+    """The plan without its folds: which windows, and their labels. Raises BadConfig."""
     _require_modality(store, config)
     windows, excluded = choose_windows(store, config)
     rating = {target: windows[target] for target in targets_of(config)}
     high = {target: is_high(windows, target, config.threshold) for target in rating}
     if config.shuffle_labels is not None:
         high = shuffled(windows, high, config.shuffle_labels)
-    classes = sum(2**i * y.to_numpy(int) for i, y in enumerate(high.values()))
-    folds = splits.make_folds(windows, config, np.asarray(classes) if config.stratify else None)
-    return Plan(windows, rating, high, excluded, folds)
+    return Plan(windows, rating, high, excluded, [])
 
 
 def targets_of(config: CrossvalConfig) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ def begin(run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, threa
     """Write what is known before training; or, in a folder with a run, check that it is this one."""
     old = read_environment(run_dir)
     if (run_dir / "config.yaml").exists():
-        _refuse_other_run(run_dir, config, store, old)
+        _refuse_other_run(run_dir, _settings(config, plan), store, old)
     if old and old.get("threads") != threads:
         log.warning(
             "%s was begun with %s threads a training and goes on with %d: the last digits may differ",
@@ -70,12 +70,16 @@ def begin(run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, threa
     environment = {**(old or _environment(store, config, plan)), "threads": threads}
     write_json(run_dir / "environment.json", environment)
     write_json(run_dir / "splits.json", _splits(plan, config), indent=None)
-    write_whole(run_dir / "config.yaml", yaml.safe_dump(to_dict(config), sort_keys=False).encode())
+    write_whole(run_dir / "config.yaml", yaml.safe_dump(_settings(config, plan), sort_keys=False).encode())
     for finding in environment["findings"]:
         log.warning("%s%s", stamp(config), finding)
 
 
-def _refuse_other_run(run_dir: Path, config: CrossvalConfig, store: Store, environment: dict) -> None:
+def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
+    return {name: value for name, value in to_dict(config).items() if name not in plan.unused}
+
+
+def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: Store, environment: dict) -> None:
     try:
         made_with = yaml.safe_load((run_dir / "config.yaml").read_text())
         flat_then = _flat(made_with)
@@ -83,7 +87,7 @@ def _refuse_other_run(run_dir: Path, config: CrossvalConfig, store: Store, envir
         raise BadRun(
             run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
         ) from None
-    flat_now = _flat(to_dict(config))
+    flat_now = _flat(settings)
     for name in [*flat_now, *flat_then]:
         if name.split(".")[-1] not in FREE and flat_then.get(name) != flat_now.get(name):
             raise BadRun(
@@ -119,7 +123,7 @@ def stamp(config: CrossvalConfig) -> str:
 
 
 def _environment(store: Store, config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
-    made = {k: store.settings[k] for k in ("dataset", "made_up", "prepare")}
+    made = {k: store.settings[k] for k in ("dataset", "made_up", "prepare", "stores") if k in store.settings}
     n = len(plan.windows)
     return {
         "gbvnet": __version__,
@@ -146,6 +150,7 @@ def _environment(store: Store, config: CrossvalConfig, plan: Plan) -> dict[str, 
 
 
 def _findings(plan: Plan) -> Iterator[str]:
+    yield from plan.findings
     for fold in plan.folds:
         for target, y in plan.high.items():
             if y.loc[fold.train].nunique() == 1:

@@ -53,6 +53,8 @@ class Fold:
     train: np.ndarray
     inner: np.ndarray  # kept back from the training groups, to choose the epoch
     test: np.ndarray
+    inner_protocol: str | None = None
+    """what the inner side may not share with the training side, where that is less than what the test side may not"""
 
     @property
     def sides(self) -> dict[str, np.ndarray]:
@@ -99,8 +101,28 @@ def make_folds(windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | N
         folds += _folds_of(windows[at], split, None if labels is None else np.asarray(labels)[at], name, len(folds))
     tables = {unit: group_names(windows, unit) for unit in UNITS[split.protocol]}
     for fold in folds:
-        _refuse_shared(tables, fold, split.protocol)
+        _refuse_shared(tables, fold.sides, fold.number, split.protocol)
     return folds
+
+
+def hold_out(windows: pd.DataFrame, test: np.ndarray, split: SplitConfig) -> Fold:
+    """The one fold that tests given rows and learns from all others, as from one corpus for another.
+
+    windows : as in `make_folds`
+    test : (n,) bool, which of them are tested
+    split : protocol, which neither persons nor anything else may break; inner, seed
+
+    The inner validation is a share `split.inner` of the training *trials*, whatever the protocol: who and what is
+    tested is given, and all people and stimuli of the other corpus are there to learn from.
+
+    Raises LeakySplit if the rows given break the protocol.
+    """
+    groups, rows = _group(windows, "trial"), windows.index.to_numpy(np.int64)
+    inner = _inner_rows(groups, ~test, split, "hold out", 1)
+    train, kept, tested = (np.sort(rows[at]) for at in (~test & ~inner, inner & ~test, test))
+    fold = Fold(1, "", train, kept, tested, inner_protocol="trial")
+    check_fold(windows, fold, split.protocol)
+    return fold
 
 
 def check_fold(windows: pd.DataFrame, fold: Fold, protocol: str) -> None:
@@ -108,19 +130,26 @@ def check_fold(windows: pd.DataFrame, fold: Fold, protocol: str) -> None:
 
     Called by training itself, on the rows it is about to use: whoever made the fold is not trusted.
     """
-    _refuse_shared({unit: group_names(windows, unit) for unit in UNITS[protocol]}, fold, protocol)
+    checks = {protocol: fold.sides}
+    if fold.inner_protocol is not None:
+        checks = {
+            protocol: {"training": np.concatenate([fold.train, fold.inner]), "test": fold.test},
+            fold.inner_protocol: {"training": fold.train, "inner": fold.inner},
+        }
+    for name, sides in checks.items():
+        _refuse_shared({unit: group_names(windows, unit) for unit in UNITS[name]}, sides, fold.number, name)
 
 
-def _refuse_shared(tables: dict[str, pd.Series], fold: Fold, protocol: str) -> None:
+def _refuse_shared(tables: dict[str, pd.Series], sides: dict[str, np.ndarray], number: int, protocol: str) -> None:
     for unit, table in tables.items():
-        on = {side: set(table.loc[rows]) for side, rows in fold.sides.items()}
+        on = {side: set(table.loc[rows]) for side, rows in sides.items()}
         for one, other in combinations(on, 2):
             shared = sorted(on[one] & on[other])
             if shared:
                 what = unit if len(shared) == 1 else PLURAL[unit]
                 more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
                 raise LeakySplit(
-                    f"fold {fold.number} breaks protocol {protocol}: {what} {', '.join(shared[:5])}{more} "
+                    f"fold {number} breaks protocol {protocol}: {what} {', '.join(shared[:5])}{more} "
                     f"on both the {one} and the {other} side"
                 )
 
@@ -130,12 +159,14 @@ def names(windows: pd.DataFrame, fold: Fold, protocol: str) -> dict[str, list[st
 
     Where a protocol has two units, each name says which: "subject s01", "stimulus 07".
     """
+    of_side = dict.fromkeys(fold.sides, protocol) | {"inner": fold.inner_protocol or protocol}
+    return {side: _names_of(windows.loc[rows], of_side[side]) for side, rows in fold.sides.items()}
+
+
+def _names_of(windows: pd.DataFrame, protocol: str) -> list[str]:
     units = UNITS[protocol]
     tables = {f"{unit} " if len(units) > 1 else "": group_names(windows, unit) for unit in units}
-    return {
-        side: [prefix + name for prefix, table in tables.items() for name in sorted(set(table.loc[rows]))]
-        for side, rows in fold.sides.items()
-    }
+    return [prefix + name for prefix, table in tables.items() for name in sorted(set(table))]
 
 
 def group_names(windows: pd.DataFrame, unit: str) -> pd.Series:
@@ -179,7 +210,8 @@ def _folds_of(
                     f"fold {number} has no windows on its {side} side under protocol {split.protocol} with "
                     f"{split.folds} folds over {_counts(groups)}; use fewer folds or another protocol"
                 )
-        folds.append(Fold(number, name, **{side: np.sort(rows[at]) for side, at in sides.items()}))
+        train_rows, inner_rows, test_rows = (np.sort(rows[at]) for at in sides.values())
+        folds.append(Fold(number, name, train_rows, inner_rows, test_rows))
     return folds
 
 

@@ -17,6 +17,7 @@ datasets.synthetic_face datasets.synthetic_signals
 datasets.synthetic
 datasets
 faces signals windows store
+joined
 rebaseline described
 check
 prepare
@@ -33,6 +34,7 @@ recipe
 timing
 runs
 crossval
+transfer
 metrics
 page
 figures
