@@ -250,7 +250,9 @@ def plan_text(
         "measured, and all epochs are counted, though training stops early where validation no longer gains",
     ]
     if device() == "cpu" and total.seconds > 2 * DAY_S:
-        lines.append("On a CPU the full tables take weeks: run them on a machine with a GPU, or try --recipe tiny.")
+        lines.append(
+            "On a CPU the full tables take weeks to years: run them on a machine with a GPU, or try --recipe tiny."
+        )
     if folder:
         free = shutil.disk_usage(_existing(folder)).free
         if free < total.nbytes:
