@@ -23,7 +23,8 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {}
-LISTS = ("--channels", "--evidence", "--protocols", "--subjects")  # options that take several names
+# Options that take several names. For one command (synth) --subjects is a number, and a number is no list of names.
+LISTS = ("--channels", "--evidence", "--protocols", "--subjects")
 
 
 def command(name: str, help: str, example: str):
@@ -284,6 +285,34 @@ def _report(parser) -> Run:
 
 
 @command(
+    "explain",
+    "what a run's models go by: channels, parts of the face, noise; shown by `gbvnet report`",
+    """
+    gbvnet explain /data/deap.store runs/trial                    # writes runs/trial/explain
+    gbvnet explain /data/deap.store runs/bio --windows 128        # quicker and coarser
+    """,
+)
+def _explain(parser) -> Run:
+    from .config import ExplainConfig
+
+    parser.add_argument("store", type=Path, help="the store that the run was made from")
+    parser.add_argument("run", type=Path, help="a finished run's folder")
+    _add_settings(parser, ExplainConfig)
+
+    def run(args) -> int:
+        from .explain import explain_run
+        from .store import open_store
+
+        config = _settings(args, ExplainConfig)
+        with bar("explaining", unit="questions") as progress:
+            explanation = explain_run(open_store(args.store), args.run, config, progress)
+        say(str(explanation))
+        return 0
+
+    return run
+
+
+@command(
     "reproduce",
     "the paper's tables and figures, each beside the honest protocols",
     """
@@ -325,6 +354,29 @@ def _reproduce(parser) -> Run:
         stores = [open_store(path) for path in paths]
         recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores])
         return reproduce(stores, folder, recipes, say, bar, args.jobs, args.plan)
+
+    return run
+
+
+@command(
+    "table",
+    "a commented recordings table from a folder of your own: fill it in, then `gbvnet check table`",
+    """
+    gbvnet table init /data/mine                     # writes recordings.csv and table.yaml there
+    gbvnet check table /data/mine                    # once they are filled in
+    gbvnet prepare table /data/mine mine.store
+    """,
+)
+def _table(parser) -> Run:
+    parser.add_argument("what", choices=["init"], help="init: write the table")
+    parser.add_argument("folder", type=Path, help="the folder with the videos and signal files")
+
+    def run(args) -> int:
+        from .datasets.template import write_template
+
+        table, lines = write_template(args.folder)
+        say(f"{table}: {lines} lines to fill in; {table.parent / 'table.yaml'}: what holds for all of them")
+        return 0
 
     return run
 
@@ -496,7 +548,7 @@ def _tidy(argv: list[str]) -> list[str]:
         if argument.startswith("--"):
             name, equals, value = argument.partition("=")
             argument = "--" + name[2:].replace("-", "_") + equals + value
-        elif tidied and tidied[-1] in LISTS and not argument.startswith("["):
+        elif tidied and tidied[-1] in LISTS and not argument.startswith("[") and not argument.isdigit():
             argument = f"[{argument}]"
         tidied.append(argument)
     return tidied

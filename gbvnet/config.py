@@ -321,6 +321,23 @@ class AuditConfig(CrossvalConfig):
         return CrossvalConfig(**(own | changes))
 
 
+@dataclass(frozen=True)
+class ExplainConfig:
+    """How closely a finished run is looked into."""
+
+    windows: int = 512
+    """test windows of each fold at most, drawn at random"""
+    grid: int = 8
+    """patches across a face, and as many down, that are painted over one after the other"""
+    seed: int = 0
+    """of the draw of windows, the permutation of channels and the noise"""
+
+    def __post_init__(self) -> None:
+        require(self.windows >= 2, f"windows must be at least 2, not {self.windows}")
+        require(1 <= self.grid <= 64, f"grid must be 1 to 64, not {self.grid}")
+        require(self.seed >= 0, f"seed must not be negative, and is {self.seed}")
+
+
 def to_dict(config: Any) -> dict:
     """The settings as plain, JSON- and YAML-ready data (tuples become lists)."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}

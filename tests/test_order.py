@@ -12,7 +12,9 @@ config files published
 weights video
 recording
 parallel
-datasets.deap
+channels
+datasets.deap datasets.table
+datasets.template
 datasets.synthetic_face datasets.synthetic_signals
 datasets.synthetic
 datasets
@@ -44,6 +46,9 @@ summary
 leakage splitcheck
 paper_data
 paper
+maps
+explained
+explain
 report
 audit
 reproduce
