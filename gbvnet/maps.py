@@ -76,11 +76,18 @@ def channel_map(channels: pd.DataFrame, title: str, stamps: Sequence[str]) -> Fi
     return figure
 
 
+def _montage() -> Any:
+    """The 10-20 positions under the name that this version of mne has for them."""
+    from mne.channels import get_builtin_montages, make_standard_montage
+
+    return make_standard_montage("colin27_1020" if "colin27_1020" in get_builtin_montages() else "standard_1020")
+
+
 def on_scalp(names: Sequence[str]) -> list[str]:
     """Those of the names that are places of the 10-05 system; none if there are too few for a map."""
     import mne
 
-    known = set(mne.channels.make_standard_montage("standard_1020").ch_names)
+    known = set(_montage().ch_names)
     placed = [name for name in names if name in known]
     return placed if len(placed) >= LEAST_ON_A_SCALP else []
 
@@ -89,7 +96,7 @@ def _scalp(axes: Axes, values: pd.Series, names: list[str], words: str, signed: 
     import mne
 
     info = mne.create_info(names, 128.0, "eeg")
-    info.set_montage(mne.channels.make_standard_montage("standard_1020"), verbose="error")
+    info.set_montage(_montage(), verbose="error")
     shown = values.fillna(0).to_numpy(float)
     most = max(float(np.abs(shown).max()), 1e-6)
     limits = (-most, most) if signed else (0.0, most)

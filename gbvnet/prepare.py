@@ -189,7 +189,10 @@ class _Work:
             log.warning("%s It is made again.", e)
             return None
         if about and about["sources"] != _sources(recording):
-            log.warning("%s: its raw files, or what is told of it, changed since it was prepared; it is made again", recording.name)
+            log.warning(
+                "%s: its raw files, or what is told of it, changed since it was prepared; it is made again",
+                recording.name,
+            )
             return None
         return about
 

@@ -13,7 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from . import figures, leakage, summary
+from . import explained, figures, leakage, summary
 from .errors import BadInput, GbvnetError
 from .figures import picture
 from .files import write_whole
@@ -395,6 +395,7 @@ def _result_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
             "How to read it: further right lets more of a modality through; where the two lines part, the gate goes "
             "with being right or wrong. A gate shows what is used, and not that it is useful.",
         )  # fmt: skip
+    yield from explained.blocks(result, name, folder)
 
 
 def _making_blocks(runs: Sequence[Run]) -> Iterator[Block]:
