@@ -85,7 +85,6 @@ def _montage() -> Any:
 
 def on_scalp(names: Sequence[str]) -> list[str]:
     """Those of the names that are places of the 10-05 system; none if there are too few for a map."""
-    import mne
 
     known = set(_montage().ch_names)
     placed = [name for name in names if name in known]
