@@ -106,7 +106,7 @@ def test_the_template_gives_every_trial_away_and_the_mean_does_not(tmp_path):
     found = audit(store, tmp_path / "a", replace(CONFIG, system="nearest", modality="bio", identities=False))
     rung = {name: accuracy(r) for name, r in found.of_role("baseline").items()}
     assert rung["template-nearest-window"] > 0.9  # of 160 numbers a window; 5120 of DEAP give 1.0
-    assert rung["template-ridge-window"] > 0.9
+    assert rung["template-ridge-window"] > rung["none-ridge-window"] + 0.08
     for quiet in ("none-nearest-window", "mean-ridge-window", "template-nearest-trial", "template-ridge-trial"):
         assert rung[quiet] < 0.75
     assert not list((tmp_path / "a/baseline").glob("*/fold*/*/model"))

@@ -121,7 +121,11 @@ def test_a_system_learns_what_is_planted_in_its_modality_and_saves_it(config, pl
 @pytest.mark.parametrize("config", FIRST)
 def test_a_system_finds_nothing_where_nothing_is(config, empty):
     fitted, test, y = fit(config, empty)
-    assert 0.2 < auc(y, fitted.predict_proba(empty, test)) < 0.8  # 8 trials are tested: chance is wide
+    found = auc(y, fitted.predict_proba(empty, test))
+    assert found < 0.8  # 8 trials are tested: chance is wide
+    assert (
+        found > 0.2 or config.system == "subject-majority"
+    )  # what a test fold has more of, its training fold has less of
 
 
 @pytest.mark.journey
