@@ -107,14 +107,29 @@ def noisy(x: T, share: T | float, mean: T | float, sd: T | float, noise: T) -> T
     return mean + (1 - share) ** 0.5 * (x - mean) + share**0.5 * sd * noise
 
 
+def picture_noise(white: Tensor) -> Tensor:
+    """White noise (n, 3, S, S) of SD 1 -> noise of SD 1 with the spectrum of natural pictures, amplitude 1 / frequency.
+
+    White noise would drown the fine detail of a face and leave all that is coarse, which a network averages it away
+    from. A share of the power of this noise is that share at every scale (Field 1987).
+    """
+    side = white.shape[-1]
+    along, across = torch.fft.fftfreq(side, 1 / side), torch.fft.rfftfreq(side, 1 / side)  # cycles a picture
+    amplitude = 1 / (along[:, None] ** 2 + across**2).sqrt().clamp(min=1)  # (S, S/2 + 1); the mean as the coarsest wave
+    full = 1 / (along[:, None] ** 2 + along**2).sqrt().clamp(min=1)  # (S, S)
+    amplitude = (amplitude / full.square().mean().sqrt()).to(white.device)
+    return torch.fft.irfft2(torch.fft.rfft2(white) * amplitude, s=(side, side))
+
+
 def corrupt(
     faces: Tensor | None, signals: Tensor | None, share: float, mean: Tensor, sd: Tensor, generator: torch.Generator
 ) -> tuple[Tensor | None, Tensor | None]:
     """Spoil the face or the signals of a share of the windows: (B, F, 3, S, S) in [0, 1] and (B, C, L), in and out.
 
     Which of the two is tossed up; where one is None it is always the other. At even chance it gets noise mixed in
-    (`noisy`, of the mean and SD that the network normalises with), or a part of it is covered: a square of the face, in
-    all frames alike, or some of the channels. How much, of power, of area or of channels, is drawn evenly from 0 to 1.
+    (`noisy`, of the mean and SD that the network normalises with; the face's is `picture_noise`), or a part of it is
+    covered: a square of the face, in all frames alike, or some of the channels. How much, of power, of area or of
+    channels, is drawn evenly from 0 to 1.
 
     mean, sd : (C,) of the training windows; not looked at where signals are None
     """
@@ -138,10 +153,15 @@ def corrupt(
 def _noisy_faces(faces: Tensor, strength: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
     """strength (B,) of noise in the windows `chosen` (B,) bool."""
     at = chosen.nonzero()[:, 0]
+    if not len(at):  # no Fourier transform is made of nothing
+        return faces
     centre, sd = (faces.new_tensor(c).view(3, 1, 1) for c in (IMAGENET_MEAN, IMAGENET_SD))
-    noise = torch.randn((len(at), *faces.shape[1:]), generator=generator, device=faces.device, dtype=faces.dtype)
+    # One pattern a window: what is drawn anew in each frame is gone in the mean over frames.
+    white = torch.randn((len(at), *faces.shape[2:]), generator=generator, device=faces.device, dtype=faces.dtype)
     out = faces.clone()
-    out[at] = noisy(faces[at], strength[at].view(-1, 1, 1, 1, 1), centre, sd, noise).clamp_(0, 1)
+    out[at] = noisy(faces[at], strength[at].view(-1, 1, 1, 1, 1), centre, sd, picture_noise(white)[:, None]).clamp_(
+        0, 1
+    )
     return out
 
 
