@@ -65,7 +65,7 @@ def _arrays(rng, windows: int, face: float, signals: float) -> dict[str, np.ndar
     for k, (name, _) in enumerate(CHANNELS):
         if name in TELLING:
             x[:, k] *= np.exp(signals)
-    light = rng.normal(0, 12, size=(windows, 1, 1, 1, 3))  # tells nothing, so that the whole face's colour does not
+    light = rng.normal(0, 5, size=(windows, 1, 1, 1, 3))  # tells nothing, so that the whole face's colour does not
     pixels = 120 + light + _eyes() + 4 * rng.normal(size=(windows, FRAMES, SIDE, SIDE, 3))
     pixels[:, :, MOUTH[0], MOUTH[1]] += 60 * face
     return {
