@@ -17,6 +17,7 @@ class Unit:
     name: str
     recordings: tuple[Recording, ...] = ()
     problem: str | None = None  # the unit as a whole cannot be used
+    findings: tuple[str, ...] = ()  # things to know of the unit as a whole
 
     @property
     def good(self) -> int:
@@ -40,7 +41,8 @@ class _Look:
             found = self.corpus.recordings(name)
         except BadRecording as e:
             return Unit(name, problem=str(e))
-        return Unit(name, tuple(map(self.inspected, found)) if self.videos else tuple(found))
+        looked_at = tuple(map(self.inspected, found)) if self.videos else tuple(found)
+        return Unit(name, looked_at, findings=self.corpus.notes(name))
 
     def inspected(self, recording: Recording) -> Recording:
         if recording.problem:

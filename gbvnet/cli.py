@@ -63,23 +63,28 @@ def _demo(parser) -> Run:
     """
     gbvnet synth deap /tmp/deap                                # 4 people x 12 trials x 6 s
     gbvnet synth deap /tmp/null --subjects 8 --effect 0        # nothing to learn but leakage
+    gbvnet synth mahnob /tmp/mahnob --subjects 3 --trials 4    # films of 6 to 8 s, and 30 s before and after each
     """,
 )
 def _synth(parser) -> Run:
     from .config import SynthConfig
 
-    parser.add_argument("corpus", choices=["deap"], help="whose format")
+    parser.add_argument("corpus", choices=["deap", "mahnob"], help="whose format")
     parser.add_argument("dir", type=Path, help="an empty or new folder")
     _add_settings(parser, SynthConfig)
     _add_jobs(parser)
 
     def run(args) -> int:
-        from .datasets.synthetic import write_deap
-
+        if args.corpus == "deap":
+            from .datasets.synthetic import write_deap as write
+        else:
+            from .datasets.synthetic_mahnob import write_mahnob as write
         config = _settings(args, SynthConfig)
         with bar("writing made-up recordings") as progress:
-            write_deap(args.dir, config, args.jobs, progress)
-        say(f"{args.dir}: made-up DEAP, {config.subjects} people x {config.trials} trials x {config.seconds} s")
+            write(args.dir, config, args.jobs, progress)
+        name, more = ("DEAP", "") if args.corpus == "deap" else ("MAHNOB-HCI", " and up to 2 s more")
+        size = f"{config.subjects} people x {config.trials} trials x {config.seconds} s{more}"
+        say(f"{args.dir}: made-up {name}, {size}")
         return 0
 
     return run
@@ -90,6 +95,7 @@ def _synth(parser) -> Run:
     "a verdict for every recording of a corpus; exit 1 if any is bad",
     """
     gbvnet check deap /data/DEAP
+    gbvnet check mahnob /data/MAHNOB                 # with what is missing of each person, and how the clocks agree
     """,
 )
 def _check(parser) -> Run:
@@ -107,6 +113,8 @@ def _check(parser) -> Run:
             for unit in look(corpus, args.jobs, progress=progress):
                 units.append(unit)
                 say(_verdict(unit, args.verbose))
+        for note in (*corpus.notes(), *_without_both(units)):
+            say(f"note {note}")
         say(_check_summary(units))
         return 1 if any(u.bad for u in units) else 0
 
@@ -434,6 +442,7 @@ def _verdict(unit, verbose: bool) -> str:
         return f"BAD  {unit.name}  {unit.problem}"
     videos = sum(r.video is not None for r in unit.recordings)
     lines = [f"ok   {unit.name}  {unit.good} of {len(unit.recordings)} recordings, {videos} with a video"]
+    lines += [f"note {unit.name}  {finding}" for finding in unit.findings]
     for r in unit.recordings:
         if r.problem:
             lines.append(f"BAD  {r.name}  {r.problem}")
@@ -441,6 +450,29 @@ def _verdict(unit, verbose: bool) -> str:
         if verbose and not r.problem:
             lines.append(f"ok   {r.name}  stimulus {r.stimulus}, {'video' if r.video else 'no video'}")
     return "\n".join(lines if unit.good or not unit.recordings else lines[1:])
+
+
+def _without_both(units) -> list[str]:
+    """Who has no recording with both a video and signals, and so no place in a comparison of them; and who is left."""
+    sound = {u.name: [r for r in u.recordings if not r.problem] for u in units}
+    lacking: dict[str, list[str]] = {
+        "a good recording": [],
+        "signals": [],
+        "a video": [],
+        "a video and signals at once": [],
+    }
+    for name, recordings in sound.items():
+        if not recordings:
+            lacking["a good recording"].append(name)
+        elif not any(r.signals for r in recordings):
+            lacking["signals"].append(name)
+        elif not any(r.video for r in recordings):
+            lacking["a video"].append(name)
+        elif not any(r.video and r.signals for r in recordings):
+            lacking["a video and signals at once"].append(name)
+    notes = [f"without {what}: {', '.join(names)}" for what, names in lacking.items() if names]
+    n_both = len(units) - sum(map(len, lacking.values()))
+    return [*notes, f"{n_both} of {len(units)} people have both a video and signals"] if notes else []
 
 
 def _check_summary(units) -> str:

@@ -38,14 +38,19 @@ def require(true: Any, message: str) -> None:
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """A made-up corpus: how large, and what is planted in it."""
+    """A made-up corpus: how large, and what is planted in it.
+
+    A made-up MAHNOB-HCI has what DEAP has not: films of different lengths, 30 s of signals before and after each, a
+    video that starts at another moment each time, ratings in whole numbers, and two sessions that are no recordings.
+    """
 
     subjects: int = 4
-    """number of people, at most 32"""
+    """number of people, at most 32 (MAHNOB-HCI 27)"""
     trials: int = 12
-    """trials a person, at most 40"""
+    """trials a person, at most 40 (MAHNOB-HCI 20)"""
     seconds: int = 6
-    """length of a trial without its 3-s baseline, at most 60"""
+    """length of a trial without what is before and after it, at most 60 (MAHNOB-HCI: of the shortest film; the others
+    have up to 2 s more)"""
     effect: float = 1.0
     """strength of all label evidence; 0 plants none, and then nothing but leakage can be learnt"""
     face: float = 1.0

@@ -107,6 +107,17 @@ class FaceTrack:
     n_decoded: int
     finding: str | None = None
 
+    def after(self, n: int) -> "FaceTrack":
+        """The same after n frames that the video does not have, and that have no face."""
+        if not n:
+            return self
+
+        def padded(x: np.ndarray) -> np.ndarray:
+            return np.concatenate([np.zeros((n, *x.shape[1:]), x.dtype), x])
+
+        expression = None if self.expression is None else padded(self.expression)
+        return replace(self, crops=padded(self.crops), ok=padded(self.ok), expression=expression)
+
 
 class FilledTrack(NamedTuple):
     """A track after `fill_gaps`, and on how many frames a face was found, borrowed, and missing."""

@@ -275,7 +275,10 @@ class _Work:
         times = recording.video_start_s + frame_times(starts, self.config.window_s, self.settings["frames_per_window"])
         asked = np.array([frame_at(t, info.fps) for t in times.ravel().tolist()])  # (W * F,)
         frames, place = np.unique(asked, return_inverse=True)  # windows may overlap, and share frames
-        track = track_faces(recording.video, frames, self.config.face_side, self.config.landmarks, info=info)
+        n_before = int(np.searchsorted(frames, 0))  # the video may begin after the stimulus does
+        track = track_faces(
+            recording.video, frames[n_before:], self.config.face_side, self.config.landmarks, info=info
+        ).after(n_before)
         if not track.ok.any():
             raise BadRecording(
                 recording.video,

@@ -83,8 +83,12 @@ class Corpus(Protocol):
         """All recordings of a unit, each with its verdict. Raises BadRecording if the unit as a whole is unusable."""
         ...
 
+    def notes(self, unit: str | None = None) -> tuple[str, ...]:
+        """What a user should know of a unit, or of the corpus as a whole, that belongs to no recording."""
+        ...
+
     def inspect(self, recording: Recording) -> Recording:
-        """The same recording with what only opening its video tells. Raises BadRecording if the video is broken."""
+        """The same recording with what only opening its files tells. Raises BadRecording if one of them is broken."""
         ...
 
     def signals(self, recording: Recording) -> Signals:

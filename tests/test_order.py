@@ -13,10 +13,12 @@ weights video
 recording
 parallel
 channels
-datasets.deap datasets.table
+datasets.deap datasets.table datasets.mahnob_session
+datasets.mahnob
 datasets.template
 datasets.synthetic_face datasets.synthetic_signals
-datasets.synthetic
+datasets.made_up
+datasets.synthetic datasets.synthetic_mahnob
 datasets
 faces signals windows store
 joined

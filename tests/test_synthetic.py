@@ -177,7 +177,7 @@ def test_an_interrupted_corpus_is_completed_and_says_how_far_it_is(corpus, tmp_p
     (tmp_path / "data_preprocessed_python" / ".s02.dat.x.part").write_bytes(b"half")
     seen = []
     write_deap(tmp_path, config, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(2, 2)]
+    assert seen == [(2, 3), (3, 3)]  # the ratings, and two people
     assert sorted(f.name for f in tmp_path.rglob("*") if f.is_file()) == [
         *("SYNTHETIC.json", "participant_ratings.csv", "s01.dat", "s02.dat"),
     ]

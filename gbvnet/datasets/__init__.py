@@ -6,7 +6,8 @@ from typing import Any
 from ..errors import BadConfig, BadRecording
 from ..recording import Corpus
 
-READERS = {"deap": "Deap", "table": "Table"}  # name on the command line -> class in the file of that name
+# Name on the command line -> class in the file of that name.
+READERS = {"deap": "Deap", "mahnob": "Mahnob", "table": "Table"}
 
 
 def open_corpus(kind: str, root: str | Path) -> Corpus:

@@ -302,6 +302,9 @@ class Deap:
         )
         return Recording(video.stem, self.dataset, unit, "", "", float(self.seconds), video=video, problem=str(problem))
 
+    def notes(self, unit: str | None = None) -> tuple[str, ...]:
+        return ()
+
     def inspect(self, recording: Recording) -> Recording:
         """The same recording with what its video reveals. Raises BadRecording if the video is broken."""
         if recording.video is None:

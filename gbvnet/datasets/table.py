@@ -147,6 +147,9 @@ class Table:
             video_start_s=start + offset, row=int(row["line"]), findings=tuple(findings),
         )  # fmt: skip
 
+    def notes(self, unit: str | None = None) -> tuple[str, ...]:
+        return ()
+
     def inspect(self, recording: Recording) -> Recording:
         """The same recording with what its files reveal. Raises BadRecording if one of them is broken or too short."""
         findings = list(recording.findings)

@@ -1,0 +1,296 @@
+"""A session of MAHNOB-HCI but for its BDF: what session.xml tells, when the film ran, and where it lies in the video.
+
+datasets/mahnob.py says what is on disk.
+"""
+
+import csv
+import re
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..errors import BadRecording
+from ..recording import Recording
+from ..video import VideoInfo
+
+RATINGS = {"valence": "feltVlnc", "arousal": "feltArsl", "control": "feltCtrl", "predictability": "feltPred"}  # 1 to 9
+FPS = 60.97  # of the cameras
+TWO_FRAMES_S = 2 / FPS
+WRONG_RATE = 0.05  # a frame rate in session.xml that is this share off the file's own is a mistake, no measurement
+FETCH = "Fetch it again."
+
+Kind = Literal["stimulus", "neutral", "tagging", "other"]
+
+
+# ---------------------------------------------------------------- session.xml
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a session's XML file says, or why it says nothing."""
+
+    number: int
+    folder: Path
+    subject: str  # "p01"
+    kind: Kind
+    told: dict[str, str] = field(default_factory=dict)  # the attributes of the root element
+    files: dict[str, str] = field(default_factory=dict)  # names of the colour video, the gaze table and the BDF
+    problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.subject}_s{self.number}"
+
+    def number_of(self, attribute: str) -> float | None:
+        """An attribute as a number, None if there is none or it is no finite number."""
+        try:
+            value = float(self.told[attribute])
+        except (KeyError, ValueError):
+            return None
+        return value if np.isfinite(value) else None
+
+
+def read_session(folder: Path) -> Session:
+    """Read Sessions/N/session.xml, expanding no entity. What is wrong with it is in the session's `problem`."""
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import parse
+
+    path, number = folder / "session.xml", int(folder.name)
+    expected = "the description of a session"
+    problem = None
+    try:
+        root = parse(path).getroot()
+        if root.tag == "session" and root.find("subject") is not None:
+            return _described(folder, root)
+        found = f"a <{root.tag}> without a <subject>" if root.tag == "session" else f"a <{root.tag}>"
+        problem = BadRecording(path, "a <session> with a <subject>", found, FETCH)
+    except ParseError as e:
+        problem = BadRecording(path, expected, f"a file that is no XML ({e})", FETCH)
+    except DefusedXmlException as e:
+        found = f"XML that defines entities or refers to other files ({type(e).__name__})"
+        problem = BadRecording(path, expected, found, "No session does, and nothing of it was expanded. " + FETCH)
+    except (ValueError, LookupError) as e:  # an encoding that does not exist
+        problem = BadRecording(path, expected, f"a file that is no XML ({e})", FETCH)
+    except OSError as e:
+        problem = BadRecording(path, expected, e.strerror or type(e).__name__, FETCH)
+    # Sessions are numbered by person, 130 to each: enough to say whose session is broken.
+    return Session(number, folder, subject_name((number - 1) // 130 + 1), "other", problem=str(problem))
+
+
+def subject_name(number: int) -> str:
+    return f"p{number:02d}"
+
+
+def _described(folder: Path, root: Any) -> Session:
+    subject = root.find("subject").get("id", "").strip()
+    if not subject.isdigit():
+        found = BadRecording(folder / "session.xml", "a subject with a number for its id", repr(subject), FETCH)
+        return Session(int(folder.name), folder, subject_name(0), "other", problem=str(found))
+    files = {}
+    for track in root.iter("track"):
+        if track.get("type") == "Physiological":
+            files["bdf"] = track.get("filename", "")
+        elif track.get("color") == "1":
+            files["video"] = track.get("filename", "")
+            gaze = [a.get("filename", "") for a in track.iter("annotation") if a.get("type") == "Gaze"]
+            files |= {"gaze": gaze[0]} if gaze else {}
+    told = dict(root.attrib)
+    return Session(int(folder.name), folder, subject_name(int(subject)), _kind(told, files), told, files)
+
+
+def _kind(told: dict[str, str], files: dict[str, str]) -> Kind:
+    """Which experiment a session is of: by its type, by what its BDF is called (Part_1_N_Trial1_emotion), by isStim."""
+    hints = f"{told.get('experimentType', '')} {files.get('bdf', '')}".lower()
+    if "tagging" in hints:
+        return "tagging"
+    if re.search(r"_n_trial\d+", hints) or told.get("isStim", "").lower() in ("0", "false"):
+        return "neutral"
+    if re.search(r"_s_trial\d+", hints) or told.get("isStim", "").lower() in ("1", "true"):
+        return "stimulus"
+    return "other"
+
+
+def ratings_of(session: Session) -> dict[str, float]:
+    """What was felt, 1 to 9. Raises BadRecording if valence or arousal is not told, or one is out of its range."""
+    path, felt = session.folder / "session.xml", {}
+    for name, attribute in RATINGS.items():
+        value = session.number_of(attribute)
+        if value is None and attribute not in session.told and name in ("control", "predictability"):
+            continue
+        if value is None or not 1 <= value <= 9:
+            found = repr(session.told[attribute]) if attribute in session.told else "no such attribute"
+            raise BadRecording(path, f"{attribute}, a rating from 1 to 9", found, "There is no label without it.")
+        felt[name] = value
+    return felt
+
+
+# ---------------------------------------------------------------- the gaze table
+
+
+@dataclass(frozen=True)
+class Film:
+    """When the film ran, by the gaze table."""
+
+    audio_sample: float  # on the clock of the audio track, at its start
+    seconds: float | None  # None if its end is not told
+    drift_s: float  # by which the gaze clock and the audio clock come apart over the table
+
+
+def read_gaze(path: Path, audio_hz: float) -> Film:
+    """Read when the film started from a gaze table: its MovieStart on the gaze clock (ms), which a row with an
+    AudioSampleNumber ties to the audio clock.
+
+    Lines that are damaged (public reports name some) are passed over. Raises BadRecording if the table cannot be read
+    or lacks what is looked for.
+    """
+    expected = "a gaze table with MovieStart and AudioSampleNumber"
+    try:
+        # latin-1 reads any byte, and nothing that is looked for has an accent
+        lines = path.read_text(encoding="latin-1").splitlines()
+    except OSError as e:
+        raise BadRecording(path, expected, e.strerror or type(e).__name__) from None
+    wanted = ("Timestamp", "Event", "AudioSampleNumber")
+    rows = csv.reader((line.replace("\0", "") for line in lines), delimiter="\t", quoting=csv.QUOTE_NONE)
+    place: dict[str, int] = {}
+    events: dict[str, list[float]] = {"MovieStart": [], "MovieEnd": []}
+    anchors = []
+    for row in rows:
+        if not place:
+            names = [cell.strip() for cell in row]
+            place = {name: names.index(name) for name in wanted} if set(wanted) <= set(names) else {}
+            continue
+        at, event, sample = (row[place[n]].strip() if place[n] < len(row) else "" for n in wanted)
+        if not _is_number(at):
+            continue
+        if event in events:
+            events[event].append(float(at))
+        if _is_number(sample):
+            anchors.append((float(at), float(sample)))
+    missing = "columns named so" if not place else "MovieStart" if not events["MovieStart"] else "AudioSampleNumber"
+    if not place or not events["MovieStart"] or not anchors:
+        raise BadRecording(path, expected, f"{len(lines)} lines without {missing}")
+    return _film(events["MovieStart"][0], events["MovieEnd"], anchors, audio_hz)
+
+
+def _film(start_ms: float, ends_ms: list[float], anchors: list[tuple[float, float]], audio_hz: float) -> Film:
+    at_ms, sample = min(anchors, key=lambda anchor: abs(anchor[0] - start_ms))
+    (first_ms, first), (last_ms, last) = anchors[0], anchors[-1]
+    ends = [e for e in ends_ms if e > start_ms]
+    return Film(
+        audio_sample=sample + (start_ms - at_ms) / 1000 * audio_hz,
+        seconds=(ends[0] - start_ms) / 1000 if ends else None,
+        drift_s=(last - first) / audio_hz - (last_ms - first_ms) / 1000,
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+# ---------------------------------------------------------------- files and clocks of a session
+
+
+def only(session: Session, kind: str, pattern: str) -> Path | None:
+    """The one file of a kind: that which session.xml names, else the only one of such a name. Raises BadRecording."""
+    files = sorted(session.folder.glob(pattern))
+    named = [f for f in files if f.name == session.files.get(kind)]
+    if len(files) > 1 and not named:
+        found = f"{len(files)}: {', '.join(f.name for f in files)}"
+        raise BadRecording(session.folder, f"one file {pattern}", found, "Take away those that do not belong here.")
+    return next(iter(named or files), None)
+
+
+def colour_video(session: Session) -> tuple[Path | None, list[str]]:
+    video = only(session, "video", "*C1 trigger*_C_Section_*.avi")
+    if video is not None:
+        return video, []
+    others = sorted(f.name for f in session.folder.glob("*.avi"))
+    there = f"; other cameras are not read: {', '.join(others)}" if others else ""
+    return None, [f"no colour video (C1 trigger): the signals alone{there}"]
+
+
+def film_of(session: Session, required: bool) -> tuple[Film | None, list[str]]:
+    """When the film ran by the gaze table, and what is wrong with that. `required`: nothing else tells its length."""
+    try:
+        gaze = only(session, "gaze", "*All-Data*_Section_*.tsv")
+        clock = [session.number_of(name) for name in ("audRate", "audBeginSmp")]
+        if gaze is None:
+            raise BadRecording(session.folder, "a gaze table (*All-Data*_Section_*.tsv)", "none")
+        if not clock[0] or clock[0] < 0 or clock[1] is None:
+            found = ", ".join(f"{n}={session.told.get(n)!r}" for n in ("audRate", "audBeginSmp"))
+            raise BadRecording(session.folder / "session.xml", "the audio track's rate and begin", found)
+        film = read_gaze(gaze, clock[0])
+        if required and film.seconds is None:
+            raise BadRecording(gaze, "MovieEnd after MovieStart", "none")
+    except BadRecording as e:
+        if required:
+            raise
+        begins = "the video's begin is taken for the stimulus' start, and by how much that is wrong is not known"
+        return None, [f"{Path(e.path).name}: expected {e.expected}, found {e.found}; {begins}"]
+    return film, apart(
+        "the gaze table from its first line to its last", "its clock", 0.0, "the audio clock", film.drift_s
+    )
+
+
+def start_in_video(session: Session, film: Film | None) -> float:
+    """The stimulus' start in the video, seconds; 0 where nothing tells."""
+    rate, begin = session.number_of("audRate"), session.number_of("audBeginSmp")
+    if film is None or not rate or begin is None:
+        return 0.0
+    return (film.audio_sample - begin) / rate
+
+
+def apart(what: str, one: str, one_s: float, other: str, other_s: float) -> list[str]:
+    """A finding if two tell a time that differs by more than two frames."""
+    off = abs(one_s - other_s)
+    if off <= TWO_FRAMES_S:
+        return []
+    return [f"{what}: {one} and {other} are {off:.3f} s ({off * FPS:.1f} video frames) apart"]
+
+
+def film_name(session: Session) -> str:
+    """The film that was shown, as mediaFile names it without its ending; empty if it does not."""
+    return Path(session.told.get("mediaFile", "").strip()).stem
+
+
+def on_camera_clock(info: VideoInfo, session: Session) -> tuple[VideoInfo, list[str]]:
+    """The video's frames on the clock of session.xml, which measured the camera; and where the two disagree."""
+    rate, begin, end = (session.number_of(n) for n in ("vidRate", "vidBeginSmp", "vidEndSmp"))
+    if not rate or rate <= 0:
+        return info, [f"session.xml has no vidRate; the video's own {float(info.fps):.2f} frames a second are used"]
+    if abs(rate / float(info.fps) - 1) > WRONG_RATE:
+        own = f"the video's own {float(info.fps):.2f} frames a second are used"
+        return info, [f"session.xml has {rate:g} frames a second, which cannot be; {own}"]
+    findings = []
+    drift = info.n_frames / rate - info.seconds
+    if abs(drift) > TWO_FRAMES_S:
+        findings.append(
+            f"the video says {float(info.fps):.3f} frames a second and session.xml {rate:g}, which is used: "
+            f"{abs(drift):.2f} s apart at its end"
+        )
+    if begin is not None and end is not None:
+        off = info.n_frames - round(end - begin)
+        if abs(off) > 2:
+            findings.append(f"the video has {info.n_frames} frames, {off:+d} than session.xml says")
+        audio = [session.number_of(n) for n in ("audBeginSmp", "audEndSmp", "audRate")]
+        if None not in audio and audio[2]:
+            sound = (audio[1] - audio[0]) / audio[2]  # type: ignore[operator]
+            findings += apart("the section's length in session.xml", "video", (end - begin) / rate, "audio", sound)
+    return replace(info, fps=Fraction(rate).limit_denominator(100_000)), findings
+
+
+def uncovered(recording: Recording, info: VideoInfo) -> list[str]:
+    """Findings on stimulus time that the video does not show."""
+    early, late = -recording.video_start_s, recording.video_start_s + recording.seconds - info.seconds
+    findings = [f"the video begins {early:.2f} s after the stimulus"] if early > TWO_FRAMES_S else []
+    if late > TWO_FRAMES_S:
+        findings.append(f"the video ends {late:.2f} s before the stimulus")
+    return findings
