@@ -158,7 +158,8 @@ def read_frames(path: str | Path, indices: Sequence[int] | np.ndarray, threads: 
 def _to_rgb(frame: Any, reformatter: Any) -> np.ndarray:
     rgb = reformatter.reformat(frame, format="rgb24").to_ndarray()  # (H, W, 3) uint8
     quarter_turns = round(frame.rotation / 90) % 4  # telephones store upright pictures lying down
-    return np.ascontiguousarray(np.rot90(rgb, quarter_turns)) if quarter_turns else rgb
+    # Rows are padded in memory where the width is no multiple of 16 (MAHNOB-HCI: 780), and MediaPipe sees no face then.
+    return np.ascontiguousarray(np.rot90(rgb, quarter_turns) if quarter_turns else rgb)
 
 
 def _opened(path: Path) -> Any:

@@ -86,17 +86,18 @@ def test_a_reader_can_be_read_twice(avi):
     assert [i for i, _ in reader] == [i for i, _ in reader] == [3, 40]
 
 
-def test_frames_are_rgb_and_contiguous(tmp_path):
+@pytest.mark.parametrize("width", [96, 100, 780])  # FFmpeg pads the rows of the last two
+def test_frames_are_rgb_and_contiguous(tmp_path, width):
     path = tmp_path / "red.avi"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        red = np.zeros((64, 96, 3), np.uint8)
+        stream.width, stream.height, stream.pix_fmt = width, 64, "yuv420p"
+        red = np.zeros((64, width, 3), np.uint8)
         red[..., 0] = 255
         container.mux(stream.encode(av.VideoFrame.from_ndarray(red, format="rgb24")))
         container.mux(stream.encode(None))
     [(_, rgb)] = read_frames(path, [0])
-    assert rgb.shape == (64, 96, 3)
+    assert rgb.shape == (64, width, 3)
     assert rgb.dtype == np.uint8
     assert rgb.flags.c_contiguous
     np.testing.assert_allclose(rgb[32, 48], [255, 0, 0], atol=6)
