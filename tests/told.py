@@ -14,13 +14,13 @@ from gbvnet.datasets.synthetic import latent_pairs
 
 CHANNELS = (*tuple((name, "eeg") for name in ("F3", "Fz", "C3", "Cz", "C4", "Pz", "O1", "O2")), ("GSR", "gsr"))
 TELLING = ("F3", "C4", "O1")
-FRAMES, SIDE, SAMPLES = 2, 32, 32
+SIDE, SAMPLES = 32, 32
 MOUTH = (slice(20, 28), slice(8, 24))  # rows, columns: of 8 x 8 patches rows 5 and 6, columns 2 to 5
 
 
-def write_store(path: Path, people=4, trials=12, windows=6, seed=0) -> store.Store:
+def write_store(path: Path, people=4, trials=12, windows=6, seed=0, frames=2) -> store.Store:
     rng = np.random.default_rng(seed)
-    prepare = PrepareConfig(face_side=SIDE, frames_per_window=FRAMES)
+    prepare = PrepareConfig(face_side=SIDE, frames_per_window=frames)
     store.create(
         path,
         {
@@ -30,7 +30,7 @@ def write_store(path: Path, people=4, trials=12, windows=6, seed=0) -> store.Sto
             "channels": [list(c) for c in CHANNELS],
             "rate_hz": float(SAMPLES),
             "samples_per_window": SAMPLES,
-            "frames_per_window": FRAMES,
+            "frames_per_window": frames,
             "face_side": SIDE,
             "baseline_s": 3.0,
             "versions": {"gbvnet": "0"},
@@ -54,24 +54,24 @@ def write_store(path: Path, people=4, trials=12, windows=6, seed=0) -> store.Sto
                 "n_windows": windows,
             }
             verdicts.append(
-                store.write_recording(path, about["recording"], _arrays(rng, windows, face, signals), about)
+                store.write_recording(path, about["recording"], _arrays(rng, windows, frames, face, signals), about)
             )
     store.finish(path, verdicts)
     return store.open_store(path)
 
 
-def _arrays(rng, windows: int, face: float, signals: float) -> dict[str, np.ndarray]:
+def _arrays(rng, windows: int, frames: int, face: float, signals: float) -> dict[str, np.ndarray]:
     x = rng.normal(size=(windows, len(CHANNELS), SAMPLES))
     for k, (name, _) in enumerate(CHANNELS):
         if name in TELLING:
             x[:, k] *= np.exp(signals)
     light = rng.normal(0, 5, size=(windows, 1, 1, 1, 3))  # tells nothing, so that the whole face's colour does not
-    pixels = 120 + light + _eyes() + 4 * rng.normal(size=(windows, FRAMES, SIDE, SIDE, 3))
+    pixels = 120 + light + _eyes() + 4 * rng.normal(size=(windows, frames, SIDE, SIDE, 3))
     pixels[:, :, MOUTH[0], MOUTH[1]] += 60 * face
     return {
         "signals": (10 * x + 100).astype(np.float32),
         "faces": pixels.clip(0, 255).astype(np.uint8),
-        "face_ok": np.ones((windows, FRAMES), bool),
+        "face_ok": np.ones((windows, frames), bool),
     }
 
 
