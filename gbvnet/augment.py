@@ -110,8 +110,9 @@ def noisy(x: T, share: T | float, mean: T | float, sd: T | float, noise: T) -> T
 def picture_noise(white: Tensor) -> Tensor:
     """White noise (n, 3, S, S) of SD 1 -> noise of SD 1 with the spectrum of natural pictures, amplitude 1 / frequency.
 
-    White noise would drown the fine detail of a face and leave all that is coarse, which a network averages it away
-    from. A share of the power of this noise is that share at every scale (Field 1987).
+    White noise drowns the fine detail of a face and leaves what is coarse, as a mean over pixels is nearly free of it.
+    Pictures have their power in the coarse (Field 1987), so that a share of this noise is about that share at every
+    scale.
     """
     side = white.shape[-1]
     along, across = torch.fft.fftfreq(side, 1 / side), torch.fft.rfftfreq(side, 1 / side)  # cycles a picture

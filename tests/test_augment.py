@@ -269,3 +269,22 @@ def test_a_training_spoils_its_windows_as_it_is_told(modality):
     assert 0.3 < torch.stack(hits).any(0).float().mean() < 0.7
     made.config = CrossvalConfig(modality=modality, train=TrainConfig(augment=False))
     assert made._augment(Batch(faces, None, signals, None, None), generator())[:3] == (faces, None, signals)
+
+
+def test_noise_in_faces_has_the_spectrum_of_pictures():
+    white = torch.randn(400, 3, 32, 32, generator=generator())
+    noise = a.picture_noise(white)
+    assert noise.std().item() == pytest.approx(1, rel=0.03)
+    power = (np.abs(np.fft.fft2(noise.numpy())) ** 2).mean(axis=(0, 1))  # numpy's transform, by frequency
+    for cycles in (2, 4, 8):
+        assert power[0, cycles] / power[0, 1] == pytest.approx(1 / cycles**2, rel=0.15)  # amplitude 1 / frequency
+        assert power[cycles, 0] / power[1, 0] == pytest.approx(1 / cycles**2, rel=0.15)
+    assert a.picture_noise(torch.randn(2, 3, 33, 33)).shape == (2, 3, 33, 33)
+    # Averaged over patches of 8 x 8 pixels it is still strong, where white noise is down to an eighth.
+    assert noise.unfold(2, 8, 8).unfold(3, 8, 8).mean((-1, -2)).std() > 0.5
+    assert white.unfold(2, 8, 8).unfold(3, 8, 8).mean((-1, -2)).std() < 0.13
+
+
+def test_noise_in_a_face_is_one_pattern_for_all_frames():
+    _, (f, _) = corrupted(signals=False)
+    assert torch.equal(f[:, 0], f[:, 1])
