@@ -60,7 +60,7 @@ def read_session(folder: Path) -> Session:
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import parse
 
-    path, number = folder / "session.xml", int(folder.name)
+    path = folder / "session.xml"
     expected = "the description of a session"
     problem = None
     try:
@@ -78,7 +78,12 @@ def read_session(folder: Path) -> Session:
         problem = BadRecording(path, expected, f"a file that is no XML ({e})", FETCH)
     except OSError as e:
         problem = BadRecording(path, expected, e.strerror or type(e).__name__, FETCH)
-    # Sessions are numbered by person, 130 to each: enough to say whose session is broken.
+    return _broken(folder, problem)
+
+
+def _broken(folder: Path, problem: BadRecording) -> Session:
+    """Sessions are numbered by person, 130 to each: enough to say whose session is broken."""
+    number = int(folder.name)
     return Session(number, folder, subject_name((number - 1) // 130 + 1), "other", problem=str(problem))
 
 
@@ -89,8 +94,8 @@ def subject_name(number: int) -> str:
 def _described(folder: Path, root: Any) -> Session:
     subject = root.find("subject").get("id", "").strip()
     if not subject.isdigit():
-        found = BadRecording(folder / "session.xml", "a subject with a number for its id", repr(subject), FETCH)
-        return Session(int(folder.name), folder, subject_name(0), "other", problem=str(found))
+        wanted = "a subject with a number for its id"
+        return _broken(folder, BadRecording(folder / "session.xml", wanted, repr(subject), FETCH))
     files = {}
     for track in root.iter("track"):
         if track.get("type") == "Physiological":
