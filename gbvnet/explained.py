@@ -23,6 +23,7 @@ COLUMNS = {
     ROBUSTNESS: ("target", "fold", "modality", "how", "noise", "windows", "accuracy", "auc", "gate_face", "gate_bio"),
 }
 TEXT = ("dataset", "protocol", "target", "channel", "kind", "rated", "modality", "how")
+MOST_PATCHES = 64  # across a face; ExplainConfig.grid is no more
 _AGAIN = "Delete the folder and run `gbvnet explain` again."
 
 
@@ -72,11 +73,13 @@ def _read_table(path: Path) -> pd.DataFrame:
     absent = [name for name in COLUMNS[path.name] if name not in table]
     if absent:
         raise BadRun(path, f"the columns {', '.join(COLUMNS[path.name])}", f"no {', '.join(absent)}", _AGAIN)
+    if table.empty:
+        raise BadRun(path, "a row for each question", "none", _AGAIN)
     words = [name for name in COLUMNS[path.name] if name not in TEXT and not pd.api.types.is_numeric_dtype(table[name])]
     if words:
         raise BadRun(path, f"numbers in {words[0]}", "something else", _AGAIN)
-    if table.empty or (path.name == SALIENCY and not table[["row", "column"]].ge(0).all(axis=None)):
-        raise BadRun(path, "a row for each question", "none, or some without a place", _AGAIN)
+    if path.name == SALIENCY and not table[["row", "column"]].isin(range(MOST_PATCHES)).all(axis=None):
+        raise BadRun(path, "the place of each patch", "rows without one", _AGAIN)
     return table
 
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from .figures import COLOUR, INK, SOFT, _figure, _styled
 
@@ -100,10 +101,13 @@ def _scalp(axes: Axes, values: pd.Series, names: list[str], words: str, signed: 
     most = max(float(np.abs(shown).max()), 1e-6)
     limits = (-most, most) if signed else (0.0, most)
     best = set(values.sort_values(ascending=False).index[:3])
+    # Straight lines between electrodes, and outside them the mean of the nearest: no hill where nothing was measured.
     image, _ = mne.viz.plot_topomap(
         shown, info, axes=axes, show=False, cmap=DIVERGING if signed else "Reds", vlim=limits, contours=0,
-        names=[name if name in best else "" for name in names],
+        image_interp="linear", border="mean", names=[name if name in best else "" for name in names],
     )  # fmt: skip
+    for name in axes.texts:
+        name.set(fontsize=8.5, fontweight="bold", path_effects=[withStroke(linewidth=2.5, foreground="white")])
     axes.set_title(words, loc="left")
     bar = axes.figure.colorbar(image, ax=axes, shrink=0.7, pad=0.02)
     bar.outline.set_visible(False)
@@ -150,7 +154,14 @@ def saliency_map(saliency: pd.DataFrame, face: np.ndarray, title: str, stamps: S
         (signed, DIVERGING, list(panels[:3]), "logit lost towards the truth"),
         (plain, "Reds", [panels[3]], "change of the logit"),
     ):
-        bar = figure.colorbar(ScalarMappable(norm, cmap), ax=beside, orientation="horizontal", shrink=0.75, pad=0.03)
+        bar = figure.colorbar(
+            ScalarMappable(norm, cmap),
+            ax=beside,
+            orientation="horizontal",
+            shrink=0.7,
+            pad=0.03,
+            aspect=12 * len(beside),
+        )
         bar.set_label(words, fontsize=8)
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=7.5)
@@ -237,7 +248,7 @@ def gate_over_time(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> F
         mean, sd = by_time.mean()[enough], by_time.std().fillna(0)[enough]
         axes.plot(mean.index, mean, color=colour, linestyle=dashes, label=f"gate of the {words}")
         axes.fill_between(mean.index, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel="start of the window within the stimulus, s", ylabel="0 shut, 1 open")
+    axes.set(xlabel="start of the window within the stimulus, s", ylabel="mean gate: 0 shut, 1 open")
     axes.margins(x=0.01)
     axes.grid(axis="y", color=GRID)
     axes.legend(fontsize=8, ncols=2)
@@ -259,7 +270,7 @@ def gate_by_subject(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> 
             label=f"gate of the {words}",
         )  # fmt: skip
     axes.set_xticks(at, people, rotation=90 if len(people) > 10 else 0)
-    axes.set(ylabel="0 shut, 1 open", xlim=(-0.6, len(people) - 0.4))
+    axes.set(ylabel="mean gate: 0 shut, 1 open", xlim=(-0.6, len(people) - 0.4))
     axes.grid(axis="y", color=GRID)
     figure.legend(loc="outside lower left", ncols=2, fontsize=8)
     return figure

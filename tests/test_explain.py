@@ -5,6 +5,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -235,8 +236,32 @@ def test_the_report_shows_it_and_says_if_it_is_of_other_predictions(run, tmp_pat
     assert "_channels.png" not in page
 
 
-def test_a_damaged_table_is_told(run, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("channels.csv", b"fold\n1\n", "no target, channel"),
+        ("channels.csv", b"\x00\xff", "one that does not read|no target"),
+        ("saliency.csv", b"", "one that does not read"),
+        ("saliency.csv", b"target,rated,row,column,windows,drop,change\n", "a row for each question, found none"),
+        ("saliency.csv", b"target,rated,row,column,windows,drop,change\nvalence,all,,1,2,3,4\n", "rows without one"),
+        ("robustness.csv", None, "no robustness.csv. Run `gbvnet explain` again: it goes on"),
+        ("face.png", b"\x89PNG\r\n\x1a\nhalf", "a file that does not open"),
+        ("explain.json", b"{", "a damaged file"),
+        ("explain.json", b"[]", "a damaged file"),
+        ("explain.json", b'{"files": [], "predictions": "x", "format": 2, "windows": {}}', "format 2"),
+    ],
+)
+def test_what_is_damaged_is_told(run, tmp_path, name, content, message):
     shutil.copytree(run, tmp_path / "run")
-    (tmp_path / "run/explain/channels.csv").write_text("fold\n1\n")
-    with pytest.raises(BadRun, match="channels"):
+    file = tmp_path / "run/explain" / name
+    file.unlink() if content is None else file.write_bytes(content)
+    with pytest.raises(BadRun, match=message):
+        read_explained(tmp_path / "run")
+
+
+def test_numbers_that_are_words_are_told(run, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    file = tmp_path / "run/explain/channels.csv"
+    pd.read_csv(file).assign(auc_drop="much").to_csv(file, index=False)
+    with pytest.raises(BadRun, match="expected numbers in auc_drop"):
         read_explained(tmp_path / "run")
