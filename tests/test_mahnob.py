@@ -363,14 +363,13 @@ def test_the_stimulus_start_in_the_video_is_what_was_planted_to_within_a_frame(w
 def test_the_gaze_clock_is_tied_to_the_audio_clock_at_the_nearest_anchor_and_damaged_lines_are_passed_over(tmp_path):
     path = tmp_path / "gaze.tsv"
     lines = ["System", "\tx", "Timestamp\tNumber\tEvent\tAudioSampleNumber\t\t", "1000\t1\t\t500000\t\t"]
-    lines += ["garbage", "\t\t\t", "1500\t2\tMovieStart\t\t\t", "x\ty\tMovieStart\tz", "\0\0\0", "2000.0\t3\t\t544100"]
-    lines += ["3500\t4\tMovieEnd\t\t", "6000\t5\t\t720500\t"]
+    lines += ["garbage", "\t\t\t", "1700\t2\tMovieStart\t\t\t", "x\ty\tMovieStart\tz", "\0\0\0", "2000.0\t3\t\t544000"]
+    lines += ["3700\t4\tMovieEnd\t\t", "6000\t5\t\t721000\t"]
     path.write_bytes("\r\n".join(lines).encode("latin-1") + b"\r\n\xff\xfe\xe9\t")
     film = read_gaze(path, 44100)
-    # 1500 ms is half a second after 1000 ms and half before 2000 ms: of two at the same distance, the first
-    assert film.audio_sample == 500_000 + 0.5 * 44100
+    assert film.audio_sample == 544_000 - 0.3 * 44_100  # the anchors do not quite agree; the one at 2000 ms is nearest
     assert film.seconds == 2.0
-    assert film.drift_s == pytest.approx(220_500 / 44100 - 5.0)
+    assert film.drift_s == pytest.approx(221_000 / 44_100 - 5.0)
 
 
 @pytest.mark.parametrize(
