@@ -6,13 +6,13 @@ for one target; several targets at once are learnt one after the other. Saved as
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from .config import CrossvalConfig
+from .config import MODALITIES, CrossvalConfig, uses_face, uses_signals
 from .errors import BadConfig, BadModel
 from .files import write_whole
 from .store import Store
@@ -24,6 +24,9 @@ Learnt = dict[str, np.ndarray]
 
 class Classical(ABC):
     """See `gbvnet.systems.Contract`."""
+
+    modalities: ClassVar[tuple[str, ...]] = MODALITIES
+    refused: ClassVar[dict[str, str]] = {}
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
         self.config = config
@@ -53,7 +56,7 @@ class Classical(ABC):
         rows, y = np.asarray(rows), np.asarray(y)
         if validation is not None:  # nothing is stopped early, so nothing need be kept back
             rows, y = np.concatenate([rows, validation[0]]), np.concatenate([y, validation[1]])
-        x = self.vectors(store, rows)
+        x = self._seen(store, rows)
         self.learnt = [self.learn(x, target, seed) for target in y.reshape(len(y), -1).T]
         return self
 
@@ -63,9 +66,17 @@ class Classical(ABC):
     def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
         if not self.learnt:
             raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
-        x = self.vectors(store, np.asarray(rows))
+        x = self._seen(store, np.asarray(rows))
         p = np.stack([self.probability(learnt, x) for learnt in self.learnt], axis=1).astype(np.float64)  # (n, K)
         return p[:, 0] if p.shape[1] == 1 else p
+
+    def _seen(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        self.refuse_missing(store, rows)
+        return self.vectors(store, rows)
+
+    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+        """Raise BadConfig if a row lacks what this system cannot do without."""
+        require_whole(store, rows, self.config)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,3 +98,14 @@ class Classical(ABC):
     @property
     def about(self) -> dict:
         return {"n_parameters": sum(a.size for one in self.learnt for a in one.values())}
+
+
+def require_whole(store: Store, rows: np.ndarray, config: CrossvalConfig) -> None:
+    """Raise BadConfig if a row lacks a modality: this system has nothing to put in its place."""
+    for name, used in (("face", uses_face(config.modality)), ("signals", uses_signals(config.modality))):
+        lacks = ~store.windows[f"has_{name}"].to_numpy(bool)[rows]
+        if used and lacks.any():
+            raise BadConfig(
+                f"{lacks.sum()} of {len(rows)} windows have no {name}, and {config.system} cannot do without; "
+                "set rows to complete, or choose another modality"
+            )

@@ -31,7 +31,7 @@ from .plan import Plan, make_plan, targets_of
 from .runs import begin, config_digest, locked, read_environment, stamp, write_json
 from .splits import Fold
 from .store import Store
-from .systems import Predicted, require_system, system
+from .systems import Predicted, require_sense, system
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def cross_validate(
     the folder holds another run or is being written by another process, and, after all else is done, GbvnetError if
     some trainings failed.
     """
-    require_system(config.system)
+    require_sense(config)
     return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
 
 

@@ -3,16 +3,50 @@
 Shapes: n rows, C channels of the modality, L samples a window, D features.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from .batches import CHUNK, channels_of
 from .config import uses_face, uses_signals
+from .remembering import Remembering
 from .store import Store
 
+SLICE = 256  # windows worked on at once
 THUMBNAIL = 16  # side of a face as a vector, pixels
 BANDS_HZ = ((1, 4), (4, 8), (8, 13), (13, 30), (30, 45))  # delta to gamma
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Numbers drawn from each channel of each window by itself, without labels: any row may be asked for at any time.
+
+    of : windows (n, C, L) float64 and their rate in Hz -> (n, C, K)
+    version : another number whenever `of` gives other values than before, so that none are remembered wrongly
+    """
+
+    name: str
+    of: Callable[[np.ndarray, float], np.ndarray]
+    version: int = 1
+
+
+def extracted(store: Store, rows: np.ndarray, channels: Sequence[int], extractor: Extractor) -> np.ndarray:
+    """(n, C, K) float32 of some of the store's channels; remembered from one system and fold to the next if the store
+    can. Rows without signals are those of zeros."""
+    if isinstance(store, Remembering):
+        name = f"{extractor.name}-v{extractor.version}"
+        return store.remembered(name, lambda at: _extract(store, at, extractor), rows)[:, list(channels)]
+    return _extract(store, rows, extractor, channels)
+
+
+def _extract(store: Store, rows: np.ndarray, extractor: Extractor, channels: Sequence[int] | None = None) -> np.ndarray:
+    parts = []
+    for begin in range(0, max(1, len(rows)), SLICE):
+        x = store.read(rows[begin : begin + SLICE], faces=False)[2]
+        x = (x if channels is None else x[:, list(channels)]).astype(np.float64)
+        parts.append(extractor.of(x, float(store.settings["rate_hz"])).astype(np.float32))
+    return np.concatenate(parts)
 
 
 def plain(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:

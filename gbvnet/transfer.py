@@ -15,7 +15,7 @@ from .errors import BadConfig, LeakySplit
 from .joined import JoinedStore, join
 from .plan import Plan, make_unsplit
 from .store import Store
-from .systems import require_system
+from .systems import require_sense
 
 PROTOCOL: Protocol = "subject+stimulus"
 # Settings of a cross-validation that say who is tested; here the two stores do.
@@ -43,7 +43,7 @@ def transfer(
     LeakySplit if they share people or stimuli, BadRun if the folder holds another run.
     """
     config = config or CrossvalConfig()
-    require_system(config.system)
+    require_sense(config)
     _refuse_folds(config)
     config = replace(config, protocol=PROTOCOL)
     joined, findings = join(first, second, faces=uses_face(config.modality), signals=uses_signals(config.modality))

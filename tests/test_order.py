@@ -22,7 +22,7 @@ datasets.synthetic datasets.synthetic_mahnob
 datasets
 faces signals windows store
 joined
-rebaseline described
+rebaseline described remembering
 check
 prepare
 splits predictions
@@ -32,6 +32,7 @@ augment checkpoint batches
 fitting
 systems
 features classical
+networks
 systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
 plan
 recipe

@@ -8,7 +8,7 @@ import difflib
 import importlib
 import pkgutil
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,7 +33,12 @@ class Contract(Protocol):
     config : the run's settings; a system takes what concerns it (modality, model, train, ...)
     work : a folder where `fit` may leave what it needs to go on after it was killed
     label : what its log lines begin with
+    modalities : what it can see, first what it was made for
+    refused : protocol -> why it would be no fair test of this system
     """
+
+    modalities: ClassVar[tuple[str, ...]]
+    refused: ClassVar[dict[str, str]]
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""): ...
 
@@ -80,6 +85,18 @@ def require_system(name: str) -> None:
         raise BadConfig(
             f"no system {name}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(SYSTEMS)}")
         )
+
+
+def require_sense(config: CrossvalConfig) -> None:
+    """Raise BadConfig if there is no such system, or it cannot see this modality or be tested by this protocol."""
+    made = system(config.system)
+    if config.modality not in made.modalities:
+        others = "" if len(made.modalities) == 1 else f"one of {', '.join(made.modalities)}: "
+        raise BadConfig(
+            f"{config.system} cannot see modality {config.modality}; give {others}--modality {made.modalities[0]}"
+        )
+    if config.protocol in made.refused:
+        raise BadConfig(f"{config.system} is not tested by protocol {config.protocol}: {made.refused[config.protocol]}")
 
 
 def system(name: str) -> type[Contract]:

@@ -6,6 +6,7 @@ is the one with the best loss on inner validation groups, and never chosen by th
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,16 +15,20 @@ from scipy.special import expit
 from ..augment import augment_faces, augment_signals, corrupt
 from ..batches import Batch, Windows, channels_of
 from ..checkpoint import load_model, save_model
-from ..config import CrossvalConfig, GBVNetConfig, to_dict
+from ..config import MODALITIES, CrossvalConfig, GBVNetConfig, to_dict
 from ..errors import BadConfig
 from ..fitting import Fitted, device_of, fit_network, predict_network
 from ..model import GBVNet
+from ..networks import device_name
 from ..store import Store
 from . import Predicted
 
 
 class System:
     """GBV-Net. See `gbvnet.systems.Contract` for the methods."""
+
+    modalities: ClassVar[tuple[str, ...]] = MODALITIES
+    refused: ClassVar[dict[str, str]] = {}
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
         self.config, self.work, self.label = config, work, label
@@ -85,7 +90,7 @@ class System:
         return {
             "n_parameters": sum(p.numel() for p in self._network().parameters()),
             "chosen_epoch": self.fitted.chosen_epoch if self.fitted else None,
-            "device": _device_name(device_of(self.config.train)),
+            "device": device_name(self.config),
         }
 
     def _network(self) -> GBVNet:
@@ -170,7 +175,3 @@ def _learnt_from(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict
         "n_windows": len(rows),
         "train": to_dict(config.train),
     }
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

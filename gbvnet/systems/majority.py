@@ -9,6 +9,9 @@ from ..store import Store
 class System(Classical):
     """The share of high among all training rows is predicted for every window."""
 
+    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+        pass  # it looks at nothing that a window could lack
+
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         return np.empty((len(rows), 0))
 

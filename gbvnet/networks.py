@@ -1,0 +1,203 @@
+"""What systems that are neural networks share: windows in, the training loop of fitting.py, a folder of tensors out.
+
+A subclass builds its network (`build`); the network is called as `fit_network` says, with faces (B, F, 3, S, S) in
+[0, 1] or None, face_ok (B, F) or None, signals (B, C, L) or None, has_face and has_signals (B,) or None, and gives
+logits (B, K) as an `Answer`. Signals come as the store has them; a network z-scores them by its buffers `signal_mean`
+and `signal_sd` (C,), which `fit` fills from the training rows alone.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from scipy.special import expit
+from torch import Tensor, nn
+
+from .augment import augment_faces, augment_signals
+from .batches import Batch, Windows, channels_of
+from .classical import require_whole
+from .config import MODALITIES, CrossvalConfig, uses_face, uses_signals
+from .errors import BadConfig, BadModel
+from .files import write_whole
+from .fitting import Fitted, device_of, fit_network, predict_network
+from .store import Store
+from .systems import Predicted
+
+FILE, SHAPE = "model.safetensors", "shape.json"
+
+
+class Answer(NamedTuple):
+    """What a network says of B windows; it has no gates."""
+
+    logits: Tensor  # (B, K), above 0 means high
+    gate_face: Tensor  # (B,) NaN
+    gate_bio: Tensor  # (B,) NaN
+
+    @classmethod
+    def of(cls, logits: Tensor) -> "Answer":
+        none = torch.full((len(logits),), torch.nan, device=logits.device)
+        return cls(logits, none, none)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a network must know of the windows it will be given."""
+
+    channels: tuple[tuple[str, str], ...]  # (name, kind) of each signal channel that it sees; none without signals
+    rate_hz: float
+    n_samples: int  # L, of a window
+    n_frames: int  # F, 0 without faces
+    side: int  # S, pixels
+    n_outputs: int  # K
+
+    @property
+    def n_channels(self) -> int:
+        return len(self.channels)
+
+    def places(self, *kinds: str) -> list[int]:
+        """Where the channels of these kinds are."""
+        return [i for i, (_, kind) in enumerate(self.channels) if kind in kinds]
+
+
+class Network(ABC):
+    """See `gbvnet.systems.Contract`."""
+
+    modalities: ClassVar[tuple[str, ...]] = MODALITIES
+    refused: ClassVar[dict[str, str]] = {}
+
+    def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
+        self.config, self.work, self.label = config, work, label
+        self.shape: Shape | None = None
+        self.network: nn.Module | None = None
+        self.fitted: Fitted | None = None
+
+    @abstractmethod
+    def build(self, shape: Shape) -> nn.Module:
+        """The network, untrained; its weights' start may follow from torch's random state alone."""
+
+    def fit(
+        self,
+        store: Store,
+        rows: np.ndarray,
+        y: np.ndarray,
+        *,
+        validation: tuple[np.ndarray, np.ndarray] | None = None,
+        seed: int = 0,
+    ) -> Self:
+        y = np.asarray(y, np.float32).reshape(len(rows), -1)  # (n, K)
+        train = self._windows(store, rows, y)
+        inner = None
+        if validation is not None:
+            inner = self._windows(store, validation[0], np.asarray(validation[1], np.float32).reshape(-1, y.shape[1]))
+        self.shape = self._shape(store, y.shape[1])
+        with torch.random.fork_rng():  # nobody else's random state moves
+            torch.manual_seed(seed)
+            self.network = self.build(self.shape)
+        scale = _scale(self.network)
+        if train.channels and scale is not None:
+            mean, sd = train.signal_statistics()
+            scale[0].copy_(mean)
+            scale[1].copy_(torch.where(sd <= 1e-6 * mean.abs(), torch.ones_like(sd), sd))  # a channel that never moves
+        self.fitted = fit_network(
+            self.network,
+            train,
+            inner,
+            self.config.train,
+            seed,
+            augment=self._augment if self.config.train.augment else None,
+            work=self.work,
+            label=self.label,
+        )
+        return self
+
+    def predict(self, store: Store, rows: np.ndarray) -> Predicted:
+        logits, _, _ = predict_network(self._network(), self._windows(store, np.asarray(rows)), self.config.train)
+        return Predicted(expit(logits[:, 0] if logits.shape[1] == 1 else logits))
+
+    def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        return self.predict(store, rows).p
+
+    def save(self, folder: Path) -> None:
+        assert self.shape is not None
+        state = {name: t.detach().cpu().contiguous() for name, t in self._network().state_dict().items()}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / FILE, save(state))
+        write_whole(folder / SHAPE, json.dumps(asdict(self.shape), indent=2).encode())
+
+    @classmethod
+    def load(cls, folder: Path, config: CrossvalConfig) -> Self:
+        made, file = cls(config), folder / FILE
+        try:
+            told: dict[str, Any] = json.loads((folder / SHAPE).read_text())
+            told["channels"] = tuple((str(name), str(kind)) for name, kind in told["channels"])
+            made.shape = Shape(**told)
+            made.network = made.build(made.shape)
+            made.network.load_state_dict(load_file(file))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            raise BadModel(file, f"a trained {config.system}", f"a file that does not read ({error})") from None
+        made.network.eval()
+        return made
+
+    @property
+    def about(self) -> dict:
+        return {
+            "n_parameters": sum(p.numel() for p in self._network().parameters()),
+            "chosen_epoch": self.fitted.chosen_epoch if self.fitted else None,
+            "device": device_name(self.config),
+        }
+
+    def _network(self) -> nn.Module:
+        if self.network is None:
+            raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
+        return self.network
+
+    def _shape(self, store: Store, n_outputs: int) -> Shape:
+        s, modality = store.settings, self.config.modality
+        channels = channels_of(store, modality) if uses_signals(modality) else []
+        return Shape(
+            channels=tuple((s["channels"][i][0], s["channels"][i][1]) for i in channels),
+            rate_hz=float(s["rate_hz"]),
+            n_samples=s["samples_per_window"],
+            n_frames=s["frames_per_window"] if uses_face(modality) else 0,
+            side=s["face_side"] if uses_face(modality) else 0,
+            n_outputs=n_outputs,
+        )
+
+    def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
+        require_whole(store, rows, self.config)
+        train = self.config.train
+        return Windows(
+            store,
+            rows,
+            self.config.modality,
+            y,
+            device=device_of(train),
+            memory_gib=train.memory_gib,
+            per_subject=train.normalise == "subject",
+        )
+
+    def _augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        faces, signals, scale = batch.faces, batch.signals, _scale(self._network())
+        if faces is not None:
+            faces = augment_faces(faces, generator)
+        if signals is not None and scale is not None:
+            signals = augment_signals(signals, scale[1], generator, scale[0])
+        return batch._replace(faces=faces, signals=signals)
+
+
+def _scale(network: nn.Module) -> tuple[Tensor, Tensor] | None:
+    """The buffers by which a network z-scores its signals, None if it has none."""
+    found = dict(network.named_buffers())
+    return (found["signal_mean"], found["signal_sd"]) if "signal_mean" in found else None
+
+
+def device_name(config: CrossvalConfig) -> str:
+    """Where a network is trained, for people."""
+    device = device_of(config.train)
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
