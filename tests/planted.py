@@ -69,6 +69,10 @@ def _arrays(rng, windows, told, fingerprint, face, signals) -> dict[str, np.ndar
         pixels = look + 12 * rng.normal(size=(windows, FRAMES, SIDE, SIDE, 3))
         arrays["faces"] = pixels.clip(0, 255).astype(np.uint8)
         arrays["face_ok"] = np.ones((windows, FRAMES), bool)
+        own_rng = np.random.default_rng(pixels[0, 0, :2, :2].astype(int).ravel().clip(0))
+        coefficients = own_rng.uniform(0.2, 0.4, (windows, FRAMES, 52))
+        coefficients[:, :, 44:46] += 0.15 * told  # both corners of the mouth
+        arrays["expression"] = coefficients.clip(0, 1).astype(np.float32)
     return arrays
 
 
