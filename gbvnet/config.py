@@ -235,7 +235,8 @@ class SplitConfig:
     stratify: bool = False
     """balance the labels over the folds; uses labels to split, and says so in the run"""
     fixed: str | None = None
-    """fixed folds by name, so that papers can report on the same ones: deap-v1, or a JSON file"""
+    """fixed folds by name, so that papers can report on the same ones: deap-v1, mahnob-v1, or a JSON
+    file"""
     inner: float = 0.2
     """share of the training groups kept back for the choice of the epoch (ours)"""
     seed: int = 0

@@ -185,7 +185,7 @@ def _folds_of(
     groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
     if split.fixed:
         fixed = fixed_folds(split.fixed)
-        tested = [_fixed_parts(g, fixed[g.unit], split) for g in groups]  # by unit: (n,) the fold that tests each row
+        tested = [_fixed_parts(windows, unit, fixed, split) for unit in UNITS[split.protocol]]  # (n,) tests each row
     else:
         for g in groups:
             _require_enough(g, split, name)
@@ -304,7 +304,17 @@ def _number(text: str) -> int:
 
 # Fixed folds: the same for everybody, so that results in different papers can be compared.
 
-FixedFolds = dict[str, list[list[str]]]  # unit -> fold -> names
+
+@dataclass(frozen=True)
+class FixedFolds:
+    """Folds by name: unit -> fold -> names.
+
+    trial_by : the column that, after the person's name, names a trial: `trial`, or `stimulus` for a corpus in which
+        nobody sees a stimulus twice and trials have no number of their own
+    """
+
+    parts: dict[str, list[list[str]]]
+    trial_by: str = "trial"
 
 
 def fixed_folds(name: str) -> FixedFolds:
@@ -325,18 +335,22 @@ def fixed_folds(name: str) -> FixedFolds:
         raise BadInput(name, "fixed folds as JSON", f"text that is not JSON ({error})") from None
     if not isinstance(held, dict):
         raise BadInput(name, "folds under trial, stimulus and subject", type(held).__name__)
-    folds: FixedFolds = {unit: held.get(unit) for unit in ("trial", "stimulus", "subject")}  # type: ignore[misc]
+    folds = {unit: held.get(unit) for unit in ("trial", "stimulus", "subject")}
+    if held.get("trial_by", "trial") not in ("trial", "stimulus"):
+        raise BadInput(name, "trial_by to be trial or stimulus", repr(held["trial_by"]))
     for unit, parts in folds.items():
         if not (isinstance(parts, list) and all(isinstance(p, list) for p in parts)):
             raise BadInput(name, f"a list of folds under {unit!r}, each a list of names", type(parts).__name__)
         twice = [n for n, times in Counter(str(n) for part in parts for n in part).items() if times > 1]
         if twice:
             raise BadInput(name, f"each {unit} in one fold", f"{twice[0]} in several")
-    return folds
+    return FixedFolds(folds, held.get("trial_by", "trial"))  # type: ignore[arg-type]
 
 
-def _fixed_parts(groups: _Groups, parts: Sequence[Sequence[str]], split: SplitConfig) -> np.ndarray:
+def _fixed_parts(windows: pd.DataFrame, unit: str, fixed: FixedFolds, split: SplitConfig) -> np.ndarray:
     """(n,) which fold tests each row, as a fixed file says. Names may differ in leading zeros."""
+    named = windows.assign(trial=windows[fixed.trial_by]) if unit == "trial" else windows
+    groups, parts = _group(named, unit), fixed.parts[unit]
     if len(parts) != split.folds:
         raise BadConfig(f"fixed folds {split.fixed} are {len(parts)} and the setting folds is {split.folds}: set it so")
     part_of = {_plain(name): number for number, part in enumerate(parts) for name in part}
@@ -353,31 +367,8 @@ def _plain(name: str) -> str:
     return re.sub(r"0*(\d+)", r"\1", name)
 
 
-def deap_v1() -> str:
-    """The text of recipes/folds/deap-v1.json: ten folds of DEAP's 1280 trials, 40 stimuli and 32 people.
-
-    Made from names alone. Each fold tests four trials of every person; the 22 people with a face video (s01 to s22)
-    are spread evenly, two or three a fold, so that the folds serve face and signals alike.
-    """
-    people = [f"s{n:02d}" for n in range(1, 33)]
-    trials = [f"{person}/{n:02d}" for person in people for n in range(1, 41)]
-    stimuli = [f"{n:02d}" for n in range(1, 41)]
-    strata = {
-        "trial": [trial.split("/")[0] for trial in trials],
-        "stimulus": [""] * len(stimuli),
-        "subject": ["filmed" if person <= "s22" else "not filmed" for person in people],
-    }
-    about = (
-        "Ten fixed folds of DEAP for gbvnet, by name. trial: subject/trial, the trial as in the names of the videos "
-        "(column Trial of participant_ratings.csv, the order of presentation). stimulus: Experiment_id. subject: as "
-        "in the names of the files. Leave out what you do not have and keep the rest where it is."
-    )
-    lines = ["{", f' "about": {json.dumps(about)},']
-    for unit, all_names in (("trial", trials), ("stimulus", stimuli), ("subject", people)):
-        groups = _Groups(unit, all_names, strata[unit], np.arange(len(all_names)))
-        part = _parts(groups, SplitConfig(folds=10, seed=0), None, "deap-v1")
-        lines.append(f' "{unit}": [')
-        folds = [[n for n, p in zip(all_names, part, strict=True) if p == fold] for fold in range(10)]
-        lines += [f"  {json.dumps(fold)}{',' if number < 9 else ''}" for number, fold in enumerate(folds)]
-        lines.append(" ]" if unit == "subject" else " ],")
-    return "\n".join([*lines, "}", ""])
+def deal(names: Sequence[str], strata: Sequence[str], unit: str, salt: str, folds: int = 10) -> list[list[str]]:
+    """Names dealt out to folds, each stratum evenly, by names and salt alone: how the shipped folds were made."""
+    groups = _Groups(unit, list(names), list(strata), np.arange(len(names)))
+    part = _parts(groups, SplitConfig(folds=folds, seed=0), None, salt)
+    return [[n for n, p in zip(names, part, strict=True) if p == fold] for fold in range(folds)]

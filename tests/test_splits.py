@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,9 +17,9 @@ from hypothesis import strategies as st
 
 from gbvnet.config import PROTOCOLS, SplitConfig
 from gbvnet.errors import BadConfig, BadInput, LeakySplit
-from gbvnet.splits import check_fold, deap_v1, fixed_folds, group_names, make_folds, names
+from gbvnet.splits import check_fold, fixed_folds, group_names, make_folds, names
 
-FIXED = Path(__file__).parents[1] / "recipes" / "folds" / "deap-v1.json"
+FOLDS = Path(__file__).parents[1] / "recipes" / "folds"
 COLUMNS = {  # what may not be shared, read off the table without the code under test
     "window": [["recording", "window"]],
     "trial": [["subject", "trial"]],
@@ -295,12 +296,35 @@ def test_the_sides_are_named_so_that_no_name_is_on_two_of_them():
 # Fixed folds
 
 
-def test_deap_v1_is_what_its_recipe_makes_byte_for_byte():
-    assert FIXED.read_bytes() == deap_v1().encode()
+def test_fixed_folds_are_what_their_maker_makes_byte_for_byte():
+    maker = runpy.run_path(str(FOLDS / "make.py"))
+    assert {f.stem for f in FOLDS.glob("*.json")} == set(maker["CORPORA"])
+    for name in maker["CORPORA"]:
+        assert (FOLDS / f"{name}.json").read_bytes() == maker["text"](name).encode()
+
+
+def test_mahnob_v1_names_a_trial_by_its_film_whatever_its_session_is_called():
+    folds = fixed_folds("mahnob-v1")
+    films = {film for part in folds.parts["stimulus"] for film in part}
+    assert len(films) == 20 and "earworm_f" in films
+    assert [len(part) for part in folds.parts["trial"]] == [60] * 10  # two films of each of 30 people
+    lost = ["p12", "p15", "p26"]
+    assert {len(set(part) - {*lost}) for part in folds.parts["subject"]} == {2, 3}
+    people, seen = ["p01", "p02", "p13"], sorted(films)
+    windows = pd.DataFrame(
+        [(who, str(1000 + 7 * n), film, 0) for who in people for n, film in enumerate(seen)],
+        columns=["subject", "trial", "stimulus", "window"],
+    )
+    made = make_folds(windows, SplitConfig(fixed="mahnob-v1"))
+    for fold, part in zip(made, folds.parts["trial"], strict=True):
+        tested = windows.loc[fold.test]
+        assert set(tested["subject"] + "/" + tested["stimulus"]) == {t for t in part if t.split("/")[0] in people}
+    with pytest.raises(BadConfig, match="do not name trial s01/"):
+        make_folds(table(), SplitConfig(fixed="mahnob-v1"))
 
 
 def test_deap_v1_holds_every_trial_stimulus_and_person_once_and_spreads_the_filmed_ones():
-    folds = fixed_folds("deap-v1")
+    folds = fixed_folds("deap-v1").parts
     people = [f"s{n:02d}" for n in range(1, 33)]
     whole = {
         "trial": [f"{p}/{t:02d}" for p in people for t in range(1, 41)],
@@ -320,7 +344,7 @@ def test_fixed_folds_serve_the_filmed_people_alone_and_agree_with_the_file(proto
     windows = table(people=22, trials=40, windows=1)
     folds = make_folds(windows, SplitConfig(protocol=protocol, fixed="deap-v1"))
     assert len(folds) == 10
-    held = fixed_folds("deap-v1")
+    held = fixed_folds("deap-v1").parts
     for fold, trials, people in zip(folds, held["trial"], held["subject"], strict=True):
         if protocol == "trial":
             assert names(windows, fold, "trial")["test"] == [t for t in trials if t < "s23"]
@@ -330,7 +354,7 @@ def test_fixed_folds_serve_the_filmed_people_alone_and_agree_with_the_file(proto
 
 def test_fixed_folds_with_nobody_to_test_are_left_out_and_the_others_keep_their_numbers():
     windows = table(people=3, trials=4)
-    held = fixed_folds("deap-v1")["subject"]
+    held = fixed_folds("deap-v1").parts["subject"]
     with_somebody = [n for n, part in enumerate(held, start=1) if {"s01", "s02", "s03"} & {*part}]
     folds = make_folds(windows, SplitConfig(protocol="subject", fixed="deap-v1"))
     assert [f.number for f in folds] == with_somebody
@@ -360,7 +384,7 @@ def test_fixed_folds_that_do_not_fit_are_refused(tmp_path):
         make_folds(table(), SplitConfig(folds=3, fixed="deap-v1"))
     with pytest.raises(LeakySplit, match="fold 10 has 0 trials left to train on"):
         make_folds(table(people=1, trials=1), SplitConfig(fixed="deap-v1"))
-    with pytest.raises(BadInput, match=r"deap-v9: expected the name of fixed folds.*Shipped: deap-v1"):
+    with pytest.raises(BadInput, match=r"deap-v9: expected the name of fixed folds.*Shipped: deap-v1, mahnob-v1"):
         fixed_folds("deap-v9")
     for text, why in (("[", "not JSON"), ("[]", "found list"), ('{"trial": 3}', "found int")):
         (tmp_path / "bad.json").write_text(text)

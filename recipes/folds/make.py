@@ -1,0 +1,58 @@
+"""Writes the fixed folds beside this file, from names alone: python recipes/folds/make.py. A test compares the bytes.
+
+Each fold tests equally many trials of every person. Those who have the modalities that matter (of DEAP the 22 with a
+face video, of MAHNOB-HCI the 27 with whole recordings) are spread evenly. A version is never changed once it is out.
+"""
+
+import json
+from pathlib import Path
+
+from gbvnet.datasets.mahnob import FILMS, PEOPLE
+from gbvnet.splits import deal
+
+LEAVE_OUT = "Leave out what you do not have and keep the rest where it is."
+DEAP = [f"s{n:02d}" for n in range(1, 33)]
+MAHNOB = [f"p{n:02d}" for n in PEOPLE]
+CORPORA: dict[str, dict] = {
+    "deap-v1": {
+        "about": "Ten fixed folds of DEAP for gbvnet, by name. trial: subject/trial, the trial as in the names of the "
+        "videos (column Trial of participant_ratings.csv, the order of presentation). stimulus: Experiment_id. "
+        f"subject: as in the names of the files. {LEAVE_OUT}",
+        "people": {person: "filmed" if person <= "s22" else "not filmed" for person in DEAP},
+        "trials": [f"{n:02d}" for n in range(1, 41)],
+        "stimuli": [f"{n:02d}" for n in range(1, 41)],
+    },
+    "mahnob-v1": {
+        "about": "Ten fixed folds of MAHNOB-HCI for gbvnet, by name. trial: subject/film, as nobody saw a film twice. "
+        "stimulus: the film, mediaFile of session.xml without its ending. subject: p and the subject's number. "
+        f"{LEAVE_OUT}",
+        "trial_by": "stimulus",
+        "people": {person: "lost" if person in ("p12", "p15", "p26") else "whole" for person in MAHNOB},
+        "trials": sorted(FILMS),
+        "stimuli": sorted(FILMS),
+    },
+}
+
+
+def text(name: str) -> str:
+    """The text of <name>.json."""
+    held = CORPORA[name]
+    trials = [f"{person}/{trial}" for person in held["people"] for trial in held["trials"]]
+    units = {
+        "trial": (trials, [trial.split("/")[0] for trial in trials]),
+        "stimulus": (held["stimuli"], [""] * len(held["stimuli"])),
+        "subject": (list(held["people"]), list(held["people"].values())),
+    }
+    lines = ["{", f' "about": {json.dumps(held["about"])},']
+    lines += [f' "trial_by": {json.dumps(held["trial_by"])},'] if "trial_by" in held else []
+    for unit, (names, strata) in units.items():
+        lines.append(f' "{unit}": [')
+        folds = deal(names, strata, unit, name)
+        lines += [f"  {json.dumps(fold)}{',' if number < 9 else ''}" for number, fold in enumerate(folds)]
+        lines.append(" ]" if unit == "subject" else " ],")
+    return "\n".join([*lines, "}", ""])
+
+
+if __name__ == "__main__":
+    for corpus in CORPORA:
+        (Path(__file__).parent / f"{corpus}.json").write_text(text(corpus), newline="\n")
