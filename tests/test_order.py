@@ -13,6 +13,7 @@ weights video
 recording
 parallel
 channels
+datasets.bdf
 datasets.deap datasets.table datasets.mahnob_session
 datasets.mahnob
 datasets.template

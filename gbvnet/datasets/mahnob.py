@@ -18,19 +18,17 @@ and left alone. Two clocks meet in a recording:
 Whatever can be told in two ways is, and what disagrees by more than two frames is a finding that says by how much.
 """
 
-import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..channels import find, near
 from ..errors import BadRecording
 from ..recording import Channel, Recording, Signals, read_stamp
 from ..video import probe
+from .bdf import STATUS, measured, open_bdf, places, stored, worn
 from .deap import EEG  # the BDFs of MAHNOB-HCI have the EEG channels of DEAP's release, in the same order
 from .mahnob_session import (
     FETCH,
@@ -59,7 +57,6 @@ CHANNELS = (
     *(Channel(name, "eeg") for name in EEG),
     *(Channel(name, kind) for name, kind in PERIPHERAL.items()),  # type: ignore[arg-type]
 )
-STATUS = "Status"
 PEOPLE = range(1, 31)  # numbers that the corpus gave out; some of them never came to a whole recording
 
 # The 20 films, seconds, whole ones (github.com/geekdanielz/DeepVANet). In 22 public prints of the pulses for film 53
@@ -71,33 +68,8 @@ FILMS = {
 }  # fmt: skip
 LENGTH_SLACK_S = 1.5
 LEAST_BDF_RATE_HZ = 128  # below it the store's rate would promise what was never measured
-STUCK_SAMPLES = 8  # samples in which an electrode stays at its extreme value: 24 bits never do so by chance
 
 # ---------------------------------------------------------------- the BDF
-
-
-def _open_bdf(path: Path) -> Any:
-    import mne
-
-    if not path.is_file() or path.stat().st_size < 256:
-        found = f"{path.stat().st_size} bytes" if path.is_file() else "no such file"
-        raise BadRecording(path, "a BDF", found, FETCH)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of dates before 1985 and filters that its header does not name
-            return mne.io.read_raw_bdf(path, preload=False, verbose="ERROR")
-    except Exception as e:  # a damaged header can raise anything at all, and is then simply a damaged header
-        raise BadRecording(path, "a BDF", f"a file that cannot be read ({type(e).__name__}: {e})", FETCH) from None
-
-
-def _places(path: Path, names: list[str], wanted: list[str]) -> list[int]:
-    """Where channels are in a file, by name. Raises BadRecording that names those it lacks."""
-    places = [find(name, names) for name in wanted]
-    absent = [f"{name}{near(name, names)}" for name, place in zip(wanted, places, strict=True) if place is None]
-    if absent:
-        found = f"none for {', '.join(absent)} among {', '.join(names)}"
-        raise BadRecording(path, f"{len(wanted)} channels by name", found, "Channels are known by name alone.")
-    return [place for place in places if place is not None]
 
 
 def pulses(status: np.ndarray) -> np.ndarray:
@@ -131,11 +103,11 @@ def read_span(path: Path, film_s: float | None) -> Span:
     film_s : how long the film is, if that is known; of more pulses than two it tells the right pair
     Raises BadRecording if the file cannot be read, has no Status channel, or its pulses do not tell.
     """
-    raw = _open_bdf(path)
+    raw = open_bdf(path)
     rate_hz = float(raw.info["sfreq"])
     if rate_hz < LEAST_BDF_RATE_HZ:
         raise BadRecording(path, f"{BDF_RATE_HZ} samples a second", f"{rate_hz:g}", "It is too slow for the bands.")
-    status = _segment(path, raw, _places(path, raw.ch_names, [STATUS]))[0]
+    status = stored(path, raw, places(path, raw.ch_names, [STATUS]))[0]
     rises = pulses(status)
     at = ", ".join(f"{rise / rate_hz:.1f} s" for rise in rises[:8])
     found = f"{len(rises)} pulse{'s' * (len(rises) != 1)}" + (f" (at {at})" if at else "")
@@ -150,48 +122,20 @@ def read_span(path: Path, film_s: float | None) -> Span:
     return Span(*pairs[0], len(status), rate_hz, finding)
 
 
-def _segment(path: Path, raw: Any, places: list[int]) -> np.ndarray:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return raw.get_data(picks=places, verbose="ERROR")
-    except Exception as e:  # as for the header
-        raise BadRecording(path, "a BDF", f"samples that cannot be read ({type(e).__name__}: {e})", FETCH) from None
-
-
 def read_bdf(path: Path) -> tuple[np.ndarray, float]:
     """All 38 channels of a BDF, (38, N) float64 in the order of CHANNELS, and their rate.
 
     What the file gives in volts (EEG, ECG, the breathing belt) is in microvolts; skin resistance in ohm and temperature
     in degrees Celsius are as stored. Raises BadRecording.
     """
-    raw = _open_bdf(path)
-    names = [channel.name for channel in CHANNELS]
-    places = _places(path, raw.ch_names, names)
-    samples = _segment(path, raw, places)
-    units = [raw._orig_units.get(raw.ch_names[place], "n/a") for place in places]
-    volts = np.array([unit.endswith("V") for unit in units])  # mne gives these in volts, and leaves other units alone
-    samples[volts] *= 1e6
-    return samples, float(raw.info["sfreq"])
+    raw = open_bdf(path)
+    at = places(path, raw.ch_names, [channel.name for channel in CHANNELS])
+    return measured(path, raw, at), float(raw.info["sfreq"])
 
 
 @lru_cache(maxsize=1)
 def _cached_bdf(path: Path, size: int, changed_ns: int) -> tuple[np.ndarray, float]:
     return read_bdf(path)
-
-
-def _worn(samples: np.ndarray) -> list[str]:
-    """Findings on flat and clipped channels of (38, N)."""
-    flat = [c.name for c, x in zip(CHANNELS, samples, strict=True) if np.ptp(x) == 0]
-    clipped = []
-    for channel, x in zip(CHANNELS, samples, strict=True):
-        if channel.kind not in ("eeg", "ecg") or channel.name in flat:
-            continue  # what changes slowly may stay at its extreme for a while
-        stays = (x[1:] == x[:-1]) & ((x[1:] == x.max()) | (x[1:] == x.min()))
-        if stays.sum() >= STUCK_SAMPLES:
-            clipped.append(f"{channel.name} ({stays.mean():.1%})")
-    findings = [f"flat channels: {', '.join(flat)}"] if flat else []
-    return findings + ([f"clipped channels: {', '.join(clipped)}"] if clipped else [])
 
 
 # ---------------------------------------------------------------- the corpus
@@ -323,7 +267,7 @@ class Mahnob:
         """The same recording with what its video and its samples reveal. Raises BadRecording if one is broken."""
         findings = list(recording.findings)
         if recording.signals is not None:
-            findings += _worn(_read(recording.signals)[0])
+            findings += worn(CHANNELS, _read(recording.signals)[0])
         if recording.video is not None:
             session = self.sessions[int(recording.trial)]
             info, told = on_camera_clock(probe(recording.video), session)

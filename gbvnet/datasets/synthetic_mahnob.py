@@ -19,6 +19,7 @@ from scipy.signal import resample_poly
 
 from ..config import SynthConfig, require
 from . import synthetic_signals as made
+from .bdf import STATUS
 from .deap import EEG
 from .made_up import (
     MadeUp,
@@ -32,7 +33,7 @@ from .made_up import (
     stamp_of,
     write_corpus,
 )
-from .mahnob import BDF_RATE_HZ, FILMS, PADDING_S, STATUS
+from .mahnob import BDF_RATE_HZ, FILMS, PADDING_S
 from .mahnob_session import RATINGS
 from .synthetic_face import FPS, HEIGHT, WIDTH, Acting, Face, act, trial_light
 from .synthetic_signals import Body

@@ -1,0 +1,77 @@
+"""BDF, the 24-bit format of BioSemi's amplifiers: opened without a warning or a guess, its channels found by name.
+
+Read through MNE. What goes wrong is a BadRecording with the file's name, whatever MNE raised.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..channels import find, near
+from ..errors import BadRecording
+from ..recording import Channel
+
+FETCH = "Fetch it again."
+STATUS = "Status"  # the channel of triggers, in its low byte
+STUCK_SAMPLES = 8  # samples in which an electrode stays at its extreme value: 24 bits never do so by chance
+
+
+def open_bdf(path: Path) -> Any:
+    """An `mne.io.Raw` whose samples are not read yet. Raises BadRecording."""
+    import mne
+
+    if not path.is_file() or path.stat().st_size < 256:
+        found = f"{path.stat().st_size} bytes" if path.is_file() else "no such file"
+        raise BadRecording(path, "a BDF", found, FETCH)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of dates before 1985 and filters that its header does not name
+            return mne.io.read_raw_bdf(path, preload=False, verbose="ERROR")
+    except Exception as e:  # a damaged header can raise anything at all, and is then simply a damaged header
+        raise BadRecording(path, "a BDF", f"a file that cannot be read ({type(e).__name__}: {e})", FETCH) from None
+
+
+def places(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Where channels are in a file, by name. Raises BadRecording that names those it lacks."""
+    found = [find(name, names) for name in wanted]
+    absent = [f"{name}{near(name, names)}" for name, place in zip(wanted, found, strict=True) if place is None]
+    if absent:
+        lacks = f"none for {', '.join(absent)} among {', '.join(names)}"
+        raise BadRecording(path, f"{len(wanted)} channels by name", lacks, "Channels are known by name alone.")
+    return [place for place in found if place is not None]
+
+
+def stored(path: Path, raw: Any, at: list[int], first: int = 0, last: int | None = None) -> np.ndarray:
+    """Samples `first` to `last` (all, if not given) of the channels at these places, as MNE gives them, (C, N)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return raw.get_data(picks=at, start=first, stop=last, verbose="ERROR")
+    except Exception as e:  # as for the header
+        raise BadRecording(path, "a BDF", f"samples that cannot be read ({type(e).__name__}: {e})", FETCH) from None
+
+
+def measured(path: Path, raw: Any, at: list[int], first: int = 0, last: int | None = None) -> np.ndarray:
+    """The same, with what the file gives in volts (of any prefix) in microvolts and all else as it is, (C, N)."""
+    samples = stored(path, raw, at, first, last)
+    units = [raw._orig_units.get(raw.ch_names[place], "n/a") for place in at]
+    volts = np.array([unit.endswith("V") for unit in units])  # MNE gives these in volts, and leaves other units alone
+    samples[volts] *= 1e6
+    return samples
+
+
+def worn(channels: Sequence[Channel], samples: np.ndarray) -> list[str]:
+    """Findings on flat and clipped channels of (C, N)."""
+    flat = [c.name for c, x in zip(channels, samples, strict=True) if np.ptp(x) == 0]
+    clipped = []
+    for channel, x in zip(channels, samples, strict=True):
+        if channel.kind not in ("eeg", "ecg", "eog", "emg") or channel.name in flat:
+            continue  # what changes slowly may stay at its extreme for a while
+        stays = (x[1:] == x[:-1]) & ((x[1:] == x.max()) | (x[1:] == x.min()))
+        if stays.sum() >= STUCK_SAMPLES:
+            clipped.append(f"{channel.name} ({stays.mean():.1%})")
+    findings = [f"flat channels: {', '.join(flat)}"] if flat else []
+    return findings + ([f"clipped channels: {', '.join(clipped)}"] if clipped else [])
