@@ -337,6 +337,9 @@ def _reproduce(parser) -> Run:
     parser.add_argument(
         "--recipe", action="append", default=[], metavar="NAME", help="a recipe, a YAML file, or several with commas"
     )
+    parser.add_argument(
+        "--people", choices=["found", "paper"], help="all people of the store, or of them only the paper's, by name"
+    )
     parser.add_argument("--plan", action="store_true", help="stop after the plan")
     parser.add_argument(
         "--describe",
@@ -354,13 +357,13 @@ def _reproduce(parser) -> Run:
         if args.describe:
             if args.paths or not args.plan:
                 raise BadConfig("reproduce: --describe goes with --plan, and without stores")
-            recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe])
+            recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe], args.people)
             return describe(args.describe, recipes, say, bar, args.jobs)
         if len(args.paths) < 2:
             raise BadConfig("reproduce: give at least one store, and then the folder for runs and report")
         *paths, folder = args.paths
         stores = [open_store(path) for path in paths]
-        recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores])
+        recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.people)
         return reproduce(stores, folder, recipes, say, bar, args.jobs, args.plan)
 
     return run

@@ -52,6 +52,10 @@ class Recipe:
     """what a store must have been made with (fields of PrepareConfig); what is not named is free"""
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     """what all its cross-validations share"""
+    people: Literal["found", "paper"] = "found"
+    """who takes part: all whose recordings are in the store, or of these only the paper's"""
+    paper_people: tuple[str, ...] = ()
+    """who the paper's people are, by name"""
     protocols: tuple[Protocol, ...] = ("trial",)
     """each with every modality and every system"""
     targets: tuple[Target, ...] = ("valence", "arousal")
@@ -78,6 +82,15 @@ class Recipe:
             self,
             "ablations need a protocol that does not leak, and it has none",
         )
+
+    def among(self, store: Store) -> "Recipe":
+        """The same with the people it wants of those that a store has. Raises BadConfig if it wants none of them."""
+        if self.people == "found":
+            return self
+        _require(self.paper_people, self, "people is paper, and it does not say who they are (paper_people)")
+        chosen = tuple(name for name in self.paper_people if name in set(store.windows["subject"]))
+        _require(chosen, self, f"people is paper, and {store.path} has none of {', '.join(self.paper_people)}")
+        return replace(self, crossval=replace(self.crossval, subjects=chosen))
 
     @property
     def installed(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,8 +113,11 @@ def describe(texts: Sequence[str], recipes: Sequence[Recipe], say: Say, bar: Bar
 # ---------------------------------------------------------------- which recipe, on which store
 
 
-def recipes_for(names: Sequence[str], datasets: Sequence[str]) -> list[Recipe]:
-    """The recipes asked for, comma lists allowed; else the paper's and the honest one of each corpus."""
+def recipes_for(names: Sequence[str], datasets: Sequence[str], people: str | None = None) -> list[Recipe]:
+    """The recipes asked for, comma lists allowed; else the paper's and the honest one of each corpus.
+
+    people : found or paper, in the place of what they say themselves
+    """
     asked = [name for text in names for name in text.split(",") if name]
     unique = list(dict.fromkeys(datasets))
     unknown = [dataset for dataset in unique if f"{dataset}-paper" not in shipped()]
@@ -124,7 +127,8 @@ def recipes_for(names: Sequence[str], datasets: Sequence[str]) -> list[Recipe]:
             f"there is no recipe for {', '.join(unknown)}: give --recipe tiny, or one of {there}, or a file"
         )
     default = [f"{dataset}-{kind}" for dataset in unique for kind in ("paper", "honest")]
-    return [load_recipe(name) for name in dict.fromkeys(asked or default)]
+    recipes = [load_recipe(name) for name in dict.fromkeys(asked or default)]
+    return [replace(recipe, people=people) for recipe in recipes] if people else recipes  # type: ignore[arg-type]
 
 
 def assign(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[tuple[Recipe, Store, list[Store]]]:
@@ -169,7 +173,8 @@ def plan_studies(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[Stu
     """Multiply out all recipes. A run that its store cannot have (too few people, say) is left out, and said."""
     studies: list[Study] = []
     known: dict[Any, Extent] = {}
-    for recipe, store, others in assign(recipes, stores):
+    for given, store, others in assign(recipes, stores):
+        recipe = given.among(store)
         runs, extents = [], []
         cannot: dict[str, list[PlannedRun]] = {}
         for run in runs_of(recipe, store, others):
@@ -180,6 +185,9 @@ def plan_studies(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[Stu
             else:
                 runs.append(run)
         left_out = [f"{recipe.name}: no system {name} is installed" for name in recipe.absent]
+        if recipe.people == "paper" and len(recipe.crossval.subjects or ()) < len(recipe.paper_people):
+            gone = sorted({*recipe.paper_people} - {*(recipe.crossval.subjects or ())})
+            left_out.append(f"{recipe.name}: of the paper's people {', '.join(gone)} are not in {store.path}")
         left_out += [f"{why} ({len(of_why)} runs)" for why, of_why in cannot.items()]
         studies.append(Study(recipe, store, runs, extents, left_out))
     if not any(study.runs for study in studies):

@@ -21,6 +21,7 @@ from gbvnet.recipe import (
     runs_of,
     shipped,
 )
+from gbvnet.splits import fixed_folds
 
 from .planted import write_store
 
@@ -167,6 +168,16 @@ def test_the_honest_recipe_on_deap():
     assert work["subject-face"].test == 2 * 52_800
     # subject+stimulus: each person once with the 4 stimuli of their fold: 22 x 4 trials of 60 windows.
     assert work["subject+stimulus-bio"].test == 2 * 22 * 4 * 60
+
+
+@pytest.mark.parametrize(("dataset", "n"), [("deap", 22), ("mahnob", 27)])
+def test_the_papers_people_are_as_many_as_it_says_and_known_to_the_reader(dataset, n):
+    made = {load_recipe(f"{dataset}-{kind}").paper_people for kind in ("paper", "honest", "lineage")}
+    assert len(made) == 1
+    names = made.pop()
+    assert len(set(names)) == len(names) == n
+    people = {name for part in fixed_folds(f"{dataset}-v1").parts["subject"] for name in part}
+    assert set(names) < people
 
 
 def test_the_lineage_trains_within_each_person():

@@ -278,6 +278,25 @@ def test_what_a_store_is_too_small_for_is_left_out_and_said(tmp_path):
     assert re.match("tiny, protocol subject: 3 folds need at least 3 subjects.*(7 runs)", study.left_out[0])
 
 
+def test_the_papers_people_alone_where_they_are_asked_for(tmp_path):
+    store = write_store(tmp_path / "s", people=3, trials=6, windows=2)
+    text = (Path(__file__).parents[1] / "recipes" / "tiny.yaml").read_text()
+    mine = text.replace("protocols:", "paper_people: [s01, s03, s09]\nprotocols:", 1)
+    (tmp_path / "mine.yaml").write_text(mine)
+    [found] = reproduce.plan_studies(reproduce.recipes_for([str(tmp_path / "mine.yaml")], []), [store])
+    assert found.runs[0].config.subjects is None and found.left_out == []
+    papers = reproduce.recipes_for([str(tmp_path / "mine.yaml")], [], "paper")
+    [study] = reproduce.plan_studies(papers, [store])
+    assert {run.config.subjects for run in study.runs} == {("s01", "s03")}
+    assert study.left_out == [f"tiny: of the paper's people s09 are not in {store.path}"]
+    assert study.extents[0].test == 2 * 6 * 2
+    with pytest.raises(BadConfig, match="recipe tiny: people is paper, and it does not say who they are"):
+        reproduce.plan_studies(reproduce.recipes_for(["tiny"], [], "paper"), [store])
+    (tmp_path / "mine.yaml").write_text(mine.replace("s01, s03, s09", "p01"))
+    with pytest.raises(BadConfig, match="has none of p01"):
+        reproduce.plan_studies(reproduce.recipes_for([str(tmp_path / "mine.yaml")], [], "paper"), [store])
+
+
 # Which recipe takes which store
 
 
