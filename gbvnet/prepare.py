@@ -244,7 +244,8 @@ class _Work:
             findings += [finding] if finding else []
             about |= {"has_face": has_face.tolist(), **told}
             if not has_face.all():
-                findings.append(f"no face in {int((~has_face).sum())} of {len(starts)} windows")
+                when = _spans(starts[~has_face], config.window_s)
+                findings.append(f"no face in {int((~has_face).sum())} of {len(starts)} windows: {when}")
         if not arrays:
             raise BadRecording(recording.name, "a face video or signals", "neither")
         about |= {
@@ -292,6 +293,13 @@ class _Work:
         arrays = {k: a[place].reshape(*shape, *a.shape[1:]) for k, a in windowed.items() if a is not None}
         counts = {"frames_found": filled.found, "frames_borrowed": filled.borrowed, "frames_missing": filled.missing}
         return arrays, {**counts, "finding": track.finding}
+
+
+def _spans(starts: np.ndarray, window_s: float, most: int = 5) -> str:
+    """When windows are, in few words: "3 to 5 s, 11 to 12 s" after the stimulus' start."""
+    edges = np.flatnonzero(np.diff(starts) > window_s + 1e-9) + 1
+    spans = [f"{part[0]:g} to {part[-1] + window_s:g} s" for part in np.split(starts, edges)]
+    return ", ".join(spans[:most]) + (f" and {len(spans) - most} times more" if len(spans) > most else "")
 
 
 def _sources(recording: Recording) -> dict[str, Any]:
