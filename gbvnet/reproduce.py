@@ -137,7 +137,7 @@ def assign(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[tuple[Rec
     Raises BadStore, with the command that makes another, if a recipe has no store that suits it or a store no use.
     """
     found = []
-    for recipe in recipes:
+    for recipe in _for_each_corpus(recipes, stores):
         mine = [s for s in stores if recipe.dataset in ("any", s.settings["dataset"])]
         if not mine:
             given = ", ".join(sorted({s.settings["dataset"] for s in stores}))
@@ -157,6 +157,17 @@ def assign(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[tuple[Rec
         if store.path not in used:
             _refuse_useless(store, recipes)
     return found
+
+
+def _for_each_corpus(recipes: Sequence[Recipe], stores: Sequence[Store]) -> Iterator[Recipe]:
+    """A recipe for any corpus, given stores of several, becomes one for each, with runs of its own."""
+    datasets = list(dict.fromkeys(store.settings["dataset"] for store in stores))
+    for recipe in recipes:
+        if recipe.dataset != "any" or len(datasets) == 1:
+            yield recipe
+            continue
+        for dataset in datasets:
+            yield replace(recipe, name=f"{recipe.name}-{dataset}", dataset=dataset)
 
 
 def _refuse_useless(store: Store, recipes: Sequence[Recipe]) -> None:

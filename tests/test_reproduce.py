@@ -13,7 +13,7 @@ from gbvnet.cli import main
 from gbvnet.config import CrossvalConfig, PrepareConfig, TrainConfig
 from gbvnet.described import Described
 from gbvnet.errors import BadConfig, BadStore, GbvnetError
-from gbvnet.recipe import Extent, load_recipe
+from gbvnet.recipe import Extent, load_recipe, runs_of
 from gbvnet.systems import Predicted
 from gbvnet.timing import Pace
 
@@ -318,6 +318,18 @@ def test_stores_go_to_the_recipes_that_they_suit():
         reproduce.assign(recipes[:1], [whole, longer])
     with pytest.raises(BadConfig, match="recipe mahnob-paper is for mahnob, and the stores given are of deap"):
         reproduce.assign([load_recipe("mahnob-paper")], [whole])
+
+
+def test_a_recipe_for_any_corpus_is_done_for_each_with_runs_of_its_own(tmp_path):
+    stores = [Described("deap:3x4x4", PrepareConfig()), Described("mahnob:3x4x4", PrepareConfig())]
+    for store in stores:
+        store.path = Path(store.settings["dataset"])
+    found = reproduce.assign([load_recipe("tiny")], stores)
+    assert [(r.name, r.dataset, s.settings["dataset"]) for r, s, _ in found] == [
+        ("tiny-deap", "deap", "deap"), ("tiny-mahnob", "mahnob", "mahnob"),
+    ]  # fmt: skip
+    folders = {reproduce.run_folder(tmp_path, run) for r, s, _ in found for run in runs_of(r, s)}
+    assert len(folders) == 2 * len(runs_of(load_recipe("tiny"), stores[0]))
 
 
 def test_the_default_is_the_papers_recipe_and_the_honest_one_of_each_corpus():
