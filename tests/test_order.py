@@ -34,7 +34,7 @@ fitting
 systems
 features classical
 networks
-systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
+systems.expression systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
 plan
 recipe
 timing

@@ -1,0 +1,81 @@
+"""What a face does, in words: how much each of 52 movements is seen in a window, and a logistic regression on that.
+
+Ours, and no published system. MediaPipe gives 52 coefficients a frame (jaw open, left corner of the mouth up, ...),
+each 0 to 1 and made to depend little on who it is or on the light. Of each we take the mean, SD, minimum, maximum and
+slope over the window's frames. Every weight has a name, the training takes seconds, and a network that sees the same
+faces should do better than this before anything is said for it. A store made with another tracker has none of them.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from ..batches import CHUNK
+from ..classical import Classical, Learnt
+from ..errors import BadConfig
+from ..store import Store
+
+STATISTICS = ("mean", "sd", "min", "max", "slope")  # the slope is per second
+
+
+class System(Classical):
+    """LogisticRegression(C=1) on z-scored statistics; what a window does not show is put in as the training mean."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("face",)
+
+    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        frame_s = float(store.settings["prepare"]["window_s"]) / max(1, store.settings["frames_per_window"])
+        parts = [statistics(store.expression(rows[i : i + CHUNK]), frame_s) for i in range(0, len(rows), CHUNK)]
+        return np.concatenate(parts) if parts else np.empty((0, len(STATISTICS) * 52), np.float32)
+
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+        seen = ~np.isnan(x[:, 0])
+        mean, sd = x[seen].mean(axis=0), x[seen].std(axis=0)
+        sd = np.where(sd > 1e-6, sd, 1).astype(np.float32)  # a movement that never is
+        if len(np.unique(y)) == 1:  # of several targets, one may have a single class
+            return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
+        fitted = LogisticRegression(max_iter=1000).fit(_scaled(x, mean, sd), y)
+        return {"weights": fitted.coef_.ravel(), "bias": fitted.intercept_, "mean": mean, "sd": sd}
+
+    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
+        return expit(_scaled(x, learnt["mean"], learnt["sd"]) @ learnt["weights"] + learnt["bias"][0])
+
+    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+        super().refuse_missing(store, rows)
+        if not any(np.isfinite(store.expression(rows[i : i + CHUNK])).any() for i in range(0, len(rows), CHUNK)):
+            tracker = store.settings["prepare"].get("landmarks")
+            raise BadConfig(
+                f"{store.path} has no expression coefficients: its faces were prepared with landmarks {tracker}, and "
+                "only mediapipe gives them; prepare it with --landmarks mediapipe, or choose another system"
+            )
+
+
+def statistics(coefficients: np.ndarray, frame_s: float) -> np.ndarray:
+    """(n, F, 52) -> (n, 5 * 52) float32: all means, then all SDs, minima, maxima and slopes.
+
+    Over the frames that show a face: the others are NaN, or all zeros. A window without any is NaN throughout.
+    frame_s : from one frame to the next, seconds
+    """
+    x = coefficients.astype(np.float64)
+    ok = (np.isfinite(x).all(axis=2) & (x != 0).any(axis=2))[:, :, None]  # (n, F, 1)
+    n = np.where(ok.any(axis=1), ok.sum(axis=1), np.nan)  # (n, 1): NaN makes all that is divided by it NaN
+    x = np.where(ok, x, 0)
+    mean = x.sum(axis=1) / n
+    low, high = np.where(ok, x, np.inf).min(axis=1), np.where(ok, x, -np.inf).max(axis=1)
+    t = frame_s * np.arange(x.shape[1])[None, :, None]
+    t = np.where(ok, t - np.where(ok, t, 0).sum(axis=1, keepdims=True) / n[:, None], 0)  # about its mean
+    spread = np.where((t**2).sum(axis=1) > 0, (t**2).sum(axis=1), 1)  # one frame has no slope: 0
+    of_each = [
+        mean,
+        np.sqrt((np.where(ok, x - mean[:, None], 0) ** 2).sum(axis=1) / n),
+        low + 0 * n,
+        high + 0 * n,
+        (t * x).sum(axis=1) / spread + 0 * n,
+    ]
+    return np.concatenate(of_each, axis=1).astype(np.float32)
+
+
+def _scaled(x: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
+    return np.nan_to_num((x - mean) / sd, nan=0.0)
