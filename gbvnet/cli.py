@@ -95,6 +95,7 @@ def _synth(parser) -> Run:
     "a verdict for every recording of a corpus; exit 1 if any is bad",
     """
     gbvnet check deap /data/DEAP
+    gbvnet check deap /data/DEAP --raw               # the original recordings instead of the preprocessed release
     gbvnet check mahnob /data/MAHNOB                 # with what is missing of each person, and how the clocks agree
     """,
 )
@@ -106,7 +107,7 @@ def _check(parser) -> Run:
         from .check import look
         from .datasets import open_corpus
 
-        corpus, units = open_corpus(args.corpus, args.root), []
+        corpus, units = open_corpus(args.corpus, args.root, args.raw), []
         if corpus.made_up:
             say(f"{args.root}: made-up data")
         with bar("checking") as progress:
@@ -127,6 +128,7 @@ def _check(parser) -> Run:
     """
     gbvnet prepare deap /data/DEAP /data/deap.store --jobs 8
     gbvnet prepare deap /data/DEAP /data/deap112.store --face_side 112
+    gbvnet prepare deap /data/DEAP /data/raw.store --raw         # signals from data_original/*.bdf
     """,
 )
 def _prepare(parser) -> Run:
@@ -143,7 +145,7 @@ def _prepare(parser) -> Run:
         from .store import open_store
 
         config = _settings(args, PrepareConfig)
-        corpus = open_corpus(args.corpus, args.root)
+        corpus = open_corpus(args.corpus, args.root, args.raw)
         with bar("preparing", unit="s of recording") as progress:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
         for line in summary.findings:
@@ -420,6 +422,7 @@ def _add_corpus(parser) -> None:
 
     parser.add_argument("corpus", choices=list(READERS), help="which corpus")
     parser.add_argument("root", type=Path, help="the folder it was unpacked into")
+    parser.add_argument("--raw", action="store_true", help="DEAP's signals from its original recordings, data_original")
 
 
 def _add_jobs(parser, default: int = 0) -> None:

@@ -78,6 +78,7 @@ def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
     return {
         "dataset": corpus.dataset,
         "made_up": corpus.made_up,
+        **({"source": corpus.source} if corpus.source else {}),
         "prepare": to_dict(config),
         "channels": [[corpus.channels[i].name, corpus.channels[i].kind] for i in keep],
         "rate_hz": corpus.rate_hz,

@@ -68,6 +68,7 @@ class Corpus(Protocol):
     """What a reader in gbvnet/datasets promises. A corpus must be picklable: other processes read from it."""
 
     dataset: str  # "deap"
+    source: str  # of the signals, where a corpus has several: "preprocessed", "raw"; else ""
     made_up: bool  # written by `gbvnet synth`; everything made from it is stamped so
     rate_hz: float  # of the signals in the store
     baseline_s: float  # seconds before the stimulus that belong to each recording

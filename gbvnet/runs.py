@@ -123,7 +123,7 @@ def stamp(config: CrossvalConfig) -> str:
 
 
 def _environment(store: Store, config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
-    made = {k: store.settings[k] for k in ("dataset", "made_up", "prepare", "stores") if k in store.settings}
+    made = {k: store.settings[k] for k in ("dataset", "source", "made_up", "prepare", "stores") if k in store.settings}
     n = len(plan.windows)
     return {
         "gbvnet": __version__,

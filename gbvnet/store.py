@@ -65,6 +65,8 @@ def create(path: Path, settings: dict) -> None:
 def _refuse_other_settings(path: Path, made_with: dict, asked: dict) -> None:
     made_with, asked = dict(made_with), dict(asked)
     then, now = made_with.pop("versions", {}), asked.pop("versions", {})
+    if "source" in asked:
+        made_with.setdefault("source", "preprocessed")  # a store of DEAP from before there was another source
     for name in [*asked, *made_with]:
         was, wanted = made_with.get(name), asked.get(name)
         if isinstance(was, dict) and isinstance(wanted, dict):

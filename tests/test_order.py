@@ -15,7 +15,7 @@ parallel
 channels
 datasets.bdf
 datasets.deap datasets.table datasets.mahnob_session
-datasets.mahnob
+datasets.deap_raw datasets.mahnob
 datasets.template
 datasets.synthetic_face datasets.synthetic_signals
 datasets.made_up

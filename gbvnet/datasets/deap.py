@@ -6,6 +6,8 @@ To be had, under its licence, from https://www.eecs.qmul.ac.uk/mmv/datasets/deap
     ROOT/metadata_csv/participant_ratings.csv                the ratings again, and the order of presentation
     ROOT/face_video/s01/s01_trial01.avi ...                  participants 1 to 22, some trials missing
 
+The original recordings, from which the first of these was made, are read by deap_raw.py.
+
 Two orders meet here. Row i of a .dat is `Experiment_id` i + 1, the number of the stimulus; the number in a video's name
 is `Trial`, the order of presentation, another for each person. They are joined through the ratings table and never by
 number, and the join is checked: the .dat carries the ratings too, and they must be equal.
@@ -13,6 +15,7 @@ number, and the join is checked: the .dat carries the ratings too, and they must
 
 import pickle
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -211,6 +214,8 @@ class Deap:
     n_trials: int
     seconds: int
     dataset = "deap"
+    source = "preprocessed"
+    folder, suffix = "data_preprocessed_python", ".dat"  # of a person's signals
     rate_hz = float(RATE_HZ)
     baseline_s = float(BASELINE_S)
     frames_per_s = 10  # paper, section 4.1
@@ -227,11 +232,10 @@ class Deap:
             seconds=truth["seconds"] if truth else TRIAL_S,
         )
         if not corpus.units:
-            folder = root / "data_preprocessed_python"
+            folder = root / cls.folder
             found = "no such folder" if not folder.is_dir() else "none"
-            raise BadRecording(
-                folder, "subjects s01.dat to s32.dat", found, "Unpack data_preprocessed_python.zip into the corpus."
-            )
+            wanted, remedy = f"subjects s01{cls.suffix} to s32{cls.suffix}", f"Unpack {cls.folder}.zip into the corpus."
+            raise BadRecording(folder, wanted, found, remedy)
         read_ratings(root / RATINGS_FILE)
         return corpus
 
@@ -239,20 +243,18 @@ class Deap:
     def units(self) -> tuple[str, ...]:
         """The people: s01, s02, ..., as found."""
         try:
-            files = sorted((self.root / "data_preprocessed_python").glob("s*.dat"))
+            files = sorted((self.root / self.folder).glob(f"s*{self.suffix}"))
         except OSError as e:
             raise BadRecording(self.root, "a folder that can be read", e.strerror) from None
         return tuple(f.stem for f in files if re.fullmatch(r"s\d\d", f.stem))
 
     def recordings(self, unit: str) -> list[Recording]:
         """A person's trials in the order of presentation, and a verdict for each video that belongs to none."""
-        dat = self._dat(unit)
         rated = read_ratings(self.root / RATINGS_FILE)
         rated = rated[rated["Participant_id"] == int(unit[1:])].set_index("Experiment_id")
         if rated.empty:
-            raise BadRecording(dat, f"participant {int(unit[1:])} in {RATINGS_FILE}", "no row")
-        data, labels = self._read(unit)
-        _refuse_other_labels(dat, labels, rated)
+            raise BadRecording(self.signal_file(unit), f"participant {int(unit[1:])} in {RATINGS_FILE}", "no row")
+        judged = self._judge(unit, rated)
         folder = self.root / "face_video" / unit
         try:
             videos = {f.stem: f for f in sorted(folder.glob("*.avi"))} if folder.is_dir() else {}
@@ -261,13 +263,11 @@ class Deap:
         found = []
         for experiment, row in rated[rated.index <= self.n_trials].sort_values("Trial").iterrows():
             name = f"{unit}_trial{row['Trial']:02.0f}"
-            found.append(self._recording(name, int(experiment), row, dat, data, videos.pop(name, None)))  # type: ignore[call-overload]
+            found.append(judged(self._recording(name, int(experiment), row, videos.pop(name, None))))  # type: ignore[call-overload]
         return found + [self._stray(unit, video) for video in videos.values()]
 
-    def _recording(
-        self, name: str, experiment: int, row: pd.Series, dat: Path, data: np.ndarray, video: Path | None
-    ) -> Recording:
-        recording = Recording(
+    def _recording(self, name: str, experiment: int, row: pd.Series, video: Path | None) -> Recording:
+        return Recording(
             name=name,
             dataset=self.dataset,
             subject=name[:3],
@@ -278,20 +278,18 @@ class Deap:
                 r.lower(): float(row[r]) for r in (*RATINGS, "Familiarity") if r in row.index and np.isfinite(row[r])
             },
             video=video,
-            signals=dat,
+            signals=self.signal_file(name[:3]),
             row=experiment - 1,
         )
-        samples = data[experiment - 1]
-        # One cheap pass first: a sum over what is not finite is not finite either.
-        bad = np.argwhere(~np.isfinite(samples)) if not np.isfinite(samples.sum()) else np.zeros((0, 2), int)
-        if len(bad):
-            channel, sample = bad[0]
-            found = f"{len(bad):,} NaN or infinite, the first in channel {CHANNELS[channel].name} at sample {sample}"
-            problem = BadRecording(dat, f"finite samples in row {experiment - 1}", found)
-            return replace(recording, problem=str(problem))
-        still = np.flatnonzero(np.ptp(samples[:, ::RATE_HZ], axis=1) == 0)  # once a second, then all of it
-        flat = [CHANNELS[c].name for c in still if np.ptp(samples[c]) == 0]
-        return replace(recording, findings=(f"flat channels: {', '.join(flat)}",) if flat else ())
+
+    def _judge(self, unit: str, rated: pd.DataFrame) -> Callable[[Recording], Recording]:
+        """What tells of each trial of a person whether its signals are sound; `rated` is indexed by Experiment_id.
+
+        Raises BadRecording if none of the person's are.
+        """
+        data, labels = self.release(unit)
+        _refuse_other_labels(self.signal_file(unit), labels, rated)
+        return lambda recording: _judged(recording, data[recording.row])
 
     def _stray(self, unit: str, video: Path) -> Recording:
         problem = BadRecording(
@@ -319,16 +317,31 @@ class Deap:
 
     def signals(self, recording: Recording) -> Signals:
         """(40, (3 + seconds) * 128), the first 3 s before the stimulus."""
-        data, _ = self._read(recording.subject)
+        data, _ = self.release(recording.subject)
         return Signals(data[recording.row], RATE_HZ, BASELINE_S * RATE_HZ, CHANNELS)
 
-    def _dat(self, unit: str) -> Path:
-        return self.root / "data_preprocessed_python" / f"{unit}.dat"
+    def signal_file(self, unit: str) -> Path:
+        return self.root / self.folder / f"{unit}{self.suffix}"
 
-    def _read(self, unit: str) -> tuple[np.ndarray, np.ndarray]:
-        path = self._dat(unit)
+    def release(self, unit: str) -> tuple[np.ndarray, np.ndarray]:
+        """A person's data and labels in the preprocessed release, as `read_dat` gives them; the last one is kept."""
+        path = self.root / Deap.folder / f"{unit}{Deap.suffix}"
         try:
             stat = path.stat()
         except OSError as e:
             raise BadRecording(path, "a pickled DEAP subject", e.strerror) from None
         return _cached_dat(path, self.n_trials, self.seconds, stat.st_size, stat.st_mtime_ns)
+
+
+def _judged(recording: Recording, samples: np.ndarray) -> Recording:
+    """With the verdict on its signals, (40, N) of the release."""
+    # One cheap pass first: a sum over what is not finite is not finite either.
+    bad = np.argwhere(~np.isfinite(samples)) if not np.isfinite(samples.sum()) else np.zeros((0, 2), int)
+    if len(bad):
+        channel, sample = bad[0]
+        found = f"{len(bad):,} NaN or infinite, the first in channel {CHANNELS[channel].name} at sample {sample}"
+        problem = BadRecording(recording.signals, f"finite samples in row {recording.row}", found)
+        return replace(recording, problem=str(problem))
+    still = np.flatnonzero(np.ptp(samples[:, ::RATE_HZ], axis=1) == 0)  # once a second, then all of it
+    flat = [CHANNELS[c].name for c in still if np.ptp(samples[c]) == 0]
+    return replace(recording, findings=(f"flat channels: {', '.join(flat)}",) if flat else ())

@@ -150,6 +150,7 @@ class Mahnob:
     sessions: dict[int, Session]
     films: dict[str, float]  # seconds of each
     dataset = "mahnob"
+    source = ""
     rate_hz = float(RATE_HZ)
     baseline_s = float(BASELINE_S)
     frames_per_s = 12  # paper, section 4.1

@@ -76,6 +76,7 @@ class Table:
     settings: Settings
     channels: tuple[Channel, ...]
     made_up: bool = False
+    source = ""
 
     @property
     def dataset(self) -> str:

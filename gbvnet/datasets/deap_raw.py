@@ -1,0 +1,327 @@
+"""DEAP's original recordings, as another source of signals for the same trials: ROOT/data_original/s01.bdf ... s32.bdf.
+
+One BDF a person, 512 Hz, 40 trials in the order of presentation, between them rest and rating. From it the 40 channels
+of the preprocessed release are made, under the same names and in the same order, so that two stores can be compared:
+
+    EEG              by name (Twente, participants 1 to 22, recorded another order than Geneva, 23 to 32), re-referenced
+                     to the mean of the 32; it is not filtered yet, so `prepare` filters it as it does any raw EEG
+    hEOG ... tEMG    EXG1 - EXG2, EXG3 - EXG4, EXG5 - EXG6, EXG7 - EXG8
+    GSR              ohm for everybody, as in the release; Twente recorded nanosiemens
+    the others       Resp, Plet and Temp as they are stored
+
+What differs from the release: no EOG was removed from the EEG, all else was filtered here and not there, and a trial is
+cut at its trigger. Status codes, bipolar channels and units are those of DEAP's description
+(https://www.eecs.qmul.ac.uk/mmv/datasets/deap/readme.html), the oddities of the Status channel those that
+github.com/gzoumpourlis/DEAP_MNE_preprocessing met.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..channels import find, near
+from ..errors import BadRecording
+from ..recording import Channel, Recording, Signals
+from . import deap
+from .bdf import STATUS, measured, open_bdf, places, worn
+from .deap import BASELINE_S, EEG, RATINGS_FILE, Deap
+
+RATE_HZ = 512
+START, END = 4, 5  # in Status' low byte: a music video starts; the fixation cross after it
+FIRST_OF_GENEVA = 23
+BIPOLAR = {"hEOG": ("EXG1", "EXG2"), "vEOG": ("EXG3", "EXG4"), "zEMG": ("EXG5", "EXG6"), "tEMG": ("EXG7", "EXG8")}
+SENSORS = {"GSR": "GSR1", "Respiration": "Resp", "Plethysmograph": "Plet", "Temperature": "Temp"}
+CHANNELS = tuple(replace(channel, filtered=False) for channel in deap.CHANNELS)
+_KIND = {channel.name: channel.kind for channel in CHANNELS}
+RECORDED = (  # the channels of a BDF that are used
+    *CHANNELS[: len(EEG)],
+    *(Channel(lead, _KIND[name]) for name, leads in BIPOLAR.items() for lead in leads),
+    *(Channel(sensor, _KIND[name]) for name, sensor in SENSORS.items()),
+)
+# What is read and filtered on either side of a trial: filtering the whole hour gives the same to 1e-6 of a standard
+# deviation, and needs a gigabyte for each process.
+MARGIN_S = 30
+LENGTH_SLACK_S = 1.0
+REPEAT_S = 1.0  # the same code again sooner than this is the same trigger, written twice
+GAP_SLACK_S = 1.0
+# The skin's conductance is some microsiemens. Below the first number (100 megohm) no electrode touches it.
+LEAST_NANOSIEMENS, PLAUSIBLE_OHM = 10, (1e4, 2e7)
+# Of these the release holds what was recorded, only slower; the EEG it has cleaned, and GSR and the others hardly move.
+COMPARED = ("hEOG", "vEOG", "zEMG", "tEMG", "Plethysmograph")
+LEAST_LIKENESS = 0.5
+
+
+# ---------------------------------------------------------------- where the trials lie
+
+
+@dataclass(frozen=True)
+class Presented:
+    """One trial of a recording: the sample at which its video starts, and what is odd about it."""
+
+    start: int
+    problem: str | None = None
+    findings: tuple[str, ...] = ()
+
+
+def read_trials(path: Path, n_trials: int = deap.N_TRIALS, seconds: int = deap.TRIAL_S) -> list[Presented]:
+    """Find the trials of a BDF by its triggers, in the order of presentation.
+
+    Starts alone count the trials; ends check them. Raises BadRecording if the file cannot be read, has another rate or
+    no Status channel, or has more or fewer starts than trials, as then nobody can say which trial is which.
+    """
+    raw = open_bdf(path)
+    rate_hz = float(raw.info["sfreq"])
+    if rate_hz != RATE_HZ:
+        remedy = "Is it DEAP's original recording? Resampled files have triggers that are no longer exact."
+        raise BadRecording(path, f"{RATE_HZ} samples a second", f"{rate_hz:g}", remedy)
+    low = _triggers(path, raw)
+    codes, twice = _codes(low)
+    starts = [sample for sample, code in codes if code == START]
+    nexts = [*starts[1:], len(low)]
+    ends = [[e for e, code in codes if code == END and s < e < n] for s, n in zip(starts, nexts, strict=True)]
+    if len(starts) != n_trials:
+        odd = [s for s, e in zip(starts, ends, strict=True) if not e or abs(_apart(s, e[0]) - seconds) > LENGTH_SLACK_S]
+        at = ", ".join(f"{s / RATE_HZ:.1f} s" for s in odd[:8])
+        found = f"{len(starts)}" + (
+            f", of which those at {at} are not followed by an end after {seconds} s" * bool(odd)
+        )
+        remedy = "Nobody can say which trial is which; the preprocessed release may have this person."
+        raise BadRecording(path, f"{n_trials} starts of a video (code {START} on Status)", found, remedy)
+    early = sum(code == END and sample < starts[0] for sample, code in codes)
+    trials = []
+    for k, (start, mine) in enumerate(zip(starts, ends, strict=True)):
+        findings = [f"code {code} twice within {REPEAT_S:g} s: the first is taken" for s, code in twice if s == start]
+        findings += [f"{early} ends before its start"] if early and k == 0 else []
+        if mine:
+            findings += [f"code {END} twice within {REPEAT_S:g} s" for s, _ in twice if s in mine]
+            findings += [f"{len(mine)} ends after its start; the first is taken"] if len(mine) > 1 else []
+        else:
+            findings.append(f"no end (code {END}) after its start; its length is not checked")
+        since = _apart(ends[k - 1][0] if ends[k - 1] else starts[k - 1], start) if k else start / RATE_HZ
+        if k and since < BASELINE_S:
+            findings.append(f"the video before it ends {since:.1f} s before its start, within the baseline")
+        trials.append(_checked(path, start, mine[0] if mine else None, len(low), seconds, tuple(findings)))
+    return trials
+
+
+def _checked(path: Path, start: int, end: int | None, n: int, seconds: int, findings: tuple[str, ...]) -> Presented:
+    """A trial with the verdict on its length and on what is recorded before it."""
+    at = f"the video that starts at {start / RATE_HZ:.1f} s"
+    wrong = None
+    if start < BASELINE_S * RATE_HZ:
+        found = f"{start / RATE_HZ:.1f} s"
+        wrong = BadRecording(path, f"{BASELINE_S} s of signals before {at}", found)
+    elif _apart(start, n) < seconds - LENGTH_SLACK_S:
+        found = f"{_apart(start, n):.1f} s until the file ends"
+        wrong = BadRecording(path, f"{seconds} s of {at}", found, "Fetch it again.")
+    elif end is not None and _apart(start, end) < seconds - LENGTH_SLACK_S:
+        wrong = BadRecording(path, f"{seconds} s of {at}", f"an end (code {END}) after {_apart(start, end):.1f} s")
+    elif end is not None and _apart(start, end) > seconds + LENGTH_SLACK_S:
+        findings = (*findings, f"its end comes after {_apart(start, end):.1f} s; the first {seconds} s are taken")
+    return Presented(start, str(wrong) if wrong else None, findings)
+
+
+def _apart(first: int, last: int) -> float:
+    """Seconds between two samples."""
+    return (last - first) / RATE_HZ
+
+
+def _triggers(path: Path, raw: Any) -> np.ndarray:
+    """The low byte of the Status channel, (N,): triggers, whatever the amplifier puts into the bits above.
+
+    Participants 24 to 32 have it without a name, and 29 to 32 have two such channels; MNE calls these -0 and -1.
+    """
+    names = raw.ch_names
+    named = find(STATUS, names)
+    candidates = [i for i, name in enumerate(names) if not name.strip("-0123456789 ")] if named is None else [named]
+    if not candidates:
+        found = f"none among {', '.join(names)}{near(STATUS, names)}"
+        raise BadRecording(path, "a channel Status, or the unnamed one that some participants have instead", found)
+    low = np.rint(measured(path, raw, candidates)).astype(np.int64) & 0xFF
+    starting = [x for x in low if (x == START).any()]
+    return (starting or list(low))[-1]
+
+
+def _codes(low: np.ndarray) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """(sample, code) of all starts and ends, and those among them that were written twice.
+
+    A code counts where it begins, whether it then lasts for a moment or until the next one.
+    """
+    begins = np.flatnonzero(low[1:] != low[:-1]) + 1
+    codes: list[tuple[int, int]] = []
+    twice = []
+    for sample in begins[np.isin(low[begins], (START, END))].tolist():
+        code = int(low[sample])
+        if codes and codes[-1][1] == code and _apart(codes[-1][0], sample) < REPEAT_S:
+            twice.append(codes[-1])
+        else:
+            codes.append((sample, code))
+    return codes, twice
+
+
+def refuse_another_order(path: Path, starts: list[int], told: np.ndarray) -> dict[int, str]:
+    """Compare the distances between starts with those that the ratings table tells.
+
+    starts : samples, in the order of presentation
+    told : Start_time of the same trials; its unit does not matter
+    Returns a finding for each trial (counted from 0) at a distance from the one before that the table does not tell;
+    a break in the recording makes one. Raises BadRecording if more than a quarter of them are: these are other trials.
+    """
+    gaps, wanted = np.diff(starts) / RATE_HZ, np.diff(told)
+    if len(gaps) < 2 or not np.isfinite(wanted).all() or np.median(wanted) <= 0:
+        return {}  # nothing to compare with
+    wanted = wanted / np.median(wanted / gaps)
+    off = np.flatnonzero(np.abs(gaps - wanted) > GAP_SLACK_S)
+    says = {int(k) + 1: f"{gaps[k]:.1f} s after the trial before; by Start_time it is {wanted[k]:.1f} s" for k in off}
+    if len(off) > len(gaps) / 4:
+        k, said = next(iter(says.items()))
+        raise BadRecording(
+            path,
+            f"starts as far apart as Start_time in {RATINGS_FILE} tells",
+            f"{len(off)} of {len(gaps)} distances that differ, first of trial {k + 1}: {said}",
+            "Is it another person's recording? Start_time is used for this alone: take the column away if it is wrong.",
+        )
+    return {k: f"starts {said}" for k, said in says.items()}
+
+
+# ---------------------------------------------------------------- the samples
+
+
+def read_recorded(path: Path, first: int = 0, last: int | None = None) -> np.ndarray:
+    """Samples of a BDF as they were recorded, (44, N) in the order of RECORDED; electrodes in microvolts."""
+    raw = open_bdf(path)
+    return measured(path, raw, places(path, raw.ch_names, [channel.name for channel in RECORDED]), first, last)
+
+
+@lru_cache(maxsize=1)
+def _cached(path: Path, first: int, last: int, size: int, changed_ns: int) -> np.ndarray:
+    return read_recorded(path, first, last)
+
+
+def as_released(recorded: np.ndarray, geneva: bool) -> np.ndarray:
+    """The 40 channels of the release out of the 44 that are recorded, (44, N) -> (40, N); not filtered."""
+    row = {channel.name: x for channel, x in zip(RECORDED, recorded, strict=True)}
+    eeg = recorded[: len(EEG)]
+    gsr = row["GSR1"] if geneva else ohm(row["GSR1"])
+    bipolar = [row[plus] - row[minus] for plus, minus in BIPOLAR.values()]
+    return np.stack([*(eeg - eeg.mean(axis=0)), *bipolar, gsr, row["Resp"], row["Plet"], row["Temp"]])
+
+
+def ohm(nanosiemens: np.ndarray) -> np.ndarray:
+    """Resistance of the skin from its conductance, bridged where no electrode touches it; 0 if none ever does."""
+    touches = nanosiemens >= LEAST_NANOSIEMENS
+    if not touches.any():
+        return np.zeros_like(nanosiemens)
+    at = np.arange(len(nanosiemens))
+    return np.interp(at, at[touches], 1e9 / nanosiemens[touches])
+
+
+def _skin(recorded: np.ndarray, released: np.ndarray, geneva: bool) -> list[str]:
+    """Findings on skin resistance."""
+    conductance = recorded[[channel.name for channel in RECORDED].index("GSR1")]
+    resistance = np.median(released[[channel.name for channel in CHANNELS].index("GSR")])
+    loose = 0.0 if geneva else float(np.mean(conductance < LEAST_NANOSIEMENS))
+    findings = [f"GSR: no contact in {loose:.1%} of the samples; bridged"] if loose else []
+    if not PLAUSIBLE_OHM[0] <= resistance <= PLAUSIBLE_OHM[1] and loose < 1:
+        findings.append(f"GSR: the skin's resistance is {resistance:.3g} ohm, which is not plausible: another unit?")
+    return findings
+
+
+def likeness(one: np.ndarray, other: np.ndarray) -> float:
+    """How alike the swings of two sets of channels at 128 Hz are, (K, N) each: the median of their correlations without
+    sign, at the best shift of up to 4 samples. 1 for one trial read twice; hardly above 0 for two trials."""
+    n = min(one.shape[1], other.shape[1])
+    swings = [x[:, 16:n] - x[:, : n - 16] for x in (one, other)]  # over an eighth of a second: no drift counts
+    best = 0.0
+    for shift in range(-4, 5):
+        a, b = (x[:, max(0, s) : x.shape[1] + min(0, s)] for x, s in zip(swings, (shift, -shift), strict=True))
+        a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))
+        scale = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+        r = np.abs((a * b).sum(axis=1)) / np.where(scale > 0, scale, np.inf)
+        best = max(best, float(np.median(r)))
+    return best
+
+
+# ---------------------------------------------------------------- the corpus
+
+
+@dataclass(frozen=True)
+class DeapRaw(Deap):
+    """DEAP with its signals from the original recordings. Made by `open_corpus("deap", root, raw=True)`."""
+
+    source = "raw"
+    folder, suffix = "data_original", ".bdf"
+    channels = CHANNELS
+
+    def _judge(self, unit: str, rated: pd.DataFrame) -> Callable[[Recording], Recording]:
+        path = self.signal_file(unit)
+        rated = rated.sort_values("Trial")
+        unheard = sorted(set(range(1, self.n_trials + 1)).symmetric_difference(rated["Trial"]))
+        if unheard:
+            found = f"{len(rated)} rows; not in both are {', '.join(map(str, unheard))}"
+            raise BadRecording(path, f"trials 1 to {self.n_trials} of this participant in {RATINGS_FILE}", found)
+        trials = read_trials(path, self.n_trials, self.seconds)
+        read_recorded(path, 0, 1)  # now, rather than for each trial, what channels are missing
+        told = pd.to_numeric(rated["Start_time"], errors="coerce") if "Start_time" in rated else np.zeros(len(rated))
+        off = refuse_another_order(path, [trial.start for trial in trials], np.asarray(told, float))
+
+        def judged(recording: Recording) -> Recording:
+            k = int(recording.trial) - 1
+            findings = trials[k].findings + ((off[k],) if k in off else ())
+            return replace(recording, row=trials[k].start, problem=trials[k].problem, findings=findings)
+
+        return judged
+
+    def inspect(self, recording: Recording) -> Recording:
+        """The same recording with what its video and its samples reveal. Raises BadRecording if one is broken."""
+        recording = super().inspect(recording)
+        recorded, onset = self._around(recording)
+        released = as_released(recorded, _in_geneva(recording))
+        findings = [*recording.findings, *worn(RECORDED, recorded), *_skin(recorded, released, _in_geneva(recording))]
+        return replace(recording, findings=(*findings, *self._unlike_the_release(recording, released, onset)))
+
+    def signals(self, recording: Recording) -> Signals:
+        """(40, N) at 512 Hz: the trial, and up to 33 s before and 30 s after it."""
+        recorded, onset = self._around(recording)
+        return Signals(as_released(recorded, _in_geneva(recording)), RATE_HZ, onset, CHANNELS)
+
+    def _around(self, recording: Recording) -> tuple[np.ndarray, int]:
+        """What was recorded around a trial, (44, N), and the sample of it at which the video starts."""
+        path, start = self.signal_file(recording.subject), recording.row
+        # A multiple of what is left out in resampling, so that the start falls on a sample of the store.
+        every = RATE_HZ // deap.RATE_HZ
+        onset = min(start // every, (BASELINE_S + MARGIN_S) * deap.RATE_HZ) * every
+        try:
+            stat = path.stat()
+        except OSError as e:
+            raise BadRecording(path, "a BDF", e.strerror) from None
+        last = start + (self.seconds + MARGIN_S) * RATE_HZ
+        return _cached(path, start - onset, last, stat.st_size, stat.st_mtime_ns), onset
+
+    def _unlike_the_release(self, recording: Recording, released: np.ndarray, onset: int) -> list[str]:
+        """A finding if the preprocessed release is there too and has other signals in this trial."""
+        if not (self.root / Deap.folder / f"{recording.subject}{Deap.suffix}").is_file():
+            return []
+        try:
+            theirs = self.release(recording.subject)[0][int(recording.stimulus) - 1]
+        except BadRecording:
+            return []  # `gbvnet check deap` without --raw tells of it
+        rows = [[channel.name for channel in CHANNELS].index(name) for name in COMPARED]
+        every = RATE_HZ // deap.RATE_HZ
+        ours = released[rows, onset - BASELINE_S * RATE_HZ :]
+        ours = ours[:, : ours.shape[1] // every * every].reshape(len(rows), -1, every).mean(axis=2)
+        like = likeness(ours, theirs[rows])
+        if like >= LEAST_LIKENESS:
+            return []
+        return [
+            f"the preprocessed release has other signals for this trial (likeness {like:.2f}): is the order another?"
+        ]
+
+
+def _in_geneva(recording: Recording) -> bool:
+    return int(recording.subject[1:]) >= FIRST_OF_GENEVA
