@@ -63,6 +63,7 @@ def _demo(parser) -> Run:
     """
     gbvnet synth deap /tmp/deap                                # 4 people x 12 trials x 6 s
     gbvnet synth deap /tmp/null --subjects 8 --effect 0        # nothing to learn but leakage
+    gbvnet synth deap /tmp/raw --raw                           # and DEAP's original recordings of the same trials
     gbvnet synth mahnob /tmp/mahnob --subjects 3 --trials 4    # films of 6 to 8 s, and 30 s before and after each
     """,
 )
@@ -71,7 +72,8 @@ def _synth(parser) -> Run:
 
     parser.add_argument("corpus", choices=["deap", "mahnob"], help="whose format")
     parser.add_argument("dir", type=Path, help="an empty or new folder")
-    _add_settings(parser, SynthConfig)
+    _add_settings(parser, SynthConfig, skip={"raw"})
+    parser.add_argument("--raw", action="store_true", help="also write DEAP's original recordings, data_original")
     _add_jobs(parser)
 
     def run(args) -> int:

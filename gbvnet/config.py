@@ -66,6 +66,8 @@ class SynthConfig:
     """mouth: of the face nothing moves with the ratings but the mouth; brows, lids and mouth if not given"""
     videos: int | None = None
     """how many of the people are filmed, from the first on; all if not given"""
+    raw: bool = False
+    """also write DEAP's original recordings of the same trials, data_original (MAHNOB-HCI has no others)"""
     seed: int = 0
     """the same seed writes the same corpus"""
 

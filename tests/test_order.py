@@ -19,6 +19,7 @@ datasets.deap_raw datasets.mahnob
 datasets.template
 datasets.synthetic_face datasets.synthetic_signals
 datasets.made_up
+datasets.synthetic_bdf
 datasets.synthetic datasets.synthetic_mahnob
 datasets
 faces signals windows store

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,7 +74,10 @@ def stamp_of(form: int, config: SynthConfig, **more: object) -> dict:
     """
     # What is not given is left out, so that a corpus without it is the same, byte for byte, as before there was such a
     # setting.
-    settings = {k: v for k, v in to_dict(config).items() if v is not None or k not in ("evidence", "face_evidence")}
+    settings = to_dict(config)
+    for name, absent in (("evidence", None), ("face_evidence", None), ("raw", False)):
+        if settings[name] is absent:
+            del settings[name]
     return {"stamp": MADE_UP, "format": form, "config": settings | more}
 
 
@@ -173,7 +177,38 @@ def rating(face: float, signals: float, config: SynthConfig) -> float:
     return value if value != 5 else (5.01 if evidence >= 0 else 4.99)
 
 
-# ---------------------------------------------------------------- video
+# ---------------------------------------------------------------- signals and video
+
+
+class Trace(NamedTuple):
+    """A channel of a BDF."""
+
+    label: str
+    unit: str  # Boolean: triggers, whole numbers that are written as they are
+    limits: tuple[float, float]  # in its unit; 24 bits lie between
+    samples: np.ndarray  # (N,), whole seconds
+
+
+def bdf_bytes(traces: Iterable[Trace], rate_hz: int) -> bytes:
+    """A BDF of channels of the same length, in records of a second."""
+    from edfio import Bdf, BdfSignal
+
+    signals = []
+    for label, unit, limits, x in traces:
+        signals.append(
+            BdfSignal(
+                np.clip(x, *limits),
+                rate_hz,
+                label=label,
+                transducer_type="Triggers and Status" if unit == "Boolean" else "Active Electrode",
+                physical_dimension=unit,
+                physical_range=limits,
+                prefiltering="No filtering" if unit == "Boolean" else "DC",
+            )
+        )
+    file = io.BytesIO()
+    Bdf(signals, data_record_duration=1).write(file)
+    return file.getvalue()
 
 
 def avi_bytes(frames: Iterable[np.ndarray], fps: Fraction | int, width: int, height: int) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import SynthConfig
+from ..config import SynthConfig, require
 from .deap import RATINGS, RATINGS_FILE
 from .made_up import (
     MadeUp,
@@ -29,6 +29,7 @@ from .made_up import (
     stamp_of,
     write_corpus,
 )
+from .synthetic_bdf import recording
 from .synthetic_face import FPS, HEIGHT, WIDTH, Face, act, trial_light
 from .synthetic_signals import Body, signals_of_trial
 
@@ -36,7 +37,7 @@ FORMAT = 1  # of what is planted; a corpus of another format is another corpus, 
 NO_FAMILIARITY = (2, 15, 23)  # participants whose column is empty in the real table
 
 # What a random number is for.
-_PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS = range(1, 7)
+_PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS, _NOISE = range(1, 8)
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,13 @@ class Piece:
 
     subject: int
     trial: int | None = None  # None: the signals
+    raw: bool = False  # of the signals: as they were recorded
 
     @property
     def path(self) -> str:
         unit = f"s{self.subject:02d}"
+        if self.raw:
+            return f"data_original/{unit}.bdf"
         if self.trial is None:
             return f"data_preprocessed_python/{unit}.dat"
         return f"face_video/{unit}/{unit}_trial{self.trial:02d}.avi"
@@ -77,6 +81,7 @@ def write_deap(
     progress : called with the number of files done and of files in all
     Raises BadInput if the folder holds anything else, or cannot be written; BadConfig for evidence in no EEG channel.
     """
+    require(config.seconds <= 60, f"seconds must be 1 to 60 here, not {config.seconds}")
     require_eeg(config.evidence or ())
     pieces = {p.path: p for p in _pieces(config)}
     content = partial(_content, config, pieces)
@@ -93,6 +98,10 @@ def _content(config: SynthConfig, pieces: dict[str, Piece], path: str) -> bytes:
         return _ratings_bytes(config)
     piece = pieces[path]
     trials = [t for t in plan(config) if t.subject == piece.subject]
+    if piece.raw:
+        data, _ = _signals(config, trials)
+        noise = random(config, piece.subject, 0, _NOISE)
+        return recording(piece.subject, [t.start_time for t in trials], [data[t.experiment - 1] for t in trials], noise)
     if piece.trial is None:
         return dat_bytes(*_signals(config, trials))
     return _video(config, next(t for t in trials if t.trial == piece.trial))
@@ -111,6 +120,7 @@ def _pieces(config: SynthConfig) -> list[Piece]:
     pieces = []
     for subject in range(1, config.subjects + 1):
         trials = range(1, config.trials + 1) if subject <= filmed(config) else ()
+        pieces += [Piece(subject, raw=True)] if config.raw else []
         pieces += [Piece(subject), *(Piece(subject, trial) for trial in trials)]
     return pieces
 

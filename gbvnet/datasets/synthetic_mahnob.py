@@ -5,7 +5,6 @@ session has a video offset of its own, which only the gaze table and session.xml
 too, so that a reader can be measured.
 """
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,11 +17,13 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from ..config import SynthConfig, require
+from . import made_up
 from . import synthetic_signals as made
 from .bdf import STATUS
 from .deap import EEG
 from .made_up import (
     MadeUp,
+    Trace,
     avi_bytes,
     filmed,
     latent_pairs,
@@ -106,6 +107,7 @@ def write_mahnob(
     """
     require(config.subjects <= len(PEOPLE), f"subjects must be 1 to {len(PEOPLE)} here, not {config.subjects}")
     require(config.trials <= len(FILMS), f"trials must be 1 to {len(FILMS)} here, not {config.trials}")
+    require(not config.raw, "raw: MAHNOB-HCI's signals are as they were recorded, there are no others to write")
     require_eeg(config.evidence or ())
     stamp = stamp_of(FORMAT, config, corpus="mahnob", **({} if mark_s is None else {"mark_s": mark_s}))
     corpus = MadeUp(stamp, truth(config), _paths(config), partial(_content, config, mark_s))
@@ -374,28 +376,12 @@ def heartbeats(time_s: np.ndarray, per_min: np.ndarray | float, rng: np.random.G
 
 def bdf_bytes(channels: dict[str, np.ndarray], rate_hz: int) -> bytes:
     """A BDF of channels by name, (N,) each, whole seconds. Status holds whole numbers, and is written as they are."""
-    from edfio import Bdf, BdfSignal
-
-    signals = []
+    traces = []
     for name, x in channels.items():
-        unit, top = BDF.get(name, "uV"), 2**18
-        limits = (-(2.0**23), 2.0**23 - 1) if name == STATUS else (-1.0 * top, 1.0 * top)
-        if unit == "Ohm":
-            limits = (-(2.0**22), 2.0**22)
-        signals.append(
-            BdfSignal(
-                np.clip(x, *limits),
-                rate_hz,
-                label=name,
-                transducer_type="Triggers and Status" if name == STATUS else "Active Electrode",
-                physical_dimension=unit,
-                physical_range=limits,
-                prefiltering="No filtering" if name == STATUS else "DC",
-            )
-        )
-    file = io.BytesIO()
-    Bdf(signals, data_record_duration=1).write(file)
-    return file.getvalue()
+        unit = BDF.get(name, "uV")
+        limits = (-(2.0**23), 2.0**23 - 1) if name == STATUS else (-(2.0**18), 2.0**18)
+        traces.append(Trace(name, unit, (-(2.0**22), 2.0**22) if unit == "Ohm" else limits, x))
+    return made_up.bdf_bytes(traces, rate_hz)
 
 
 # ---------------------------------------------------------------- video
