@@ -33,7 +33,7 @@ cost
 augment checkpoint batches
 fitting
 systems
-features classical
+features derivations classical
 networks
 systems.expression systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
 plan

@@ -1,0 +1,67 @@
+"""Several systems on the same people: who ranks where, and which of them are not shown to differ.
+
+Mean ranks and the test of Friedman as Demšar (2006, JMLR 7) lays out; which pairs differ by Wilcoxon's signed-rank test
+over people with Holm's correction, as Benavoli, Corani and Mangili (2016, JMLR 17) advise in the place of differences
+of mean ranks, which depend on who else takes part.
+"""
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from .metrics import holm, paired
+
+SHOWN = 0.05  # a pair differs if its p after Holm is not above this
+
+
+class Ranking(NamedTuple):
+    """Systems from the best mean rank to the worst."""
+
+    ranks: pd.Series  # name -> mean rank over people, 1 the best; ties share theirs
+    n: int  # people
+    friedman_p: float  # that all are alike; NaN for fewer than three systems or two people
+    pairs: pd.DataFrame  # a (the better ranked), b, difference of means, n, p, smallest_p, p_holm
+    cliques: list[list[str]]  # neighbours in rank of whom no two are shown to differ, longest runs only
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether data of so many people could show any pair to differ at all, after Holm's correction."""
+        return bool(len(self.pairs)) and bool((self.pairs["smallest_p"] * len(self.pairs)).min() <= SHOWN)
+
+
+def rank(scores: pd.DataFrame) -> Ranking:
+    """Rank systems by their scores.
+
+    scores : one row a person, one column a system, higher is better, no gaps. Raises ValueError if there are gaps.
+    """
+    if scores.isna().any(axis=None):
+        raise ValueError(f"{int(scores.isna().sum().sum())} scores are missing")
+    ranks = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
+    names = ranks.index.tolist()
+    enough = len(names) >= 3 and len(scores) >= 2
+    with np.errstate(invalid="ignore", divide="ignore"):  # where all systems are equal in everybody there is no p
+        friedman = float(stats.friedmanchisquare(*(scores[n] for n in names)).pvalue) if enough else np.nan
+    rows = []
+    for a, b in combinations(names, 2):
+        test = paired(scores[a], scores[b], "two-sided")
+        rows.append((a, b, test.difference, test.n, test.p, min(1.0, 2.0 ** (1 - len(scores)))))
+    pairs = pd.DataFrame(rows, columns=["a", "b", "difference", "n", "p", "smallest_p"])
+    pairs["p_holm"] = holm(pairs["p"])
+    return Ranking(ranks, len(scores), friedman, pairs, _cliques(names, pairs))
+
+
+def _cliques(names: list[str], pairs: pd.DataFrame) -> list[list[str]]:
+    differ = {frozenset((a, b)) for a, b, p in zip(pairs["a"], pairs["b"], pairs["p_holm"], strict=True) if p <= SHOWN}
+    found: list[list[str]] = []
+    reached = 0  # past the end of the last clique: one that ends no later lies within it
+    for first in range(len(names)):
+        last = first + 1
+        while last < len(names) and not any(frozenset((names[last], n)) in differ for n in names[first:last]):
+            last += 1
+        if last - first > 1 and last > reached:
+            found.append(names[first:last])
+            reached = last
+    return found
