@@ -49,8 +49,8 @@ class SynthConfig:
     trials: int = 12
     """trials a person, at most 40 (MAHNOB-HCI 20)"""
     seconds: int = 6
-    """length of a trial without what is before and after it, at most 60 (MAHNOB-HCI: of the shortest film; the others
-    have up to 2 s more)"""
+    """length of a trial without what is before and after it, at most 60 (MAHNOB-HCI: of the shortest film, at most 115;
+    the others have up to 2 s more)"""
     effect: float = 1.0
     """strength of all label evidence; 0 plants none, and then nothing but leakage can be learnt"""
     face: float = 1.0
@@ -74,7 +74,7 @@ class SynthConfig:
     def __post_init__(self) -> None:
         require(1 <= self.subjects <= 32, f"subjects must be 1 to 32, not {self.subjects}")
         require(1 <= self.trials <= 40, f"trials must be 1 to 40, not {self.trials}")
-        require(1 <= self.seconds <= 60, f"seconds must be 1 to 60, not {self.seconds}")
+        require(1 <= self.seconds <= 115, f"seconds must be 1 to 115, not {self.seconds}")
         require(self.effect >= 0, f"effect must not be negative, and is {self.effect}")
         require(self.face >= 0 and self.signals >= 0, "face and signals must not be negative")
         require(self.face + self.signals > 0, "face and signals must not both be 0")

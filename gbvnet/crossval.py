@@ -26,6 +26,7 @@ from .config import CrossvalConfig
 from .errors import BadRun, GbvnetError
 from .files import sweep
 from .joined import learnt_from
+from .memory import Peak
 from .parallel import cores, limit_threads, run, threads_each
 from .plan import Plan, make_plan, targets_of
 from .runs import begin, config_digest, locked, read_environment, stamp, write_json
@@ -179,8 +180,9 @@ class _Work:
             folder.mkdir(parents=True, exist_ok=True)
             sweep(folder)
             y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
-            predicted, about = self._fit_and_predict(task, y, folder)
-            about["seconds"] = _seconds(folder, time.perf_counter() - began)
+            with Peak() as peak:
+                predicted, about = self._fit_and_predict(task, y, folder)
+            about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
             write_json(folder / "fit.json", about)
             table = self._table(task, y, predicted)
             predictions.write(table, folder / predictions.FILE)

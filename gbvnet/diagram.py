@@ -15,7 +15,7 @@ from torch import nn
 
 from .config import GBVNetConfig
 from .cost import noise
-from .figures import COLOUR, INK, SOFT, _figure, _styled
+from .figures import COLOUR, INK, SOFT, empty_figure, styled
 from .model import GBVNet
 
 # Inches: of the figure, of a branch's panel and the room between two, of a box in it and the room below the box, of an
@@ -159,7 +159,7 @@ def _layers(module: nn.Module) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------- drawing
 
 
-@_styled
+@styled
 def diagram(config: GBVNetConfig, face_side: int) -> Figure:
     """The network as boxes and arrows, 1200 px wide: the face above, the signals below, then fusion and classifier.
 
@@ -170,7 +170,7 @@ def diagram(config: GBVNetConfig, face_side: int) -> Figure:
     height = (PANEL + APART) * len(branches) - APART
     boxes = [part for row in branches for part in row] + [parts.head] + ([parts.fusion] if parts.fusion else [])
     total = parts.others + sum(part.parameters for part in boxes)
-    figure = _figure(WIDTH, height + 0.62, f"GBV-Net, {config.modality}: {total:,} parameters", ())
+    figure = empty_figure(WIDTH, height + 0.62, f"GBV-Net, {config.modality}: {total:,} parameters", ())
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0.3 / (height + 0.62), 1, height / (height + 0.62)))
     axes.set(xlim=(0, WIDTH), ylim=(0, height))  # inches

@@ -51,13 +51,13 @@ STYLE: Any = {
 P = ParamSpec("P")
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @functools.wraps(draw)
-    def styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(STYLE):
             return draw(*args, **kwargs)
 
-    return styled
+    return drawn
 
 
 def save(figure: Figure, path: Path) -> int:
@@ -73,7 +73,7 @@ def picture(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> 
     return Picture(path, alt, caption, save(figure, folder / path))
 
 
-@_styled
+@styled
 def learning_curves(
     history: pd.DataFrame, title: str, stamps: Sequence[str], validation: str = "inner validation"
 ) -> Figure:
@@ -82,7 +82,7 @@ def learning_curves(
     history : one row a fold and epoch, with fold, epoch, train_loss, train_accuracy, inner_loss, inner_accuracy.
     validation : what the inner columns are called; in a recipe that chooses its epoch on the tested windows, those
     """
-    figure = _figure(6.4, 3.0, title, stamps)
+    figure = empty_figure(6.4, 3.0, title, stamps)
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         unit = 100 if what == "accuracy" else 1
         for side, name, colour, dashes in (
@@ -100,10 +100,10 @@ def learning_curves(
     return figure
 
 
-@_styled
+@styled
 def confusion(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     """Labels against predictions, by window and by trial: counts, and the share of each label's row as shade."""
-    figure = _figure(6.4, 3.5, title, stamps)
+    figure = empty_figure(6.4, 3.5, title, stamps)
     for axes, rows, what in zip(figure.subplots(1, 2), (result, by_trial(result)), ("windows", "trials"), strict=True):
         high = (rows["p"] >= 0.5).astype(int)
         counts = pd.crosstab(rows["y"], high).reindex(index=[0, 1], columns=[0, 1], fill_value=0).to_numpy()
@@ -124,10 +124,10 @@ def has_gates(result: pd.DataFrame) -> bool:
     return bool(result[["gate_face", "gate_bio"]].notna().any(axis=None))
 
 
-@_styled
+@styled
 def gates(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     """How far the gate lets each modality through, for windows predicted right and wrong."""
-    figure = _figure(6.4, 2.8, title, stamps)
+    figure = empty_figure(6.4, 2.8, title, stamps)
     right = (result["p"] >= 0.5) == (result["y"] == 1)
     edges = np.linspace(0, 1, 41)
     for axes, (column, name) in zip(
@@ -148,11 +148,11 @@ def gates(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def subjects(scores: Scores, title: str, stamps: Sequence[str]) -> Figure:
     """Accuracy by window of each subject, with what the majority and chance reach for the same person."""
     rows = scores.subjects
-    figure = _figure(max(6.4, 1.1 + 0.24 * len(rows)), 3.2, title, stamps)
+    figure = empty_figure(max(6.4, 1.1 + 0.24 * len(rows)), 3.2, title, stamps)
     axes = figure.subplots()
     x = np.arange(len(rows))
     colour = COLOUR.get(str(scores.keys["modality"]), SOFT)
@@ -167,7 +167,7 @@ def subjects(scores: Scores, title: str, stamps: Sequence[str]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def overview(
     entries: Sequence[tuple[str, str, Scores]], stamps: Sequence[str], title: str = "Accuracy, % of windows"
 ) -> Figure:
@@ -179,7 +179,7 @@ def overview(
     tallest = max(sum(panel == entry[0] for entry in entries) for panel in panels)
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    figure = _figure(1.2 + 4.6 * columns, 1.1 + rows * (0.4 + 0.36 * tallest), title, stamps)
+    figure = empty_figure(1.2 + 4.6 * columns, 1.1 + rows * (0.4 + 0.36 * tallest), title, stamps)
     places = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, panel in zip(places[: len(panels)], panels, strict=True):
         _overview_panel(axes, [(label, scores) for name, label, scores in entries if name == panel])
@@ -209,13 +209,13 @@ def _overview_panel(axes: Axes, entries: Sequence[tuple[str, Scores]]) -> None:
     axes.grid(axis="x", color="#E6E9ED")
 
 
-@_styled
+@styled
 def inflation(pairs: dict[str, pd.DataFrame], stamps: Sequence[str]) -> Figure:
     """For each honest protocol a panel: each subject's accuracy there and under the leaky one, joined by a line.
 
     pairs : protocol -> one row a subject, with honest and leaky, shares of windows.
     """
-    figure = _figure(max(6.4, 1.8 * len(pairs)), 3.2, "Accuracy of each subject, % of windows", stamps)
+    figure = empty_figure(max(6.4, 1.8 * len(pairs)), 3.2, "Accuracy of each subject, % of windows", stamps)
     for axes, (protocol, rows) in zip(figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0], pairs.items(),
                                       strict=True):  # fmt: skip
         axes.plot([0, 1], 100 * rows[["honest", "leaky"]].to_numpy().T, color=SOFT, linewidth=0.8, marker="o", ms=3)
@@ -248,7 +248,7 @@ def _marks(majority: str) -> list[Line2D]:
     return [line, Line2D([], [], label="chance, 97.5 % of shuffles", **_TRIANGLE)]
 
 
-def _figure(width: float, height: float, title: str, stamps: Sequence[str]) -> Figure:
+def empty_figure(width: float, height: float, title: str, stamps: Sequence[str]) -> Figure:
     """An empty figure of so many inches with its title, and under it, in red, what it is stamped with."""
     figure = Figure(figsize=(width, height + 0.3 * bool(stamps)), layout="constrained")
     FigureCanvasAgg(figure)

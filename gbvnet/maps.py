@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from .figures import COLOUR, INK, SOFT, _figure, _styled
+from .figures import COLOUR, INK, SOFT, empty_figure, styled
 
 FACE_COLOUR, SIGNALS_COLOUR = COLOUR["face"], COLOUR["bio"]
 GATES = (("gate_face", "face", FACE_COLOUR, "-", "o"), ("gate_bio", "signals", SIGNALS_COLOUR, "--", "s"))
@@ -53,7 +53,7 @@ READ_GATE_SUBJECTS = (
 # ---------------------------------------------------------------- channels
 
 
-@_styled
+@styled
 def channel_map(channels: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     """What each channel is worth: electrodes with a known place on a scalp, all others as bars.
 
@@ -65,7 +65,7 @@ def channel_map(channels: pd.DataFrame, title: str, stamps: Sequence[str]) -> Fi
     placed = on_scalp([str(name) for name in mean.index[kind == "eeg"]])
     others = [name for name in mean.index if name not in placed]
     tall = 2.9 * bool(placed) + (0.75 + 0.19 * len(others)) * bool(others)
-    figure = _figure(6.8, tall, title, stamps)
+    figure = empty_figure(6.8, tall, title, stamps)
     heights = [2.9] * bool(placed) + [0.75 + 0.19 * len(others)] * bool(others)
     panels = figure.subplots(len(heights), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
     names = (("auc_drop", "AUC lost without it"), ("logit_change", "mean change of the logit"))
@@ -129,14 +129,14 @@ def _channel_bars(axes: Axes, mean: pd.Series, sd: pd.Series, words: str) -> Non
 # ---------------------------------------------------------------- the face
 
 
-@_styled
+@styled
 def saliency_map(saliency: pd.DataFrame, face: np.ndarray, title: str, stamps: Sequence[str]) -> Figure:
     """Which patches of the face tell, over the mean face.
 
     saliency : one row a rating (all, high, low) and patch, with row, column, drop, change. face : (S, S, 3) 0..255.
     """
     grid = int(saliency[["row", "column"]].to_numpy().max()) + 1
-    figure = _figure(9.2, 2.75, title, stamps)
+    figure = empty_figure(9.2, 2.75, title, stamps)
     panels = figure.subplots(1, 4)
     grey = face.astype(float) @ [0.299, 0.587, 0.114]
     most = max(float(saliency["drop"].abs().max()), 1e-6)
@@ -191,7 +191,7 @@ def _overlay(axes: Axes, grey: np.ndarray, values: np.ndarray, norm: Any, cmap: 
 # ---------------------------------------------------------------- noise
 
 
-@_styled
+@styled
 def robustness_curves(robustness: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     """Accuracy, and the mean gates where there are any, against the noise in each modality.
 
@@ -199,7 +199,7 @@ def robustness_curves(robustness: pd.DataFrame, title: str, stamps: Sequence[str
     """
     modalities = [m for m in ("face", "signals") if (robustness["modality"] == m).any()]
     gated = robustness[["gate_face", "gate_bio"]].notna().any(axis=None)
-    figure = _figure(1.4 + 2.9 * len(modalities), 2.6 + 2.2 * bool(gated), title, stamps)
+    figure = empty_figure(1.4 + 2.9 * len(modalities), 2.6 + 2.2 * bool(gated), title, stamps)
     panels = figure.subplots(1 + bool(gated), len(modalities), squeeze=False, sharex=True, sharey="row")
     for column, modality in enumerate(modalities):
         rows = robustness[robustness["modality"] == modality]
@@ -234,13 +234,13 @@ def _curve(
 # ---------------------------------------------------------------- gates, from the predictions alone
 
 
-@_styled
+@styled
 def gate_over_time(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     """The mean gate of each modality against the time within the trial.
 
     result : the predictions of one target. Times that fewer than a tenth of the trials reach are left out.
     """
-    figure = _figure(6.4, 2.8, title, stamps)
+    figure = empty_figure(6.4, 2.8, title, stamps)
     axes = figure.subplots()
     for name, words, colour, dashes, _ in GATES:
         by_time = result.dropna(subset=[name]).groupby("start_s")[name]
@@ -255,11 +255,11 @@ def gate_over_time(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> F
     return figure
 
 
-@_styled
+@styled
 def gate_by_subject(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     """The mean gate of each modality for each person."""
     people = sorted(result["subject"].unique())
-    figure = _figure(max(6.4, 1.1 + 0.24 * len(people)), 2.8, title, stamps)
+    figure = empty_figure(max(6.4, 1.1 + 0.24 * len(people)), 2.8, title, stamps)
     axes = figure.subplots()
     at = np.arange(len(people))
     for shift, (name, words, colour, _, marker) in zip((-0.12, 0.12), GATES, strict=True):

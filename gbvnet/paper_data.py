@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from .config import RATINGS
-from .figures import INK, RIGHT, SOFT, WARN, _figure, _styled, picture
+from .figures import INK, RIGHT, SOFT, WARN, empty_figure, picture, styled
 from .page import Block, Heading, Table, Text
 from .plan import RULES, is_high
 from .published import PAPER_DATA, PAPER_MONTAGE
@@ -252,10 +252,10 @@ def _places(names: Sequence[str]) -> dict[str, tuple[float, float]]:
     return found
 
 
-@_styled
+@styled
 def head_map(eeg: Sequence[str], title: str, stamps: Sequence[str]) -> Figure:
     """Names and numbers of the EEG channels on a head seen from above."""
-    figure = _figure(4.6, 4.6, f"EEG channels of {title.removesuffix(f' ({MADE_UP})')}", stamps)
+    figure = empty_figure(4.6, 4.6, f"EEG channels of {title.removesuffix(f' ({MADE_UP})')}", stamps)
     axes: Axes = figure.subplots()
     axes.add_patch(Circle((0, 0), 1.24, fill=False, color=SOFT, linewidth=1.2))
     axes.plot([-0.14, 0, 0.14], [1.23, 1.38, 1.23], color=SOFT, linewidth=1.2)  # the nose
