@@ -2,8 +2,8 @@
 
 A subclass builds its network (`build`); the network is called as `fit_network` says, with faces (B, F, 3, S, S) in
 [0, 1] or None, face_ok (B, F) or None, signals (B, C, L) or None, has_face and has_signals (B,) or None, and gives
-logits (B, K) as an `Answer`. Signals come as the store has them; a network z-scores them by its buffers `signal_mean`
-and `signal_sd` (C,), which `fit` fills from the training rows alone.
+logits (B, K) as an `Answer`. Signals come as the store has them; a network that is `Normalising` z-scores them by its
+buffers `signal_mean` and `signal_sd` (C,), which `fit` fills from the training rows alone.
 """
 
 import json
@@ -63,6 +63,26 @@ class Shape:
     def places(self, *kinds: str) -> list[int]:
         """Where the channels of these kinds are."""
         return [i for i, (_, kind) in enumerate(self.channels) if kind in kinds]
+
+
+class Normalising(nn.Module):
+    """A network that z-scores its signals by the mean and SD of each channel, which `Network.fit` fills in.
+
+    Without signals (`n_channels` 0) it has nothing to normalise.
+    """
+
+    signal_mean: Tensor
+    signal_sd: Tensor
+
+    def __init__(self, n_channels: int):
+        super().__init__()
+        if n_channels:
+            self.register_buffer("signal_mean", torch.zeros(n_channels))
+            self.register_buffer("signal_sd", torch.ones(n_channels))
+
+    def z_scored(self, signals: Tensor) -> Tensor:
+        """(B, C, L), in and out."""
+        return (signals - self.signal_mean[:, None]) / self.signal_sd[:, None]
 
 
 class Network(ABC):

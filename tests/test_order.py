@@ -11,7 +11,7 @@ errors
 config files published
 weights video
 recording
-parallel
+parallel memory
 channels
 datasets.bdf
 datasets.deap datasets.table datasets.mahnob_session
@@ -35,7 +35,7 @@ fitting
 systems
 features derivations classical
 networks
-systems.expression systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
+systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
 plan
 recipe
 timing
@@ -43,9 +43,10 @@ runs
 crossval
 transfer
 metrics
+ranking
 page
 figures
-diagram
+diagram rank_figure
 results
 summary
 leakage splitcheck

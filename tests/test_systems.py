@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gbvnet.classical import Classical
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
 from gbvnet.metrics import auc
@@ -22,8 +23,11 @@ SMALL = CrossvalConfig(
     model=ModelConfig(variant="micro"),
     train=TrainConfig(epochs=12, batch_size=16, device="cpu"),
 )
+LONGER = replace(SMALL.train, epochs=40, patience=40, learning_rate=5e-3)  # for networks that are slow to learn
 BOTH = [replace(SMALL, modality=modality) for modality in ("bio", "face", "facebio")]
 CASES = {  # system: settings
+    "deepvanet": BOTH,
+    "eegnet": [replace(SMALL, modality=modality, train=LONGER) for modality in ("bio", "eeg")],
     "expression": BOTH[1:2],
     "gbvnet": BOTH,
     "majority": BOTH[:1],
@@ -93,7 +97,7 @@ def test_every_system_has_a_case():
     assert set(CASES) == set(SYSTEMS)
 
 
-@pytest.mark.parametrize("config", [c for c in ALL if not c.id.startswith("gbvnet")])
+@pytest.mark.parametrize("config", [c for c in ALL if issubclass(system(c.values[0].system), Classical)])
 def test_several_targets_at_once_are_each_as_if_alone(config, planted):
     plan = make_plan(planted, replace(config, target="both"))
     fold, y = plan.folds[0], np.stack([plan.high[t].to_numpy() for t in ("valence", "arousal")], axis=1)
