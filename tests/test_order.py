@@ -35,11 +35,13 @@ fitting
 systems
 features derivations classical
 networks
-systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.majority systems.nearest systems.ridge systems.subject_majority
+face_cnn fusion sequences
+systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.subject_majority
 plan
 recipe
 timing
 runs
+series
 crossval
 transfer
 metrics
@@ -56,7 +58,8 @@ maps
 explained
 explain
 report
-audit
+rivals
+audit compare
 reproduce
 demo
 cli

@@ -5,12 +5,13 @@ import logging
 import numpy as np
 import pytest
 import torch
+from scipy import signal, stats
 from torch import nn
 
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig
 from gbvnet.networks import Shape
-from gbvnet.systems import deepvanet, eegnet, system
+from gbvnet.systems import cui_like, deepvanet, eegnet, hsa_like, system
 
 from .planted import write_store
 
@@ -165,3 +166,108 @@ def test_eegnets_filters_follow_the_rate_and_shrink_with_short_windows(caplog):
     assert caplog.messages[-1].endswith(
         "32 samples at 128 Hz are too short for its sizes; filters are 32 and 8 samples here, pools 4 and 8"
     )
+
+
+# hsa-like
+
+
+def layer(width: int) -> int:
+    """Parameters of a Transformer layer: two norms, queries to values, output, feed-forward of twice the width."""
+    attention = (width * 3 * width + 3 * width) + (width * width + width)
+    return 2 * 2 * width + attention + (width * 2 * width + 2 * width) + (2 * width * width + width)
+
+
+def test_hsa_like_has_the_parameters_worked_by_hand():
+    inward, excitation = 32 * 4 * 64 + 64, (32 * 8 + 8) + (8 * 32 + 32)
+    assert layer(64) == 33_472
+    assert n_parameters(hsa_like.HSALike(shape(many(32)))) == (
+        2 * 32 * 4 + excitation + inward + 8 * 64 + 2 * layer(64) + 2 * 64 + (64 + 1)
+    )
+
+
+def test_band_entropy_is_that_of_a_normal_signal_of_the_bands_variance():
+    """A sine of amplitude A has variance A^2 / 2 over whole periods, and is in one band only."""
+    t = torch.arange(128) / 128
+    x = torch.stack([3 * torch.sin(2 * np.pi * 16 * t), 2 * torch.sin(2 * np.pi * 40 * t), 0 * t])[None]
+    found = hsa_like.BandEntropy(128, 128.0)(x)
+    assert found.shape == (1, 8, 3, 4)
+    silent = stats.norm(scale=hsa_like.FLOOR**0.5).entropy()
+    expected = np.full((3, 4), silent)
+    expected[0, 2] = stats.norm(scale=np.sqrt(9 / 2 + hsa_like.FLOOR)).entropy()
+    expected[1, 3] = stats.norm(scale=np.sqrt(4 / 2 + hsa_like.FLOOR)).entropy()
+    assert found[0].numpy() == pytest.approx(np.broadcast_to(expected, (8, 3, 4)), abs=1e-3)
+
+
+def test_band_entropy_of_noise_agrees_with_a_filter_of_scipys():
+    """Over a long window, where the edges of a filter count little."""
+    x = np.random.default_rng(0).normal(size=(1, 2, 128 * 60))
+    found = hsa_like.BandEntropy(x.shape[2], 128.0)(torch.from_numpy(x)).numpy().mean(axis=1)[0]  # (C, Q)
+    for q, band in enumerate(hsa_like.BANDS_HZ):
+        filtered = signal.sosfiltfilt(signal.butter(8, band, "band", fs=128, output="sos"), x[0])
+        power = (filtered.reshape(2, -1, 16) ** 2).mean(axis=2)
+        assert found[:, q] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * power).mean(axis=1), abs=0.06)
+
+
+def test_band_entropy_leaves_out_bands_that_the_rate_or_the_window_does_not_hold():
+    assert hsa_like.BandEntropy(32, 32.0).masks.sum(1).tolist() == [4, 5]  # 4..7 and 8..12 Hz, one a Hz
+    assert hsa_like.BandEntropy(10, 50.0).masks.sum(1).tolist() == [1, 1]  # 5 and 10 Hz; 13 to 30 Hz is above 25
+    assert hsa_like.BandEntropy(10, 50.0).segments == 1
+    with pytest.raises(BadConfig, match="16 samples at 10 Hz hold none"):
+        hsa_like.BandEntropy(16, 10.0)
+
+
+def test_local_attention_sees_its_own_block_and_no_other():
+    local = hsa_like.LocalAttention(64).eval()
+    x = torch.randn(2, 10, 64)  # blocks of 4, 4 and 2
+    before = local(x)
+    for place in range(10):
+        changed = x.clone()
+        changed[:, place] += 1
+        moved = (local(changed) - before).abs().amax((0, 2)) > 1e-7  # (10,)
+        block = place // 4
+        assert moved.tolist() == [at // 4 == block for at in range(10)]
+
+
+def test_padding_of_the_last_block_counts_for_nothing():
+    local = hsa_like.LocalAttention(64).eval()
+    x = torch.randn(2, 6, 64)
+    assert torch.allclose(local(x)[:, 4:], local.layer(x[:, 4:], torch.ones(2, 2, dtype=torch.bool)), atol=1e-6)
+
+
+def test_global_attention_sees_all_and_excitation_weighs_channels():
+    network = hsa_like.HSALike(shape()).eval()
+    x = torch.randn(2, 8, 64)
+    ok = torch.ones(2, 8, dtype=torch.bool)
+    changed = x.clone()
+    changed[:, 7] += 1
+    assert ((network.everywhere(changed, ok) - network.everywhere(x, ok)).abs().amax((0, 2)) > 1e-7).all()
+    entropies = torch.randn(2, 8, 4, 4)
+    ratio = network.excitation(entropies) / entropies
+    assert torch.allclose(ratio, ratio[:, :1, :, :1].expand_as(ratio), atol=1e-5)  # one weight a channel
+    assert (ratio > 0).all() and (ratio < 1).all()
+
+
+# cui-like
+
+
+def test_cui_like_has_the_parameters_worked_by_hand():
+    convolutions = sum(9 * a * b + b + 2 * b for a, b in ((3, 16), (16, 32), (32, 48), (48, 64)))
+    face = convolutions + 10 * 64
+    bio = (40 * 7 * 32 + 32 + 64) + (32 * 16 * 64 + 64) + 8 * 64
+    cross = layer(64) + 2 * 64  # a third norm
+    head = 2 * 128 + 128 + 1
+    assert n_parameters(cui_like.CuiLike(shape(many(40)))) == face + bio + 2 * cross + head
+
+
+def test_cui_like_does_not_look_at_bad_frames():
+    same_without_bad_frames(cui_like.CuiLike(shape(n_frames=4, side=32)), torch.randn(3, 4, 128))
+
+
+def test_in_cui_like_each_modality_changes_what_the_other_side_gives():
+    network = cui_like.CuiLike(shape(n_frames=4, side=32)).eval()
+    faces, signals = torch.rand(2, 4, 3, 32, 32), torch.randn(2, 4, 128)
+    face, bio = network.face(faces), network.signals(signals)
+    assert (network.to_face(bio, face) - network.to_face(bio, face.flip(0))).abs().max() > 1e-4
+    assert (network.to_signals(face, bio) - network.to_signals(face, bio.flip(0))).abs().max() > 1e-4
+    alone = network.to_face(bio, face, torch.tensor([[True, False, False, False]] * 2))
+    assert torch.allclose(alone, network.to_face(bio, face[:, :1]), atol=1e-6)

@@ -25,12 +25,20 @@ SMALL = CrossvalConfig(
 )
 LONGER = replace(SMALL.train, epochs=40, patience=40, learning_rate=5e-3)  # for networks that are slow to learn
 BOTH = [replace(SMALL, modality=modality) for modality in ("bio", "face", "facebio")]
+PLAIN = replace(SMALL.train, epochs=40, patience=40, augment=False, learning_rate=2e-3)  # grey faces tell by brightness
+FUSED = [replace(SMALL, modality=modality, train=PLAIN) for modality in ("faceeeg", "face", "eeg")]
 CASES = {  # system: settings
+    "cui-like": [
+        replace(SMALL, modality=modality, train=replace(LONGER, epochs=15)) for modality in ("faceeeg", "facebio")
+    ],
     "deepvanet": BOTH,
     "eegnet": [replace(SMALL, modality=modality, train=LONGER) for modality in ("bio", "eeg")],
     "expression": BOTH[1:2],
     "gbvnet": BOTH,
+    "hsa-like": [replace(SMALL, modality="eeg", train=LONGER)],
+    "huang": FUSED,
     "majority": BOTH[:1],
+    "mindlink-eumpy": FUSED,
     "nearest": BOTH,
     "ridge": BOTH,
     "subject-majority": BOTH[:1],
