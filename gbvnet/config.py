@@ -225,6 +225,28 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class RivalConfig:
+    """What can be chosen of the rival systems. The defaults are each system's own; a system takes what concerns it."""
+
+    feature_set: Literal["statistical", "fractal", "hjorth", "hos", "wavelet"] = "fractal"
+    """yuvaraj-like: which numbers are drawn from each channel (its source finds fractal with cart the best)"""
+    classifier: Literal["cart", "svm"] = "cart"
+    """yuvaraj-like: a decision tree, or a support vector machine with a Gaussian kernel"""
+    svm_windows: int = 10_000
+    """yuvaraj-like and zhu: a support vector machine learns from so many training windows at most, drawn by seed and
+    evenly over trials (ours): its time grows with their square"""
+    head: Literal["elm", "mlp"] = "elm"
+    """siddharth-like: an extreme learning machine (ridge on random features), or a network with one hidden layer"""
+    fusion: Literal["enumerate", "adaboost"] | None = None
+    """huang and li: how face and EEG are weighed; if not given as the system has it"""
+    adaboost_log: bool = True
+    """huang and li: AdaBoost's weight with its logarithm; off, as in the published code, which lacks it"""
+
+    def __post_init__(self) -> None:
+        require(self.svm_windows >= 10, f"rival.svm_windows must be at least 10, not {self.svm_windows}")
+
+
+@dataclass(frozen=True)
 class SplitConfig:
     """Who is trained on and who is tested on."""
 
@@ -284,6 +306,7 @@ class CrossvalConfig(SplitConfig):
     """complete: score only windows that have every modality, so that all systems are scored on the same ones"""
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    rival: RivalConfig = field(default_factory=RivalConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()

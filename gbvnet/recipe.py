@@ -19,6 +19,7 @@ from .config import (
     ModelConfig,
     PrepareConfig,
     Protocol,
+    RivalConfig,
     Target,
     TrainConfig,
     from_dict,
@@ -287,7 +288,9 @@ def extent(run: PlannedRun, known: dict[Any, Extent] | None = None) -> Extent:
     known = {} if known is None else known
     c = run.config
     seen = c.modality if c.rows == "any" else "facebio"
-    same = replace(c, system="", modality=seen, model=ModelConfig(), train=TrainConfig(), recipe=None)
+    same = replace(
+        c, system="", modality=seen, model=ModelConfig(), train=TrainConfig(), rival=RivalConfig(), recipe=None
+    )
     key = (run.store.path, same)
     if key not in known:
         trainings = 1 if c.joint else len(targets_of(c))
