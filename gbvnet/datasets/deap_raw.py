@@ -43,7 +43,7 @@ RECORDED = (  # the channels of a BDF that are used
     *(Channel(lead, _KIND[name]) for name, leads in BIPOLAR.items() for lead in leads),
     *(Channel(sensor, _KIND[name]) for name, sensor in SENSORS.items()),
 )
-# What is read and filtered on either side of a trial: filtering the whole hour gives the same to 1e-6 of a standard
+# What is read and filtered on either side of a trial: filtering the whole hour gives the same to 1e-9 of a standard
 # deviation, and needs a gigabyte for each process.
 MARGIN_S = 30
 LENGTH_SLACK_S = 1.0
@@ -82,7 +82,7 @@ def read_trials(path: Path, n_trials: int = deap.N_TRIALS, seconds: int = deap.T
     low = _triggers(path, raw)
     codes, twice = _codes(low)
     starts = [sample for sample, code in codes if code == START]
-    nexts = [*starts[1:], len(low)]
+    nexts = [*starts[1:], len(low)][: len(starts)]
     ends = [[e for e, code in codes if code == END and s < e < n] for s, n in zip(starts, nexts, strict=True)]
     if len(starts) != n_trials:
         odd = [s for s, e in zip(starts, ends, strict=True) if not e or abs(_apart(s, e[0]) - seconds) > LENGTH_SLACK_S]

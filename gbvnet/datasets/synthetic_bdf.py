@@ -61,8 +61,10 @@ def recording(
     siemens = np.maximum(row["GSR"], LEAST_MICROSIEMENS)
     traces.append(Trace(SENSORS["GSR"], "Ohm" if geneva else "nS", _WHOLE, 1e6 / siemens if geneva else 1e3 * siemens))
     traces += [Trace(unused, "uV", (-(2.0**18), 2.0**18), np.zeros(n)) for unused in ("GSR2", "Erg1", "Erg2")]
-    traces += [Trace(SENSORS[name], "uV", (-4096.0, 4096.0), row[name]) for name in ("Respiration", "Plethysmograph")]
-    traces.append(Trace(SENSORS["Temperature"], "Degree C", (-128.0, 128.0), row["Temperature"]))
+    traces += [
+        Trace(SENSORS[name], "uV", (-(2.0**14), 2.0**14), row[name]) for name in ("Respiration", "Plethysmograph")
+    ]
+    traces.append(Trace(SENSORS["Temperature"], "Degree C", (-2048.0, 2048.0), row["Temperature"]))
     label = STATUS if subject < UNNAMED_FROM else ""
     if subject >= TWICE_FROM:
         traces.append(Trace(label, "Boolean", _WHOLE, np.zeros(n)))
