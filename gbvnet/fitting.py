@@ -94,7 +94,7 @@ def fit_network(
     """
     device = device_of(config)
     if device.type == "cuda":
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(network)
     loop = _Loop(network, config, seed, augment, work, label, has_inner=inner is not None)
     state = _resumable(work)
     if state is not None and state["finished"]:
@@ -112,6 +112,13 @@ def fit_network(
     network.load_state_dict(loop.kept)
     network.to("cpu").eval()
     return Fitted(loop.history, loop.chosen_epoch)
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lay the weights of 2-D convolutions as a GPU likes them. `Module.to` would do it, but fails on 3-D ones."""
+    for weight in network.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
