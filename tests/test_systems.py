@@ -25,8 +25,9 @@ SMALL = CrossvalConfig(
 )
 LONGER = replace(SMALL.train, epochs=40, patience=40, learning_rate=5e-3)  # for networks that are slow to learn
 BOTH = [replace(SMALL, modality=modality) for modality in ("bio", "face", "facebio")]
-PLAIN = replace(SMALL.train, epochs=40, patience=40, augment=False, learning_rate=2e-3)  # grey faces tell by brightness
-FUSED = [replace(SMALL, modality=modality, train=PLAIN) for modality in ("faceeeg", "face", "eeg")]
+# Brightness is all that a planted face has in grey tones.
+GREY = replace(SMALL.train, epochs=5, batch_size=8, augment=False, learning_rate=2e-3)
+SEQUENCES = replace(GREY, epochs=20, patience=20, learning_rate=1e-2)
 CASES = {  # system: settings
     "cui-like": [
         replace(SMALL, modality=modality, train=replace(LONGER, epochs=15)) for modality in ("faceeeg", "facebio")
@@ -36,9 +37,12 @@ CASES = {  # system: settings
     "expression": BOTH[1:2],
     "gbvnet": BOTH,
     "hsa-like": [replace(SMALL, modality="eeg", train=LONGER)],
-    "huang": FUSED,
+    "huang": [replace(SMALL, modality=modality, train=GREY) for modality in ("faceeeg", "face", "eeg")],
     "majority": BOTH[:1],
-    "mindlink-eumpy": FUSED,
+    "mindlink-eumpy": [
+        replace(SMALL, modality="faceeeg", train=GREY),
+        replace(SMALL, modality="eeg", train=SEQUENCES),
+    ],
     "nearest": BOTH,
     "ridge": BOTH,
     "subject-majority": BOTH[:1],
