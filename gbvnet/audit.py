@@ -10,7 +10,6 @@ AUDIT/report/                      report.html
 Each is an ordinary run folder, so an audit resumes as a cross-validation does, and any report can show its parts.
 """
 
-import json
 import logging
 import shutil
 from collections.abc import Iterator
@@ -19,11 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from . import __version__
 from .check import Progress
 from .config import AuditConfig, CrossvalConfig, to_dict, uses_face, uses_signals
 from .crossval import cross_validate
-from .errors import BadConfig, BadRun, LeakySplit
+from .errors import BadConfig, LeakySplit
 from .features import spectral
 from .leakage import FILE, FORMAT, Audit, read_audit
 from .plan import choose_windows, make_plan
@@ -31,6 +29,7 @@ from .predictions import FILE as PREDICTIONS
 from .rebaseline import Rebaselined
 from .report import write_report
 from .runs import write_json
+from .series import begin_series, numbered
 from .store import Store
 
 log = logging.getLogger(__name__)
@@ -70,17 +69,17 @@ def audit(
     """
     folder = Path(folder)
     steps, left_out = plan_audit(store, config)
-    _begin(folder, store, config)
+    settings = {name: value for name, value in to_dict(config).items() if name != "protocol"}
+    held = begin_series(folder / FILE, "an audit", store, settings, FORMAT)
     for number, step in enumerate(steps, 1):
         if not (folder / step.folder / PREDICTIONS).exists():
             log.info("audit, %d of %d: %s", number, len(steps), step.folder)
         seen = Rebaselined(store.path, step.baseline) if step.baseline else store
-        cross_validate(seen, folder / step.folder, step.config, jobs, _numbered(progress, number, len(steps)))
+        cross_validate(seen, folder / step.folder, step.config, jobs, numbered(progress, number, len(steps)))
         if step.probe:
             for model in (folder / step.folder).glob("fold*/*/model"):
                 shutil.rmtree(model)
     runs = [{"role": s.role, "name": s.name, "baseline": s.baseline} for s in steps]
-    held = json.loads((folder / FILE).read_text())
     if config.identities and not held.get("identities"):
         log.info("audit: telling people and trials from their windows")
         held["identities"] = identities(store, config)
@@ -88,43 +87,6 @@ def audit(
     found = read_audit(folder)
     write_report([found], folder / "report")
     return found
-
-
-def _begin(folder: Path, store: Store, config: AuditConfig) -> None:
-    """Note what is audited; or, in a folder with an audit, check that it is this one."""
-    about = {
-        "format": FORMAT,
-        "gbvnet": __version__,
-        "store": {"digest": store.digest, "title": store.title, "made_up": store.made_up},
-        "config": {name: value for name, value in to_dict(config).items() if name != "protocol"},
-    }
-    file = folder / FILE
-    if file.exists():
-        try:
-            held = json.loads(file.read_text())
-            then = {**held["config"], "store": held["store"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadRun(file, "an audit", f"a file that cannot be read ({error})", "Delete the folder.") from None
-        now = json.loads(json.dumps({**about["config"], "store": about["store"]}))  # type: ignore[dict-item]
-        for name in now:
-            if then.get(name) != now[name]:
-                found = f"one with {then.get(name)}"
-                raise BadRun(folder, f"an audit with {name} = {now[name]}", found, "Use another folder.")
-        return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise BadRun(folder, "an empty folder or an audit", "a folder with other things in it", "Give another folder.")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(file, about)
-
-
-def _numbered(progress: Progress | None, number: int, of: int) -> Progress | None:
-    if progress is None:
-        return None
-
-    def numbered(done: int, total: int, doing: str = "") -> None:
-        progress(done, total, f"({number} of {of}) {doing}")
-
-    return numbered
 
 
 # --- what is run ---

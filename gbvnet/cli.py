@@ -24,7 +24,7 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {}
 # Options that take several names. For one command (synth) --subjects is a number, and a number is no list of names.
-LISTS = ("--channels", "--evidence", "--protocols", "--subjects")
+LISTS = ("--channels", "--evidence", "--protocols", "--subjects", "--systems")
 
 
 def command(name: str, help: str, example: str):
@@ -178,15 +178,50 @@ def _crossval(parser) -> Run:
 
     def run(args) -> int:
         from .crossval import cross_validate
+        from .remembering import Remembering
         from .report import summary_text
-        from .store import open_store
 
-        config, store = _settings(args, CrossvalConfig), open_store(args.store)
+        config, store = _settings(args, CrossvalConfig), Remembering(args.store)
         with bar("trainings", unit="epochs") as progress:
             cross_validate(store, args.run, config, args.jobs, progress)
 
         say(summary_text([args.run]))
         return 0
+
+    return run
+
+
+@command(
+    "compare",
+    "every system on the same folds: scores, ranks over people, costs",
+    """
+    gbvnet compare deap.store compared                                     # all systems, protocol trial
+    gbvnet compare deap.store compared --systems gbvnet,deepvanet,expression,majority
+    gbvnet compare deap.store compared --protocol subject --target valence --jobs 2
+    """,
+)
+def _compare(parser) -> Run:
+    from .config import CompareConfig
+
+    parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
+    parser.add_argument("comparison", type=Path, help="the comparison's folder, to make or go on with")
+    _add_settings(parser, CompareConfig, skip={"system", "modality", "joint", "shuffle_labels", "recipe"})
+    _add_jobs(parser, default=1)
+
+    def run(args) -> int:
+        from .compare import compare
+        from .remembering import Remembering
+        from .summary import terminal_text
+
+        config, store = _settings(args, CompareConfig), Remembering(args.store)
+        with bar("comparison", unit="epochs") as progress:
+            report = compare(store, args.comparison, config, args.jobs, progress)
+        say(terminal_text(report.results, 110))
+        for problem in report.problems:
+            say(f"BAD  {problem}")
+        say("")
+        say(str(report.path))
+        return 1 if report.problems else 0
 
     return run
 

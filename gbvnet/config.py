@@ -353,6 +353,26 @@ class AuditConfig(CrossvalConfig):
 
 
 @dataclass(frozen=True)
+class CompareConfig(CrossvalConfig):
+    """Which systems are compared, and how each of them is cross-validated: the same windows, folds and seed for all."""
+
+    systems: tuple[str, ...] = ("all",)
+    """their names (gbvnet,deepvanet,zhu); all: every system there is, and gbvnet:shuffled, which is GBV-Net trained on
+    labels that mean nothing; a name may say what it sees (gbvnet:bio), else each sees what it was made for"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.systems, "systems names no system; give all, or names with commas between")
+        require(self.shuffle_labels is None, "a comparison on shuffled labels is none: name a system NAME:shuffled")
+        require(not self.joint, "joint trains both targets at once, which only some systems can: leave it out")
+
+    def crossval(self, **changes: Any) -> CrossvalConfig:
+        """The settings of one system's cross-validation."""
+        own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
+        return CrossvalConfig(**(own | changes))
+
+
+@dataclass(frozen=True)
 class ExplainConfig:
     """How closely a finished run is looked into."""
 

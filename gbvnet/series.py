@@ -1,0 +1,55 @@
+"""A folder that holds a series of runs, as of an audit or a comparison: what was asked for is noted in it once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .check import Progress
+from .errors import BadRun
+from .runs import write_json
+from .store import Store
+
+
+def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], form: int) -> dict[str, Any]:
+    """Note in `file` what a series is made with; or, if it is there, check that it is this one. Returns what it holds.
+
+    what : how messages call it ("an audit"). settings : what must be the same from one call to the next.
+    form : the number of the file's format.
+    Raises BadRun if the folder holds another series, or something else.
+    """
+    folder = file.parent
+    about = {
+        "format": form,
+        "gbvnet": __version__,
+        "store": {"digest": store.digest, "title": store.title, "made_up": store.made_up},
+        "config": json.loads(json.dumps(settings)),
+    }
+    if not file.exists():
+        if folder.is_dir() and any(folder.iterdir()):
+            raise BadRun(
+                folder, f"an empty folder or {what}", "a folder with other things in it", "Give another folder."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(file, about)
+        return about
+    try:
+        held = json.loads(file.read_text())
+        then = {**held["config"], "store": held["store"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadRun(file, what, f"a file that cannot be read ({error})", "Delete the folder.") from None
+    for name, value in {**about["config"], "store": about["store"]}.items():
+        if then.get(name) != value:
+            raise BadRun(folder, f"{what} with {name} = {value}", f"one with {then.get(name)}", "Use another folder.")
+    return held
+
+
+def numbered(progress: Progress | None, number: int, of: int) -> Progress | None:
+    """Progress within one run of a series, which says which of them it is."""
+    if progress is None:
+        return None
+
+    def of_series(done: int, total: int, doing: str = "") -> None:
+        progress(done, total, f"({number} of {of}) {doing}")
+
+    return of_series
