@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from .errors import BadConfig, BadStore, GbvnetError
 from .store import Store
 
-DIFFER = ("step_s", "landmarks", "filter", "baseline")  # settings of prepare that may differ, and are then told
+DIFFER = ("step_s", "landmarks", "filter", "baseline", "source")  # what may differ in two stores, and is then told
 
 
 class SharedStore(Store):
@@ -271,7 +271,7 @@ def _findings(first: Store, second: Store, joined: JoinedStore) -> list[str]:
                 f"face: the {frames} of {store.settings['dataset']}'s {has} frames a window nearest in time are used"
             )
     for name in DIFFER:
-        values = [store.settings["prepare"].get(name) for store in stores]
+        values = [s.settings["prepare"].get(name, s.settings.get(name, "the only one")) for s in stores]
         if values[0] != values[1]:
             said.append(
                 f"{name} differs: "

@@ -12,6 +12,7 @@ from gbvnet.check import look
 from gbvnet.cli import main
 from gbvnet.config import RATINGS, PrepareConfig, SynthConfig
 from gbvnet.datasets import READERS, open_corpus
+from gbvnet.datasets.synthetic import write_deap
 from gbvnet.datasets.synthetic_mahnob import write_mahnob
 from gbvnet.errors import BadConfig, BadRecording
 from gbvnet.prepare import prepare_store
@@ -27,6 +28,11 @@ SIGNALS_ONLY = PrepareConfig(faces=False)
 def deap(root: Path) -> list[Path]:
     fakes.write_deap(root)
     return [root / "data_preprocessed_python/s01.dat"]
+
+
+def deap_raw(root: Path) -> list[Path]:
+    write_deap(root, SynthConfig(subjects=2, trials=3, seconds=4, videos=0, raw=True, seed=1))
+    return [root / "data_original/s01.bdf"]
 
 
 def mahnob(root: Path) -> list[Path]:
@@ -46,7 +52,11 @@ def table(root: Path) -> list[Path]:
 
 
 # Reader -> a function that writes a small corpus, signals only, and returns the files whose loss spoils some of it.
-CORPORA = {"deap": deap, "mahnob": mahnob, "table": table}
+CORPORA = {"deap": deap, "deap --raw": deap_raw, "mahnob": mahnob, "table": table}
+
+
+def opened(kind: str, root: Path):
+    return open_corpus(kind.split()[0], root, raw=True) if kind.endswith("--raw") else open_corpus(kind, root)
 
 
 @pytest.fixture(params=sorted(CORPORA))
@@ -70,7 +80,7 @@ def contents(folder):
 
 
 def test_every_reader_has_a_corpus_here():
-    assert set(CORPORA) == set(READERS)
+    assert {kind.split()[0] for kind in CORPORA} == set(READERS)
 
 
 def test_an_unknown_corpus_is_told_and_a_folder_without_one_too(kind, tmp_path):
@@ -79,12 +89,12 @@ def test_an_unknown_corpus_is_told_and_a_folder_without_one_too(kind, tmp_path):
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "empty", tmp_path / "nowhere"):
         with pytest.raises(BadRecording, match=re.escape(str(path))):
-            open_corpus(kind, path)
+            opened(kind, path)
 
 
 def test_what_a_corpus_says_of_itself(kind, root):
-    corpus = open_corpus(kind, root)
-    assert corpus.dataset == kind
+    corpus = opened(kind, root)
+    assert corpus.dataset == kind.split()[0]
     assert corpus.made_up == (root / "SYNTHETIC.json").exists()
     assert len(set(corpus.units)) == len(corpus.units) > 1
     assert corpus.rate_hz > 0 and corpus.baseline_s >= 0 and corpus.frames_per_s >= 1
@@ -94,11 +104,11 @@ def test_what_a_corpus_says_of_itself(kind, root):
 
 
 def test_recordings_are_named_once_for_all_and_rated_from_1_to_9(kind, root):
-    found = recordings(open_corpus(kind, root))
+    found = recordings(opened(kind, root))
     assert len(found) > 2
     assert len({r.name for r in found}) == len(found)
     for r in found:
-        assert r.problem is None and r.dataset == kind
+        assert r.problem is None and r.dataset == kind.split()[0]
         assert re.fullmatch(r"[\w.+-]+", r.name), r.name  # it will be a file's name
         assert r.subject and r.trial and r.stimulus and r.seconds > 0
         assert r.ratings and set(r.ratings) <= set(RATINGS)
@@ -108,16 +118,16 @@ def test_recordings_are_named_once_for_all_and_rated_from_1_to_9(kind, root):
 
 
 def test_another_process_finds_the_same_in_the_same_order(kind, root):
-    corpus = open_corpus(kind, root)
+    corpus = opened(kind, root)
     sent = pickle.loads(pickle.dumps(corpus))
-    again = open_corpus(kind, root)
+    again = opened(kind, root)
     assert recordings(sent) == recordings(again) == recordings(corpus)
     one = recordings(corpus)[-1]
     assert np.array_equal(sent.signals(one).samples, corpus.signals(one).samples)
 
 
 def test_signals_cover_the_baseline_and_the_stimulus(kind, root):
-    corpus = open_corpus(kind, root)
+    corpus = opened(kind, root)
     for recording in recordings(corpus):
         got = corpus.signals(corpus.inspect(recording))
         assert got.samples.ndim == 2 and got.samples.dtype.kind == "f" and np.isfinite(got.samples).all()
@@ -129,7 +139,7 @@ def test_signals_cover_the_baseline_and_the_stimulus(kind, root):
 
 
 def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_path):
-    before, corpus = contents(root), open_corpus(kind, root)
+    before, corpus = contents(root), opened(kind, root)
     summary = prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
     assert contents(root) == before  # a corpus is never written to
     found = {r.name: r for r in recordings(corpus)}
@@ -149,22 +159,22 @@ def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_
 
 def test_what_is_spoilt_is_a_verdict_and_the_rest_goes_on(kind, tmp_path, capsys):
     spoilt = CORPORA[kind](tmp_path / "corpus")
-    whole = len(recordings(open_corpus(kind, tmp_path / "corpus")))
+    whole = len(recordings(opened(kind, tmp_path / "corpus")))
     for file in spoilt:
         file.write_bytes(file.read_bytes()[:1000])
-    units = list(look(open_corpus(kind, tmp_path / "corpus")))
+    units = list(look(opened(kind, tmp_path / "corpus")))
     good, bad = sum(u.good for u in units), sum(u.bad for u in units)
     assert bad >= 1 and 0 < good < whole
     problems = [p for u in units for p in (u.problem, *(r.problem for r in u.recordings)) if p]
     assert any(spoilt[0].name in problem and "expected" in problem and "found" in problem for problem in problems)
-    assert main(["check", kind, str(tmp_path / "corpus"), "--jobs", "1"]) == 1
+    assert main(["check", *kind.split()[:1], str(tmp_path / "corpus"), *kind.split()[1:], "--jobs", "1"]) == 1
     assert spoilt[0].name in capsys.readouterr().out
-    summary = prepare_store(open_corpus(kind, tmp_path / "corpus"), tmp_path / "store", SIGNALS_ONLY)
+    summary = prepare_store(opened(kind, tmp_path / "corpus"), tmp_path / "store", SIGNALS_ONLY)
     assert summary.made == good and len(summary.bad) == bad
 
 
 def test_an_interrupted_prepare_goes_on_and_ends_with_the_same_bytes(kind, root, tmp_path):
-    corpus = open_corpus(kind, root)
+    corpus = opened(kind, root)
 
     def interrupt(done, total, what):
         if list((tmp_path / "cut/data").glob("*.safetensors")):
