@@ -36,7 +36,7 @@ systems
 features derivations classical
 networks
 face_cnn fusion sequences
-systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.subject_majority
+systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.salama_like systems.subject_majority
 plan
 recipe
 timing

@@ -8,10 +8,10 @@ import torch
 from scipy import signal, stats
 from torch import nn
 
-from gbvnet.config import CrossvalConfig, TrainConfig
+from gbvnet.config import CrossvalConfig, RivalConfig, TrainConfig
 from gbvnet.errors import BadConfig
 from gbvnet.networks import Shape
-from gbvnet.systems import cui_like, deepvanet, eegnet, hsa_like, system
+from gbvnet.systems import cui_like, deepvanet, eegnet, hsa_like, salama_like, system
 
 from .planted import write_store
 
@@ -235,16 +235,19 @@ def test_padding_of_the_last_block_counts_for_nothing():
 
 
 def test_global_attention_sees_all_and_excitation_weighs_channels():
-    network = hsa_like.HSALike(shape()).eval()
+    network = hsa_like.HSALike(shape(many(32))).eval()
     x = torch.randn(2, 8, 64)
     ok = torch.ones(2, 8, dtype=torch.bool)
     changed = x.clone()
     changed[:, 7] += 1
     assert ((network.everywhere(changed, ok) - network.everywhere(x, ok)).abs().amax((0, 2)) > 1e-7).all()
-    entropies = torch.randn(2, 8, 4, 4)
+    entropies = torch.randn(2, 8, 32, 4)
     ratio = network.excitation(entropies) / entropies
     assert torch.allclose(ratio, ratio[:, :1, :, :1].expand_as(ratio), atol=1e-5)  # one weight a channel
     assert (ratio > 0).all() and (ratio < 1).all()
+    entropies[:, 7, 3] += 1  # the last segment of one channel tells all channels
+    changed = network.excitation(entropies) / entropies
+    assert ((changed[:, 0, :, 0] - ratio[:, 0, :, 0]).abs() > 1e-5).all()
 
 
 # cui-like
@@ -271,3 +274,105 @@ def test_in_cui_like_each_modality_changes_what_the_other_side_gives():
     assert (network.to_signals(face, bio) - network.to_signals(face, bio.flip(0))).abs().max() > 1e-4
     alone = network.to_face(bio, face, torch.tensor([[True, False, False, False]] * 2))
     assert torch.allclose(alone, network.to_face(bio, face[:, :1]), atol=1e-6)
+
+
+# salama-like
+
+
+def test_salama_like_has_the_parameters_worked_by_hand():
+    def convolutions(n_in):
+        return sum(27 * a * b + b + 2 * b for a, b in ((n_in, 8), (8, 16), (16, 32)))
+
+    eeg = convolutions(1) + (32 * 8 * 3 * 3 * 64 + 64) + 65  # 128 samples to 8
+    face = convolutions(3) + (32 * 3 * 4 * 4 * 64 + 64) + 65  # 10 frames to 3, 64 pixels to 4
+    assert n_parameters(salama_like.EEGBlocks(shape())) == eeg == 165_249
+    assert n_parameters(salama_like.FaceBlocks(shape())) == face == 116_529
+
+
+def test_electrodes_lie_on_the_map_as_on_a_head():
+    front = [salama_like.place(name) for name in ("Fp1", "FPZ", "EEG Fp2-REF")]
+    assert front == [(0, 3), (0, 4), (0, 5)]
+    assert [salama_like.place(name) for name in ("T7", "T3", "C3", "Cz", "T8")] == [
+        (4, 0),
+        (4, 0),
+        (4, 2),
+        (4, 4),
+        (4, 8),
+    ]
+    assert [salama_like.place(name) for name in ("O1", "Oz", "PO4", "FT8", "TP7")] == [
+        (8, 3),
+        (8, 4),
+        (7, 6),
+        (3, 8),
+        (5, 0),
+    ]
+    assert [salama_like.place(name) for name in ("F9", "T10", "A1", "Resp", "1", "")] == [None] * 6
+
+
+def test_the_map_of_deap_has_each_electrode_once_and_left_mirrors_right():
+    deap = (
+        "Fp1 AF3 F3 F7 FC5 FC1 C3 T7 CP5 CP1 P3 P7 PO3 O1 Oz Pz Fp2 AF4 Fz F4 F8 FC6 FC2 Cz C4 T8 CP6 CP2 P4 P8 PO4 O2"
+    ).split()
+    found = [salama_like.place(name) for name in deap]
+    assert None not in found and len(set(found)) == 32
+    assert {(row, 8 - column) for row, column in found} == set(found)
+
+
+def test_a_sample_of_an_electrode_lies_at_its_place_and_the_rest_is_zero(caplog):
+    with caplog.at_level(logging.INFO):
+        scalp = salama_like.Scalp(["Cz", "T10", "Fp1"])
+    assert caplog.messages == ["salama-like leaves out T10: no place for them on a map of 9 x 9 electrodes"]
+    maps = scalp(torch.tensor([[[1.0, 2.0], [9.0, 9.0], [3.0, 4.0]]]))
+    assert maps.shape == (1, 1, 2, 9, 9)
+    assert maps[0, 0, :, 4, 4].tolist() == [1, 2]
+    assert maps[0, 0, :, 0, 3].tolist() == [3, 4]
+    assert maps.sum() == 10
+
+
+def test_salama_like_refuses_channels_of_which_none_has_a_place():
+    made = salama_like.EEG(CrossvalConfig(system="salama-like", modality="eeg"))
+    with pytest.raises(BadConfig, match="of E0, E1 none is one; name the channels so"):
+        made.build(shape(many(2)))
+
+
+def test_the_nearest_good_frame_stands_in_for_a_bad_one():
+    faces = torch.arange(5.0).view(1, 5, 1, 1, 1).expand(2, 5, 3, 2, 2)
+    ok = torch.tensor([[False, True, False, True, False], [True, False, False, False, True]])
+    assert salama_like.nearest_good(faces, ok)[:, :, 0, 0, 0].tolist() == [[1, 1, 1, 3, 3], [0, 0, 0, 4, 4]]
+
+
+def test_salama_like_does_not_look_at_bad_frames():
+    same_without_bad_frames(salama_like.FaceBlocks(shape(n_frames=4, side=32)), None)
+
+
+@pytest.mark.parametrize(("samples", "frames", "side"), [(3, 1, 33), (32, 2, 32), (129, 12, 112)])
+def test_salama_like_takes_windows_of_any_length(samples, frames, side):
+    sizes = shape(n_samples=samples, n_frames=frames, side=side)
+    assert salama_like.EEGBlocks(sizes)(None, None, torch.randn(2, 4, samples)).logits.shape == (2, 1)
+    assert salama_like.FaceBlocks(sizes)(torch.rand(2, frames, 3, side, side), None).logits.shape == (2, 1)
+
+
+class Told:
+    """A part whose probabilities are given, by row."""
+
+    def __init__(self, p: np.ndarray):
+        self.p = p
+
+    def predict_proba(self, store, rows):
+        return self.p[rows]
+
+
+def test_the_stack_listens_to_the_part_that_is_right(tmp_path):
+    y = np.arange(200) % 2
+    rng = np.random.default_rng(0)
+    rival = RivalConfig(fusion="adaboost")  # of others
+    made = system("salama-like")(CrossvalConfig(system="salama-like", modality="faceeeg", rival=rival))
+    assert made.fused_by == "stack"
+    made.parts = {"face": Told(rng.uniform(0.1, 0.9, 200)), "eeg": Told(np.where(y, 0.8, 0.2))}
+    made.weights = made._weigh(None, np.arange(100), y[:100])
+    face, eeg, _ = made.weights[0]
+    assert eeg > 2 and abs(face) < 0.5
+    assert ((made.predict_proba(None, np.arange(100, 200)) > 0.5) == y[100:]).all()
+    made.weights = made._weigh(None, np.arange(100), np.ones(100))  # one class only: an even mean of the logits
+    odd = np.array([made.parts[name].p[0] / (1 - made.parts[name].p[0]) for name in ("face", "eeg")])
+    assert made.predict_proba(None, np.arange(1)) == pytest.approx(1 / (1 + odd.prod() ** -0.5))

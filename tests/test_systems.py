@@ -45,6 +45,9 @@ CASES = {  # system: settings
     ],
     "nearest": BOTH,
     "ridge": BOTH,
+    "salama-like": [
+        replace(SMALL, modality=modality, train=replace(LONGER, epochs=8)) for modality in ("faceeeg", "face", "eeg")
+    ],
     "subject-majority": BOTH[:1],
 }
 DETERMINISTIC = {"expression"}  # no seed has a say in these

@@ -1,0 +1,189 @@
+"""salama-like: a 3-D CNN on blocks of EEG and another on the frames of the face, stacked.
+
+After what is known of Salama et al. 2021 (Egypt. Inform. J. 22:167): 3-D convolutions over EEG in blocks and over
+faces cut out of the video, and ensembles of both (bagging and stacking, support vector machines as heads). Sizes and
+protocol are not known, so this is no measure of their result. They cut faces by Mask-RCNN; here they are the store's.
+
+Chosen here: a block is the window's samples by a 9 x 9 map of the scalp, each electrode at the place that its 10-10
+name gives it, zero where there is none. Three convolutions of 3 x 3 x 3 (8, 16 and 32 channels) with batch norm, ReLU
+and max pooling, then 64 features, for either modality; a frame without a face is as the nearest good one of its
+window. Each network is trained by itself; their logits are stacked by a logistic regression fitted on the inner
+validation rows (training rows that neither has learnt from; without these, on the training rows as they are).
+"""
+
+import logging
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy.special import expit, logit
+from sklearn.linear_model import LogisticRegression
+from torch import Tensor, nn
+
+from ..channels import canonical
+from ..config import CrossvalConfig
+from ..errors import BadConfig
+from ..fusion import Fused
+from ..networks import Answer, Network, Normalising, Shape
+from ..store import Store
+from . import Contract
+
+log = logging.getLogger(__name__)
+
+# Rows of the 10-10 system from front to back, and its columns from left to right. FT and TP are the outer ends of the
+# rows FC and CP, T of C. Electrodes on the neck, the ears and the lowest ring (F9, T10, I1, M1, ...) have no place.
+ROWS = {"FP": 0, "AF": 1, "F": 2, "FC": 3, "FT": 3, "C": 4, "T": 4, "CP": 5, "TP": 5, "P": 6, "PO": 7, "O": 8}
+COLUMNS = {"7": 0, "5": 1, "3": 2, "1": 3, "Z": 4, "2": 5, "4": 6, "6": 7, "8": 8}
+GRID = 9
+WIDTHS = (8, 16, 32)
+WIDTH = 64
+MOST = 1 - 1e-6  # of a probability, where it is made a logit again
+
+
+def place(name: str) -> tuple[int, int] | None:
+    """Row and column of an electrode in the map, None if it has no place there."""
+    said = canonical(name).upper()
+    row, column = ROWS.get(said[:-1]), COLUMNS.get(said[-1:])
+    return None if row is None or column is None else (row, column)
+
+
+class Scalp(nn.Module):
+    """(B, C, L) -> (B, 1, L, 9, 9): electrodes at their places."""
+
+    at: Tensor
+    placed: Tensor
+
+    def __init__(self, names: list[str]):
+        super().__init__()
+        places = {i: found for i, name in enumerate(names) if (found := place(name)) is not None}
+        lost = [name for i, name in enumerate(names) if i not in places]
+        if not places:
+            raise BadConfig(
+                f"salama-like lays electrodes of the 10-10 system (Fp1, Cz, ...) on a map of the scalp, and of "
+                f"{', '.join(names)} none is one; name the channels so, or use another system"
+            )
+        if lost:
+            log.info("salama-like leaves out %s: no place for them on a map of 9 x 9 electrodes", ", ".join(lost))
+        self.register_buffer("placed", torch.tensor(list(places)), persistent=False)
+        self.register_buffer("at", torch.tensor([GRID * r + c for r, c in places.values()]), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = x.new_zeros(len(x), x.shape[2], GRID * GRID)
+        maps[:, :, self.at] = x[:, self.placed].transpose(1, 2)
+        return maps.view(len(x), 1, -1, GRID, GRID)
+
+
+def convolutions(n_in: int, strides: tuple[int, int, int], pools: list[tuple[int, int, int]]) -> nn.Sequential:
+    """Three 3-D convolutions, (B, n_in, T, H, W) -> (B, 32, T', H', W'), the first with strides."""
+    layers: list[nn.Module] = []
+    for i, (width, pool) in enumerate(zip(WIDTHS, pools, strict=True)):
+        convolution = nn.Conv3d(n_in if i == 0 else WIDTHS[i - 1], width, 3, strides if i == 0 else 1, padding=1)
+        # ceil_mode: a short window or a single frame is not pooled away
+        layers += [convolution, nn.BatchNorm3d(width), nn.ReLU(), nn.MaxPool3d(pool, ceil_mode=True)]
+    return nn.Sequential(*layers)
+
+
+def head(n_in: int, n_outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(n_in, WIDTH), nn.ReLU(), nn.Dropout(0.5), nn.Linear(WIDTH, n_outputs))
+
+
+class EEGBlocks(Normalising):
+    def __init__(self, shape: Shape):
+        super().__init__(shape.n_channels)
+        self.scalp = Scalp([name for name, _ in shape.channels])
+        self.space = convolutions(1, (2, 1, 1), [(2, 1, 1), (2, 2, 2), (2, 2, 2)])
+        length = -(-shape.n_samples // 16)  # L halved four times; 9 x 9 becomes 5 x 5 and then 3 x 3
+        self.head = head(WIDTHS[-1] * length * 3 * 3, shape.n_outputs)
+
+    def forward(
+        self,
+        faces: Tensor | None,
+        face_ok: Tensor | None,
+        signals: Tensor,
+        has_face: Tensor | None = None,
+        has_signals: Tensor | None = None,
+    ) -> Answer:
+        """signals: (B, C, L); nothing else is looked at."""
+        return Answer.of(self.head(self.space(self.scalp(self.z_scored(signals)))))
+
+
+class FaceBlocks(nn.Module):
+    def __init__(self, shape: Shape):
+        super().__init__()
+        self.space = convolutions(3, (1, 2, 2), [(1, 2, 2), (2, 2, 2), (2, 2, 2)])
+        frames, side = -(-shape.n_frames // 4), -(-shape.side // 16)
+        self.head = head(WIDTHS[-1] * frames * side * side, shape.n_outputs)
+
+    def forward(
+        self,
+        faces: Tensor,
+        face_ok: Tensor | None,
+        signals: Tensor | None = None,
+        has_face: Tensor | None = None,
+        has_signals: Tensor | None = None,
+    ) -> Answer:
+        """faces: (B, F, 3, S, S), face_ok: (B, F); nothing else is looked at."""
+        if face_ok is not None:
+            faces = nearest_good(faces, face_ok)
+        return Answer.of(self.head(self.space(faces.transpose(1, 2) - 0.5)))  # (B, 3, F, S, S) inward
+
+
+def nearest_good(faces: Tensor, ok: Tensor) -> Tensor:
+    """Each frame that is not good becomes the nearest good one of its window, of two the earlier.
+
+    faces, result: (B, F, 3, S, S). ok: (B, F) bool.
+    """
+    t = torch.arange(ok.shape[1], device=ok.device)
+    away = (t[:, None] - t).abs().expand(len(ok), -1, -1)  # (B, F, F): from each frame to each
+    instead = away.masked_fill(~ok[:, None], len(t)).argmin(2)  # (B, F)
+    return faces[torch.arange(len(ok), device=ok.device)[:, None], instead]
+
+
+class EEG(Network):
+    modalities: ClassVar[tuple[str, ...]] = ("eeg",)
+
+    def build(self, shape: Shape) -> nn.Module:
+        return EEGBlocks(shape)
+
+
+class Face(Network):
+    modalities: ClassVar[tuple[str, ...]] = ("face",)
+
+    def build(self, shape: Shape) -> nn.Module:
+        return FaceBlocks(shape)
+
+
+class System(Fused):
+    """Both networks and a logistic regression on their logits; of one modality, its network alone."""
+
+    made_of: ClassVar[dict[str, type[Contract]]] = {"face": Face, "eeg": EEG}
+    rule: ClassVar[str] = "stack"
+
+    def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
+        super().__init__(config, work, label)
+        self.fused_by = self.rule  # whatever other systems are told to fuse by
+
+    def _weigh(self, store: Store, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """(K, 3): of the face's logit, the EEG's, and a constant; half of each where one class is all there is."""
+        weights = []
+        for target, x in zip(np.asarray(y).reshape(len(rows), -1).T, self._logits(store, rows), strict=True):
+            if len(np.unique(target)) == 1:
+                weights.append(np.array([0.5, 0.5, 0.0]))
+            else:
+                fitted = LogisticRegression().fit(x, target)
+                weights.append(np.append(fitted.coef_[0], fitted.intercept_))
+        return np.stack(weights)
+
+    def _logits(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        """(K, n, 2), the face's first."""
+        scores = self._scores(store, rows)
+        p = np.stack([scores["face"], scores["eeg"]], axis=2)
+        return logit(p.clip(1 - MOST, MOST))
+
+    def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        if len(self.parts) == 1:
+            return super().predict_proba(store, rows)
+        x = self._logits(store, np.asarray(rows))  # (K, n, 2)
+        p = expit(np.einsum("knm,km->nk", x, self.weights[:, :2]) + self.weights[:, 2])
+        return p[:, 0] if p.shape[1] == 1 else p
