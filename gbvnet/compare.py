@@ -86,7 +86,9 @@ def compare(
     write_json(folder / FILE, held | {"costs": costs, "left_out": left_out, "runs": [e.name for e in done]})
     rivals = Rivals({e.name: Cost(**costs[e.name]) for e in done}, left_out)
     runs = [folder / "runs" / entry.name for entry in done]
-    report = write_report(runs, folder / "report", more=rivals.blocks, brief=True)
+    report = write_report(
+        runs, folder / "report", more=rivals.blocks, brief=True, told_of=[e.config.system for e in done]
+    )
     return replace(report, problems=[*report.problems, *failed.values()])
 
 

@@ -80,14 +80,19 @@ More = Callable[[list[Result], Path], Iterator[Block]]  # from the results and t
 
 
 def write_report(
-    runs: Sequence[Path | Audit], destination: Path, more: More | None = None, brief: bool = False
+    runs: Sequence[Path | Audit],
+    destination: Path,
+    more: More | None = None,
+    brief: bool = False,
+    told_of: Sequence[str] = ("gbvnet",),
 ) -> Report:
     """Score runs and write a report folder, whole or not at all; an earlier report there is replaced.
 
     runs : run folders, and audits (read, or their folders), whose ladders are then among the runs.
     more : further sections, shown before the results; draws its pictures into the folder it is given.
-    brief : for many runs: what was found is told of GBV-Net alone; without the pictures of each run, the published
-        figures, and questions that were not fixed before
+    brief : for many runs: what was found is told of a few systems alone; without the pictures of each run, the
+        published figures, and questions that were not fixed before
+    told_of : these systems, in a brief report
 
     Runs that cannot be used are named in the report and in `problems`. Raises BadRun if none can be used, and BadInput
     if `destination` is a folder that holds something else.
@@ -105,10 +110,10 @@ def write_report(
     comparisons, refused = compare(results, fixed_only=brief)
     for name, table in tables(results, comparisons).items():
         table.to_csv(part / "tables" / f"{name}.csv", index=False)
-    said = summary.found(_gist(results, ("facebio",)) if brief else results, comparisons)
+    said = summary.found(_gist(results, told_of, whole=True) if brief else results, comparisons)
     added = [b for k, audit in enumerate(audits, 1) for b in leakage.blocks(audit, part, f"audit{k}")]
     added += more(results, part) if more else []
-    blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part, brief))
+    blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part, told_of if brief else None))
     write_whole(part / "report.md", markdown(blocks).encode())
     write_whole(part / "report.html", html(blocks, part).encode())
     _swap(part, destination)
@@ -153,9 +158,13 @@ def _blocks(
     problems: Sequence[GbvnetError],
     added: Sequence[Block],
     folder: Path,
-    brief: bool,
+    told_of: Sequence[str] | None,
 ) -> Iterator[Block]:
-    """The page from top to bottom; pictures are drawn into folder/figures on the way."""
+    """The page from top to bottom; pictures are drawn into folder/figures on the way.
+
+    told_of : the systems that a brief report tells of; None for one that is not brief
+    """
+    brief = told_of is not None
     yield Heading("Emotion recognition: results of cross-validation", 1)
     stamps = [stamp for stamp in (LEAKY, MADE_UP) if any(stamp in r.scores.stamps for r in results)]
     if MADE_UP in stamps:
@@ -172,7 +181,7 @@ def _blocks(
     yield Heading("What was found")
     for paragraph in said.split("\n\n"):
         yield Text(paragraph, "lead")
-    shown = _gist(results, ("facebio", "face", "bio")) if brief else results
+    shown = results if told_of is None else _gist(results, told_of)
     entries = [(panel(r), f"{protocol(r, leaky=False)} · {r.label}", r.scores) for r in shown]
     yield picture(
         figures.overview(entries, stamps), folder, "overview", "Accuracy of every result beside majority and chance",
@@ -199,9 +208,13 @@ def _blocks(
     yield Terms(GLOSSARY)
 
 
-def _gist(results: Sequence[Result], modalities: Sequence[str]) -> Sequence[Result]:
-    """GBV-Net's results with these modalities over all people together; all results, if there are none of them."""
-    own = [r for r in results if r.key("system") == "gbvnet" and r.key("modality") in modalities]
+def _gist(results: Sequence[Result], systems: Sequence[str], whole: bool = False) -> Sequence[Result]:
+    """What a brief report tells of: of GBV-Net with face, signals or both (or, `whole`, with both alone); of other
+    systems all; over all people together, where there is such a result. All results, if there are none of these."""
+    seen = ("facebio",) if whole else ("facebio", "face", "bio")
+    own = [
+        r for r in results if r.key("system") in systems and (r.key("system") != "gbvnet" or r.key("modality") in seen)
+    ]
     return [r for r in own if r.key("scope") == "pooled"] or own or results
 
 

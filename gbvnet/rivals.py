@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from . import figures, metrics
+from . import metrics
 from .figures import picture
 from .page import Block, Heading, Items, Table, Text
 from .predictions import SHUFFLED
@@ -62,12 +62,6 @@ class Rivals:
         target, stamps = results[0].key("target"), results[0].scores.stamps
         ordered = sorted(results, key=lambda r: -r.scores.window["accuracy"])
         yield Heading(panel(results[0]).capitalize(), 3)
-        yield picture(
-            figures.overview([(panel(r), label(r), r.scores) for r in ordered], stamps), folder, f"systems-{target}",
-            f"Accuracy of every system, {target}",
-            "Accuracy by window with its 95 % interval; a bar says something only where it passes both the black mark "
-            "(the commoner class) and the triangle (97.5 % of shuffles).",
-        )  # fmt: skip
         ranked = [r for r in results if SHUFFLED not in r.key("system")]
         ranking = rank(_by_person(ranked)) if len(ranked) > 1 else None
         if ranking is not None:
