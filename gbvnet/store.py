@@ -331,7 +331,10 @@ class Store:
         """MediaPipe's 52 expression coefficients, (n, F, 52) float32; NaN where no face, or another tracker, was."""
         rows = np.asarray(rows, dtype=np.int64)
         out = np.empty((len(rows), self._shape.frames, 52), np.float32)
+        ok = np.empty(out.shape[:2], np.bool_)
         self._fill("expression", out, rows, absent=np.nan)
+        self._fill("face_ok", ok, rows)
+        out[~ok] = np.nan  # there the file has zeros
         return out
 
     def baseline(self, recording: str) -> np.ndarray | None:

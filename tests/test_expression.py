@@ -19,8 +19,7 @@ CONFIG = CrossvalConfig(system="expression", modality="face", target="valence")
 
 def test_statistics_are_numpys_over_the_frames_that_show_a_face():
     x = np.random.default_rng(0).uniform(0.1, 0.9, (3, 6, 52)).astype(np.float32)
-    x[1, 2] = np.nan  # no tracker's word
-    x[1, 5] = 0  # no face was found
+    x[1, [2, 5]] = np.nan  # no face was found
     got = statistics(x, frame_s=0.1).reshape(3, 5, 52)
     for window, frames in ((0, [0, 1, 2, 3, 4, 5]), (1, [0, 1, 3, 4])):
         seen = x[window, frames].astype(np.float64)

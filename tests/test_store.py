@@ -77,6 +77,15 @@ def test_what_is_read_is_what_was_written_in_the_order_asked_for(path):
     assert (store.expression([1])[0] == first["expression"][1]).all()
 
 
+def test_a_frame_without_a_face_has_no_expression(path):
+    store = open_store(path)
+    rows = np.flatnonzero(store.windows["has_face"])
+    ok = store.read(rows)[1]
+    assert 0 < ok.mean() < 1
+    assert np.array_equal(np.isfinite(store.expression(rows)).all(axis=2), ok)
+    assert np.array_equal(np.isnan(store.expression(rows)).all(axis=2), ~ok)
+
+
 def test_an_absent_modality_is_zeros_and_not_ok(path):
     store = open_store(path)
     faces, ok, signals = store.read([3, 4, 5])  # two windows without a face, then one without signals

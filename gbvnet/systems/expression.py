@@ -55,11 +55,11 @@ class System(Classical):
 def statistics(coefficients: np.ndarray, frame_s: float) -> np.ndarray:
     """(n, F, 52) -> (n, 5 * 52) float32: all means, then all SDs, minima, maxima and slopes.
 
-    Over the frames that show a face: the others are NaN, or all zeros. A window without any is NaN throughout.
+    Over the frames that are no NaN: those that show a face. A window without any is NaN throughout.
     frame_s : from one frame to the next, seconds
     """
     x = coefficients.astype(np.float64)
-    ok = (np.isfinite(x).all(axis=2) & (x != 0).any(axis=2))[:, :, None]  # (n, F, 1)
+    ok = ~np.isnan(x[:, :, :1])  # (n, F, 1): all 52 are there or none
     n = np.where(ok.any(axis=1), ok.sum(axis=1), np.nan)  # (n, 1): NaN makes all that is divided by it NaN
     x = np.where(ok, x, 0)
     mean = x.sum(axis=1) / n
