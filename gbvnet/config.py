@@ -233,14 +233,14 @@ class RivalConfig:
     classifier: Literal["cart", "svm"] = "cart"
     """yuvaraj-like: a decision tree, or a support vector machine with a Gaussian kernel"""
     svm_windows: int = 10_000
-    """yuvaraj-like and zhu: a support vector machine learns from so many training windows at most, drawn by seed and
-    evenly over trials (ours): its time grows with their square"""
+    """yuvaraj-like, zhu, huang: a support vector machine learns from so many training windows at most, drawn by seed
+    and evenly over trials (ours): its time grows with their square"""
     head: Literal["elm", "mlp"] = "elm"
     """siddharth-like: an extreme learning machine (ridge on random features), or a network with one hidden layer"""
     fusion: Literal["enumerate", "adaboost"] | None = None
-    """huang and li: how face and EEG are weighed; if not given as the system has it"""
+    """huang and mindlink-eumpy: how face and EEG are weighed; if not given as the system has it"""
     adaboost_log: bool = True
-    """huang and li: AdaBoost's weight with its logarithm; off, as in the published code, which lacks it"""
+    """huang and mindlink-eumpy: AdaBoost's weight with its logarithm; off, as in the published code, which lacks it"""
 
     def __post_init__(self) -> None:
         require(self.svm_windows >= 10, f"rival.svm_windows must be at least 10, not {self.svm_windows}")
