@@ -34,7 +34,7 @@ augment checkpoint batches
 fitting
 systems
 features derivations classical
-spectra waveforms
+spectra svm waveforms
 networks
 face_cnn fusion sequences
 systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.salama_like systems.subject_majority
