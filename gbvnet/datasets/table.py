@@ -26,11 +26,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from ..channels import find, kind_of, near
+from ..channels import kind_of
 from ..config import RATINGS
 from ..errors import BadRecording
 from ..recording import Channel, Kind, Recording, Signals, read_stamp
 from ..video import probe
+from .signal_file import UNITS, names_in, read_signals
 
 TABLE, SETTINGS = "recordings.csv", "table.yaml"
 COLUMNS = (
@@ -40,7 +41,6 @@ COLUMNS = (
 NEEDED = ("subject", "trial", "start_s", "stop_s")
 WORDS = {"low": 1.0, "high": 9.0}  # what a label in words is kept as: low and high under every threshold
 MARGIN_S = 10.0  # of signals around what is used, so that no filter's edge reaches into it
-ELECTRICAL = ("eeg", "eog", "ecg", "emg")
 QUIETEST_UV = 0.01  # EEG with a smaller SD than this is not in microvolts
 _KINDS: tuple[str, ...] = get_args(Kind)
 
@@ -180,9 +180,11 @@ class Table:
                 line, f"{self.baseline_s:g} s of rest before the stimulus at {start:g} s", f"them from {first:g} s on",
                 f"Set baseline_start_s, or baseline_s in {SETTINGS} (0 for none).",
             )  # fmt: skip
-        read = _read_text if recording.signals.suffix.lower() in (".csv", ".tsv") else _read_mne
         begin, end = max(0.0, first - MARGIN_S), start + recording.seconds + MARGIN_S
-        samples, rate_hz, begin = read(recording.signals, begin, end, self.channels, self.settings)
+        samples, rate_hz, begin = read_signals(
+            recording.signals, begin, end, self.channels, self.settings.signals_rate_hz, self.settings.signals_unit,
+            f"See signals_rate_hz and channels in {SETTINGS}.",
+        )  # fmt: skip
         have = samples.shape[1] / rate_hz + begin
         if have < start + recording.seconds - 1 / rate_hz:
             wanted = f"signals up to {start + recording.seconds:g} s"
@@ -220,7 +222,7 @@ def read_settings(file: Path) -> Settings:
             raise BadRecording(file, f"a number above 0 for {name}", repr(value))
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(settings.dataset)):
         raise BadRecording(file, "a dataset's name of letters, digits, points and dashes", repr(settings.dataset))
-    if settings.signals_unit not in ("uV", "mV", "V"):
+    if settings.signals_unit not in UNITS:
         raise BadRecording(file, "signals_unit uV, mV or V", repr(settings.signals_unit))
     for name, kind in (settings.channels or {}).items():
         if kind not in _KINDS:
@@ -335,80 +337,6 @@ def _channels(file: Path, rows: pd.DataFrame, settings: Settings) -> tuple[Chann
                 raise BadRecording(path, "channels whose names tell their kind", found, f"Name them in {SETTINGS}.")
             return tuple(Channel(n, kind, settings.filtered) for n, kind in known.items())  # type: ignore[arg-type]
     return ()
-
-
-def names_in(path: Path) -> list[str]:
-    if path.suffix.lower() in (".csv", ".tsv"):
-        return [str(c).strip() for c in _text(path, nrows=1).columns]
-    return list(_open_mne(path).ch_names)
-
-
-def _open_mne(path: Path) -> Any:
-    import mne
-
-    try:
-        return mne.io.read_raw(path, preload=False, verbose="error")
-    except Exception as error:  # each of mne's readers fails in its own way
-        found = f"one that does not open ({type(error).__name__}: {error})"
-        raise BadRecording(
-            path, "a signal file that mne reads", found, "Is it whole, with the files beside it?"
-        ) from None
-
-
-def _pick(path: Path, names: list[str], channels: tuple[Channel, ...]) -> list[int]:
-    """Where each channel is in a file. Raises BadRecording that lists near names."""
-    at = [find(c.name, names) for c in channels]
-    absent = [c.name for c, k in zip(channels, at, strict=True) if k is None]
-    if absent:
-        told = ", ".join(f"{name}{near(name, names)}" for name in absent[:5])
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        raise BadRecording(path, f"channel {told}{more}", f"{', '.join(names)}", f"Name the channels in {SETTINGS}.")
-    return [k for k in at if k is not None]
-
-
-def _read_mne(
-    path: Path, begin: float, end: float, channels: tuple[Channel, ...], settings: Settings
-) -> tuple[np.ndarray, float, float]:
-    raw = _open_mne(path)
-    at, rate_hz = _pick(path, raw.ch_names, channels), float(raw.info["sfreq"])
-    first, last = round(begin * rate_hz), min(len(raw.times), round(end * rate_hz))
-    try:
-        samples = raw.get_data(picks=np.array(at), start=first, stop=max(first, last))
-    except Exception as error:
-        raise BadRecording(path, "samples", f"none that can be read ({type(error).__name__}: {error})") from None
-    samples[[c.kind in ELECTRICAL for c in channels]] *= 1e6  # mne gives volts; other kinds stay as mne gives them
-    return samples, rate_hz, first / rate_hz
-
-
-def _read_text(
-    path: Path, begin: float, end: float, channels: tuple[Channel, ...], settings: Settings
-) -> tuple[np.ndarray, float, float]:
-    table = _text(path)
-    table.columns = [str(c).strip() for c in table.columns]
-    rate_hz, start = settings.signals_rate_hz, 0.0
-    times = next((c for c in table.columns if c.lower() in ("time", "time_s", "t")), None)
-    if times is not None:
-        t = pd.to_numeric(table[times], errors="coerce").to_numpy()
-        steps = np.diff(t)
-        if len(t) < 2 or not np.isfinite(t).all() or steps.min() <= 0 or np.ptp(steps) > 0.5 * np.median(steps):
-            raise BadRecording(path, f"column {times} with even steps of seconds", "gaps, jumps or no numbers")
-        rate_hz, start = (len(t) - 1) / (t[-1] - t[0]), float(t[0])
-    if rate_hz is None:
-        raise BadRecording(path, "a column time", "none", f"Or set signals_rate_hz in {SETTINGS}.")
-    at = _pick(path, list(table.columns), channels)
-    first = max(0, round((begin - start) * rate_hz))
-    last = max(first, round((end - start) * rate_hz))
-    samples = table.iloc[first:last, at].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64).T.copy()
-    scale = {"uV": 1.0, "mV": 1e3, "V": 1e6}[settings.signals_unit]
-    samples[[c.kind in ELECTRICAL for c in channels]] *= scale
-    return samples, float(rate_hz), start + first / rate_hz
-
-
-def _text(path: Path, nrows: int | None = None) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", comment="#", nrows=nrows)
-    except (OSError, ValueError) as error:
-        raise BadRecording(path, "a table of signals", f"a file that does not read ({error})") from None
 
 
 def _odd(signals: Signals) -> Iterator[str]:

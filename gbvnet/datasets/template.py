@@ -6,7 +6,8 @@ from pathlib import Path
 from ..channels import kind_of
 from ..errors import BadInput
 from ..files import write_whole
-from .table import SETTINGS, TABLE, names_in
+from .signal_file import names_in
+from .table import SETTINGS, TABLE
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv")
 SIGNALS = (".bdf", ".edf", ".fif", ".fif.gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv")

@@ -1,0 +1,121 @@
+"""Signal files of any format: EDF, BDF, FIF, BrainVision, EEGLAB and what else MNE reads, or CSV and TSV.
+
+Shapes: C channels, N samples.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..channels import find, near
+from ..errors import BadRecording
+from ..recording import Channel
+
+ELECTRICAL = ("eeg", "eog", "ecg", "emg")
+UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
+
+
+def read_signals(
+    path: Path,
+    begin: float,
+    end: float,
+    channels: tuple[Channel, ...],
+    rate_hz: float | None = None,
+    unit: str = "uV",
+    hint: str = "",
+) -> tuple[np.ndarray, float, float]:
+    """Some seconds of some channels, by name, however a file spells it.
+
+    begin, end : seconds from the file's start; what is outside the file is left out
+    rate_hz, unit : of text files, which do not say it: their rate where they have no column `time`, and the unit of
+        electrical channels
+    hint : how to tell a rate or a channel's name, for errors
+
+    Returns samples (C, N) float64, microvolts for electrical channels, else in the file's own units; their rate; and
+    the time of the first one. Raises BadRecording.
+    """
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return _read_text(path, begin, end, channels, rate_hz, unit, hint)
+    return _read_mne(path, begin, end, channels, hint)
+
+
+def names_in(path: Path) -> list[str]:
+    """The names of a file's channels, as it spells them. Raises BadRecording."""
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return [str(c).strip() for c in _text(path, nrows=1).columns]
+    return list(_open_mne(path).ch_names)
+
+
+def _open_mne(path: Path) -> Any:
+    import mne
+
+    try:
+        return mne.io.read_raw(path, preload=False, verbose="error")
+    except Exception as error:  # each of mne's readers fails in its own way
+        found = f"one that does not open ({type(error).__name__}: {error})"
+        raise BadRecording(
+            path, "a signal file that mne reads", found, "Is it whole, with the files beside it?"
+        ) from None
+
+
+def _pick(path: Path, names: list[str], channels: tuple[Channel, ...], hint: str) -> list[int]:
+    """Where each channel is in a file. Raises BadRecording that lists near names."""
+    at = [find(c.name, names) for c in channels]
+    absent = [c.name for c, k in zip(channels, at, strict=True) if k is None]
+    if absent:
+        told = ", ".join(f"{name}{near(name, names)}" for name in absent[:5])
+        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        raise BadRecording(path, f"channel {told}{more}", f"{', '.join(names)}", hint)
+    return [k for k in at if k is not None]
+
+
+def _read_mne(
+    path: Path, begin: float, end: float, channels: tuple[Channel, ...], hint: str
+) -> tuple[np.ndarray, float, float]:
+    raw = _open_mne(path)
+    at, rate_hz = _pick(path, raw.ch_names, channels, hint), float(raw.info["sfreq"])
+    first, last = round(begin * rate_hz), min(len(raw.times), round(end * rate_hz))
+    try:
+        samples = raw.get_data(picks=np.array(at), start=first, stop=max(first, last))
+    except Exception as error:
+        raise BadRecording(path, "samples", f"none that can be read ({type(error).__name__}: {error})") from None
+    samples[[c.kind in ELECTRICAL for c in channels]] *= 1e6  # mne gives volts; other kinds stay as mne gives them
+    return samples, rate_hz, first / rate_hz
+
+
+def _read_text(
+    path: Path,
+    begin: float,
+    end: float,
+    channels: tuple[Channel, ...],
+    rate_hz: float | None,
+    unit: str,
+    hint: str,
+) -> tuple[np.ndarray, float, float]:
+    table = _text(path)
+    table.columns = [str(c).strip() for c in table.columns]
+    start = 0.0
+    times = next((c for c in table.columns if c.lower() in ("time", "time_s", "t")), None)
+    if times is not None:
+        t = pd.to_numeric(table[times], errors="coerce").to_numpy()
+        steps = np.diff(t)
+        if len(t) < 2 or not np.isfinite(t).all() or steps.min() <= 0 or np.ptp(steps) > 0.5 * np.median(steps):
+            raise BadRecording(path, f"column {times} with even steps of seconds", "gaps, jumps or no numbers")
+        rate_hz, start = (len(t) - 1) / (t[-1] - t[0]), float(t[0])
+    if rate_hz is None:
+        raise BadRecording(path, "a column time", "none", hint)
+    at = _pick(path, list(table.columns), channels, hint)
+    first = max(0, round((begin - start) * rate_hz))
+    last = max(first, round((end - start) * rate_hz))
+    samples = table.iloc[first:last, at].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64).T.copy()
+    samples[[c.kind in ELECTRICAL for c in channels]] *= UNITS[unit]
+    return samples, float(rate_hz), start + first / rate_hz
+
+
+def _text(path: Path, nrows: int | None = None) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", comment="#", nrows=nrows)
+    except (OSError, ValueError) as error:
+        raise BadRecording(path, "a table of signals", f"a file that does not read ({error})") from None
