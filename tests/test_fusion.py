@@ -18,8 +18,9 @@ from gbvnet.face_cnn import FaceCNN, grey
 from gbvnet.fusion import FILE, Fused, boosted, enumerated, mixed, voted
 from gbvnet.metrics import auc
 from gbvnet.store import open_store
+from gbvnet.svm import decision, evenly
 from gbvnet.systems import require_sense
-from gbvnet.systems.huang import EEG, decision, evenly
+from gbvnet.systems.huang import EEG
 
 from .planted import write_store
 

@@ -19,8 +19,6 @@ from ..face_cnn import Face
 from ..fusion import Fused
 from ..store import Store
 from ..svm import Machine
-from ..svm import decision as decision
-from ..svm import evenly as evenly
 from . import Contract
 
 
