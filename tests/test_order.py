@@ -13,6 +13,7 @@ weights video
 recording
 parallel memory
 channels
+datasets.signal_file
 datasets.bdf
 datasets.deap datasets.table datasets.mahnob_session
 datasets.deap_raw datasets.mahnob
@@ -23,6 +24,7 @@ datasets.synthetic_bdf
 datasets.synthetic datasets.synthetic_mahnob
 datasets
 faces signals windows store
+facewindows
 joined
 rebaseline described remembering
 check
@@ -34,10 +36,10 @@ augment checkpoint batches
 fitting
 systems
 features derivations classical
-spectra svm waveforms
+spectra svm waveforms grey_wolf
 networks
 face_cnn fusion sequences
-systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.salama_like systems.subject_majority
+systems.algarni_like systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.salama_like systems.subject_majority
 plan
 recipe
 timing

@@ -11,7 +11,7 @@ from torch import nn
 from gbvnet.config import CrossvalConfig, RivalConfig, TrainConfig
 from gbvnet.errors import BadConfig
 from gbvnet.networks import Shape
-from gbvnet.systems import cui_like, deepvanet, eegnet, hsa_like, salama_like, system
+from gbvnet.systems import algarni_like, cui_like, deepvanet, eegnet, hsa_like, salama_like, system
 
 from .planted import write_store
 
@@ -376,3 +376,42 @@ def test_the_stack_listens_to_the_part_that_is_right(tmp_path):
     made.weights = made._weigh(None, np.arange(100), np.ones(100))  # one class only: an even mean of the logits
     odd = np.array([made.parts[name].p[0] / (1 - made.parts[name].p[0]) for name in ("face", "eeg")])
     assert made.predict_proba(None, np.arange(1)) == pytest.approx(1 / (1 + odd.prod() ** -0.5))
+
+
+# algarni-like
+
+
+def test_algarni_like_has_the_parameters_worked_by_hand():
+    features = 6 + 2 * (4 + 1) + 1  # statistics; energy and entropy of 4 levels and the rest; Hurst
+    first = 2 * (4 * 64 * (features + 64) + 2 * 4 * 64)
+    second = 2 * (4 * 64 * (128 + 64) + 2 * 4 * 64)
+    assert n_parameters(algarni_like.StackedLSTM(shape(many(32)))) == first + second + 128 + 1 == 141_953
+
+
+def test_what_the_wolves_left_out_changes_nothing():
+    network = algarni_like.StackedLSTM(shape(many(5))).eval()
+    network.chosen.copy_(torch.rand(5, 17) < 0.5)
+    x, other = torch.randn(2, 5, 17), torch.randn(2, 5, 17)
+    left = network.chosen == 0
+    answer = network(None, None, x).logits
+    assert torch.equal(network(None, None, torch.where(left, other, x)).logits, answer)
+    assert (network(None, None, torch.where(left, x, other)).logits - answer).abs().min() > 1e-4
+
+
+def test_wolves_and_scale_see_the_training_rows_and_not_the_inner_ones(planted):
+    config = CrossvalConfig(system="algarni-like", modality="bio", train=SHORT)
+    rows, y = np.arange(len(planted)), (planted.windows["valence"] >= 5).to_numpy()
+
+    def found(inner, labels):
+        fitted = system("algarni-like")(config).fit(planted, rows[:90], y[:90], validation=(inner, labels))
+        return fitted.found, fitted.about
+
+    (mean, sd, chosen), about = found(rows[90:], y[90:])
+    for again, same in zip(found(rows[95:], ~y[95:])[0], (mean, sd, chosen), strict=True):
+        assert np.array_equal(again, same)
+    assert 0 < chosen.sum() < chosen.size
+    assert about["n_features_chosen"] == chosen.sum()
+    assert about["n_features"] == chosen.size == 5 * (6 + 2 * 3 + 1)  # 32 samples have two levels
+    x = planted.read(rows[:90], faces=False)[2]
+    assert mean[:, 0] == pytest.approx(x.mean(axis=(0, 2)), rel=1e-5)  # the first statistic is the mean
+    assert sd[:, 0] == pytest.approx(x.mean(axis=2).std(axis=0), rel=1e-4)

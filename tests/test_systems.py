@@ -29,6 +29,7 @@ BOTH = [replace(SMALL, modality=modality) for modality in ("bio", "face", "faceb
 GREY = replace(SMALL.train, epochs=5, batch_size=8, augment=False, learning_rate=2e-3)
 SEQUENCES = replace(GREY, epochs=20, patience=20, learning_rate=1e-2)
 CASES = {  # system: settings
+    "algarni-like": [replace(SMALL, modality=modality, train=LONGER) for modality in ("eeg", "bio")],
     "cui-like": [
         replace(SMALL, modality=modality, train=replace(LONGER, epochs=15)) for modality in ("faceeeg", "facebio")
     ],

@@ -1,0 +1,110 @@
+"""algarni-like: numbers drawn from each channel, of which grey wolves choose, and a stacked Bi-LSTM over the channels.
+
+After what is known here of Algarni et al. 2022 (Sensors 22:2976), the abstract: statistical and wavelet features and
+the Hurst exponent of EEG, chosen by a binary grey wolf optimiser, told apart by a stacked bidirectional LSTM. Which
+statistics, which sequence, sizes and protocol are not known here, so this is no measure of their result.
+
+Chosen here: the features of waveforms.py (statistical, wavelet, hurst), z-scored over training rows. The wolves
+(grey_wolf.py) see training rows only, judged by trials held out from these, not the inner validation rows. The
+sequence is of the channels in their order, each with its features; those not chosen are 0. Two layers of 64 cells
+either way, dropout 0.5, then the last states into one linear layer. Nothing is augmented. EEG first, or other signals.
+"""
+
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..batches import Windows
+from ..classical import require_whole
+from ..features import extracted
+from ..fitting import device_of
+from ..grey_wolf import ridge_cost, select
+from ..networks import Answer, Network, Shape
+from ..store import Store
+from ..waveforms import SETS
+
+FEATURES = tuple(SETS[name] for name in ("statistical", "wavelet", "hurst"))
+CELLS, LAYERS, DROPOUT = 64, 2, 0.5
+
+
+class Described(Windows):
+    """Rows of a store as the features of their channels: batches whose `signals` are (B, C, Q)."""
+
+    def __init__(self, store: Store, rows: np.ndarray, modality: str, y: np.ndarray | None, device: torch.device):
+        super().__init__(store, rows, modality, y, device)  # keeps nothing in memory by itself
+        x = np.concatenate([extracted(store, self.rows, self.channels, each) for each in FEATURES], axis=2)
+        self.kept = (None, None, torch.from_numpy(x).to(self.device))
+
+
+class StackedLSTM(nn.Module):
+    """Features of channels (B, C, Q) -> logits; those that are not `chosen` (C, Q) count for nothing."""
+
+    mean: Tensor
+    sd: Tensor
+    chosen: Tensor
+
+    def __init__(self, shape: Shape):
+        super().__init__()
+        silence = np.zeros((1, 1, shape.n_samples))
+        n_features = sum(each.of(silence, shape.rate_hz).shape[2] for each in FEATURES)
+        for name in ("mean", "sd", "chosen"):
+            self.register_buffer(name, torch.ones(shape.n_channels, n_features))
+        self.lstm = nn.LSTM(n_features, CELLS, LAYERS, batch_first=True, bidirectional=True, dropout=DROPOUT)
+        self.head = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(2 * CELLS, shape.n_outputs))
+
+    def forward(
+        self,
+        faces: Tensor | None,
+        face_ok: Tensor | None,
+        signals: Tensor,
+        has_face: Tensor | None = None,
+        has_signals: Tensor | None = None,
+    ) -> Answer:
+        """signals: (B, C, Q) features; nothing else is looked at."""
+        x = torch.where(self.chosen > 0, (signals - self.mean) / self.sd, 0)
+        _, (last, _) = self.lstm(x)  # (2 * layers, B, 64): of each layer forwards, then backwards
+        return Answer.of(self.head(torch.cat([last[-2], last[-1]], dim=1)))
+
+
+class System(Network):
+    """Chosen features of each channel, and a stacked Bi-LSTM over the channels."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("eeg", "bio", "peri")
+    found: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # mean, SD and choice, (C, Q) each
+
+    def fit(
+        self,
+        store: Store,
+        rows: np.ndarray,
+        y: np.ndarray,
+        *,
+        validation: tuple[np.ndarray, np.ndarray] | None = None,
+        seed: int = 0,
+    ) -> Self:
+        rows = np.asarray(rows)
+        described = self._windows(store, rows).kept[2].cpu().numpy()  # type: ignore[index, union-attr]
+        x = described.reshape(len(rows), -1)  # (n, C * Q)
+        groups, rng = store.windows["recording"].to_numpy(str)[rows], np.random.default_rng(seed)
+        cost = ridge_cost(x, np.asarray(y).reshape(len(rows), -1), groups, rng)
+        chosen = np.ones(x.shape[1], bool) if cost is None else select(cost, x.shape[1], rng)
+        mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+        sd = np.where(sd > 1e-6 * np.abs(mean), sd, 1)  # what never moves has no scale
+        self.found = tuple(each.reshape(described.shape[1:]) for each in (mean, sd, chosen))  # type: ignore[assignment]
+        return super().fit(store, rows, y, validation=validation, seed=seed)
+
+    def build(self, shape: Shape) -> nn.Module:
+        network = StackedLSTM(shape)
+        for buffer, found in zip((network.mean, network.sd, network.chosen), self.found or (), strict=False):
+            buffer.copy_(torch.from_numpy(np.asarray(found)))
+        return network
+
+    @property
+    def about(self) -> dict:
+        chosen = self._network().get_buffer("chosen")
+        return {**super().about, "n_features": chosen.numel(), "n_features_chosen": int(chosen.sum())}
+
+    def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
+        require_whole(store, rows, self.config)
+        return Described(store, rows, self.config.modality, y, device_of(self.config.train))
