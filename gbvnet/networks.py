@@ -137,7 +137,9 @@ class Network(ABC):
         return self
 
     def predict(self, store: Store, rows: np.ndarray) -> Predicted:
-        logits, _, _ = predict_network(self._network(), self._windows(store, np.asarray(rows)), self.config.train)
+        network = self._network()
+        self._require_fit(store)
+        logits, _, _ = predict_network(network, self._windows(store, np.asarray(rows)), self.config.train)
         return Predicted(expit(logits[:, 0] if logits.shape[1] == 1 else logits))
 
     def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
@@ -176,6 +178,18 @@ class Network(ABC):
         if self.network is None:
             raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
         return self.network
+
+    def _require_fit(self, store: Store) -> None:
+        """Raise BadConfig if the windows of a store are not of the shape that was learnt from."""
+        assert self.shape is not None
+        here = self._shape(store, self.shape.n_outputs)
+        for name in ("n_channels", "rate_hz", "n_samples", "n_frames", "side"):
+            was, now = getattr(self.shape, name), getattr(here, name)
+            if was != now:
+                raise BadConfig(
+                    f"this {self.config.system} was trained on windows with {name} {was}, and those of {store.path} "
+                    f"have {now}: prepare both in the same way"
+                )
 
     def _shape(self, store: Store, n_outputs: int) -> Shape:
         s, modality = store.settings, self.config.modality

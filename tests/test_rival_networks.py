@@ -1,6 +1,7 @@
 """What each rival network promises of its own; the promise of all systems is in test_systems.py."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scipy import signal, stats
 from torch import nn
 
 from gbvnet.config import CrossvalConfig, RivalConfig, TrainConfig
-from gbvnet.errors import BadConfig
+from gbvnet.errors import BadConfig, BadModel
 from gbvnet.networks import Shape
 from gbvnet.systems import algarni_like, cui_like, deepvanet, eegnet, hsa_like, salama_like, system
 
@@ -45,7 +46,7 @@ def planted(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("planted") / "store")
 
 
-def trained(name: str, store, modality: str, validation=True, **train):
+def trained(name: str, store, modality: str, validation=True):
     """Trained with a learning rate that moves weights far, on three quarters of the rows."""
     config = CrossvalConfig(system=name, modality=modality, train=SHORT)
     rows, y = np.arange(len(store)), (store.windows["valence"] >= 5).to_numpy()
@@ -68,6 +69,41 @@ def same_without_bad_frames(network: nn.Module, signals: torch.Tensor | None, si
 
         assert torch.equal(answer(faces), answer(spoilt))
         assert (answer(faces) - answer(other)).abs().max() > 1e-4
+
+
+# the base of all of them
+
+
+def test_signals_are_z_scored_by_the_training_rows_alone(planted):
+    fitted = trained("eegnet", planted, "peri")
+    x = planted.read(np.arange(90), faces=False)[2][:, 3:].astype(np.float64)
+    assert fitted.shape.channels == (("GSR1", "gsr"), ("Resp", "resp"))
+    assert fitted.network.signal_mean.numpy() == pytest.approx(x.mean(axis=(0, 2)), rel=1e-6)
+    assert fitted.network.signal_sd.numpy() == pytest.approx(x.std(axis=(0, 2)), rel=1e-6)
+    z = fitted.network.z_scored(torch.from_numpy(x).float())
+    assert z.mean((0, 2)).numpy() == pytest.approx([0, 0], abs=1e-4)
+    assert z.std((0, 2)).numpy() == pytest.approx([1, 1], abs=1e-3)
+
+
+def test_an_untrained_or_damaged_network_says_so(planted, tmp_path):
+    config = CrossvalConfig(system="hsa-like", modality="eeg", train=SHORT)
+    with pytest.raises(BadConfig, match="this hsa-like is not trained yet"):
+        system("hsa-like")(config).predict_proba(planted, np.arange(3))
+    with pytest.raises(BadModel, match="expected a trained hsa-like, found a file that does not read"):
+        system("hsa-like").load(tmp_path, config)
+    trained("hsa-like", planted, "eeg").save(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(BadModel, match="expected a trained hsa-like"):
+        system("hsa-like").load(tmp_path, config)
+
+
+def test_windows_of_another_shape_are_refused(planted, tmp_path):
+    fitted = trained("eegnet", planted, "bio")
+    fitted.config = replace(fitted.config, modality="eeg")
+    with pytest.raises(
+        BadConfig, match=r"this eegnet was trained on windows with n_channels 5, and those of .* have 3"
+    ):
+        fitted.predict(planted, np.arange(3))
 
 
 # DeepVANet

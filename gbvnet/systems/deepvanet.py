@@ -1,4 +1,4 @@
-"""DeepVANet: ConvLSTM on face frames, 1-D CNN on signals, both features side by side (INTERACT 2021).
+"""DeepVANet (Zhang, Hossain & Rahman, INTERACT 2021): ConvLSTM on face frames, 1-D CNN on signals, then side by side.
 
 GBV-Net's closest relative: the same corpora, modalities and windows. Own code from the sizes that the authors' public
 repository (geekdanielz/DeepVANet) shows: each frame through convolutions of 32, 64 and 128 channels with max pooling,
