@@ -10,9 +10,10 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -107,26 +108,6 @@ class FaceTrack:
     n_decoded: int
     finding: str | None = None
 
-    def after(self, n: int) -> "FaceTrack":
-        """The same after n frames that the video does not have, and that have no face."""
-        if not n:
-            return self
-
-        def padded(x: np.ndarray) -> np.ndarray:
-            return np.concatenate([np.zeros((n, *x.shape[1:]), x.dtype), x])
-
-        expression = None if self.expression is None else padded(self.expression)
-        return replace(self, crops=padded(self.crops), ok=padded(self.ok), expression=expression)
-
-
-class FilledTrack(NamedTuple):
-    """A track after `fill_gaps`, and on how many frames a face was found, borrowed, and missing."""
-
-    track: FaceTrack
-    found: int
-    borrowed: int
-    missing: int
-
 
 def track_faces(
     video: str | Path,
@@ -148,26 +129,33 @@ def track_faces(
     Frames that the video does not have, or that cannot be decoded, have no face, and `finding` says so.
     Raises BadRecording (the file is no video), BadModel (no landmark model), GbvnetError (a package is absent).
     """
-    fps = (info or probe(video)).fps
-    indices = np.asarray(indices, dtype=np.int64).reshape(-1)  # (n,)
+    indices = np.asarray(indices, dtype=np.int64).reshape(-1)
     if (np.diff(indices) < 0).any():
         raise ValueError(f"indices must be in order, not {indices[:8].tolist()}...")
     crops = np.zeros((len(indices), side, side, 3), np.uint8)
     ok = np.zeros(len(indices), bool)
     expression = np.zeros((len(indices), len(EXPRESSIONS)), np.float32)
     frames: FrameReader = read_frames(video, np.unique(indices), threads)
+    for index, crop, found in follow_face(frames, (info or probe(video)).fps, side, backend):
+        rows = slice(*np.searchsorted(indices, (index, index + 1)))  # all that ask for this frame
+        ok[rows] = True
+        crops[rows] = crop
+        if found is not None:
+            expression[rows] = found
+    has_expression = backend == "mediapipe"
+    return FaceTrack(crops, ok, expression if has_expression else None, frames.n_decoded, frames.finding)
+
+
+def follow_face(
+    frames: FrameReader, fps: Fraction, side: int, backend: str = "mediapipe"
+) -> Generator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """The frames of a video in which there is a face: number, face (S, S, 3) uint8 and, where the back-end has one,
+    expression (52,) float32; one after the other, in the order of `frames`. Raises as `track_faces`."""
     with open_landmarker(backend) as landmarker:
         for index, rgb in frames:
             face = landmarker.find(rgb, float(index / fps))
-            if face is None:
-                continue
-            rows = slice(*np.searchsorted(indices, (index, index + 1)))  # all that ask for this frame
-            ok[rows] = True
-            crops[rows] = align(rgb, face.landmarks, side)
-            if face.expression is not None:
-                expression[rows] = face.expression
-    has_expression = backend == "mediapipe"
-    return FaceTrack(crops, ok, expression if has_expression else None, frames.n_decoded, frames.finding)
+            if face is not None:
+                yield index, align(rgb, face.landmarks, side), face.expression
 
 
 def nearest_good(ok: np.ndarray, times_s: np.ndarray, within_s: float = 1.0) -> np.ndarray:
@@ -187,26 +175,6 @@ def nearest_good(ok: np.ndarray, times_s: np.ndarray, within_s: float = 1.0) -> 
     nearest = np.where(distances[0] <= distances[1] + 1e-6, before, after)
     nearest = np.where(ok, np.arange(len(ok)), nearest)
     return np.where(np.abs(times_s[nearest] - times_s) <= within_s + 1e-6, nearest, -1)
-
-
-def fill_gaps(track: FaceTrack, times_s: np.ndarray, within_s: float = 1.0) -> FilledTrack:
-    """The rule for missing faces: where no face was found, the nearest good frame of the same recording within
-    `within_s` is borrowed, with its expression, and counts as good; else `ok` stays false and the picture black.
-
-    times_s : (n,) seconds of the track's frames, in order
-    """
-    source = nearest_good(track.ok, times_s, within_s)  # (n,)
-    gaps = np.flatnonzero(~track.ok & (source >= 0))
-    found, borrowed = int(track.ok.sum()), len(gaps)
-    counts = (found, borrowed, len(track.ok) - found - borrowed)
-    if not borrowed:
-        return FilledTrack(track, *counts)
-    crops, expression = track.crops.copy(), None
-    crops[gaps] = track.crops[source[gaps]]
-    if track.expression is not None:
-        expression = track.expression.copy()
-        expression[gaps] = track.expression[source[gaps]]
-    return FilledTrack(replace(track, crops=crops, expression=expression, ok=source >= 0), *counts)
 
 
 def similarity(points: np.ndarray, target: np.ndarray) -> np.ndarray:

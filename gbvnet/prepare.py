@@ -21,7 +21,7 @@ from .files import sweep
 from .parallel import TRIES, TaskDied, run
 from .recording import Corpus, Recording
 from .signals import choose, clean
-from .windows import cut, frame_times, window_starts
+from .windows import cut, window_starts
 
 log = logging.getLogger(__name__)
 
@@ -269,31 +269,36 @@ class _Work:
 
     def _faces(self, recording: Recording, starts: np.ndarray) -> tuple[dict[str, np.ndarray], dict]:
         """faces (W, F, S, S, 3), face_ok (W, F), expression (W, F, 52), and what to know of them."""
-        from .faces import fill_gaps, track_faces
-        from .video import frame_at, probe
+        from .facewindows import FaceWindows
 
         assert recording.video is not None
-        info = recording.video_info or probe(recording.video)
-        times = recording.video_start_s + frame_times(starts, self.config.window_s, self.settings["frames_per_window"])
-        asked = np.array([frame_at(t, info.fps) for t in times.ravel().tolist()])  # (W * F,)
-        frames, place = np.unique(asked, return_inverse=True)  # windows may overlap, and share frames
-        n_before = int(np.searchsorted(frames, 0))  # the video may begin after the stimulus does
-        track = track_faces(
-            recording.video, frames[n_before:], self.config.face_side, self.config.landmarks, info=info
-        ).after(n_before)
-        if not track.ok.any():
+        windows = FaceWindows(
+            recording.video,
+            starts,
+            window_s=self.config.window_s,
+            n_frames=self.settings["frames_per_window"],
+            side=self.config.face_side,
+            backend=self.config.landmarks,
+            video_start_s=recording.video_start_s,
+            info=recording.video_info,
+        )
+        parts = list(windows)
+        if not windows.found:
             raise BadRecording(
                 recording.video,
-                f"a face in at least one of {len(frames)} frames",
+                f"a face in at least one of {len(windows.frames)} frames",
                 "none",
                 "Look at the video; take it away to use the signals alone.",
             )
-        filled = fill_gaps(track, frames / float(info.fps))
-        windowed = {"faces": filled.track.crops, "face_ok": filled.track.ok, "expression": filled.track.expression}
-        shape = times.shape  # (W, F)
-        arrays = {k: a[place].reshape(*shape, *a.shape[1:]) for k, a in windowed.items() if a is not None}
-        counts = {"frames_found": filled.found, "frames_borrowed": filled.borrowed, "frames_missing": filled.missing}
-        return arrays, {**counts, "finding": track.finding}
+        arrays = {
+            "faces": np.concatenate([p.faces for p in parts]),
+            "face_ok": np.concatenate([p.ok for p in parts]),
+        }
+        expressions = [p.expression for p in parts if p.expression is not None]
+        if expressions:
+            arrays["expression"] = np.concatenate(expressions)
+        counts = {"found": windows.found, "borrowed": windows.borrowed, "missing": windows.missing}
+        return arrays, {**{f"frames_{k}": n for k, n in counts.items()}, "finding": windows.finding}
 
 
 def _spans(starts: np.ndarray, window_s: float, most: int = 5) -> str:

@@ -15,7 +15,7 @@ from scipy.linalg import orthogonal_procrustes
 
 from gbvnet import faces
 from gbvnet.errors import BadConfig, BadModel, BadRecording, GbvnetError
-from gbvnet.faces import Face, FaceTrack, align, fill_gaps, nearest_good, similarity, track_faces
+from gbvnet.faces import Face, align, nearest_good, similarity, track_faces
 from gbvnet.weights import landmark_model
 
 SAMPLES = Path(__file__).parents[2] / "shared" / "samples"
@@ -178,36 +178,6 @@ def test_nothing_is_borrowed_where_no_face_was_found_or_there_is_no_frame():
     assert nearest_good(np.zeros(0, bool), np.zeros(0)).tolist() == []
 
 
-def make_track(ok, expression=True):
-    n = len(ok)
-    numbers = np.arange(1, n + 1) * np.asarray(ok)
-    return FaceTrack(
-        np.broadcast_to(numbers[:, None, None, None], (n, 2, 2, 3)).astype(np.uint8),
-        np.asarray(ok, bool),
-        np.repeat(numbers[:, None] / 10, 52, axis=1).astype(np.float32) if expression else None,
-        n_decoded=n,
-    )
-
-
-def test_a_borrowed_face_brings_its_expression_and_counts_as_good():
-    track = make_track([1, 0, 0, 0, 0, 1])
-    filled = fill_gaps(track, np.array([0.0, 0.4, 0.9, 5.0, 9.9, 10.0]))
-    assert filled.track.ok.tolist() == [True, True, True, False, True, True]
-    assert filled.track.crops[:, 0, 0, 0].tolist() == [1, 1, 1, 0, 6, 6]
-    np.testing.assert_allclose(filled.track.expression[:, 7], [0.1, 0.1, 0.1, 0, 0.6, 0.6])
-    assert (filled.found, filled.borrowed, filled.missing) == (2, 3, 1)
-    assert track.ok.tolist() == [True, False, False, False, False, True]  # what went in is unchanged
-    assert not track.crops[1].any()
-
-
-def test_a_track_without_gaps_or_expression_is_left_as_it_is():
-    track = make_track([1, 1], expression=False)
-    filled = fill_gaps(track, np.array([0.0, 0.1]))
-    assert filled.track is track
-    assert (filled.found, filled.borrowed, filled.missing) == (2, 0, 0)
-    assert fill_gaps(make_track([1, 0], expression=False), np.array([0.0, 0.1])).track.expression is None
-
-
 # ---------------------------------------------------------------- through a video
 
 
@@ -267,7 +237,6 @@ def test_frames_beyond_the_end_have_no_face_and_a_finding(grey_video, finder):
 def test_no_frames_asked_for_give_an_empty_track(grey_video, finder):
     track = track_faces(grey_video, [], 32)
     assert track.crops.shape == (0, 32, 32, 3)
-    assert fill_gaps(track, np.zeros(0)).missing == 0
 
 
 def test_indices_out_of_order_are_refused(grey_video, finder):

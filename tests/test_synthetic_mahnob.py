@@ -281,17 +281,6 @@ def test_from_the_command_line_to_a_cross_validation_over_people(tmp_path):
     assert set(pd.read_parquet(chosen / "predictions.parquet")["subject"]) == {"p01", "p03"}
 
 
-def test_a_video_that_begins_after_its_film_has_no_face_before_it(corpus, tmp_path):
-    from gbvnet.faces import FaceTrack
-
-    track = FaceTrack(np.ones((2, 4, 4, 3), np.uint8), np.ones(2, bool), np.ones((2, 52), np.float32), 2)
-    assert track.after(0) is track
-    late = track.after(3)
-    assert late.ok.tolist() == [False] * 3 + [True] * 2
-    assert late.crops[:3].max() == 0 and late.crops.shape == (5, 4, 4, 3)
-    assert late.expression.shape == (5, 52) and late.expression[:3].max() == 0
-
-
 @landmarks
 @pytest.mark.journey
 def test_windows_before_a_late_videos_begin_have_no_face_and_none_is_lost(corpus, tmp_path):
