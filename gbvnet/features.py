@@ -88,12 +88,12 @@ def _gather(
         if x is not None:
             columns.append(of_signals(x[:, channels]))
         if pictures is not None:
-            columns.append(_thumbnails(pictures, ok))
+            columns.append(thumbnails(pictures, ok))
         parts.append(np.concatenate(columns, axis=1, dtype=np.float32))
     return np.concatenate(parts)
 
 
-def _thumbnails(faces: np.ndarray, ok: np.ndarray) -> np.ndarray:
+def thumbnails(faces: np.ndarray, ok: np.ndarray) -> np.ndarray:
     """(n, F, S, S, 3) uint8 -> (n, D) float32 in 0..1: the mean of the good frames, in blocks of pixels."""
     n, _, side, _, _ = faces.shape
     good = ok / np.maximum(ok.sum(axis=1, keepdims=True), 1)  # (n, F)

@@ -17,7 +17,7 @@ datasets.signal_file
 datasets.bdf
 datasets.deap datasets.table datasets.mahnob_session
 datasets.deap_raw datasets.mahnob
-datasets.template
+datasets.template datasets.lone
 datasets.synthetic_face datasets.synthetic_signals
 datasets.made_up
 datasets.synthetic_bdf
@@ -36,10 +36,11 @@ augment checkpoint batches
 fitting
 systems
 features derivations classical
-spectra svm waveforms grey_wolf
+linear scalp smoothing spectra svm waveforms grey_wolf
+autonomic
 networks
 face_cnn fusion sequences
-systems.algarni_like systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.salama_like systems.subject_majority
+systems.algarni_like systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.logreg systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.salama_like systems.siddharth_like systems.subject_majority systems.yuvaraj_like systems.zhu
 plan
 recipe
 timing

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gbvnet.classical import Classical
-from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
+from gbvnet.config import CrossvalConfig, ModelConfig, RivalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
 from gbvnet.metrics import auc
 from gbvnet.plan import make_plan
@@ -39,6 +39,7 @@ CASES = {  # system: settings
     "gbvnet": BOTH,
     "hsa-like": [replace(SMALL, modality="eeg", train=LONGER)],
     "huang": [replace(SMALL, modality=modality, train=GREY) for modality in ("faceeeg", "face", "eeg")],
+    "logreg": [replace(SMALL, modality=modality) for modality in ("bio", "eeg")],
     "majority": BOTH[:1],
     "mindlink-eumpy": [
         replace(SMALL, modality="faceeeg", train=GREY),
@@ -49,9 +50,19 @@ CASES = {  # system: settings
     "salama-like": [
         replace(SMALL, modality=modality, train=replace(LONGER, epochs=8)) for modality in ("faceeeg", "face", "eeg")
     ],
+    "siddharth-like": [
+        *[replace(SMALL, modality=modality) for modality in ("facebio", "bio", "eeg", "face")],
+        replace(SMALL, modality="facebio", rival=RivalConfig(head="mlp")),
+    ],
     "subject-majority": BOTH[:1],
+    # What is planted in a signal is a gain, of which a fractal dimension is free.
+    "yuvaraj-like": [
+        replace(SMALL, modality="eeg", rival=RivalConfig(feature_set=of, classifier=by))
+        for of, by in (("hjorth", "cart"), ("statistical", "svm"), ("wavelet", "svm"))
+    ],
+    "zhu": [replace(SMALL, modality="eeg")],
 }
-DETERMINISTIC = {"expression"}  # no seed has a say in these
+DETERMINISTIC = {"expression", "logreg", "yuvaraj-like", "zhu"}  # no seed has a say in these, as they are tried here
 PROBES = ("majority", "nearest", "ridge", "subject-majority")  # these need not learn anything, and do not on purpose
 ALL = [pytest.param(replace(c, system=name), id=f"{name}-{c.modality}") for name, cases in CASES.items() for c in cases]
 FIRST = [pytest.param(replace(cases[0], system=name), id=name) for name, cases in CASES.items()]

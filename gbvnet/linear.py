@@ -1,0 +1,30 @@
+"""Linear classifiers on z-scored vectors: one weight a feature, which can be read."""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from .classical import Classical, Learnt
+
+STILL = 1e-9  # an SD below which a feature counts as constant
+
+
+class Linear(Classical):
+    """A subclass says which of scikit-learn's linear classifiers; p is the logistic of its decision value."""
+
+    @abstractmethod
+    def classifier(self) -> Any:
+        """One that is not trained yet."""
+
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+        mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+        sd = np.where(sd > STILL, sd, 1.0)
+        if len(np.unique(y)) == 1:  # of several targets, one may have a single class
+            return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
+        fitted = self.classifier().fit((x - mean) / sd, y)
+        return {"weights": fitted.coef_.ravel(), "bias": np.atleast_1d(fitted.intercept_), "mean": mean, "sd": sd}
+
+    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
+        return expit((x - learnt["mean"]) / learnt["sd"] @ learnt["weights"] + learnt["bias"][0])

@@ -1,0 +1,41 @@
+"""Zhu et al. 2015 (EMBC): differential entropies of the EEG, smoothed along each trial, and a linear machine.
+
+The source: differential entropy of each channel in five bands, a linear dynamic system that takes out what is too quick
+to be emotion, a linear support vector machine; three classes on SEED, other people held out. It does not give the
+system's variances, the bands' edges or C in what we could read. Chosen here: bands of features.py, entropies by
+spectra.py, the variances and the two passes of smoothing.py, LinearSVC(C=1) on z-scored features.
+
+A window's features follow from all of its trial, also from what comes later: nothing to be used while a trial lasts.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.svm import LinearSVC
+
+from ..batches import channels_of
+from ..features import extracted
+from ..linear import Linear
+from ..smoothing import smoothed_in_trials
+from ..spectra import ENTROPY
+from ..store import Store
+
+
+class System(Linear):
+    """LinearSVC(C=1, dual=False): its time grows with the windows only, so it learns from all of them."""
+
+    modalities: ClassVar[tuple[str, ...]] = ("eeg",)
+    refused: ClassVar[dict[str, str]] = {
+        "window": "it smooths over all windows of a trial, and under this protocol some of them are tested on"
+    }
+
+    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+        channels = channels_of(store, self.config.modality)
+
+        def entropies(of: Store, at: np.ndarray) -> np.ndarray:
+            return extracted(of, at, channels, ENTROPY).reshape(len(at), -1)
+
+        return smoothed_in_trials(store, rows, entropies)
+
+    def classifier(self) -> Any:
+        return LinearSVC(C=1.0, dual=False)
