@@ -48,6 +48,15 @@ def names_in(path: Path) -> list[str]:
     return list(_open_mne(path).ch_names)
 
 
+def span_s(path: Path, rate_hz: float | None = None) -> float:
+    """When a file ends, seconds on its own clock. Raises BadRecording."""
+    if path.suffix.lower() in (".csv", ".tsv"):
+        _, rate_hz, start, n = _text_clock(path, _text(path), rate_hz, "")
+        return start + n / rate_hz
+    raw = _open_mne(path)
+    return float(raw.n_times / raw.info["sfreq"])
+
+
 def _open_mne(path: Path) -> Any:
     import mne
 
@@ -76,7 +85,7 @@ def _read_mne(
 ) -> tuple[np.ndarray, float, float]:
     raw = _open_mne(path)
     at, rate_hz = _pick(path, raw.ch_names, channels, hint), float(raw.info["sfreq"])
-    first, last = round(begin * rate_hz), min(len(raw.times), round(end * rate_hz))
+    first, last = round(begin * rate_hz), round(min(raw.n_times, end * rate_hz))
     try:
         samples = raw.get_data(picks=np.array(at), start=first, stop=max(first, last))
     except Exception as error:
@@ -95,6 +104,19 @@ def _read_text(
     hint: str,
 ) -> tuple[np.ndarray, float, float]:
     table = _text(path)
+    table, rate_hz, start, _ = _text_clock(path, table, rate_hz, hint)
+    at = _pick(path, list(table.columns), channels, hint)
+    first = max(0, round((begin - start) * rate_hz))
+    last = max(first, round(min(len(table), (end - start) * rate_hz)))
+    samples = table.iloc[first:last, at].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64).T.copy()
+    samples[[c.kind in ELECTRICAL for c in channels]] *= UNITS[unit]
+    return samples, rate_hz, start + first / rate_hz
+
+
+def _text_clock(
+    path: Path, table: pd.DataFrame, rate_hz: float | None, hint: str
+) -> tuple[pd.DataFrame, float, float, int]:
+    """The table with tidy names, its rate, the time of its first row, and how many rows it has."""
     table.columns = [str(c).strip() for c in table.columns]
     start = 0.0
     times = next((c for c in table.columns if c.lower() in ("time", "time_s", "t")), None)
@@ -106,12 +128,9 @@ def _read_text(
         rate_hz, start = (len(t) - 1) / (t[-1] - t[0]), float(t[0])
     if rate_hz is None:
         raise BadRecording(path, "a column time", "none", hint)
-    at = _pick(path, list(table.columns), channels, hint)
-    first = max(0, round((begin - start) * rate_hz))
-    last = max(first, round((end - start) * rate_hz))
-    samples = table.iloc[first:last, at].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64).T.copy()
-    samples[[c.kind in ELECTRICAL for c in channels]] *= UNITS[unit]
-    return samples, float(rate_hz), start + first / rate_hz
+    if not np.isfinite(rate_hz) or rate_hz <= 0:
+        raise BadRecording(path, "a rate above 0", f"{rate_hz:g}", hint)
+    return table, float(rate_hz), start, len(table)
 
 
 def _text(path: Path, nrows: int | None = None) -> pd.DataFrame:

@@ -155,7 +155,7 @@ class Table:
         """The same recording with what its files reveal. Raises BadRecording if one of them is broken or too short."""
         findings = list(recording.findings)
         if recording.signals is not None:
-            findings += _odd(self.signals(recording))
+            findings += odd(self.signals(recording))
         info = None
         if recording.video is not None:
             info = probe(recording.video)
@@ -339,7 +339,7 @@ def _channels(file: Path, rows: pd.DataFrame, settings: Settings) -> tuple[Chann
     return ()
 
 
-def _odd(signals: Signals) -> Iterator[str]:
+def odd(signals: Signals) -> Iterator[str]:
     """What a user should know of signals that can be used all the same."""
     x = signals.samples
     flat = [c.name for c, row in zip(signals.channels, x, strict=True) if np.ptp(row) == 0]
