@@ -8,7 +8,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from safetensors.torch import load_file, save_file
 
-from gbvnet import checkpoint
+from gbvnet import checkpoint, modelfolder
 from gbvnet.checkpoint import load_model, save_model
 from gbvnet.config import GBVNetConfig
 from gbvnet.errors import BadModel
@@ -81,7 +81,7 @@ def test_the_layout_is_the_hubs(saved):
 def test_a_model_saved_before_the_ablations_loads_as_what_it_was(saved):
     before = load_model(saved)[0]
     tensors = load_file(saved / "model.safetensors")
-    edit_config(saved, lambda made: [made["config"].pop(name) for name in checkpoint.LATER])
+    edit_config(saved, lambda made: [made["config"].pop(name) for name in modelfolder.LATER])
     save_file(tensors, saved / "model.safetensors", metadata={"format": "pt"})
     after = load_model(saved)[0]
     assert after.config == before.config

@@ -9,6 +9,7 @@ PACKAGE = Path(gbvnet.__file__).parent
 ORDER = """
 errors
 config files published
+modelfolder
 weights video
 recording
 parallel memory
