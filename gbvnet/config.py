@@ -233,7 +233,7 @@ class RivalConfig:
     classifier: Literal["cart", "svm"] = "cart"
     """yuvaraj-like: a decision tree, or a support vector machine with a Gaussian kernel"""
     svm_windows: int = 10_000
-    """yuvaraj-like, zhu, huang: a support vector machine learns from so many training windows at most, drawn by seed
+    """yuvaraj-like, huang: a support vector machine learns from so many training windows at most, drawn by seed
     and evenly over trials (ours): its time grows with their square"""
     head: Literal["elm", "mlp"] = "elm"
     """siddharth-like: an extreme learning machine (ridge on random features), or a network with one hidden layer"""

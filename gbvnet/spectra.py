@@ -33,11 +33,8 @@ def variances(x: np.ndarray, rate_hz: float) -> np.ndarray:
     length, bands = x.shape[2], bands_of(x.shape[2], rate_hz)
     taper = hann(length, sym=False)
     spectrum = rfft((x - x.mean(axis=2, keepdims=True)) * taper, axis=2)
-    power = spectrum.real**2 + spectrum.imag**2
-    power[:, :, 1:] *= 2  # of the mirror image
-    if length % 2 == 0:
-        power[:, :, -1] /= 2  # which the highest frequency does not have
-    power /= length * (taper**2).sum()
+    # Twice, for the mirror image; 0 Hz and half the rate, which have none, are in no band.
+    power = 2 * (spectrum.real**2 + spectrum.imag**2) / (length * (taper**2).sum())
     return np.stack([power[:, :, first:end].sum(axis=2) for _, first, end in bands], axis=2)
 
 

@@ -1,8 +1,7 @@
 """Numbers that describe the waveform of one channel in one window, as EEG papers draw them; five sets and one more.
 
 Every function takes windows (n, C, L) float64 and their rate in Hz, and gives (n, C, K) float64, finite for any finite
-signal: what a flat channel leaves undefined (0 / 0) is set to the value of a straight line, or to 0. None but
-`wavelet`, `hurst` and the activity of `hjorth` depends on anything but neighbouring samples, so none has a frequency.
+signal: what a flat channel leaves undefined (0 / 0) is 0, or what a straight line has. Time is counted in samples.
 """
 
 from functools import lru_cache

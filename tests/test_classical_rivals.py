@@ -98,6 +98,13 @@ def test_smoothing_takes_all_of_a_trial_in_its_order_and_nothing_else(store):
     assert np.flatnonzero(~same).tolist() == [5, 6, 7, 8, 9]
 
 
+def test_zhu_sees_smoothed_entropies(store):
+    rows = np.arange(10)
+    raw = extracted(store, rows, [0, 1, 2], ENTROPY).reshape(10, -1)
+    expected = np.concatenate([smoothed(raw[:5]), smoothed(raw[5:])])
+    assert system("zhu")(config("zhu")).vectors(store, rows) == pytest.approx(expected, rel=1e-5)
+
+
 def test_zhu_is_not_tested_where_smoothing_would_leak():
     with pytest.raises(BadConfig, match="zhu is not tested by protocol window: it smooths over all windows of a trial"):
         require_sense(config("zhu", protocol="window"))
@@ -185,6 +192,7 @@ def test_a_scalp_has_each_electrodes_value_at_its_place_and_left_is_left():
     values[[names.index("Fp1"), names.index("Fp2")]] = 1
     peak = at[np.argmax(scalp.spread(names) @ values)]
     assert peak[1] > 0.4
+    assert at[0, 1] == at[:, 1].max() and at[0, 0] < at[1, 0]  # rows from the front, columns from the left
     assert scalp.spread(names).sum(axis=1) == pytest.approx(np.ones(len(at)))  # a flat scalp is flat
 
 
@@ -231,7 +239,8 @@ def test_heartbeats_are_counted_as_scipy_counts_them():
     windows = ecg[: len(ecg) // 625 * 625].reshape(1, -1, 625)
     theirs = [len(signal.find_peaks(w, height=w.mean() + w.std(), distance=38)[0]) for w in windows[0]]
     assert (peaks(windows, 125.0)[0] * 5 == theirs).mean() > 0.9
-    assert 40 < peaks(windows, 125.0).mean() * 60 < 120
+    seconds = ecg[: len(ecg) // 125 * 125].reshape(1, -1, 125)
+    assert (peaks(seconds, 125.0)[0, 1:] == 1).all()  # as neurokit2 0.2.13 finds them, which passes over the first
 
 
 def test_movements_are_numpys_statistics_over_the_frames_that_show_a_face():
