@@ -22,6 +22,7 @@ _HOME = {
     "load_model": "checkpoint",
     "save_model": "checkpoint",
     "GBVNet": "model",
+    "SharedGBVNet": "shared",
     "GBVNetConfig": "config",
     "PrepareConfig": "config",
     "CrossvalConfig": "config",

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save
 from .config import ModelConfig, to_dict
 from .errors import BadModel
 from .files import write_whole
+from .hub import find_model
 from .model import GBVNet
 from .modelfolder import (
     CARD,
@@ -70,13 +71,13 @@ def save_model(folder: str | Path, model: GBVNet, about: dict) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def load_model(folder: str | Path) -> tuple[GBVNet, dict]:
-    """The network in evaluation mode on the CPU, and its `about`.
+def load_model(name: str | Path) -> tuple[GBVNet, dict]:
+    """The network in evaluation mode on the CPU, and its `about`: of a folder, or of user/name of the hub.
 
     Raises BadModel with what is wrong with the folder: absent, pickled, of a newer format, damaged, edited, or with
     tensors that are missing, too many, or of another shape than its config asks for.
     """
-    folder = Path(folder)
+    folder = find_model(name)
     text, made = read_config(folder)
     config = build_config(folder / CONFIG, made["config"])
     with torch.device("meta"):  # shapes without memory: a config that asks for terabytes is refused, not tried

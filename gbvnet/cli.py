@@ -432,6 +432,36 @@ def _table(parser) -> Run:
 
 
 @command(
+    "model",
+    "what a trained model expects and how it was made; send it to the Hugging Face hub",
+    """
+    gbvnet model show MODEL                          # a folder, or user/name of the hub
+    gbvnet model push MODEL user/name                # private, unless --public is given
+    """,
+)
+def _model(parser) -> Run:
+    parser.add_argument("what", choices=["show", "push"], help="show: print it; push: send it to the hub")
+    parser.add_argument("model", type=Path, help="a folder that `gbvnet train` wrote, or user/name of the hub")
+    parser.add_argument("to", nargs="?", metavar="TO", help="push: user/name on the hub")
+    parser.add_argument("--public", action="store_true", help="push: let everybody see it")
+
+    def run(args) -> int:
+        if args.what == "show":
+            from .passport import passport
+
+            say(passport(args.model))
+            return 0
+        if not args.to:
+            raise BadConfig("model push: say where to, as user/name")
+        from .shared import push_model
+
+        say(push_model(args.model, args.to, private=not args.public))
+        return 0
+
+    return run
+
+
+@command(
     "weights",
     "fetch the face landmark model once, hash-checked",
     """

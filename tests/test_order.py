@@ -10,6 +10,8 @@ ORDER = """
 errors
 config files published
 modelfolder
+hub
+passport
 weights video
 recording
 parallel memory
@@ -34,6 +36,7 @@ splits predictions
 model
 cost
 augment checkpoint batches
+shared
 fitting
 systems
 features derivations classical
