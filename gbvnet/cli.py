@@ -39,6 +39,66 @@ def command(name: str, help: str, example: str):
 
 
 @command(
+    "predict",
+    "valence and arousal of a recording, second by second, by a trained model",
+    """
+    gbvnet predict model film.mp4 eeg.bdf out                    # out/emotions.csv, timeline.png, timeline.html
+    gbvnet predict model eeg.bdf out --rename GSR1=EDA           # the model's GSR1 is called EDA in the file
+    gbvnet predict model /data/DEAP out --corpus deap --subjects s01,s02
+    """,
+)
+def _predict(parser) -> Run:
+    from .datasets import READERS
+    from .datasets.lone import Times
+
+    parser.add_argument("model", type=Path, help="a model's folder")
+    parser.add_argument(
+        "paths", type=Path, nargs="+", metavar="FILE ... OUT",
+        help="a video, a signal file or both; or, with --corpus, its folder; then the folder to write",
+    )  # fmt: skip
+    parser.add_argument("--corpus", choices=list(READERS), help="recordings of a corpus instead of files")
+    parser.add_argument("--recordings", default="", metavar="NAMES", help="of a corpus: only these")
+    parser.add_argument("--subjects", default="", metavar="NAMES", help="of a corpus: only these people")
+    parser.add_argument("--rename", default="", metavar="A=B", help="the model's channel A is called B in the file")
+    parser.add_argument("--step_s", type=float, default=None, help="from one window to the next, seconds")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
+    parser.add_class_arguments(Times, "times", as_group=False)
+    _add_jobs(parser, default=1)
+
+    def run(args) -> int:
+        from .predict import predict_many
+
+        if len(args.paths) < 2:
+            raise BadConfig("predict: give a recording and then the folder to write")
+        *files, out = args.paths
+        with bar("recordings", unit="windows") as progress:
+            told = predict_many(
+                args.model, files, out, corpus=args.corpus, recordings=_names(args.recordings),
+                subjects=_names(args.subjects), times=args.times, rename=_pairs(args.rename), step_s=args.step_s,
+                device=args.device, jobs=args.jobs, progress=progress,
+            )  # fmt: skip
+        for line in told.lines:
+            say(line)
+        return 1 if told.bad else 0
+
+    return run
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.strip("[]").split(",") if name.strip())
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = {}
+    for name in _names(text):
+        one, equals, other = name.partition("=")
+        if not (one and equals and other):
+            raise BadConfig(f"--rename {name!r}: expected MODELNAME=FILENAME, several with commas between")
+        pairs[one.strip()] = other.strip()
+    return pairs
+
+
+@command(
     "demo",
     "the whole journey on a made-up corpus, some minutes on 2 cores",
     """

@@ -10,7 +10,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -147,7 +147,7 @@ def track_faces(
 
 
 def follow_face(
-    frames: FrameReader, fps: Fraction, side: int, backend: str = "mediapipe"
+    frames: Iterable[tuple[int, np.ndarray]], fps: Fraction, side: int, backend: str = "mediapipe"
 ) -> Generator[tuple[int, np.ndarray, np.ndarray | None]]:
     """The frames of a video in which there is a face: number, face (S, S, 3) uint8 and, where the back-end has one,
     expression (52,) float32; one after the other, in the order of `frames`. Raises as `track_faces`."""

@@ -4,16 +4,18 @@ Shapes: W windows, F frames a window, S face side; n frames that any window look
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from .ahead import ahead
 from .faces import EXPRESSIONS, follow_face, nearest_good
 from .video import FrameReader, VideoInfo, frame_at, probe, read_frames
 from .windows import frame_times
 
+AHEAD = 6  # frames
 BORROW_S = 1.0  # how far away a good frame may be that stands in for one without a face
 
 
@@ -32,6 +34,7 @@ class FaceWindows:
 
     starts : (W,) seconds from the stimulus' start        video_start_s : that start on the video's own clock
     part : how many windows at a time
+    ahead : decode in a thread of its own, while landmarks are looked for
 
     Once it ends: `found`, `borrowed` and `missing` count frames, and `finding` says what to know of the video.
     Raises, while it runs, BadRecording (the file is no video), BadModel (no landmark model), GbvnetError (a package is
@@ -50,8 +53,10 @@ class FaceWindows:
         video_start_s: float = 0.0,
         info: VideoInfo | None = None,
         part: int = 32,
+        ahead: bool = False,
     ):
         self.video, self.side, self.backend, self.part = video, side, backend, part
+        self.ahead = ahead
         self.info = info or probe(video)
         times = video_start_s + frame_times(starts, window_s, n_frames)  # (W, F)
         asked = np.array([frame_at(t, self.info.fps) for t in times.ravel().tolist()], np.int64)
@@ -63,7 +68,9 @@ class FaceWindows:
     def __iter__(self) -> Iterator[FacePart]:
         self.found = self.borrowed = self.missing = 0
         reader = read_frames(self.video, self.frames[self.frames >= 0])  # it may begin after the stimulus does
-        with closing(follow_face(reader, self.info.fps, self.side, self.backend)) as seen:
+        with ExitStack() as opened:
+            frames = opened.enter_context(closing(ahead(reader, AHEAD))) if self.ahead else reader
+            seen = opened.enter_context(closing(follow_face(frames, self.info.fps, self.side, self.backend)))
             yield from self._parts(seen, reader)
 
     def _parts(

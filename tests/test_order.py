@@ -14,7 +14,7 @@ hub
 passport
 weights video
 recording
-parallel memory
+parallel memory ahead
 channels
 datasets.signal_file
 datasets.bdf
@@ -69,6 +69,10 @@ report
 rivals
 audit compare
 reproduce
+emotions
+predictor
+timeline
+predict
 demo
 cli
 __main__

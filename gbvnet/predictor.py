@@ -1,0 +1,108 @@
+"""A trained model, ready to be asked about windows: the network with all that says how its input is made.
+
+Shapes: n windows, F frames, S face side, C channels, L samples, K targets.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.special import expit
+
+from .checkpoint import load_model
+from .config import PrepareConfig, TrainConfig, from_dict
+from .errors import BadModel, GbvnetError
+from .fitting import device_of
+from .model import pixels
+from .recording import Channel
+
+BATCH = 64  # windows
+NEEDED = (
+    "prepare",
+    "channels",
+    "rate_hz",
+    "samples_per_window",
+    "frames_per_window",
+    "face_side",
+    "baseline_s",
+    "targets",
+)
+
+
+class Answers(NamedTuple):
+    """What a model says of n windows. Gates are NaN where it has none, or a modality is missing from all."""
+
+    p: np.ndarray  # (n, K) probability of high
+    gate_face: np.ndarray  # (n,) mean gate, 0 shut to 1 open
+    gate_bio: np.ndarray
+
+
+class Predictor:
+    """A model folder of GBV-Net, loaded. Raises BadModel if it is none, or does not say how its input is made.
+
+    device : auto, cpu or gpu
+    """
+
+    def __init__(self, folder: str | Path, device: str = "auto"):
+        self.folder = Path(folder)
+        self.network, self.about = load_model(folder)
+        absent = [name for name in NEEDED if name not in self.about]
+        if absent:
+            remedy = "Make the model with `gbvnet train` or `gbvnet crossval`, which note how its input is made."
+            raise BadModel(self.folder / "config.json", "what a recording must go through", f"no {absent[0]}", remedy)
+        self.targets: tuple[str, ...] = tuple(self.about["targets"])
+        if len(self.targets) != self.network.config.n_outputs:
+            found = f"{', '.join(self.targets)} for {self.network.config.n_outputs} outputs"
+            raise BadModel(self.folder / "config.json", "a name for each output", found, "Restore the file.")
+        self.channels = tuple(Channel(name, kind) for name, kind in self.about["channels"])
+        try:
+            made = from_dict(PrepareConfig, self.about["prepare"])
+        except (GbvnetError, TypeError, AttributeError) as error:
+            file = self.folder / "config.json"
+            raise BadModel(file, "settings of prepare", str(error), "Restore the file.") from None
+        self.prepare = replace(made, channels=tuple(c.name for c in self.channels) or None)
+        self.device = device_of(TrainConfig(device=device))  # type: ignore[arg-type]
+        self.network.to(self.device).eval()
+
+    @property
+    def sees_face(self) -> bool:
+        return self.network.sees_face
+
+    @property
+    def sees_signals(self) -> bool:
+        return self.network.sees_signals
+
+    @property
+    def can_do_without(self) -> bool:
+        """Whether it learnt what to put in the place of a modality that is missing."""
+        return self.network.sees_both and self.network.config.modality_dropout > 0
+
+    @property
+    def per_recording(self) -> bool:
+        """Whether signals are scaled by the recording itself (train.normalise subject), which needs all of it."""
+        return self.about.get("normalise") == "subject"
+
+    @torch.inference_mode()
+    def ask(
+        self,
+        faces: np.ndarray | None,
+        face_ok: np.ndarray | None,
+        signals: np.ndarray | None,
+    ) -> Answers:
+        """faces (n, F, S, S, 3) uint8 with face_ok (n, F) bool, and signals (n, C, L) float32 as a store has them;
+        None for a modality that is missing. Raises GbvnetError for other shapes, or if it cannot do without one."""
+        n = len(faces if faces is not None else signals)  # type: ignore[arg-type]
+        parts = [self._ask(*(None if x is None else x[i : i + BATCH] for x in (faces, face_ok, signals)))
+                 for i in range(0, n, BATCH)]  # fmt: skip
+        if not parts:
+            return Answers(np.empty((0, len(self.targets))), np.empty(0), np.empty(0))
+        return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def _ask(self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None) -> Answers:
+        tensors = [None if x is None else torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
+                   for x in (faces, ok, signals)]  # fmt: skip
+        out = self.network(None if tensors[0] is None else pixels(tensors[0]), *tensors[1:])
+        gates = (np.asarray(g.double().cpu()) for g in (out.gate_face, out.gate_bio))
+        return Answers(expit(np.asarray(out.logits.double().cpu())), *gates)

@@ -1,0 +1,200 @@
+"""The curves of one recording as a picture and as a page to move about in; both say what was missing and odd."""
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .emotions import Emotions
+from .figures import COLOUR, INK, RIGHT, SOFT, WARN, WRONG, empty_figure, save, styled
+from .files import write_whole
+
+PNG, HTML = "timeline.png", "timeline.html"
+CURVES = {"valence": RIGHT, "arousal": WRONG}
+GATES = (("gate_face", "face", COLOUR["face"]), ("gate_bio", "signals", COLOUR["bio"]))
+ODD = "#D9B44A"
+
+
+def write_timeline(emotions: Emotions, folder: Path) -> None:
+    """Write timeline.png and timeline.html into a folder."""
+    save(timeline(emotions), folder / PNG)
+    write_whole(folder / HTML, timeline_html(emotions).encode())
+
+
+@styled
+def timeline(emotions: Emotions) -> Figure:
+    """Probability of high over time, the gates, and where face or signals were missing or odd."""
+    table, faces = emotions.table, emotions.faces
+    gates = bool(table[["gate_face", "gate_bio"]].notna().any(axis=None))
+    heights = [0.9] * bool(faces) + [2.2] + [0.9] * gates + [0.45]
+    figure = empty_figure(9.0, sum(heights) + 1.1, _title(emotions), emotions.stamps)
+    axes = list(
+        figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0]
+    )
+    if faces:
+        _strip(axes.pop(0), emotions)
+    _curves(axes.pop(0), emotions)
+    if gates:
+        _gates(axes.pop(0), table)
+    _quality(axes.pop(0), emotions)
+    return figure
+
+
+def _title(emotions: Emotions) -> str:
+    sees = " and ".join(w for w, has in (("face", emotions.sees_face), ("signals", emotions.sees_signals)) if has)
+    return f"{emotions.name}: probability of high, from {sees}"
+
+
+def _middle(table: pd.DataFrame) -> np.ndarray:
+    return (table["start_s"] + table["stop_s"]).to_numpy() / 2
+
+
+def _curves(axes: Axes, emotions: Emotions) -> None:
+    x = _middle(emotions.table)
+    axes.axhline(0.5, color=SOFT, linewidth=0.8, linestyle=":")
+    for k, target in enumerate(emotions.targets):
+        colour = CURVES.get(target, INK)
+        axes.plot(
+            x, emotions.table[target], color=colour, linestyle="-" if k == 0 else "--", linewidth=1.4, label=target
+        )
+    axes.set(ylim=(-0.02, 1.02), ylabel="p(high)")
+    axes.set_yticks([0, 0.5, 1])
+    axes.legend(loc="upper right", ncols=2, fontsize=8)
+
+
+def _gates(axes: Axes, table: pd.DataFrame) -> None:
+    x = _middle(table)
+    for name, label, colour in GATES:
+        axes.fill_between(x, 0, table[name], color=colour, alpha=0.25, linewidth=0)
+        axes.plot(x, table[name], color=colour, linewidth=1, label=label)
+    axes.set(ylim=(0, 1), ylabel="gate")
+    axes.legend(loc="upper right", ncols=2, fontsize=8)
+
+
+def _quality(axes: Axes, emotions: Emotions) -> None:
+    table = emotions.table
+    width = (table["stop_s"] - table["start_s"]).to_numpy()
+    rows = [("face", table["face_ok"].to_numpy()), ("signals", table["has_signals"].to_numpy(float))]
+    odd = (table["flags"] != "").to_numpy()
+    for k, (_, share) in enumerate(rows):
+        axes.bar(table["start_s"], 0.8, width, bottom=k - 0.4, align="edge", color="#EEF0F2", linewidth=0)
+        axes.bar(table["start_s"], 0.8 * share, width, bottom=k - 0.4, align="edge", color=SOFT, linewidth=0)
+    axes.bar(table["start_s"][odd], 0.8, width[odd], bottom=1.6, align="edge", color=ODD, linewidth=0)
+    axes.set_yticks([0, 1, 2], ["face seen", "signals", "flagged"])
+    axes.tick_params(axis="y", length=0)
+    axes.set(ylim=(-0.5, 2.5), xlabel="seconds", xlim=(table["start_s"].min(), table["stop_s"].max()))
+
+
+def _strip(axes: Axes, emotions: Emotions) -> None:
+    axes.set(ylim=(0, 1))
+    axes.axis("off")
+    window = float((emotions.table["stop_s"] - emotions.table["start_s"]).iloc[0])
+    left, right = emotions.table["start_s"].min(), emotions.table["stop_s"].max()
+    n = len(emotions.faces)
+    for start, face in emotions.faces:
+        middle = (start + window / 2 - left) / max(right - left, 1e-9)
+        side = min(0.9 / max(n, 1), 0.075)
+        inset = axes.inset_axes((min(max(middle - side / 2, 0), 1 - side), 0, side, 1))
+        inset.imshow(face)
+        inset.axis("off")
+
+
+# --- the page ---
+
+
+def timeline_html(emotions: Emotions) -> str:
+    """One HTML file that needs no other: curves to zoom into, gates as shade, bands where something was odd, faces."""
+    import plotly.graph_objects as go
+
+    table, x = emotions.table, _middle(emotions.table)
+    figure = go.Figure()
+    gates = table[["gate_face", "gate_bio"]].notna().any()
+    for name, label, colour in GATES:
+        if gates[name]:
+            figure.add_scatter(x=x, y=table[name], name=f"gate: {label}", mode="lines", fill="tozeroy", opacity=0.5,
+                               line={"width": 0.5, "color": colour})  # fmt: skip
+    for k, target in enumerate(emotions.targets):
+        figure.add_scatter(
+            x=x, y=table[target], name=target, mode="lines", customdata=table["flags"].replace("", "–"),
+            line={"width": 2, "color": CURVES.get(target, INK), "dash": "solid" if k == 0 else "dash"},
+            hovertemplate="%{x:.1f} s: %{y:.2f}<br>%{customdata}<extra>" + target + "</extra>",
+        )  # fmt: skip
+    for start, stop, said in _spans(table):
+        figure.add_vrect(x0=start, x1=stop, fillcolor=ODD, opacity=0.18, line_width=0, layer="below",
+                         annotation={"text": "", "hovertext": said})  # fmt: skip
+    figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": SOFT})
+    figure.update_layout(
+        title=_title(emotions), template="plotly_white", height=420, margin={"l": 50, "r": 20, "t": 60, "b": 90},
+        xaxis={"title": "seconds", "rangeslider": {"visible": True, "thickness": 0.06}},
+        yaxis={"title": "probability of high, gate", "range": [-0.02, 1.02]}, hovermode="x unified",
+    )  # fmt: skip
+    plot = figure.to_html(include_plotlyjs=True, full_html=False, div_id="timeline", config={"displaylogo": False})
+    strip = "".join(
+        f'<figure><img alt="face at {start:g} s" src="{_png(face)}"><figcaption>{start:g} s</figcaption></figure>'
+        for start, face in emotions.faces
+    )
+    stamps = "".join(f"<p class=stamp>{_escape(stamp)}</p>" for stamp in emotions.stamps)
+    findings = "".join(f"<li>{_escape(finding)}</li>" for finding in emotions.findings)
+    odd = "".join(
+        f"<tr><td>{start:g} to {stop:g} s</td><td>{_escape(said)}</td></tr>" for start, stop, said in _spans(table)
+    )
+    return _PAGE.format(
+        title=_escape(_title(emotions)), stamps=stamps, strip=strip and f"<div class=strip>{strip}</div>", plot=plot,
+        findings=findings and f"<h2>To know of this recording</h2><ul>{findings}</ul>",
+        odd=odd and f"<h2>Where something was odd</h2><table>{odd}</table>", warn=WARN,
+    )  # fmt: skip
+
+
+def _spans(table: pd.DataFrame) -> list[tuple[float, float, str]]:
+    """Runs of windows with the same flags: start, stop, what."""
+    found: list[tuple[float, float, str]] = []
+    for start, stop, said in zip(table["start_s"], table["stop_s"], table["flags"], strict=True):
+        if not said:
+            continue
+        if found and found[-1][2] == said and start <= found[-1][1] + 1e-6:
+            found[-1] = (found[-1][0], stop, said)
+        else:
+            found.append((start, stop, said))
+    return found
+
+
+def _png(face: np.ndarray) -> str:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(face).save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _escape(text: str) -> str:
+    from html import escape
+
+    return escape(str(text))
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #1D2329; max-width: 72rem; margin: 1.5rem auto;
+  padding: 0 1rem }}
+.stamp {{ color: {warn}; font-weight: 600; margin: .2rem 0 }}
+.strip {{ display: flex; gap: .4rem; flex-wrap: wrap }}
+.strip figure {{ margin: 0; text-align: center; font-size: 12px }}
+.strip img {{ width: 72px; height: 72px; border-radius: 4px }}
+table {{ border-collapse: collapse }} td {{ padding: .1rem .8rem .1rem 0; vertical-align: top }}
+h2 {{ font-size: 1.05rem }}
+</style></head><body>
+{stamps}
+{strip}
+{plot}
+{findings}
+{odd}
+<p>Each point is a window of signals and face. What a model of this kind says was learnt from how people rated films in
+a laboratory; it does not read what anyone feels.</p>
+</body></html>
+"""
