@@ -57,6 +57,7 @@ class _Fold(NamedTuple):
 
     gram: np.ndarray  # (D, D) of the rows to learn from, with the ridge
     pull: np.ndarray  # (D, K) of these towards their classes
+    middle: np.ndarray  # (D, K) half way between the classes' means: where the decision is even, however many are high
     judged: np.ndarray  # (n_test, D) z-scored like them
 
 
@@ -93,11 +94,13 @@ def _fold(x: np.ndarray, high: np.ndarray, other: np.ndarray) -> _Fold:
     mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     sd = np.where(sd > 1e-9, sd, 1)
     z, judged = ((each - mean) / sd for each in (x, other))
-    side = np.where(high, 1 / high.mean(axis=0), -1 / (~high).mean(axis=0))  # balanced: their mean is 0
-    return _Fold(z.T @ z + RIDGE * len(z) * np.eye(z.shape[1]), z.T @ side, judged.astype(np.float32))
+    gram = z.T @ z + RIDGE * len(z) * np.eye(z.shape[1])
+    means = [z.T @ side / side.sum(axis=0) for side in (high, ~high)]  # (D, K) each
+    return _Fold(gram, z.T @ (2.0 * high - 1), (means[0] + means[1]) / 2, judged.astype(np.float32))
 
 
 def _decision(fold: _Fold, choice: np.ndarray) -> np.ndarray:
     """(n_test, K), above 0 for high."""
     weights = solve(fold.gram[np.ix_(choice, choice)], fold.pull[choice], assume_a="pos")
-    return fold.judged[:, choice] @ weights.astype(np.float32)
+    even = (fold.middle[choice] * weights).sum(axis=0)  # (K,)
+    return fold.judged[:, choice] @ weights.astype(np.float32) - even

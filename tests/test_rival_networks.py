@@ -424,6 +424,15 @@ def test_algarni_like_has_the_parameters_worked_by_hand():
     assert n_parameters(algarni_like.StackedLSTM(shape(many(32)))) == first + second + 128 + 1 == 141_953
 
 
+def test_the_lstm_is_read_at_both_of_its_ends():
+    network, x = algarni_like.StackedLSTM(shape(many(5))).eval(), torch.randn(2, 5, 17)
+    places, _ = network.lstm((x - 1) / 2)  # (B, C, 128): 64 forwards, 64 backwards
+    network.mean.fill_(1)
+    network.sd.fill_(2)
+    ends = torch.cat([places[:, -1, :64], places[:, 0, 64:]], dim=1)
+    assert torch.allclose(network(None, None, x).logits, network.head(ends), atol=1e-6)
+
+
 def test_what_the_wolves_left_out_changes_nothing():
     network = algarni_like.StackedLSTM(shape(many(5))).eval()
     network.chosen.copy_(torch.rand(5, 17) < 0.5)
