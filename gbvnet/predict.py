@@ -195,7 +195,7 @@ class _Asked:
         found: list[Answers] = []
         ok: list[np.ndarray] = []
         pictures: list[tuple[float, np.ndarray]] = []
-        every = max(1, len(self.starts) // PICTURES)
+        every = max(1, -(-len(self.starts) // PICTURES))
         waiting: Future | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="ask") as asker, closing(ahead(faces, 2)) as parts:
             for part in parts:

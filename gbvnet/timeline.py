@@ -108,30 +108,32 @@ def _strip(axes: Axes, emotions: Emotions) -> None:
 
 def timeline_html(emotions: Emotions) -> str:
     """One HTML file that needs no other: curves to zoom into, gates as shade, bands where something was odd, faces."""
-    import plotly.graph_objects as go
+    from plotly.subplots import make_subplots
 
     table, x = emotions.table, _middle(emotions.table)
-    figure = go.Figure()
-    gates = table[["gate_face", "gate_bio"]].notna().any()
-    for name, label, colour in GATES:
-        if gates[name]:
-            figure.add_scatter(x=x, y=table[name], name=f"gate: {label}", mode="lines", fill="tozeroy", opacity=0.5,
-                               line={"width": 0.5, "color": colour})  # fmt: skip
+    gates = [g for g in GATES if table[g[0]].notna().any()]
+    rows = 1 + bool(gates)
+    figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.74, 0.26][:rows])
     for k, target in enumerate(emotions.targets):
         figure.add_scatter(
-            x=x, y=table[target], name=target, mode="lines", customdata=table["flags"].replace("", "–"),
+            x=x, y=table[target], name=target, mode="lines", customdata=table["flags"].replace("", "–"), row=1, col=1,
             line={"width": 2, "color": CURVES.get(target, INK), "dash": "solid" if k == 0 else "dash"},
             hovertemplate="%{x:.1f} s: %{y:.2f}<br>%{customdata}<extra>" + target + "</extra>",
         )  # fmt: skip
-    for start, stop, said in _spans(table):
-        figure.add_vrect(x0=start, x1=stop, fillcolor=ODD, opacity=0.18, line_width=0, layer="below",
-                         annotation={"text": "", "hovertext": said})  # fmt: skip
-    figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": SOFT})
+    for name, label, colour in gates:
+        figure.add_scatter(x=x, y=table[name], name=f"gate: {label}", mode="lines", fill="tozeroy", row=2, col=1,
+                           line={"width": 1.2, "color": colour}, fillcolor=_faint(colour))  # fmt: skip
+    for start, stop, _ in _spans(table):
+        figure.add_vrect(x0=start, x1=stop, fillcolor=ODD, opacity=0.18, line_width=0, layer="below", row=1, col=1)
+    figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": SOFT}, row=1, col=1)
     figure.update_layout(
-        title=_title(emotions), template="plotly_white", height=420, margin={"l": 50, "r": 20, "t": 60, "b": 90},
-        xaxis={"title": "seconds", "rangeslider": {"visible": True, "thickness": 0.06}},
-        yaxis={"title": "probability of high, gate", "range": [-0.02, 1.02]}, hovermode="x unified",
+        title=_title(emotions), template="plotly_white", height=380 + 110 * bool(gates), hovermode="x unified",
+        margin={"l": 55, "r": 20, "t": 60, "b": 50}, legend={"orientation": "h", "y": 1.07, "x": 1, "xanchor": "right"},
     )  # fmt: skip
+    figure.update_yaxes(title="probability of high", range=[-0.02, 1.02], row=1, col=1)
+    if gates:
+        figure.update_yaxes(title="gate", range=[0, 1], row=2, col=1)
+    figure.update_xaxes(title="seconds", row=rows, col=1)
     plot = figure.to_html(include_plotlyjs=True, full_html=False, div_id="timeline", config={"displaylogo": False})
     strip = "".join(
         f'<figure><img alt="face at {start:g} s" src="{_png(face)}"><figcaption>{start:g} s</figcaption></figure>'
@@ -147,6 +149,11 @@ def timeline_html(emotions: Emotions) -> str:
         findings=findings and f"<h2>To know of this recording</h2><ul>{findings}</ul>",
         odd=odd and f"<h2>Where something was odd</h2><table>{odd}</table>", warn=WARN,
     )  # fmt: skip
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.2)"
 
 
 def _spans(table: pd.DataFrame) -> list[tuple[float, float, str]]:
