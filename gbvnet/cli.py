@@ -493,16 +493,17 @@ def _table(parser) -> Run:
 
 @command(
     "model",
-    "what a trained model expects and how it was made; send it to the Hugging Face hub",
+    "what a trained model expects and how it was made; as one ONNX file; sent to the Hugging Face hub",
     """
     gbvnet model show MODEL                          # a folder, or user/name of the hub
+    gbvnet model export MODEL model.onnx             # compared with torch, and timed; needs the extra `onnx`
     gbvnet model push MODEL user/name                # private, unless --public is given
     """,
 )
 def _model(parser) -> Run:
-    parser.add_argument("what", choices=["show", "push"], help="show: print it; push: send it to the hub")
+    parser.add_argument("what", choices=["show", "export", "push"], help="print it; write it as ONNX; send it")
     parser.add_argument("model", type=Path, help="a folder that `gbvnet train` wrote, or user/name of the hub")
-    parser.add_argument("to", nargs="?", metavar="TO", help="push: user/name on the hub")
+    parser.add_argument("to", nargs="?", metavar="TO", help="export: the file to write; push: user/name on the hub")
     parser.add_argument("--public", action="store_true", help="push: let everybody see it")
 
     def run(args) -> int:
@@ -512,7 +513,13 @@ def _model(parser) -> Run:
             say(passport(args.model))
             return 0
         if not args.to:
-            raise BadConfig("model push: say where to, as user/name")
+            where = "which file to write, as model.onnx" if args.what == "export" else "where to, as user/name"
+            raise BadConfig(f"model {args.what}: say {where}")
+        if args.what == "export":
+            from .export import export_onnx
+
+            say(str(export_onnx(args.model, args.to)))
+            return 0
         from .shared import push_model
 
         say(push_model(args.model, args.to, private=not args.public))

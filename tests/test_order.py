@@ -36,7 +36,7 @@ splits predictions
 model
 cost
 augment checkpoint batches
-shared
+shared export
 fitting
 systems
 features derivations classical
