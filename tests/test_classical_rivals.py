@@ -270,7 +270,7 @@ def test_the_extreme_learning_machine_is_a_ridge_on_random_units():
     learnt = siddharth_like._elm(x, y, seed=0)
     hidden = np.tanh(x @ learnt["inward"] + learnt["offset"])
     z = (hidden - hidden.mean(axis=0)) / hidden.std(axis=0)
-    theirs = Ridge(alpha=siddharth_like.RIDGE).fit(z, 2 * y - 1).predict(z)
+    theirs = Ridge(alpha=siddharth_like.RIDGE * len(x)).fit(z, 2 * y - 1).predict(z)
     assert hidden @ learnt["outward"] + learnt["bias"] == pytest.approx(2 * theirs, rel=1e-6, abs=1e-6)
 
 

@@ -34,7 +34,8 @@ from ..store import Store
 BANDS = ((4, 8), (8, 13), (13, 30))  # theta, alpha, beta: red, green and blue
 HEART_AND_SKIN = ("ecg", "ppg", "gsr")
 COMPONENTS = 30
-UNITS, RIDGE = 500, 1.0  # of the extreme learning machine; the ridge is on standardised units
+UNITS = 500  # of the extreme learning machine
+RIDGE = 1.0  # on standardised units, times the windows: those of a trial are alike, and count for fewer than they are
 MLP_UNITS, MLP_EPOCHS, MLP_RATE, MLP_DECAY = 64, 50, 3e-3, 1.0
 STILL = 1e-9  # an SD below which a feature counts as constant
 
@@ -175,7 +176,7 @@ def _elm(x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
     centred = hidden - mean
     sd = np.maximum(centred.std(axis=0), STILL)
     centred /= sd
-    gram = centred.T @ centred + RIDGE * np.eye(UNITS)
+    gram = centred.T @ centred + RIDGE * len(x) * np.eye(UNITS)
     outward = np.linalg.solve(gram, centred.T @ (told - told.mean())) / sd
     # Least squares to -1 and 1 estimate 2 p - 1; twice that is the logit near p = 1/2.
     return {
