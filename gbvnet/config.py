@@ -201,6 +201,9 @@ class TrainConfig:
     corrupt: float = 0.0
     """share of the training windows in which one modality, face or signals, is spoilt: noise is mixed in, or a part is
     covered, at a random strength; so that the gate can learn whom to trust (ours)"""
+    face_weights: str | None = None
+    """a local file of public ConvNeXt V2 weights of the same variant, as the start of GBV-Net's face encoder
+    (.safetensors, or .pt and .pth of tensors alone); if not given it starts from the seed"""
     normalise: Literal["train", "subject"] = "train"
     """z-score of each channel fitted on the training rows, or on each person without labels (transductive)"""
     precision: Literal["auto", "32", "bf16"] = "auto"

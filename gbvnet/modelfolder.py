@@ -30,6 +30,7 @@ FACTS = {
     "rate_hz": "Signal rate, Hz",
     "face_side": "Face side, pixels",
     "normalise": "Normalisation",
+    "face_weights": "Face encoder began as",
     "store_digest": "Store digest",
 }
 

@@ -25,6 +25,7 @@ from .errors import BadRun
 from .files import write_whole
 from .plan import RULES, Plan
 from .predictions import is_leaky
+from .pretrained import digest_of
 from .store import Store
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ def begin(run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, threa
     old = read_environment(run_dir)
     if (run_dir / "config.yaml").exists():
         _refuse_other_run(run_dir, _settings(config, plan), store, old)
+        _refuse_other_weights(run_dir, config, old)
     if old and old.get("threads") != threads:
         log.warning(
             "%s was begun with %s threads a training and goes on with %d: the last digits may differ",
@@ -104,6 +106,18 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: Store, env
         )
 
 
+def _refuse_other_weights(run_dir: Path, config: CrossvalConfig, environment: dict) -> None:
+    """The file that a run's face encoders began as may have changed under its name."""
+    now, then = _face_weights(config), environment.get("face_weights")
+    if now and then and now != then:
+        remedy = "Bring that file back, or use another folder."
+        raise BadRun(run_dir, f"a run begun with face weights of sha256 {now}", f"one begun with {then}", remedy)
+
+
+def _face_weights(config: CrossvalConfig) -> str | None:
+    return digest_of(config.train.face_weights) if config.train.face_weights else None
+
+
 def _flat(settings: dict, before: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in settings.items():
@@ -133,6 +147,7 @@ def _environment(store: Store, config: CrossvalConfig, plan: Plan) -> dict[str, 
         "device": None,  # known when something was trained
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "store": {"path": store.path.name, "digest": store.digest, **made},
+        **({"face_weights": _face_weights(config)} if config.train.face_weights else {}),  # sha256 of the file
         "data": {
             "subjects": int(plan.windows["subject"].nunique()),
             "recordings": int(plan.windows["recording"].nunique()),

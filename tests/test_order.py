@@ -34,6 +34,7 @@ check
 prepare
 splits predictions
 model
+pretrained
 cost
 augment checkpoint batches
 shared export

@@ -20,6 +20,7 @@ from ..errors import BadConfig
 from ..fitting import Fitted, device_of, fit_network, predict_network
 from ..model import GBVNet
 from ..networks import device_name
+from ..pretrained import FaceWeights, load_face_weights
 from ..store import Store
 from . import Predicted
 
@@ -35,6 +36,7 @@ class System:
         self.network: GBVNet | None = None
         self.fitted: Fitted | None = None
         self.learnt_from: dict = {}
+        self.face_weights: FaceWeights | None = None
 
     def fit(
         self,
@@ -56,6 +58,8 @@ class System:
             self._refuse_missing(store, validation[0])
             inner = self._windows(store, validation[0], np.asarray(validation[1], np.float32).reshape(-1, y.shape[1]))
         self.learnt_from = _learnt_from(store, self.config, rows)
+        if self.face_weights:
+            self.learnt_from["face_weights"] = str(self.face_weights)
         self.fitted = fit_network(
             self.network,
             train,
@@ -110,7 +114,10 @@ class System:
         )
         with torch.random.fork_rng():  # the weights' start is of the seed alone, and nobody else's random state moves
             torch.manual_seed(seed)
-            return GBVNet(config)
+            network = GBVNet(config)
+        if self.config.train.face_weights and network.sees_face:
+            self.face_weights = load_face_weights(network, self.config.train.face_weights)
+        return network
 
     def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
         train = self.config.train
