@@ -24,7 +24,7 @@ class Command(NamedTuple):
 
 COMMANDS: dict[str, Command] = {}
 # Options that take several names. For one command (synth) --subjects is a number, and a number is no list of names.
-LISTS = ("--channels", "--evidence", "--protocols", "--subjects", "--systems")
+LISTS = ("--channels", "--evidence", "--protocols", "--subjects", "--systems", "--exclude")
 
 
 def command(name: str, help: str, example: str):
@@ -39,6 +39,40 @@ def command(name: str, help: str, example: str):
 
 
 @command(
+    "train",
+    "one model on everything, for use: a folder that predict reads",
+    """
+    gbvnet train deap.store model                                 # valence and arousal, two outputs of one network
+    gbvnet train deap.store model --runs runs/trial,runs/subject  # their honest scores go on the model's card
+    gbvnet train deap.store model --subjects s01,s02 --exclude s01_trial05
+    gbvnet train deap.store model --train.devices 2               # also under torchrun and srun
+    """,
+)
+def _train(parser) -> Run:
+    from .config import FinalConfig
+
+    parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
+    parser.add_argument("folder", type=Path, metavar="MODEL", help="the model's folder, to make")
+    parser.add_argument(
+        "--runs", default="", metavar="RUNS", help="cross-validations of the same settings, for the model's card"
+    )
+    skip = {"system", "scope", "folds", "fixed", "stratify", "joint", "shuffle_labels", "recipe", "rival"}
+    _add_settings(parser, FinalConfig, skip=skip)
+
+    def run(args) -> int:
+        from .store import open_store
+        from .train import train_model
+
+        config, store = _settings(args, FinalConfig), open_store(args.store)
+        with bar("training", unit="epochs") as progress:
+            train_model(store, args.folder, config, [Path(r) for r in _names(args.runs)], progress)
+        say(str(args.folder))
+        return 0
+
+    return run
+
+
+@command(
     "predict",
     "valence and arousal of a recording, second by second, by a trained model",
     """
@@ -48,8 +82,8 @@ def command(name: str, help: str, example: str):
     """,
 )
 def _predict(parser) -> Run:
+    from .config import Times
     from .datasets import READERS
-    from .datasets.lone import Times
 
     parser.add_argument("model", type=Path, help="a model's folder")
     parser.add_argument(

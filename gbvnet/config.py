@@ -212,6 +212,8 @@ class TrainConfig:
     """where to train"""
     compile: bool = False
     """torch.compile the network"""
+    devices: int = 1
+    """GPUs (on a CPU: processes) that train one model together, each on its share of a batch; for `gbvnet train`"""
     memory_gib: float = 8.0
     """windows are kept in memory (on the device, if there is one) up to this size, else read as they are needed"""
 
@@ -224,6 +226,7 @@ class TrainConfig:
         require(self.learning_rate > 0, f"train.learning_rate must be above 0, not {self.learning_rate}")
         require(0 <= self.corrupt <= 1, f"train.corrupt must be in [0, 1], not {self.corrupt}")
         require(self.patience >= 1, f"train.patience must be at least 1, not {self.patience}")
+        require(self.devices >= 1, f"train.devices must be at least 1, not {self.devices}")
         require(self.memory_gib >= 0, f"train.memory_gib must not be negative, and is {self.memory_gib}")
 
 
@@ -373,6 +376,53 @@ class CompareConfig(CrossvalConfig):
         """The settings of one system's cross-validation."""
         own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
         return CrossvalConfig(**(own | changes))
+
+
+@dataclass(frozen=True)
+class FinalConfig(CrossvalConfig):
+    """How a model for use is trained: on everything, but for a share by which its epoch is chosen."""
+
+    exclude: tuple[str, ...] = ()
+    """recordings, by name, that it must not see"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.system == "gbvnet", f"a model for use is a GBV-Net, not {self.system}")
+        require(self.protocol != "window", "protocol window would choose the epoch by windows of trials it knows")
+        require(self.scope == "pooled", "a model for use is of all people together: leave scope pooled")
+        require(self.shuffle_labels is None, "labels that mean nothing make no model for use")
+
+    def crossval(self) -> CrossvalConfig:
+        """The settings of its training: both targets are two outputs of one network."""
+        own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
+        return CrossvalConfig(**(own | {"joint": self.target == "both"}))
+
+
+@dataclass(frozen=True)
+class Times:
+    """Where the part of a recording that a model is asked about lies. Seconds on the signals' clock, on the video's
+    where there are none."""
+
+    start_s: float = 0.0
+    """its start"""
+    stop_s: float | None = None
+    """its end; if not given, that of the shorter of video and signals"""
+    baseline_start_s: float | None = None
+    """where the rest before it starts; right before it if not given, or its own first seconds if it starts too early"""
+    video_offset_s: float = 0.0
+    """the video's clock less the signals' clock"""
+    signals_rate_hz: float | None = None
+    """of a CSV or TSV file without a column `time`"""
+    signals_unit: str = "uV"
+    """of electrical channels in a CSV or TSV file: uV, mV or V"""
+
+    def __post_init__(self) -> None:
+        require(self.start_s >= 0, f"times.start_s must not be negative, and is {self.start_s:g}")
+        require(
+            self.signals_unit in ("uV", "mV", "V"), f"times.signals_unit must be uV, mV or V, not {self.signals_unit}"
+        )
+        rate = self.signals_rate_hz
+        require(rate is None or 0 < rate < 1e6, f"times.signals_rate_hz must be above 0, not {rate}")
 
 
 @dataclass(frozen=True)

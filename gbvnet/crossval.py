@@ -22,7 +22,7 @@ import pandas as pd
 
 from . import predictions, splits
 from .check import Progress
-from .config import CrossvalConfig
+from .config import CrossvalConfig, require
 from .errors import BadRun, GbvnetError
 from .files import sweep
 from .joined import learnt_from
@@ -82,6 +82,7 @@ def run_plan(
 ) -> Path:
     """Train and test on every fold of a plan that somebody made; the rest as in `cross_validate`."""
     run_dir = Path(run_dir)
+    require(config.train.devices == 1, "train.devices is for `gbvnet train`; here --jobs trains several folds at once")
     with locked(run_dir):
         begin(run_dir, store, config, plan, threads_each(jobs))
         if not (run_dir / predictions.FILE).exists():

@@ -62,7 +62,15 @@ def device_of(config: TrainConfig) -> torch.device:
     if config.device == "gpu" and not torch.cuda.is_available():
         raise GbvnetError("train.device is gpu, and torch finds none here; use --train.device cpu")
     use = torch.cuda.is_available() and config.device != "cpu"
+    if use and config.devices > 1:  # each of the processes that train together has its own
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cuda", torch.cuda.current_device()) if use else torch.device("cpu")
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes, of those that train one model together."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # as torchrun, SLURM and Lightning's own launcher number them
+    return int(next((os.environ[name] for name in names if name in os.environ), "0")) == 0
 
 
 def precision_of(config: TrainConfig, device: torch.device) -> str:
@@ -105,7 +113,7 @@ def fit_network(
             _trainer(config, device).fit(
                 loop,
                 _Shuffled(train, size, seed, loop),
-                None if inner is None else _InOrder(inner, size),
+                None if inner is None else _InOrder(inner, size, loop),
                 ckpt_path=None if state is None else work / CHECKPOINT,  # type: ignore[operator]
                 weights_only=True,
             )
@@ -168,18 +176,21 @@ class _Shuffled:
 
     def __iter__(self) -> Iterator[Batch]:
         order = np.random.default_rng([self.seed, self.loop.epochs_done]).permutation(len(self.windows))
-        yield from self.windows.batches(order[i * self.size : (i + 1) * self.size] for i in range(len(self)))
+        batches = (order[i * self.size : (i + 1) * self.size] for i in range(len(self)))
+        yield from self.windows.batches(self.loop.share(batch) for batch in batches)
 
 
 class _InOrder:
-    def __init__(self, windows: Windows, size: int):
-        self.windows, self.size = windows, size
+    def __init__(self, windows: Windows, size: int, loop: "_Loop"):
+        self.windows, self.size, self.loop = windows, size, loop
 
     def __len__(self) -> int:
         return -(-len(self.windows) // self.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        return self.windows.in_order(self.size)
+        mine = np.arange(len(self.windows))
+        batches = (mine[i * self.size : (i + 1) * self.size] for i in range(len(self)))
+        return self.windows.batches(self.loop.share(batch, whole=True) for batch in batches)
 
 
 class _Loop(L.LightningModule):
@@ -210,6 +221,13 @@ class _Loop(L.LightningModule):
     def epochs_done(self) -> int:
         return len(self.history)
 
+    def share(self, batch: np.ndarray, whole: bool = False) -> np.ndarray:
+        """What this process takes of a batch, where several train together: each as many windows (or, `whole`, all of
+        the batch between them, though one may get one more)."""
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        each = -(-len(batch) // world) if whole else len(batch) // world
+        return batch[rank * each : (rank + 1) * each]
+
     def configure_optimizers(self):
         return torch.optim.Adam(self.network.parameters(), lr=self.config.learning_rate)
 
@@ -227,7 +245,8 @@ class _Loop(L.LightningModule):
         self.generator = torch.Generator(self.device)
 
     def training_step(self, batch: Batch, step: int) -> Tensor:
-        seed = _mix(self.seed, self.epochs_done, step)
+        together = [self.trainer.global_rank] if self.trainer.world_size > 1 else []
+        seed = _mix(self.seed, self.epochs_done, step, *together)
         _seed_dropout(seed, self.device)
         batch = _with_pixels(batch)
         if self.augment is not None:
@@ -248,6 +267,9 @@ class _Loop(L.LightningModule):
         return loss
 
     def on_train_epoch_end(self):
+        if self.trainer.world_size > 1:
+            for sums in self.sums.values():
+                torch.distributed.all_reduce(sums)
         means = {side: (s[:2] / s[2]).tolist() for side, s in self.sums.items()}
         row = dict(zip(COLUMNS, [self.epochs_done + 1, *means["train"], *means["inner"]], strict=False))
         row["seconds"] = time.perf_counter() - self.began
@@ -266,14 +288,17 @@ class _Loop(L.LightningModule):
         self.finished = stalled or self.epochs_done >= self.config.epochs
         self.trainer.should_stop = stalled
         log.debug("%s%s", self.label, _line(row))
-        if self.work is not None and (self.finished or time.perf_counter() - self.saved >= SAVE_EVERY_S):
+        often = self.trainer.world_size == 1 and time.perf_counter() - self.saved < SAVE_EVERY_S  # clocks differ
+        if self.work is not None and (self.finished or not often):
             self._save(self.work)
             self.saved = time.perf_counter()
 
     def _save(self, work: Path) -> None:
         work.mkdir(parents=True, exist_ok=True)
         aside = work / f".{CHECKPOINT}.part"
-        self.trainer.save_checkpoint(aside)
+        self.trainer.save_checkpoint(aside)  # all processes must call it, and the first one writes
+        if not self.trainer.is_global_zero:
+            return
         os.replace(aside, work / CHECKPOINT)
         text = io.StringIO()
         rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -299,10 +324,24 @@ def _line(row: dict[str, Any]) -> str:
     return "epoch {epoch:2d}: loss {train_loss:.3f} ({train_accuracy:.1%})".format(**row) + inner
 
 
+def _together(device: torch.device) -> Any:
+    """How several processes train one model: each adds its share to every gradient (Lightning's DDP).
+
+    Modality dropout can leave a part of the network without any window to learn from, in one of them.
+    """
+    from lightning.pytorch.strategies import DDPStrategy
+
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    return DDPStrategy(process_group_backend=backend, find_unused_parameters=True)
+
+
 def _trainer(config: TrainConfig, device: torch.device) -> L.Trainer:
     return L.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=[device.index] if device.type == "cuda" else 1,
+        devices=config.devices if config.devices > 1 else [device.index] if device.type == "cuda" else 1,
+        strategy=_together(device) if config.devices > 1 else "auto",
+        sync_batchnorm=config.devices > 1 and device.type == "cuda",  # on CPUs there is no such thing
+        num_nodes=int(os.environ.get("SLURM_NNODES", "1")) if config.devices > 1 else 1,
         precision=precision_of(config, device),
         max_epochs=config.epochs,
         num_sanity_val_steps=0,
@@ -334,6 +373,7 @@ def _own_random_state(device: torch.device) -> Iterator[None]:
 
 
 _LIGHTNINGS_OWN_BUSINESS = (
+    "Grad strides do not match bucket view strides",  # of the layout that torch chose for a gradient
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 with newer torch
     "You defined a `validation_step` but have no `val_dataloader`",  # a training without inner rows is meant
     "The '(train|val)_dataloader' does not have many workers",  # Windows reads ahead by itself

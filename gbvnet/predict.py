@@ -18,8 +18,9 @@ import pandas as pd
 from . import __version__
 from .ahead import ahead
 from .channels import find, near
+from .config import Times
 from .datasets import open_corpus
-from .datasets.lone import Times, lone
+from .datasets.lone import lone
 from .emotions import Emotions, flags
 from .errors import BadConfig, BadRecording, GbvnetError
 from .facewindows import FacePart, FaceWindows

@@ -125,6 +125,16 @@ def hold_out(windows: pd.DataFrame, test: np.ndarray, split: SplitConfig) -> Fol
     return fold
 
 
+def keep_back(windows: pd.DataFrame, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers to train on, and those of a share `split.inner` of the protocol's groups, by which the epoch of a
+    model that is tested on nothing here is chosen. Raises LeakySplit if there are too few groups."""
+    rows = windows.index.to_numpy(np.int64)
+    groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
+    inner = [_inner_rows(g, np.ones(len(rows), bool), split, "all", 1) for g in groups]
+    kept, rest = np.logical_and.reduce(inner), ~np.logical_or.reduce(inner)
+    return np.sort(rows[rest]), np.sort(rows[kept])
+
+
 def check_fold(windows: pd.DataFrame, fold: Fold, protocol: str) -> None:
     """Raise LeakySplit if any group of the protocol is on two sides of the fold, and name it.
 

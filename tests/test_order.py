@@ -70,6 +70,7 @@ report
 rivals
 audit compare
 reproduce
+train
 emotions
 predictor
 timeline

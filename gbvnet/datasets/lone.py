@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..channels import find, near
+from ..config import Times
 from ..errors import BadConfig, BadRecording
 from ..recording import Channel, Recording, Signals
 from ..video import probe
@@ -17,24 +18,6 @@ SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".set", ".gdf", ".cnt
 
 
 @dataclass(frozen=True)
-class Times:
-    """Where the part that is asked about lies. Seconds on the signals' clock, on the video's where there are none."""
-
-    start_s: float = 0.0
-    """its start"""
-    stop_s: float | None = None
-    """its end; if not given, that of the shorter of video and signals"""
-    baseline_start_s: float | None = None
-    """where the rest before it starts; right before it if not given, or its own first seconds if it starts too early"""
-    video_offset_s: float = 0.0
-    """the video's clock less the signals' clock"""
-    signals_rate_hz: float | None = None
-    """of a CSV or TSV file without a column `time`"""
-    signals_unit: str = "uV"
-    """of electrical channels in a CSV or TSV file: uV, mV or V"""
-
-
-@dataclass(frozen=True)
 class Lone:
     """A corpus of one recording. Made by `lone`."""
 
@@ -42,7 +25,7 @@ class Lone:
     channels: tuple[Channel, ...]
     rate_hz: float
     baseline_s: float
-    times: Times = Times()
+    times: Times
     renamed: dict[str, str] = field(default_factory=dict)  # the model's name -> the file's
     dataset = "lone"
     made_up = False

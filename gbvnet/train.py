@@ -1,0 +1,156 @@
+"""Store -> model: one network for use, trained on everything, in the folder that `predict` and the others read.
+
+MODEL/                    model.safetensors, config.json, README.md (checkpoint.py)
+MODEL.training/           train.json, history.csv and, until it is done, last.ckpt: a training that was killed goes on
+
+A model for use is tested on nobody: what it is worth is known from cross-validations with the same settings, and these
+scores, of honest protocols alone, are what its card shows.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from .check import Progress
+from .config import FinalConfig, to_dict
+from .errors import BadConfig, BadModel, BadRun
+from .fitting import CHECKPOINT, HISTORY, is_first
+from .joined import learnt_from
+from .plan import make_unsplit
+from .results import Result, read_results
+from .runs import config_digest
+from .series import begin_series
+from .splits import keep_back
+from .store import Store
+from .systems.gbvnet import System
+
+log = logging.getLogger(__name__)
+
+FILE, FORMAT = "train.json", 1
+
+
+def train_model(
+    store: Store,
+    folder: str | Path,
+    config: FinalConfig | None = None,
+    runs: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> Path:
+    """Train one GBV-Net on all windows that are not excluded, and write its model folder. Returns the folder.
+
+    runs : folders of cross-validations of the same settings on the same store, for the scores on the model's card
+    progress : called with epochs done, epochs at most, and what is being done
+
+    A share `config.inner` of the protocol's groups (trials, by default) chooses the epoch, and is not trained on. A
+    training that was cut off goes on at the epoch it had reached. Raises BadConfig if settings and store do not fit,
+    BadRun if `runs` are not of these settings, leak, or the folder holds another training, BadModel if the model's
+    folder is there already.
+    """
+    folder, config = Path(folder), config or FinalConfig()
+    if folder.exists() and is_first():
+        raise BadModel(folder, "no such folder yet", "one", "Give another name, or delete it.")
+    scores = honest_scores(store, config, runs)
+    work = folder.with_name(f"{folder.name}.training")
+    if not is_first():  # one of several processes that train one model: it computes, and writes nothing
+        _fit(store, config, work, progress=None)
+        return folder
+    settings = {name: value for name, value in to_dict(config).items() if name not in ("joint", "folds")}
+    begin_series(work / FILE, "a training", store, settings, FORMAT)
+    try:
+        with FileLock(work / "lock", timeout=0):
+            system, about = _fit(store, config, work, progress)
+            system.learnt_from |= about | {"scores": scores}
+            system.save(folder)
+            (work / CHECKPOINT).unlink(missing_ok=True)
+    except Timeout:
+        raise BadRun(work, "a training nobody else is at", "one locked by another process", "Wait for it.") from None
+    return folder
+
+
+def _fit(store: Store, config: FinalConfig, work: Path, progress: Progress | None) -> tuple[System, dict[str, Any]]:
+    """The trained system, and what its model should say of the training."""
+    one = config.crossval()
+    plan = make_unsplit(store, one)
+    windows = plan.windows[~plan.windows["recording"].isin(config.exclude)]
+    unknown = sorted(set(config.exclude) - set(store.windows["recording"]))
+    if unknown:
+        raise BadConfig(f"exclude: {store.path} has no recording {unknown[0]}")
+    if windows.empty:
+        raise BadConfig(f"{store.path}: all of its windows are excluded")
+    rows, inner = keep_back(windows, one)
+    y = pd.DataFrame(plan.high)
+    for target in y:
+        if y[target].loc[rows].nunique() < 2:
+            raise BadConfig(f"all {len(rows)} training windows have the same {target}: there is nothing to learn")
+    if progress is not None:
+        progress(0, config.train.epochs, f"{len(rows):,} windows")
+    system = System(one, work=work, label="")
+    labels = [y.loc[at].to_numpy() for at in (rows, inner)]
+    system.fit(learnt_from(store), rows, labels[0], validation=(inner, labels[1]), seed=config.seed)
+    kept = _kept_epoch(work, system)
+    people, trials = (store.windows.loc[rows, c].nunique() for c in ("subject", "recording"))
+    return system, {
+        "trials": int(trials),
+        "people": int(people),
+        "excluded": list(config.exclude),
+        "validation": {
+            "trials": int(store.windows.loc[inner, "recording"].nunique()),
+            "windows": len(inner),
+            "accuracy": kept,
+            "note": "of the groups by which the epoch was chosen: flattering, and no score",
+        },
+        "high": {str(t): float(y[t].loc[rows].mean()) for t in y},
+        "config": config_digest(one),
+    }
+
+
+def _kept_epoch(work: Path, system: System) -> float | None:
+    file = work / HISTORY
+    if not file.exists() or system.fitted is None:
+        return None
+    history = pd.read_csv(file).set_index("epoch")["inner_accuracy"]
+    return float(history.to_dict()[system.fitted.chosen_epoch])
+
+
+def honest_scores(store: Store, config: FinalConfig, runs: Sequence[Path]) -> dict[str, str]:
+    """What cross-validations say a model of these settings is worth, for its card. Raises BadRun for runs that leak,
+    are of another store, or of other settings."""
+    if not runs:
+        return {}
+    results, problems = read_results(runs)
+    if problems:
+        raise problems[0]
+    scores = {}
+    for result in results:
+        _require_same(result, store, config)
+        window, interval = result.scores.window["accuracy"], result.scores.window_interval["accuracy"]
+        chance, majority = result.scores.chance["window"].upper, result.scores.majority["window"]
+        name = f"{result.key('target')}, protocol {result.key('protocol')}"
+        scores[name] = (
+            f"{window:.1%} of windows [{interval.low:.1%} to {interval.high:.1%}], "
+            f"{result.scores.trial['accuracy']:.1%} of trials; chance up to {chance:.1%}, "
+            f"commoner class {majority:.1%}: {result.scores.verdict}"
+        )
+    return scores
+
+
+def _require_same(result: Result, store: Store, config: FinalConfig) -> None:
+    run, again = result.run.folder, "Cross-validate with the settings that the model is trained with."
+    if result.scores.leaky:
+        raise BadRun(run, "a cross-validation that does not leak", f"protocol {result.key('protocol')}", again)
+    if result.run.store.get("digest") != store.digest:
+        raise BadRun(run, f"a run on {store.path}", "one on another store", again)
+    wanted = to_dict(config)
+    for name in ("system", "modality", "threshold", "model", "train"):
+        one, other = result.run.config.get(name), wanted[name]
+        if isinstance(other, dict) and isinstance(one, dict):
+            free = ("memory_gib", "device", "devices", "compile", "precision")
+            one, other = ({k: v for k, v in d.items() if k not in free} for d in (one, other))
+        if one != other:
+            differing = next((k for k in other if one.get(k) != other[k]), "") if isinstance(one, dict) else ""
+            what = f"{name}.{differing}" if differing else name
+            raise BadRun(run, f"a run with the model's {what}", "another", again)
