@@ -9,7 +9,7 @@ from pathlib import Path
 from gbvnet import __version__
 from gbvnet.parallel import cores
 
-ALL = ("signals", "reads", "faces", "training", "estimate")
+ALL = ("signals", "reads", "faces", "training", "estimate", "export")
 RESULTS = Path(__file__).parent / "results"
 
 
