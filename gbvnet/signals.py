@@ -75,14 +75,14 @@ def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> 
     """Filter each channel by its kind, zero-phase, in place, (C, N). What was released filtered is left alone."""
     for band in sorted(set(BANDS.values()), key=str):
         rows = [i for i, c in enumerate(channels) if BANDS[c.kind] == band and not c.filtered]
-        sections = _design(*band, rate_hz) if rows else None
+        sections = band_sections(*band, rate_hz) if rows else None
         if sections is not None:
             x[rows] = sosfiltfilt(sections, x[rows], axis=-1)
     return x
 
 
 @lru_cache  # designing a filter takes longer than running it over a trial
-def _design(low: float | None, high: float, rate_hz: float) -> np.ndarray | None:
+def band_sections(low: float | None, high: float, rate_hz: float) -> np.ndarray | None:
     """Second-order sections of a band's filter, or None where the rate itself limits the band enough."""
     open_above = high >= rate_hz / 2
     if low is None:

@@ -27,7 +27,7 @@ datasets.synthetic_bdf
 datasets.synthetic datasets.synthetic_mahnob
 datasets
 faces signals windows store
-facewindows
+facewindows causal
 joined
 rebaseline described remembering
 check
