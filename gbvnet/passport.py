@@ -13,6 +13,7 @@ from .modelfolder import CONFIG, TENSORS, Header, build_config, plain, read_conf
 BUFFERS = ("signal_mean", "signal_sd", "running_mean", "running_var", "num_batches_tracked")  # tensors, not learnt
 RULES = {">=5": "a rating of 5 or more", ">5": "a rating above 5", "median": "a rating above each person's own median"}
 UNKNOWN = "not told"
+TOLD = ("faces", "signals", "frames_per_window", "face_side", "channels")  # of the preparation, told by its result
 WIDTH = 15  # of the names' column
 
 Lines = list[tuple[str, str]]  # name and value
@@ -73,7 +74,8 @@ def _reads(config: GBVNetConfig, about: dict) -> Lines:
         lines.append(
             ("normalised", _NORMALISED.get(about.get("normalise", ""), plain(about.get("normalise", UNKNOWN))))
         )
-    lines += [(key, plain(value)) for key, value in _table(about, "prepare").items() if value is not None]
+    prepared = _table(about, "prepare").items()
+    lines += [(key, plain(value)) for key, value in prepared if value is not None and key not in TOLD]
     if "baseline_s" in about:
         lines.append(("baseline_s", f"{plain(about['baseline_s'])} s before the stimulus"))
     either = config.modality_dropout > 0 and uses_face(config.modality) and uses_signals(config.modality)
@@ -105,7 +107,7 @@ def _made(config: GBVNetConfig, header: Header, about: dict) -> Lines:
     sizes = {name: math.prod(shape) for name, shape in header.shapes.items() if name.split(".")[-1] not in BUFFERS}
     people = about.get("subjects")
     lines = [
-        ("trained on", plain(about.get("dataset", UNKNOWN)) + (" (made-up data)" if about.get("made_up") else "")),
+        ("trained on", plain(about.get("dataset", UNKNOWN))),
         ("people", f"{len(people)}: {plain(people)}" if isinstance(people, list) else UNKNOWN),
         ("windows", plain(about.get("n_windows", UNKNOWN))),
         ("protocol", plain(about.get("protocol", UNKNOWN)) + (f", {about['scope']}" if about.get("scope") else "")),
@@ -113,6 +115,8 @@ def _made(config: GBVNetConfig, header: Header, about: dict) -> Lines:
     ]
     parts = ("variant", "face_time", "local_cnn", "tcn", "self_attention", "residual", "pooling", "fusion")
     lines.append(("network", ", ".join(f"{name} {plain(getattr(config, name))}" for name in parts)))
+    if about.get("excluded"):
+        lines.append(("without", plain(about["excluded"])))
     if about.get("face_weights"):
         lines.append(("face began as", plain(about["face_weights"])))
     if about.get("chosen_epoch") is not None:

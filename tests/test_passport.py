@@ -19,7 +19,7 @@ ABOUT = {
     "dataset": "deap",
     "made_up": True,
     "store_digest": "abc123",
-    "prepare": {"window_s": 1.0, "step_s": None, "filter": True, "baseline": "mean"},
+    "prepare": {"faces": True, "window_s": 1.0, "step_s": None, "filter": True, "baseline": "mean"},
     "baseline_s": 3,
     "channels": [["Fp1", "eeg"], ["Fz", "eeg"], ["GSR", "gsr"]],
     "rate_hz": 128,
@@ -31,6 +31,7 @@ ABOUT = {
     "scope": "pooled",
     "subjects": ["s01", "s02"],
     "n_windows": 144,
+    "excluded": ["s03_trial01"],
     "chosen_epoch": 7,
     "scores": {"balanced accuracy": 0.61234},
 }
@@ -63,7 +64,9 @@ def test_all_that_a_user_must_know_is_told(saved):
     assert told["people"] == "2: s01, s02"
     assert told["windows"] == "144"
     assert told["protocol"] == "trial, pooled"
-    assert told["trained on"] == "deap (made-up data)"
+    assert told["trained on"] == "deap"
+    assert told["without"] == "s03_trial01"
+    assert "faces" not in told  # that it was prepared with faces is told by "face"
     assert told["store digest"] == "abc123"
     assert told["epoch kept"] == "7"
     assert int(told["parameters"].replace(",", "")) == sum(p.numel() for p in network().parameters())
