@@ -59,8 +59,13 @@ def find(wanted: str, have: Sequence[str]) -> int | None:
     return same[0] if len(same) == 1 else None
 
 
-def near(wanted: str, have: Sequence[str]) -> str:
-    """`; near it: Fp1, Fpz`, or nothing: for the error that a channel is not there."""
+def close(wanted: str, have: Sequence[str]) -> list[str]:
+    """Up to three names of a file that are much like one that it has not, the most like first."""
     by_upper = {canonical(name).upper(): name for name in have}
-    found = get_close_matches(canonical(wanted).upper(), by_upper, n=3, cutoff=0.5)
-    return f" (near it: {', '.join(by_upper[name] for name in found)})" if found else ""
+    return [by_upper[name] for name in get_close_matches(canonical(wanted).upper(), by_upper, n=3, cutoff=0.5)]
+
+
+def near(wanted: str, have: Sequence[str]) -> str:
+    """` (near it: Fp1, Fpz)`, or nothing: for the error that a channel is not there."""
+    found = close(wanted, have)
+    return f" (near it: {', '.join(found)})" if found else ""

@@ -3,6 +3,7 @@
 import base64
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,8 +107,8 @@ def _strip(axes: Axes, emotions: Emotions) -> None:
 # --- the page ---
 
 
-def timeline_html(emotions: Emotions) -> str:
-    """One HTML file that needs no other: curves to zoom into, gates as shade, bands where something was odd, faces."""
+def curves(emotions: Emotions, title: str = "") -> Any:
+    """The curves as a plotly figure: gates as shade below, bands where something was odd."""
     from plotly.subplots import make_subplots
 
     table, x = emotions.table, _middle(emotions.table)
@@ -127,13 +128,19 @@ def timeline_html(emotions: Emotions) -> str:
         figure.add_vrect(x0=start, x1=stop, fillcolor=ODD, opacity=0.18, line_width=0, layer="below", row=1, col=1)
     figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": SOFT}, row=1, col=1)
     figure.update_layout(
-        title=_title(emotions), template="plotly_white", height=380 + 110 * bool(gates), hovermode="x unified",
+        title=title, template="plotly_white", height=380 + 110 * bool(gates), hovermode="x unified",
         margin={"l": 55, "r": 20, "t": 60, "b": 50}, legend={"orientation": "h", "y": 1.07, "x": 1, "xanchor": "right"},
     )  # fmt: skip
     figure.update_yaxes(title="probability of high", range=[-0.02, 1.02], row=1, col=1)
     if gates:
         figure.update_yaxes(title="gate", range=[0, 1], row=2, col=1)
     figure.update_xaxes(title="seconds", row=rows, col=1)
+    return figure
+
+
+def timeline_html(emotions: Emotions) -> str:
+    """One HTML file that needs no other: curves to zoom into, gates as shade, bands where something was odd, faces."""
+    figure = curves(emotions, _title(emotions))
     plot = figure.to_html(include_plotlyjs=True, full_html=False, div_id="timeline", config={"displaylogo": False})
     strip = "".join(
         f'<figure><img alt="face at {start:g} s" src="{_png(face)}"><figcaption>{start:g} s</figcaption></figure>'
@@ -142,7 +149,8 @@ def timeline_html(emotions: Emotions) -> str:
     stamps = "".join(f"<p class=stamp>{_escape(stamp)}</p>" for stamp in emotions.stamps)
     findings = "".join(f"<li>{_escape(finding)}</li>" for finding in emotions.findings)
     odd = "".join(
-        f"<tr><td>{start:g} to {stop:g} s</td><td>{_escape(said)}</td></tr>" for start, stop, said in _spans(table)
+        f"<tr><td>{start:g} to {stop:g} s</td><td>{_escape(said)}</td></tr>"
+        for start, stop, said in _spans(emotions.table)
     )
     return _PAGE.format(
         title=_escape(_title(emotions)), stamps=stamps, strip=strip and f"<div class=strip>{strip}</div>", plot=plot,

@@ -99,12 +99,12 @@ def _content(config: SynthConfig, pieces: dict[str, Piece], path: str) -> bytes:
     piece = pieces[path]
     trials = [t for t in plan(config) if t.subject == piece.subject]
     if piece.raw:
-        data, _ = _signals(config, trials)
+        data, _ = signals_of_person(config, trials)
         noise = random(config, piece.subject, 0, _NOISE)
         return recording(piece.subject, [t.start_time for t in trials], [data[t.experiment - 1] for t in trials], noise)
     if piece.trial is None:
-        return dat_bytes(*_signals(config, trials))
-    return _video(config, next(t for t in trials if t.trial == piece.trial))
+        return dat_bytes(*signals_of_person(config, trials))
+    return video_bytes(config, next(t for t in trials if t.trial == piece.trial))
 
 
 def truth(config: SynthConfig) -> dict:
@@ -177,7 +177,7 @@ def _ratings_bytes(config: SynthConfig) -> bytes:
 # ---------------------------------------------------------------- signals and video
 
 
-def _signals(config: SynthConfig, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
+def signals_of_person(config: SynthConfig, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
     """A person's data (trials, 40, samples) and labels (trials, 4), in the order of Experiment_id."""
     trials = sorted(trials, key=lambda t: t.experiment)
     person = Body.of_person(config.fingerprint, random(config, trials[0].subject, 0, _BODY), config.evidence)
@@ -186,7 +186,7 @@ def _signals(config: SynthConfig, trials: list[Trial]) -> tuple[np.ndarray, np.n
 
 
 def _signals_of(config: SynthConfig, person: Body, trial: Trial) -> np.ndarray:
-    """(40, samples)"""
+    """(40, samples) of a trial, its baseline before it."""
     drawn = random(config, trial.subject, trial.experiment, _BODY)
     body = person + Body.of_trial(config.fingerprint, drawn, config.evidence)
     rng = random(config, trial.subject, trial.experiment, _SIGNALS)
@@ -199,7 +199,8 @@ def _face(config: SynthConfig, subject: int) -> Face:
     return Face(random(config, subject, 0, _LOOK))
 
 
-def _video(config: SynthConfig, trial: Trial) -> bytes:
+def video_bytes(config: SynthConfig, trial: Trial) -> bytes:
+    """The face video of a trial, an AVI."""
     rng = partial(random, config, trial.subject, trial.experiment)
     valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
     mouth_only = config.face_evidence == "mouth"
