@@ -181,6 +181,7 @@ class _Work:
             folder.mkdir(parents=True, exist_ok=True)
             sweep(folder)
             y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
+            system(self.config.system)  # its libraries are loaded before, and are not counted as its memory
             with Peak() as peak:
                 predicted, about = self._fit_and_predict(task, y, folder)
             about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}

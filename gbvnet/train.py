@@ -21,6 +21,7 @@ from .errors import BadConfig, BadModel, BadRun
 from .fitting import CHECKPOINT, HISTORY, is_first
 from .joined import learnt_from
 from .plan import make_unsplit
+from .pretrained import digest_of
 from .results import Result, read_results
 from .runs import config_digest
 from .series import begin_series
@@ -59,6 +60,8 @@ def train_model(
         _fit(store, config, work, progress=None)
         return folder
     settings = {name: value for name, value in to_dict(config).items() if name not in ("joint", "folds")}
+    if config.train.face_weights:
+        settings["face_weights"] = digest_of(config.train.face_weights)  # the file's, whatever it is called
     begin_series(work / FILE, "a training", store, settings, FORMAT)
     try:
         with FileLock(work / "lock", timeout=0):
