@@ -133,6 +133,33 @@ def _pairs(text: str) -> dict[str, str]:
 
 
 @command(
+    "app",
+    "predict in a web page: upload a recording, see curves beside the video",
+    """
+    gbvnet app model                                 # http://127.0.0.1:7860, for this computer only
+    gbvnet app model --host 0.0.0.0 --max-mb 2048    # for everybody who reaches this computer
+    """,
+)
+def _app(parser) -> Run:
+    parser.add_argument("model", type=Path, help="a model's folder")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to serve at; without it, this computer only")
+    parser.add_argument("--port", type=int, default=None, help="the first free one from 7860 on if not given")
+    parser.add_argument("--max_mb", type=int, default=512, help="the largest upload, megabytes")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
+
+    def run(args) -> int:
+        try:
+            from .app import serve
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            raise BadConfig("the web page needs gradio: pip install 'gbvnet[app]'") from None
+        return serve(say, args.model, args.host, args.port, args.max_mb, args.device)
+
+    return run
+
+
+@command(
     "demo",
     "the whole journey on a made-up corpus, some minutes on 2 cores",
     """

@@ -124,12 +124,13 @@ def curves(emotions: Emotions, title: str = "") -> Any:
     for name, label, colour in gates:
         figure.add_scatter(x=x, y=table[name], name=f"gate: {label}", mode="lines", fill="tozeroy", row=2, col=1,
                            line={"width": 1.2, "color": colour}, fillcolor=_faint(colour))  # fmt: skip
-    for start, stop, _ in _spans(table):
+    for start, stop, _ in spans(table):
         figure.add_vrect(x0=start, x1=stop, fillcolor=ODD, opacity=0.18, line_width=0, layer="below", row=1, col=1)
     figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": SOFT}, row=1, col=1)
     figure.update_layout(
         title=title, template="plotly_white", height=380 + 110 * bool(gates), hovermode="x unified",
-        margin={"l": 55, "r": 20, "t": 60, "b": 50}, legend={"orientation": "h", "y": 1.07, "x": 1, "xanchor": "right"},
+        margin={"l": 55, "r": 20, "t": 60, "b": 50},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
     figure.update_yaxes(title="probability of high", range=[-0.02, 1.02], row=1, col=1)
     if gates:
@@ -150,7 +151,7 @@ def timeline_html(emotions: Emotions) -> str:
     findings = "".join(f"<li>{_escape(finding)}</li>" for finding in emotions.findings)
     odd = "".join(
         f"<tr><td>{start:g} to {stop:g} s</td><td>{_escape(said)}</td></tr>"
-        for start, stop, said in _spans(emotions.table)
+        for start, stop, said in spans(emotions.table)
     )
     return _PAGE.format(
         title=_escape(_title(emotions)), stamps=stamps, strip=strip and f"<div class=strip>{strip}</div>", plot=plot,
@@ -164,7 +165,7 @@ def _faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.2)"
 
 
-def _spans(table: pd.DataFrame) -> list[tuple[float, float, str]]:
+def spans(table: pd.DataFrame) -> list[tuple[float, float, str]]:
     """Runs of windows with the same flags: start, stop, what."""
     found: list[tuple[float, float, str]] = []
     for start, stop, said in zip(table["start_s"], table["stop_s"], table["flags"], strict=True):

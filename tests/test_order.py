@@ -25,6 +25,7 @@ datasets.synthetic_face datasets.synthetic_signals
 datasets.made_up
 datasets.synthetic_bdf
 datasets.synthetic datasets.synthetic_mahnob
+datasets.synthetic_lone
 datasets
 faces signals windows store
 facewindows causal
@@ -45,7 +46,7 @@ linear scalp smoothing spectra svm waveforms grey_wolf
 autonomic
 networks
 face_cnn fusion sequences
-systems.algarni_like systems.cui_like systems.deepvanet systems.eegnet systems.expression systems.gbvnet systems.hsa_like systems.huang systems.logreg systems.majority systems.mindlink_eumpy systems.nearest systems.ridge systems.salama_like systems.siddharth_like systems.subject_majority systems.yuvaraj_like systems.zhu
+systems.*
 plan
 recipe
 timing
@@ -75,11 +76,17 @@ emotions
 predictor
 timeline
 predict
+playable
+visit
+webpage
+app
 demo
 cli
 __main__
 """
 LINE = {name: number for number, line in enumerate(ORDER.split("\n")) for name in line.split()}
+SYSTEMS_LINE = LINE.pop("systems.*")  # a system imports no other
+LINE |= {f"systems.{f.stem}": SYSTEMS_LINE for f in (PACKAGE / "systems").glob("*.py") if f.stem != "__init__"}
 
 
 def modules():

@@ -1,0 +1,214 @@
+"""The web page of a model, in gradio: a recording is uploaded, the model is asked, curves stand beside the video."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import gradio as gr
+
+from .datasets.lone import SIGNAL_SUFFIXES, Times
+from .datasets.signal_file import UNITS
+from .datasets.synthetic_lone import SIGNALS, VIDEO, write_lone
+from .emotions import Emotions
+from .predict import stamps
+from .predictor import Predictor
+from .recording import MADE_UP
+from .timeline import curves, spans
+from .visit import BESIDE, LIMITS, VIDEO_SUFFIXES, Answer, Asked, Visitors, answer
+
+AT_ONCE = 2  # recordings; who comes later waits in line and sees their place
+KEPT_S = 3600  # an upload, if nobody deletes it earlier
+EXAMPLE = "example"
+PRIVACY = (
+    "Files go to the computer that serves this page and no further. They lie there in a temporary folder until you "
+    f"press Delete my files, close the page, or {KEPT_S // 60} minutes have passed, or the server stops."
+)
+CSS = """
+.gradio-container { max-width: 75rem !important; margin: 0 auto !important }
+.stamp, .problem { border-left: 4px solid #B3261E; background: #FCEEED; color: #7A1712; padding: .5rem .8rem;
+  border-radius: 4px; margin: .2rem 0; overflow-wrap: anywhere }
+.stamp { font-weight: 600 }
+.limits, .small { color: #55606B; font-size: .9rem; line-height: 1.45; margin: .2rem 0 }
+.said { font-size: 1.02rem; margin: .3rem 0 }
+.dark .limits, .dark .small { color: #AAB4BE }
+"""
+# A line over the curves where the video is; on a click into the curves the video goes there.
+CURSOR = """
+() => {
+  const plot = () => document.querySelector('#curves .js-plotly-plot');
+  const zero = () => Number(document.querySelector('#said [data-zero]')?.dataset.zero || 0);
+  document.addEventListener('timeupdate', (event) => {
+    const made = plot(), axis = made?._fullLayout?.xaxis;
+    if (!axis || !event.target.closest?.('#film')) return;
+    let line = made.querySelector('.now');
+    if (!line) {
+      line = document.createElement('div');
+      line.className = 'now';
+      line.style = 'position:absolute; width:2px; background:#1D2329; opacity:.6; pointer-events:none';
+      made.style.position = 'relative';
+      made.appendChild(line);
+      made.on('plotly_click', (clicked) => {
+        const video = document.querySelector('#film video');
+        if (video) video.currentTime = clicked.points[0].x + zero();
+      });
+    }
+    const size = made._fullLayout._size, at = axis.l2p(event.target.currentTime - zero());
+    line.style.display = at < 0 || at > size.w ? 'none' : 'block';
+    line.style.left = size.l + at + 'px'; line.style.top = size.t + 'px'; line.style.height = size.h + 'px';
+  }, true);
+}
+"""
+
+
+def page(predictor: Predictor, visitors: Visitors) -> gr.Blocks:
+    """The page for one model, not yet served."""
+    example, making = visitors.root / EXAMPLE, Lock()
+
+    def claim(files: Any, request: gr.Request) -> None:
+        visitors.claim(_who(request), [f for f in _paths(files) if example not in f.parents])
+
+    def show_example() -> tuple[str | None, list[str]]:
+        with making:  # some seconds, once
+            wanted = predictor.channels if predictor.sees_signals else ()
+            made = [example / name for name in (VIDEO, SIGNALS)]
+            if not all(f.exists() for f in made):
+                write_lone(example, wanted)
+        return str(made[0]) if predictor.sees_face else None, [str(made[1])] if predictor.sees_signals else []
+
+    def ask(
+        video: str | None, signals: list[str] | None, names: str, step_s: float | None, start_s: float | None,
+        stop_s: float | None, offset_s: float | None, rate_hz: float | None, unit: str, request: gr.Request,
+        progress: Any = gr.Progress(),  # noqa: B008
+    ) -> list[Any]:  # fmt: skip
+        files = [*_paths(video), *_paths(signals)]
+        visitors.claim(_who(request), [f for f in files if example not in f.parents])
+        times = Times(start_s or 0.0, stop_s or None, None, offset_s or 0.0, rate_hz or None, unit)
+        asked = Asked(Path(video) if video else None, _paths(signals), names, step_s or None, times)
+        folder = visitors.folder(_who(request))
+        found = answer(predictor, asked, folder, lambda share, what: progress(share, desc=what))
+        return shown(found, made_up=bool(files) and any(example in f.parents for f in files))
+
+    def forget(request: gr.Request) -> list[Any]:
+        visitors.leave(_who(request))
+        return [None, None, "", *shown(Answer())[:-1]]
+
+    def leave(request: gr.Request) -> None:
+        visitors.leave(_who(request))
+
+    with gr.Blocks(title="gbvnet", analytics_enabled=False, delete_cache=(60, KEPT_S)) as blocks:
+        gr.HTML(_top(predictor))
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300):
+                video = gr.File(label="Face video", file_types=list(VIDEO_SUFFIXES), height=130,
+                                visible=predictor.sees_face, elem_id="video")  # fmt: skip
+                signals = gr.File(label="Signals", file_count="multiple",
+                                  file_types=[*SIGNAL_SUFFIXES, *BESIDE], height=130, visible=predictor.sees_signals,
+                                  elem_id="signals")  # fmt: skip
+                with gr.Row():
+                    try_it = gr.Button("Made-up example", elem_id="try", size="md", min_width=130)
+                    go = gr.Button("Ask the model", variant="primary", elem_id="go", size="md", min_width=130)
+                with gr.Accordion("Names of channels, and times", open=False) as more:
+                    names = gr.Textbox(label="Names of channels", lines=3, max_lines=10, elem_id="names",
+                                       info="MODELNAME=FILENAME, one a line, where the file's name is another",
+                                       visible=predictor.sees_signals)  # fmt: skip
+                    with gr.Row():
+                        start = gr.Number(label="Start, s", value=0, min_width=110, elem_id="start")
+                        stop = gr.Number(label="End, s", value=None, min_width=110, info="", elem_id="stop")
+                        step = gr.Number(label="From window to window, s", value=None, min_width=110, elem_id="step")
+                    with gr.Row(visible=predictor.sees_signals):
+                        offset = gr.Number(label="Video's clock less signals', s", value=0, min_width=110)
+                        rate = gr.Number(label="Rate of a CSV, Hz", value=None, min_width=110, elem_id="rate")
+                        unit = gr.Dropdown(list(UNITS), value="uV", label="Unit of a CSV's EEG", min_width=110)
+            with gr.Column(scale=2, min_width=300):
+                said = gr.HTML(WELCOME, elem_id="said", min_height=60)
+        with gr.Row():
+            with gr.Column(scale=1, min_width=300, visible=False) as beside:
+                film = gr.Video(show_label=False, visible=False, height=330, interactive=False, buttons=[],
+                                elem_id="film")  # fmt: skip
+            with gr.Column(scale=2, min_width=300):
+                plot = gr.Plot(show_label=False, visible=False, elem_id="curves")
+        odd = gr.HTML(elem_id="odd")
+        with gr.Row():
+            table = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="csv")
+            html = gr.DownloadButton("Download the curves (HTML)", visible=False, elem_id="html")
+        gr.HTML(f'<p class="small">{PRIVACY}</p>')
+        gone = gr.Button("Delete my files", elem_id="forget", size="md")
+
+        results = [said, beside, film, plot, odd, table, html, more, names]
+        asked = [video, signals, names, step, start, stop, offset, rate, unit]
+        hidden: dict[str, Any] = {"api_visibility": "private"}
+        at_work = hidden | {"concurrency_limit": AT_ONCE, "concurrency_id": "ask", "show_progress_on": said}
+        for box in (video, signals):
+            box.upload(claim, box, None, queue=False, **hidden)
+        go.click(ask, asked, results, **at_work)
+        # Only what is asked for: the boxes' own settings belong to the visitor's files.
+        try_it.click(show_example, None, [video, signals], show_progress_on=said, **hidden).then(
+            ask, asked, results, **at_work
+        )
+        gone.click(forget, None, [video, signals, names, *results[:-1]], **hidden)
+        blocks.unload(leave)
+    return blocks
+
+
+WELCOME = '<p class="small">Give a recording and press <b>Ask the model</b>. Curves appear below.</p>'
+
+
+def shown(found: Answer, made_up: bool = False) -> list[Any]:
+    """An answer as values of the page's parts."""
+    emotions = found.emotions
+    if emotions is None:
+        text = f'<p class="problem" role="alert">{escape(found.problem)}</p>' if found.problem else WELCOME
+        hidden = gr.update(visible=False, value=None)
+        more = gr.update(open=True) if found.names is not None else gr.update()
+        names = found.names if found.names is not None else gr.update()
+        return [text, gr.update(visible=False), hidden, hidden, "", hidden, hidden, more, names]
+    stamped = f'<p class="stamp">this recording is {MADE_UP}</p>' if made_up else ""
+    findings = "".join(f'<p class="small">{escape(finding)}</p>' for finding in emotions.findings)
+    said = (
+        f'{stamped}<p class="said" data-zero="{found.video_start_s:g}">{escape(_said(found, emotions))}</p>{findings}'
+    )
+    table, html = (gr.update(visible=True, value=str(file)) for file in found.files)
+    film = gr.update(visible=found.video is not None, value=found.video and str(found.video))
+    plot = gr.update(visible=True, value=curves(emotions))
+    beside = gr.update(visible=found.video is not None)
+    return [said, beside, film, plot, _odd(emotions), table, html, gr.update(), gr.update()]
+
+
+def _said(found: Answer, emotions: Emotions) -> str:
+    table = emotions.table
+    sees = " and ".join(what for what, has in (("face", emotions.sees_face), ("signals", emotions.sees_signals)) if has)
+    shares = ", ".join(
+        f"{target} high in {(table[target] >= 0.5).mean():.0%} of them (mean probability {table[target].mean():.2f})"
+        for target in emotions.targets
+    )
+    film = " Where the video plays, a line moves over the curves; a click into the curves moves the video."
+    return f"{emotions.name}, from {sees}: {len(table)} windows, {shares}.{film if found.video else ''}"
+
+
+def _odd(emotions: Emotions) -> str:
+    lines = [f"<li>{a:g} to {b:g} s: {escape(said)}</li>" for a, b, said in spans(emotions.table)]
+    few = f"<li>and {len(lines) - 12} more, in the table</li>" if len(lines) > 12 else ""
+    return (
+        f'<div class="small"><b>Where something was odd</b><ul>{"".join(lines[:12])}{few}</ul></div>' if lines else ""
+    )
+
+
+def _top(predictor: Predictor) -> str:
+    sees = {"facebio": "face and signals", "face": "the face", "bio": "signals"}
+    what = sees.get(predictor.network.config.modality, "")
+    stamped = "".join(f'<p class="stamp">{escape(stamp)}</p>' for stamp in stamps(predictor))
+    return (
+        f"<h1>What a model says of a recording</h1><p>{escape(predictor.folder.name)}: "
+        f"{' and '.join(predictor.targets)} from {what}, for every {predictor.prepare.window_s:g} s.</p>"
+        f'{stamped}<p class="limits">{LIMITS}</p>'
+    )
+
+
+def _who(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _paths(files: str | Sequence[str] | None) -> list[Path]:
+    return [] if not files else [Path(files)] if isinstance(files, str) else [Path(f) for f in files]
