@@ -123,7 +123,7 @@ def _entry(store: Store, config: CompareConfig, asked: str) -> Entry:
         raise BadConfig(f"systems: {asked} should say one of {', '.join((*MODALITIES, SHUFFLED))} after the colon")
     modality = sees if sees and shuffled is None else sees_here(store, name)
     one = config.crossval(system=name, modality=modality, shuffle_labels=shuffled)
-    require_sense(one)
+    require_sense(one, store)
     channels_of(store, modality)
     make_plan(store, one)
     return Entry(f"{name}-{modality}" + (f"-{SHUFFLED}" if shuffled else ""), one)

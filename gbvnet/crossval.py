@@ -68,7 +68,7 @@ def cross_validate(
     the folder holds another run or is being written by another process, and, after all else is done, GbvnetError if
     some trainings failed.
     """
-    require_sense(config)
+    require_sense(config, store)
     return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
 
 

@@ -68,6 +68,10 @@ class Described(Store):
         heard = rng.standard_normal((n, len(s["channels"]), s["samples_per_window"]), np.float32) if signals else None
         return seen, ok, heard
 
+    def expression(self, rows: ArrayLike) -> np.ndarray:
+        shape = (len(np.asarray(rows)), self.settings["frames_per_window"], EXPRESSION)
+        return np.random.default_rng(0).random(shape, np.float32)
+
 
 def _settings(dataset: str, prepare: PrepareConfig) -> dict[str, Any]:
     frames = prepare.frames_per_window or max(1, round(FRAMES_PER_S[dataset] * prepare.window_s))

@@ -38,6 +38,7 @@ from .recipe import (
 from .report import Report, write_report
 from .results import Result, read_results
 from .store import Store
+from .systems import require_sense
 from .timing import Calibration, run_bytes, seconds
 
 log = logging.getLogger(__name__)
@@ -190,6 +191,7 @@ def plan_studies(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[Stu
         cannot: dict[str, list[PlannedRun]] = {}
         for run in runs_of(recipe, store, others):
             try:
+                require_sense(run.config, run.store)
                 extents.append(extent(run, known))
             except (BadConfig, LeakySplit) as why:
                 cannot.setdefault(f"{recipe.name}, protocol {run.config.protocol}: {why}", []).append(run)

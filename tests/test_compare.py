@@ -1,7 +1,12 @@
 """All systems on the same folds: who takes part, what is resumed, what a report says of ranks and costs."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -142,6 +147,29 @@ def test_a_comparison_that_was_stopped_goes_on_and_ends_with_the_same_prediction
     for name in ("ridge-facebio", "majority-facebio", "expression-face"):
         one, other = (folder / "runs" / name / "predictions.parquet" for folder in (tmp_path / "cut", done[0]))
         assert pd.read_parquet(one).equals(pd.read_parquet(other))
+
+
+@pytest.mark.journey
+def test_a_killed_comparison_goes_on_and_ends_with_the_same_predictions(store, tmp_path):
+    words = [sys.executable, "-m", "gbvnet", "compare", str(store.path)]
+    options = ["--systems", "majority,gbvnet:bio,ridge", "--target", "valence", "--folds", "3", "--model.variant",
+               "micro", "--train.epochs", "6", "--train.batch_size", "16", "--train.device", "cpu"]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [*words, str(tmp_path / "killed"), *options], env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    while not list(tmp_path.glob("killed/runs/gbvnet-bio/fold02/valence/*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed/runs/ridge-bio").exists()
+    for name in ("killed", "whole"):
+        subprocess.run([*words, str(tmp_path / name), *options], env=environment, check=True, capture_output=True)
+    for name in ("majority-facebio", "gbvnet-bio", "ridge-facebio"):
+        one, other = (tmp_path / of / "runs" / name / "predictions.parquet" for of in ("killed", "whole"))
+        assert one.read_bytes() == other.read_bytes()
 
 
 def test_one_system_that_cannot_be_trained_stops_no_other(store, tmp_path, monkeypatch):

@@ -155,8 +155,8 @@ def extents(name, size):
 def test_the_papers_recipe_on_deap():
     store, work = extents("deap-paper", "deap:22x40x60")
     assert len(store) == 52_800
-    # GBV-Net in five modalities and two reference systems; ten folds, valence and arousal.
-    assert len(work) == 7 and sum(e.trainings for e in work.values()) == 7 * 10 * 2 == 140
+    # GBV-Net in five modalities, thirteen rivals and two reference systems; ten folds, valence and arousal.
+    assert len(work) == 20 and sum(e.trainings for e in work.values()) == 20 * 10 * 2 == 400
     # A fold trains on 9/10 = 47,520 windows, of which a fifth, 9,504, choose the epoch; 20 trainings.
     assert work["window-facebio"] == Extent(20, train=20 * 38_016, inner=20 * 9_504, test=2 * 52_800)
     assert work["window-facebio"].train_each == 38_016
@@ -164,7 +164,7 @@ def test_the_papers_recipe_on_deap():
 
 def test_the_honest_recipe_on_deap():
     _, work = extents("deap-honest", "deap:22x40x60")
-    assert len(work) == 4 * 7 + 12 and sum(e.trainings for e in work.values()) == 800
+    assert len(work) == 4 * 20 + 12 and sum(e.trainings for e in work.values()) == 92 * 20
     assert work["subject-face"].test == 2 * 52_800
     # subject+stimulus: each person once with the 4 stimuli of their fold: 22 x 4 trials of 60 windows.
     assert work["subject+stimulus-bio"].test == 2 * 22 * 4 * 60
@@ -190,7 +190,7 @@ def test_the_lineage_trains_within_each_person():
 def test_the_papers_recipe_on_mahnob():
     store, work = extents("mahnob-paper", "mahnob:27x20x81")
     assert len(store) == 43_740
-    assert sum(e.trainings for e in work.values()) == 140
+    assert sum(e.trainings for e in work.values()) == 400
     assert len(store.settings["channels"]) == 38
 
 

@@ -87,8 +87,9 @@ def require_system(name: str) -> None:
         )
 
 
-def require_sense(config: CrossvalConfig) -> None:
-    """Raise BadConfig if there is no such system, or it cannot see this modality or be tested by this protocol."""
+def require_sense(config: CrossvalConfig, store: Store | None = None) -> None:
+    """Raise BadConfig if there is no such system, or it cannot see this modality, be tested by this protocol, or (where
+    it has a classmethod `require_store`) learn from this store."""
     made = system(config.system)
     if config.modality not in made.modalities:
         others = "" if len(made.modalities) == 1 else f"one of {', '.join(made.modalities)}: "
@@ -97,6 +98,8 @@ def require_sense(config: CrossvalConfig) -> None:
         )
     if config.protocol in made.refused:
         raise BadConfig(f"{config.system} is not tested by protocol {config.protocol}: {made.refused[config.protocol]}")
+    if store is not None and hasattr(made, "require_store"):
+        made.require_store(store)
 
 
 def system(name: str) -> type[Contract]:

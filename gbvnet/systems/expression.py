@@ -42,14 +42,21 @@ class System(Classical):
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         return expit(_scaled(x, learnt["mean"], learnt["sd"]) @ learnt["weights"] + learnt["bias"][0])
 
-    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
-        super().refuse_missing(store, rows)
-        if not any(np.isfinite(store.expression(rows[i : i + CHUNK])).any() for i in range(0, len(rows), CHUNK)):
-            tracker = store.settings["prepare"].get("landmarks")
+    @classmethod
+    def require_store(cls, store: Store) -> None:
+        """Raise BadConfig for a store whose faces another tracker found."""
+        tracker = store.settings["prepare"].get("landmarks", "mediapipe")
+        if tracker != "mediapipe":
             raise BadConfig(
                 f"{store.path} has no expression coefficients: its faces were prepared with landmarks {tracker}, and "
                 "only mediapipe gives them; prepare it with --landmarks mediapipe, or choose another system"
             )
+
+    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+        super().refuse_missing(store, rows)
+        self.require_store(store)
+        if not any(np.isfinite(store.expression(rows[i : i + CHUNK])).any() for i in range(0, len(rows), CHUNK)):
+            raise BadConfig(f"{store.path} has no expression coefficients in any of {len(rows)} windows")
 
 
 def statistics(coefficients: np.ndarray, frame_s: float) -> np.ndarray:
