@@ -1,6 +1,7 @@
 """The order of the rooms: a file imports only from lines above its own. This is what keeps flat flat."""
 
 import ast
+import re
 from pathlib import Path
 
 import gbvnet
@@ -29,6 +30,7 @@ datasets.synthetic_lone
 datasets
 faces signals windows store
 facewindows causal
+facestream signalstream
 joined
 rebaseline described remembering
 check
@@ -75,6 +77,7 @@ train
 emotions
 predictor
 timeline
+stream
 predict
 playable
 visit
@@ -129,3 +132,11 @@ def test_each_public_name_loads_and_none_is_also_a_files_name():
         assert getattr(gbvnet, name) is not None
         assert name not in files
     assert set(dir(gbvnet)) == set(gbvnet.__all__)
+
+
+def test_the_readme_names_every_file():
+    readme = (PACKAGE.parent / "README.md").read_text()
+    told = set(re.findall(r"`([a-z_]+)`", readme))
+    files = {name.split(".")[-1] for name, _ in modules() if not name.startswith("systems.")}
+    grouped = {name for name in files if name.startswith(("synthetic", "__"))} | {"datasets", "systems"}
+    assert files - told - grouped == set()
