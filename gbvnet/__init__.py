@@ -21,6 +21,7 @@ _HOME = {
     "write_report": "report",
     "load_model": "checkpoint",
     "save_model": "checkpoint",
+    "EmotionStream": "stream",
     "GBVNet": "model",
     "SharedGBVNet": "shared",
     "GBVNetConfig": "config",
