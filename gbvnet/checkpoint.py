@@ -157,11 +157,23 @@ def model_card(model: GBVNet, about: dict) -> str:
     if about.get("scores"):
         lines += ["", "## Scores", "", "| | |", "|---|---|"]
         lines += [f"| {name} | {plain(value)} |" for name, value in about["scores"].items()]
+        lines += [
+            "",
+            "Of cross-validations with the same settings on the same store; this very model was tested on nobody.",
+        ]
+    elif "scores" in about:
+        lines += [
+            "",
+            "## Scores",
+            "",
+            "None are known: no cross-validation with these settings was given to `gbvnet train`.",
+        ]
     lines += ["", "## Input", "", *_input_lines(model, about)]
     lines += [
         "",
         "## Limits",
         "",
+        "- Meant for research on emotion recognition, by people who know the corpus it was trained on.",
         "- It was trained on ratings that people gave of films, in a laboratory. It does not read what anyone feels.",
         "- Accuracy on people it has not seen is what the `subject` protocol measures; other protocols say less.",
         "- Do not use it to judge, hire, watch or diagnose people.",

@@ -70,7 +70,7 @@ def test_the_model_says_how_it_was_made_and_that_nothing_is_known_of_its_worth(s
     assert about["scores"] == {}
     assert 0 <= about["validation"]["accuracy"] <= 1
     card = (trained / "README.md").read_text()
-    assert "Made-up data" in card
+    assert "Made-up data" in card and "None are known: no cross-validation" in card and "Meant for research" in card
     assert sorted(f.name for f in trained.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     left = {f.name for f in trained.with_name("model.training").iterdir()}
     assert {"train.json", "history.csv"} <= left and "last.ckpt" not in left
