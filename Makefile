@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test lint types unit evidence bench wheel clean help
+.PHONY: demo test lint types unit page evidence bench wheel clean help
 help:                    ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -45,6 +45,13 @@ types: $(VENV)/.dev      ## mypy
 
 unit: $(VENV)/.dev       ## only the tests that take milliseconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not journey"
+
+page: system $(VENV)/.dev  ## the web page's tests in a browser; Chromium is installed where we may
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq chromium; \
+	else echo "the page is tested in Chromium: install it (Debian: sudo apt-get install chromium)"; exit 1; fi
+	$(BIN)/gbvnet weights
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_app.py tests/test_visit.py
 
 evidence: $(VENV)/.dev   ## half an hour: planted effects and none, into build/evidence/evidence.md
 	mkdir -p build/evidence

@@ -9,16 +9,14 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import Any
 
-import gradio as gr
-
 from .errors import BadConfig
 from .predictor import Predictor
 from .visit import Visitors
-from .webpage import CSS, CURSOR, page
 
 CSP = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
@@ -36,8 +34,14 @@ def serving(
     """
     if max_mb < 1:
         raise BadConfig(f"--max-mb {max_mb}: give at least 1")
+    if find_spec("gradio") is None:
+        raise BadConfig("the web page needs gradio: pip install 'gbvnet[app]'")
     predictor = Predictor(model, device)
     with tempfile.TemporaryDirectory(prefix="gbvnet-app-") as name, _temporary(Path(name).resolve()) as root:
+        import gradio as gr  # only now, since it writes a file of its own when it is imported
+
+        from .webpage import CSS, CURSOR, page
+
         blocks = page(predictor, Visitors(root))
         plain = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
         blocks.queue(max_size=32)

@@ -31,6 +31,8 @@ def playable(video: Path, to: Path, progress: Callable[[float], None] | None = N
             made = sink.add_stream("libx264", rate=info.fps, options={"preset": "ultrafast", "crf": "28"})
             made.width, made.height, made.pix_fmt = width, round(info.height * width / info.width / 2) * 2, "yuv420p"
             for number, frame in enumerate(source.decode(stream)):
+                if number == 0 and frame.rotation:  # a telephone's: kept as a note to the player, as it was
+                    made.set_display_rotation(frame.rotation)
                 small = frame.reformat(made.width, made.height, "yuv420p")
                 small.pts, small.time_base = number, 1 / info.fps
                 sink.mux(made.encode(small))

@@ -18,7 +18,8 @@ from threading import Lock
 from typing import Any
 
 from .channels import close, find
-from .datasets.lone import SIGNAL_SUFFIXES, Times, lone
+from .config import Times
+from .datasets.lone import SIGNAL_SUFFIXES, lone
 from .datasets.signal_file import names_in
 from .emotions import CSV, Emotions
 from .errors import BadConfig, BadRecording, GbvnetError
@@ -38,7 +39,7 @@ LIMITS = (
 )
 # What errors say to users of the command line, in the words of the page.
 _PAGE_WORDS = (
-    (r"--rename (\S+)", r"\1 in the box “Names of channels”"),
+    (r"--rename ([^\s,]+?)(?=[,.]?(\s|$))", r"\1 in the box “Names of channels”"),
     (r"--times\.signals_rate_hz", "the box “Rate of a CSV”"),
 )
 

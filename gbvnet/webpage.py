@@ -8,7 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from .datasets.lone import SIGNAL_SUFFIXES, Times
+from .config import Times
+from .datasets.lone import SIGNAL_SUFFIXES
 from .datasets.signal_file import UNITS
 from .datasets.synthetic_lone import SIGNALS, VIDEO, write_lone
 from .emotions import Emotions

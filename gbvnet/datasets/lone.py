@@ -15,6 +15,7 @@ from .signal_file import names_in, read_signals, span_s
 from .table import odd
 
 SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv")
+HINT = "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz."
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Lone:
         start = self.times.start_s
         ends = []
         if recording.signals is not None:
-            ends.append(span_s(recording.signals, self.times.signals_rate_hz))
+            ends.append(span_s(recording.signals, self.times.signals_rate_hz, HINT))
         if info is not None:
             ends.append(info.seconds - self.times.video_offset_s)
         stop = min(ends) if self.times.stop_s is None else self.times.stop_s
@@ -72,7 +73,7 @@ class Lone:
         wanted = tuple(replace(c, name=self.renamed.get(c.name, c.name)) for c in self.channels)
         samples, rate_hz, begin = read_signals(
             recording.signals, 0.0, float("inf"), wanted, self.times.signals_rate_hz, self.times.signals_unit,
-            "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz.",
+            HINT,
         )  # fmt: skip
         onset = round((self.times.start_s - begin) * rate_hz)
         told = self.times.baseline_start_s

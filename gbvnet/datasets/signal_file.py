@@ -48,10 +48,10 @@ def names_in(path: Path) -> list[str]:
     return list(_open_mne(path).ch_names)
 
 
-def span_s(path: Path, rate_hz: float | None = None) -> float:
-    """When a file ends, seconds on its own clock. Raises BadRecording."""
+def span_s(path: Path, rate_hz: float | None = None, hint: str = "") -> float:
+    """When a file ends, seconds on its own clock; `rate_hz` and `hint` as above. Raises BadRecording."""
     if path.suffix.lower() in (".csv", ".tsv"):
-        _, rate_hz, start, n = _text_clock(path, _text(path), rate_hz, "")
+        _, rate_hz, start, n = _text_clock(path, _text(path), rate_hz, hint)
         return start + n / rate_hz
     raw = _open_mne(path)
     return float(raw.n_times / raw.info["sfreq"])

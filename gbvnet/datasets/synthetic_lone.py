@@ -26,7 +26,7 @@ def write_lone(folder: Path, channels: tuple[Channel, ...]) -> tuple[Path, Path]
     played = samples[[_stand_in(c) for c in channels]]
     time_s = np.arange(samples.shape[1]) / RATE_HZ
     lines = [f"# {MADE_UP}: nobody's face, nobody's brain", ",".join(["time", *(c.name for c in channels)])]
-    lines += [",".join(f"{x:.6g}" for x in row) for row in np.column_stack([time_s, played.T]).tolist()]
+    lines += [",".join(f"{x:.8g}" for x in row) for row in np.column_stack([time_s, played.T]).tolist()]
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / SIGNALS, ("\n".join(lines) + "\n").encode())
     write_whole(folder / VIDEO, video_bytes(CONFIG, trial))

@@ -1,0 +1,257 @@
+"""The web page in a browser: uploads, curves, downloads, what is refused, two visitors at once, nothing left behind.
+
+`make page` installs what this needs: the extra `app`, playwright, and Chromium.
+"""
+
+import io
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlparse
+
+import pandas as pd
+import pytest
+
+from gbvnet.cli import main
+from gbvnet.predict import predict_many
+
+from .asked import write_csv, write_model
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+WAIT = 60_000  # ms
+needs_page = pytest.mark.skipif(
+    not (find_spec("gradio") and find_spec("playwright") and CHROMIUM),
+    reason="the page's tests need gradio, playwright and chromium: make page",
+)
+
+
+def test_without_gradio_the_command_says_what_to_install(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("gbvnet.app.find_spec", lambda name: None)
+    assert main(["app", str(tmp_path)]) == 2
+    assert "pip install 'gbvnet[app]'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model") / "model", protocol="window")
+
+
+class Server:
+    """`gbvnet app`, uploads of at most 2 MB, with temporary files below `folder`."""
+
+    def __init__(self, model: Path, folder: Path):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        words = ["app", str(model), "--port", str(port), "--max-mb", "2", "--device", "cpu"]
+        with (folder / "stderr").open("w") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gbvnet", *words], stdout=subprocess.PIPE, text=True, stderr=stderr,
+                env=os.environ | {"TMPDIR": str(folder)},
+            )  # fmt: skip
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+        assert self.line.startswith("http"), (folder / "stderr").read_text()
+        self.address, self.folder, self.stderr = self.line.split()[0], folder, folder / "stderr"
+
+    def kept(self) -> list[str]:
+        """Names of files with anything in them that the server keeps of visitors, its example apart."""
+        found = [f for root in self.folder.glob("gbvnet-app-*") for f in root.rglob("*") if f.is_file()]
+        return [f.name for f in found if f.parent.name != "example" and f.stat().st_size]
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def server(model, tmp_path_factory):
+    served = Server(model, tmp_path_factory.mktemp("served"))
+    yield served
+    served.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playing:
+        opened = playing.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser, server):
+    """Opens the page as another visitor; it may ask no other server for anything."""
+    contexts, asked, wrong = [], [], []
+
+    def opened(width=1280):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(WAIT)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.goto(server.address)
+        page.wait_for_selector("#go")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    others = {urlparse(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
+    assert others == {urlparse(server.address).netloc}
+    assert wrong == []
+
+
+def upload(page, box, *files):
+    page.locator(f"{box} input[type=file]").set_input_files([str(f) for f in files])
+    for file in files:  # the page shows a long name in two parts
+        page.locator(box).get_by_text(file.stem[:4]).first.wait_for()
+
+
+def ask(page):
+    page.wait_for_timeout(300)
+    page.click("#go")
+    page.wait_for_selector("#said .said, #said .problem")
+
+
+def curves(page):
+    page.wait_for_selector("#curves .js-plotly-plot")
+
+
+def table(page):
+    with page.expect_download() as given:
+        page.click("#csv")
+    return pd.read_csv(io.BytesIO(Path(given.value.path()).read_bytes()))
+
+
+def expected(model, files, out):
+    predict_many(model, files, out, device="cpu")
+    return pd.read_csv(out / "emotions.csv")
+
+
+def same(found, wanted):
+    pd.testing.assert_frame_equal(found, wanted, rtol=1e-4)
+
+
+@needs_page
+@pytest.mark.journey
+def test_the_example_gives_curves_beside_the_video_and_stamps_are_seen(visit, server):
+    page = visit()
+    top = page.inner_text("body")
+    assert "model trained on made-up data" in top and "LEAKY" in top
+    assert "It cannot know what anyone feels" in top and "temporary folder until you press" in top
+    page.click("#try")
+    curves(page)
+    assert "this recording is made-up data" in page.inner_text("#said")
+    assert page.locator("#curves .scatterlayer .trace").count() == 3  # valence and two gates
+    page.wait_for_function("document.querySelector('#film video')?.readyState >= 2")
+    page.evaluate("document.querySelector('#film video').currentTime = 6")
+    page.wait_for_function("parseFloat(document.querySelector('#curves .now')?.style.left) > 100")
+    found = table(page)
+    assert len(found) == 12 and (found["face_ok"] == 1).all() and found["has_signals"].all()
+    film, plot = (page.locator(name).bounding_box() for name in ("#film", "#curves"))
+    assert film["x"] + film["width"] <= plot["x"] and abs(film["y"] - plot["y"]) < 40
+
+
+@needs_page
+@pytest.mark.journey
+def test_on_a_telephone_nothing_is_wider_than_the_screen(visit):
+    page = visit(width=390)
+    page.click("#try")
+    curves(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    film, plot = (page.locator(name).bounding_box() for name in ("#film", "#curves"))
+    assert film["y"] + film["height"] <= plot["y"]
+
+
+@needs_page
+@pytest.mark.journey
+def test_an_upload_gives_the_table_that_predict_gives_and_is_deleted_when_asked(visit, server, model, tmp_path):
+    file = write_csv(tmp_path / "mine.csv", 7, seed=3)
+    page = visit()
+    upload(page, "#signals", file)
+    ask(page)
+    curves(page)
+    same(table(page), expected(model, [file], tmp_path / "out"))
+    assert "mine.csv" in server.kept()
+    page.click("#forget")
+    page.wait_for_selector("#curves", state="hidden")
+    assert "mine.csv" not in server.kept()
+
+
+@needs_page
+@pytest.mark.journey
+def test_wrong_huge_and_broken_files_are_refused_in_words(visit, server, tmp_path):
+    page = visit()
+    (tmp_path / "notes.txt").write_text("hello")
+    page.locator("#signals input[type=file]").set_input_files(str(tmp_path / "notes.txt"))
+    page.get_by_text("Invalid file type").first.wait_for()
+    (tmp_path / "huge.csv").write_bytes(b"1" * (3 << 20))
+    page.locator("#signals input[type=file]").set_input_files(str(tmp_path / "huge.csv"))
+    page.get_by_text("maximum allowed size").first.wait_for()
+    assert not any(name in ("notes.txt", "huge.csv") for name in server.kept())
+    page = visit()
+    (tmp_path / "film.mp4").write_bytes(b"\0" * 2000)
+    upload(page, "#video", tmp_path / "film.mp4")
+    ask(page)
+    assert "film.mp4: expected" in (told := page.inner_text("#said .problem"))
+    assert str(server.folder) not in told and "Traceback" not in page.inner_text("body")
+
+
+@needs_page
+@pytest.mark.journey
+def test_channels_of_other_names_are_asked_for_and_completed(visit, model, tmp_path):
+    page = visit()
+    upload(page, "#signals", write_csv(tmp_path / "mine.csv", names=("Fp1", "Occ1", "EDA")))
+    ask(page)
+    assert "none for O1 (near it: Occ1); GSR" in page.inner_text("#said .problem")
+    box = page.locator("#names textarea")
+    box.wait_for()
+    assert box.input_value() == "O1=Occ1\nGSR="
+    box.fill("O1=Occ1\nGSR=EDA")
+    page.click("#go")
+    page.wait_for_selector("#said .said")
+    same(table(page), expected(model, [write_csv(tmp_path / "plain.csv")], tmp_path / "out"))
+
+
+@needs_page
+@pytest.mark.journey
+def test_two_visitors_at_once_get_their_own_and_files_are_gone_when_they_leave(visit, server, model, tmp_path):
+    files = [write_csv(tmp_path / f"{name}.csv", seconds, seed=seconds) for name, seconds in (("anna", 9), ("ben", 5))]
+    pages = [visit() for _ in files]
+    for page, file in zip(pages, files, strict=True):
+        upload(page, "#signals", file)
+        page.wait_for_timeout(300)
+    for page in pages:
+        page.click("#go")
+    for page, file in zip(pages, files, strict=True):
+        curves(page)
+        assert page.inner_text("#said .said").startswith(file.stem)
+        same(table(page), expected(model, [file], tmp_path / file.stem))
+    pages[0].close()
+    until = time.monotonic() + 30
+    while "anna.csv" in server.kept() and time.monotonic() < until:
+        pages[1].wait_for_timeout(200)
+    assert "anna.csv" not in server.kept() and "ben.csv" in server.kept()
+
+
+@needs_page
+@pytest.mark.journey
+def test_nothing_is_left_when_the_server_is_told_to_end(model, tmp_path):
+    import urllib.request
+
+    served = Server(model, tmp_path)
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(served.address) as answer:
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert len(list(tmp_path.glob("gbvnet-app-*"))) == 1
+    served.stop()
+    assert served.process.returncode == 0
+    assert [f.name for f in tmp_path.iterdir()] == ["stderr"]
+    assert "Traceback" not in served.stderr.read_text()
