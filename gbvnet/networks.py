@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from scipy.special import expit
 from torch import Tensor, nn
 
-from .augment import augment_faces, augment_signals
+from .augment import augment_faces, augment_signals, corrupt
 from .batches import Batch, Windows, channels_of
 from .classical import require_whole
 from .config import MODALITIES, CrossvalConfig, uses_face, uses_signals
@@ -115,10 +115,7 @@ class Network(ABC):
         inner = None
         if validation is not None:
             inner = self._windows(store, validation[0], np.asarray(validation[1], np.float32).reshape(-1, y.shape[1]))
-        self.shape = self._shape(store, y.shape[1])
-        with torch.random.fork_rng():  # nobody else's random state moves
-            torch.manual_seed(seed)
-            self.network = self.build(self.shape)
+        self.network = self.untrained(store, y.shape[1], seed)
         scale = _scale(self.network)
         if train.channels and scale is not None:
             mean, sd = train.signal_statistics()
@@ -130,11 +127,18 @@ class Network(ABC):
             inner,
             self.config.train,
             seed,
-            augment=self._augment if self.config.train.augment else None,
+            augment=self.augment if self.config.train.augment or self.config.train.corrupt else None,
             work=self.work,
             label=self.label,
         )
         return self
+
+    def untrained(self, store: Store, n_outputs: int, seed: int) -> nn.Module:
+        """The network for windows of this store, as it starts: its weights follow from the seed alone."""
+        self.shape = self._shape(store, n_outputs)
+        with torch.random.fork_rng():  # nobody else's random state moves
+            torch.manual_seed(seed)
+            return self.build(self.shape)
 
     def predict(self, store: Store, rows: np.ndarray) -> Predicted:
         network = self._network()
@@ -204,7 +208,7 @@ class Network(ABC):
         )
 
     def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
-        require_whole(store, rows, self.config)
+        self.refuse_missing(store, rows)
         train = self.config.train
         return Windows(
             store,
@@ -216,12 +220,20 @@ class Network(ABC):
             per_subject=train.normalise == "subject",
         )
 
-    def _augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        faces, signals, scale = batch.faces, batch.signals, _scale(self._network())
-        if faces is not None:
+    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+        """Raise BadConfig if a row lacks what this network cannot do without."""
+        require_whole(store, rows, self.config)
+
+    def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """A training batch, changed as the settings say; faces are (B, F, 3, S, S) in [0, 1]."""
+        faces, signals, train = batch.faces, batch.signals, self.config.train
+        mean, sd = _scale(self._network()) or (torch.zeros(0), torch.ones(0))
+        if train.augment and faces is not None:
             faces = augment_faces(faces, generator)
-        if signals is not None and scale is not None:
-            signals = augment_signals(signals, scale[1], generator, scale[0])
+        if train.augment and signals is not None and len(mean):
+            signals = augment_signals(signals, sd, generator, mean)
+        if train.corrupt:  # last: what is spoilt is not made tidy again by a blur
+            faces, signals = corrupt(faces, signals, train.corrupt, mean, sd, generator)
         return batch._replace(faces=faces, signals=signals)
 
 

@@ -26,7 +26,7 @@ from gbvnet.predictor import Predictor
 from gbvnet.prepare import prepare_store
 from gbvnet.recording import Channel
 from gbvnet.store import open_store
-from gbvnet.systems.gbvnet import _learnt_from
+from gbvnet.systems.gbvnet import learnt_from
 
 RATE = 200
 NAMES = {"EEG FP1-REF": "eeg", "O1": "eeg", "GSR1": "gsr"}
@@ -57,7 +57,7 @@ def make_model(folder, store, modality="bio", dropout=0.1, **about):
     if s["channels"]:
         x = store.read(np.arange(len(store)), faces=False)[2]
         network.fit_normaliser(*(torch.from_numpy(f(x, axis=(0, 2))).float() for f in (np.mean, np.std)))
-    save_model(folder, network, _learnt_from(store, config, np.arange(len(store))) | about)
+    save_model(folder, network, learnt_from(store, config, np.arange(len(store))) | about)
     return folder
 
 

@@ -224,12 +224,12 @@ def with_weights(config, path):
 
 
 def test_gbvnet_starts_from_the_file_and_all_else_from_the_seed(store, weights):
-    plain = system("gbvnet")(SMALL)._build(store, 1, seed=4).state_dict()
-    made = system("gbvnet")(with_weights(SMALL, weights))._build(store, 1, seed=4).state_dict()
+    plain = system("gbvnet")(SMALL).untrained(store, 1, seed=4).state_dict()
+    made = system("gbvnet")(with_weights(SMALL, weights)).untrained(store, 1, seed=4).state_dict()
     other = {name for name in plain if not torch.equal(plain[name], made[name])}
     assert "face.space.stages.3.0.grn.gamma" in other
     assert all(name.startswith("face.space.") for name in other)
-    none = system("gbvnet")(with_weights(replace(SMALL, modality="bio"), weights))._build(store, 1, seed=4)
+    none = system("gbvnet")(with_weights(replace(SMALL, modality="bio"), weights)).untrained(store, 1, seed=4)
     assert not none.sees_face  # a network without a face has no use for the file
 
 
