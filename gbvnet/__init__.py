@@ -21,12 +21,17 @@ _HOME = {
     "write_report": "report",
     "load_model": "checkpoint",
     "save_model": "checkpoint",
+    "train_model": "train",
+    "predict_files": "predict",
+    "predict_recording": "predict",
+    "Predictor": "predictor",
     "EmotionStream": "stream",
     "GBVNet": "model",
     "SharedGBVNet": "shared",
     "GBVNetConfig": "config",
     "PrepareConfig": "config",
     "CrossvalConfig": "config",
+    "FinalConfig": "config",
     "GbvnetError": "errors",
 }
 __all__ = ["__version__", *_HOME]

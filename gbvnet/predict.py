@@ -20,7 +20,7 @@ from .ahead import ahead
 from .channels import find, near
 from .config import Times
 from .datasets import open_corpus
-from .datasets.lone import lone
+from .datasets.lone import Lone, lone
 from .emotions import Emotions, flags
 from .errors import BadConfig, BadRecording, GbvnetError
 from .facewindows import FacePart, FaceWindows
@@ -305,6 +305,31 @@ def _cached(model: Path, device: str) -> Predictor:
     return _LOADED[model, device]
 
 
+def predict_files(
+    model: str | Path,
+    files: Sequence[str | Path],
+    *,
+    times: Times | None = None,
+    rename: dict[str, str] | None = None,
+    step_s: float | None = None,
+    device: str = "auto",
+) -> Emotions:
+    """Ask a model about one recording: a video, a signal file, or both. `.table` is what emotions.csv would hold.
+
+    times : where the part that is asked about lies; all of it if not given
+    rename : the model's name of a channel -> the file's
+    Raises as `predict_recording`, and BadModel.
+    """
+    predictor = _cached(Path(model), device)
+    made: Any = _lone(predictor, [Path(file) for file in files], times, rename)
+    return predict_recording(predictor, made, made.recording, step_s=step_s)
+
+
+def _lone(predictor: Predictor, files: list[Path], times: Times | None, rename: dict[str, str] | None) -> Lone:
+    wanted, about = predictor.channels if predictor.sees_signals else (), predictor.about
+    return lone(files, wanted, about["rate_hz"], about["baseline_s"], times, rename)
+
+
 class Done(NamedTuple):
     """What came of several recordings: a line each, and how many could not be used."""
 
@@ -340,9 +365,7 @@ def predict_many(
     if step_s is not None and step_s <= 0:
         raise BadConfig(f"step_s must be above 0, not {step_s:g}")
     if corpus is None:
-        wanted = predictor.channels if predictor.sees_signals else ()
-        about = predictor.about
-        made: Any = lone(list(files), wanted, about["rate_hz"], about["baseline_s"], times, rename)
+        made: Any = _lone(predictor, list(files), times, rename)
         chosen = made.recordings(made.units[0])
         rename = None  # it is done
     else:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
+import gbvnet
 from gbvnet.checkpoint import save_model
 from gbvnet.cli import main
 from gbvnet.config import CrossvalConfig, GBVNetConfig, ModelConfig, PrepareConfig, SynthConfig, Times, TrainConfig
@@ -354,6 +355,13 @@ def test_from_the_command_line(table, tmp_path, capsys):
     assert "no such file" in capsys.readouterr().err
     assert main([*words, "--rename", "GSR1"]) == 2
     assert "expected MODELNAME=FILENAME" in capsys.readouterr().err
+
+
+def test_files_can_be_asked_about_from_python(table):
+    emotions = gbvnet.predict_files(table / "model", [str(table / "x.edf")], times=Times(start_s=4, stop_s=10))
+    assert len(emotions.table) == 6 and emotions.findings == ()
+    with pytest.raises(BadRecording, match="no such file"):
+        gbvnet.predict_files(table / "model", ["none.edf"])
 
 
 def test_a_recording_can_be_asked_about_from_python(table):
