@@ -118,6 +118,41 @@ def _predict(parser) -> Run:
     return run
 
 
+@command(
+    "live",
+    "the same while it happens: a camera and an LSL stream, or files played; curves in the terminal",
+    """
+    gbvnet live model --video 0 --lsl BioSemi --out today.csv     # until Ctrl-C
+    gbvnet live model --video film.mp4 --signals eeg.bdf          # files, in real time; --fast: as fast as possible
+    gbvnet live model --lsl BioSemi --rename GSR1=EDA --running_s 30 --seconds 600
+
+    Nothing that is still to come is known: filters are causal, and the first seconds are the rest that is taken off.
+    docs/streaming.md tells how far that is from predict.
+    """,
+)
+def _live(parser) -> Run:
+    from .config import LiveSources
+
+    parser.add_argument("model", type=Path, help="a model's folder")
+    parser.add_class_arguments(LiveSources, as_group=False, skip={"fast"})
+    parser.add_argument("--fast", action="store_true", help="play files as fast as possible instead of in real time")
+    parser.add_argument("--rename", default="", metavar="A=B", help="the model's channel A is called B by the device")
+    parser.add_argument("--seconds", type=float, default=None, help="stop after so many")
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the rows here, one by one")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
+
+    def run(args) -> int:
+        from .live import run_live
+
+        run_live(
+            args.model, _settings(args, LiveSources), rename=_pairs(args.rename), seconds=args.seconds, out=args.out,
+            device=args.device, say=say,
+        )  # fmt: skip
+        return 0
+
+    return run
+
+
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.strip("[]").split(",") if name.strip())
 

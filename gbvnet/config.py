@@ -6,6 +6,7 @@ The one source of defaults: the command line, YAML files and Python calls all bu
 
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from .errors import BadConfig
@@ -396,6 +397,42 @@ class FinalConfig(CrossvalConfig):
         """The settings of its training: both targets are two outputs of one network."""
         own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
         return CrossvalConfig(**(own | {"joint": self.target == "both"}))
+
+
+@dataclass(frozen=True)
+class LiveSources:
+    """Where frames and signals come from, and how they are taken."""
+
+    video: str | None = None
+    """the number of a camera (0), or a video file to play; camera 0 if nothing at all is given"""
+    signals: Path | None = None
+    """a signal file to play"""
+    lsl: str | None = None
+    """the name of an LSL stream"""
+    signals_rate_hz: float | None = None
+    """of a CSV or TSV file without a column `time`"""
+    signals_unit: Literal["uV", "mV", "V"] = "uV"
+    """of electrical channels in a CSV or TSV file"""
+    fast: bool = False
+    """play files as fast as possible instead of in real time"""
+    baseline_start_s: float | None = None
+    """when the rest starts whose mean is taken off; with the first sample if not given"""
+    running_s: float | None = None
+    """take off the mean of so many seconds right before each window instead"""
+    step_s: float | None = None
+    """from one window to the next; the windows' own length if not given"""
+
+    def __post_init__(self) -> None:
+        require(self.signals is None or self.lsl is None, "--signals and --lsl: give one of them")
+        for name in ("signals_rate_hz", "running_s", "step_s"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"{name} must be above 0, not {value}")
+        require(not (self.fast and self.devices), "--fast is for files: a camera or an LSL stream comes as it comes")
+
+    @property
+    def devices(self) -> bool:
+        """Whether anything comes as it comes, and cannot be had faster."""
+        return self.lsl is not None or (self.video or "").isdigit()
 
 
 @dataclass(frozen=True)

@@ -255,7 +255,7 @@ def _mediapipe() -> Iterator[Landmarker]:
             num_faces=1,
             output_face_blendshapes=True,
         )
-        with _hushed_stderr():
+        with hushed_stderr("MediaPipe"):
             landmarker = vision.FaceLandmarker.create_from_options(options)
     except OSError as e:  # its shared library asks for others
         raise GbvnetError(
@@ -267,7 +267,7 @@ def _mediapipe() -> Iterator[Landmarker]:
 
 
 @contextmanager
-def _hushed_stderr() -> Iterator[None]:
+def hushed_stderr(who: str) -> Iterator[None]:
     """Send what C++ code writes to stderr to the debug log: MediaPipe greets with five lines that no setting stops."""
     try:
         kept = os.dup(2)
@@ -283,7 +283,7 @@ def _hushed_stderr() -> Iterator[None]:
             os.close(kept)
             file.seek(0)
             for line in file.read().decode(errors="replace").splitlines():
-                log.debug("MediaPipe: %s", line)
+                log.debug("%s: %s", who, line)
 
 
 class _Dlib:

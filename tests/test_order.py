@@ -79,6 +79,9 @@ predictor
 timeline
 stream
 predict
+feeds curves
+lsl
+live
 playable
 visit
 webpage
