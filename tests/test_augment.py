@@ -264,11 +264,11 @@ def test_a_training_spoils_its_windows_as_it_is_told(modality):
     made.network = GBVNet(GBVNetConfig(variant="micro", modality=modality, n_channels=2, n_samples=32, n_frames=2))
     faces = some_faces(64, 2) if "face" in modality else None
     signals = torch.randn(64, 2, 32, generator=generator(1)) if modality != "face" else None
-    out = made._augment(Batch(faces, None, signals, None, None), generator())
+    out = made.augment(Batch(faces, None, signals, None, None), generator())
     hits = [changed(b, o) for b, o in ((faces, out.faces), (signals, out.signals)) if b is not None]
     assert 0.3 < torch.stack(hits).any(0).float().mean() < 0.7
     made.config = CrossvalConfig(modality=modality, train=TrainConfig(augment=False))
-    assert made._augment(Batch(faces, None, signals, None, None), generator())[:3] == (faces, None, signals)
+    assert made.augment(Batch(faces, None, signals, None, None), generator())[:3] == (faces, None, signals)
 
 
 def test_noise_in_faces_has_the_spectrum_of_pictures():

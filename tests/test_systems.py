@@ -137,7 +137,7 @@ def test_several_targets_at_once_are_each_as_if_alone(config, planted):
 def test_an_unknown_system_is_told_with_the_nearest_name():
     with pytest.raises(BadConfig, match="no system gvbnet; did you mean gbvnet"):
         require_system("gvbnet")
-    with pytest.raises(BadConfig, match="no system svm; there are gbvnet, majority"):
+    with pytest.raises(BadConfig, match="no system svm; there are algarni-like, cui-like, deepvanet"):
         system("svm")
 
 
