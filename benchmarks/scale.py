@@ -1,0 +1,160 @@
+"""How a store of DEAP's and MAHNOB-HCI's full size behaves: size, opening, splits, checks and scores, and their growth.
+
+python -m benchmarks.scale DIR [--full]      writes DIR/scale.json, DIR/scale.png; stores lie there while it runs
+
+A simulated corpus: signals of noise, faces of one colour, as many windows as both corpora have together (95,000 with
+--full, else a quarter of that) and a half and a quarter of them. Each size is measured in a process of its own.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+PEOPLE, WINDOWS = 49, 60  # 22 and 27 people; a trial of a minute
+FULL = 95_000
+CHANNELS, SAMPLES, SIDE = 40, 128, 32
+
+
+def build(path: Path, n_windows: int) -> int:
+    """Write a store of so many windows; returns how many it has."""
+    from gbvnet import store
+    from gbvnet.config import PrepareConfig, to_dict
+
+    channels = [[f"E{k + 1}", "eeg"] for k in range(CHANNELS)]
+    store.create(path, {
+        "dataset": "simulated", "made_up": True, "prepare": to_dict(PrepareConfig(face_side=SIDE, frames_per_window=1)),
+        "channels": channels, "rate_hz": float(SAMPLES), "samples_per_window": SAMPLES, "frames_per_window": 1,
+        "face_side": SIDE, "baseline_s": 3.0, "versions": {"gbvnet": "0"},
+    })  # fmt: skip
+    rng = np.random.default_rng(0)
+    signals = rng.standard_normal((WINDOWS, CHANNELS, SAMPLES), np.float32)
+    arrays = {
+        "signals": signals, "baseline": np.zeros((CHANNELS, 3 * SAMPLES), np.float32),
+        "faces": np.zeros((WINDOWS, 1, SIDE, SIDE, 3), np.uint8), "face_ok": np.ones((WINDOWS, 1), bool),
+    }  # fmt: skip
+    verdicts = []
+    for k in range(n_windows // WINDOWS):
+        person, trial = k % PEOPLE, k // PEOPLE
+        about = {
+            "recording": f"s{person + 1:02d}_trial{trial + 1:02d}", "subject": f"s{person + 1:02d}",
+            "trial": f"{trial + 1:02d}", "stimulus": f"{(trial * 7 + person) % 20 + 1:02d}", "verdict": "ok",
+            "reason": "", "findings": (), "start_s": [float(w) for w in range(WINDOWS)], "has_face": [True] * WINDOWS,
+            "has_signals": True, "n_windows": WINDOWS,
+            "ratings": {"valence": float(rng.integers(1, 10)), "arousal": float(rng.integers(1, 10))},
+        }  # fmt: skip
+        verdicts.append(store.write_recording(path, about["recording"], arrays, about))
+    store.finish(path, verdicts)
+    return len(verdicts) * WINDOWS
+
+
+def measure(path: Path) -> dict:
+    """Seconds of each thing that is done to a whole store, and the memory it took."""
+    from gbvnet import metrics, predictions
+    from gbvnet.config import PROTOCOLS, CrossvalConfig
+    from gbvnet.plan import make_plan
+    from gbvnet.splitcheck import check_splits
+    from gbvnet.store import open_store
+
+    before, found = _memory_mb(), {}
+    began = time.perf_counter()
+    store = open_store(path)
+    found["open"] = time.perf_counter() - began
+    found["memory of the open store, MB"] = _memory_mb() - before
+    began = time.perf_counter()
+    for protocol in PROTOCOLS:
+        plan = make_plan(store, CrossvalConfig(protocol=protocol, target="valence", folds=5))
+    found["splits, all five protocols"] = time.perf_counter() - began
+    began = time.perf_counter()
+    store.read(np.random.default_rng(0).integers(0, len(store), 4096))
+    found["4,096 random windows"] = time.perf_counter() - began
+    table = _guesses(make_plan(store, CrossvalConfig(target="valence")))
+    file = path / "guesses.parquet"
+    predictions.write(table, file)
+    began = time.perf_counter()
+    check_splits(file)
+    found["a check of somebody's split"] = time.perf_counter() - began
+    began = time.perf_counter()
+    metrics.evaluate(table)
+    found["scores with 10,000 permutations"] = time.perf_counter() - began
+    del plan
+    return {"windows": len(store), "bytes": sum(f.stat().st_size for f in path.rglob("*.safetensors")), **found}
+
+
+def _guesses(plan):
+    """A predictions table without any training: probabilities at random."""
+    import pandas as pd
+
+    rng = np.random.default_rng(1)
+    parts = []
+    for fold in plan.folds:
+        rows = plan.windows.loc[fold.test, ["recording", "subject", "trial", "stimulus", "window", "start_s"]]
+        parts.append(rows.assign(fold=fold.number, rating=plan.rating["valence"].loc[fold.test],
+                                 y=plan.high["valence"].loc[fold.test], p=rng.random(len(rows))))  # fmt: skip
+    table = pd.concat(parts, ignore_index=True)
+    keys = {"dataset": "simulated (made-up data)", "system": "guess", "modality": "bio", "target": "valence",
+            "protocol": "trial", "scope": "pooled", "seed": 0, "prior": 0.5, "gate_face": np.nan, "gate_bio": np.nan,
+            "config": "0" * 12}  # fmt: skip
+    return table.assign(**keys)
+
+
+def _memory_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+
+
+def draw(results: list[dict], path: Path) -> None:
+    from gbvnet.figures import INK, empty_figure, save, styled
+
+    names = [n for n in results[0] if n not in ("windows", "bytes")]
+
+    @styled
+    def figure():
+        made = empty_figure(9.0, 5.0, "Growth with the number of windows", ["made-up data"])
+        x = [r["windows"] / 1000 for r in results]
+        for axes, name in zip(made.subplots(2, 3).ravel(), names, strict=True):
+            y = [r[name] for r in results]
+            axes.plot(x, y, marker="o", color=INK)
+            axes.plot([0, x[-1]], [0, y[-1]], color="#C0C5CA", linestyle=":", zorder=0)
+            axes.set(xlim=(0, None), ylim=(0, None), title=name, xlabel="thousand windows")
+            axes.set_ylabel("MB" if "MB" in name else "seconds")
+        return made
+
+    save(figure(), path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--of", type=int, help="measure the store of so many windows, and print it (for itself)")
+    args = parser.parse_args()
+    if args.of:
+        print(json.dumps(measure(args.folder / f"store{args.of}")))
+        return
+    largest = FULL if args.full else FULL // 4
+    results = []
+    for n in (largest // 4, largest // 2, largest):
+        path = args.folder / f"store{n}"
+        shutil.rmtree(path, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        began = time.perf_counter()
+        build(path, n)
+        written = time.perf_counter() - began
+        words = [sys.executable, "-m", "benchmarks.scale", str(args.folder), "--of", str(n)]
+        out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        results.append(json.loads(out.splitlines()[-1]) | {})
+        print(f"{results[-1]['windows']:,} windows, {results[-1]['bytes'] / 1e9:.2f} GB, written in {written:.0f} s: "
+              + ", ".join(f"{k} {v:.2f}" for k, v in results[-1].items() if k not in ("windows", "bytes")))  # fmt: skip
+        shutil.rmtree(path)
+    (args.folder / "scale.json").write_text(json.dumps(results, indent=2))
+    draw(results, args.folder / "scale.png")
+
+
+if __name__ == "__main__":
+    main()
