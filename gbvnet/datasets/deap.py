@@ -13,7 +13,6 @@ is `Trial`, the order of presentation, another for each person. They are joined 
 number, and the join is checked: the .dat carries the ratings too, and they must be equal.
 """
 
-import pickle
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,6 +25,7 @@ import pandas as pd
 from ..errors import BadRecording
 from ..recording import Channel, Recording, Signals, read_stamp
 from ..video import probe
+from .pickled import Refused, read_pickle
 
 RATE_HZ = 128
 BASELINE_S, TRIAL_S = 3, 60  # each row starts with 3 s of rest
@@ -56,39 +56,11 @@ _LENGTH_SLACK_S = 1.0  # a video this much longer or shorter than its trial is w
 
 # ---------------------------------------------------------------- the .dat file
 
-# A pickle can run any code when it is opened. These are the only names that arrays need, whether Python 2 or 3 wrote
-# them; everything else is refused before it is even imported.
-_ARRAY_NAMES = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy.core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-    ("numpy._core.multiarray", "_reconstruct"): np.zeros(0).__reduce__()[0],
-}
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Stands in for `_codecs.encode`, through which Python 3 writes bytes into old pickles."""
-    if encoding != "latin1" or not isinstance(text, str):
-        raise pickle.UnpicklingError(f"asks to encode as {encoding!r}")
-    return text.encode("latin1")
-
-
-class _ArraysOnly(pickle.Unpickler):
-    def find_class(self, module, name):
-        if (module, name) == ("_codecs", "encode"):
-            return _encode
-        if (module, name) not in _ARRAY_NAMES:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which no array needs")
-        return _ARRAY_NAMES[module, name]
-
-    def persistent_load(self, pid):
-        raise pickle.UnpicklingError("it refers to something outside itself")
-
 
 def read_dat(path: Path, n_trials: int = N_TRIALS, seconds: int = TRIAL_S) -> tuple[np.ndarray, np.ndarray]:
     """Open a preprocessed subject, running nothing that is in it.
 
-    Returns data (n_trials, 40, (3 + seconds) * 128) float and labels (n_trials, 4) float.
+    Returns data (n_trials, 40, (3 + seconds) * 128) float and labels (n_trials, 4) float, which cannot be written to.
     Raises BadRecording if the file cannot be read, is no such pickle, or holds arrays of another shape or type.
     """
     raw = _unpickle(path)
@@ -113,13 +85,12 @@ def read_dat(path: Path, n_trials: int = N_TRIALS, seconds: int = TRIAL_S) -> tu
 def _unpickle(path: Path) -> object:
     expected = "a pickled DEAP subject"
     try:
-        with path.open("rb") as f:
-            return _ArraysOnly(f, encoding="latin1").load()
+        return read_pickle(path)
     except FileNotFoundError:
         raise BadRecording(path, expected, "no such file") from None
     except OSError as e:
         raise BadRecording(path, expected, f"a file that cannot be read ({e.strerror})") from None
-    except pickle.UnpicklingError as e:
+    except Refused as e:
         size = path.stat().st_size
         raise BadRecording(path, expected, f"{size:,} bytes that are refused: {e}", _FETCH) from None
     except Exception as e:  # a damaged pickle can raise anything at all, and is then simply a damaged pickle
