@@ -42,7 +42,7 @@ def serving(
 
         from .webpage import CSS, CURSOR, page
 
-        blocks = page(predictor, Visitors(root))
+        blocks = page(predictor, Visitors(root), max_mb)
         plain = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
         blocks.queue(max_size=32)
         try:

@@ -183,12 +183,8 @@ def _app(parser) -> Run:
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
 
     def run(args) -> int:
-        try:
-            from .app import serve
-        except ModuleNotFoundError as error:
-            if error.name != "gradio":
-                raise
-            raise BadConfig("the web page needs gradio: pip install 'gbvnet[app]'") from None
+        from .app import serve
+
         return serve(say, args.model, args.host, args.port, args.max_mb, args.device)
 
     return run

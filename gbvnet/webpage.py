@@ -31,9 +31,10 @@ CSS = """
 .stamp, .problem { border-left: 4px solid #B3261E; background: #FCEEED; color: #7A1712; padding: .5rem .8rem;
   border-radius: 4px; margin: .2rem 0; overflow-wrap: anywhere }
 .stamp { font-weight: 600 }
-.limits, .small { color: #55606B; font-size: .9rem; line-height: 1.45; margin: .2rem 0 }
+.limits, .note { color: #55606B; font-size: .9rem; line-height: 1.45; margin: .2rem 0 }
 .said { font-size: 1.02rem; margin: .3rem 0 }
-.dark .limits, .dark .small { color: #AAB4BE }
+.dark .limits { color: #AAB4BE }
+.dark .note { color: #AAB4BE }
 """
 # A line over the curves where the video is; on a click into the curves the video goes there.
 CURSOR = """
@@ -63,8 +64,8 @@ CURSOR = """
 """
 
 
-def page(predictor: Predictor, visitors: Visitors) -> gr.Blocks:
-    """The page for one model, not yet served."""
+def page(predictor: Predictor, visitors: Visitors, max_mb: int) -> gr.Blocks:
+    """The page for one model, not yet served; `max_mb` is told there and kept by the server."""
     example, making = visitors.root / EXAMPLE, Lock()
 
     def claim(files: Any, request: gr.Request) -> None:
@@ -108,20 +109,20 @@ def page(predictor: Predictor, visitors: Visitors) -> gr.Blocks:
                                   file_types=[*SIGNAL_SUFFIXES, *BESIDE], height=130, visible=predictor.sees_signals,
                                   elem_id="signals")  # fmt: skip
                 with gr.Row():
-                    try_it = gr.Button("Made-up example", elem_id="try", size="md", min_width=130)
+                    try_it = gr.Button("Try an example", elem_id="try", size="md", min_width=130)
                     go = gr.Button("Ask the model", variant="primary", elem_id="go", size="md", min_width=130)
                 with gr.Accordion("Names of channels, and times", open=False) as more:
                     names = gr.Textbox(label="Names of channels", lines=3, max_lines=10, elem_id="names",
                                        info="MODELNAME=FILENAME, one a line, where the file's name is another",
                                        visible=predictor.sees_signals)  # fmt: skip
                     with gr.Row():
-                        start = gr.Number(label="Start, s", value=0, min_width=110, elem_id="start")
-                        stop = gr.Number(label="End, s", value=None, min_width=110, info="", elem_id="stop")
-                        step = gr.Number(label="From window to window, s", value=None, min_width=110, elem_id="step")
-                    with gr.Row(visible=predictor.sees_signals):
-                        offset = gr.Number(label="Video's clock less signals', s", value=0, min_width=110)
-                        rate = gr.Number(label="Rate of a CSV, Hz", value=None, min_width=110, elem_id="rate")
-                        unit = gr.Dropdown(list(UNITS), value="uV", label="Unit of a CSV's EEG", min_width=110)
+                        start = gr.Number(label="Start, s", value=0, min_width=120, elem_id="start")
+                        stop = gr.Number(label="End, s (0: the end)", value=0, min_width=120, elem_id="stop")
+                    step = gr.Number(label="From window to window, s (0: a window's length)", value=0, elem_id="step")
+                    with gr.Group(visible=predictor.sees_signals):
+                        offset = gr.Number(label="Video's clock minus signals' clock, s", value=0)
+                        rate = gr.Number(label="Rate of a CSV, Hz (0: by its column time)", value=0, elem_id="rate")
+                        unit = gr.Dropdown(list(UNITS), value="uV", label="Unit of a CSV's EEG")
             with gr.Column(scale=2, min_width=300):
                 said = gr.HTML(WELCOME, elem_id="said", min_height=60)
         with gr.Row():
@@ -134,7 +135,7 @@ def page(predictor: Predictor, visitors: Visitors) -> gr.Blocks:
         with gr.Row():
             table = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="csv")
             html = gr.DownloadButton("Download the curves (HTML)", visible=False, elem_id="html")
-        gr.HTML(f'<p class="small">{PRIVACY}</p>')
+        gr.HTML(f'<p class="note">{PRIVACY} A file can have {max_mb} MB.</p>')
         gone = gr.Button("Delete my files", elem_id="forget", size="md")
 
         results = [said, beside, film, plot, odd, table, html, more, names]
@@ -153,7 +154,7 @@ def page(predictor: Predictor, visitors: Visitors) -> gr.Blocks:
     return blocks
 
 
-WELCOME = '<p class="small">Give a recording and press <b>Ask the model</b>. Curves appear below.</p>'
+WELCOME = '<p class="note">Give a recording and press <b>Ask the model</b>. Curves appear below.</p>'
 
 
 def shown(found: Answer, made_up: bool = False) -> list[Any]:
@@ -166,7 +167,7 @@ def shown(found: Answer, made_up: bool = False) -> list[Any]:
         names = found.names if found.names is not None else gr.update()
         return [text, gr.update(visible=False), hidden, hidden, "", hidden, hidden, more, names]
     stamped = f'<p class="stamp">this recording is {MADE_UP}</p>' if made_up else ""
-    findings = "".join(f'<p class="small">{escape(finding)}</p>' for finding in emotions.findings)
+    findings = "".join(f'<p class="note">{escape(finding)}</p>' for finding in emotions.findings)
     said = (
         f'{stamped}<p class="said" data-zero="{found.video_start_s:g}">{escape(_said(found, emotions))}</p>{findings}'
     )
@@ -191,9 +192,7 @@ def _said(found: Answer, emotions: Emotions) -> str:
 def _odd(emotions: Emotions) -> str:
     lines = [f"<li>{a:g} to {b:g} s: {escape(said)}</li>" for a, b, said in spans(emotions.table)]
     few = f"<li>and {len(lines) - 12} more, in the table</li>" if len(lines) > 12 else ""
-    return (
-        f'<div class="small"><b>Where something was odd</b><ul>{"".join(lines[:12])}{few}</ul></div>' if lines else ""
-    )
+    return f'<div class="note"><b>Where something was odd</b><ul>{"".join(lines[:12])}{few}</ul></div>' if lines else ""
 
 
 def _top(predictor: Predictor) -> str:

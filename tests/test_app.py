@@ -97,6 +97,7 @@ def visit(browser, server):
         page.set_default_timeout(WAIT)
         page.on("request", lambda request: asked.append(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
         page.goto(server.address)
         page.wait_for_selector("#go")
         return page
