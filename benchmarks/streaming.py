@@ -75,27 +75,47 @@ def soak(predictor: Predictor, video: Path, seconds: int) -> dict:
 
 def compared(predictor: Predictor, video: Path, signals: Path) -> dict:
     """The same windows by a stream and by the whole recording: how far apart."""
-    about = predictor.about
-    corpus = lone([video, signals], predictor.channels, about["rate_hz"], about["baseline_s"])
-    whole = predict_recording(predictor, corpus, corpus.recording).table.set_index("start_s")
+    about, side = predictor.about, predictor.sees_face
+    files = [video, signals] if side else [signals]
+    corpus = lone(files, predictor.channels, about["rate_hz"], about["baseline_s"])
+    whole = _Keeping(predictor)
+    table = predict_recording(whole, corpus, corpus.recording).table.set_index("start_s")  # type: ignore[arg-type]
     x, rate_hz, _ = read_signals(signals, 0.0, float("inf"), predictor.channels)
     info = probe(video)
+    streamed = _Keeping(predictor)
     rows = []
-    with EmotionStream(predictor, rate_hz, [c.name for c in predictor.channels], baseline_start_s=0.0) as stream:
-        sent = 0
-        for index, rgb in read_frames(video, np.arange(info.n_frames)):
-            t = float(index / info.fps)
-            rows += stream.frame(rgb, t)
-            n = round((t + 1 / float(info.fps)) * rate_hz) - sent
-            rows += stream.samples(x[:, sent : sent + n])
-            sent += n
+    with EmotionStream(
+        streamed,
+        rate_hz,
+        [c.name for c in predictor.channels],
+        faces=side,
+        baseline_start_s=0.0,  # type: ignore[arg-type]
+    ) as stream:
+        if side:
+            sent = 0
+            for index, rgb in read_frames(video, np.arange(info.n_frames)):
+                t = float(index / info.fps)
+                rows += stream.frame(rgb, t)
+                n = round((t + 1 / float(info.fps)) * rate_hz) - sent
+                rows += stream.samples(x[:, sent : sent + n])
+                sent += n
+        else:
+            rows += stream.samples(x)
         rows += stream.finish()
-    off = {}
+    off: dict = {"windows": len(rows), "x_by_kind": {}}
+    a = np.concatenate(streamed.kept)
+    b = np.concatenate(whole.kept)[[table.index.get_loc(row["start_s"]) for row in rows]]
+    kinds = np.array([c.kind for c in predictor.channels])
+    for kind in sorted(set(kinds)):
+        one, two = a[:, kinds == kind], b[:, kinds == kind]
+        off["x_by_kind"][kind] = {
+            "rms_of_difference_over_sd": round(float(np.sqrt(((one - two) ** 2).mean()) / two.std()), 3),
+            "sd_ratio": round(float(one.std() / two.std()), 3),
+        }
     for target in predictor.targets:
         a = np.array([row[target] for row in rows])
-        b = whole.loc[[row["start_s"] for row in rows], target].to_numpy()
+        b = table.loc[[row["start_s"] for row in rows], target].to_numpy()
         off[target] = {
-            "windows": len(a),
             "mean_difference": round(float(np.abs(a - b).mean()), 4),
             "largest": round(float(np.abs(a - b).max()), 4),
             "sd_of_whole": round(float(b.std()), 4),
@@ -103,6 +123,20 @@ def compared(predictor: Predictor, video: Path, signals: Path) -> dict:
             "same_side_of_half": round(float(((a >= 0.5) == (b >= 0.5)).mean()), 4),
         }
     return off
+
+
+class _Keeping:
+    """A predictor that keeps the signals it is asked about."""
+
+    def __init__(self, predictor: Predictor):
+        self._predictor, self.kept = predictor, []  # type: ignore[var-annotated]
+
+    def __getattr__(self, name: str):
+        return getattr(self._predictor, name)
+
+    def ask(self, faces, ok, signals):
+        self.kept.append(signals)
+        return self._predictor.ask(faces, ok, signals)
 
 
 def main() -> None:
