@@ -1,0 +1,343 @@
+"""What is fuzzed: each parser with a few small files that it takes, and its share of the inputs of a long run.
+
+A target takes the bytes of a file. It may raise any error of ours; anything else, a warning too, is a fault.
+"""
+
+import io
+import json
+import pickle
+import shutil
+import tempfile
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import yaml
+from safetensors.numpy import save
+
+from gbvnet import modelfolder, predictions, recipe, recording, results, runs, series, splitcheck, splits, store
+from gbvnet.channels import canonical, find, kind_of, near
+from gbvnet.config import CrossvalConfig, GBVNetConfig, SynthConfig, to_dict
+from gbvnet.datasets import deap, mahnob_session, signal_file, table
+from gbvnet.datasets.synthetic_mahnob import plan as mahnob_plan
+from gbvnet.datasets.synthetic_mahnob import session_xml
+from gbvnet.leakage import read_audit
+from gbvnet.recording import Channel
+from gbvnet.video import VideoInfo
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class Target(NamedTuple):
+    name: str
+    kind: str  # of changes, see mutate.py
+    seeds: tuple[bytes, ...]
+    parse: Callable[[bytes], Any]
+    share: int  # of 1000 inputs
+
+
+@cache
+def folder() -> Path:
+    """Where files lie while they are read; in memory if there is such a place."""
+    made = Path(tempfile.mkdtemp(prefix="gbvnet-fuzz-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None))
+    import atexit
+
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+def put(name: str, data: bytes) -> Path:
+    file = folder() / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return file
+
+
+def of_file(name: str, parse: Callable[[Path], Any]) -> Callable[[bytes], Any]:
+    return lambda data: parse(put(name, data))
+
+
+def text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+# ---------------------------------------------------------------- corpora
+
+
+def dat_seeds() -> tuple[bytes, ...]:
+    """Two trials without a sample: the structure of the real file, in few bytes."""
+    held = {"labels": np.full((1, 4), 5.0), "data": np.zeros((1, 40, 0), ">f4")}
+    return tuple(pickle.dumps(held, protocol=p) for p in (0, 1, 2, 3, 4))
+
+
+def ratings_seeds() -> tuple[bytes, ...]:
+    head = "Participant_id,Trial,Experiment_id,Start_time,Valence,Arousal,Dominance,Liking,Familiarity\n"
+    return ((head + "1,1,2,0,5.5,4,3,2.25,1\n1,2,1,9,1,9,5,5,\n2,1,1,4,8,2.01,3,3,5\n").encode(),)
+
+
+def session_seeds() -> tuple[bytes, ...]:
+    config = SynthConfig(subjects=1, trials=1, seconds=1)
+    entity = b"<?xml version='1.0'?><!DOCTYPE s [<!ENTITY a 'b'>]><session isStim='1'><subject id='&a;'/></session>"
+    return (session_xml(config, next(iter(mahnob_plan(config)))), entity)
+
+
+def session(data: bytes) -> None:
+    found = mahnob_session.read_session(put("2/session.xml", data).parent)
+    if found.problem is None:
+        mahnob_session.film_name(found)
+        mahnob_session.film_of(found, required=False)
+        mahnob_session.start_in_video(found, mahnob_session.Film(1.0, 2.0, 0.0))
+        mahnob_session.on_camera_clock(VideoInfo(4, 4, Fraction(60), 100), found)
+        mahnob_session.ratings_of(found)
+
+
+GAZE = (
+    b"System Properties:\r\n\r\nTimestamp\tNumber\tEvent\tAudioSampleNumber\t\r\n100\t1\t\t4410\t\r\n"
+    b"150\t\tMovieStart\t\t\r\n200\t2\t\t8820\t\r\n999\t\tMovieEnd\t\t\r\n"
+)
+TABLE = (
+    b"# mine\nsubject,trial,stimulus,signals,start_s,stop_s,baseline_start_s,valence,arousal\n"
+    b"anna,1,x,a.csv,10,20,,7,low\nanna,2,y,a.csv,22.5,30,1,2,high\nben,1,x,b.csv,0,5,,,5\n",
+    b"recording,subject,trial,video,start_s,stop_s,video_offset_s\nr1,s1,1,v.avi,1,2,-0.5\n",
+)
+SETTINGS = (
+    b"dataset: mine\nrate_hz: 128\nbaseline_s: 0\nframes_per_s: 10\nchannels:\n  Fp1: eeg\n  GSR: gsr\n"
+    b"filtered: true\nsignals_rate_hz: 256.5\nsignals_unit: mV\n",
+    b"channels: {Fp1: eeg, O1: eeg}\n",
+)
+CSV = (
+    b"time,Fp1,EEG O1-REF,GSR\n0.0,1,2,3\n0.5,2,3,4\n1.0,1e3,-4,5\n1.5,0,0,0\n",
+    b"# a comment\nFP1,O1,GSR\n1,2,3\n4,5,6\n",
+)
+SIGNALS = (Channel("Fp1", "eeg"), Channel("O1", "eeg"), Channel("GSR", "gsr"))
+
+
+def own_table(data: bytes) -> None:
+    """The recordings, too: `problem` may tell what is wrong with one."""
+    file = put("table/recordings.csv", data)
+    for name in ("a.csv", "b.csv", "v.avi"):
+        if not (file.parent / name).exists():
+            put(f"table/{name}", CSV[0])
+    opened = table.Table.open(file.parent)
+    for unit in opened.units:
+        for found in opened.recordings(unit):
+            if found.problem is None and found.signals is not None:
+                opened.signals(found)
+
+
+def own_settings(data: bytes) -> None:
+    root = put("settings/table.yaml", data).parent
+    if not (root / "recordings.csv").exists():
+        put("settings/recordings.csv", TABLE[0])
+        put("settings/a.csv", CSV[0])
+    opened = table.Table.open(root)
+    assert isinstance(opened.rate_hz + opened.baseline_s + opened.frames_per_s, float)
+    for unit in opened.units:
+        opened.recordings(unit)
+
+
+def signals(data: bytes) -> None:
+    file = put("signals.csv", data)
+    signal_file.names_in(file)
+    signal_file.span_s(file, 128.0)
+    signal_file.read_signals(file, 0.0, 1.0, SIGNALS, 128.0)
+
+
+def names(data: bytes) -> None:
+    wanted, *have = text(data).split("\n")
+    assert canonical(canonical(wanted)) == canonical(wanted)
+    kind_of(wanted)
+    at = find(wanted, have)
+    assert at is None or canonical(have[at]).upper() == canonical(wanted).upper()
+    near(wanted, have[:20])
+
+
+# ---------------------------------------------------------------- models, stores, runs
+
+
+def tensor_seeds() -> tuple[bytes, ...]:
+    held = {"a.weight": np.zeros((2, 3), np.float32), "b": np.zeros(1, np.int64)}
+    return (save(held, metadata={"format": "pt", "config_sha256": "0" * 64}), save(held))
+
+
+def model_seeds() -> tuple[bytes, ...]:
+    config = to_dict(GBVNetConfig(variant="micro", modality="bio", n_channels=2))
+    about = {
+        "channels": [["Fp1", "eeg"], ["GSR", "gsr"]],
+        "rate_hz": 128.0,
+        "targets": ["valence"],
+        "protocol": "trial",
+    }
+    return (json.dumps({"format": 1, "config": config, "about": about}).encode(),)
+
+
+def model_config(data: bytes) -> None:
+    path = put("model/config.json", data)
+    (path.parent / modelfolder.TENSORS).touch()
+    _, made = modelfolder.read_config(path.parent)
+    modelfolder.stamps(made["about"])
+    modelfolder.build_config(path, made["config"])
+
+
+def whole_model(data: bytes) -> None:
+    from gbvnet.checkpoint import load_model
+
+    path = put("whole/config.json", data)
+    if not (path.parent / modelfolder.TENSORS).exists():
+        put("whole/model.safetensors", tensor_seeds()[1])
+    load_model(path.parent)
+
+
+def store_seeds() -> tuple[bytes, ...]:
+    about = {"recording": "s01_1", "subject": "s01", "start_s": [0.0, 1.0], "has_face": [True, False], "ratings": {}}
+    arrays = {"signals": np.zeros((2, 1, 4), np.float32), "face_ok": np.zeros((2, 3), bool)}
+    return (save(arrays, metadata={"gbvnet": json.dumps(about)}),)
+
+
+STORE = {
+    "format": store.FORMAT, "dataset": "deap", "made_up": True, "prepare": {"window_s": 1.0}, "rate_hz": 4.0,
+    "channels": [["Fp1", "eeg"]], "samples_per_window": 4, "frames_per_window": 3, "face_side": 3, "baseline_s": 3.0,
+    "versions": {},
+}  # fmt: skip
+
+
+def stored(data: bytes) -> None:
+    """A recording inside a finished store, read to its arrays."""
+    root = put("store/data/s01_1.safetensors", data).parents[1]
+    if not (root / "windows.parquet").exists():
+        put("store/store.json", json.dumps(STORE).encode())
+        row = {"recording": "s01_1", "window": 0, "sha256": ""}
+        pd.DataFrame([row]).to_parquet(root / "recordings.parquet")
+        pd.DataFrame([row]).to_parquet(root / "windows.parquet")
+    opened = store.open_store(root)
+    opened.read([0], faces=False)
+    opened.baseline("s01_1")
+
+
+def manifest(data: bytes) -> None:
+    root = put("manifest/store.json", data).parent
+    if not (root / "windows.parquet").exists():
+        for name in ("recordings", "windows"):
+            pd.DataFrame({"recording": ["a"], "window": [0], "sha256": [""]}).to_parquet(root / f"{name}.parquet")
+        put("manifest/data/a.safetensors", store_seeds()[0])
+    opened = store.open_store(root)
+    assert isinstance(opened.title, str) and len(opened.digest) == 16
+
+
+def prediction_seeds() -> tuple[bytes, ...]:
+    rows = pd.DataFrame({"trial": ["01", "01", "02", "02"], "window": [0, 1, 0, 1], "y": [1, 1, 0, 0]})
+    rows = rows.assign(
+        dataset="deap", system="gbvnet", modality="bio", target="valence", protocol="trial", scope="pooled", seed=0,
+        fold=1, recording="s01_" + rows["trial"], subject="s01", stimulus=rows["trial"], start_s=0.0, rating=3.0, p=0.4,
+        prior=0.5, gate_face=np.nan, gate_bio=0.25, config="abc",
+    )  # fmt: skip
+    predictions.write(rows, folder() / "seed.parquet")
+    plain = io.BytesIO()
+    rows.to_parquet(plain, compression=None)
+    return ((folder() / "seed.parquet").read_bytes(), plain.getvalue())
+
+
+def run_settings(data: bytes) -> None:
+    root = put("run/config.yaml", data).parent
+    results._read_dict(root / "config.yaml")
+    known = SimpleNamespace(digest="d", title="t")
+    runs._refuse_other_run(root, to_dict(CrossvalConfig()), known, {})  # type: ignore[arg-type]
+
+
+def run_table(data: bytes) -> None:
+    """The same rows as another system would write them: as CSV, its columns given back their types."""
+    rows = pd.read_csv(io.BytesIO(data), dtype=str, on_bad_lines="skip")
+    for column in rows:
+        rows[column] = pd.to_numeric(rows[column], errors="coerce") if column in _NUMBERS else rows[column]
+    rows.to_parquet(folder() / "other.parquet")
+    predictions.read(folder() / "other.parquet")
+
+
+_NUMBERS = ("seed", "fold", "window", "start_s", "rating", "y", "p", "prior", "gate_face", "gate_bio")
+
+
+# ---------------------------------------------------------------- recipes, splits, series
+
+RECIPE = (
+    b"name: mine\nabout: Mine.\ndataset: any\nleaky: false\nprepare: {window_s: 2.0}\ncrossval:\n  folds: 3\n"
+    b"  model: {variant: micro}\n  train:\n    epochs: 2\n    batch_size: null\nprotocols: [trial]\n"
+    b"targets: [valence]\nmodalities: [bio]\nsystems:\n  gbvnet: bio\n  ridge: bio\nablations:\n  - fusion concat\n",
+    b"name: a\nleaky: true\nprotocols: [window]\n",
+)
+SPLIT = (
+    b'{"unit": "trial", "folds": [{"train": ["s01/01", "s02/05"], "inner": ["s01/02"], "test": ["s03/01"]}]}',
+    b'[{"train": [{"subject": "1", "trial": 2, "window": 3}], "test": ["s1-2-4"]}]',
+    b'{"unit": "subject", "train": ["s01"], "val": ["s02"], "test": ["s02"]}',
+    b'{"folds": [{"train": ["subject s01", "stimulus 3"], "test": ["subject s02"]}]}',
+)
+SPLIT_TABLE = (
+    b"subject,trial,window,fold,side\ns01,01,0,1,train\ns01,02,0,1,test\ns02,1,1,2,val\ns02,1,1,2,test\n",
+    b"Participant,Clip_ID,fold\n1,1,1\n1,2,2\n2,1,1\n",
+)
+FOLDS = (
+    b'{"trial_by": "stimulus", "trial": [["s01/1"], ["s01/2"]], '
+    b'"stimulus": [["1"], ["2"]], "subject": [["s01"], ["s02"]]}',
+)
+SERIES = (
+    b'{"format": 1, "gbvnet": "0", "store": {"digest": "d", "title": "t", "made_up": true}, '
+    b'"config": {"a": 1, "b": [2]}, "runs": [{"role": "ladder", "name": "window"}, {"role": "shuffled", "name": "1"}], '
+    b'"identities": [], "costs": {}}',
+)
+STAMP = (b'{"stamp": "made-up data", "trials": 3, "seconds": 4}',)
+
+
+def split_file(name: str) -> Callable[[bytes], Any]:
+    return of_file(name, lambda file: str(splitcheck.check_splits(file)))
+
+
+def begun(data: bytes) -> None:
+    """compare.json and audit.json as the next call of the same command reads them."""
+    made = SimpleNamespace(digest="d", title="t", made_up=True)
+    series.begin_series(put("series/compare.json", data), "a comparison", made, {"a": 1, "b": [2]}, 1)  # type: ignore[arg-type]
+
+
+@cache
+def targets() -> dict[str, Target]:
+    listed = [
+        Target("dat", "bytes", dat_seeds(), of_file("s01.dat", lambda f: deap.read_dat(f, 1, -3)), 130),
+        Target("ratings", "text", ratings_seeds(), of_file("ratings.csv", deap.read_ratings), 40),
+        Target("session", "text", session_seeds(), session, 80),
+        Target("gaze", "text", (GAZE,), of_file("gaze.tsv", lambda f: mahnob_session.read_gaze(f, 44100.0)), 100),
+        Target("table", "text", TABLE, own_table, 20),
+        Target("settings", "text", SETTINGS, own_settings, 15),
+        Target("signals", "text", CSV, signals, 40),
+        Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 100),
+        Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 100),
+        Target("model config", "json", model_seeds(), model_config, 100),
+        Target("model", "json", model_seeds(), whole_model, 5),
+        Target("store header", "tensors", store_seeds(), of_file("r.safetensors", store.read_header), 100),
+        Target("store", "tensors", store_seeds(), stored, 8),
+        Target("store settings", "json", (json.dumps(STORE).encode(),), manifest, 8),
+        Target("predictions", "bytes", prediction_seeds(), of_file("p.parquet", predictions.read), 15),
+        Target("predictions, other", "text", other_seeds(), run_table, 4),
+        Target("run settings", "text", run_seeds(), run_settings, 5),
+        Target("recipe", "text", RECIPE, lambda data: recipe.parse_recipe(text(data), "mine"), 5),
+        Target("split", "json", SPLIT, split_file("splits.json"), 15),
+        Target("split table", "text", SPLIT_TABLE, split_file("splits.csv"), 10),
+        Target("fixed folds", "json", FOLDS, of_file("folds.json", lambda f: splits.fixed_folds(str(f))), 30),
+        Target("audit", "json", SERIES, lambda data: read_audit(put("audit/audit.json", data).parent), 20),
+        Target("comparison", "json", SERIES, begun, 30),
+        Target("stamp", "json", STAMP, of_file("stamp/SYNTHETIC.json", lambda f: recording.read_stamp(f.parent)), 20),
+    ]
+    return {target.name: target for target in listed}
+
+
+def other_seeds() -> tuple[bytes, ...]:
+    return (pd.read_parquet(io.BytesIO(prediction_seeds()[1])).to_csv(index=False).encode(),)
+
+
+def run_seeds() -> tuple[bytes, ...]:
+    return (
+        yaml.safe_dump(to_dict(CrossvalConfig()), sort_keys=False).encode(),
+        b"system: gbvnet\ntrain: {epochs: 3}\n",
+    )
