@@ -213,7 +213,7 @@ def _with_eyes_shut(face: np.ndarray) -> np.ndarray:
     y, x = np.mgrid[: face.shape[0], : face.shape[1]].astype(np.float32)
     shut = face.astype(np.float32)
     for eye in EYES - [FACE_BOX[1].start, FACE_BOX[0].start]:
-        fold = eye[1] + 8  # skin begins below it
+        fold = np.float32(eye[1] + 8)  # skin begins below it; OpenCV 5.1 takes maps of float32 alone
         mirrored = cv2.remap(face, x, np.where(y < fold, 2 * fold - y, y), cv2.INTER_LINEAR).astype(np.float32)
         lid = np.exp(-(((x - eye[0]) / 21) ** 4) - ((y - eye[1]) / 8) ** 4)[..., None]
         lashes = np.exp(-(((x - eye[0]) / 18) ** 4) - ((y - eye[1] - 4) / 1.8) ** 2)[..., None]
