@@ -14,7 +14,6 @@ Shapes: n windows, F frames a window, S face side, C channels, L samples a windo
 
 import hashlib
 import io
-import json
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +24,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from numpy.typing import ArrayLike
 from scipy.special import logit
 
@@ -39,6 +37,7 @@ from .explained import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, ROBUSTNESS, SALIEN
 from .files import write_whole
 from .metrics import accuracy, auc
 from .model import IMAGENET_MEAN, IMAGENET_SD
+from .notation import from_json, from_yaml
 from .plan import Plan, make_plan, targets_of
 from .runs import locked, read_environment, write_json
 from .splits import Fold
@@ -168,10 +167,10 @@ def _open(store: Store, run_dir: Path, config: ExplainConfig) -> Work:
 def _read_config(path: Path) -> CrossvalConfig:
     """The run's settings; the device is chosen anew, as a run may be explained elsewhere than it was trained."""
     try:
-        values = yaml.safe_load(path.read_text())
+        values = from_yaml(path.read_text())
         values["train"] = {**values["train"], "device": TrainConfig.device}
         return from_dict(CrossvalConfig, values)
-    except (OSError, TypeError, KeyError, ValueError, yaml.YAMLError, BadConfig) as error:
+    except (OSError, TypeError, KeyError, ValueError, BadConfig) as error:
         found = f"a file that does not give them ({error})"
         raise BadRun(path, "the settings of a run", found, "It may be of another version of gbvnet.") from None
 
@@ -196,7 +195,7 @@ def _check_rows(plan: Plan, table: pd.DataFrame, run_dir: Path) -> None:
 def _constant(folder: Path) -> bool:
     """Whether a training had one class only, and so left no model."""
     try:
-        return bool(json.loads((folder / "fit.json").read_text()).get("constant"))
+        return bool(from_json((folder / "fit.json").read_text()).get("constant"))
     except (OSError, ValueError):
         return False
 
@@ -231,7 +230,7 @@ def _begin(folder: Path, work: Work) -> bool:
 def _refuse_other(folder: Path, about: dict) -> None:
     remedy = f"Delete {folder} to explain the run anew."
     try:
-        was = json.loads((folder / ABOUT).read_text())
+        was = from_json((folder / ABOUT).read_text())
         settings = was["settings"].items()
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRun(folder / ABOUT, "what an explanation was made with", f"a damaged file ({error})", remedy) from None

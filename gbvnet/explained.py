@@ -1,7 +1,6 @@
 """The report's pages on what a system goes by: RUN/explain as `gbvnet explain` wrote it, and the gates of any run."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from . import maps, predictions
 from .errors import BadRun, GbvnetError
 from .figures import has_gates, picture
+from .notation import from_json
 from .page import Block, Text
 from .results import Result
 
@@ -47,7 +47,7 @@ def read_explained(run_dir: Path) -> Explained | None:
     if not (folder / ABOUT).exists():
         return None
     try:
-        about = json.loads((folder / ABOUT).read_text())
+        about = from_json((folder / ABOUT).read_text())
         files, digest, form = list(about["files"]), str(about["predictions"]), about["format"]
         windows = {str(fold): (int(used), int(of)) for fold, (used, of) in about["windows"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,7 +4,6 @@ No torch here: `gbvnet model show` is instant.
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from .config import GBVNetConfig, from_dict
 from .errors import BadConfig, BadModel
+from .notation import from_json
 
 FORMAT = 1
 TENSORS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -42,8 +42,8 @@ def read_config(folder: Path) -> tuple[str, dict]:
     path = folder / CONFIG
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        made = json.loads(text)
-    except json.JSONDecodeError as e:
+        made = from_json(text)
+    except ValueError as e:
         raise BadModel(path, "JSON", f"text that breaks off or is damaged ({e})", "Restore the file.") from e
     if not isinstance(made, dict) or not isinstance(made.get("format"), int):
         raise BadModel(path, "the config of a gbvnet model", "none: it has no format number")

@@ -11,8 +11,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
-
 from .config import (
     CrossvalConfig,
     Modality,
@@ -26,6 +24,7 @@ from .config import (
     to_dict,
 )
 from .errors import BadConfig, BadStore
+from .notation import from_yaml
 from .plan import make_plan, targets_of
 from .predictions import is_leaky
 from .store import Store
@@ -174,9 +173,9 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 def parse_recipe(text: str, where: str) -> Recipe:
     """A recipe from the text of its file; `where` is what messages call it. Raises BadConfig."""
     try:
-        held = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadConfig(f"recipe {where} is no YAML: {' '.join(str(error).split())}") from None
+        held = from_yaml(text)
+    except ValueError as error:
+        raise BadConfig(f"recipe {where} is no YAML: {error}") from None
     if not isinstance(held, dict):
         raise BadConfig(f"recipe {where}: expected settings by name, found {type(held).__name__}")
     try:
@@ -225,7 +224,11 @@ def changed(model: ModelConfig, ablation: str) -> ModelConfig:
         raise BadConfig(
             f"ablation {ablation!r}: expected a setting of the network and its value, as in 'fusion concat'"
         )
-    made = _parsed(ModelConfig, {**to_dict(model), name: yaml.safe_load(value)}, "model.")
+    try:
+        read = from_yaml(value)
+    except ValueError as error:
+        raise BadConfig(f"ablation {ablation!r}: its value is no YAML: {error}") from None
+    made = _parsed(ModelConfig, {**to_dict(model), name: read}, "model.")
     if made == model:
         raise BadConfig(f"ablation {ablation!r}: that is what the recipe's network has already")
     return made

@@ -1,6 +1,5 @@
 """One recording: a person, a stimulus, a face video and signals of the same seconds. What every reader gives."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -8,6 +7,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from .errors import BadRecording
+from .notation import from_json
 from .video import VideoInfo
 
 Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
@@ -108,7 +108,7 @@ def read_stamp(root: Path) -> dict | None:
             raise BadRecording(root, "a whole made-up corpus", "one that is not finished", _SYNTH_GOES_ON)
         return None
     try:
-        truth = json.loads(path.read_text())
+        truth = from_json(path.read_text())
         if truth["stamp"] != MADE_UP:
             raise ValueError(f"stamp {truth['stamp']!r}")
         for key in ("trials", "seconds"):

@@ -1,6 +1,5 @@
 """Run folders as results: what is read from them, what they are called, and which of them may be compared."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import yaml
 
 from . import metrics, predictions
 from .config import MODALITIES, PROTOCOLS, uses_face, uses_signals
 from .errors import BadRun, GbvnetError
+from .notation import from_json, from_yaml
 from .recording import MADE_UP
 
 log = logging.getLogger(__name__)
@@ -129,13 +128,16 @@ def _read_dict(path: Path) -> dict[str, Any]:
     again = "The run may have been copied in part; copy it again, or run `gbvnet crossval` again."
     try:
         text = path.read_text(encoding="utf-8")
-        held = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+        held = from_json(text) if path.suffix == ".json" else from_yaml(text)
     except FileNotFoundError:
         raise BadRun(path, "a file that every finished run has", "no such file", again) from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise BadRun(path, "settings by name", f"a file that does not read ({error})", again) from None
     if not isinstance(held, dict):
         raise BadRun(path, "settings by name", type(held).__name__, again)
+    for name in ("store", "data"):
+        if not isinstance(held.get(name) or {}, dict):
+            raise BadRun(path, f"settings by name under {name}", repr(held[name])[:200], again)
     return held
 
 

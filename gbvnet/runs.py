@@ -23,6 +23,7 @@ from . import __version__, splits
 from .config import CrossvalConfig, SplitConfig, to_dict
 from .errors import BadRun
 from .files import write_whole
+from .notation import from_json, from_yaml
 from .plan import RULES, Plan
 from .predictions import is_leaky
 from .pretrained import digest_of
@@ -83,9 +84,9 @@ def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
 
 def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: Store, environment: dict) -> None:
     try:
-        made_with = yaml.safe_load((run_dir / "config.yaml").read_text())
+        made_with = from_yaml((run_dir / "config.yaml").read_text())
         flat_then = _flat(made_with)
-    except (OSError, ValueError, AttributeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise BadRun(
             run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
         ) from None
@@ -121,7 +122,7 @@ def _face_weights(config: CrossvalConfig) -> str | None:
 def _flat(settings: dict, before: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in settings.items():
-        flat |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {before + name: value}
+        flat |= _flat(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
     return flat
 
 
@@ -206,8 +207,13 @@ def write_json(path: Path, held: dict, indent: int | None = 2) -> None:
 
 
 def read_environment(run_dir: Path) -> dict[str, Any]:
+    """What `begin` wrote, nothing if it did not. Raises BadRun."""
     try:
-        return json.loads((run_dir / "environment.json").read_text())
+        held = from_json((run_dir / "environment.json").read_text())
+        for name, kind in {"store": dict, "data": dict, "findings": list}.items():
+            if not isinstance(held, dict) or not isinstance(held.get(name), kind):
+                raise ValueError(f"it has no {kind.__name__} {name!r}")
+        return held
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

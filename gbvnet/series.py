@@ -7,6 +7,7 @@ from typing import Any
 from . import __version__
 from .check import Progress
 from .errors import BadRun
+from .notation import from_json
 from .runs import write_json
 from .store import Store
 
@@ -34,7 +35,7 @@ def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], 
         write_json(file, about)
         return about
     try:
-        held = json.loads(file.read_text())
+        held = from_json(file.read_text())
         then = {**held["config"], "store": held["store"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadRun(file, what, f"a file that cannot be read ({error})", "Delete the folder.") from None

@@ -10,7 +10,6 @@ Group names, as they stand in splits.json and in the fixed folds:
 """
 
 import hashlib
-import json
 import logging
 import re
 import warnings
@@ -26,6 +25,7 @@ import pandas as pd
 
 from .config import SplitConfig
 from .errors import BadConfig, BadInput, LeakySplit
+from .notation import from_json
 
 log = logging.getLogger(__name__)
 
@@ -333,7 +333,7 @@ def fixed_folds(name: str) -> FixedFolds:
     known = sorted(f.name.removesuffix(".json") for f in shipped.iterdir() if f.name.endswith(".json"))
     file = shipped / f"{name}.json" if name in known else Path(name)
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        held = from_json(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(
             name,
