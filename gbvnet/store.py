@@ -11,7 +11,9 @@ data/<recording>.safetensors    faces (W, F, S, S, 3) uint8, face_ok (W, F) bool
 import hashlib
 import json
 import logging
+import math
 import os
+import re
 import shutil
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -24,16 +26,34 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from safetensors.numpy import save as to_safetensors
 
-from .config import RATINGS
-from .errors import BadStore, GbvnetError
+from .config import RATINGS, PrepareConfig, from_dict
+from .errors import BadConfig, BadStore, GbvnetError
 from .files import write_whole
+from .notation import from_json
 
 log = logging.getLogger(__name__)
 
 FORMAT = 2
 NAMES = ["recording", "subject", "trial", "stimulus"]
 COUNTS = ["n_windows", "n_with_face", "n_with_signals", "frames_found", "frames_borrowed", "frames_missing"]
+# What `finish` writes, as pandas calls it; ratings that a corpus has not are missing.
+_WINDOWS = {
+    **dict.fromkeys(NAMES, ("string", "empty")), "window": ("integer",), "start_s": ("floating",),
+    "has_face": ("boolean",), "has_signals": ("boolean",), **dict.fromkeys(RATINGS, ("floating",)),
+}  # fmt: skip
+_RECORDINGS = dict.fromkeys((*NAMES, "verdict", "reason", "findings", "sha256"), ("string", "empty"))
+_FILE = re.compile(r"[^/\\\0]{1,200}")  # in data/, and nowhere else
 _DTYPES = {"U8": np.uint8, "BOOL": np.bool_, "F32": np.float32}
+_NUMBER = (int, float)
+# What a reader relies on in store.json, and what `finish` relies on in the header of a recording.
+_SETTINGS: dict[str, Any] = {
+    "dataset": str, "made_up": bool, "prepare": dict, "channels": list, "rate_hz": _NUMBER, "baseline_s": _NUMBER,
+    "samples_per_window": int, "frames_per_window": int, "face_side": int,
+}  # fmt: skip
+_ABOUT: dict[str, Any] = {
+    **dict.fromkeys((*NAMES, "verdict"), str), "start_s": list, "has_face": list, "has_signals": bool, "ratings": dict,
+    "findings": list,
+}  # fmt: skip
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors' own limit
 
 
@@ -123,9 +143,34 @@ def write_recording(path: Path, recording: str, arrays: dict[str, np.ndarray], a
 
 
 def done(path: Path, recording: str) -> dict | None:
-    """What is known of a recording that was prepared already, or None."""
+    """What is known of a recording that was prepared already, or None. Raises BadStore."""
     file = data_file(path, recording)
-    return read_header(file)[1] if file.exists() else None
+    if not file.exists():
+        return None
+    about = read_header(file)[1]
+    wrong = _first_of_another_kind(about, _ABOUT)
+    if wrong is None and about["recording"] != recording:
+        wrong = "recording"
+    if wrong is None and not _all_numbers([*about["start_s"], *about["has_face"], *about["ratings"].values()]):
+        wrong = "start_s, has_face or ratings"
+    if wrong is None and len(about["start_s"]) != len(about["has_face"]):
+        wrong = "has_face"
+    if wrong:
+        raise BadStore(file, f"{wrong} of recording {recording} in its header", "another or none", _AGAIN)
+    return about
+
+
+def _first_of_another_kind(held: dict, kinds: dict[str, Any]) -> str | None:
+    """The name of a value that is absent or no such thing; True and False are no numbers."""
+    for name, kind in kinds.items():
+        value = held.get(name)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            return name
+    return None
+
+
+def _all_numbers(values: list) -> bool:
+    return all(isinstance(value, _NUMBER) for value in values)
 
 
 def reopen(path: Path) -> None:
@@ -166,7 +211,7 @@ def _window_rows(about: dict | None) -> pd.DataFrame:
 def _read_manifest(path: Path) -> dict:
     manifest = path / "store.json"
     try:
-        settings = json.loads(manifest.read_text())
+        settings = from_json(manifest.read_text())
     except FileNotFoundError:
         raise BadStore(path, "a store", "no store.json in it", "Make one with `gbvnet prepare`.") from None
     except (OSError, ValueError) as e:
@@ -174,26 +219,62 @@ def _read_manifest(path: Path) -> dict:
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         found = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
         raise BadStore(manifest, f"store format {FORMAT}", f"format {found}", "It was made by another gbvnet version.")
+    flaw = _flaw_of(settings)
+    if flaw:
+        raise BadStore(manifest, *flaw, "Restore the file, or run `gbvnet prepare` into another folder.")
     return settings
+
+
+def _flaw_of(settings: dict) -> tuple[str, str] | None:
+    """What was expected and what was found, where a setting makes no sense."""
+    wrong = _first_of_another_kind(settings, _SETTINGS)
+    if wrong is None:
+        sizes = {"frames_per_window": 256, "face_side": 512, "samples_per_window": 10**6, "rate_hz": 10**6}
+        wrong = next((name for name, most in sizes.items() if not 0 <= settings[name] <= most), None)
+    if wrong:
+        return f"{wrong} that makes sense", repr(settings.get(wrong, "none"))
+    pairs = [p for p in settings["channels"] if isinstance(p, list) and len(p) == 2 and all(type(x) is str for x in p)]
+    if len(pairs) != len(settings["channels"]):
+        return "channels as pairs of name and kind", repr(settings["channels"])[:200]
+    try:
+        from_dict(PrepareConfig, settings["prepare"], "prepare.")
+    except (BadConfig, TypeError) as error:
+        return "settings of `gbvnet prepare`", str(error)
+    return None
+
+
+_AGAIN = "Delete the file and run `gbvnet prepare` again."
 
 
 def read_header(file: Path) -> tuple[dict, dict, int]:
     """The tensors' places, what is known of the recording, and where the data begin. Raises BadStore."""
-    remedy = "Delete the file and run `gbvnet prepare` again."
     try:
         size = file.stat().st_size
         with file.open("rb") as f:
             length = int.from_bytes(f.read(8), "little")
             if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
-                raise BadStore(file, "a safetensors file", f"{size} bytes that are none", remedy)
-            header = json.loads(f.read(length))
-        about = json.loads(header.pop("__metadata__")["gbvnet"])
-        end = max((t["data_offsets"][1] for t in header.values()), default=0)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise BadStore(file, "a recording of this store", f"a file that cannot be read ({e})", remedy) from None
+                raise BadStore(file, "a safetensors file", f"{size} bytes that are none", _AGAIN)
+            header = from_json(f.read(length))
+        about = from_json(header.pop("__metadata__")["gbvnet"])
+        if not isinstance(about, dict):
+            raise ValueError(f"it is told by a {type(about).__name__}")
+        end = max((_end_of(name, tensor) for name, tensor in header.items()), default=0)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as e:
+        found = f"a file that cannot be read ({type(e).__name__}: {e})"
+        raise BadStore(file, "a recording of this store", found, _AGAIN) from None
     if size != 8 + length + end:
-        raise BadStore(file, f"{8 + length + end} bytes", f"{size}", remedy)
+        raise BadStore(file, f"{8 + length + end} bytes", f"{size}", _AGAIN)
     return header, about, 8 + length
+
+
+def _end_of(name: str, tensor: dict) -> int:
+    """Where a tensor ends; ValueError or TypeError if its kind, its shape and its place do not agree."""
+    first, last = tensor["data_offsets"]
+    shape = tensor["shape"]
+    whole = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in (first, *shape))
+    if not whole or last - first != math.prod(shape) * np.dtype(_DTYPES[tensor["dtype"]]).itemsize:
+        raise ValueError(f"{name} of {tensor['dtype']} {shape} from byte {first} to {last}")
+    return last
 
 
 def _file_handles(wanted: int = 4096) -> int:
@@ -253,16 +334,21 @@ class Store:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         self.settings = _read_manifest(self.path)
-        self.windows = self._table("windows.parquet")
-        self.recordings = self._table("recordings.parquet")
+        self.windows = self._table("windows.parquet", _WINDOWS)
+        self.recordings = self._table("recordings.parquet", _RECORDINGS)
         names, self._of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
         self._names = [str(n) for n in names]
+        odd = [n for n in self._names if not _FILE.fullmatch(n)]
+        if odd:
+            raise BadStore(self.path / "windows.parquet", "names of recordings that are names of files", repr(odd[0]))
         missing = [n for n in self._names if not data_file(self.path, n).exists()]
         if missing:
             file = data_file(self.path, missing[0])
             found = f"no such file, as for {len(missing)} of {len(self._names)} recordings"
             raise BadStore(file, "a recording's windows", found, "Run `gbvnet prepare` again.")
         self._window = self.windows["window"].to_numpy()
+        if len(self) and self._window.min() < 0:
+            raise BadStore(self.path / "windows.parquet", "numbers of windows from 0", f"{self._window.min()}")
         self._maps = _Maps(self.path)
         s = self.settings
         self._shape = _Shape(s["frames_per_window"], s["face_side"], len(s["channels"]), s["samples_per_window"])
@@ -296,15 +382,24 @@ class Store:
         parts += (self.recordings["recording"] + self.recordings["sha256"]).tolist()
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
-    def _table(self, name: str) -> pd.DataFrame:
+    def _table(self, name: str, columns: dict[str, tuple[str, ...]]) -> pd.DataFrame:
         file = self.path / name
         if not file.exists():
             raise BadStore(self.path, "a finished store", f"no {name}", "Run `gbvnet prepare` again: it goes on.")
+        again = "Run `gbvnet prepare` again."
         try:
-            return pd.read_parquet(file)
-        except (OSError, ValueError) as e:
-            found = f"a file that cannot be read ({e})"
-            raise BadStore(file, "a table", found, "Run `gbvnet prepare` again.") from None
+            table = pd.read_parquet(file)
+        except Exception as e:  # a damaged table can raise anything
+            found = f"a file that cannot be read ({type(e).__name__}: {e})"
+            raise BadStore(file, "a table", found, again) from None
+        absent = [name for name in columns if name not in table and name not in RATINGS]
+        if absent:
+            raise BadStore(file, f"columns {', '.join(columns)}", f"none named {', '.join(absent)}", again)
+        for name, kinds in columns.items():
+            kind = pd.api.types.infer_dtype(table[name], skipna=False) if name in table else "none"
+            if kind not in kinds and kind != "none" and len(table):
+                raise BadStore(file, f"{' or '.join(kinds)} in column {name}", kind, again)
+        return table
 
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> tuple[Any, Any, Any]:
         """Windows by row number, in the order asked for.
@@ -353,7 +448,16 @@ class Store:
                 out[begin:end] = absent
             else:
                 w = first_window[begin]
-                out[begin:end] = view[w : w + end - begin]
+                part = view[w : w + end - begin]
+                if part.shape != out[begin:end].shape or part.dtype != out.dtype:
+                    raise self._unlike_the_store(name, self._names[first_file[begin]], view)
+                out[begin:end] = part
+
+    def _unlike_the_store(self, name: str, recording: str, found: np.ndarray) -> BadStore:
+        """NumPy would stretch some of them over their place without a word."""
+        windows = int((self.windows["recording"] == recording).sum())
+        expected = f"{name} of {windows} windows with the store's settings"
+        return BadStore(data_file(self.path, recording), expected, f"{found.dtype} {found.shape}", _AGAIN)
 
 
 def open_store(path: str | Path) -> Store:

@@ -7,7 +7,7 @@ import pytest
 
 from gbvnet import store as store_module
 from gbvnet.errors import BadStore, GbvnetError
-from gbvnet.store import create, data_file, finish, open_store, write_recording
+from gbvnet.store import create, data_file, done, finish, open_store, write_recording
 
 SETTINGS = {
     "dataset": "deap",
@@ -208,3 +208,107 @@ def test_the_digest_tells_contents_apart(path, tmp_path):
     made = [write_recording(path, "s01_trial01", arrays(3, 99), about("s01_trial01", 3))]
     finish(path, made)
     assert open_store(path).digest != before
+
+
+# What others may have done to a store
+
+
+def write_header(file, change):
+    """The same data under a changed header, its length told rightly."""
+    data = file.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    change(header)
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda h: h["signals"].update(data_offsets=[]),
+        lambda h: h["signals"].update(data_offsets=["0", "1"]),
+        lambda h: h["signals"].update(data_offsets=[-4, 92]),
+        lambda h: h["signals"].update(shape=[3, 2, 5]),
+        lambda h: h["signals"].update(shape=[-3, -2, 4]),
+        lambda h: h["signals"].update(shape={"a": 1}),
+        lambda h: h["signals"].update(dtype="F64"),
+        lambda h: h["signals"].pop("dtype"),
+        lambda h: h.update(signals=None),
+        lambda h: h.update(__metadata__={"gbvnet": "[1]"}),
+        lambda h: h.update(__metadata__={"gbvnet": "[" * 50_000}),
+    ],
+)
+def test_a_header_that_makes_no_sense_is_refused(path, change):
+    file = path / "data" / "s01_trial01.safetensors"
+    write_header(file, change)
+    with pytest.raises(
+        BadStore, match=r"s01_trial01.safetensors: expected .* Delete the file and run `gbvnet prepare`"
+    ):
+        open_store(path).read([0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [([3, 1, 8], "F32"), ([2, 3, 4], "F32"), ([1, 2, 12], "F32"), ([3, 2, 16], "U8")]
+)
+def test_tensors_of_another_shape_are_not_stretched_over_their_place(path, shape, dtype):
+    write_header(path / "data" / "s01_trial01.safetensors", lambda h: h["signals"].update(shape=shape, dtype=dtype))
+    with pytest.raises(
+        BadStore, match=r"expected signals of 3 windows with the store's settings, found (float32|uint8)"
+    ):
+        open_store(path).read([0, 1, 2], faces=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("frames_per_window"), "frames_per_window that makes sense, found 'none'"),
+        (lambda s: s.update(made_up=None), "made_up that makes sense, found None"),
+        (lambda s: s.update(dataset=["deap"]), r"dataset that makes sense, found \['deap'\]"),
+        (lambda s: s.update(face_side=True), "face_side that makes sense"),
+        (lambda s: s.update(face_side=10**9), "face_side that makes sense, found 1000000000"),
+        (lambda s: s.update(channels=["Fp1"]), "channels as pairs of name and kind"),
+        (lambda s: s.update(prepare={"windows": 1}), "did you mean prepare.window_s"),
+        (lambda s: s.update(prepare={"window_s": "1"}), "settings of `gbvnet prepare`"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_by_name(path, change, message):
+    settings = json.loads((path / "store.json").read_text())
+    change(settings)
+    (path / "store.json").write_text(json.dumps(settings))
+    with pytest.raises(BadStore, match=rf"store.json: expected .*{message}"):
+        open_store(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="subject"), "found none named subject"),
+        (lambda t: t.assign(window=t["window"] + 0.5), "integer in column window, found floating"),
+        (lambda t: t.assign(window=t["window"] - 1), "numbers of windows from 0, found -1"),
+        (lambda t: t.assign(subject=1), "string or empty in column subject, found integer"),
+        (lambda t: t.assign(recording="../" + t["recording"]), r"names of files, found '\.\./s01_trial01'"),
+    ],
+)
+def test_a_table_that_makes_no_sense_is_refused_by_column(path, change, message):
+    change(open_store(path).windows).to_parquet(path / "windows.parquet")
+    with pytest.raises(BadStore, match=f"windows.parquet: expected .*{message}"):
+        open_store(path)
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        ({"recording": "s09"}, "expected recording of recording s01_trial01 in its header"),
+        ({"start_s": None}, "expected start_s"),
+        ({"start_s": ["0"] * 3}, "expected start_s, has_face or ratings"),
+        ({"has_face": [True]}, "expected has_face"),
+        ({"has_signals": 1}, "expected has_signals"),
+    ],
+)
+def test_what_a_file_says_of_itself_is_checked_before_it_goes_into_the_tables(path, known, message):
+    file = path / "data" / "s01_trial01.safetensors"
+    told = json.dumps(about("s01_trial01", 3) | known)
+    write_header(file, lambda h: h.update(__metadata__={"gbvnet": told}))
+    with pytest.raises(BadStore, match=message):
+        done(path, "s01_trial01")
