@@ -13,7 +13,7 @@ from gbvnet.cli import main
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.template import write_template
-from gbvnet.errors import BadInput, BadRecording
+from gbvnet.errors import BadInput, BadRecording, BadStore
 from gbvnet.prepare import prepare_store
 from gbvnet.signals import clean
 from gbvnet.store import open_store
@@ -112,7 +112,7 @@ def test_volts_are_told_and_can_be_set(tmp_path):
     pd.DataFrame(x.T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
     write_rows(tmp_path, [ROW | {"signals": "x.csv"}], "signals_rate_hz: 256\n")
     corpus, recording = only(tmp_path)
-    assert "looks like volts; set signals_unit" in corpus.inspect(recording).findings[0]
+    assert "looks like volts: is signals_unit right?" in corpus.inspect(recording).findings[0]
     (tmp_path / "table.yaml").write_text("signals_rate_hz: 256\nsignals_unit: V\n")
     corpus, recording = only(tmp_path)
     assert corpus.inspect(recording).findings == ()
@@ -163,6 +163,183 @@ def test_overlapping_trials_are_refused_both(mine):
     assert three.problem is None
 
 
+def test_a_long_trial_overlaps_all_that_are_within_it_and_a_video_is_one_trials_too(mine):
+    """Neighbours alone do not tell: the third starts after the second has ended."""
+    times = ((4, 30), (10, 12), (20, 25), (31, 39))
+    write_rows(mine, [ROW | {"trial": str(n), "start_s": a, "stop_s": b} for n, (a, b) in enumerate(times)])
+    problems = [r.problem for r in open_corpus("table", mine).recordings("anna")]
+    assert [bool(p) for p in problems] == [True, True, True, False]
+    assert "seconds of a_raw.fif that anna_0 has too" in problems[2]
+    write_fif(mine / "b_raw.fif", signals())
+    (mine / "x.mp4").write_bytes(b"")
+    filmed = [ROW | {"video": "x.mp4"}, ROW | {"subject": "ben", "signals": "b_raw.fif", "video": "./x.mp4"}]
+    write_rows(mine, [row | {"video_offset_s": offset} for row, offset in zip(filmed, (0, 5), strict=True)])
+    corpus = open_corpus("table", mine)
+    assert "seconds of x.mp4 that ben_1 has too" in corpus.recordings("anna")[0].problem
+    write_rows(mine, [row | {"video_offset_s": offset} for row, offset in zip(filmed, (0, 9.95), strict=True)])
+    corpus = open_corpus("table", mine)  # clocks may be off by a frame or two
+    assert [r.problem for unit in corpus.units for r in corpus.recordings(unit)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "subject;trial;signals;start_s;stop_s;valence\nanna;1;a_raw.fif;10;20;7\n",  # as spreadsheets write them
+        "\ufeffSubject,Trial,Signals,Start_s,Stop_s,Valence,,\nanna,1,a_raw.fif,10,20,7,,\n,,,,,,,\n",
+        "# mine\n\nsubject\ttrial\tsignals\tstart_s\tstop_s\tvalence\n# first\nanna\t1\ta_raw.fif\t10\t20\t7\n",
+        'subject, trial, signals, start_s, stop_s, valence\nanna, 1, "a_raw.fif", 10, 20, 7\n',
+    ],
+)
+def test_a_table_is_read_as_spreadsheets_and_people_write_it(mine, text):
+    (mine / "recordings.csv").write_text(text, encoding="utf-8")
+    _, recording = only(mine)
+    assert (recording.problem, recording.ratings, recording.seconds) == (None, {"valence": 7}, 10)
+    assert recording.row == 1 + next(k for k, line in enumerate(text.splitlines()) if line.startswith("anna"))
+
+
+def test_a_file_may_have_a_sign_of_comments_or_a_comma_in_its_name(mine):
+    (mine / "a_raw.fif").rename(mine / "a#1, x_raw.fif")
+    write_rows(mine, [ROW | {"signals": "a#1, x_raw.fif"}])
+    corpus, recording = only(mine)
+    assert recording.problem is None and corpus.signals(recording).onset
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected a line for each recording, found none. `gbvnet table init` makes an example"),
+        ("subject,trial,signals,start_s,stop_s\n", "expected a line for each recording, found none"),
+        (
+            "subject,trial,signals,start_s,stop_s\n\na,1,x, y.edf,10,20\n",
+            "5 cells in a line.*found 6 in line 3.*quotes",
+        ),
+        ("subject,trial,signals,start_s,stop_s\na,1,x.edf,10,20,,7\n", "found 7 in line 2"),
+        ("subject,trial,signals\na,1,x\n", "found none named start_s, stop_s, but subject, trial, signals"),
+        ('subject,trial,signals,start_s,stop_s\na,1,"' + "x" * 200_000 + '",1,2', "line 2 that is no CSV"),
+        ("sübject", "found a file that is no UTF-8 .* Save it as CSV in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_such_table_is_refused(mine, text, said):
+    (mine / "recordings.csv").write_text(text, encoding="latin-1")
+    with pytest.raises(BadRecording, match=said):
+        open_corpus("table", mine)
+
+
+def test_a_decimal_comma_in_a_table_is_told(mine):
+    (mine / "recordings.csv").write_text("subject;trial;signals;start_s;stop_s\nanna;1;a_raw.fif;10,5;20\n")
+    assert "found '10,5'. A decimal point is a point here." in only(mine)[1].problem
+
+
+IN_YAML = """
+baseline_s: 2
+recordings:
+  - {subject: anna, trial: 01, signals: a_raw.fif, start_s: 10, stop_s: 20.5, valence: 7}   # 01 is a name
+  - subject: no
+    trial: b
+    signals: a_raw.fif
+    start_s: 22
+    stop_s: 30
+    baseline_start_s:
+    arousal: low
+"""
+
+
+@pytest.mark.parametrize("name", ["table.yaml", "mine.yml"])
+def test_all_may_be_in_one_yaml_file(mine, name):
+    (mine / name).write_text(IN_YAML)
+    corpus = open_corpus("table", mine if name == "table.yaml" else mine / name)
+    assert corpus.baseline_s == 2 and corpus.units == ("anna", "no")
+    [one], [other] = corpus.recordings("anna"), corpus.recordings("no")
+    assert (one.name, one.trial, one.seconds, one.ratings, one.row) == ("anna_01", "01", 10.5, {"valence": 7}, 4)
+    assert (other.problem, other.ratings, other.row) == (None, {"arousal": 1}, 5)
+    assert corpus.signals(other).samples.shape[0] == 3
+    (mine / "recordings.csv").write_text("subject")
+    if name == "table.yaml":
+        with pytest.raises(BadRecording, match=r"expected recordings in one file, here or in recordings\.csv"):
+            open_corpus("table", mine)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("recordings:\n", "expected a list `recordings`, an entry a trial, found none"),
+        ("recordings: {a: 1}\n", "expected a list `recordings`"),
+        (
+            "recordings: [anna]\n",
+            "expected names and values in each entry of recordings, found something else in line 1",
+        ),
+        (
+            "recordings:\n- {subject: a, valence: [1, 2]}\n",
+            "several in line 2. More than two classes, and ratings that",
+        ),
+        ("recordings:\n- {subject: a, Subject: b}\n", "each column once, found subject twice"),
+        ("recordings: [\n", "settings as YAML, found a file that does not read"),
+        ("recordings: " + "[" * 5000, "settings as YAML, found a file that does not read"),
+    ],
+)
+def test_a_yaml_file_that_is_no_such_table_is_refused(mine, text, said):
+    (mine / "mine.yaml").write_text(text)
+    with pytest.raises(BadRecording, match=said):
+        open_corpus("table", mine / "mine.yaml")
+
+
+def test_one_broken_signal_file_does_not_stop_the_others(mine):
+    (mine / "0_raw.fif").write_bytes(b"x" * 1000)
+    write_rows(mine, [ROW | {"trial": "0", "signals": "0_raw.fif"}, ROW])
+    corpus = open_corpus("table", mine)
+    assert len(corpus.channels) == 3
+    with pytest.raises(BadRecording, match="expected a signal file that mne reads"):
+        corpus.inspect(corpus.recordings("anna")[0])
+    assert corpus.inspect(corpus.recordings("anna")[1]).findings == ()
+    write_rows(mine, [ROW | {"trial": "0", "signals": "0_raw.fif"}])
+    with pytest.raises(BadRecording, match="expected a signal file that mne reads"):
+        open_corpus("table", mine)  # nothing tells which channels there are
+
+
+def test_signals_in_another_unit_than_their_files_say_are_told(tmp_path):
+    write_fif(tmp_path / "a_raw.fif", signals() * [[1e6], [1e6], [1]])
+    write_rows(tmp_path, [ROW])
+    corpus, recording = only(tmp_path)
+    [finding] = corpus.inspect(recording).findings
+    assert "uV SD looks like microvolts that were taken for volts" in finding and "the file's header" in finding
+
+
+def test_a_store_of_signals_in_another_unit_or_filtered_is_refused(tmp_path):
+    pd.DataFrame(signals().T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
+    plain = "signals_rate_hz: 256\n"
+    write_rows(tmp_path, [ROW | {"signals": "x.csv"}], plain)
+    prepare_store(open_corpus("table", tmp_path), tmp_path / "store", PrepareConfig(faces=False))
+    for changed in (plain + "signals_unit: mV\n", plain + "filtered: true\n", "signals_rate_hz: 512\n"):
+        (tmp_path / "table.yaml").write_text(changed)
+        with pytest.raises(BadStore, match=r"expected a store made with source = .*found one made with"):
+            prepare_store(open_corpus("table", tmp_path), tmp_path / "store", PrepareConfig(faces=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("time,Fp1\n0,1\n4,2\n8,3\n", "expected seconds in column time, found 0.25 lines a second. Are they milli"),
+        ("Fp1\n1\n2\n", "expected a column time, found none. See signals_rate_hz"),
+        ("time,Fp1\n0,1\n0.1,2\n9,3\n", "column time with even steps of seconds"),
+        ("Fp1;O1\n1,5;2\n", "expected a column time"),  # two columns, however they are separated
+    ],
+)
+def test_a_text_file_whose_clock_does_not_tell_is_refused(tmp_path, text, said):
+    (tmp_path / "x.csv").write_text(text)
+    write_rows(tmp_path, [ROW | {"signals": "x.csv"}])
+    corpus, recording = only(tmp_path)
+    with pytest.raises(BadRecording, match=said):
+        corpus.signals(recording)
+
+
+def test_a_text_file_with_semicolons_and_decimal_commas_is_read(tmp_path):
+    x = signals()
+    pd.DataFrame(x.T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False, sep=";", decimal=",")
+    write_rows(tmp_path, [ROW | {"signals": "x.csv"}], "signals_rate_hz: 256\n")
+    corpus, recording = only(tmp_path)
+    assert corpus.signals(recording).samples == pytest.approx(x[:, : 30 * RATE])
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -195,7 +372,19 @@ def test_an_absent_channel_is_told_with_near_names(mine):
         ([{"subject": "a", "trial": "1", "start_s": 0, "stop_s": 1}], "", "found none named video or signals"),
         ([ROW], "rate: 128\n", "found 'rate'. Did you mean rate_hz"),
         ([ROW], "channels: {Fp1: brain}\n", "expected a kind of eeg, .* for channel Fp1, found 'brain'"),
-        ([ROW], "signals_unit: kV\n", "expected signals_unit uV, mV or V"),
+        ([ROW], "signals_unit: kV\n", "expected uV, mV, V for signals_unit, found 'kV'"),
+        ([ROW], "signals_unit: [uV]\n", "expected uV, mV, V for signals_unit, found"),
+        ([ROW], "channels: [Fp1, O1]\n", "expected a kind for each name"),
+        ([ROW], "channels: {T3: eeg, EEG T7-REF: eeg}\n", "each channel once, found T3 and EEG T7-REF, which are one"),
+        ([ROW], "rate_hz: true\n", "expected a number from 1 to 10000 for rate_hz, found True"),
+        ([ROW], "rate_hz: .inf\n", "expected a number from 1 to 10000 for rate_hz, found inf"),
+        ([ROW], "frames_per_s: 10.5\n", "expected a whole number from 1 to 1000 for frames_per_s"),
+        ([ROW], "baseline_s: -1\n", "expected a number of seconds from 0 to 3600 for baseline_s"),
+        ([ROW], "filtered: perhaps\n", "expected true or false for filtered"),
+        ([ROW], "signals_rate_hz: 256 Hz\n", "expected a number from 1 to 1000000 for signals_rate_hz"),
+        ([ROW], "- rate_hz\n", "a name and a value in each line, found a list"),
+        ([ROW | {"emotion": "joy"}], "", "found 'emotion'. Labels are ratings .* More than two classes, and ratings"),
+        ([ROW | {"Subject": "a"}], "", "expected each column once, found subject twice"),
         ([ROW], "rate_hz: [", "a file that does not read"),
     ],
 )
@@ -219,17 +408,52 @@ def test_a_template_pairs_files_and_is_never_overwritten(mine, capsys):
         (mine / name).parent.mkdir(exist_ok=True)
         (mine / name).write_bytes(b"")
     assert main(["table", "init", str(mine)]) == 0
-    assert "4 lines to fill in" in capsys.readouterr().out
+    assert "3 lines to fill in" in capsys.readouterr().out
     rows = pd.read_csv(mine / "recordings.csv", comment="#", dtype=str, keep_default_na=False)
-    assert rows["signals"].tolist() == ["", "", "a_raw.fif", "s02/x_raw.fif"]
-    assert rows["video"].tolist() == ["s02/x.mp4", "s02/y, z.avi", "", ""]
-    assert rows["subject"].tolist() == ["s02", "s02", "s01", "s02"]
+    assert rows["signals"].tolist() == ["s02/x_raw.fif", "", "a_raw.fif"]
+    assert rows["video"].tolist() == ["s02/x.mp4", "s02/y, z.avi", ""]
+    assert rows["subject"].tolist() == ["s02", "s02", "s01"]
     settings = (mine / "table.yaml").read_text()
     assert '"EEG FP1-REF": eeg' in settings
     assert "GSR1: gsr" in settings
     open_corpus("table", mine)  # what it writes can be read
     with pytest.raises(BadInput, match="expected no table yet"):
         write_template(mine)
+
+
+@pytest.mark.parametrize(
+    ("files", "lines"),
+    [
+        (
+            ["video/s01_x.mp4", "eeg/s01_x_eeg.fif", "eeg/s01_y.fif"],
+            ["s01,01,,video/s01_x.mp4,eeg/s01_x_eeg.fif", "s01,02,,,eeg/s01_y.fif"],
+        ),
+        (["a/1.mp4", "a/1.edf", "b/1.mp4", "b/1.edf"], ["a,01,,a/1.mp4,a/1.edf", "b,01,,b/1.mp4,b/1.edf"]),
+        (["v/1.mp4", "v/2.1.mp4", "a/1.edf", "b/1.edf"],
+         ["v,01,,v/1.mp4,", "v,02,,v/2.1.mp4,", "a,01,,,a/1.edf", "b,01,,,b/1.edf"]),
+        (["x.1.mp4", "x.2.edf"], ["s01,01,,x.1.mp4,", "s01,02,,,x.2.edf"]),
+        (["me & you/1.mp4"], ["me---you,01,,me & you/1.mp4,"]),
+    ],
+)  # fmt: skip
+def test_files_of_one_name_are_paired_where_that_leaves_no_doubt(tmp_path, files, lines):
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    write_template(tmp_path)
+    text = (tmp_path / "recordings.csv").read_text().splitlines()
+    assert [line.removesuffix(",,,,,,") for line in text if not line.startswith("#")][1:] == lines
+
+
+def test_tables_without_signals_are_left_out_of_a_template_and_that_is_told(tmp_path):
+    (tmp_path / "participants.tsv").write_text("participant\tage\nanna\t30\n")
+    (tmp_path / "x.csv").write_text("time,Fp1,on,mood: 1\n0,1,2,3\n")
+    table, lines = write_template(tmp_path)
+    assert lines == 1
+    assert table.read_text().endswith("like one: participants.tsv\n")
+    settings = (tmp_path / "table.yaml").read_text()
+    assert '  # "on": which kind?\n  # "mood: 1": which kind?\n' in settings
+    (tmp_path / "table.yaml").write_text(settings.replace("\n  # ", "\n  ").replace("which kind?", "emg"))
+    assert [c.name for c in open_corpus("table", tmp_path).channels] == ["Fp1", "on", "mood: 1"]
 
 
 @pytest.mark.journey

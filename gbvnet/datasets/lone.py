@@ -63,7 +63,7 @@ class Lone:
         seconds = round(min(stop, max(ends)) - start, 6)
         recording = replace(recording, seconds=seconds, video_info=info, findings=tuple(findings))
         if recording.signals is not None:
-            told = odd(self.signals(recording))
+            told = odd(self.signals(recording), recording.signals)
             recording = replace(recording, findings=(*recording.findings, *told))
         return recording
 

@@ -15,6 +15,12 @@ from ..recording import Channel
 
 ELECTRICAL = ("eeg", "eog", "ecg", "emg")
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
+CLOCKS = ("time", "time_s", "t")  # how a text file's column of seconds may be called
+LEAST_RATE_HZ = 1.0  # nothing that tells of windows of a second is slower; a column of milliseconds looks so
+
+
+def is_text(path: Path) -> bool:
+    return path.suffix.lower() in (".csv", ".tsv")
 
 
 def read_signals(
@@ -36,21 +42,21 @@ def read_signals(
     Returns samples (C, N) float64, microvolts for electrical channels, else in the file's own units; their rate; and
     the time of the first one. Raises BadRecording.
     """
-    if path.suffix.lower() in (".csv", ".tsv"):
+    if is_text(path):
         return _read_text(path, begin, end, channels, rate_hz, unit, hint)
     return _read_mne(path, begin, end, channels, hint)
 
 
 def names_in(path: Path) -> list[str]:
     """The names of a file's channels, as it spells them. Raises BadRecording."""
-    if path.suffix.lower() in (".csv", ".tsv"):
+    if is_text(path):
         return [str(c).strip() for c in _text(path, nrows=1).columns]
     return list(_open_mne(path).ch_names)
 
 
 def span_s(path: Path, rate_hz: float | None = None, hint: str = "") -> float:
     """When a file ends, seconds on its own clock; `rate_hz` and `hint` as above. Raises BadRecording."""
-    if path.suffix.lower() in (".csv", ".tsv"):
+    if is_text(path):
         _, rate_hz, start, n = _text_clock(path, _text(path), rate_hz, hint)
         return start + n / rate_hz
     raw = _open_mne(path)
@@ -119,13 +125,16 @@ def _text_clock(
     """The table with tidy names, its rate, the time of its first row, and how many rows it has."""
     table.columns = [str(c).strip() for c in table.columns]
     start = 0.0
-    times = next((c for c in table.columns if c.lower() in ("time", "time_s", "t")), None)
+    times = next((c for c in table.columns if c.lower() in CLOCKS), None)
     if times is not None:
         t = pd.to_numeric(table[times], errors="coerce").to_numpy()
         steps = np.diff(t)
         if len(t) < 2 or not np.isfinite(t).all() or steps.min() <= 0 or np.ptp(steps) > 0.5 * np.median(steps):
             raise BadRecording(path, f"column {times} with even steps of seconds", "gaps, jumps or no numbers")
         rate_hz, start = (len(t) - 1) / (t[-1] - t[0]), float(t[0])
+        if rate_hz < LEAST_RATE_HZ:
+            found = f"{rate_hz:.3g} lines a second"
+            raise BadRecording(path, f"seconds in column {times}", found, "Are they milliseconds?")
     if rate_hz is None:
         raise BadRecording(path, "a column time", "none", hint)
     if not np.isfinite(rate_hz) or rate_hz <= 0:
@@ -135,6 +144,11 @@ def _text_clock(
 
 def _text(path: Path, nrows: int | None = None) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", comment="#", nrows=nrows)
+        with path.open(encoding="utf-8-sig") as file:
+            head = next((line for line in file if line.strip() and not line.startswith("#")), "")
+        # Spreadsheets write semicolons where a comma is the decimal point.
+        mark = max("\t,;" if path.suffix.lower() == ".tsv" else ",;\t", key=head.count)
+        decimal = "," if mark == ";" else "."
+        return pd.read_csv(path, sep=mark, decimal=decimal, comment="#", nrows=nrows, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise BadRecording(path, "a table of signals", f"a file that does not read ({error})") from None

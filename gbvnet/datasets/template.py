@@ -1,19 +1,26 @@
 """A recordings table to fill in, made from a folder of one's own: what `gbvnet table init` writes."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..channels import kind_of
 from ..errors import BadInput
 from ..files import write_whole
-from .signal_file import names_in
-from .table import SETTINGS, TABLE
+from .signal_file import CLOCKS, is_text, names_in
+from .table_file import SETTINGS, TABLE
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv")
 SIGNALS = (".bdf", ".edf", ".fif", ".fif.gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv")
+# What a file's or a folder's name says of what is in it, and not of who it is of.
+_CONTENT = r"raw|eeg|ieeg|meg|ecg|bio|biosignals|physio|signals?|videos?|faces?|cam(?:era)?|data|recordings?"
+_ENDING, _FOLDER = re.compile(rf"[ _.-](?:{_CONTENT})$"), re.compile(rf"(?:{_CONTENT})", re.IGNORECASE)
 
 HEAD = """\
-# One line a trial. Leave a cell empty where this says that it may be; delete lines that you do not want.
+# One line a trial: a file with several trials in it has a line for each. Subjects and trials below are guesses from
+# the names of folders and files. Delete the lines of files that you do not want; those that begin with # are comments.
+#
 # subject, trial     letters, digits, points and dashes; each trial of a subject once
 # stimulus           what was shown, the same word for the same film; may be empty
 # video, signals     files relative to this one; one of them may be empty
@@ -23,8 +30,11 @@ HEAD = """\
 #                    2 s of the video; empty: 0
 # valence, arousal   ratings from 1 to 9, or the words low and high; also dominance, liking, familiarity, control,
 #                    predictability; may be empty
-subject,trial,stimulus,video,signals,start_s,stop_s,baseline_start_s,video_offset_s,valence,arousal
+#
+# A line that is filled in: anna,1,film-a,anna/1.mp4,anna/1.edf,30,90,,-28,7,low
+# Then: gbvnet check table FOLDER
 """
+COLUMNS = "subject,trial,stimulus,video,signals,start_s,stop_s,baseline_start_s,video_offset_s,valence,arousal\n"
 
 
 def write_template(folder: Path) -> tuple[Path, int]:
@@ -42,43 +52,87 @@ def write_template(folder: Path) -> tuple[Path, int]:
     files = sorted(f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))
     videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
     signals = [f for f in files if f.name.lower().endswith(SIGNALS)]
+    other = [f for f in signals if is_text(f) and not _tells(f)]
+    signals = [f for f in signals if f not in other]
     if not videos and not signals:
         known = ", ".join((*VIDEOS, *SIGNALS))
         raise BadInput(folder, "videos or signal files", "none", f"Files that end in {known} are looked for.")
-    rows = list(_pairs(folder, videos, signals))
-    text = HEAD + "".join(f"{subject},{trial},,{video},{signal},,,,,,\n" for subject, trial, video, signal in rows)
-    write_whole(folder / SETTINGS, _settings(signals).encode())
-    write_whole(table, text.encode())
-    return table, len(rows)
+    lines = list(_lines(folder, videos, signals))
+    told = [f"# Not taken for signals, as no column is named like one: {_cell(folder, f)}" for f in other]
+    content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *told))
+    try:
+        write_whole(folder / SETTINGS, _settings(signals).encode())
+        write_whole(table, content.encode())
+    except OSError as error:
+        raise BadInput(folder, "a folder that can be written", error.strerror or error) from None
+    return table, len(lines)
 
 
-def _pairs(folder: Path, videos: list[Path], signals: list[Path]) -> Iterator[tuple[str, str, str, str]]:
-    """subject, trial, video, signals: files of one name belong together; their folder is a guess at the person."""
-    left = {_key(f): f for f in signals}
-    counts: dict[str, int] = {}
-    for video in [*videos, *signals]:
-        signal = left.pop(_key(video), None)
-        if video in signals and signal is None:  # told of with its video already
-            continue
-        of = video.parent.name if video.parent != folder else "s01"
-        subject = "".join(c if c.isalnum() or c in "._-" else "-" for c in of)
-        counts[subject] = counts.get(subject, 0) + 1
-        seen, heard = (_cell(f.relative_to(folder)) if f else "" for f in (video if video in videos else None, signal))
-        yield subject, f"{counts[subject]:02d}", seen, heard
+def _tells(file: Path) -> bool:
+    """Whether a text file may hold signals: a column is a clock, or named as a signal."""
+    try:
+        return any(name.lower() in CLOCKS or kind_of(name) for name in names_in(file))
+    except BadInput:
+        return True  # the check says what is wrong with it
 
 
-def _key(file: Path) -> tuple[Path, str]:
-    return file.parent, file.name.split(".")[0].lower()
+# ---------------------------------------------------------------- a line for each
 
 
-def _cell(path: Path) -> str:
-    text = path.as_posix()
-    return f'"{text}"' if "," in text else text
+def _lines(folder: Path, videos: list[Path], signals: list[Path]) -> Iterator[str]:
+    """A line a trial; trials are counted within each subject."""
+    counts: Counter[str] = Counter()
+    for video, signal in _pairs(videos, signals):
+        subject = _subject(folder, video or signal)
+        counts[subject] += 1
+        cells = (subject, f"{counts[subject]:02d}", "", _cell(folder, video), _cell(folder, signal))
+        yield ",".join(cells) + "," * (COLUMNS.count(",") + 1 - len(cells))
+
+
+def _pairs(videos: list[Path], signals: list[Path]) -> Iterator[tuple[Path | None, Path | None]]:
+    """Video and signals of one name: beside each other, or alone of that name in all folders. Then what is left."""
+    left = list(signals)
+    of_name = Counter(map(_key, videos)), Counter(map(_key, signals))
+    for video in videos:
+        same = [f for f in left if _key(f) == _key(video)]
+        beside = [f for f in same if f.parent == video.parent]
+        unique = same if all(counts[_key(video)] == 1 for counts in of_name) else []
+        signal = next(iter(beside or unique), None)
+        if signal:
+            left.remove(signal)
+        yield video, signal
+    yield from ((None, signal) for signal in left)
+
+
+def _key(file: Path) -> str:
+    """A name without what it says of the content: x_raw.fif, x_eeg.edf and x.mp4 belong together."""
+    name = file.name.lower()
+    name = name[: -len(next(ending for ending in (".fif.gz", file.suffix.lower()) if name.endswith(ending)))]
+    while (shorter := _ENDING.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+def _subject(folder: Path, file: Path | None) -> str:
+    """A guess: the folder, if it is not called after its content; else what the file's name begins with."""
+    assert file is not None
+    above = [p for p in file.relative_to(folder).parts[:-1] if not _FOLDER.fullmatch(p)]
+    begin, *rest = re.split(r"[ _]", _key(file))
+    guess = above[0] if above else begin if rest and not _FOLDER.fullmatch(begin) else ""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", guess).lstrip("._-") or "s01"
+
+
+def _cell(folder: Path, file: Path | None) -> str:
+    text = file.relative_to(folder).as_posix() if file else ""
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',;"') else text
+
+
+# ---------------------------------------------------------------- table.yaml
 
 
 def _settings(signals: list[Path]) -> str:
     lines = [
-        "# What holds for all recordings of recordings.csv. Every line may be left out; these are the defaults.",
+        f"# What holds for all recordings of {TABLE}. Every line may be left out; these are the defaults.",
         "dataset: table            # what the corpus is called in stores and reports",
         "rate_hz: 128              # of the store; signals are brought to it",
         "baseline_s: 3             # seconds of rest before each stimulus; 0 for none",
@@ -87,10 +141,13 @@ def _settings(signals: list[Path]) -> str:
         "signals_rate_hz: null     # of CSV and TSV files without a column `time`",
         "signals_unit: uV          # of electrical channels in CSV and TSV files: uV, mV or V",
     ]
-    names = next((found for f in signals if (found := _names(f))), [])
-    if names:
-        lines.append("# Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog. Leave out what no model should see.")
-        lines.append("channels:")
+    file, names = next(((f, found) for f in signals if (found := _names(f))), (None, []))
+    if file:
+        lines += [
+            "# Which channels to use, by name; every signal file must have them. Delete what no model should see.",
+            f"# Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog. Here are the channels of {file.name}.",
+            "channels:",
+        ]
         for name in names:
             kind = kind_of(name)
             lines.append(f"  {_yaml(name)}: {kind}" if kind else f"  # {_yaml(name)}: which kind?")
@@ -99,10 +156,12 @@ def _settings(signals: list[Path]) -> str:
 
 def _names(file: Path) -> list[str]:
     try:
-        return [n for n in names_in(file) if n.lower() not in ("time", "time_s", "t")]
+        return [n for n in names_in(file) if n.lower() not in CLOCKS]
     except BadInput:  # the check says what is wrong with it
         return []
 
 
 def _yaml(name: str) -> str:
-    return name if name.replace("_", "").isalnum() and not name.isdigit() else f'"{name}"'
+    words = ("yes", "no", "on", "off", "y", "n", "true", "false", "null")  # are no text to YAML
+    plain = re.fullmatch(r"[A-Za-z]+[0-9]*", name) and name.lower() not in words
+    return name if plain else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

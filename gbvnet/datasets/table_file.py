@@ -1,0 +1,263 @@
+"""What a user writes of recordings of one's own: recordings.csv and table.yaml, or all in one YAML file.
+
+datasets/table.py says what the columns mean.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ..channels import canonical
+from ..config import RATINGS
+from ..errors import BadRecording
+from ..recording import Kind
+from .signal_file import UNITS
+
+TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
+COLUMNS = (
+    "recording", "subject", "trial", "stimulus", "video", "signals", "start_s", "stop_s", "baseline_start_s",
+    "video_offset_s",
+)  # fmt: skip
+NEEDED = ("subject", "trial", "start_s", "stop_s")
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+SCOPE = "More than two classes, and ratings that change in time, are out of scope."
+_LABELS = ("label", "class", "emotion", "target", "category", "affect", "mood")  # how columns of classes begin or end
+_KINDS: tuple[str, ...] = get_args(Kind)
+
+# ---------------------------------------------------------------- settings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """table.yaml: what holds for all recordings of a table."""
+
+    dataset: str = "table"
+    """what the corpus is called in stores and reports"""
+    rate_hz: float = 128.0
+    """of the store; signals are brought to it"""
+    baseline_s: float = 3.0
+    """seconds of rest before each stimulus; 0 for none"""
+    frames_per_s: int = 10
+    """face frames a second to keep"""
+    channels: dict[str, Any] = field(default_factory=dict)
+    """name -> kind (eeg, ecg, gsr, resp, ppg, temp, emg, eog); all files must have them. If not given: of the first
+    file, those whose names tell their kind"""
+    filtered: bool = False
+    """the signals were filtered already, and must not be again"""
+    signals_rate_hz: float | None = None
+    """of CSV and TSV files without a column `time`"""
+    signals_unit: str = "uV"
+    """of electrical channels in CSV and TSV files: uV, mV or V; mne's formats say theirs themselves"""
+
+
+def _within(low: float, high: float) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+# Setting -> what it must be, and whether a value is that.
+_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "dataset": (
+        "a name of letters, digits, points and dashes",
+        lambda value: isinstance(value, str) and bool(re.fullmatch(NAME, value)),
+    ),
+    "rate_hz": ("a number from 1 to 10000", _within(1, 10_000)),
+    "baseline_s": ("a number of seconds from 0 to 3600", _within(0, 3600)),
+    "frames_per_s": (
+        "a whole number from 1 to 1000",
+        lambda value: isinstance(value, int) and _within(1, 1000)(value),
+    ),
+    "channels": ("a kind for each name (Fp1: eeg)", lambda value: isinstance(value, dict)),
+    "filtered": ("true or false", lambda value: isinstance(value, bool)),
+    "signals_rate_hz": ("a number from 1 to 1000000", lambda value: value is None or _within(1, 1e6)(value)),
+    "signals_unit": (", ".join(UNITS), lambda value: isinstance(value, str) and value in UNITS),
+}
+
+
+def read_settings(file: Path) -> Settings:
+    """What table.yaml sets, or the defaults where there is none. Raises BadRecording naming what is wrong in it."""
+    held = {name: value for name, value in _read_yaml(file).items() if name != ROWS}
+    known = [f.name for f in fields(Settings)]
+    for name in held:
+        if name not in known:
+            close = get_close_matches(str(name), known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+            raise BadRecording(file, "settings that exist", f"{name!r}", hint)
+    if held.get("channels", ()) is None:  # `channels:` with all of its lines commented out
+        del held["channels"]
+    for name, value in held.items():
+        wanted, is_one = _RULES[name]
+        if not is_one(value):
+            raise BadRecording(file, f"{wanted} for {name}", repr(value))
+    channels = {str(name): kind for name, kind in held.get("channels", {}).items()}
+    for name, kind in channels.items():
+        if kind not in _KINDS:
+            raise BadRecording(file, f"a kind of {', '.join(_KINDS)} for channel {name}", repr(kind))
+    spelt = [canonical(name).upper() for name in channels]
+    twice = [name for name, plain in zip(channels, spelt, strict=True) if spelt.count(plain) > 1]
+    if twice:
+        raise BadRecording(file, "each channel once", f"{' and '.join(twice)}, which are one electrode")
+    return Settings(**(held | ({"channels": channels} if channels else {})))
+
+
+def _read_yaml(file: Path) -> dict:
+    """The top of a YAML file; empty where there is no file."""
+    if not file.exists():
+        return {}
+    try:
+        held = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise BadRecording(file, "settings as YAML", f"a file that does not read ({_line(error)})") from None
+    if held is not None and not isinstance(held, dict):
+        raise BadRecording(file, "settings as YAML, a name and a value in each line", f"a {type(held).__name__}")
+    return held or {}
+
+
+def _line(error: Exception) -> str:
+    """What a parser says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+# ---------------------------------------------------------------- the table
+
+
+def find_table(root: Path) -> tuple[Path, Path]:
+    """The files that hold the rows and the settings: given as a file, or as the folder of both.
+
+    Raises BadRecording if there is no table, or two.
+    """
+    if root.is_file():
+        return root, root if root.suffix.lower() in (".yaml", ".yml") else root.parent / SETTINGS
+    table, settings = root / TABLE, root / SETTINGS
+    in_yaml = ROWS in _read_yaml(settings)
+    if in_yaml and table.exists():
+        raise BadRecording(settings, f"recordings in one file, here or in {TABLE}", "them in both")
+    return (settings if in_yaml else table), settings
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """The table as text, one row a trial, with `line`, its line in the file. Raises BadRecording."""
+    lines, cells = zip(
+        *(_yaml_rows(file) if file.suffix.lower() in (".yaml", ".yml") else _csv_rows(file)), strict=True
+    )
+    rows = pd.DataFrame(list(cells), dtype=object).fillna("").assign(line=list(lines))
+    named = list(dict.fromkeys(name for row in cells for name in row))
+    absent = [name for name in NEEDED if name not in named]
+    if absent or not {"video", "signals"} & set(named):
+        wanted = ", ".join(absent or ["video or signals"])
+        found = f"none named {wanted}, but {', '.join(named)}"
+        raise BadRecording(file, f"columns {', '.join(NEEDED)}, and video or signals", found)
+    _refuse_unknown(file, named)
+    rows = rows.assign(**{name: "" for name in (*COLUMNS, *RATINGS) if name not in rows})
+    rows["recording"] = rows["recording"].where(rows["recording"] != "", rows["subject"] + "_" + rows["trial"])
+    for name in ("subject", "trial", "recording"):
+        odd = rows[~rows[name].str.fullmatch(NAME)]
+        if len(odd):
+            found = f"{odd[name].iloc[0]!r} in line {odd['line'].iloc[0]}"
+            raise BadRecording(file, f"a {name} of letters, digits, points and dashes", found)
+    twice = rows[rows.duplicated("recording") | rows.duplicated(["subject", "trial"])]
+    if len(twice):
+        found = f"{twice['recording'].iloc[0]} again in line {twice['line'].iloc[0]}"
+        raise BadRecording(file, "each recording, and each trial of a subject, once", found)
+    return rows
+
+
+def _refuse_unknown(file: Path, named: list[str]) -> None:
+    known = (*COLUMNS, *RATINGS)
+    for name in named:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+            if name.startswith(_LABELS) or name.endswith(_LABELS):
+                hint = f"Labels are ratings from 1 to 9, or the words low and high, of {', '.join(RATINGS)}. {SCOPE}"
+            raise BadRecording(file, "columns that exist", repr(name), hint)
+
+
+def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and cells by column, freed of outer spaces. Lines that are empty or begin with # are none."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise BadRecording(file, "a table of recordings", "no such file", "`gbvnet table init` makes one.") from None
+    except UnicodeDecodeError as error:
+        found = f"a file that is no UTF-8 ({_line(error)})"
+        raise BadRecording(file, "a table of recordings", found, "Save it as CSV in UTF-8.") from None
+    except OSError as error:
+        raise BadRecording(file, "a table of recordings", f"a file that does not read ({error.strerror})") from None
+    told = ["" if line.lstrip().startswith("#") else line for line in text.splitlines(keepends=True)]
+    head = next((line for line in told if line.strip()), "")
+    # Spreadsheets write semicolons where a comma is the decimal point.
+    reader = csv.reader(told, delimiter=max(",;\t", key=head.count), skipinitialspace=True)
+    columns: list[str] = []
+    n = 0
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                continue
+            if not columns:
+                columns = [cell.lower() for cell in cells]
+                _refuse_twice(file, [name for name in columns if name])
+                continue
+            last = max(k for k, cell in enumerate(cells) if cell)
+            if last >= len(columns) or not columns[last]:
+                found = f"{last + 1} in line {reader.line_num}"
+                hint = "A cell with a comma in it needs quotes around it."
+                raise BadRecording(
+                    file, f"{len([c for c in columns if c])} cells in a line, as many as columns", found, hint
+                )
+            n += 1
+            yield reader.line_num, {name: cell for name, cell in zip(columns, cells, strict=False) if name}
+    except csv.Error as error:
+        raise BadRecording(file, "a table of recordings", f"line {reader.line_num} that is no CSV ({error})") from None
+    if not n:
+        raise BadRecording(file, "a line for each recording", "none", "`gbvnet table init` makes an example.")
+
+
+def _refuse_twice(file: Path, names: list[str]) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise BadRecording(file, "each column once", f"{twice[0]} twice")
+
+
+def _yaml_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same of a list `recordings` in a YAML file, a mapping a trial. Values are taken as they are written, so that
+    a subject called no, or 01, stays what it is."""
+    _read_yaml(file)  # what cannot be read is told
+    root = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    nodes = [value for name, value in root.value if name.value == ROWS] if isinstance(root, yaml.MappingNode) else []
+    if not nodes or not isinstance(nodes[0], yaml.SequenceNode) or not nodes[0].value:
+        raise BadRecording(file, f"a list `{ROWS}`, an entry a trial", "none")
+    for node in nodes[0].value:
+        line = node.start_mark.line + 1
+        if not isinstance(node, yaml.MappingNode):
+            raise BadRecording(file, f"names and values in each entry of {ROWS}", f"something else in line {line}")
+        cells = {}
+        for name, value in node.value:
+            if not isinstance(name, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
+                at = value.start_mark.line + 1
+                raise BadRecording(file, "one value for each name", f"several in line {at}", SCOPE)
+            cells[name.value.strip().lower()] = "" if value.tag.endswith(":null") else value.value.strip()
+        _refuse_twice(file, [name.value.strip().lower() for name, _ in node.value])
+        yield line, cells
+
+
+def seconds_in(line: str, row: dict, name: str) -> float | None:
+    """A cell as a number of seconds, None if it is empty. Raises BadRecording."""
+    if row[name] == "":
+        return None
+    try:
+        value = float(row[name])
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        hint = "A decimal point is a point here." if re.fullmatch(r"-?\d+,\d+", row[name]) else ""
+        raise BadRecording(line, f"a number of seconds in {name}", repr(row[name]), hint)
+    return value
