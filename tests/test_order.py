@@ -18,7 +18,7 @@ recording
 parallel memory ahead
 channels
 datasets.signal_file
-datasets.bdf datasets.pickled
+datasets.bdf datasets.pickled datasets.table_file
 datasets.deap datasets.table datasets.mahnob_session
 datasets.deap_raw datasets.mahnob
 datasets.template datasets.lone
