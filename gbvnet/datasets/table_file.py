@@ -18,6 +18,7 @@ import yaml
 from ..channels import canonical
 from ..config import RATINGS
 from ..errors import BadRecording
+from ..notation import from_yaml
 from ..recording import Kind
 from .signal_file import UNITS
 
@@ -112,17 +113,12 @@ def _read_yaml(file: Path) -> dict:
     if not file.exists():
         return {}
     try:
-        held = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise BadRecording(file, "settings as YAML", f"a file that does not read ({_line(error)})") from None
+        held = from_yaml(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise BadRecording(file, "settings as YAML", f"a file that does not read ({error})") from None
     if held is not None and not isinstance(held, dict):
         raise BadRecording(file, "settings as YAML, a name and a value in each line", f"a {type(held).__name__}")
     return held or {}
-
-
-def _line(error: Exception) -> str:
-    """What a parser says, in one line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 # ---------------------------------------------------------------- the table
@@ -187,7 +183,7 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     except FileNotFoundError:
         raise BadRecording(file, "a table of recordings", "no such file", "`gbvnet table init` makes one.") from None
     except UnicodeDecodeError as error:
-        found = f"a file that is no UTF-8 ({_line(error)})"
+        found = f"a file that is no UTF-8 ({error})"
         raise BadRecording(file, "a table of recordings", found, "Save it as CSV in UTF-8.") from None
     except OSError as error:
         raise BadRecording(file, "a table of recordings", f"a file that does not read ({error.strerror})") from None
