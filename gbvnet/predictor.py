@@ -3,32 +3,35 @@
 Shapes: n windows, F frames, S face side, C channels, L samples, K targets.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import torch
 from scipy.special import expit
 
 from .checkpoint import load_model
-from .config import PrepareConfig, TrainConfig, from_dict
+from .config import GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
 from .errors import BadModel, GbvnetError
 from .fitting import device_of
 from .model import pixels
-from .recording import Channel
+from .modelfolder import CONFIG
+from .recording import Channel, Kind
 
 BATCH = 64  # windows
-NEEDED = (
-    "prepare",
-    "channels",
-    "rate_hz",
-    "samples_per_window",
-    "frames_per_window",
-    "face_side",
-    "baseline_s",
-    "targets",
-)
+# What `about` must say of a model's input, in this order, for a recording to be made into it.
+_INPUT: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "prepare": ("settings by name", lambda v: isinstance(v, dict)),
+    "channels": ("pairs of name and kind", lambda v: isinstance(v, list) and all(map(_is_channel, v))),
+    "rate_hz": ("a number above 0", lambda v: _is_number(v) and 0 < v <= 1e6),
+    "samples_per_window": ("a whole number", lambda v: type(v) is int and v >= 0),
+    "frames_per_window": ("a whole number", lambda v: type(v) is int and v >= 0),
+    "face_side": ("0 to 512 pixels", lambda v: type(v) is int and 0 <= v <= 512),
+    "baseline_s": ("a number of seconds", lambda v: _is_number(v) and 0 <= v <= 1e6),
+    "targets": ("names", lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v)),
+}
 
 
 class Answers(NamedTuple):
@@ -48,20 +51,16 @@ class Predictor:
     def __init__(self, folder: str | Path, device: str = "auto"):
         self.folder = Path(folder)
         self.network, self.about = load_model(folder)
-        absent = [name for name in NEEDED if name not in self.about]
-        if absent:
-            remedy = "Make the model with `gbvnet train` or `gbvnet crossval`, which note how its input is made."
-            raise BadModel(self.folder / "config.json", "what a recording must go through", f"no {absent[0]}", remedy)
+        _require_input(self.folder / CONFIG, self.network.config, self.about)
         self.targets: tuple[str, ...] = tuple(self.about["targets"])
         if len(self.targets) != self.network.config.n_outputs:
             found = f"{', '.join(self.targets)} for {self.network.config.n_outputs} outputs"
-            raise BadModel(self.folder / "config.json", "a name for each output", found, "Restore the file.")
+            raise BadModel(self.folder / CONFIG, "a name for each output", found, "Restore the file.")
         self.channels = tuple(Channel(name, kind) for name, kind in self.about["channels"])
         try:
             made = from_dict(PrepareConfig, self.about["prepare"])
         except (GbvnetError, TypeError, AttributeError) as error:
-            file = self.folder / "config.json"
-            raise BadModel(file, "settings of prepare", str(error), "Restore the file.") from None
+            raise BadModel(self.folder / CONFIG, "settings of prepare", str(error), "Restore the file.") from None
         self.prepare = replace(made, channels=tuple(c.name for c in self.channels) or None)
         self.device = device_of(TrainConfig(device=device))  # type: ignore[arg-type]
         self.network.to(self.device).eval()
@@ -106,3 +105,31 @@ class Predictor:
         out = self.network(None if tensors[0] is None else pixels(tensors[0]), *tensors[1:])
         gates = (np.asarray(g.double().cpu()) for g in (out.gate_face, out.gate_bio))
         return Answers(expit(np.asarray(out.logits.double().cpu())), *gates)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_channel(pair: Any) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and pair[1] in get_args(Kind)
+
+
+def _require_input(path: Path, config: GBVNetConfig, about: dict) -> None:
+    """Refuse a model, by its config's path, that does not say how its input is made, or says what its network is not
+    made for. Raises BadModel."""
+    for name, (expected, is_one) in _INPUT.items():
+        if name not in about:
+            remedy = "Make the model with `gbvnet train` or `gbvnet crossval`, which note how its input is made."
+            raise BadModel(path, "what a recording must go through", f"no {name}", remedy)
+        if not is_one(about[name]):
+            raise BadModel(path, f"{expected} for {name}", f"{about[name]!r:.200}", "Restore the file.")
+    sizes: dict[str, tuple[int, int]] = {}
+    if uses_signals(config.modality):
+        sizes |= {"channels": (len(about["channels"]), config.n_channels)}
+        sizes |= {"samples_per_window": (about["samples_per_window"], config.n_samples)}
+    if uses_face(config.modality):
+        sizes |= {"frames_per_window": (about["frames_per_window"], config.n_frames)}
+    for name, (told, wanted) in sizes.items():
+        if told != wanted:
+            raise BadModel(path, f"{wanted} {name}, as the network has", str(told), "Restore the file.")

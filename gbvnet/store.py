@@ -28,7 +28,7 @@ from safetensors.numpy import save as to_safetensors
 
 from .config import RATINGS, PrepareConfig, from_dict
 from .errors import BadConfig, BadStore, GbvnetError
-from .files import write_whole
+from .files import is_vacant, write_whole
 from .notation import from_json
 
 log = logging.getLogger(__name__)
@@ -37,11 +37,13 @@ FORMAT = 2
 NAMES = ["recording", "subject", "trial", "stimulus"]
 COUNTS = ["n_windows", "n_with_face", "n_with_signals", "frames_found", "frames_borrowed", "frames_missing"]
 # What `finish` writes, as pandas calls it; ratings that a corpus has not are missing.
-_WINDOWS = {
+_WINDOWS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(NAMES, ("string", "empty")), "window": ("integer",), "start_s": ("floating",),
     "has_face": ("boolean",), "has_signals": ("boolean",), **dict.fromkeys(RATINGS, ("floating",)),
 }  # fmt: skip
-_RECORDINGS = dict.fromkeys((*NAMES, "verdict", "reason", "findings", "sha256"), ("string", "empty"))
+_RECORDINGS: dict[str, tuple[str, ...]] = dict.fromkeys(
+    (*NAMES, "verdict", "reason", "findings", "sha256"), ("string", "empty")
+)
 _FILE = re.compile(r"[^/\\\0]{1,200}")  # in data/, and nowhere else
 _DTYPES = {"U8": np.uint8, "BOOL": np.bool_, "F32": np.float32}
 _NUMBER = (int, float)
@@ -51,8 +53,8 @@ _SETTINGS: dict[str, Any] = {
     "samples_per_window": int, "frames_per_window": int, "face_side": int,
 }  # fmt: skip
 _ABOUT: dict[str, Any] = {
-    **dict.fromkeys((*NAMES, "verdict"), str), "start_s": list, "has_face": list, "has_signals": bool, "ratings": dict,
-    "findings": list,
+    **dict.fromkeys((*NAMES, "verdict", "reason", "sha256"), str), "start_s": list, "has_face": list,
+    "has_signals": bool, "ratings": dict, "findings": list,
 }  # fmt: skip
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors' own limit
 
@@ -69,15 +71,16 @@ def create(path: Path, settings: dict) -> None:
     settings = {"format": FORMAT, **settings}
     if manifest.exists():
         _refuse_other_settings(path, _read_manifest(path), settings)
-    elif path.is_dir() and any(path.iterdir()):
+    elif path.is_dir() and not is_vacant(path):
         raise BadStore(path, "an empty folder or a store", "a folder with other things in it", "Give another folder.")
     try:
-        (path / "data").mkdir(parents=True, exist_ok=True)
-        (path / "locks").mkdir(exist_ok=True)
-        if not manifest.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        if not manifest.exists():  # before all else: a folder that has it is a store, whenever this ends
             write_whole(manifest, (json.dumps(settings, indent=2) + "\n").encode())
         elif not os.access(path, os.W_OK):
             raise PermissionError(13, "Permission denied")
+        (path / "data").mkdir(exist_ok=True)
+        (path / "locks").mkdir(exist_ok=True)
     except OSError as e:
         raise BadStore(path, "a folder that can be written", e.strerror, "Give another folder.") from None
 
@@ -148,13 +151,17 @@ def done(path: Path, recording: str) -> dict | None:
     if not file.exists():
         return None
     about = read_header(file)[1]
-    wrong = _first_of_another_kind(about, _ABOUT)
-    if wrong is None and about["recording"] != recording:
-        wrong = "recording"
-    if wrong is None and not _all_numbers([*about["start_s"], *about["has_face"], *about["ratings"].values()]):
-        wrong = "start_s, has_face or ratings"
-    if wrong is None and len(about["start_s"]) != len(about["has_face"]):
-        wrong = "has_face"
+    wrong = _first_of_another_kind(about, _ABOUT | {name: int for name in COUNTS if name in about})
+    if wrong is None:
+        windows = len(about["start_s"])
+        numbers = [*about["start_s"], *about["ratings"].values(), *(about.get(name, 0) for name in COUNTS)]
+        fits = {
+            "recording": about["recording"] == recording,
+            "start_s, ratings or counts": all(isinstance(n, _NUMBER) and abs(n) < 1e15 for n in numbers),
+            "has_face": len(about["has_face"]) == windows and all(type(has) is bool for has in about["has_face"]),
+            "findings": all(isinstance(finding, str) for finding in about["findings"]),
+        }
+        wrong = next((name for name, good in fits.items() if not good), None)
     if wrong:
         raise BadStore(file, f"{wrong} of recording {recording} in its header", "another or none", _AGAIN)
     return about
@@ -167,10 +174,6 @@ def _first_of_another_kind(held: dict, kinds: dict[str, Any]) -> str | None:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             return name
     return None
-
-
-def _all_numbers(values: list) -> bool:
-    return all(isinstance(value, _NUMBER) for value in values)
 
 
 def reopen(path: Path) -> None:

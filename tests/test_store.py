@@ -301,14 +301,16 @@ def test_a_table_that_makes_no_sense_is_refused_by_column(path, change, message)
     [
         ({"recording": "s09"}, "expected recording of recording s01_trial01 in its header"),
         ({"start_s": None}, "expected start_s"),
-        ({"start_s": ["0"] * 3}, "expected start_s, has_face or ratings"),
+        ({"start_s": ["0"] * 3}, "expected start_s, ratings or counts"),
         ({"has_face": [True]}, "expected has_face"),
+        ({"n_windows": 10**30}, "expected start_s, ratings or counts"),
+        ({"sha256": 1}, "expected sha256"),
         ({"has_signals": 1}, "expected has_signals"),
     ],
 )
 def test_what_a_file_says_of_itself_is_checked_before_it_goes_into_the_tables(path, known, message):
     file = path / "data" / "s01_trial01.safetensors"
-    told = json.dumps(about("s01_trial01", 3) | known)
+    told = json.dumps(about("s01_trial01", 3) | {"sha256": "0"} | known)
     write_header(file, lambda h: h.update(__metadata__={"gbvnet": told}))
     with pytest.raises(BadStore, match=message):
         done(path, "s01_trial01")
