@@ -59,12 +59,23 @@ def _curves(axes: Axes, emotions: Emotions) -> None:
     axes.axhline(0.5, color=SOFT, linewidth=0.8, linestyle=":")
     for k, target in enumerate(emotions.targets):
         colour = CURVES.get(target, INK)
-        axes.plot(
-            x, emotions.table[target], color=colour, linestyle="-" if k == 0 else "--", linewidth=1.4, label=target
-        )
+        y = emotions.table[target]
+        axes.plot(x, y, color=colour, linestyle="-" if k == 0 else "--", linewidth=1.4, label=target)
+        axes.plot(x, y.where(alone(y)), color=colour, linestyle="", marker="o", markersize=3)
     axes.set(ylim=(-0.02, 1.02), ylabel="p(high)")
     axes.set_yticks([0, 0.5, 1])
-    axes.legend(loc="upper right", ncols=2, fontsize=8)
+    _legend(axes)
+
+
+def _legend(axes: Axes) -> None:
+    """Above the axes, where no curve runs through it."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.1, ncols=2, fontsize=8)
+
+
+def alone(values: pd.Series) -> np.ndarray:
+    """Which values have none before and none after them: a line does not show them."""
+    there = values.notna()
+    return np.asarray(there & ~there.shift(1, fill_value=False) & ~there.shift(-1, fill_value=False))
 
 
 def _gates(axes: Axes, table: pd.DataFrame) -> None:
@@ -72,8 +83,9 @@ def _gates(axes: Axes, table: pd.DataFrame) -> None:
     for name, label, colour in GATES:
         axes.fill_between(x, 0, table[name], color=colour, alpha=0.25, linewidth=0)
         axes.plot(x, table[name], color=colour, linewidth=1, label=label)
+        axes.plot(x, table[name].where(alone(table[name])), color=colour, linestyle="", marker="o", markersize=3)
     axes.set(ylim=(0, 1), ylabel="gate")
-    axes.legend(loc="upper right", ncols=2, fontsize=8)
+    _legend(axes)
 
 
 def _quality(axes: Axes, emotions: Emotions) -> None:
@@ -96,10 +108,11 @@ def _strip(axes: Axes, emotions: Emotions) -> None:
     window = float((emotions.table["stop_s"] - emotions.table["start_s"]).iloc[0])
     left, right = emotions.table["start_s"].min(), emotions.table["stop_s"].max()
     n = len(emotions.faces)
+    side, wide = min(0.9 / max(n, 1), 0.075), window / max(right - left, 1e-9)
     for start, face in emotions.faces:
-        middle = (start + window / 2 - left) / max(right - left, 1e-9)
-        side = min(0.9 / max(n, 1), 0.075)
-        inset = axes.inset_axes((min(max(middle - side / 2, 0), 1 - side), 0, side, 1))
+        # in the middle of its window, or from its start on where windows are narrow
+        at = (start - left) / max(right - left, 1e-9) + max(0.0, (wide - side) / 2)
+        inset = axes.inset_axes((min(at, 1 - side), 0, side, 1))
         inset.imshow(face)
         inset.axis("off")
 
@@ -107,7 +120,7 @@ def _strip(axes: Axes, emotions: Emotions) -> None:
 # --- the page ---
 
 
-def curves(emotions: Emotions, title: str = "") -> Any:
+def curves(emotions: Emotions) -> Any:
     """The curves as a plotly figure: gates as shade below, bands where something was odd."""
     from plotly.subplots import make_subplots
 
@@ -117,31 +130,35 @@ def curves(emotions: Emotions, title: str = "") -> Any:
     figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.74, 0.26][:rows])
     for k, target in enumerate(emotions.targets):
         figure.add_scatter(
-            x=x, y=table[target], name=target, mode="lines", customdata=table["flags"].replace("", "–"), row=1, col=1,
+            x=x, y=table[target], name=target, mode="lines+markers", row=1, col=1,
+            customdata=table["flags"].replace("", "–"),
             line={"width": 2, "color": CURVES.get(target, INK), "dash": "solid" if k == 0 else "dash"},
+            marker={"size": np.where(alone(table[target]), 7, 0).tolist()},
             hovertemplate="%{x:.1f} s: %{y:.2f}<br>%{customdata}<extra>" + target + "</extra>",
         )  # fmt: skip
     for name, label, colour in gates:
-        figure.add_scatter(x=x, y=table[name], name=f"gate: {label}", mode="lines", fill="tozeroy", row=2, col=1,
-                           line={"width": 1.2, "color": colour}, fillcolor=_faint(colour))  # fmt: skip
+        figure.add_scatter(x=x, y=table[name], name=f"gate: {label}", mode="lines+markers", fill="tozeroy", row=2,
+                           col=1, line={"width": 1.2, "color": colour}, fillcolor=_faint(colour),
+                           marker={"size": np.where(alone(table[name]), 5, 0).tolist()})  # fmt: skip
     for start, stop, _ in spans(table):
         figure.add_vrect(x0=start, x1=stop, fillcolor=ODD, opacity=0.18, line_width=0, layer="below", row=1, col=1)
     figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": SOFT}, row=1, col=1)
     figure.update_layout(
-        title=title, template="plotly_white", height=380 + 110 * bool(gates), hovermode="x unified",
+        template="plotly_white", height=380 + 110 * bool(gates), hovermode="x unified",
         margin={"l": 55, "r": 20, "t": 60, "b": 50},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
     figure.update_yaxes(title="probability of high", range=[-0.02, 1.02], row=1, col=1)
     if gates:
         figure.update_yaxes(title="gate", range=[0, 1], row=2, col=1)
+    figure.update_xaxes(range=[table["start_s"].min(), table["stop_s"].max()])
     figure.update_xaxes(title="seconds", row=rows, col=1)
     return figure
 
 
 def timeline_html(emotions: Emotions) -> str:
     """One HTML file that needs no other: curves to zoom into, gates as shade, bands where something was odd, faces."""
-    figure = curves(emotions, _title(emotions))
+    figure = curves(emotions)
     plot = figure.to_html(include_plotlyjs=True, full_html=False, div_id="timeline", config={"displaylogo": False})
     strip = "".join(
         f'<figure><img alt="face at {start:g} s" src="{_png(face)}"><figcaption>{start:g} s</figcaption></figure>'
@@ -203,8 +220,10 @@ body {{ font: 15px/1.5 system-ui, sans-serif; color: #1D2329; max-width: 72rem; 
 .strip figure {{ margin: 0; text-align: center; font-size: 12px }}
 .strip img {{ width: 72px; height: 72px; border-radius: 4px }}
 table {{ border-collapse: collapse }} td {{ padding: .1rem .8rem .1rem 0; vertical-align: top }}
+h1 {{ font-size: 1.25rem; margin: 0 0 .4rem; overflow-wrap: anywhere }}
 h2 {{ font-size: 1.05rem }}
 </style></head><body>
+<h1>{title}</h1>
 {stamps}
 {strip}
 {plot}
