@@ -3,7 +3,7 @@
 Everything is worked out from the predictions tables of the audit's runs. No torch.
 """
 
-import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +17,7 @@ from . import figures, metrics
 from .errors import BadRun
 from .figures import picture
 from .metrics import LEVEL, N_PERMUTATIONS, Scores
+from .notation import from_json
 from .page import Block, Heading, Items, Table, Text
 from .predictions import is_leaky
 from .recording import MADE_UP
@@ -25,6 +26,7 @@ from .summary import listed, p_value, percent, with_interval
 
 FILE = "audit.json"
 FORMAT = 1
+_RUN = re.compile(r"[\w+-]{1,80}/\w[\w+.-]{0,80}")  # role/name: a folder in the audit's, and no other
 PROBE_PERMUTATIONS = 1000  # of a probe only the 97.5th percentile is shown
 
 
@@ -90,10 +92,16 @@ def read_audit(folder: Path) -> Audit:
     """Read an audit's folder and score its runs. Raises BadRun."""
     folder = Path(folder)
     try:
-        about = json.loads((folder / FILE).read_text())
+        about = from_json((folder / FILE).read_text())
         names = [f"{run['role']}/{run['name']}" for run in about["runs"]]
         if about["format"] != FORMAT:
             raise ValueError(f"format {about['format']}")
+        odd = [name for name in names if not _RUN.fullmatch(name)]
+        if odd:
+            raise ValueError(f"a run called {odd[0]!r:.100}")
+        if "ladder/window" not in names:
+            raise KeyError("ladder/window")
+        bool(about["store"]["made_up"]), [_identity_row(i) for i in about.get("identities") or []]
     except FileNotFoundError:
         raise BadRun(folder, f"an audit, with {FILE} in it", "none", "Make it with `gbvnet audit`.") from None
     except KeyError as error:
@@ -246,15 +254,18 @@ def _identity_blocks(audit: Audit) -> Iterator[Block]:
         return
     yield Table(
         ("Told from one window", "By", "Right, %", "Chance, %", "Out of", "Windows"),
-        [
-            [i["what"], {"face": "the face", "bio": "the signals"}[i["modality"]], percent(i["accuracy"]),
-             percent(i["chance"]), f"{i['classes']:,}", f"{i['windows']:,}"]
-            for i in found
-        ],
+        [_identity_row(i) for i in found],
         "Identity: how well a linear classifier names the person (on trials it was not trained on) and the trial (on "
         "windows it was not trained on). Whoever knows the trial knows its label.",
         2,
     )  # fmt: skip
+
+
+def _identity_row(i: dict[str, Any]) -> list[str]:
+    by = {"face": "the face", "bio": "the signals"}[i["modality"]]
+    return [
+        str(i["what"]), by, percent(i["accuracy"]), percent(i["chance"]), f"{i['classes']:,}", f"{i['windows']:,}"
+    ]  # fmt: skip
 
 
 _LEARNERS = {"nearest": "nearest neighbour", "ridge": "ridge classifier", "gbvnet": "signal branch of GBV-Net"}

@@ -5,7 +5,6 @@ training share of high (`prior`) travel in each row, so that every number of a r
 """
 
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from .config import PROTOCOLS
 from .errors import BadRun
 from .files import write_whole
+from .notation import from_json
 from .recording import MADE_UP
 
 FILE = "predictions.parquet"
@@ -89,14 +89,17 @@ def read(path: Path) -> pd.DataFrame:
         raise BadRun(path, "a predictions table", "no such file", "Give the file that `gbvnet crossval` wrote.")
     try:
         arrow = pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names of columns that are no UTF-8
         raise BadRun(path, "a Parquet file", f"one that does not open ({error})", _AGAIN) from None
     _check_columns(arrow.column_names, path)
     for field in SCHEMA:
         kind = arrow.schema.field(field.name).type
         if _kind(kind) != _kind(field.type):
             raise BadRun(path, f"column {field.name} to hold {_kind(field.type)}", f"{kind}", _AGAIN)
-    table = arrow.select(COLUMNS).cast(SCHEMA.remove_metadata()).to_pandas()
+    try:
+        table = arrow.select(COLUMNS).cast(SCHEMA.remove_metadata()).to_pandas()
+    except (pa.ArrowException, ValueError) as error:  # a number too large for its column, text that is no UTF-8
+        raise BadRun(path, "values that fit their columns", f"others ({error})", _AGAIN) from None
     _check_values(table, path)
     return table
 
@@ -130,7 +133,7 @@ _AGAIN = "The file may be damaged or from other software; run `gbvnet crossval` 
 
 def _folds_planned(folder: Path) -> int | str:
     try:
-        return len(json.loads((folder / "splits.json").read_text())["folds"])
+        return len(from_json((folder / "splits.json").read_text())["folds"])
     except (OSError, ValueError, KeyError, TypeError):
         return "an unknown number of"
 

@@ -5,7 +5,6 @@ TSV, Parquet) with a row a window and columns subject, trial (or recording), fol
 the fold that tests it and all others train, the side that it is on.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from .errors import BadInput
+from .notation import from_json
 from .predictions import KEYS
 from .splits import PLURAL
 from .summary import listed
@@ -121,7 +121,7 @@ def check_splits(file: str | Path) -> Checked:
 
 def _of_json(file: Path) -> pd.DataFrame:
     try:
-        held = json.loads(file.read_text(encoding="utf-8"))
+        held = from_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(file, "a split as JSON", f"a file that does not read ({error})", _FORMS) from None
     unit = str(held.get("unit", "")) if isinstance(held, dict) else ""
@@ -136,6 +136,8 @@ def _of_json(file: Path) -> pd.DataFrame:
         if not {"train", "test"} <= set(sides):
             raise BadInput(file, f"a train and a test side in fold {number}", "none", _FORMS)
         for side, names in sides.items():
+            if not isinstance(names, list):
+                raise BadInput(file, f"a list of names on the {side} side of fold {number}", f"{names!r:.100}", _FORMS)
             rows += [{"fold": number, "side": side, **_named(file, name, unit)} for name in names]
     return pd.DataFrame(rows)
 
@@ -166,8 +168,9 @@ def _of_table(file: Path) -> Iterator[pd.DataFrame]:
             table = pd.read_parquet(file)
         else:
             table = pd.read_csv(file, sep="\t" if file.suffix.lower() == ".tsv" else ",", dtype=str)
-    except (OSError, ValueError) as error:
-        raise BadInput(file, "a table", f"a file that does not open ({error})", _FORMS) from None
+    except Exception as error:  # a damaged Parquet file can raise anything
+        found = f"a file that does not open ({type(error).__name__}: {error})"
+        raise BadInput(file, "a table", found, _FORMS) from None
     if set(KEYS) <= set(table.columns):  # predictions: recording is there too, but trial is the name that counts
         for _, one in table.groupby(KEYS, sort=False):
             yield _columns(file, one)
@@ -213,9 +216,12 @@ def _plain(name: Any) -> str:
 
 
 def _check(file: Path, rows: pd.DataFrame) -> Checked:
+    units = [u for u in UNITS if u in rows and rows[u].notna().any()]
+    if not units:
+        raise BadInput(file, "names of windows, trials, stimuli or subjects", "none", _FORMS)
     listed_once = not (rows["side"] != "test").any()  # each row is in the fold that tests it, and trains in the others
     shared, folds = [], rows["fold"].nunique()
-    for unit in [u for u in UNITS if u in rows and rows[u].notna().any()]:
+    for unit in units:
         known = rows[rows[unit].notna()]
         tested = known[known["side"] == "test"]
         if listed_once:
@@ -233,12 +239,13 @@ def _check(file: Path, rows: pd.DataFrame) -> Checked:
         train, inner = (int(pairs[side][unit].nunique()) for side in ("train", "inner"))
         shared.append(Shared(unit, tested[unit].nunique(), train, inner, pairs["train"]["fold"].nunique()))
     counted = ", ".join(f"{s.groups:,} {PLURAL[s.unit]}" for s in shared)
-    return Checked(f"{file}: {folds} fold{'s' * (folds > 1)}; tested are {counted}", folds, tuple(shared), _same(rows))
+    return Checked(
+        f"{file}: {folds} fold{'s' * (folds > 1)}; tested are {counted}", folds, tuple(shared), _same(rows, units[0])
+    )
 
 
-def _same(rows: pd.DataFrame) -> bool:
+def _same(rows: pd.DataFrame, finest: str) -> bool:
     """Whether the validation side of any fold is its test side, by the finest names there are."""
-    finest = next(u for u in UNITS if u in rows and rows[u].notna().any())
     for _, fold in rows.groupby("fold"):
         inner, test = (set(fold.loc[fold["side"] == side, finest]) for side in ("inner", "test"))
         if inner and inner == test:

@@ -193,6 +193,16 @@ def test_a_folder_that_is_no_audit_is_refused(tmp_path, bait):
     (tmp_path / "audit.json").write_text(json.dumps({"format": 1}))
     with pytest.raises(BadRun, match="goes on where it stopped"):
         read_audit(tmp_path)
+    window = {"role": "ladder", "name": "window"}
+    for wrong, said in (
+        ({"runs": []}, "goes on where it stopped"),
+        ({"runs": [window], "store": []}, "cannot be read"),
+        ({"runs": [window, {"role": "ladder", "name": "../../else"}]}, r"a run called 'ladder/\.\./\.\./else'"),
+        ({"runs": [window], "store": {"made_up": True}, "identities": [1]}, "cannot be read"),
+    ):
+        (tmp_path / "audit.json").write_text(json.dumps({"format": 1} | wrong))
+        with pytest.raises(BadRun, match=said):
+            read_audit(tmp_path)
     (tmp_path / "else").mkdir()
     (tmp_path / "else/file").write_text("mine")
     with pytest.raises(BadRun, match="other things in it"):

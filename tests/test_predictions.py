@@ -101,6 +101,18 @@ def test_a_column_of_the_wrong_type_is_named(tmp_path):
         predictions.write(changed(p="high"), tmp_path / "q.parquet")
 
 
+def test_values_that_do_not_fit_their_columns_are_refused(tmp_path):
+    pq.write_table(predictions.pa.Table.from_pandas(changed(y=300)), tmp_path / "p.parquet")
+    with pytest.raises(BadRun, match="values that fit their columns, found others"):
+        predictions.read(tmp_path / "p.parquet")
+    once = predictions.pa.Table.from_pandas(table(), preserve_index=False)
+    text = predictions.pa.array([b"\xff"] * once.num_rows).cast(predictions.pa.string(), safe=False)
+    odd = once.set_column(once.column_names.index("config"), "config", text)
+    pq.write_table(odd, tmp_path / "q.parquet")
+    with pytest.raises(BadRun, match="values that fit their columns"):
+        predictions.read(tmp_path / "q.parquet")
+
+
 def test_an_empty_table_is_refused(tmp_path):
     with pytest.raises(BadRun, match="at least one tested window, found an empty table"):
         predictions.write(table().iloc[:0], tmp_path / "p.parquet")

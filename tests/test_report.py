@@ -224,6 +224,13 @@ def test_without_one_good_run_there_is_no_report(tmp_path):
         ("config.yaml", None, r"config\.yaml: expected a file that every finished run has, found no such file"),
         ("environment.json", "{", r"environment\.json: expected settings by name, found a file that does not read"),
         ("environment.json", "[1]", r"environment\.json: expected settings by name, found list"),
+        (
+            "environment.json",
+            '{"store": [1]}',
+            r"environment\.json: expected settings by name under store, found \[1\]",
+        ),
+        ("environment.json", "[" * 50_000, r"environment\.json: expected settings by name, found .* nested too deep"),
+        ("config.yaml", "a: !!int ''", r"config\.yaml: expected settings by name, found .*a tag with a value"),
     ],
 )
 def test_a_run_copied_in_part_is_refused(tmp_path, name, content, message):
