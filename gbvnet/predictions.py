@@ -97,9 +97,11 @@ def read(path: Path) -> pd.DataFrame:
         if _kind(kind) != _kind(field.type):
             raise BadRun(path, f"column {field.name} to hold {_kind(field.type)}", f"{kind}", _AGAIN)
     try:
-        table = arrow.select(COLUMNS).cast(SCHEMA.remove_metadata()).to_pandas()
+        arrow = arrow.select(COLUMNS).cast(SCHEMA.remove_metadata())
+        arrow.validate(full=True)
     except (pa.ArrowException, ValueError) as error:  # a number too large for its column, text that is no UTF-8
         raise BadRun(path, "values that fit their columns", f"others ({error})", _AGAIN) from None
+    table = arrow.to_pandas()
     _check_values(table, path)
     return table
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from .errors import BadInput
 from .notation import from_json
@@ -165,7 +166,9 @@ def _named(file: Path, name: Any, unit: str) -> dict[str, str]:
 def _of_table(file: Path) -> Iterator[pd.DataFrame]:
     try:
         if file.suffix.lower() == ".parquet":
-            table = pd.read_parquet(file)
+            arrow = pq.read_table(file, partitioning=None)
+            arrow.validate(full=True)
+            table = arrow.to_pandas()
         else:
             table = pd.read_csv(file, sep="\t" if file.suffix.lower() == ".tsv" else ",", dtype=str)
     except Exception as error:  # a damaged Parquet file can raise anything

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 from safetensors.numpy import save as to_safetensors
 
@@ -391,7 +392,9 @@ class Store:
             raise BadStore(self.path, "a finished store", f"no {name}", "Run `gbvnet prepare` again: it goes on.")
         again = "Run `gbvnet prepare` again."
         try:
-            table = pd.read_parquet(file)
+            arrow = pq.read_table(file, partitioning=None)
+            arrow.validate(full=True)  # pandas finds out that text is no UTF-8 only when it is looked at
+            table = arrow.to_pandas()
         except Exception as e:  # a damaged table can raise anything
             found = f"a file that cannot be read ({type(e).__name__}: {e})"
             raise BadStore(file, "a table", found, again) from None

@@ -3,6 +3,8 @@
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gbvnet import store as store_module
@@ -277,6 +279,14 @@ def test_settings_that_make_no_sense_are_refused_by_name(path, change, message):
     change(settings)
     (path / "store.json").write_text(json.dumps(settings))
     with pytest.raises(BadStore, match=rf"store.json: expected .*{message}"):
+        open_store(path)
+
+
+def test_a_table_with_text_that_is_no_utf_8_is_refused(path):
+    table = pa.Table.from_pandas(open_store(path).windows)
+    odd = pa.array([b"\xff"] * len(table)).view(pa.string())
+    pq.write_table(table.set_column(table.column_names.index("trial"), "trial", odd), path / "windows.parquet")
+    with pytest.raises(BadStore, match=r"windows.parquet: expected a table, found a file that cannot be read"):
         open_store(path)
 
 
