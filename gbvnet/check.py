@@ -1,6 +1,8 @@
 """A verdict for every recording of a corpus, without preparing anything."""
 
-from collections.abc import Callable, Iterator
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .errors import BadRecording
@@ -63,3 +65,31 @@ def look(corpus: Corpus, jobs: int = 1, videos: bool = True, progress: Progress 
         if progress:
             progress(done, len(units), name)
         yield unit if isinstance(unit, Unit) else Unit(name, problem=str(unit))
+
+
+def missing(units: Sequence[Unit]) -> list[tuple[str, ...]]:
+    """What is missing of whom, and why, as a table with a head; empty where nothing is.
+
+    A note on a unit that begins with "no " tells of something missing, too.
+    """
+    kinds = {"video": "a video", "signals": "signals"}
+    sound = {unit.name: [r for r in unit.recordings if not r.problem] for unit in units}
+    had = [kind for kind in kinds if any(getattr(r, kind) for good in sound.values() for r in good)]
+    rows = []
+    for unit in units:
+        why = [finding for finding in unit.findings if finding.startswith("no ")]
+        why += [_in_short(unit.problem)] if unit.problem else []
+        why += [f"{r.name}: {_in_short(r.problem)}" for r in unit.recordings if r.problem]
+        good = sound[unit.name]
+        counts = {kind: sum(getattr(r, kind) is not None for r in good) for kind in kinds}
+        why += [f"{len(good) - counts[kind]} without {kinds[kind]}" for kind in had if counts[kind] < len(good)]
+        if why:
+            told = (len(unit.recordings), len(good), *counts.values())
+            rows.append((unit.name, *map(str, told), "; ".join(why)))
+    return [("who", "found", "good", "video", "signals", "what is missing, and why"), *rows] if rows else []
+
+
+def _in_short(problem: str) -> str:
+    """A verdict without the file and the remedy, which stand beside the recording."""
+    said = re.search(r": (expected .+?, found .+?)(?:\.\s|\.?$)", problem, re.DOTALL)
+    return textwrap.shorten(said[1] if said else problem, 100, placeholder=" ...")

@@ -258,7 +258,7 @@ def _check(parser) -> Run:
     _add_jobs(parser)
 
     def run(args) -> int:
-        from .check import look
+        from .check import look, missing
         from .datasets import open_corpus
 
         corpus, units = open_corpus(args.corpus, args.root, args.raw), []
@@ -270,6 +270,8 @@ def _check(parser) -> Run:
                 say(_verdict(unit, args.verbose))
         for note in (*corpus.notes(), *_without_both(units)):
             say(f"note {note}")
+        for line in _columns(missing(units)):
+            say(line)
         say(_check_summary(units))
         return 1 if any(u.bad for u in units) else 0
 
@@ -705,6 +707,12 @@ def _without_both(units) -> list[str]:
     notes = [f"without {what}: {', '.join(names)}" for what, names in lacking.items() if names]
     n_both = len(units) - sum(map(len, lacking.values()))
     return [*notes, f"{n_both} of {len(units)} people have both a video and signals"] if notes else []
+
+
+def _columns(rows) -> list[str]:
+    """Rows of text as lines, each column as wide as it needs."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]
 
 
 def _check_summary(units) -> str:

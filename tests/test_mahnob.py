@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
-from gbvnet.check import look
+from gbvnet.check import look, missing
 from gbvnet.cli import main
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import open_corpus
@@ -491,7 +491,7 @@ def test_a_real_corpus_is_measured_by_the_real_films_and_says_who_and_what_is_mi
     film = recordings(mine)["p01_s2"].stimulus
     assert any(f"film {film} has {FILMS[film]} s" in f for f in recordings(mine)["p01_s2"].findings)
     [_, unseen] = corpus.notes("p01")
-    assert unseen.startswith("no session with the films 58, earworm_f, 53") and unseen.count(",") == 17
+    assert unseen.startswith("no session with 18 of the 20 films 58, earworm_f, 53") and unseen.count(",") == 17
     assert corpus.notes()[1].startswith("no session with a film of p03, p04") and corpus.notes()[1].endswith("p30")
 
 
@@ -507,6 +507,24 @@ def test_check_shows_a_line_for_each_person_what_is_left_alone_and_who_lacks_wha
     (mine / "Sessions/2/session.xml").write_text("<")
     assert main(["check", "mahnob", str(mine)]) == 1
     assert "BAD  p01_s2" in capsys.readouterr().out
+
+
+def test_check_ends_with_a_table_of_what_is_missing_and_why(mine, capsys):
+    put_video(mine)
+    file(mine, "*.bdf", 132).write_bytes(b"")
+    assert main(["check", "mahnob", str(mine)]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    start = shown.index("who  found  good  video  signals  what is missing, and why")
+    assert [line.split(maxsplit=5) for line in shown[start + 1 : -1]] == [
+        ["p01", "2", "2", "1", "2", "1 without a video"],
+        ["p02", "2", "1", "0", "1", "p02_s132: expected a BDF, found 0 bytes; 1 without a video"],
+    ]
+    (mine / "SYNTHETIC.json").unlink()  # a real one has 20 films for each
+    assert "no session with 18 of the 20 films 58, " in missing(list(look(open_corpus("mahnob", mine))))[1][-1]
+
+
+def test_nothing_missing_is_no_table(whole):
+    assert missing(list(look(open_corpus("mahnob", whole)))) == []
 
 
 def test_no_corpus_says_what_is_missing(mine, tmp_path):

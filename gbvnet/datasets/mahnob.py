@@ -192,7 +192,8 @@ class Mahnob:
             return (*notes, *([f"no session with a film of {', '.join(absent)}"] if absent else []))
         seen = {film_name(s) for s in mine if s.kind == "stimulus"}
         unseen = [name for name in self.films if name not in seen]
-        return (*notes, *([f"no session with the films {', '.join(unseen)}"] if unseen else []))
+        several = f"{len(unseen)} of the {len(self.films)} films" if len(unseen) > 1 else "film"
+        return (*notes, *([f"no session with {several} {', '.join(unseen)}"] if unseen else []))
 
     def recordings(self, unit: str) -> list[Recording]:
         """A person's sessions with a film, in the order of their numbers, each with its verdict."""
