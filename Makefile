@@ -60,7 +60,9 @@ evidence: $(VENV)/.dev   ## half an hour: planted effects and none, into build/e
 bench: $(VENV)/.dev      ## ratios of speed, side by side in one run; JSON in benchmarks/results
 	$(BIN)/python -m benchmarks
 
-wheel: $(VENV)/.dev      ## build the wheel
+# What lies in build/lib from before, setuptools would put in as well.
+wheel: $(VENV)/.dev      ## build the wheel, into build/wheel
+	rm -rf build/lib build/bdist.* build/wheel
 	$(BIN)/python -m pip wheel -q --no-deps -w build/wheel .
 
 clean:

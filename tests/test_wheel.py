@@ -1,0 +1,86 @@
+"""The wheel: what is in it, and that a model works where nothing but the wheel is."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gbvnet.predict import predict_files
+
+from .asked import write_csv, write_model
+
+ROOT = Path(__file__).parents[1]
+NEEDED = ("gbvnet", "recipes", "pyproject.toml", "README.md", "LICENSE")  # to build it; and nothing else is
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built from a copy, so that a build folder that is there already has no part in it."""
+    source = tmp_path_factory.mktemp("source")
+    for name in NEEDED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(ROOT / name, source / name)
+    made = tmp_path_factory.mktemp("wheel")
+    words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(made), str(source)]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True, text=True)
+    (found,) = made.iterdir()
+    return found
+
+
+@pytest.mark.journey
+def test_the_wheel_holds_the_package_and_its_recipes_and_nothing_else(wheel):
+    with zipfile.ZipFile(wheel) as opened:
+        names = set(opened.namelist())
+        told = opened.read(next(n for n in names if n.endswith("METADATA"))).decode()
+        commands = opened.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
+    about = {n for n in names if n.split("/")[0].endswith(".dist-info")}
+    wanted = {str(f.relative_to(ROOT)) for f in (ROOT / "gbvnet").rglob("*.py")}
+    wanted |= {"gbvnet/py.typed", "gbvnet/report.css"}
+    wanted |= {
+        f"gbvnet/{f.relative_to(ROOT)}"
+        for end in ("py", "yaml", "json", "sh")
+        for f in ROOT.glob(f"recipes/**/*.{end}")
+    }
+    assert names - about == wanted
+    assert {n.split("/", 1)[1] for n in about} == {
+        "licenses/LICENSE", "METADATA", "WHEEL", "entry_points.txt", "top_level.txt", "RECORD",
+    }  # fmt: skip
+    assert "gbvnet = gbvnet.cli:main" in commands
+    assert "License-Expression: MIT" in told and "Requires-Python: <3.14,>=3.11" in told
+    assert str(ROOT) not in told
+
+
+@pytest.mark.journey
+def test_a_copied_model_answers_where_only_the_wheel_is_installed(wheel, tmp_path):
+    site, away = tmp_path / "site", tmp_path / "away"
+    words = ["install", "--quiet", "--no-deps", "--no-index", "--target", str(site), str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True)
+    away.mkdir()
+    shutil.copytree(write_model(tmp_path / "model"), away / "theirs")
+    write_csv(away / "eeg.csv")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+    def run(*words):
+        return subprocess.run(
+            [sys.executable, *words], cwd=away, env=environment | {"PYTHONPATH": str(site)}, capture_output=True,
+            text=True, timeout=300,
+        )  # fmt: skip
+
+    assert run("-c", "import gbvnet; print(gbvnet.__file__)").stdout.strip() == str(site / "gbvnet/__init__.py")
+    done = run("-m", "gbvnet", "predict", "theirs", "eeg.csv", "out")
+    assert done.returncode == 0, done.stderr
+    here = predict_files(away / "theirs", [away / "eeg.csv"]).table
+    found = pd.read_csv(away / "out/emotions.csv")
+    assert found["valence"].to_numpy() == pytest.approx(here["valence"].to_numpy(), abs=1e-5)
+    assert {f.name for f in (away / "out").iterdir()} == {
+        "emotions.csv", "recording.json", "timeline.html", "timeline.png",
+    }  # fmt: skip
+    recipes = run("-c", "from gbvnet.recipe import shipped; print(*shipped())")
+    assert sorted(recipes.stdout.split()) == sorted(f.stem for f in (ROOT / "recipes").glob("*.yaml")), recipes.stderr
