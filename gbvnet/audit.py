@@ -23,7 +23,9 @@ from .config import AuditConfig, CrossvalConfig, to_dict, uses_face, uses_signal
 from .crossval import cross_validate
 from .errors import BadConfig, LeakySplit
 from .features import spectral
+from .files import sweep
 from .leakage import FILE, FORMAT, Audit, read_audit
+from .parallel import Jobs
 from .plan import choose_windows, make_plan
 from .predictions import FILE as PREDICTIONS
 from .rebaseline import Rebaselined
@@ -60,7 +62,7 @@ class Step:
 
 
 def audit(
-    store: Store, folder: str | Path, config: AuditConfig, jobs: int = 1, progress: Progress | None = None
+    store: Store, folder: str | Path, config: AuditConfig, jobs: Jobs = 1, progress: Progress | None = None
 ) -> Audit:
     """Run all of an audit that is not done yet, and write its report.
 
@@ -83,6 +85,7 @@ def audit(
     if config.identities and not held.get("identities"):
         log.info("audit: telling people and trials from their windows")
         held["identities"] = identities(store, config)
+    sweep(folder)
     write_json(folder / FILE, held | {"runs": runs, "left_out": left_out})
     found = read_audit(folder)
     write_report([found], folder / "report")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .errors import BadRecording
-from .parallel import run
+from .parallel import Jobs, run
 from .recording import Corpus, Recording
 
 Progress = Callable[[int, int, str], None]  # done, total, what is being done
@@ -55,7 +55,7 @@ class _Look:
             return replace(recording, problem=str(e))
 
 
-def look(corpus: Corpus, jobs: int = 1, videos: bool = True, progress: Progress | None = None) -> Iterator[Unit]:
+def look(corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: Progress | None = None) -> Iterator[Unit]:
     """Yield each unit of the corpus with its recordings' verdicts, as they are found.
 
     videos : open each video too, for its rate, size and length; without it only what is next to it is read

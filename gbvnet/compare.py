@@ -22,6 +22,8 @@ from .check import Progress
 from .config import MODALITIES, CompareConfig, CrossvalConfig, to_dict
 from .crossval import cross_validate
 from .errors import BadConfig, BadModel, BadRun, GbvnetError, LeakySplit
+from .files import sweep
+from .parallel import Jobs
 from .plan import make_plan
 from .predictions import FILE as PREDICTIONS
 from .report import Report, write_report
@@ -48,7 +50,7 @@ class Entry:
 
 
 def compare(
-    store: Store, folder: str | Path, config: CompareConfig, jobs: int = 1, progress: Progress | None = None
+    store: Store, folder: str | Path, config: CompareConfig, jobs: Jobs = 1, progress: Progress | None = None
 ) -> Report:
     """Cross-validate every system that is not done yet, measure what each costs, and write the report.
 
@@ -83,6 +85,7 @@ def compare(
             costs[entry.name] = cost_of(store, folder / "runs" / entry.name, entry.config)._asdict()
             write_json(folder / FILE, held | {"costs": costs})
     left_out |= {name: str(error) for name, error in failed.items()}
+    sweep(folder)
     write_json(folder / FILE, held | {"costs": costs, "left_out": left_out, "runs": [e.name for e in done]})
     rivals = Rivals({e.name: Cost(**costs[e.name]) for e in done}, left_out)
     runs = [folder / "runs" / entry.name for entry in done]

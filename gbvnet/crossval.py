@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock
 
 from . import predictions, splits
 from .check import Progress
@@ -27,7 +28,7 @@ from .errors import BadRun, GbvnetError
 from .files import sweep
 from .joined import learnt_from
 from .memory import Peak
-from .parallel import cores, limit_threads, run, threads_each
+from .parallel import Jobs, cores, limit_threads, neighbours, run, threads_each
 from .plan import Plan, make_plan, targets_of
 from .runs import begin, config_digest, locked, read_environment, stamp, write_json
 from .splits import Fold
@@ -35,6 +36,8 @@ from .store import Store
 from .systems import Predicted, require_sense, system
 
 log = logging.getLogger(__name__)
+
+LOCK = "training.lock"  # held by the process that writes a training's folder
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,14 @@ class Task:
 
 
 def cross_validate(
-    store: Store, run_dir: str | Path, config: CrossvalConfig, jobs: int = 1, progress: Progress | None = None
+    store: Store, run_dir: str | Path, config: CrossvalConfig, jobs: Jobs = 1, progress: Progress | None = None
 ) -> Path:
     """Train and test the system on every fold, and write a run folder.
 
     A run that was cut off goes on at the fold and the epoch it had reached; a finished one is left as it is.
 
-    jobs : trainings at once, each with its share of the cores. With equally many threads each, the predictions do not
-        depend on it.
+    jobs : trainings at once, each with its share of the cores; or a Cluster. With equally many threads each, the
+        predictions do not depend on it.
     progress : called with epochs done, epochs in all (early stopping makes it fewer), and what is being done
 
     Returns the path of predictions.parquet. Raises BadConfig or LeakySplit if settings and store do not fit, BadRun if
@@ -77,7 +80,7 @@ def run_plan(
     run_dir: str | Path,
     config: CrossvalConfig,
     plan: Plan,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     progress: Progress | None = None,
 ) -> Path:
     """Train and test on every fold of a plan that somebody made; the rest as in `cross_validate`."""
@@ -92,7 +95,7 @@ def run_plan(
 
 
 def _train_all(
-    run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, jobs: int, progress: Progress | None
+    run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, jobs: Jobs, progress: Progress | None
 ) -> None:
     """Do what is left to do. One training that fails does not stop the others."""
     targets = targets_of(config)
@@ -104,7 +107,7 @@ def _train_all(
     failed = {}
     try:
         with _watched(run_dir, tasks, config, progress):
-            for task, outcome in run(work, left, jobs):
+            for task, outcome in run(work, left, jobs, trains=True):
                 if isinstance(outcome, GbvnetError):
                     failed[str(task)] = outcome
                     log.error("%s%s: %s", stamp(config), task, outcome)
@@ -168,7 +171,7 @@ class _Work:
     config: CrossvalConfig
     plan: Plan
     run_dir: Path
-    jobs: int
+    jobs: Jobs
     threads: int
 
     def __call__(self, task: Task) -> str:
@@ -179,21 +182,25 @@ class _Work:
         folder = self.run_dir / task.folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            sweep(folder)
-            y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
-            system(self.config.system)  # its libraries are loaded before, and are not counted as its memory
-            with Peak() as peak:
-                predicted, about = self._fit_and_predict(task, y, folder)
-            about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
-            write_json(folder / "fit.json", about)
-            table = self._table(task, y, predicted)
-            predictions.write(table, folder / predictions.FILE)
-            (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and of no more use
+            with FileLock(folder / LOCK):  # a task whose node was given up may live for a while longer
+                return self._train(task, folder, began)
         except OSError as error:
             remedy = "What was done is kept; run again."
             raise BadRun(
                 error.filename or folder, "a file that can be written", error.strerror or error, remedy
             ) from error
+
+    def _train(self, task: Task, folder: Path, began: float) -> str:
+        sweep(folder)
+        y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
+        system(self.config.system)  # its libraries are loaded before, and are not counted as its memory
+        with Peak() as peak:
+            predicted, about = self._fit_and_predict(task, y, folder)
+        about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
+        write_json(folder / "fit.json", about)
+        table = self._table(task, y, predicted)
+        predictions.write(table, folder / predictions.FILE)
+        (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and of no more use
         accuracy = ((table["p"] >= 0.5) == table["y"]).mean()
         return f"accuracy {accuracy:.1%} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
 
@@ -209,7 +216,7 @@ class _Work:
         config = replace(
             self.config,
             target=task.targets[0] if len(task.targets) == 1 else "both",  # type: ignore[arg-type]
-            train=replace(self.config.train, memory_gib=self.config.train.memory_gib / max(1, self.jobs)),
+            train=replace(self.config.train, memory_gib=self.config.train.memory_gib / neighbours(self.jobs)),
         )
         rows, seen, validation = fold.train, labels["train"], (fold.inner, labels["inner"])
         if config.train.select == "test":  # as older code does: no inner groups, the epoch chosen on the test windows
@@ -275,6 +282,7 @@ def _finish(run_dir: Path) -> None:
     environment["seconds"] = sum(a["seconds"] for a in abouts)
     write_json(run_dir / "environment.json", environment)
     for file in files:
-        (file.parent / "last.ckpt").unlink(missing_ok=True)  # left by a process killed at the very end
+        for left in ("last.ckpt", LOCK):  # the first one by a process that was killed at the very end
+            (file.parent / left).unlink(missing_ok=True)
     sweep(run_dir)
     predictions.write(predictions.concatenate([predictions.read(file) for file in files]), run_dir / predictions.FILE)

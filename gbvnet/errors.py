@@ -41,3 +41,7 @@ class BadModel(BadInput):
 
 class LeakySplit(GbvnetError):
     """A split has the same trial, stimulus or person on both sides, against its own protocol."""
+
+
+class TaskDied(GbvnetError):
+    """The process or the node of a task ended without a word, most often killed for want of memory."""

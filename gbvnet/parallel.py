@@ -1,4 +1,7 @@
-"""How many recordings or fold trainings run at once, and where. Here: in this process, or in local processes."""
+"""How many recordings or fold trainings run at once, and where: in this process, in local processes, or on a cluster.
+
+Whoever has tasks takes `jobs`, a number of local processes or a Cluster, hands it to `run`, and need not know which.
+"""
 
 import logging
 import multiprocessing
@@ -9,20 +12,20 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
-from .errors import GbvnetError
+from .cluster import Cluster
+from .errors import GbvnetError, TaskDied
 
 log = logging.getLogger(__name__)
+LOGGER = "gbvnet"  # whose lines a task brings back
 
 Item = TypeVar("Item")
+Jobs = int | Cluster
 TRIES = 3  # a task whose process died (out of memory, say) is tried again, and then given up with the reason
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-
-class TaskDied(GbvnetError):
-    """The process of a task ended without a word, most often killed for want of memory."""
 
 
 def cores() -> int:
@@ -30,8 +33,19 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def threads_each(jobs: int) -> int:
-    return max(1, cores() // max(1, jobs))
+def threads_each(jobs: Jobs) -> int:
+    """Threads of one task."""
+    return jobs.cpus_per_task if isinstance(jobs, Cluster) else max(1, cores() // max(1, jobs))
+
+
+def neighbours(jobs: Jobs) -> int:
+    """How many tasks share the memory of this machine; a task asks on its own node."""
+    return max(1, cores() // jobs.cpus_per_task if isinstance(jobs, Cluster) else jobs)
+
+
+def at_once(jobs: Jobs) -> int:
+    """How many trainings run at once."""
+    return max(1, jobs.room() if isinstance(jobs, Cluster) else jobs)
 
 
 def limit_threads(threads: int) -> None:
@@ -52,17 +66,23 @@ def limit_threads(threads: int) -> None:
 
 
 def run(
-    function: Callable[[Item], Any], items: Iterable[Item], jobs: int = 1, apart: bool = False
+    function: Callable[[Item], Any], items: Iterable[Item], jobs: Jobs = 1, apart: bool = False, trains: bool = False
 ) -> Iterator[tuple[Item, Any | GbvnetError]]:
     """Call `function` on each item, `jobs` at once, and yield (item, result) as they end, in no fixed order.
 
     apart : use another process even for one job, as where a damaged video may crash the library that decodes it
+    trains : a task has a use for a GPU
 
     A GbvnetError comes back as the result, so that one bad item does not stop the others; any other exception is a
     fault of ours and is raised. With one job everything happens in this process. `function` and the items must be
-    picklable. Leaving the loop early, or Ctrl-C, stops the other processes at once.
+    picklable. What a task elsewhere logs is logged here when it ends. Leaving the loop early, or Ctrl-C, stops the
+    other processes at once.
     """
     items = list(items)
+    if isinstance(jobs, Cluster):
+        for i, told in jobs.run(_Elsewhere(function, jobs.cpus_per_task), items, TRIES, trains):
+            yield items[i], _heard(told)
+        return
     if not apart and (jobs <= 1 or len(items) <= 1):
         for item in items:
             yield item, _call(function, item)
@@ -86,11 +106,11 @@ def _run_pool(
     futures: dict[Future, int] = {}
     try:
         for i in list(todo):
-            futures[pool.submit(_call, function, items[i])] = i
+            futures[pool.submit(_Elsewhere(function), items[i])] = i
         while futures:
             ended, _ = wait(futures, return_when=FIRST_COMPLETED)
             for future in ended:
-                outcome = future.result()
+                outcome = _heard(future.result())
                 yield futures.pop(future), outcome
     except BrokenProcessPool:
         suspects += list(futures.values())[: 2 * max(1, jobs)]  # in the order in which they were handed out
@@ -103,7 +123,7 @@ def _run_alone(function: Callable[[Item], Any], item: Item, threads: int) -> Any
     for _ in range(TRIES - 1):  # it was tried once, in company
         pool = _pool(1, threads)
         try:
-            return pool.submit(_call, function, item).result()
+            return _heard(pool.submit(_Elsewhere(function), item).result())
         except BrokenProcessPool:
             continue
         finally:
@@ -130,6 +150,51 @@ def _call(function: Callable[[Item], Any], item: Item) -> Any | GbvnetError:
         return function(item)
     except GbvnetError as e:
         return e
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """Picklable: calls a function in another process, and brings back what was logged with what came of it."""
+
+    function: Callable[[Any], Any]
+    threads: int | None = None  # where nobody has seen to it before
+    level: int = field(default_factory=lambda: logging.getLogger(LOGGER).getEffectiveLevel())
+
+    def __call__(self, item: Any) -> "_Told":
+        logger, kept = logging.getLogger(LOGGER), _Kept()
+        logger.addHandler(kept)
+        logger.setLevel(self.level)
+        if self.threads:
+            limit_threads(self.threads)
+        try:
+            return _Told(_call(self.function, item), kept.lines)
+        finally:
+            logger.removeHandler(kept)
+
+
+class _Told(NamedTuple):
+    outcome: Any
+    lines: list[tuple[int, str]]  # level and text
+
+
+class _Kept(logging.Handler):
+    """Keeps lines until they can be told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[tuple[int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append((record.levelno, self.format(record)))
+
+
+def _heard(told: Any) -> Any:
+    """Log here what was logged there. TaskDied comes from nobody."""
+    if not isinstance(told, _Told):
+        return told
+    for level, line in told.lines:
+        log.log(level, "%s", line)
+    return told.outcome
 
 
 def _begin_worker(threads: int) -> None:

@@ -16,9 +16,9 @@ from filelock import FileLock, Timeout
 from . import __version__, store
 from .check import Progress, look
 from .config import PrepareConfig, to_dict
-from .errors import BadRecording, BadStore, GbvnetError
+from .errors import BadRecording, BadStore, GbvnetError, TaskDied
 from .files import sweep
-from .parallel import TRIES, TaskDied, run
+from .parallel import TRIES, Jobs, run
 from .recording import Corpus, Recording
 from .signals import choose, clean
 from .windows import cut, window_starts
@@ -40,7 +40,7 @@ def prepare_store(
     corpus: Corpus,
     path: str | Path,
     config: PrepareConfig | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     progress: Progress | None = None,
 ) -> Summary:
     """Cut all windows of a corpus into a store at `path`.
@@ -66,8 +66,10 @@ def prepare_store(
         _require_landmarks(config.landmarks)
     work = _Work(corpus, path, config, settings)
     verdicts += _prepare_all(work, todo, jobs, summary, progress)
-    store.finish(path, verdicts)
-    sweep(path / "data")
+    with FileLock(path / "locks" / "tables"):  # another process may be at the same store, and end at the same time
+        sweep(path / "data")
+        sweep(path)
+        store.finish(path, verdicts)
     return summary
 
 
@@ -118,7 +120,7 @@ def _names(recording: Recording) -> dict:
 
 
 def _prepare_all(
-    work: "_Work", todo: list[Recording], jobs: int, summary: Summary, progress: Progress | None
+    work: "_Work", todo: list[Recording], jobs: Jobs, summary: Summary, progress: Progress | None
 ) -> Iterator[dict]:
     """Yield what is known of each recording, made now or found done."""
     left = []

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from .check import Progress
+from .cluster import Cluster
 from .config import CrossvalConfig, uses_face, uses_signals
-from .parallel import cores, limit_threads, threads_each
+from .parallel import Jobs, at_once, cores, limit_threads, neighbours, threads_each
 from .plan import choose_windows
 from .recipe import Extent, PlannedRun
 from .store import Store
@@ -45,7 +46,7 @@ class Pace:
     device: str
 
 
-def measure(run: PlannedRun, extent: Extent, jobs: int = 1) -> Pace:
+def measure(run: PlannedRun, extent: Extent, jobs: Jobs = 1) -> Pace:
     """Train a little on the run's own store; some seconds."""
     limit_threads(threads_each(jobs))
     try:
@@ -67,15 +68,15 @@ def _extrapolated(pace: Pace, extent: Extent, n: int, before: tuple[int, Pace] |
     return replace(pace, window_s=pace.window_s * (extent.train_each / n) ** float(np.clip(growth - 1, 0, 2)))
 
 
-def seconds(config: CrossvalConfig, extent: Extent, pace: Pace, jobs: int = 1) -> float:
+def seconds(config: CrossvalConfig, extent: Extent, pace: Pace, jobs: Jobs = 1) -> float:
     """How long a run will take at most, given its pace with so many jobs at once."""
-    in_memory = extent.train_each * 1.25 * pace.window_bytes <= config.train.memory_gib / max(1, jobs) * GIB
+    in_memory = extent.train_each * 1.25 * pace.window_bytes <= config.train.memory_gib / neighbours(jobs) * GIB
     step = pace.window_s if in_memory else max(pace.window_s, pace.read_s)
     epochs = config.train.epochs if pace.epochs else 1
     # The signals' mean and SD are a pass of their own. Systems without epochs read within what was measured.
     read = (2 * extent.train + extent.inner) * pace.read_s if pace.epochs else 0.0
     total = epochs * extent.train * step + extent.trainings * pace.training_s + extent.test * pace.test_s + read
-    return total / (jobs if pace.device == "cpu" else 1)
+    return total / (at_once(jobs) if pace.device == "cpu" or isinstance(jobs, Cluster) else 1)
 
 
 def run_bytes(extent: Extent, pace: Pace) -> int:
@@ -86,7 +87,7 @@ def run_bytes(extent: Extent, pace: Pace) -> int:
 class Calibration:
     """Measures each kind of run once, and remembers it for the others of its kind."""
 
-    def __init__(self, jobs: int = 1):
+    def __init__(self, jobs: Jobs = 1):
         self.jobs = jobs
         self.paces: dict[Any, Pace] = {}
 

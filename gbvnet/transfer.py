@@ -13,6 +13,7 @@ from .config import CrossvalConfig, Protocol, uses_face, uses_signals
 from .crossval import run_plan
 from .errors import BadConfig, LeakySplit
 from .joined import JoinedStore, join
+from .parallel import Jobs
 from .plan import Plan, make_unsplit
 from .store import Store
 from .systems import require_sense
@@ -27,7 +28,7 @@ def transfer(
     second: Store,
     run_dir: str | Path,
     config: CrossvalConfig | None = None,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     progress: Progress | None = None,
 ) -> Path:
     """Train the system on all of the first store, test it on all of the second, and write a run folder.

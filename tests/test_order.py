@@ -9,13 +9,14 @@ import gbvnet
 PACKAGE = Path(gbvnet.__file__).parent
 ORDER = """
 errors
-config files published
+config files published notation
 modelfolder
 hub
 passport
 weights video
 recording
-parallel memory ahead
+cluster memory ahead
+parallel
 channels
 datasets.signal_file
 datasets.bdf datasets.pickled datasets.table_file
@@ -72,7 +73,7 @@ explain
 report
 rivals
 audit compare
-reproduce
+reproduce slurm
 train
 emotions
 predictor
