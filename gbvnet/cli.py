@@ -293,7 +293,7 @@ def _prepare(parser) -> Run:
     _add_corpus(parser)
     parser.add_argument("store", type=Path, help="the store to make or go on with")
     _add_settings(parser, PrepareConfig)
-    _add_jobs(parser)
+    _add_jobs(parser, cluster=True)
 
     def run(args) -> int:
         from .datasets import open_corpus
@@ -328,7 +328,7 @@ def _crossval(parser) -> Run:
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
     parser.add_argument("run", type=Path, help="the run's folder, to make or go on with")
     _add_settings(parser, CrossvalConfig)
-    _add_jobs(parser, default=1)
+    _add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
         from .crossval import cross_validate
@@ -360,7 +360,7 @@ def _compare(parser) -> Run:
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
     parser.add_argument("comparison", type=Path, help="the comparison's folder, to make or go on with")
     _add_settings(parser, CompareConfig, skip={"system", "modality", "joint", "shuffle_labels", "recipe"})
-    _add_jobs(parser, default=1)
+    _add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
         from .compare import compare
@@ -395,7 +395,7 @@ def _audit(parser) -> Run:
     parser.add_argument("paths", type=Path, nargs="*", metavar="STORE AUDIT", help="a store; the audit's folder")
     parser.add_argument("--splits", type=Path, default=None, help="check this split file or predictions table instead")
     _add_settings(parser, AuditConfig, skip={"protocol", "scope", "fixed", "joint", "shuffle_labels", "recipe"})
-    _add_jobs(parser, default=1)
+    _add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
         if args.splits:
@@ -442,7 +442,7 @@ def _transfer(parser) -> Run:
     _add_settings(
         parser, CrossvalConfig, skip={"protocol", "scope", "folds", "stratify", "fixed", "subjects", "recipe"}
     )
-    _add_jobs(parser, default=1)
+    _add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
         from .report import summary_text
@@ -521,6 +521,7 @@ def _explain(parser) -> Run:
     gbvnet reproduce deap.store repro --recipe tiny             # all of it in small, to see what comes out
     gbvnet reproduce deap.store mahnob.store repro              # NAME-paper and NAME-honest of each corpus
     gbvnet reproduce --plan --describe deap:22x40x60            # before there is a store: people x trials x seconds
+    gbvnet reproduce deap.store repro --slurm jobs              # scripts for a SLURM queue; then: bash jobs/submit.sh
     """,
 )
 def _reproduce(parser) -> Run:
@@ -541,10 +542,19 @@ def _reproduce(parser) -> Run:
         metavar="SIZE",
         help="plan for a corpus that is not here, as deap:22x40x60",
     )
-    _add_jobs(parser, default=1)
+    parser.add_argument("--only", default="", metavar="RUN", help="these runs alone, as RECIPE/NAME, and no report")
+    parser.add_argument("--report", action="store_true", help="only the report, of the runs that are finished")
+    parser.add_argument(
+        "--slurm",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="write scripts that do all of it as jobs of a SLURM queue",
+    )
+    _add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
-        from .reproduce import describe, recipes_for, reproduce
+        from .reproduce import describe, plan_studies, recipes_for, report, reproduce, run_some
         from .store import open_store
 
         if args.describe:
@@ -557,9 +567,35 @@ def _reproduce(parser) -> Run:
         *paths, folder = args.paths
         stores = [open_store(path) for path in paths]
         recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.people)
-        return reproduce(stores, folder, recipes, say, bar, args.jobs, args.plan)
+        if args.plan or not (args.only or args.report or args.slurm):
+            return reproduce(stores, folder, recipes, say, bar, args.jobs, args.plan)
+        studies = plan_studies(recipes, stores)
+        if args.only:
+            return run_some(studies, folder, _names(args.only), say, bar, args.jobs)
+        return report(studies, folder, say) if args.report else _write_slurm(args, studies)
 
     return run
+
+
+def _write_slurm(args, studies) -> int:
+    from .reproduce import name_of
+    from .slurm import write_scripts
+
+    if args.ray:
+        raise BadConfig("reproduce: either --slurm, where each run is a job of its own, or --ray")
+    runs = [name_of(run) for study in studies for run in study.runs]
+    words = [str(path.resolve()) for path in args.paths]
+    recipes = [name for text in args.recipe for name in text.split(",") if name]
+    words += [word for name in recipes for word in ("--recipe", _recipe_for_others(name))]
+    words += ["--people", args.people] if args.people else []
+    first = write_scripts(args.slurm, runs, words, args.jobs)
+    say(f"{len(runs)} runs as jobs of an array; look through {first.parent / 'array.sh'}, and then: bash {first}")
+    return 0
+
+
+def _recipe_for_others(name: str) -> str:
+    """Where a recipe of one's own lies, told from any folder."""
+    return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
 
 
 @command(
@@ -653,10 +689,32 @@ def _add_corpus(parser) -> None:
     parser.add_argument("--raw", action="store_true", help="DEAP's signals from its original recordings, data_original")
 
 
-def _add_jobs(parser, default: int = 0) -> None:
+def _add_jobs(parser, default: int = 0, cluster: bool = False) -> None:
+    """cluster : the command's tasks may also run on the nodes of a Ray cluster."""
     parser.add_argument(
         "--jobs", type=int, default=default, help="processes at once; 0 is one for each core (default: %(default)s)"
     )
+    if cluster:
+        parser.add_argument(
+            "--ray",
+            default=None,
+            metavar="auto|HOST:PORT",
+            help="on the nodes of this Ray cluster instead (docs/scaling.md)",
+        )
+        parser.add_argument("--cpus_per_task", type=int, default=1, help="on a cluster: cores and threads of a task")
+        parser.add_argument(
+            "--gpus_per_task", type=float, default=None,
+            help="on a cluster: GPUs of a training, 0.25 puts four on one; if not given, one where it has GPUs",
+        )  # fmt: skip
+
+
+def _jobs(args):
+    """Local processes, or a cluster, as the options say."""
+    from .parallel import Cluster, cores
+
+    if getattr(args, "ray", None):
+        return Cluster(args.ray, args.cpus_per_task, args.gpus_per_task)
+    return args.jobs or cores()
 
 
 def _add_settings(parser, settings: type, skip: set[str] | None = None) -> None:
@@ -833,10 +891,8 @@ def _run(name: str, argv: list[str]) -> int:
     try:
         parser, run = _parser(name)
         args = parser.instantiate(parser.parse_args(argv))
-        if getattr(args, "jobs", None) == 0:
-            from .parallel import cores
-
-            args.jobs = cores()
+        if hasattr(args, "jobs"):
+            args.jobs = _jobs(args)
         with _logging(verbose):
             return run(args)
     except KeyboardInterrupt:

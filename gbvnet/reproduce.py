@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +20,9 @@ from .config import GBVNetConfig, PrepareConfig, to_dict
 from .crossval import cross_validate
 from .described import Described
 from .errors import BadConfig, BadStore, GbvnetError, LeakySplit
-from .files import write_whole
+from .files import sweep, write_whole
 from .paper import Paper, network_name
+from .parallel import Jobs
 from .predictions import FILE as PREDICTIONS
 from .recipe import (
     Extent,
@@ -75,7 +77,7 @@ def reproduce(
     recipes: Sequence[Recipe],
     say: Say,
     bar: Bar,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     plan: bool = False,
 ) -> int:
     """Plan, run what is not done, and report. Returns the exit code: 1 if some trainings failed.
@@ -86,17 +88,42 @@ def reproduce(
     say(plan_text(studies, expect(studies, folder, bar, jobs), stores, folder))
     if plan:
         return 0
-    problems = run_all(studies, folder, say, bar, jobs)
-    report = write(studies, folder)
-    for problem in dict.fromkeys([*problems, *map(str, report.problems)]):
+    return report(studies, folder, say, run_all(studies, folder, say, bar, jobs))
+
+
+def report(studies: Sequence[Study], folder: Path, say: Say, problems: Sequence[str] = ()) -> int:
+    """Write the report of what is finished, and say what is wrong with it. Returns the exit code."""
+    made = write(studies, folder)
+    wrong = list(dict.fromkeys([*problems, *map(str, made.problems)]))
+    for problem in wrong:
         say(f"BAD  {problem}")
-    say(report.found)
+    say(made.found)
     say("")
-    say(str(report.path))
-    return 1 if problems or report.problems else 0
+    say(str(made.path))
+    return 1 if wrong else 0
 
 
-def describe(texts: Sequence[str], recipes: Sequence[Recipe], say: Say, bar: Bar, jobs: int = 1) -> int:
+def run_some(studies: Sequence[Study], folder: Path, names: Sequence[str], say: Say, bar: Bar, jobs: Jobs = 1) -> int:
+    """Only these runs, by `name_of`, and no report: a job of a queue. Returns the exit code. Raises BadConfig."""
+    known = {name_of(run): run for study in studies for run in study.runs}
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=3) or list(known)[:3]
+            raise BadConfig(f"--only {name}: there is no such run; there are {len(known)}, as {', '.join(near)}")
+    chosen = [known[name] for name in names]
+    problems = run_all([Study(s.recipe, s.store, [r for r in s.runs if r in chosen], []) for s in studies],
+                       folder, say, bar, jobs)  # fmt: skip
+    for problem in problems:
+        say(f"BAD  {problem}")
+    return 1 if problems else 0
+
+
+def name_of(run: PlannedRun) -> str:
+    """What `--only` calls a run: its folder under DIR/runs."""
+    return f"{run.config.recipe}/{run.name}"
+
+
+def describe(texts: Sequence[str], recipes: Sequence[Recipe], say: Say, bar: Bar, jobs: Jobs = 1) -> int:
     """The same plan for corpora that are known by size alone, such as deap:22x40x60."""
     stores = [
         Described(text, PrepareConfig(**recipe.prepare))
@@ -211,7 +238,7 @@ def plan_studies(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[Stu
 # ---------------------------------------------------------------- the plan
 
 
-def expect(studies: Sequence[Study], folder: Path | None, bar: Bar, jobs: int) -> dict[tuple[str, str, str], Expected]:
+def expect(studies: Sequence[Study], folder: Path | None, bar: Bar, jobs: Jobs) -> dict[tuple[str, str, str], Expected]:
     """What is left to do, by recipe, protocol and kind of run, from a few real training steps on this device."""
     calibration = Calibration(jobs)
     found: dict[tuple[str, str, str], list[Expected]] = {}
@@ -250,7 +277,7 @@ def _is_done(folder: Path | None, run: PlannedRun) -> bool:
 
 
 def run_folder(folder: Path, run: PlannedRun) -> Path:
-    return folder / "runs" / str(run.config.recipe) / run.name
+    return folder / "runs" / name_of(run)
 
 
 def plan_text(
@@ -325,7 +352,7 @@ def _existing(folder: Path) -> Path:
 # ---------------------------------------------------------------- running
 
 
-def run_all(studies: Sequence[Study], folder: Path, say: Say, bar: Bar, jobs: int) -> list[str]:
+def run_all(studies: Sequence[Study], folder: Path, say: Say, bar: Bar, jobs: Jobs) -> list[str]:
     """Cross-validate whatever is not done. One that fails does not stop the others; what failed is returned."""
     todo = [run for study in studies for run in study.runs if not _is_done(folder, run)]
     problems = []
@@ -347,6 +374,7 @@ def run_all(studies: Sequence[Study], folder: Path, say: Say, bar: Bar, jobs: in
 
 def write(studies: Sequence[Study], folder: Path) -> Report:
     """The report of what is finished. Raises BadRun if nothing is."""
+    sweep(folder)
     planned = [run for study in studies for run in study.runs]
     runs = {run_folder(folder, run).resolve(): run for run in planned}
     paper = Paper(
