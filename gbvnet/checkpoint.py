@@ -58,7 +58,7 @@ def save_model(folder: str | Path, model: GBVNet, about: dict) -> None:
     config = json.dumps({"format": FORMAT, "config": to_dict(model.config), "about": about}, indent=2) + "\n"
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # The tensors know which config they belong to, so that an edited or exchanged one is noticed.
-    tensors = save(state, metadata={"format": "pt", "config_sha256": sha256(config)})
+    tensors = _in_order(save(state, metadata={"format": "pt", "config_sha256": sha256(config)}))
 
     aside = _hidden_beside(folder)
     aside.mkdir(parents=True)
@@ -69,6 +69,16 @@ def save_model(folder: str | Path, model: GBVNet, about: dict) -> None:
         _put_in_place(aside, folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted: safetensors writes several in an order that changes."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + content[8 + size :]
 
 
 def load_model(name: str | Path) -> tuple[GBVNet, dict]:
@@ -125,7 +135,7 @@ def _put_in_place(aside: Path, folder: Path) -> None:
 
 def _hidden_beside(folder: Path) -> Path:
     """A name that nobody else uses, on the same file system, so that a rename is one step."""
-    return folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.aside")
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.part")
 
 
 # ------------------------------------------------------------------------------------------------------------- card

@@ -5,6 +5,7 @@ marker or a word.
 """
 
 import functools
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from .files import write_whole
 from .metrics import Scores, by_trial
 from .page import Picture
 
@@ -62,8 +64,10 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 def save(figure: Figure, path: Path) -> int:
     """Write a PNG, the same bytes for the same figure; returns the width to show it at, in CSS pixels."""
+    content = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        figure.savefig(path, dpi=DPI, metadata={"Software": None})
+        figure.savefig(content, dpi=DPI, metadata={"Software": None})
+    write_whole(path, content.getvalue())
     return round(figure.get_figwidth() * 96)
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -105,8 +106,9 @@ def fit_network(
         channels_last(network)
     loop = _Loop(network, config, seed, augment, work, label, has_inner=inner is not None)
     state = _resumable(work)
-    if state is not None and state["finished"]:
+    if work is not None and state is not None and state["finished"]:
         loop.take(state)
+        loop.write_history(work)  # its process may have been killed between the two files
     else:
         size = batch_size(len(train), config)
         with _quietly(), _own_random_state(device), _default_ctrl_c(), _compiling(config.compile):
@@ -295,11 +297,11 @@ class _Loop(L.LightningModule):
 
     def _save(self, work: Path) -> None:
         work.mkdir(parents=True, exist_ok=True)
-        aside = work / f".{CHECKPOINT}.part"
-        self.trainer.save_checkpoint(aside)  # all processes must call it, and the first one writes
-        if not self.trainer.is_global_zero:
-            return
-        os.replace(aside, work / CHECKPOINT)
+        self.trainer.save_checkpoint(work / CHECKPOINT)  # all processes must call it, and the first one writes
+        if self.trainer.is_global_zero:
+            self.write_history(work)
+
+    def write_history(self, work: Path) -> None:
         text = io.StringIO()
         rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         rows.writeheader()
@@ -317,6 +319,16 @@ class _Loop(L.LightningModule):
     def take(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             setattr(self, name, value)
+
+
+class _WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's own would write into the system's folder for temporary files first, which may be small, and where
+    what a killed process was writing stays for ever."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_whole(Path(path), content.getvalue())
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -343,6 +355,7 @@ def _trainer(config: TrainConfig, device: torch.device) -> L.Trainer:
         sync_batchnorm=config.devices > 1 and device.type == "cuda",  # on CPUs there is no such thing
         num_nodes=int(os.environ.get("SLURM_NNODES", "1")) if config.devices > 1 else 1,
         precision=precision_of(config, device),
+        plugins=[_WholeCheckpoints()],
         max_epochs=config.epochs,
         num_sanity_val_steps=0,
         logger=False,

@@ -66,10 +66,13 @@ def prepare_store(
         _require_landmarks(config.landmarks)
     work = _Work(corpus, path, config, settings)
     verdicts += _prepare_all(work, todo, jobs, summary, progress)
-    with FileLock(path / "locks" / "tables"):  # another process may be at the same store, and end at the same time
-        sweep(path / "data")
-        sweep(path)
-        store.finish(path, verdicts)
+    try:
+        with FileLock(path / "locks" / "tables"):  # another process may be at the same store, and end at the same time
+            sweep(path / "data")
+            sweep(path)
+            store.finish(path, verdicts)
+    except OSError as e:
+        raise BadStore(path, "tables that can be written", e.strerror, "What was done is kept; run again.") from None
     return summary
 
 

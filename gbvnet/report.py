@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -103,20 +104,16 @@ def write_report(
     audits = [run for run in runs if isinstance(run, Audit)] + [read_audit(f) for f in folders if is_audit(f)]
     ladders = [result for audit in audits for result in audit.ladder.values()]
     results, problems = read_results([folder for folder in folders if not is_audit(folder)], ladders)
-    part = destination.with_name(f".{destination.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # left by an interrupted report
-    for folder in ("tables", "figures"):
-        (part / folder).mkdir(parents=True)
     comparisons, refused = compare(results, fixed_only=brief)
-    for name, table in tables(results, comparisons).items():
-        table.to_csv(part / "tables" / f"{name}.csv", index=False)
     said = summary.found(_gist(results, told_of, whole=True) if brief else results, comparisons)
-    added = [b for k, audit in enumerate(audits, 1) for b in leakage.blocks(audit, part, f"audit{k}")]
-    added += more(results, part) if more else []
-    blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part, told_of if brief else None))
-    write_whole(part / "report.md", markdown(blocks).encode())
-    write_whole(part / "report.html", html(blocks, part).encode())
-    _swap(part, destination)
+    with _aside(destination) as part:
+        for name, table in tables(results, comparisons).items():
+            table.to_csv(part / "tables" / f"{name}.csv", index=False)
+        added = [b for k, audit in enumerate(audits, 1) for b in leakage.blocks(audit, part, f"audit{k}")]
+        added += more(results, part) if more else []
+        blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part, told_of if brief else None))
+        write_whole(part / "report.md", markdown(blocks).encode())
+        write_whole(part / "report.html", html(blocks, part).encode())
     return Report(destination / "report.html", said, results, problems)
 
 
@@ -137,6 +134,20 @@ def _check_destination(destination: Path) -> None:
     if others or not destination.is_dir():
         what = f"a folder with {', '.join(others[:3])} in it" if others else "a file"
         raise BadInput(destination, "a new folder or an earlier report", what, "Give another folder for the report.")
+
+
+@contextmanager
+def _aside(destination: Path) -> Iterator[Path]:
+    """A hidden folder beside the report's, which takes its place when it is whole, and goes if that fails."""
+    part = destination.with_name(f".{destination.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # left by a killed process
+    try:
+        for folder in ("tables", "figures"):
+            (part / folder).mkdir(parents=True)
+        yield part
+        _swap(part, destination)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _swap(part: Path, destination: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from . import __version__
 from .check import Progress
 from .errors import BadRun
+from .files import is_vacant
 from .notation import from_json
 from .runs import write_json
 from .store import Store
@@ -27,7 +28,7 @@ def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], 
         "config": json.loads(json.dumps(settings)),
     }
     if not file.exists():
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and not is_vacant(folder):
             raise BadRun(
                 folder, f"an empty folder or {what}", "a folder with other things in it", "Give another folder."
             )

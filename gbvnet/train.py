@@ -9,6 +9,7 @@ scores, of honest protocols alone, are what its card shows.
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from filelock import FileLock, Timeout
 from .check import Progress
 from .config import FinalConfig, to_dict
 from .errors import BadConfig, BadModel, BadRun
+from .files import sweep
 from .fitting import CHECKPOINT, HISTORY, is_first
 from .joined import learnt_from
+from .modelfolder import read_config
 from .plan import make_unsplit
 from .pretrained import digest_of
 from .results import Result, read_results
@@ -52,26 +55,41 @@ def train_model(
     folder is there already.
     """
     folder, config = Path(folder), config or FinalConfig()
+    work = folder.with_name(f"{folder.name}.training")
     if folder.exists() and is_first():
+        _tidy(folder, work, store, config)
         raise BadModel(folder, "no such folder yet", "one", "Give another name, or delete it.")
     scores = honest_scores(store, config, runs)
-    work = folder.with_name(f"{folder.name}.training")
     if not is_first():  # one of several processes that train one model: it computes, and writes nothing
         _fit(store, config, work, progress=None)
         return folder
     settings = {name: value for name, value in to_dict(config).items() if name not in ("joint", "folds")}
     if config.train.face_weights:
         settings["face_weights"] = digest_of(config.train.face_weights)  # the file's, whatever it is called
-    begin_series(work / FILE, "a training", store, settings, FORMAT)
     try:
+        begin_series(work / FILE, "a training", store, settings, FORMAT)
         with FileLock(work / "lock", timeout=0):
+            sweep(work)
+            sweep(folder.parent, f"{folder.name}.*")
             system, about = _fit(store, config, work, progress)
             system.learnt_from |= about | {"scores": scores}
             system.save(folder)
             (work / CHECKPOINT).unlink(missing_ok=True)
     except Timeout:
         raise BadRun(work, "a training nobody else is at", "one locked by another process", "Wait for it.") from None
+    except OSError as error:
+        remedy = "What was done is kept; run again."
+        raise BadRun(error.filename or work, "a file that can be written", error.strerror or error, remedy) from error
     return folder
+
+
+def _tidy(folder: Path, work: Path, store: Store, config: FinalConfig) -> None:
+    """Take away the checkpoint of a training whose process was killed when this, its model, was saved already."""
+    with suppress(BadModel):
+        about = read_config(folder)[1]["about"]
+        made = (about.get("store_digest"), about.get("config"), about.get("excluded"))
+        if made == (store.digest, config_digest(config.crossval()), list(config.exclude)):
+            (work / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _fit(store: Store, config: FinalConfig, work: Path, progress: Progress | None) -> tuple[System, dict[str, Any]]:

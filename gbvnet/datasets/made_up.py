@@ -16,7 +16,7 @@ import numpy as np
 
 from ..config import SynthConfig, to_dict
 from ..errors import BadConfig, BadInput, GbvnetError
-from ..files import sweep, write_whole
+from ..files import is_vacant, sweep, write_whole
 from ..parallel import run
 from ..recording import MADE_UP, STAMP_FILE, UNFINISHED_FILE
 from .deap import EEG
@@ -106,7 +106,7 @@ def _claim(root: Path, corpus: MadeUp) -> None:
     """Make the folder ours, or find that it is. Raises BadInput rather than write among somebody's files."""
     if root.exists() and not root.is_dir():
         raise BadInput(root, "a folder", "a file", "Give another destination.")
-    if not root.exists() or not any(root.iterdir()):
+    if not root.exists() or is_vacant(root):
         root.mkdir(parents=True, exist_ok=True)
         write_whole(root / UNFINISHED_FILE, _as_json(corpus.stamp))
     _refuse_another(root, corpus.stamp)
