@@ -62,7 +62,7 @@ def clean(signals: Signals, config: PrepareConfig, rate_hz: float, baseline_s: f
         first = round(signals.baseline[0] * rate_hz / signals.rate_hz)
         last = first + round(baseline_s * rate_hz)
     before = x[:, first:last].astype(np.float32)
-    marked = baseline_mark(before, rate_hz, config.baseline)
+    marked = baseline_mark(x[:, first:last], rate_hz, config.baseline)  # not of the rounded: 33 degrees are steady
     stimulus = x[:, onset:]
     if marked.shape[1] == 1:
         stimulus -= marked

@@ -110,7 +110,7 @@ class SignalStream:
             self._before[:, self._rested : self._rested + new.shape[1]] = new
             self._rested += new.shape[1]
             if self._rested == wanted:
-                self._mark = baseline_mark(self._before.astype(np.float32), self.to_hz, self.how)
+                self._mark = baseline_mark(self._before, self.to_hz, self.how)
         self._write(y, self._end + y.shape[1])
 
     def _write(self, y: np.ndarray, end: int) -> None:
