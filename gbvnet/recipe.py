@@ -5,11 +5,11 @@ A recipe lists protocols, targets, modalities, systems and ablations; `runs_of` 
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from .config import (
     CrossvalConfig,
@@ -204,6 +204,7 @@ def _parsed(cls: type[T], values: dict, where: str = "") -> T:
     """Settings from the values of a file: from_dict knows the nearest name, jsonargparse the kind of each value."""
     from jsonargparse import ArgumentError, ArgumentParser
 
+    _refuse_nothing(cls, values, where)
     with suppress(TypeError):  # of a value of another kind, for which the parser has the better words
         from_dict(cls, values, where)
     parser = ArgumentParser(exit_on_error=False)
@@ -212,6 +213,16 @@ def _parsed(cls: type[T], values: dict, where: str = "") -> T:
         return cls(**vars(parser.instantiate(parser.parse_object(values))))
     except ArgumentError as error:
         raise BadConfig(" ".join(str(error).replace("Parser key ", where and f"{where[:-1]}, ").split())) from None
+
+
+def _refuse_nothing(cls: type, values: dict, where: str) -> None:
+    """YAML's `epochs:` with nothing behind it, where that says nothing: the parser would let it through."""
+    for name, kind in get_type_hints(cls).items():
+        value = values.get(name, ...)
+        if value is None and type(None) not in get_args(kind):
+            raise BadConfig(f"{where}{name} has no value")
+        if is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
+            _refuse_nothing(kind, value, f"{where}{name}.")
 
 
 # ---------------------------------------------------------------- what is run

@@ -90,6 +90,10 @@ class Checked:
         kept = [u for u in ("trial", "stimulus", "subject") if u in by_unit and not by_unit[u].train]
         shared = [PLURAL[u] for u in ("stimulus", "subject") if u in by_unit and by_unit[u].train]
         unknown = [PLURAL[u] for u in ("trial", "stimulus", "subject") if u not in by_unit]
+        if not kept:
+            return (
+                f"No leak is known: {listed(shared)} are on both sides, and of {listed(unknown)} the file says nothing."
+            )
         words = f"No leak: no {listed(kept).replace(' and ', ' and no ')} is on both sides"
         if shared:
             words += f"; {listed(shared)} are, so it says nothing about new ones"

@@ -88,6 +88,15 @@ def test_json_of_somebody_else(tmp_path, splits, leaks, form):
     assert check_splits(tmp_path / "folds.json").leaks == leaks
 
 
+def test_people_on_both_sides_where_nothing_else_is_told(tmp_path):
+    (tmp_path / "a.json").write_text('{"unit": "subject", "train": ["s01", "s02"], "test": ["s02"]}')
+    checked = check_splits(tmp_path / "a.json")
+    assert not checked.leaks
+    assert checked.verdict == (
+        "No leak is known: subjects are on both sides, and of trials and stimuli the file says nothing."
+    )
+
+
 def test_validation_on_the_test_side_is_a_leak(tmp_path):
     fold = {"train": ["1/1", "1/2"], "val": ["1/3"], "test": ["1/3"]}
     (tmp_path / "a.json").write_text(json.dumps([fold]))
