@@ -4,9 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test lint types unit page evidence bench wheel clean help
+.PHONY: demo test lint types unit page evidence bench wheel fuzz audit-deps clean help
 help:                    ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +64,12 @@ bench: $(VENV)/.dev      ## ratios of speed, side by side in one run; JSON in be
 wheel: $(VENV)/.dev      ## build the wheel, into build/wheel
 	rm -rf build/lib build/bdist.* build/wheel
 	$(BIN)/python -m pip wheel -q --no-deps -w build/wheel .
+
+fuzz: $(VENV)/.dev       ## half an hour: a million spoilt files for the parsers; those that one fails on into build/fuzz
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz
+
+audit-deps: $(VENV)/.dev ## known vulnerabilities of what is installed, where the service that knows them is reached
+	$(BIN)/python -m tests.vulnerabilities
 
 clean:
 	rm -rf build $(VENV) gbvnet-demo

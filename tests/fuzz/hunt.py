@@ -1,20 +1,29 @@
 """Many spoilt files for one parser, and the different ways in which it failed."""
 
 import hashlib
+import signal
 import time
 import traceback
 import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+import gbvnet
 from gbvnet.errors import GbvnetError
 
 from .mutate import spoilt
 from .targets import Target
 
-SLOW_S = 10.0  # a file of 64 kB that takes longer is a fault
+PACKAGE = str(Path(gbvnet.__file__).parent)
+SLOW_S = 10.0  # a file of 64 kB that keeps a processor busy for longer is a fault
+
+
+class TooSlow(BaseException):
+    """No Exception, which a parser may catch."""
 
 
 @dataclass
@@ -36,34 +45,52 @@ class Found:
         return "\n".join([line, *(f"    FAULT {self.times[k]} times: {text}" for k, text in self.faults.items())])
 
 
-def tried(target: Target, data: bytes, found: Found, keep: Path | None = None) -> None:
-    """Give one file to a parser, and count what comes of it."""
+def tried(target: Target, data: bytes, found: Found, keep: Path | None = None) -> BaseException | None:
+    """Give one file to a parser, and count what comes of it; gives the exception that should not be."""
     found.tried += 1
-    began = time.perf_counter()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _hurried():
             warnings.simplefilter("error")
             target.parse(data)
-        error: BaseException | None = None
     except GbvnetError:
         found.refused += 1
-        error = None
-    except Exception as other:
-        error = other
-    seconds = time.perf_counter() - began
-    if error is None and seconds > SLOW_S:
-        error = TimeoutError(f"{seconds:.1f} s for {len(data)} bytes")
-    if error is not None:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if "/gbvnet/" in f.filename] or [None]
-        at = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames[-1] else "target"
-        where = f"{type(error).__name__} at {at}"
-        found.times[where] += 1
-        if where not in found.faults:
-            name = hashlib.sha256(data).hexdigest()[:12]
-            found.faults[where] = f"{where}: {str(error)[:200]} [{target.name.replace(' ', '-')}-{name}]"
-            if keep is not None:
-                keep.mkdir(parents=True, exist_ok=True)
-                (keep / f"{target.name.replace(' ', '-')}-{name}").write_bytes(data)
+    except (Exception, TooSlow) as error:
+        _note(error, target, data, found, keep)
+        return error
+    return None
+
+
+@contextmanager
+def _hurried() -> Iterator[None]:
+    """Raises TooSlow in what takes SLOW_S of this process' own time; time in which others compute does not count."""
+    if not hasattr(signal, "setitimer"):  # Windows
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TooSlow(f"more than {SLOW_S:g} s")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SLOW_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+
+
+def _note(error: BaseException, target: Target, data: bytes, found: Found, keep: Path | None) -> None:
+    ours = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(PACKAGE)]
+    at = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "target"
+    where = f"{type(error).__name__} at {at}"
+    found.times[where] += 1
+    if where in found.faults:
+        return
+    name = f"{target.name.replace(' ', '-')}-{hashlib.sha256(data).hexdigest()[:12]}"
+    found.faults[where] = f"{where}: {str(error)[:200]} [{name}]"
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        (keep / name).write_bytes(data)
 
 
 def hunt(target: Target, count: int, seed: int = 0, keep: Path | None = None) -> Found:

@@ -28,9 +28,13 @@ def spoilt(rng: Random, seeds: tuple[bytes, ...], kind: str) -> bytes:
     """One of the seeds after one to six changes; `kind` is bytes, text, json or tensors (a safetensors file)."""
     data = rng.choice(seeds)
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 6))):
-        change = rng.choice(_CHANGES[kind])
-        data = change(rng, data, seeds)[:LONGEST]
+        data = change(rng, data, seeds, kind)
     return data
+
+
+def change(rng: Random, data: bytes, seeds: tuple[bytes, ...], kind: str) -> bytes:
+    """The same with one change more."""
+    return rng.choice(_CHANGES[kind])(rng, data, seeds)[:LONGEST]
 
 
 def _bits(rng: Random, data: bytes, seeds: tuple[bytes, ...]) -> bytes:

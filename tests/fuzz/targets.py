@@ -3,6 +3,7 @@
 A target takes the bytes of a file. It may raise any error of ours; anything else, a warning too, is a fault.
 """
 
+import atexit
 import io
 import json
 import pickle
@@ -22,11 +23,12 @@ from safetensors.numpy import save
 
 from gbvnet import modelfolder, predictions, recipe, recording, results, runs, series, splitcheck, splits, store
 from gbvnet.channels import canonical, find, kind_of, near
-from gbvnet.config import CrossvalConfig, GBVNetConfig, SynthConfig, to_dict
+from gbvnet.config import CrossvalConfig, GBVNetConfig, SynthConfig, from_dict, to_dict
 from gbvnet.datasets import deap, mahnob_session, signal_file, table
 from gbvnet.datasets.synthetic_mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic_mahnob import session_xml
 from gbvnet.leakage import read_audit
+from gbvnet.passport import passport
 from gbvnet.recording import Channel
 from gbvnet.video import VideoInfo
 
@@ -38,15 +40,13 @@ class Target(NamedTuple):
     kind: str  # of changes, see mutate.py
     seeds: tuple[bytes, ...]
     parse: Callable[[bytes], Any]
-    share: int  # of 1000 inputs
+    share: int  # of all inputs, by weight: less of what takes milliseconds
 
 
 @cache
 def folder() -> Path:
     """Where files lie while they are read; in memory if there is such a place."""
     made = Path(tempfile.mkdtemp(prefix="gbvnet-fuzz-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None))
-    import atexit
-
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
 
@@ -105,6 +105,10 @@ TABLE = (
     b"anna,1,x,a.csv,10,20,,7,low\nanna,2,y,a.csv,22.5,30,1,2,high\nben,1,x,b.csv,0,5,,,5\n",
     b"recording,subject,trial,video,start_s,stop_s,video_offset_s\nr1,s1,1,v.avi,1,2,-0.5\n",
 )
+YAML_TABLE = (
+    b"dataset: mine\nbaseline_s: 0\nrecordings:\n  - {subject: no, trial: 01, signals: a.csv, start_s: 0, stop_s: 1}\n"
+    b"  - subject: ben\n    trial: 2\n    signals: a.csv\n    start_s: 1\n    stop_s: 1.5\n    valence: low\n",
+)
 SETTINGS = (
     b"dataset: mine\nrate_hz: 128\nbaseline_s: 0\nframes_per_s: 10\nchannels:\n  Fp1: eeg\n  GSR: gsr\n"
     b"filtered: true\nsignals_rate_hz: 256.5\nsignals_unit: mV\n",
@@ -123,7 +127,17 @@ def own_table(data: bytes) -> None:
     for name in ("a.csv", "b.csv", "v.avi"):
         if not (file.parent / name).exists():
             put(f"table/{name}", CSV[0])
-    opened = table.Table.open(file.parent)
+    every_recording(table.Table.open(file.parent))
+
+
+def own_yaml_table(data: bytes) -> None:
+    root = put("yaml/table.yaml", data).parent
+    if not (root / "a.csv").exists():
+        put("yaml/a.csv", CSV[0])
+    every_recording(table.Table.open(root))
+
+
+def every_recording(opened: table.Table) -> None:
     for unit in opened.units:
         for found in opened.recordings(unit):
             if found.problem is None and found.signals is not None:
@@ -168,11 +182,10 @@ def tensor_seeds() -> tuple[bytes, ...]:
 def model_seeds() -> tuple[bytes, ...]:
     config = to_dict(GBVNetConfig(variant="micro", modality="bio", n_channels=2))
     about = {
-        "channels": [["Fp1", "eeg"], ["GSR", "gsr"]],
-        "rate_hz": 128.0,
-        "targets": ["valence"],
-        "protocol": "trial",
-    }
+        "prepare": {"window_s": 1.0}, "channels": [["Fp1", "eeg"], ["GSR", "gsr"]], "rate_hz": 128.0,
+        "samples_per_window": 128, "frames_per_window": 0, "face_side": 0, "baseline_s": 3.0, "targets": ["valence"],
+        "protocol": "trial", "subjects": ["s01"], "scores": {"accuracy": 0.5}, "made_up": True,
+    }  # fmt: skip
     return (json.dumps({"format": 1, "config": config, "about": about}).encode(),)
 
 
@@ -184,49 +197,91 @@ def model_config(data: bytes) -> None:
     modelfolder.build_config(path, made["config"])
 
 
-def whole_model(data: bytes) -> None:
-    from gbvnet.checkpoint import load_model
+@cache
+def model_tensors() -> bytes:
+    """Of the network in the seed; they do not say which config they belong to, so that a spoilt one goes further."""
+    from safetensors.torch import save
 
+    from gbvnet.model import GBVNet
+
+    config = from_dict(GBVNetConfig, json.loads(model_seeds()[0])["config"])
+    return save(GBVNet(config).state_dict())
+
+
+def model_folder(data: bytes) -> Path:
     path = put("whole/config.json", data)
     if not (path.parent / modelfolder.TENSORS).exists():
-        put("whole/model.safetensors", tensor_seeds()[1])
-    load_model(path.parent)
+        put("whole/model.safetensors", model_tensors())
+    return path.parent
+
+
+def whole_model(data: bytes) -> None:
+    from gbvnet.predictor import Predictor
+
+    Predictor(model_folder(data), "cpu")
+
+
+ABOUT = {
+    "recording": "r", "subject": "s01", "trial": "1", "stimulus": "1", "verdict": "ok", "reason": "", "findings": [],
+    "start_s": [0.0, 1.0], "has_face": [True, False], "has_signals": True, "ratings": {"valence": 5.0},
+    "n_windows": 2, "sha256": "0",
+}  # fmt: skip
 
 
 def store_seeds() -> tuple[bytes, ...]:
-    about = {"recording": "s01_1", "subject": "s01", "start_s": [0.0, 1.0], "has_face": [True, False], "ratings": {}}
-    arrays = {"signals": np.zeros((2, 1, 4), np.float32), "face_ok": np.zeros((2, 3), bool)}
-    return (save(arrays, metadata={"gbvnet": json.dumps(about)}),)
+    arrays = {
+        "signals": np.zeros((2, 1, 4), np.float32), "baseline": np.zeros((1, 12), np.float32),
+        "faces": np.zeros((2, 3, 2, 2, 3), np.uint8), "face_ok": np.zeros((2, 3), bool),
+    }  # fmt: skip
+    return (save(arrays, metadata={"gbvnet": json.dumps(ABOUT)}),)
 
 
 STORE = {
     "format": store.FORMAT, "dataset": "deap", "made_up": True, "prepare": {"window_s": 1.0}, "rate_hz": 4.0,
-    "channels": [["Fp1", "eeg"]], "samples_per_window": 4, "frames_per_window": 3, "face_side": 3, "baseline_s": 3.0,
+    "channels": [["Fp1", "eeg"]], "samples_per_window": 4, "frames_per_window": 3, "face_side": 2, "baseline_s": 3.0,
     "versions": {},
 }  # fmt: skip
 
 
-def stored(data: bytes) -> None:
-    """A recording inside a finished store, read to its arrays."""
-    root = put("store/data/s01_1.safetensors", data).parents[1]
-    if not (root / "windows.parquet").exists():
-        put("store/store.json", json.dumps(STORE).encode())
-        row = {"recording": "s01_1", "window": 0, "sha256": ""}
-        pd.DataFrame([row]).to_parquet(root / "recordings.parquet")
-        pd.DataFrame([row]).to_parquet(root / "windows.parquet")
-    opened = store.open_store(root)
-    opened.read([0], faces=False)
-    opened.baseline("s01_1")
+def store_table() -> bytes:
+    whole_store("table seed")
+    return (folder() / "table seed/windows.parquet").read_bytes()
 
 
-def manifest(data: bytes) -> None:
-    root = put("manifest/store.json", data).parent
+def whole_store(name: str) -> Path:
+    """A finished store of one recording with two windows."""
+    root = folder() / name
     if not (root / "windows.parquet").exists():
-        for name in ("recordings", "windows"):
-            pd.DataFrame({"recording": ["a"], "window": [0], "sha256": [""]}).to_parquet(root / f"{name}.parquet")
-        put("manifest/data/a.safetensors", store_seeds()[0])
+        put(f"{name}/store.json", json.dumps(STORE).encode())
+        put(f"{name}/data/r.safetensors", store_seeds()[0])
+        store.finish(root, [ABOUT])
+    return root
+
+
+def used(root: Path) -> None:
     opened = store.open_store(root)
-    assert isinstance(opened.title, str) and len(opened.digest) == 16
+    assert isinstance(opened.title, str) and len(opened.digest) == 16 and opened.made_up in (True, False)
+    opened.read(np.arange(len(opened)))
+    if len(opened):
+        opened.baseline(opened.windows["recording"].iloc[0])
+
+
+def part_of_store(file: str) -> Callable[[bytes], Any]:
+    """The rest of the store is sound."""
+
+    def parse(data: bytes) -> None:
+        root = whole_store(f"store of {Path(file).name}")
+        put(f"{root.name}/{file}", data)
+        used(root)
+
+    return parse
+
+
+def known(data: bytes) -> None:
+    """What an interrupted prepare finds done, put into the tables."""
+    root = put("known/data/r.safetensors", data).parents[1]
+    if about := store.done(root, "r"):
+        store.finish(root, [about])
 
 
 def prediction_seeds() -> tuple[bytes, ...]:
@@ -243,15 +298,26 @@ def prediction_seeds() -> tuple[bytes, ...]:
 
 
 def run_settings(data: bytes) -> None:
+    """As a report reads them, and as the next call of the same command does."""
     root = put("run/config.yaml", data).parent
     results._read_dict(root / "config.yaml")
-    known = SimpleNamespace(digest="d", title="t")
+    known = SimpleNamespace(digest="d", title="t", path=root)
     runs._refuse_other_run(root, to_dict(CrossvalConfig()), known, {})  # type: ignore[arg-type]
+
+
+def environment(data: bytes) -> None:
+    root = put("environment/environment.json", data).parent
+    run = results.Run(root, "r", pd.DataFrame(), {}, results._read_dict(root / "environment.json"))
+    assert isinstance(run.store.get("digest", ""), object) and isinstance(run.data, dict)
+    assert isinstance(runs.read_environment(root).get("findings"), list)
 
 
 def run_table(data: bytes) -> None:
     """The same rows as another system would write them: as CSV, its columns given back their types."""
-    rows = pd.read_csv(io.BytesIO(data), dtype=str, on_bad_lines="skip")
+    try:
+        rows = pd.read_csv(io.BytesIO(data), dtype=str, on_bad_lines="skip")
+    except ValueError:
+        return
     for column in rows:
         rows[column] = pd.to_numeric(rows[column], errors="coerce") if column in _NUMBERS else rows[column]
     rows.to_parquet(folder() / "other.parquet")
@@ -286,7 +352,12 @@ FOLDS = (
 SERIES = (
     b'{"format": 1, "gbvnet": "0", "store": {"digest": "d", "title": "t", "made_up": true}, '
     b'"config": {"a": 1, "b": [2]}, "runs": [{"role": "ladder", "name": "window"}, {"role": "shuffled", "name": "1"}], '
-    b'"identities": [], "costs": {}}',
+    b'"identities": [{"what": "person", "modality": "bio", "accuracy": 0.5, "chance": 0.1, "classes": 2, '
+    b'"windows": 9}], "costs": {}}',
+)
+ENVIRONMENT = (
+    b'{"gbvnet": "0", "packages": {"numpy": "1"}, "store": {"path": "s", "digest": "d", "made_up": true}, '
+    b'"data": {"windows": 4, "classes": {"valence": {"high": 1, "low": 3}}}, "findings": [], "threads": 1}',
 )
 STAMP = (b'{"stamp": "made-up data", "trials": 3, "seconds": 4}',)
 
@@ -304,30 +375,35 @@ def begun(data: bytes) -> None:
 @cache
 def targets() -> dict[str, Target]:
     listed = [
-        Target("dat", "bytes", dat_seeds(), of_file("s01.dat", lambda f: deap.read_dat(f, 1, -3)), 130),
-        Target("ratings", "text", ratings_seeds(), of_file("ratings.csv", deap.read_ratings), 40),
-        Target("session", "text", session_seeds(), session, 80),
-        Target("gaze", "text", (GAZE,), of_file("gaze.tsv", lambda f: mahnob_session.read_gaze(f, 44100.0)), 100),
-        Target("table", "text", TABLE, own_table, 20),
-        Target("settings", "text", SETTINGS, own_settings, 15),
-        Target("signals", "text", CSV, signals, 40),
-        Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 100),
-        Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 100),
-        Target("model config", "json", model_seeds(), model_config, 100),
-        Target("model", "json", model_seeds(), whole_model, 5),
-        Target("store header", "tensors", store_seeds(), of_file("r.safetensors", store.read_header), 100),
-        Target("store", "tensors", store_seeds(), stored, 8),
-        Target("store settings", "json", (json.dumps(STORE).encode(),), manifest, 8),
+        Target("dat", "bytes", dat_seeds(), of_file("s01.dat", lambda f: deap.read_dat(f, 1, -3)), 170),
+        Target("ratings", "text", ratings_seeds(), of_file("ratings.csv", deap.read_ratings), 20),
+        Target("session", "text", session_seeds(), session, 90),
+        Target("gaze", "text", (GAZE,), of_file("gaze.tsv", lambda f: mahnob_session.read_gaze(f, 44100.0)), 110),
+        Target("table", "text", TABLE, own_table, 4),
+        Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
+        Target("settings", "text", SETTINGS, own_settings, 3),
+        Target("signals", "text", CSV, signals, 12),
+        Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 110),
+        Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 120),
+        Target("model config", "json", model_seeds(), model_config, 110),
+        Target("model shown", "json", model_seeds(), lambda data: passport(model_folder(data)), 20),
+        Target("model asked", "json", model_seeds(), whole_model, 4),
+        Target("store header", "tensors", store_seeds(), of_file("r.safetensors", store.read_header), 110),
+        Target("store resumed", "tensors", store_seeds(), known, 8),
+        Target("store", "tensors", store_seeds(), part_of_store("data/r.safetensors"), 4),
+        Target("store settings", "json", (json.dumps(STORE).encode(),), part_of_store("store.json"), 10),
+        Target("store table", "bytes", (store_table(),), part_of_store("windows.parquet"), 8),
         Target("predictions", "bytes", prediction_seeds(), of_file("p.parquet", predictions.read), 15),
-        Target("predictions, other", "text", other_seeds(), run_table, 4),
-        Target("run settings", "text", run_seeds(), run_settings, 5),
-        Target("recipe", "text", RECIPE, lambda data: recipe.parse_recipe(text(data), "mine"), 5),
-        Target("split", "json", SPLIT, split_file("splits.json"), 15),
-        Target("split table", "text", SPLIT_TABLE, split_file("splits.csv"), 10),
-        Target("fixed folds", "json", FOLDS, of_file("folds.json", lambda f: splits.fixed_folds(str(f))), 30),
+        Target("predictions of others", "text", other_seeds(), run_table, 2),
+        Target("run settings", "text", run_seeds(), run_settings, 4),
+        Target("run environment", "json", ENVIRONMENT, environment, 40),
+        Target("recipe", "text", RECIPE, lambda data: recipe.parse_recipe(text(data), "mine"), 2),
+        Target("split", "json", SPLIT, split_file("splits.json"), 5),
+        Target("split table", "text", SPLIT_TABLE, split_file("splits.csv"), 4),
+        Target("fixed folds", "json", FOLDS, of_file("folds.json", lambda f: splits.fixed_folds(str(f))), 40),
         Target("audit", "json", SERIES, lambda data: read_audit(put("audit/audit.json", data).parent), 20),
-        Target("comparison", "json", SERIES, begun, 30),
-        Target("stamp", "json", STAMP, of_file("stamp/SYNTHETIC.json", lambda f: recording.read_stamp(f.parent)), 20),
+        Target("comparison", "json", SERIES, begun, 40),
+        Target("stamp", "json", STAMP, of_file("stamp/SYNTHETIC.json", lambda f: recording.read_stamp(f.parent)), 25),
     ]
     return {target.name: target for target in listed}
 
