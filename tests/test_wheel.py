@@ -1,6 +1,7 @@
 """The wheel: what is in it, and that a model works where nothing but the wheel is."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,17 @@ from .asked import write_csv, write_model
 
 ROOT = Path(__file__).parents[1]
 NEEDED = ("gbvnet", "recipes", "pyproject.toml", "README.md", "LICENSE")  # to build it; and nothing else is
+# What may lie about in a working copy, some of it with keys or people's faces in it; and what such things look like.
+STRAY = (
+    "gbvnet/.env", "gbvnet/id_rsa", "gbvnet/key.pem", "gbvnet/notes.txt", "gbvnet/s01.dat", "gbvnet/model.safetensors",
+    "gbvnet/last.ckpt", "gbvnet/model.pt", "gbvnet/face_landmarker.task", "gbvnet/cache.pickle", "gbvnet/a.parquet",
+    "gbvnet/datasets/s01_trial01.avi", "gbvnet/systems/.netrc", "recipes/.env", "recipes/deap.csv", "recipes/key.pem",
+    "recipes/folds/.env", "recipes/folds/make.log",
+)  # fmt: skip
+SECRETS = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY|\bhf_[A-Za-z0-9]{20,}|\bghp_[A-Za-z0-9]{20,}|\bAKIA[0-9A-Z]{16}\b"
+    rb"|/home/[a-z]|/Users/[A-Za-z]|[A-Z]:\\Users"
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +39,8 @@ def wheel(tmp_path_factory):
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(ROOT / name, source / name)
+    for name in STRAY:
+        (source / name).write_text("stray")
     made = tmp_path_factory.mktemp("wheel")
     words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(made), str(source)]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True, text=True)
@@ -55,6 +69,25 @@ def test_the_wheel_holds_the_package_and_its_recipes_and_nothing_else(wheel):
     assert "gbvnet = gbvnet.cli:main" in commands
     assert "License-Expression: MIT" in told and "Requires-Python: <3.14,>=3.11" in told
     assert str(ROOT) not in told
+
+
+@pytest.mark.journey
+def test_nothing_in_the_wheel_is_a_secret_large_or_of_one_machine(wheel):
+    here = re.compile(re.escape(str(ROOT).encode()) + rb"\b")
+    with zipfile.ZipFile(wheel) as opened:
+        for name in opened.namelist():
+            assert not name.startswith("/") and ".." not in name.split("/")
+            data = opened.read(name)
+            found = SECRETS.search(data) or here.search(data)
+            assert not found, (name, found)
+        assert sum(member.file_size for member in opened.infolist()) < 5_000_000
+
+
+@pytest.mark.parametrize(
+    "text", [b"-----BEGIN RSA PRIVATE KEY-----", b"hf_" + b"a" * 30, b"in /home/ann/x", b"AKIA" + b"A" * 16]
+)
+def test_what_a_secret_looks_like_is_known(text):
+    assert SECRETS.search(text)
 
 
 @pytest.mark.journey
