@@ -18,6 +18,7 @@ _HOME = {
     "prepare_store": "prepare",
     "open_store": "store",
     "cross_validate": "crossval",
+    "Cluster": "cluster",
     "write_report": "report",
     "load_model": "checkpoint",
     "save_model": "checkpoint",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import __version__
-from .errors import BadConfig, GbvnetError
+from .errors import BadConfig, GbvnetError, told_of_the_machine
 
 Run = Callable[[Any], int]
 
@@ -893,6 +893,7 @@ def _run(name: str, argv: list[str]) -> int:
         args = parser.instantiate(parser.parse_args(argv))
         if hasattr(args, "jobs"):
             args.jobs = _jobs(args)
+        _require_paths(name, args)
         with _logging(verbose):
             return run(args)
     except KeyboardInterrupt:
@@ -902,6 +903,24 @@ def _run(name: str, argv: list[str]) -> int:
         if verbose:
             raise
         return _fail(name, " ".join(str(e).split()))  # the parser's own messages have several lines
+    except (OSError, MemoryError, RuntimeError) as e:
+        told = told_of_the_machine(e)
+        if verbose or told is None:
+            raise
+        return _fail(name, told)
+
+
+def _require_paths(name: str, args) -> None:
+    """Only a store to read may lie at an address; whatever else is read or written lies in a file system."""
+    from .fetched import require_path
+
+    for option, value in vars(args).items():
+        given = value if isinstance(value, list) else [value]
+        if option in ("store", "first", "second") and name != "prepare":
+            continue
+        for path in given[-1:] if name in ("audit", "reproduce") else given:
+            if isinstance(path, Path):
+                require_path(path)
 
 
 class _Stderr(logging.Handler):

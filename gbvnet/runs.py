@@ -22,7 +22,8 @@ from filelock import FileLock, Timeout
 from . import __version__, splits
 from .config import CrossvalConfig, SplitConfig, to_dict
 from .errors import BadRun
-from .files import write_whole
+from .fetched import require_path
+from .files import sweep, write_whole
 from .notation import from_json, from_yaml
 from .plan import RULES, Plan
 from .predictions import is_leaky
@@ -38,6 +39,7 @@ FREE = ("memory_gib",)  # of the training settings: what changes no result, and 
 @contextmanager
 def locked(run_dir: Path) -> Iterator[None]:
     """Two commands must not write one run. The lock is the system's, and ends with the process that holds it."""
+    require_path(run_dir)
     if run_dir.is_file():
         raise BadRun(run_dir, "a folder for the run", "a file", "Give another path.")
     known = {"config.yaml", "run.lock"}
@@ -46,6 +48,7 @@ def locked(run_dir: Path) -> Iterator[None]:
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(run_dir / "run.lock", timeout=0):
+            sweep(run_dir)
             yield
     except Timeout:
         raise BadRun(

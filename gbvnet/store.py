@@ -29,6 +29,7 @@ from safetensors.numpy import save as to_safetensors
 
 from .config import RATINGS, PrepareConfig, from_dict
 from .errors import BadConfig, BadStore, GbvnetError
+from .fetched import fetched, is_address, require_path
 from .files import is_vacant, write_whole
 from .notation import from_json
 
@@ -68,6 +69,7 @@ def create(path: Path, settings: dict) -> None:
 
     Raises BadStore naming the first setting that differs, or if the folder cannot be written or holds something else.
     """
+    require_path(path)
     manifest = path / "store.json"
     settings = {"format": FORMAT, **settings}
     if manifest.exists():
@@ -336,7 +338,8 @@ class Store:
     """
 
     def __init__(self, path: str | Path):
-        self.path = Path(path)
+        self._asked = path
+        self.path = fetched(path) if is_address(path) else Path(path)
         self.settings = _read_manifest(self.path)
         self.windows = self._table("windows.parquet", _WINDOWS)
         self.recordings = self._table("recordings.parquet", _RECORDINGS)
@@ -358,7 +361,7 @@ class Store:
         self._shape = _Shape(s["frames_per_window"], s["face_side"], len(s["channels"]), s["samples_per_window"])
 
     def __getstate__(self):  # a store crosses to another process as its path; nothing mapped goes along
-        return self.path
+        return self._asked
 
     def __setstate__(self, path):
         self.__init__(path)  # type: ignore[misc]
@@ -467,5 +470,8 @@ class Store:
 
 
 def open_store(path: str | Path) -> Store:
-    """Open a finished store. Raises BadStore with the reason and the remedy."""
+    """Open a finished store: a folder, or an address that fsspec knows (s3://...), from which it is copied once.
+
+    Raises BadStore with the reason and the remedy.
+    """
     return Store(path)

@@ -29,6 +29,7 @@ datasets.synthetic_bdf
 datasets.synthetic datasets.synthetic_mahnob
 datasets.synthetic_lone
 datasets
+fetched
 faces signals windows store
 facewindows causal
 facestream signalstream
