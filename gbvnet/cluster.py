@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import platform
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -133,6 +134,7 @@ def _connected(address: str) -> Any:
         raise BadConfig("--ray needs Ray, here and on every node: pip install 'gbvnet[ray]'") from None
     if ray.is_initialized():
         return ray
+    _require_answer(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of what it will do one day
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
@@ -141,6 +143,21 @@ def _connected(address: str) -> Any:
             f"--ray {address}: there is no Ray cluster ({_why(error)}); begin one with `ray start --head`"
         ) from None
     return ray
+
+
+def _require_answer(address: str) -> None:
+    """Raise BadConfig if nobody listens at host:port, where Ray would try for minutes."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        raise BadConfig(f"--ray {address}: expected auto or HOST:PORT, as `ray start --head` printed it")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise BadConfig(
+            f"--ray {address}: there is no Ray cluster ({error}); begin one with `ray start --head --port={port}`"
+        ) from None
 
 
 def _alive(ray: Any) -> list[dict[str, Any]]:

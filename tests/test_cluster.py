@@ -171,8 +171,12 @@ def test_a_task_that_no_node_can_do_is_refused_with_what_there_is(cluster):
 
 @pytest.mark.filterwarnings("default")
 def test_a_cluster_that_is_not_there_is_said():
-    with pytest.raises(BadConfig, match="there is no Ray cluster"):
+    with pytest.raises(BadConfig, match=r"127\.0\.0\.1:1: there is no Ray cluster"):
         list(run(square, [1], Cluster("127.0.0.1:1")))
+    with pytest.raises(BadConfig, match="ray://somewhere: expected auto or HOST:PORT"):
+        list(run(square, [1], Cluster("ray://somewhere")))
+    with pytest.raises(BadConfig, match=r"auto: there is no Ray cluster .*begin one with `ray start --head`"):
+        list(run(square, [1], Cluster()))
 
 
 def test_a_node_must_have_the_same_disk_and_the_same_version():
