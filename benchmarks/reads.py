@@ -94,7 +94,7 @@ def build(path: Path, recordings: int = RECORDINGS):
             "trial": f"{r % 40 + 1:02d}",
             "stimulus": "01",
             "verdict": "ok",
-            "ratings": {},
+            "ratings": {"valence": float(1 + 8 * (r % 2))},
             "start_s": list(range(WINDOWS)),
             "has_face": [True] * WINDOWS,
             "has_signals": True,
