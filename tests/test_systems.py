@@ -187,6 +187,22 @@ def test_a_system_never_reads_the_test_rows_while_it_learns(config, planted):
     assert np.array_equal(fitted.predict_proba(planted, test), clean.predict_proba(planted, test))
 
 
+@pytest.mark.journey
+@pytest.mark.parametrize("config", ALL)
+def test_a_system_does_without_a_modality_or_says_that_it_cannot(config, tmp_path):
+    """Windows that lack what a system sees are answered or refused with their number; they never count as zeros."""
+    store = write_store(tmp_path / "s", missing={(1, 1): "face", (2, 2): "signals"}.items())
+    whole = store.windows.query("has_face & has_signals").index.to_numpy()
+    y = (store.windows["valence"] >= 5).to_numpy()
+    short = replace(config, train=replace(config.train, epochs=1))
+    fitted = system(config.system)(short).fit(store, whole[:60], y[whole[:60]], validation=(whole[60:], y[whole[60:]]))
+    if config.system in ("majority", "subject-majority", "gbvnet" if config.modality == "facebio" else ""):
+        assert np.isfinite(fitted.predict_proba(store, np.arange(len(store)))).all()
+    else:
+        with pytest.raises(BadConfig, match=r"^(5|10) of 120 windows (have no|have nothing of|lack)"):
+            fitted.predict_proba(store, np.arange(len(store)))
+
+
 # GBV-Net's own
 
 
