@@ -130,7 +130,7 @@ def test_windows_of_the_raw_route_are_the_planted_trials_second_by_second(known,
             rows = np.flatnonzero(store.windows["recording"] == recording.name)
             assert store.windows["stimulus"][rows].unique().tolist() == [recording.stimulus]
             got = store.read(rows)[2]  # (4, 40, 128)
-            planted = data[recording.row][:, 3 * 128 :].reshape(40, 4, 128).swapaxes(0, 1)
+            planted = data[recording.row][:, 3 * 128 :].reshape(40, 4, 128).swapaxes(0, 1).copy()
             planted[:, :32] -= planted[:, :32].mean(axis=1, keepdims=True)
             planted[:, 36] = 1e6 / np.maximum(planted[:, 36], 0.125)  # microsiemens -> ohm, whoever recorded them
             r = [correlation(got[:, c], planted[:, c]) for c in range(40)]

@@ -11,7 +11,7 @@ import pytest
 from gbvnet.check import look
 from gbvnet.cli import main
 from gbvnet.config import RATINGS, PrepareConfig, SynthConfig
-from gbvnet.datasets import READERS, open_corpus
+from gbvnet.datasets import RAW_READERS, READERS, open_corpus
 from gbvnet.datasets.synthetic import write_deap
 from gbvnet.datasets.synthetic_mahnob import write_mahnob
 from gbvnet.errors import BadConfig, BadRecording
@@ -80,7 +80,7 @@ def contents(folder):
 
 
 def test_every_reader_has_a_corpus_here():
-    assert {kind.split()[0] for kind in CORPORA} == set(READERS)
+    assert set(CORPORA) == {*READERS, *(f"{kind} --raw" for kind in RAW_READERS)}
 
 
 def test_an_unknown_corpus_is_told_and_a_folder_without_one_too(kind, tmp_path):

@@ -34,13 +34,28 @@ def open_bdf(path: Path) -> Any:
         raise BadRecording(path, "a BDF", f"a file that cannot be read ({type(e).__name__}: {e})", FETCH) from None
 
 
+def cut_short(path: Path, raw: Any) -> str:
+    """By how much a file ends before its header says, as of one that was not fetched whole; empty if it does not."""
+    with path.open("rb") as file:
+        head = file.read(256)
+    try:
+        promised_s = int(head[236:244]) * float(head[244:252])  # records, and how long each is
+    except ValueError:
+        return ""  # nothing is promised
+    have_s = raw.n_times / raw.info["sfreq"]
+    if have_s >= promised_s - 0.5:
+        return ""
+    return f"the file ends at {have_s:.0f} s, where its header promises {promised_s:.0f} s"
+
+
 def places(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Where channels are in a file, by name. Raises BadRecording that names those it lacks."""
     found = [find(name, names) for name in wanted]
     absent = [f"{name}{near(name, names)}" for name, place in zip(wanted, found, strict=True) if place is None]
     if absent:
         lacks = f"none for {', '.join(absent)} among {', '.join(names)}"
-        raise BadRecording(path, f"{len(wanted)} channels by name", lacks, "Channels are known by name alone.")
+        expected = f"{len(wanted)} channels by name" if len(wanted) > 1 else f"a channel {wanted[0]}"
+        raise BadRecording(path, expected, lacks, "Channels are known by name alone.")
     return [place for place in found if place is not None]
 
 

@@ -28,7 +28,7 @@ from ..channels import find, near
 from ..errors import BadRecording
 from ..recording import Channel, Recording, Signals
 from . import deap
-from .bdf import STATUS, measured, open_bdf, places, worn
+from .bdf import STATUS, cut_short, measured, open_bdf, places, worn
 from .deap import BASELINE_S, EEG, RATINGS_FILE, Deap
 
 RATE_HZ = 512
@@ -90,6 +90,8 @@ def read_trials(path: Path, n_trials: int = deap.N_TRIALS, seconds: int = deap.T
         found = f"{len(starts)}" + (
             f", of which those at {at} are not followed by an end after {seconds} s" * bool(odd)
         )
+        short = cut_short(path, raw)
+        found += f"; {short}" * bool(short)
         remedy = "Nobody can say which trial is which; the preprocessed release may have this person."
         raise BadRecording(path, f"{n_trials} starts of a video (code {START} on Status)", found, remedy)
     early = sum(code == END and sample < starts[0] for sample, code in codes)

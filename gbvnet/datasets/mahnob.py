@@ -28,7 +28,7 @@ import numpy as np
 from ..errors import BadRecording
 from ..recording import Channel, Recording, Signals, read_stamp
 from ..video import probe
-from .bdf import STATUS, measured, open_bdf, places, stored, worn
+from .bdf import STATUS, cut_short, measured, open_bdf, places, stored, worn
 from .deap import EEG  # the BDFs of MAHNOB-HCI have the EEG channels of DEAP's release, in the same order
 from .mahnob_session import (
     FETCH,
@@ -90,7 +90,7 @@ class Span:
     stop: int
     n_samples: int
     rate_hz: float
-    finding: str | None = None
+    findings: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -112,14 +112,16 @@ def read_span(path: Path, film_s: float | None) -> Span:
     at = ", ".join(f"{rise / rate_hz:.1f} s" for rise in rises[:8])
     found = f"{len(rises)} pulse{'s' * (len(rises) != 1)}" + (f" (at {at})" if at else "")
     pairs = [(int(a), int(b)) for i, a in enumerate(rises) for b in rises[i + 1 :]]
-    finding = None
+    short = cut_short(path, raw)
+    findings = [short] if short else []
     if len(rises) > 2 and film_s is not None:
         pairs = [(a, b) for a, b in pairs if abs((b - a) / rate_hz - film_s) <= LENGTH_SLACK_S]
-        finding = f"{found} on Status; taken are the two that are as far apart as the film is long, {film_s:g} s"
+        findings.append(f"{found} on Status; taken are the two that are as far apart as the film is long, {film_s:g} s")
     if len(pairs) != 1:
         remedy = "Without them nobody can say where the stimulus lies; take the file away to use the video alone."
+        found, remedy = (f"{found}; {short}", FETCH) if short else (found, remedy)
         raise BadRecording(path, "two pulses on Status, at the stimulus' start and stop", found, remedy)
-    return Span(*pairs[0], len(status), rate_hz, finding)
+    return Span(*pairs[0], len(status), rate_hz, tuple(findings))
 
 
 def read_bdf(path: Path) -> tuple[np.ndarray, float]:
@@ -241,7 +243,7 @@ class Mahnob:
 
     def _compared(self, session: Session, span: Span, film: Film | None, stimulus: str) -> list[str]:
         """What the pulses say of the stimulus against what else is known of it. Raises BadRecording."""
-        findings = [span.finding] if span.finding else []
+        findings = list(span.findings)
         before, after = span.start / span.rate_hz, (span.n_samples - span.stop) / span.rate_hz
         if before < BASELINE_S:
             found = f"{before:.1f} s"

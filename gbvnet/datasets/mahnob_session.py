@@ -239,7 +239,8 @@ def film_of(session: Session, required: bool) -> tuple[Film | None, list[str]]:
         if required:
             raise
         begins = "the video's begin is taken for the stimulus' start, and by how much that is wrong is not known"
-        return None, [f"{Path(e.path).name}: expected {e.expected}, found {e.found}; {begins}"]
+        of = "" if Path(e.path) == session.folder else f"{Path(e.path).name}: "
+        return None, [f"{of}expected {e.expected}, found {e.found}; {begins}"]
     return film, apart(
         "the gaze table from its first line to its last", "its clock", 0.0, "the audio clock", film.drift_s
     )

@@ -118,8 +118,8 @@ class Table:
                 raise BadRecording(line, f"the file in column {name}", f"no {file}", "Paths are relative to the table.")
         start, stop = (seconds_in(line, row, name) for name in ("start_s", "stop_s"))
         if start is None or stop is None or not 0 <= start < stop:
-            found = f"{row['start_s']!r} and {row['stop_s']!r}"
-            raise BadRecording(line, "0 <= start_s < stop_s", found, "They are when the stimulus starts and stops.")
+            told = f"{row['start_s']!r} and {row['stop_s']!r}"
+            raise BadRecording(line, "0 <= start_s < stop_s", told, "They are when the stimulus starts and stops.")
         ratings, findings = _ratings(line, row)
         offset = seconds_in(line, row, "video_offset_s") or 0.0
         return replace(
