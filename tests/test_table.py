@@ -259,6 +259,14 @@ def test_all_may_be_in_one_yaml_file(mine, name):
             open_corpus("table", mine)
 
 
+def test_the_yaml_of_the_documentation_is_such_a_table(mine):
+    page = (Path(__file__).parents[1] / "docs/corpora.md").read_text(encoding="utf-8")
+    (mine / "mine.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    corpus = open_corpus("table", mine / "mine.yaml")
+    assert [c.kind for c in corpus.channels] == ["eeg", "eeg", "gsr"]
+    assert all("expected the file in column" in r.problem for r in corpus.recordings("anna"))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
