@@ -455,6 +455,9 @@ class Times:
 
     def __post_init__(self) -> None:
         require(self.start_s >= 0, f"times.start_s must not be negative, and is {self.start_s:g}")
+        for name in ("start_s", "stop_s", "baseline_start_s", "video_offset_s"):
+            value = getattr(self, name)
+            require(value is None or abs(value) < 1e10, f"times.{name} must be a number of seconds, not {value}")
         require(
             self.signals_unit in ("uV", "mV", "V"), f"times.signals_unit must be uV, mV or V, not {self.signals_unit}"
         )

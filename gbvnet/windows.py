@@ -5,14 +5,23 @@ Shapes: W windows, F face frames a window, C channels, L samples a window, N sam
 
 import numpy as np
 
+from .errors import BadConfig
+
+MOST = 10_000_000  # windows of one recording: eleven days of them, ten a second
 _SLACK = 1e-6  # of a window; seconds are floats, and 60 windows must fit into 60 s
 
 
 def window_starts(seconds: float, window_s: float, step_s: float) -> np.ndarray:
-    """Start of each whole window within a stimulus, in seconds from its start, (W,) float64."""
+    """Start of each whole window within a stimulus, in seconds from its start, (W,) float64.
+
+    Raises BadConfig if there are so many that the times can only be wrong.
+    """
     if seconds < window_s * (1 - _SLACK):
         return np.zeros(0)
-    return np.arange(int((seconds - window_s) / step_s + _SLACK) + 1) * step_s
+    steps = (seconds - window_s) / step_s
+    if not steps < MOST:
+        raise BadConfig(f"{seconds:g} s make more than {MOST:,} windows {step_s:g} s apart: are the times in seconds?")
+    return np.arange(int(steps + _SLACK) + 1) * step_s
 
 
 def frame_times(starts: np.ndarray, window_s: float, n_frames: int) -> np.ndarray:

@@ -74,7 +74,10 @@ def test_a_missing_row_of_the_ratings_is_named(deap):
     [
         ("Valence", "much", "a rating from 1 to 9 in Valence, found 'much' in line 2"),
         ("Arousal", 12, r"a rating from 1 to 9 in Arousal, found '12.*' in line 2"),
-        ("Trial", 1.5, r"a whole number from 1 in Trial, found '1\.5' in line 2"),
+        ("Trial", 1.5, r"a whole number from 1 to 10000 in Trial, found '1\.5' in line 2"),
+        ("Participant_id", "9" * 400, "a whole number from 1 to 10000 in Participant_id, found '9{40}' in line 2"),
+        ("Experiment_id", 10**15, "a whole number from 1 to 10000 in Experiment_id"),
+        ("Liking", "9" * 400, "a rating from 1 to 9 in Liking, found '9{40}' in line 2"),
         ("Trial", 2, "each trial once, found Trial 2 of participant 1 twice"),
     ],
 )

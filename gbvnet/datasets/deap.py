@@ -50,6 +50,7 @@ CHANNELS = (
 RATINGS = ("Valence", "Arousal", "Dominance", "Liking")  # columns of `labels`, each 1 to 9
 RATINGS_FILE = "metadata_csv/participant_ratings.csv"
 _COLUMNS = ("Participant_id", "Trial", "Experiment_id", *RATINGS)
+MOST = 10_000  # no number of a person or a trial is larger
 _TOLERANCE = 0.005  # ratings have two decimals
 _LENGTH_SLACK_S = 1.0  # a video this much longer or shorter than its trial is worth telling
 
@@ -135,13 +136,14 @@ def read_ratings(path: Path) -> pd.DataFrame:
 
 def _check_numbers(path: Path, table: pd.DataFrame) -> None:
     for column in _COLUMNS:
-        numbers = pd.to_numeric(table[column], errors="coerce")
+        numbers = pd.to_numeric(table[column].astype(str), errors="coerce")  # of text a number of 400 digits is inf
         whole = column not in RATINGS
-        bad = numbers.isna() | ((numbers % 1 != 0) | (numbers < 1) if whole else (numbers < 1) | (numbers > 9))
+        bad = ~numbers.between(1, MOST if whole else 9) | (whole & (numbers % 1 != 0))  # NaN is between none
         if bad.any():
             line = int(np.flatnonzero(bad)[0])
-            wanted = "a whole number from 1" if whole else "a rating from 1 to 9"
-            raise BadRecording(path, f"{wanted} in {column}", f"{str(table[column].iloc[line])!r} in line {line + 2}")
+            wanted = f"a whole number from 1 to {MOST}" if whole else "a rating from 1 to 9"
+            found = f"{str(table[column].iloc[line])[:40]!r} in line {line + 2}"
+            raise BadRecording(path, f"{wanted} in {column}", found)
         table[column] = numbers
     for key in ("Trial", "Experiment_id"):
         twice = table.duplicated(["Participant_id", key])

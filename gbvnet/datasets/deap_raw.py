@@ -269,7 +269,9 @@ class DeapRaw(Deap):
             raise BadRecording(path, f"trials 1 to {self.n_trials} of this participant in {RATINGS_FILE}", found)
         trials = read_trials(path, self.n_trials, self.seconds)
         read_recorded(path, 0, 1)  # now, rather than for each trial, what channels are missing
-        told = pd.to_numeric(rated["Start_time"], errors="coerce") if "Start_time" in rated else np.zeros(len(rated))
+        told = np.zeros(len(rated))
+        if "Start_time" in rated:
+            told = pd.to_numeric(rated["Start_time"].astype(str), errors="coerce")
         off = refuse_another_order(path, [trial.start for trial in trials], np.asarray(told, float))
 
         def judged(recording: Recording) -> Recording:

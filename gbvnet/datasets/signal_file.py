@@ -16,6 +16,7 @@ from ..recording import Channel
 ELECTRICAL = ("eeg", "eog", "ecg", "emg")
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
 CLOCKS = ("time", "time_s", "t")  # how a text file's column of seconds may be called
+LATEST_S, MOST_RATE_HZ = 1e10, 1e6  # seconds since 1970 are below the first
 LEAST_RATE_HZ = 1.0  # nothing that tells of windows of a second is slower; a column of milliseconds looks so
 
 
@@ -114,7 +115,7 @@ def _read_text(
     at = _pick(path, list(table.columns), channels, hint)
     first = max(0, round((begin - start) * rate_hz))
     last = max(first, round(min(len(table), (end - start) * rate_hz)))
-    samples = table.iloc[first:last, at].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64).T.copy()
+    samples = table.iloc[first:last, at].apply(_numbers).to_numpy(np.float64).T.copy()
     samples[[c.kind in ELECTRICAL for c in channels]] *= UNITS[unit]
     return samples, rate_hz, start + first / rate_hz
 
@@ -127,7 +128,7 @@ def _text_clock(
     start = 0.0
     times = next((c for c in table.columns if c.lower() in CLOCKS), None)
     if times is not None:
-        t = pd.to_numeric(table[times], errors="coerce").to_numpy()
+        t = _numbers(table[times]).to_numpy()
         steps = np.diff(t)
         if len(t) < 2 or not np.isfinite(t).all() or steps.min() <= 0 or np.ptp(steps) > 0.5 * np.median(steps):
             raise BadRecording(path, f"column {times} with even steps of seconds", "gaps, jumps or no numbers")
@@ -137,9 +138,15 @@ def _text_clock(
             raise BadRecording(path, f"seconds in column {times}", found, "Are they milliseconds?")
     if rate_hz is None:
         raise BadRecording(path, "a column time", "none", hint)
-    if not np.isfinite(rate_hz) or rate_hz <= 0:
-        raise BadRecording(path, "a rate above 0", f"{rate_hz:g}", hint)
+    if not 0 < rate_hz <= MOST_RATE_HZ or abs(start) > LATEST_S:
+        found = f"{rate_hz:g} samples a second from {start:g} s on"
+        raise BadRecording(path, f"a rate above 0, at most {MOST_RATE_HZ:g}", found, hint)
     return table, float(rate_hz), start, len(table)
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """NaN for what is none. A whole number of 400 digits is one only as text: as such it is infinite."""
+    return pd.to_numeric(column.astype(str) if column.dtype == object else column, errors="coerce")
 
 
 def _text(path: Path, nrows: int | None = None) -> pd.DataFrame:

@@ -28,6 +28,7 @@ COLUMNS = (
     "video_offset_s",
 )  # fmt: skip
 NEEDED = ("subject", "trial", "start_s", "stop_s")
+LATEST_S = 1e10  # on any clock; seconds since 1970 are below it, milliseconds are not
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 SCOPE = "More than two classes, and ratings that change in time, are out of scope."
 _LABELS = ("label", "class", "emotion", "target", "category", "affect", "mood")  # how columns of classes begin or end
@@ -253,7 +254,7 @@ def seconds_in(line: str, row: dict, name: str) -> float | None:
         value = float(row[name])
     except ValueError:
         value = np.nan
-    if not np.isfinite(value):
+    if not abs(value) < LATEST_S:
         hint = "A decimal point is a point here." if re.fullmatch(r"-?\d+,\d+", row[name]) else ""
         raise BadRecording(line, f"a number of seconds in {name}", repr(row[name]), hint)
     return value
