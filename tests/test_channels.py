@@ -2,8 +2,10 @@
 
 import mne
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gbvnet.channels import ELECTRODES, OLD, canonical, find, kind_of, near
+from gbvnet.channels import ELECTRODES, OLD, canonical, close, find, kind_of, near
 from gbvnet.datasets.deap import EEG, PERIPHERAL
 
 
@@ -39,3 +41,40 @@ def test_a_channel_is_found_by_its_own_name_first_and_never_by_a_guess():
     assert find("Fp3", ["Fp1", "O2"]) is None
     assert near("Fp3", ["EEG O2", "Fp1", "Fp2"]) in (" (near it: Fp1, Fp2)", " (near it: Fp2, Fp1)")
     assert near("xyz", ["Fp1"]) == ""
+
+
+CASES = (str, str.upper, str.lower, str.title)
+SPELT = st.builds(
+    lambda name, case, before, after: before + case(name) + after,
+    st.sampled_from(sorted(ELECTRODES.values())), st.sampled_from(CASES),
+    st.sampled_from(["", "EEG ", "eeg-", " EEG  "]),
+    st.sampled_from(["", "-REF", "-LE", " A1", ".", "-Avg"]),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(SPELT)
+def test_an_electrode_is_known_however_it_is_spelt(spelt):
+    name = canonical(spelt)
+    assert name in ELECTRODES.values()
+    assert name.upper() in spelt.upper()  # and not another one's
+    assert canonical(name) == name
+    assert kind_of(spelt) == "eeg"
+    assert find(name, ["Status", spelt, "GSR"]) == find(spelt, ["Status", name, "GSR"]) == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=20), st.lists(st.text(max_size=12), max_size=6))
+def test_any_text_is_some_name_and_what_is_found_is_it(name, have):
+    plain = canonical(name)
+    assert canonical(plain) == plain
+    assert plain in ELECTRODES.values() or plain in name
+    assert kind_of(name) in (None, "eeg", "eog", "ecg", "emg", "gsr", "resp", "ppg", "temp")
+    at = find(name, have)
+    if name in have:
+        assert have[at] == name
+    elif at is not None:
+        alike = [k for k, other in enumerate(have) if canonical(other).upper() == plain.upper()]
+        assert alike == [at]
+    assert set(close(name, have)) <= set(have)
+    assert near(name, have) == "" or close(name, have)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gbvnet.config import PROTOCOLS, SplitConfig
 from gbvnet.errors import BadConfig, BadInput, LeakySplit
-from gbvnet.splits import check_fold, fixed_folds, group_names, make_folds, names
+from gbvnet.splits import check_fold, fixed_folds, group_names, hold_out, keep_back, make_folds, names
 
 FOLDS = Path(__file__).parents[1] / "recipes" / "folds"
 COLUMNS = {  # what may not be shared, read off the table without the code under test
@@ -103,6 +103,80 @@ def test_folds_do_not_depend_on_the_order_of_the_rows(given_):
     for one, other in zip(folds, turned, strict=True):
         for side in one.sides:
             assert one.sides[side].tolist() == other.sides[side].tolist()
+
+
+def shares(windows, protocol, one, other):
+    """Whether rows of both sides have anything of the protocol in common, read off the table."""
+    return any(
+        {*windows.loc[one, columns].itertuples(index=False)} & {*windows.loc[other, columns].itertuples(index=False)}
+        for columns in COLUMNS[protocol]
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables_and_settings(), st.integers(0, 10**6))
+def test_stratified_folds_keep_the_protocol_and_test_each_row_once_whatever_the_labels(given_, seed):
+    windows, split = given_
+    labels = np.random.default_rng(seed).integers(0, 2, len(windows))
+    try:
+        folds = make_folds(windows, replace(split, stratify=True), labels)
+    except (LeakySplit, BadConfig):  # too few groups, or too few of a class
+        return
+    for fold in folds:
+        for one, other in combinations(fold.sides.values(), 2):
+            assert not shares(windows, split.protocol, one, other)
+    if split.protocol != "subject+stimulus":
+        assert sorted(np.concatenate([f.test for f in folds])) == sorted(windows.index)
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables_and_settings())
+def test_what_is_held_out_or_kept_back_shares_nothing_and_does_not_depend_on_the_order_of_the_rows(given_):
+    windows, split = given_
+    people, stimuli = (sorted(windows[c].unique()) for c in ("subject", "stimulus"))
+    tested = (windows["subject"].isin(people[:2]) & windows["stimulus"].isin(stimuli[::2])).to_numpy()
+    if split.protocol == "subject+stimulus":  # nobody and nothing that is tested may be there to learn from
+        mixed = windows["subject"].isin(people[:2]) | windows["stimulus"].isin(stimuli[::2])
+        windows, tested = windows[tested | ~mixed], tested[tested | ~mixed.to_numpy()]
+    try:
+        fold = hold_out(windows, tested, split)
+    except LeakySplit:
+        assert split.protocol in ("subject", "stimulus") or len(windows[~tested]) < 9
+    else:
+        assert sorted(fold.test) == sorted(windows.index[tested])
+        assert not shares(windows, split.protocol, fold.test, np.concatenate([fold.train, fold.inner]))
+        assert not shares(windows, "trial", fold.train, fold.inner)
+        turned = hold_out(windows[::-1], tested[::-1], split)
+        assert all(fold.sides[side].tolist() == turned.sides[side].tolist() for side in fold.sides)
+    try:
+        rest, kept = keep_back(windows, split)
+    except LeakySplit:
+        return
+    assert len(rest) and not shares(windows, split.protocol, rest, kept)
+    assert [part.tolist() for part in keep_back(windows[::-1], split)] == [rest.tolist(), kept.tolist()]
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=6, max_size=16, unique_by=lambda names: names[:2]),
+    st.sampled_from(["trial", "stimulus", "subject"]), st.integers(0, 9),
+)  # fmt: skip
+def test_names_of_any_characters_are_kept_apart(rows, protocol, seed):
+    """A slash, a space or a line break in a name may make two groups one, which is safe, and never one group two."""
+    windows = pd.DataFrame(
+        [(*names, k) for names in rows for k in (0, 1)], columns=["subject", "trial", "stimulus", "window"]
+    )
+    try:
+        folds = make_folds(windows, SplitConfig(protocol=protocol, folds=2, seed=seed))
+    except LeakySplit:
+        return
+    for fold in folds:
+        for one, other in combinations(fold.sides.values(), 2):
+            assert not shares(windows, protocol, one, other)
+    assert sorted(np.concatenate([f.test for f in folds])) == sorted(windows.index)
 
 
 def test_folds_have_equally_many_groups_and_trials_are_spread_over_the_people():

@@ -7,6 +7,9 @@ import mne
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
 from gbvnet.cli import main
@@ -15,7 +18,6 @@ from gbvnet.datasets import open_corpus
 from gbvnet.datasets.template import write_template
 from gbvnet.errors import BadInput, BadRecording, BadStore
 from gbvnet.prepare import prepare_store
-from gbvnet.signals import clean
 from gbvnet.store import open_store
 
 SAMPLES = Path(__file__).parents[2] / "shared/samples"
@@ -88,23 +90,72 @@ def test_windows_are_what_plain_calls_give(mine, tmp_path):
     assert later[:, 20:-20] == pytest.approx(own[:, 20:-20], abs=2e-2)
 
 
-def test_edf_bdf_csv_and_tsv_give_the_same(tmp_path):
+NAMES, UNITS = ("Fp1", "O1", "GSR1"), ("uV", "uV", "uS")
+
+
+def write_edf(path, x):
+    edfio = pytest.importorskip("edfio")
+    kinds = edfio.EdfSignal, edfio.Edf, "write"
+    if path.suffix == ".bdf":
+        kinds = edfio.BdfSignal, edfio.Bdf, "write"
+    made = [
+        kinds[0](row, RATE, label=name, physical_dimension=unit, physical_range=(-200, 200))
+        for row, name, unit in zip(x, NAMES, UNITS, strict=True)
+    ]
+    kinds[1](made).write(path)
+
+
+def write_brainvision(path, x):
+    """By hand: a header, markers, and float32 samples, one of all channels after the other."""
+    path.with_suffix(".eeg").write_bytes(x.T.astype("<f4").tobytes())
+    path.with_suffix(".vmrk").write_text(
+        "Brain Vision Data Exchange Marker File, Version 1.0\n[Common Infos]\nDataFile=x.eeg\n[Marker Infos]\n"
+    )
+    told = "\n".join(f"Ch{k}={name},,1,{unit}" for k, (name, unit) in enumerate(zip(NAMES, UNITS, strict=True), 1))
+    path.write_text(
+        "Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nDataFile=x.eeg\nMarkerFile=x.vmrk\n"
+        f"DataFormat=BINARY\nDataOrientation=MULTIPLEXED\nNumberOfChannels=3\nSamplingInterval={1e6 / RATE}\n"
+        f"[Binary Infos]\nBinaryFormat=IEEE_FLOAT_32\n[Channel Infos]\n{told}\n"
+    )
+
+
+def write_eeglab(path, x):
+    """EEGLAB knows no units; MNE takes all that it holds for microvolts."""
+    from scipy.io import savemat
+
+    places = np.array([(name, "EEG") for name in NAMES], [("labels", "O"), ("type", "O")])
+    held = {"data": x, "srate": RATE, "nbchan": 3, "pnts": x.shape[1], "trials": 1, "xmin": 0, "chanlocs": places}
+    savemat(path, {"EEG": held | {"event": np.array([]), "epoch": np.array([]), "setname": "x"}})
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "off"),
+    [
+        ("x.csv", None, 1e-6),
+        ("x.tsv", None, 1e-6),
+        ("x.edf", write_edf, 400 / 2**16),
+        ("x.bdf", write_edf, 400 / 2**24),
+        ("x.vhdr", write_brainvision, 1e-4),
+        ("x.set", write_eeglab, 1e-4),
+    ],
+)
+def test_every_format_gives_what_was_written(tmp_path, name, write, off):
     x = signals()
-    write_fif(tmp_path / "x_raw.fif", x)
-    names = ["Fp1", "O1", "GSR1"]
-    time = np.arange(x.shape[1]) / RATE
-    pd.DataFrame(x.T, columns=names).assign(time=time).to_csv(tmp_path / "x.csv", index=False)
-    pd.DataFrame(x.T, columns=names).to_csv(tmp_path / "x.tsv", sep="\t", index=False)
+    if write:
+        write(tmp_path / name, x)
+    else:
+        time = {"time": np.arange(x.shape[1]) / RATE} if name == "x.csv" else {}
+        table = pd.DataFrame(dict(zip(NAMES, x, strict=True)) | time)
+        table.to_csv(tmp_path / name, index=False, sep="," if name == "x.csv" else "\t")
     kinds = "channels: {Fp1: eeg, O1: eeg, GSR1: gsr}\nsignals_rate_hz: 256\n"
-    found = []
-    for name in ("x_raw.fif", "x.csv", "x.tsv"):
-        write_rows(tmp_path, [ROW | {"signals": name}], kinds)
-        corpus, recording = only(tmp_path)
-        assert recording.problem is None
-        found.append(clean(corpus.signals(recording), PrepareConfig(), corpus.rate_hz, corpus.baseline_s))
-    for other in found[1:]:
-        assert other.onset == found[0].onset
-        assert other.x == pytest.approx(found[0].x, abs=1e-3)
+    write_rows(tmp_path, [ROW | {"signals": name}], kinds)
+    corpus, recording = only(tmp_path)
+    assert (recording.problem, corpus.inspect(recording).findings) == (None, ())
+    got = corpus.signals(recording)
+    assert (got.rate_hz, got.onset) == (RATE, 10 * RATE)  # a margin of 10 s, or what there is of it
+    # What is no voltage is as MNE gives it: in siemens here, and EEGLAB tells of nothing but microvolts.
+    scale = np.array([1, 1, 1e-6 if name in ("x.set", "x.vhdr") else 1])[:, None]
+    assert got.samples == pytest.approx(x[:, : 30 * RATE] * scale, abs=off)
 
 
 def test_volts_are_told_and_can_be_set(tmp_path):
@@ -225,6 +276,48 @@ def test_a_file_that_is_no_such_table_is_refused(mine, text, said):
         open_corpus("table", mine)
 
 
+LINES = st.fixed_dictionaries(
+    {
+        "stimulus": st.from_regex(r"[A-Za-z0-9 ;,_-]{0,8}", fullmatch=True).map(str.strip),
+        "start_s": st.floats(0, 1e5, allow_subnormal=False).map(repr),
+        "seconds": st.floats(0.1, 1e4).map(repr),
+        "video_offset_s": st.sampled_from(["", "0", "-1.5", "3e2"]),
+        "valence": st.sampled_from(["", "low", "HIGH", "1", "9.0", "5.25"]),
+        "arousal": st.sampled_from(["", "low", "4"]),
+    }
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(LINES, min_size=1, max_size=6), st.booleans(), st.permutations(["subject", "trial", "stimulus"]))
+def test_any_table_is_read_back_as_it_was_written(tmp_path, lines, as_yaml, order):
+    """Of names and times, in any order of columns, with pandas or PyYAML as the writer."""
+    (tmp_path / "table.yaml").unlink(missing_ok=True)
+    (tmp_path / "recordings.csv").unlink(missing_ok=True)
+    rows = []
+    for k, line in enumerate(lines):
+        stop = repr(float(line["start_s"]) + float(line["seconds"]))
+        own = {"subject": f"s{k % 2}", "trial": f"{k:02d}", "stimulus": line["stimulus"]}
+        rest = {name: line[name] for name in ("start_s", "video_offset_s", "valence", "arousal")}
+        rows.append({name: own[name] for name in order} | rest | {"stop_s": stop, "video": f"{k}.avi"})
+        (tmp_path / f"{k}.avi").touch()
+    if as_yaml:
+        (tmp_path / "table.yaml").write_text(yaml.safe_dump({"recordings": rows}, sort_keys=False, allow_unicode=True))
+    else:
+        pd.DataFrame(rows).to_csv(tmp_path / "recordings.csv", index=False)
+    corpus = open_corpus("table", tmp_path)
+    found = sorted((r for unit in corpus.units for r in corpus.recordings(unit)), key=lambda r: r.trial)
+    assert [(r.subject, r.trial) for r in found] == [(row["subject"], row["trial"]) for row in rows]
+    words = {"low": 1.0, "high": 9.0}
+    for recording, row in zip(found, rows, strict=True):
+        assert recording.problem is None
+        assert recording.stimulus == (row["stimulus"] or recording.name)
+        assert recording.seconds == pytest.approx(float(row["stop_s"]) - float(row["start_s"]), abs=1e-6)
+        assert recording.video_start_s == float(row["start_s"]) + float(row["video_offset_s"] or 0)
+        told = {name: row[name].lower() for name in ("valence", "arousal") if row[name]}
+        assert recording.ratings == {name: words.get(text) or float(text) for name, text in told.items()}
+
+
 def test_a_decimal_comma_in_a_table_is_told(mine):
     (mine / "recordings.csv").write_text("subject;trial;signals;start_s;stop_s\nanna;1;a_raw.fif;10,5;20\n")
     assert "found '10,5'. A decimal point is a point here." in only(mine)[1].problem
@@ -329,6 +422,9 @@ def test_a_store_of_signals_in_another_unit_or_filtered_is_refused(tmp_path):
         ("time,Fp1\n0,1\n4,2\n8,3\n", "expected seconds in column time, found 0.25 lines a second. Are they milli"),
         ("Fp1\n1\n2\n", "expected a column time, found none. See signals_rate_hz"),
         ("time,Fp1\n0,1\n0.1,2\n9,3\n", "column time with even steps of seconds"),
+        (f"time,Fp1\n{'9' * 400},1\n1,2\n", "column time with even steps of seconds"),
+        ("time,Fp1\n1e300,1\n1.1e300,2\n", "found 1e-299 lines a second"),
+        ("time,Fp1\n1e-9,1\n2e-9,2\n", r"expected a rate above 0, at most 1e\+06, found 1e\+09 samples a second"),
         ("Fp1;O1\n1,5;2\n", "expected a column time"),  # two columns, however they are separated
     ],
 )
