@@ -7,6 +7,7 @@
 Nothing is pickled: loading a folder from anywhere runs no code. A folder is whole or absent.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -32,6 +33,7 @@ from .modelfolder import (
     plain,
     read_config,
     read_header,
+    refuse_damaged,
     refuse_edited,
     sha256,
     stamps,
@@ -58,7 +60,7 @@ def save_model(folder: str | Path, model: GBVNet, about: dict) -> None:
     config = json.dumps({"format": FORMAT, "config": to_dict(model.config), "about": about}, indent=2) + "\n"
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # The tensors know which config they belong to, so that an edited or exchanged one is noticed.
-    tensors = _in_order(save(state, metadata={"format": "pt", "config_sha256": sha256(config)}))
+    tensors = _sealed(save(state, metadata={"format": "pt", "config_sha256": sha256(config)}))
 
     aside = _hidden_beside(folder)
     aside.mkdir(parents=True)
@@ -71,14 +73,18 @@ def save_model(folder: str | Path, model: GBVNet, about: dict) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _in_order(content: bytes) -> bytes:
-    """The same safetensors file with its metadata sorted: safetensors writes several in an order that changes."""
+def _sealed(content: bytes) -> bytes:
+    """The same safetensors file with the hash of its numbers in the metadata, so that a changed byte is noticed.
+
+    The metadata is sorted: safetensors writes several entries in an order that changes.
+    """
     size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    header, numbers = json.loads(content[8 : 8 + size]), content[8 + size :]
+    known = header["__metadata__"] | {"tensors_sha256": hashlib.sha256(numbers).hexdigest()}
+    header["__metadata__"] = dict(sorted(known.items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)  # tensors begin at a multiple of 8
-    return len(text).to_bytes(8, "little") + text + content[8 + size :]
+    return len(text).to_bytes(8, "little") + text + numbers
 
 
 def load_model(name: str | Path) -> tuple[GBVNet, dict]:
@@ -95,6 +101,7 @@ def load_model(name: str | Path) -> tuple[GBVNet, dict]:
     header = read_header(folder / TENSORS)
     _compare(folder / TENSORS, wanted, header.shapes)
     refuse_edited(folder, text, header)
+    refuse_damaged(folder / TENSORS, header)
     try:
         state = load_file(folder / TENSORS)
     except (SafetensorError, OSError) as e:

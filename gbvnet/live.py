@@ -24,6 +24,7 @@ from .files import write_whole
 from .lsl import chunks, open_lsl
 from .predict import stamps
 from .predictor import Predictor
+from .signals import beyond
 from .stream import EmotionStream
 
 
@@ -122,6 +123,8 @@ def _open(
         if device.unsaid:
             notes.append(f"{sources.lsl} says no unit of {', '.join(device.unsaid[:4])}...: taken as microvolts")
         feeds.append(chunks(device, clock))
+    slow = beyond(predictor.channels, rate_hz, predictor.about["rate_hz"]) if rate_hz else ""
+    notes += [slow] if slow else []
     if use_video:
         assert sources.video is not None
         feeds.append(camera(int(sources.video), clock) if sources.video.isdigit() else film(Path(sources.video)))

@@ -92,14 +92,16 @@ class Header(NamedTuple):
 
     shapes: dict[str, tuple[int, ...]]
     digest: str | None  # sha256 of the config.json that it was saved with; None in files of others
+    numbers: str | None = None  # sha256 of all that follows the header; None in files of others
 
 
 def read_header(path: Path) -> Header:
     """Names and shapes of the tensors, none of which is read. Raises BadModel for what is no safetensors file."""
     try:
         with safe_open(path, framework="np") as file:
-            digest = (file.metadata() or {}).get("config_sha256")
-            return Header({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}, digest)  # noqa: SIM118
+            known = file.metadata() or {}
+            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            return Header(shapes, known.get("config_sha256"), known.get("tensors_sha256"))
     except (SafetensorError, OSError) as e:
         raise BadModel(path, "a safetensors file", str(e), "Fetch or train the model again.") from e
 
@@ -113,6 +115,20 @@ def refuse_edited(folder: Path, text: str, header: Header) -> None:
             "another, or an edited one",
             "Restore the file, or save the model again.",
         )
+
+
+def refuse_damaged(path: Path, header: Header) -> None:
+    """Refuse tensors of which a byte has changed since they were saved."""
+    if header.numbers is None:
+        return
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(8 + int.from_bytes(file.read(8), "little"))
+        while part := file.read(1 << 20):
+            found.update(part)
+    if found.hexdigest() != header.numbers:
+        remedy = "Fetch the model again, or restore the file."
+        raise BadModel(path, "the tensors that were saved", "others: the file is damaged or was changed", remedy)
 
 
 def sha256(text: str) -> str:

@@ -28,7 +28,7 @@ from .parallel import run
 from .predictions import LEAKY, is_leaky
 from .predictor import Answers, Predictor
 from .recording import MADE_UP, Corpus, Recording
-from .signals import clean
+from .signals import beyond, clean
 from .timeline import write_timeline
 from .windows import cut, window_starts
 
@@ -56,6 +56,7 @@ def predict_recording(
     model cannot do without what is missing.
     """
     began = time.perf_counter()
+    predictor.require_step(step_s)
     recording = corpus.inspect(recording)
     window_s = predictor.prepare.window_s
     starts = window_starts(recording.seconds, window_s, step_s or window_s)
@@ -69,7 +70,10 @@ def predict_recording(
     use_signals = predictor.sees_signals and recording.signals is not None
     _require_enough(predictor, recording, use_face, use_signals)
     findings += _missing(predictor, use_face, use_signals)
-    signals = _signals(predictor, corpus, recording, starts, rename or {}) if use_signals else None
+    signals = None
+    if use_signals:
+        signals, slow = _signals(predictor, corpus, recording, starts, rename or {})
+        findings += [slow] if slow else []
     if signals is not None and len(signals) < len(starts):
         starts = starts[: len(signals)]
     asked = _Asked(predictor, starts, signals, progress)
@@ -135,8 +139,8 @@ def _missing(predictor: Predictor, use_face: bool, use_signals: bool) -> Iterato
 
 def _signals(
     predictor: Predictor, corpus: Corpus, recording: Recording, starts: np.ndarray, rename: dict[str, str]
-) -> np.ndarray:
-    """(W, C, L) float32, the channels in the model's order."""
+) -> tuple[np.ndarray, str]:
+    """(W, C, L) float32, the channels in the model's order; and what their rate lacks, or nothing."""
     raw = corpus.signals(recording)
     names = [c.name for c in raw.channels]
     wanted = [c.name for c in predictor.channels]
@@ -156,7 +160,7 @@ def _signals(
     if not np.isfinite(made).all():
         bad = [name for name, x in zip(wanted, made.transpose(1, 0, 2), strict=True) if not np.isfinite(x).all()]
         raise BadRecording(recording.signals, "finite samples", f"NaN or infinite ones in {', '.join(bad[:8])}")
-    return made
+    return made, beyond(raw.channels, raw.rate_hz, about["rate_hz"])
 
 
 def _faces(predictor: Predictor, recording: Recording, starts: np.ndarray) -> FaceWindows:
@@ -362,8 +366,7 @@ def predict_many(
     predictor = _cached(Path(model), device)
     if out.is_file():
         raise BadConfig(f"{out} is a file: give a folder to write into")
-    if step_s is not None and step_s <= 0:
-        raise BadConfig(f"step_s must be above 0, not {step_s:g}")
+    predictor.require_step(step_s)
     if corpus is None:
         made: Any = _lone(predictor, list(files), times, rename)
         chosen = made.recordings(made.units[0])

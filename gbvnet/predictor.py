@@ -3,6 +3,7 @@
 Shapes: n windows, F frames, S face side, C channels, L samples, K targets.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from scipy.special import expit
 
 from .checkpoint import load_model
 from .config import GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
-from .errors import BadModel, GbvnetError
+from .errors import BadConfig, BadModel, GbvnetError
 from .fitting import device_of
 from .model import pixels
 from .modelfolder import CONFIG
@@ -82,6 +83,14 @@ class Predictor:
     def per_recording(self) -> bool:
         """Whether signals are scaled by the recording itself (train.normalise subject), which needs all of it."""
         return self.about.get("normalise") == "subject"
+
+    def require_step(self, step_s: float | None) -> None:
+        """Raise BadConfig for a step from window to window that is shorter than a sample, or no number."""
+        sample_s = 1 / self.about["rate_hz"]
+        if step_s is not None and not sample_s <= step_s < math.inf:
+            raise BadConfig(
+                f"the step from window to window must be at least a sample ({sample_s:g} s), not {step_s:g}"
+            )
 
     @torch.inference_mode()
     def ask(

@@ -77,19 +77,40 @@ def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> 
         rows = [i for i, c in enumerate(channels) if BANDS[c.kind] == band and not c.filtered]
         sections = band_sections(*band, rate_hz) if rows else None
         if sections is not None:
+            if x.shape[1] <= 3 * (2 * len(sections) + 1):  # what the filter mirrors at each end
+                raise BadConfig(f"{x.shape[1]} samples at {rate_hz:g} Hz are too few to be filtered")
             x[rows] = sosfiltfilt(sections, x[rows], axis=-1)
     return x
 
 
 @lru_cache  # designing a filter takes longer than running it over a trial
 def band_sections(low: float | None, high: float, rate_hz: float) -> np.ndarray | None:
-    """Second-order sections of a band's filter, or None where the rate itself limits the band enough."""
+    """Second-order sections of a band's filter, or None where the rate itself limits the band enough.
+
+    Raises BadConfig for a rate at which nothing of the band is left.
+    """
     open_above = high >= rate_hz / 2
+    if low is not None and low >= rate_hz / 2:
+        raise BadConfig(
+            f"signals at {rate_hz:g} Hz hold nothing of {low:g} to {high:g} Hz, all that is used: is this their rate?"
+        )
     if low is None:
         return None if open_above else butter(ORDER, high, "lowpass", fs=rate_hz, output="sos")
     if open_above:
         return butter(ORDER, low, "highpass", fs=rate_hz, output="sos")
     return butter(ORDER, [low, high], "bandpass", fs=rate_hz, output="sos")
+
+
+def beyond(channels: tuple[Channel, ...], rate_hz: float, to_hz: float) -> str:
+    """What signals at `rate_hz` lack of the bands that are used at `to_hz`, as a finding; empty for nothing."""
+    half = rate_hz / 2
+    lacking = sorted({c.kind for c in channels if min(BANDS[c.kind][1], to_hz / 2) > half})
+    if not lacking:
+        return ""
+    return (
+        f"signals at {rate_hz:g} Hz hold nothing above {half:g} Hz, and the model saw more of {', '.join(lacking)} "
+        f"in training: expect less of it"
+    )
 
 
 def resample(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:

@@ -76,7 +76,8 @@ class EmotionStream:
         self.use_face = predictor.sees_face and faces
         self.use_signals = predictor.sees_signals and signals_rate_hz is not None
         _require_sense(predictor, self.use_face, self.use_signals)
-        for name, value in (("step_s", self.step_s), ("running_s", running_s), ("signals_rate_hz", signals_rate_hz)):
+        predictor.require_step(step_s)
+        for name, value in (("running_s", running_s), ("signals_rate_hz", signals_rate_hz)):
             if value is not None and not 0 < value < np.inf:
                 raise BadConfig(f"{name} must be above 0, not {value:g}")
         if running_s is not None and predictor.prepare.baseline == "template":

@@ -144,8 +144,6 @@ def _answered(
             raise _Left
         progress(share, what)
 
-    if asked.step_s is not None and asked.step_s <= 0:
-        raise BadConfig(f"From window to window: above 0 s, not {asked.step_s:g}")
     about = predictor.about
     wanted = predictor.channels if predictor.sees_signals else ()
     corpus: Any = lone(files, wanted, about["rate_hz"], about["baseline_s"], asked.times, names)

@@ -1,5 +1,6 @@
 """The model folder: what is saved comes back, and whatever is wrong with a folder is said."""
 
+import hashlib
 import json
 import pickle
 
@@ -218,3 +219,18 @@ def test_truncated_tensors_are_refused(saved):
         (saved / "model.safetensors").write_bytes(content[:size])
         with pytest.raises(BadModel, match=r"expected a safetensors file, found .*Fetch or train"):
             load_model(saved)
+
+
+def test_a_changed_number_is_noticed(saved):
+    content = bytearray((saved / "model.safetensors").read_bytes())
+    content[-1000] ^= 1
+    (saved / "model.safetensors").write_bytes(content)
+    with pytest.raises(BadModel, match=r"expected the tensors that were saved, found others: the file is damaged"):
+        load_model(saved)
+
+
+def test_a_model_saved_before_numbers_had_a_hash_loads(saved):
+    tensors = load_file(saved / "model.safetensors")
+    config = hashlib.sha256((saved / "config.json").read_bytes()).hexdigest()
+    save_file(tensors, saved / "model.safetensors", metadata={"format": "pt", "config_sha256": config})
+    assert torch.equal(load_model(saved)[0].state_dict()["head.3.bias"], tensors["head.3.bias"])

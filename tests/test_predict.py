@@ -206,6 +206,24 @@ def test_absurd_times_are_refused(change, message):
         Times(**change)
 
 
+def test_absurd_rates_are_refused_and_slow_ones_told(table, tmp_path):
+    x = np.random.default_rng(0).normal(size=(3000, 3))
+    pd.DataFrame(x, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
+
+    def said(rate):
+        return ask(table, [tmp_path / "x.csv"], tmp_path / "out", times=Times(signals_rate_hz=rate)).lines
+
+    assert "signals at 1 Hz hold nothing of 4 to 45 Hz" in said(1.0)[0]
+    assert any("signals at 60 Hz hold nothing above 30 Hz" in line for line in said(60.0))
+    assert not any("hold nothing" in line for line in said(200.0))
+
+
+@pytest.mark.parametrize("step_s", [0.0, -1.0, 1e-9, float("nan"), float("inf")])
+def test_a_step_shorter_than_a_sample_is_refused(table, tmp_path, step_s):
+    with pytest.raises(BadConfig, match="must be at least a sample"):
+        ask(table, [table / "x.edf"], tmp_path / "out", step_s=step_s)
+
+
 def test_a_text_file_needs_a_rate_and_takes_one(table, tmp_path):
     edf = edfio.read_edf(table / "x.edf")
     columns = {s.label: s.data for s in edf.signals}

@@ -8,7 +8,7 @@ from scipy.signal import butter, chirp, sosfreqz
 from gbvnet.config import PrepareConfig
 from gbvnet.errors import BadConfig
 from gbvnet.recording import Channel, Signals
-from gbvnet.signals import BANDS, band_limit, baseline_mark, choose, clean, resample
+from gbvnet.signals import BANDS, band_limit, baseline_mark, beyond, choose, clean, resample
 
 RATE = 128.0
 
@@ -109,3 +109,15 @@ def test_channels_are_chosen_by_name_and_an_absent_one_is_named():
     assert choose(channels, None) == [0, 1]
     with pytest.raises(BadConfig, match="no Fpz; it has Fp1, GSR"):
         choose(channels, ("Fpz",))
+
+
+def test_a_rate_at_which_nothing_of_a_band_is_left_is_refused_and_a_slow_one_told():
+    with pytest.raises(BadConfig, match="signals at 1 Hz hold nothing of 4 to 45 Hz"):
+        band_limit(np.zeros((1, 100)), 1.0, (Channel("Cz", "eeg"),))
+    assert band_limit(np.ones((1, 100)), 1.0, (Channel("GSR", "gsr"),)).min() == 1  # slow by nature
+    channels = (Channel("Cz", "eeg"), Channel("ECG", "ecg"), Channel("GSR", "gsr"))
+    assert beyond(channels, 60, 128).startswith(
+        "signals at 60 Hz hold nothing above 30 Hz, and the model saw more of ecg,"
+    )
+    assert beyond(channels, 100, 128) == "" and beyond(channels[2:], 16, 128) == ""
+    assert beyond(channels, 64, 64) == ""  # nor did the model

@@ -299,9 +299,14 @@ def test_what_makes_no_sense_is_refused(tmp_path, predictor):
         EmotionStream(predictor, RATE, DEVICE, rename={"GSR2": "x"})
     with pytest.raises(BadConfig, match="the model sees face"):
         EmotionStream(Predictor(made(tmp_path / "f", modality="face")), RATE, DEVICE, faces=False)
-    for wrong in ({"step_s": -1.0}, {"running_s": 0.0}):
-        with pytest.raises(BadConfig, match="must be above 0"):
+    for wrong, message in (
+        ({"step_s": -1.0}, "at least a sample"), ({"step_s": 1e-9}, "at least a sample"),
+        ({"running_s": 0.0}, "must be above 0"),
+    ):  # fmt: skip
+        with pytest.raises(BadConfig, match=message):
             opened(predictor, **wrong)
+    with pytest.raises(BadConfig, match="signals at 2 Hz hold nothing of 4 to 45 Hz"):
+        EmotionStream(predictor, 2.0, DEVICE, rename=RENAME).samples(np.zeros((5, 2)))
     with opened(predictor) as stream:
         with pytest.raises(ValueError, match=r"must be \(5, n\), not \(4, 3\)"):
             stream.samples(np.zeros((4, 3)))
