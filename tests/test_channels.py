@@ -14,7 +14,7 @@ from gbvnet.datasets.deap import EEG, PERIPHERAL
     [
         ("EEG Fp1-REF", "Fp1"), ("FP1", "Fp1"), ("eeg fp1-LE", "Fp1"), ("T3", "T7"), ("t6", "P8"), ("EEG T5-A1", "P7"),
         ("Oz.", "Oz"), (" Cz ", "Cz"), ("EEG-FCZ", "FCz"), ("POz", "POz"), ("GSR1", "GSR1"), ("A1", "A1"),
-        ("EOG left", "EOG left"), ("Status", "Status"),
+        ("EOG left", "EOG left"), ("Status", "Status"), ("x . .", "x"), ("Cz. ", "Cz"), ("..", ""),
     ],
 )  # fmt: skip
 def test_spellings(spelt, name):

@@ -423,7 +423,8 @@ def test_a_store_of_signals_in_another_unit_or_filtered_is_refused(tmp_path):
         ("Fp1\n1\n2\n", "expected a column time, found none. See signals_rate_hz"),
         ("time,Fp1\n0,1\n0.1,2\n9,3\n", "column time with even steps of seconds"),
         (f"time,Fp1\n{'9' * 400},1\n1,2\n", "column time with even steps of seconds"),
-        ("time,Fp1\n1e300,1\n1.1e300,2\n", "found 1e-299 lines a second"),
+        ("time,Fp1\n1e300,1\n1.1e300,2\n", "column time with even steps of seconds"),
+        ("time,Fp1\ninf,1\ninf,2\n", "column time with even steps of seconds"),
         ("time,Fp1\n1e-9,1\n2e-9,2\n", r"expected a rate above 0, at most 1e\+06, found 1e\+09 samples a second"),
         ("Fp1;O1\n1,5;2\n", "expected a column time"),  # two columns, however they are separated
     ],

@@ -243,12 +243,13 @@ def _channels(file: Path, rows: pd.DataFrame, settings: Settings) -> tuple[Chann
 
 def odd(signals: Signals, path: Path) -> Iterator[str]:
     """What a user should know of signals that can be used all the same."""
-    x = signals.samples
-    flat = [c.name for c, row in zip(signals.channels, x, strict=True) if np.ptp(row) == 0]
+    rows = zip(signals.channels, signals.samples, strict=True)
+    finite = [(c, row) for c, row in rows if np.isfinite(row).all() and len(row)]  # others are refused elsewhere
+    flat = [c.name for c, row in finite if np.ptp(row) == 0]
     if flat:
         yield f"flat channels: {', '.join(flat)}"
     clipped = []
-    for channel, row in zip(signals.channels, x, strict=True):
+    for channel, row in finite:
         limits = [row == row.max(), row == row.min()]
         stuck = sum(
             float((at[1:] & at[:-1]).mean()) for at in limits
@@ -257,7 +258,7 @@ def odd(signals: Signals, path: Path) -> Iterator[str]:
             clipped.append(channel.name)
     if clipped:
         yield f"clipped channels (more than 1 % of samples at their limits): {', '.join(clipped)}"
-    sd = [row.std() for c, row in zip(signals.channels, x, strict=True) if c.kind == "eeg" and c.name not in flat]
+    sd = [row.std() for c, row in finite if c.kind == "eeg" and c.name not in flat]
     if sd and not QUIETEST_UV <= np.median(sd) <= LOUDEST_UV:
         like = "volts" if np.median(sd) < QUIETEST_UV else "microvolts that were taken for volts, or no voltage at all"
         where = "signals_unit" if is_text(path) else "the unit in the file's header"

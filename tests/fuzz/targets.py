@@ -23,14 +23,16 @@ from safetensors.numpy import save
 
 from gbvnet import modelfolder, predictions, recipe, recording, results, runs, series, splitcheck, splits, store
 from gbvnet.channels import canonical, find, kind_of, near
-from gbvnet.config import CrossvalConfig, GBVNetConfig, SynthConfig, from_dict, to_dict
+from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
 from gbvnet.datasets import deap, mahnob_session, signal_file, table
+from gbvnet.datasets.lone import lone
 from gbvnet.datasets.synthetic_mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic_mahnob import session_xml
 from gbvnet.leakage import read_audit
 from gbvnet.passport import passport
 from gbvnet.recording import Channel
 from gbvnet.video import VideoInfo
+from gbvnet.windows import window_starts
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -160,6 +162,29 @@ def signals(data: bytes) -> None:
     signal_file.names_in(file)
     signal_file.span_s(file, 128.0)
     signal_file.read_signals(file, 0.0, 1.0, SIGNALS, 128.0)
+
+
+def upload_seeds() -> tuple[bytes, ...]:
+    """Two and a half seconds, with a clock."""
+    x = np.random.default_rng(0).normal(0, 20, (320, 3)).round(1)
+    rows = pd.DataFrame(x, columns=["EEG FP1-REF", "O1", "GSR"])
+    rows.insert(0, "time", (np.arange(len(rows)) / 128).round(6))
+    return (rows.to_csv(index=False).encode(),)
+
+
+def upload(data: bytes) -> None:
+    """A file that a visitor of the web page gives, to the windows that the model sees."""
+    from gbvnet import predict
+
+    corpus = lone([put("upload.csv", data)], SIGNALS, 128.0, 0.5)
+    (found,) = corpus.recordings(corpus.units[0])
+    found = corpus.inspect(found)
+    asked = SimpleNamespace(
+        channels=SIGNALS,
+        prepare=PrepareConfig(),
+        about={"rate_hz": 128.0, "baseline_s": 0.5, "samples_per_window": 128},
+    )
+    predict._signals(asked, corpus, found, window_starts(found.seconds, 1.0, 1.0), {})  # type: ignore[arg-type]
 
 
 def names(data: bytes) -> None:
@@ -383,6 +408,7 @@ def targets() -> dict[str, Target]:
         Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
         Target("settings", "text", SETTINGS, own_settings, 3),
         Target("signals", "text", CSV, signals, 12),
+        Target("upload", "text", upload_seeds(), upload, 6),
         Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 110),
         Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 120),
         Target("model config", "json", model_seeds(), model_config, 110),
