@@ -60,13 +60,15 @@ def _train(parser) -> Run:
     _add_settings(parser, FinalConfig, skip=skip)
 
     def run(args) -> int:
+        from .fitting import is_first
         from .store import open_store
         from .train import train_model
 
         config, store = _settings(args, FinalConfig), open_store(args.store)
         with bar("training", unit="epochs") as progress:
             train_model(store, args.folder, config, [Path(r) for r in _names(args.runs)], progress)
-        say(str(args.folder))
+        if is_first():  # of several processes that train one model
+            say(str(args.folder))
         return 0
 
     return run
@@ -565,6 +567,8 @@ def _reproduce(parser) -> Run:
         if len(args.paths) < 2:
             raise BadConfig("reproduce: give at least one store, and then the folder for runs and report")
         *paths, folder = args.paths
+        if (folder / "store.json").exists():
+            raise BadConfig(f"reproduce: {folder} is a store; give the folder for runs and report after it")
         stores = [open_store(path) for path in paths]
         recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.people)
         if args.plan or not (args.only or args.report or args.slurm):
@@ -615,7 +619,7 @@ def _table(parser) -> Run:
         from .datasets.template import write_template
 
         table, lines = write_template(args.folder)
-        say(f"{table}: {lines} lines to fill in; {table.parent / 'table.yaml'}: what holds for all of them")
+        say(f"{table}: {lines} line{'s' * (lines != 1)} to fill in; {table.parent / 'table.yaml'}: what holds for all of them")
         return 0
 
     return run

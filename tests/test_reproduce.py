@@ -379,3 +379,10 @@ def test_an_unfit_store_is_refused_with_what_to_type(store, tmp_path, capsys):
     assert main(["reproduce", str(store.path), str(tmp_path / "out")]) == 2
     assert "Make it with: gbvnet prepare deap DEAP_FOLDER deap-paper.store" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_store_in_the_folders_place_is_no_folder_for_runs(store, capsys):
+    before = sorted(store.path.rglob("*"))
+    assert main(["reproduce", "--plan", str(store.path), str(store.path)]) == 2
+    assert f"{store.path} is a store; give the folder for runs and report after it" in capsys.readouterr().err
+    assert sorted(store.path.rglob("*")) == before
