@@ -1,5 +1,10 @@
 """What a user can put right. Everything else is a fault of ours and may show a traceback."""
 
+import errno
+
+# What a disk, a quota, permissions or too many open files cause; a file that is not there may be a fault of ours.
+_OF_THE_MACHINE = {getattr(errno, n, 0) for n in "ENOSPC EDQUOT EFBIG EACCES EPERM EROFS EIO EMFILE ENFILE".split()}
+
 
 class GbvnetError(Exception):
     """The root of all errors below; the command line prints its message in one line and exits with 2 (or counts it)."""
@@ -45,3 +50,18 @@ class LeakySplit(GbvnetError):
 
 class TaskDied(GbvnetError):
     """The process or the node of a task ended without a word, most often killed for want of memory."""
+
+
+def told_of_the_machine(error: BaseException) -> str | None:
+    """What to tell of an error that a full disk, permissions or want of memory caused; None for any other."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}. What was done is kept; when that is put right, the same command goes on."
+    # torch raises a RuntimeError, with a name of its own for GPUs alone, and oneDNN says no more than this
+    text = str(error)
+    of_torch = isinstance(error, RuntimeError) and ("allocate memory" in text or "create a primitive" in text)
+    of_system = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    if of_system or of_torch or type(error).__name__ == "OutOfMemoryError":
+        first = (text.strip() or "no more to be had").splitlines()[0]
+        return f"not enough memory ({first}). Fewer --jobs or smaller batches take less; what was done is kept."
+    return None

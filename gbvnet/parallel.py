@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from .cluster import Cluster
-from .errors import GbvnetError, TaskDied
+from .errors import GbvnetError, TaskDied, told_of_the_machine
 
 log = logging.getLogger(__name__)
 LOGGER = "gbvnet"  # whose lines a task brings back
@@ -73,10 +73,10 @@ def run(
     apart : use another process even for one job, as where a damaged video may crash the library that decodes it
     trains : a task has a use for a GPU
 
-    A GbvnetError comes back as the result, so that one bad item does not stop the others; any other exception is a
-    fault of ours and is raised. With one job everything happens in this process. `function` and the items must be
-    picklable. What a task elsewhere logs is logged here when it ends. Leaving the loop early, or Ctrl-C, stops the
-    other processes at once.
+    A GbvnetError comes back as the result, as does a full disk or want of memory, so that one bad item does not stop
+    the others; any other exception is a fault of ours and is raised. With one job everything happens in this process.
+    `function` and the items must be picklable. What a task elsewhere logs is logged here when it ends. Leaving the loop
+    early, or Ctrl-C, stops the other processes at once.
     """
     items = list(items)
     if isinstance(jobs, Cluster):
@@ -150,6 +150,11 @@ def _call(function: Callable[[Item], Any], item: Item) -> Any | GbvnetError:
         return function(item)
     except GbvnetError as e:
         return e
+    except (OSError, MemoryError, RuntimeError) as e:
+        told = told_of_the_machine(e)
+        if told is None:
+            raise
+        return GbvnetError(told)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ def _check_destination(destination: Path) -> None:
 def _aside(destination: Path) -> Iterator[Path]:
     """A hidden folder beside the report's, which takes its place when it is whole, and goes if that fails."""
     part = destination.with_name(f".{destination.name}.part")
-    shutil.rmtree(part, ignore_errors=True)  # left by a killed process
+    if part.exists():  # left by a killed process
+        shutil.rmtree(part)
     try:
         for folder in ("tables", "figures"):
             (part / folder).mkdir(parents=True)
