@@ -619,7 +619,8 @@ def _table(parser) -> Run:
         from .datasets.template import write_template
 
         table, lines = write_template(args.folder)
-        say(f"{table}: {lines} line{'s' * (lines != 1)} to fill in; {table.parent / 'table.yaml'}: what holds for all of them")
+        settings = f"{table.parent / 'table.yaml'}: what holds for all of them"
+        say(f"{table}: {lines} line{'s' * (lines != 1)} to fill in; {settings}")
         return 0
 
     return run
