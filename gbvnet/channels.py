@@ -10,8 +10,7 @@ from difflib import get_close_matches
 # Names of the 10-20 system that the 10-10 system replaced (Klem et al. 1999).
 OLD = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 _PREFIX = re.compile(r"^(EEG|EOG|ECG|EKG|EMG)[ _\-:]+(?=\S)", re.IGNORECASE)
-_END = re.compile(r"[.\s]+$")  # some files fill names up with points
-_REFERENCE = re.compile(r"[ _\-]+(REF|LE|AR|AVG|A1|A2|M1|M2|CZREF|LINKED)$", re.IGNORECASE)
+_REFERENCE = re.compile(r"(REF|LE|AR|AVG|A1|A2|M1|M2|CZREF|LINKED)$", re.IGNORECASE)
 # How the names of other signals begin, and what kind they are.
 _KINDS = {
     "eog": ("eog", "heog", "veog"),
@@ -35,9 +34,18 @@ ELECTRODES = {f"{row}{column}".upper(): f"{row}{column}" for row, text in _ROWS.
 
 def canonical(name: str) -> str:
     """The standard's name of an electrode (`EEG FP1-REF` -> Fp1, T3 -> T7); any other name freed of outer spaces."""
-    plain = _END.sub("", name).lstrip()
-    core = _REFERENCE.sub("", _PREFIX.sub("", plain)).upper()
+    plain = name.strip()
+    while plain.endswith("."):  # some files fill names up with points
+        plain = plain.rstrip(".").rstrip()
+    core = _without_reference(_PREFIX.sub("", plain)).upper()
     return ELECTRODES.get(OLD.get(core, core), plain)
+
+
+def _without_reference(name: str) -> str:
+    """Not in one expression, which would look at a long row of spaces from each of them anew."""
+    found = _REFERENCE.search(name)
+    before = name[: found.start()].rstrip(" _-") if found else ""
+    return before if found and before and len(before) < found.start() else name
 
 
 def kind_of(name: str) -> str | None:

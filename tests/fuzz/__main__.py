@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import gbvnet.predict  # noqa: F401  now, with all it needs: the package may change while this runs
+
 from . import guided
 from .hunt import hunt
 from .targets import targets
@@ -26,7 +28,7 @@ def main() -> int:
     chosen = [targets()[name] for name in asked.only or targets()]
     of, began, tried, faults = sum(t.share for t in chosen), time.perf_counter(), 0, 0
     for target in chosen:
-        n = max(1, asked.count * target.share // of)
+        n = -(-asked.count * target.share // of)  # rounded up
         found = (
             guided.hunt(target, n, asked.seed, asked.keep) if asked.guided else hunt(target, n, asked.seed, asked.keep)
         )

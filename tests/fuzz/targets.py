@@ -400,20 +400,20 @@ def begun(data: bytes) -> None:
 @cache
 def targets() -> dict[str, Target]:
     listed = [
-        Target("dat", "bytes", dat_seeds(), of_file("s01.dat", lambda f: deap.read_dat(f, 1, -3)), 170),
+        Target("dat", "bytes", dat_seeds(), of_file("s01.dat", lambda f: deap.read_dat(f, 1, -3)), 190),
         Target("ratings", "text", ratings_seeds(), of_file("ratings.csv", deap.read_ratings), 20),
         Target("session", "text", session_seeds(), session, 90),
-        Target("gaze", "text", (GAZE,), of_file("gaze.tsv", lambda f: mahnob_session.read_gaze(f, 44100.0)), 110),
-        Target("table", "text", TABLE, own_table, 4),
+        Target("gaze", "text", (GAZE,), of_file("gaze.tsv", lambda f: mahnob_session.read_gaze(f, 44100.0)), 120),
+        Target("table", "text", TABLE, own_table, 3),
         Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
         Target("settings", "text", SETTINGS, own_settings, 3),
-        Target("signals", "text", CSV, signals, 12),
-        Target("upload", "text", upload_seeds(), upload, 6),
-        Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 110),
-        Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 120),
-        Target("model config", "json", model_seeds(), model_config, 110),
+        Target("signals", "text", CSV, signals, 8),
+        Target("upload", "text", upload_seeds(), upload, 2),
+        Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 130),
+        Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 140),
+        Target("model config", "json", model_seeds(), model_config, 60),
         Target("model shown", "json", model_seeds(), lambda data: passport(model_folder(data)), 20),
-        Target("model asked", "json", model_seeds(), whole_model, 4),
+        Target("model asked", "json", model_seeds(), whole_model, 2),
         Target("store header", "tensors", store_seeds(), of_file("r.safetensors", store.read_header), 110),
         Target("store resumed", "tensors", store_seeds(), known, 8),
         Target("store", "tensors", store_seeds(), part_of_store("data/r.safetensors"), 4),
@@ -429,7 +429,7 @@ def targets() -> dict[str, Target]:
         Target("fixed folds", "json", FOLDS, of_file("folds.json", lambda f: splits.fixed_folds(str(f))), 40),
         Target("audit", "json", SERIES, lambda data: read_audit(put("audit/audit.json", data).parent), 20),
         Target("comparison", "json", SERIES, begun, 40),
-        Target("stamp", "json", STAMP, of_file("stamp/SYNTHETIC.json", lambda f: recording.read_stamp(f.parent)), 25),
+        Target("stamp", "json", STAMP, of_file("stamp/SYNTHETIC.json", lambda f: recording.read_stamp(f.parent)), 40),
     ]
     return {target.name: target for target in listed}
 
