@@ -102,8 +102,10 @@ def compared(predictor: Predictor, video: Path, signals: Path) -> dict:
         else:
             rows += stream.samples(x)
         rows += stream.finish()
-    off: dict = {"windows": len(rows), "x_by_kind": {}}
-    a = np.concatenate(streamed.kept)
+    both = [k for k, row in enumerate(rows) if row["start_s"] in table.index]  # a stream may have one more at the end
+    off: dict = {"windows": len(both), "x_by_kind": {}}
+    a = np.concatenate(streamed.kept)[both]
+    rows = [rows[k] for k in both]
     b = np.concatenate(whole.kept)[[table.index.get_loc(row["start_s"]) for row in rows]]
     kinds = np.array([c.kind for c in predictor.channels])
     for kind in sorted(set(kinds)):

@@ -114,10 +114,13 @@ def beyond(channels: tuple[Channel, ...], rate_hz: float, to_hz: float) -> str:
 
 
 def resample(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
-    """Polyphase resampling with its own anti-alias filter, (C, N) -> (C, N * to_hz / rate_hz)."""
+    """Polyphase resampling with its own anti-alias filter, (C, N) -> (C, N * to_hz / rate_hz).
+
+    Outside, the first and the last sample go on: beside zeros, the first of a channel at 33 degrees would be at 16.
+    """
     up, down = round(to_hz * 1000), round(rate_hz * 1000)
     common = gcd(up, down)
-    return resample_poly(x, up // common, down // common, axis=-1)
+    return resample_poly(x, up // common, down // common, axis=-1, padtype="edge")
 
 
 def baseline_mark(before: np.ndarray, rate_hz: float, how: str) -> np.ndarray:

@@ -121,3 +121,9 @@ def test_a_rate_at_which_nothing_of_a_band_is_left_is_refused_and_a_slow_one_tol
     )
     assert beyond(channels, 100, 128) == "" and beyond(channels[2:], 16, 128) == ""
     assert beyond(channels, 64, 64) == ""  # nor did the model
+
+
+@pytest.mark.parametrize("rate", [100, 256, 512, 1000 / 3])
+def test_a_steady_channel_stays_steady_to_its_ends_at_another_rate(rate):
+    y = resample(np.full((1, round(4 * rate)), 33.0), rate, 128)
+    assert y == pytest.approx(33.0, abs=0.03)

@@ -194,6 +194,7 @@ def test_two_processes_from_the_command_line_leave_one_model(store, tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([*words, *options], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(tmp_path / "model")]  # told once
     _, about = load_model(tmp_path / "model")
     assert about["targets"] == ["valence", "arousal"]
     history = pd.read_csv(tmp_path / "model.training/history.csv")
