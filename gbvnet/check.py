@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from .errors import BadRecording
 from .parallel import Jobs, run
@@ -68,7 +69,7 @@ def look(corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: Progress
 
 
 def missing(units: Sequence[Unit]) -> list[tuple[str, ...]]:
-    """What is missing of whom, and why, as a table with a head; empty where nothing is.
+    """What is missing of whom, and why, as a table with a head, by name; empty where nothing is.
 
     A note on a unit that begins with "no " tells of something missing, too.
     """
@@ -76,7 +77,7 @@ def missing(units: Sequence[Unit]) -> list[tuple[str, ...]]:
     sound = {unit.name: [r for r in unit.recordings if not r.problem] for unit in units}
     had = [kind for kind in kinds if any(getattr(r, kind) for good in sound.values() for r in good)]
     rows = []
-    for unit in units:
+    for unit in sorted(units, key=attrgetter("name")):  # as they are found, several at once come in any order
         why = [finding for finding in unit.findings if finding.startswith("no ")]
         why += [_in_short(unit.problem)] if unit.problem else []
         why += [f"{r.name}: {_in_short(r.problem)}" for r in unit.recordings if r.problem]

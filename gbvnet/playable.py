@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import BadRecording
-from .video import probe
+from .video import OPEN, probe
 
 PLAYED = {".mp4": ("h264", "av1", "vp9"), ".m4v": ("h264",), ".webm": ("vp8", "vp9", "av1")}
 WIDTH = 480  # pixels, at most
@@ -18,13 +18,13 @@ def playable(video: Path, to: Path, progress: Callable[[float], None] | None = N
     import av
 
     try:
-        with av.open(str(video)) as source:
+        with av.open(str(video), options=OPEN) as source:
             stream = source.streams.video[0]
             codec = stream.codec_context
             if codec.name in PLAYED.get(video.suffix.lower(), ()) and codec.pix_fmt in ("yuv420p", "yuvj420p"):
                 return video
         info = probe(video)
-        with av.open(str(video)) as source, av.open(str(to), "w", format="mp4") as sink:
+        with av.open(str(video), options=OPEN) as source, av.open(str(to), "w", format="mp4") as sink:
             stream = source.streams.video[0]
             stream.thread_type = "AUTO"
             width = min(WIDTH, info.width) // 2 * 2

@@ -14,7 +14,7 @@ import torch
 from scipy.special import expit
 
 from .checkpoint import load_model
-from .config import GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
+from .config import RATINGS, GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
 from .errors import BadConfig, BadModel, GbvnetError
 from .fitting import device_of
 from .model import pixels
@@ -31,7 +31,7 @@ _INPUT: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "frames_per_window": ("a whole number", lambda v: type(v) is int and v >= 0),
     "face_side": ("0 to 512 pixels", lambda v: type(v) is int and 0 <= v <= 512),
     "baseline_s": ("a number of seconds", lambda v: _is_number(v) and 0 <= v <= 1e6),
-    "targets": ("names", lambda v: isinstance(v, list) and all(isinstance(name, str) for name in v)),
+    "targets": ("names of ratings", lambda v: isinstance(v, list) and len({*map(str, v)} & {*RATINGS}) == len(v)),
 }
 
 

@@ -132,6 +132,12 @@ def keep_back(windows: pd.DataFrame, split: SplitConfig) -> tuple[np.ndarray, np
     groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
     inner = [_inner_rows(g, np.ones(len(rows), bool), split, "all", 1) for g in groups]
     kept, rest = np.logical_and.reduce(inner), ~np.logical_or.reduce(inner)
+    for what, at in {"train on": rest, "choose the epoch by": kept}.items():
+        if not at.any():
+            raise LeakySplit(
+                f"no window is left to {what} under protocol {split.protocol} with a share of {split.inner:g} of "
+                f"{_counts(groups)} kept back; keep back less or use another protocol"
+            )
     return np.sort(rows[rest]), np.sort(rows[kept])
 
 

@@ -201,7 +201,7 @@ def _top(predictor: Predictor) -> str:
     stamped = "".join(f'<p class="stamp">{escape(stamp)}</p>' for stamp in stamps(predictor))
     return (
         f"<h1>What a model says of a recording</h1><p>{escape(predictor.folder.name)}: "
-        f"{' and '.join(predictor.targets)} from {what}, for every {predictor.prepare.window_s:g} s.</p>"
+        f"{escape(' and '.join(predictor.targets))} from {what}, for every {predictor.prepare.window_s:g} s.</p>"
         f'{stamped}<p class="limits">{LIMITS}</p>'
     )
 

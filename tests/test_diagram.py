@@ -98,6 +98,6 @@ def test_it_is_1200_pixels_wide_and_no_text_leaves_its_box_or_the_figure(case, t
 
 
 def test_the_same_network_gives_the_same_picture(tmp_path):
-    for name in ("one", "two"):
+    for name in ("one.png", "two.png"):
         save(d.diagram(WHOLE, 64), tmp_path / name)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import gbvnet
 from gbvnet.checkpoint import save_model
@@ -304,6 +305,32 @@ def test_a_model_that_does_not_say_how_its_input_is_made_is_refused(table, tmp_p
     save_model(tmp_path / "bare", GBVNet(GBVNetConfig(variant="micro", modality="bio", n_channels=3)), {})
     with pytest.raises(BadModel, match="expected what a recording must go through, found no prepare"):
         Predictor(tmp_path / "bare")
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"targets": ["<script>alert(1)</script>"]}, "names of ratings for targets, found"),
+        ({"targets": ["valence", "valence"]}, "names of ratings for targets"),
+        ({"targets": "valence"}, "names of ratings for targets"),
+        ({"channels": [["Fp1"]]}, "pairs of name and kind for channels"),
+        ({"channels": [["Fp1", "eeg"]]}, "3 channels, as the network has, found 1"),
+        ({"rate_hz": "128"}, "a number above 0 for rate_hz, found '128'"),
+        ({"rate_hz": 1e300}, "a number above 0 for rate_hz"),
+        ({"samples_per_window": 10**9}, "128 samples_per_window, as the network has, found 1000000000"),
+        ({"face_side": 10**9}, "0 to 512 pixels for face_side"),
+        ({"baseline_s": True}, "a number of seconds for baseline_s"),
+        ({"prepare": [1]}, "settings by name for prepare"),
+    ],
+)
+def test_what_a_model_says_of_its_input_is_not_believed(table, tmp_path, about, message):
+    shutil.copytree(table / "model", tmp_path / "model")
+    config, tensors = (tmp_path / "model" / name for name in ("config.json", "model.safetensors"))
+    made = json.loads(config.read_text())
+    config.write_text(json.dumps(made | {"about": made["about"] | about}))
+    save_file(load_file(tensors), tensors)  # which then do not say which config they belong to
+    with pytest.raises(BadModel, match=rf"config\.json: expected {message}"):
+        Predictor(config.parent)
 
 
 def test_a_model_that_cannot_do_without_a_modality_says_so(filmed, table, tmp_path):

@@ -35,7 +35,8 @@ TAKEN = [4, 1, 3, 0, 2]
 
 def as_other(held, path, frames=3, scale=1.0, **settings):
     """The same recordings as a store of another corpus: other names and order of channels, other frames."""
-    prepare = held.settings["prepare"] | {"frames_per_window": frames} | settings.pop("prepare", {})
+    prepare = held.settings["prepare"] | {"faces": frames > 0, "frames_per_window": frames or 10}
+    prepare |= settings.pop("prepare", {})
     made = held.settings | {"dataset": "mahnob", "channels": [list(c) for c in OTHER], "frames_per_window": frames}
     store.create(path, made | {"prepare": prepare} | settings)
     verdicts = []

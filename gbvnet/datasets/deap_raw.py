@@ -271,8 +271,8 @@ class DeapRaw(Deap):
         read_recorded(path, 0, 1)  # now, rather than for each trial, what channels are missing
         told = np.zeros(len(rated))
         if "Start_time" in rated:
-            told = pd.to_numeric(rated["Start_time"].astype(str), errors="coerce")
-        off = refuse_another_order(path, [trial.start for trial in trials], np.asarray(told, float))
+            told = pd.to_numeric(rated["Start_time"].astype(str), errors="coerce").to_numpy(float)
+        off = refuse_another_order(path, [trial.start for trial in trials], told)
 
         def judged(recording: Recording) -> Recording:
             k = int(recording.trial) - 1

@@ -62,7 +62,8 @@ class Survival:
             journey = min(self.chosen, key=lambda j: (self.kills[j.name], rng.random()))
             number += 1
             folder = self.folder(f"{number:03d}-{journey.name}")
-            several = min(rng.randint(1, AT_ONCE), kills - self.kills.total())
+            a_share = max(1, kills // len(self.chosen))  # so that a few kills are of every command, too
+            several = min(rng.randint(1, AT_ONCE), a_share, kills - self.kills.total())
             moments = [rng.uniform(0, self.seconds[journey.name]) for _ in range(several)]
             self._disturb(journey, folder, moments)
 
@@ -77,11 +78,11 @@ class Survival:
             self._count(journey, folder, f"after {ended.seconds:.2f} s")
         self._resume(journey, folder)
 
-    def at_each_change(self) -> None:
-        """For every change of the disk that an undisturbed command makes: a kill in its place."""
+    def at_each_change(self, every: int) -> None:
+        """For each change of the disk that an undisturbed command makes, or every so many: a kill in its place."""
         for journey in self.chosen:
             changes = (self.root / f"{journey.name}.changes").read_text().splitlines()
-            for n, change in enumerate(changes, 1):
+            for n, change in list(enumerate(changes, 1))[::every]:
                 folder = self.folder(f"{journey.name}-{n:04d}")
                 ended = killing.run(journey.words, folder, self._log(folder), kill_at_change=n)
                 if ended.code is None:
@@ -150,6 +151,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes at once (%(default)s)")
     parser.add_argument("--signals", action="store_true", help="without films and faces, which take longer")
     parser.add_argument("--each-change", action="store_true", help="a kill before each change of the disk; one job")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="with --each-change: the 1st, 1+N-th ...")
     parser.add_argument("--cold", action="store_true", help="each command in a new interpreter, not in a fork")
     asked = parser.parse_args()
     jobs = 1 if asked.each_change else asked.jobs
@@ -160,7 +162,7 @@ def main() -> int:
     began = time.monotonic()
     survival = Survival(asked.folder.absolute(), [every[n] for n in asked.only or every], not asked.signals, asked.cold)
     if asked.each_change:
-        survival.at_each_change()
+        survival.at_each_change(asked.every)
     else:
         survival.at_random(asked.kills, asked.seed)
     by = ", ".join(f"{n} {name}" for name, n in survival.kills.items())
