@@ -34,7 +34,7 @@ demo: system $(VENV)/.use  ## the whole journey on a made-up corpus, into ./gbvn
 test: system $(VENV)/.dev  ## lint, types and the whole test suite
 	$(BIN)/gbvnet weights
 	$(MAKE) lint types
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(VENV)/.dev       ## ruff
 	$(BIN)/ruff check .
@@ -44,7 +44,7 @@ types: $(VENV)/.dev      ## mypy
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev       ## only the tests that take milliseconds
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not journey"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not journey"
 
 page: system $(VENV)/.dev  ## the web page's tests in a browser; Chromium is installed where we may
 	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \

@@ -441,7 +441,7 @@ class Times:
     where there are none."""
 
     start_s: float = 0.0
-    """its start"""
+    """its start; where the signals' clock begins later, that"""
     stop_s: float | None = None
     """its end; if not given, that of the shorter of video and signals"""
     baseline_start_s: float | None = None

@@ -89,9 +89,10 @@ def read(path: Path) -> pd.DataFrame:
         raise BadRun(path, "a predictions table", "no such file", "Give the file that `gbvnet crossval` wrote.")
     try:
         arrow = pq.read_table(path, partitioning=None)
+        names = arrow.column_names
     except (pa.ArrowException, OSError, ValueError) as error:  # ValueError: names of columns that are no UTF-8
         raise BadRun(path, "a Parquet file", f"one that does not open ({error})", _AGAIN) from None
-    _check_columns(arrow.column_names, path)
+    _check_columns(names, path)
     for field in SCHEMA:
         kind = arrow.schema.field(field.name).type
         if _kind(kind) != _kind(field.type):

@@ -179,7 +179,7 @@ def parse_recipe(text: str, where: str) -> Recipe:
     if not isinstance(held, dict):
         raise BadConfig(f"recipe {where}: expected settings by name, found {type(held).__name__}")
     try:
-        prepare = dict(held.get("prepare") or {})
+        prepare = _named(held, "prepare")
         made = _parsed(PrepareConfig, prepare, "prepare.")
         shared = _shared(held)
         _parsed(CrossvalConfig, shared, "crossval.")
@@ -190,14 +190,23 @@ def parse_recipe(text: str, where: str) -> Recipe:
         raise BadConfig(message if message.startswith("recipe ") else f"recipe {where}: {message}") from None
 
 
+def _named(held: dict, name: str) -> dict:
+    """A part of a recipe, settings by name; nothing of it is none."""
+    part = held.get(name) or {}
+    if not isinstance(part, dict):
+        raise BadConfig(f"{name}: expected settings by name, found {part!r:.60}")
+    return dict(part)
+
+
 def _shared(held: dict) -> dict:
     """The settings that all cross-validations share, with a protocol that suits `select test`, which needs one."""
-    own = dict(held.get("crossval") or {})
+    own = _named(held, "crossval")
     for name, instead in OWN.items():
         if name in own:
             raise BadConfig(f"crossval.{name} is set by {instead}")
     protocols = held.get("protocols") or ["trial"]
-    return {**own, "protocol": protocols[0], "recipe": held.get("name")}
+    first = protocols[0] if isinstance(protocols, list) else protocols
+    return {**own, "protocol": first, "recipe": held.get("name")}
 
 
 def _parsed(cls: type[T], values: dict, where: str = "") -> T:

@@ -243,6 +243,23 @@ def test_heartbeats_are_counted_as_scipy_counts_them():
     assert (peaks(seconds, 125.0)[0, 1:] == 1).all()  # as neurokit2 0.2.13 finds them, which passes over the first
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("beats_a_minute", [55, 70, 95, 120])
+@pytest.mark.parametrize("kind", ["ecg", "ppg"])
+def test_heartbeats_are_counted_as_neurokit_counts_them(kind, beats_a_minute):
+    """neurokit2 holds pandas below 3, so it is not installed with the rest: docs/rivals.md says how this is run."""
+    nk = pytest.importorskip("neurokit2", reason="neurokit2 is not installed")
+    rate, n = 128, 1280  # windows of ten seconds
+    make, find = {
+        "ecg": (nk.ecg_simulate, lambda x: nk.ecg_peaks(nk.ecg_clean(x, rate), rate)[1]["ECG_R_Peaks"]),
+        "ppg": (nk.ppg_simulate, lambda x: nk.ppg_findpeaks(nk.ppg_clean(x, rate), rate)["PPG_Peaks"]),
+    }[kind]
+    x = np.asarray(make(duration=60, sampling_rate=rate, heart_rate=beats_a_minute, random_state=1), float)
+    theirs = np.histogram(find(x), np.arange(7) * n)[0]
+    ours = 10 * peaks(x.reshape(6, 1, n), float(rate))[:, 0]
+    assert np.abs(ours - theirs).max() <= 2 and np.abs(ours.sum() - theirs.sum()) <= 3  # beats at a window's ends
+
+
 def test_movements_are_numpys_statistics_over_the_frames_that_show_a_face():
     x = np.random.default_rng(0).uniform(0.1, 0.9, (4, 10, 52)).astype(np.float32)
     x[1, 3:] = np.nan

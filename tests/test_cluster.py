@@ -113,6 +113,17 @@ def contents(folder):
     return {f.relative_to(folder): f.read_bytes() for f in folder.rglob("*") if f.is_file() and f.suffix != ".lock"}
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_cluster_that_is_not_there_is_said():
+    """First of all: `auto` finds what runs on this machine, and a process that joined a cluster ends with it."""
+    with pytest.raises(BadConfig, match=r"127\.0\.0\.1:1: there is no Ray cluster"):
+        list(run(square, [1], Cluster("127.0.0.1:1")))
+    with pytest.raises(BadConfig, match="ray://somewhere: expected auto or HOST:PORT"):
+        list(run(square, [1], Cluster("ray://somewhere")))
+    with pytest.raises(BadConfig, match=r"auto: there is no Ray cluster .*begin one with `ray start --head`"):
+        list(run(square, [1], Cluster()))
+
+
 def test_a_node_is_killed_and_the_work_ends_as_on_one_machine(nodes, deap, tmp_path):
     gbvnet(tmp_path, "prepare", "deap", deap, "local.store", "--face_side", "32", "--jobs", "2")
     nodes.second()
@@ -167,16 +178,6 @@ def test_a_task_that_no_node_can_do_is_refused_with_what_there_is(cluster):
         list(run(square, [1], Cluster(cluster.address, cpus_per_task=64)))
     with pytest.raises(BadConfig, match=r"no node has 1 CPUs and 0\.5 GPUs"):
         list(run(square, [1], Cluster(cluster.address, gpus_per_task=0.5), trains=True))
-
-
-@pytest.mark.filterwarnings("default")
-def test_a_cluster_that_is_not_there_is_said():
-    with pytest.raises(BadConfig, match=r"127\.0\.0\.1:1: there is no Ray cluster"):
-        list(run(square, [1], Cluster("127.0.0.1:1")))
-    with pytest.raises(BadConfig, match="ray://somewhere: expected auto or HOST:PORT"):
-        list(run(square, [1], Cluster("ray://somewhere")))
-    with pytest.raises(BadConfig, match=r"auto: there is no Ray cluster .*begin one with `ray start --head`"):
-        list(run(square, [1], Cluster()))
 
 
 def test_a_node_must_have_the_same_disk_and_the_same_version():

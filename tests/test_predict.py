@@ -237,6 +237,21 @@ def test_a_text_file_needs_a_rate_and_takes_one(table, tmp_path):
     assert ask(table, [tmp_path / "t.csv"], tmp_path / "timed").bad == 0
 
 
+@pytest.mark.parametrize(
+    ("late", "told"), [(1 / RATE, ""), (1_700_000_000.0, "begins at 1700000000.00 s of its clock")]
+)
+def test_a_clock_that_begins_later_begins_the_recording(table, tmp_path, late, told):
+    edf = edfio.read_edf(table / "x.edf")
+    made = pd.DataFrame({s.label: s.data for s in edf.signals})
+    for name, begin in {"on.csv": 0.0, "late.csv": late}.items():
+        made.assign(time=begin + np.arange(len(made)) / RATE).to_csv(tmp_path / name, index=False)
+        assert ask(table, [tmp_path / name], tmp_path / f"of-{name}").bad == 0
+    one, two = (pd.read_csv(tmp_path / f"of-{name}.csv/emotions.csv") for name in ("on", "late"))
+    pd.testing.assert_frame_equal(one, two, atol=1e-4, rtol=0)
+    said = json.loads((tmp_path / "of-late.csv/recording.json").read_text())
+    assert told in " ".join(said["findings"]) and ("clock" in " ".join(said["findings"])) == bool(told)
+
+
 def test_samples_that_are_no_numbers_are_told_with_their_channel(table, tmp_path):
     x = np.random.default_rng(0).normal(size=(2000, 3))
     x[700:720, 1] = np.nan

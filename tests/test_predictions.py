@@ -122,6 +122,10 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
     (tmp_path / "p.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(BadRun, match="expected a Parquet file, found one that does not open"):
         predictions.read(tmp_path / "p.parquet")
+    predictions.write(table(), tmp_path / "q.parquet")
+    (tmp_path / "q.parquet").write_bytes((tmp_path / "q.parquet").read_bytes().replace(b"config", b"conf\x80g"))
+    with pytest.raises(BadRun, match="one that does not open"):
+        predictions.read(tmp_path / "q.parquet")
     with pytest.raises(BadRun, match="no such file"):
         predictions.read(tmp_path / "absent.parquet")
 

@@ -121,6 +121,7 @@ def test_the_honest_recipe_differs_from_the_papers_in_its_protocols_alone(datase
         ("face_time none", "face_time transformer", "what the recipe's network has already"),
         ("prepare: {}", "prepare: {window: 3}", "no setting prepare.window; did you mean prepare.window_s?"),
         ("prepare: {}", "prepare: {window_s: -1}", "window_s must be above 0, not -1"),
+        ("prepare: {}", "prepare: [window_s]", r"prepare: expected settings by name, found \['window_s'\]"),
         ("ridge: bio", "ridge: bo", "Expected .*'bio'.* Got value: bo"),
         ("targets:", "target:", "no setting target; did you mean targets?"),
         ("epochs: 4", "epochs:", "crossval.train.epochs has no value"),

@@ -46,22 +46,27 @@ class Lone:
     def inspect(self, recording: Recording) -> Recording:
         """The same with its length and what is odd about it. Raises BadRecording if a file is broken or too short."""
         info = probe(recording.video) if recording.video is not None else None
-        start = self.times.start_s
-        ends = []
+        start, ends, findings = self.times.start_s, [], list(recording.findings)
         if recording.signals is not None:
-            ends.append(span_s(recording.signals, self.times.signals_rate_hz, HINT))
+            begin, end = span_s(recording.signals, self.times.signals_rate_hz, HINT)
+            ends.append(end)
+            if begin > start + 0.05:
+                findings.append(f"{recording.signals.name} begins at {begin:.2f} s of its clock: that is second 0 here")
+            start = max(start, begin)
         if info is not None:
             ends.append(info.seconds - self.times.video_offset_s)
         stop = min(ends) if self.times.stop_s is None else self.times.stop_s
         if stop <= start:
             found = f"one that ends at {stop:.2f} s" + (f", asked about from {start:g} s on" if start else "")
             raise BadRecording(recording.signals or recording.video, "a recording that is not over", found)
-        findings = list(recording.findings)
         for end, of in zip(ends, [f for f in (recording.signals, recording.video) if f is not None], strict=True):
             if self.times.stop_s is not None and end < stop - 0.05:
                 findings.append(f"{of.name} ends {stop - end:.2f} s before stop_s")
         seconds = round(min(stop, max(ends)) - start, 6)
-        recording = replace(recording, seconds=seconds, video_info=info, findings=tuple(findings))
+        video_start = start + self.times.video_offset_s
+        recording = replace(
+            recording, seconds=seconds, video_info=info, video_start_s=video_start, findings=tuple(findings)
+        )
         if recording.signals is not None:
             told = odd(self.signals(recording), recording.signals)
             recording = replace(recording, findings=(*recording.findings, *told))
@@ -75,7 +80,7 @@ class Lone:
             recording.signals, 0.0, float("inf"), wanted, self.times.signals_rate_hz, self.times.signals_unit,
             HINT,
         )  # fmt: skip
-        onset = round((self.times.start_s - begin) * rate_hz)
+        onset = round((max(self.times.start_s, begin) - begin) * rate_hz)
         told = self.times.baseline_start_s
         first = onset - round(self.baseline_s * rate_hz) if told is None else round((told - begin) * rate_hz)
         if told is None and first < 0:
@@ -120,9 +125,7 @@ def lone(
         _require_channels(signals, channels, renamed)
     times = times or Times()
     name = (signals or video or Path("recording")).stem
-    start = times.start_s + times.video_offset_s
-    recording = Recording(name, "lone", name, "1", name, 0.0, video=video, video_start_s=start,
-                          signals=signals if channels else None)  # fmt: skip
+    recording = Recording(name, "lone", name, "1", name, 0.0, video=video, signals=signals if channels else None)
     return Lone(recording, channels, rate_hz, baseline_s, times, renamed)
 
 

@@ -55,13 +55,13 @@ def names_in(path: Path) -> list[str]:
     return list(_open_mne(path).ch_names)
 
 
-def span_s(path: Path, rate_hz: float | None = None, hint: str = "") -> float:
-    """When a file ends, seconds on its own clock; `rate_hz` and `hint` as above. Raises BadRecording."""
+def span_s(path: Path, rate_hz: float | None = None, hint: str = "") -> tuple[float, float]:
+    """When a file begins and ends, seconds on its own clock; `rate_hz` and `hint` as above. Raises BadRecording."""
     if is_text(path):
         _, rate_hz, start, n = _text_clock(path, _text(path), rate_hz, hint)
-        return start + n / rate_hz
+        return start, start + n / rate_hz
     raw = _open_mne(path)
-    return float(raw.n_times / raw.info["sfreq"])
+    return 0.0, float(raw.n_times / raw.info["sfreq"])
 
 
 def _open_mne(path: Path) -> Any:
