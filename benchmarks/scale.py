@@ -3,11 +3,14 @@
 python -m benchmarks.scale DIR [--full]      writes DIR/scale.json, DIR/scale.png; stores lie there while it runs
 
 A simulated corpus: signals of noise, faces of one colour, as many windows as both corpora have together (95,000 with
---full, else a quarter of that) and a half and a quarter of them. Each size is measured in a process of its own.
+--full, else a quarter of that) and a half and a quarter of them. Each size is measured in a process of its own. The
+signals of as many people are also prepared from files: DEAP's 32 and MAHNOB-HCI's 27, whose files are links to one
+made-up person's, with 40 and 20 trials of the corpora's own lengths.
 """
 
 import argparse
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -18,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 PEOPLE, WINDOWS = 49, 60  # 22 and 27 people; a trial of a minute
+IN_DEAP, IN_MAHNOB, MAHNOB_S = 32, 27, 80  # people with signals; seconds of a MAHNOB-HCI film, about
 FULL = 95_000
 CHANNELS, SAMPLES, SIDE = 40, 128, 32
 
@@ -52,6 +56,45 @@ def build(path: Path, n_windows: int) -> int:
         verdicts.append(store.write_recording(path, about["recording"], arrays, about))
     store.finish(path, verdicts)
     return len(verdicts) * WINDOWS
+
+
+def prepare_from_files(folder: Path, share: float) -> dict:
+    """Seconds that `gbvnet prepare` takes for the signals of a share of both corpora's people, on all cores."""
+    from gbvnet.config import PrepareConfig, SynthConfig
+    from gbvnet.datasets import open_corpus
+    from gbvnet.datasets.synthetic_mahnob import write_mahnob
+    from gbvnet.parallel import cores
+    from gbvnet.prepare import prepare_store
+
+    from .signals import full_size_subject
+
+    deap, mahnob = folder / "deap", folder / "mahnob"
+    one = full_size_subject(deap)
+    ratings = deap / "metadata_csv/participant_ratings.csv"
+    head, *rows = ratings.read_text().splitlines()
+    people = range(1, round(IN_DEAP * share) + 1)
+    ratings.write_text("\n".join([head, *(f"{p},{row.partition(',')[2]}" for p in people for row in rows)]) + "\n")
+    for p in people[1:]:
+        (one.parent / f"s{p:02d}.dat").symlink_to(one)
+    write_mahnob(mahnob, SynthConfig(subjects=1, trials=20, seconds=MAHNOB_S, videos=0))
+    sessions = sorted((mahnob / "Sessions").iterdir())
+    for p in range(2, round(IN_MAHNOB * share) + 1):
+        for first in sessions:
+            copy = first.with_name(str(int(first.name) + 130 * (p - 1)))
+            copy.mkdir()
+            for file in first.iterdir():
+                (copy / file.name).symlink_to(file)
+            (copy / "session.xml").unlink()
+            text = (first / "session.xml").read_text().replace(f'sessionId="{first.name}"', f'sessionId="{copy.name}"')
+            (copy / "session.xml").write_text(re.sub(r'<subject id="\d+"', f'<subject id="{p}"', text))
+    found = {}
+    for name, (root, n) in {"deap": (deap, len(people)), "mahnob": (mahnob, round(IN_MAHNOB * share))}.items():
+        began = time.perf_counter()
+        done = prepare_store(open_corpus(name, root), folder / f"{name}.store", PrepareConfig(faces=False), cores())
+        seconds = time.perf_counter() - began
+        size = sum(f.stat().st_size for f in (folder / f"{name}.store").rglob("*.safetensors"))
+        found[name] = {"people": n, "made": done.made, "bad": len(done.bad), "seconds": seconds, "bytes": size}
+    return found
 
 
 def measure(path: Path) -> dict:
@@ -111,18 +154,22 @@ def _memory_mb() -> float:
 def draw(results: list[dict], path: Path) -> None:
     from gbvnet.figures import INK, empty_figure, save, styled
 
-    names = [n for n in results[0] if n not in ("windows", "bytes")]
+    names = [n for n in results[0] if n not in ("windows", "bytes", "prepared")]
 
     @styled
     def figure():
-        made = empty_figure(9.0, 5.0, "Growth with the number of windows", ["made-up data"])
+        made = empty_figure(12.0, 5.2, "Growth with the number of windows", ["made-up data"])
         x = [r["windows"] / 1000 for r in results]
-        for axes, name in zip(made.subplots(2, 3).ravel(), names, strict=True):
-            y = [r[name] for r in results]
+        panels = {name: [r[name] for r in results] for name in names}
+        panels["store on the disk, GB"] = [r["bytes"] / 1e9 for r in results]
+        panels["`prepare` of all people's signals"] = [
+            sum(c["seconds"] for c in r["prepared"].values()) for r in results
+        ]
+        for axes, (name, y) in zip(made.subplots(2, 4).ravel(), panels.items(), strict=True):
             axes.plot(x, y, marker="o", color=INK)
             axes.plot([0, x[-1]], [0, y[-1]], color="#C0C5CA", linestyle=":", zorder=0)
             axes.set(xlim=(0, None), ylim=(0, None), title=name, xlabel="thousand windows")
-            axes.set_ylabel("MB" if "MB" in name else "seconds")
+            axes.set_ylabel("MB" if "MB" in name else "GB" if "GB" in name else "seconds")
         return made
 
     save(figure(), path)
@@ -148,10 +195,14 @@ def main() -> None:
         written = time.perf_counter() - began
         words = [sys.executable, "-m", "benchmarks.scale", str(args.folder), "--of", str(n)]
         out = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-        results.append(json.loads(out.splitlines()[-1]) | {})
-        print(f"{results[-1]['windows']:,} windows, {results[-1]['bytes'] / 1e9:.2f} GB, written in {written:.0f} s: "
-              + ", ".join(f"{k} {v:.2f}" for k, v in results[-1].items() if k not in ("windows", "bytes")))  # fmt: skip
         shutil.rmtree(path)
+        files = args.folder / f"files{n}"
+        results.append(json.loads(out.splitlines()[-1]) | {"prepared": prepare_from_files(files, n / FULL)})
+        shutil.rmtree(files)
+        told = {k: v for k, v in results[-1].items() if k not in ("windows", "bytes", "prepared")}
+        print(f"{results[-1]['windows']:,} windows, {results[-1]['bytes'] / 1e9:.2f} GB, written in {written:.0f} s: "
+              + ", ".join(f"{k} {v:.2f}" for k, v in told.items()))  # fmt: skip
+        print(f"signals prepared from files: {results[-1]['prepared']}", flush=True)
     (args.folder / "scale.json").write_text(json.dumps(results, indent=2))
     draw(results, args.folder / "scale.png")
 

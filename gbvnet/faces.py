@@ -8,7 +8,9 @@ the middle of the first pixel is at (0.5, 0.5). "Right" and "left" are the perso
 
 import logging
 import os
+import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -245,6 +247,7 @@ def _mediapipe() -> Iterator[Landmarker]:
     A new one for each video: what it remembers of one must not reach the next, or faces would depend on their order.
     """
     model = landmark_model()
+    _ignore_its_timers()
     try:
         import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
@@ -264,6 +267,14 @@ def _mediapipe() -> Iterator[Landmarker]:
         ) from None
     with landmarker:  # not closed, it raises when Python exits
         yield _MediaPipe(landmarker, mediapipe)
+
+
+def _ignore_its_timers() -> None:
+    """MediaPipe's library has timers that send SIGPROF as long as the process lives, and ignores them behind Python's
+    back. Lightning, after a training, puts each handler back as Python knew it, and then SIGPROF ends the process."""
+    may = hasattr(signal, "SIGPROF") and threading.current_thread() is threading.main_thread()
+    if may and signal.getsignal(signal.SIGPROF) is signal.SIG_DFL:
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 
 @contextmanager

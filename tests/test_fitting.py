@@ -217,6 +217,29 @@ train(open_store(sys.argv[2]), network=Terminated())
 """
 
 
+AFTER_FACES = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from gbvnet.faces import open_landmarker
+from gbvnet.store import open_store
+from tests.test_fitting import train
+
+with open_landmarker("mediapipe"):
+    train(open_store(sys.argv[2]))
+end = time.process_time() + 1
+while time.process_time() < end:
+    pass
+"""
+
+
+@pytest.mark.journey
+def test_faces_and_trainings_live_in_one_process(store):
+    """MediaPipe has timers that send SIGPROF, and Lightning puts handlers back as Python knew them: none is death."""
+    words = [sys.executable, "-c", AFTER_FACES, str(Path(__file__).parents[1]), str(store.path)]
+    ended = subprocess.run(words, capture_output=True, text=True)
+    assert ended.returncode == 0, f"{ended.returncode}: {ended.stderr[-2000:]}"
+
+
 @pytest.mark.journey
 def test_a_terminated_training_dies_at_once(store):
     root = str(Path(__file__).parents[1])
