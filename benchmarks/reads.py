@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from safetensors import safe_open
 
+from gbvnet.config import PrepareConfig, to_dict
 from gbvnet.store import create, data_file, finish, open_store, write_recording
 
 from .clock import in_turn
@@ -76,7 +77,7 @@ def build(path: Path, recordings: int = RECORDINGS):
         {
             "dataset": "deap",
             "made_up": True,
-            "prepare": {},
+            "prepare": to_dict(PrepareConfig(face_side=S, frames_per_window=F)),
             "channels": [[f"c{i}", "eeg"] for i in range(C)],
             "rate_hz": 128.0,
             "samples_per_window": L,

@@ -1,6 +1,6 @@
 """The same cross-validation in one place after the other: one process, two, and Ray workers on one node and on two.
 
-python -m benchmarks.scaling DIR      writes DIR/scaling.json and DIR/scaling.png
+python -m benchmarks.scaling DIR [--rounds N]      writes DIR/scaling.json and DIR/scaling.png
 
 One thread a training everywhere, so all predict the same, which is checked. A node of the cluster has one core.
 """
@@ -19,21 +19,21 @@ from gbvnet.store import Store, open_store
 
 from .reads import build
 
-FOLDS, ROUNDS = 8, 3
+FOLDS = 8
 CORES = sorted(os.sched_getaffinity(0))
 CONFIG = CrossvalConfig(
     modality="facebio", target="valence", folds=FOLDS, model=ModelConfig(variant="micro"),
-    train=TrainConfig(epochs=4, patience=4, device="cpu"),
+    train=TrainConfig(epochs=2, patience=2, device="cpu"),
 )  # fmt: skip
 
 
-def measure(folder: Path) -> list[dict]:
+def measure(folder: Path, rounds: int) -> list[dict]:
     """Median seconds of a whole cross-validation in each place, in turn, and how many times as fast as the first."""
     from ray.cluster_utils import Cluster as Nodes
 
     store = folder / "store"
     if not (store / "windows.parquet").exists():
-        build(store, recordings=24)
+        build(store, recordings=12)
     opened = open_store(store)
     one, two = Nodes(), Nodes()
     for nodes, n in ((one, 1), (two, 2)):
@@ -45,7 +45,7 @@ def measure(folder: Path) -> list[dict]:
     }  # fmt: skip
     seconds: dict[str, list[float]] = {name: [] for name in places}
     try:
-        for number in range(ROUNDS):
+        for number in range(rounds):
             for name, jobs in places.items():
                 os.sched_setaffinity(0, CORES[: 1 if jobs == 1 else 2])  # one thread a training in every place
                 seconds[name].append(_once(opened, folder / f"{name}-{number}", jobs))
@@ -57,8 +57,8 @@ def measure(folder: Path) -> list[dict]:
     tables = {(folder / f"{name}-0" / "predictions.parquet").read_bytes() for name in places}
     if len(tables) > 1:
         raise SystemExit("the places do not predict the same")
-    first = sorted(seconds["1 local process"])[ROUNDS // 2]
-    return [{"place": n, "seconds": sorted(s)[ROUNDS // 2], "times": first / sorted(s)[ROUNDS // 2]}
+    first = sorted(seconds["1 local process"])[rounds // 2]
+    return [{"place": n, "seconds": sorted(s)[rounds // 2], "times": first / sorted(s)[rounds // 2]}
             for n, s in seconds.items()]  # fmt: skip
 
 
@@ -92,8 +92,9 @@ def draw(rows: list[dict], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
-    rows = measure(folder)
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken (%(default)s)")
+    asked = parser.parse_args()
+    folder, rows = asked.folder, measure(asked.folder, asked.rounds)
     (folder / "scaling.json").write_text(json.dumps(rows, indent=2) + "\n")
     draw(rows, folder / "scaling.png")
 

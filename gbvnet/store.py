@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 from safetensors.numpy import save as to_safetensors
 
-from .config import RATINGS, PrepareConfig, from_dict
+from .config import RATINGS, PrepareConfig, from_dict, to_dict
 from .errors import BadConfig, BadStore, GbvnetError
 from .fetched import fetched, is_address, require_path
 from .files import is_vacant, write_whole
@@ -341,6 +341,9 @@ class Store:
         self._asked = path
         self.path = fetched(path) if is_address(path) else Path(path)
         self.settings = _read_manifest(self.path)
+        self.settings["prepare"] = (
+            to_dict(PrepareConfig()) | self.settings["prepare"]
+        )  # defaults of what is not told
         self.windows = self._table("windows.parquet", _WINDOWS)
         self.recordings = self._table("recordings.parquet", _RECORDINGS)
         names, self._of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
