@@ -10,8 +10,8 @@ made-up person's, with 40 and 20 trials of the corpora's own lengths.
 
 import argparse
 import json
+import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -148,7 +148,8 @@ def _guesses(plan):
 
 
 def _memory_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    """Resident now, of which the most that ever was says too much: imports take more for a moment."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def draw(results: list[dict], path: Path) -> None:
@@ -162,9 +163,7 @@ def draw(results: list[dict], path: Path) -> None:
         x = [r["windows"] / 1000 for r in results]
         panels = {name: [r[name] for r in results] for name in names}
         panels["store on the disk, GB"] = [r["bytes"] / 1e9 for r in results]
-        panels["`prepare` of all people's signals"] = [
-            sum(c["seconds"] for c in r["prepared"].values()) for r in results
-        ]
+        panels["preparing signals from files"] = [sum(c["seconds"] for c in r["prepared"].values()) for r in results]
         for axes, (name, y) in zip(made.subplots(2, 4).ravel(), panels.items(), strict=True):
             axes.plot(x, y, marker="o", color=INK)
             axes.plot([0, x[-1]], [0, y[-1]], color="#C0C5CA", linestyle=":", zorder=0)
