@@ -341,9 +341,7 @@ class Store:
         self._asked = path
         self.path = fetched(path) if is_address(path) else Path(path)
         self.settings = _read_manifest(self.path)
-        self.settings["prepare"] = (
-            to_dict(PrepareConfig()) | self.settings["prepare"]
-        )  # defaults of what is not told
+        self.settings["prepare"] = to_dict(PrepareConfig()) | self.settings["prepare"]  # defaults of what is not told
         self.windows = self._table("windows.parquet", _WINDOWS)
         self.recordings = self._table("recordings.parquet", _RECORDINGS)
         names, self._of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
