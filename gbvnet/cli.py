@@ -60,7 +60,7 @@ def _train(parser) -> Run:
     _add_settings(parser, FinalConfig, skip=skip)
 
     def run(args) -> int:
-        from .fitting import is_first
+        from .devices import is_first
         from .store import open_store
         from .train import train_model
 

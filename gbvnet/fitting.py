@@ -29,6 +29,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from .batches import Batch, Windows
 from .config import TrainConfig
+from .devices import channels_last, device_of, precision_of
 from .errors import GbvnetError
 from .files import write_whole
 from .model import pixels
@@ -56,28 +57,6 @@ def batch_size(n_train: int, config: TrainConfig) -> int:
     if config.batch_size is not None:
         return config.batch_size
     return max(16, min(256, 2 ** int(math.log2(max(n_train / 16, 1)))))
-
-
-def device_of(config: TrainConfig) -> torch.device:
-    """Where to train. Raises GbvnetError if a GPU is asked for and there is none."""
-    if config.device == "gpu" and not torch.cuda.is_available():
-        raise GbvnetError("train.device is gpu, and torch finds none here; use --train.device cpu")
-    use = torch.cuda.is_available() and config.device != "cpu"
-    if use and config.devices > 1:  # each of the processes that train together has its own
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device("cuda", torch.cuda.current_device()) if use else torch.device("cpu")
-
-
-def is_first() -> bool:
-    """Whether this process is the one that writes, of those that train one model together."""
-    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # as torchrun, SLURM and Lightning's own launcher number them
-    return int(next((os.environ[name] for name in names if name in os.environ), "0")) == 0
-
-
-def precision_of(config: TrainConfig, device: torch.device) -> str:
-    """Lightning's name of the precision: bf16 where asked for, or where a GPU computes in it."""
-    auto = config.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return "bf16-mixed" if auto or config.precision == "bf16" else "32-true"
 
 
 def fit_network(
@@ -122,13 +101,6 @@ def fit_network(
     network.load_state_dict(loop.kept)
     network.to("cpu").eval()
     return Fitted(loop.history, loop.chosen_epoch)
-
-
-def channels_last(network: nn.Module) -> None:
-    """Lay the weights of 2-D convolutions as a GPU likes them. `Module.to` would do it, but fails on 3-D ones."""
-    for weight in network.parameters():
-        if weight.ndim == 4:
-            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()

@@ -23,9 +23,10 @@ from .augment import augment_faces, augment_signals, corrupt
 from .batches import Batch, Windows, channels_of
 from .classical import require_whole
 from .config import MODALITIES, CrossvalConfig, uses_face, uses_signals
+from .devices import device_of
 from .errors import BadConfig, BadModel
 from .files import write_whole
-from .fitting import Fitted, device_of, fit_network, predict_network
+from .fitting import Fitted, fit_network, predict_network
 from .store import Store
 from .systems import Predicted
 

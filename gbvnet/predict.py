@@ -153,7 +153,8 @@ def _signals(
             f"none for {told} among {', '.join(names)}", f"If one has another name there: --rename {absent[0]}=NAME.",
         )  # fmt: skip
     keep = [at for at in places if at is not None]
-    raw = replace(raw, samples=raw.samples[keep], channels=tuple(raw.channels[i] for i in keep))
+    if keep != list(range(len(names))):  # a long recording is not copied for nothing
+        raw = replace(raw, samples=raw.samples[keep], channels=tuple(raw.channels[i] for i in keep))
     about = predictor.about
     cleaned = clean(raw, predictor.prepare, about["rate_hz"], about["baseline_s"])
     made = cut(cleaned.x, cleaned.onset, about["rate_hz"], starts, about["samples_per_window"])

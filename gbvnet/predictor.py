@@ -15,8 +15,8 @@ from scipy.special import expit
 
 from .checkpoint import load_model
 from .config import RATINGS, GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
+from .devices import device_of
 from .errors import BadConfig, BadModel, GbvnetError
-from .fitting import device_of
 from .model import pixels
 from .modelfolder import CONFIG
 from .recording import Channel, Kind

@@ -26,6 +26,7 @@ BANDS: dict[str, tuple[float | None, float]] = {
     "temp": (None, 5.0),
     "ppg": (None, 20.0),
 }
+CHUNK = 2**20  # samples that are filtered at once: a long recording's copies would take more memory than itself
 ORDER = 4  # of the Butterworth filter; run forwards and backwards, so its phase is zero and its gain is squared
 
 
@@ -79,7 +80,10 @@ def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> 
         if sections is not None:
             if x.shape[1] <= 3 * (2 * len(sections) + 1):  # what the filter mirrors at each end
                 raise BadConfig(f"{x.shape[1]} samples at {rate_hz:g} Hz are too few to be filtered")
-            x[rows] = sosfiltfilt(sections, x[rows], axis=-1)
+            at_once = max(1, CHUNK // x.shape[1])
+            for i in range(0, len(rows), at_once):
+                some = rows[i : i + at_once]
+                x[some] = sosfiltfilt(sections, x[some], axis=-1)
     return x
 
 

@@ -18,9 +18,10 @@ from filelock import FileLock, Timeout
 
 from .check import Progress
 from .config import FinalConfig, to_dict
+from .devices import is_first
 from .errors import BadConfig, BadModel, BadRun
 from .files import sweep
-from .fitting import CHECKPOINT, HISTORY, is_first
+from .fitting import CHECKPOINT, HISTORY
 from .joined import learnt_from
 from .modelfolder import read_config
 from .plan import make_unsplit

@@ -15,7 +15,7 @@ import torch
 import torch._dynamo.exc
 from torch import Tensor, nn
 
-from gbvnet import fitting
+from gbvnet import devices, fitting
 from gbvnet.batches import Windows
 from gbvnet.config import TrainConfig
 from gbvnet.errors import GbvnetError
@@ -262,13 +262,13 @@ def test_a_gpu_that_is_not_there_is_told():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(GbvnetError, match=r"train\.device is gpu, and torch finds none"):
-        fitting.device_of(TrainConfig(device="gpu"))
+        devices.device_of(TrainConfig(device="gpu"))
 
 
 def test_weights_are_laid_out_for_a_gpu_whatever_convolutions_there_are():
     network = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Conv3d(8, 2, 3), nn.Linear(3, 2))
     before = [p.clone() for p in network.parameters()]
-    fitting.channels_last(network)
+    devices.channels_last(network)
     assert network[0].weight.is_contiguous(memory_format=torch.channels_last)
     assert not network[0].weight.is_contiguous()
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))

@@ -49,6 +49,16 @@ def test_what_was_released_filtered_is_left_alone_and_others_are_not():
     assert np.abs(y[1, 300:700]).max() < 1e-3  # a constant does not pass 4 Hz
 
 
+def test_a_long_recording_is_filtered_some_channels_at_a_time_to_the_same_numbers(monkeypatch):
+    kinds = ("eeg", "gsr", "eeg", "eeg", "ppg", "eeg", "eeg")
+    channels = tuple(Channel(f"c{i}", kind) for i, kind in enumerate(kinds))
+    x = np.random.default_rng(0).normal(size=(7, 1000))
+    whole = band_limit(x.copy(), RATE, channels)
+    for chunk in (2000, 100):
+        monkeypatch.setattr("gbvnet.signals.CHUNK", chunk)
+        assert np.array_equal(band_limit(x.copy(), RATE, channels), whole)
+
+
 def test_slow_signals_keep_their_level():
     y = band_limit(np.full((1, 1000), 7.0), RATE, (Channel("GSR", "gsr"),))
     assert y == pytest.approx(7.0)

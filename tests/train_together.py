@@ -12,7 +12,8 @@ from torch import nn
 
 from gbvnet.batches import Windows
 from gbvnet.config import GBVNetConfig, TrainConfig
-from gbvnet.fitting import fit_network, is_first
+from gbvnet.devices import is_first
+from gbvnet.fitting import fit_network
 from gbvnet.model import GBVNet, SelfAttention
 from gbvnet.store import open_store
 

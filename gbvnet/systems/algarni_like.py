@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from ..batches import Windows
 from ..classical import require_whole
+from ..devices import device_of
 from ..features import extracted
-from ..fitting import device_of
 from ..grey_wolf import ridge_cost, select
 from ..networks import Answer, Network, Shape
 from ..store import Store

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from ..batches import Batch, Windows
 from ..classical import require_whole
 from ..derivations import decibels, derivations_of, require_bands
+from ..devices import device_of
 from ..face_cnn import Face
-from ..fitting import device_of
 from ..fusion import Fused
 from ..networks import Answer, Network, Normalising, Shape
 from ..sequences import Cut, Sequences
