@@ -41,7 +41,7 @@ splits predictions
 model
 pretrained
 cost
-augment checkpoint batches
+augment checkpoint batches devices
 shared export
 fitting
 systems
