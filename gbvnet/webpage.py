@@ -10,7 +10,7 @@ import gradio as gr
 
 from .config import Times
 from .datasets.lone import SIGNAL_SUFFIXES
-from .datasets.signal_file import UNITS
+from .datasets.signal_text import UNITS
 from .datasets.synthetic_lone import SIGNALS, VIDEO, write_lone
 from .emotions import Emotions
 from .predict import stamps

@@ -18,6 +18,7 @@ recording
 cluster memory ahead
 parallel
 channels
+datasets.signal_text
 datasets.signal_file
 datasets.bdf datasets.pickled datasets.table_file
 datasets.deap datasets.table datasets.mahnob_session

@@ -29,7 +29,8 @@ from ..config import RATINGS
 from ..errors import BadRecording
 from ..recording import Channel, Recording, Signals, read_stamp
 from ..video import probe
-from .signal_file import CLOCKS, is_text, names_in, read_signals
+from .signal_file import names_in, read_signals
+from .signal_text import CLOCKS, is_text
 from .table_file import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
 
 WORDS = {"low": 1.0, "high": 9.0}  # what a label in words is kept as: low and high under every threshold

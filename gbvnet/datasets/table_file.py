@@ -20,7 +20,7 @@ from ..config import RATINGS
 from ..errors import BadRecording
 from ..notation import from_yaml
 from ..recording import Kind
-from .signal_file import UNITS
+from .signal_text import UNITS
 
 TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
 COLUMNS = (

@@ -8,7 +8,8 @@ from pathlib import Path
 from ..channels import kind_of
 from ..errors import BadInput
 from ..files import write_whole
-from .signal_file import CLOCKS, is_text, names_in
+from .signal_file import names_in
+from .signal_text import CLOCKS, is_text
 from .table_file import SETTINGS, TABLE
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv")
