@@ -1,6 +1,7 @@
 """The command line: parse, call the file of the same name, print. Each command's parser is built only when it is the
 one that was asked for, and nothing heavy is imported before it runs, so that --help is instant."""
 
+import json
 import logging
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from . import __version__
 from .errors import BadConfig, GbvnetError, told_of_the_machine
+from .notation import keep_names, split_names
 
 Run = Callable[[Any], int]
 
@@ -23,8 +25,6 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {}
-# Options that take several names. For one command (synth) --subjects is a number, and a number is no list of names.
-LISTS = ("--channels", "--evidence", "--protocols", "--subjects", "--systems", "--exclude")
 
 
 def command(name: str, help: str, example: str):
@@ -156,7 +156,7 @@ def _live(parser) -> Run:
 
 
 def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.strip("[]").split(",") if name.strip())
+    return tuple(split_names(text))
 
 
 def _pairs(text: str) -> dict[str, str]:
@@ -817,6 +817,27 @@ def bar(what: str, unit: str = ""):
         yield progress
 
 
+def _name_lists(parser) -> set[str]:
+    """The options of a command that take a list of names, by their types: `tuple[str, ...]`, or None."""
+    from typing import get_args, get_origin
+
+    def is_list(kind) -> bool:
+        return get_origin(kind) is tuple or any(map(is_list, get_args(kind)))
+
+    return {action.dest for action in parser._actions if is_list(getattr(action, "_typehint", None))}
+
+
+def _keep_names(parser) -> None:
+    """Let the parser read lists of names as they are written, in YAML files too: a subject 01 is not the number 1."""
+    import yaml
+    from jsonargparse import get_loader, set_loader
+
+    plain, names = get_loader("yaml"), _name_lists(parser)
+    mode = "yaml_with_names"
+    set_loader(mode, lambda text: keep_names(plain(text), text, names), (yaml.YAMLError,))
+    parser.parser_mode = mode
+
+
 def _parser(name: str):
     from jsonargparse import ArgumentParser, set_parsing_settings
 
@@ -831,6 +852,7 @@ def _parser(name: str):
     )
     run = chosen.build(parser)
     parser.add_argument("--verbose", action="store_true", help="more lines, and a traceback if something fails")
+    _keep_names(parser)
     return parser, run
 
 
@@ -877,16 +899,27 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _tidy(argv: list[str]) -> list[str]:
-    """--face-side is as good as --face_side, and `--channels Fp1,GSR` as good as `--channels=[Fp1,GSR]`."""
+    """--face-side is the same option as --face_side."""
     tidied: list[str] = []
     for argument in argv:
         if argument.startswith("--"):
             name, equals, value = argument.partition("=")
             argument = "--" + name[2:].replace("-", "_") + equals + value
-        elif tidied and tidied[-1] in LISTS and not argument.startswith("[") and not argument.isdigit():
-            argument = f"[{argument}]"
         tidied.append(argument)
     return tidied
+
+
+def _quote_names(argv: list[str], lists: set[str]) -> list[str]:
+    """`--subjects 01,no` as `--subjects ["01", "no"]`: a list of names for YAML, which takes 01 for a number."""
+    quoted: list[str] = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if equals and name.startswith("--") and name[2:] in lists:
+            argument = f"{name}={json.dumps(split_names(value))}"
+        elif quoted and quoted[-1].startswith("--") and quoted[-1][2:] in lists and not argument.startswith("--"):
+            argument = json.dumps(split_names(argument))
+        quoted.append(argument)
+    return quoted
 
 
 def _run(name: str, argv: list[str]) -> int:
@@ -895,7 +928,7 @@ def _run(name: str, argv: list[str]) -> int:
     verbose = "--verbose" in argv
     try:
         parser, run = _parser(name)
-        args = parser.instantiate(parser.parse_args(argv))
+        args = parser.instantiate(parser.parse_args(_quote_names(argv, _name_lists(parser))))
         if hasattr(args, "jobs"):
             args.jobs = _jobs(args)
         _require_paths(name, args)

@@ -6,6 +6,8 @@ tags fail as their Python does (`!!int ''` is an IndexError).
 """
 
 import json
+import re
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -30,16 +32,53 @@ def from_json(text: str | bytes) -> Any:
         raise ValueError("brackets are nested too deep") from None
 
 
-def from_yaml(text: str) -> Any:
-    """What a YAML text holds. Raises ValueError with the place in one line; for an alias (*name), too."""
+def from_yaml(text: str, names: Collection[str] = ()) -> Any:
+    """What a YAML text holds. Raises ValueError with the place in one line; for an alias (*name), too.
+
+    names : keys whose values are lists of names, see `keep_names`
+    """
     try:
-        return _writable(yaml.load(text, Loader=_Plain), text)
+        held = yaml.load(text, Loader=_Plain)
+        return _writable(keep_names(held, text, names) if names else held, text)
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     except RecursionError:
         raise ValueError("brackets or lists are nested too deep") from None
     except (LookupError, AttributeError, TypeError) as error:
         raise ValueError(f"a tag with a value that is none of its kind ({error})") from None
+
+
+def keep_names(held: Any, text: str, keys: Collection[str]) -> Any:
+    """The same data, with each list of names under one of these keys as it is written in the YAML text.
+
+    A list [01, no, 1e3] holds three names, and not the number 1, False and 1000. A single value is a list of one, or
+    of several with commas between; null stays None. Raises yaml.YAMLError.
+    """
+    _keep_names(held, yaml.compose(text, Loader=yaml.SafeLoader), keys, set())
+    return held
+
+
+def _keep_names(held: Any, node: Any, keys: Collection[str], seen: set[int]) -> None:
+    if not isinstance(node, yaml.MappingNode) or not isinstance(held, dict) or id(node) in seen:
+        return
+    seen.add(id(node))  # an alias may lead back here
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.value not in held:
+            continue
+        if key.value not in keys:
+            _keep_names(held[key.value], value, keys, seen)
+        elif isinstance(value, yaml.SequenceNode) and all(isinstance(n, yaml.ScalarNode) for n in value.value):
+            held[key.value] = [n.value for n in value.value]
+        elif isinstance(value, yaml.ScalarNode) and not value.tag.endswith(":null"):
+            held[key.value] = split_names(value.value)
+
+
+def split_names(text: str) -> list[str]:
+    """Names with commas between, each without outer spaces and quotes: "01, no" is two names; so is "[01, no]"."""
+    text = text.strip()
+    text = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return [re.sub(r"""^(["'])(.*)\1$""", r"\2", name) for name in names]
 
 
 def _writable(held: Any, text: str) -> Any:

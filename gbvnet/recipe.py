@@ -33,6 +33,7 @@ from .systems import SYSTEMS
 T = TypeVar("T")
 Role = Literal["whole", "modality", "system", "ablation"]
 OWN = {"protocol": "protocols", "target": "targets", "system": "systems", "modality": "modalities", "recipe": "name"}
+NAME_LISTS = ("subjects", "paper_people", "channels")  # kept as they are written: a subject 01 is not the number 1
 STORE_ABLATIONS = ("window_s", "step_s", "frames_per_window")  # what a further store may differ in
 
 
@@ -173,7 +174,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 def parse_recipe(text: str, where: str) -> Recipe:
     """A recipe from the text of its file; `where` is what messages call it. Raises BadConfig."""
     try:
-        held = from_yaml(text)
+        held = from_yaml(text, names=NAME_LISTS)
     except ValueError as error:
         raise BadConfig(f"recipe {where} is no YAML: {error}") from None
     if not isinstance(held, dict):

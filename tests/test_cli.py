@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from gbvnet.cli import COMMANDS, main
+from gbvnet.cli import COMMANDS, _name_lists, _parser, _quote_names, main
 
 HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplotlib", "cv2", "av")
 
@@ -13,7 +13,7 @@ HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplot
 def test_help_of_each_command_is_instant_and_has_an_example():
     code = (
         "import sys\n"
-        "from gbvnet.cli import COMMANDS, main\n"
+        "from gbvnet.cli import COMMANDS, _name_lists, _parser, _quote_names, main\n"
         "for name in ['', *COMMANDS]:\n"
         "    try: main([name, '--help'] if name else ['--help'])\n"
         "    except SystemExit: pass\n"
@@ -83,3 +83,50 @@ def test_ctrl_c_says_that_the_same_command_goes_on(deap, monkeypatch, capsys):
     monkeypatch.setattr("gbvnet.check.look", interrupted)
     assert main(["check", "deap", str(deap)]) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
+
+
+def parsed(name, *argv):
+    """The options of a command as it sees them."""
+    parser, _ = _parser(name)
+    return parser.instantiate(parser.parse_args(_quote_names(list(argv), _name_lists(parser))))
+
+
+@pytest.mark.parametrize("command", ["crossval", "compare", "train", "audit"])
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("01,02", ("01", "02")),
+        ("07", ("07",)),
+        ("1,2", ("1", "2")),
+        ("no,yes", ("no", "yes")),
+        ("1e3, null ,2020-01-01", ("1e3", "null", "2020-01-01")),
+        ("[s01, 's 02']", ("s01", "s 02")),
+        ("sub-01:a", ("sub-01:a",)),
+    ],
+)
+def test_names_of_subjects_stay_text(command, text, names):
+    assert parsed(command, "a", "b", "--subjects", text).subjects == names
+    assert parsed(command, "a", "b", f"--subjects={text}").subjects == names
+
+
+def test_every_list_of_names_is_text_and_numbers_stay_numbers():
+    made = parsed("synth", "deap", "x", "--subjects", "07", "--evidence", "1,02")
+    assert (made.subjects, made.evidence) == (7, ("1", "02"))
+    assert parsed("train", "a", "b", "--exclude", "01,1.0").exclude == ("01", "1.0")
+    assert parsed("prepare", "table", "a", "b", "--channels", "1,2").channels == ("1", "2")
+    assert parsed("predict", "a", "b", "c", "--subjects", "01,02").subjects == "01,02"
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("subjects: [01, no, 1.50, ~, '7']", ("01", "no", "1.50", "~", "7")),
+        ("subjects:\n- 1_000\n- 0x10", ("1_000", "0x10")),
+        ("subjects: 01", ("01",)),
+        ("subjects: null", None),
+    ],
+)
+def test_names_in_a_settings_file_stay_text(tmp_path, line, names):
+    (tmp_path / "c.yaml").write_text(f"{line}\nfolds: 5\ntrain: {{epochs: 3}}\n")
+    read = parsed("crossval", "a", "b", "--config", str(tmp_path / "c.yaml"))
+    assert (read.subjects, read.folds, read.train.epochs) == (names, 5, 3)

@@ -139,6 +139,14 @@ def test_what_is_wrong_in_a_recipe_is_named(old, new, message):
         parse_recipe(text.replace(old, new), "tiny")
 
 
+def test_names_in_a_recipe_stay_text():
+    text = "name: mine\nabout: x\npeople: paper\npaper_people: [01, no]\n"
+    text += "crossval: {subjects: [1e3]}\nprepare: {channels: [1, 02]}\n"
+    recipe = parse_recipe(text, "mine")
+    assert (recipe.paper_people, recipe.crossval.subjects) == (("01", "no"), ("1e3",))
+    assert recipe.prepare["channels"] == ("1", "02")
+
+
 def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_path(tmp_path):
     with pytest.raises(BadConfig, match=r"no recipe deap-papr; did you mean deap-paper\?"):
         load_recipe("deap-papr")
