@@ -8,16 +8,17 @@ lower rate, and then delays nothing.
 Shapes: C channels; n samples that came, m that are ready.
 """
 
-from math import gcd
+import math
+from typing import Any
 
 import numpy as np
 from scipy.signal import firwin, sosfilt, sosfilt_zi, sosfreqz
 
 from .recording import Channel
-from .signals import BANDS, band_sections
+from .signals import BANDS, HALF, KAISER, band_sections, ratio
 
-HALF = 10  # of the anti-alias filter: samples of the lower rate on either side, as scipy's resample_poly has them
-KAISER = 5.0  # its window
+LONG_S = 4 * 3600  # of a stream without gaps; so long its times are right to `signals.DRIFT` samples
+PHASES = 1024  # places between two samples, where the ratio of rates is not plain
 
 
 class CausalFilter:
@@ -48,10 +49,11 @@ class CausalResampler:
     last sample repeated outside. A sample is ready once HALF samples of the lower rate after it are there."""
 
     def __init__(self, n_channels: int, rate_hz: float, to_hz: float):
-        up, down = round(to_hz * 1000), round(rate_hz * 1000)
-        common = gcd(up, down)
-        self.up, self.down = up // common, down // common
-        most = max(self.up, self.down)
+        # Where no plain ratio will do, each sample is taken at the nearest of PHASES places between two others.
+        self.up: int
+        self.down: int | float
+        self.up, self.down = ratio(rate_hz, to_hz, LONG_S * rate_hz) or (PHASES, PHASES * rate_hz / to_hz)
+        most = round(max(self.up, self.down))
         self.half = HALF * most if most > 1 else 0
         taps = np.ones(1)
         if most > 1:
@@ -73,16 +75,18 @@ class CausalResampler:
             self._tail = np.repeat(x[:, :1], self.n_taps - 1, axis=1)
         x = np.concatenate([self._tail, x], axis=1)
         past = self._first + x.shape[1]  # number of the first sample that is not there
-        # Sample m is a sum over samples up to (m * down + half) // up, which must be below `past`.
-        stop = max(self._made, -(-(past * self.up - self.half) // self.down))
-        place = np.arange(self._made, stop, dtype=np.int64) * self.down + self.half
+        # Sample m is a sum over samples up to _place(m) // up, which must be below `past`.
+        stop = max(self._made, math.ceil((past * self.up - self.half) / self.down))
+        while stop > self._made and self._place(stop - 1) // self.up >= past:  # by rounding
+            stop -= 1
+        place = self._place(np.arange(self._made, stop, dtype=np.int64))
         last = place // self.up - self._first - (self.n_taps - 1)  # where the taps of each begin in x
         y = np.empty((len(x), len(place)))
         if len(place):
             windows = np.lib.stride_tricks.sliding_window_view(x, self.n_taps, axis=1)  # (C, n, taps)
             np.einsum("cmt,mt->cm", windows[:, last], self._phases[place % self.up], out=y)
         self._made = stop
-        next_first = (stop * self.down + self.half) // self.up - (self.n_taps - 1)
+        next_first = int(self._place(stop)) // self.up - (self.n_taps - 1)
         self._tail, self._first = x[:, next_first - self._first :].copy(), next_first
         return y
 
@@ -90,10 +94,14 @@ class CausalResampler:
         """What is left of a stream of n samples that has ended, its last sample standing in for what would follow."""
         if self._tail is None or not n:
             return np.empty((self._channels, 0))
-        left = -(-n * self.up // self.down) - self._made  # as many as resample_poly makes
+        left = math.ceil(n * self.up / self.down) - self._made  # as many as resample_poly makes
         if left <= 0 or not self._tail.shape[1]:
             return np.empty((self._channels, 0))
-        return self(np.repeat(self._tail[:, -1:], -(-self.half // self.up) + self.down, axis=1))[:, :left]
+        return self(np.repeat(self._tail[:, -1:], -(-self.half // self.up) + math.ceil(self.down), axis=1))[:, :left]
+
+    def _place(self, m: Any) -> Any:
+        """Of sample number m, in steps of 1 / up of a sample that came, behind the filter's half."""
+        return (m * self.down if isinstance(self.down, int) else np.rint(m * self.down).astype(np.int64)) + self.half
 
 
 def delay_s(kind: str, rate_hz: float, at_hz: float) -> float:

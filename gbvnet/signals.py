@@ -3,8 +3,8 @@
 Shapes: C channels, N samples of a whole recording, L samples a window.
 """
 
+from fractions import Fraction
 from functools import lru_cache
-from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +27,10 @@ BANDS: dict[str, tuple[float | None, float]] = {
     "ppg": (None, 20.0),
 }
 CHUNK = 2**20  # samples that are filtered at once: a long recording's copies would take more memory than itself
+DRIFT = 0.01  # samples of the new rate by which the last one may be off after resampling
+PLAIN = 20_000  # the largest whole number in a ratio of rates that is resampled by a polyphase filter
+HALF, KAISER = 10, 5.0  # of the anti-alias filter: samples of the lower rate on either side, as scipy's; and its window
+PHASES = 512  # places between two samples at which it is tabulated
 ORDER = 4  # of the Butterworth filter; run forwards and backwards, so its phase is zero and its gain is squared
 
 
@@ -118,13 +122,56 @@ def beyond(channels: tuple[Channel, ...], rate_hz: float, to_hz: float) -> str:
 
 
 def resample(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
-    """Polyphase resampling with its own anti-alias filter, (C, N) -> (C, N * to_hz / rate_hz).
+    """Resampling with its own anti-alias filter, (C, N) -> (C, N * to_hz / rate_hz).
+
+    Polyphase at plain ratios of rates, else interpolated at the exact times. The time of each sample is right to DRIFT
+    samples of the new rate.
 
     Outside, the first and the last sample go on: beside zeros, the first of a channel at 33 degrees would be at 16.
     """
-    up, down = round(to_hz * 1000), round(rate_hz * 1000)
-    common = gcd(up, down)
-    return resample_poly(x, up // common, down // common, axis=-1, padtype="edge")
+    plain = ratio(rate_hz, to_hz, x.shape[1])
+    if plain is None:
+        return interpolate(x, rate_hz, to_hz)
+    return resample_poly(x, *plain, axis=-1, padtype="edge")
+
+
+def ratio(rate_hz: float, to_hz: float, n_samples: float) -> tuple[int, int] | None:
+    """Whole numbers (up, down) up to PLAIN that bring `n_samples` to another rate, the last one right to DRIFT; None if
+    there are none, as for many measured rates (255.999 Hz): the polyphase filter would be as long as they are large."""
+    wanted = Fraction(to_hz) / Fraction(rate_hz)
+    allowed = DRIFT / max(1.0, n_samples * float(wanted))
+    rounded = Fraction(round(to_hz * 1000), max(1, round(rate_hz * 1000)))
+    limits = [2**k for k in range(15)]
+    for found in (rounded, *(wanted.limit_denominator(limit) for limit in limits)):
+        if found > 0 and max(found.numerator, found.denominator) <= PLAIN and abs(found / wanted - 1) <= allowed:
+            return found.numerator, found.denominator
+    return None
+
+
+def interpolate(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
+    """The same filter as a windowed sinc around each exact time, (C, N) -> (C, N * to_hz / rate_hz), for any rates.
+
+    The filter is tabulated at PHASES places between two samples, and taken linearly between those; its taps add up to 1
+    at each of them, so that a level stays what it is.
+    """
+    step = rate_hz / to_hz  # from one new sample to the next, in old ones
+    half = int(np.ceil(HALF * max(1.0, step)))
+    place = np.arange(-half + 1, half + 1) - np.arange(PHASES + 1)[:, None] / PHASES  # (P + 1, T), from the new sample
+    place /= max(1.0, step)
+    taps = np.sinc(place) * np.i0(KAISER * np.sqrt(np.clip(1 - (place / HALF) ** 2, 0, None))) * (abs(place) <= HALF)
+    taps /= taps.sum(axis=1, keepdims=True)
+    padded = np.concatenate([np.repeat(x[:, :1], half, 1), x, np.repeat(x[:, -1:], half + 1, 1)], axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half, axis=1)  # (C, N + 2, T)
+    out = np.empty((len(x), int(np.ceil(x.shape[1] / step - 1e-9))))
+    at_once = max(1, CHUNK // (2 * half * max(1, len(x))))
+    for first in range(0, out.shape[1], at_once):
+        at = np.arange(first, min(first + at_once, out.shape[1])) * step
+        sample = at.astype(np.int64)
+        phase, between = np.divmod((at - sample) * PHASES, 1)
+        low = phase.astype(np.int64)
+        here = taps[low] * (1 - between[:, None]) + taps[low + 1] * between[:, None]
+        out[:, first : first + len(at)] = np.einsum("cnt,nt->cn", windows[:, sample + 1], here)
+    return out
 
 
 def baseline_mark(before: np.ndarray, rate_hz: float, how: str) -> np.ndarray:

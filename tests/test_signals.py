@@ -1,14 +1,17 @@
 """Filters against mne and theory; baselines by hand."""
 
+import tracemalloc
+from fractions import Fraction
+
 import mne
 import numpy as np
 import pytest
-from scipy.signal import butter, chirp, sosfreqz
+from scipy.signal import butter, chirp, resample_poly, sosfreqz
 
 from gbvnet.config import PrepareConfig
 from gbvnet.errors import BadConfig
 from gbvnet.recording import Channel, Signals
-from gbvnet.signals import BANDS, band_limit, baseline_mark, beyond, choose, clean, resample
+from gbvnet.signals import BANDS, PLAIN, band_limit, baseline_mark, beyond, choose, clean, ratio, resample
 
 RATE = 128.0
 
@@ -72,6 +75,42 @@ def test_resampling_keeps_what_fits_and_stops_what_would_alias():
     middle = slice(256, -256)
     assert y[0, middle] == pytest.approx(slow[::2][middle], abs=2e-3)
     assert np.abs(y[1, middle]).max() < 0.01
+
+
+@pytest.mark.parametrize("rate", [255.999, 999.983, 1999.987, 500.0001, 100 / 3, 127.9987, 31.0007])
+def test_a_measured_rate_keeps_the_time_of_every_sample_over_a_long_recording(rate):
+    """A sine's own formula at the new times; 0.01 of a new sample at 3 Hz is 0.0015."""
+    n = int(rate * 600)
+    y = resample(np.sin(2 * np.pi * 3 * np.arange(n) / rate)[None], rate, RATE)
+    assert y.shape[1] == pytest.approx(600 * RATE, abs=RATE / rate + 1)
+    wanted = np.sin(2 * np.pi * 3 * np.arange(y.shape[1]) / RATE)
+    assert y[0, 256:-256] == pytest.approx(wanted[256:-256], abs=3e-3)
+    assert y[0, -200:-60] == pytest.approx(wanted[-200:-60], abs=0.02)  # near the end: nothing has drifted
+
+
+def test_a_measured_rate_stops_what_would_alias_and_keeps_a_level_to_the_last_sample():
+    t = np.arange(0, 30, 1 / 255.999)
+    y = resample(np.vstack([np.sin(2 * np.pi * 100 * t), np.full(len(t), 33.0)]), 255.999, RATE)
+    assert np.abs(y[0, 256:-256]).max() < 0.01
+    assert y[1] == pytest.approx(33, abs=1e-9)
+
+
+@pytest.mark.parametrize("rate", [128.0, 250.0, 256.0, 500.0, 512.0, 1000.0, 2048.0, 44100.0, 204.8, 62.5])
+def test_a_plain_rate_is_resampled_by_scipy_and_no_filter_is_long(rate):
+    x = np.random.default_rng(0).normal(size=(2, int(rate * 2)))
+    up, down = Fraction(128 * 1000, round(rate * 1000)).as_integer_ratio()
+    assert np.array_equal(resample(x, rate, RATE), resample_poly(x, up, down, axis=-1, padtype="edge"))
+    for off in (1e-3, -1.7e-5, 3e-7):  # relative
+        found = ratio(rate * (1 + off), RATE, rate * 3600)
+        assert found is None or max(found) <= PLAIN
+
+
+def test_resampling_at_a_measured_rate_takes_no_more_memory_than_at_a_round_one():
+    x = np.zeros((4, 255_999))
+    tracemalloc.start()
+    resample(x, 255.999, RATE)
+    assert tracemalloc.get_traced_memory()[1] < 60e6  # with a filter of 20 * 255999 taps it was 300 MB
+    tracemalloc.stop()
 
 
 def test_the_mean_baseline_is_one_number_a_channel():
