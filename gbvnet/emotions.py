@@ -37,6 +37,7 @@ class Emotions:
     findings: tuple[str, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
     faces: tuple[tuple[float, np.ndarray], ...] = ()  # a few (start_s, face (S, S, 3) uint8), for pictures
+    worth: str = ""  # how often the model is right, as far as that is known: one or two sentences
 
     def write(self, folder: Path) -> None:
         """Write emotions.csv and recording.json, each whole or not at all."""
@@ -44,7 +45,8 @@ class Emotions:
         text = io.StringIO()
         self.table.to_csv(text, index=False, float_format="%.6g", lineterminator="\n")
         write_whole(folder / CSV, text.getvalue().encode())
-        about = {"recording": self.name, "stamps": self.stamps, "findings": self.findings, **self.about}
+        about = {"recording": self.name, "stamps": self.stamps, "worth": self.worth, "findings": self.findings}
+        about |= self.about
         write_whole(folder / ABOUT, (json.dumps(about, indent=2, default=str) + "\n").encode())
 
 

@@ -150,3 +150,8 @@ def plain(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return ", ".join(plain(v) for v in value) if isinstance(value, list | tuple) else str(value)
+
+
+def printable(text: str) -> str:
+    """Without control characters: a model of somebody else's does not steer this terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)

@@ -8,7 +8,19 @@ from typing import Any
 from .config import GBVNetConfig, uses_face, uses_signals
 from .errors import BadModel
 from .hub import find_model
-from .modelfolder import CONFIG, TENSORS, Header, build_config, plain, read_config, read_header, refuse_edited, stamps
+from .modelfolder import (
+    CONFIG,
+    TENSORS,
+    Header,
+    build_config,
+    plain,
+    printable,
+    read_config,
+    read_header,
+    refuse_edited,
+    stamps,
+)
+from .worth import worth
 
 BUFFERS = ("signal_mean", "signal_sd", "running_mean", "running_var", "num_batches_tracked")  # tensors, not learnt
 RULES = {">=5": "a rating of 5 or more", ">5": "a rating above 5", "median": "a rating above each person's own median"}
@@ -37,13 +49,13 @@ def passport(name: str | Path) -> str:
         "made": _made(config, header, about),
         "scores": [(str(key), plain(value)) for key, value in _table(about, "scores").items()],
     }
-    lines = [f"{name}: GBV-Net, {config.modality}, {config.variant}", *stamps(about)]
+    lines = [f"{name}: GBV-Net, {config.modality}, {config.variant}", *stamps(about), worth(about)]
     for part, told in parts.items():
         if told:
             lines += ["", part, *(f"  {key:<{WIDTH}} {value}" for key, value in told)]
     if header.digest is None:
         lines += ["", "note  these tensors do not say which config they belong to: an edited one would not be noticed"]
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 def _refuse_other_channels(folder: Path, config: GBVNetConfig, header: Header, about: dict) -> None:
@@ -134,8 +146,3 @@ def _table(about: dict, name: str) -> dict[str, Any]:
 
 def _pairs(channels: Any) -> bool:
     return isinstance(channels, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in channels)
-
-
-def _printable(line: str) -> str:
-    """Without control characters: a model of somebody else's does not steer this terminal."""
-    return "".join(c if c.isprintable() else "?" for c in line)

@@ -108,6 +108,7 @@ def predict_recording(
             "times_real_time": round(recording.seconds / seconds, 2),
         },
         pictures,
+        predictor.worth,
     )
 
 
@@ -394,6 +395,7 @@ def predict_many(
             continue
         lines.append(said(outcome))
         lines += [f"note {recording.name}: {finding}" for finding in outcome.findings]
+    lines.append(f"note {predictor.worth}")
     lines.append(f"{len(chosen) - bad} recordings asked about, {bad} bad; in {out}")
     return Done(lines, bad)
 

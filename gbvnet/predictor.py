@@ -20,6 +20,7 @@ from .errors import BadConfig, BadModel, GbvnetError
 from .model import pixels
 from .modelfolder import CONFIG
 from .recording import Channel, Kind
+from .worth import worth
 
 BATCH = 64  # windows
 # What `about` must say of a model's input, in this order, for a recording to be made into it.
@@ -83,6 +84,11 @@ class Predictor:
     def per_recording(self) -> bool:
         """Whether signals are scaled by the recording itself (train.normalise subject), which needs all of it."""
         return self.about.get("normalise") == "subject"
+
+    @property
+    def worth(self) -> str:
+        """What is known of how often it is right, in one or two sentences, for whoever reads a prediction."""
+        return worth(self.about)
 
     def require_step(self, step_s: float | None) -> None:
         """Raise BadConfig for a step from window to window that is shorter than a sample, or no number."""

@@ -8,6 +8,7 @@ scores, of honest protocols alone, are what its card shows.
 """
 
 import logging
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ from .series import begin_series
 from .splits import keep_back
 from .store import Store
 from .systems.gbvnet import System
+from .worth import CrossvalScore, as_notes
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ def train_model(
             sweep(work)
             sweep(folder.parent, f"{folder.name}.*")
             system, about = _fit(store, config, work, progress)
-            system.learnt_from |= about | {"scores": scores}
+            system.learnt_from |= about | {"scores": dict(s.card_line for s in scores), "tests": as_notes(scores)}
             system.save(folder)
             (work / CHECKPOINT).unlink(missing_ok=True)
     except Timeout:
@@ -138,41 +140,66 @@ def _kept_epoch(work: Path, system: System) -> float | None:
     return float(history.to_dict()[system.fitted.chosen_epoch])
 
 
-def honest_scores(store: Store, config: FinalConfig, runs: Sequence[Path]) -> dict[str, str]:
-    """What cross-validations say a model of these settings is worth, for its card. Raises BadRun for runs that leak,
-    are of another store, or of other settings."""
+def honest_scores(store: Store, config: FinalConfig, runs: Sequence[Path]) -> list[CrossvalScore]:
+    """What cross-validations say a model of these settings is worth. Raises BadRun for runs that leak, are of another
+    store, or of other settings."""
     if not runs:
-        return {}
+        return []
     results, problems = read_results(runs)
     if problems:
         raise problems[0]
-    scores = {}
     for result in results:
         _require_same(result, store, config)
-        window, interval = result.scores.window["accuracy"], result.scores.window_interval["accuracy"]
-        chance, majority = result.scores.chance["window"].upper, result.scores.majority["window"]
-        name = f"{result.key('target')}, protocol {result.key('protocol')}"
-        scores[name] = (
-            f"{window:.1%} of windows [{interval.low:.1%} to {interval.high:.1%}], "
-            f"{result.scores.trial['accuracy']:.1%} of trials; chance up to {chance:.1%}, "
-            f"commoner class {majority:.1%}: {result.scores.verdict}"
-        )
-    return scores
+    return [_score(result) for result in results]
+
+
+def _score(result: Result) -> CrossvalScore:
+    scores = result.scores
+    low, high = (None if math.isnan(limit) else float(limit) for limit in scores.window_interval["accuracy"][:2])
+    return CrossvalScore(
+        target=result.key("target"),
+        protocol=result.key("protocol"),
+        accuracy=float(scores.window["accuracy"]),
+        low=low,
+        high=high,
+        unit=scores.unit,
+        chance=float(scores.chance["window"].upper),
+        majority=float(scores.majority["window"]),
+        trials=float(scores.trial["accuracy"]),
+        verdict=scores.verdict,
+    )
+
+
+# Settings that say where and how fast a training runs, not what it finds.
+_FREE = ("memory_gib", "device", "devices", "compile", "precision")
 
 
 def _require_same(result: Result, store: Store, config: FinalConfig) -> None:
-    run, again = result.run.folder, "Cross-validate with the settings that the model is trained with."
+    run, remedy = result.run.folder, "Cross-validate with the settings that the model is trained with."
     if result.scores.leaky:
-        raise BadRun(run, "a cross-validation that does not leak", f"protocol {result.key('protocol')}", again)
-    if result.run.store.get("digest") != store.digest:
-        raise BadRun(run, f"a run on {store.path}", "one on another store", again)
-    wanted = to_dict(config)
-    for name in ("system", "modality", "threshold", "model", "train"):
-        one, other = result.run.config.get(name), wanted[name]
-        if isinstance(other, dict) and isinstance(one, dict):
-            free = ("memory_gib", "device", "devices", "compile", "precision")
-            one, other = ({k: v for k, v in d.items() if k not in free} for d in (one, other))
-        if one != other:
-            differing = next((k for k in other if one.get(k) != other[k]), "") if isinstance(one, dict) else ""
-            what = f"{name}.{differing}" if differing else name
-            raise BadRun(run, f"a run with the model's {what}", "another", again)
+        raise BadRun(run, "a cross-validation that does not leak", f"protocol {result.key('protocol')}", remedy)
+    digest = result.run.store.get("digest")
+    if digest != store.digest:
+        expected = f"a run on {store.path} ({store.title}, digest {store.digest[:12]})"
+        title = result.run.store.get("title", "unnamed")
+        raise BadRun(run, expected, f"one on another store ({title}, digest {str(digest)[:12]})", remedy)
+    of_run, of_model = _compared(result.run.config), _compared(to_dict(config))
+    for name, wanted in of_model.items():
+        if of_run.get(name) != wanted:
+            found = f"{_option(of_run.get(name))} in the run, {_option(wanted)} for the model"
+            raise BadRun(run, f"a cross-validation with the model's {name}", found, remedy)
+
+
+def _compared(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings that must be the same for a run's scores to be a model's, by the names of their options."""
+    one = {
+        name: config.get(name) for name in ("system", "modality", "threshold", "scope", "subjects", "shuffle_labels")
+    }
+    for part in ("model", "train"):
+        section = config.get(part)
+        one |= {f"{part}.{k}": v for k, v in (section if isinstance(section, dict) else {}).items() if k not in _FREE}
+    return one
+
+
+def _option(value: Any) -> str:
+    return "not given" if value is None else ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -11,7 +11,7 @@ ORDER = """
 errors
 config files published notation
 modelfolder
-hub
+hub worth
 passport
 weights video
 recording

@@ -67,7 +67,8 @@ def test_the_model_says_how_it_was_made_and_that_nothing_is_known_of_its_worth(s
     assert about["excluded"] == ["s01_trial01", "s01_trial02"]
     assert about["store_digest"] == store.digest and about["made_up"]
     assert about["trials"] + about["validation"]["trials"] == 24 - 2
-    assert about["scores"] == {}
+    assert about["scores"] == {} and about["tests"] == []
+    assert "never tested on unseen subjects" in Predictor(trained).worth
     assert 0 <= about["validation"]["accuracy"] <= 1
     card = (trained / "README.md").read_text()
     assert "Made-up data" in card and "None are known: no cross-validation" in card and "Meant for research" in card
@@ -94,7 +95,8 @@ def test_honest_scores_of_the_same_settings_are_on_the_card_and_no_others(store,
     assert "valence, protocol trial" in (made / "README.md").read_text()
     with pytest.raises(BadRun, match="expected a cross-validation that does not leak, found protocol window"):
         train_model(store, tmp_path / "m2", config, [runs["leaky"]])
-    with pytest.raises(BadRun, match=r"expected a run with the model's train\.epochs"):
+    wrong = r"expected a cross-validation with the model's train\.epochs, found 1 in the run, 2 for the model"
+    with pytest.raises(BadRun, match=wrong):
         train_model(store, tmp_path / "m3", config, [runs["longer"]])
     other = write_store(tmp_path / "other", seed=5)
     with pytest.raises(BadRun, match="one on another store"):
