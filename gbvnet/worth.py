@@ -1,4 +1,4 @@
-"""What a model is worth, in one sentence beside every prediction: its scores in cross-validations, or that none is known.
+"""What a model is worth, in a sentence beside every prediction: its scores in cross-validations, or that none is known.
 
 A model for use was trained on everything, so nothing is left to test it on. `gbvnet train --runs` notes in its folder
 what cross-validations with the same settings found, one entry a target and protocol (`tests` in config.json).
