@@ -6,8 +6,9 @@ the fold that tests it and all others train, the side that it is on.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from .errors import BadInput
+from .names import alike, alike_in_words
 from .notation import from_json
 from .predictions import KEYS
 from .splits import PLURAL
@@ -60,13 +62,14 @@ class Checked:
     folds: int
     shared: tuple[Shared, ...]
     validates_on_test: bool
+    notes: tuple[str, ...] = ()  # how names were read, and what may be one name in two spellings
 
     @property
     def leaks(self) -> bool:
         return self.validates_on_test or any(s.train for s in self.shared if s.unit in ("window", "trial"))
 
     def __str__(self) -> str:
-        return "\n".join([self.title, *(f"  {line}" for line in self._lines()), self.verdict])
+        return "\n".join([self.title, *(f"  {line}" for line in (*self._lines(), *self.notes)), self.verdict])
 
     def _lines(self) -> Iterator[str]:
         for s in self.shared:
@@ -110,28 +113,40 @@ def check_splits(file: str | Path) -> Checked:
         raise BadInput(file, "a split file or a predictions table", "no such file", _FORMS)
     suffix = file.suffix.lower()
     if suffix == ".json":
-        rows = [_of_json(file)]
+        read = [_of_json(file)]
     elif suffix in (".parquet", ".csv", ".tsv"):
-        rows = list(_of_table(file))
+        read = list(_of_table(file))
     else:
         raise BadInput(
             file, "a file that ends in .json, .parquet, .csv or .tsv", f"one in {suffix or 'nothing'}", _FORMS
         )
-    checked = [_check(file, one) for one in rows]
+    checked = [_check(file, rows, [*notes, *_spellings(rows)]) for rows, notes in read]
     return max(checked, key=lambda c: (c.leaks, sum(s.train for s in c.shared)))
 
 
 # --- reading: everything becomes rows of fold, side, and the names known: window, trial, stimulus, subject ---
 
+Entry = tuple[int, str, Any]  # fold, side, name
 
-def _of_json(file: Path) -> pd.DataFrame:
+
+def _of_json(file: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Rows, and how names were read."""
     try:
         held = from_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BadInput(file, "a split as JSON", f"a file that does not read ({error})", _FORMS) from None
+    entries = list(_entries(file, held))
     unit = str(held.get("unit", "")) if isinstance(held, dict) else ""
+    if isinstance(held, dict) and {"protocol", "scope", "unit"} <= set(held):  # what gbvnet writes
+        rows = [{"fold": fold, "side": side, **_own(file, name, unit)} for fold, side, name in entries]
+        return pd.DataFrame(rows), [f"gbvnet's own split file; the names are of unit {unit}"]
+    read = _reading(file, [name for _, _, name in entries if isinstance(name, str)], unit)
+    rows = [{"fold": fold, "side": side, **_named(file, name, read)} for fold, side, name in entries]
+    return pd.DataFrame(rows), list(_said(entries, read))
+
+
+def _entries(file: Path, held: Any) -> Iterator[Entry]:
     folds = held.get("folds", [held]) if isinstance(held, dict) else held
-    rows: list[dict[str, Any]] = []
     if not isinstance(folds, list) or not folds:
         raise BadInput(file, "a list of folds", type(folds).__name__, _FORMS)
     for number, fold in enumerate(folds, 1):
@@ -143,31 +158,111 @@ def _of_json(file: Path) -> pd.DataFrame:
         for side, names in sides.items():
             if not isinstance(names, list):
                 raise BadInput(file, f"a list of names on the {side} side of fold {number}", f"{names!r:.100}", _FORMS)
-            rows += [{"fold": number, "side": side, **_named(file, name, unit)} for name in names]
-    return pd.DataFrame(rows)
+            yield from ((number, side, name) for name in names)
 
 
-def _named(file: Path, name: Any, unit: str) -> dict[str, str]:
+def _own(file: Path, name: Any, unit: str) -> dict[str, str]:
+    """What a name in gbvnet's own file holds (`splits.group_names` made it). It is taken letter by letter."""
+    if not isinstance(name, str):
+        raise BadInput(file, "names that are text", f"{name!r:.100}", "Restore the file.")
+    of, _, rest = name.partition(" ")
+    if "+" in unit and of in unit.split("+"):
+        return {of: rest}
+    if unit in ("trial", "window"):
+        units = ("subject", "trial", "window")[: 2 if unit == "trial" else 3]
+        parts = name.rsplit("/", len(units) - 1)  # a subject's name may have slashes of its own
+        return _full(dict(zip(units, parts, strict=False)), exact=True)
+    return {unit: name}
+
+
+# --- names of others, by their separators ---
+
+# In this order: where there are slashes, they are what separates; dashes are in names more often than between them.
+_SEPARATORS = ("/", "|", ":", ",", ";", " ", "_", "-")
+_SUBJECT_WORDS = {"s", "sub", "subj", "subject", "p", "participant", "person", "vp", "id"}
+_WINDOW = re.compile(r"(?:(.+)[_\-:, ])?((?:w|win|window|seg|segment|epoch|chunk)[_-]?\d+)", re.IGNORECASE)
+_NUMBERED = re.compile(r"(.+)[_\-:, ]\d+")
+Reading = Callable[[str], dict[str, str]]  # a name -> its units
+
+
+def _reading(file: Path, names: Sequence[str], unit: str) -> Reading:
+    """How to take the names of a file apart: all in the same way. Raises BadInput if no way fits them all."""
+    if unit in ("subject", "stimulus"):
+        return lambda name: {unit: _plain(name)}
+    if all(re.fullmatch(r"sub-[^_-]+(_[^_-]+-[^_-]+)+", name) for name in names):
+        return _entities
+    fits = []
+    for separator in _SEPARATORS:
+        parts = [_split(name, separator) for name in names]
+        words = {p[0].casefold() for p in parts if p} <= _SUBJECT_WORDS  # "s_01-5" is no trial 01-5 of a subject s
+        if {len(p) for p in parts} in ({2}, {3}) and not words:
+            fits.append((separator, all(len(p) == 2 and _WINDOW.fullmatch(p[1]) for p in parts)))
+        if separator == "/" and any(separator in name for name in names):
+            break
+    if not fits:
+        by = "/" if any("/" in name for name in names) else ""
+        odd = max(names, key=lambda name: len(_split(name, by or "-")))
+        raise BadInput(file, "names subject/trial/window or subject/trial", f"{odd!r}, which tells no trial", _FORMS)
+    separator, windowed = fits[0]
+    return partial(_positional, separator=separator, windowed=windowed)
+
+
+def _split(name: str, separator: str) -> list[str]:
+    return [part.strip() for part in name.split(separator) if part.strip()]
+
+
+def _positional(name: str, separator: str, windowed: bool) -> dict[str, str]:
+    """windowed : the second of two parts ends with what only a window is called, as w12 in s01/t05_w12."""
+    parts = _split(name, separator)
+    if windowed:
+        trial, window = _WINDOW.fullmatch(parts[1]).groups()  # type: ignore[union-attr]
+        known = {"subject": parts[0], "trial": trial} if trial else {"trial": parts[0]}
+        return {**known, "window": window}
+    return dict(zip(("subject", "trial", "window"), parts, strict=False))
+
+
+def _entities(name: str) -> dict[str, str]:
+    """A name of key-value pairs, as BIDS writes them: sub-01_ses-2_run-3."""
+    subject, *others = name.split("_")
+    windows = [pair for pair in others if _WINDOW.fullmatch(pair)]
+    trial = "_".join(pair for pair in others if pair not in windows)
+    return {"subject": subject.removeprefix("sub-"), "trial": trial} | ({"window": windows[0]} if windows else {})
+
+
+def _named(file: Path, name: Any, read: Reading) -> dict[str, str]:
     """What one entry of a side tells: subject, trial, window, as far as it goes."""
     if isinstance(name, dict):
-        known = {u: _plain(name[word]) for u in UNITS for word in COLUMNS[u] if word in name}
+        known = {u: name[word] for u in UNITS for word in COLUMNS[u] if word in name}
         if known:
             return _full(known)
     if isinstance(name, str):
-        said, _, rest = name.partition(" ")
-        if said in ("subject", "stimulus") and rest:  # gbvnet's own, where a protocol has two units
-            return {said: _plain(rest)}
-        parts = [_plain(part) for part in re.split(r"[/_\-:, ]+", name.strip()) if part]
-        if len(parts) == 3:
-            return _full(dict(zip(("subject", "trial", "window"), parts, strict=True)))
-        if len(parts) == 2:
-            return _full(dict(zip(("subject", "trial"), parts, strict=True)))
-        if len(parts) == 1 and unit in ("subject", "stimulus"):
-            return {unit: parts[0]}
+        return _full(read(name))
     raise BadInput(file, "names subject/trial/window or subject/trial", f"{name!r}, which tells no trial", _FORMS)
 
 
-def _of_table(file: Path) -> Iterator[pd.DataFrame]:
+def _said(entries: Sequence[Entry], read: Reading) -> Iterator[str]:
+    """How names were read, and what follows if a number at a trial's end is one of its windows."""
+    names = [(fold, side, name) for fold, side, name in entries if isinstance(name, str)]
+    if not names:
+        return
+    first = read(names[0][2])
+    yield f"{names[0][2]!r} is read as " + ", ".join(f"{unit} {part}" for unit, part in first.items())
+    sides: dict[str, set] = {"train": set(), "test": set()}
+    for fold, side, name in names:
+        known = read(name)
+        shorter = _NUMBERED.fullmatch(known.get("trial", ""))
+        if side in sides and shorter and "window" not in known:
+            sides[side].add((fold, known.get("subject"), shorter[1]))
+    both = sides["train"] & sides["test"]
+    if both:
+        subject, trial = next(iter(sorted(both, key=str)))[1:]
+        yield (
+            f"if the number at the end counts windows of a trial ({trial} of subject {subject}), {len(both)} of "
+            f"{len(sides['test'])} tested trials are also trained on: then write subject/trial/window"
+        )
+
+
+def _of_table(file: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
     try:
         if file.suffix.lower() == ".parquet":
             arrow = pq.read_table(file, partitioning=None)
@@ -180,20 +275,20 @@ def _of_table(file: Path) -> Iterator[pd.DataFrame]:
         raise BadInput(file, "a table", found, _FORMS) from None
     if set(KEYS) <= set(table.columns):  # predictions: recording is there too, but trial is the name that counts
         for _, one in table.groupby(KEYS, sort=False):
-            yield _columns(file, one)
+            yield _columns(file, one, exact=True), []
     else:
-        yield _columns(file, table)
+        yield _columns(file, table), []
 
 
-def _columns(file: Path, table: pd.DataFrame) -> pd.DataFrame:
+def _columns(file: Path, table: pd.DataFrame, exact: bool = False) -> pd.DataFrame:
     have = {str(c).lower(): c for c in table.columns}
     found = {name: have[word] for name, words in COLUMNS.items() for word in reversed(words) if word in have}
     absent = [name for name in ("trial", "fold") if name not in found]
     if absent:
         raise BadInput(file, f"a column {' and one '.join(absent)}", f"columns {', '.join(map(str, have))}", _FORMS)
-    names = pd.DataFrame({name: table[column].map(_plain) for name, column in found.items() if name in UNITS})
-    rows = pd.DataFrame([_full(row) for row in names.to_dict("records")]).assign(fold=table["fold" if "fold" in table
-                        else found["fold"]].to_numpy())  # fmt: skip
+    names = pd.DataFrame({name: table[column] for name, column in found.items() if name in UNITS})
+    fold = table["fold" if "fold" in table else found["fold"]].to_numpy()
+    rows = pd.DataFrame([_full(row, exact) for row in names.to_dict("records")]).assign(fold=fold)
     if "side" not in found:
         return rows.assign(side="test")
     of = {word: side for side, words in SIDES.items() for word in words}
@@ -204,14 +299,22 @@ def _columns(file: Path, table: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(side=side.to_numpy())
 
 
-def _full(known: Mapping[Any, str]) -> dict[str, str]:
-    """Trials and windows by their whole name: trial 05 of one person is another than trial 05 of the next."""
-    names: dict[str, str] = {u: known[u] for u in ("stimulus", "subject") if u in known}
-    if "trial" in known:
-        names["trial"] = f"{known.get('subject', '')}/{known['trial']}"
-        if "window" in known:
-            names["window"] = f"{names['trial']}/{known['window']}"
+def _full(known: Mapping[Any, Any], exact: bool = False) -> dict[str, str]:
+    """Trials and windows by their whole name: trial 05 of one person is another than trial 05 of the next.
+
+    exact : take names letter by letter, as gbvnet writes them; else 05, 5 and 5.0 are one
+    """
+    spelt = {unit: str(name) if exact else _plain(name) for unit, name in known.items()}
+    names = {u: spelt[u] for u in ("stimulus", "subject") if u in spelt}
+    if "trial" in spelt:
+        names["trial"] = _joined(spelt.get("subject", ""), spelt["trial"])
+        if "window" in spelt:
+            names["window"] = _joined(names["trial"], spelt["window"])
     return names
+
+
+def _joined(*names: str) -> str:
+    return "\0".join(names)  # any visible separator may be part of a name
 
 
 def _plain(name: Any) -> str:
@@ -222,7 +325,15 @@ def _plain(name: Any) -> str:
 # --- checking ---
 
 
-def _check(file: Path, rows: pd.DataFrame) -> Checked:
+def _spellings(rows: pd.DataFrame) -> Iterator[str]:
+    """Subjects and stimuli that may be one under two names, and so on both sides without a name that says so."""
+    for unit in ("subject", "stimulus"):
+        groups = alike(rows[unit].dropna().unique()) if unit in rows else []
+        if groups:
+            yield f"{PLURAL[unit]} {alike_in_words(unit, groups)}, and are counted as several"
+
+
+def _check(file: Path, rows: pd.DataFrame, notes: list[str]) -> Checked:
     units = [u for u in UNITS if u in rows and rows[u].notna().any()]
     if not units:
         raise BadInput(file, "names of windows, trials, stimuli or subjects", "none", _FORMS)
@@ -247,8 +358,9 @@ def _check(file: Path, rows: pd.DataFrame) -> Checked:
         shared.append(Shared(unit, tested[unit].nunique(), train, inner, pairs["train"]["fold"].nunique()))
     counted = ", ".join(f"{s.groups:,} {PLURAL[s.unit]}" for s in shared)
     return Checked(
-        f"{file}: {folds} fold{'s' * (folds > 1)}; tested are {counted}", folds, tuple(shared), _same(rows, units[0])
-    )
+        f"{file}: {folds} fold{'s' * (folds > 1)}; tested are {counted}", folds, tuple(shared),
+        _same(rows, units[0]), tuple(notes),
+    )  # fmt: skip
 
 
 def _same(rows: pd.DataFrame, finest: str) -> bool:

@@ -9,7 +9,7 @@ import gbvnet
 PACKAGE = Path(gbvnet.__file__).parent
 ORDER = """
 errors
-config files published notation
+config files published notation names
 modelfolder
 hub worth
 passport

@@ -8,8 +8,9 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from gbvnet.cli import main
 from gbvnet.config import PROTOCOLS, CrossvalConfig
-from gbvnet.crossval import cross_validate
+from gbvnet.crossval import cross_validate, run_plan
 from gbvnet.errors import BadInput
+from gbvnet.plan import make_plan
 from gbvnet.splitcheck import check_splits
 
 from .planted import write_store
@@ -142,3 +143,86 @@ def test_numbers_of_one_trial_may_be_written_in_several_ways(tmp_path):
     table = pd.DataFrame({"subject": ["s01", "s1"], "trial": ["05", "5"], "window": [0, 1], "fold": [1, 2]})
     table.to_csv(tmp_path / "t.csv", index=False)
     assert check_splits(tmp_path / "t.csv").leaks
+
+
+# --- names as people write them ---
+
+ODD = ("sub-01", "s_2", "anna:b", "a,b", "1/x", "Anna Maria", "f\u00fcr")
+
+
+@pytest.fixture(scope="module")
+def odd_runs(tmp_path_factory):
+    """Cross-validations of a store whose subjects and stimuli have every separator in their names."""
+    folder = tmp_path_factory.mktemp("odd")
+    store = write_store(folder / "store", faces=False)
+    people = dict(zip(sorted(store.windows["subject"].unique()), ODD, strict=False))
+    store.windows = store.windows.assign(
+        subject=store.windows["subject"].map(people), stimulus="film-" + store.windows["stimulus"].astype(str) + "_a"
+    )
+    for protocol in PROTOCOLS:
+        config = CrossvalConfig(system="majority", modality="bio", protocol=protocol, folds=2, target="valence")
+        run_plan(store, folder / protocol, config, make_plan(store, config))
+    return folder
+
+
+@pytest.mark.parametrize("file", ["splits.json", "predictions.parquet"])
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_separators_in_names_make_no_leak_of_our_own_and_hide_none(odd_runs, protocol, file):
+    checked = check_splits(odd_runs / protocol / file)
+    assert checked.leaks == (protocol == "window")
+    shared = {s.unit: s.train for s in checked.shared}
+    assert all(shared.get(unit, 0) == 0 for unit in protocol.split("+"))
+    if file == "splits.json" and protocol != "window":  # the same file with a tested group trained on as well
+        held = json.loads((odd_runs / protocol / file).read_text())
+        held["folds"][0]["train"].append(held["folds"][0]["test"][0])
+        leaky = odd_runs / f"{protocol}.json"
+        leaky.write_text(json.dumps(held))
+        again = check_splits(leaky)
+        assert sum(s.train for s in again.shared if s.unit in protocol.split("+")) == 1
+        assert again.leaks == (protocol == "trial")
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "leaks"),
+    [
+        ("s01/film-3", "s01/film-4", False),
+        ("s01/film-3", "s01/film-3", True),
+        ("s01/film-3/1", "s01/film-3/2", True),
+        ("s01/film-3/1", "s01/film-4/1", False),
+        ("sub-01/3", "sub-02/3", False),
+        ("sub-01_ses-1_run-2", "sub-01_ses-1_run-3", False),
+        ("sub-01_ses-1_run-2_win-1", "sub-01_ses-1_run-2_win-7", True),
+        ("s_01-5", "s_02-5", False),
+        ("s_01-5", "s_01-05", True),
+        ("sub-01:film,1", "sub-01:film,2", False),
+        ("Anna Maria/film 1/0", "Anna Maria/film 1/1", True),
+        ("s01/t05_w12", "s01/t05_w13", True),
+        ("s01_t05/w12", "s01_t05/w13", True),
+        ("s01_t05/w12", "s01_t06/w12", False),
+        ("J\u00fcrgen/1", "Ju\u0308rgen/1", False),
+    ],
+)
+def test_names_of_others_with_separators_in_them(tmp_path, train, test, leaks):
+    (tmp_path / "s.json").write_text(json.dumps({"folds": [{"train": [train], "test": [test]}]}))
+    checked = check_splits(tmp_path / "s.json")
+    assert checked.leaks == leaks
+    assert f"{train!r} is read as " in str(checked)
+
+
+def test_what_a_split_cannot_tell_by_its_names_is_said(tmp_path):
+    def said(train, test):
+        (tmp_path / "s.json").write_text(json.dumps({"folds": [{"train": train, "test": test}]}))
+        return str(check_splits(tmp_path / "s.json"))
+
+    assert "'s01/film-3' is read as subject s01, trial film-3" in said(["s01/film-3"], ["s01/film-4"])
+    assert "1 of 1 tested trials are also trained on: then write subject/trial/window" in said(["a/x-3"], ["a/x-4"])
+    for one, other in (("s01", "S-1"), ("Anna", "anna"), ("J\u00fcrgen", "Ju\u0308rgen")):
+        assert "may be one subject in several spellings" in said([f"{one}/1"], [f"{other}/1"])
+    assert "spellings" not in said(["s01/1", "s1/2"], ["s10/1", "s11/1", "sub-1-1/1", "sub-11/1"])
+
+
+@pytest.mark.parametrize("names", [["a/b/c/d"], ["s01/1", "s01/1/2"], ["sub-01", "sub-02"], ["s01"]])
+def test_names_that_cannot_be_taken_apart_are_refused(tmp_path, names):
+    (tmp_path / "s.json").write_text(json.dumps({"folds": [{"train": names, "test": names}]}))
+    with pytest.raises(BadInput, match="which tells no trial"):
+        check_splits(tmp_path / "s.json")
