@@ -7,25 +7,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .channels import kind_of
-from .datasets.signal_file import ELECTRICAL
 from .errors import GbvnetError
 from .faces import hushed_stderr
 from .feeds import Event
+from .units import ELECTRICAL, Conversion, apply, convert
 
 PULL_S = 0.05
-# What a device may call its unit -> microvolts; numbers are powers of ten of a volt, as MNE writes them.
-UNITS = {
-    "microvolts": 1.0, "microvolt": 1.0, "uv": 1.0, "µv": 1.0, "μv": 1.0, "-6": 1.0,
-    "millivolts": 1e3, "millivolt": 1e3, "mv": 1e3, "-3": 1e3,
-    "nanovolts": 1e-3, "nanovolt": 1e-3, "nv": 1e-3, "-9": 1e-3,
-    "volts": 1e6, "volt": 1e6, "v": 1e6, "0": 1e6,
-}  # fmt: skip
+# Units as MNE writes them: powers of ten of a volt.
+_POWERS = {"-9": "nV", "-6": "uV", "-3": "mV", "0": "V"}
 
 
 class LslStream(NamedTuple):
     names: tuple[str, ...]
     rate_hz: float
-    scale: np.ndarray  # (C, 1) to microvolts, 1 where the unit is no voltage
+    units: tuple[Conversion, ...]  # how each channel is brought to the unit that is kept
     unsaid: tuple[str, ...]  # electrical channels whose unit the device does not say: taken as microvolts
     inlet: Any
 
@@ -61,11 +56,10 @@ def open_lsl(name: str, wait_s: float = 5.0) -> Generator[LslStream]:
                 f"LSL stream {name}: expected names of its {info.n_channels} channels, found none. Have the device's "
                 "program send channel labels"
             )
-        told = [str(unit).strip().lower() for unit in info.get_channel_units() or [None] * len(names)]
-        electrical = [kind_of(n) in ELECTRICAL for n in names]
-        scale = [UNITS.get(unit, 1.0) if is_one else 1.0 for unit, is_one in zip(told, electrical, strict=True)]
-        unsaid = [n for n, unit, is_one in zip(names, told, electrical, strict=True) if is_one and unit not in UNITS]
-        yield LslStream(tuple(names), float(info.sfreq), np.array(scale)[:, None], tuple(unsaid), inlet)
+        told = [_POWERS.get(str(unit), str(unit or "")) for unit in info.get_channel_units() or [None] * len(names)]
+        units = tuple(convert(kind_of(n), text) for n, text in zip(names, told, strict=True))
+        unsaid = tuple(n for n, one in zip(names, units, strict=True) if kind_of(n) in ELECTRICAL and one.message)
+        yield LslStream(tuple(names), float(info.sfreq), units, unsaid, inlet)
     finally:
         inlet.close_stream()
 
@@ -80,4 +74,4 @@ def chunks(stream: LslStream, clock: Callable[[], float]) -> Generator[Event]:
         x, times = stream.inlet.pull_chunk(timeout=PULL_S)
         if len(times):
             first = max(0.0, float(times[0]) - zero)
-            yield Event(first, 0.0, chunk=np.asarray(x, np.float64).T * stream.scale)
+            yield Event(first, 0.0, chunk=apply(np.array(x, np.float64).T, stream.units))

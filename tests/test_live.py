@@ -302,7 +302,7 @@ def outlet():
 def test_an_lsl_stream_is_read_with_names_units_and_times(outlet, model):
     with open_lsl(outlet) as device:
         assert device.names == tuple(DEVICE) and device.rate_hz == 200
-        assert device.scale[:, 0].tolist() == [1, 1, 1, 1e3, 1e6] and device.unsaid == ()
+        assert [one.scale for one in device.units] == [1, 1, 1, 1e3, 1e6] and device.unsaid == ()
         clock = clock_from_now()
         came = []
         for event in chunks(device, clock):

@@ -17,8 +17,8 @@ weights video
 recording
 cluster memory ahead
 parallel
-channels
-datasets.signal_text
+channels units
+datasets.signal_text datasets.mne_units
 datasets.signal_file
 datasets.bdf datasets.pickled datasets.table_file
 datasets.deap datasets.table datasets.mahnob_session

@@ -13,6 +13,8 @@ import numpy as np
 from ..channels import find, near
 from ..errors import BadRecording
 from ..recording import Channel
+from ..units import Conversion, apply
+from .mne_units import conversions
 
 FETCH = "Fetch it again."
 STATUS = "Status"  # the channel of triggers, in its low byte
@@ -69,13 +71,23 @@ def stored(path: Path, raw: Any, at: list[int], first: int = 0, last: int | None
         raise BadRecording(path, "a BDF", f"samples that cannot be read ({type(e).__name__}: {e})", FETCH) from None
 
 
-def measured(path: Path, raw: Any, at: list[int], first: int = 0, last: int | None = None) -> np.ndarray:
-    """The same, with what the file gives in volts (of any prefix) in microvolts and all else as it is, (C, N)."""
+def measured(
+    path: Path,
+    raw: Any,
+    at: list[int],
+    first: int = 0,
+    last: int | None = None,
+    kinds: Sequence[str] | None = None,
+) -> np.ndarray:
+    """The same in the units that are kept (gbvnet/units.py), (C, N).
+
+    kinds : of the channels; without them voltages alone are brought to microvolts, and all else is as the file has it
+    """
     samples = stored(path, raw, at, first, last)
-    units = [raw._orig_units.get(raw.ch_names[place], "n/a") for place in at]
-    volts = np.array([unit.endswith("V") for unit in units])  # MNE gives these in volts, and leaves other units alone
-    samples[volts] *= 1e6
-    return samples
+    made, applied = conversions(raw, at, kinds or [None] * len(at))
+    if kinds is None:
+        made = [one if one.unit == "uV" else Conversion("") for one in made]
+    return apply(samples, made, applied)
 
 
 def worn(channels: Sequence[Channel], samples: np.ndarray) -> list[str]:

@@ -132,7 +132,7 @@ def read_bdf(path: Path) -> tuple[np.ndarray, float]:
     """
     raw = open_bdf(path)
     at = places(path, raw.ch_names, [channel.name for channel in CHANNELS])
-    return measured(path, raw, at), float(raw.info["sfreq"])
+    return measured(path, raw, at, kinds=[channel.kind for channel in CHANNELS]), float(raw.info["sfreq"])
 
 
 @lru_cache(maxsize=1)

@@ -11,9 +11,9 @@ import numpy as np
 from ..channels import find, near
 from ..errors import BadRecording
 from ..recording import Channel
-from .signal_text import UNITS, is_text, numbers, text_clock, text_table
-
-ELECTRICAL = ("eeg", "eog", "ecg", "emg")
+from ..units import apply, convert, split_name
+from .mne_units import conversions
+from .signal_text import is_text, numbers, text_clock, text_table
 
 
 def read_signals(
@@ -32,8 +32,8 @@ def read_signals(
         electrical channels
     hint : how to tell a rate or a channel's name, for errors
 
-    Returns samples (C, N) float64, microvolts for electrical channels, else in the file's own units; their rate; and
-    the time of the first one. Raises BadRecording.
+    Returns samples (C, N) float64 in the units that are kept (gbvnet/units.py); their rate; and the time of the first
+    one. Raises BadRecording.
     """
     if is_text(path):
         return _read_text(path, begin, end, channels, rate_hz, unit, hint)
@@ -89,8 +89,7 @@ def _read_mne(
         samples = raw.get_data(picks=np.array(at), start=first, stop=max(first, last))
     except Exception as error:
         raise BadRecording(path, "samples", f"none that can be read ({type(error).__name__}: {error})") from None
-    samples[[c.kind in ELECTRICAL for c in channels]] *= 1e6  # mne gives volts; other kinds stay as mne gives them
-    return samples, rate_hz, first / rate_hz
+    return apply(samples, *conversions(raw, at, [c.kind for c in channels])), rate_hz, first / rate_hz
 
 
 def _read_text(
@@ -108,5 +107,5 @@ def _read_text(
     first = max(0, round((begin - start) * rate_hz))
     last = max(first, round(min(len(table), (end - start) * rate_hz)))
     samples = table.iloc[first:last, at].apply(numbers).to_numpy(np.float64).T.copy()
-    samples[[c.kind in ELECTRICAL for c in channels]] *= UNITS[unit]
-    return samples, rate_hz, start + first / rate_hz
+    made = [convert(c.kind, split_name(table.columns[k])[1], unit) for c, k in zip(channels, at, strict=True)]
+    return apply(samples, made), rate_hz, start + first / rate_hz

@@ -1,0 +1,127 @@
+"""In which units a file has its channels, and what MNE has multiplied them with already.
+
+MNE brings the spellings of voltage that it knows to volts and leaves everything else as it is, silently: `mV` becomes
+volts, `uv` or `kOhm` does not. What it did differs from format to format, and is read here from the file itself.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..units import Conversion, convert
+
+CODES = {107: "V", 109: "ohm", 110: "S", 114: "C", 5: "K"}  # of FIF and of MNE's own channels -> a unit's text
+# What MNE's reader of BrainVision multiplies with; other units stay as they are.
+BRAINVISION = {"V": 1.0, "mV": 1e-3, "µV": 1e-6, "uV": 1e-6, "nV": 1e-9, "µS": 1e-6, "uS": 1e-6}
+_GDF_BASES = {4256: "V", 4288: "Ohm", 6048: "C"}  # codes of GDF 2; the last five bits are the prefix
+_GDF_PREFIXES = {0: "", 3: "k", 4: "M", 18: "m", 19: "u", 20: "n", 21: "p"}
+
+
+class Given(NamedTuple):
+    """How MNE gives a channel.
+
+    text : the unit that the file names; empty where it names none
+    applied : what MNE has multiplied the file's values with
+    default : the unit of electrical channels where the format itself says which it is, if the file names none
+    """
+
+    text: str
+    applied: float = 1.0
+    default: str = ""
+
+
+def given(raw: Any) -> list[Given]:
+    """Of each channel of an `mne.io.Raw`, in its order."""
+    extras = raw._raw_extras[0] if raw._raw_extras else {}
+    extras = extras if isinstance(extras, dict) else {}
+    files = [Path(f) for f in raw.filenames if f]
+    suffix = files[0].suffix.lower() if files else ""
+    if "sel" in extras and "units" in extras and len(extras["units"]) == len(raw.ch_names):
+        texts = _gdf_texts(files[0]) if suffix == ".gdf" else _edf_texts(files[0])
+        texts = [texts[k] if k < len(texts) else "" for k in map(int, extras["sel"])]
+        return [Given(text, float(factor)) for text, factor in zip(texts, extras["units"], strict=True)]
+    kind = type(raw).__name__
+    if kind.startswith("RawBrainVision"):
+        header = _vhdr_texts(Path(raw._init_kwargs.get("vhdr_fname", "")))
+        return [_brainvision(header.get(name, raw._orig_units.get(name, "")), name in header) for name in raw.ch_names]
+    if kind == "RawEEGLAB":  # the format names no unit, and by its convention electrodes are in microvolts
+        return [Given("", 1e-6, "uV") for _ in raw.ch_names]
+    return [_other(ch, raw._orig_units.get(ch["ch_name"], "")) for ch in raw.info["chs"]]
+
+
+def conversions(raw: Any, at: Sequence[int], kinds: Sequence[str | None]) -> tuple[list[Conversion], list[float]]:
+    """How to bring some channels to the units that are kept, and what MNE did to them; for `units.apply`."""
+    of_all = given(raw)
+    mine = [of_all[place] for place in at]
+    made = [convert(kind, one.text, one.default) for kind, one in zip(kinds, mine, strict=True)]
+    return made, [one.applied for one in mine]
+
+
+def _edf_texts(path: Path) -> list[str]:
+    """The physical dimensions in the header of an EDF or BDF, of all its signals."""
+    with path.open("rb") as file:
+        head = file.read(256)
+        n = int(head[252:256])
+        file.seek(256 + n * (16 + 80))
+        return [_text(file.read(8)) for _ in range(n)]
+
+
+def _gdf_texts(path: Path) -> list[str]:
+    """The same of a GDF: text in version 1, codes in version 2."""
+    with path.open("rb") as file:
+        head = file.read(256)
+        version = float(head[4:8])
+        n = int.from_bytes(head[252:256], "little")
+        if version < 1.9:
+            file.seek(256 + n * (16 + 80))
+            return [_text(file.read(8)) for _ in range(n)]
+        n = int.from_bytes(head[252:254], "little")
+        file.seek(256 + n * (16 + 80 + 6))
+        codes = [int.from_bytes(file.read(2), "little") for _ in range(n)]
+    return [_GDF_PREFIXES.get(code & 31, "?") + base if (base := _GDF_BASES.get(code & ~31)) else "" for code in codes]
+
+
+def _vhdr_texts(path: Path) -> dict[str, str]:
+    """Channel name -> unit as a BrainVision header spells it; empty for channels without one."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return {}
+    text = data.decode("utf-8") if b"UTF-8" in data.upper() and _is_utf8(data) else data.decode("latin-1")
+    lines = re.findall(r"^Ch\d+=([^\r\n]*)", text.partition("[Channel Infos]")[2].partition("\n[")[0], re.MULTILINE)
+    cells = [line.split(",") for line in lines]
+    return {c[0].replace(r"\1", ","): c[3].strip() if len(c) > 3 else "" for c in cells}
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _brainvision(text: str, in_header: bool) -> Given:
+    """Without a unit the format means microvolts, and MNE takes them so."""
+    if not text and in_header:
+        return Given("", 1e-6, "uV")
+    return Given(text, BRAINVISION.get(text.replace("Â", ""), 1.0))
+
+
+def _other(channel: dict, text: str) -> Given:
+    """MNE gives voltages in volts; of other units its own code is all that is known."""
+    code = CODES.get(int(channel["unit"]), "")
+    known = convert(None, text).unit
+    factor = 10.0 ** -int(channel.get("unit_mul", 0))
+    if known and known != "uV":
+        return Given(text, factor)
+    return Given(code, factor)
+
+
+def _text(cell: bytes) -> str:
+    """In UTF-8 if it is, else in Latin-1, in which EDF's `µ` is often written."""
+    try:
+        return cell.decode("utf-8").strip("\0 ")
+    except UnicodeDecodeError:
+        return cell.decode("latin-1").strip("\0 ")

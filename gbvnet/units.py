@@ -1,0 +1,165 @@
+"""Units of signals: one decision for every reader, and for predict, live and the app.
+
+Whatever a file or a device writes (`µV`, `uv`, `microvolts`, `kOhm`, `µS`, `deg C`), samples are kept in one unit for
+each quantity:
+
+    voltage      uV, of any kind of channel
+    conductance  uS
+    resistance   ohm; it stays a resistance
+    temperature  C, degrees Celsius
+
+What is no such quantity (%, a.u., beats per minute) is kept as the file has it. Shapes: C channels, N samples.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+ELECTRICAL = ("eeg", "eog", "ecg", "emg")
+STORED = {"voltage": "uV", "conductance": "uS", "resistance": "ohm", "temperature": "C"}
+# What a channel of a kind can be; of other kinds anything can be.
+EXPECTED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(ELECTRICAL, ("voltage",)),
+    "gsr": ("conductance", "resistance"),
+    "temp": ("temperature",),
+}
+_WORDS = {
+    "voltage": "a voltage",
+    "conductance": "a conductance",
+    "resistance": "a resistance",
+    "temperature": "a temperature",
+}
+# Signs that were written in one encoding and read in another, and signs that look alike.
+_SIGNS = {
+    "Â": "", "\x83Ê": "u", "\x83ê": "u", "Î¼": "u", "¬µ": "u", "µ": "u", "μ": "u", "â„¦": "ohm", "Î©": "ohm",
+    "Ω": "ohm", "\u2126": "ohm", "\u2127": "mho", "º": "°", "˚": "°",
+}  # fmt: skip
+_PREFIXES = {
+    "": 1.0, "p": 1e-12, "pico": 1e-12, "n": 1e-9, "nano": 1e-9, "u": 1e-6, "micro": 1e-6, "m": 1e-3, "milli": 1e-3,
+    "k": 1e3, "kilo": 1e3, "mega": 1e6,
+}  # fmt: skip
+_BASES = {"voltage": r"v(?:olts?)?", "conductance": r"s(?:iemens)?|mhos?", "resistance": r"ohms?"}
+_ELECTRIC = {
+    quantity: re.compile(rf"({'|'.join(sorted(_PREFIXES, key=len, reverse=True))})[ -]?(?:{base})")
+    for quantity, base in _BASES.items()
+}
+_DEGREES = r"(?:°|o|deg\.?|degrees?)?[ -]?"
+_TEMPERATURES = {  # stored = value * scale + offset
+    "C": (re.compile(rf"{_DEGREES}c(?:elsius)?"), 1.0, 0.0),
+    "K": (re.compile(rf"{_DEGREES}k(?:elvins?)?"), 1.0, -273.15),
+    "F": (re.compile(rf"{_DEGREES}f(?:ahrenheit)?"), 5 / 9, -160 / 9),
+}
+_NOT_STATED = ("", "n/a", "na", "none", "nan", "unknown", "-", "?")
+
+
+class Unit(NamedTuple):
+    """What values in a unit must go through: stored = value * scale + offset, in the quantity's unit of STORED."""
+
+    quantity: str
+    scale: float
+    offset: float = 0.0
+
+
+class Conversion(NamedTuple):
+    """How a channel's values become the values that are kept: value * scale + offset.
+
+    unit : of the values kept; empty where it is not known
+    message : what a user should know of it; empty where all is clear
+    """
+
+    unit: str
+    scale: float = 1.0
+    offset: float = 0.0
+    message: str = ""
+
+
+def parse_unit(text: str) -> Unit | None:
+    """The unit that a text names, however it is spelled; None for no text and for any other unit."""
+    plain = _plain(text)
+    lower = plain.lower()
+    for quantity, pattern in _ELECTRIC.items():
+        found = pattern.fullmatch(lower)
+        if found and quantity == "resistance" and found[1] == "m":  # only here both exist: 1 MOhm is dry skin
+            return Unit(quantity, 1e6) if plain[0] == "M" else None
+        if found:
+            return Unit(quantity, _PREFIXES[found[1]] * (1.0 if quantity == "resistance" else 1e6))
+    for pattern, scale, offset in _TEMPERATURES.values():
+        if pattern.fullmatch(lower):
+            return Unit("temperature", scale, offset)
+    return None
+
+
+def _plain(text: str) -> str:
+    """A unit's text in ASCII, as far as it can be."""
+    plain = str(text).strip().strip("[]()").strip().rstrip("\0").strip()
+    for sign, meant in _SIGNS.items():
+        plain = plain.replace(sign, meant)
+    return plain
+
+
+def is_stated(text: str) -> bool:
+    """Whether a file names a unit at all, known or not."""
+    return _plain(text).lower() not in _NOT_STATED
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """A channel's name and the unit that is written behind it: `EDA [µS]`, `ECG (mV)`, `EDA_uS`; else no unit."""
+    bracketed = re.fullmatch(r"\s*([^\[\](]*[^\[\](\s])\s*[\[(]\s*([^\[\]()]*)[\])]\s*", name)
+    if bracketed and (parse_unit(bracketed[2]) or not is_stated(bracketed[2]) or bracketed[2].strip() == "%"):
+        return bracketed[1], bracketed[2].strip()
+    stem, _, end = name.strip().rpartition("_")
+    # one letter is as often a number or a name (ECG_V, Temp_C of channels A, B, C)
+    return (stem, end) if stem and len(_plain(end)) > 1 and parse_unit(end) else (name, "")
+
+
+def convert(kind: str | None, text: str, default: str = "") -> Conversion:
+    """How to bring a channel of a kind, whose unit a file names as `text`, to the unit that is kept.
+
+    default : the unit of electrical channels where a format or a user says so and the file names none
+    """
+    unit = parse_unit(text)
+    if unit is None and kind in ELECTRICAL:
+        told = f"the unit {text.strip()!r}, which is no voltage" if is_stated(text) else "no unit"
+        sure = bool(default) and not is_stated(text)
+        assumed = parse_unit(default) or Unit("voltage", 1.0)
+        return Conversion("uV", assumed.scale, 0.0, "" if sure else f"{told}: taken as {default or 'uV'}")
+    if unit is None:
+        wanted = EXPECTED.get(kind or "")
+        if not wanted or default:
+            return Conversion("", message="")
+        told = f"the unit {text.strip()!r}, which is not known" if is_stated(text) else "no unit"
+        return Conversion("", message=f"{told}: kept as the file has it")
+    message = ""
+    if unit.quantity not in EXPECTED.get(kind or "", (unit.quantity,)):
+        of = " or ".join(_WORDS[quantity] for quantity in EXPECTED[kind or ""])
+        message = f"the unit {text.strip()!r}, {_WORDS[unit.quantity]} where {of} is expected"
+    return Conversion(STORED[unit.quantity], unit.scale, unit.offset, message)
+
+
+def apply(samples: np.ndarray, conversions: Sequence[Conversion], applied: Sequence[float] | None = None) -> np.ndarray:
+    """Bring samples (C, N) to the units that are kept, in place.
+
+    applied : factors that a reader has multiplied each channel with already (MNE: 1e-6 for microvolts); 1 if not given
+    """
+    for row, one, factor in zip(samples, conversions, applied or [1.0] * len(samples), strict=True):
+        scale = one.scale / factor
+        if scale != 1.0:
+            row *= scale
+        if one.offset:
+            row += one.offset
+    return samples
+
+
+def messages(conversions: Mapping[str, Conversion]) -> list[str]:
+    """What to know of the units of channels by name, channels with the same message together."""
+    by_message: dict[str, list[str]] = {}
+    for name, one in conversions.items():
+        if one.message:
+            by_message.setdefault(one.message, []).append(name)
+    return [f"{_listed(names)} {'have' if len(names) > 1 else 'has'} {told}" for told, names in by_message.items()]
+
+
+def _listed(names: Sequence[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
