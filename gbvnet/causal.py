@@ -8,17 +8,18 @@ lower rate, and then delays nothing.
 Shapes: C channels; n samples that came, m that are ready.
 """
 
-import math
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-from scipy.signal import firwin, sosfilt, sosfilt_zi, sosfreqz
+from scipy.signal import sosfilt, sosfilt_zi, sosfreqz
+from scipy.special import i0
 
 from .recording import Channel
 from .signals import BANDS, HALF, KAISER, band_sections, ratio
 
 LONG_S = 4 * 3600  # of a stream without gaps; so long its times are right to `signals.DRIFT` samples
-PHASES = 1024  # places between two samples, where the ratio of rates is not plain
+SPARE = 4  # samples kept beyond those needed, as places may be corrected by a little
+Places = Callable[[np.ndarray], np.ndarray]
 
 
 class CausalFilter:
@@ -46,62 +47,80 @@ class CausalFilter:
 
 class CausalResampler:
     """Brings a stream to another rate: sample for sample what scipy's `resample_poly` makes of the whole, its first and
-    last sample repeated outside. A sample is ready once HALF samples of the lower rate after it are there."""
+    last sample repeated outside. A sample is ready once HALF samples of the lower rate after it are there.
+
+    The filter is evaluated where it is needed instead of kept in a table: a rate such as 255.999 Hz costs no more than
+    a round one, and samples may be asked for anywhere between those that came (`places`).
+    """
 
     def __init__(self, n_channels: int, rate_hz: float, to_hz: float):
-        # Where no plain ratio will do, each sample is taken at the nearest of PHASES places between two others.
-        self.up: int
-        self.down: int | float
-        self.up, self.down = ratio(rate_hz, to_hz, LONG_S * rate_hz) or (PHASES, PHASES * rate_hz / to_hz)
-        most = round(max(self.up, self.down))
-        self.half = HALF * most if most > 1 else 0
-        taps = np.ones(1)
-        if most > 1:
-            taps = firwin(2 * self.half + 1, 1 / most, window=("kaiser", KAISER)) * self.up
-        self.n_taps = -(-len(taps) // self.up)  # of one phase
-        padded = np.zeros(self.n_taps * self.up)
-        padded[: len(taps)] = taps
-        self._phases = np.ascontiguousarray(padded.reshape(self.n_taps, self.up).T[:, ::-1])  # (up, taps), newest last
+        plain = ratio(rate_hz, to_hz, LONG_S * rate_hz)
+        self.ratio = plain[1] / plain[0] if plain else rate_hz / to_hz
+        self._wide = max(1.0, self.ratio)  # a sample of the lower rate, in samples that come
+        self.half = HALF * self._wide
+        self.n_taps = int(2 * self.half) + 1
+        self._plain = plain is not None
+        self._gain = _gain(max(plain)) / self._wide if plain else 1.0
         self._tail: np.ndarray | None = None  # samples from number `_first` on
         self._first = -(self.n_taps - 1)
         self._made = 0
         self._channels = n_channels
 
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(C, n) -> (C, m), m from 0 on."""
+    def __call__(self, x: np.ndarray, places: Places | None = None) -> np.ndarray:
+        """(C, n) -> (C, m), m from 0 on.
+
+        places : numbers of made samples (m,) -> where they lie among those that came (m,), increasing; a regular grid
+            that begins with the first sample if not given
+        """
         if self._tail is None:
             if not x.shape[1]:
                 return np.empty((self._channels, 0))
             self._tail = np.repeat(x[:, :1], self.n_taps - 1, axis=1)
         x = np.concatenate([self._tail, x], axis=1)
         past = self._first + x.shape[1]  # number of the first sample that is not there
-        # Sample m is a sum over samples up to _place(m) // up, which must be below `past`.
-        stop = max(self._made, math.ceil((past * self.up - self.half) / self.down))
-        while stop > self._made and self._place(stop - 1) // self.up >= past:  # by rounding
-            stop -= 1
-        place = self._place(np.arange(self._made, stop, dtype=np.int64))
-        last = place // self.up - self._first - (self.n_taps - 1)  # where the taps of each begin in x
-        y = np.empty((len(x), len(place)))
-        if len(place):
-            windows = np.lib.stride_tricks.sliding_window_view(x, self.n_taps, axis=1)  # (C, n, taps)
-            np.einsum("cmt,mt->cm", windows[:, last], self._phases[place % self.up], out=y)
-        self._made = stop
-        next_first = int(self._place(stop)) // self.up - (self.n_taps - 1)
-        self._tail, self._first = x[:, next_first - self._first :].copy(), next_first
+        same = places is None and self.ratio == 1
+        at = self._places(x.shape[1], places)
+        last = np.floor(at + (0 if same else self.half) + 1e-9).astype(np.int64)  # what each is a sum up to
+        ready = int(np.searchsorted(last, past))
+        at, last = at[:ready], last[:ready] - self._first
+        y = x[:, last] if same else self._sums(x, at - self._first, last, self._plain and places is None)
+        self._made += ready
+        keep = min(x.shape[1], self.n_taps + SPARE)
+        self._tail, self._first = x[:, x.shape[1] - keep :].copy(), past - keep
         return y
 
-    def rest(self, n: int) -> np.ndarray:
+    def _places(self, n: int, places: Places | None) -> np.ndarray:
+        """Of the next samples to make, as many as n samples that came can give."""
+        numbers = np.arange(self._made, self._made + 2 + int(1.1 * n / self.ratio))
+        return numbers * self.ratio if places is None else places(numbers)
+
+    def _sums(self, x: np.ndarray, at: np.ndarray, last: np.ndarray, as_scipy: bool) -> np.ndarray:
+        """Samples at places in x (C, n), each a weighted sum up to its last -> (C, m)."""
+        begin = np.maximum(last - (self.n_taps - 1), 0)
+        distance = at[:, None] - begin[:, None] - np.arange(self.n_taps)  # (m, taps)
+        inside = np.clip(1 - (distance / self.half) ** 2, 0, None)
+        weights = self._gain * np.sinc(distance / self._wide) * i0(KAISER * np.sqrt(inside)) * (inside > 0)
+        if not as_scipy:  # its sums differ by some 1e-4 between places, and a large offset would waver
+            weights /= weights.sum(axis=1, keepdims=True)
+        windows = np.lib.stride_tricks.sliding_window_view(x, self.n_taps, axis=1)  # (C, n, taps)
+        return np.einsum("cmt,mt->cm", windows[:, begin], weights)
+
+    def rest(self, n: int, places: Places | None = None) -> np.ndarray:
         """What is left of a stream of n samples that has ended, its last sample standing in for what would follow."""
         if self._tail is None or not n:
             return np.empty((self._channels, 0))
-        left = math.ceil(n * self.up / self.down) - self._made  # as many as resample_poly makes
-        if left <= 0 or not self._tail.shape[1]:
+        more = int(self.half + self.ratio) + SPARE
+        left = int((self._places(self.n_taps + more, places) < n - 1e-9).sum())  # as many as resample_poly makes
+        if not left:
             return np.empty((self._channels, 0))
-        return self(np.repeat(self._tail[:, -1:], -(-self.half // self.up) + math.ceil(self.down), axis=1))[:, :left]
+        return self(np.repeat(self._tail[:, -1:], more, axis=1), places)[:, :left]
 
-    def _place(self, m: Any) -> Any:
-        """Of sample number m, in steps of 1 / up of a sample that came, behind the filter's half."""
-        return (m * self.down if isinstance(self.down, int) else np.rint(m * self.down).astype(np.int64)) + self.half
+
+def _gain(most: int) -> float:
+    """What makes the filter's weights those of `resample_poly`, whose sum over its fine grid is 1; `most` is the larger
+    number of the ratio of rates."""
+    steps = np.arange(-HALF * most, HALF * most + 1) / most
+    return most / (np.sinc(steps) * i0(KAISER * np.sqrt(np.clip(1 - (steps / HALF) ** 2, 0, None)))).sum()
 
 
 def delay_s(kind: str, rate_hz: float, at_hz: float) -> float:

@@ -128,6 +128,15 @@ class EmotionStream:
         return ("start_s", "stop_s", *self.predictor.targets, "gate_face", "gate_bio", "face_ok", "has_signals",
                 "flags")  # fmt: skip
 
+    @property
+    def messages(self) -> list[str]:
+        """What to know of what came so far: a device whose rate is not the stated one, samples that were left out."""
+        if self._signals is None:
+            return []
+        twice = self._signals.dropped
+        left_out = f"{twice:,} samples were not used: they came twice, or their time stamps went back" if twice else ""
+        return [text for text in (self._signals.message, left_out) if text]
+
     def frame(self, rgb: np.ndarray, time_s: float) -> list[dict[str, Any]]:
         """A frame (H, W, 3) uint8 RGB at a time on the stream's clock, later than the last one's. Returns the rows of
         windows that it completes. Raises ValueError for another shape or an earlier time."""
@@ -140,6 +149,7 @@ class EmotionStream:
     def samples(self, chunk: np.ndarray, time_s: float | None = None) -> list[dict[str, Any]]:
         """Samples (C, n) of all channels announced, electrical ones in microvolts, else in the units that the model was
         trained with; and the time of the first one, or None if it follows the last one (the first of all is at 0).
+        With times, samples lie where those say, though the rate is up to 5 % from the stated one.
         Returns the rows of windows that they complete. Raises ValueError for another shape."""
         if self._signals is None:
             raise ValueError("no signals were announced, or the model sees none")
@@ -148,12 +158,14 @@ class EmotionStream:
             raise ValueError(f"a chunk must be ({self._n_channels}, n), not {chunk.shape}")
         chunk = chunk[self._pick]
         rows: list[dict[str, Any]] = []
+        if time_s is not None and self._signals.repeats(chunk, time_s):
+            return rows
         size = max(1, round(PIECE_S * self._rate_hz))
         for first in range(0, chunk.shape[1], size):
-            at = None if time_s is None else time_s + first / self._rate_hz
+            at = None if time_s is None else time_s + first / self._signals.true_rate_hz
             reached = self._signals.reached_s
             self._begin(at if at is not None else max(reached, 0.0))
-            self._signals.push(chunk[:, first : first + size], at)
+            self._signals.take(chunk[:, first : first + size], at, stamped=time_s is not None and first == 0)
             rows += self._rows()
         return rows
 

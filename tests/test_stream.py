@@ -212,6 +212,36 @@ def test_samples_that_come_twice_are_taken_once(predictor):
     assert [row["valence"] for row in a] == [row["valence"] for row in b]
 
 
+@pytest.mark.parametrize("chunk", [10, 150])
+def test_a_device_with_another_rate_loses_no_window_and_its_time_does_not_wander(tmp_path, chunk):
+    bio = Predictor(made(tmp_path / "m", modality="bio"), "cpu")
+    true, windows = 199.2, []
+    steps = (np.arange(round(60 * true)) / true * 2).astype(int) % 2  # a square wave: it changes at full half seconds
+    x = np.tile(100.0 * steps, (5, 1))
+    with opened(bio, faces=False) as stream:
+        stream.predictor = _Spy(bio, windows)
+        rows = []
+        for first in range(0, x.shape[1], chunk):
+            rows += stream.samples(x[:, first : first + chunk], first / true)
+        rows += stream.finish()
+    assert len(rows) == 57 and all(row["has_signals"] for row in rows) and stream._signals.dropped == 0
+    gsr = np.concatenate(windows)[10:50, 2]  # low-passed: what it shows is late, and always by as much
+    crossing = (np.diff(gsr > gsr.mean()) != 0).argmax(axis=1)
+    assert np.ptp(crossing) <= 1
+    assert stream.messages == [
+        "the device gives 199.2 Hz by its time stamps, not 200 Hz: its samples are placed by their time stamps"
+    ]
+
+
+def test_a_long_chunk_that_comes_twice_is_taken_once(predictor):
+    x = signals(8)
+    with opened(predictor, start_s=0) as stream:
+        for first in (0, 1, 1, 2, 3):
+            rows = stream.samples(x[:, first * RATE : (first + 1) * RATE], float(first))
+        assert stream.messages == ["200 samples were not used: they came twice, or their time stamps went back"]
+        assert [row["start_s"] for row in rows] == [2]
+
+
 def test_the_baseline_may_be_stated_or_run_along_or_be_none(tmp_path):
     bio = Predictor(made(tmp_path / "m", modality="bio"), "cpu")
     x = signals(14)
