@@ -82,8 +82,8 @@ class CausalResampler:
         at = self._places(x.shape[1], places)
         last = np.floor(at + (0 if same else self.half) + 1e-9).astype(np.int64)  # what each is a sum up to
         ready = int(np.searchsorted(last, past))
-        at, last = at[:ready], last[:ready] - self._first
-        y = x[:, last] if same else self._sums(x, at - self._first, last, self._plain and places is None)
+        at, last = at[:ready], last[:ready]
+        y = x[:, last - self._first] if same else self._sums(x, at, last, self._plain and places is None)
         self._made += ready
         keep = min(x.shape[1], self.n_taps + SPARE)
         self._tail, self._first = x[:, x.shape[1] - keep :].copy(), past - keep
@@ -95,15 +95,15 @@ class CausalResampler:
         return numbers * self.ratio if places is None else places(numbers)
 
     def _sums(self, x: np.ndarray, at: np.ndarray, last: np.ndarray, as_scipy: bool) -> np.ndarray:
-        """Samples at places in x (C, n), each a weighted sum up to its last -> (C, m)."""
-        begin = np.maximum(last - (self.n_taps - 1), 0)
+        """Samples at places, each a weighted sum up to its last, of x (C, n) that begins with `_first` -> (C, m)."""
+        begin = np.maximum(last - (self.n_taps - 1), self._first)
         distance = at[:, None] - begin[:, None] - np.arange(self.n_taps)  # (m, taps)
         inside = np.clip(1 - (distance / self.half) ** 2, 0, None)
         weights = self._gain * np.sinc(distance / self._wide) * i0(KAISER * np.sqrt(inside)) * (inside > 0)
         if not as_scipy:  # its sums differ by some 1e-4 between places, and a large offset would waver
             weights /= weights.sum(axis=1, keepdims=True)
         windows = np.lib.stride_tricks.sliding_window_view(x, self.n_taps, axis=1)  # (C, n, taps)
-        return np.einsum("cmt,mt->cm", windows[:, begin], weights)
+        return np.einsum("cmt,mt->cm", windows[:, begin - self._first], weights)
 
     def rest(self, n: int, places: Places | None = None) -> np.ndarray:
         """What is left of a stream of n samples that has ended, its last sample standing in for what would follow."""

@@ -70,7 +70,7 @@ def test_a_measured_rate_in_pieces_keeps_every_samples_time(rate):
     for longest in (60, 3000):
         resampled = CausalResampler(1, rate, 128.0)
         made.append(np.concatenate([*(resampled(p) for p in in_pieces(x, longest=longest)), resampled.rest(n)], axis=1))
-        assert resampled._phases.size < 1e6
+        assert resampled.n_taps < 200 and resampled._tail.size < 500
     assert np.array_equal(*made)
     wanted = np.sin(2 * np.pi * 3 * np.arange(made[0].shape[1]) / 128)
     assert made[0].shape[1] == pytest.approx(300 * 128, abs=1 + 128 / rate)
