@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from typing_extensions import override
 
 from .config import RATINGS, PrepareConfig, to_dict
 from .datasets.deap import CHANNELS
@@ -42,12 +43,15 @@ class Described(Store):
         recordings = self.windows["recording"].unique()
         self.recordings = pd.DataFrame({"recording": recordings, "verdict": "ok", "sha256": ""})
 
+    @override
     def __getstate__(self) -> Any:
         return self.text, self.asked
 
+    @override
     def __setstate__(self, state: Any) -> None:
         self.__init__(*state)  # type: ignore[misc]
 
+    @override
     def __repr__(self) -> str:
         return f"Described({self.text!r}: {len(self)} windows)"
 
@@ -60,6 +64,7 @@ class Described(Store):
         before = 4 * len(s["channels"]) * BASELINE_S * RATE_HZ
         return len(self) * (face + signals) + len(self.recordings) * before
 
+    @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> tuple[Any, Any, Any]:
         n, s, rng = len(np.asarray(rows)), self.settings, np.random.default_rng(0)
         shape = (n, s["frames_per_window"], s["face_side"], s["face_side"], 3)
@@ -68,9 +73,17 @@ class Described(Store):
         heard = rng.standard_normal((n, len(s["channels"]), s["samples_per_window"]), np.float32) if signals else None
         return seen, ok, heard
 
+    @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
         shape = (len(np.asarray(rows)), self.settings["frames_per_window"], EXPRESSION)
         return np.random.default_rng(0).random(shape, np.float32)
+
+    @override
+    def baseline(self, recording: str) -> np.ndarray | None:
+        if not (self.recordings["recording"] == recording).any():
+            raise KeyError(recording)
+        n = len(self.settings["channels"])
+        return np.random.default_rng(0).standard_normal((n, BASELINE_S * RATE_HZ), np.float32) if n else None
 
 
 def _settings(dataset: str, prepare: PrepareConfig) -> dict[str, Any]:

@@ -26,6 +26,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 from scipy.special import logit
+from typing_extensions import override
 
 from . import __version__, predictions
 from .augment import noisy, picture_noise
@@ -63,6 +64,7 @@ class Explanation:
     windows: dict[int, tuple[int, int]]  # fold -> windows looked at, windows tested
     left_out: list[str]  # trainings that left no model, in words
 
+    @override
     def __str__(self) -> str:
         used, of = (sum(pair[k] for pair in self.windows.values()) for k in (0, 1))
         return f"{self.folder}: {used:,} of {of:,} test windows in {len(self.windows)} folds looked at" + "".join(
@@ -327,6 +329,7 @@ class Altered(Store):
             self.windows = store.windows.copy()
             self.windows[f"has_{without}"] = False
 
+    @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
         rows = np.asarray(rows, np.int64)
         pictures, ok, samples = self._alter(rows, self._as_it_is.read(rows, faces, signals))
@@ -336,6 +339,7 @@ class Altered(Store):
             samples = np.zeros_like(samples)
         return pictures, ok, samples
 
+    @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
         raise GbvnetError("expression coefficients have no pixels and no channels that could be taken away one by one")
 

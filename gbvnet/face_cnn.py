@@ -13,6 +13,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from .augment import GRAY
 from .networks import Answer, Network, Shape
@@ -33,6 +34,7 @@ class FaceCNN(nn.Module):
             nn.Linear(64, n_outputs),
         )
 
+    @override
     def forward(self, faces: Tensor, face_ok: Tensor | None = None, *others: Tensor | None) -> Answer:
         """faces (B, F, 3, S, S) in [0, 1], face_ok (B, F) bool; None: all are good."""
         ok = faces.new_ones(faces.shape[:2]) if face_ok is None else face_ok.to(faces.dtype)  # (B, F)
@@ -58,5 +60,6 @@ class Face(Network):
 
     modalities: ClassVar[tuple[str, ...]] = ("face",)
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         return FaceCNN(shape.n_outputs)

@@ -26,9 +26,10 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
+from typing_extensions import override
 
 from .batches import Batch, Windows
-from .config import TrainConfig
+from .config import TrainConfig, require
 from .devices import channels_last, device_of, precision_of
 from .errors import GbvnetError
 from .files import write_whole
@@ -78,8 +79,10 @@ def fit_network(
     work : folder for the checkpoint and history.csv; a training that was killed goes on from there
     label : what log lines begin with
 
-    Raises GbvnetError if the loss is no longer finite.
+    Raises GbvnetError if a loss is no longer finite, with the epoch; BadConfig if there are more processes than windows
+    in a batch, or no validation window.
     """
+    require(inner is None or len(inner), f"{label}there is no validation window to choose the epoch by")
     device = device_of(config)
     if device.type == "cuda":
         channels_last(network)
@@ -89,9 +92,12 @@ def fit_network(
         loop.take(state)
         loop.write_history(work)  # its process may have been killed between the two files
     else:
-        size = batch_size(len(train), config)
+        size = min(batch_size(len(train), config), len(train))
+        loop.batch_windows = size
         with _quietly(), _own_random_state(device), _default_ctrl_c(), _compiling(config.compile):
-            _trainer(config, device).fit(
+            trainer = _trainer(config, device)
+            _require_shares(size, trainer.world_size)
+            trainer.fit(
                 loop,
                 _Shuffled(train, size, seed, loop),
                 None if inner is None else _InOrder(inner, size, loop),
@@ -122,6 +128,22 @@ def predict_network(
     return logits, face, bio
 
 
+def _require_shares(size: int, world: int) -> None:
+    """Raise BadConfig if a training batch of so many windows leaves one of the processes without any."""
+    require(
+        size >= world,
+        f"a training batch of {size} windows cannot be shared out among {world} processes: give at most {size} of them "
+        "(train.devices times the number of nodes), or a larger train.batch_size",
+    )
+
+
+def _labels(batch: Batch) -> Tensor:
+    """(B, K), of a batch that is trained on or validated with."""
+    if batch.y is None:
+        raise GbvnetError("a batch without labels cannot be trained on")
+    return batch.y
+
+
 def _with_pixels(batch: Batch) -> Batch:
     """The same with faces (B, F, 3, S, S) float in [0, 1]."""
     return batch if batch.faces is None else batch._replace(faces=pixels(batch.faces))
@@ -143,7 +165,7 @@ class _Shuffled:
     """The training windows, in another order each epoch. An incomplete last batch is left out of that epoch."""
 
     def __init__(self, windows: Windows, size: int, seed: int, loop: "_Loop"):
-        self.windows, self.size, self.seed, self.loop = windows, min(size, len(windows)), seed, loop
+        self.windows, self.size, self.seed, self.loop = windows, size, seed, loop
 
     def __len__(self) -> int:
         return len(self.windows) // self.size
@@ -164,7 +186,7 @@ class _InOrder:
     def __iter__(self) -> Iterator[Batch]:
         mine = np.arange(len(self.windows))
         batches = (mine[i * self.size : (i + 1) * self.size] for i in range(len(self)))
-        return self.windows.batches(self.loop.share(batch, whole=True) for batch in batches)
+        return self.windows.batches(self.loop.share(batch) for batch in batches)
 
 
 class _Loop(L.LightningModule):
@@ -188,6 +210,7 @@ class _Loop(L.LightningModule):
         self.history: list[dict[str, Any]] = []
         self.kept: dict[str, Tensor] = {}
         self.chosen_epoch = 0
+        self.batch_windows = 0  # in a training batch of all processes together
         self.began, self.saved = 0.0, time.perf_counter()
         self.on_sigterm = signal.getsignal(signal.SIGTERM)
 
@@ -195,29 +218,39 @@ class _Loop(L.LightningModule):
     def epochs_done(self) -> int:
         return len(self.history)
 
-    def share(self, batch: np.ndarray, whole: bool = False) -> np.ndarray:
-        """What this process takes of a batch, where several train together: each as many windows (or, `whole`, all of
-        the batch between them, though one may get one more)."""
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        each = -(-len(batch) // world) if whole else len(batch) // world
-        return batch[rank * each : (rank + 1) * each]
+    def share(self, batch: np.ndarray, whole: bool = True) -> np.ndarray:
+        """What this process takes of a batch, where several train together.
 
+        Every window of the batch goes to one process, and no process gets two more than another; so some get none of a
+        batch that has fewer windows than there are processes. With `whole` false the windows that are left over when
+        all have equally many go to nobody.
+        """
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        if not whole:
+            batch = batch[: len(batch) // world * world]
+        return np.array_split(batch, world)[rank]
+
+    @override
     def configure_optimizers(self):
         return torch.optim.Adam(self.network.parameters(), lr=self.config.learning_rate)
 
+    @override
     def on_train_start(self):
         # Lightning would put SIGTERM off to the end of the epoch, which may be an hour; nothing is lost by dying now.
         if self.on_sigterm is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self.on_sigterm)
 
+    @override
     def transfer_batch_to_device(self, batch, device, dataloader_idx):
         return batch  # Windows has put it there
 
+    @override
     def on_train_epoch_start(self):
         self.began = time.perf_counter()
         self.sums = {side: torch.zeros(3, device=self.device) for side in ("train", "inner")}  # loss, hits, labels
         self.generator = torch.Generator(self.device)
 
+    @override
     def training_step(self, batch: Batch, step: int) -> Tensor:
         together = [self.trainer.global_rank] if self.trainer.world_size > 1 else []
         seed = _mix(self.seed, self.epochs_done, step, *together)
@@ -225,21 +258,27 @@ class _Loop(L.LightningModule):
         batch = _with_pixels(batch)
         if self.augment is not None:
             batch = self.augment(batch, self.generator.manual_seed(seed))
-        return self._loss(batch, "train")
+        loss = self._loss(batch, "train")
+        world = self.trainer.world_size
+        # The processes' gradients are averaged with equal weight: one with a smaller share must count for less.
+        return loss if world == 1 else loss * (len(_labels(batch)) * world / self.batch_windows)
 
+    @override
     def validation_step(self, batch: Batch, step: int) -> None:
-        self._loss(_with_pixels(batch), "inner")
+        if len(_labels(batch)):  # the mean over no window is no number
+            self._loss(_with_pixels(batch), "inner")
 
     def _loss(self, batch: Batch, side: str) -> Tensor:
         logits = self.compiled[0](*batch[:5]).logits.float()  # (B, K)
-        assert batch.y is not None
-        loss = binary_cross_entropy_with_logits(logits, batch.y)
+        y = _labels(batch)
+        loss = binary_cross_entropy_with_logits(logits, y)
         with torch.no_grad():
-            hits = ((logits > 0) == (batch.y > 0.5)).sum()
+            hits = ((logits > 0) == (y > 0.5)).sum()
             n = torch.full((), logits.numel(), device=logits.device)
             self.sums[side] += torch.stack([loss.detach() * n, hits, n])
         return loss
 
+    @override
     def on_train_epoch_end(self):
         if self.trainer.world_size > 1:
             for sums in self.sums.values():
@@ -248,11 +287,7 @@ class _Loop(L.LightningModule):
         row = dict(zip(COLUMNS, [self.epochs_done + 1, *means["train"], *means["inner"]], strict=False))
         row["seconds"] = time.perf_counter() - self.began
         self.history.append(row)
-        if not math.isfinite(row["train_loss"]):
-            raise GbvnetError(
-                f"{self.label}training diverged in epoch {row['epoch']}: the loss is {row['train_loss']}. "
-                f"A smaller train.learning_rate than {self.config.learning_rate:g} may help"
-            )
+        self._require_finite(row)
         select_best = self.has_inner and self.config.select != "last"
         best = min((h["inner_loss"] for h in self.history[:-1] if not math.isnan(h["inner_loss"])), default=math.inf)
         if not select_best or row["inner_loss"] < best or not self.kept:
@@ -267,6 +302,16 @@ class _Loop(L.LightningModule):
             self._save(self.work)
             self.saved = time.perf_counter()
 
+    def _require_finite(self, row: dict[str, Any]) -> None:
+        """Raise GbvnetError if a loss of this epoch is no number: nothing could be compared with it."""
+        sides = {"training": "train_loss"} | ({"validation": "inner_loss"} if self.has_inner else {})
+        for side, column in sides.items():
+            if not math.isfinite(row[column]):
+                raise GbvnetError(
+                    f"{self.label}training diverged in epoch {row['epoch']}: the {side} loss is {row[column]}. "
+                    f"A smaller train.learning_rate than {self.config.learning_rate:g} may help"
+                )
+
     def _save(self, work: Path) -> None:
         work.mkdir(parents=True, exist_ok=True)
         self.trainer.save_checkpoint(work / CHECKPOINT)  # all processes must call it, and the first one writes
@@ -280,10 +325,12 @@ class _Loop(L.LightningModule):
         rows.writerows(self.history)
         write_whole(work / HISTORY, text.getvalue().encode())
 
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         names = ("history", "kept", "chosen_epoch", "finished")
         checkpoint["gbvnet"] = {name: getattr(self, name) for name in names}
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.take(checkpoint["gbvnet"])
         log.info("%sgoing on after epoch %d", self.label, self.epochs_done)
@@ -297,6 +344,7 @@ class _WholeCheckpoints(TorchCheckpointIO):
     """Lightning's own would write into the system's folder for temporary files first, which may be small, and where
     what a killed process was writing stays for ever."""
 
+    @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         content = io.BytesIO()
         torch.save(checkpoint, content)

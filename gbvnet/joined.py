@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from typing_extensions import override
 
 from .errors import BadConfig, BadStore, GbvnetError
 from .store import Store
@@ -52,17 +53,21 @@ class SharedStore(Store):
             has_signals=self.windows["has_signals"] & (len(kept) > 0),
         )
 
+    @override
     def __getstate__(self):
         return (self.path, *self._made_with)
 
+    @override
     def __setstate__(self, state):
         self.__init__(*state)  # type: ignore[misc]
 
     @property
+    @override
     def digest(self) -> str:
         """That of the store which is looked at."""
         return self._of
 
+    @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> tuple[Any, Any, Any]:
         """As `Store.read`, of what is seen."""
         pictures, ok, x = super().read(rows, faces, signals)
@@ -70,10 +75,12 @@ class SharedStore(Store):
             pictures, ok = pictures[:, self._frames], ok[:, self._frames]
         return pictures, ok, x if self._channels is None or x is None else x[:, self._channels]
 
+    @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
         found = super().expression(rows)
         return found if self._frames is None else found[:, self._frames]
 
+    @override
     def baseline(self, recording: str) -> np.ndarray | None:
         found = super().baseline(recording)
         return found if self._channels is None or found is None else found[self._channels]
@@ -108,22 +115,27 @@ class JoinedStore(Store):
         self.windows = self._both("windows", ["recording", "subject", "stimulus"])
         self.recordings = self._both("recordings", ["recording", "subject", "stimulus"])
 
+    @override
     def __getstate__(self):
         return self.first, self.second
 
+    @override
     def __setstate__(self, state):
         self.__init__(*state)  # type: ignore[misc]
 
+    @override
     def __repr__(self) -> str:
         return f"JoinedStore({self.first!r}, {self.second!r})"
 
     @property
+    @override
     def digest(self) -> str:
         """Identity of both stores and of what is seen of them."""
         seen = {name: self.settings[name] for name in ("channels", "frames_per_window")}
         parts = [self.first.digest, self.second.digest, json.dumps(seen, sort_keys=True)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
+    @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> tuple[Any, Any, Any]:
         """As `Store.read`."""
 
@@ -133,9 +145,11 @@ class JoinedStore(Store):
         found = self._gather(rows, read)
         return found[0], found[1], found[2]
 
+    @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
         return self._gather(rows, lambda of, at: (of.expression(at),))[0]
 
+    @override
     def baseline(self, recording: str) -> np.ndarray | None:
         at = np.flatnonzero(self.windows["recording"] == recording)
         of, prefix = (self.first, 0) if at[0] < len(self.first) else (self.second, 1)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit
+from typing_extensions import override
 
 from .classical import Classical, Learnt
 
@@ -18,6 +19,7 @@ class Linear(Classical):
     def classifier(self) -> Any:
         """One that is not trained yet."""
 
+    @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         sd = np.where(sd > STILL, sd, 1.0)
@@ -26,5 +28,6 @@ class Linear(Classical):
         fitted = self.classifier().fit((x - mean) / sd, y)
         return {"weights": fitted.coef_.ravel(), "bias": np.atleast_1d(fitted.intercept_), "mean": mean, "sd": sd}
 
+    @override
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         return expit((x - learnt["mean"]) / learnt["sd"] @ learnt["weights"] + learnt["bias"][0])

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from .config import GBVNetConfig, uses_face, uses_signals
 from .errors import GbvnetError
@@ -88,6 +89,7 @@ class GlobalResponseNorm(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(width))
         self.beta = nn.Parameter(torch.zeros(width))
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (N, H, W, E)."""
         # Not vector_norm: over the middle dimensions of a map it takes up to 60 times as long. In float32, as a sum
@@ -109,6 +111,7 @@ class Block(nn.Module):
         self.grn = GlobalResponseNorm(4 * width)
         self.narrow = nn.Linear(4 * width, width)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (N, H, W, E)."""
         y = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copies: the memory stays (N, H, W, E)
@@ -125,6 +128,7 @@ class Downsample(nn.Module):
         self.norm = nn.LayerNorm(n_in, eps=1e-6)
         self.conv = nn.Conv2d(n_in, n_out, 2, stride=2)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, H, W, E). Result: (N, H/2, W/2, E')."""
         return patches(self.conv, self.norm(x))
@@ -143,6 +147,7 @@ class ConvNeXtV2(nn.Module):
         )
         self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
 
+    @override
     def forward(self, frames: Tensor) -> Tensor:
         """frames: (N, 3, S, S), normalised. Result: (N, E), E the last width."""
         x = frames.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)  # (N, S, S, 3)
@@ -167,6 +172,7 @@ class FaceEncoder(nn.Module):
         self.out = nn.Linear(widths[-1], FACE_WIDTH)
         self.apply(_truncated_normal)
 
+    @override
     def forward(self, frames: Tensor) -> Tensor:
         """frames: (N, 3, S, S) in [0, 1]. Result: (N, 128)."""
         return self.out(self.space((frames - self.mean) / self.sd))
@@ -192,6 +198,7 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)  # W^Q, W^K, W^V of all heads side by side
         self.out = nn.Linear(width, width)  # W^O
 
+    @override
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """x, result: (B, T, D) for T places in time. mask (B, T) bool: which of them may be looked at."""
         batch, places, width = x.shape
@@ -213,6 +220,7 @@ class TransformerLayer(nn.Module):
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         self.dropout = nn.Dropout(dropout)
 
+    @override
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x, result: (B, F, D); mask: (B, F) bool."""
         x = x + self.dropout(self.attention(self.norm1(x), mask))
@@ -228,6 +236,7 @@ class FrameTransformer(nn.Module):
         self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(n_frames, FACE_WIDTH), std=0.02))
         self.layers = nn.ModuleList(TransformerLayer(FACE_WIDTH) for _ in range(2))
 
+    @override
     def forward(self, x: Tensor, ok: Tensor) -> Tensor:
         """x, result: (B, F, 128). ok (B, F) bool: frames that show a face; only these are attended to."""
         # A window without any good frame attends to all: a softmax over nothing is NaN on some
@@ -262,6 +271,7 @@ class ParallelTCN(nn.Module):
         self.branches = nn.ModuleList(nn.Conv1d(24, 8, 3, padding=d, dilation=d) for d in (1, 2, 4))
         self.norm = nn.BatchNorm1d(8)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, 24, L). Result: (B, 8, L)."""
         return F.relu(self.norm(torch.stack([branch(x) for branch in self.branches]).sum(0)))
@@ -293,6 +303,7 @@ class ConvAttention(nn.Module):
         self.attention = SelfAttention(inner) if attention else None
         self.widen, self.narrow = nn.Linear(inner, 2 * inner), nn.Linear(2 * inner, width)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (B, 8, L)."""
         y = self.point(self.depth(x)).transpose(1, 2)  # (B, L, 32)
@@ -335,6 +346,7 @@ class SignalEncoder(nn.Module):
         self.places = 16 if pooling == "adaptive" else 1  # in time, after the pooling
         self.out = nn.Linear(8 * self.places, SIGNAL_WIDTH)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, L), z-scored. Result: (B, 64)."""
         x = self.wide(self.medium(self.local(x)))  # (B, 8, L)
@@ -354,6 +366,7 @@ class GatedFusion(nn.Module):
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(width, width // 2), nn.Linear(width // 2, width)
 
+    @override
     def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
         """f: (B, 128), b: (B, 64). Result: fused and gates, each (B, 192)."""
         both = torch.cat([f, b], dim=-1)
@@ -364,6 +377,7 @@ class GatedFusion(nn.Module):
 class LiteralFusion(nn.Module):
     """Eq. 6 to the letter: x * sigmoid(x) of the concatenation; no weights, and no modality sees the other."""
 
+    @override
     def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
         """f: (B, 128), b: (B, 64). Result: fused and gates, each (B, 192)."""
         both = torch.cat([f, b], dim=-1)
@@ -374,6 +388,7 @@ class LiteralFusion(nn.Module):
 class ConcatFusion(nn.Module):
     """Plain concatenation, for comparison."""
 
+    @override
     def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
         """f: (B, 128), b: (B, 64). Result: (B, 192), no gates."""
         return torch.cat([f, b], dim=-1), None
@@ -386,6 +401,7 @@ class SumFusion(nn.Module):
         super().__init__()
         self.face, self.bio = nn.Linear(FACE_WIDTH, width), nn.Linear(SIGNAL_WIDTH, width)
 
+    @override
     def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
         """f: (B, 128), b: (B, 64). Result: (B, 192), no gates."""
         return self.face(f) + self.bio(b), None
@@ -399,6 +415,24 @@ def make_fusion(name: str, width: int) -> nn.Module:
 
 
 # ------------------------------------------------------------------------------------------------------ the network
+
+
+@torch.no_grad()
+def keep_scale(kept_mean: Tensor, kept_sd: Tensor, mean: Tensor, sd: Tensor) -> None:
+    """Write the mean and SD of each channel, (C,) each, into the buffers by which a network z-scores its signals.
+
+    A channel that never moves has no scale; its SD is taken as 1, and it stays zero. Raises GbvnetError if there are
+    not C of them, or one is not finite.
+    """
+    for name, values in (("mean", mean), ("sd", sd)):
+        if values.shape != kept_mean.shape or not torch.isfinite(values).all():
+            raise GbvnetError(
+                f"the {name} of {len(kept_mean)} channels must be that many finite numbers, "
+                f"not {tuple(values.shape)}: {values.tolist()}"
+            )
+    still = sd <= 1e-6 * mean.abs()
+    kept_mean.copy_(mean)
+    kept_sd.copy_(torch.where(still, torch.ones_like(sd), sd))
 
 
 class GBVNet(nn.Module):
@@ -448,16 +482,9 @@ class GBVNet(nn.Module):
         """
         if not self.sees_signals:
             raise GbvnetError(f"a network of modality {self.config.modality} reads no signals to normalise")
-        for name, values in (("mean", mean), ("sd", sd)):
-            if values.shape != self.signal_mean.shape or not torch.isfinite(values).all():
-                raise GbvnetError(
-                    f"the {name} of {self.config.n_channels} channels must be that many finite numbers, "
-                    f"not {tuple(values.shape)}: {values.tolist()}"
-                )
-        still = sd <= 1e-6 * mean.abs()
-        self.signal_mean.copy_(mean)
-        self.signal_sd.copy_(torch.where(still, torch.ones_like(sd), sd))
+        keep_scale(self.signal_mean, self.signal_sd, mean, sd)
 
+    @override
     def forward(
         self,
         faces: Tensor | None,

@@ -22,11 +22,12 @@ from torch import Tensor, nn
 from .augment import augment_faces, augment_signals, corrupt
 from .batches import Batch, Windows, channels_of
 from .classical import require_whole
-from .config import MODALITIES, CrossvalConfig, uses_face, uses_signals
+from .config import MODALITIES, CrossvalConfig, require, uses_face, uses_signals
 from .devices import device_of
-from .errors import BadConfig, BadModel
+from .errors import BadConfig, BadModel, BadStore
 from .files import write_whole
 from .fitting import Fitted, fit_network, predict_network
+from .model import keep_scale
 from .store import Store
 from .systems import Predicted
 
@@ -91,6 +92,7 @@ class Network(ABC):
 
     modalities: ClassVar[tuple[str, ...]] = MODALITIES
     refused: ClassVar[dict[str, str]] = {}
+    waveforms: ClassVar[bool] = True  # whether a batch's signals are samples in time, and no features of windows
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
         self.config, self.work, self.label = config, work, label
@@ -117,11 +119,7 @@ class Network(ABC):
         if validation is not None:
             inner = self._windows(store, validation[0], np.asarray(validation[1], np.float32).reshape(-1, y.shape[1]))
         self.network = self.untrained(store, y.shape[1], seed)
-        scale = _scale(self.network)
-        if train.channels and scale is not None:
-            mean, sd = train.signal_statistics()
-            scale[0].copy_(mean)
-            scale[1].copy_(torch.where(sd <= 1e-6 * mean.abs(), torch.ones_like(sd), sd))  # a channel that never moves
+        self._fit_normaliser(store, train)
         self.fitted = fit_network(
             self.network,
             train,
@@ -133,6 +131,27 @@ class Network(ABC):
             label=self.label,
         )
         return self
+
+    def _fit_normaliser(self, store: Store, train: Windows) -> None:
+        """Fill the buffers by which the network z-scores its signals, where it has them, from the training windows."""
+        assert self.network is not None
+        scale = _scale(self.network)
+        if not train.channels:
+            return
+        if scale is None:
+            name = self.config.system
+            require(
+                not self.config.train.corrupt,
+                f"{name} learns from features of windows, which train.corrupt cannot change: set train.corrupt to 0",
+            )
+            return
+        mean, sd = train.signal_statistics()
+        odd = (~torch.isfinite(mean + sd)).nonzero()[:, 0].tolist()
+        if odd and self.shape is not None and len(self.shape.channels) == len(mean):
+            names = ", ".join(self.shape.channels[i][0] for i in odd)
+            expected, found = "finite signals in every training window", f"NaN or infinite values in {names}"
+            raise BadStore(store.path, expected, found, "Prepare the store again, or leave these channels out.")
+        keep_scale(*scale, mean, sd)
 
     def untrained(self, store: Store, n_outputs: int, seed: int) -> nn.Module:
         """The network for windows of this store, as it starts: its weights follow from the seed alone."""
@@ -231,7 +250,7 @@ class Network(ABC):
         mean, sd = _scale(self._network()) or (torch.zeros(0), torch.ones(0))
         if train.augment and faces is not None:
             faces = augment_faces(faces, generator)
-        if train.augment and signals is not None and len(mean):
+        if train.augment and signals is not None and self.waveforms and len(mean):  # features cannot be shifted
             signals = augment_signals(signals, sd, generator, mean)
         if train.corrupt:  # last: what is spoilt is not made tidy again by a blur
             faces, signals = corrupt(faces, signals, train.corrupt, mean, sd, generator)

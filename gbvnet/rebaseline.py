@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from typing_extensions import override
 
 from .errors import BadConfig
 from .signals import baseline_mark
@@ -33,12 +34,15 @@ class Rebaselined(Store):
         self.settings = {**self.settings, "prepare": {**made, "baseline": baseline}}
         self._difference = lru_cache(maxsize=4096)(self._work_out)
 
+    @override
     def __getstate__(self) -> Any:
         return self.path, self.baseline_now
 
+    @override
     def __setstate__(self, state: Any) -> None:
         self.__init__(*state)  # type: ignore[misc]
 
+    @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> tuple[Any, Any, Any]:
         rows = np.asarray(rows, dtype=np.int64)
         found = super().read(rows, faces, signals)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from .batches import Batch, Windows
 from .store import Store
@@ -44,12 +45,14 @@ class Sequences(Windows):
         self.y = None if y is None else torch.from_numpy(np.asarray(y, np.float32)[at[:, 0]]).to(self.device)
         self.at = torch.from_numpy(at).to(self.device)  # (m, T) places in x
 
+    @override
     def batches(self, orders: Iterable[np.ndarray]) -> Iterator[Batch]:
         for order in orders:
             chosen = torch.from_numpy(order).to(self.device)
             y = None if self.y is None else self.y[chosen]
             yield Batch(None, None, self.x[self.at[chosen]].transpose(1, 2), None, None, y)
 
+    @override
     def signal_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and SD of each feature over the rows, (D,) and (D,)."""
         x = self.x.double()

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from scipy.special import expit
 from sklearn.svm import SVC
+from typing_extensions import override
 
 from .classical import Classical, Learnt
 from .store import Store
@@ -20,6 +21,7 @@ CACHE_MB = 1000
 class Machine(Classical):
     """SVC(C=1, gamma=1 / D) on z-scored vectors; p is the logistic of its decision value."""
 
+    @override
     def fit(
         self,
         store: Store,
@@ -34,6 +36,7 @@ class Machine(Classical):
         kept = evenly(store.windows["recording"].to_numpy(str)[rows], self.config.rival.svm_windows, seed)
         return super().fit(store, np.asarray(rows)[kept], np.asarray(y)[kept], seed=seed)
 
+    @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         sd = np.where(sd > 1e-9, sd, 1.0)  # a dead channel
@@ -44,6 +47,7 @@ class Machine(Classical):
         weights = svc.dual_coef_.ravel()
         return {"vectors": svc.support_vectors_, "weights": weights, "bias": svc.intercept_, "mean": mean, "sd": sd}
 
+    @override
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         x = (x - learnt["mean"]) / learnt["sd"]
         return expit(np.concatenate([decision(learnt, x[i : i + AT_ONCE]) for i in range(0, max(1, len(x)), AT_ONCE)]))

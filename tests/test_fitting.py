@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from gbvnet import devices, fitting
 from gbvnet.batches import Windows
 from gbvnet.config import TrainConfig
-from gbvnet.errors import GbvnetError
+from gbvnet.errors import BadConfig, GbvnetError
 from gbvnet.fitting import batch_size, fit_network, predict_network
 
 from .planted import write_store
@@ -173,6 +174,94 @@ def test_a_training_that_diverges_says_so(store):
     network.weight.data.fill_(float("inf"))
     with pytest.raises(GbvnetError, match=r"fold 1: training diverged in epoch 1.*learning_rate"):
         train(store, network=network, label="fold 1: ")
+
+
+class BreaksOnValidation(Tiny):
+    """Its validation loss is no number in the second epoch, while it trains as ever."""
+
+    epochs = 0
+
+    def train(self, mode: bool = True):
+        self.epochs += not mode
+        return super().train(mode)
+
+    def forward(self, *args):
+        out = super().forward(*args)
+        return out if self.training or self.epochs < 2 else out._replace(logits=out.logits * torch.nan)
+
+
+@pytest.mark.parametrize("select", ["inner", "last"])
+def test_a_validation_loss_that_is_no_number_ends_the_training_and_never_chooses_an_epoch(store, select):
+    with pytest.raises(GbvnetError, match=r"diverged in epoch 2: the validation loss is nan"):
+        train(store, replace(CPU, select=select), network=BreaksOnValidation())
+
+
+def test_validation_without_any_window_is_refused(store):
+    windows = sides(store)[0]
+    nobody = Windows(store, np.arange(0), "bio", np.zeros((0, 1)))
+    with pytest.raises(BadConfig, match="no validation window"):
+        fit_network(Tiny(), windows, nobody, CPU, seed=0)
+
+
+def one_of(world, rank, network):
+    """The loop as one of several processes has it, without starting any."""
+    loop = fitting._Loop(network, CPU, 0, None, None, "", has_inner=True)
+    loop._trainer = SimpleNamespace(world_size=world, global_rank=rank)
+    loop.sums = {side: torch.zeros(3) for side in ("train", "inner")}
+    return loop
+
+
+@pytest.fixture
+def apart(monkeypatch):
+    monkeypatch.setattr(fitting._Loop, "trainer", property(lambda self: self._trainer))
+    monkeypatch.setattr(fitting._Loop, "device", property(lambda self: torch.device("cpu")))
+
+
+@pytest.mark.parametrize("world", [2, 3, 8, 13])
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 16, 31])
+def test_shares_of_a_batch_are_even_and_lose_no_window(apart, world, n):
+    shares = [one_of(world, rank, Tiny()).share(np.arange(n)) for rank in range(world)]
+    assert np.array_equal(np.concatenate(shares), np.arange(n))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+@pytest.mark.parametrize(("world", "n"), [(2, 1), (3, 7), (8, 9), (8, 5)])
+def test_the_validation_loss_of_several_processes_is_that_of_one_even_if_some_have_no_window(apart, store, world, n):
+    def summed(of):
+        total = torch.zeros(3)
+        for rank in range(of):
+            loop = one_of(of, rank, Tiny().eval())
+            for batch in windows.batches([loop.share(np.arange(n))]):
+                loop.validation_step(batch, 0)
+            total += loop.sums["inner"]
+        return total
+
+    windows = sides(store)[1]
+    torch.testing.assert_close(summed(world), summed(1))
+    assert summed(world)[2] == n and torch.isfinite(summed(world)).all()
+
+
+@pytest.mark.parametrize(("world", "n"), [(2, 7), (3, 16), (5, 6)])
+def test_gradients_averaged_over_uneven_shares_are_those_of_the_whole_batch(apart, store, world, n):
+    def gradient(of):
+        total = torch.zeros(5)
+        for rank in range(of):
+            network = Tiny().eval()  # neither dropout nor batch norm, which depend on how a batch is shared out
+            loop = one_of(of, rank, network)
+            loop.batch_windows, loop.epochs = n, 0
+            for batch in windows.batches([loop.share(np.arange(n))]):
+                loop.training_step(batch, 0).backward()
+            total += network.weight.grad / of  # what DistributedDataParallel makes of them
+        return total
+
+    windows = sides(store)[0]
+    torch.testing.assert_close(gradient(world), gradient(1))
+
+
+def test_more_processes_than_windows_in_a_batch_are_refused():
+    with pytest.raises(BadConfig, match=r"batch of 16 windows cannot be shared out among 17 processes.*batch_size"):
+        fitting._require_shares(16, 17)
+    fitting._require_shares(16, 16)
 
 
 def test_training_leaves_the_random_state_and_the_folder_alone_and_lightning_is_silent(

@@ -15,6 +15,7 @@ from typing import ClassVar, Self
 import numpy as np
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..batches import Windows
 from ..classical import require_whole
@@ -54,6 +55,7 @@ class StackedLSTM(nn.Module):
         self.lstm = nn.LSTM(n_features, CELLS, LAYERS, batch_first=True, bidirectional=True, dropout=DROPOUT)
         self.head = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(2 * CELLS, shape.n_outputs))
 
+    @override
     def forward(
         self,
         faces: Tensor | None,
@@ -72,8 +74,10 @@ class System(Network):
     """Chosen features of each channel, and a stacked Bi-LSTM over the channels."""
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg", "bio", "peri")
+    waveforms: ClassVar[bool] = False
     found: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # mean, SD and choice, (C, Q) each
 
+    @override
     def fit(
         self,
         store: Store,
@@ -94,6 +98,7 @@ class System(Network):
         self.found = tuple(each.reshape(described.shape[1:]) for each in (mean, sd, chosen))  # type: ignore[assignment]
         return super().fit(store, rows, y, validation=validation, seed=seed)
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         network = StackedLSTM(shape)
         for buffer, found in zip((network.mean, network.sd, network.chosen), self.found or (), strict=False):
@@ -101,10 +106,12 @@ class System(Network):
         return network
 
     @property
+    @override
     def about(self) -> dict:
         chosen = self._network().get_buffer("chosen")
         return {**super().about, "n_features": chosen.numel(), "n_features_chosen": int(chosen.sum())}
 
+    @override
     def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
         require_whole(store, rows, self.config)
         return Described(store, rows, self.config.modality, y, device_of(self.config.train))

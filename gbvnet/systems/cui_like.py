@@ -14,6 +14,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..model import HEADS, mean_of_good
 from ..networks import Answer, Network, Normalising, Shape
@@ -37,6 +38,7 @@ class FaceTokens(nn.Module):
         self.space = nn.Sequential(*layers)
         self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(n_frames, WIDTH), std=0.02))
 
+    @override
     def forward(self, faces: Tensor) -> Tensor:
         maps = self.space(
             faces.flatten(0, 1).contiguous(memory_format=torch.channels_last) - 0.5
@@ -56,6 +58,7 @@ class SignalTokens(nn.Module):
         self.cut = nn.Conv1d(LOCAL_WIDTH, WIDTH, length, stride=length)
         self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(n_samples // length, WIDTH), std=0.02))
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         return self.cut(self.local(x)).transpose(1, 2) + self.positions
 
@@ -70,6 +73,7 @@ class CrossAttention(nn.Module):
         self.widen, self.narrow = nn.Linear(WIDTH, 2 * WIDTH), nn.Linear(2 * WIDTH, WIDTH)
         self.dropout = nn.Dropout(DROPOUT)
 
+    @override
     def forward(self, x: Tensor, others: Tensor, ok: Tensor | None = None) -> Tensor:
         """Result: (B, T, D)."""
         seen = self.norm_others(others)
@@ -87,6 +91,7 @@ class CuiLike(Normalising):
         self.to_face, self.to_signals = CrossAttention(), CrossAttention()  # who is looked at
         self.head = nn.Sequential(nn.LayerNorm(2 * WIDTH), nn.Dropout(0.5), nn.Linear(2 * WIDTH, shape.n_outputs))
 
+    @override
     def forward(
         self,
         faces: Tensor,
@@ -107,5 +112,6 @@ class System(Network):
 
     modalities: ClassVar[tuple[str, ...]] = ("faceeeg", "facebio", "faceperi")
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         return CuiLike(shape)

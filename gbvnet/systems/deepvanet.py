@@ -12,6 +12,7 @@ be shipped), frames without a face are passed over, signals are z-scored, the ep
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..errors import BadConfig
 from ..networks import Answer, Network, Normalising, Shape
@@ -31,6 +32,7 @@ class ConvLSTM(nn.Module):
         self.of_input = nn.Conv2d(n_in, 4 * n_cells, 3, padding=1)
         self.of_state = nn.Conv2d(n_cells, 4 * n_cells, 3, padding=1, bias=False)
 
+    @override
     def forward(self, x: Tensor, ok: Tensor | None) -> Tensor:
         """x: (B, F, E, H, W). ok: (B, F) bool; a frame that is not good leaves the state as it was.
 
@@ -66,6 +68,7 @@ class FaceBranch(nn.Module):
             places = (places - lost - 3) // 2 + 1
         self.out = nn.Linear(CELLS * places**2, FACE_WIDTH)
 
+    @override
     def forward(self, faces: Tensor, ok: Tensor | None) -> Tensor:
         """faces (B, F, 3, S, S) in [0, 1], ok (B, F) bool or None -> (B, 16)."""
         frames = faces.flatten(0, 1).contiguous(memory_format=torch.channels_last)
@@ -97,6 +100,7 @@ class DeepVANet(Normalising):
             nn.Linear(width, HIDDEN), nn.ReLU(), nn.Dropout(0.5), nn.Linear(HIDDEN, shape.n_outputs)
         )
 
+    @override
     def forward(
         self,
         faces: Tensor | None,
@@ -117,6 +121,7 @@ class DeepVANet(Normalising):
 class System(Network):
     """DeepVANet, all signals and the face or either of them."""
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         if shape.n_channels and shape.n_samples <= LOST:
             raise BadConfig(

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..networks import Answer, Network, Normalising, Shape
 
@@ -65,6 +66,7 @@ class EEGNet(Normalising):
         _bound(self.spatial.weight, SPATIAL_NORM)
         _bound(self.head.weight, HEAD_NORM)
 
+    @override
     def forward(
         self,
         faces: Tensor | None,
@@ -95,6 +97,7 @@ class System(Network):
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg", "bio", "peri")
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         sizes = Sizes(shape.n_samples, shape.rate_hz)
         if sizes.shrunk:

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
+from typing_extensions import override
 
 from ..batches import CHUNK
 from ..classical import Classical, Learnt
@@ -25,11 +26,13 @@ class System(Classical):
 
     modalities: ClassVar[tuple[str, ...]] = ("face",)
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         frame_s = float(store.settings["prepare"]["window_s"]) / max(1, store.settings["frames_per_window"])
         parts = [statistics(store.expression(rows[i : i + CHUNK]), frame_s) for i in range(0, len(rows), CHUNK)]
         return np.concatenate(parts) if parts else np.empty((0, len(STATISTICS) * 52), np.float32)
 
+    @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         seen = ~np.isnan(x[:, 0])
         mean, sd = x[seen].mean(axis=0), x[seen].std(axis=0)
@@ -39,6 +42,7 @@ class System(Classical):
         fitted = LogisticRegression(max_iter=1000).fit(_scaled(x, mean, sd), y)
         return {"weights": fitted.coef_.ravel(), "bias": fitted.intercept_, "mean": mean, "sd": sd}
 
+    @override
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         return expit(_scaled(x, learnt["mean"], learnt["sd"]) @ learnt["weights"] + learnt["bias"][0])
 
@@ -52,6 +56,7 @@ class System(Classical):
                 "only mediapipe gives them; prepare it with --landmarks mediapipe, or choose another system"
             )
 
+    @override
     def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
         super().refuse_missing(store, rows)
         self.require_store(store)

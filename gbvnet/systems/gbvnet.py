@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 from scipy.special import expit
+from typing_extensions import override
 
 from ..batches import channels_of
 from ..checkpoint import load_model, save_model
@@ -33,6 +34,7 @@ class System(Network):
         self.learnt_from: dict = {}
         self.face_weights: FaceWeights | None = None
 
+    @override
     def build(self, shape: Shape) -> GBVNet:
         network = GBVNet(
             GBVNetConfig(
@@ -48,6 +50,7 @@ class System(Network):
             self.face_weights = load_face_weights(network, self.config.train.face_weights)
         return network
 
+    @override
     def fit(
         self,
         store: Store,
@@ -63,22 +66,26 @@ class System(Network):
             self.learnt_from["face_weights"] = str(self.face_weights)
         return self
 
+    @override
     def predict(self, store: Store, rows: np.ndarray) -> Predicted:
         network = self._network()
         logits, face, bio = predict_network(network, self._windows(store, np.asarray(rows)), self.config.train)
         return Predicted(expit(logits[:, 0] if logits.shape[1] == 1 else logits), face, bio)
 
+    @override
     def save(self, folder: Path) -> None:
         network = self._network()
         assert isinstance(network, GBVNet)
         save_model(folder, network, {**self.learnt_from, **self.about})
 
     @classmethod
+    @override
     def load(cls, folder: Path, config: CrossvalConfig) -> Self:
         made = cls(config)
         made.network, _ = load_model(folder)
         return made
 
+    @override
     def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
         """Without modality dropout nothing was learnt to stand in for a missing modality."""
         needed = [

@@ -17,6 +17,7 @@ from typing import ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..errors import BadConfig
 from ..model import TransformerLayer
@@ -54,6 +55,7 @@ class BandEntropy(nn.Module):
         self.segments, self.n_samples = n_samples // self.samples, n_samples
 
     @torch.no_grad()
+    @override
     def forward(self, x: Tensor) -> Tensor:
         spectrum = torch.fft.rfft(x.float())[:, :, None] * self.masks  # (B, C, Q, L/2 + 1)
         bands = torch.fft.irfft(spectrum, n=self.n_samples)[..., : self.segments * self.samples]  # (B, C, Q, L)
@@ -69,6 +71,7 @@ class Excitation(nn.Module):
         squeezed = max(1, n_channels // SQUEEZE)
         self.squeeze, self.excite = nn.Linear(n_channels, squeezed), nn.Linear(squeezed, n_channels)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (B, T, C, Q)."""
         weights = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean((1, 3))))))  # (B, C)
@@ -82,6 +85,7 @@ class LocalAttention(nn.Module):
         super().__init__()
         self.block, self.layer = block, TransformerLayer(width)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         batch, places, width = x.shape
         lacking = -places % self.block  # in the last block
@@ -103,6 +107,7 @@ class HSALike(Normalising):
         self.local, self.everywhere = LocalAttention(WIDTH), TransformerLayer(WIDTH)
         self.head = nn.Sequential(nn.LayerNorm(WIDTH), nn.Dropout(0.5), nn.Linear(WIDTH, shape.n_outputs))
 
+    @override
     def forward(
         self,
         faces: Tensor | None,
@@ -125,5 +130,6 @@ class System(Network):
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         return HSALike(shape)

@@ -13,6 +13,7 @@ rival.svm_windows it learns from so many, drawn by the seed and evenly over tria
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from ..derivations import decibels
 from ..face_cnn import Face
@@ -27,6 +28,7 @@ class EEG(Machine):
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         return decibels(store, rows)
 

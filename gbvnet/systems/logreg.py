@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from typing_extensions import override
 
 from ..batches import channels_of
 from ..features import Extractor, extracted
@@ -24,11 +25,13 @@ class System(Linear):
 
     modalities: ClassVar[tuple[str, ...]] = ("bio", "eeg", "peri")
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         channels = channels_of(store, self.config.modality)
         slow = [i for i in channels if store.settings["channels"][i][1] != "eeg"]
         parts = [extracted(store, rows, channels, LOG_POWER), extracted(store, rows, slow, LEVEL)]
         return np.concatenate([part.reshape(len(rows), -1) for part in parts], axis=1)
 
+    @override
     def classifier(self) -> Any:
         return LogisticRegression(max_iter=1000)

@@ -17,10 +17,10 @@ each window tested, neighbours of the same trial that it was trained on: that is
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
-from ..batches import Batch, Windows
+from ..batches import Windows
 from ..classical import require_whole
 from ..derivations import decibels, derivations_of, require_bands
 from ..devices import device_of
@@ -45,6 +45,7 @@ class LSTM(Normalising):
         self.dropout = nn.Dropout(0.5)
         self.dense, self.head = nn.Linear(64, 64), nn.Linear(64, n_outputs)
 
+    @override
     def forward(self, faces: None, face_ok: None, signals: Tensor, *others: Tensor | None) -> Answer:
         x, _ = self.first(self.z_scored(signals).transpose(1, 2))  # (B, T, 128)
         x = self.norms[0](self.dropout(x.relu()).transpose(1, 2)).transpose(1, 2)
@@ -57,22 +58,23 @@ class EEG(Network):
     """What the EEG alone tells. See `gbvnet.systems.Contract`."""
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
+    waveforms: ClassVar[bool] = False  # a sequence of band powers cannot be shifted or scaled as a signal can
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         return LSTM(shape.n_channels, shape.n_outputs)
 
+    @override
     def _shape(self, store: Store, n_outputs: int) -> Shape:
         """Features in the place of channels, windows in that of samples."""
         n_features = len(derivations_of(store)) * require_bands(store)
         names = tuple((str(i), "feature") for i in range(n_features))
         return Shape(names, 1 / float(store.settings["prepare"]["window_s"]), CUT.length, 0, 0, n_outputs)
 
+    @override
     def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
         require_whole(store, rows, self.config)
         return Sequences(store, rows, CUT, y, device_of(self.config.train))
-
-    def _augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        return batch  # powers are no waveforms: they cannot be shifted
 
 
 class System(Fused):

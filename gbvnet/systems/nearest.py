@@ -6,6 +6,7 @@ a face's look) makes the nearest window one of the same trial, with the same lab
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
+from typing_extensions import override
 
 from ..classical import Classical, Learnt
 from ..features import plain
@@ -15,13 +16,16 @@ from ..store import Store
 class System(Classical):
     """One nearest neighbour in Euclidean distance on `features.plain`, each value z-scored over training rows."""
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         return plain(store, rows, self.config.modality)
 
+    @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         mean, sd = x.mean(axis=0), x.std(axis=0) + np.float32(1e-12)
         return {"x": (x - mean) / sd, "y": np.asarray(y, np.int8), "mean": mean, "sd": sd}
 
+    @override
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(learnt["x"])
         found = nearest.kneighbors((x - learnt["mean"]) / learnt["sd"], return_distance=False)[:, 0]

@@ -6,6 +6,7 @@ A probe, not a rival.
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import RidgeClassifier
+from typing_extensions import override
 
 from ..classical import Classical, Learnt
 from ..features import plain
@@ -15,9 +16,11 @@ from ..store import Store
 class System(Classical):
     """RidgeClassifier on `features.plain`, z-scored over training rows; p is the expit of its decision."""
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         return plain(store, rows, self.config.modality)
 
+    @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         mean, sd = x.mean(axis=0), x.std(axis=0) + np.float32(1e-12)
         if len(np.unique(y)) == 1:  # of several targets, one may have a single class
@@ -25,5 +28,6 @@ class System(Classical):
         ridge = RidgeClassifier().fit((x - mean) / sd, y)
         return {"weights": ridge.coef_.ravel(), "bias": np.atleast_1d(ridge.intercept_), "mean": mean, "sd": sd}
 
+    @override
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         return expit((x - learnt["mean"]) / learnt["sd"] @ learnt["weights"] + learnt["bias"][0])

@@ -20,6 +20,7 @@ import torch
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
+from typing_extensions import override
 
 from ..channels import canonical
 from ..config import CrossvalConfig
@@ -68,6 +69,7 @@ class Scalp(nn.Module):
         self.register_buffer("placed", torch.tensor(list(places)), persistent=False)
         self.register_buffer("at", torch.tensor([GRID * r + c for r, c in places.values()]), persistent=False)
 
+    @override
     def forward(self, x: Tensor) -> Tensor:
         maps = x.new_zeros(len(x), x.shape[2], GRID * GRID)
         maps[:, :, self.at] = x[:, self.placed].transpose(1, 2)
@@ -96,6 +98,7 @@ class EEGBlocks(Normalising):
         length = -(-shape.n_samples // 16)  # L halved four times; 9 x 9 becomes 5 x 5 and then 3 x 3
         self.head = head(WIDTHS[-1] * length * 3 * 3, shape.n_outputs)
 
+    @override
     def forward(
         self,
         faces: Tensor | None,
@@ -115,6 +118,7 @@ class FaceBlocks(nn.Module):
         frames, side = -(-shape.n_frames // 4), -(-shape.side // 16)
         self.head = head(WIDTHS[-1] * frames * side * side, shape.n_outputs)
 
+    @override
     def forward(
         self,
         faces: Tensor,
@@ -143,6 +147,7 @@ def nearest_good(faces: Tensor, ok: Tensor) -> Tensor:
 class EEG(Network):
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         return EEGBlocks(shape)
 
@@ -150,6 +155,7 @@ class EEG(Network):
 class Face(Network):
     modalities: ClassVar[tuple[str, ...]] = ("face",)
 
+    @override
     def build(self, shape: Shape) -> nn.Module:
         return FaceBlocks(shape)
 
@@ -164,6 +170,7 @@ class System(Fused):
         super().__init__(config, work, label)
         self.fused_by = self.rule  # whatever other systems are told to fuse by
 
+    @override
     def _weigh(self, store: Store, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
         """(K, 3): of the face's logit, the EEG's, and a constant; half of each where one class is all there is."""
         weights = []
@@ -181,6 +188,7 @@ class System(Fused):
         p = np.stack([scores["face"], scores["eeg"]], axis=2)
         return logit(p.clip(1 - MOST, MOST))
 
+    @override
     def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
         if len(self.parts) == 1:
             return super().predict_proba(store, rows)

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from typing_extensions import override
 
 from ..autonomic import AUTONOMIC
 from ..batches import CHUNK, channels_of
@@ -43,6 +44,7 @@ STILL = 1e-9  # an SD below which a feature counts as constant
 class System(Classical):
     modalities: ClassVar[tuple[str, ...]] = ("facebio", "bio", "eeg", "peri", "face", "faceeeg", "faceperi")
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         """What is to be reduced to principal components first, block by block, then the rest; `widths` of each."""
         seen = self.config.modality
@@ -64,6 +66,7 @@ class System(Classical):
         self.widths = np.array([[block.shape[1], i < len(pictures)] for i, block in enumerate(blocks)])
         return np.concatenate(blocks, axis=1)
 
+    @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         fill = _mean_of_known(x)
         x = np.where(np.isnan(x), fill, x)
@@ -78,6 +81,7 @@ class System(Classical):
         head = _mlp if self.config.rival.head == "mlp" else _elm
         return learnt | head((x - mean) / sd, y, seed)
 
+    @override
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         if not np.array_equal(learnt["widths"], self.widths):
             raise BadConfig(

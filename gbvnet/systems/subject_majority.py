@@ -4,6 +4,7 @@ A person without training rows (protocol subject) gets the class that is commone
 """
 
 import numpy as np
+from typing_extensions import override
 
 from ..classical import Classical, Learnt
 from ..store import Store
@@ -12,18 +13,22 @@ from ..store import Store
 class System(Classical):
     """The share of high among a person's own training rows is predicted for each of their windows."""
 
+    @override
     def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
         pass  # it looks at nothing that a window could lack
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         return store.windows["subject"].to_numpy(str)[rows]
 
+    @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         people, of_row = np.unique(x, return_inverse=True)
         prior = np.bincount(of_row, y) / np.bincount(of_row)
         names = np.frombuffer("\n".join(people.tolist()).encode(), np.uint8)  # safetensors hold no text
         return {"names": names, "of_person": prior, "prior": y.mean(keepdims=True)}
 
+    @override
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         people = bytes(learnt["names"]).decode().split("\n")
         of_person = dict(zip(people, learnt["of_person"].tolist(), strict=True))

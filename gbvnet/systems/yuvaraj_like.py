@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier
+from typing_extensions import override
 
 from ..batches import channels_of
 from ..classical import Classical, Learnt
@@ -27,10 +28,12 @@ LEAF = 5  # windows
 class System(Machine):
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         channels = channels_of(store, self.config.modality)
         return extracted(store, rows, channels, SETS[self.config.rival.feature_set]).reshape(len(rows), -1)
 
+    @override
     def fit(
         self,
         store: Store,
@@ -44,6 +47,7 @@ class System(Machine):
             return super().fit(store, rows, y, validation=validation, seed=seed)
         return Classical.fit(self, store, rows, y, validation=validation, seed=seed)  # a tree learns from all windows
 
+    @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         if self.config.rival.classifier == "svm":
             return super().learn(x, y, seed)
@@ -57,6 +61,7 @@ class System(Machine):
             "high": high.astype(np.float64),  # share of a node's training windows
         }
 
+    @override
     def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
         if self.config.rival.classifier == "svm":
             return super().probability(learnt, x)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.svm import LinearSVC
+from typing_extensions import override
 
 from ..batches import channels_of
 from ..features import extracted
@@ -29,6 +30,7 @@ class System(Linear):
         "window": "it smooths over all windows of a trial, and under this protocol some of them are tested on"
     }
 
+    @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         channels = channels_of(store, self.config.modality)
 
@@ -37,5 +39,6 @@ class System(Linear):
 
         return smoothed_in_trials(store, rows, entropies)
 
+    @override
     def classifier(self) -> Any:
         return LinearSVC(C=1.0, dual=False)
