@@ -11,8 +11,21 @@ import pytest
 import torch
 
 import gbvnet.systems
-from gbvnet import batches, classical, described, explain, face_cnn, fitting, fusion, joined, linear, networks
-from gbvnet import rebaseline, sequences, svm
+from gbvnet import (
+    batches,
+    classical,
+    described,
+    explain,
+    face_cnn,
+    fitting,
+    fusion,
+    joined,
+    linear,
+    networks,
+    rebaseline,
+    sequences,
+    svm,
+)
 from gbvnet.batches import Batch
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.described import Described
