@@ -182,12 +182,20 @@ def _app(parser) -> Run:
     parser.add_argument("--host", default="127.0.0.1", help="the address to serve at; without it, this computer only")
     parser.add_argument("--port", type=int, default=None, help="the first free one from 7860 on if not given")
     parser.add_argument("--max_mb", type=int, default=512, help="the largest upload, megabytes")
+    parser.add_argument("--max_total_mb", type=int, default=None, help="disk space for all visitors; 8192 if not given")
+    parser.add_argument(
+        "--allow_origin", default=None,
+        help="address of a reverse proxy in front of the server, such as https://emotion.example.org; several with "
+        "commas between",
+    )  # fmt: skip
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
 
     def run(args) -> int:
         from .app import serve
 
-        return serve(say, args.model, args.host, args.port, args.max_mb, args.device)
+        origins = tuple(name.strip() for name in (args.allow_origin or "").split(",") if name.strip())
+        limits = args.max_mb, args.device, args.max_total_mb
+        return serve(say, args.model, args.host, args.port, *limits, origins)
 
     return run
 

@@ -8,6 +8,7 @@ OUT/timeline.png      the curves;  OUT/timeline.html the same to move about in, 
 
 import io
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,18 @@ class Emotions:
     def write(self, folder: Path) -> None:
         """Write emotions.csv and recording.json, each whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.contents():
+            write_whole(folder / name, content)
+
+    def contents(self) -> Iterator[tuple[str, bytes]]:
+        """The files that `write` writes: name and content."""
         text = io.StringIO()
         self.table.to_csv(text, index=False, float_format="%.6g", lineterminator="\n")
-        write_whole(folder / CSV, text.getvalue().encode())
+        yield CSV, text.getvalue().encode()
         about = {"recording": self.name, "stamps": self.stamps, "worth": self.worth, "findings": self.findings}
         about |= self.about
-        write_whole(folder / ABOUT, (json.dumps(about, indent=2, default=str) + "\n").encode())
+        yield ABOUT, (json.dumps(about, indent=2, default=str) + "
+").encode()
 
 
 def flags(

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from .channels import close, find
 from .config import Times
 from .datasets.lone import SIGNAL_SUFFIXES, lone
 from .datasets.signal_file import names_in
-from .emotions import CSV, Emotions
+from .emotions import ABOUT, CSV, Emotions
 from .errors import BadConfig, BadRecording, GbvnetError
 from .files import write_whole
 from .playable import playable
@@ -32,6 +33,11 @@ from .timeline import HTML, timeline_html
 log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts")
+EXAMPLE = "example"  # folder of the example, below the server's
+KEPT_S = 3600  # an upload, and what was made from it, if nobody deletes it earlier
+UNUSED_S = 300  # an upload that no page said it has got
+UPLOADS = "[0-9a-f]" * 64  # the web framework's folders, named by what is in them
+STOPPED = "Stopped."  # because the visitor deleted the files, or left
 BESIDE = (".eeg", ".dat", ".vmrk", ".fdt")  # files that go with a .vhdr or .set
 LIMITS = (
     "A model of this kind learnt how people rated films in a laboratory. It cannot know what anyone feels, and it "
@@ -74,6 +80,7 @@ class Visitors:
     root: Path
     folders: dict[str, Path] = field(default_factory=dict)
     claims: dict[Path, set[str]] = field(default_factory=dict)
+    answered: dict[str, Path] = field(default_factory=dict)  # the folder of a visitor's last answer
     lock: Lock = field(default_factory=Lock)
 
     def folder(self, visitor: str) -> Path:
@@ -84,51 +91,104 @@ class Visitors:
             return Path(tempfile.mkdtemp(prefix="answer-", dir=self.folders[visitor]))
 
     def claim(self, visitor: str, files: Iterable[Path]) -> None:
+        """Note that a visitor uses these uploads; files that are not there, or not the server's, count for nothing."""
         with self.lock:
             for file in files:
-                if self.root in file.parents:
+                if self.root in file.parents and file.exists():
                     self.claims.setdefault(file, set()).add(visitor)
 
+    def keep_last(self, visitor: str, folder: Path) -> None:
+        """Delete the files of a visitor's answer before this one: the page no longer shows it."""
+        with self.lock:
+            before = self.answered.pop(visitor, None)
+            if folder.is_dir():
+                self.answered[visitor] = folder
+        if before is not None and before != folder:
+            _delete(before)
+
     def leave(self, visitor: str) -> None:
-        """Delete what was made for a visitor, and uploads that nobody else uses."""
+        """Delete what was made for a visitor, and uploads that nobody else uses.
+
+        What is still at work for the visitor can write nothing more: its folder has gone.
+        """
         with self.lock:
             made = self.folders.pop(visitor, None)
+            self.answered.pop(visitor, None)
             for file in [f for f, by in self.claims.items() if visitor in by]:
                 self.claims[file].discard(visitor)
                 if not self.claims[file]:
                     del self.claims[file]
-                    file.unlink(missing_ok=True)
-                    with suppress(OSError):  # not empty: another file of the same content and another name
-                        file.parent.rmdir()
+                    _delete_upload(file)
         if made is not None:
-            shutil.rmtree(made, ignore_errors=True)
+            _delete(made)
+
+    def delete_older(self, age_s: float) -> None:
+        """Delete answers and uploads of all visitors that were made longer ago; uploads that nobody uses earlier."""
+        before = time.time() - age_s
+        unused = max(before, time.time() - UNUSED_S)
+        with self.lock:
+            for visitor, folder in list(self.answered.items()):
+                if _changed(folder) < before:
+                    del self.answered[visitor]
+                    _delete(folder)
+            for file in self.root.glob(f"{UPLOADS}/*"):
+                if _changed(file) < (before if file in self.claims else unused):
+                    self.claims.pop(file, None)
+                    _delete_upload(file)
+
+
+def _changed(file: Path) -> float:
+    """When a file or folder was made or renamed; long ago if it is not there."""
+    try:
+        return file.stat().st_ctime
+    except OSError:
+        return 0.0
+
+
+def _delete_upload(file: Path) -> None:
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
+        file.parent.rmdir()  # fails if it is not empty: another file of the same content and another name
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder that others may be writing into: first it loses its name, so that nothing new can get there."""
+    gone = folder.with_name(f"left-{folder.name}")
+    try:
+        folder.rename(gone)
+    except OSError:  # it is not there; or, on Windows, a file in it is open
+        gone = folder
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def answer(predictor: Predictor, asked: Asked, folder: Path, progress: Callable[[float | None, str], None]) -> Answer:
     """Ask a model about a visitor's recording. Never raises: what is wrong is told in words.
 
-    folder : the visitor's, where copies and results go; once it is deleted the work stops
+    folder : the visitor's, where copies and results go; once it is deleted the work stops, and nothing is written.
+        It is deleted here as well unless there is an answer
     progress : called with the share done (None: not known) and what is being done
     """
     files: list[Path] = []
     names: dict[str, str] = {}
+    made = Answer(problem=STOPPED)
     try:
         names = named(asked.names)
         progress(None, "reading the files")
         files = _gathered(asked, folder)
-        return _answered(predictor, asked, files, names, folder, progress)
-    except _Left:
-        return Answer(problem="Stopped.")
+        made = _answered(predictor, asked, files, names, folder, progress)
     except GbvnetError as error:
-        return Answer(problem=in_page_words(str(error), folder), names=_to_complete(predictor, files, names))
+        if folder.is_dir():
+            made = Answer(problem=in_page_words(str(error), folder), names=_to_complete(predictor, files, names))
     except Exception as error:
-        if not folder.is_dir():
-            return Answer(problem="Stopped.")
-        # A fault of ours: the page stays up, and the terminal has the rest.
-        log.exception("a recording could not be answered for")
-        return Answer(problem=f"Something went wrong here ({type(error).__name__}). The server's terminal tells more.")
-    finally:
-        shutil.rmtree(folder / "files", ignore_errors=True)
+        if folder.is_dir():
+            # A fault of ours: the page stays up, and the terminal has the rest.
+            log.exception("a recording could not be answered for")
+            words = f"Something went wrong here ({type(error).__name__}). The server's terminal tells more."
+            made = Answer(problem=words)
+    if not folder.is_dir():
+        made = Answer(problem=STOPPED)
+    shutil.rmtree(folder / "files" if made.files else folder, ignore_errors=True)
+    return made
 
 
 def _answered(
@@ -148,29 +208,27 @@ def _answered(
     wanted = predictor.channels if predictor.sees_signals else ()
     corpus: Any = lone(files, wanted, about["rate_hz"], about["baseline_s"], asked.times, names)
     recording = corpus.recordings(corpus.units[0])[0]
+    doing = "looking for faces" if predictor.sees_face and recording.video is not None else "asking the model"
+    told(0.0, doing)
     emotions = predict_recording(
         predictor,
         corpus,
         recording,
         step_s=asked.step_s,
-        progress=lambda done, n, _: told(done / n, "asking the model"),
+        progress=lambda done, n, _: told(done / n, f"{doing}: {done} of {n} windows"),
     )
-    emotions.write(folder)
-    write_whole(folder / HTML, timeline_html(emotions).encode())
+    told(None, "drawing the curves")
+    for name, content in (*emotions.contents(), (HTML, timeline_html(emotions).encode())):
+        write_whole(folder / name, content)
     video = None
     if asked.video is not None:
         told(None, "making the video playable")
         video = playable(asked.video, folder / "video.mp4", lambda share: told(share, "making the video playable"))
-    return Answer(
-        emotions,
-        (folder / CSV, folder / HTML),
-        video,
-        recording.video_start_s,
-    )
+    return Answer(emotions, tuple(folder / name for name in (CSV, HTML, ABOUT)), video, recording.video_start_s)
 
 
-class _Left(Exception):
-    """The visitor has gone."""
+class _Left(GbvnetError):
+    """The visitor has gone, or deleted all files."""
 
 
 def named(text: str) -> dict[str, str]:

@@ -12,20 +12,35 @@ from .config import Times
 from .datasets.lone import SIGNAL_SUFFIXES
 from .datasets.signal_text import UNITS
 from .datasets.synthetic_lone import SIGNALS, VIDEO, write_lone
+from .disk_quota import DiskQuota
 from .emotions import Emotions
+from .errors import BadConfig
 from .predict import stamps
 from .predictor import Predictor
 from .recording import MADE_UP
 from .timeline import curves, spans
-from .visit import BESIDE, LIMITS, VIDEO_SUFFIXES, Answer, Asked, Visitors, answer
+from .visit import (
+    BESIDE,
+    EXAMPLE,
+    KEPT_S,
+    LIMITS,
+    STOPPED,
+    VIDEO_SUFFIXES,
+    Answer,
+    Asked,
+    Visitors,
+    answer,
+)
 
 AT_ONCE = 2  # recordings; who comes later waits in line and sees their place
-KEPT_S = 3600  # an upload, if nobody deletes it earlier
-EXAMPLE = "example"
 PRIVACY = (
     "Files go to the computer that serves this page and no further. They lie there in a temporary folder until you "
     f"press Delete my files, close the page, or {KEPT_S // 60} minutes have passed, or the server stops."
 )
+# The options and their values at first, in the order in which `ask` takes them.
+BOXES: dict[str, Any] = {"names": "", "step": 0, "start": 0, "stop": 0, "offset": 0, "rate": 0, "unit": "uV"}
+# The files of an answer, in its order: the button's name and what it says.
+DOWNLOADS = {"csv": "table (CSV)", "html": "curves (HTML)", "json": "details (JSON)"}
 CSS = """
 .gradio-container { max-width: 75rem !important; margin: 0 auto !important }
 .stamp, .problem { border-left: 4px solid #B3261E; background: #FCEEED; color: #7A1712; padding: .5rem .8rem;
@@ -64,12 +79,13 @@ CURSOR = """
 """
 
 
-def page(predictor: Predictor, visitors: Visitors, max_mb: int) -> gr.Blocks:
+def page(predictor: Predictor, visitors: Visitors, quota: DiskQuota, max_mb: int) -> gr.Blocks:
     """The page for one model, not yet served; `max_mb` is told there and kept by the server."""
     example, making = visitors.root / EXAMPLE, Lock()
 
     def claim(files: Any, request: gr.Request) -> None:
         visitors.claim(_who(request), [f for f in _paths(files) if example not in f.parents])
+        quota.sweep()
 
     def show_example() -> tuple[str | None, list[str]]:
         with making:  # some seconds, once
@@ -86,15 +102,22 @@ def page(predictor: Predictor, visitors: Visitors, max_mb: int) -> gr.Blocks:
     ) -> list[Any]:  # fmt: skip
         files = [*_paths(video), *_paths(signals)]
         visitors.claim(_who(request), [f for f in files if example not in f.parents])
+        quota.sweep()
+        try:
+            quota.require()
+        except BadConfig as error:
+            return shown(Answer(problem=str(error)))
         times = Times(start_s or 0.0, stop_s or None, None, offset_s or 0.0, rate_hz or None, unit)
         asked = Asked(Path(video) if video else None, _paths(signals), names, step_s or None, times)
         folder = visitors.folder(_who(request))
         found = answer(predictor, asked, folder, lambda share, what: progress(share, desc=what))
+        visitors.keep_last(_who(request), folder)
         return shown(found, made_up=bool(files) and any(example in f.parents for f in files))
 
     def forget(request: gr.Request) -> list[Any]:
         visitors.leave(_who(request))
-        return [None, None, "", *shown(Answer())[:-1]]
+        quota.sweep()
+        return [None, None, *BOXES.values(), *shown(Answer())[:-2], gr.update(open=False)]
 
     def leave(request: gr.Request) -> None:
         visitors.leave(_who(request))
@@ -103,26 +126,12 @@ def page(predictor: Predictor, visitors: Visitors, max_mb: int) -> gr.Blocks:
         gr.HTML(_top(predictor))
         with gr.Row():
             with gr.Column(scale=1, min_width=300):
-                video = gr.File(label="Face video", file_types=list(VIDEO_SUFFIXES), height=130,
-                                visible=predictor.sees_face, elem_id="video")  # fmt: skip
-                signals = gr.File(label="Signals", file_count="multiple",
-                                  file_types=[*SIGNAL_SUFFIXES, *BESIDE], height=130, visible=predictor.sees_signals,
-                                  elem_id="signals")  # fmt: skip
+                video, signals = _upload_boxes(predictor)
                 with gr.Row():
                     try_it = gr.Button("Try an example", elem_id="try", size="md", min_width=130)
                     go = gr.Button("Ask the model", variant="primary", elem_id="go", size="md", min_width=130)
-                with gr.Accordion("Names of channels, and times", open=False) as more:
-                    names = gr.Textbox(label="Names of channels", lines=3, max_lines=10, elem_id="names",
-                                       info="MODELNAME=FILENAME, one a line, where the file's name is another",
-                                       visible=predictor.sees_signals)  # fmt: skip
-                    with gr.Row():
-                        start = gr.Number(label="Start, s", value=0, min_width=120, elem_id="start")
-                        stop = gr.Number(label="End, s (0: the end)", value=0, min_width=120, elem_id="stop")
-                    step = gr.Number(label="From window to window, s (0: a window's length)", value=0, elem_id="step")
-                    with gr.Group(visible=predictor.sees_signals):
-                        offset = gr.Number(label="Video's clock minus signals' clock, s", value=0)
-                        rate = gr.Number(label="Rate of a CSV, Hz (0: by its column time)", value=0, elem_id="rate")
-                        unit = gr.Dropdown(list(UNITS), value="uV", label="Unit of a CSV's EEG")
+                with gr.Accordion("Names of channels, and times", open=False, elem_id="more") as more:
+                    boxes = _boxes(predictor)
             with gr.Column(scale=2, min_width=300):
                 said = gr.HTML(WELCOME, elem_id="said", min_height=60)
         with gr.Row():
@@ -133,13 +142,13 @@ def page(predictor: Predictor, visitors: Visitors, max_mb: int) -> gr.Blocks:
                 plot = gr.Plot(show_label=False, visible=False, elem_id="curves")
         odd = gr.HTML(elem_id="odd")
         with gr.Row():
-            table = gr.DownloadButton("Download the table (CSV)", visible=False, elem_id="csv")
-            html = gr.DownloadButton("Download the curves (HTML)", visible=False, elem_id="html")
+            downloads = [gr.DownloadButton(f"Download the {what}", visible=False, elem_id=name, min_width=200)
+                         for name, what in DOWNLOADS.items()]  # fmt: skip
         gr.HTML(f'<p class="note">{PRIVACY} A file can have {max_mb} MB.</p>')
         gone = gr.Button("Delete my files", elem_id="forget", size="md")
 
-        results = [said, beside, film, plot, odd, table, html, more, names]
-        asked = [video, signals, names, step, start, stop, offset, rate, unit]
+        results = [said, beside, film, plot, odd, *downloads, boxes[0], more]
+        asked = [video, signals, *boxes]
         hidden: dict[str, Any] = {"api_visibility": "private"}
         at_work = hidden | {"concurrency_limit": AT_ONCE, "concurrency_id": "ask", "show_progress_on": said}
         for box in (video, signals):
@@ -149,9 +158,38 @@ def page(predictor: Predictor, visitors: Visitors, max_mb: int) -> gr.Blocks:
         try_it.click(show_example, None, [video, signals], show_progress_on=said, **hidden).then(
             ask, asked, results, **at_work
         )
-        gone.click(forget, None, [video, signals, names, *results[:-1]], **hidden)
+        gone.click(forget, None, [video, signals, *boxes, *results[:-2], more], **hidden)
         blocks.unload(leave)
     return blocks
+
+
+def _upload_boxes(predictor: Predictor) -> tuple[gr.File, gr.File]:
+    """For the video and for signals, each with the types of files that it takes in words."""
+    face, bio = predictor.sees_face, predictor.sees_signals
+    signal_types = [*SIGNAL_SUFFIXES, *BESIDE]
+    video = gr.File(label="Face video", file_types=list(VIDEO_SUFFIXES), height=130, visible=face, elem_id="video")
+    gr.HTML(f'<p class="types">{" ".join(VIDEO_SUFFIXES)}</p>', visible=face)
+    signals = gr.File(label="Signals", file_count="multiple", file_types=signal_types, height=130, visible=bio,
+                      elem_id="signals")  # fmt: skip
+    gr.HTML(f'<p class="types">{" ".join(SIGNAL_SUFFIXES)}; with a .vhdr or .set file its {" ".join(BESIDE)}</p>',
+            visible=bio)  # fmt: skip
+    return video, signals
+
+
+def _boxes(predictor: Predictor) -> list[Any]:
+    """The options, in the order of BOXES."""
+    names = gr.Textbox(label="Names of channels", lines=3, max_lines=10, elem_id="names",
+                       info="MODELNAME=FILENAME, one a line, where the file's name is another",
+                       visible=predictor.sees_signals)  # fmt: skip
+    with gr.Row():
+        start = gr.Number(label="Start, s", value=BOXES["start"], min_width=120, elem_id="start")
+        stop = gr.Number(label="End, s (0: the end)", value=BOXES["stop"], min_width=120, elem_id="stop")
+    step = gr.Number(label="From window to window, s (0: a window's length)", value=BOXES["step"], elem_id="step")
+    with gr.Group(visible=predictor.sees_signals):
+        offset = gr.Number(label="Video's clock minus signals' clock, s", value=BOXES["offset"], elem_id="offset")
+        rate = gr.Number(label="Rate of a CSV, Hz (0: by its column time)", value=BOXES["rate"], elem_id="rate")
+        unit = gr.Dropdown(list(UNITS), value=BOXES["unit"], label="Unit of a CSV's EEG", elem_id="unit")
+    return [names, step, start, stop, offset, rate, unit]
 
 
 WELCOME = '<p class="note">Give a recording and press <b>Ask the model</b>. Curves appear below.</p>'
@@ -161,21 +199,27 @@ def shown(found: Answer, made_up: bool = False) -> list[Any]:
     """An answer as values of the page's parts."""
     emotions = found.emotions
     if emotions is None:
-        text = f'<p class="problem" role="alert">{escape(found.problem)}</p>' if found.problem else WELCOME
         hidden = gr.update(visible=False, value=None)
         more = gr.update(open=True) if found.names is not None else gr.update()
         names = found.names if found.names is not None else gr.update()
-        return [text, gr.update(visible=False), hidden, hidden, "", hidden, hidden, more, names]
+        return [_told(found.problem), gr.update(visible=False), hidden, hidden, "", *[hidden] * 3, names, more]
     stamped = f'<p class="stamp">this recording is {MADE_UP}</p>' if made_up else ""
     findings = "".join(f'<p class="note">{escape(finding)}</p>' for finding in emotions.findings)
     said = (
         f'{stamped}<p class="said" data-zero="{found.video_start_s:g}">{escape(_said(found, emotions))}</p>{findings}'
     )
-    table, html = (gr.update(visible=True, value=str(file)) for file in found.files)
+    downloads = [gr.update(visible=True, value=str(file)) for file in found.files]
     film = gr.update(visible=found.video is not None, value=found.video and str(found.video))
     plot = gr.update(visible=True, value=curves(emotions))
     beside = gr.update(visible=found.video is not None)
-    return [said, beside, film, plot, _odd(emotions), table, html, gr.update(), gr.update()]
+    return [said, beside, film, plot, _odd(emotions), *downloads, gr.update(), gr.update()]
+
+
+def _told(problem: str) -> str:
+    """What stands where an answer would."""
+    if problem in ("", STOPPED):
+        return WELCOME
+    return f'<p class="problem" role="alert">{escape(problem)}</p>'
 
 
 def _said(found: Answer, emotions: Emotions) -> str:

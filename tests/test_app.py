@@ -3,6 +3,9 @@
 `make page` installs what this needs: the extra `app`, playwright, and Chromium.
 """
 
+import functools
+import http.client
+import http.server
 import io
 import os
 import shutil
@@ -10,7 +13,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlparse
@@ -25,6 +30,7 @@ from .asked import write_csv, write_model
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 WAIT = 60_000  # ms
+FILE = b'--x\r\ncontent-disposition: form-data; name="files"; filename="foreign.csv"\r\n\r\n1,2\r\n--x--\r\n'
 needs_page = pytest.mark.skipif(
     not (find_spec("gradio") and find_spec("playwright") and CHROMIUM),
     reason="the page's tests need gradio, playwright and chromium: make page",
@@ -48,7 +54,7 @@ class Server:
     def __init__(self, model: Path, folder: Path):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        words = ["app", str(model), "--port", str(port), "--max-mb", "2", "--device", "cpu"]
+        words = ["app", str(model), "--port", str(port), "--max-mb", "2", "--max-total-mb", "40", "--device", "cpu"]
         with (folder / "stderr").open("w") as stderr:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gbvnet", *words], stdout=subprocess.PIPE, text=True, stderr=stderr,
@@ -60,9 +66,29 @@ class Server:
         self.address, self.folder, self.stderr = self.line.split()[0], folder, folder / "stderr"
 
     def kept(self) -> list[str]:
-        """Names of files with anything in them that the server keeps of visitors, its example apart."""
+        """Names of files that the server keeps of visitors, its example apart."""
         found = [f for root in self.folder.glob("gbvnet-app-*") for f in root.rglob("*") if f.is_file()]
-        return [f.name for f in found if f.parent.name != "example" and f.stat().st_size]
+        return [f.name for f in found if f.parent.name != "example"]
+
+    def request(self, method="GET", path="/", content=None, **headers):
+        """Status and body of a request that no browser sends for a page: with any headers."""
+        with closing(http.client.HTTPConnection(urlparse(self.address).netloc, timeout=30)) as connection:
+            connection.putrequest(method, path, skip_host="host" in headers)
+            for name, value in headers.items():
+                connection.putheader(name.replace("_", "-"), value)
+            if content is not None:
+                connection.putheader("content-type", "multipart/form-data; boundary=x")
+                connection.putheader("content-length", str(len(content)))
+            connection.endheaders(content)
+            with connection.getresponse() as response:
+                return response.status, response.read().decode(errors="replace")
+
+    def await_kept(self, wanted):
+        """Wait until the server keeps these files and no others."""
+        until = time.monotonic() + 30
+        while self.kept() != wanted and time.monotonic() < until:
+            time.sleep(0.05)
+        assert self.kept() == wanted
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -105,6 +131,9 @@ def visit(browser, server):
     yield opened
     for context in contexts:
         context.close()
+    until = time.monotonic() + 30
+    while list(server.folder.glob("gbvnet-app-*/visitor-*")) and time.monotonic() < until:
+        time.sleep(0.05)
     others = {urlparse(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
     assert others == {urlparse(server.address).netloc}
     assert wrong == []
@@ -241,6 +270,131 @@ def test_two_visitors_at_once_get_their_own_and_files_are_gone_when_they_leave(v
     while "anna.csv" in server.kept() and time.monotonic() < until:
         pages[1].wait_for_timeout(200)
     assert "anna.csv" not in server.kept() and "ben.csv" in server.kept()
+
+
+UPLOAD = "/gradio_api/upload"
+
+
+@needs_page
+@pytest.mark.journey
+def test_requests_of_other_pages_and_under_other_names_are_refused(server):
+    own = server.address.rstrip("/")
+    assert server.request("POST", UPLOAD, FILE, origin=own, sec_fetch_site="same-origin")[0] == 200
+    assert server.request("POST", UPLOAD, FILE)[0] == 200  # no browser: a script of this computer's user
+    kept = server.kept()
+    port = urlparse(own).port
+    for headers in (
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": f"http://127.0.0.1:{port + 1}"},
+        {"sec_fetch_site": "cross-site"},
+        {"host": "evil.example"},
+        {"host": f"evil.example:{port}", "origin": f"http://evil.example:{port}"},  # after DNS rebinding
+    ):
+        for method, path, content in (
+            ("POST", UPLOAD, FILE),
+            ("OPTIONS", UPLOAD, None),
+            ("POST", "/gradio_api/queue/join", b"{}"),
+            ("POST", "/gradio_api/run/predict", b"{}"),
+            ("GET", "/gradio_api/queue/data?session_hash=x", None),
+            ("GET", "/gradio_api/heartbeat/x", None),
+            ("GET", "/gradio_api/file=/etc/hostname", None),
+            ("GET", "/config", None),
+            ("GET", "/", None),
+        ):
+            status, words = server.request(method, path, content, **headers)
+            assert (status, words[:8]) == (403, "Refused:"), (headers, path)
+    assert server.kept() == kept
+
+
+@needs_page
+@pytest.mark.journey
+def test_a_page_of_another_address_can_upload_nothing(browser, server, tmp_path):
+    (tmp_path / "page.html").write_text("<h1>another page</h1>")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    foreign = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=foreign.serve_forever, daemon=True).start()
+    page, kept = browser.new_page(), server.kept()
+    try:
+        page.goto(f"http://127.0.0.1:{foreign.server_port}/page.html")
+        sent = """async ([url, mode]) => {
+          const form = new FormData();
+          form.append('files', new File(['x'.repeat(1000)], 'foreign.csv'));
+          return await fetch(url, {method: 'POST', body: form, mode}).then(got => got.status, () => 'blocked');
+        }"""
+        with page.expect_response(lambda response: UPLOAD in response.url) as answered:
+            assert page.evaluate(sent, [server.address + UPLOAD[1:], "no-cors"]) == 0  # nothing that it may read
+        assert answered.value.status == 403
+        assert page.evaluate(sent, [server.address + UPLOAD[1:], "cors"]) == "blocked"
+        assert server.kept() == kept
+    finally:
+        page.close()
+        foreign.shutdown()
+        foreign.server_close()
+
+
+@needs_page
+@pytest.mark.journey
+def test_an_upload_that_breaks_off_and_one_of_another_field_leave_nothing(server):
+    kept = server.kept()
+    with socket.create_connection(("127.0.0.1", urlparse(server.address).port)) as connection:
+        head = f"POST {UPLOAD} HTTP/1.1\r\nhost: localhost\r\ncontent-type: multipart/form-data; boundary=x\r\n"
+        connection.sendall(head.encode() + b"content-length: 9000\r\n\r\n" + FILE[:-10])
+        until = time.monotonic() + 30
+        while server.kept() == kept and time.monotonic() < until:
+            time.sleep(0.02)
+        assert server.kept() != kept
+    server.await_kept(kept)
+    server.request("POST", UPLOAD, FILE.replace(b"files", b"other"))
+    assert server.kept() == kept
+    assert "Traceback" not in server.stderr.read_text()
+
+
+@needs_page
+@pytest.mark.journey
+def test_a_full_server_says_so_in_the_page_and_takes_files_again_when_some_are_deleted(visit, server, tmp_path):
+    root = next(server.folder.glob("gbvnet-app-*"))
+    with (root / "others").open("wb") as others:
+        others.truncate(39 << 20)
+    try:
+        page = visit()
+        big = tmp_path / "big.csv"
+        big.write_bytes(b"1\n" * 900_000)
+        page.locator("#signals input[type=file]").set_input_files(str(big))
+        page.get_by_text("40 MB for the files of all visitors").first.wait_for()
+        os.truncate(root / "others", 40 << 20)
+        page = visit()
+        page.click("#try")
+        page.wait_for_selector("#said .problem")
+        assert "0.0 MB are free" in page.inner_text("#said .problem")
+    finally:
+        (root / "others").unlink()
+    page.click("#go")
+    page.wait_for_selector("#said .said")
+
+
+@needs_page
+@pytest.mark.journey
+def test_delete_my_files_resets_the_options_and_removes_what_is_still_made(visit, server, tmp_path):
+    page, kept = visit(), server.kept()
+    upload(page, "#signals", write_csv(tmp_path / "mine.csv", names=("Fp1", "Occ1", "EDA")))
+    page.click("#more button")
+    page.fill("#start input", "2")
+    page.fill("#rate input", "64")
+    ask(page)
+    page.locator("#names textarea").wait_for()
+    page.click("#forget")
+    page.wait_for_selector("#names textarea", state="hidden")
+    server.await_kept(kept)
+    page.click("#more button")
+    assert page.locator("#names textarea").input_value() == ""
+    assert [page.locator(f"#{box} input").input_value() for box in ("start", "rate")] == ["0", "0"]
+    page.click("#try")
+    page.get_by_text("looking for faces").first.wait_for()
+    page.click("#forget")
+    page.wait_for_timeout(3000)  # the answer would be there
+    server.await_kept(kept)
+    assert page.locator("#curves .js-plotly-plot").count() == 0
 
 
 @needs_page

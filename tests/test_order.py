@@ -86,6 +86,8 @@ feeds curves
 lsl
 live
 playable
+disk_quota same_origin
+upload_limits
 visit
 webpage
 app

@@ -1,6 +1,8 @@
 """A visitor of the web page: answers, what is wrong in words, files that are gone afterwards. Without gradio."""
 
+import json
 import threading
+import time
 
 import av
 import numpy as np
@@ -45,7 +47,8 @@ def ask(predictor, tmp_path):
 def test_signals_give_a_row_a_window_and_files_to_download(ask, tmp_path):
     found = ask(signals=[write_csv(tmp_path / "mine.csv")])
     assert found.problem == "" and found.names is None and found.video is None
-    table, page = (pd.read_csv(found.files[0]), found.files[1].read_text())
+    table, page = (pd.read_csv(found.files[0], comment="#"), found.files[1].read_text())
+    assert json.loads(found.files[2].read_text())["signals"] == "mine.csv"
     assert table["start_s"].tolist() == [0, 1, 2, 3, 4, 5]
     assert np.ptp(table["valence"]) > 1e-4
     assert "model trained on made-up data" in page and "mine" in page
@@ -154,6 +157,112 @@ def test_the_work_stops_when_the_visitor_has_gone(predictor, tmp_path):
     asked = Asked(None, [write_csv(tmp_path / "mine.csv")])
     assert answer(predictor, asked, visitors.folder("anna"), progress).problem == "Stopped."
     assert told == [None]
+
+
+def deleted_at(predictor, root, files, when):
+    """What is left after a visitor has deleted all files at the `when`th time that something is told."""
+    visitors, told = Visitors(root), []
+
+    def progress(share, what):
+        told.append(what)
+        if len(told) == when:
+            visitors.leave("anna")
+
+    visitors.claim("anna", files)
+    asked = Asked(next((f for f in files if f.suffix == ".avi"), None), [f for f in files if f.suffix == ".csv"])
+    found = answer(predictor, asked, visitors.folder("anna"), progress)
+    return found, told, [f for f in root.rglob("*") if f.is_file()], visitors
+
+
+def test_nothing_is_left_whenever_a_visitor_deletes_all_files(predictor, tmp_path):
+    def run(when):
+        root = tmp_path / str(when)
+        (root / "hash").mkdir(parents=True)
+        files = [write_csv(root / "hash/mine.csv", 3), write_video(root / "hash/film.avi", 75, fps=25)]
+        return deleted_at(predictor, root, files, when)
+
+    found, told, left, visitors = run(0)
+    assert found.emotions is not None and len(left) == 6  # two uploads, three files to download, a copy of the video
+    assert {"reading the files", "looking for faces: 3 of 3 windows", "making the video playable"} <= set(told)
+    visitors.leave("anna")
+    assert not any(f.is_file() for f in (tmp_path / "0").rglob("*"))
+    for when in range(1, len(told) + 1):
+        found, _, left, visitors = run(when)
+        assert (found.problem, found.files, left) == ("Stopped.", (), []), told[when - 1]
+        assert visitors.folders == {} and visitors.claims == {}
+        assert list((tmp_path / str(when)).iterdir()) == []
+
+
+@pytest.mark.parametrize("function", ["timeline_html", "write_whole", "playable", "predict_recording"])
+def test_nothing_is_left_by_a_step_during_which_a_visitor_left(predictor, tmp_path, monkeypatch, function):
+    visitors, step = Visitors(tmp_path), getattr(visit, function)
+
+    def leaves_before(*args, **kwargs):
+        visitors.leave("anna")
+        return step(*args, **kwargs)
+
+    def leaves_after(*args, **kwargs):
+        made = step(*args, **kwargs)
+        visitors.leave("anna")
+        return made
+
+    for leaving in (leaves_before, leaves_after):
+        monkeypatch.setattr(visit, function, leaving)
+        (tmp_path / "hash").mkdir()
+        files = [write_csv(tmp_path / "hash/mine.csv", 3), write_video(tmp_path / "hash/film.avi", 75, fps=25)]
+        visitors.claim("anna", files)
+        found = answer(predictor, Asked(files[1], files[:1]), visitors.folder("anna"), lambda share, what: None)
+        assert (found.problem, list(tmp_path.iterdir())) == ("Stopped.", [])
+
+
+def test_leaving_at_any_moment_from_another_thread_leaves_nothing(predictor, tmp_path):
+    visitors = Visitors(tmp_path)
+    for delay in np.linspace(0, 0.2, 12):
+        (tmp_path / "hash").mkdir()
+        mine = write_csv(tmp_path / "hash/mine.csv", 2)
+        visitors.claim("anna", [mine])
+        timer = threading.Timer(delay, visitors.leave, ["anna"])
+        folder = visitors.folder("anna")
+        timer.start()
+        answer(predictor, Asked(None, [mine]), folder, lambda share, what: None)
+        timer.join()
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_that_could_not_be_used_leaves_nothing_made_of_it(predictor, tmp_path):
+    visitors = Visitors(tmp_path / "root")
+    visitors.root.mkdir()
+    (tmp_path / "bad.csv").write_text("x")
+    folder = visitors.folder("anna")
+    assert answer(predictor, Asked(None, [tmp_path / "bad.csv"]), folder, lambda share, what: None).problem
+    assert not folder.exists()
+
+
+def test_only_the_last_answer_is_kept(predictor, tmp_path):
+    visitors, folders = Visitors(tmp_path / "root"), []
+    visitors.root.mkdir()
+    mine = write_csv(tmp_path / "mine.csv", 2)
+    for _ in range(2):
+        folders.append(visitors.folder("anna"))
+        answer(predictor, Asked(None, [mine]), folders[-1], lambda share, what: None)
+        visitors.keep_last("anna", folders[-1])
+    assert [folder.exists() for folder in folders] == [False, True]
+
+
+def test_answers_and_uploads_go_after_their_time(tmp_path, monkeypatch):
+    visitors, now = Visitors(tmp_path), time.time()
+    mine, unused = (tmp_path / (letter * 64) / "mine.csv" for letter in "ab")
+    for file in (mine, unused):
+        file.parent.mkdir()
+        write_csv(file, 1)
+    folder, at_work = visitors.folder("anna"), visitors.folder("ben")
+    visitors.claim("anna", [mine])
+    visitors.keep_last("anna", folder)
+    for later_s, left in ((0, 4), (400, 3), (3500, 3), (3700, 1)):
+        monkeypatch.setattr(visit.time, "time", lambda later_s=later_s: now + later_s)
+        visitors.delete_older(3600)
+        assert sum(f.exists() for f in (mine, unused, folder, at_work)) == left
+    assert at_work.exists() and visitors.claims == {} and len(list(tmp_path.iterdir())) == 2
 
 
 def test_names_are_lines_or_a_list():
