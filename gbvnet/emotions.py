@@ -53,8 +53,7 @@ class Emotions:
         yield CSV, text.getvalue().encode()
         about = {"recording": self.name, "stamps": self.stamps, "worth": self.worth, "findings": self.findings}
         about |= self.about
-        yield ABOUT, (json.dumps(about, indent=2, default=str) + "
-").encode()
+        yield ABOUT, (json.dumps(about, indent=2, default=str) + "\n").encode()
 
 
 def flags(
