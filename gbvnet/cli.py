@@ -316,7 +316,10 @@ def _prepare(parser) -> Run:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
         for line in summary.findings:
             say(f"note {line}")
-        say(f"{open_store(args.store)!r}")
+        if summary.made or summary.found:
+            say(f"{open_store(args.store)!r}")
+        else:
+            say(f"{args.store}: no recording could be used, so this is no finished store; correct them and run again")
         say(f"{summary.made} recordings made, {summary.found} found done, {len(summary.bad)} bad")
         return 1 if summary.bad else 0
 

@@ -1,8 +1,8 @@
 """Files that are whole or absent, whatever happens while they are written."""
 
 import os
+import secrets
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,26 +12,21 @@ def write_whole(path: Path, content: bytes) -> None:
 
     An OSError that does not say which file could not be written, as that of a full disk, has `path` added.
     """
-    handle, aside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    aside = path.parent / f".{path.name}.{secrets.token_hex(6)}.part"
     try:
-        with os.fdopen(handle, "wb") as f:
+        # Opened like any other file, with the permissions that the user's umask leaves. A private file of `tempfile`
+        # would need them set afterwards, and the umask cannot be read without setting it for all threads.
+        with aside.open("xb") as f:
             f.write(content)
             f.flush()
             os.fsync(f.fileno())
-        os.chmod(aside, 0o666 & ~_umask())  # mkstemp makes private files; a store is shared like any other file
         os.replace(aside, path)
     except BaseException as error:
-        with suppress(FileNotFoundError):
-            os.unlink(aside)
-        if isinstance(error, OSError) and error.filename is None:
+        with suppress(OSError):
+            aside.unlink()
+        if isinstance(error, OSError) and error.filename in (None, str(aside)):
             error.filename = str(path)
         raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def is_vacant(folder: Path) -> bool:

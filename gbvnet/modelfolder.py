@@ -56,6 +56,20 @@ def read_config(folder: Path) -> tuple[str, dict]:
     return text, made
 
 
+def fingerprint(folder: Path) -> tuple:
+    """What changes whenever another model is put into this folder; empty where there is none, as for a hub's name.
+
+    The hash of the tensors counts, and not only size and time: a model of the same shape has the same size, and a copy
+    may keep its time.
+    """
+    try:
+        stats = [(folder / name).stat() for name in (TENSORS, CONFIG)]
+        numbers = read_header(folder / TENSORS).numbers
+    except (OSError, BadModel):  # whoever loads it says what is wrong
+        return ()
+    return (numbers, *((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats))
+
+
 def _refuse_incomplete(folder: Path) -> None:
     """Say what the folder lacks to be a model."""
     if not folder.is_dir():

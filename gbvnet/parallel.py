@@ -78,6 +78,7 @@ def run(
     `function` and the items must be picklable. What a task elsewhere logs is logged here when it ends. Leaving the loop
     early, or Ctrl-C, stops the other processes at once.
     """
+    _stop_if_imported()
     items = list(items)
     if isinstance(jobs, Cluster):
         for i, told in jobs.run(_Elsewhere(function, jobs.cpus_per_task), items, TRIES, trains):
@@ -98,11 +99,27 @@ def run(
             yield items[i], _run_alone(function, items[i], threads_each(jobs))
 
 
+def _stop_if_imported() -> None:
+    """End this process if it is a worker that still imports the user's script, whose commands it must not repeat."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds out
+        raise SystemExit(1)
+
+
+def _require_started(started: Any) -> None:
+    """Raise GbvnetError if no worker of a pool that broke had begun: nothing that it was given can be the reason."""
+    if not started.is_set():
+        raise GbvnetError(
+            "the worker processes ended before they began to work. Each of them imports the script that was started: "
+            'it must be a file, with all that it does below `if __name__ == "__main__":`. If it is so already, there '
+            "is not enough memory to start them: use fewer jobs"
+        ) from None
+
+
 def _run_pool(
     function: Callable[[Item], Any], items: list[Item], todo: list[int], jobs: int, suspects: list[int]
 ) -> Iterator[tuple[int, Any]]:
     """One pool's life. It ends early when a process of it dies, and then fills `suspects`."""
-    pool = _pool(min(jobs, len(todo)), threads_each(jobs))
+    pool, started = _pool(min(jobs, len(todo)), threads_each(jobs))
     futures: dict[Future, int] = {}
     try:
         for i in list(todo):
@@ -113,6 +130,7 @@ def _run_pool(
                 outcome = _heard(future.result())
                 yield futures.pop(future), outcome
     except BrokenProcessPool:
+        _require_started(started)
         suspects += list(futures.values())[: 2 * max(1, jobs)]  # in the order in which they were handed out
         log.warning("a process died; what it was at is tried again by itself")
     finally:
@@ -121,19 +139,22 @@ def _run_pool(
 
 def _run_alone(function: Callable[[Item], Any], item: Item, threads: int) -> Any | GbvnetError:
     for _ in range(TRIES - 1):  # it was tried once, in company
-        pool = _pool(1, threads)
+        pool, started = _pool(1, threads)
         try:
             return _heard(pool.submit(_Elsewhere(function), item).result())
         except BrokenProcessPool:
-            continue
+            _require_started(started)
         finally:
             _stop(pool)
     return TaskDied(f"{item}: its process was killed {TRIES} times; is there enough memory, is the file sound?")
 
 
-def _pool(processes: int, threads: int) -> ProcessPoolExecutor:
+def _pool(processes: int, threads: int) -> tuple[ProcessPoolExecutor, Any]:
+    """A pool, and an event that is set once one of its processes has begun to work."""
     context = multiprocessing.get_context("spawn")  # fork breaks BLAS and OpenCV threads
-    return ProcessPoolExecutor(max(1, processes), context, initializer=_begin_worker, initargs=(threads,))
+    started = context.Event()
+    initargs = (threads, started)
+    return ProcessPoolExecutor(max(1, processes), context, initializer=_begin_worker, initargs=initargs), started
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
@@ -202,9 +223,10 @@ def _heard(told: Any) -> Any:
     return told.outcome
 
 
-def _begin_worker(threads: int) -> None:
+def _begin_worker(threads: int, started: Any) -> None:
     import signal
 
+    started.set()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     limit_threads(threads)
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -22,8 +22,9 @@ from .config import Times
 from .datasets import open_corpus
 from .datasets.lone import Lone, lone
 from .emotions import Emotions, flags
-from .errors import BadConfig, BadRecording, GbvnetError
+from .errors import BadConfig, BadModel, BadRecording, GbvnetError
 from .facewindows import FacePart, FaceWindows
+from .modelfolder import fingerprint
 from .parallel import run
 from .predictions import LEAKY, is_leaky
 from .predictor import Answers, Predictor
@@ -283,6 +284,7 @@ class PredictWork:
     rename: tuple[tuple[str, str], ...]
     device: str
     alone: bool  # its files go straight into `out`, not into a folder of its name
+    made_by: tuple = ()  # the fingerprint of the model that all recordings are put to; empty for any
 
     def __call__(self, recording: Recording) -> Emotions:
         return self.told(recording, None)
@@ -290,6 +292,9 @@ class PredictWork:
     def told(self, recording: Recording, progress: Told | None) -> Emotions:
         if recording.problem:
             raise GbvnetError(recording.problem)
+        if self.made_by not in ((), fingerprint(self.model)):
+            expected, found = "the model that the prediction began with", "another: it was replaced meanwhile"
+            raise BadModel(self.model, expected, found, "Predict these recordings again.")
         predictor = _cached(self.model, self.device)
         emotions = predict_recording(
             predictor, self.corpus, recording, step_s=self.step_s, rename=dict(self.rename), progress=progress
@@ -300,15 +305,19 @@ class PredictWork:
         return replace(emotions, faces=())
 
 
-_LOADED: dict[tuple[Path, str], Predictor] = {}
+_LOADED: dict[tuple[Path, str, tuple], Predictor] = {}
 
 
 def _cached(model: Path, device: str) -> Predictor:
-    """One model a process, however many recordings it is asked about."""
-    if (model, device) not in _LOADED:
+    """One model a process, however many recordings it is asked about; another one as soon as another is in its folder.
+
+    A model of the hub is loaded once a process.
+    """
+    key = model, device, fingerprint(model)
+    if key not in _LOADED:
         _LOADED.clear()
-        _LOADED[model, device] = Predictor(model, device)
-    return _LOADED[model, device]
+        _LOADED[key] = Predictor(model, device)
+    return _LOADED[key]
 
 
 def predict_files(
@@ -379,8 +388,9 @@ def predict_many(
         made = open_corpus(corpus, files[0])
         chosen = list(_chosen(made, recordings, subjects))
     work = PredictWork(
-        Path(model), made, Path(out), step_s, tuple((rename or {}).items()), device, alone=corpus is None
-    )
+        Path(model), made, Path(out), step_s, tuple((rename or {}).items()), device, alone=corpus is None,
+        made_by=fingerprint(Path(model)),
+    )  # fmt: skip
     lines, bad = [], 0
     if len(chosen) == 1:
         outcomes: Iterable[tuple[Recording, Emotions | GbvnetError]] = [(chosen[0], _told(work, chosen[0], progress))]

@@ -186,23 +186,30 @@ def reopen(path: Path) -> None:
 
 
 def finish(path: Path, verdicts: list[dict]) -> None:
-    """Write both tables. verdicts: one dict a recording, the good ones as `write_recording` returned them."""
+    """Write both tables. verdicts: one dict a recording, the good ones as `write_recording` returned them.
+
+    Where none is good there are no windows, and the store stays unfinished: only the table of verdicts is written.
+    """
     verdicts = sorted(verdicts, key=lambda v: v["recording"])
     columns = [*NAMES, "verdict", "reason", "findings", *COUNTS, "sha256"]
     recordings = pd.DataFrame(verdicts).reindex(columns=columns)
     recordings["findings"] = ["; ".join(v.get("findings", ())) for v in verdicts]
     recordings[COUNTS] = recordings[COUNTS].fillna(0).astype("int64")
     for text in [*NAMES, "verdict", "reason", "findings", "sha256"]:
-        recordings[text] = recordings[text].fillna("").astype(str)
-    windows = pd.concat([_window_rows(v) for v in verdicts if v["verdict"] == "ok"] or [_window_rows(None)])
+        recordings[text] = recordings[text].astype(object).fillna("").astype(str)  # a column nobody fills is no text
+    good = [_window_rows(v) for v in verdicts if v["verdict"] == "ok"]
+    if not good:
+        reopen(path)
     write_whole(path / "recordings.parquet", recordings.to_parquet(index=False))
+    if not good:
+        return
+    windows = pd.concat(good)
     # Last: a store with this table is whole.
     write_whole(path / "windows.parquet", windows.reset_index(drop=True).to_parquet(index=False))
 
 
-def _window_rows(about: dict | None) -> pd.DataFrame:
-    n = len(about["start_s"]) if about else 0
-    about = about or {"start_s": [], "has_face": [], "has_signals": False, "ratings": {}, **dict.fromkeys(NAMES, "")}
+def _window_rows(about: dict) -> pd.DataFrame:
+    n = len(about["start_s"])
     rows: dict = {name: np.full(n, about[name], dtype=object) for name in NAMES}
     rows |= {"window": np.arange(n, dtype=np.int64), "start_s": np.asarray(about["start_s"], dtype=np.float64)}
     rows["has_face"] = np.asarray(about["has_face"], dtype=bool)
@@ -342,6 +349,7 @@ class Store:
         self.path = fetched(path) if is_address(path) else Path(path)
         self.settings = _read_manifest(self.path)
         self.settings["prepare"] = to_dict(PrepareConfig()) | self.settings["prepare"]  # defaults of what is not told
+        self._refuse_if_nothing_is_good()
         self.windows = self._table("windows.parquet", _WINDOWS)
         self.recordings = self._table("recordings.parquet", _RECORDINGS)
         names, self._of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
@@ -354,6 +362,10 @@ class Store:
             file = data_file(self.path, missing[0])
             found = f"no such file, as for {len(missing)} of {len(self._names)} recordings"
             raise BadStore(file, "a recording's windows", found, "Run `gbvnet prepare` again.")
+        if not len(self.windows):  # an older gbvnet finished a store in which nothing was good
+            raise BadStore(
+                self.path, "a store with windows", "none", "Run `gbvnet prepare` again, and see what is bad."
+            )
         self._window = self.windows["window"].to_numpy()
         if len(self) and self._window.min() < 0:
             raise BadStore(self.path / "windows.parquet", "numbers of windows from 0", f"{self._window.min()}")
@@ -389,6 +401,16 @@ class Store:
         parts = [json.dumps(settings, sort_keys=True)]
         parts += (self.recordings["recording"] + self.recordings["sha256"]).tolist()
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _refuse_if_nothing_is_good(self) -> None:
+        """A store of which every recording was refused has a table of verdicts, and no windows."""
+        if (self.path / "windows.parquet").exists() or not (self.path / "recordings.parquet").exists():
+            return
+        told = self._table("recordings.parquet", _RECORDINGS)
+        if not (told["verdict"] == "ok").any():
+            first = f", the first for this reason: {told['reason'].iloc[0]}" if len(told) else ""
+            found = f"that all {len(told)} of its recordings were refused{first.rstrip('.')}"
+            raise BadStore(self.path, "a store with windows", found, "Correct that, and run `gbvnet prepare` again.")
 
     def _table(self, name: str, columns: dict[str, tuple[str, ...]]) -> pd.DataFrame:
         file = self.path / name

@@ -69,6 +69,30 @@ def test_the_innocent_are_not_given_up_with_the_guilty():
     assert (got[2], got[3]) == (2, 3)
 
 
+UNGUARDED = {
+    "run": "from gbvnet.parallel import run\nlist(run(abs, [-1, 2], 2))\n",
+    "apart": "from gbvnet.parallel import run\nlist(run(abs, [-1], 1, apart=True))\n",
+    "prepare": "from gbvnet import prepare_store\nfrom gbvnet.config import PrepareConfig\n"
+    "from gbvnet.datasets import open_corpus\n"
+    "prepare_store(open_corpus('deap', sys.argv[1]), sys.argv[2], PrepareConfig(faces=False), jobs=2)\n",
+}
+
+
+@pytest.mark.parametrize("what", UNGUARDED)
+def test_a_script_without_a_main_guard_is_told_so_and_leaves_nothing_finished(deap, tmp_path, what):
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nprint('begun')\n" + UNGUARDED[what])
+    ran = subprocess.run(
+        [sys.executable, script, deap, tmp_path / "store"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    last = ran.stderr.strip().splitlines()[-1]
+    assert last.startswith("gbvnet.errors.GbvnetError: the worker processes ended before they began to work.")
+    assert '`if __name__ == "__main__":`' in last
+    assert ran.stderr.count("Traceback") == 1  # the workers, which repeat the script, end quietly
+    assert not (tmp_path / "store/windows.parquet").exists()
+
+
 def test_processes_end_when_their_parent_is_killed(tmp_path):
     script = tmp_path / "parent.py"
     script.write_text(

@@ -1,6 +1,7 @@
 """A model and a recording: the same windows as in training, whatever is missing said, whatever is wrong refused."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import gbvnet
-from gbvnet.checkpoint import save_model
+from gbvnet.checkpoint import load_model, save_model
 from gbvnet.cli import main
 from gbvnet.config import CrossvalConfig, GBVNetConfig, ModelConfig, PrepareConfig, SynthConfig, Times, TrainConfig
 from gbvnet.crossval import cross_validate
@@ -23,12 +24,15 @@ from gbvnet.datasets.synthetic import write_deap
 from gbvnet.emotions import flags
 from gbvnet.errors import BadConfig, BadModel, BadRecording
 from gbvnet.model import GBVNet
-from gbvnet.predict import predict_many, predict_recording
+from gbvnet.modelfolder import fingerprint
+from gbvnet.predict import PredictWork, _cached, predict_files, predict_many, predict_recording
 from gbvnet.predictor import Predictor
 from gbvnet.prepare import prepare_store
 from gbvnet.recording import Channel
 from gbvnet.store import open_store
 from gbvnet.systems.gbvnet import learnt_from
+
+from . import asked
 
 RATE = 200
 NAMES = {"EEG FP1-REF": "eeg", "O1": "eeg", "GSR1": "gsr"}
@@ -433,3 +437,47 @@ def test_a_recording_can_be_asked_about_from_python(table):
     )
     assert len(emotions.table) == 6 and told[-1] == (6, 6)
     assert replace(emotions, faces=()).targets == ("valence",)
+
+
+# --- a model that is replaced ---
+
+
+def replaced(model, **about):
+    """Put another model of the same shape, and so of the same size, into a folder."""
+    network, known = load_model(model)
+    with torch.no_grad():
+        network.head[-1].bias += 5
+    save_model(model, network, known | about)
+
+
+def test_a_model_trained_again_into_its_folder_answers_anew(tmp_path):
+    model, recording = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "x.csv")
+    first = predict_files(model, [recording]).table["valence"].to_numpy()
+    assert (predict_files(model, [recording]).table["valence"].to_numpy() == first).all()
+    one = _cached(model, "auto")
+    assert _cached(model, "auto") is one  # and not loaded anew for nothing
+    before = (model / "model.safetensors").stat()
+    replaced(model)
+    after = (model / "model.safetensors").stat()
+    assert before.st_size == after.st_size
+    os.utime(model / "model.safetensors", ns=(before.st_atime_ns, before.st_mtime_ns))  # as a copy that keeps times
+    assert (predict_files(model, [recording]).table["valence"].to_numpy() > first).all()
+    out = predict_many(model, [recording], tmp_path / "out")
+    assert out.bad == 0
+    written = pd.read_csv(tmp_path / "out/emotions.csv", comment="#")["valence"].to_numpy()
+    assert (written > first).all()
+
+
+def test_a_model_that_is_gone_or_another_in_the_middle_is_no_answer(tmp_path):
+    model, recording = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "x.csv")
+    predict_files(model, [recording])
+    predictor = _cached(model, "auto")
+    made = lone([recording], predictor.channels, 128.0, 3.0)
+    work = PredictWork(model, made, tmp_path / "out", None, (), "auto", alone=True, made_by=fingerprint(model))
+    work(made.recording)
+    replaced(model)
+    with pytest.raises(BadModel, match="the model that the prediction began with, found another"):
+        work(made.recording)
+    shutil.rmtree(model)
+    with pytest.raises(BadModel, match="no such folder"):
+        predict_files(model, [recording])

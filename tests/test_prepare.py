@@ -17,6 +17,7 @@ import pytest
 
 from gbvnet import store as store_module
 from gbvnet.check import look
+from gbvnet.cli import main
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.deap import CHANNELS, RATINGS_FILE
@@ -70,6 +71,24 @@ def test_a_bad_person_does_not_stop_the_others_and_is_in_the_table(deap, tmp_pat
     assert len(store) == 12
     bad = store.recordings.query("verdict == 'bad'").iloc[0]
     assert bad.recording == "s01" and "4 bytes" in bad.reason
+
+
+def test_where_everything_is_bad_there_is_no_store_until_it_is_mended(deap, tmp_path, capsys):
+    good = {file: file.read_bytes() for file in (deap / "data_preprocessed_python").glob("*.dat")}
+    for file in good:
+        file.write_bytes(b"oops")
+    command = ["prepare", "deap", str(deap), str(tmp_path / "store"), "--faces", "false", "--jobs", "1"]
+    assert main(command) == 1
+    assert "no recording could be used, so this is no finished store" in capsys.readouterr().out
+    assert main(["crossval", str(tmp_path / "store"), str(tmp_path / "run")]) == 2
+    assert "all 2 of its recordings were refused" in capsys.readouterr().err
+    for file, content in good.items():
+        file.write_bytes(content)
+    assert main(command) == 0
+    assert len(open_store(tmp_path / "store")) == 24
+    next(iter(good)).write_bytes(b"oops")  # one of two: what is good is kept
+    assert main(command) == 1
+    assert len(open_store(tmp_path / "store")) == 12
 
 
 def test_a_second_run_does_nothing_again_and_changes_no_byte(deap, tmp_path):

@@ -1,6 +1,8 @@
 """A store is whole or says what is missing, and gives back exactly what was put in."""
 
 import json
+import os
+import stat
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +11,7 @@ import pytest
 
 from gbvnet import store as store_module
 from gbvnet.errors import BadStore, GbvnetError
+from gbvnet.files import write_whole
 from gbvnet.store import create, data_file, done, finish, open_store, write_recording
 
 SETTINGS = {
@@ -203,6 +206,38 @@ def test_an_interrupted_write_leaves_nothing(path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_recording(path, "s09_trial01", arrays(3, 0), about("s09_trial01", 3))
     assert not list((path / "data").glob("*s09*"))
+
+
+def test_permissions_follow_the_umask_and_threads_never_see_another(tmp_path, monkeypatch):
+    changed = []
+    set_umask = os.umask
+    before = set_umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: changed.append(mask))
+        write_whole(tmp_path / "a.json", b"{}")
+        write_whole(tmp_path / "a.json", b"[]")
+    finally:
+        set_umask(before)
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o640
+    assert not changed  # the umask is one for all threads: whoever sets it, even for a moment, opens their files
+    assert [f.name for f in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("place", ["no/such/folder.json", "file/a.json", "x" * 300])
+def test_what_cannot_be_written_is_named_by_its_own_name(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=place[-50:]) as caught:
+        write_whole(tmp_path / place, b"")
+    assert caught.value.filename == str(tmp_path / place)
+
+
+def test_a_store_in_which_nothing_is_good_is_not_finished(path, tmp_path):
+    bad = [{"recording": "s01", "subject": "s01", "verdict": "bad", "reason": "s01.dat: no such file."}]
+    finish(path, bad)  # of recordings that were good before
+    with pytest.raises(BadStore, match=r"all 1 of its recordings were refused.*s01\.dat: no such file.*prepare` again"):
+        open_store(path)
+    finish(path, [done(path, "s01_trial01"), *bad])
+    assert len(open_store(path)) == 3
 
 
 def test_the_digest_tells_contents_apart(path, tmp_path):
