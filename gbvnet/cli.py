@@ -141,6 +141,7 @@ def _live(parser) -> Run:
     parser.add_argument("--rename", default="", metavar="A=B", help="the model's channel A is called B by the device")
     parser.add_argument("--seconds", type=float, default=None, help="stop after so many")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the rows here, one by one")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv and FILE.json if they are there")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
 
     def run(args) -> int:
@@ -148,7 +149,7 @@ def _live(parser) -> Run:
 
         run_live(
             args.model, _settings(args, LiveSources), rename=_pairs(args.rename), seconds=args.seconds, out=args.out,
-            device=args.device, say=say,
+            overwrite=args.overwrite, device=args.device, say=say,
         )  # fmt: skip
         return 0
 

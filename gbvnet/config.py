@@ -413,10 +413,12 @@ class LiveSources:
     """of a CSV or TSV file without a column `time`"""
     signals_unit: Literal["uV", "mV", "V"] = "uV"
     """of electrical channels in a CSV or TSV file"""
+    video_offset_s: float = 0.0
+    """the video file's clock less the signal file's clock, seconds"""
     fast: bool = False
     """play files as fast as possible instead of in real time"""
     baseline_start_s: float | None = None
-    """when the rest starts whose mean is taken off; with the first sample if not given"""
+    """start of the baseline period, seconds on the signals' clock; default: the first sample"""
     running_s: float | None = None
     """take off the mean of so many seconds right before each window instead"""
     step_s: float | None = None

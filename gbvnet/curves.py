@@ -10,7 +10,12 @@ from rich.panel import Panel
 from rich.text import Text
 
 LEVELS = " ▁▂▃▄▅▆▇█"
-TALL = 4  # lines of a target's curve; gates have one
+TALL = 5  # lines of a target's curve, an odd number: one half is in the middle of a line; gates have one line
+HALF = "─"
+LABEL = 10  # characters for a name
+SCALE = {TALL - 1: "  1 ┤", TALL // 2: "0.5 ┼", 0: "  0 ┤"}  # by lines from the foot
+AROUND = LABEL + 2 + len(SCALE[0]) + 6 + 4  # characters beside a curve: name, scale, value, frame
+EVERY = 10  # windows from one time on the axis to the next
 
 
 def bars(values: Sequence[float], height: int) -> list[str]:
@@ -37,27 +42,54 @@ class Curves:
     def __init__(self, targets: Sequence[str], title: str, stamp: str = "", width: int = 60):
         self.targets, self.title, self.stamp, self.width = tuple(targets), title, stamp, width
         self._rows: deque[Mapping[str, Any]] = deque(maxlen=width)
+        self._count = 0  # of all rows so far
         self.note = ""
 
     def add(self, row: Mapping[str, Any], note: str = "") -> None:
         self._rows.append(row)
+        self._count += 1
         self.note = note
 
     def __rich__(self) -> Panel:
-        parts = []
-        for name in (*self.targets, "gate_face", "gate_bio", "face_ok"):
+        parts = [part for name in self.targets for part in self._tall(name)]
+        parts += self._axis()
+        for name in ("gate_face", "gate_bio", "face_ok"):
             values = [float(row[name]) for row in self._rows]
-            lines = bars(values, TALL if name in self.targets else 1)
-            for k, line in enumerate(lines):
-                last = k == len(lines) - 1
-                label = f"{name:<10}" if last else " " * 10
-                value = f"  {values[-1]:.2f}" if last and values else ""
-                parts.append(Text(f"{label} {line:<{self.width}}{value}", style="bold" if len(lines) > 1 else "dim"))
+            parts.append(Text(self._line(name, "     ", bars(values, 1)[0], values), style="dim"))
         if self._rows:
             row = self._rows[-1]
             parts.append(Text(f"{row['start_s']:.1f} to {row['stop_s']:.1f} s  {row['flags']}"))
         parts.append(Text(self.note, style="dim"))
         return Panel(Group(*parts), title=self.title, subtitle=self.stamp or None)
+
+    def _tall(self, name: str) -> list[Text]:
+        """A target's curve, with a scale from 0 to 1 and a line at one half."""
+        values = [float(row[name]) for row in self._rows]
+        lines = []
+        for foot, line in zip(reversed(range(TALL)), bars(values, TALL), strict=True):
+            line = f"{line:<{self.width}}"
+            if foot == TALL // 2:
+                line = line.replace(" ", HALF)
+            last = foot == 0
+            text = self._line(name if last else "", SCALE.get(foot, "    │"), line, values if last else [])
+            lines.append(Text(text, style="bold"))
+        return lines
+
+    def _axis(self) -> list[Text]:
+        """Seconds below the curves: where windows start."""
+        ticks, times = list("─" * self.width), [" "] * (self.width + LABEL)
+        first = self._count - len(self._rows)
+        for k, row in enumerate(self._rows):
+            if (first + k) % EVERY == 0:
+                ticks[k] = "┬"
+                label = f"{row['start_s']:g} s"
+                times[k : k + len(label)] = label
+        lines = (self._line("", "    └", "".join(ticks), []), self._line("", "     ", "".join(times), []))
+        return [Text(line.rstrip(), style="dim") for line in lines]
+
+    def _line(self, name: str, scale: str, curve: str, values: Sequence[float]) -> str:
+        value = f"  {values[-1]:.2f}" if values else ""
+        return f"{name:<{LABEL}} {scale}{curve:<{self.width}}{value}"
 
 
 def plain(row: Mapping[str, Any], targets: Sequence[str]) -> str:

@@ -36,6 +36,7 @@ class FaceStream:
         self._first_s: float | None = None
         self._gap_s = 0.0  # between the newest two
         self.reached_s = -np.inf
+        self.ended = self._finished = False
 
     def push(self, rgb: np.ndarray, time_s: float) -> None:
         """rgb (H, W, 3) uint8. Raises ValueError for anything else, and for times that do not increase."""
@@ -43,6 +44,7 @@ class FaceStream:
             raise ValueError(f"a frame must be (H, W, 3) uint8, not {rgb.shape} {rgb.dtype}")
         if not time_s > self.reached_s:
             raise ValueError(f"times of frames must increase: {time_s} after {self.reached_s}")
+        self.ended = self._finished = False
         self._end_of_show(time_s)
         if self._first_s is None:
             self._first_s = time_s
@@ -68,8 +70,16 @@ class FaceStream:
         self.found += found is not None
         self._looks.append(_Look(time_s, None if found is None else align(rgb, found.landmarks, self.side)))
 
+    def end(self) -> None:
+        """No more will come, and windows may say so."""
+        self.finish()
+        self.ended = True
+
     def finish(self) -> None:
         """No more will come: the last frame is on show as long as the one before it was."""
+        if self._finished:
+            return
+        self._finished = True
         self._end_of_show(self.reached_s + self._gap_s)
         self.reached_s += self._gap_s
 

@@ -24,19 +24,32 @@ PATIENCE_S = 3.0  # for a camera that gives nothing
 
 
 class Event(NamedTuple):
-    """A frame (H, W, 3) uint8 RGB, or a chunk of samples (C, n); on the stream's clock, which begins at 0."""
+    """A frame (H, W, 3) uint8 RGB, or a chunk of samples (C, n), or neither: what is `ended` is over, "video" or
+    "signals". Times are on the stream's clock, which begins at 0."""
 
     time_s: float  # of the frame, or of the chunk's first sample
     due_s: float  # when it is there: a chunk with its last sample
     frame: np.ndarray | None = None
     chunk: np.ndarray | None = None
+    ended: str = ""
 
 
-def film(path: Path) -> Iterator[Event]:
-    """All frames of a video file. Raises BadRecording."""
-    info = probe(path)
-    for index, rgb in read_frames(path, np.arange(info.n_frames)):
-        yield Event(float(index / info.fps), float(index / info.fps), frame=rgb)
+class Film:
+    """All frames of a video file, on the file's own clock.
+
+    begin_s, end_s : when its first frame is shown, and until when its last one is
+
+    Raises BadRecording.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self.info = path, probe(path)
+        self.begin_s, self.end_s = 0.0, self.info.seconds
+
+    def __iter__(self) -> Generator[Event]:
+        for index, rgb in read_frames(self.path, np.arange(self.info.n_frames)):
+            yield Event(float(index / self.info.fps), float(index / self.info.fps), frame=rgb)
+        yield Event(self.end_s, self.end_s, ended="video")
 
 
 def played(samples: np.ndarray, rate_hz: float, begin_s: float = 0.0) -> Iterator[Event]:
@@ -46,6 +59,15 @@ def played(samples: np.ndarray, rate_hz: float, begin_s: float = 0.0) -> Iterato
         chunk = samples[:, first : first + n]
         start = begin_s + first / rate_hz
         yield Event(start, start + chunk.shape[1] / rate_hz, chunk=chunk)
+    end_s = begin_s + samples.shape[1] / rate_hz
+    yield Event(end_s, end_s, ended="signals")
+
+
+def earlier(feed: Iterable[Event], by_s: float) -> Generator[Event]:
+    """A feed whose second `by_s` is second 0 of the stream. What comes before that is left out."""
+    for event in feed:
+        if event.time_s >= by_s - 1e-6 or event.ended:
+            yield event._replace(time_s=event.time_s - by_s, due_s=event.due_s - by_s)
 
 
 def camera(number: int, clock: Callable[[], float]) -> Iterator[Event]:

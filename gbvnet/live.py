@@ -11,21 +11,26 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
 
 from . import __version__
 from .config import LiveSources
-from .curves import Curves, plain
+from .curves import AROUND, Curves, plain
 from .datasets.lone import lone
-from .datasets.signal_file import read_signals
-from .errors import BadConfig, BadInput
-from .feeds import Arrived, Event, Together, camera, film, played
+from .datasets.signal_file import read_signals, span_s
+from .errors import BadConfig, BadInput, BadRecording
+from .feeds import Arrived, Event, Film, Together, camera, earlier, played
 from .files import write_whole
 from .lsl import chunks, open_lsl
 from .predict import stamps
 from .predictor import Predictor
 from .signals import beyond
 from .stream import EmotionStream
+
+HINT = "Give --rename MODELNAME=FILENAME, or --signals_rate_hz."
+NOTED_S = 0.05  # clocks that begin so near to 0, or to one another, need no note
 
 
 def run_live(
@@ -35,12 +40,14 @@ def run_live(
     rename: Mapping[str, str] | None = None,
     seconds: float | None = None,
     out: Path | None = None,
+    overwrite: bool = False,
     device: str = "auto",
     say: Callable[[str], None],
 ) -> None:
     """Ask a model until what is played ends, `seconds` are over, or Ctrl-C; all three are a good end.
 
     out : a CSV file for the rows, whole after each of them; FILE.json beside it says where they come from
+    overwrite : replace either of them if it is there
 
     Raises BadModel, BadConfig, BadRecording, or GbvnetError with a remedy if a camera or a stream is not there.
     """
@@ -48,8 +55,8 @@ def run_live(
         sources = replace(sources, video="0")
     if seconds is not None and not seconds > 0:
         raise BadConfig(f"--seconds must be above 0, not {seconds:g}")
-    if out is not None and out.exists():
-        raise BadConfig(f"{out} exists, and may be a recording that cannot be made again: give another name")
+    if out is not None:
+        _require_free(out, sources, overwrite)
     predictor = Predictor(model, device)
     began = time.monotonic()
 
@@ -59,22 +66,16 @@ def run_live(
     with ExitStack() as opened:
         feeds, stream, notes = _open(predictor, sources, dict(rename or {}), clock, opened)
         stamp = "; ".join(stamps(predictor))
-        for note in (*notes, *((stamp,) if stamp else ())):
+        for note in (*notes, *((stamp,) if stamp else ()), predictor.worth):
             say(f"note {note}")
-        write = opened.enter_context(_table(out, stream, sources, predictor)) if out else None
+        write = opened.enter_context(_table(out, stream, sources, predictor, overwrite)) if out else None
         show = opened.enter_context(_shown(stream, predictor, stamp, say))
         together = Together(feeds, None if sources.fast else clock, seconds)
         began = time.monotonic()
         told = _Told(clock, sources.fast)
         with suppress(KeyboardInterrupt):
             for arrived in together:
-                event = arrived.event
-                rows = (
-                    stream.frame(event.frame, event.time_s)
-                    if event.frame is not None
-                    else stream.samples(event.chunk, event.time_s)  # type: ignore[arg-type]
-                )
-                for row in rows:
+                for row in _taken(stream, arrived.event):
                     told.add(row, arrived)
                     if write:
                         write(row)
@@ -85,9 +86,45 @@ def run_live(
                 if write:
                     write(row)
                 show(row, "")
+        messages = stream.messages
+    for message in messages:
+        say(f"note {message}")
     say(told.summary(together.dropped, stream))
     if out is not None:
         say(str(out))
+
+
+def _taken(stream: EmotionStream, event: Event) -> list[dict[str, Any]]:
+    """The rows of windows that an event completes."""
+    if event.frame is not None:
+        return stream.frame(event.frame, event.time_s)
+    if event.chunk is not None:
+        return stream.samples(event.chunk, event.time_s)
+    return stream.end_of_signals() if event.ended == "signals" else stream.end_of_frames()
+
+
+def _require_free(out: Path, sources: LiveSources, overwrite: bool) -> None:
+    """Raises BadConfig if a file is there that writing would replace."""
+    if out.suffix.lower() == ".json":
+        raise BadConfig(
+            f"--out {out}: give a name that ends in .csv; {out.with_suffix('.json').name} is written beside it"
+        )
+    for file in (out, out.with_suffix(".json")):
+        if not (file.exists() or file.is_symlink()):
+            continue
+        inputs = [Path(p) for p in (sources.video, sources.signals) if p is not None and Path(p).exists()]
+        if file.is_dir() or any(file.exists() and file.samefile(p) for p in inputs):
+            raise BadConfig(f"{file} is {'a folder' if file.is_dir() else 'what is played'}: give another --out")
+        if not overwrite:
+            raise BadConfig(
+                f"{file} exists, and may be a recording that cannot be made again: give another --out, or --overwrite"
+            )
+
+
+class _Opened(NamedTuple):
+    feeds: list[Iterable[Event]]
+    stream: EmotionStream
+    notes: list[str]
 
 
 def _open(
@@ -96,28 +133,21 @@ def _open(
     rename: dict[str, str],
     clock: Callable[[], float],
     opened: ExitStack,
-) -> tuple[list[Iterable[Event]], EmotionStream, list[str]]:
+) -> _Opened:
     """The feeds that the model can use, a stream for them, and what to know of them."""
-    feeds: list[Iterable[Event]] = []
-    notes: list[str] = []
-    names, rate_hz = tuple(c.name for c in predictor.channels), None
     use_video = predictor.sees_face and sources.video is not None
-    if sources.video is not None and not use_video:
-        notes.append("the model sees no face: --video is not read")
-    if not predictor.sees_signals and (sources.signals or sources.lsl):
+    use_signals = predictor.sees_signals and (sources.signals or sources.lsl) is not None
+    notes = [] if use_video or sources.video is None else ["the model sees no face: --video is not read"]
+    if not use_signals and (sources.signals or sources.lsl):
         notes.append("the model sees no signals: they are not read")
-    elif sources.signals is not None:
-        lone(
-            [sources.signals], predictor.channels, predictor.about["rate_hz"], 0.0, rename=rename
-        )  # or says what lacks
-        wanted = tuple(replace(c, name=rename.get(c.name, c.name)) for c in predictor.channels)
-        samples, rate_hz, begin = read_signals(
-            sources.signals, 0.0, math.inf, wanted, sources.signals_rate_hz, sources.signals_unit,
-            "Give --rename MODELNAME=FILENAME, or --signals_rate_hz.",
-        )  # fmt: skip
-        feeds.append(played(samples, rate_hz, begin))
+    feeds: list[Iterable[Event]] = []
+    names, rate_hz, played_s = tuple(c.name for c in predictor.channels), None, None
+    if use_signals and sources.signals is not None:
+        samples, rate_hz, begin_s = _read(sources.signals, predictor, sources, rename)
+        played_s = begin_s, begin_s + samples.shape[1] / rate_hz
+        feeds.append(earlier(played(samples, rate_hz, begin_s), begin_s))
         rename = {}  # it is done
-    elif sources.lsl is not None:
+    elif use_signals and sources.lsl is not None:
         device = opened.enter_context(open_lsl(sources.lsl))
         names, rate_hz = device.names, device.rate_hz
         if device.unsaid:
@@ -127,12 +157,72 @@ def _open(
     notes += [slow] if slow else []
     if use_video:
         assert sources.video is not None
-        feeds.append(camera(int(sources.video), clock) if sources.video.isdigit() else film(Path(sources.video)))
+        if sources.video.isdigit():
+            feeds.append(camera(int(sources.video), clock))
+        else:
+            video = Film(Path(sources.video))
+            zero_s = sources.video_offset_s + played_s[0] if played_s else video.begin_s
+            notes += _one_clock(video, zero_s, played_s, sources)
+            feeds.append(earlier(video, zero_s))
+    if played_s and abs(played_s[0]) > NOTED_S:
+        assert sources.signals is not None
+        notes.append(f"{sources.signals.name} begins at {played_s[0]:.2f} s of its clock: that is second 0 here")
     stream = EmotionStream(
         predictor, rate_hz, names, rename=rename if rate_hz else None, faces=use_video, step_s=sources.step_s,
-        baseline_start_s=sources.baseline_start_s, running_s=sources.running_s,
+        baseline_start_s=_baseline_start_s(predictor, sources, played_s), running_s=sources.running_s,
     )  # fmt: skip
-    return feeds, opened.enter_context(stream), notes
+    return _Opened(feeds, opened.enter_context(stream), notes)
+
+
+def _read(
+    file: Path, predictor: Predictor, sources: LiveSources, rename: dict[str, str]
+) -> tuple[np.ndarray, float, float]:
+    """A signal file's samples (C, N), their rate, and when they begin on the file's clock."""
+    lone([file], predictor.channels, predictor.about["rate_hz"], 0.0, rename=rename)  # or says what lacks
+    wanted = tuple(replace(c, name=rename.get(c.name, c.name)) for c in predictor.channels)
+    begin_s, end_s = span_s(file, sources.signals_rate_hz, HINT)
+    return read_signals(file, begin_s, end_s, wanted, sources.signals_rate_hz, sources.signals_unit, HINT)
+
+
+def _one_clock(
+    video: Film, zero_s: float, played_s: tuple[float, float] | None, sources: LiveSources
+) -> Generator[str]:
+    """What to know of a video whose second `zero_s` is the stream's second 0. Raises BadRecording if it shares no
+    second with the signals that are played, which begin then."""
+    name = video.path.name
+    if played_s is None:
+        if zero_s > NOTED_S:
+            yield f"{name} begins at {zero_s:.2f} s of its clock: that is second 0 here"
+        return
+    begin_s, end_s = video.begin_s - zero_s, video.end_s - zero_s
+    if end_s <= 0 or begin_s >= played_s[1] - played_s[0]:
+        assert sources.signals is not None
+        raise BadRecording(
+            video.path,
+            f"a video that shares seconds with {sources.signals.name}, which lasts from {played_s[0]:.2f} to "
+            f"{played_s[1]:.2f} s of its clock",
+            f"one that lasts from {video.begin_s:.2f} to {video.end_s:.2f} s of its own",
+            "Both clocks are taken as one unless --video_offset_s says by how much the video's is ahead: "
+            f"{video.begin_s - played_s[0]:.2f} if both begin at the same moment.",
+        )
+    if begin_s < -NOTED_S:
+        yield f"the first {-begin_s:.2f} s of {name} come before the signals begin, and are not used"
+    if begin_s > NOTED_S:
+        yield f"{name} begins {begin_s:.2f} s after the signals"
+
+
+def _baseline_start_s(predictor: Predictor, sources: LiveSources, played_s: tuple[float, float] | None) -> float | None:
+    """Where the stated baseline starts on the stream's clock. Raises BadConfig if the file does not hold it."""
+    start_s = sources.baseline_start_s
+    if start_s is None or played_s is None or predictor.prepare.baseline == "none":
+        return start_s
+    stop_s = start_s + predictor.about["baseline_s"]
+    if start_s < played_s[0] - NOTED_S or stop_s > played_s[1] + NOTED_S:
+        raise BadConfig(
+            f"--baseline_start_s {start_s:g}: the baseline would last from {start_s:g} to {stop_s:g} s of the signals' "
+            f"clock, and {sources.signals} lasts from {played_s[0]:.2f} to {played_s[1]:.2f} s"
+        )
+    return max(0.0, start_s - played_s[0])
 
 
 class _Told:
@@ -165,20 +255,24 @@ class _Told:
 
 @contextmanager
 def _table(
-    out: Path, stream: EmotionStream, sources: LiveSources, predictor: Predictor
+    out: Path, stream: EmotionStream, sources: LiveSources, predictor: Predictor, overwrite: bool = False
 ) -> Generator[Callable[[Mapping[str, Any]], None]]:
-    """A CSV file of rows as `emotions` writes them, on the disk line by line; beside it where they come from."""
+    """A CSV file of rows as `emotions` writes them, on the disk line by line; beside it where they come from. Raises
+    BadConfig if either file is there, unless they may be replaced."""
+    _require_free(out, sources, overwrite)
     about = {
-        "model": predictor.folder.name, "stamps": stamps(predictor), "filters": "causal", "gbvnet": __version__,
-        "trained_on": predictor.about.get("dataset"), "video": sources.video and Path(sources.video).name,
-        "signals": sources.signals and sources.signals.name, "lsl": sources.lsl,
+        "model": predictor.folder.name, "stamps": stamps(predictor), "worth": predictor.worth, "filters": "causal",
+        "gbvnet": __version__, "trained_on": predictor.about.get("dataset"),
+        "video": sources.video and Path(sources.video).name, "signals": sources.signals and sources.signals.name,
+        "lsl": sources.lsl, "video_offset_s": sources.video_offset_s,
         "baseline_start_s": sources.baseline_start_s, "running_s": sources.running_s,
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }  # fmt: skip
+    beside = out.with_suffix(".json")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        file: TextIO = out.open("x", newline="", encoding="utf-8")
-        write_whole(out.with_suffix(".json"), (json.dumps(about, indent=2) + "\n").encode())
+        file: TextIO = out.open("w" if overwrite else "x", newline="", encoding="utf-8")
+        write_whole(beside, (json.dumps(about, indent=2) + "\n").encode())
     except OSError as error:
         raise BadInput(out, "a file that can be written", error.strerror or str(error)) from None
     with file:
@@ -191,6 +285,7 @@ def _table(
         table.writerow(stream.columns)
         file.flush()
         yield write
+        write_whole(beside, (json.dumps(about | {"messages": stream.messages}, indent=2) + "\n").encode())
 
 
 def _text(value: object) -> object:
@@ -211,7 +306,7 @@ def _shown(
     if not console.is_terminal:
         yield lambda row, note: say(plain(row, predictor.targets))
         return
-    width = max(20, console.width - 24)
+    width = max(20, console.width - AROUND)
     curves = Curves(predictor.targets, f"{predictor.folder.name}: probability of high", stamp, width)
     with Live(curves, console=console, auto_refresh=False) as live:
 

@@ -15,7 +15,7 @@ from .signals import baseline_mark
 
 GAP_S = 0.25  # time stamps waver by milliseconds; a jump of more than this is a gap
 AROUND_S = 0.1  # that the anti-alias filter spreads a sample at most, near enough
-LATE, GAP, NO_BASELINE = "signals late", "gap in the signals", "no baseline yet"
+LATE, ENDED, GAP, NO_BASELINE = "signals late", "signals ended", "gap in the signals", "no baseline yet"
 
 
 class SignalStream:
@@ -48,6 +48,7 @@ class SignalStream:
         self.channels, self.rate_hz, self.to_hz = channels, rate_hz, to_hz
         self.filter, self.how = filter, baseline
         self.running = None if running_s is None else round(running_s * to_hz)
+        self.ended = False
         self.dropped = 0  # samples that came twice, or too late
         self._ring = np.full((len(channels), round((keep_s + (running_s or 0)) * to_hz)), np.nan)
         self._end: int | None = None  # number of the next sample at to_hz; number 0 is at second 0
@@ -98,6 +99,7 @@ class SignalStream:
 
         stamped : the time is the device's own, and not counted from an earlier one
         """
+        self.ended = False
         if time_s is None:
             time_s = 0.0 if self._end is None else self.reached_s
         finite = np.isfinite(x).all(axis=0)
@@ -184,21 +186,26 @@ class SignalStream:
         self._end = end
 
     def finish(self) -> None:
-        """No more will come, or not before a gap: what waited for the next samples is made without them."""
+        """No more will come before a gap or the end: what waited for the next samples is made without them."""
         if self._end is not None and self._clock.n:
             self._append(self._resampled.rest(self._clock.n, self._places()))
 
+    def end(self) -> None:
+        """No more will come."""
+        self.finish()
+        self.ended = True
+
     def has(self, past: int) -> bool:
         """Whether all samples before number `past` are there, or will never be."""
-        return self._end is not None and self._end >= past
+        return self.ended or (self._end is not None and self._end >= past)
 
     def window(self, first: int, length: int, onset: int) -> tuple[np.ndarray | None, str]:
         """Samples `first` to first + length, (C, L) float32, without their baseline; or None, and why.
 
         onset : where a baseline of 1-s pieces begins to repeat
         """
-        if not self.has(first + length):
-            return None, LATE
+        if self._end is None or self._end < first + length:
+            return None, ENDED if self.ended else LATE
         x = self._read(first, length)
         if not np.isfinite(x).all() or any(a < first + length and b > first for a, b in self._bad):
             return None, GAP

@@ -178,6 +178,21 @@ class EmotionStream:
                 part.finish()
         return self._rows(ended=True)
 
+    def end_of_signals(self) -> list[dict[str, Any]]:
+        """No more samples will come, frames may: as `finish`, of the windows that waited for samples. Those that follow
+        have the flag "signals ended" and wait for nothing."""
+        return self._end_of(self._signals)
+
+    def end_of_frames(self) -> list[dict[str, Any]]:
+        """No more frames will come, samples may; later windows have the flag "video ended"."""
+        return self._end_of(self._faces)
+
+    def _end_of(self, part: SignalStream | FaceStream | None) -> list[dict[str, Any]]:
+        if part is None or self._start_s is None:
+            return []
+        part.end()
+        return self._rows()
+
     # --- windows ---
 
     def _begin(self, time_s: float) -> None:
@@ -215,11 +230,11 @@ class EmotionStream:
             times = self._times(np.array([self._next]))[0]
             onset = round(self._start_s * self._to_hz)
             first = onset + round(self._next * self.step_s * self._to_hz)
-            has_frames = self._faces is None or self._faces.reached_s >= times[-1] - SLACK
+            has_frames = self._faces is None or self._faces.ended or self._faces.reached_s >= times[-1] - SLACK
             has_samples = self._signals is None or self._signals.has(first + self._length)
             if not (has_frames and has_samples) and now < stop + (-SLACK if ended else self.deadline_s):
                 break
-            rows.append(self._row(start, times, first, onset, late=not has_frames))
+            rows.append(self._row(start, times, first, onset))
             self._next += 1
             if self._faces is not None:
                 self._faces.forget(start + self.step_s)
@@ -232,7 +247,7 @@ class EmotionStream:
         self.silent += to - self._next
         self._next = to
 
-    def _row(self, start: float, times: np.ndarray, first: int, onset: int, late: bool) -> dict[str, Any]:
+    def _row(self, start: float, times: np.ndarray, first: int, onset: int) -> dict[str, Any]:
         signals: np.ndarray | None = None
         faces: np.ndarray | None = None
         ok: np.ndarray | None = None
@@ -240,8 +255,10 @@ class EmotionStream:
         if self._faces is not None:
             faces, ok, came = self._faces.window(times)
             none = np.empty(0)
-            odd += flags(np.array([ok.any()]), ok[None], None, (), none, none) if came else ["no frames"]
-            odd += ["frames late"] if late and came else []
+            late, ended = self._faces.reached_s < times[-1] - SLACK, self._faces.ended
+            odd += flags(np.array([ok.any()]), ok[None], None, (), none, none) if came else []
+            odd += ["video ended"] if late and ended else ["frames late"] if late and came else []
+            odd += ["no frames"] if not came and not (late and ended) else []
         if self._signals is not None:
             signals, why = self._signals.window(first, self._length, onset)
             if signals is not None:
@@ -259,12 +276,14 @@ class EmotionStream:
 
     def _ask(self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None) -> list[float]:
         """Probabilities and two gates of one window; all NaN if the model has nothing to put in the place of what is
-        missing."""
+        missing, and the gates if one modality is."""
         has_face = ok is not None and bool(ok.any())
         lacking = (self.predictor.sees_face and not has_face) or (self.predictor.sees_signals and signals is None)
         if lacking and not (self.predictor.can_do_without and (has_face or signals is not None)):
             return [np.nan] * (len(self.predictor.targets) + 2)
         answers = self.predictor.ask(*(None if x is None else x[None] for x in (faces, ok, signals)))
+        if not has_face or signals is None:  # a gate weighs two modalities
+            return [*answers.p[0].tolist(), np.nan, np.nan]
         return [*answers.p[0].tolist(), float(answers.gate_face[0]), float(answers.gate_bio[0])]
 
 

@@ -34,7 +34,21 @@ ROW = {"start_s": 3.0, "stop_s": 4.0, "valence": 0.25, "gate_face": math.nan, "g
 @pytest.fixture(autouse=True)
 def faked(monkeypatch):
     monkeypatch.setattr(streams, "open_landmarker", fake_landmarker)
-    monkeypatch.setattr(live, "film", lambda path: (Event(k / 10, k / 10, frame=picture(k)) for k in range(80)))
+    monkeypatch.setattr(live, "Film", FakeFilm)
+
+
+class FakeFilm:
+    """8 s of frames; the first is shown at `begin_s` of the file's clock."""
+
+    begin_s = 0.0
+
+    def __init__(self, path):
+        self.path, self.end_s = path, self.begin_s + 8.0
+
+    def __iter__(self):
+        for k in range(80):
+            yield Event(self.begin_s + k / 10, self.begin_s + k / 10, frame=picture(k))
+        yield Event(self.end_s, self.end_s, ended="video")
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +59,18 @@ def model(tmp_path_factory):
 @pytest.fixture
 def table(tmp_path):
     """8 s of signals as a device's program saves them."""
-    x = signals(8)
-    pd.DataFrame(np.column_stack([np.arange(x.shape[1]) / RATE, x.T]), columns=["time", *DEVICE]).to_csv(
-        tmp_path / "x.csv", index=False
-    )
-    return tmp_path / "x.csv"
+    return saved(tmp_path / "x.csv", signals(8))
+
+
+def saved(file, x, begin_s=0.0):
+    times = begin_s + np.arange(x.shape[1]) / RATE
+    pd.DataFrame(np.column_stack([times, x.T]), columns=["time", *DEVICE]).to_csv(file, index=False)
+    return file
 
 
 def run(model, said=None, **options):
-    sources = {k: options.pop(k) for k in ("video", "signals", "lsl", "fast", "running_s") if k in options}
+    names = ("video", "signals", "lsl", "fast", "running_s", "baseline_start_s", "video_offset_s")
+    sources = {k: options.pop(k) for k in names if k in options}
     said = [] if said is None else said
     run_live(model, LiveSources(**sources), device="cpu", rename=RENAME, say=said.append, **options)
     return said
@@ -75,7 +92,8 @@ def test_files_give_what_a_stream_fed_by_hand_gives(model, table, tmp_path):
     about = json.loads((tmp_path / "deep/o.json").read_text())
     assert about["filters"] == "causal" and about["stamps"] == ["model trained on made-up data"]
     assert about["video"] == "film.mp4" and about["signals"] == "x.csv"
-    assert said[0] == "note model trained on made-up data"
+    assert said[0] == "note model trained on made-up data" and "unseen subjects" in said[1]
+    assert about["worth"] == said[1].removeprefix("note ") and about["messages"] == []
     assert said[-2].startswith("5 windows in ") and said[-1] == str(tmp_path / "deep/o.csv")
 
 
@@ -83,7 +101,7 @@ def test_real_time_is_kept_and_seconds_end_it(model, table):
     start = time.monotonic()
     said = run(model, video="film.mp4", signals=table, seconds=2.2, running_s=0.5)
     assert 2.2 <= time.monotonic() - start < 10
-    assert [line[:12] for line in said[1:2]] == ["0.5 to 1.5 s"]
+    assert [line[:12] for line in said[2:3]] == ["0.5 to 1.5 s"]
     assert "of its last frame or sample" in said[-1]
 
 
@@ -109,6 +127,118 @@ def test_each_row_is_on_the_disk_before_the_next(model, table, tmp_path, monkeyp
     monkeypatch.setattr(live, "plain", lambda row, targets: lines.append((tmp_path / "o.csv").read_text().count("\n")))
     run(model, video="a.mp4", signals=table, fast=True, out=tmp_path / "o.csv")
     assert lines == [2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("begin_s", [1000.0, 1_700_000_000.25, -30.0, 0.0])
+def test_a_signal_file_may_begin_anywhere_on_its_clock(model, tmp_path, begin_s):
+    file = saved(tmp_path / "late.csv", signals(8), begin_s)
+    real_time = begin_s == 1000.0
+    start = time.monotonic()
+    said = run(model, signals=file, fast=not real_time, seconds=1.8, running_s=0.5)
+    assert time.monotonic() - start < 10
+    rows = [line for line in said if " s  valence" in line]
+    assert [row.split()[0] for row in rows] == ["0.5"]  # in real time, after 1.6 s
+    told = f"note late.csv begins at {begin_s:.2f} s of its clock: that is second 0 here"
+    assert (told in said) == (begin_s != 0)
+
+
+def test_the_same_rows_come_wherever_the_clocks_of_both_files_begin(model, tmp_path, monkeypatch):
+    def rows(name, begin_s, **options):
+        file = saved(tmp_path / f"{name}.csv", signals(8), begin_s)
+        monkeypatch.setattr(FakeFilm, "begin_s", options.pop("film_s", begin_s))
+        said = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / f"{name}-rows.csv", **options)
+        return pd.read_csv(tmp_path / f"{name}-rows.csv"), said
+
+    here, _ = rows("here", 0.0)
+    for name, begin_s, options in (
+        ("boot", 1000.0, {}), ("unix", 1.7e9, {"film_s": 0.0, "video_offset_s": -1.7e9}),
+        ("stated", 1000.0, {"baseline_start_s": 1000.0}),
+    ):  # fmt: skip
+        there, said = rows(name, begin_s, **options)
+        pd.testing.assert_frame_equal(here, there, atol=1e-4, rtol=0)
+        assert f"note {name}.csv begins at {begin_s:.2f} s of its clock: that is second 0 here" in said
+    with pytest.raises(BadRecording, match=r"shares seconds with apart.csv, which lasts from 1000.00 to 1008.00 s .*"
+                       r"one that lasts from 0.00 to 8.00 s .*--video_offset_s .* -1000.00 if both begin"):  # fmt: skip
+        rows("apart", 1000.0, film_s=0.0)
+    with pytest.raises(BadConfig, match=r"baseline would last from 0 to 3 s .* lasts from 1000.00 to 1008.00 s"):
+        rows("early", 1000.0, baseline_start_s=0.0)
+
+
+def test_a_video_that_begins_before_or_after_the_signals_is_moved_with_them(model, tmp_path, monkeypatch):
+    file = saved(tmp_path / "x.csv", signals(8), 2.0)
+    said = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / "o.csv")
+    assert "note the first 2.00 s of a.mp4 come before the signals begin, and are not used" in said
+    flags = pd.read_csv(tmp_path / "o.csv", keep_default_na=False).set_index("start_s")["flags"]
+    assert flags.to_dict() == {3: "", 4: "", 5: "", 6: "video ended", 7: "video ended"}
+    monkeypatch.setattr(FakeFilm, "begin_s", 6.5)
+    said = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / "p.csv")
+    assert "note a.mp4 begins 4.50 s after the signals" in said
+    table = pd.read_csv(tmp_path / "p.csv").set_index("start_s")
+    assert table["face_ok"].loc[3:5].tolist() == [0, 0.4, 1] and table["face_ok"].loc[11] == 1
+    assert table["flags"].loc[8:].tolist() == ["signals ended"] * len(table.loc[8:])
+
+
+def test_a_video_that_begins_late_and_is_alone_begins_at_once(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(FakeFilm, "begin_s", 40.0)
+    said = run(model, video="a.mp4", seconds=1.5)
+    assert "note a.mp4 begins at 40.00 s of its clock: that is second 0 here" in said
+    assert any(line.startswith("0.0 to 1.0 s") for line in said)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_signals_that_ended_are_not_late(model, tmp_path, fast):
+    file = saved(tmp_path / "short.csv", signals(2.0))
+    said = run(model, video="a.mp4", signals=file, fast=fast, seconds=None if fast else 2.8, running_s=0.5,
+               out=tmp_path / "o.csv")  # fmt: skip
+    flags = pd.read_csv(tmp_path / "o.csv", keep_default_na=False)["flags"].tolist()
+    assert flags[0] == "" and set(flags[1:]) == {"signals ended"} and len(flags) == (7 if fast else 2)
+    assert not any("late" in line for line in said)
+
+
+def test_gates_are_empty_where_there_is_one_modality(model, tmp_path):
+    file = saved(tmp_path / "short.csv", signals(4.5))
+    run(model, video="a.mp4", signals=file, fast=True, running_s=0.5, out=tmp_path / "o.csv")
+    gates = pd.read_csv(tmp_path / "o.csv")[["gate_face", "gate_bio"]].notna().to_numpy()
+    assert gates[:4].all() and not gates[4:].any()
+
+
+@pytest.mark.parametrize("there", ["o.csv", "o.json", "both"])
+def test_a_file_that_is_there_is_replaced_only_where_that_is_asked_for(model, table, tmp_path, there):
+    names = ["o.csv", "o.json"] if there == "both" else [there]
+    for name in names:
+        (tmp_path / name).write_text("consent: signed")
+    with pytest.raises(BadConfig, match=rf"{names[0]} exists.*--overwrite"):
+        run(model, signals=table, fast=True, out=tmp_path / "o.csv")
+    with pytest.raises(BadConfig, match="exists"), live._table(tmp_path / "o.csv", None, LiveSources(), None):
+        pass
+    assert {p.name: p.read_text() for p in tmp_path.glob("o.*")} == dict.fromkeys(names, "consent: signed")
+    run(model, signals=table, fast=True, out=tmp_path / "o.csv", overwrite=True)
+    assert len(pd.read_csv(tmp_path / "o.csv")) == 5
+    assert json.loads((tmp_path / "o.json").read_text())["signals"] == "x.csv"
+
+
+def test_what_is_played_is_never_written_over(model, table, tmp_path):
+    before = table.read_bytes()
+    with pytest.raises(BadConfig, match=r"x.csv is what is played"):
+        run(model, signals=table, fast=True, out=table, overwrite=True)
+    with pytest.raises(BadConfig, match="ends in .csv"):
+        run(model, signals=table, fast=True, out=tmp_path / "o.json")
+    (tmp_path / "folder.json").mkdir()
+    with pytest.raises(BadConfig, match=r"folder.json is a folder"):
+        run(model, signals=table, fast=True, out=tmp_path / "folder.csv", overwrite=True)
+    assert table.read_bytes() == before
+
+
+def test_what_a_device_does_wrong_is_in_the_messages(model, tmp_path, monkeypatch):
+    slow = (
+        lambda samples, rate_hz, begin_s: (  # noqa: E731
+            Event(k * 0.0502, k * 0.0502 + 0.05, chunk=samples[:, 10 * k : 10 * k + 10]) for k in range(160)
+        )
+    )
+    monkeypatch.setattr(live, "played", slow)
+    said = run(model, signals=saved(tmp_path / "x.csv", signals(8)), fast=True, out=tmp_path / "o.csv")
+    told = "the device gives 199.2 Hz by its time stamps, not 200 Hz: its samples are placed by their time stamps"
+    assert f"note {told}" in said and json.loads((tmp_path / "o.json").read_text())["messages"] == [told]
 
 
 def test_what_cannot_begin_is_said_with_a_remedy(model, table, tmp_path, monkeypatch, capsys):
@@ -187,6 +317,7 @@ def test_feeds_come_together_by_time():
     x = np.arange(200.0)[None]
     pictures = (Event(k / 10, k / 10, frame=picture(0)) for k in range(10))
     events = [a.event for a in Together([played(x, 200, 0.0), pictures], None, None)]
+    assert [e.ended for e in events if e.frame is None and e.chunk is None] == ["signals"]
     assert [e.due_s for e in events] == sorted(e.due_s for e in events)
     assert np.array_equal(np.concatenate([e.chunk for e in events if e.chunk is not None], axis=1), x)
     assert sum(e.frame is not None for e in events) == 10
@@ -239,13 +370,37 @@ def test_bars_are_as_high_as_values():
 
 def test_curves_show_the_last_rows_and_the_stamp():
     curves = Curves(["valence"], "model", "made-up data", width=5)
+    assert "─────" in drawn(curves)
     for k in range(8):
         curves.add(ROW | {"valence": k / 10}, "12 ms")
-    console = Console(width=40, record=True, file=io.StringIO())
-    console.print(curves)
-    text = console.export_text()
+    text = drawn(curves)
     assert "made-up data" in text and "0.70" in text and "frames late" in text and "12 ms" in text
     assert "·····" in text  # gate_face has no value
+
+
+def drawn(curves, width=40):
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(curves)
+    return console.export_text()
+
+
+def test_curves_have_a_line_at_one_half_and_seconds_below():
+    curves = Curves(["valence"], "model", width=40)
+    for k in range(25):
+        curves.add(ROW | {"start_s": 3.0 + k, "valence": 0.9 if k < 5 else 0.1})
+    lines = drawn(curves, width=80).splitlines()
+    half = next(line for line in lines if "0.5 ┼" in line)
+    left = half.index("┼") + 1
+    assert half[left : left + 40] == "█" * 5 + "─" * 35
+    assert lines[1].index("1 ┤") + 3 == left and "0 ┤" in lines[5]
+    axis, seconds = lines[6], lines[7]
+    assert [k - left for k, sign in enumerate(axis) if sign == "┬"] == [0, 10, 20]
+    assert [seconds[left + k :].split("  ")[0] for k in (0, 10, 20)] == ["3 s", "13 s", "23 s"]
+    for k in range(25, 48):  # the first rows are gone, and times have moved with theirs
+        curves.add(ROW | {"start_s": 3.0 + k})
+    lines = drawn(curves, width=80).splitlines()
+    assert [k - left for k, sign in enumerate(lines[6]) if sign == "┬"] == [2, 12, 22, 32]
+    assert lines[7][left + 2 :].startswith("13 s")
 
 
 def test_a_plain_line_says_the_same():
