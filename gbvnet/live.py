@@ -106,9 +106,7 @@ def _taken(stream: EmotionStream, event: Event) -> list[dict[str, Any]]:
 def _require_free(out: Path, sources: LiveSources, overwrite: bool) -> None:
     """Raises BadConfig if a file is there that writing would replace."""
     if out.suffix.lower() == ".json":
-        raise BadConfig(
-            f"--out {out}: give a name that ends in .csv; {out.with_suffix('.json').name} is written beside it"
-        )
+        raise BadConfig(f"--out {out}: give a name that ends in .csv; one that ends in .json is written beside it")
     for file in (out, out.with_suffix(".json")):
         if not (file.exists() or file.is_symlink()):
             continue

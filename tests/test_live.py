@@ -221,7 +221,7 @@ def test_what_is_played_is_never_written_over(model, table, tmp_path):
     before = table.read_bytes()
     with pytest.raises(BadConfig, match=r"x.csv is what is played"):
         run(model, signals=table, fast=True, out=table, overwrite=True)
-    with pytest.raises(BadConfig, match="ends in .csv"):
+    with pytest.raises(BadConfig, match=r"ends in \.csv"):
         run(model, signals=table, fast=True, out=tmp_path / "o.json")
     (tmp_path / "folder.json").mkdir()
     with pytest.raises(BadConfig, match=r"folder.json is a folder"):
@@ -230,11 +230,10 @@ def test_what_is_played_is_never_written_over(model, table, tmp_path):
 
 
 def test_what_a_device_does_wrong_is_in_the_messages(model, tmp_path, monkeypatch):
-    slow = (
-        lambda samples, rate_hz, begin_s: (  # noqa: E731
-            Event(k * 0.0502, k * 0.0502 + 0.05, chunk=samples[:, 10 * k : 10 * k + 10]) for k in range(160)
-        )
-    )
+    def slow(samples, rate_hz, begin_s):
+        for k in range(160):
+            yield Event(k * 0.0502, k * 0.0502 + 0.05, chunk=samples[:, 10 * k : 10 * k + 10])
+
     monkeypatch.setattr(live, "played", slow)
     said = run(model, signals=saved(tmp_path / "x.csv", signals(8)), fast=True, out=tmp_path / "o.csv")
     told = "the device gives 199.2 Hz by its time stamps, not 200 Hz: its samples are placed by their time stamps"
