@@ -97,6 +97,9 @@ def _predict(parser) -> Run:
     parser.add_argument("--subjects", default="", metavar="NAMES", help="of a corpus: only these people")
     parser.add_argument("--rename", default="", metavar="A=B", help="the model's channel A is called B in the file")
     parser.add_argument("--step_s", type=float, default=None, help="from one window to the next, seconds")
+    parser.add_argument(
+        "--smooth_s", type=float, default=None, help="also draw and write means over so many seconds around each window"
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
     parser.add_class_arguments(Times, "times", as_group=False)
     _add_jobs(parser, default=1)
@@ -111,7 +114,7 @@ def _predict(parser) -> Run:
             told = predict_many(
                 args.model, files, out, corpus=args.corpus, recordings=_names(args.recordings),
                 subjects=_names(args.subjects), times=args.times, rename=_pairs(args.rename), step_s=args.step_s,
-                device=args.device, jobs=args.jobs, progress=progress,
+                smooth_s=args.smooth_s, device=args.device, jobs=args.jobs, progress=progress,
             )  # fmt: skip
         for line in told.lines:
             say(line)

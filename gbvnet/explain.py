@@ -384,8 +384,13 @@ class Asking:
         said = self.system.predict(store, rows)
         self.count.add(1, str(self.part.name))
         p = np.clip(np.asarray(said.p, np.float64).reshape(len(rows), -1), CERTAIN, 1 - CERTAIN)
-        gates = (np.nan if gate is None else float(np.mean(gate)) for gate in (said.gate_face, said.gate_bio))
-        return Answer(logit(p), *gates)
+        return Answer(logit(p), _mean_gate(said.gate_face), _mean_gate(said.gate_bio))
+
+
+def _mean_gate(gate: np.ndarray | None) -> float:
+    """Over the windows that have one, which are those with both modalities; NaN if none has."""
+    there = np.empty(0) if gate is None else gate[~np.isnan(gate)]
+    return float(there.mean()) if len(there) else np.nan
 
 
 def _as_is(rows: np.ndarray, found: Arrays) -> Arrays:

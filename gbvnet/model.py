@@ -41,7 +41,8 @@ class Prediction(NamedTuple):
     """What the network says about each window.
 
     logits (B, K): above 0 means high. gate_face, gate_bio (B,): the mean gate over the features of one modality,
-    0 shut to 1 open, NaN where the network has no gate. fused (B, D): what the classifier reads.
+    0 shut to 1 open, NaN where the network has no gate or a window has one modality only: there is nothing to weigh.
+    fused (B, D): what the classifier reads.
     gates (B, D): every gate, the face's first; None where there is none.
     """
 
@@ -514,7 +515,8 @@ class GBVNet(nn.Module):
             gates = None
         gate_face = gate_bio = torch.full(fused.shape[:1], torch.nan, device=fused.device)  # (B,)
         if gates is not None:
-            gate_face, gate_bio = gates[:, :FACE_WIDTH].mean(1), gates[:, FACE_WIDTH:].mean(1)
+            shares = gates[:, :FACE_WIDTH].mean(1), gates[:, FACE_WIDTH:].mean(1)
+            gate_face, gate_bio = (torch.where(has_face & has_signals, share, torch.nan) for share in shares)
         return Prediction(self.head(fused), gate_face, gate_bio, fused, gates)
 
     def _fuse(

@@ -23,7 +23,7 @@ from .modelfolder import (
 from .worth import worth
 
 BUFFERS = ("signal_mean", "signal_sd", "running_mean", "running_var", "num_batches_tracked")  # tensors, not learnt
-RULES = {">=5": "a rating of 5 or more", ">5": "a rating above 5", "median": "a rating above each person's own median"}
+RULES = {">=5": "a rating of 5 or more", ">5": "a rating above 5", "median": "a rating above each subject's own median"}
 UNKNOWN = "not told"
 TOLD = ("faces", "signals", "frames_per_window", "face_side", "channels")  # of the preparation, told by its result
 WIDTH = 15  # of the names' column

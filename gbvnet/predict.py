@@ -4,11 +4,12 @@ Signals of a recording are read and filtered whole, as in training; its faces pa
 memory does not grow with a video.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,14 +22,13 @@ from .channels import find, near
 from .config import Times
 from .datasets import open_corpus
 from .datasets.lone import Lone, lone
-from .emotions import Emotions, flags
+from .emotions import Emotions, far_finding, flags, with_smooth
 from .errors import BadConfig, BadModel, BadRecording, GbvnetError
 from .facewindows import FacePart, FaceWindows
 from .modelfolder import fingerprint
 from .parallel import run
-from .predictions import LEAKY, is_leaky
 from .predictor import Answers, Predictor
-from .recording import MADE_UP, Corpus, Recording
+from .recording import Corpus, Recording
 from .signals import beyond, clean
 from .timeline import write_timeline
 from .windows import cut, window_starts
@@ -44,12 +44,14 @@ def predict_recording(
     recording: Recording,
     *,
     step_s: float | None = None,
+    smooth_s: float | None = None,
     rename: dict[str, str] | None = None,
     progress: Told | None = None,
 ) -> Emotions:
     """Ask a model about every window of a recording.
 
     step_s : from one window to the next; the windows' own length if not given
+    smooth_s : also give means of the curves over so many seconds around each window (`emotions.with_smooth`)
     rename : the model's name of a channel -> the corpus'
 
     A modality that the recording lacks is done without, if the model learnt to, and that is a finding. Raises
@@ -58,6 +60,7 @@ def predict_recording(
     """
     began = time.perf_counter()
     predictor.require_step(step_s)
+    _require_smooth(smooth_s)
     recording = corpus.inspect(recording)
     window_s = predictor.prepare.window_s
     starts = window_starts(recording.seconds, window_s, step_s or window_s)
@@ -89,34 +92,48 @@ def predict_recording(
                 )  # fmt: skip
             findings.append("no face in the whole video: the signals alone")
         findings += [faces.finding] if faces.finding else []
-    seconds = time.perf_counter() - began
+    table = _table(asked, answers, ok)
+    findings += [far] if (far := far_finding(table["flags"].tolist())) else []
+    if smooth_s is not None:
+        table = with_smooth(table, predictor.targets, smooth_s)
     return Emotions(
         recording.name,
-        _table(predictor, starts, answers, ok, signals),
+        table,
         predictor.targets,
         use_face,
         use_signals,
         stamps(predictor),
         tuple(findings),
-        {
-            "model": predictor.folder.name,
-            "trained_on": predictor.about.get("dataset"),
-            "gbvnet": __version__,
-            "video": recording.video and recording.video.name,
-            "signals": recording.signals and recording.signals.name,
-            "seconds": recording.seconds,
-            "took_s": round(seconds, 3),
-            "times_real_time": round(recording.seconds / seconds, 2),
-        },
+        _about(predictor, recording, time.perf_counter() - began),
         pictures,
         predictor.worth,
+        smooth_s,
+        predictor.high,
     )
+
+
+def _about(predictor: Predictor, recording: Recording, seconds: float) -> dict[str, Any]:
+    """Which model and which files, and how long it took."""
+    return {
+        "model": predictor.folder.name,
+        "trained_on": predictor.about.get("dataset"),
+        "gbvnet": __version__,
+        "video": recording.video and recording.video.name,
+        "signals": recording.signals and recording.signals.name,
+        "seconds": recording.seconds,
+        "took_s": round(seconds, 3),
+        "times_real_time": round(recording.seconds / seconds, 2),
+    }
+
+
+def _require_smooth(smooth_s: float | None) -> None:
+    if smooth_s is not None and not 0 < smooth_s < math.inf:
+        raise BadConfig(f"smooth_s, over which curves are smoothed, must be above 0 seconds, not {smooth_s:g}")
 
 
 def stamps(predictor: Predictor) -> tuple[str, ...]:
     """What must be read before any number of a model."""
-    made_up = (f"model trained on {MADE_UP}",) if predictor.about.get("made_up") else ()
-    return made_up + ((LEAKY,) if is_leaky(str(predictor.about.get("protocol"))) else ())
+    return predictor.stamps
 
 
 def _require_enough(predictor: Predictor, recording: Recording, use_face: bool, use_signals: bool) -> None:
@@ -190,6 +207,7 @@ class _Asked:
     starts: np.ndarray
     signals: np.ndarray | None
     progress: Told | None
+    far_faces: list[str] = field(default_factory=list)  # of each window, once `all_of` has seen its face
 
     def all_of(
         self, faces: FaceWindows | None
@@ -212,6 +230,7 @@ class _Asked:
                     self._tell(sum(len(a.p) for a in found))
                 waiting = asker.submit(self._ask, part, scaled)
                 ok.append(part.ok)
+                self.far_faces += self.predictor.far_faces(part.faces, part.ok)
                 pictures += self._pictures(part, every)
             if waiting is not None:
                 found.append(waiting.result())
@@ -252,10 +271,8 @@ def _spread(values: np.ndarray, has: np.ndarray) -> np.ndarray:
     return out
 
 
-def _table(
-    predictor: Predictor, starts: np.ndarray, answers: Answers, ok: np.ndarray | None, signals: np.ndarray | None
-) -> pd.DataFrame:
-    n = len(starts)
+def _table(asked: _Asked, answers: Answers, ok: np.ndarray | None) -> pd.DataFrame:
+    predictor, starts, signals, n = asked.predictor, asked.starts, asked.signals, len(asked.starts)
     columns = {"start_s": starts, "stop_s": starts + predictor.prepare.window_s}
     columns |= {target: answers.p[:, k] for k, target in enumerate(predictor.targets)}
     columns |= {"gate_face": answers.gate_face, "gate_bio": answers.gate_bio}
@@ -265,9 +282,10 @@ def _table(
     mean, sd = (net.signal_mean, net.signal_sd) if net.sees_signals else (np.zeros(0), np.ones(0))
     has_face = None if ok is None else np.asarray(ok.any(axis=1))
     seen = None if predictor.per_recording else signals  # else the training's scale says nothing of this one
-    odd = flags(has_face, ok, seen, predictor.channels, np.asarray(mean), np.asarray(sd)) if (
+    odd = flags(has_face, ok, seen, predictor.channels, np.asarray(mean), np.asarray(sd), asked.far_faces) if (
         has_face is not None or seen is not None) else [""] * n  # fmt: skip
-    return pd.DataFrame(columns).round({"start_s": 6, "stop_s": 6}).assign(flags=odd)
+    stamped, worth = predictor.notes
+    return pd.DataFrame(columns).round({"start_s": 6, "stop_s": 6}).assign(flags=odd, stamps=stamped, worth=worth)
 
 
 # --- several recordings ---
@@ -285,6 +303,7 @@ class PredictWork:
     device: str
     alone: bool  # its files go straight into `out`, not into a folder of its name
     made_by: tuple = ()  # the fingerprint of the model that all recordings are put to; empty for any
+    smooth_s: float | None = None
 
     def __call__(self, recording: Recording) -> Emotions:
         return self.told(recording, None)
@@ -297,8 +316,9 @@ class PredictWork:
             raise BadModel(self.model, expected, found, "Predict these recordings again.")
         predictor = _cached(self.model, self.device)
         emotions = predict_recording(
-            predictor, self.corpus, recording, step_s=self.step_s, rename=dict(self.rename), progress=progress
-        )
+            predictor, self.corpus, recording, step_s=self.step_s, smooth_s=self.smooth_s, rename=dict(self.rename),
+            progress=progress,
+        )  # fmt: skip
         folder = self.out if self.alone else self.out / recording.name
         emotions.write(folder)
         write_timeline(emotions, folder)
@@ -327,17 +347,19 @@ def predict_files(
     times: Times | None = None,
     rename: dict[str, str] | None = None,
     step_s: float | None = None,
+    smooth_s: float | None = None,
     device: str = "auto",
 ) -> Emotions:
     """Ask a model about one recording: a video, a signal file, or both. `.table` is what emotions.csv would hold.
 
     times : where the part that is asked about lies; all of it if not given
     rename : the model's name of a channel -> the file's
+    step_s, smooth_s : as in `predict_recording`
     Raises as `predict_recording`, and BadModel.
     """
     predictor = _cached(Path(model), device)
     made: Any = _lone(predictor, [Path(file) for file in files], times, rename)
-    return predict_recording(predictor, made, made.recording, step_s=step_s)
+    return predict_recording(predictor, made, made.recording, step_s=step_s, smooth_s=smooth_s)
 
 
 def _lone(predictor: Predictor, files: list[Path], times: Times | None, rename: dict[str, str] | None) -> Lone:
@@ -363,6 +385,7 @@ def predict_many(
     times: Times | None = None,
     rename: dict[str, str] | None = None,
     step_s: float | None = None,
+    smooth_s: float | None = None,
     device: str = "auto",
     jobs: int = 1,
     progress: Told | None = None,
@@ -378,6 +401,7 @@ def predict_many(
     if out.is_file():
         raise BadConfig(f"{out} is a file: give a folder to write into")
     predictor.require_step(step_s)
+    _require_smooth(smooth_s)
     if corpus is None:
         made: Any = _lone(predictor, list(files), times, rename)
         chosen = made.recordings(made.units[0])
@@ -389,7 +413,7 @@ def predict_many(
         chosen = list(_chosen(made, recordings, subjects))
     work = PredictWork(
         Path(model), made, Path(out), step_s, tuple((rename or {}).items()), device, alone=corpus is None,
-        made_by=fingerprint(Path(model)),
+        made_by=fingerprint(Path(model)), smooth_s=smooth_s,
     )  # fmt: skip
     lines, bad = [], 0
     if len(chosen) == 1:

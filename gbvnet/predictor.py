@@ -6,6 +6,7 @@ Shapes: n windows, F frames, S face side, C channels, L samples, K targets.
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -17,10 +18,12 @@ from .checkpoint import load_model
 from .config import RATINGS, GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
 from .devices import device_of
 from .errors import BadConfig, BadModel, GbvnetError
+from .facestats import far, measure
 from .model import pixels
 from .modelfolder import CONFIG
-from .recording import Channel, Kind
-from .worth import worth
+from .predictions import LEAKY, is_leaky
+from .recording import MADE_UP, Channel, Kind
+from .worth import brief_worth, high_means, worth
 
 BATCH = 64  # windows
 # What `about` must say of a model's input, in this order, for a recording to be made into it.
@@ -37,7 +40,7 @@ _INPUT: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 class Answers(NamedTuple):
-    """What a model says of n windows. Gates are NaN where it has none, or a modality is missing from all."""
+    """What a model says of n windows. Gates are NaN where it has none, or a window lacks a modality."""
 
     p: np.ndarray  # (n, K) probability of high
     gate_face: np.ndarray  # (n,) mean gate, 0 shut to 1 open
@@ -89,6 +92,27 @@ class Predictor:
     def worth(self) -> str:
         """What is known of how often it is right, in one or two sentences, for whoever reads a prediction."""
         return worth(self.about)
+
+    @property
+    def high(self) -> str:
+        """What its probabilities are the probability of, as "the rating is 5 or more of 9"."""
+        return high_means(self.about)
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        """What must be read before any number of it: that it was trained on synthetic data, or by a leaky protocol."""
+        made_up = (f"model trained on {MADE_UP}",) if self.about.get("made_up") else ()
+        return made_up + ((LEAKY,) if is_leaky(str(self.about.get("protocol"))) else ())
+
+    @cached_property
+    def notes(self) -> tuple[str, str]:
+        """The columns `stamps` and `worth`, the same in every row of a prediction."""
+        return "; ".join(self.stamps), brief_worth(self.about)
+
+    def far_faces(self, faces: np.ndarray, face_ok: np.ndarray) -> list[str]:
+        """For each of n windows what about its faces is far from the training; see `facestats.far`. faces
+        (n, F, S, S, 3) uint8, face_ok (n, F) bool."""
+        return far(measure(faces, face_ok), self.about)
 
     def require_step(self, step_s: float | None) -> None:
         """Raise BadConfig for a step from window to window that is shorter than a sample, or no number."""

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from .channels import find, near
-from .emotions import flags
+from .emotions import FAR_WORDS, columns, flags
 from .errors import BadConfig
 from .faces import open_landmarker
 from .facestream import SLACK, FaceStream
@@ -125,8 +125,7 @@ class EmotionStream:
     @property
     def columns(self) -> tuple[str, ...]:
         """The names in a row."""
-        return ("start_s", "stop_s", *self.predictor.targets, "gate_face", "gate_bio", "face_ok", "has_signals",
-                "flags")  # fmt: skip
+        return columns(self.predictor.targets)
 
     @property
     def messages(self) -> list[str]:
@@ -259,6 +258,7 @@ class EmotionStream:
             odd += flags(np.array([ok.any()]), ok[None], None, (), none, none) if came else []
             odd += ["video ended"] if late and ended else ["frames late"] if late and came else []
             odd += ["no frames"] if not came and not (late and ended) else []
+            odd += [f"{FAR_WORDS}: {what}" for what in self.predictor.far_faces(faces[None], ok[None]) if what]
         if self._signals is not None:
             signals, why = self._signals.window(first, self._length, onset)
             if signals is not None:
@@ -271,7 +271,7 @@ class EmotionStream:
             odd.append("no answer")
         values = (round(start, 6), round(start + self.window_s, 6), *numbers,
                   float(ok.mean()) if ok is not None else 0.0, signals is not None,
-                  "; ".join(text for text in odd if text))  # fmt: skip
+                  "; ".join(text for text in odd if text), *self.predictor.notes)  # fmt: skip
         return dict(zip(self.columns, values, strict=True))
 
     def _ask(self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None) -> list[float]:

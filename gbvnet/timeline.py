@@ -2,6 +2,7 @@
 
 import base64
 import io
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .emotions import Emotions
+from .emotions import Emotions, smooth_name
 from .figures import COLOUR, INK, RIGHT, SOFT, WARN, WRONG, empty_figure, save, styled
 from .files import write_whole
 
@@ -30,12 +31,14 @@ def write_timeline(emotions: Emotions, folder: Path) -> None:
 def timeline(emotions: Emotions) -> Figure:
     """Probability of high over time, the gates, and where face or signals were missing or odd."""
     table, faces = emotions.table, emotions.faces
-    gates = bool(table[["gate_face", "gate_bio"]].notna().any(axis=None))
+    gates = has_gates(table)
     heights = [0.9] * bool(faces) + [2.2] + [0.9] * gates + [0.45]
-    figure = empty_figure(9.0, sum(heights) + 1.1, _title(emotions), emotions.stamps)
+    below = 0.13 * (_footnotes(emotions).count("\n") + 1)  # inches of text
+    figure = empty_figure(9.0, sum(heights) + 1.1 + below, _title(emotions), emotions.stamps)
     axes = list(
         figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0]
     )
+    figure.supxlabel(_footnotes(emotions), x=0.01, ha="left", fontsize=8, color=SOFT)
     if faces:
         _strip(axes.pop(0), emotions)
     _curves(axes.pop(0), emotions)
@@ -46,8 +49,36 @@ def timeline(emotions: Emotions) -> Figure:
 
 
 def _title(emotions: Emotions) -> str:
-    sees = " and ".join(w for w, has in (("face", emotions.sees_face), ("signals", emotions.sees_signals)) if has)
-    return f"{emotions.name}: probability of high, from {sees}"
+    return f"{emotions.name}: {emotions.curve}, from {emotions.seen}"
+
+
+GATE_WORDS = (
+    "Gate: the mean factor, 0 to 1, by which the network multiplies the features of the face or of the signals in a "
+    "window before it joins them. It does not say which of them is right."
+)
+
+
+def words(emotions: Emotions) -> list[str]:
+    """Sentences without which the curves cannot be read: what a point is, what a gate is, what the model is worth."""
+    table = emotions.table
+    window_s = (table["stop_s"] - table["start_s"]).median()
+    points = (
+        f"Each point is a window of {window_s:g} s of {emotions.seen}: the {emotions.curve}. "
+        "At 0.5 high and low are equally likely."
+    )
+    smooth = emotions.smooth_s
+    smoothed = [f"The thick line is the mean over {smooth:g} s around each point (of log odds)."] if smooth else []
+    gates = [GATE_WORDS] if has_gates(table) else []
+    return [points, *smoothed, *gates, *([emotions.worth] if emotions.worth else [])]
+
+
+def _footnotes(emotions: Emotions) -> str:
+    return "\n".join(textwrap.fill(sentence, 150) for sentence in words(emotions))
+
+
+def has_gates(table: pd.DataFrame) -> bool:
+    """Whether any window has gates: with one modality there is nothing to weigh."""
+    return bool(table[["gate_face", "gate_bio"]].notna().any(axis=None))
 
 
 def _middle(table: pd.DataFrame) -> np.ndarray:
@@ -59,10 +90,14 @@ def _curves(axes: Axes, emotions: Emotions) -> None:
     axes.axhline(0.5, color=SOFT, linewidth=0.8, linestyle=":")
     for k, target in enumerate(emotions.targets):
         colour = CURVES.get(target, INK)
-        y = emotions.table[target]
-        axes.plot(x, y, color=colour, linestyle="-" if k == 0 else "--", linewidth=1.4, label=target)
+        y, dashes = emotions.table[target], "-" if k == 0 else "--"
+        smooth = emotions.table.get(smooth_name(target))
+        faint = {"alpha": 0.4} if smooth is not None else {"label": target}
+        axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.4, **faint)
+        if smooth is not None:
+            axes.plot(x, smooth, color=colour, linestyle=dashes, linewidth=2.2, label=f"{target}, smoothed")
         axes.plot(x, y.where(alone(y)), color=colour, linestyle="", marker="o", markersize=3)
-    axes.set(ylim=(-0.02, 1.02), ylabel="p(high)")
+    axes.set(ylim=(-0.02, 1.02), ylabel="probability")
     axes.set_yticks([0, 0.5, 1])
     _legend(axes)
 
@@ -134,8 +169,15 @@ def curves(emotions: Emotions) -> Any:
             customdata=table["flags"].replace("", "–"),
             line={"width": 2, "color": CURVES.get(target, INK), "dash": "solid" if k == 0 else "dash"},
             marker={"size": np.where(alone(table[target]), 7, 0).tolist()},
+            opacity=0.45 if smooth_name(target) in table else 1,
             hovertemplate="%{x:.1f} s: %{y:.2f}<br>%{customdata}<extra>" + target + "</extra>",
         )  # fmt: skip
+        if smooth_name(target) in table:
+            figure.add_scatter(
+                x=x, y=table[smooth_name(target)], name=f"{target}, smoothed", mode="lines", row=1, col=1,
+                line={"width": 3.5, "color": CURVES.get(target, INK), "dash": "solid" if k == 0 else "dash"},
+                hovertemplate="%{y:.2f}<extra>" + target + ", smoothed</extra>",
+            )  # fmt: skip
     for name, label, colour in gates:
         figure.add_scatter(x=x, y=table[name], name=f"gate: {label}", mode="lines+markers", fill="tozeroy", row=2,
                            col=1, line={"width": 1.2, "color": colour}, fillcolor=_faint(colour),
@@ -148,7 +190,7 @@ def curves(emotions: Emotions) -> Any:
         margin={"l": 55, "r": 20, "t": 60, "b": 50},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
-    figure.update_yaxes(title="probability of high", range=[-0.02, 1.02], row=1, col=1)
+    figure.update_yaxes(title="probability", range=[-0.02, 1.02], row=1, col=1)
     if gates:
         figure.update_yaxes(title="gate", range=[0, 1], row=2, col=1)
     figure.update_xaxes(range=[table["start_s"].min(), table["stop_s"].max()])
@@ -165,13 +207,15 @@ def timeline_html(emotions: Emotions) -> str:
         for start, face in emotions.faces
     )
     stamps = "".join(f"<p class=stamp>{_escape(stamp)}</p>" for stamp in emotions.stamps)
+    said = "".join(f"<p class=said>{_escape(sentence)}</p>" for sentence in words(emotions))
     findings = "".join(f"<li>{_escape(finding)}</li>" for finding in emotions.findings)
     odd = "".join(
         f"<tr><td>{start:g} to {stop:g} s</td><td>{_escape(said)}</td></tr>"
         for start, stop, said in spans(emotions.table)
     )
     return _PAGE.format(
-        title=_escape(_title(emotions)), stamps=stamps, strip=strip and f"<div class=strip>{strip}</div>", plot=plot,
+        title=_escape(_title(emotions)), stamps=stamps, said=said, plot=plot,
+        strip=strip and f"<div class=strip>{strip}</div>",
         findings=findings and f"<h2>To know of this recording</h2><ul>{findings}</ul>",
         odd=odd and f"<h2>Where something was odd</h2><table>{odd}</table>", warn=WARN,
     )  # fmt: skip
@@ -219,6 +263,7 @@ body {{ font: 15px/1.5 system-ui, sans-serif; color: #1D2329; max-width: 72rem; 
 .strip {{ display: flex; gap: .4rem; flex-wrap: wrap }}
 .strip figure {{ margin: 0; text-align: center; font-size: 12px }}
 .strip img {{ width: 72px; height: 72px; border-radius: 4px }}
+.said {{ margin: .3rem 0; color: #55606B }}
 table {{ border-collapse: collapse }} td {{ padding: .1rem .8rem .1rem 0; vertical-align: top }}
 h1 {{ font-size: 1.25rem; margin: 0 0 .4rem; overflow-wrap: anywhere }}
 h2 {{ font-size: 1.05rem }}
@@ -227,9 +272,10 @@ h2 {{ font-size: 1.05rem }}
 {stamps}
 {strip}
 {plot}
+{said}
 {findings}
 {odd}
-<p>Each point is a window of signals and face. What a model of this kind says was learnt from how people rated films in
-a laboratory; it does not read what anyone feels.</p>
+<p>What a model of this kind says was learnt from how people rated films in a laboratory; it does not read what anyone
+feels.</p>
 </body></html>
 """

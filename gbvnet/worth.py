@@ -11,6 +11,13 @@ from .config import PROTOCOLS, RATINGS
 from .modelfolder import plain, printable
 
 UNTESTED = "never tested on unseen subjects"
+SCALE = 9  # ratings are 1 to 9
+# What makes a rating high, by the rule that a model was trained with.
+HIGH = {
+    ">=5": f"the rating is 5 or more of {SCALE}",
+    ">5": f"the rating is above 5 of {SCALE}",
+    "median": f"the rating (1 to {SCALE}) is above the subject's own median",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,14 @@ class CrossvalScore:
         )
 
     @property
+    def brief(self) -> str:
+        """The same for a cell of a table."""
+        return (
+            f"{self.target} right in {self.accuracy:.1%} of windows, chance up to {self.chance:.1%} "
+            f"(protocol {self.protocol})"
+        )
+
+    @property
     def card_line(self) -> tuple[str, str]:
         """What was tested, and the scores in a line, for the table of a model's card."""
         return f"{self.target}, protocol {self.protocol}", (
@@ -63,14 +78,29 @@ def worth(about: dict[str, Any]) -> str:
 
     Accuracy, interval, chance and protocol of its cross-validations; or that it was never tested on unseen subjects.
     """
-    scores = sorted(_scores(about), key=lambda score: not score.unseen_subjects)
-    told = [str(score) for score in scores] or _older_scores(about)
+    told = [str(score) for score in _scores(about)] or _older_scores(about)
     if not told:
         return _unknown(about)
-    unseen = any(score.unseen_subjects for score in scores) if scores else "protocol subject" in " ".join(told)
-    first = "" if unseen else f"This model was {UNTESTED}. "
+    first = "" if _on_unseen_subjects(told) else f"This model was {UNTESTED}. "
     data = printable(plain(about.get("dataset", "the same data")))
     return f"{first}In cross-validations with its settings on {data}: {'; '.join(told)}."
+
+
+def high_means(about: dict[str, Any]) -> str:
+    """What a probability of this model is the probability of, as "the rating is 5 or more of 9"."""
+    return HIGH.get(str(about.get("threshold")), "the rating is high (the model does not say by which rule)")
+
+
+def brief_worth(about: dict[str, Any]) -> str:
+    """The same for a cell of a table: accuracies with chance and protocol, or that it was never tested."""
+    told = [score.brief for score in _scores(about)] or _older_scores(about)
+    if not told and "subject" in str(about.get("protocol")) and "scores" not in about:
+        return "accuracy: see the report of its cross-validation"
+    return "; ".join(told if _on_unseen_subjects(told) else [UNTESTED, *told])
+
+
+def _on_unseen_subjects(told: list[str]) -> bool:
+    return "protocol subject" in " ".join(told)
 
 
 def _unknown(about: dict[str, Any]) -> str:
@@ -85,7 +115,8 @@ def _unknown(about: dict[str, Any]) -> str:
 
 def _scores(about: dict[str, Any]) -> list[CrossvalScore]:
     noted = about.get("tests")
-    return [score for score in map(_score, noted if isinstance(noted, list) else []) if score is not None]
+    scores = [score for score in map(_score, noted if isinstance(noted, list) else []) if score is not None]
+    return sorted(scores, key=lambda score: not score.unseen_subjects)
 
 
 def _score(noted: Any) -> CrossvalScore | None:

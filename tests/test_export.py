@@ -100,6 +100,8 @@ def test_a_window_without_a_modality_is_answered_as_torch_answers_or_refused(exp
             with torch.inference_mode():
                 said = made(pixels(t["faces"]), t["face_ok"], t["signals"], None, t["has_signals"])
             np.testing.assert_allclose(told["logits"][row], said.logits[0], atol=1e-4)
+            both = bool(held["face_ok"][row].any() and held["has_signals"][row])
+            assert all(np.isfinite(told[name][row]) == both for name in set(told) - {"logits"})
 
 
 def refused(config):

@@ -468,6 +468,9 @@ def test_a_missing_modality_has_no_influence_and_its_stand_in_takes_its_place(mi
     assert not torch.allclose(said.logits[has], clean.logits[has])
     none = net(None if missing == "face" else faces, None, None if missing == "signals" else signals)
     torch.testing.assert_close(none.logits[~has], clean.logits[~has])
+    for gate in (clean.gate_face, clean.gate_bio):  # with one modality there is nothing to weigh
+        assert torch.isfinite(gate).tolist() == has.tolist()
+    assert torch.isnan(torch.stack([none.gate_face, none.gate_bio])).all()
     none.logits.sum().backward()
     stand_in = net.missing_face if missing == "face" else net.missing_bio
     assert stand_in.grad.abs().sum() > 0

@@ -32,7 +32,7 @@ datasets.synthetic_lone
 datasets
 fetched
 faces signals windows store
-facewindows causal deviceclock
+facewindows facestats causal deviceclock
 facestream signalstream
 joined
 rebaseline described remembering

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,11 @@ def table(tmp_path_factory):
     return root
 
 
+def html_text(file):
+    """The words of a timeline, without the plotting library."""
+    return re.sub(r"<(script|style).*?</\1>", "", file.read_text(), flags=re.DOTALL)
+
+
 def ask(table, files, out, **options):
     return predict_many(table / "model", [Path(f) for f in files], out, **options)
 
@@ -143,6 +149,11 @@ def test_a_video_alone_is_done_without_signals_and_that_is_told(filmed, tmp_path
     assert done.bad == 0 and any("no signals: the face alone" in line for line in done.lines)
     found = pd.read_csv(tmp_path / "out/emotions.csv")
     assert len(found) == 2 and found["valence"].notna().all() and not found["has_signals"].any()
+    assert found["gate_face"].isna().all() and found["gate_bio"].isna().all()  # nothing to weigh a face against
+    assert "gate" not in html_text(tmp_path / "out/timeline.html")
+    assert (found["stamps"] == "model trained on made-up data").all()  # without any option for comment lines
+    assert (found["worth"] == "never tested on unseen subjects").all()
+    assert "never tested on unseen subjects" in json.loads((tmp_path / "out/recording.json").read_text())["worth"]
 
 
 # What is wrong with a recording

@@ -19,7 +19,18 @@ from .streamed import BLANK, DEVICE, RATE, RENAME, SIDE, TO_HZ, F, fake_landmark
 from .streamed import write_model as made
 from .test_faces import mean_landmarks
 
-COLUMNS = ["start_s", "stop_s", "valence", "gate_face", "gate_bio", "face_ok", "has_signals", "flags"]
+COLUMNS = [
+    "start_s",
+    "stop_s",
+    "valence",
+    "gate_face",
+    "gate_bio",
+    "face_ok",
+    "has_signals",
+    "flags",
+    "stamps",
+    "worth",
+]
 
 
 @pytest.fixture(autouse=True)

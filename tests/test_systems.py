@@ -213,7 +213,9 @@ def test_gbvnet_does_without_a_modality_if_it_has_learnt_to_and_else_refuses(tmp
     fitted, _, _ = fit(config, store)
     got = fitted.predict(store, np.arange(len(store)))
     assert np.isfinite(got.p).all()
-    assert np.isfinite(got.gate_face).all()
+    both = store.windows[["has_face", "has_signals"]].all(axis=1).to_numpy()
+    assert 0 < both.sum() < len(both)
+    assert (np.isfinite(got.gate_face) == both).all() and (np.isfinite(got.gate_bio) == both).all()
     strict, _, _ = fit(
         replace(SMALL, modality="facebio", model=ModelConfig(variant="micro", modality_dropout=0)), store
     )

@@ -1,12 +1,15 @@
 """The curves of a recording, as a picture and as a page: what is in them, and that nothing covers anything."""
 
+import math
+import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from gbvnet.emotions import Emotions
+from gbvnet.emotions import Emotions, with_smooth
 from gbvnet.timeline import alone, curves, spans, timeline, timeline_html
 
 NONE = float("nan")
@@ -65,6 +68,66 @@ def test_the_page_needs_no_other_file_and_says_what_must_be_read_first():
     assert page.index("model trained on made-up data") < page.index('id="timeline"')
     assert "a finding" in page and "<td>no face</td>" in page
     assert 'src="http' not in page
+
+
+def text_of(figure):
+    return " ".join([figure.get_suptitle(), figure.get_supxlabel()])
+
+
+def both(found):
+    """What is said in the picture and in the page."""
+    page = re.sub(r"<(script|style).*?</\1>", "", timeline_html(found), flags=re.DOTALL)
+    return " ".join(text_of(timeline(found)).split()), page
+
+
+def test_what_the_curve_and_the_gate_are_is_said_in_words():
+    found = replace(emotions([0.5, 0.6]), high="the rating is 5 or more of 9", worth="This model is worth <nothing>.")
+    for text in both(found):
+        assert "probability that the rating is 5 or more of 9, from face and signals" in text
+        assert "Each point is a window of 1 s of face and signals" in text
+        assert "Gate: the mean factor, 0 to 1" in text
+    assert "This model is worth <nothing>." in both(found)[0] and "worth &lt;nothing&gt;." in both(found)[1]
+
+
+@pytest.mark.parametrize(("face", "signals", "seen"), [(True, False, "face"), (False, True, "signals")])
+def test_of_one_modality_there_is_no_gate_and_no_word_of_the_other(face, signals, seen):
+    found = replace(emotions([0.5, 0.6], gates=NONE), sees_face=face, sees_signals=signals)
+    for text in both(found):
+        assert f"window of 1 s of {seen}:" in text and "Gate" not in text and "face and signals" not in text
+    assert not any("gate" in (trace.name or "") for trace in curves(found).data)
+
+
+def test_windows_without_gates_leave_a_hole_in_them():
+    gates = [0.4, NONE, 0.6]
+    found = emotions([0.5, 0.6, 0.7], gates=gates)
+    drawn = next(trace for trace in curves(found).data if trace.name == "gate: face")
+    assert np.isnan(drawn.y).tolist() == [False, True, False]
+
+
+def test_the_smoothed_curve_is_drawn_beside_the_raw_one():
+    found = emotions([0.1, 0.9, 0.5, NONE, 0.2])
+    found = replace(found, table=with_smooth(found.table, ("valence",), 3.0), smooth_s=3.0)
+    names = [trace.name for trace in curves(found).data]
+    assert names[:2] == ["valence", "valence, smoothed"]
+    labels = [line.get_label() for line in timeline(found).axes[0].lines]
+    assert "valence, smoothed" in labels
+    assert all("mean over 3 s" in text for text in both(found))
+
+
+def test_smoothing_is_a_centred_mean_of_log_odds():
+    table = emotions([0.1, 0.9, 0.5, NONE, 0.2, 1.0]).table
+    found = with_smooth(table, ("valence",), 2.0)["valence_smooth"]
+    a, b, c, d, e = (math.log(p / (1 - p)) for p in (0.1, 0.9, 0.5, 0.2, 1 - 1e-6))
+    wanted = [(a + b) / 2, (a + b + c) / 3, (b + c) / 2, NONE, (d + e) / 2, (d + e) / 2]
+    assert found.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in wanted], abs=1e-6, nan_ok=True)
+    assert with_smooth(table, ("valence",), 0.5)["valence_smooth"].tolist() == pytest.approx(
+        table["valence"].clip(1e-6, 1 - 1e-6).tolist(), abs=1e-9, nan_ok=True
+    )
+    overlapping = table.assign(start_s=table["start_s"] / 2, stop_s=table["start_s"] / 2 + 1)
+    assert with_smooth(overlapping, ("valence",), 1.0)["valence_smooth"].tolist() == pytest.approx(
+        found.tolist(), abs=1e-9, nan_ok=True
+    )
+    assert list(with_smooth(table, ("valence",), 2.0).columns) == [*table.columns, "valence_smooth"]
 
 
 def test_a_model_without_gates_has_no_empty_axes_for_them():

@@ -12,9 +12,10 @@ import numpy as np
 from scipy.special import expit
 from typing_extensions import override
 
+from .. import facestats
 from ..batches import channels_of
 from ..checkpoint import load_model, save_model
-from ..config import CrossvalConfig, GBVNetConfig, to_dict
+from ..config import CrossvalConfig, GBVNetConfig, to_dict, uses_face
 from ..errors import BadConfig
 from ..fitting import predict_network
 from ..model import GBVNet
@@ -123,5 +124,25 @@ def learnt_from(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict:
         "scope": config.scope,
         "subjects": sorted(store.windows.iloc[rows]["subject"].unique().tolist()),
         "n_windows": len(rows),
+        **_face_statistics(store, config, rows),
         "train": to_dict(config.train),
     }
+
+
+def _face_statistics(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict:
+    """How bright, contrasty and sharp the training's faces are, so that others can be told from them."""
+    rows = np.asarray(rows)
+    with_face = rows[store.windows.iloc[rows]["has_face"].to_numpy(bool)] if uses_face(config.modality) else rows[:0]
+    found = []
+    for start in range(
+        0, len(some := _evenly(with_face, facestats.SAMPLE)), 64
+    ):  # few at a time: large faces are large
+        faces, ok, _ = store.read(some[start : start + 64], signals=False)
+        found.append(facestats.measure(faces, ok))
+    summary = facestats.summarise(np.concatenate(found)) if found else None
+    return {facestats.KEY: summary} if summary else {}
+
+
+def _evenly(rows: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of some rows, from the first to the last at equal distances."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
