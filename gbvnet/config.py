@@ -310,7 +310,8 @@ class CrossvalConfig(SplitConfig):
     recipe: str | None = None
     """the recipe that this run is part of; set by `gbvnet reproduce`"""
     rows: Literal["complete", "any"] = "complete"
-    """complete: score only windows that have every modality, so that all systems are scored on the same ones"""
+    """complete: score only windows with every modality that the store has, so that all systems are scored on the same
+    ones; any: with any of the modalities that the system uses"""
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     rival: RivalConfig = field(default_factory=RivalConfig)

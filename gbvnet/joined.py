@@ -127,6 +127,11 @@ class JoinedStore(Store):
     def __repr__(self) -> str:
         return f"JoinedStore({self.first!r}, {self.second!r})"
 
+    @override
+    def has(self, modality: str) -> bool:
+        """Whether both stores have it: what one of them lacks can be neither learnt nor tested."""
+        return self.first.has(modality) and self.second.has(modality)
+
     @property
     @override
     def digest(self) -> str:

@@ -1,6 +1,7 @@
 """What follows from a store and the settings before anything is trained: which windows, which labels, which folds."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,13 @@ import pandas as pd
 from . import splits
 from .config import CrossvalConfig, uses_face, uses_signals
 from .errors import BadConfig
+from .names import key
 from .splits import Fold
 from .store import Store
 
 RULES = {">=5": "rating >= 5", ">5": "rating > 5", "median": "rating above the person's own median"}
+
+PARTS = ("face", "signals")
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,11 @@ def make_unsplit(store: Store, config: CrossvalConfig) -> Plan:
 
 
 def targets_of(config: CrossvalConfig) -> tuple[str, ...]:
-    return ("valence", "arousal") if config.target == "both" else (config.target,)
+    return _targets(config.target)
+
+
+def _targets(target: str) -> tuple[str, ...]:
+    return ("valence", "arousal") if target == "both" else (target,)
 
 
 def is_high(windows: pd.DataFrame, target: str, threshold: str) -> pd.Series:
@@ -78,50 +86,92 @@ def shuffled(windows: pd.DataFrame, high: dict[str, pd.Series], seed: int) -> di
 
 
 def _require_modality(store: Store, config: CrossvalConfig) -> None:
-    made = store.settings["prepare"]
-    for used, name in ((uses_face(config.modality), "faces"), (uses_signals(config.modality), "signals")):
-        if used and not made[name]:
-            raise BadConfig(
-                f"modality {config.modality} needs {name}, and {store.path} was prepared without; "
-                "choose another modality or prepare another store"
-            )
+    for part in PARTS:
+        lacks = _lacks(store, part) if _uses(config.modality, part) else None
+        if lacks:
+            what = "faces" if part == "face" else part
+            raise BadConfig(f"modality {config.modality} needs {what}, and {lacks}{_advice(store, config)}")
+
+
+def _lacks(store: Store, part: str) -> str | None:
+    """Why a store has nothing of "face" or "signals" at all, or None if it has."""
+    if not store.settings["prepare"][{"face": "faces"}.get(part, part)]:
+        return f"{store.path} was prepared without"
+    return None if store.has(part) else f"no window of {store.path} has {'one' if part == 'face' else 'any'}"
 
 
 def choose_windows(store: Store, config: CrossvalConfig) -> tuple[pd.DataFrame, dict[str, int]]:
     """The windows to score, and how many were left out for which reason.
 
-    complete : those with every modality that the store was made for, whatever this system uses, so that all systems
-        are scored on the same ones. any : those with at least one of the modalities that it uses.
+    complete : those with every modality that the store has, whatever this system uses, so that all systems and
+        modalities are scored on the same ones. A modality that no window has is none of the store's.
+    any : those with at least one of the modalities that it uses.
+
+    Raises BadConfig, with the options that would leave some, if none is left.
     """
-    windows, made = store.windows, store.settings["prepare"]
-    reasons: dict[str, pd.Series] = {}
+    windows = store.windows
     if config.subjects is not None:
         unknown = sorted(set(config.subjects) - set(windows["subject"]))
         if unknown:
-            have = ", ".join(sorted(set(windows["subject"])))
-            raise BadConfig(f"subjects: {store.path} has no {', '.join(unknown)}; it has {have}")
-        reasons["another person than those chosen"] = ~windows["subject"].isin(config.subjects)
-    if config.rows == "complete":
-        reasons |= {
-            f"no {name}": ~windows[f"has_{name}"]
-            for name, key in (("face", "faces"), ("signals", "signals"))
-            if made[key]
-        }
-    else:
-        used = [
-            c
-            for c, on in (("has_face", uses_face(config.modality)), ("has_signals", uses_signals(config.modality)))
-            if on
-        ]
-        reasons[f"nothing of modality {config.modality}"] = ~windows[used].any(axis=1)
-    reasons |= {f"no rating of {target}": windows[target].isna() for target in targets_of(config)}
+            raise BadConfig(_unknown_subjects(store, unknown))
     left, excluded = pd.Series(True, windows.index), {}
-    for reason, out in reasons.items():
+    for reason, out in _reasons(store, config.subjects, config.target, config.modality, config.rows).items():
         count = int((left & out).sum())
         if count:
             excluded[reason] = count
         left &= ~out
     if not left.any():
         why = "; ".join(f"{n} have {reason}" for reason, n in excluded.items())
-        raise BadConfig(f"{store.path}: none of its {len(windows)} windows can be scored: {why}")
+        raise BadConfig(
+            f"{store.path}: none of its {len(windows)} windows can be scored: {why}{_advice(store, config)}"
+        )
     return windows[left], excluded
+
+
+def _reasons(
+    store: Store, subjects: tuple[str, ...] | None, target: str, modality: str, rows: str
+) -> dict[str, pd.Series]:
+    """Reason -> (n,) bool, which windows it leaves out under these settings."""
+    windows = store.windows
+    reasons: dict[str, pd.Series] = {}
+    if subjects is not None:
+        reasons["another person than those chosen"] = ~windows["subject"].isin(subjects)
+    if rows == "complete":
+        reasons |= {f"no {part}": ~windows[f"has_{part}"] for part in PARTS if not _lacks(store, part)}
+    else:
+        used = [f"has_{part}" for part in PARTS if _uses(modality, part)]
+        reasons[f"nothing of modality {modality}"] = ~windows[used].any(axis=1)
+    return reasons | {f"no rating of {name}": windows[name].isna() for name in _targets(target)}
+
+
+def _unknown_subjects(store: Store, unknown: list[str]) -> str:
+    have = sorted(set(store.windows["subject"]))
+    near = [one for name in unknown for one in have if key(one) == key(name)]
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    return f"subjects: {store.path} has no {', '.join(unknown)}; it has {', '.join(have)}{hint}"
+
+
+def _advice(store: Store, config: CrossvalConfig) -> str:
+    """The fewest options that would leave windows to score, as ". Add --modality eeg --target valence"; or nothing."""
+    kinds = {kind for _, kind in store.settings["channels"]}
+    signals = "eeg" if kinds == {"eeg"} else "bio"
+    asked = (config.target, config.modality, config.rows)
+    tried = list(product(("both", "valence", "arousal"), (config.modality, signals, "face"), (config.rows, "any")))
+    tried = [one for one in tried if one[0] == config.target or one[0] != "both"]
+
+    def changes(one: tuple[str, ...]) -> list[tuple[str, str]]:
+        named = zip(("target", "modality", "rows"), one, asked, strict=True)
+        return [(name, value) for name, value, was in named if value != was]
+
+    for one in sorted(tried, key=lambda one: len(changes(one))):
+        target, modality, rows = one
+        if any(_uses(modality, part) and _lacks(store, part) for part in PARTS):
+            continue
+        out = _reasons(store, config.subjects, target, modality, rows).values()
+        if not np.logical_or.reduce([np.asarray(each, bool) for each in out]).all():
+            return ". Add " + " ".join(f"--{name} {value}" for name, value in changes(one)) if changes(one) else ""
+    return ""
+
+
+def _uses(modality: str, part: str) -> bool:
+    return uses_face(modality) if part == "face" else uses_signals(modality)

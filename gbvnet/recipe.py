@@ -318,7 +318,7 @@ def extent(run: PlannedRun, known: dict[Any, Extent] | None = None) -> Extent:
     key = (run.store.path, same)
     if key not in known:
         trainings = 1 if c.joint else len(targets_of(c))
-        folds = make_plan(run.store, c).folds
+        folds = make_plan(run.store, c).folds  # of `c` itself: a store without faces has no plan for facebio
         sides = [trainings * sum(len(fold.sides[side]) for fold in folds) for side in ("train", "inner", "test")]
         known[key] = Extent(trainings * len(folds), *sides)
     return known[key]

@@ -382,6 +382,10 @@ class Store:
     def __len__(self) -> int:
         return len(self.windows)
 
+    def has(self, modality: str) -> bool:
+        """Whether any window has a "face", or "signals": a store can be prepared for faces of which there are none."""
+        return bool(self.windows[f"has_{modality}"].any())
+
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}: {len(self)} windows of {len(self._names)} recordings, {self.title})"
 
