@@ -12,10 +12,9 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -23,7 +22,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .errors import BadConfig, GbvnetError
-from .video import FrameReader, VideoInfo, probe, read_frames
+from .frametimes import VideoInfo
+from .video import FrameReader, probe, read_frames
 from .weights import landmark_model
 
 log = logging.getLogger(__name__)
@@ -137,8 +137,9 @@ def track_faces(
     crops = np.zeros((len(indices), side, side, 3), np.uint8)
     ok = np.zeros(len(indices), bool)
     expression = np.zeros((len(indices), len(EXPRESSIONS)), np.float32)
-    frames: FrameReader = read_frames(video, np.unique(indices), threads)
-    for index, crop, found in follow_face(frames, (info or probe(video)).fps, side, backend):
+    info = info or probe(video)
+    frames: FrameReader = read_frames(video, np.unique(indices), threads, info)
+    for index, crop, found in follow_face(frames, info.time_s, side, backend):
         rows = slice(*np.searchsorted(indices, (index, index + 1)))  # all that ask for this frame
         ok[rows] = True
         crops[rows] = crop
@@ -149,13 +150,16 @@ def track_faces(
 
 
 def follow_face(
-    frames: Iterable[tuple[int, np.ndarray]], fps: Fraction, side: int, backend: str = "mediapipe"
+    frames: Iterable[tuple[int, np.ndarray]], time_s: Callable[[int], float], side: int, backend: str = "mediapipe"
 ) -> Generator[tuple[int, np.ndarray, np.ndarray | None]]:
     """The frames of a video in which there is a face: number, face (S, S, 3) uint8 and, where the back-end has one,
-    expression (52,) float32; one after the other, in the order of `frames`. Raises as `track_faces`."""
+    expression (52,) float32; one after the other, in the order of `frames`. Raises as `track_faces`.
+
+    time_s : when a frame is shown, in seconds, by its number
+    """
     with open_landmarker(backend) as landmarker:
         for index, rgb in frames:
-            face = landmarker.find(rgb, float(index / fps))
+            face = landmarker.find(rgb, time_s(index))
             if face is not None:
                 yield index, align(rgb, face.landmarks, side), face.expression
 
@@ -225,12 +229,15 @@ class _MediaPipe:
     def __init__(self, landmarker: Any, mediapipe: Any):
         self.landmarker, self.mediapipe = landmarker, mediapipe
         self.following = False  # it looks for a face only near the last one
+        self.last_ms = -1
 
     def find(self, rgb: np.ndarray, time_s: float) -> Face | None:
         image = self.mediapipe.Image(image_format=self.mediapipe.ImageFormat.SRGB, data=rgb)
-        result = self.landmarker.detect_for_video(image, round(time_s * 1000))
+        self.last_ms = max(round(time_s * 1000), self.last_ms + 1)  # it refuses two frames of one millisecond
+        result = self.landmarker.detect_for_video(image, self.last_ms)
         if self.following and not result.face_landmarks:  # lost: now it looks everywhere, and finds one that jumped
-            result = self.landmarker.detect_for_video(image, round(time_s * 1000) + 1)
+            self.last_ms += 1
+            result = self.landmarker.detect_for_video(image, self.last_ms)
         self.following = bool(result.face_landmarks)
         if not self.following:
             return None

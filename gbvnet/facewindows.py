@@ -12,7 +12,8 @@ import numpy as np
 
 from .ahead import ahead
 from .faces import EXPRESSIONS, follow_face, nearest_good
-from .video import FrameReader, VideoInfo, frame_at, probe, read_frames
+from .frametimes import VideoInfo
+from .video import probe, read_frames
 from .windows import frame_times
 
 AHEAD = 6  # frames
@@ -59,24 +60,30 @@ class FaceWindows:
         self.ahead = ahead
         self.info = info or probe(video)
         times = video_start_s + frame_times(starts, window_s, n_frames)  # (W, F)
-        asked = np.array([frame_at(t, self.info.fps) for t in times.ravel().tolist()], np.int64)
-        self.frames, place = np.unique(asked, return_inverse=True)  # windows may overlap, and share frames
+        numbers, shown_s = self.info.look(times.ravel())
+        # Windows may overlap, and share frames. Where no frame is on show, the time itself is looked at, in vain.
+        self.times, first, place = np.unique(shown_s, return_index=True, return_inverse=True)
+        self.frames = numbers[first]
         self.place = place.reshape(times.shape)
         self.found = self.borrowed = self.missing = 0
         self.finding: str | None = None
 
     def __iter__(self) -> Iterator[FacePart]:
         self.found = self.borrowed = self.missing = 0
-        reader = read_frames(self.video, self.frames[self.frames >= 0])  # it may begin after the stimulus does
+        self.finding = None
+        # It may begin after the stimulus does, and end before it.
+        reader = read_frames(self.video, np.unique(self.frames[self.frames >= 0]), info=self.info)
         with ExitStack() as opened:
             frames = opened.enter_context(closing(ahead(reader, AHEAD))) if self.ahead else reader
-            seen = opened.enter_context(closing(follow_face(frames, self.info.fps, self.side, self.backend)))
-            yield from self._parts(seen, reader)
+            seen = opened.enter_context(closing(follow_face(frames, self.info.time_s, self.side, self.backend)))
+            yield from self._parts(seen)
+            for _ in seen:  # to its end, where the reader says what was wrong
+                pass
+            self.finding = reader.finding
 
-    def _parts(
-        self, seen: Iterator[tuple[int, np.ndarray, np.ndarray | None]], reader: FrameReader
-    ) -> Iterator[FacePart]:
-        times = self.frames / float(self.info.fps)
+    def _parts(self, seen: Iterator[tuple[int, np.ndarray, np.ndarray | None]]) -> Iterator[FacePart]:
+        times = self.times
+        there = np.flatnonzero((self.frames >= 0) & (self.frames < self.info.n_frames))  # places with a frame
         kept: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}  # faces by their place in `frames`
         reached = counted = 0  # places before these are decoded, or counted
         for first in range(0, len(self.place), self.part):
@@ -86,9 +93,9 @@ class FaceWindows:
             while reached < end:
                 face = next(seen, None)
                 if face is None:
-                    reached, self.finding = len(times), reader.finding
+                    reached = len(times)
                 else:
-                    reached = int(np.searchsorted(self.frames, face[0])) + 1
+                    reached = int(there[np.searchsorted(self.frames[there], face[0])]) + 1
                     kept[reached - 1] = face[1:]
             kept = {k: v for k, v in kept.items() if k >= begin}
             ok = np.array([k in kept for k in range(begin, end)])

@@ -32,24 +32,30 @@ class Event(NamedTuple):
     frame: np.ndarray | None = None
     chunk: np.ndarray | None = None
     ended: str = ""
+    note: str = ""  # what was wrong with it
 
 
 class Film:
-    """All frames of a video file, on the file's own clock.
+    """All frames of a video file, on the file's own clock (see `frametimes`).
 
     begin_s, end_s : when its first frame is shown, and until when its last one is
+    notes : what to know of its times and tracks; which frames could not be decoded is told by its last event
 
     Raises BadRecording.
     """
 
     def __init__(self, path: Path):
         self.path, self.info = path, probe(path)
-        self.begin_s, self.end_s = 0.0, self.info.seconds
+        self.begin_s, self.end_s = max(0.0, self.info.time_s(0)), self.info.seconds
+        self.notes = self.info.notes
 
     def __iter__(self) -> Generator[Event]:
-        for index, rgb in read_frames(self.path, np.arange(self.info.n_frames)):
-            yield Event(float(index / self.info.fps), float(index / self.info.fps), frame=rgb)
-        yield Event(self.end_s, self.end_s, ended="video")
+        reader = read_frames(self.path, np.arange(self.info.n_frames), info=self.info)
+        for index, rgb in reader:
+            time_s = self.info.time_s(index)
+            if time_s >= 0:  # what a file has before its second 0 is not shown
+                yield Event(time_s, time_s, frame=rgb)
+        yield Event(self.end_s, self.end_s, ended="video", note=reader.finding or "")
 
 
 def played(samples: np.ndarray, rate_hz: float, begin_s: float = 0.0) -> Iterator[Event]:

@@ -29,6 +29,12 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def visible(folder: Path, pattern: str) -> list[Path]:
+    """The files of a folder by their names, but those that begin with a point: macOS writes a `._x` beside each x on
+    disks of other systems. Raises OSError."""
+    return sorted(file for file in folder.glob(pattern) if not file.name.startswith("."))
+
+
 def is_vacant(folder: Path) -> bool:
     """Whether a folder holds nothing, or nothing but what a killed process was writing when it died."""
     return all(name.startswith(".") and name.endswith(".part") for name in os.listdir(folder))

@@ -100,7 +100,7 @@ def _taken(stream: EmotionStream, event: Event) -> list[dict[str, Any]]:
         return stream.frame(event.frame, event.time_s)
     if event.chunk is not None:
         return stream.samples(event.chunk, event.time_s)
-    return stream.end_of_signals() if event.ended == "signals" else stream.end_of_frames()
+    return stream.end_of_signals() if event.ended == "signals" else stream.end_of_frames(event.note)
 
 
 def _require_free(out: Path, sources: LiveSources, overwrite: bool) -> None:
@@ -160,7 +160,7 @@ def _open(
         else:
             video = Film(Path(sources.video))
             zero_s = sources.video_offset_s + played_s[0] if played_s else video.begin_s
-            notes += _one_clock(video, zero_s, played_s, sources)
+            notes += [*video.notes, *_one_clock(video, zero_s, played_s, sources)]
             feeds.append(earlier(video, zero_s))
     if played_s and abs(played_s[0]) > NOTED_S:
         assert sources.signals is not None

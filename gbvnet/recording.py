@@ -7,8 +7,8 @@ from typing import Literal, Protocol
 import numpy as np
 
 from .errors import BadRecording
+from .frametimes import VideoInfo
 from .notation import from_json
-from .video import VideoInfo
 
 Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
 MADE_UP = "made-up data"  # the stamp on everything that comes from a corpus of ours

@@ -93,6 +93,7 @@ class EmotionStream:
         self._seen: deque[np.ndarray] = deque(maxlen=REMEMBERED)  # signals of the last windows
         self._closing = ExitStack()
         self._signals: SignalStream | None = None
+        self._of_frames = ""
         self._faces: FaceStream | None = None
         if self.use_signals:
             assert signals_rate_hz is not None
@@ -131,10 +132,10 @@ class EmotionStream:
     def messages(self) -> list[str]:
         """What to know of what came so far: a device whose rate is not the stated one, samples that were left out."""
         if self._signals is None:
-            return []
+            return [self._of_frames] if self._of_frames else []
         twice = self._signals.dropped
         left_out = f"{twice:,} samples were not used: they came twice, or their time stamps went back" if twice else ""
-        return [text for text in (self._signals.message, left_out) if text]
+        return [text for text in (self._signals.message, left_out, self._of_frames) if text]
 
     def frame(self, rgb: np.ndarray, time_s: float) -> list[dict[str, Any]]:
         """A frame (H, W, 3) uint8 RGB at a time on the stream's clock, later than the last one's. Returns the rows of
@@ -182,8 +183,12 @@ class EmotionStream:
         have the flag "signals ended" and wait for nothing."""
         return self._end_of(self._signals)
 
-    def end_of_frames(self) -> list[dict[str, Any]]:
-        """No more frames will come, samples may; later windows have the flag "video ended"."""
+    def end_of_frames(self, note: str = "") -> list[dict[str, Any]]:
+        """No more frames will come, samples may; later windows have the flag "video ended".
+
+        note : what was wrong with them, which becomes one of the messages
+        """
+        self._of_frames = note
         return self._end_of(self._faces)
 
     def _end_of(self, part: SignalStream | FaceStream | None) -> list[dict[str, Any]]:

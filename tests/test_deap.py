@@ -187,6 +187,23 @@ def test_a_video_for_a_trial_that_does_not_exist_is_a_verdict_of_its_own(deap):
     assert "a name that belongs to none" in found["s01_trial41"].problem
 
 
+def test_files_that_macos_puts_beside_videos_are_not_taken(deap):
+    folder = deap / "face_video/s01"
+    folder.mkdir(parents=True)
+    (folder / "s01_trial02.avi").touch()
+    for path in (
+        folder / "._s01_trial02.avi",
+        folder / "._s01_trial41.avi",
+        deap / "data_preprocessed_python/._s01.dat",
+    ):
+        path.write_bytes(b"\0\5\x16\7")
+    corpus = open_corpus("deap", deap)
+    found = corpus.recordings("s01")
+    assert not any(unit.startswith(".") for unit in corpus.units)
+    assert [r.video for r in found if r.video] == [folder / "s01_trial02.avi"]
+    assert not any(r.problem for r in found)
+
+
 def test_no_corpus_says_what_is_missing(tmp_path):
     with pytest.raises(BadRecording, match="no such folder"):
         open_corpus("deap", tmp_path / "absent")

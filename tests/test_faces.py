@@ -231,7 +231,7 @@ def test_frames_beyond_the_end_have_no_face_and_a_finding(grey_video, finder):
     track = track_faces(grey_video, [18, 19, 20, 25], 32)
     assert track.ok.tolist() == [True, True, False, False]
     assert track.n_decoded == 20
-    assert "the video ends after 20 frames; frame 25" in track.finding
+    assert "the video ends at 2.00 s" in track.finding
 
 
 def test_no_frames_asked_for_give_an_empty_track(grey_video, finder):

@@ -10,7 +10,8 @@ from gbvnet import faces, facewindows
 from gbvnet.errors import BadRecording
 from gbvnet.faces import Face, nearest_good, track_faces
 from gbvnet.facewindows import FaceWindows
-from gbvnet.video import frame_at, probe
+from gbvnet.frametimes import frame_at
+from gbvnet.video import probe
 from gbvnet.windows import frame_times, window_starts
 
 from .test_faces import mean_landmarks

@@ -41,6 +41,7 @@ class FakeFilm:
     """8 s of frames; the first is shown at `begin_s` of the file's clock."""
 
     begin_s = 0.0
+    notes = ("the frame rate varies",)
 
     def __init__(self, path):
         self.path, self.end_s = path, self.begin_s + 8.0
@@ -48,7 +49,7 @@ class FakeFilm:
     def __iter__(self):
         for k in range(80):
             yield Event(self.begin_s + k / 10, self.begin_s + k / 10, frame=picture(k))
-        yield Event(self.end_s, self.end_s, ended="video")
+        yield Event(self.end_s, self.end_s, ended="video", note="3 of 80 frames are damaged")
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +90,13 @@ def test_files_give_what_a_stream_fed_by_hand_gives(model, table, tmp_path):
     assert found["start_s"].tolist() == [3, 4, 5, 6, 7] == [row["start_s"] for row in rows]
     assert found["valence"].to_numpy() == pytest.approx([row["valence"] for row in rows], abs=1e-5)
     assert found["has_signals"].all() and (found["face_ok"] == 1).all()
+    assert "note 3 of 80 frames are damaged" in said
     about = json.loads((tmp_path / "deep/o.json").read_text())
     assert about["filters"] == "causal" and about["stamps"] == ["model trained on made-up data"]
     assert about["video"] == "film.mp4" and about["signals"] == "x.csv"
-    assert said[0] == "note model trained on made-up data" and "unseen subjects" in said[1]
-    assert about["worth"] == said[1].removeprefix("note ") and about["messages"] == []
+    assert said[:2] == ["note the frame rate varies", "note model trained on made-up data"]
+    assert "unseen subjects" in said[2] and about["worth"] == said[2].removeprefix("note ")
+    assert about["messages"] == ["3 of 80 frames are damaged"] and "note 3 of 80 frames are damaged" in said
     assert said[-2].startswith("5 windows in ") and said[-1] == str(tmp_path / "deep/o.csv")
 
 
@@ -101,7 +104,7 @@ def test_real_time_is_kept_and_seconds_end_it(model, table):
     start = time.monotonic()
     said = run(model, video="film.mp4", signals=table, seconds=2.2, running_s=0.5)
     assert 2.2 <= time.monotonic() - start < 10
-    assert [line[:12] for line in said[2:3]] == ["0.5 to 1.5 s"]
+    assert [line[:12] for line in said[3:4]] == ["0.5 to 1.5 s"]
     assert "of its last frame or sample" in said[-1]
 
 

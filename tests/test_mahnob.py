@@ -544,3 +544,10 @@ def test_a_damaged_stamp_is_not_taken_for_a_real_corpus(mine):
     (mine / "SYNTHETIC.json").write_text(json.dumps({"stamp": "x"}))
     with pytest.raises(BadRecording, match="expected the stamp"):
         open_corpus("mahnob", mine)
+
+
+def test_files_that_macos_puts_beside_a_sessions_are_not_taken(mine):
+    before = recordings(mine)
+    for path in list((mine / "Sessions/2").iterdir()):
+        path.with_name("._" + path.name).write_bytes(b"\0\5\x16\7")
+    assert recordings(mine) == before

@@ -13,7 +13,8 @@ config files published notation names
 modelfolder
 hub worth
 passport
-weights video
+weights frametimes
+video
 recording
 cluster memory ahead
 parallel

@@ -547,6 +547,14 @@ def test_files_of_one_name_are_paired_where_that_leaves_no_doubt(tmp_path, files
     assert [line.removesuffix(",,,,,,") for line in text if not line.startswith("#")][1:] == lines
 
 
+def test_a_template_passes_over_what_macos_puts_beside_files(tmp_path):
+    (tmp_path / "anna").mkdir()
+    for name in ("film.mp4", "._film.mp4", "._film.edf"):
+        (tmp_path / "anna" / name).touch()
+    table, lines = write_template(tmp_path)
+    assert lines == 1 and "._" not in table.read_text()
+
+
 def test_tables_without_signals_are_left_out_of_a_template_and_that_is_told(tmp_path):
     (tmp_path / "participants.tsv").write_text("participant\tage\nanna\t30\n")
     (tmp_path / "x.csv").write_text("time,Fp1,on,mood: 1\n0,1,2,3\n")

@@ -323,13 +323,16 @@ def test_what_browsers_play_is_left_alone_and_the_rest_copied_small(tmp_path):
         playable(tmp_path / "c.avi", tmp_path / "d.mp4")
 
 
-def test_a_telephones_rotation_is_kept(tmp_path):
+def test_a_telephones_picture_is_put_upright(tmp_path):
     made = playable(write_video(tmp_path / "a.mov", 5, b_frames=0, rotation=90), tmp_path / "b.mp4")
-    turned = []
-    for path in (tmp_path / "a.mov", made):
-        with av.open(str(path)) as container:
-            turned.append(next(container.decode(video=0)).rotation)
-    assert turned[0] == turned[1] != 0
+    assert (probe(made).width, probe(made).height) == (64, 144)
+
+
+def test_a_copy_for_browsers_keeps_the_times_of_the_frames(tmp_path):
+    times = np.r_[np.arange(10) / 25 + 1.0, np.arange(10) / 25 + 3.0]  # from 1 s on, with a gap
+    made = playable(write_video(tmp_path / "a.mkv", 20, fps=25, times_s=times), tmp_path / "b.mp4")
+    info = probe(made)
+    assert [info.time_s(k) for k in range(info.n_frames)] == pytest.approx([0, *times], abs=0.001)
 
 
 def test_the_example_has_the_models_channels_and_says_that_it_is_made_up(tmp_path):

@@ -16,6 +16,7 @@ number, and the join is checked: the .dat carries the ratings too, and they must
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadRecording
+from ..files import visible
 from ..recording import Channel, Recording, Signals, read_stamp
 from ..video import probe
 from .pickled import Refused, read_pickle
@@ -216,7 +218,7 @@ class Deap:
     def units(self) -> tuple[str, ...]:
         """The people: s01, s02, ..., as found."""
         try:
-            files = sorted((self.root / self.folder).glob(f"s*{self.suffix}"))
+            files = visible(self.root / self.folder, f"s*{self.suffix}")
         except OSError as e:
             raise BadRecording(self.root, "a folder that can be read", e.strerror) from None
         return tuple(f.stem for f in files if re.fullmatch(r"s\d\d", f.stem))
@@ -230,7 +232,7 @@ class Deap:
         judged = self._judge(unit, rated)
         folder = self.root / "face_video" / unit
         try:
-            videos = {f.stem: f for f in sorted(folder.glob("*.avi"))} if folder.is_dir() else {}
+            videos = {f.stem: f for f in visible(folder, "*.avi")} if folder.is_dir() else {}
         except OSError as e:
             raise BadRecording(folder, "a folder that can be read", e.strerror) from None
         found = []
@@ -281,7 +283,8 @@ class Deap:
         if recording.video is None:
             return recording
         info = probe(recording.video)
-        recording = replace(recording, video_info=info)
+        info = replace(info, pixel_aspect=Fraction(1))  # as released: stores stay what they were
+        recording = replace(recording, video_info=info, findings=(*recording.findings, *info.notes))
         off = info.seconds - recording.seconds
         if abs(off) <= _LENGTH_SLACK_S:
             return recording

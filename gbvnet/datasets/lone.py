@@ -54,6 +54,7 @@ class Lone:
                 findings.append(f"{recording.signals.name} begins at {begin:.2f} s of its clock: that is second 0 here")
             start = max(start, begin)
         if info is not None:
+            findings += info.notes
             ends.append(info.seconds - self.times.video_offset_s)
         stop = min(ends) if self.times.stop_s is None else self.times.stop_s
         if stop <= start:

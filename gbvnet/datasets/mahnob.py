@@ -274,7 +274,9 @@ class Mahnob:
             findings += worn(CHANNELS, _read(recording.signals)[0])
         if recording.video is not None:
             session = self.sessions[int(recording.trial)]
-            info, told = on_camera_clock(probe(recording.video), session)
+            info = probe(recording.video)
+            findings += info.notes
+            info, told = on_camera_clock(info, session)
             findings += told + uncovered(recording, info)
             shown = min(recording.video_start_s + recording.seconds, info.seconds) - max(recording.video_start_s, 0)
             if shown <= 0:

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import BadRecording
+from ..files import visible
+from ..frametimes import VideoInfo
 from ..recording import Recording
-from ..video import VideoInfo
 
 RATINGS = {"valence": "feltVlnc", "arousal": "feltArsl", "control": "feltCtrl", "predictability": "feltPred"}  # 1 to 9
 FPS = 60.97  # of the cameras
@@ -205,7 +206,7 @@ def _is_number(text: str) -> bool:
 
 def only(session: Session, kind: str, pattern: str) -> Path | None:
     """The one file of a kind: that which session.xml names, else the only one of such a name. Raises BadRecording."""
-    files = sorted(session.folder.glob(pattern))
+    files = visible(session.folder, pattern)
     named = [f for f in files if f.name == session.files.get(kind)]
     if len(files) > 1 and not named:
         found = f"{len(files)}: {', '.join(f.name for f in files)}"
@@ -217,7 +218,7 @@ def colour_video(session: Session) -> tuple[Path | None, list[str]]:
     video = only(session, "video", "*C1 trigger*_C_Section_*.avi")
     if video is not None:
         return video, []
-    others = sorted(f.name for f in session.folder.glob("*.avi"))
+    others = [f.name for f in visible(session.folder, "*.avi")]
     there = f"; other cameras are not read: {', '.join(others)}" if others else ""
     return None, [f"no colour video (C1 trigger): the signals alone{there}"]
 
@@ -269,6 +270,7 @@ def film_name(session: Session) -> str:
 
 def on_camera_clock(info: VideoInfo, session: Session) -> tuple[VideoInfo, list[str]]:
     """The video's frames on the clock of session.xml, which measured the camera; and where the two disagree."""
+    info = replace(info, pixel_aspect=Fraction(1))  # as released: stores stay what they were
     rate, begin, end = (session.number_of(n) for n in ("vidRate", "vidBeginSmp", "vidEndSmp"))
     if not rate or rate <= 0:
         return info, [f"session.xml has no vidRate; the video's own {float(info.fps):.2f} frames a second are used"]
@@ -276,7 +278,7 @@ def on_camera_clock(info: VideoInfo, session: Session) -> tuple[VideoInfo, list[
         own = f"the video's own {float(info.fps):.2f} frames a second are used"
         return info, [f"session.xml has {rate:g} frames a second, which cannot be; {own}"]
     findings = []
-    drift = info.n_frames / rate - info.seconds
+    drift = info.seconds * float(info.fps) / rate - info.seconds
     if abs(drift) > TWO_FRAMES_S:
         findings.append(
             f"the video says {float(info.fps):.3f} frames a second and session.xml {rate:g}, which is used: "

@@ -27,6 +27,7 @@ import pandas as pd
 from ..channels import kind_of
 from ..config import RATINGS
 from ..errors import BadRecording
+from ..frametimes import VideoInfo
 from ..recording import Channel, Recording, Signals, read_stamp
 from ..video import probe
 from .signal_file import names_in, read_signals
@@ -139,12 +140,7 @@ class Table:
         info = None
         if recording.video is not None:
             info = probe(recording.video)
-            if recording.video_start_s < 0 or recording.video_start_s >= info.seconds:
-                wanted = f"a video that runs at {recording.video_start_s:g} s, where the stimulus starts"
-                raise BadRecording(recording.video, wanted, f"one of {info.seconds:.1f} s", "Is video_offset_s right?")
-            over = recording.video_start_s + recording.seconds - info.seconds
-            if over > 1 / float(info.fps):
-                findings.append(f"the video ends {over:.1f} s before the stimulus")
+            findings += [*info.notes, *_covered(recording, info)]
         return replace(recording, video_info=info, findings=tuple(findings))
 
     def signals(self, recording: Recording) -> Signals:
@@ -197,6 +193,20 @@ def _ratings(line: str, row: dict) -> tuple[dict[str, float], list[str]]:
                 raise BadRecording(line, f"{name} from 1 to 9, or low or high", repr(row[name]), SCOPE)
             ratings[name] = value
     return ratings, findings
+
+
+def _covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
+    """What of the stimulus the video does not show. Raises BadRecording if it shows nothing of its start."""
+    start, stop = recording.video_start_s, recording.video_start_s + recording.seconds
+    begin, end, frame_s = float(info.start), info.seconds, 1 / float(info.fps)
+    if start < 0 or start >= end or stop <= begin:
+        wanted = f"a video that runs at {start:g} s, where the stimulus starts"
+        found = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
+        raise BadRecording(recording.video, wanted, found, "Is video_offset_s right?")
+    if begin - start > frame_s:
+        yield f"the video begins {begin - start:.1f} s after the stimulus"
+    if stop - end > frame_s:
+        yield f"the video ends {stop - end:.1f} s before the stimulus"
 
 
 def _overlaps(rows: pd.DataFrame) -> dict[str, str]:

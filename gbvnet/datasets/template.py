@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..channels import kind_of
 from ..errors import BadInput
-from ..files import write_whole
+from ..files import visible, write_whole
 from .signal_file import names_in
 from .signal_text import CLOCKS, is_text
 from .table_file import SETTINGS, TABLE
@@ -50,7 +50,7 @@ def write_template(folder: Path) -> tuple[Path, int]:
             raise BadInput(file, "no table yet", "one", "Take it away, or fill it in and use `gbvnet check table`.")
     if not folder.is_dir():
         raise BadInput(folder, "a folder with videos and signal files", "no such folder")
-    files = sorted(f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))
+    files = [f for f in visible(folder, "**/*") if f.is_file()]
     videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
     signals = [f for f in files if f.name.lower().endswith(SIGNALS)]
     other = [f for f in signals if is_text(f) and not _tells(f)]

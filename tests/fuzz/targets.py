@@ -28,10 +28,10 @@ from gbvnet.datasets import deap, mahnob_session, signal_file, table
 from gbvnet.datasets.lone import lone
 from gbvnet.datasets.synthetic_mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic_mahnob import session_xml
+from gbvnet.frametimes import VideoInfo
 from gbvnet.leakage import read_audit
 from gbvnet.passport import passport
 from gbvnet.recording import Channel
-from gbvnet.video import VideoInfo
 from gbvnet.windows import window_starts
 
 SHARED_MEMORY = Path("/dev/shm")
