@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from .errors import BadRecording
+from .names import file_name_problem
 from .parallel import Jobs, run
 from .recording import Corpus, Recording
 
@@ -44,6 +45,7 @@ class _Look:
             found = self.corpus.recordings(name)
         except BadRecording as e:
             return Unit(name, problem=str(e))
+        found = [_with_a_name(recording) for recording in found]
         looked_at = tuple(map(self.inspected, found)) if self.videos else tuple(found)
         return Unit(name, looked_at, findings=self.corpus.notes(name))
 
@@ -54,6 +56,17 @@ class _Look:
             return self.corpus.inspect(recording)
         except BadRecording as e:
             return replace(recording, problem=str(e))
+
+
+def _with_a_name(recording: Recording) -> Recording:
+    """Refused, if its name cannot be a file's in a store, whichever reader gave it."""
+    problem = None if recording.problem else file_name_problem(recording.name)
+    if not problem:
+        return recording
+    error = BadRecording(
+        recording.name[:100], "a recording whose name can be a file's", problem, "Give a shorter name."
+    )
+    return replace(recording, problem=str(error))
 
 
 def look(corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: Progress | None = None) -> Iterator[Unit]:

@@ -1,5 +1,6 @@
 """One's own recordings: told in a table, read exactly, and told what is wrong with them."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
+from gbvnet.check import look
 from gbvnet.cli import main
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
+from gbvnet.datasets.table_file import read_table
 from gbvnet.datasets.template import write_template
 from gbvnet.errors import BadInput, BadRecording, BadStore
 from gbvnet.prepare import prepare_store
@@ -199,6 +202,104 @@ def test_a_wrong_row_is_told_with_its_line_and_the_others_go_on(mine, change, sa
     assert "line 2 (anna_1)" in first.problem
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(first.problem)
+
+
+GOOD = ROW | {"subject": "bert", "start_s": 25, "stop_s": 30}
+
+
+def problems(folder):
+    """Of each recording, by line, what is wrong with it; check, prepare and the store agree on which are good."""
+    corpus = open_corpus("table", folder)
+    checked = [r for unit in look(corpus) for r in unit.recordings]
+    summary = prepare_store(corpus, folder / "store", PrepareConfig(faces=False))
+    good = [r.name for r in checked if r.problem is None]
+    assert sorted(open_store(folder / "store").windows["recording"].unique()) == sorted(good)
+    assert len(summary.bad) == len(checked) - len(good)
+    rows = read_table(folder / "recordings.csv")
+    line = {key: n for n, *key in rows[["line", "subject", "trial"]].itertuples(index=False) for key in [tuple(key)]}
+    return {line[r.subject, r.trial]: r.problem for r in checked}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"subject": "a/b"}, "expected a subject of letters, digits, points, dashes and underscores, found 'a/b'"),
+        ({"subject": "Anna B"}, "found 'Anna B'"),
+        ({"subject": ".."}, r"found '\.\.'"),
+        ({"subject": ""}, "a subject of .*found nothing"),
+        ({"trial": "1:2"}, "a trial of .*found '1:2'"),
+        ({"recording": "../x"}, r"a recording of .*found '\.\./x'"),
+        ({"recording": "CON"}, "a name that Windows keeps for a device"),
+        ({"recording": "lpt1.a"}, "a name that Windows keeps for a device"),
+        ({"recording": "anna."}, "blanks or points at its ends"),
+        ({"subject": "x" * 199}, "201 bytes, where 200 are the most.*a name of its own in the column `recording`"),
+        ({"subject": "\u4eba" * 80}, "242 bytes, where 200 are the most"),
+    ],
+)
+def test_a_name_that_cannot_be_used_costs_its_own_row_only(mine, change, said):
+    write_rows(mine, [ROW | {"recording": ""} | change, GOOD])
+    told = problems(mine)
+    assert told[3] is None
+    assert re.search(said, told[2])
+    assert "recordings.csv, line 2" in told[2]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"subject": "x" * 150},
+        {"subject": "x" * 199, "recording": "x1"},
+        {"subject": "J\u00fcrgen_\u674e", "trial": "film-3"},
+        {"subject": "sub-01", "trial": "ses-1_run.2"},
+        {"subject": "nan", "trial": "null"},
+    ],
+)
+def test_names_of_any_script_and_length_are_kept(mine, names):
+    write_rows(mine, [ROW | names, GOOD])
+    assert list(problems(mine).values()) == [None, None]
+    windows = open_store(mine / "store").windows
+    assert set(windows["subject"]) == {names["subject"], "bert"}
+    assert np.isfinite(open_store(mine / "store").read(np.arange(len(windows)), faces=False)[2]).all()
+
+
+def test_one_name_in_two_forms_of_unicode_is_one_subject_and_one_file(mine):
+    composed, decomposed = "J\u00fcrgen", "Ju\u0308rgen"
+    (mine / "a_raw.fif").rename(mine / f"{decomposed}_raw.fif")  # as macOS writes it
+    rows = [ROW | {"subject": name, "trial": str(n), "signals": f"{composed}_raw.fif", "start_s": 10 * n,
+                   "stop_s": 10 * n + 5} for n, name in enumerate((composed, decomposed), 1)]  # fmt: skip
+    write_rows(mine, rows)
+    corpus = open_corpus("table", mine)
+    assert corpus.units == (composed,)
+    assert [r.problem for r in corpus.recordings(composed)] == [None, None]
+    write_rows(mine, [rows[0], rows[1] | {"trial": "1"}])
+    assert all("again in line" in r.problem for r in open_corpus("table", mine).recordings(composed))
+
+
+def test_paths_of_windows_are_found(mine):
+    (mine / "data/day 1").mkdir(parents=True)
+    (mine / "a_raw.fif").rename(mine / "data/day 1/a_raw.fif")
+    (mine / "b\\c_raw.fif").write_bytes((mine / "data/day 1/a_raw.fif").read_bytes())  # a name that Linux allows
+    write_rows(mine, [ROW | {"signals": r"data\day 1\a_raw.fif"}, GOOD | {"signals": r"b\c_raw.fif"},
+                      ROW | {"subject": "carl", "signals": r"..\x_raw.fif"}])  # fmt: skip
+    told = problems(mine)
+    assert (told[2], told[3]) == (None, None)
+    assert r"no" in told[4] and r"..\x_raw.fif" in told[4]
+
+
+def test_of_equal_rows_the_first_counts_and_of_others_with_one_name_none(mine):
+    write_rows(mine, [ROW, ROW, GOOD, ROW])
+    one, two, four = open_corpus("table", mine).recordings("anna")
+    assert one.problem is None
+    assert "line 3 (anna_1): expected each recording, and each trial of a subject, once" in two.problem
+    assert "Delete all but one" in two.problem and "Delete all but one" in four.problem
+    write_rows(mine, [ROW, ROW | {"valence": 2}, GOOD])
+    one, two = open_corpus("table", mine).recordings("anna")
+    assert "found anna_1 again in line 3. Which of them is meant?" in one.problem
+    assert "found anna_1 again in line 2" in two.problem
+    write_rows(mine, [ROW | {"subject": "a_b", "trial": "c"}, GOOD, GOOD | {"subject": "a", "trial": "b_c"}])
+    corpus = open_corpus("table", mine)  # two trials, and one name for both
+    told = [r.problem for unit in corpus.units for r in corpus.recordings(unit)]
+    assert [bool(problem) for problem in told] == [True, True, False]
 
 
 def test_overlapping_trials_are_refused_both(mine):
@@ -469,8 +570,6 @@ def test_an_absent_channel_is_told_with_near_names(mine):
 @pytest.mark.parametrize(
     ("rows", "settings", "said"),
     [
-        ([ROW, ROW], "", "once, found anna_1 again in line 3"),
-        ([ROW | {"subject": "a/b"}], "", "expected a subject of letters"),
         ([ROW | {"valance": 1}], "", "found 'valance'. Did you mean valence"),
         ([{"subject": "a", "trial": "1", "start_s": 0, "stop_s": 1}], "", "found none named video or signals"),
         ([ROW], "rate: 128\n", "found 'rate'. Did you mean rate_hz"),

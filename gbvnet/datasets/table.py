@@ -84,12 +84,12 @@ class Table:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The people, in the order of their names."""
+        """The people, in the order of their names; "" for rows without one."""
         return tuple(sorted(read_table(self.file)["subject"].unique()))
 
     def recordings(self, unit: str) -> list[Recording]:
         rows = read_table(self.file)
-        overlapping = _overlaps(rows)
+        overlapping = _overlaps(rows[rows["refused"].isna()])
         mine = rows[rows["subject"] == unit]
         return [self._recording(row, overlapping.get(row["recording"])) for row in mine.to_dict("records")]
 
@@ -99,6 +99,8 @@ class Table:
             stimulus=row["stimulus"] or row["recording"], seconds=0.0,
         )  # fmt: skip
         try:
+            if row["refused"]:
+                raise BadRecording(self._line(row), *row["refused"])
             if overlap:
                 raise BadRecording(
                     self._line(row), "trials that do not overlap", overlap, "Windows would be in two trials."

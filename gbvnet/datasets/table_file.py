@@ -5,6 +5,7 @@ datasets/table.py says what the columns mean.
 
 import csv
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ import yaml
 from ..channels import canonical
 from ..config import RATINGS
 from ..errors import BadRecording
+from ..names import file_name_problem, normal
 from ..notation import from_yaml
 from ..recording import Kind
 from .signal_text import UNITS
@@ -140,7 +142,12 @@ def find_table(root: Path) -> tuple[Path, Path]:
 
 
 def read_table(file: Path) -> pd.DataFrame:
-    """The table as text, one row a trial, with `line`, its line in the file. Raises BadRecording."""
+    """The table as text, one row a trial.
+
+    Two columns are added: `line`, its line in the file, and `refused`, None or what was expected, what was found and
+    what to do, where its names cannot be used or another row has them too. Raises BadRecording for what makes the whole
+    table unusable.
+    """
     lines, cells = zip(
         *(_yaml_rows(file) if file.suffix.lower() in (".yaml", ".yml") else _csv_rows(file)), strict=True
     )
@@ -153,17 +160,81 @@ def read_table(file: Path) -> pd.DataFrame:
         raise BadRecording(file, f"columns {', '.join(NEEDED)}, and video or signals", found)
     _refuse_unknown(file, named)
     rows = rows.assign(**{name: "" for name in (*COLUMNS, *RATINGS) if name not in rows})
+    for name in ("subject", "trial", "recording", "stimulus"):
+        rows[name] = rows[name].map(normal)  # the same letters in another form of Unicode are the same name
     rows["recording"] = rows["recording"].where(rows["recording"] != "", rows["subject"] + "_" + rows["trial"])
+    for name in ("video", "signals"):
+        rows[name] = [found_as(file.parent, cell) for cell in rows[name]]
+    return rows.assign(refused=pd.Series(_refused(rows), index=rows.index, dtype=object))
+
+
+def _refused(rows: pd.DataFrame) -> list[tuple[str, str, str] | None]:
+    """What was expected and found in each row that cannot be told from another, or whose names cannot be used."""
+    told = [name for name in rows if name != "line"]
+    lines: dict[tuple[str, ...], list[int]] = {}
+    for by in (("recording",), ("subject", "trial")):
+        for line, *names in rows[["line", *by]].itertuples(index=False):
+            lines.setdefault((*by, *names), []).append(line)
+    copy = dict(zip(rows["line"], rows.duplicated(told), strict=True))
+    refused = []
+    for row in rows.to_dict("records"):
+        same = sorted({*lines["recording", row["recording"]], *lines["subject", "trial", row["subject"], row["trial"]]})
+        refused.append(_name_refused(row) or _row_refused(row, [line for line in same if line != row["line"]], copy))
+    return refused
+
+
+def _name_refused(row: dict) -> tuple[str, str, str] | None:
     for name in ("subject", "trial", "recording"):
-        odd = rows[~rows[name].str.fullmatch(NAME)]
-        if len(odd):
-            found = f"{odd[name].iloc[0]!r} in line {odd['line'].iloc[0]}"
-            raise BadRecording(file, f"a {name} of letters, digits, points and dashes", found)
-    twice = rows[rows.duplicated("recording") | rows.duplicated(["subject", "trial"])]
-    if len(twice):
-        found = f"{twice['recording'].iloc[0]} again in line {twice['line'].iloc[0]}"
-        raise BadRecording(file, "each recording, and each trial of a subject, once", found)
-    return rows
+        if not is_name(row[name]):
+            found = repr(row[name]) if row[name] else "nothing"
+            return (
+                f"a {name} of letters, digits, points, dashes and underscores",
+                found,
+                "It begins with a letter or digit.",
+            )
+    problem = file_name_problem(row["recording"])
+    remedy = "Give the recording a name of its own in the column `recording`."
+    return ("a recording whose name can be a file's", problem, remedy) if problem else None
+
+
+def _row_refused(row: dict, same: list[int], copy: dict[int, bool]) -> tuple[str, str, str] | None:
+    """same : lines with the same recording, or the same trial of a subject. Of equal rows the first counts."""
+    others = [line for line in same if not copy[line]] if not copy[row["line"]] else same
+    if not others:
+        return None
+    found = f"{row['recording']} again in line{'s' * (len(others) > 1)} {', '.join(map(str, others))}"
+    remedy = "Delete all but one." if copy[row["line"]] else "Which of them is meant? Correct or delete the others."
+    return "each recording, and each trial of a subject, once", found, remedy
+
+
+def is_name(text: str) -> bool:
+    """Whether a subject, trial or recording may be called so: letters and digits of any script, points, dashes and
+    underscores; the first a letter or digit."""
+    return text[:1].isalnum() and all(c.isalnum() or c in "._-" or unicodedata.category(c)[0] == "M" for c in text)
+
+
+def found_as(folder: Path, cell: str) -> str:
+    """A file's path as it is on this disk: a table from Windows has backslashes, and a letter with an accent may have
+    one form of Unicode in the table and another in the file's name. What is found in no way stays as it is."""
+    if (cell.isascii() and "\\" not in cell) or (folder / cell).exists():
+        return cell
+    for path in (cell, cell.replace("\\", "/")):
+        at: Path | None = folder
+        for part in Path(path).parts:
+            at = at and _entry(at, part)
+        if at is not None:
+            return at.relative_to(folder).as_posix() if at.is_relative_to(folder) else str(at)
+    return cell
+
+
+def _entry(folder: Path, name: str) -> Path | None:
+    """The file or folder of this name in a folder, whatever form of Unicode its letters have."""
+    if (folder / name).exists():
+        return folder / name
+    try:
+        return next((entry for entry in folder.iterdir() if normal(entry.name) == normal(name)), None)
+    except OSError:
+        return None
 
 
 def _refuse_unknown(file: Path, named: list[str]) -> None:
