@@ -1,6 +1,8 @@
 """The faces of windows, some windows at a time, are those of the whole video at once."""
 
+import sys
 from contextlib import contextmanager
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -139,3 +141,29 @@ def test_a_file_that_is_no_video_is_refused(tmp_path):
     (tmp_path / "a.avi").write_bytes(b"RIFF")
     with pytest.raises(BadRecording, match="expected a video"):
         windows(tmp_path / "a.avi", np.arange(2.0), 1)
+
+
+def test_frames_of_an_uneven_film_are_those_on_show_and_a_gap_has_none(tmp_path, monkeypatch):
+    """Frame k is of the grey 2 * k; 10 frames a second, then 5, then 3 s without any."""
+    monkeypatch.setattr(sys.modules[__name__], "GONE", [])
+    times = [k / 10 for k in range(20)] + [2 + k / 5 for k in range(10)] + [6.8 + k / 10 for k in range(20)]
+    path = tmp_path / "grey.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"qp": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for k, time_s in enumerate(times):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 2 * k, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = round(time_s * 1000), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    made = windows(path, np.arange(8.0), 3)
+    parts = list(made)
+    ok = np.concatenate([p.ok for p in parts])
+    grey = np.concatenate([p.faces for p in parts])[:, :, 16, 16, 1]
+    assert grey[1].tolist() == pytest.approx([20, 24, 28, 32, 36], abs=3)
+    assert grey[3].tolist() == pytest.approx([50, 52, 54, 56, 58], abs=3)
+    assert ok[4].all() and grey[4].tolist() == pytest.approx([58] * 5, abs=3)  # shown from 3.8 s on, for a second
+    assert ok[5].tolist() == [False] * 4 + [True]  # 5.8 s borrows from 6.8 s
+    assert ok[6].all() and grey[6].tolist() == pytest.approx([60] * 5, abs=3)
+    assert (made.found, made.borrowed, made.missing) == (26, 5, 4)

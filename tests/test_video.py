@@ -29,11 +29,11 @@ def number_of(rgb):
     return sum(1 << b for b in range(BITS) if middle[b] > 127)
 
 
-def write_video(path, n_frames, fps=50, b_frames=3, times_s=None, rotation=None, fine=False, flip=()):
+def write_video(path, n_frames, fps=50, b_frames=3, times_s=None, rotation=None, fine=False, flip="", gop=30):
     """fine : time stamps in steps of 1 / 90,000 s, not of a frame        flip : of "h" and "v", after the rotation"""
     # faststart: an MP4 then says first where its frames are, and can be read although its end is cut off
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
-        stream = container.add_stream("libx264", rate=fps, options={"bf": str(b_frames), "b-adapt": "0", "g": "30"})
+        stream = container.add_stream("libx264", rate=fps, options={"bf": str(b_frames), "b-adapt": "0", "g": str(gop)})
         stream.codec_context.thread_count = 1
         stream.width, stream.height, stream.pix_fmt = BITS * BLOCK, 64, "yuv420p"
         if rotation is not None:
@@ -282,6 +282,188 @@ def test_a_picture_stored_lying_down_is_put_upright(tmp_path, rotation):
     [(_, rgb)] = read_frames(path, [1])
     stored = np.rot90(rgb, -rotation // 90)  # the file asks for that many degrees counter-clockwise
     assert number_of(stored) == 1
+
+
+# ---------------------------------------------------------------- damaged packets
+
+
+def spoil(path, packet, n=None):
+    """Overwrite the content of one packet of a video with noise."""
+    with av.open(str(path)) as container:
+        at = [(p.pos, p.size) for p in container.demux(video=0) if p.size][packet]
+    content = bytearray(path.read_bytes())
+    size = n or at[1]
+    content[at[0] : at[0] + size] = np.random.default_rng(0).integers(0, 256, size, np.uint8).tobytes()
+    path.write_bytes(content)
+    return path
+
+
+def write_jpegs(path, n_frames):
+    """Each picture a key frame, as cameras write them."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = BITS * BLOCK, 64, "yuvj420p"
+        for number in range(n_frames):
+            frame = av.VideoFrame.from_ndarray(numbered(number), format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuvj420p")))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("name", "sound_again"), [("a.avi", 80), ("a.mp4", 80), ("a.mkv", 112), ("a.ts", 80)])
+def test_a_damaged_packet_costs_its_frames_and_the_others_keep_their_times(tmp_path, name, sound_again, threads):
+    """A key frame every 30. In Matroska the head of the packet is spoilt, too, and FFmpeg finds the next at 112."""
+    path = spoil(write_video(tmp_path / name, 200, fps=25), 75, 100 if name == "a.ts" else None)
+    info = probe(path)
+    reader = read_frames(path, range(info.n_frames), threads, info)
+    shown = {round(info.time_s(index) * 25): number_of(rgb) for index, rgb in reader}
+    assert set(shown) >= {*range(70), *range(sound_again, 200)}
+    assert all(shown[k] == k for k in shown if not 72 <= k < sound_again)
+    assert len(shown) < 200
+    assert reader.finding or info.notes or name == "a.ts"  # there one frame is missing, which is no news
+
+
+def test_a_damaged_picture_of_an_avi_of_pictures_costs_one_frame(tmp_path):
+    reader = read_frames(spoil(write_jpegs(tmp_path / "a.avi", 100), 60), range(100))
+    read = [(index, number_of(rgb)) for index, rgb in reader]
+    assert read == [(k, k) for k in range(100) if k != 60]
+    assert reader.lost == [(60, 61)]
+    assert reader.finding == "1 of 100 frames are damaged and left out: 2.40 to 2.44 s"
+
+
+def test_after_a_second_without_a_key_frame_pictures_are_taken_again(tmp_path):
+    """One key frame in ten seconds: most of the film would be lost."""
+    path = write_video(tmp_path / "a.mp4", 250, fps=25, gop=250)
+    read = [index for index, _ in read_frames(spoil(path, 75), range(250))]
+    assert read[:70] == list(range(70)) and read[-140:] == list(range(110, 250))
+    assert not {77, 85, 95} & set(read)
+
+
+def test_the_last_picture_may_be_the_damaged_one(tmp_path):
+    reader = read_frames(spoil(write_jpegs(tmp_path / "a.avi", 10), 9), range(10))
+    assert [index for index, _ in reader] == list(range(9))
+    assert "1 of 10 frames are damaged and left out: 0.36 to 0.40 s" in reader.finding
+
+
+# ---------------------------------------------------------------- which track, which way up, which shape
+
+
+def write_tracks(path, sizes, default=0, n_frames=(10, 10)):
+    """An MP4 or MKV of two tracks of H.264: the first white, the second black."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for width, height in sizes:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            streams.append(stream)
+        for k, stream in enumerate(streams):
+            stream.disposition = int(k == default)
+        for k, (stream, n) in enumerate(zip(streams, n_frames, strict=True)):
+            for _ in range(n):
+                picture = np.full((stream.height, stream.width, 3), 255 * (k == 0), np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("default", "bright", "taken"), [(0, True, 1), (1, False, 2)])
+def test_of_two_tracks_the_default_one_is_taken_and_told(tmp_path, default, bright, taken):
+    path = write_tracks(tmp_path / "a.mkv", [(64, 48), (128, 96)], default)
+    [(_, rgb)] = read_frames(path, [5])
+    assert (rgb.mean() > 128) == bright
+    assert probe(path).notes == (f"the file has 2 video tracks (64 x 48, 128 x 96): number {taken} of them is used",)
+
+
+def test_of_two_tracks_that_are_alike_the_larger_is_taken(tmp_path):
+    path = write_tracks(tmp_path / "a.mkv", [(64, 48), (128, 96)], default=2)
+    assert probe(path).width == 128
+
+
+def picture_of(kind):
+    import io
+
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.full((600, 600, 3), 90, np.uint8)).save(file, kind)
+    return file.getvalue()
+
+
+def test_a_cover_is_not_taken_for_the_film(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        container.add_attachment("cover.jpg", "image/jpeg", picture_of("jpeg"))
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = BITS * BLOCK, 64, "yuv420p"
+        for number in range(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format="rgb24")))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        assert len(container.streams.video) == 2  # FFmpeg shows the cover as a track
+    info = probe(path)
+    assert (info.n_frames, info.width, info.notes) == (20, 144, ())
+    assert [number_of(rgb) for _, rgb in read_frames(path, [7])] == [7]
+
+
+def test_sound_with_a_cover_is_no_video(tmp_path):
+    path = tmp_path / "song.mkv"
+    with av.open(str(path), "w") as container:
+        container.add_attachment("cover.png", "image/png", picture_of("png"))
+        sound = container.add_stream("aac", rate=48_000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.sample_rate = 48_000
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    with pytest.raises(BadRecording, match="expected a video stream, found a cover picture and audio"):
+        probe(path)
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+@pytest.mark.parametrize("flip", ["", "h", "v", "hv"])
+def test_all_eight_ways_up_are_those_that_players_show(tmp_path, rotation, flip):
+    """The rotation is counter-clockwise, and then what it gave is mirrored."""
+    path = write_video(tmp_path / "a.mov", 3, b_frames=0, rotation=rotation, flip=flip)
+    [(_, rgb)] = read_frames(path, [2])
+    expected = np.rot90(numbered(2), rotation // 90)
+    expected = expected[:, ::-1] if "h" in flip else expected
+    expected = expected[::-1] if "v" in flip else expected
+    assert rgb.shape == expected.shape and rgb.flags.c_contiguous
+    assert np.abs(rgb.astype(int) - expected).mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("aspect", "shape"),
+    [(Fraction(16, 15), (64, 154)), (Fraction(1, 2), (128, 144)), (Fraction(1), (64, 144)), (Fraction(5), (64, 144))],
+)
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_pixels_come_square(tmp_path, aspect, shape, name):
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = BITS * BLOCK, 64, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(5), format="rgb24")))
+        container.mux(stream.encode(None))
+    info = probe(path)
+    [(_, rgb)] = read_frames(path, [0])
+    assert rgb.shape == (*shape, 3)
+    assert (info.width, info.height) == (144, 64)  # as stored
+    assert info.notes == (() if aspect < 4 else ("pixels of 5 to 1 cannot be, and are taken for square",))
+
+
+@pytest.mark.parametrize("name", ["a:b.mp4", "http:x.mp4", "%03d.mp4", "-i.mp4", "a b.mp4", "Jürgen.mp4", "a?b#c.mp4"])
+def test_names_of_files_are_no_addresses(tmp_path, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "plain.mp4", 3).rename(tmp_path / name)
+    assert probe(name).n_frames == probe(tmp_path / name).n_frames == 3
+    assert len(list(read_frames(name, range(3)))) == 3
+
+
+def test_a_stream_without_a_container_is_refused_with_what_to_do(tmp_path):
+    path = write_video(tmp_path / "a.h264", 10)
+    with pytest.raises(BadRecording, match=r"A bare stream has no times: ffmpeg -framerate RATE -i a\.h264 -c copy"):
+        probe(path)
 
 
 # ---------------------------------------------------------------- real files
