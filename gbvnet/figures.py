@@ -96,7 +96,10 @@ def learning_curves(
             by_epoch = history.groupby("epoch")[f"{side}_{what}"]
             mean, sd = unit * by_epoch.mean(), unit * by_epoch.std().fillna(0)
             axes.plot(mean.index, mean, color=colour, linestyle=dashes, label=name)
-            axes.fill_between(mean.index, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
+            low, high = mean - sd, mean + sd
+            if what == "accuracy":  # no accuracy lies outside
+                low, high = low.clip(lower=0), high.clip(upper=100)
+            axes.fill_between(mean.index, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.set(xlabel="epoch", title="loss" if what == "loss" else "accuracy, % of windows")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis="y", color="#E6E9ED")
@@ -191,7 +194,7 @@ def overview(
         axes.set_title(panel)
     for axes in places[len(panels) :]:
         axes.axis("off")
-    handles: list[Artist] = [*_marks("|"), Line2D([], [], color=INK, linewidth=1, label="95 % interval")]
+    handles: list[Artist] = [*_marks("|"), Line2D([], [], color=INK, linewidth=1, label="95 % bootstrap interval")]
     if any(scores.leaky for _, _, scores in entries):
         handles.append(Patch(label="LEAKY: no measure of skill", **_bar(SOFT, True)))
     figure.legend(handles=handles, loc="outside lower left", ncols=min(4, 2 * columns))

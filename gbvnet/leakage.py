@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from . import figures, metrics
+from . import figures, metrics, summary
 from .errors import BadRun
 from .figures import picture
 from .metrics import LEVEL, N_PERMUTATIONS, Scores
@@ -22,7 +22,7 @@ from .page import Block, Heading, Items, Table, Text
 from .predictions import is_leaky
 from .recording import MADE_UP
 from .results import Result, read_results
-from .summary import listed, p_value, percent, with_interval
+from .summary import BOOTSTRAP_COLUMN, listed, p_value, percent, with_interval
 
 FILE = "audit.json"
 FORMAT = 1
@@ -141,10 +141,10 @@ def _leak_sentence(audit: Audit) -> str:
         return f"Under the LEAKY protocol window {_who(audit)} scores {percent(leaky)} %, which is within chance."
     with_labels = f"Under the LEAKY protocol window {_who(audit)} scores {percent(leaky)} %"
     again = f"{percent(meaningless)} % when it is trained on labels that mean nothing"
+    if not any(r.scores.chance["window"].above for r in audit.shuffled):
+        return f"{with_labels}, and {again}, which is within chance: no recognition of trials is shown here."
     if meaningless >= leaky - 0.02:
         return f"{with_labels}, and {again}: the score shows that trials are recognised, and nothing about emotion."
-    if not any(r.scores.chance["window"].above for r in audit.shuffled):
-        return f"{with_labels}, and {again}, which is within chance: here the leak alone gives no score."
     of_chance = audit.leaky.scores.chance["window"].mean
     share = (meaningless - of_chance) / (leaky - of_chance)
     much = "most" if share > 0.5 else "a part"
@@ -155,7 +155,7 @@ def _honest_sentence(audit: Audit) -> str:
     above = {name: r for name, r in audit.honest.items() if r.scores.chance["window"].above}
     if not above:
         scores = listed([f"{name} {percent(_accuracy(r.scores))} %" for name, r in audit.honest.items()])
-        return f"With the leak closed nothing remains: {scores}, none of them above chance."
+        return f"With the leak closed no score is above chance: {scores}."
     told = []
     for name, r in above.items():
         p = r.scores.chance["window"].p
@@ -164,7 +164,7 @@ def _honest_sentence(audit: Audit) -> str:
     within = f", and within chance under {listed(rest)}" if rest else ""
     beaten = [n for n, r in above.items() if _accuracy(r.scores) <= r.scores.majority["window"]]
     weak = f", though under {listed(beaten)} not above the commoner class" if beaten else ""
-    return f"With the leak closed it is above chance under {listed(told)}{weak}{within}: so much is real."
+    return f"With the leak closed it is above chance under {listed(told)}{weak}{within}."
 
 
 def _who(audit: Audit) -> str:
@@ -212,10 +212,11 @@ def _ladder_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
             with_interval(_accuracy(s), interval), *constant, percent(chance.upper), p_value(chance.p),
         ])  # fmt: skip
     yield Table(
-        ("Protocol", "Labels", "Verdict", "All windows [95 %]", "Majority", "Own majority", f"Chance {LEVEL} %", "p"),
+        ("Protocol", "Labels", "Verdict", BOOTSTRAP_COLUMN, "Majority", "Own majority", f"Chance {LEVEL} %", "p"),
         rows,
         f"The ladder: {_who(audit)} on the same windows, from the leaky protocol down to the hardest honest one. "
-        "Accuracy by window, %. Own majority: each person's commoner class, which needs no signal.",
+        f"Accuracy by window, %, with its {summary.bootstrap([r for _, _, r in shown])}. Own majority: each person's "
+        "commoner class, which needs no signal.",
         3, frozenset(leaky),
     )  # fmt: skip
     entries = [(audit.leaky.key("target"), f"{p} · {labels.split()[0]}", r.scores) for p, labels, r in shown]
@@ -223,7 +224,7 @@ def _ladder_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
         figures.overview(entries, _stamps([r for _, _, r in shown])), folder, f"{name}_ladder",
         "Accuracy under each protocol, and on shuffled labels",
         "How to read it: the first bar is what papers report. Where the bars of shuffled labels are as long, the first "
-        "bar says nothing about emotion; what is real is what the solid bars show beyond the triangle.",
+        "bar says nothing about emotion; above chance is what the solid bars show beyond the triangle.",
     )  # fmt: skip
 
 
@@ -241,6 +242,8 @@ def _inflation_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
         "Wilcoxon over subjects. Effect size: rank-biserial, +1 if it is higher for every subject.",
         1, frozenset(range(len(audit.inflations))),
     )  # fmt: skip
+    if any(i.paired.smallest_p > 0.05 for i in audit.inflations):
+        yield Text(summary.TWO_TESTS, "note")
     yield picture(
         figures.inflation({i.honest: i.subjects for i in audit.inflations}, _stamps([audit.leaky])), folder,
         f"{name}_inflation", "Each subject's accuracy under an honest protocol and under the leaky one",

@@ -26,6 +26,7 @@ FEWEST_SUBJECTS = 5  # below, an interval over people says little, and trials ar
 N_PERMUTATIONS = 10_000
 N_RESAMPLES = 10_000
 LEVEL = 97.5  # percentile of the shuffled scores that a score must pass to be above chance
+FOLDS_T, SUBJECTS_T = "corrected t over folds", "t over subjects"  # kinds of interval of the mean over folds
 TOLERANCE = 1e-12  # two fold means that are equal on paper may differ by rounding
 
 
@@ -109,8 +110,16 @@ def by_trial(result: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_fold(result: pd.DataFrame) -> pd.DataFrame:
-    """One row a fold: windows, how many are high, FOLD_SCORES by window, accuracy by trial and of the majority."""
-    return _score_groups(result, "fold", FOLD_SCORES)
+    """One row a fold: windows, how many are high, FOLD_SCORES by window, accuracy by trial and of the majority.
+
+    Under scope per-subject also the subject whose fold it is.
+    """
+    folds = _score_groups(result, "fold", FOLD_SCORES)
+    if not _within_subjects(result):
+        return folds
+    of_fold = result.groupby("fold")["subject"].first()
+    folds.insert(1, "subject", folds["fold"].map(of_fold))
+    return folds
 
 
 def by_subject(result: pd.DataFrame) -> pd.DataFrame:
@@ -151,18 +160,53 @@ def spread(values: pd.Series) -> Spread:
 
 
 def corrected_interval(values: pd.Series, level: float = 0.95) -> "Interval":
-    """An interval of the mean over k folds that knows that their training sets overlap.
+    """The corrected t interval over folds: of the mean of a share (0 to 1) over the k folds of one cross-validation.
 
-    Nadeau & Bengio 2003 (Machine Learning 52, section 3): the variance of the mean is (1/k + n_test/n_train) s^2
-    instead of s^2/k, here with n_test/n_train = 1/(k - 1), and Student's t with k - 1 degrees of freedom. NaN for less
-    than two folds with a value.
+    Nadeau & Bengio 2003 (Machine Learning 52, section 3): as the training sets overlap, the variance of the mean is
+    (1/k + n_test/n_train) s^2 instead of s^2/k, here with n_test/n_train = 1/(k - 1), and Student's t with k - 1
+    degrees of freedom. NaN for less than two folds with a value. For the folds of several subjects, each with a
+    cross-validation of their own, it is far too narrow: see `subjects_interval`.
     """
     defined = values.dropna().to_numpy(float)
     k = len(defined)
     if k < 2:
         return Interval(np.nan, np.nan)
     half = stats.t.ppf((1 + level) / 2, k - 1) * defined.std(ddof=1) * np.sqrt(1 / k + 1 / (k - 1))
-    return Interval(float(defined.mean() - half), float(defined.mean() + half))
+    return _of_a_share(defined.mean(), half)
+
+
+def subjects_interval(values: pd.Series, subjects: pd.Series, level: float = 0.95) -> "Interval":
+    """The t interval over subjects: of the mean of a share (0 to 1) over folds, where each fold is of one subject.
+
+    Folds of one subject share that subject and nearly all of their training data, so they are no k independent values;
+    subjects share no data at all. With equally many folds each, this is Student's interval of the subjects' means, with
+    S - 1 degrees of freedom; otherwise a mean counts by its number of folds, as in the mean over folds (the interval
+    of a ratio under cluster sampling: Cochran 1977, Sampling Techniques, section 9A). NaN for less than two subjects.
+    """
+    folds = pd.DataFrame({"value": values.to_numpy(float), "subject": subjects.to_numpy()}).dropna(subset=["value"])
+    mean = folds["value"].mean()
+    away = (folds["value"] - mean).groupby(folds["subject"]).sum().to_numpy()  # (S,)
+    n = len(away)
+    if n < 2:
+        return Interval(np.nan, np.nan)
+    error = np.sqrt(n / (n - 1) * (away**2).sum()) / len(folds)
+    return _of_a_share(mean, stats.t.ppf((1 + level) / 2, n - 1) * error)
+
+
+def _of_a_share(middle: float, half: float) -> "Interval":
+    """Cut to 0..1: no share lies outside of it, so that what is cut off covers nothing."""
+    return Interval(float(max(0.0, middle - half)), float(min(1.0, middle + half)))
+
+
+def _within_subjects(result: pd.DataFrame) -> bool:
+    return str(result["scope"].iloc[0]) == "per-subject"
+
+
+def _own_folds(result: pd.DataFrame) -> pd.DataFrame:
+    """Under scope per-subject, folds that are counted from 1 for each subject get numbers of their own."""
+    if not _within_subjects(result) or (result.groupby("fold")["subject"].nunique() == 1).all():
+        return result
+    return result.assign(fold=result.groupby(["subject", "fold"]).ngroup() + 1)
 
 
 # --- what a score is worth ---
@@ -247,7 +291,7 @@ def majority(result: pd.DataFrame) -> dict[str, float]:
 
 
 class Interval(NamedTuple):
-    """A 95 % bootstrap interval."""
+    """The limits of a 95 % interval of some kind: bootstrap, or Student's t over folds or over subjects."""
 
     low: float
     high: float
@@ -333,8 +377,16 @@ class Scores:
         return spread(self.folds[name])
 
     def folds_interval(self, name: str = "accuracy") -> Interval:
-        """Of the mean over folds, corrected for the overlap of their training sets."""
+        """The 95 % interval of the mean over folds, of the kind that `folds_interval_kind` names."""
+        if self.folds_interval_kind == SUBJECTS_T:
+            return subjects_interval(self.folds[name], self.folds["subject"])
         return corrected_interval(self.folds[name])
+
+    @property
+    def folds_interval_kind(self) -> str:
+        """Over subjects where each has a cross-validation of their own (scope per-subject), else over folds."""
+        several = "subject" in self.folds and self.folds["subject"].nunique() > 1
+        return SUBJECTS_T if several else FOLDS_T
 
     def over_subjects(self, name: str = "accuracy") -> Spread:
         return spread(self.subjects[name])
@@ -350,6 +402,7 @@ class Scores:
 
 def evaluate(result: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = 0) -> Scores:
     """All scores of one result."""
+    result = _own_folds(result)
     trials = by_trial(result)
     labels = result.drop_duplicates(TRIAL)["y"]
     against_chance, of_subjects = chance(result, n_permutations, seed)

@@ -147,17 +147,18 @@ def _diagram(title: str, figure: Figure, folder: Path) -> Iterator[Block]:
 
 
 def accuracies(number: str, planned: Sequence[tuple[Result, PlannedRun]]) -> pd.DataFrame:
-    """One row a result, in shares: mean over folds (Eq. 7), SD, corrected interval; and what the paper prints, in %."""
+    """One row a result, in shares: mean over folds (Eq. 7), SD, its interval; and what the paper prints, in %."""
     rows = []
     for r, run in planned:
         mean, sd, _, _ = r.scores.over_folds()
-        interval = metrics.corrected_interval(r.scores.folds["accuracy"])
+        interval = r.scores.folds_interval()
         rows.append({
             "dataset": r.key("dataset"), "recipe": run.config.recipe, "run": r.run.name,
             "name": MODALITY[r.key("modality")] if number == "Table 4" else _system_label(run),
             "system": r.key("system"), "modality": r.key("modality"), "scope": r.key("scope"),
             "protocol": r.key("protocol"), "leaky": r.scores.leaky, "target": r.key("target"),
             "folds": r.scores.counts["folds"], "mean": mean, "sd": sd, "low": interval.low, "high": interval.high,
+            "interval": r.scores.folds_interval_kind,
             "majority": r.scores.majority["fold"], "chance_upper": r.scores.chance["fold"].upper,
             "published_percent": _published(r, run),
         })  # fmt: skip
@@ -208,18 +209,18 @@ def _accuracy_table(
     rows += list(_published_rows(number, corpus, table, targets))
     columns = ["System" if number == "Table 3" else "Modality", "Protocol"]
     for target in targets:
-        columns += [f"{target.capitalize()}: mean of folds ± SD [95 %]", f"majority / chance {LEVEL} %"]
+        columns += [f"{target.capitalize()}: mean of folds ± SD [95 % t]", f"majority / chance {LEVEL} %"]
     columns += [f"{PUBLISHED}: {target}" for target in targets]
     yield Table(columns, rows, f"{number}. Accuracy by window in %, {corpus_name(corpus)}.", 2, frozenset(leaky))
     yield Text(READ_TABLE, "note")
 
 
 READ_TABLE = (
-    "How to read it: the mean of the folds is the paper's score (Eq. 7). Its 95 % interval knows that the folds' "
-    "training sets overlap (Nadeau and Bengio 2003); of few folds it may pass 0 or 100 %, and then says that they tell "
-    "next to nothing. A mean that is not above both majority (always guessing the "
-    "commoner class of the training fold) and chance (shuffled trial labels) shows nothing learnt. Rows marked LEAKY "
-    "compare with papers and measure no skill."
+    "How to read it: the mean of the folds is the paper's score (Eq. 7). In brackets its 95 % corrected t interval "
+    "over folds, which allows for training sets that overlap (Nadeau and Bengio 2003), or, within each person, its "
+    "95 % t interval over subjects; both are cut off at 0 and 100 %. A mean that is not above both majority (always "
+    "guessing the commoner class of the training fold) and chance (shuffled trial labels) shows nothing learnt. Rows "
+    "marked LEAKY compare with papers and measure no skill."
 )
 
 
@@ -422,8 +423,8 @@ def _ablation_blocks(
     table.to_csv(folder / "tables" / f"paper_figure4_{slug(corpus)}_{recipe}.csv", index=False)
     for name, rows in table.groupby("target", sort=False):
         yield Table(
-            ("Changed", "Accuracy [95 %]", "GBV-Net is above by, points", "Subjects that differ", "p", "p after Holm",
-             "Smallest p possible", "Answer"),
+            ("Changed", "Accuracy [95 % bootstrap]", "GBV-Net is above by, points", "Subjects that differ", "p",
+             "p after Holm", "Smallest p possible", "Answer"),
             [_ablation_row(row) for _, row in rows.iterrows()],
             f"{str(name).capitalize()}, {corpus_name(corpus)}, protocol {rows['protocol'].iloc[0]}. GBV-Net whole: "
             f"{percent(rows['whole_accuracy'].iloc[0])} %.",

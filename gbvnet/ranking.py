@@ -23,13 +23,19 @@ class Ranking(NamedTuple):
     ranks: pd.Series  # name -> mean rank over people, 1 the best; ties share theirs
     n: int  # people
     friedman_p: float  # that all are alike; NaN for fewer than three systems or two people
-    pairs: pd.DataFrame  # a (the better ranked), b, difference of means, n, p, smallest_p, p_holm
+    pairs: pd.DataFrame  # a (the better ranked), b, difference of means, n who differ, p, smallest_p of so many, p_holm
     cliques: list[list[str]]  # neighbours in rank of whom no two are shown to differ, longest runs only
 
     @property
     def can_tell(self) -> bool:
-        """Whether data of so many people could show any pair to differ at all, after Holm's correction."""
+        """Whether data of so many people who differ could show any pair to differ at all, after Holm's correction."""
         return bool(len(self.pairs)) and bool((self.pairs["smallest_p"] * len(self.pairs)).min() <= SHOWN)
+
+    def not_shown_to_differ(self, name: str) -> dict[str, float]:
+        """The other systems, by rank, from which no difference is shown, each with its p after Holm."""
+        of = self.pairs[(self.pairs[["a", "b"]] == name).any(axis=1)]
+        p = {a if b == name else b: float(p) for a, b, p in of[["a", "b", "p_holm"]].itertuples(index=False)}
+        return {other: p[other] for other in self.ranks.index if p.get(other, 0.0) > SHOWN}
 
 
 def rank(scores: pd.DataFrame) -> Ranking:
@@ -47,7 +53,7 @@ def rank(scores: pd.DataFrame) -> Ranking:
     rows = []
     for a, b in combinations(names, 2):
         test = paired(scores[a], scores[b], "two-sided")
-        rows.append((a, b, test.difference, test.n, test.p, min(1.0, 2.0 ** (1 - len(scores)))))
+        rows.append((a, b, test.difference, test.n, test.p, test.smallest_p))
     pairs = pd.DataFrame(rows, columns=["a", "b", "difference", "n", "p", "smallest_p"])
     pairs["p_holm"] = holm(pairs["p"])
     return Ranking(ranks, len(scores), friedman, pairs, _cliques(names, pairs))

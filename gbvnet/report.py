@@ -25,7 +25,20 @@ from .predictions import LEAKY, is_leaky
 from .published import PAPER_ABLATION, PAPER_OTHERS
 from .recording import MADE_UP
 from .results import Comparison, Result, Run, compare, read_history, read_results
-from .summary import NONE, interval, listed, mean_sd, number, p_value, panel, percent, protocol, tables, with_interval
+from .summary import (
+    BOOTSTRAP_COLUMN,
+    NONE,
+    interval,
+    listed,
+    mean_sd,
+    number,
+    p_value,
+    panel,
+    percent,
+    protocol,
+    tables,
+    with_interval,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +56,28 @@ GLOSSARY = (
     ("subject+stimulus", "Neither person nor clip is on both sides: the hardest question."),
     ("scope", "pooled: all people together. per-subject: a cross-validation within each person."),
     ("accuracy, mean of folds", "The paper's score (Eq. 7): accuracy of each test fold by window, averaged with "
-     "equal weight; ± is the standard deviation between folds, no error of the mean. Its interval is Nadeau and "
-     "Bengio's (2003), which allows for training sets that overlap."),
+     "equal weight; ± is the standard deviation between folds, no error of the mean."),
     ("accuracy, all windows", "All tested windows of all folds together."),
     ("by trial", "A trial's windows vote: the mean logit within a fold decides. Under protocol window, a trial is in "
      "several folds and votes in each."),
-    ("95 %", f"Bootstrap interval ({N_RESAMPLES:,} resamples) over subjects where there are at least five, else over "
-     "trials. Over trials it says nothing about other people."),
+    ("95 % corrected t over folds", "The interval of the mean of folds where all subjects share one cross-validation "
+     "(scope pooled): Student's t over the folds with Nadeau and Bengio's correction (2003) for training sets that "
+     "overlap. It says how much the mean could move with other training and test sets of the same kind."),
+    ("95 % t over subjects", "The interval of the mean of folds where each subject has a cross-validation of their own "
+     "(scope per-subject): Student's t over the subjects' means, as folds of one subject are not independent. It says "
+     "what to expect of the mean over other subjects. Both t intervals are cut off at 0 and 100 %, outside of which no "
+     "accuracy lies."),
+    ("95 % bootstrap over subjects", f"The interval of the score of all windows, or of all trials: whole subjects are "
+     f"drawn with replacement {N_RESAMPLES:,} times, and the limits are the 2.5 % and 97.5 % points of the scores. It "
+     "says what to expect of other subjects; of few subjects it is too narrow."),
+    ("95 % bootstrap over trials", "The same with whole trials, where there are fewer than five subjects. It says "
+     "nothing about other subjects."),
     ("majority", "Accuracy of always guessing the commoner class of the training fold. It needs no input at all. It "
      "can be below one half: what a test fold has more of, its training fold has less of."),
     ("chance", f"Trial labels are shuffled within each person {N_PERMUTATIONS:,} times against the same predictions, "
-     f"without training again. Above chance means above the {LEVEL} % point of the shuffled scores; p is the share "
-     "of shuffles at least as good. A model that only knows who is who, and how often each person rates high, stays "
+     f"without training again. Above chance means above the {LEVEL} % point of the shuffled scores, which is no limit "
+     "of an interval; p is the share of shuffles at least as good, and never below "
+     f"{1 / (N_PERMUTATIONS + 1):.4f}. A model that only knows who is who, and how often each person rates high, stays "
      "within chance."),
     ("balanced accuracy, macro-F1", "Means over high and low with equal weight; 0.5 and below is what a constant "
      "guess gets."),
@@ -63,7 +86,7 @@ GLOSSARY = (
     ("MCC", "Correlation of label and prediction, -1 to 1; 0 is chance."),
     ("Wilcoxon, Holm, smallest p", "Signed-rank test over subjects, adjusted for the number of questions on the same "
      "target. With n subjects that differ no data can give p below 1/2^n (2/2^n where the question has no "
-     "direction): with few people nothing can be concluded, however large the difference."),
+     "direction): with few subjects nothing can be concluded, however large the difference. " + summary.TWO_TESTS),
 )  # fmt: skip
 
 
@@ -234,18 +257,18 @@ def _results_tables(results: Sequence[Result]) -> Iterator[Block]:
     dataset, target, scope = results[0].study
     yield Heading(f"{target.capitalize()}, {dataset}" + (", within each person" if scope == "per-subject" else ""), 3)
     leaky = frozenset(k for k, r in enumerate(results) if r.scores.leaky)
-    units = listed({r.scores.unit for r in results})
     first = "System and modality" if any(r.key("system") in r.label for r in results) else "Modality"
     yield Table(
-        (first, "Protocol", "Verdict", "Mean of folds ± SD [95 %]", "All windows [95 %]", "Majority",
-         f"Chance: mean / {LEVEL} %", "p", "Balanced", "Macro-F1", "AUC", "MCC", "Windows high / low"),
+        (first, "Protocol", "Verdict", f"Mean of folds ± SD [{summary.of_folds(results)}]", BOOTSTRAP_COLUMN,
+         "Majority", f"Chance: mean / {LEVEL} %", "p", "Balanced", "Macro-F1", "AUC", "MCC", "Windows high / low"),
         [_window_row(r) for r in results],
-        f"By window. Accuracies in %. Intervals resample {units}; chance shuffles trial labels within each person.",
+        f"By window. Accuracies in %. All windows with their {summary.bootstrap(results)}; chance shuffles trial "
+        "labels within each person.",
         3, leaky,
     )  # fmt: skip
     yield Table(
-        (first, "Protocol", "By trial [95 %]", "Majority", f"Chance: mean / {LEVEL} %", "p", "Balanced", "Macro-F1",
-         "AUC", "MCC", "Mean of subjects ± SD", "Their AUC", "Their MCC", "Undefined"),
+        (first, "Protocol", "By trial [95 % bootstrap]", "Majority", f"Chance: mean / {LEVEL} %", "p", "Balanced",
+         "Macro-F1", "AUC", "MCC", "Mean of subjects ± SD", "Their AUC", "Their MCC", "Undefined"),
         [_trial_row(r) for r in results],
         "By trial; and over subjects, by window, each person with equal weight. Accuracies in %. Undefined: "
         "subjects with one class, who have no AUC and MCC.",
@@ -287,8 +310,8 @@ def _comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str]
         yield Text(
             "Each question was fixed before looking, and is asked of the accuracy by window of each subject "
             "(Wilcoxon signed-rank, Holm over the questions of a table, those about the leak apart). “Too few "
-            "subjects to tell” means that no data of so few people could have given p below 0.05. Results of the "
-            "LEAKY protocol are not compared with each other."
+            "subjects to tell” means that no data of so few subjects that differ could have given p below 0.05. "
+            f"Results of the LEAKY protocol are not compared with each other. {summary.TWO_TESTS}"
         )
     for study, group in groupby(comparisons, key=lambda c: c.a.study):
         asked = list(group)

@@ -198,10 +198,15 @@ class Comparison:
         return f"{a.label} {verb} {b.label}? ({a.key('protocol')})"
 
     @property
+    def undecidable(self) -> bool:
+        """Whether no data of so few subjects that differ could have given p of at most 0.05."""
+        return self.paired.smallest_p > 0.05
+
+    @property
     def conclusion(self) -> str:
         if self.p_holm <= 0.05:
             return "yes"
-        return "too few subjects to tell" if self.paired.smallest_p > 0.05 else "not shown"
+        return "too few subjects to tell" if self.undecidable else "not shown"
 
 
 def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[Comparison], list[str]]:

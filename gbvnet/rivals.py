@@ -19,7 +19,18 @@ from .rank_figure import rank_diagram
 from .ranking import SHOWN, Ranking, rank
 from .recording import MADE_UP
 from .results import Result
-from .summary import NONE, listed, number, p_value, panel, percent, with_interval
+from .summary import (
+    BOOTSTRAP_COLUMN,
+    NONE,
+    TWO_TESTS,
+    bootstrap,
+    listed,
+    number,
+    p_value,
+    panel,
+    percent,
+    with_interval,
+)
 
 OURS = "gbvnet"
 PUBLISHED_TARGETS = ("valence", "arousal")  # the order of the paper's pairs of figures
@@ -103,7 +114,7 @@ def _score_table(results: Sequence[Result], ranking: Ranking | None) -> Table:
     ours = next((label(r) for r in results if r.key("system") == OURS), None)
     against = {} if ranking is None or ours is None else _against(ranking, ours)
     return Table(
-        ("System", "Sees", "Verdict", "All windows [95 %]", "By trial", "Balanced", "AUC", "Mean rank",
+        ("System", "Sees", "Verdict", BOOTSTRAP_COLUMN, "By trial", "Balanced", "AUC", "Mean rank",
          "GBV-Net minus it, points", "p after Holm"),
         [
             [r.key("system"), r.key("modality"), r.scores.verdict,
@@ -114,8 +125,8 @@ def _score_table(results: Sequence[Result], ranking: Ranking | None) -> Table:
              *against.get(label(r), (NONE, NONE))]
             for r in results
         ],
-        "By window unless it says otherwise; accuracies in %. The difference is the mean over people; its p is "
-        "Wilcoxon's over people, two-sided, after Holm over all pairs.",
+        f"By window unless it says otherwise; accuracies in %, with their {bootstrap(results)}. The difference is "
+        "the mean over people; its p is Wilcoxon's over people, two-sided, after Holm over all pairs.",
         3, frozenset(k for k, r in enumerate(results) if r.scores.leaky),
     )  # fmt: skip
 
@@ -131,6 +142,8 @@ def _against(ranking: Ranking, ours: str) -> dict[str, tuple[str, str]]:
 
 def _rank_blocks(ranking: Ranking, title: str, stamps: Sequence[str], folder: Path, target: str) -> Iterator[Block]:
     yield Text(said(ranking))
+    if not ranking.can_tell:
+        yield Text(TWO_TESTS, "note")
     yield picture(
         rank_diagram(ranking, f"{title.capitalize()}: ranks over {ranking.n} people", stamps), folder,
         f"ranks-{target}", f"Mean rank of every system, {target}",
@@ -141,22 +154,25 @@ def _rank_blocks(ranking: Ranking, title: str, stamps: Sequence[str], folder: Pa
 
 def said(ranking: Ranking) -> str:
     """What a ranking shows, in words."""
+    pairs = ranking.pairs
     if not ranking.can_tell:
-        least = ranking.pairs["smallest_p"].min()
+        least, most = pairs["smallest_p"].min(), int(pairs["n"].max())
         return (
-            f"With {ranking.n} people no two of {len(ranking.ranks)} systems can be told apart: no data could give a p "
-            f"below {least:.2g} for a pair, or {min(1, least * len(ranking.pairs)):.2g} after Holm over "
-            f"{len(ranking.pairs)} pairs. The ranks are a description and no finding."
+            f"With {ranking.n} subjects no difference between any two of {len(ranking.ranks)} systems can be shown: of "
+            f"a pair the scores of at most {most} subjects differ, no data could then give a p below {least:.2g}, or "
+            f"{min(1, least * len(pairs)):.2g} after Holm over {len(pairs)} pairs. The ranks only describe these data."
         )
     best = ranking.ranks.index[0]
-    like = next((clique for clique in ranking.cliques if best in clique), [best])
-    differ = int((ranking.pairs["p_holm"] <= SHOWN).sum())
-    alike = (
-        f"{best} ranks first, and none is shown to equal it"
-        if len(like) == 1
-        else f"{best} ranks first, and is not shown to differ from {listed(like[1:])}"
-    )
-    return f"{alike}. Of {len(ranking.pairs)} pairs {differ} differ (Friedman's p {p_value(ranking.friedman_p)})."
+    alike = ranking.not_shown_to_differ(best)
+    if alike:
+        none = listed([f"{name} (p = {p_value(p)})" for name, p in alike.items()])
+        first = f"{best} ranks first. No difference from {none} was shown, which does not mean that they are equal"
+    else:
+        others = "all others" if len(ranking.ranks) > 2 else "the other"
+        first = f"{best} ranks first and differs significantly from {others}"
+    differ = int((pairs["p_holm"] <= SHOWN).sum())
+    friedman = f"; Friedman's test of all: p = {p_value(ranking.friedman_p)}" if len(ranking.ranks) > 2 else ""
+    return f"{first}. {differ} of {len(pairs)} pairs differ (p after Holm at most {SHOWN}{friedman})."
 
 
 def _short(value: float) -> str:

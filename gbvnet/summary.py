@@ -14,6 +14,12 @@ from .recording import MADE_UP
 from .results import Comparison, Result, compare
 
 NONE = "–"
+# Where both are shown: why one result can be above chance although no comparison of it can be significant.
+TWO_TESTS = (
+    "“Above chance” and “too few subjects to tell” are answers to two questions. Chance shuffles the labels of trials, "
+    "of which there are many; a comparison of two results goes over subjects, each of whom counts once. So a result "
+    "can be above chance with p = 0.0001 although no comparison of so few subjects can reach p = 0.05."
+)
 
 
 def found(results: Sequence[Result], comparisons: Sequence[Comparison] | None = None) -> str:
@@ -29,12 +35,21 @@ def found(results: Sequence[Result], comparisons: Sequence[Comparison] | None = 
             of_protocol = list(same)
             if not of_protocol[0].scores.leaky:
                 said += [*_found_scores(of_protocol), *_found_fusion(of_protocol, comparisons)]
-        paragraphs.append(" ".join([*said, *_found_leak(of_study, comparisons)]))
+        said += _found_leak(of_study, comparisons)
+        if _both_tests(of_study, comparisons):
+            said.append(TWO_TESTS)
+        paragraphs.append(" ".join(said))
     if all(r.made_up for r in results):
         paragraphs.append(f"All of this is {MADE_UP}: it shows that the software works, and nothing about people.")
     elif any(r.made_up for r in results):
         paragraphs.append(f"Some of these results are from {MADE_UP} and show nothing about people.")
     return "\n\n".join(paragraphs)
+
+
+def _both_tests(results: Sequence[Result], comparisons: Sequence[Comparison]) -> bool:
+    """Whether a result is above chance, and a comparison of it is one that so few subjects cannot decide."""
+    undecided = [c for c in comparisons if c.undecidable and any(c.a is r for r in results)]
+    return any(r.scores.chance["window"].above for c in undecided for r in (c.a, c.b))
 
 
 def _where(result: Result) -> str:
@@ -76,17 +91,17 @@ def _found_fusion(results: Sequence[Result], comparisons: Sequence[Comparison]) 
         how = (
             f"{abs(points):.1f} points {'above' if points > 0 else 'below'} the better of its parts, {hardest.b.label}"
         )
-        p, smallest = hardest.paired.p, hardest.paired.smallest_p
-        if points < 0:
-            luck = "so fusion did not help"
-        elif smallest > 0.05:
-            luck = f"but with so few subjects luck cannot be ruled out (no p below {smallest:.2g} is possible)"
-        elif hardest.p_holm <= 0.05:
-            luck = f"more than luck over subjects (p = {p_value(hardest.p_holm)} after Holm)"
-        else:
-            luck = f"not shown to be more than luck over subjects (p = {p_value(p)}, {p_value(hardest.p_holm)} after "
-            "Holm)"
-        yield f"{fused.label} is {how}, {luck}."
+        yield f"{fused.label} is {how}, {'so fusion did not help' if points < 0 else _significance(hardest)}."
+
+
+def _significance(c: Comparison) -> str:
+    """What the test over subjects says of a difference, as the end of a sentence about it."""
+    if c.undecidable:
+        return f"which so few subjects cannot show to be significant (no p below {c.paired.smallest_p:.2g} is possible)"
+    after = f"{p_value(c.p_holm)} after Holm"
+    if c.p_holm <= 0.05:
+        return f"a significant difference over subjects (p = {after})"
+    return f"which is not significant over subjects (p = {p_value(c.paired.p)}, {after})"
 
 
 def _found_leak(results: Sequence[Result], comparisons: Sequence[Comparison]) -> Iterator[str]:
@@ -95,17 +110,42 @@ def _found_leak(results: Sequence[Result], comparisons: Sequence[Comparison]) ->
     if not leaky:
         return
     scores = listed([f"{r.label} {percent(r.scores.window['accuracy'])} %" for r in leaky])
-    gaps: dict[str, list[float]] = {}
+    asked: dict[str, list[Comparison]] = {}
     for c in comparisons:
         if c.kind == "leak" and any(c.a is r for r in leaky):
-            gap = 100 * (c.a.scores.window["accuracy"] - c.b.scores.window["accuracy"])
-            gaps.setdefault(c.b.key("protocol"), []).append(gap)
-    if gaps:
-        against = listed([f"{_range(values)} points against protocol {name}" for name, values in gaps.items()])
-        worth = f"{against} on the same windows: that is what sharing trials between training and test is worth here"
-    else:
-        worth = "and no honest protocol was run on the same windows to compare them with"
+            asked.setdefault(c.b.key("protocol"), []).append(c)
+    worth = _worth(asked) if asked else "and no honest protocol was run on the same windows to compare them with"
     yield f"Under the LEAKY protocol window the scores are {scores}, {worth}."
+
+
+def _worth(asked: dict[str, list[Comparison]]) -> str:
+    """How far the leaky scores are from those of each honest protocol, and where that is significant."""
+    gaps = {
+        name: [100 * (c.a.scores.window["accuracy"] - c.b.scores.window["accuracy"]) for c in of_protocol]
+        for name, of_protocol in asked.items()
+    }
+    said = listed([f"{_range(values)} points against protocol {name}" for name, values in gaps.items()])
+    said += " on the same windows"
+    shown = [name for name, of_protocol in asked.items() if all(c.p_holm <= 0.05 for c in of_protocol)]
+    if shown:
+        where = "" if len(shown) == len(asked) else f" against {listed(shown)}"
+        p = p_value(max(c.p_holm for name in shown for c in asked[name]))
+        said += f": that is what sharing trials between training and test is worth here{where} (p {_at_most(p)} after "
+        said += "Holm, over subjects)"
+    others = [name for name in asked if name not in shown]
+    if others:
+        where = f" against {listed(others)}" if shown else ""
+        of_others = [c for name in others for c in asked[name]]
+        if any(c.undecidable for c in of_others):
+            said += f"; so few subjects cannot show that the difference{where} is significant"
+        else:
+            p = p_value(max(c.p_holm for c in of_others))
+            said += f"; the difference{where} is not significant over subjects (p up to {p} after Holm)"
+    return said
+
+
+def _at_most(p: str) -> str:
+    return p if p.startswith("<") else f"at most {p}"
 
 
 def _range(values: Sequence[float]) -> str:
@@ -180,6 +220,7 @@ def _flat_result(result: Result) -> dict[str, Any]:
             if name in intervals:
                 row |= {f"{level}_{name}_low": intervals[name].low, f"{level}_{name}_high": intervals[name].high}
     row["interval_unit"] = s.unit
+    row["folds_interval"] = s.folds_interval_kind
     for name in s.window:
         row |= {f"subjects_{name}_{part}": value for part, value in s.over_subjects(name)._asdict().items()}
     for level in ("window", "fold", "trial"):
@@ -189,6 +230,18 @@ def _flat_result(result: Result) -> dict[str, Any]:
 
 
 # --- numbers and names as they are shown ---
+
+BOOTSTRAP_COLUMN = "All windows [95 % bootstrap]"
+
+
+def bootstrap(results: Sequence[Result]) -> str:
+    """The name of the interval of what all windows or trials give together."""
+    return f"95 % bootstrap interval over {listed({r.scores.unit for r in results})}"
+
+
+def of_folds(results: Sequence[Result]) -> str:
+    """The name of the interval of the mean over folds."""
+    return listed({f"95 % {r.scores.folds_interval_kind}" for r in results})
 
 
 def panel(result: Result) -> str:

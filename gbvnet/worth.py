@@ -27,7 +27,7 @@ class CrossvalScore:
     target: str
     protocol: str
     accuracy: float
-    low: float | None  # 95 % interval of the accuracy; None where there is only one unit to resample
+    low: float | None  # 95 % bootstrap interval of the accuracy; None where there is only one unit to resample
     high: float | None
     unit: str  # what the interval resamples: subjects or trials
     chance: float  # what chance reaches at most: the 97.5th percentile of permutations
@@ -65,7 +65,11 @@ class CrossvalScore:
 
     @property
     def _interval(self) -> str:
-        return "" if self.low is None or self.high is None else f" [{self.low:.1%} to {self.high:.1%}]"
+        return (
+            ""
+            if self.low is None or self.high is None
+            else (f" [{self.low:.1%} to {self.high:.1%}, 95 % bootstrap over {self.unit}]")
+        )
 
 
 def as_notes(scores: list[CrossvalScore]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """An audit sees the leak where there is nothing else, sees skill where there is some, and says so in two sentences."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -72,7 +73,7 @@ def test_where_nothing_is_but_the_leak_the_verdict_says_so(of_bait):
     assert set(of_bait.ladder) == set(PROTOCOLS)
     assert not any(r.scores.chance["window"].above for r in of_bait.honest.values())
     assert "the score shows that trials are recognised, and nothing about emotion" in leak
-    assert honest.startswith("With the leak closed nothing remains: trial ")
+    assert honest.startswith("With the leak closed no score is above chance: trial ")
     assert leak.count(". ") == honest.count(". ") == 0
 
 
@@ -82,8 +83,7 @@ def test_where_something_is_planted_the_verdict_says_how_much_is_real(of_planted
         assert of_planted.ladder[name].scores.chance["window"].p < 0.01
         assert f"{name} " in honest
     assert "With the leak closed it is above chance under trial" in honest
-    assert "so much is real" in honest
-    assert "of what it is above chance is the recognition of trials" in leak or "the leak alone gives no score" in leak
+    assert re.search("of what it is above chance is the recognition|no recognition of trials is shown here", leak)
     assert "nothing about emotion" not in leak
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -193,8 +194,25 @@ def test_one_system_that_cannot_be_trained_stops_no_other(store, tmp_path, monke
 def test_what_ranks_show_is_said_and_with_few_people_that_they_show_nothing():
     steps = np.linspace(0, 0.01, 14)
     found = rank(pd.DataFrame({"one": 0.9 + steps, "two": 0.7 + 2 * steps, "three": 0.5 + 3 * steps}))
-    assert said(found).startswith("one ranks first, and none is shown to equal it. Of 3 pairs 3 differ")
-    assert said(rank(found_few())).startswith("With 3 people no two of 2 systems can be told apart")
+    assert said(found).startswith(
+        "one ranks first and differs significantly from all others. 3 of 3 pairs differ (p after Holm at most 0.05; "
+        "Friedman's test of all: p ="
+    )
+    assert said(rank(found_few())).startswith(
+        "With 3 subjects no difference between any two of 2 systems can be shown: of a pair the scores of at most 3 "
+        "subjects differ, no data could then give a p below 0.25"
+    )
+
+
+def test_a_difference_that_is_not_shown_is_never_called_equality():
+    steps = np.linspace(0.7, 0.8, 14)
+    swing = np.where(np.arange(14) % 2, 0.2, -0.21)
+    text = said(rank(pd.DataFrame({"one": steps, "two": steps - 0.01, "three": steps + swing})))
+    assert re.match(r"one ranks first\. No difference from three \(p = 0\.\d+\) was shown, which does not", text)
+    assert "1 of 3 pairs differ" in text
+    pair = said(rank(pd.DataFrame({"one": steps, "two": steps - 0.01})))
+    assert pair.startswith("one ranks first and differs significantly from the other. 1 of 1 pairs differ")
+    assert "Friedman" not in pair  # of two systems there is none
 
 
 def found_few():

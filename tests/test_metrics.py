@@ -1,5 +1,6 @@
 """Scores worked by hand, against scikit-learn on what they are pooled over, and against brute force."""
 
+from dataclasses import replace
 from itertools import permutations, product
 
 import numpy as np
@@ -391,3 +392,90 @@ def test_the_interval_over_folds_is_wider_than_students_as_folds_overlap():
     assert (high - low) / (naive[1] - naive[0]) == pytest.approx(np.sqrt((1 / 4 + 1 / 3) / (1 / 4)))
     assert (low + high) / 2 == pytest.approx(0.7)
     assert np.isnan(metrics.corrected_interval(values[:1])).all()
+
+
+# The interval of the mean over folds, where each person has a cross-validation of their own.
+
+
+def own_folds(rng, people, folds, middle=0.6, person_sd=0.1, fold_sd=0.05):
+    """Accuracies of the folds of people, as Scores.folds has them: their true mean is `middle`."""
+    of_person = rng.normal(middle, person_sd, people)[:, None]
+    accuracy = (of_person + rng.normal(0, fold_sd, (people, folds))).ravel()
+    names = np.repeat([f"s{k:02d}" for k in range(people)], folds)
+    return pd.DataFrame({"fold": range(1, len(accuracy) + 1), "subject": names, "accuracy": accuracy})
+
+
+@pytest.fixture(scope="module")
+def within_each():
+    return metrics.evaluate(made(3, 6, 2, folds=2).assign(scope="per-subject"), n_permutations=50)
+
+
+@pytest.mark.parametrize(("people", "folds"), [(22, 10), (6, 3), (27, 20)])
+def test_95_percent_of_the_intervals_over_people_hold_the_truth(within_each, people, folds):
+    """Through what reports call. 800 intervals: a coverage of 0.95 has a standard error of 0.008."""
+    rng = np.random.default_rng(people)
+    hit = width = naive = 0.0
+    for _ in range(800):
+        table = own_folds(rng, people, folds)
+        low, high = replace(within_each, folds=table).folds_interval()
+        hit, width = hit + (low <= 0.6 <= high), width + (high - low)
+        low, high = metrics.corrected_interval(table["accuracy"])
+        naive += low <= 0.6 <= high
+    assert 0.92 < hit / 800 < 0.98
+    assert naive / 800 < 0.9  # what counting folds of all people as one cross-validation would cover
+    assert width / 800 < 5 * 0.11 / np.sqrt(people)
+
+
+def test_with_equally_many_folds_it_is_students_interval_of_the_peoples_means():
+    table = own_folds(np.random.default_rng(1), 8, 5)
+    means = table.groupby("subject")["accuracy"].mean()
+    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    assert metrics.subjects_interval(table["accuracy"], table["subject"]) == pytest.approx(tuple(expected))
+
+
+def test_with_unequally_many_folds_its_middle_is_the_mean_over_folds():
+    table = own_folds(np.random.default_rng(2), 6, 6).drop(index=[0, 1, 2, 7, 8])
+    table.loc[20, "accuracy"] = np.nan  # a fold without a value
+    low, high = metrics.subjects_interval(table["accuracy"], table["subject"])
+    assert (low + high) / 2 == pytest.approx(table["accuracy"].mean())
+    k = table.dropna().groupby("subject")["accuracy"]
+    away = k.count() * (k.mean() - table["accuracy"].mean())  # by hand: Cochran's variance of a ratio
+    half = stats.t.ppf(0.975, 5) * np.sqrt(6 / 5 * (away**2).sum()) / table["accuracy"].count()
+    assert (high - low) / 2 == pytest.approx(half)
+
+
+def test_which_interval_the_mean_over_folds_has_follows_the_scope(within_each):
+    pooled = metrics.evaluate(made(6, 6, 2, folds=3), n_permutations=50)
+    assert pooled.folds_interval_kind == "corrected t over folds"
+    assert pooled.folds_interval() == metrics.corrected_interval(pooled.folds["accuracy"])
+    assert within_each.folds_interval_kind == "t over subjects"
+    assert len(within_each.folds) == 6 and within_each.counts["folds"] == 6  # two folds each, though both are 1 and 2
+    means = within_each.folds.groupby("subject")["accuracy"].mean()
+    expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
+    cut = (max(0.0, expected.low), min(1.0, expected.high))
+    assert within_each.folds_interval() == pytest.approx(cut)
+    alone = metrics.evaluate(made(1, 6, 2, folds=3).assign(scope="per-subject"), n_permutations=50)
+    assert alone.folds_interval_kind == "corrected t over folds"  # of one person's own cross-validation
+
+
+@pytest.mark.parametrize("values", [[0.95, 1.0, 0.9, 1.0], [0.0, 0.1, 0.0, 0.2], [0.0, 1.0], [1.0, 1.0, 1.0]])
+def test_no_interval_of_an_accuracy_leaves_0_to_1(values):
+    accuracy = pd.Series(values)
+    for low, high in (
+        metrics.corrected_interval(accuracy),
+        metrics.subjects_interval(accuracy, pd.Series(range(len(values)))),
+    ):
+        assert 0 <= low <= accuracy.mean() <= high <= 1
+
+
+def test_cutting_an_interval_to_0_to_1_costs_no_coverage():
+    """Accuracies of 20 windows near 1: the plain interval passes 1 often, and the truth is below 1 all the same."""
+    rng, hit, passed = np.random.default_rng(0), 0, 0
+    for _ in range(1000):
+        found = pd.Series(rng.binomial(20, np.clip(rng.normal(0.93, 0.05, 8), 0, 1)) / 20)
+        truth = 0.93 - 0.0022  # E min(N(0.93, 0.05), 1), from 0.05 phi(1.4) - 0.07 Phi(-1.4)
+        low, high = metrics.subjects_interval(found, pd.Series(range(8)))
+        plain = stats.ttest_1samp(found, 0).confidence_interval(0.95)
+        assert (low <= truth <= high) == (plain.low <= truth <= plain.high)
+        hit, passed = hit + (low <= truth <= high), passed + (plain.high > 1)
+    assert passed > 100 and 0.9 < hit / 1000 < 0.98

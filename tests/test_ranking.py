@@ -18,7 +18,8 @@ def test_ranks_are_those_worked_by_hand_and_ties_share_theirs():
     # a: 1, 1.5, 2; b: 2, 1.5, 1; c: 3, 3, 3
     assert found.ranks.to_dict() == {"a": 1.5, "b": 1.5, "c": 3.0}
     assert found.n == 3
-    assert found.pairs["smallest_p"].tolist() == [0.25] * 3
+    assert found.pairs["n"].tolist() == [2, 3, 3]  # a and b are alike in the second of them
+    assert found.pairs["smallest_p"].tolist() == [0.5, 0.25, 0.25]
     assert not found.can_tell
     assert found.cliques == [["a", "b", "c"]]  # three people show nothing
 
@@ -75,3 +76,31 @@ def test_memory_is_what_was_held_at_most_and_not_what_is_held_at_the_end():
     with Peak() as little:
         np.ones(1000).sum()
     assert little.mb < 20
+
+
+def test_the_smallest_p_is_that_of_the_people_who_differ_and_no_data_of_them_give_less():
+    """Wilcoxon's test drops those who are equal: of twelve people four differ, and 2 / 2**4 is the least."""
+    a = np.full(12, 0.7)
+    b, c = a - np.r_[0.1, 0.2, 0.3, 0.4, np.zeros(8)], a - np.linspace(0.3, 0.4, 12)
+    found = rank(scores(a, b, c))
+    of = found.pairs.set_index(["a", "b"])
+    assert of.loc[("a", "b"), "n"] == 4
+    assert of.loc[("a", "b"), "smallest_p"] == of.loc[("a", "b"), "p"] == 2 / 16
+    assert of.loc[("a", "b"), "p"] == pytest.approx(stats.wilcoxon(a, b, zero_method="wilcox", method="exact").pvalue)
+    assert of.loc[("a", "c"), "smallest_p"] == 2 / 2**12
+    assert found.can_tell  # c, not b
+    assert not rank(scores(a, b)).can_tell  # twelve people, of whom four say something
+    same = rank(scores(a, a, a))
+    assert same.pairs["smallest_p"].tolist() == [1.0] * 3 and not same.can_tell
+
+
+def test_what_is_not_shown_to_differ_from_the_first_need_not_be_next_to_it():
+    """The second is below the first in everybody, by little; the third swings widely about the first."""
+    n = 14
+    first = np.linspace(0.7, 0.8, n)
+    swing = np.where(np.arange(n) % 2, 0.2, -0.21)
+    found = rank(scores(first, first - 0.01, first + swing))
+    assert found.ranks.index[0] == "a"
+    alike = found.not_shown_to_differ("a")
+    assert list(alike) == ["c"] and alike["c"] > 0.05
+    assert found.not_shown_to_differ("c").keys() == {"a", "b"}

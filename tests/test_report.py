@@ -384,6 +384,73 @@ def test_found_names_made_up_data(tmp_path):
     assert "Some of these results are from made-up data" in text
 
 
+def test_a_fusion_that_is_not_significant_says_so_to_the_end_of_the_sentence(tmp_path):
+    runs = [
+        run(tmp_path, m, subjects=8, skill=skill, seed=k, modality=m)
+        for k, (m, skill) in enumerate({"facebio": 1.0, "face": 0.9, "bio": 0.3}.items())
+    ]
+    text = said(*runs)
+    assert re.search(r"is not significant over subjects \(p = 0\.\d+, 0\.\d+ after Holm\)\.", text)
+    assert all(sentence.rstrip(".)%”").strip()[-1].isalnum() for sentence in text.split(". "))
+
+
+def test_what_sharing_trials_is_worth_is_said_only_where_the_test_shows_it(tmp_path):
+    six = [run(tmp_path, "a", skill=0.5, seed=1), run(tmp_path, "b", skill=5.0, seed=2, protocol="window")]
+    text = said(*six)  # six subjects, all above: p = 1/64
+    assert "that is what sharing trials between training and test is worth here (p at most 0.016 after Holm" in text
+    alike = [run(tmp_path, "c", skill=1.0, seed=3), run(tmp_path, "d", skill=0.5, seed=4, protocol="window")]
+    text = said(*alike)
+    assert "is worth here" not in text
+    assert re.search(r"; the difference is not significant over subjects \(p up to [01]\.\d+ after Holm\)", text)
+    few = {"subjects": 3, "trials": 20}
+    text = said(
+        run(tmp_path, "e", skill=2.0, seed=1, **few), run(tmp_path, "f", skill=5.0, seed=2, protocol="window", **few)
+    )
+    assert "is worth here" not in text and "; so few subjects cannot show that the difference is significant" in text
+
+
+def test_above_chance_beside_too_few_subjects_is_explained_in_one_sentence(tmp_path):
+    few = {"subjects": 4, "trials": 20, "windows": 4}
+    runs = [
+        run(tmp_path, m, skill=skill, seed=k, modality=m, **few)
+        for k, (m, skill) in enumerate({"facebio": 3.0, "face": 2.0, "bio": 1.0}.items())
+    ]
+    text = said(*runs)
+    assert "Above chance: " in text and "no p below 0.062 is possible" in text
+    assert text.count(summary.TWO_TESTS) == 1
+    many = [run(tmp_path, f"m{k}", skill=s, seed=k, modality=m, subjects=8) for k, (m, s) in enumerate(
+        {"facebio": 3.0, "face": 2.0, "bio": 1.0}.items())]  # fmt: skip
+    assert summary.TWO_TESTS not in said(*many)
+
+
+def test_every_kind_of_interval_has_its_own_name_in_the_tables_and_in_the_glossary(tmp_path):
+    terms = dict(report.GLOSSARY)
+    for name in ("95 % corrected t over folds", "95 % t over subjects", "95 % bootstrap over subjects"):
+        assert len(terms[name]) > 50
+    assert "95 % bootstrap over trials" in terms and "95 %" not in terms
+    pooled, within, few = (
+        run(tmp_path, "a", subjects=6), run(tmp_path, "b", scope="per-subject", subjects=6, trials=6, folds=3),
+        run(tmp_path, "c", subjects=3),
+    )  # fmt: skip
+    for folder, of_folds, of_windows in (
+        (pooled, "corrected t over folds", "over subjects"),
+        (within, "t over subjects", "over subjects"),
+        (few, "corrected t over folds", "over trials"),
+    ):
+        tables = [block for block in report._results_tables(read(folder)) if isinstance(block, report.Table)]
+        assert f"Mean of folds ± SD [95 % {of_folds}]" in tables[0].columns
+        assert f"95 % bootstrap interval {of_windows}" in tables[0].caption
+
+
+def test_no_interval_in_a_report_passes_100_percent(tmp_path):
+    results = read(run(tmp_path, "a", subjects=6, skill=4.5), run(tmp_path, "b", scope="per-subject", skill=4.5))
+    flat = summary.tables(results, [])["results"]
+    limits = flat.filter(regex=r"_(low|high)$").drop(columns=["window_mcc_low", "window_mcc_high", "trial_mcc_low",
+                                                              "trial_mcc_high"])  # fmt: skip
+    assert limits.max(axis=None) == 1.0 and limits.min(axis=None) >= 0
+    assert set(flat["folds_interval"]) == {"corrected t over folds", "t over subjects"}
+
+
 def test_the_terminal_table_has_a_row_a_result_and_says_leaky(six, tmp_path):
     text = summary.terminal_text(six, 140)
     assert max(len(line) for line in text.splitlines()) <= 140

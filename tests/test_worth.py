@@ -25,8 +25,9 @@ SCORE = CrossvalScore("valence", "subject", 0.583, 0.51, 0.652, "subjects", 0.54
 def test_accuracy_interval_chance_and_protocol_are_all_in_the_sentence():
     said = worth({"dataset": "deap", "scores": {}, "tests": as_notes([SCORE])})
     assert said == (
-        "In cross-validations with its settings on deap: valence right in 58.3% of windows [51.0% to 65.2%] on "
-        "subjects not seen in training (protocol subject; chance up to 54.1%, majority class 55.0%: above chance)."
+        "In cross-validations with its settings on deap: valence right in 58.3% of windows [51.0% to "
+        "65.2%, 95 % bootstrap over subjects] on subjects not seen in training (protocol subject; chance up to 54.1%, "
+        "majority class 55.0%: above chance)."
     )
 
 
