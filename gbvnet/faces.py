@@ -254,7 +254,7 @@ def _mediapipe() -> Iterator[Landmarker]:
     A new one for each video: what it remembers of one must not reach the next, or faces would depend on their order.
     """
     model = landmark_model()
-    _ignore_its_timers()
+    ignore_its_timers()
     try:
         import mediapipe
         from mediapipe.tasks.python import BaseOptions, vision
@@ -276,9 +276,11 @@ def _mediapipe() -> Iterator[Landmarker]:
         yield _MediaPipe(landmarker, mediapipe)
 
 
-def _ignore_its_timers() -> None:
+def ignore_its_timers() -> None:
     """MediaPipe's library has timers that send SIGPROF as long as the process lives, and ignores them behind Python's
-    back. Lightning, after a training, puts each handler back as Python knew it, and then SIGPROF ends the process."""
+    back. Lightning, after a training, puts each handler back as Python knew it, and then SIGPROF ends the process.
+
+    Only the main thread can set handlers, so a training asks for it as well: faces may have been found in another."""
     may = hasattr(signal, "SIGPROF") and threading.current_thread() is threading.main_thread()
     if may and signal.getsignal(signal.SIGPROF) is signal.SIG_DFL:
         signal.signal(signal.SIGPROF, signal.SIG_IGN)

@@ -32,6 +32,7 @@ from .batches import Batch, Windows
 from .config import TrainConfig, require
 from .devices import channels_last, device_of, precision_of
 from .errors import GbvnetError
+from .faces import ignore_its_timers
 from .files import write_whole
 from .model import pixels
 
@@ -94,6 +95,7 @@ def fit_network(
     else:
         size = min(batch_size(len(train), config), len(train))
         loop.batch_windows = size
+        ignore_its_timers()
         with _quietly(), _own_random_state(device), _default_ctrl_c(), _compiling(config.compile):
             trainer = _trainer(config, device)
             _require_shares(size, trainer.world_size)

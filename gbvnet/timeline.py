@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from .emotions import Emotions, smooth_name
 from .figures import COLOUR, INK, RIGHT, SOFT, WARN, WRONG, empty_figure, save, styled
 from .files import write_whole
+from .plot_theme import SCRIPT
 
 PNG, HTML = "timeline.png", "timeline.html"
 CURVES = {"valence": RIGHT, "arousal": WRONG}
@@ -217,7 +218,7 @@ def timeline_html(emotions: Emotions) -> str:
         title=_escape(_title(emotions)), stamps=stamps, said=said, plot=plot,
         strip=strip and f"<div class=strip>{strip}</div>",
         findings=findings and f"<h2>To know of this recording</h2><ul>{findings}</ul>",
-        odd=odd and f"<h2>Where something was odd</h2><table>{odd}</table>", warn=WARN,
+        odd=odd and f"<h2>Where something was odd</h2><table>{odd}</table>", warn=WARN, theme=SCRIPT,
     )  # fmt: skip
 
 
@@ -267,6 +268,9 @@ body {{ font: 15px/1.5 system-ui, sans-serif; color: #1D2329; max-width: 72rem; 
 table {{ border-collapse: collapse }} td {{ padding: .1rem .8rem .1rem 0; vertical-align: top }}
 h1 {{ font-size: 1.25rem; margin: 0 0 .4rem; overflow-wrap: anywhere }}
 h2 {{ font-size: 1.05rem }}
+@media (prefers-color-scheme: dark) {{
+  body {{ background: #15191E; color: #D5DBE1 }} .stamp {{ color: #F2A38F }} .said {{ color: #AAB4BE }}
+}}
 </style></head><body>
 <h1>{title}</h1>
 {stamps}
@@ -277,5 +281,10 @@ h2 {{ font-size: 1.05rem }}
 {odd}
 <p>What a model of this kind says was learnt from how people rated films in a laboratory; it does not read what anyone
 feels.</p>
-</body></html>
+<script>{theme}
+const system = matchMedia('(prefers-color-scheme: dark)'), figure = document.getElementById('timeline');
+const follow = () => plotTheme(figure, system.matches);
+system.addEventListener('change', follow);
+follow();
+</script></body></html>
 """

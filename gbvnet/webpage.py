@@ -15,10 +15,11 @@ from .datasets.synthetic_lone import SIGNALS, VIDEO, write_lone
 from .disk_quota import DiskQuota
 from .emotions import Emotions
 from .errors import BadConfig
+from .plot_theme import SCRIPT
 from .predict import stamps
 from .predictor import Predictor
 from .recording import MADE_UP
-from .timeline import curves, spans
+from .timeline import curves, spans, words
 from .visit import (
     BESIDE,
     EXAMPLE,
@@ -41,21 +42,38 @@ PRIVACY = (
 BOXES: dict[str, Any] = {"names": "", "step": 0, "start": 0, "stop": 0, "offset": 0, "rate": 0, "unit": "uV"}
 # The files of an answer, in its order: the button's name and what it says.
 DOWNLOADS = {"csv": "table (CSV)", "html": "curves (HTML)", "json": "details (JSON)"}
+# gradio wants a rule of its own for each `.dark` selector.
 CSS = """
 .gradio-container { max-width: 75rem !important; margin: 0 auto !important }
 .stamp, .problem { border-left: 4px solid #B3261E; background: #FCEEED; color: #7A1712; padding: .5rem .8rem;
   border-radius: 4px; margin: .2rem 0; overflow-wrap: anywhere }
 .stamp { font-weight: 600 }
-.limits, .note { color: #55606B; font-size: .9rem; line-height: 1.45; margin: .2rem 0 }
-.said { font-size: 1.02rem; margin: .3rem 0 }
+.limits, .note, .types { color: #55606B; font-size: .9rem; line-height: 1.45; margin: .2rem 0 }
+.types { font-size: .8rem; margin: -.6rem .2rem 0 }
+#said .pending { opacity: 0 !important }
+#curves .modebar-btn--logo { display: none }
+.said { font-size: 1.02rem; margin: .3rem 0; overflow-wrap: anywhere }
+.now { position: absolute; width: 2px; background: #1D2329; opacity: .6; pointer-events: none }
 .dark .limits { color: #AAB4BE }
 .dark .note { color: #AAB4BE }
+.dark .types { color: #AAB4BE }
+.dark .stamp { background: #3B1D1B; color: #F6C9C4 }
+.dark .problem { background: #3B1D1B; color: #F6C9C4 }
+.dark .now { background: #F0F3F6 }
 """
-# A line over the curves where the video is; on a click into the curves the video goes there.
-CURSOR = """
+# A line over the curves where the video is; on a click into the curves the video goes there. The curves take the page's
+# colours, light or dark, whenever they are drawn or the page changes.
+CURSOR = (
+    """
 () => {
   const plot = () => document.querySelector('#curves .js-plotly-plot');
   const zero = () => Number(document.querySelector('#said [data-zero]')?.dataset.zero || 0);
+  const themed = () => {
+    const made = plot();
+    if (made && window.Plotly) plotTheme(made, document.body.classList.contains('dark'));
+  };
+  new MutationObserver(themed).observe(document.body, {attributes: true, attributeFilter: ['class'], childList: true,
+    subtree: true});
   document.addEventListener('timeupdate', (event) => {
     const made = plot(), axis = made?._fullLayout?.xaxis;
     if (!axis || !event.target.closest?.('#film')) return;
@@ -63,7 +81,6 @@ CURSOR = """
     if (!line) {
       line = document.createElement('div');
       line.className = 'now';
-      line.style = 'position:absolute; width:2px; background:#1D2329; opacity:.6; pointer-events:none';
       made.style.position = 'relative';
       made.appendChild(line);
       made.on('plotly_click', (clicked) => {
@@ -75,8 +92,10 @@ CURSOR = """
     line.style.display = at < 0 || at > size.w ? 'none' : 'block';
     line.style.left = size.l + at + 'px'; line.style.top = size.t + 'px'; line.style.height = size.h + 'px';
   }, true);
+  PLOT_THEME
 }
 """
+).replace("PLOT_THEME", SCRIPT)
 
 
 def page(predictor: Predictor, visitors: Visitors, quota: DiskQuota, max_mb: int) -> gr.Blocks:
@@ -106,18 +125,18 @@ def page(predictor: Predictor, visitors: Visitors, quota: DiskQuota, max_mb: int
         try:
             quota.require()
         except BadConfig as error:
-            return shown(Answer(problem=str(error)))
+            return shown(Answer(problem=str(error)), predictor.worth)
         times = Times(start_s or 0.0, stop_s or None, None, offset_s or 0.0, rate_hz or None, unit)
         asked = Asked(Path(video) if video else None, _paths(signals), names, step_s or None, times)
         folder = visitors.folder(_who(request))
         found = answer(predictor, asked, folder, lambda share, what: progress(share, desc=what))
         visitors.keep_last(_who(request), folder)
-        return shown(found, made_up=bool(files) and any(example in f.parents for f in files))
+        return shown(found, predictor.worth, made_up=bool(files) and any(example in f.parents for f in files))
 
     def forget(request: gr.Request) -> list[Any]:
         visitors.leave(_who(request))
         quota.sweep()
-        return [None, None, *BOXES.values(), *shown(Answer())[:-2], gr.update(open=False)]
+        return [None, None, *BOXES.values(), *shown(Answer(), predictor.worth)[:-2], gr.update(open=False)]
 
     def leave(request: gr.Request) -> None:
         visitors.leave(_who(request))
@@ -133,7 +152,7 @@ def page(predictor: Predictor, visitors: Visitors, quota: DiskQuota, max_mb: int
                 with gr.Accordion("Names of channels, and times", open=False, elem_id="more") as more:
                     boxes = _boxes(predictor)
             with gr.Column(scale=2, min_width=300):
-                said = gr.HTML(WELCOME, elem_id="said", min_height=60)
+                said = gr.HTML(_told("", predictor.worth), elem_id="said", min_height=60)
         with gr.Row():
             with gr.Column(scale=1, min_width=300, visible=False) as beside:
                 film = gr.Video(show_label=False, visible=False, height=330, interactive=False, buttons=[],
@@ -168,11 +187,11 @@ def _upload_boxes(predictor: Predictor) -> tuple[gr.File, gr.File]:
     face, bio = predictor.sees_face, predictor.sees_signals
     signal_types = [*SIGNAL_SUFFIXES, *BESIDE]
     video = gr.File(label="Face video", file_types=list(VIDEO_SUFFIXES), height=130, visible=face, elem_id="video")
-    gr.HTML(f'<p class="types">{" ".join(VIDEO_SUFFIXES)}</p>', visible=face)
+    gr.HTML(f'<p class="types">{" ".join(VIDEO_SUFFIXES)}</p>', visible=face, padding=False)
     signals = gr.File(label="Signals", file_count="multiple", file_types=signal_types, height=130, visible=bio,
                       elem_id="signals")  # fmt: skip
     gr.HTML(f'<p class="types">{" ".join(SIGNAL_SUFFIXES)}; with a .vhdr or .set file its {" ".join(BESIDE)}</p>',
-            visible=bio)  # fmt: skip
+            visible=bio, padding=False)  # fmt: skip
     return video, signals
 
 
@@ -195,18 +214,21 @@ def _boxes(predictor: Predictor) -> list[Any]:
 WELCOME = '<p class="note">Give a recording and press <b>Ask the model</b>. Curves appear below.</p>'
 
 
-def shown(found: Answer, made_up: bool = False) -> list[Any]:
-    """An answer as values of the page's parts."""
+def shown(found: Answer, worth: str, made_up: bool = False) -> list[Any]:
+    """An answer as values of the page's parts; `worth` is what is known of how often the model is right."""
     emotions = found.emotions
     if emotions is None:
         hidden = gr.update(visible=False, value=None)
         more = gr.update(open=True) if found.names is not None else gr.update()
         names = found.names if found.names is not None else gr.update()
-        return [_told(found.problem), gr.update(visible=False), hidden, hidden, "", *[hidden] * 3, names, more]
+        return [_told(found.problem, worth), gr.update(visible=False), hidden, hidden, "", *[hidden] * 3, names, more]
     stamped = f'<p class="stamp">this recording is {MADE_UP}</p>' if made_up else ""
     findings = "".join(f'<p class="note">{escape(finding)}</p>' for finding in emotions.findings)
+    explained = [sentence for sentence in words(emotions) if sentence != worth]
+    sentences = "".join(f'<p class="note">{escape(sentence)}</p>' for sentence in explained)
     said = (
-        f'{stamped}<p class="said" data-zero="{found.video_start_s:g}">{escape(_said(found, emotions))}</p>{findings}'
+        f'{stamped}<p class="said" data-zero="{found.video_start_s:g}">{escape(_said(found, emotions))}</p>'
+        f'<p class="worth">{escape(worth)}</p>{sentences}{findings}'
     )
     downloads = [gr.update(visible=True, value=str(file)) for file in found.files]
     film = gr.update(visible=found.video is not None, value=found.video and str(found.video))
@@ -215,22 +237,21 @@ def shown(found: Answer, made_up: bool = False) -> list[Any]:
     return [said, beside, film, plot, _odd(emotions), *downloads, gr.update(), gr.update()]
 
 
-def _told(problem: str) -> str:
+def _told(problem: str, worth: str) -> str:
     """What stands where an answer would."""
     if problem in ("", STOPPED):
-        return WELCOME
+        return f'{WELCOME}<p class="worth">{escape(worth)}</p>'
     return f'<p class="problem" role="alert">{escape(problem)}</p>'
 
 
 def _said(found: Answer, emotions: Emotions) -> str:
     table = emotions.table
-    sees = " and ".join(what for what, has in (("face", emotions.sees_face), ("signals", emotions.sees_signals)) if has)
     shares = ", ".join(
         f"{target} high in {(table[target] >= 0.5).mean():.0%} of them (mean probability {table[target].mean():.2f})"
         for target in emotions.targets
     )
     film = " Where the video plays, a line moves over the curves; a click into the curves moves the video."
-    return f"{emotions.name}, from {sees}: {len(table)} windows, {shares}.{film if found.video else ''}"
+    return f"{emotions.name}, from {emotions.seen}: {len(table)} windows, {shares}.{film if found.video else ''}"
 
 
 def _odd(emotions: Emotions) -> str:

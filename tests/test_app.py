@@ -7,6 +7,7 @@ import functools
 import http.client
 import http.server
 import io
+import json
 import os
 import shutil
 import signal
@@ -24,7 +25,9 @@ import pandas as pd
 import pytest
 
 from gbvnet.cli import main
+from gbvnet.datasets.lone import SIGNAL_SUFFIXES
 from gbvnet.predict import predict_many
+from gbvnet.visit import VIDEO_SUFFIXES
 
 from .asked import write_csv, write_model
 
@@ -117,8 +120,8 @@ def visit(browser, server):
     """Opens the page as another visitor; it may ask no other server for anything."""
     contexts, asked, wrong = [], [], []
 
-    def opened(width=1280):
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}))
+    def opened(width=1280, scheme="light"):
+        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
         page = contexts[-1].new_page()
         page.set_default_timeout(WAIT)
         page.on("request", lambda request: asked.append(request.url))
@@ -201,6 +204,39 @@ def test_on_a_telephone_nothing_is_wider_than_the_screen(visit):
     assert film["y"] + film["height"] <= plot["y"]
 
 
+def colours(page, figure):
+    """Of the text of a plotly figure, of its first curve, and of its paper."""
+    found = "const made = document.querySelector(arguments); const {font, paper_bgcolor} = made._fullLayout;"
+    found = found.replace("arguments", repr(figure))
+    return page.evaluate("() => {" + found + "return [font.color, made.data[0].line.color, paper_bgcolor]}")
+
+
+@needs_page
+@pytest.mark.journey
+def test_the_curves_take_the_colours_of_the_page(visit, browser, tmp_path):
+    page, figure = visit(scheme="dark"), "#curves .js-plotly-plot"
+    for seconds in (3, 4):  # the second answer's figure is drawn into the first one's place
+        upload(page, "#signals", write_csv(tmp_path / f"{seconds}s.csv", seconds))
+        ask(page)
+        page.get_by_text(f"{seconds}s, from signals: {seconds} windows").wait_for()
+        curves(page)
+        page.wait_for_function(f"document.querySelector('{figure}')._fullLayout.font.color === '#D5DBE1'")
+        assert colours(page, figure) == ["#D5DBE1", "#56B4E9", "rgba(0, 0, 0, 0)"]
+        page.locator("#signals [aria-label='Clear']").first.click()
+    page.evaluate("document.body.classList.remove('dark')")
+    page.wait_for_function(f"document.querySelector('{figure}')._fullLayout.font.color === '#2A3F5F'")
+    assert colours(page, figure)[1].lower() == "#0072b2"
+    with page.expect_download() as given:
+        page.click("#html")
+    given.value.save_as(tmp_path / "timeline.html")
+    for scheme, text in (("dark", "#D5DBE1"), ("light", "#2a3f5f")):
+        context = browser.new_context(color_scheme=scheme)
+        opened = context.new_page()
+        opened.goto((tmp_path / "timeline.html").as_uri())
+        assert colours(opened, "#timeline")[0] == text
+        context.close()
+
+
 @needs_page
 @pytest.mark.journey
 def test_an_upload_gives_the_table_that_predict_gives_and_is_deleted_when_asked(visit, server, model, tmp_path):
@@ -210,6 +246,10 @@ def test_an_upload_gives_the_table_that_predict_gives_and_is_deleted_when_asked(
     ask(page)
     curves(page)
     same(table(page), expected(model, [file], tmp_path / "out"))
+    with page.expect_download() as given:
+        page.click("#json")
+    about = json.loads(Path(given.value.path()).read_bytes())
+    assert about["signals"] == "mine.csv" and about["worth"] in page.inner_text("#said")
     assert "mine.csv" in server.kept()
     page.click("#forget")
     page.wait_for_selector("#curves", state="hidden")
@@ -220,6 +260,8 @@ def test_an_upload_gives_the_table_that_predict_gives_and_is_deleted_when_asked(
 @pytest.mark.journey
 def test_wrong_huge_and_broken_files_are_refused_in_words(visit, server, tmp_path):
     page = visit()
+    told = page.inner_text("body")
+    assert " ".join(VIDEO_SUFFIXES) in told and all(suffix in told for suffix in SIGNAL_SUFFIXES)
     (tmp_path / "notes.txt").write_text("hello")
     page.locator("#signals input[type=file]").set_input_files(str(tmp_path / "notes.txt"))
     page.get_by_text("Invalid file type").first.wait_for()

@@ -307,13 +307,25 @@ train(open_store(sys.argv[2]), network=Terminated())
 
 
 AFTER_FACES = """
-import sys, time
+import sys, threading, time
+from contextlib import ExitStack
 sys.path.insert(0, sys.argv[1])
 from gbvnet.faces import open_landmarker
 from gbvnet.store import open_store
 from tests.test_fitting import train
 
-with open_landmarker("mediapipe"):
+def open_it():
+    landmarkers.append(stack.enter_context(open_landmarker("mediapipe")))
+
+stack, landmarkers = ExitStack(), []
+if sys.argv[3] == "thread":
+    thread = threading.Thread(target=open_it)
+    thread.start()
+    thread.join()
+else:
+    open_it()
+assert landmarkers
+with stack:
     train(open_store(sys.argv[2]))
 end = time.process_time() + 1
 while time.process_time() < end:
@@ -322,9 +334,10 @@ while time.process_time() < end:
 
 
 @pytest.mark.journey
-def test_faces_and_trainings_live_in_one_process(store):
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_faces_and_trainings_live_in_one_process(store, where):
     """MediaPipe has timers that send SIGPROF, and Lightning puts handlers back as Python knew them: none is death."""
-    words = [sys.executable, "-c", AFTER_FACES, str(Path(__file__).parents[1]), str(store.path)]
+    words = [sys.executable, "-c", AFTER_FACES, str(Path(__file__).parents[1]), str(store.path), where]
     ended = subprocess.run(words, capture_output=True, text=True)
     assert ended.returncode == 0, f"{ended.returncode}: {ended.stderr[-2000:]}"
 

@@ -80,6 +80,7 @@ reproduce slurm
 train
 emotions
 predictor
+plot_theme
 timeline
 stream
 predict
