@@ -7,20 +7,44 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 
+from .units import split_name
+
+ALIKE = 0.6  # least similarity of a name that is offered for another
+CAP = 4  # electrodes of one series make a cap
+
 # Names of the 10-20 system that the 10-10 system replaced (Klem et al. 1999).
 OLD = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
-_PREFIX = re.compile(r"^(EEG|EOG|ECG|EKG|EMG)[ _\-:]+(?=\S)", re.IGNORECASE)
+_PREFIX = re.compile(r"^(EEG|EOG|ECG|EKG|EMG)[ _\-:.]+(?=\S)", re.IGNORECASE)
 _REFERENCE = re.compile(r"(REF|LE|AR|AVG|A1|A2|M1|M2|CZREF|LINKED)$", re.IGNORECASE)
-# How the names of other signals begin, and what kind they are.
+# Whole words that say what a signal is: a name with one of them, and with nothing but them and words of _BESIDE.
 _KINDS = {
-    "eog": ("eog", "heog", "veog"),
-    "ecg": ("ecg", "ekg"),
-    "emg": ("emg", "zemg", "temg"),
-    "gsr": ("gsr", "eda", "scl", "scr"),
-    "resp": ("resp", "breath"),
-    "ppg": ("ppg", "bvp", "pleth", "pulse"),
-    "temp": ("temp",),
+    "eog": "eog heog veog eogh eogv",
+    "ecg": "ecg ekg",
+    "emg": "emg zemg temg",
+    "gsr": "gsr eda scl scr electrodermal",
+    "resp": "resp rsp respiration respiratory breath breathing",
+    "ppg": "ppg bvp plet pleth plethysmograph plethysmogram photoplethysmogram",
+    "temp": "temp temperature skt",
 }
+_WORDS = {word: kind for kind, text in _KINDS.items() for word in text.split()}
+# Names that tell a kind only if they are the whole name, a number aside: `pulse_count` is none.
+_ALONE = {"pulse": "ppg", "sc": "gsr", "rip": "resp", "skinconductance": "gsr", "skinresistance": "gsr", "eeg": "eeg"}
+# What may stand beside them: where a sensor is, which lead it is, what was done to it. No word of answers or events.
+_ANYWHERE = (
+    "raw filt filtered clean cleaned cal uncal sensor signal ch chan channel wave waveform shimmer empatica e4 biopac"
+)
+_LEADS = "i ii iii avr avl avf v l r h left right upper lower horizontal vertical hor ver lead ref uv mv"
+_ON = "finger hand wrist palm foot ear forehead"
+_BESIDE = {
+    "eog": _LEADS,
+    "ecg": f"{_LEADS} la ra ll rl chest",
+    "emg": f"{_LEADS} chin cheek neck arm leg zyg zygomaticus zygo corr corrugator coru trap trapezius",
+    "gsr": f"{_ON} skin conductance resistance level tonic phasic left right us",
+    "resp": "chest thorax thoracic abdomen abdominal nasal nose mouth belt band effort airflow flow uv mv",
+    "ppg": f"{_ON} ir red green infrared left right a uv mv",
+    "temp": f"{_ON} skin body surface peripheral left right c f k",
+}
+_ALLOWED = {kind: {*words.split(), *_ANYWHERE.split()} for kind, words in _BESIDE.items()}
 
 
 # The rows of the 10-10 system (Oostenveld & Praamstra 2001) from front to back, their columns from left to right.
@@ -34,7 +58,7 @@ ELECTRODES = {f"{row}{column}".upper(): f"{row}{column}" for row, text in _ROWS.
 
 def canonical(name: str) -> str:
     """The standard's name of an electrode (`EEG FP1-REF` -> Fp1, T3 -> T7); any other name freed of outer spaces."""
-    plain = name.strip()
+    plain = split_name(name)[0] if name.rstrip()[-1:] in ("]", ")") else name.strip()
     while plain.endswith("."):  # some files fill names up with points
         plain = plain.rstrip(".").rstrip()
     core = _without_reference(_PREFIX.sub("", plain)).upper()
@@ -49,12 +73,48 @@ def _without_reference(name: str) -> str:
 
 
 def kind_of(name: str) -> str | None:
-    """What a channel is by its name: eeg for an electrode of the 10-10 system, gsr, resp, ...; None if it tells not."""
-    said = name.strip().lower()
-    for kind, beginnings in _KINDS.items():
-        if said.startswith(beginnings):
-            return kind
-    return "eeg" if canonical(name) in ELECTRODES.values() else None
+    """What a channel is by its name: eeg for an electrode of the 10-10 system, gsr, resp, ...; None if it tells not.
+
+    Whole words count, never the beginning of one: `GSR1`, `ECG_II`, `EDA (uS)`, `RespBelt` tell, and `response`,
+    `temporal`, `resp_key`, `ecg_quality` do not.
+    """
+    plain = split_name(name)[0]
+    if canonical(plain) in ELECTRODES.values():
+        return "eeg"
+    words = _words_of(plain)
+    kinds = {_WORDS[word] for word in words if word in _WORDS}
+    if not kinds:
+        return _ALONE.get("".join(words))
+    kind = kinds.pop()
+    return None if kinds or any(word not in _WORDS and word not in _ALLOWED[kind] for word in words) else kind
+
+
+def _words_of(name: str) -> list[str]:
+    """The words of a name, in lower case and without their numbers: `RespBelt-2` is resp, belt."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name[:200])
+    words = [re.sub(r"(?:\d+c?|\d[0-9a-f]{3})$", "", word) for word in re.findall(r"[a-z0-9]+", apart.lower())]
+    return [word for word in words if word]
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Those of a file's channels that are a cap's electrodes by number: BioSemi's A1 to A32, EGI's E1 to E256, `EEG
+    001`. Four of one series at least, so that the ear lobes A1 and A2 are none."""
+    series: dict[str, set[str]] = {}
+    for name in names:
+        found = re.fullmatch(r"(?:EEG[ _.-]*)?([A-HE]?)[ _-]?0*(\d{1,3})", name.strip()[:20], re.IGNORECASE)
+        if found and (found[1] or name.strip()[:3].upper() == "EEG"):
+            series.setdefault(name.strip().rstrip("0123456789"), set()).add(name)
+    caps = {name for same in series.values() if len(same) >= CAP for name in same}
+    return [name for name in names if name in caps and not _is_row(name, names)]
+
+
+def _is_row(name: str, names: Sequence[str]) -> bool:
+    """Whether a numbered name is rather an electrode of the 10-10 system: of C1 to C6, but not of C1 to C32."""
+    if canonical(name) not in ELECTRODES.values():
+        return False
+    letter = canonical(name).rstrip("0123456789")
+    of_letter = [n for n in names if n.strip().rstrip("0123456789") == letter]
+    return all(canonical(n) in ELECTRODES.values() for n in of_letter)
 
 
 def find(wanted: str, have: Sequence[str]) -> int | None:
@@ -69,9 +129,13 @@ def find(wanted: str, have: Sequence[str]) -> int | None:
 
 
 def close(wanted: str, have: Sequence[str]) -> list[str]:
-    """Up to three names of a file that are much like one that it has not, the most like first."""
-    by_upper = {canonical(name).upper(): name for name in have}
-    return [by_upper[name] for name in get_close_matches(canonical(wanted).upper(), by_upper, n=3, cutoff=0.5)]
+    """Up to three names of a file that may be meant by one that it has not: those that are much like it, the most like
+    first; if none is, those of the same kind of signal under another name (EDA for GSR)."""
+    by_upper = {canonical(name).upper(): name for name in have if len(canonical(name)) > 1}
+    like = get_close_matches(canonical(wanted).upper(), by_upper, n=3, cutoff=ALIKE) if len(wanted) > 1 else []
+    kind = kind_of(wanted)
+    same = [name for name in have if kind not in (None, "eeg") and kind_of(name) == kind]
+    return [by_upper[name] for name in like] or same[:3]
 
 
 def near(wanted: str, have: Sequence[str]) -> str:

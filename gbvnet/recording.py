@@ -46,6 +46,7 @@ class Recording:
     row: int = 0  # where in the signal file, if it holds several trials
     problem: str | None = None
     findings: tuple[str, ...] = ()
+    scales: tuple[tuple[str, float], ...] = ()  # how large its channels are, once they were inspected (gbvnet/units.py)
 
 
 @dataclass(frozen=True)

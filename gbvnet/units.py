@@ -12,12 +12,14 @@ What is no such quantity (%, a.u., beats per minute) is kept as the file has it.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 ELECTRICAL = ("eeg", "eog", "ecg", "emg")
+MARK = "units uV, uS, ohm, C"  # in what a store says of its signals: they were brought to these
 STORED = {"voltage": "uV", "conductance": "uS", "resistance": "ohm", "temperature": "C"}
 # What a channel of a kind can be; of other kinds anything can be.
 EXPECTED: dict[str, tuple[str, ...]] = {
@@ -106,12 +108,14 @@ def is_stated(text: str) -> bool:
 
 def split_name(name: str) -> tuple[str, str]:
     """A channel's name and the unit that is written behind it: `EDA [µS]`, `ECG (mV)`, `EDA_uS`; else no unit."""
-    bracketed = re.fullmatch(r"\s*([^\[\](]*[^\[\](\s])\s*[\[(]\s*([^\[\]()]*)[\])]\s*", name)
-    if bracketed and (parse_unit(bracketed[2]) or not is_stated(bracketed[2]) or bracketed[2].strip() == "%"):
-        return bracketed[1], bracketed[2].strip()
-    stem, _, end = name.strip().rpartition("_")
+    plain = name.strip()
+    opens = plain.rfind({"]": "[", ")": "("}.get(plain[-1:], "\0"))
+    stem, unit = plain[: max(0, opens)].rstrip(), plain[opens + 1 : -1].strip()
+    if stem and (parse_unit(unit) or not is_stated(unit) or unit == "%"):
+        return stem, unit
+    stem, _, end = plain.rpartition("_")
     # one letter is as often a number or a name (ECG_V, Temp_C of channels A, B, C)
-    return (stem, end) if stem and len(_plain(end)) > 1 and parse_unit(end) else (name, "")
+    return (stem, end) if stem and len(_plain(end)) > 1 and parse_unit(end) else (plain, "")
 
 
 def convert(kind: str | None, text: str, default: str = "") -> Conversion:
@@ -163,3 +167,90 @@ def messages(conversions: Mapping[str, Conversion]) -> list[str]:
 
 def _listed(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+# ---------------------------------------------------------------- values that tell of another unit
+
+# Levels that a body can have, by the unit that is kept.
+POSSIBLE = {("gsr", "uS"): (0.005, 300.0), ("gsr", "ohm"): (2e3, 1e9), ("temp", "C"): (5.0, 50.0)}
+_OF = {"gsr": {"uS": "a skin conductance", "ohm": "a skin resistance"}, "temp": {"C": "a temperature"}}
+APART = 100.0  # recordings of one channel that are further apart than this factor are not in one unit
+LEVELS = ("gsr", "temp")  # kinds whose level tells; of others it is how far they swing
+SWING_S = 0.1
+
+
+def impossible(
+    kinds: Sequence[str], names: Sequence[str], samples: Iterable[np.ndarray], units: Sequence[str]
+) -> list[str]:
+    """What to know of channels whose values no body has in their unit: 1e6 uS, 300 degrees Celsius.
+
+    units : of the values, as of `Conversion`; a temperature without one is held to be in degrees Celsius
+    """
+    told = []
+    for kind, name, row, unit in zip(kinds, names, samples, units, strict=True):
+        unit = unit or ("C" if kind == "temp" else "")
+        low, high = POSSIBLE.get((kind, unit), (-np.inf, np.inf))
+        level = float(np.median(row)) if len(row) else np.nan
+        if not low <= level <= high and np.isfinite(level):
+            told.append(f"{name}: {_OF[kind][unit]} of {level:.3g} {unit} is not possible: is its unit another?")
+    return told
+
+
+def scale_of(kind: str, x: np.ndarray, rate_hz: float) -> float:
+    """How large a channel (N,) is, whatever drifts and rare artefacts it has: its level, or how far it swings within a
+    tenth of a second. 0 for a flat channel."""
+    if kind in LEVELS:
+        return float(np.median(np.abs(x))) if len(x) else 0.0
+    lag = max(1, round(SWING_S * rate_hz))
+    return float(np.median(np.abs(x[lag:] - x[:-lag]))) if len(x) > lag else 0.0
+
+
+def scales_apart(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Channels whose scales fall into groups that are more than a hundredfold apart, as those of one channel in two
+    units do, with the recordings of each group.
+
+    scales : recording -> channel -> `scale_of`
+    """
+    by_channel: dict[str, list[tuple[float, str]]] = {}
+    for recording, mine in scales.items():
+        for channel, value in mine.items():
+            if value > 0 and np.isfinite(value):
+                by_channel.setdefault(channel, []).append((value, recording))
+    told: dict[str, list[str]] = {}
+    for channel, found in by_channel.items():
+        found.sort()
+        groups: list[list[tuple[float, str]]] = [found[:1]]
+        for before, one in pairwise(found):
+            if one[0] > APART * before[0]:
+                groups.append([])
+            groups[-1].append(one)
+        if len(groups) > 1:
+            said = "; ".join(
+                f"about {np.median([value for value, _ in group]):.2g} in {_listed([name for _, name in group])}"
+                for group in sorted(groups, key=len, reverse=True)
+            )
+            told.setdefault(said if len(by_channel) < 3 else _shape(groups), []).append(f"{channel}: {said}")
+    more = [f" (and so {len(same) - 1} more channels)" if len(same) > 1 else "" for same in told.values()]
+    ask = ": are all recordings in one unit?"
+    return [f"{same[0]}{others}{ask}" for same, others in zip(told.values(), more, strict=True)]
+
+
+def _shape(groups: list[list[tuple[float, str]]]) -> str:
+    return repr([sorted(name for _, name in group) for group in groups])
+
+
+def unlike_training(names: Sequence[str], windows: np.ndarray, sd: np.ndarray) -> list[str]:
+    """Channels of a recording that swing more than a hundredfold more or less than in a model's training.
+
+    windows : (W, C, L). sd : (C,) of each channel in training
+    """
+    if not windows.size:
+        return []
+    mine = windows.std(axis=(0, 2))
+    told = []
+    for name, own, trained in zip(names, mine, sd, strict=True):
+        if own > 0 and trained > 0 and not 1 / APART < own / trained < APART:
+            times = own / trained if own > trained else trained / own
+            told.append(f"{name} ({times:.2g} times {'more' if own > trained else 'less'})")
+    said = f"signals vary far more or less than in training: {_listed(told)}: is their unit that of the training?"
+    return [said] if told else []

@@ -18,9 +18,12 @@ video
 recording
 cluster memory ahead
 parallel
-channels units
-datasets.signal_text datasets.mne_units
+units
+channels
+datasets.text_file datasets.mne_units
+datasets.signal_text
 datasets.signal_file
+datasets.known_channels
 datasets.bdf datasets.pickled datasets.table_file
 datasets.deap datasets.table datasets.mahnob_session
 datasets.deap_raw datasets.mahnob

@@ -12,7 +12,7 @@ from ..errors import BadConfig, BadRecording
 from ..recording import Channel, Recording, Signals
 from ..video import probe
 from .signal_file import names_in, read_signals, span_s
-from .table import odd
+from .table import odd, unit_findings
 
 SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv")
 HINT = "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz."
@@ -69,16 +69,22 @@ class Lone:
             recording, seconds=seconds, video_info=info, video_start_s=video_start, findings=tuple(findings)
         )
         if recording.signals is not None:
-            told = odd(self.signals(recording), recording.signals)
+            signals = self.signals(recording)
+            told = [*odd(signals, recording.signals)]
+            told += unit_findings(recording.signals, self._wanted, signals.samples, self.times.signals_unit)
             recording = replace(recording, findings=(*recording.findings, *told))
         return recording
+
+    @property
+    def _wanted(self) -> tuple[Channel, ...]:
+        """The model's channels with the names that they have in the file."""
+        return tuple(replace(c, name=self.renamed.get(c.name, c.name)) for c in self.channels)
 
     def signals(self, recording: Recording) -> Signals:
         """From the file's begin to its end, (C, N), microvolts for electrical channels."""
         assert recording.signals is not None
-        wanted = tuple(replace(c, name=self.renamed.get(c.name, c.name)) for c in self.channels)
         samples, rate_hz, begin = read_signals(
-            recording.signals, 0.0, float("inf"), wanted, self.times.signals_rate_hz, self.times.signals_unit,
+            recording.signals, 0.0, float("inf"), self._wanted, self.times.signals_rate_hz, self.times.signals_unit,
             HINT,
         )  # fmt: skip
         onset = round((max(self.times.start_s, begin) - begin) * rate_hz)

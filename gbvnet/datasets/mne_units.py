@@ -116,7 +116,7 @@ def _other(channel: dict, text: str) -> Given:
     factor = 10.0 ** -int(channel.get("unit_mul", 0))
     if known and known != "uV":
         return Given(text, factor)
-    return Given(code, factor)
+    return Given(code, factor, "" if code else "V")  # without a unit, MNE's electrodes are in volts all the same
 
 
 def _text(cell: bytes) -> str:
@@ -125,3 +125,12 @@ def _text(cell: bytes) -> str:
         return cell.decode("utf-8").strip("\0 ")
     except UnicodeDecodeError:
         return cell.decode("latin-1").strip("\0 ")
+
+
+def labels(path: Path) -> list[str]:
+    """The labels in the header of an EDF or BDF as they are there, doubles too; of other files none."""
+    if path.suffix.lower() not in (".edf", ".bdf"):
+        return []
+    with path.open("rb") as file:
+        n = int(file.read(256)[252:256])
+        return [_text(file.read(16)) for _ in range(n)]

@@ -11,7 +11,7 @@ import numpy as np
 from ..channels import find, near
 from ..errors import BadRecording
 from ..recording import Channel
-from ..units import apply, convert, split_name
+from ..units import Conversion, apply, convert, split_name
 from .mne_units import conversions
 from .signal_text import is_text, numbers, text_clock, text_table
 
@@ -45,6 +45,29 @@ def names_in(path: Path) -> list[str]:
     if is_text(path):
         return [str(c).strip() for c in text_table(path, nrows=1).columns]
     return list(_open_mne(path).ch_names)
+
+
+def types_in(path: Path) -> list[str]:
+    """MNE's type of each channel, eeg where it knows none; not of text files. Raises BadRecording."""
+    return list(_open_mne(path).get_channel_types())
+
+
+def units_in(
+    path: Path, channels: tuple[Channel, ...], unit: str = "uV"
+) -> tuple[tuple[Channel, ...], list[Conversion], list[float]]:
+    """Those of the channels that a file has, how each is brought to the unit that is kept, and what MNE did to it.
+
+    unit : of electrical channels in text files. Raises BadRecording.
+    """
+    if is_text(path):
+        names = names_in(path)
+        there = [(c, k) for c in channels if (k := find(c.name, names)) is not None]
+        made = [convert(c.kind, split_name(names[k])[1], unit) for c, k in there]
+        return tuple(c for c, _ in there), made, [1.0] * len(there)
+    raw = _open_mne(path)
+    there = [(c, k) for c in channels if (k := find(c.name, raw.ch_names)) is not None]
+    made, applied = conversions(raw, [k for _, k in there], [c.kind for c, _ in there])
+    return tuple(c for c, _ in there), made, applied
 
 
 def span_s(path: Path, rate_hz: float | None = None, hint: str = "") -> tuple[float, float]:

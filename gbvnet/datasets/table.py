@@ -17,21 +17,22 @@ a column `time` in seconds or `signals_rate_hz` in table.yaml.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..channels import kind_of
 from ..config import RATINGS
 from ..errors import BadRecording
 from ..frametimes import VideoInfo
 from ..recording import Channel, Recording, Signals, read_stamp
+from ..units import ELECTRICAL, MARK, impossible, messages, scale_of
 from ..video import probe
-from .signal_file import names_in, read_signals
-from .signal_text import CLOCKS, is_text
+from .known_channels import Known, known_channels
+from .signal_file import read_signals, units_in
+from .signal_text import is_text
 from .table_file import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
 
 WORDS = {"low": 1.0, "high": 9.0}  # what a label in words is kept as: low and high under every threshold
@@ -39,6 +40,7 @@ MARGIN_S = 10.0  # of signals around what is used, so that no filter's edge reac
 # EEG with an SD outside of these is not in microvolts: the smallest that any electrode gives, and a tenth of a volt,
 # which no amplifier of EEG can have.
 QUIETEST_UV, LOUDEST_UV = 0.01, 1e5
+FEWEST = 10  # different values of a signal
 VIDEO_SLACK_S = 0.1  # by which the clocks of two trials in one video may be off
 
 
@@ -56,7 +58,8 @@ class Table:
         """How samples were taken: a store made when table.yaml said otherwise is refused."""
         told = self.settings
         rate = f", {told.signals_rate_hz:g} samples a second where the file tells none" if told.signals_rate_hz else ""
-        return f"{'filtered' if told.filtered else 'not filtered'}, text in {told.signals_unit}{rate}"
+        units = "" if all(c.kind in ELECTRICAL for c in self.channels) else f", {MARK}"
+        return f"{'filtered' if told.filtered else 'not filtered'}, text in {told.signals_unit}{rate}{units}"
 
     @property
     def dataset(self) -> str:
@@ -132,13 +135,20 @@ class Table:
         )  # fmt: skip
 
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
-        return ()
+        """Which channels are not used, where nobody names them."""
+        if unit is not None or self.settings.channels or not self.channels:
+            return ()
+        known = _first_known(self.file, read_table(self.file))
+        return known.notes if isinstance(known, Known) else ()
 
     def inspect(self, recording: Recording) -> Recording:
         """The same recording with what its files reveal. Raises BadRecording if one of them is broken or too short."""
         findings = list(recording.findings)
         if recording.signals is not None:
-            findings += odd(self.signals(recording), recording.signals)
+            signals = self.signals(recording)
+            findings += odd(signals, recording.signals)
+            findings += unit_findings(recording.signals, self.channels, signals.samples, self.settings.signals_unit)
+            recording = replace(recording, scales=scales_of(signals))
         info = None
         if recording.video is not None:
             info = probe(recording.video)
@@ -235,23 +245,47 @@ def _channels(file: Path, rows: pd.DataFrame, settings: Settings) -> tuple[Chann
     """As table.yaml says, else as the first readable signal file has them."""
     if settings.channels:
         return tuple(Channel(name, kind, settings.filtered) for name, kind in settings.channels.items())
+    known = _first_known(file, rows)
+    if isinstance(known, Known):
+        return tuple(Channel(n, kind, settings.filtered) for n, kind in known.kinds.items())  # type: ignore[arg-type]
+    if known:
+        raise known
+    return ()
+
+
+def _first_known(file: Path, rows: pd.DataFrame) -> Known | BadRecording | None:
+    """What the first readable signal file tells of its channels; why, if none is."""
     unread = None
-    for path in (file.parent / name for name in rows.loc[rows["signals"] != "", "signals"]):
+    for path in dict.fromkeys(file.parent / name for name in rows.loc[rows["signals"] != "", "signals"]):
         try:
-            names = names_in(path) if path.is_file() else []
+            known = known_channels(path) if path.is_file() else None
         except BadRecording as error:  # its own verdict says so; another file may tell
             unread = unread or error
             continue
-        kinds = {n: kind_of(n) for n in names if n.lower() not in CLOCKS}
-        known = {n: kind for n, kind in kinds.items() if kind}
-        if known:
-            return tuple(Channel(n, kind, settings.filtered) for n, kind in known.items())  # type: ignore[arg-type]
-        if kinds:
-            found = f"only {', '.join(names)}"
-            raise BadRecording(path, "channels whose names tell their kind", found, f"Name them in {SETTINGS}.")
-    if unread:
-        raise unread
-    return ()
+        if known and known.kinds:
+            return known
+        if known and known.unknown:
+            found = f"only {', '.join(known.unknown)}"
+            return BadRecording(path, "channels whose names tell their kind", found, f"Name them in {SETTINGS}.")
+    return unread
+
+
+def unit_findings(path: Path, channels: tuple[Channel, ...], samples: Iterable[np.ndarray], unit: str) -> list[str]:
+    """What to know of the units of a file's channels, by its header and by their values.
+
+    channels : named as in the file; samples : (N,) of each of them; unit : of electrical channels in text files
+    """
+    there, made, _ = units_in(path, channels, unit)
+    told = messages({c.name: one for c, one in zip(there, made, strict=True)})
+    rows = [(c, x, one.unit) for c, x, one in zip(channels, samples, made, strict=True) if not c.filtered]
+    return told + impossible([c.kind for c, *_ in rows], [c.name for c, *_ in rows], [x for _, x, _ in rows],
+                             [kept for *_, kept in rows])  # fmt: skip
+
+
+def scales_of(signals: Signals) -> tuple[tuple[str, float], ...]:
+    """How large each channel is, to be compared with other recordings."""
+    rows = zip(signals.channels, signals.samples, strict=True)
+    return tuple((c.name, scale_of(c.kind, x, signals.rate_hz)) for c, x in rows)
 
 
 def odd(signals: Signals, path: Path) -> Iterator[str]:
@@ -271,8 +305,13 @@ def odd(signals: Signals, path: Path) -> Iterator[str]:
             clipped.append(channel.name)
     if clipped:
         yield f"clipped channels (more than 1 % of samples at their limits): {', '.join(clipped)}"
-    sd = [row.std() for c, row in finite if c.kind == "eeg" and c.name not in flat]
-    if sd and not QUIETEST_UV <= np.median(sd) <= LOUDEST_UV:
-        like = "volts" if np.median(sd) < QUIETEST_UV else "microvolts that were taken for volts, or no voltage at all"
-        where = "signals_unit" if is_text(path) else "the unit in the file's header"
-        yield f"EEG of {np.median(sd):.2g} uV SD looks like {like}: is {where} right?"
+    few = [c.name for c, row in finite if c.name not in flat and len(row) > 500 and len(np.unique(row[:5000])) < FEWEST]
+    if few:
+        yield f"fewer than {FEWEST} different values: {', '.join(few)}: are they signals, not answers or marks?"
+    for kind in ELECTRICAL:
+        sd = [row.std() for c, row in finite if c.kind == kind and c.name not in flat]
+        if sd and not QUIETEST_UV <= np.median(sd) <= LOUDEST_UV:
+            volts = np.median(sd) < QUIETEST_UV
+            like = "volts" if volts else "microvolts that were taken for volts, or no voltage at all"
+            where = "signals_unit" if is_text(path) else "the unit in the file's header"
+            yield f"{kind.upper()} of {np.median(sd):.2g} uV SD looks like {like}: is {where} right?"

@@ -23,6 +23,7 @@ from ..names import file_name_problem, normal
 from ..notation import from_yaml
 from ..recording import Kind
 from .signal_text import UNITS
+from .text_file import COMMENTS, read_text, sep_of
 
 TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
 COLUMNS = (
@@ -251,18 +252,18 @@ def _refuse_unknown(file: Path, named: list[str]) -> None:
 def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line and cells by column, freed of outer spaces. Lines that are empty or begin with # are none."""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_text(file)
     except FileNotFoundError:
         raise BadRecording(file, "a table of recordings", "no such file", "`gbvnet table init` makes one.") from None
-    except UnicodeDecodeError as error:
-        found = f"a file that is no UTF-8 ({error})"
-        raise BadRecording(file, "a table of recordings", found, "Save it as CSV in UTF-8.") from None
     except OSError as error:
         raise BadRecording(file, "a table of recordings", f"a file that does not read ({error.strerror})") from None
-    told = ["" if line.lstrip().startswith("#") else line for line in text.splitlines(keepends=True)]
+    told = ["" if line.lstrip().startswith(COMMENTS) else line for line in text.splitlines(keepends=True)]
+    said = next((mark for line in told[:1] if (mark := sep_of(line))), None)  # Excel's `sep=;`
+    if said:
+        told[0] = ""
     head = next((line for line in told if line.strip()), "")
     # Spreadsheets write semicolons where a comma is the decimal point.
-    reader = csv.reader(told, delimiter=max(",;\t", key=head.count), skipinitialspace=True)
+    reader = csv.reader(told, delimiter=said or max(",;\t", key=head.count), skipinitialspace=True)
     columns: list[str] = []
     n = 0
     try:

@@ -8,12 +8,13 @@ from pathlib import Path
 from ..channels import kind_of
 from ..errors import BadInput
 from ..files import visible, write_whole
+from .known_channels import Known, known_channels
 from .signal_file import names_in
-from .signal_text import CLOCKS, is_text
+from .signal_text import clocks, is_empatica, is_text
 from .table_file import SETTINGS, TABLE
 
 VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv")
-SIGNALS = (".bdf", ".edf", ".fif", ".fif.gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv")
+SIGNALS = (".bdf", ".edf", ".fif", ".fif.gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv", ".txt")
 # What a file's or a folder's name says of what is in it, and not of who it is of.
 _CONTENT = r"raw|eeg|ieeg|meg|ecg|bio|biosignals|physio|signals?|videos?|faces?|cam(?:era)?|data|recordings?"
 _ENDING, _FOLDER = re.compile(rf"[ _.-](?:{_CONTENT})$"), re.compile(rf"(?:{_CONTENT})", re.IGNORECASE)
@@ -53,14 +54,18 @@ def write_template(folder: Path) -> tuple[Path, int]:
     files = [f for f in visible(folder, "**/*") if f.is_file()]
     videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
     signals = [f for f in files if f.name.lower().endswith(SIGNALS)]
-    other = [f for f in signals if is_text(f) and not _tells(f)]
-    signals = [f for f in signals if f not in other]
+    other = {f: why for f in signals if is_text(f) and (why := _why_not(f))}
+    signals, beside = _one_of_each_wristband([f for f in signals if f not in other])
     if not videos and not signals:
         known = ", ".join((*VIDEOS, *SIGNALS))
-        raise BadInput(folder, "videos or signal files", "none", f"Files that end in {known} are looked for.")
+        found = "; ".join(f"{_cell(folder, f)}: {why}" for f, why in list(other.items())[:5]) or "none"
+        more = f" and {len(other) - 5} more" if len(other) > 5 else ""
+        columns = "Columns need names that tell their kind (Fp1, ECG, EDA, ...), or name them in table.yaml. "
+        hint = f"{columns if other else ''}Files that end in {known} are looked for."
+        raise BadInput(folder, "videos or signal files", found + more, hint)
     lines = list(_lines(folder, videos, signals))
-    told = [f"# Not taken for signals, as no column is named like one: {_cell(folder, f)}" for f in other]
-    content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *told))
+    told = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
+    content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *beside, *told))
     try:
         write_whole(folder / SETTINGS, _settings(signals).encode())
         write_whole(table, content.encode())
@@ -69,12 +74,32 @@ def write_template(folder: Path) -> tuple[Path, int]:
     return table, len(lines)
 
 
-def _tells(file: Path) -> bool:
-    """Whether a text file may hold signals: a column is a clock, or named as a signal."""
+def _why_not(file: Path) -> str:
+    """Why a text file holds no signals; empty if it may: a column is a clock, or named as a signal."""
     try:
-        return any(name.lower() in CLOCKS or kind_of(name) for name in names_in(file))
-    except BadInput:
-        return True  # the check says what is wrong with it
+        names = names_in(file)
+    except BadInput as error:
+        return f"expected {error.expected}, found {error.found}"
+    if any(kind_of(name) for name in names) or (clocks(names) and len(names) > 1):
+        return ""
+    listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+    return f"no column is named like a signal ({listed})"
+
+
+def _one_of_each_wristband(signals: list[Path]) -> tuple[list[Path], list[str]]:
+    """Of the files of each Empatica E4 the one that a line can name, and a comment on the others beside it."""
+    rates = {f: rate for f in signals if is_text(f) and (rate := is_empatica(f))}
+    comments = []
+    for folder in dict.fromkeys(f.parent for f in rates):
+        first, *others = sorted((f for f in rates if f.parent == folder), key=lambda f: f.stem != "EDA")
+        if others:
+            signals = [f for f in signals if f not in others]
+            named = ", ".join(f"{f.name} ({rates[f]:g} Hz)" for f in (first, *others))
+            comments.append(
+                f"# {folder.name} holds files of an Empatica E4: {named}. A line names one signals file, here "
+                f"{first.name}. To use them together, join them into one CSV (docs/corpora.md)."
+            )
+    return signals, comments
 
 
 # ---------------------------------------------------------------- a line for each
@@ -142,24 +167,27 @@ def _settings(signals: list[Path]) -> str:
         "signals_rate_hz: null     # of CSV and TSV files without a column `time`",
         "signals_unit: uV          # of electrical channels in CSV and TSV files: uV, mV or V",
     ]
-    file, names = next(((f, found) for f in signals if (found := _names(f))), (None, []))
-    if file:
+    file, known = next(((f, found) for f in signals if (found := _known(f))), (None, None))
+    if file and known:
         lines += [
             "# Which channels to use, by name; every signal file must have them. Delete what no model should see.",
             f"# Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog. Here are the channels of {file.name}.",
             "channels:",
         ]
-        for name in names:
-            kind = kind_of(name)
+        lines += [f"  # {note}" for note in known.notes if "channels called" in note]
+        for name in (*known.kinds, *known.unknown):
+            kind = known.kinds.get(name)
             lines.append(f"  {_yaml(name)}: {kind}" if kind else f"  # {_yaml(name)}: which kind?")
     return "\n".join(lines) + "\n"
 
 
-def _names(file: Path) -> list[str]:
+def _known(file: Path) -> Known | None:
+    """What a file tells of its channels; None if it has none or does not open."""
     try:
-        return [n for n in names_in(file) if n.lower() not in CLOCKS]
+        known = known_channels(file)
     except BadInput:  # the check says what is wrong with it
-        return []
+        return None
+    return known if known.kinds or known.unknown else None
 
 
 def _yaml(name: str) -> str:

@@ -1,0 +1,78 @@
+"""Which channels of a signal file are used where nobody names them: those whose kind the file tells, and no other.
+
+A name tells (`Fp1`, `EDA`, `ECG_II`), or MNE's type of a channel, or that it is one of a cap's numbered electrodes (A1
+to A32 of a BioSemi). A column of answers, labels or times is never one.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+from ..channels import canonical, kind_of, numbered
+from .mne_units import labels
+from .signal_file import names_in, types_in
+from .signal_text import clocks, column_names, is_text
+
+# MNE's types that somebody must have set; `eeg` is its default for all that it does not know.
+_TYPES = {"eog": "eog", "ecg": "ecg", "emg": "emg", "gsr": "gsr", "resp": "resp", "temperature": "temp"}
+_NEVER = ("stim", "ref_meg", "exci", "ias", "syst", "dipole", "gof", "chpi")
+
+
+class Known(NamedTuple):
+    """A file's channels: the kind of those that are used, by name; those that are not; and why."""
+
+    kinds: dict[str, str]
+    unknown: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def known_channels(path: Path) -> Known:
+    """What a file tells of its channels. Raises BadRecording if it cannot be opened."""
+    names = names_in(path)
+    twice = _twice(path, names)
+    if is_text(path):
+        names = [name for name in names if name not in clocks(names)]
+        cap = numbered(names)  # columns A1 to A32 may be answers as well: somebody must name them
+        kinds = {name: None if name in cap else kind_of(name) for name in names}
+    else:
+        types = dict(zip(names, types_in(path), strict=True))
+        cap = [name for name in numbered(names) if types[name] in ("eeg", "misc")]
+        kinds = {name: "eeg" if name in cap else _kind(name, types[name]) for name in names}
+    used = {name: kind for name, kind in kinds.items() if kind and name not in twice}
+    unknown = tuple(name for name in names if name not in used)
+    return Known(used, unknown, tuple(_notes(path, used, unknown, twice, cap if is_text(path) else [])))
+
+
+def _kind(name: str, type_: str) -> str | None:
+    return None if type_ in _NEVER else _TYPES.get(type_) or kind_of(name)
+
+
+def _twice(path: Path, names: list[str]) -> dict[str, str]:
+    """Channels that share their name with another one: how they are called apart here -> the name."""
+    counts = Counter(column_names(path) if is_text(path) else labels(path))
+    ending = "." if is_text(path) else "-"
+    return {
+        name: before
+        for name in names
+        for before in [name.rpartition(ending)[0] if counts.get(name, 0) < 2 else name]
+        if counts.get(before, 0) > 1 and (name == before or name.rpartition(ending)[2].isdigit())
+    }
+
+
+def _notes(
+    path: Path, used: dict[str, str], unknown: tuple[str, ...], twice: dict[str, str], cap: list[str]
+) -> list[str]:
+    notes = []
+    for name in dict.fromkeys(twice.values()):
+        if kind_of(name):
+            same = [spelt for spelt, of in twice.items() if of == name]
+            notes.append(f"{path.name} has {len(same)} channels called {name}: none of them is used")
+    others = [name for name in unknown if name not in twice and canonical(name)]
+    if others:
+        what = f"{len(used)} of {len(used) + len(others)} channels are known by name"
+        listed = ", ".join(others[:6]) + (f" and {len(others) - 6} more" if len(others) > 6 else "")
+        numbers = " (columns A1, A2, ... may be answers as well as electrodes)" if cap else ""
+        notes.append(
+            f"{what} in {path.name} and used; not used: {listed}{numbers}. Name them under `channels` in table.yaml"
+        )
+    return notes

@@ -1,0 +1,263 @@
+"""Text tables of signals as programs and spreadsheets write them, and their clocks. The right value of a signal is a
+known function of its time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gbvnet.datasets import open_corpus
+from gbvnet.datasets.known_channels import known_channels
+from gbvnet.datasets.signal_file import read_signals, span_s
+from gbvnet.datasets.signal_text import clocks, text_clock, text_table
+from gbvnet.datasets.template import write_template
+from gbvnet.errors import BadInput, BadRecording
+from gbvnet.recording import Channel
+
+EDA = (Channel("EDA", "gsr"),)
+RATE_HZ, SECONDS = 32, 40
+TIME = np.arange(RATE_HZ * SECONDS) / RATE_HZ
+
+
+def value(t):
+    return 5 + 0.5 * np.sin(t / 3)
+
+
+def lines(mark=",", decimal=".", head=("time", "EDA"), end=""):
+    rows = [mark.join((f"{t:.5f}", f"{value(t):.6f}")).replace(".", decimal) + end for t in TIME]
+    return [mark.join(head), *rows]
+
+
+FORMS = {
+    "sep line": ("\n".join(["sep=;", *lines(";", ",")]), "utf-8"),
+    "sep line quoted": ("\n".join(['"sep=;"', *lines(";", ".")]), "utf-8-sig"),
+    "sep is a tab": ("\n".join(["sep=\t", *lines("\t", ",")]), "utf-8"),
+    "tabs and decimal comma": ("\n".join(lines("\t", ",")), "utf-8"),
+    "semicolons and decimal comma": ("\n".join(lines(";", ",")), "utf-8"),
+    "semicolons and decimal point": ("\n".join(lines(";", ".")), "utf-8"),
+    "quoted numbers": ("\n".join(["time,EDA"] + [f'"{t:.5f}","{value(t):.6f}"' for t in TIME]), "utf-8"),
+    "quoted decimal commas": (
+        "\n".join(["time,EDA"] + [f'"{t:.5f}","{value(t):.6f}"'.replace(".", ",") for t in TIME]), "utf-8",
+    ),
+    "latin-1": ("\n".join(lines(head=("time", "EDA [µS]"))), "latin-1"),
+    "windows-1252": ("# für Anna – gemessen\n" + "\n".join(lines()), "cp1252"),
+    "utf-16": ("\n".join(lines(head=("time", "EDA (µS)"))), "utf-16"),
+    "utf-16 without its mark": ("\n".join(lines()), "utf-16-le"),
+    "percent lines": ("%OpenBCI Raw EXG Data\n%Sample Rate = 32 Hz\n" + "\n".join(lines(", ")), "utf-8"),
+    "percent lines and no clock": (
+        "%Sample Rate = 32 Hz\nSample Index, EDA\n" + "\n".join(f"{k % 256}, {value(t):f}" for k, t in enumerate(TIME)),
+        "utf-8",
+    ),
+    "hash lines": ("# a recording\n\n# of skin\n" + "\n".join(lines()), "utf-8"),
+    "lines that end in a mark": ("\n".join(lines(";", ".", end=";")), "utf-8"),
+    "names of rows": ("\n".join(["time,EDA"] + [f"r{k},{t:.5f},{value(t):.6f}" for k, t in enumerate(TIME)]), "utf-8"),
+    "a line of units": ("\n".join([lines()[0], "s,uS", *lines()[1:]]), "utf-8"),
+    "shimmer": (
+        '"sep=;"\nShimmer_40AC_Timestamp_Unix_CAL;EDA;\nms;uS;\n'
+        + "\n".join(f"{t * 1e3:.3f};{value(t):.6f};" for t in TIME),
+        "utf-8",
+    ),
+    "thousands": (
+        "\n".join(["t;EDA;level"] + [f"{t:.5f};{value(t):.6f};1.234,5".replace(".", ",", 2) for t in TIME]), "utf-8",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt"])
+def test_a_table_is_read_as_it_is_written(form, suffix, tmp_path):
+    text, encoding = FORMS[form]
+    file = tmp_path / f"a{suffix}"
+    file.write_bytes(text.encode(encoding))
+    samples, rate_hz, begin = read_signals(file, 10, 30, EDA)
+    assert rate_hz == pytest.approx(RATE_HZ, rel=1e-6)
+    t = begin + np.arange(samples.shape[1]) / RATE_HZ
+    assert begin == pytest.approx(10, abs=1e-3) and len(t) == 20 * RATE_HZ
+    assert samples[0] == pytest.approx(value(t), abs=1e-3)
+
+
+NAMES = {
+    "time": 1, "Time": 1, "timestamp": 1, "timestamps": 1, "Time Stamp": 1, "TimeStamp": 1, "t": 1, "seconds": 1,
+    "time_s": 1, "time (s)": 1, "Time[s]": 1, "Time (sec)": 1, "unix": 1, "unix_time": 1, "lsl_timestamp": 1,
+    "t [s]": 1, "elapsed_time": 1, "ms": 1e3, "time_ms": 1e3, "Time (ms)": 1e3, "milliseconds": 1e3,
+    "timestamp_ms": 1e3, "t [µs]": 1e6, "time_ns": 1e9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_clocks_with_their_units(name, tmp_path):
+    pd.DataFrame({"EDA": value(TIME), name: TIME * NAMES[name]}).to_csv(tmp_path / "a.csv", index=False)
+    assert span_s(tmp_path / "a.csv") == pytest.approx((0, SECONDS), abs=1e-6)
+    samples, _, begin = read_signals(tmp_path / "a.csv", 20, 30, EDA)
+    assert samples[0] == pytest.approx(value(begin + np.arange(samples.shape[1]) / RATE_HZ), abs=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1, 1e3, 1e6, 1e9])
+def test_a_clock_since_1970_tells_its_unit_by_its_size(factor, tmp_path):
+    since = 1_700_000_000 + TIME
+    pd.DataFrame({"timestamp": (since * factor).round(6), "EDA": value(TIME)}).to_csv(
+        tmp_path / "a.csv", index=False, float_format="%.6f"
+    )
+    begin, end = span_s(tmp_path / "a.csv")
+    assert begin == pytest.approx(1_700_000_000) and end - begin == pytest.approx(SECONDS, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["trial_time", "response time", "template", "trial", "temperature", "date", "timer", "reaction_time_ms", "T7"],
+)
+def test_other_columns_are_no_clocks(name):
+    assert clocks([name, "EDA"]) == []
+
+
+@pytest.mark.parametrize("rate_hz", [128, 256, 300, 500, 512, 600, 1000, 1024, 2048, 255.999, 999.983])
+@pytest.mark.parametrize("start", [0.0, 1.6e9])
+@pytest.mark.parametrize("how", [np.round, lambda t, n: np.floor(t * 10**n) / 10**n])
+def test_a_regular_clock_in_rounded_milliseconds_is_taken(rate_hz, start, how):
+    if rate_hz == 999.983 and start:
+        pytest.skip("two steps of 2 ms in a minute, which is what lost samples look like")
+    n = round(rate_hz * 120)
+    table = pd.DataFrame({"time": how(start + np.arange(n) / rate_hz, 3), "EDA": 0.0})
+    if rate_hz == 999.983:
+        with pytest.raises(BadRecording, match="gaps or jumps"):
+            text_clock("a.csv", table, None, "")
+        return
+    _, found, begin, _ = text_clock("a.csv", table, None, "")
+    assert found == pytest.approx(rate_hz, rel=2e-5) and begin == pytest.approx(start, abs=1e-3)
+
+
+@pytest.mark.parametrize("rate_hz", [128, 250, 256, 512, 1000, 1024])
+@pytest.mark.parametrize("lost", [1, 2, 40])
+@pytest.mark.parametrize("where", [3, 0.25, 0.5, 0.99])
+def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
+    n = rate_hz * 60
+    at = where if where > 1 else int(where * n)
+    t = np.delete(np.arange(n) / rate_hz, slice(at, at + lost)).round(3)
+    with pytest.raises(BadRecording, match=r"gaps or jumps: between data rows") as error:
+        text_clock("a.csv", pd.DataFrame({"time": t}), None, "")
+    row = int(str(error.value).split("between data rows ")[1].split()[0])
+    assert abs(row - at) <= 1
+
+
+@pytest.mark.parametrize(
+    ("t", "said"),
+    [
+        (TIME + 5 * (TIME > 20), "at 20.000 s, it jumps by 5.03"),
+        (np.where(TIME == 20, 19.0, TIME), "it goes back by 0.96"),
+        (np.r_[TIME, TIME], "goes back by"),
+        (np.where(TIME == 20, TIME - 1 / RATE_HZ, TIME), "stands still|jumps by"),
+        (np.random.default_rng(0).uniform(0, 40, 500).cumsum(), "jumps by"),
+        (np.where(TIME == 20, np.nan, TIME), "found nan in data row 641"),
+        (np.where(TIME == 20, np.inf, TIME), "found inf in data row 641"),
+    ],
+)
+def test_an_uneven_clock_is_refused_with_place_and_size(t, said):
+    with pytest.raises(BadRecording, match=said):
+        text_clock("a.csv", pd.DataFrame({"time": t}), None, "")
+
+
+def test_dates_and_relative_milliseconds_are_refused_with_the_remedy(tmp_path):
+    dates = pd.DataFrame({"time": ["2024-03-05 10:11:12.000", "2024-03-05 10:11:12.031"], "EDA": 1.0})
+    with pytest.raises(
+        BadRecording, match=r"found '2024-03-05 10:11:12.000' in data row 1 .* Write the time as seconds"
+    ):
+        text_clock("a.csv", dates, None, "")
+    with pytest.raises(BadRecording, match=r"Are they milliseconds\? Then name the column time_ms"):
+        text_clock("a.csv", pd.DataFrame({"time": np.arange(100) * 4.0}), None, "")
+    (tmp_path / "a.csv").write_text("Zeit,EDA\n0,1\n0.1,2\n")
+    with pytest.raises(BadRecording, match="expected a column time, found none among Zeit, EDA"):
+        read_signals(tmp_path / "a.csv", 0, 1, EDA)
+
+
+def test_two_clocks_must_agree(tmp_path):
+    both = {"timestamp": 1.7e12 + TIME * 1e3, "time": TIME, "EDA": value(TIME)}
+    pd.DataFrame(both).to_csv(tmp_path / "a.csv", index=False)
+    assert span_s(tmp_path / "a.csv") == pytest.approx((0, SECONDS))  # `time` goes first
+    pd.DataFrame(both | {"time_s": TIME / 2}).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(BadRecording, match="32 samples a second by time and 64 by time_s"):
+        span_s(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("0,1,2\n1,2,3\n", "expected a line that names the columns, found numbers in the first line"),
+        ("time,EDA\n0,5,1,2\n1,0,1,3\n", "2 cells in a line, as many as columns, found 4"),
+        ("# nothing\n", "a line that names the columns, found none"),
+        ("", "a line that names the columns, found none"),
+        ("a\0b\0\0\0\0\0c" * 50, "a text file, found bytes that are no text"),
+    ],
+)
+def test_what_is_no_such_table_is_refused(text, said, tmp_path):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(BadRecording, match=said):
+        read_signals(tmp_path / "a.csv", 0, 1, EDA)
+
+
+def test_the_files_of_a_wristband(tmp_path):
+    for name, rate in (("EDA", 4), ("BVP", 64), ("TEMP", 4), ("HR", 1)):
+        t = np.arange(60 * rate) / rate
+        (tmp_path / f"{name}.csv").write_text(f"1560279825.0\n{rate}.0\n" + "".join(f"{value(x):.6f}\n" for x in t))
+    (tmp_path / "ACC.csv").write_text("1560279825.0,1560279825.0,1560279825.0\n32.0,32.0,32.0\n" + "1,2,63\n" * 1920)
+    (tmp_path / "IBI.csv").write_text("1560279825.0, IBI\n3.1,0.8\n3.9,0.8\n")
+    (tmp_path / "tags.csv").write_text("")
+    samples, rate_hz, begin = read_signals(tmp_path / "EDA.csv", 1560279835, 1560279855, EDA)
+    assert (rate_hz, begin, samples.shape) == (4, 1560279835, (1, 80))
+    assert samples[0] == pytest.approx(value(10 + np.arange(80) / 4), abs=1e-5)
+    table, n = write_template(tmp_path)
+    text = table.read_text()
+    assert n == 1 and [line for line in text.splitlines() if line.startswith("s01")] == ["s01,01,,,EDA.csv" + "," * 6]
+    assert "EDA.csv (4 Hz), BVP.csv (64 Hz), TEMP.csv (4 Hz). A line names one signals file" in text
+    assert "tags.csv: expected a line that names the columns, found none" in text
+    assert "EDA: gsr" in (tmp_path / "table.yaml").read_text()
+
+
+def test_a_folder_of_tables_without_signals_names_them_and_why(tmp_path):
+    (tmp_path / "x.csv").write_text("mood,key\n1,2\n")
+    (tmp_path / "y.tsv").write_text("1\t2\n3\t4\n")
+    with pytest.raises(BadInput, match=r"found x.csv: no column is named like a signal \(mood, key\); y.tsv: expected"):
+        write_template(tmp_path)
+
+
+def test_answers_are_no_channels_and_doubles_are_reported(tmp_path):
+    pd.DataFrame(
+        {
+            "time": TIME,
+            "EDA": value(TIME),
+            "response": 1,
+            "key_resp": 2,
+            "A1": 1,
+            "A2": 1,
+            "A3": 3,
+            "A4": 4,
+            "temporal": 1,
+        }
+    ).to_csv(tmp_path / "a.csv", index=False)
+    known = known_channels(tmp_path / "a.csv")
+    assert known.kinds == {"EDA": "gsr"}
+    [note] = known.notes
+    assert note.startswith(
+        "1 of 8 channels are known by name in a.csv and used; not used: response, key_resp, A1, A2, A3"
+    )
+    (tmp_path / "b.csv").write_text("time,EDA,Fp1,EDA\n0,1,2,3\n0.1,1,2,3\n")
+    known = known_channels(tmp_path / "b.csv")
+    assert known.kinds == {"Fp1": "eeg"}
+    assert known.notes == ("b.csv has 2 channels called EDA: none of them is used",)
+
+
+@pytest.mark.parametrize(
+    ("before", "mark", "encoding"),
+    [("sep=;\n", ";", "utf-8"), ("", "\t", "utf-16"), ("", ";", "cp1252"), ("% a comment\n", ",", "utf-8-sig")],
+)
+def test_a_table_of_recordings_may_be_written_so_too(before, mark, encoding, tmp_path):
+    pd.DataFrame({"time": TIME, "EDA": value(TIME)}).to_csv(tmp_path / "ä.csv", index=False)
+    rows = [("subject", "trial", "signals", "start_s", "stop_s"), ("a", "1", "ä.csv", "10", "20")]
+    text = before + "".join(mark.join(row) + "\n" for row in rows)
+    (tmp_path / "recordings.csv").write_bytes(text.encode(encoding))
+    corpus = open_corpus("table", tmp_path)
+    [recording] = corpus.recordings("a")
+    assert recording.problem is None and corpus.inspect(recording).findings == ()
+
+
+def test_the_attributes_of_a_table_are_what_its_comments_say(tmp_path):
+    (tmp_path / "a.csv").write_text("# Sampling frequency: 0.5 kHz\nEDA\n1\n2\n")
+    assert text_table(tmp_path / "a.csv").attrs == {"rate_hz": 500.0}
