@@ -180,11 +180,11 @@ def test_two_clocks_must_agree(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("0,1,2\n1,2,3\n", "expected a line that names the columns, found numbers in the first line"),
+        ("0,1,2\n1,2,3\n", "a line that names its columns first, found numbers in the first line"),
         ("time,EDA\n0,5,1,2\n1,0,1,3\n", "2 cells in a line, as many as columns, found 4"),
-        ("# nothing\n", "a line that names the columns, found none"),
-        ("", "a line that names the columns, found none"),
-        ("a\0b\0\0\0\0\0c" * 50, "a text file, found bytes that are no text"),
+        ("# nothing\n", "a line that names its columns first, found none"),
+        ("", "a line that names its columns first, found none"),
+        ("a\0b\0\0\0\0\0c" * 50, "a table of signals, found bytes that are no text"),
     ],
 )
 def test_what_is_no_such_table_is_refused(text, said, tmp_path):
@@ -207,7 +207,7 @@ def test_the_files_of_a_wristband(tmp_path):
     text = table.read_text()
     assert n == 1 and [line for line in text.splitlines() if line.startswith("s01")] == ["s01,01,,,EDA.csv" + "," * 6]
     assert "EDA.csv (4 Hz), BVP.csv (64 Hz), TEMP.csv (4 Hz). A line names one signals file" in text
-    assert "tags.csv: expected a line that names the columns, found none" in text
+    assert "tags.csv: expected a table of signals, a line that names its columns first, found none" in text
     assert "EDA: gsr" in (tmp_path / "table.yaml").read_text()
 
 

@@ -84,7 +84,7 @@ def test_channels_that_are_missing_are_told_with_near_names_and_a_form_to_comple
     found = ask(signals=[file])
     assert "none for O1 (near it: Occ1); GSR" in found.problem
     assert "Names of channels" in found.problem and "--" not in found.problem
-    assert found.names == "O1=Occ1\nGSR="
+    assert found.names == "O1=Occ1\nGSR=EDA"
     assert ask(signals=[file], names="O1=Occ1\nGSR=EDA").problem == ""
     half = ask(signals=[file], names="Fp1=FP1\nO1=nothing\nGSR=EDA")
     assert half.names == "Fp1=FP1\nGSR=EDA\nO1=Occ1"

@@ -53,7 +53,8 @@ def text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
     if e4 is not None:
         names, skip, said = e4
     elif all(_is_number(cell) for cell in names if cell):
-        raise BadRecording(path, "a line that names the columns", f"numbers in the first line ({', '.join(names[:4])})")
+        expected = "a table of signals, a line that names its columns first"
+        raise BadRecording(path, expected, f"numbers in the first line ({', '.join(names[:4])})")
     elif form.rows and _is_units(form.rows[0]):
         units = [*form.rows[0], *names][: len(names)]
         is_one = [bool(parse_unit(unit)) or unit.lower() in _SECONDS_PER for unit in units]

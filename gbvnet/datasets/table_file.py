@@ -252,7 +252,7 @@ def _refuse_unknown(file: Path, named: list[str]) -> None:
 def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line and cells by column, freed of outer spaces. Lines that are empty or begin with # are none."""
     try:
-        text = read_text(file)
+        text = read_text(file, "a table of recordings")
     except FileNotFoundError:
         raise BadRecording(file, "a table of recordings", "no such file", "`gbvnet table init` makes one.") from None
     except OSError as error:

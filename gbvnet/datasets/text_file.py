@@ -42,8 +42,11 @@ class Layout(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
-def encoding_of(path: Path) -> str:
-    """In which encoding a text file is. Raises BadRecording if it is no text, OSError if it cannot be read."""
+def encoding_of(path: Path, what: str = "a table of signals") -> str:
+    """In which encoding a text file is; `what` it should hold, for errors.
+
+    Raises BadRecording if it is no text, OSError if it cannot be read.
+    """
     with path.open("rb") as file:
         begin = file.read(4096)
         for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
@@ -51,9 +54,9 @@ def encoding_of(path: Path) -> str:
                 return name
         if b"\0" in begin:
             for name, low in (("utf-16-le", begin[1::2]), ("utf-16-be", begin[0::2])):
-                if low.count(0) > 0.9 * len(low):
+                if low.count(0) > 0.9 * len(low) and len(begin) >= 8 and b"\n\0" in begin + b"\0":
                     return name
-            raise BadRecording(path, "a text file", "bytes that are no text", "Save it as CSV in UTF-8.")
+            raise BadRecording(path, what, "bytes that are no text", "Save it as CSV in UTF-8.")
         file.seek(0)
         decoder_fails = False
         left = b""
@@ -69,9 +72,12 @@ def encoding_of(path: Path) -> str:
     return "cp1252" if decoder_fails else "utf-8"
 
 
-def read_text(path: Path) -> str:
-    """The whole of a text file. Raises BadRecording if it is no text, OSError if it cannot be read."""
-    return path.read_text(encoding=encoding_of(path), errors="replace")
+def read_text(path: Path, what: str) -> str:
+    """The whole of a text file; `what` it should hold, for errors.
+
+    Raises BadRecording if it is no text, OSError if it cannot be read.
+    """
+    return path.read_text(encoding=encoding_of(path, what), errors="replace")
 
 
 def sep_of(line: str) -> str | None:
@@ -90,7 +96,9 @@ def layout(path: Path, marks: str = ",;\t") -> Layout:
         with path.open(encoding=encoding, errors="replace", newline=None) as file:
             lines = [line for line, _ in zip(file, range(PEEK_LINES), strict=False)]
     except OSError as error:
-        raise BadRecording(path, "a table", f"a file that does not read ({error.strerror or error})") from None
+        raise BadRecording(
+            path, "a table of signals", f"a file that does not read ({error.strerror or error})"
+        ) from None
     skip, comments, said = 0, [], None
     for line in lines:
         told = sep_of(line)
@@ -102,13 +110,13 @@ def layout(path: Path, marks: str = ",;\t") -> Layout:
             break
         skip += 1
     if skip == len(lines):
-        raise BadRecording(path, "a line that names the columns", "none")
+        raise BadRecording(path, "a table of signals, a line that names its columns first", "none")
     comment = "%" if any(line.startswith("%") for line in comments) else "#"
     body = [line for line in lines[skip:] if line.strip() and not line.lstrip().startswith(COMMENTS)]
     mark = said or _mark(body, marks)
     rows = tuple(tuple(cell.strip() for cell in cells) for cells in _cells(body, mark))
     if not rows:
-        raise BadRecording(path, "a line that names the columns", "one that is no CSV")
+        raise BadRecording(path, "a table of signals, a line that names its columns first", "one that is no CSV")
     decimal, thousands = _decimal(rows[1:], mark)
     return Layout(encoding, mark, skip, tuple(comments), rows[0], decimal, thousands, comment, rows[1:])
 
