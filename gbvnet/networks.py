@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from scipy.special import expit
 from torch import Tensor, nn
+from typing_extensions import override
 
 from .augment import augment_faces, augment_signals, corrupt
 from .batches import Batch, Windows, channels_of
@@ -32,6 +33,7 @@ from .store import Store
 from .systems import Predicted
 
 FILE, SHAPE = "model.safetensors", "shape.json"
+KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5  # of batch norms
 
 
 class Answer(NamedTuple):
@@ -85,6 +87,33 @@ class Normalising(nn.Module):
     def z_scored(self, signals: Tensor) -> Tensor:
         """(B, C, L), in and out."""
         return (signals - self.signal_mean[:, None]) / self.signal_sd[:, None]
+
+
+class _KerasEpsilon(nn.modules.batchnorm._BatchNorm):
+    """A batch norm with the epsilon of Keras, for networks whose source is written in it.
+
+    The epsilon is kept with the weights: a network that was saved without it was trained with torch's, and keeps that.
+    """
+
+    epsilon: Tensor
+
+    def __init__(self, n_features: int):
+        super().__init__(n_features, eps=KERAS_EPSILON)
+        self.register_buffer("epsilon", torch.tensor(KERAS_EPSILON))
+
+    @override
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *others: Any) -> None:
+        state_dict.setdefault(prefix + "epsilon", torch.tensor(TORCH_EPSILON))
+        super()._load_from_state_dict(state_dict, prefix, *others)
+        self.eps = round(float(self.epsilon), 9)
+
+
+class KerasBatchNorm1d(_KerasEpsilon, nn.BatchNorm1d):
+    """`nn.BatchNorm1d` with the epsilon of Keras, 1e-3."""
+
+
+class KerasBatchNorm2d(_KerasEpsilon, nn.BatchNorm2d):
+    """`nn.BatchNorm2d` with the epsilon of Keras, 1e-3."""
 
 
 class Network(ABC):

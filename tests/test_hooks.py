@@ -125,16 +125,19 @@ def test_a_network_without_a_scale_refuses_corruption_and_is_not_augmented():
     assert torch.equal(plain.augment(batch, torch.Generator()).signals, batch.signals)
 
 
+ASKED = {"recording": "s01_01", "rows": [0, 5], "modality": "signals"}  # something for each parameter without a default
+
+
 def test_a_store_that_is_only_described_answers_whatever_a_store_can_be_asked():
     store = Described("deap:2x3x4")
-    for name, function in functions(Store):
-        if name.startswith("_"):
-            continue
-        needed = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty][1:]
+    asked = [name for name, _ in functions(Store) if not name.startswith("_")]
+    for name in asked:
         if isinstance(vars(Store)[name], property):
             getattr(store, name)
         else:
-            getattr(store, name)(*("s01_01" if p.name == "recording" else [0, 5] for p in needed))
+            needed = inspect.signature(getattr(store, name)).parameters.values()
+            getattr(store, name)(*(ASKED[p.name] for p in needed if p.default is p.empty))
+    assert {"read", "expression", "baseline", "digest"} <= set(asked)
     assert store.baseline("s02_03").shape == (40, 3 * 128)
     with pytest.raises(KeyError):
         store.baseline("s03_01")

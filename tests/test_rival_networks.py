@@ -6,13 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from scipy import signal, stats
 from torch import nn
 
 from gbvnet.config import CrossvalConfig, RivalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
+from gbvnet.fitting import predict_network
 from gbvnet.networks import Shape
 from gbvnet.systems import algarni_like, cui_like, deepvanet, eegnet, hsa_like, salama_like, system
+from gbvnet.systems.mindlink_eumpy import LSTM
 
 from .planted import write_store
 
@@ -173,6 +176,50 @@ def test_eegnet_keeps_its_norms_while_it_learns_and_in_what_is_kept(planted, val
         assert (head <= 0.25 + 1e-6).all()
         assert spatial.max() > 0.999  # at this learning rate some would have grown
         assert head.max() > 0.2499
+
+
+def test_batch_norms_are_those_of_the_source_and_a_saved_network_keeps_its_own(planted, tmp_path):
+    fitted = trained("eegnet", planted, "eeg")
+    norms = [m for m in fitted.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert [norm.eps for norm in norms] == [1e-3] * 3
+    x = torch.randn(50, 8, 1, 9) / 30  # a variance near epsilon: with 1e-5 the result would be twice as large
+    norms[0].train()(x)  # moves running means only
+    by_hand = (x - x.mean((0, 2, 3), keepdim=True)) / (x.var((0, 2, 3), correction=0, keepdim=True) + 1e-3).sqrt()
+    weight, bias = norms[0].weight[:, None, None], norms[0].bias[:, None, None]
+    torch.testing.assert_close(norms[0](x), by_hand * weight + bias)
+    fitted.save(tmp_path)
+    rows = np.arange(20)
+    loaded = system("eegnet").load(tmp_path, fitted.config)
+    assert np.array_equal(loaded.predict_proba(planted, rows), fitted.predict_proba(planted, rows))
+    # As an earlier version saved it: without an epsilon, which was torch's.
+    state = load_file(tmp_path / "model.safetensors")
+    save_file({k: v for k, v in state.items() if not k.endswith("epsilon")}, tmp_path / "model.safetensors")
+    old = system("eegnet").load(tmp_path, fitted.config)
+    assert {m.eps for m in old.network.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {1e-5}
+    plain = fitted.network.eval()
+    for norm in norms:
+        norm.eps = 1e-5
+    expected = predict_network(plain, fitted._windows(planted, rows), fitted.config.train)[0][:, 0]
+    assert old.predict_proba(planted, rows) == pytest.approx(1 / (1 + np.exp(-expected)), abs=1e-7)
+    old.save(tmp_path / "again")
+    again = system("eegnet").load(tmp_path / "again", fitted.config)
+    assert again.network.after_spatial[0].eps == 1e-5
+
+
+def test_the_lstm_of_mindlink_has_kerass_batch_norms():
+    assert [norm.eps for norm in LSTM(4, 1).norms] == [1e-3, 1e-3]
+
+
+@pytest.mark.parametrize(("kernel", "before", "after"), [(64, 31, 32), (16, 7, 8), (5, 2, 2), (1, 0, 0)])
+def test_filters_in_time_are_padded_as_tensorflow_pads_same(kernel, before, after):
+    """Stride 1: kernel - 1 zeros in all, half of them before, rounded down (TensorFlow's documentation of `same`)."""
+    pulse = torch.zeros(1, 1, 1, 100)
+    pulse[..., 50] = 1
+    filters = torch.arange(1.0, kernel + 1)[None, None, None]  # tells where in the filter the pulse was
+    out = torch.nn.functional.conv2d(eegnet._same(kernel)(pulse), filters)[0, 0, 0]
+    assert len(out) == 100
+    assert out[50] == before + 1  # at its own place the pulse meets this weight of the filter
+    assert out.nonzero()[:, 0].tolist() == list(range(50 - after, 50 + before + 1))
 
 
 def test_a_bound_shrinks_what_is_too_large_and_nothing_else():

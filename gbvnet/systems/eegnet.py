@@ -3,8 +3,11 @@
 From the paper: 8 temporal filters of half the sampling rate, 2 spatial filters for each of them (norm at most 1), ELU,
 mean pool of 4, dropout; a separable convolution to 16 maps over half a second of what is left, ELU, mean pool of 8,
 dropout; a linear layer (norm at most 0.25). Batch norms after each convolution, which so need no bias. Dropout is 0.5,
-the paper's for training within a person (0.25 is theirs across people). Otherwise than there: one logit a target in
-place of a softmax, and batch norms that follow their batches faster (0.1 a step, not 0.01), as small data have few.
+the paper's for training within a person (0.25 is theirs across people). As in the authors' code (arl-eegmodels, Keras):
+the epsilon of batch norms is 1e-3, and convolutions in time are padded with zeros to the length they had, of an even
+filter with one zero more at the end. Otherwise than there: one logit a target in place of a softmax; batch norms that
+follow their batches faster (0.1 a step, not 0.01), as small data have few; weights that start as torch's, not Glorot's.
+Networks saved by earlier versions, whose epsilon was 1e-5, keep it.
 
 What the paper has for 128 Hz follows the rate here. Windows shorter than 32 samples, or than a filter, make filters
 and pools shorter; the log says so. Made for EEG, and takes other signals as further channels.
@@ -17,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..networks import Answer, Network, Normalising, Shape
+from ..networks import Answer, KerasBatchNorm2d, Network, Normalising, Shape
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +48,17 @@ class EEGNet(Normalising):
         super().__init__(shape.n_channels)
         sizes = Sizes(shape.n_samples, shape.rate_hz)
         self.temporal = nn.Sequential(
-            _same(sizes.temporal), nn.Conv2d(1, FILTERS, (1, sizes.temporal), bias=False), nn.BatchNorm2d(FILTERS)
+            _same(sizes.temporal), nn.Conv2d(1, FILTERS, (1, sizes.temporal), bias=False), KerasBatchNorm2d(FILTERS)
         )
         self.spatial = nn.Conv2d(FILTERS, MAPS, (shape.n_channels, 1), groups=FILTERS, bias=False)
         self.after_spatial = nn.Sequential(
-            nn.BatchNorm2d(MAPS), nn.ELU(), nn.AvgPool2d((1, sizes.pools[0])), nn.Dropout(DROPOUT)
+            KerasBatchNorm2d(MAPS), nn.ELU(), nn.AvgPool2d((1, sizes.pools[0])), nn.Dropout(DROPOUT)
         )
         self.separable = nn.Sequential(
             _same(sizes.separable),
             nn.Conv2d(MAPS, MAPS, (1, sizes.separable), groups=MAPS, bias=False),
             nn.Conv2d(MAPS, MAPS, 1, bias=False),
-            *(nn.BatchNorm2d(MAPS), nn.ELU(), nn.AvgPool2d((1, sizes.pools[1])), nn.Dropout(DROPOUT), nn.Flatten()),
+            *(KerasBatchNorm2d(MAPS), nn.ELU(), nn.AvgPool2d((1, sizes.pools[1])), nn.Dropout(DROPOUT), nn.Flatten()),
         )
         self.head = nn.Linear(MAPS * sizes.places, shape.n_outputs)
         self.register_state_dict_pre_hook(lambda network, *_: network.bound())  # what is kept obeys the bounds, too
@@ -88,7 +91,7 @@ def _bound(weight: Tensor, norm: float) -> None:
 
 
 def _same(kernel: int) -> nn.ZeroPad2d:
-    """Keeps the length under a kernel, even ones included: the odd zero comes last."""
+    """Keeps the length under a kernel, even ones included: the odd zero comes last, as TensorFlow's `same` has it."""
     return nn.ZeroPad2d(((kernel - 1) // 2, kernel // 2, 0, 0))
 
 
