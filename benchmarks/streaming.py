@@ -19,7 +19,7 @@ import numpy as np
 
 from gbvnet.causal import delay_s
 from gbvnet.datasets.lone import lone
-from gbvnet.datasets.signal_file import read_signals
+from gbvnet.datasets.signal_file import read_signals, span_s
 from gbvnet.predict import predict_recording
 from gbvnet.predictor import Predictor
 from gbvnet.stream import EmotionStream
@@ -80,7 +80,8 @@ def compared(predictor: Predictor, video: Path, signals: Path) -> dict:
     corpus = lone(files, predictor.channels, about["rate_hz"], about["baseline_s"])
     whole = _Keeping(predictor)
     table = predict_recording(whole, corpus, corpus.recording).table.set_index("start_s")  # type: ignore[arg-type]
-    x, rate_hz, _ = read_signals(signals, 0.0, float("inf"), predictor.channels)
+    begin, end = span_s(signals)
+    x, rate_hz = read_signals(signals, begin, end, predictor.channels)[:2]
     info = probe(video)
     streamed = _Keeping(predictor)
     rows = []

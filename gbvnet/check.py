@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from .errors import BadRecording
+from .errors import BadRecording, GbvnetError
 from .names import file_name_problem
 from .parallel import Jobs, run
 from .recording import Corpus, Recording
@@ -43,7 +43,7 @@ class _Look:
     def __call__(self, name: str) -> Unit:
         try:
             found = self.corpus.recordings(name)
-        except BadRecording as e:
+        except GbvnetError as e:
             return Unit(name, problem=str(e))
         found = [_with_a_name(recording) for recording in found]
         looked_at = tuple(map(self.inspected, found)) if self.videos else tuple(found)
@@ -54,8 +54,12 @@ class _Look:
             return recording
         try:
             return self.corpus.inspect(recording)
-        except BadRecording as e:
+        except GbvnetError as e:
             return replace(recording, problem=str(e))
+        except ValueError as e:  # of a library that met what it does not expect: the others are looked at all the same
+            file = recording.signals or recording.video or recording.name
+            failed = BadRecording(file, "a recording that can be read", f"one that fails ({e})")
+            return replace(recording, problem=str(failed))
 
 
 def _with_a_name(recording: Recording) -> Recording:

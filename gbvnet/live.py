@@ -13,20 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-import numpy as np
-
 from . import __version__
 from .config import LiveSources
 from .curves import AROUND, Curves, plain
 from .datasets.lone import lone
-from .datasets.signal_file import read_signals, span_s
+from .datasets.segments import pauses
+from .datasets.signal_file import open_signals, read_span
 from .errors import BadConfig, BadInput, BadRecording
 from .feeds import Arrived, Event, Film, Together, camera, earlier, played
 from .files import write_whole
 from .lsl import chunks, open_lsl
 from .predict import stamps
 from .predictor import Predictor
-from .signals import beyond
+from .recording import Channel, Signals
+from .signals import at_one_rate, beyond
 from .stream import EmotionStream
 
 HINT = "Give --rename MODELNAME=FILENAME, or --signals_rate_hz."
@@ -141,9 +141,14 @@ def _open(
     feeds: list[Iterable[Event]] = []
     names, rate_hz, played_s = tuple(c.name for c in predictor.channels), None, None
     if use_signals and sources.signals is not None:
-        samples, rate_hz, begin_s = _read(sources.signals, predictor, sources, rename)
-        played_s = begin_s, begin_s + samples.shape[1] / rate_hz
-        feeds.append(earlier(played(samples, rate_hz, begin_s), begin_s))
+        lone(
+            [sources.signals], predictor.channels, predictor.about["rate_hz"], 0.0, rename=rename
+        )  # or says what lacks
+        wanted = tuple(replace(c, name=rename.get(c.name, c.name)) for c in predictor.channels)
+        file = _played_file(sources.signals, sources, wanted)
+        rate_hz, played_s = file.rate_hz, (file.begin_s, file.end_s)
+        notes += file.notes
+        feeds.append(earlier(file.feed, file.begin_s))
         rename = {}  # it is done
     elif use_signals and sources.lsl is not None:
         device = opened.enter_context(open_lsl(sources.lsl))
@@ -172,14 +177,30 @@ def _open(
     return _Opened(feeds, opened.enter_context(stream), notes)
 
 
-def _read(
-    file: Path, predictor: Predictor, sources: LiveSources, rename: dict[str, str]
-) -> tuple[np.ndarray, float, float]:
-    """A signal file's samples (C, N), their rate, and when they begin on the file's clock."""
-    lone([file], predictor.channels, predictor.about["rate_hz"], 0.0, rename=rename)  # or says what lacks
-    wanted = tuple(replace(c, name=rename.get(c.name, c.name)) for c in predictor.channels)
-    begin_s, end_s = span_s(file, sources.signals_rate_hz, HINT)
-    return read_signals(file, begin_s, end_s, wanted, sources.signals_rate_hz, sources.signals_unit, HINT)
+class _PlayedFile(NamedTuple):
+    feed: Iterable[Event]
+    rate_hz: float
+    begin_s: float  # on the file's clock
+    end_s: float
+    notes: list[str]
+
+
+def _played_file(file: Path, sources: LiveSources, wanted: tuple[Channel, ...]) -> _PlayedFile:
+    """Chunks of a signal file at the times that it tells, at the rate of its fastest channel."""
+    opened = open_signals(file, sources.signals_rate_hz, HINT)
+    segments = [segment for segment in opened.segments if segment.seconds > 0]
+    reads = [read_span(opened, s.start_s, s.stop_s, wanted, sources.signals_unit, HINT) for s in segments]
+    if not reads:
+        raise BadRecording(file, "signals", "a file without samples")
+
+    def feed() -> Generator[Event]:
+        for read in reads:
+            samples = at_one_rate(Signals(read.samples, read.rate_hz, 0, wanted, rates_hz=read.rates_hz))
+            events = played(samples, read.rate_hz, read.start_s)
+            yield from (event for event in events if not event.ended or read is reads[-1])
+
+    notes = [f"{file.name} has {pause}" for pause in pauses(segments)]
+    return _PlayedFile(feed(), reads[0].rate_hz, reads[0].start_s, reads[-1].start_s + reads[-1].seconds, notes)
 
 
 def _one_clock(

@@ -31,7 +31,7 @@ from .predictor import Answers, Predictor
 from .recording import Corpus, Recording
 from .signals import beyond, clean
 from .timeline import write_timeline
-from .windows import cut, window_starts
+from .windows import cut, lost, window_starts
 
 PART = 16  # windows of faces at a time
 PICTURES = 12  # faces kept for the timeline
@@ -78,7 +78,8 @@ def predict_recording(
     if use_signals:
         signals, slow = _signals(predictor, corpus, recording, starts, rename or {})
         findings += [slow] if slow else []
-    if signals is not None and len(signals) < len(starts):
+    if signals is not None:
+        findings += lost(len(signals), starts)
         starts = starts[: len(signals)]
     asked = _Asked(predictor, starts, signals, progress)
     faces = _faces(predictor, recording, starts) if use_face else None
@@ -171,16 +172,14 @@ def _signals(
             recording.signals, f"the {len(wanted)} channels that the model was trained on",
             f"none for {told} among {', '.join(names)}", f"If one has another name there: --rename {absent[0]}=NAME.",
         )  # fmt: skip
-    keep = [at for at in places if at is not None]
-    if keep != list(range(len(names))):  # a long recording is not copied for nothing
-        raw = replace(raw, samples=raw.samples[keep], channels=tuple(raw.channels[i] for i in keep))
+    raw = raw.only([at for at in places if at is not None])
     about = predictor.about
     cleaned = clean(raw, predictor.prepare, about["rate_hz"], about["baseline_s"])
     made = cut(cleaned.x, cleaned.onset, about["rate_hz"], starts, about["samples_per_window"])
     if not np.isfinite(made).all():
         bad = [name for name, x in zip(wanted, made.transpose(1, 0, 2), strict=True) if not np.isfinite(x).all()]
         raise BadRecording(recording.signals, "finite samples", f"NaN or infinite ones in {', '.join(bad[:8])}")
-    return made, beyond(raw.channels, raw.rate_hz, about["rate_hz"])
+    return made, beyond(raw.channels, raw.rates_hz or raw.rate_hz, about["rate_hz"])
 
 
 def _faces(predictor: Predictor, recording: Recording, starts: np.ndarray) -> FaceWindows:

@@ -6,7 +6,7 @@ Shapes: W windows, F face frames a window, S face side, C signal channels, L sam
 import importlib.metadata
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,10 @@ from .files import sweep
 from .parallel import TRIES, Jobs, run
 from .recording import Corpus, Recording
 from .signals import choose, clean
-from .windows import cut, window_starts
+from .windows import cut, lost, window_starts
 
 log = logging.getLogger(__name__)
+REPORT = "Please report it with the file's format and rate."
 
 
 @dataclass
@@ -216,6 +217,9 @@ class _Work:
             return self.known(recording) or self._make(recording)
         except GbvnetError as e:
             return e
+        except ValueError as e:  # of a library that met what it does not expect: no other recording is lost with it
+            file = recording.signals or recording.video or recording.name
+            return BadRecording(file, "a recording that can be prepared", f"one that fails ({e})", REPORT)
         finally:
             lock.release()
 
@@ -231,6 +235,7 @@ class _Work:
         findings = list(recording.findings)
         if config.signals and recording.signals is not None:
             arrays["signals"], arrays["baseline"] = self._signals(recording, starts)
+            findings += lost(len(arrays["signals"]), starts)
             starts = starts[: len(arrays["signals"])]
         about = {
             **_names(recording),
@@ -265,9 +270,7 @@ class _Work:
     def _signals(self, recording: Recording, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The windows (W, C, L), and the baseline (C, B) that was before them, float32."""
         raw = self.corpus.signals(recording)
-        keep = choose(raw.channels, self.config.channels)
-        if keep != list(range(len(raw.channels))):
-            raw = replace(raw, samples=raw.samples[keep], channels=tuple(raw.channels[i] for i in keep))
+        raw = raw.only(choose(raw.channels, self.config.channels))
         rate_hz = self.corpus.rate_hz
         x, onset, before = clean(raw, self.config, rate_hz, self.corpus.baseline_s)
         return cut(x, onset, rate_hz, starts, self.settings["samples_per_window"]), before

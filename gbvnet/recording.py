@@ -1,6 +1,7 @@
 """One recording: a person, a stimulus, a face video and signals of the same seconds. What every reader gives."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -53,16 +54,35 @@ class Recording:
 class Signals:
     """The signals of one recording, with what precedes the stimulus.
 
-    samples : (C, N) float array, microvolts for electrical channels, else the corpus' own units
-    onset : the sample at which the stimulus starts
+    samples : (C, N) float array, microvolts for electrical channels, else the corpus' own units; where channels differ
+        in rate, an (N,) for each of them, all from the same second on
+    rate_hz : of the samples; of the fastest channel, where they differ
+    onset : at which sample the stimulus starts; it may start between two
     baseline : first and past the last sample of the rest before it; the seconds right before it if not given
+    rates_hz : of each channel, where they differ
+    apart : signals around the baseline and its place in them, where it is in none of these samples
     """
 
-    samples: np.ndarray
+    samples: np.ndarray | tuple[np.ndarray, ...]
     rate_hz: float
-    onset: int
+    onset: float
     channels: tuple[Channel, ...]
-    baseline: tuple[int, int] | None = None
+    baseline: tuple[float, float] | None = None
+    rates_hz: tuple[float, ...] | None = None
+    apart: "Signals | None" = None
+
+    def only(self, keep: Sequence[int]) -> "Signals":
+        """The channels at these places; the same signals if they are all of them, as they are."""
+        if [*keep] == [*range(len(self.channels))]:
+            return self
+        x = self.samples
+        return replace(
+            self,
+            samples=x[[*keep]] if isinstance(x, np.ndarray) else tuple(x[k] for k in keep),
+            channels=tuple(self.channels[k] for k in keep),
+            rates_hz=self.rates_hz and tuple(self.rates_hz[k] for k in keep),
+            apart=self.apart and self.apart.only(keep),
+        )  # fmt: skip
 
 
 class Corpus(Protocol):

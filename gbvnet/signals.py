@@ -3,6 +3,7 @@
 Shapes: C channels, N samples of a whole recording, L samples a window.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -56,24 +57,63 @@ def clean(signals: Signals, config: PrepareConfig, rate_hz: float, baseline_s: f
 
     The whole of it is filtered and resampled before anything is cut, so that no window has a filter's edges.
     """
-    x = np.array(signals.samples, dtype=np.float64)  # (C, N), a copy: the corpus keeps its own
-    if config.filter:
-        x = band_limit(x, signals.rate_hz, signals.channels)
-    if rate_hz != signals.rate_hz:
-        x = resample(x, signals.rate_hz, rate_hz)
+    x = _brought(signals, config.filter, rate_hz)
     onset = round(signals.onset * rate_hz / signals.rate_hz)
-    first, last = max(0, onset - round(baseline_s * rate_hz)), onset
-    if signals.baseline is not None:
-        first = round(signals.baseline[0] * rate_hz / signals.rate_hz)
-        last = first + round(baseline_s * rate_hz)
-    before = x[:, first:last].astype(np.float32)
-    marked = baseline_mark(x[:, first:last], rate_hz, config.baseline)  # not of the rounded: 33 degrees are steady
+    if onset < 0:
+        raise BadConfig(f"a stimulus that starts {-onset / rate_hz:.2f} s before its signals")
+    if signals.apart is None:
+        rest = _baseline(signals, x, onset, rate_hz, baseline_s)
+    else:
+        rest = _baseline(signals.apart, _brought(signals.apart, config.filter, rate_hz), 0, rate_hz, baseline_s)
+    before = rest.astype(np.float32)
+    marked = baseline_mark(rest, rate_hz, config.baseline)  # not of the rounded: 33 degrees are steady
     stimulus = x[:, onset:]
     if marked.shape[1] == 1:
         stimulus -= marked
     else:
         stimulus -= np.tile(marked, -(-stimulus.shape[1] // marked.shape[1]))[:, : stimulus.shape[1]]
     return Cleaned(x, onset, before)
+
+
+def _brought(signals: Signals, filtered: bool, rate_hz: float) -> np.ndarray:
+    """All channels at one rate, filtered at their own if asked for, (C, N); a copy: the corpus keeps its own."""
+    if signals.rates_hz is None:
+        x = np.array(signals.samples, dtype=np.float64)
+        if filtered:
+            x = band_limit(x, signals.rate_hz, signals.channels)
+        return x if rate_hz == signals.rate_hz else resample(x, signals.rate_hz, rate_hz)
+    made: dict[int, np.ndarray] = {}
+    for own_hz in sorted(set(signals.rates_hz)):
+        rows = [k for k, hz in enumerate(signals.rates_hz) if hz == own_hz]
+        x = np.array([signals.samples[k] for k in rows], dtype=np.float64)
+        if filtered:
+            x = band_limit(x, own_hz, tuple(signals.channels[k] for k in rows))
+        if own_hz != rate_hz:  # steps of a slow channel are wide: it is interpolated without the polyphase's ripple
+            x = interpolate(x, own_hz, rate_hz) if own_hz < rate_hz else resample(x, own_hz, rate_hz)
+        made |= dict(zip(rows, x, strict=True))
+    n = min(len(row) for row in made.values())
+    return np.stack([made[k][:n] for k in range(len(made))])
+
+
+def at_one_rate(signals: Signals) -> np.ndarray:
+    """The samples of channels of several rates at that of the fastest, (C, N), not filtered."""
+    return _brought(signals, False, signals.rate_hz)
+
+
+def _baseline(signals: Signals, x: np.ndarray, onset: int, rate_hz: float, baseline_s: float) -> np.ndarray:
+    """What the baseline is of x, (C, N) -> (C, B). Raises BadConfig if it lies outside."""
+    length = round(baseline_s * rate_hz)
+    if signals.baseline is None:
+        return x[:, max(0, onset - length) : onset]
+    begin, end = (place * rate_hz / signals.rate_hz for place in signals.baseline)
+    first = round(begin)
+    have = round(end - begin)
+    last = first + (length if have >= length - 1 else have)  # all of it, but for rounding; or what there is of it
+    if not (0 <= first <= last <= x.shape[1] + 1):
+        raise BadConfig(
+            f"a baseline from {begin / rate_hz:.2f} to {end / rate_hz:.2f} s of signals of {x.shape[1] / rate_hz:.2f} s"
+        )
+    return x[:, first:last]
 
 
 def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> np.ndarray:
@@ -109,14 +149,18 @@ def band_sections(low: float | None, high: float, rate_hz: float) -> np.ndarray 
     return butter(ORDER, [low, high], "bandpass", fs=rate_hz, output="sos")
 
 
-def beyond(channels: tuple[Channel, ...], rate_hz: float, to_hz: float) -> str:
-    """What signals at `rate_hz` lack of the bands that are used at `to_hz`, as a finding; empty for nothing."""
-    half = rate_hz / 2
-    lacking = sorted({c.kind for c in channels if min(BANDS[c.kind][1], to_hz / 2) > half})
+def beyond(channels: tuple[Channel, ...], rate_hz: float | Sequence[float], to_hz: float) -> str:
+    """What signals at `rate_hz` (of all channels, or of each) lack of the bands that are used at `to_hz`, as a finding;
+    empty for nothing."""
+    rates = [rate_hz] * len(channels) if isinstance(rate_hz, int | float) else rate_hz
+    slow = [(c.kind, hz) for c, hz in zip(channels, rates, strict=True) if min(BANDS[c.kind][1], to_hz / 2) > hz / 2]
+    lacking = sorted({kind for kind, _ in slow})
     if not lacking:
         return ""
+    slowest = min(hz for _, hz in slow)
+    half = slowest / 2
     return (
-        f"signals at {rate_hz:g} Hz hold nothing above {half:g} Hz, and the model saw more of {', '.join(lacking)} "
+        f"signals at {slowest:g} Hz hold nothing above {half:g} Hz, and the model saw more of {', '.join(lacking)} "
         f"in training: expect less of it"
     )
 

@@ -14,9 +14,11 @@ What is no such quantity (%, a.u., beats per minute) is kept as the file has it.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+
+_Rows = TypeVar("_Rows", np.ndarray, list[np.ndarray], np.ndarray | list[np.ndarray])
 
 ELECTRICAL = ("eeg", "eog", "ecg", "emg")
 MARK = "units uV, uS, ohm, C"  # in what a store says of its signals: they were brought to these
@@ -142,8 +144,8 @@ def convert(kind: str | None, text: str, default: str = "") -> Conversion:
     return Conversion(STORED[unit.quantity], unit.scale, unit.offset, message)
 
 
-def apply(samples: np.ndarray, conversions: Sequence[Conversion], applied: Sequence[float] | None = None) -> np.ndarray:
-    """Bring samples (C, N) to the units that are kept, in place.
+def apply(samples: _Rows, conversions: Sequence[Conversion], applied: Sequence[float] | None = None) -> _Rows:
+    """Bring samples, (C, N) or (N,) of each channel, to the units that are kept, in place.
 
     applied : factors that a reader has multiplied each channel with already (MNE: 1e-6 for microvolts); 1 if not given
     """

@@ -33,11 +33,21 @@ def cut(x: np.ndarray, onset: int, rate_hz: float, starts: np.ndarray, length: i
     """Cut windows out of a recording: (C, N) -> (W, C, L) float32.
 
     onset : the sample at which the stimulus, and so second 0, starts
-    Windows that reach past the end of the signals are left off at the end, so W may be smaller than len(starts).
+    Windows that reach past the end of the signals are left off at the end, so W may be smaller than len(starts). Raises
+    BadConfig if the first begins before the signals do.
     """
     first = onset + np.round(starts * rate_hz).astype(np.int64)  # (W,)
+    if len(first) and first.min() < 0:
+        raise BadConfig(f"a window that starts {-first.min() / rate_hz:.2f} s before its signals")
     first = first[first + length <= x.shape[1]]
     out = np.empty((len(first), len(x), length), np.float32)
     for window, begin in zip(out, first.tolist(), strict=True):
         window[:] = x[:, begin : begin + length]
     return out
+
+
+def lost(n: int, starts: np.ndarray) -> list[str]:
+    """A finding if the signals fill only the first n windows."""
+    if n == len(starts):
+        return []
+    return [f"the signals end before the last {len(starts) - n} of {len(starts)} windows, which are left out"]

@@ -20,8 +20,8 @@ cluster memory ahead
 parallel
 units
 channels
-datasets.text_file datasets.mne_units
-datasets.signal_text
+datasets.text_file datasets.mne_units datasets.segments
+datasets.signal_text datasets.pauses
 datasets.signal_file
 datasets.known_channels
 datasets.bdf datasets.pickled datasets.table_file

@@ -547,8 +547,14 @@ def test_a_text_file_with_semicolons_and_decimal_commas_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"start_s": 2}, "expected 3 s of rest before the stimulus at 2 s"),
-        ({"stop_s": 50}, "expected signals up to 50 s, found an end at 40.00 s"),
+        (
+            {"start_s": 2},
+            r"expected signals from -1.00 to 2.00 s, found a file that begins at 0.00 s .* This is the baseline",
+        ),
+        (
+            {"stop_s": 50},
+            "expected signals from 10.00 to 50.00 s, found a file that begins at 0.00 s and ends at 40.00 s",
+        ),
     ],
 )
 def test_signals_that_do_not_reach_are_told(mine, change, said):

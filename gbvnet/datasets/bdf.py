@@ -31,9 +31,14 @@ def open_bdf(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of dates before 1985 and filters that its header does not name
-            return mne.io.read_raw_bdf(path, preload=False, verbose="ERROR")
+            raw = mne.io.read_raw_bdf(path, preload=False, verbose="ERROR")
     except Exception as e:  # a damaged header can raise anything at all, and is then simply a damaged header
         raise BadRecording(path, "a BDF", f"a file that cannot be read ({type(e).__name__}: {e})", FETCH) from None
+    counts = set(map(int, raw._raw_extras[0]["n_samps"][raw._raw_extras[0]["sel"]]))
+    if len(counts) > 1:  # MNE would bring the slower ones to the fastest rate, from wherever a slice begins
+        found = f"{', '.join(map(str, sorted(counts)))} samples of them in a data record"
+        raise BadRecording(path, "channels of one rate, as the corpus has them", found, FETCH)
+    return raw
 
 
 def cut_short(path: Path, raw: Any) -> str:

@@ -4,6 +4,7 @@ The channels are those that the model was trained on, found by name however the 
 """
 
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 
 from ..channels import find, near
@@ -11,11 +12,13 @@ from ..config import Times
 from ..errors import BadConfig, BadRecording
 from ..recording import Channel, Recording, Signals
 from ..video import probe
-from .signal_file import names_in, read_signals, span_s
-from .table import odd, unit_findings
+from .segments import EDGE_S, LATE_S, overlap
+from .signal_file import SignalFile, names_in, open_signals, read_span, span_s
+from .table import MARGIN_S, odd, unit_findings
 
 SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv")
 HINT = "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz."
+PART_HINT = "--times.start_s and --times.stop_s choose a part."
 
 
 @dataclass(frozen=True)
@@ -44,36 +47,36 @@ class Lone:
         return ()
 
     def inspect(self, recording: Recording) -> Recording:
-        """The same with its length and what is odd about it. Raises BadRecording if a file is broken or too short."""
+        """The same with its length and what is odd about it. Raises BadRecording if a file is broken or too short, or
+        was paused within the part that is asked about."""
         info = probe(recording.video) if recording.video is not None else None
-        start, ends, findings = self.times.start_s, [], list(recording.findings)
+        start, stop, findings = self.times.start_s, self.times.stop_s, list(recording.findings)
+        if stop is not None and stop <= start:
+            raise BadConfig(f"--times.stop_s {stop:g} is not after --times.start_s {start:g}")
+        ends = {}
         if recording.signals is not None:
-            begin, end = span_s(recording.signals, self.times.signals_rate_hz, HINT)
-            ends.append(end)
+            begin, ends[recording.signals] = span_s(recording.signals, self.times.signals_rate_hz, HINT)
             if begin > start + 0.05:
                 findings.append(f"{recording.signals.name} begins at {begin:.2f} s of its clock: that is second 0 here")
             start = max(start, begin)
-        if info is not None:
+        if recording.video is not None and info is not None:
             findings += info.notes
-            ends.append(info.seconds - self.times.video_offset_s)
-        stop = min(ends) if self.times.stop_s is None else self.times.stop_s
-        if stop <= start:
-            found = f"one that ends at {stop:.2f} s" + (f", asked about from {start:g} s on" if start else "")
-            raise BadRecording(recording.signals or recording.video, "a recording that is not over", found)
-        for end, of in zip(ends, [f for f in (recording.signals, recording.video) if f is not None], strict=True):
-            if self.times.stop_s is not None and end < stop - 0.05:
-                findings.append(f"{of.name} ends {stop - end:.2f} s before stop_s")
-        seconds = round(min(stop, max(ends)) - start, 6)
+            ends[recording.video] = info.seconds - self.times.video_offset_s
+        last = min(ends.values()) if stop is None else stop
+        if last <= start or max(ends.values()) <= start:
+            raise _nothing(ends, start, last)
+        if stop is not None:
+            findings += [
+                f"{of.name} ends {stop - end:.2f} s before stop_s" for of, end in ends.items() if end < stop - 0.05
+            ]
+        seconds = round(min(last, max(ends.values())) - start, 6)
         video_start = start + self.times.video_offset_s
-        recording = replace(
-            recording, seconds=seconds, video_info=info, video_start_s=video_start, findings=tuple(findings)
-        )
+        recording = replace(recording, seconds=seconds, video_info=info, video_start_s=video_start)
         if recording.signals is not None:
-            signals = self.signals(recording)
-            told = [*odd(signals, recording.signals)]
-            told += unit_findings(recording.signals, self._wanted, signals.samples, self.times.signals_unit)
-            recording = replace(recording, findings=(*recording.findings, *told))
-        return recording
+            signals, notes = self._signals(recording)
+            findings += [*notes, *odd(signals, recording.signals)]
+            findings += unit_findings(recording.signals, self._wanted, signals.samples, self.times.signals_unit)
+        return replace(recording, findings=tuple(findings))
 
     @property
     def _wanted(self) -> tuple[Channel, ...]:
@@ -81,18 +84,65 @@ class Lone:
         return tuple(replace(c, name=self.renamed.get(c.name, c.name)) for c in self.channels)
 
     def signals(self, recording: Recording) -> Signals:
-        """From the file's begin to its end, (C, N), microvolts for electrical channels."""
+        """From the file's begin to its end, or between two pauses, (C, N), microvolts for electrical channels."""
+        return self._signals(recording)[0]
+
+    def _signals(self, recording: Recording) -> tuple[Signals, list[str]]:
+        """And what to know of where they and their baseline lie."""
         assert recording.signals is not None
-        samples, rate_hz, begin = read_signals(
-            recording.signals, 0.0, float("inf"), self._wanted, self.times.signals_rate_hz, self.times.signals_unit,
-            HINT,
-        )  # fmt: skip
-        onset = round((max(self.times.start_s, begin) - begin) * rate_hz)
-        told = self.times.baseline_start_s
-        first = onset - round(self.baseline_s * rate_hz) if told is None else round((told - begin) * rate_hz)
-        if told is None and first < 0:
-            first = onset  # nothing is known of a rest: its own first seconds stand in
-        return Signals(samples, rate_hz, onset, self.channels, (first, first + round(self.baseline_s * rate_hz)))
+        wanted = self._wanted
+        file = open_signals(recording.signals, self.times.signals_rate_hz, HINT)
+        start, end = max(self.times.start_s, file.segments[0].start_s), file.segments[-1].stop_s
+        stop = min(start + recording.seconds, end) if recording.seconds else end
+        read = read_span(file, start, stop, wanted, self.times.signals_unit, PART_HINT, inf)
+        notes = [read.note] if read.note else []
+        onset = max(0.0, (start - read.start_s) * read.rate_hz)
+        signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
+        (first, last), told = self._baseline(file, start, read.start_s)
+        notes += told
+        if first >= read.start_s - EDGE_S and last <= read.start_s + read.seconds + EDGE_S:
+            place = ((first - read.start_s) * read.rate_hz, (last - read.start_s) * read.rate_hz)
+            return replace(signals, baseline=place), notes
+        rest = read_span(file, first, last, wanted, self.times.signals_unit, PART_HINT, MARGIN_S)
+        place = ((first - rest.start_s) * rest.rate_hz, (last - rest.start_s) * rest.rate_hz)
+        apart = Signals(rest.samples, rest.rate_hz, place[0], self.channels, place, rest.rates_hz)
+        return replace(signals, apart=apart), notes
+
+    def _baseline(self, file: SignalFile, start: float, earliest: float) -> tuple[tuple[float, float], list[str]]:
+        """From when to when it is: what the file has of the seconds asked for, else of those before the start, else the
+        first after it.
+
+        earliest : of the samples before the start, without a pause
+        """
+        length, told = self.baseline_s, self.times.baseline_start_s
+        if not length:
+            return (start, start), []
+        own = overlap(file.segments, start, start + length) or (start, start)
+        notes = []
+        instead = f"the first {own[1] - own[0]:.2f} s of what is asked about are taken instead"
+        if told is not None:
+            there = overlap(file.segments, told, told + length)
+            asked = f"baseline: {file.path.name} has"
+            if there is not None:
+                have = there[1] - there[0]
+                short = f"{asked} {have:.2f} of the {length:g} s from {told:g} s on, which are taken"
+                return there, [short] if have < length - LATE_S else []
+            notes = [f"{asked} nothing of the {length:g} s from {told:g} s on; {instead}"]
+        elif start - length >= earliest - LATE_S:
+            return (max(earliest, start - length), start), []
+        elif start > file.segments[0].start_s + LATE_S:
+            notes = [f"baseline: {file.path.name} has no {length:g} s right before {start:g} s; {instead}"]
+        return own, notes
+
+
+def _nothing(ends: dict[Path, float], start: float, stop: float) -> BadRecording:
+    """That the part asked about begins after a file has ended, or ends before it begins."""
+    file = min(ends, key=lambda name: ends[name])
+    if ends[file] > start:
+        return BadRecording(next(iter(ends)), f"signals before {stop:g} s", f"a file that begins at {start:.2f} s")
+    found = f"one that ends at {ends[file]:.2f} s" + (f", asked about from {start:g} s on" if start else "")
+    remedy = "Is --times.video_offset_s right?" if len(ends) > 1 else ""
+    return BadRecording(file, "a recording that is not over", found, remedy)
 
 
 def lone(

@@ -31,7 +31,7 @@ from ..recording import Channel, Recording, Signals, read_stamp
 from ..units import ELECTRICAL, MARK, impossible, messages, scale_of
 from ..video import probe
 from .known_channels import Known, known_channels
-from .signal_file import read_signals, units_in
+from .signal_file import Read, read_signals, units_in
 from .signal_text import is_text
 from .table_file import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
 
@@ -145,8 +145,8 @@ class Table:
         """The same recording with what its files reveal. Raises BadRecording if one of them is broken or too short."""
         findings = list(recording.findings)
         if recording.signals is not None:
-            signals = self.signals(recording)
-            findings += odd(signals, recording.signals)
+            signals, notes = self._signals(recording)
+            findings += [*notes, *odd(signals, recording.signals)]
             findings += unit_findings(recording.signals, self.channels, signals.samples, self.settings.signals_unit)
             recording = replace(recording, scales=scales_of(signals))
         info = None
@@ -157,32 +157,52 @@ class Table:
 
     def signals(self, recording: Recording) -> Signals:
         """The stimulus and what comes before it, with a margin for filters; microvolts for electrical channels."""
-        assert recording.signals is not None
+        return self._signals(recording)[0]
+
+    def _signals(self, recording: Recording) -> tuple[Signals, list[str]]:
+        """And what to know of where they lie. Raises BadRecording if not all of the stimulus and its baseline is there,
+        without a pause."""
         row = read_table(self.file).set_index("line").loc[recording.row].to_dict()
         line = f"{self.file}, line {recording.row} ({recording.name})"
         start = seconds_in(line, row, "start_s") or 0.0
+        stop = start + recording.seconds
         told = seconds_in(line, row, "baseline_start_s")
         first = start - self.baseline_s if told is None else told
-        if not 0 <= first <= start - self.baseline_s + 1e-9:
+        if not first <= start - self.baseline_s + 1e-9:
             raise BadRecording(
                 line, f"{self.baseline_s:g} s of rest before the stimulus at {start:g} s", f"them from {first:g} s on",
                 f"Set baseline_start_s, or baseline_s in {SETTINGS} (0 for none).",
             )  # fmt: skip
-        begin, end = max(0.0, first - MARGIN_S), start + recording.seconds + MARGIN_S
-        samples, rate_hz, begin = read_signals(
+        see = f"See signals_rate_hz and channels in {SETTINGS}, and {line}."
+        try:
+            read = around = self._read(recording, first, stop, see)
+        except BadRecording:
+            read = self._read(recording, start, stop, see)
+            see = f"This is the baseline: set baseline_start_s, or baseline_s in {SETTINGS} (0 for none). See {line}."
+            around = self._read(recording, first, first + self.baseline_s, see)
+        onset, rest = (
+            max(0.0, (start - read.start_s) * read.rate_hz),
+            max(0.0, (first - around.start_s) * around.rate_hz),
+        )
+        signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
+        baseline = (rest, rest + self.baseline_s * around.rate_hz)
+        if around is read:
+            signals = replace(signals, baseline=baseline)
+        else:
+            apart = Signals(around.samples, around.rate_hz, rest, self.channels, baseline, around.rates_hz)
+            signals = replace(signals, apart=apart)
+        return signals, [note for note in dict.fromkeys((around.note, read.note)) if note]
+
+    def _read(self, recording: Recording, begin: float, end: float, hint: str) -> Read:
+        assert recording.signals is not None
+        read = read_signals(
             recording.signals, begin, end, self.channels, self.settings.signals_rate_hz, self.settings.signals_unit,
-            f"See signals_rate_hz and channels in {SETTINGS}.",
+            hint, MARGIN_S,
         )  # fmt: skip
-        have = samples.shape[1] / rate_hz + begin
-        if have < start + recording.seconds - 1 / rate_hz:
-            wanted = f"signals up to {start + recording.seconds:g} s"
-            raise BadRecording(recording.signals, wanted, f"an end at {have:.2f} s", f"See {line}.")
-        bad = ~np.isfinite(samples).all(axis=1)
-        if bad.any():
-            names = ", ".join(c.name for c, b in zip(self.channels, bad, strict=True) if b)
-            raise BadRecording(recording.signals, "finite samples", f"NaN or infinite ones in {names}")
-        onset, rest = round((start - begin) * rate_hz), round((first - begin) * rate_hz)
-        return Signals(samples, rate_hz, onset, self.channels, (rest, rest + round(self.baseline_s * rate_hz)))
+        bad = [c.name for c, row in zip(self.channels, read.samples, strict=True) if not np.isfinite(row).all()]
+        if bad:
+            raise BadRecording(recording.signals, "finite samples", f"NaN or infinite ones in {', '.join(bad)}")
+        return read
 
 
 # ---------------------------------------------------------------- what a row says
