@@ -3,6 +3,7 @@ one that was asked for, and nothing heavy is imported before it runs, so that --
 
 import json
 import logging
+import re
 import sys
 import textwrap
 from collections.abc import Callable
@@ -100,6 +101,7 @@ def _predict(parser) -> Run:
     parser.add_argument(
         "--smooth_s", type=float, default=None, help="also draw and write means over so many seconds around each window"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace a prediction that is in OUT")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
     parser.add_class_arguments(Times, "times", as_group=False)
     _add_jobs(parser, default=1)
@@ -114,7 +116,7 @@ def _predict(parser) -> Run:
             told = predict_many(
                 args.model, files, out, corpus=args.corpus, recordings=_names(args.recordings),
                 subjects=_names(args.subjects), times=args.times, rename=_pairs(args.rename), step_s=args.step_s,
-                smooth_s=args.smooth_s, device=args.device, jobs=args.jobs, progress=progress,
+                smooth_s=args.smooth_s, overwrite=args.overwrite, device=args.device, jobs=args.jobs, progress=progress,
             )  # fmt: skip
         for line in told.lines:
             say(line)
@@ -947,6 +949,7 @@ def _run(name: str, argv: list[str]) -> int:
         if hasattr(args, "jobs"):
             args.jobs = _jobs(args)
         _require_paths(name, args)
+        _require_kinds(name, args)
         with _logging(verbose):
             return run(args)
     except KeyboardInterrupt:
@@ -955,7 +958,9 @@ def _run(name: str, argv: list[str]) -> int:
     except (GbvnetError, ArgumentError) as e:
         if verbose:
             raise
-        return _fail(name, " ".join(str(e).split()))  # the parser's own messages have several lines
+        message = " ".join(str(e).split())  # the parser's own messages have several lines
+        hint = " (paths come before options)" if re.match(r"unrecognized arguments: (?!-)", message) else ""
+        return _fail(name, message + hint)
     except (OSError, MemoryError, RuntimeError) as e:
         told = told_of_the_machine(e)
         if verbose or told is None:
@@ -974,6 +979,57 @@ def _require_paths(name: str, args) -> None:
         for path in given[-1:] if name in ("audit", "reproduce") else given:
             if isinstance(path, Path):
                 require_path(path)
+
+
+# What each command's paths may be: name on the command line, attribute, kinds. `new` is a folder that is made.
+_KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
+    "train": (("STORE", "store", ("store",)), ("MODEL", "folder", ("new", "model"))),
+    "live": (("MODEL", "model", ("model",)),),
+    "app": (("MODEL", "model", ("model",)),),
+    "model": (("MODEL", "model", ("model",)),),
+    "synth": (("DIR", "dir", ("new", "corpus")),),
+    "check": (("ROOT", "root", ("corpus",)),),
+    "prepare": (("ROOT", "root", ("corpus",)), ("STORE", "store", ("new", "store"))),
+    "crossval": (("STORE", "store", ("store",)), ("RUN", "run", ("new", "run"))),
+    "compare": (("STORE", "store", ("store",)), ("COMPARISON", "comparison", ("new", "comparison"))),
+    "transfer": (
+        ("STORE_A", "first", ("store",)),
+        ("STORE_B", "second", ("store",)),
+        ("RUN", "run", ("new", "run")),
+    ),
+    "explain": (("STORE", "store", ("store",)), ("RUN", "run", ("run",))),
+    "table": (("FOLDER", "folder", ("new", "corpus")),),
+}
+
+
+def _require_kinds(name: str, args) -> None:
+    """Refuse a store in the place of a run, a video in the place of a model, and so on, before anything is read."""
+    from .path_kinds import Argument, require_kinds
+
+    words = f"{name} {args.corpus}" if name in ("check", "prepare", "synth") else name
+    words += f" {args.what}" if name in ("model", "table") else ""
+    given = [Argument(called, getattr(args, attribute), kinds) for called, attribute, kinds in _KINDS.get(name, ())]
+    given = [argument for argument in given if isinstance(argument.path, Path)]
+    require_kinds(words, given + [Argument(*each) for each in _in_lists(name, args)])
+
+
+def _in_lists(name: str, args):
+    """The same for commands whose paths are one list: all but the last are read, and the last is written."""
+    if name not in ("predict", "report", "audit", "reproduce") or not args.paths:
+        return
+    *files, last = args.paths
+    if name == "predict":
+        yield "MODEL", args.model, ("model",)
+    read, kinds, write, made = {
+        "predict": ("CORPUS", ("corpus",), "OUT", ("new", "prediction"))
+        if args.__dict__.get("corpus")
+        else ("FILE", ("video", "signals"), "OUT", ("new", "prediction")),
+        "report": ("RUN", ("run", "audit", "comparison"), "REPORT", ("new", "report")),
+        "audit": ("STORE", ("store",), "AUDIT", ("new", "audit")),
+        "reproduce": ("STORE", ("store",), "DIR", ("new",)),
+    }[name]
+    yield from ((read, path, kinds) for path in files)
+    yield write, last, made
 
 
 class _Stderr(logging.Handler):

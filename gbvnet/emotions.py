@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from .files import write_whole
+from .notation import from_json
 from .recording import Channel
 
 CSV, ABOUT = "emotions.csv", "recording.json"
@@ -92,6 +93,17 @@ class Emotions:
             "findings": self.findings, **self.about,
         }  # fmt: skip
         yield ABOUT, (json.dumps(about, indent=2, default=str) + "\n").encode()
+
+
+def held_prediction(folder: Path) -> dict[str, Any] | None:
+    """What recording.json of a folder says, {} if that does not read; None if no emotions.csv is there to be lost."""
+    if not (folder / CSV).exists():
+        return None
+    try:
+        held = from_json((folder / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return held if isinstance(held, dict) else {}
 
 
 def smooth_name(target: str) -> str:

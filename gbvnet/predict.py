@@ -4,12 +4,13 @@ Signals of a recording are read and filtered whole, as in training; its faces pa
 memory does not grow with a video.
 """
 
+import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,15 +23,16 @@ from .channels import find, near
 from .config import Times
 from .datasets import open_corpus
 from .datasets.lone import Lone, lone
-from .emotions import Emotions, far_finding, flags, with_smooth
+from .emotions import Emotions, far_finding, flags, held_prediction, with_smooth
 from .errors import BadConfig, BadModel, BadRecording, GbvnetError
 from .facewindows import FacePart, FaceWindows
 from .modelfolder import fingerprint
 from .parallel import run
+from .path_kinds import require_folder_to_write, similar
 from .predictor import Answers, Predictor
 from .recording import Corpus, Recording
 from .signals import beyond, clean
-from .timeline import write_timeline
+from .timeline import HTML, write_timeline
 from .windows import cut, lost, window_starts
 
 PART = 16  # windows of faces at a time
@@ -318,10 +320,46 @@ class PredictWork:
             predictor, self.corpus, recording, step_s=self.step_s, smooth_s=self.smooth_s, rename=dict(self.rename),
             progress=progress,
         )  # fmt: skip
-        folder = self.out if self.alone else self.out / recording.name
+        emotions = replace(emotions, about=emotions.about | {"asked": self.asked(recording)})
+        folder = self.folder(recording)
         emotions.write(folder)
         write_timeline(emotions, folder)
         return replace(emotions, faces=())
+
+    def folder(self, recording: Recording) -> Path:
+        """Where its files go."""
+        return self.out if self.alone else self.out / recording.name
+
+    def asked(self, recording: Recording) -> dict[str, Any]:
+        """What an answer follows from, as recording.json keeps it: model, files by name and size, and settings."""
+        files = [f for f in (recording.video, recording.signals) if f is not None]
+        times = getattr(self.corpus, "times", None)  # of files
+        return {
+            "model_sha256": self.made_by[0] if self.made_by else None,
+            "files": [[f.name, f.stat().st_size if f.is_file() else None] for f in files],
+            "video_start_s": recording.video_start_s,
+            "times": None if times is None else {f.name: getattr(times, f.name) for f in fields(Times)},
+            "rename": dict(self.rename) or dict(getattr(self.corpus, "renamed", {})),
+            "step_s": self.step_s,
+            "smooth_s": self.smooth_s,
+        }
+
+    def kept(self, recording: Recording, overwrite: bool) -> bool:
+        """Whether its answer is there already and whole, of a corpus. Raises BadRecording for a prediction that would
+        be lost."""
+        folder = self.folder(recording)
+        held = None if overwrite else held_prediction(folder)
+        if held is None:
+            return False
+        same = held.get("asked") == json.loads(json.dumps(self.asked(recording)))
+        if same and not (folder / HTML).exists():  # cut off before its last file
+            return False
+        if same and not self.alone:
+            return True
+        found = f"one of {held.get('recording', 'a recording')} by model {held.get('model', '?')}"
+        raise BadRecording(
+            folder, "no prediction yet", found, "Give another folder; or --overwrite, and it is replaced."
+        )
 
 
 _LOADED: dict[tuple[Path, str, tuple], Predictor] = {}
@@ -362,6 +400,9 @@ def predict_files(
 
 
 def _lone(predictor: Predictor, files: list[Path], times: Times | None, rename: dict[str, str] | None) -> Lone:
+    for file in files:
+        if not file.exists():
+            raise BadRecording(file, "a video or a file of signals", f"no such file{similar(file)}")
     wanted, about = predictor.channels if predictor.sees_signals else (), predictor.about
     return lone(files, wanted, about["rate_hz"], about["baseline_s"], times, rename)
 
@@ -385,6 +426,7 @@ def predict_many(
     rename: dict[str, str] | None = None,
     step_s: float | None = None,
     smooth_s: float | None = None,
+    overwrite: bool = False,
     device: str = "auto",
     jobs: int = 1,
     progress: Told | None = None,
@@ -394,9 +436,14 @@ def predict_many(
     files : a video, a signal file or both; with `corpus` (deap, mahnob, table) the corpus' folder
     recordings, subjects : which of a corpus, by name; all if neither is given
 
+    overwrite : replace predictions that are there. Without it one of files is refused; of a corpus, a recording that
+        was asked about by this very model with these settings is kept, so that a batch that was cut off goes on, and
+        any other is bad.
+
     One recording that cannot be used stops no other. Raises BadModel, BadConfig or BadRecording if nothing can begin.
     """
     predictor = _cached(Path(model), device)
+    require_folder_to_write(out)
     if out.is_file():
         raise BadConfig(f"{out} is a file: give a folder to write into")
     predictor.require_step(step_s)
@@ -414,14 +461,23 @@ def predict_many(
         Path(model), made, Path(out), step_s, tuple((rename or {}).items()), device, alone=corpus is None,
         made_by=fingerprint(Path(model)), smooth_s=smooth_s,
     )  # fmt: skip
-    lines, bad = [], 0
-    if len(chosen) == 1:
-        outcomes: Iterable[tuple[Recording, Emotions | GbvnetError]] = [(chosen[0], _told(work, chosen[0], progress))]
-    else:
-        outcomes = run(work, chosen, jobs)
-    for done, (recording, outcome) in enumerate(outcomes, 1):
-        if progress is not None and len(chosen) > 1:
-            progress(done, len(chosen), recording.name)
+    lines, bad, todo = [], 0, []
+    for recording in chosen:
+        try:
+            kept = work.kept(recording, overwrite)
+        except BadRecording as error:
+            if corpus is None:
+                raise
+            bad += 1
+            lines.append(f"BAD  {recording.name}: {error}")
+            continue
+        if kept:
+            lines.append(f"kept {recording.name}: asked about before, by this model with these settings")
+        else:
+            todo.append(recording)
+    for done, (recording, outcome) in enumerate(_outcomes(work, todo, jobs, progress), 1):
+        if progress is not None and len(todo) > 1:
+            progress(done, len(todo), recording.name)
         if isinstance(outcome, GbvnetError):
             bad += 1
             lines.append(f"BAD  {recording.name}: {outcome}")
@@ -431,6 +487,14 @@ def predict_many(
     lines.append(f"note {predictor.worth}")
     lines.append(f"{len(chosen) - bad} recordings asked about, {bad} bad; in {out}")
     return Done(lines, bad)
+
+
+def _outcomes(
+    work: PredictWork, todo: Sequence[Recording], jobs: int, progress: Told | None
+) -> Iterable[tuple[Recording, Emotions | GbvnetError]]:
+    if len(todo) == 1:  # its windows can be counted
+        return [(todo[0], _told(work, todo[0], progress))]
+    return run(work, todo, jobs)
 
 
 def _told(work: PredictWork, recording: Recording, progress: Told | None) -> Emotions | GbvnetError:

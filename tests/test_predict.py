@@ -227,7 +227,7 @@ def test_absurd_rates_are_refused_and_slow_ones_told(table, tmp_path):
     pd.DataFrame(x, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
 
     def said(rate):
-        return ask(table, [tmp_path / "x.csv"], tmp_path / "out", times=Times(signals_rate_hz=rate)).lines
+        return ask(table, [tmp_path / "x.csv"], tmp_path / f"out-{rate}", times=Times(signals_rate_hz=rate)).lines
 
     assert "signals at 1 Hz hold nothing of 4 to 45 Hz" in said(1.0)[0]
     assert any("signals at 60 Hz hold nothing above 30 Hz" in line for line in said(60.0))
@@ -260,10 +260,10 @@ def test_a_clock_that_begins_later_begins_the_recording(table, tmp_path, late, t
     made = pd.DataFrame({s.label: s.data for s in edf.signals})
     for name, begin in {"on.csv": 0.0, "late.csv": late}.items():
         made.assign(time=begin + np.arange(len(made)) / RATE).to_csv(tmp_path / name, index=False)
-        assert ask(table, [tmp_path / name], tmp_path / f"of-{name}").bad == 0
-    one, two = (pd.read_csv(tmp_path / f"of-{name}.csv/emotions.csv") for name in ("on", "late"))
+        assert ask(table, [tmp_path / name], tmp_path / f"of-{Path(name).stem}").bad == 0
+    one, two = (pd.read_csv(tmp_path / f"of-{name}/emotions.csv") for name in ("on", "late"))
     pd.testing.assert_frame_equal(one, two, atol=1e-4, rtol=0)
-    said = json.loads((tmp_path / "of-late.csv/recording.json").read_text())
+    said = json.loads((tmp_path / "of-late/recording.json").read_text())
     assert told in " ".join(said["findings"]) and ("clock" in " ".join(said["findings"])) == bool(told)
 
 
@@ -492,3 +492,68 @@ def test_a_model_that_is_gone_or_another_in_the_middle_is_no_answer(tmp_path):
     shutil.rmtree(model)
     with pytest.raises(BadModel, match="no such folder"):
         predict_files(model, [recording])
+
+
+# What is there already
+
+
+def rows(folder):
+    return len(pd.read_csv(folder / "emotions.csv"))
+
+
+def test_a_prediction_is_replaced_only_if_that_is_asked_for(tmp_path):
+    model = asked.write_model(tmp_path / "m", modality="bio")
+    long, short = (asked.write_csv(tmp_path / f"{n}.csv", seconds=n) for n in (6, 1))
+    out = tmp_path / "out"
+    assert predict_many(model, [long], out).bad == 0 and rows(out) == 6
+    before = {f.name: f.read_bytes() for f in out.iterdir()}
+    for again in (short, long):
+        with pytest.raises(BadRecording, match=r"expected no prediction yet, found one of 6 by model m.*--overwrite"):
+            predict_many(model, [again], out)
+    assert {f.name: f.read_bytes() for f in out.iterdir()} == before
+    assert main(["predict", str(model), str(short), str(out)]) == 2 and rows(out) == 6
+    assert main(["predict", str(model), str(short), str(out), "--overwrite"]) == 0 and rows(out) == 1
+
+
+def test_a_prediction_that_was_cut_off_is_made_again(tmp_path):
+    model, x = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "x.csv", seconds=2)
+    predict_many(model, [x], tmp_path / "out")
+    (tmp_path / "out/timeline.html").unlink()  # the last file that is written
+    with pytest.raises(BadRecording, match="no prediction yet"):
+        predict_many(model, [x], tmp_path / "out", smooth_s=2.0)
+    assert predict_many(model, [x], tmp_path / "out").bad == 0
+    assert (tmp_path / "out/timeline.html").exists()
+    (tmp_path / "out/recording.json").write_text("[broken")
+    with pytest.raises(BadRecording, match="found one of a recording by model"):
+        predict_many(model, [x], tmp_path / "out")
+
+
+def test_a_batch_goes_on_and_loses_nothing(table, tmp_path):
+    write_edf(table / "y.edf", seed=4)
+    text = (table / "recordings.csv").read_text()
+    (table / "recordings.csv").write_text(text + "bert,1,y.edf,4,10,2\n")
+    try:
+        first = ask(table, [table], tmp_path / "out", corpus="table", subjects=("anna",))
+        assert first.bad == 0
+        made = (tmp_path / "out/anna_1/emotions.csv").stat().st_mtime_ns
+        second = ask(table, [table], tmp_path / "out", corpus="table")
+        assert second.bad == 0 and any(line.startswith("kept anna_1") for line in second.lines)
+        assert any(line.startswith("ok   bert_1") for line in second.lines)
+        assert (tmp_path / "out/anna_1/emotions.csv").stat().st_mtime_ns == made
+        third = ask(table, [table], tmp_path / "out", corpus="table", step_s=0.5)  # other settings
+        assert third.bad == 2 and all("--overwrite" in line for line in third.lines if line.startswith("BAD"))
+        assert (tmp_path / "out/anna_1/emotions.csv").stat().st_mtime_ns == made
+        fourth = ask(table, [table], tmp_path / "out", corpus="table", step_s=0.5, overwrite=True)
+        assert fourth.bad == 0 and rows(tmp_path / "out/anna_1") == 11
+    finally:
+        (table / "recordings.csv").write_text(text)
+        (table / "y.edf").unlink()
+
+
+def test_a_misspelt_file_is_told_as_missing_wherever_it_stands(tmp_path):
+    model, x = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "eeg_1.csv")
+    with pytest.raises(BadRecording, match=r"eeg1.csv: .*found no such file \(did you mean eeg_1.csv\?\)"):
+        predict_many(model, [tmp_path / "eeg1.csv"], tmp_path / "out")
+    with pytest.raises(BadConfig, match=r"eeg1.csv: no such file \(did you mean eeg_1.csv\?\). The last argument"):
+        predict_many(model, [x], tmp_path / "eeg1.csv")
+    assert not (tmp_path / "eeg1.csv").exists() and not (tmp_path / "out").exists()
