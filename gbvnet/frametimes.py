@@ -215,6 +215,8 @@ def _noted(info: VideoInfo, like: np.ndarray, usual: float) -> VideoInfo:
     notes = list(info.notes)
     if info.start > 1 / info.fps:
         notes.append(f"the picture begins at {float(info.start):.2f} s of the video's clock")
+    if info.fps < 1:
+        notes.append(f"{float(info.fps):.3g} frames per second: each is shown for at most {STANDS_S:g} s")
     if info.uneven_s > 1.01 / float(info.fps):
         steps = np.diff(info.stamps)
         regular = like.mean() >= REGULAR

@@ -174,8 +174,9 @@ def test_a_fragmented_file_with_a_gap(tmp_path):
 @pytest.mark.parametrize("fps", [1, Fraction(1, 2)])
 def test_a_slow_film_stands_for_a_second_at_most(tmp_path, fps):
     path = write_film(tmp_path / "a.mp4", [k / fps for k in range(5)], rate=fps)
-    first_ends = [0, 0] if fps == 1 else [0, None]
-    assert shown(path, [0.5, 1.0 if fps == 1 else 1.5]) == [0, 1] if fps == 1 else first_ends
+    assert shown(path, [0.5, 1.5, 2.5]) == ([0, 1, 2] if fps == 1 else [0, None, 1])
+    slow = ("0.5 frames per second: each is shown for at most 1 s",)
+    assert probe(path).notes == (() if fps == 1 else slow)
 
 
 def test_two_frames_are_a_film(tmp_path):
