@@ -9,7 +9,7 @@ import gbvnet
 PACKAGE = Path(gbvnet.__file__).parent
 ORDER = """
 errors
-config files published notation names
+config files published notation path_kinds names
 modelfolder
 hub worth
 passport
