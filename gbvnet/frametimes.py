@@ -4,8 +4,8 @@ Seconds are those of the video's clock. Its second 0 is where players begin to c
 
     AVI             the first place for a frame; frame n is shown from n / rate on, and dropped frames keep their places
     MPEG-TS, -PS    the earliest time stamp of any sound or picture in the file, as their stamps begin anywhere
-    all others      the container's own second 0, after its edit list; if nothing begins in its first minute, as in a
-                    piece of a live stream, the earliest time stamp
+    all others      the container's own second 0, after its edit list and without the delay that B-frames need; if
+                    nothing begins in its first minute, as in a piece of a live stream, the earliest time stamp
 
 Stamps that cannot be right (absent, going back, mostly equal, an hour apart) are not used: the frames are counted
 instead, and a note says so. Shapes: n frames of a video.
@@ -126,6 +126,13 @@ class Stamps:
     pts: list[int | None] = field(default_factory=list)
     dts: list[int | None] = field(default_factory=list)
     shown: list[bool] = field(default_factory=list)
+
+    @property
+    def delay(self) -> int:
+        """How long after its decoding the first frame is shown, if decoding begins at 0 or later; else 0."""
+        if not self.pts or self.pts[0] is None or self.dts[0] is None or self.dts[0] < 0:
+            return 0
+        return max(0, self.pts[0] - self.dts[0])
 
     def add(self, pts: int | None, dts: int | None, shown: bool) -> None:
         self.pts.append(pts)

@@ -61,25 +61,27 @@ def _scanned(path: Path) -> tuple[VideoInfo, int, int]:
             n_packets = packet.dts + 1 if is_avi and packet.dts is not None else n_packets + 1  # empty ones too
             stamps.add(packet.pts, packet.dts, not packet.is_discard)
         rate = stream.guessed_rate or stream.average_rate
-        if not any(stamps.shown) or not rate:
+        if not any(stamps.shown) or (is_avi and not rate):
             found = f"{sum(stamps.shown)} frames at {rate or 'an unknown number of'} fps"
             raise BadRecording(path, "a video", found, REMEDY)
         size = stream.codec_context.width, stream.codec_context.height
         if is_avi:
             info = counted(size, stamps, Fraction(rate))
         else:
-            origin, note = _origin(container, stream)
-            info = by_stamps(size, stamps, stream.time_base, Fraction(rate), origin)
+            origin, note = _origin(container, stream, stamps)
+            info = by_stamps(size, stamps, stream.time_base, Fraction(rate) if rate else None, origin)
             info = info.noting(note)
         return _with_tracks(info, container, stream), n_packets, promised
 
 
-def _origin(container: Any, stream: Any) -> tuple[int, str]:
+def _origin(container: Any, stream: Any, stamps: Stamps) -> tuple[int, str]:
     """The time stamp of the video clock's second 0, as `frametimes` says, and what to tell of it."""
     first_s = Fraction(container.start_time or 0, 1_000_000)
     anywhere = container.format.name in ("mpegts", "mpeg")
     if not anywhere and first_s <= FAR_S:
-        return 0, ""
+        # Where no stamp may be negative, all are moved up by what B-frames need to be put in order.
+        moved = first_s <= stamps.delay * stream.time_base + Fraction(1, 1000)
+        return (round(first_s / stream.time_base) if moved else 0), ""
     note = "" if anywhere else f"its time stamps begin at {float(first_s):,.2f} s: second 0 is there"
     return round(first_s / stream.time_base), note
 

@@ -171,6 +171,16 @@ def test_a_fragmented_file_with_a_gap(tmp_path):
     assert shown(path, [1.0, 2.5, 2.98, 3.0]) == [25, 49, None, 50]
 
 
+@pytest.mark.parametrize(("name", "flags"), [("a.mp4", {"movflags": "frag_keyframe+empty_moov"}), ("a.flv", {})])
+def test_room_for_b_frames_is_no_late_start(tmp_path, name, flags):
+    """Without an edit list no stamp may be negative: all begin 0.08 s later."""
+    path = write_film(tmp_path / name, [k / 25 for k in range(50)], tick=MS, packed=flags)
+    with av.open(str(path)) as container:
+        assert container.start_time == 80_000
+    assert shown(path, [0.0, 1.0, 1.99]) == [0, 25, 49]
+    assert probe(path).notes == ()
+
+
 @pytest.mark.parametrize("fps", [1, Fraction(1, 2)])
 def test_a_slow_film_stands_for_a_second_at_most(tmp_path, fps):
     path = write_film(tmp_path / "a.mp4", [k / fps for k in range(5)], rate=fps)
