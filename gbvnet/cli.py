@@ -276,6 +276,7 @@ def _check(parser) -> Run:
     def run(args) -> int:
         from .check import look, missing
         from .datasets import open_corpus
+        from .duplicates import notes
 
         corpus, units = open_corpus(args.corpus, args.root, args.raw), []
         if corpus.made_up:
@@ -284,7 +285,8 @@ def _check(parser) -> Run:
             for unit in look(corpus, args.jobs, progress=progress):
                 units.append(unit)
                 say(_verdict(unit, args.verbose))
-        for note in (*corpus.notes(), *_without_both(units)):
+        sound = [r for unit in units for r in unit.recordings if not r.problem]
+        for note in (*corpus.notes(), *notes(sound), *_without_both(units)):
             say(f"note {note}")
         for line in _columns(missing(units)):
             say(line)

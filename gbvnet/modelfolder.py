@@ -32,6 +32,7 @@ FACTS = {
     "normalise": "Normalisation",
     "face_weights": "Face encoder began as",
     "store_digest": "Store digest",
+    "warnings": "Warnings",
 }
 
 

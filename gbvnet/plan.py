@@ -1,5 +1,6 @@
 """What follows from a store and the settings before anything is trained: which windows, which labels, which folds."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -8,9 +9,11 @@ import pandas as pd
 
 from . import splits
 from .config import CrossvalConfig, uses_face, uses_signals
+from .confounds import confounds
+from .duplicates import same_windows
 from .errors import BadConfig
-from .names import key
-from .splits import Fold
+from .names import alike, alike_in_words, key
+from .splits import PLURAL, Fold
 from .store import Store
 
 RULES = {">=5": "rating >= 5", ">5": "rating > 5", "median": "rating above the person's own median"}
@@ -51,7 +54,23 @@ def make_unsplit(store: Store, config: CrossvalConfig) -> Plan:
     high = {target: is_high(windows, target, config.threshold) for target in rating}
     if config.shuffle_labels is not None:
         high = shuffled(windows, high, config.shuffle_labels)
-    return Plan(windows, rating, high, excluded, [])
+    return Plan(windows, rating, high, excluded, [], tuple(warnings_of(store, windows, high, config)))
+
+
+def warnings_of(
+    store: Store, windows: pd.DataFrame, high: dict[str, pd.Series], config: CrossvalConfig
+) -> Iterator[str]:
+    """What a reader of a score must know of the names and sources of the windows that it is made of."""
+    used = store.recordings[store.recordings["recording"].isin(windows["recording"].unique())]
+    for unit in ("subject", "stimulus") if "stimulus" in config.protocol else ("subject",):
+        groups = alike(windows[unit].astype(str).unique())
+        if groups:
+            apart = "may be on both sides" if unit in config.protocol else "count as several"
+            yield f"{PLURAL[unit]} {alike_in_words(unit, groups)}, and {apart}"
+    yield from same_windows(used)
+    if config.shuffle_labels is None:
+        for target, y in high.items():
+            yield from confounds(used, y.groupby(windows["recording"]).first(), target)
 
 
 def targets_of(config: CrossvalConfig) -> tuple[str, ...]:

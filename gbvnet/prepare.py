@@ -5,6 +5,7 @@ Shapes: W windows, F face frames a window, S face side, C signal channels, L sam
 
 import importlib.metadata
 import logging
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 from . import __version__, store
 from .check import Progress, look
 from .config import PrepareConfig, to_dict
+from .duplicates import notes, second_of_one_file
 from .errors import BadRecording, BadStore, GbvnetError, TaskDied
 from .files import sweep
 from .parallel import TRIES, Jobs, run
@@ -63,10 +65,18 @@ def prepare_store(
                 verdicts.append(_refused(recording, recording.problem))
             else:
                 todo.append(recording)
+    summary.findings += notes(todo)
+    for name, first in second_of_one_file(todo, path).items():
+        found = f"that name and {first}, which are one file on this disk"
+        told = str(BadRecording(path, f"a file of its own for recording {name}", found, "Rename one of them."))
+        summary.bad.append(told)
+        verdicts.append(_refused(next(r for r in todo if r.name == name), told))
+        todo = [r for r in todo if r.name != name]
     if config.faces and any(r.video for r in todo):
         _require_landmarks(config.landmarks)
-    work = _Work(corpus, path, config, settings)
+    work, by_name = _Work(corpus, path, config, settings), {r.name: r for r in todo}
     verdicts += _prepare_all(work, todo, jobs, summary, progress)
+    verdicts = [verdict | _files(corpus, by_name.get(verdict["recording"])) for verdict in verdicts]
     try:
         with FileLock(path / "locks" / "tables"):  # another process may be at the same store, and end at the same time
             sweep(path / "data")
@@ -112,6 +122,15 @@ def _require_landmarks(backend: str) -> None:
 def _refused(what: Recording | str, reason: str) -> dict:
     names = {"recording": what, "subject": what} if isinstance(what, str) else _names(what)
     return {**names, "verdict": "bad", "reason": reason}
+
+
+def _files(corpus: Corpus, recording: Recording | None) -> dict[str, str]:
+    """Where a recording comes from, for a corpus that says what its files are relative to; nothing for others."""
+    folder = getattr(corpus, "source_folder", None)
+    if folder is None or recording is None:
+        return {}
+    files = {"signals": recording.signals, "video": recording.video}
+    return {name: Path(os.path.relpath(file, folder)).as_posix() if file else "" for name, file in files.items()}
 
 
 def _names(recording: Recording) -> dict:

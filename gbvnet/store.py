@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2
 NAMES = ["recording", "subject", "trial", "stimulus"]
+FILES = ("signals", "video")  # of a recording, where the corpus says what they are relative to; else no columns
 COUNTS = ["n_windows", "n_with_face", "n_with_signals", "frames_found", "frames_borrowed", "frames_missing"]
 # What `finish` writes, as pandas calls it; ratings that a corpus has not are missing.
 _WINDOWS: dict[str, tuple[str, ...]] = {
@@ -192,10 +193,13 @@ def finish(path: Path, verdicts: list[dict]) -> None:
     """
     verdicts = sorted(verdicts, key=lambda v: v["recording"])
     columns = [*NAMES, "verdict", "reason", "findings", *COUNTS, "sha256"]
+    columns += [name for name in FILES if any(name in verdict for verdict in verdicts)]
     recordings = pd.DataFrame(verdicts).reindex(columns=columns)
     recordings["findings"] = ["; ".join(v.get("findings", ())) for v in verdicts]
     recordings[COUNTS] = recordings[COUNTS].fillna(0).astype("int64")
-    for text in [*NAMES, "verdict", "reason", "findings", "sha256"]:
+    for text in columns:
+        if text in COUNTS:
+            continue
         recordings[text] = recordings[text].astype(object).fillna("").astype(str)  # a column nobody fills is no text
     good = [_window_rows(v) for v in verdicts if v["verdict"] == "ok"]
     if not good:

@@ -25,7 +25,7 @@ from .files import sweep
 from .fitting import CHECKPOINT, HISTORY
 from .joined import learnt_from
 from .modelfolder import read_config
-from .plan import make_unsplit
+from .plan import make_unsplit, warnings_of
 from .pretrained import digest_of
 from .results import Result, read_results
 from .runs import config_digest
@@ -116,11 +116,15 @@ def _fit(store: Store, config: FinalConfig, work: Path, progress: Progress | Non
     labels = [y.loc[at].to_numpy() for at in (rows, inner)]
     system.fit(learnt_from(store), rows, labels[0], validation=(inner, labels[1]), seed=config.seed)
     kept = _kept_epoch(work, system)
+    warnings = list(warnings_of(store, windows, {t: y.loc[windows.index] for t, y in plan.high.items()}, one))
+    for warning in warnings:
+        log.warning("%s", warning)
     people, trials = (store.windows.loc[rows, c].nunique() for c in ("subject", "recording"))
     return system, {
         "trials": int(trials),
         "people": int(people),
         "excluded": list(config.exclude),
+        **({"warnings": warnings} if warnings else {}),
         "validation": {
             "trials": int(store.windows.loc[inner, "recording"].nunique()),
             "windows": len(inner),

@@ -71,7 +71,7 @@ def make_transfer_plan(joined: JoinedStore, config: CrossvalConfig, findings: li
             f"{joined.first.path} and {joined.second.path} are of one corpus, {joined.first.settings['dataset']}, "
             f"where equal names mean the same person and the same stimulus: {error}"
         ) from None
-    return replace(plan, folds=[fold], findings=tuple(findings), unused=UNUSED)
+    return replace(plan, folds=[fold], findings=(*plan.findings, *findings), unused=UNUSED)
 
 
 def _refuse_folds(config: CrossvalConfig) -> None:

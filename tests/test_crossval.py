@@ -222,8 +222,9 @@ def test_a_training_side_of_one_class_predicts_its_share_and_is_a_finding(tmp_pa
     path = cross_validate(held, tmp_path / "run", replace(CONFIG, protocol="subject", inner=0.5))
     table = predictions.read(path)
     findings = json.loads((path.parent / "environment.json").read_text())["findings"]
-    assert findings
-    assert all("nothing can be learnt" in f for f in findings)
+    confound, *of_folds = findings
+    assert confound.startswith("confound: every window of class low in valence comes from subject s01")
+    assert of_folds and all("nothing can be learnt" in f for f in of_folds)
     assert findings[0] in caplog.text
     for number in {int(f.split()[1].rstrip(":")) for f in findings}:
         rows = table[table["fold"] == number]

@@ -40,7 +40,7 @@ facewindows facestats causal deviceclock
 facestream signalstream
 joined
 rebaseline described remembering
-check
+check duplicates
 prepare
 splits predictions
 model
@@ -56,6 +56,7 @@ autonomic
 networks
 face_cnn fusion sequences
 systems.*
+confounds
 plan
 recipe
 timing

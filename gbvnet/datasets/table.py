@@ -66,6 +66,11 @@ class Table:
         return self.settings.dataset
 
     @property
+    def source_folder(self) -> Path:
+        """What the files in the table are relative to; a store then keeps which file each recording comes from."""
+        return self.file.parent
+
+    @property
     def rate_hz(self) -> float:
         return float(self.settings.rate_hz)
 

@@ -1,0 +1,61 @@
+"""Whether a class can be told by where a recording comes from: all of it from one file, one folder or one subject.
+
+Eyes closed in one file and eyes open in another: a system that recognises the file scores as if it read the eyes.
+"""
+
+import posixpath
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+CLASSES = {1: "high", 0: "low"}
+# From the narrowest to the widest: what a store's table of recordings may say of where they come from.
+SOURCES = {"signals": "signal file", "video": "video file", "folder": "folder", "subject": "subject"}
+
+
+def confounds(recordings: pd.DataFrame, high: pd.Series, target: str) -> list[str]:
+    """What a reader of any score must know of classes that are bound to a source of the recordings.
+
+    recordings : a store's table, with recording and subject, and the files signals and video where it knows them
+    high : 0 or 1, by name of recording, of those that are used
+
+    Two things are reported, the first one before the second, and of several sources the one that says most:
+    - all recordings of one class come from one and the same source, and there are others;
+    - each source with several recordings has one class alone, both classes are among them, and so the source tells it.
+    """
+    used = recordings[recordings["recording"].isin(high.index)]
+    table = used.assign(y=used["recording"].map(high).to_numpy(int), folder=_folders(used))
+    if table["y"].nunique() < 2:
+        return []
+    sources = [name for name in SOURCES if name in table and (table[name].fillna("") != "").all()]
+    told = list(_from_one(table, sources, target)) or list(_pure(table, sources, target))
+    return [f"confound: {text}; what marks the source may be scored as the class" for text in told]
+
+
+def _folders(recordings: pd.DataFrame) -> list[str]:
+    """The folder of each recording's signals, or video; "." for that of the table."""
+    files = [recordings[name].fillna("") for name in ("signals", "video") if name in recordings]
+    if not files:
+        return [""] * len(recordings)
+    first = files[0].where(files[0] != "", files[-1])
+    return [(posixpath.dirname(file) or ".") if file else "" for file in first]
+
+
+def _from_one(table: pd.DataFrame, sources: list[str], target: str) -> Iterator[str]:
+    for y, name in CLASSES.items():
+        for source in sources:
+            found = table.loc[table["y"] == y, source].unique()
+            if len(found) == 1 and table[source].nunique() > 1:
+                yield f"every window of class {name} in {target} comes from {SOURCES[source]} {found[0]}"
+                break
+
+
+def _pure(table: pd.DataFrame, sources: list[str], target: str) -> Iterator[str]:
+    for source in reversed(sources):
+        groups = table.groupby(source)["y"].agg(["size", "mean"])
+        several = groups[groups["size"] > 1]["mean"].to_numpy()
+        if len(several) > 1 and np.isin(several, (0, 1)).all() and len(set(several)) == 2:
+            which = f"each of the {len(several)} {SOURCES[source]}s with several recordings"
+            yield f"{which} has one class of {target} only"
+            return
