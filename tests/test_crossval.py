@@ -226,7 +226,7 @@ def test_a_training_side_of_one_class_predicts_its_share_and_is_a_finding(tmp_pa
     assert confound.startswith("confound: every window of class low in valence comes from subject s01")
     assert of_folds and all("nothing can be learnt" in f for f in of_folds)
     assert findings[0] in caplog.text
-    for number in {int(f.split()[1].rstrip(":")) for f in findings}:
+    for number in {int(f.split()[1].rstrip(":")) for f in of_folds}:
         rows = table[table["fold"] == number]
         assert (rows["p"] == rows["prior"]).all()
     assert log_power.fitted == 3 - len(findings)
