@@ -1,6 +1,6 @@
 """MAHNOB-HCI: Soleymani et al. 2012, "A Multimodal Database for Affect Recognition and Implicit Tagging".
 
-To be had, under its licence, from https://mahnob-db.eu/hci-tagging/. What is read, for each number N of a session:
+Its site is down; docs/corpora.md says whom to ask. What is read, for each number N of a session:
 
     ROOT/Sessions/N/session.xml                                       who, what, how it felt, and the clocks
     ROOT/Sessions/N/Part_1_S_Trial1_emotion.bdf                       32 EEG channels, ECG, skin, breathing, temperature
@@ -166,7 +166,8 @@ class Mahnob:
         try:
             folders = sorted((f for f in folder.iterdir() if f.name.isdigit()), key=lambda f: int(f.name))
         except OSError as e:
-            hint = "Give the folder above it." if root.name == "Sessions" else "Unpack the Sessions folder into it."
+            hint = "Unpack the Sessions folder into it. (The corpus' site is down: docs/corpora.md says whom to ask.)"
+            hint = "Give the folder above it." if root.name == "Sessions" else hint
             raise BadRecording(folder, "the folder of all sessions", e.strerror or type(e).__name__, hint) from None
         sessions = {int(f.name): read_session(f) for f in folders}
         if not any(s.kind == "stimulus" for s in sessions.values()):
