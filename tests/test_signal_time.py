@@ -415,6 +415,48 @@ def test_times_of_records_that_run_backwards_are_refused(tmp_path):
         read_signals(tmp_path / "a.edf", 1, 4, (EEG,))
 
 
+def test_boundaries_in_the_annotations_of_other_formats_and_events_that_are_only_called_so(tmp_path):
+    signals = {"Fp1": (HZ, noise(60 * HZ), "uV"), "EDA": (HZ, np.arange(60 * HZ) / HZ, "uS")}
+    for said, whole in (
+        (b"EDGE boundary", False),
+        (b"boundary", False),
+        (b"block boundary", True),
+        (b"BAD eyes", True),
+    ):
+        texts = {25: b"+25\x14" + said + b"\x14\0"}
+        write_edf(tmp_path / "a.edf", signals, onsets=range(60), texts=texts)
+        assert len(open_signals(tmp_path / "a.edf").segments) == (1 if whole else 2)
+
+
+def test_records_whose_times_drift_away_from_their_length_are_no_one_segment(tmp_path):
+    """Each record a millisecond late: by the file's own times, its last one is a minute's worth late."""
+    onsets = [f"{k * 1.001:.3f}" for k in range(120)]
+    write_edf(tmp_path / "a.edf", {"Fp1": (HZ, noise(120 * HZ), "uV")}, onsets=onsets, kind="D")
+    segments = open_signals(tmp_path / "a.edf").segments
+    assert len(segments) == 3
+    got = read_signals(tmp_path / "a.edf", 110, 112, (EEG,))
+    true = [k * 1.001 + m / HZ for k in range(120) for m in range(HZ)]
+    assert true[round((got.start_s - segments[-1].start_s + segments[-1].at_s) * HZ)] == pytest.approx(110, abs=0.05)
+
+
+def test_skips_are_left_out_and_one_at_the_begin_is_no_pause(tmp_path):
+    """MNE leaves out a skip at the begin when it saves, and then tells of skips where samples are."""
+    info = mne.create_info(["Fp1", "EDA"], HZ, ["eeg", "misc"])
+    clock = 1 + np.arange(60 * HZ) / HZ
+    raw = mne.io.RawArray(np.stack([noise(60 * HZ) * 1e-6, clock]), info, verbose="error")
+    for skips, segments, first_s in (
+        ([(20, 5), (40, 3)], [(0, 20), (25, 15), (43, 17)], 0),
+        ([(0, 10), (20, 5)], [(0, 10), (15, 35)], 10),
+    ):
+        starts, lengths = zip(*skips, strict=True)
+        raw.set_annotations(mne.Annotations(starts, lengths, ["BAD_ACQ_SKIP"] * len(skips)))
+        raw.save(tmp_path / "a_raw.fif", overwrite=True, verbose="error")
+        assert [s[:2] for s in open_signals(tmp_path / "a_raw.fif").segments] == segments
+        for start, seconds in segments:
+            held = read_signals(tmp_path / "a_raw.fif", start, start + seconds, (EEG, GSR)).samples[1]
+            assert held == pytest.approx(1 + first_s + start + np.arange(seconds * HZ) / HZ, abs=1e-4)
+
+
 def test_predict_takes_a_part_of_a_paused_recording_and_refuses_the_whole(tmp_path):
     write_paused(tmp_path / "a.edf")
     whole = lone([tmp_path / "a.edf"], (EEG, GSR), 128.0, 3.0)
