@@ -63,13 +63,15 @@ def _train(parser) -> Run:
     def run(args) -> int:
         from .devices import is_first
         from .store import open_store
-        from .train import train_model
+        from .train import ending, train_model
 
         config, store = _settings(args, FinalConfig), open_store(args.store)
         with bar("training", unit="epochs") as progress:
             train_model(store, args.folder, config, [Path(r) for r in _names(args.runs)], progress)
         if is_first():  # of several processes that train one model
             say(str(args.folder))
+            for line in ending(args.folder):
+                say(line)
         return 0
 
     return run
@@ -810,7 +812,8 @@ def say(line: str) -> None:
 
 @contextmanager
 def bar(what: str, unit: str = ""):
-    """A progress bar on stderr with rate and time left; silent when stderr is no terminal."""
+    """A progress bar on stderr with time left, and with rate and time taken where there is room; silent when stderr is
+    no terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -822,10 +825,10 @@ def bar(what: str, unit: str = ""):
     )
 
     console = Console(stderr=True)
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}")]
-    with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal
-    ) as shown:
+    wide = console.width >= 120
+    columns = [TextColumn("{task.description}"), BarColumn(40 if wide else 10), MofNCompleteColumn()]
+    columns += [TextColumn("{task.fields[rate]}"), TimeElapsedColumn()] if wide else []
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as shown:
         task = shown.add_task(what, total=None, rate="")
 
         def progress(done: int, total: int, doing: str = "") -> None:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import logging
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from .memory import Peak
 from .parallel import Jobs, cores, limit_threads, neighbours, run, threads_each
 from .plan import Plan, make_plan, targets_of
 from .runs import begin, config_digest, locked, read_environment, stamp, write_json
+from .series import polled
 from .splits import Fold
 from .store import Store
 from .systems import Predicted, require_sense, system
@@ -128,7 +128,6 @@ def _watched(run_dir: Path, tasks: list[Task], config: CrossvalConfig, progress:
     if progress is None:
         yield
         return
-    over = threading.Event()
 
     def look() -> None:
         done, doing = 0, ""
@@ -142,18 +141,8 @@ def _watched(run_dir: Path, tasks: list[Task], config: CrossvalConfig, progress:
             done += epochs
         progress(done, len(tasks) * config.train.epochs, stamp(config) + doing)
 
-    def watch() -> None:
-        while not over.wait(1.0):
-            look()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
+    with polled(look):
         yield
-    finally:
-        over.set()
-        watcher.join()
-        look()
 
 
 def _epochs(folder: Path) -> int:

@@ -1,6 +1,9 @@
 """A folder that holds a series of runs, as of an audit or a comparison: what was asked for is noted in it once."""
 
 import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +58,23 @@ def numbered(progress: Progress | None, number: int, of: int) -> Progress | None
         progress(done, total, f"({number} of {of}) {doing}")
 
     return of_series
+
+
+@contextmanager
+def polled(look: Callable[[], None], every_s: float = 1.0) -> Iterator[None]:
+    """Call `look` every so many seconds from another thread, and once more at the end: trainings, here or in other
+    processes, leave a line an epoch in their folders."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(every_s):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        look()

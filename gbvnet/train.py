@@ -1,16 +1,19 @@
 """Store -> model: one network for use, trained on everything, in the folder that `predict` and the others read.
 
 MODEL/                    model.safetensors, config.json, README.md (checkpoint.py)
-MODEL.training/           train.json, history.csv and, until it is done, last.ckpt: a training that was killed goes on
+MODEL.training/           train.json, history.csv and, until it is done, last.ckpt: a training that was killed goes on.
+                          It stays for its history.csv, the losses of each epoch; nothing else needs it
 
 A model for use is tested on nobody: what it is worth is known from cross-validations with the same settings, and these
 scores, of honest protocols alone, are what its card shows.
 """
 
+import csv
 import logging
 import math
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from .check import Progress
-from .config import FinalConfig, to_dict
+from .config import FinalConfig, to_dict, uses_face, uses_signals
 from .devices import is_first
 from .errors import BadConfig, BadModel, BadRun
 from .files import sweep
@@ -29,11 +32,11 @@ from .plan import make_unsplit, warnings_of
 from .pretrained import digest_of
 from .results import Result, read_results
 from .runs import config_digest
-from .series import begin_series
+from .series import begin_series, polled
 from .splits import keep_back
 from .store import Store
 from .systems.gbvnet import System
-from .worth import CrossvalScore, as_notes
+from .worth import CrossvalScore, as_notes, worth
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +113,10 @@ def _fit(store: Store, config: FinalConfig, work: Path, progress: Progress | Non
     for target in y:
         if y[target].loc[rows].nunique() < 2:
             raise BadConfig(f"all {len(rows)} training windows have the same {target}: there is nothing to learn")
-    if progress is not None:
-        progress(0, config.train.epochs, f"{len(rows):,} windows")
     system = System(one, work=work, label="")
     labels = [y.loc[at].to_numpy() for at in (rows, inner)]
-    system.fit(learnt_from(store), rows, labels[0], validation=(inner, labels[1]), seed=config.seed)
+    with _watched(work, config.train.epochs, progress):
+        system.fit(learnt_from(store), rows, labels[0], validation=(inner, labels[1]), seed=config.seed)
     kept = _kept_epoch(work, system)
     warnings = list(warnings_of(store, windows, {t: y.loc[windows.index] for t, y in plan.high.items()}, one))
     for warning in warnings:
@@ -134,6 +136,80 @@ def _fit(store: Store, config: FinalConfig, work: Path, progress: Progress | Non
         "high": {str(t): float(y[t].loc[rows].mean()) for t in y},
         "config": config_digest(one),
     }
+
+
+@contextmanager
+def _watched(work: Path, epochs: int, progress: Progress | None) -> Iterator[None]:
+    """Report epochs and losses while a training runs, from the history that it writes; a log line every tenth."""
+    if progress is None:
+        yield
+        return
+    logged, began, at_first = 0, time.monotonic(), len(_history(work))
+
+    def look() -> None:
+        nonlocal logged
+        history = _history(work)
+        done = len(history)
+        progress(done, epochs, _losses(history[-1], brief=True) if history else "reading windows")
+        if done >= logged + max(1, epochs // 10):
+            left = (time.monotonic() - began) / max(1, done - at_first) * (epochs - done)
+            said = f"{_losses(history[-1])}; {_duration(left)} left" + (" at most" if done < epochs else "")
+            log.info("epoch %d of at most %d: %s", done, epochs, said)
+            logged = done
+
+    with polled(look):
+        yield
+    done = len(_history(work))
+    progress(
+        done, done, _losses(_history(work)[-1], brief=True) if done else ""
+    )  # it may have stopped before the last epoch
+
+
+def _history(work: Path) -> list[dict[str, str]]:
+    """A row an epoch, as the training loop writes them; those of before a kill are kept."""
+    try:
+        with (work / HISTORY).open(newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError:
+        return []
+
+
+def _losses(row: dict[str, str], brief: bool = False) -> str:
+    """The validation groups choose the epoch, so how often the network is right on them flatters it."""
+    loss, inner, right = (float(row[name]) for name in ("train_loss", "inner_loss", "inner_accuracy"))
+    if math.isnan(inner):
+        return f"loss {loss:.3f}"
+    if brief:  # beside a bar, in 80 columns
+        return f"loss {loss:.3f}, validation {inner:.3f}, {right:.0%}, no score"
+    return f"loss {loss:.3f}, validation loss {inner:.3f}, accuracy {right:.0%} (it chooses the epoch, and is no score)"
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def ending(folder: Path) -> list[str]:
+    """Lines for the user: which epoch of a model was kept, what it is worth, where its history is, what to do next."""
+    made = read_config(folder)[1]
+    about, modality = made["about"], made["config"].get("modality", "")
+    work = folder.with_name(f"{folder.name}.training")
+    kept, validation = about.get("chosen_epoch"), about.get("validation", {})
+    right = validation.get("accuracy")
+    chosen = (
+        ""
+        if right is None
+        else f", accuracy {right:.1%} on the {validation.get('trials')} trials that chose it (no score)"
+    )
+    lines = [f"epoch {kept} of {len(_history(work)) or '?'} kept{chosen}", worth(about)]
+    lines.append(f"{work} keeps history.csv, the losses of each epoch; nothing else needs that folder")
+    files = " ".join(["film.mp4"] * uses_face(modality) + ["eeg.bdf"] * uses_signals(modality))
+    return [*lines, f"next: gbvnet model show {folder}", f"      gbvnet predict {folder} {files} out"]
 
 
 def _kept_epoch(work: Path, system: System) -> float | None:

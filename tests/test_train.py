@@ -22,7 +22,7 @@ from gbvnet.errors import BadConfig, BadModel, BadRun, LeakySplit
 from gbvnet.metrics import auc
 from gbvnet.predictor import Predictor
 from gbvnet.splits import keep_back
-from gbvnet.train import train_model
+from gbvnet.train import _watched, ending, train_model
 
 from .planted import write_store
 
@@ -196,11 +196,55 @@ def test_two_processes_from_the_command_line_leave_one_model(store, tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([*words, *options], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(tmp_path / "model")]  # told once
+    assert done.stdout.splitlines()[0] == str(tmp_path / "model")
+    assert done.stdout.count("kept, accuracy") == 1  # by one of the two
     _, about = load_model(tmp_path / "model")
     assert about["targets"] == ["valence", "arousal"]
     history = pd.read_csv(tmp_path / "model.training/history.csv")
     assert len(history) == 2 and history["train_loss"].notna().all()
+
+
+def test_progress_counts_epochs_with_losses_and_ends_full(store, tmp_path, caplog):
+    seen = []
+    config = replace(QUICK, modality="bio", target="valence", train=replace(QUICK.train, epochs=4))
+    with caplog.at_level("INFO", logger="gbvnet"):
+        train_model(store, tmp_path / "model", config, progress=lambda *told: seen.append(told))
+    history = pd.read_csv(tmp_path / "model.training/history.csv")
+    last = history.iloc[-1]
+    wanted = (
+        f"loss {last['train_loss']:.3f}, validation {last['inner_loss']:.3f}, {last['inner_accuracy']:.0%}, no score"
+    )
+    assert seen[-1] == (4, 4, wanted)
+    assert all(0 <= done <= total == 4 for done, total, _ in seen)
+    lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("epoch ")]
+    assert lines[-1].startswith(f"epoch 4 of at most 4: loss {last['train_loss']:.3f}, validation loss")
+    assert "is no score" in lines[-1] and lines[-1].endswith("0 s left")
+
+
+def test_progress_is_of_what_the_history_says_while_it_is_written(tmp_path):
+    seen = []
+    head = "epoch,train_loss,train_accuracy,inner_loss,inner_accuracy,seconds\n"
+    with _watched(tmp_path, 10, lambda *told: seen.append(told)):
+        (tmp_path / "history.csv").write_text(head + "1,0.7,0.5,nan,nan,1\n2,0.6,0.5,0.65,0.75,1\n")
+    assert seen[-1] == (2, 2, "loss 0.600, validation 0.650, 75%, no score")  # stopped early: the bar is full
+    with _watched(tmp_path / "none", 10, lambda *told: seen.append(told)):
+        pass
+    assert seen[-2] == (0, 10, "reading windows")
+    (tmp_path / "history.csv").write_text(head + "1,0.7,0.5,nan,nan,1\n")
+    with _watched(tmp_path, 10, lambda *told: seen.append(told)):
+        pass
+    assert seen[-1] == (1, 1, "loss 0.700")
+
+
+def test_the_end_tells_the_epoch_kept_what_it_is_worth_and_what_to_do_next(store, trained):
+    lines = ending(trained)
+    about = load_model(trained)[1]
+    assert lines[0].startswith(f"epoch {about['chosen_epoch']} of ") and lines[0].endswith("(no score)")
+    assert f"accuracy {about['validation']['accuracy']:.1%}" in lines[0]
+    assert "never tested on unseen subjects" in lines[1]
+    assert "model.training keeps history.csv" in lines[2]
+    assert f"gbvnet model show {trained}" in lines[3]
+    assert f"gbvnet predict {trained} film.mp4 eeg.bdf out" in lines[4]
 
 
 def test_folds_are_not_trained_by_several_devices_together(store, tmp_path):
