@@ -11,6 +11,7 @@ import numpy as np
 
 from .faces import Landmarker, align
 from .facewindows import BORROW_S
+from .participant import Participant
 
 SLACK = 1e-6  # seconds; times are multiples of a frame's length, rounded
 
@@ -29,7 +30,8 @@ class FaceStream:
     """
 
     def __init__(self, landmarker: Landmarker, side: int, looked_at: Callable[[float, float], bool]):
-        self.landmarker, self.side, self.looked_at = landmarker, side, looked_at
+        self.side, self.looked_at = side, looked_at
+        self.participant = Participant(landmarker)
         self.found = self.frames = 0  # frames that were looked at, and with a face
         self._looks: deque[_Look] = deque()
         self._shown: tuple[float, np.ndarray] | None = None  # the newest frame, while nobody has looked at it
@@ -47,7 +49,7 @@ class FaceStream:
         self.ended = self._finished = False
         self._end_of_show(time_s)
         if self._first_s is None:
-            self._first_s = time_s
+            self._first_s = self.participant.events.zero_s = time_s
         else:
             self._gap_s = time_s - self.reached_s
         self.reached_s = time_s
@@ -65,7 +67,7 @@ class FaceStream:
 
     def _look(self, rgb: np.ndarray, time_s: float) -> None:
         assert self._first_s is not None
-        found = self.landmarker.find(np.ascontiguousarray(rgb), time_s - self._first_s)
+        found = self.participant.find(np.ascontiguousarray(rgb), time_s - self._first_s)
         self.frames += 1
         self.found += found is not None
         self._looks.append(_Look(time_s, None if found is None else align(rgb, found.landmarks, self.side)))

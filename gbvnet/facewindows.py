@@ -75,11 +75,14 @@ class FaceWindows:
         reader = read_frames(self.video, np.unique(self.frames[self.frames >= 0]), info=self.info)
         with ExitStack() as opened:
             frames = opened.enter_context(closing(ahead(reader, AHEAD))) if self.ahead else reader
-            seen = opened.enter_context(closing(follow_face(frames, self.info.time_s, self.side, self.backend)))
+            messages: list[str] = []
+            seen = opened.enter_context(
+                closing(follow_face(frames, self.info.time_s, self.side, self.backend, messages))
+            )
             yield from self._parts(seen)
             for _ in seen:  # to its end, where the reader says what was wrong
                 pass
-            self.finding = reader.finding
+            self.finding = "; ".join([*messages, *filter(None, [reader.finding])]) or None
 
     def _parts(self, seen: Iterator[tuple[int, np.ndarray, np.ndarray | None]]) -> Iterator[FacePart]:
         times = self.times

@@ -130,12 +130,14 @@ class EmotionStream:
 
     @property
     def messages(self) -> list[str]:
-        """What to know of what came so far: a device whose rate is not the stated one, samples that were left out."""
-        if self._signals is None:
-            return [self._of_frames] if self._of_frames else []
-        twice = self._signals.dropped
-        left_out = f"{twice:,} samples were not used: they came twice, or their time stamps went back" if twice else ""
-        return [text for text in (self._signals.message, left_out, self._of_frames) if text]
+        """What to know of what came so far: a face that jumped or had company, a device whose rate is not the stated
+        one, samples that were left out."""
+        texts = [] if self._faces is None else self._faces.participant.events.messages()
+        if self._signals is not None:
+            twice = self._signals.dropped
+            texts += [self._signals.message]
+            texts += [f"{twice:,} samples were not used: they came twice, or their time stamps went back"] * bool(twice)
+        return [text for text in (*texts, self._of_frames) if text]
 
     def frame(self, rgb: np.ndarray, time_s: float) -> list[dict[str, Any]]:
         """A frame (H, W, 3) uint8 RGB at a time on the stream's clock, later than the last one's. Returns the rows of

@@ -35,6 +35,8 @@ datasets.synthetic datasets.synthetic_mahnob
 datasets.synthetic_lone
 datasets
 fetched
+faceevents
+participant
 faces signals windows store
 facewindows facestats causal deviceclock
 facestream signalstream
