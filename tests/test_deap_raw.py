@@ -3,6 +3,7 @@
 import json
 import re
 
+import edfio
 import mne
 import numpy as np
 import pandas as pd
@@ -14,7 +15,15 @@ from gbvnet.cli import main
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import deap, open_corpus, synthetic, synthetic_bdf
 from gbvnet.datasets.deap import EEG, RATINGS_FILE
-from gbvnet.datasets.deap_raw import CHANNELS, RECORDED, as_released, ohm, read_recorded, refuse_another_order
+from gbvnet.datasets.deap_raw import (
+    CHANNELS,
+    RECORDED,
+    as_released,
+    ohm,
+    read_recorded,
+    read_trials,
+    refuse_another_order,
+)
 from gbvnet.datasets.made_up import Trace, bdf_bytes
 from gbvnet.datasets.synthetic_bdf import TWENTE
 from gbvnet.errors import BadConfig, BadRecording
@@ -114,6 +123,36 @@ def test_the_files_are_laid_out_as_each_site_recorded(known):
     assert names["23"][:32] == EEG
     for n in names.values():
         assert n[32:47] == [*LEADS, "GSR1", "GSR2", "Erg1", "Erg2", "Resp", "Plet", "Temp"]
+
+
+def status_of(path, place):
+    """What a channel of whole numbers holds, read with edfio: the amplifier's 24 bits."""
+    return np.rint(edfio.read_bdf(path).signals[place].data).astype(int)
+
+
+def test_status_is_as_each_amplifier_wrote_it(known):
+    """The codes are on the last channel, or on the first of two without a name, below bits of the amplifier's own."""
+    for person, place, upper in (
+        ("01", -1, {0x100000}),
+        ("24", -1, {0x19FF00, 0x18FF00}),
+        ("29", -2, {0x19FF00, 0x18FF00, 0x58FF00}),
+    ):
+        status = status_of(known / f"data_original/s{person}.bdf", place)
+        assert set((status & ~0xFF).tolist()) == upper, person
+        assert {4, 5} <= set((status & 0xFF).tolist())
+        assert (status[0] & ~0xFF) == max(upper - {0x58FF00})
+    assert not status_of(known / "data_original/s29.bdf", -1).any()
+
+
+@pytest.mark.parametrize("second", [0, 0x58FF00, 4])
+def test_the_first_of_two_channels_with_codes_is_taken_whatever_the_second_holds(known, tmp_path, second):
+    path = known / "data_original/s29.bdf"
+    recorded = edfio.read_bdf(path)
+    starts = [trial.start for trial in read_trials(path, 4, 4)]
+    held = recorded.signals[-1]
+    held.update_data(np.full(len(held.data), float(second)))
+    recorded.write(tmp_path / "s29.bdf")
+    assert [trial.start for trial in read_trials(tmp_path / "s29.bdf", 4, 4)] == starts
 
 
 PEOPLE = ("01", "23", "24", "29")

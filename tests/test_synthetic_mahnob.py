@@ -67,7 +67,7 @@ def test_the_layout_and_the_names_are_the_real_ones(corpus):
     assert names == {
         "SYNTHETIC.json",
         "Sessions/1/session.xml",
-        "Sessions/41/session.xml",
+        *(f"Sessions/{number}/session.xml" for number in (41, 45, 47, 1432, 1984)),
         "Sessions/2/session.xml",
         "Sessions/2/Part_1_S_Trial1_emotion.bdf",
         "Sessions/2/P1-Rec1-2009.07.09.17.53.46_C1 trigger _C_Section_2.avi",
@@ -80,6 +80,7 @@ def test_the_bdf_is_one_to_mne_with_47_channels_at_256_hz_in_their_units(corpus)
     assert raw.ch_names == list(BDF) and len(BDF) == 47
     assert raw.info["sfreq"] == 256
     assert 61 <= raw.times[-1] + 1 / 256 <= 62  # 30 s, the film, 30 s up to a whole second
+    assert set(raw.get_data("Status").ravel().tolist()) == {0, 16}  # the real ones rest at 0
     events = mne.find_events(raw, "Status", mask=0xFF, mask_type="and", verbose="ERROR")
     assert events[:, 2].tolist() == [16, 16]
     assert events[0, 0] == 7680  # as public prints of the real files have it

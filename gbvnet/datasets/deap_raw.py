@@ -136,7 +136,8 @@ def _apart(first: int, last: int) -> float:
 def _triggers(path: Path, raw: Any) -> np.ndarray:
     """The low byte of the Status channel, (N,): triggers, whatever the amplifier puts into the bits above.
 
-    Participants 24 to 32 have it without a name, and 29 to 32 have two such channels; MNE calls these -0 and -1.
+    Participants 24 to 32 have it without a name, and 29 to 32 have two such channels, with the codes on the first; MNE
+    calls these -0 and -1.
     """
     names = raw.ch_names
     named = find(STATUS, names)
@@ -146,7 +147,7 @@ def _triggers(path: Path, raw: Any) -> np.ndarray:
         raise BadRecording(path, "a channel Status, or the unnamed one that some participants have instead", found)
     low = np.rint(measured(path, raw, candidates)).astype(np.int64) & 0xFF
     starting = [x for x in low if (x == START).any()]
-    return (starting or list(low))[-1]
+    return (starting or list(low))[0]
 
 
 def _codes(low: np.ndarray) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:

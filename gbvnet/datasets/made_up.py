@@ -126,7 +126,7 @@ def _refuse_another(root: Path, stamp: dict) -> None:
         raise BadInput(root, _OURS, f"{min(f.name for f in root.iterdir())!r} and no {STAMP_FILE}", _ELSEWHERE)
     try:
         found = json.loads(marks[0].read_text())
-        was, now = ({"format": x["format"]} | x["config"] for x in (found, stamp))
+        was, now = ({"corpus": None, "format": x["format"]} | x["config"] for x in (found, stamp))
     except (ValueError, KeyError, TypeError) as e:
         raise BadInput(marks[0], "the stamp of a made-up corpus", f"a file that is none ({e})", _ELSEWHERE) from None
     changed = [key for key in {**now, **was} if was.get(key) != now.get(key)]

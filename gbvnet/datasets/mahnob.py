@@ -8,7 +8,8 @@ Its site is down; docs/corpora.md says whom to ask. What is read, for each numbe
     ROOT/Sessions/N/P1-Rec1-All-Data-New_Section_2.tsv                gaze, and the audio clock that joins all
 
 Only sessions in which an emotional film was shown are recordings; neutral clips and the tagging experiments are counted
-and left alone. Two clocks meet in a recording:
+and left alone. So are sessions of which the corpus itself has no ratings (as of subject 12), no name of the film, or
+neither video nor BDF. Two clocks meet in a recording:
 
     signals   the stimulus runs from the first pulse on the BDF's Status channel to the second, about 30 s after its
               begin and before its end
@@ -19,6 +20,7 @@ Whatever can be told in two ways is, and what disagrees by more than two frames 
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -28,9 +30,11 @@ import numpy as np
 from ..errors import BadRecording
 from ..recording import Channel, Recording, Signals, read_stamp
 from ..video import probe
+from . import bdf
 from .bdf import STATUS, cut_short, measured, open_bdf, places, stored, worn
 from .deap import EEG  # the BDFs of MAHNOB-HCI have the EEG channels of DEAP's release, in the same order
 from .mahnob_session import (
+    BDF,
     FETCH,
     Film,
     Session,
@@ -67,6 +71,7 @@ FILMS = {
     "dallas_f": 89, "funny_f": 87,
 }  # fmt: skip
 LENGTH_SLACK_S = 1.5
+NAMED = 8  # sessions in a line, before it says how many more
 LEAST_BDF_RATE_HZ = 128  # below it the store's rate would promise what was never measured
 
 # ---------------------------------------------------------------- the BDF
@@ -170,29 +175,31 @@ class Mahnob:
             hint = "Give the folder above it." if root.name == "Sessions" else hint
             raise BadRecording(folder, "the folder of all sessions", e.strerror or type(e).__name__, hint) from None
         sessions = {int(f.name): read_session(f) for f in folders}
-        if not any(s.kind == "stimulus" for s in sessions.values()):
+        if not any(s.kind == "stimulus" and s.lacks is None for s in sessions.values()):
             counted = ", ".join(f"{n} {kind}" for kind, n in Counter(s.kind for s in sessions.values()).items())
             found = f"{len(sessions)} sessions ({counted})" if sessions else "no session"
+            found = "; ".join([found, *_lacking(s for s in sessions.values() if s.kind == "stimulus")])
             raise BadRecording(folder, "sessions of the emotion experiment", found, "Were they all unpacked?")
         films = truth.get("films", {}) if truth else FILMS
         return cls(root, truth is not None, sessions, {name: float(s) for name, s in films.items()})
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The people who saw a film, or of whom a session cannot be read: p01, p02, ..."""
-        return tuple(sorted({s.subject for s in self.sessions.values() if s.kind == "stimulus" or s.problem}))
+        """The subjects with a recording, or of whom a session cannot be read: p01, p02, ..."""
+        return tuple(sorted({s.subject for s in self.sessions.values() if s.used}))
 
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
         """What is missing of a person, or of the whole corpus, and what is there and not used."""
         mine = [s for s in self.sessions.values() if unit in (None, s.subject)]
         count = Counter(s.kind for s in mine if not s.problem)
-        left = [f"{count[kind]} {kind}" for kind in ("neutral", "tagging", "other") if count[kind]]
+        left = [f"{count[kind]} {kind}" for kind in ("neutral", "tagging", "other", "empty") if count[kind]]
         notes = [f"{' and '.join(left)} sessions are not used"] if left else []
+        notes += _lacking(s for s in mine if s.kind == "stimulus")
         if self.made_up:
             return tuple(notes)
         if unit is None:
             absent = [subject_name(n) for n in PEOPLE if subject_name(n) not in self.units]
-            return (*notes, *([f"no session with a film of {', '.join(absent)}"] if absent else []))
+            return (*notes, *([f"no recording of {', '.join(absent)}"] if absent else []))
         seen = {film_name(s) for s in mine if s.kind == "stimulus"}
         unseen = [name for name in self.films if name not in seen]
         several = f"{len(unseen)} of the {len(self.films)} films" if len(unseen) > 1 else "film"
@@ -200,9 +207,7 @@ class Mahnob:
 
     def recordings(self, unit: str) -> list[Recording]:
         """A person's sessions with a film, in the order of their numbers, each with its verdict."""
-        return [
-            self._judged(s) for s in self.sessions.values() if s.subject == unit and (s.kind == "stimulus" or s.problem)
-        ]
+        return [self._judged(session) for session in self.sessions.values() if session.subject == unit and session.used]
 
     def _judged(self, session: Session) -> Recording:
         recording = Recording(session.name, self.dataset, session.subject, str(session.number), "", 0.0)
@@ -211,26 +216,25 @@ class Mahnob:
         try:
             return self._recording(recording, session)
         except BadRecording as e:
-            return replace(recording, problem=str(e))
+            remedy = FETCH if e.remedy == bdf.FETCH else e.remedy  # nobody can fetch this corpus again
+            return replace(recording, problem=str(BadRecording(e.path, e.expected, e.found, remedy)))
 
     def _recording(self, recording: Recording, session: Session) -> Recording:
         stimulus = film_name(session)
-        if not stimulus:
-            raise BadRecording(session.folder / "session.xml", "the film's name as mediaFile", "none", FETCH)
         recording = replace(recording, stimulus=stimulus, ratings=ratings_of(session))
         video, findings = colour_video(session)
-        bdf = only(session, "bdf", "*.bdf")
-        if video is None and bdf is None:
+        signals = only(session, "bdf", BDF)
+        if video is None and signals is None:
             names = ", ".join(sorted(f.name for f in session.folder.iterdir())) or "nothing"
             raise BadRecording(session.folder, "a colour video or a BDF", names, FETCH)
-        film, told = film_of(session, required=bdf is None)
-        findings += told if video is not None or bdf is None else []
-        if bdf is None:
+        film, told = film_of(session, required=signals is None)
+        findings += told if video is not None or signals is None else []
+        if signals is None:
             assert film is not None and film.seconds is not None
             seconds = film.seconds
             findings.append("no BDF: the video alone, and the stimulus' length by the gaze table")
         else:
-            span = read_span(bdf, self.films.get(stimulus))
+            span = read_span(signals, self.films.get(stimulus))
             seconds = span.seconds
             findings += self._compared(session, span, film, stimulus)
         return replace(
@@ -238,7 +242,7 @@ class Mahnob:
             seconds=seconds,
             video=video,
             video_start_s=start_in_video(session, film) if video is not None else 0.0,
-            signals=bdf,
+            signals=signals,
             findings=tuple(findings),
         )
 
@@ -294,6 +298,19 @@ class Mahnob:
         samples, rate_hz = _read(recording.signals)
         span = read_span(recording.signals, self.films.get(recording.stimulus))
         return Signals(samples, rate_hz, span.start, CHANNELS)
+
+
+def _lacking(sessions: Iterable[Session]) -> list[str]:
+    """A line for each thing that the corpus never had of some sessions with a film."""
+    numbers: dict[str, list[str]] = {}
+    for session in sessions:
+        if session.lacks is not None and session.problem is None:
+            numbers.setdefault(session.lacks, []).append(str(session.number))
+    lines = []
+    for lacks, of in numbers.items():
+        more = f" and {len(of) - NAMED} more" if len(of) > NAMED else ""
+        lines.append(f"sessions with a film {lacks} are not used: {len(of)} ({', '.join(of[:NAMED])}{more})")
+    return lines
 
 
 def _read(path: Path) -> tuple[np.ndarray, float]:

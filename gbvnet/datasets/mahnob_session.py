@@ -21,9 +21,15 @@ RATINGS = {"valence": "feltVlnc", "arousal": "feltArsl", "control": "feltCtrl", 
 FPS = 60.97  # of the cameras
 TWO_FRAMES_S = 2 / FPS
 WRONG_RATE = 0.05  # a frame rate in session.xml that is this share off the file's own is a mistake, no measurement
-FETCH = "Fetch it again."
+FETCH = "Take it from another copy of the corpus: its site is down (docs/corpora.md says whom to ask)."
 
-Kind = Literal["stimulus", "neutral", "tagging", "other"]
+BDF, COLOUR = "*.bdf", "*C1 trigger*_C_Section_*.avi"  # what the files of a session are called
+
+Kind = Literal["stimulus", "neutral", "tagging", "other", "empty"]
+# What the corpus itself lacks in some sessions with a film, so that no recording can be made of them.
+STUB = "without a colour video and a BDF, in session.xml as on the disk,"
+UNRATED = "without felt ratings (feltVlnc, feltArsl)"
+UNNAMED = "without the film's name (mediaFile)"
 
 
 # ---------------------------------------------------------------- session.xml
@@ -40,10 +46,16 @@ class Session:
     told: dict[str, str] = field(default_factory=dict)  # the attributes of the root element
     files: dict[str, str] = field(default_factory=dict)  # names of the colour video, the gaze table and the BDF
     problem: str | None = None
+    lacks: str | None = None  # STUB, UNRATED or UNNAMED: what the corpus itself never had of it
 
     @property
     def name(self) -> str:
         return f"{self.subject}_s{self.number}"
+
+    @property
+    def used(self) -> bool:
+        """Whether a recording is to be made of it, or reported as one that cannot be read."""
+        return self.problem is not None or (self.kind == "stimulus" and self.lacks is None)
 
     def number_of(self, attribute: str) -> float | None:
         """An attribute as a number, None if there is none or it is no finite number."""
@@ -63,7 +75,8 @@ def read_session(folder: Path) -> Session:
 
     path = folder / "session.xml"
     expected = "the description of a session"
-    problem = None
+    if not visible(folder, "*"):
+        return Session(int(folder.name), folder, _subject_of(folder), "empty")
     try:
         root = parse(path).getroot()
         if root.tag == "session" and root.find("subject") is not None:
@@ -83,9 +96,12 @@ def read_session(folder: Path) -> Session:
 
 
 def _broken(folder: Path, problem: BadRecording) -> Session:
-    """Sessions are numbered by person, 130 to each: enough to say whose session is broken."""
-    number = int(folder.name)
-    return Session(number, folder, subject_name((number - 1) // 130 + 1), "other", problem=str(problem))
+    return Session(int(folder.name), folder, _subject_of(folder), "other", problem=str(problem))
+
+
+def _subject_of(folder: Path) -> str:
+    """Sessions are numbered by subject, 130 to each: enough to say whose session is broken."""
+    return subject_name((int(folder.name) - 1) // 130 + 1)
 
 
 def subject_name(number: int) -> str:
@@ -105,8 +121,18 @@ def _described(folder: Path, root: Any) -> Session:
             files["video"] = track.get("filename", "")
             gaze = [a.get("filename", "") for a in track.iter("annotation") if a.get("type") == "Gaze"]
             files |= {"gaze": gaze[0]} if gaze else {}
-    told = dict(root.attrib)
-    return Session(int(folder.name), folder, subject_name(int(subject)), _kind(told, files), told, files)
+    told, person = dict(root.attrib), subject_name(int(subject))
+    return Session(int(folder.name), folder, person, _kind(told, files), told, files, lacks=_lacks(folder, told, files))
+
+
+def _lacks(folder: Path, told: dict[str, str], files: dict[str, str]) -> str | None:
+    """What the corpus never had of a session. One rating of the two alone is a damaged file, and no such lack; so are
+    files that session.xml names and that are not there."""
+    if not (files.get("bdf") or files.get("video") or visible(folder, BDF) or visible(folder, COLOUR)):
+        return STUB
+    if not any(told.get(RATINGS[name], "").strip() for name in ("valence", "arousal")):
+        return UNRATED
+    return None if told.get("mediaFile", "").strip() else UNNAMED
 
 
 def _kind(told: dict[str, str], files: dict[str, str]) -> Kind:
@@ -215,7 +241,7 @@ def only(session: Session, kind: str, pattern: str) -> Path | None:
 
 
 def colour_video(session: Session) -> tuple[Path | None, list[str]]:
-    video = only(session, "video", "*C1 trigger*_C_Section_*.avi")
+    video = only(session, "video", COLOUR)
     if video is not None:
         return video, []
     others = [f.name for f in visible(session.folder, "*.avi")]

@@ -33,7 +33,9 @@ from .synthetic_bdf import recording
 from .synthetic_face import FPS, HEIGHT, WIDTH, Face, act, trial_light
 from .synthetic_signals import Body, signals_of_trial
 
-FORMAT = 1  # of what is planted; a corpus of another format is another corpus, even with the same settings
+# Of what is planted, without and with the original recordings; a corpus of another format is another corpus, even with
+# the same settings.
+FORMAT, RAW_FORMAT = 1, 2
 NO_FAMILIARITY = (2, 15, 23)  # participants whose column is empty in the real table
 
 # What a random number is for.
@@ -87,7 +89,7 @@ def write_deap(
     content = partial(_content, config, pieces)
     write_corpus(
         Path(root),
-        MadeUp(stamp_of(FORMAT, config), truth(config), (RATINGS_FILE, *pieces), content),
+        MadeUp(stamp_of(RAW_FORMAT if config.raw else FORMAT, config), truth(config), (RATINGS_FILE, *pieces), content),
         jobs,
         progress,
     )

@@ -21,7 +21,9 @@ TWENTE = (
     "Fp1 AF3 F7 F3 FC1 FC5 T7 C3 CP1 CP5 P7 P3 Pz PO3 O1 Oz O2 PO4 P4 P8 CP6 CP2 C4 T8 FC6 FC2 F4 F8 AF4 Fp2 Fz Cz"
 ).split()
 UNNAMED_FROM, TWICE_FROM = 24, 29  # participants whose Status has no name, and who have a second such channel
-IDLE, IDLE_UNNAMED = 1 << 20, 1_703_680  # what the amplifier puts into the upper bits of Status
+# What the amplifier puts into the upper bits of Status: where it has a name; and where it has none, at the first moment
+# (a bit says that an epoch begins), after it, and, in some recordings, from some time on (a bit says: battery low).
+IDLE, FIRST_UNNAMED, IDLE_UNNAMED, IDLE_LOW = 1 << 20, 0x19FF00, 0x18FF00, 0x58FF00
 BEFORE_S, AFTER_S = 5, 4  # recorded before the first trial's baseline and after the last video
 PULSE_S = 0.1
 RATING, FIXATION = 1, 3  # other codes: a rating screen, and the fixation cross before a video
@@ -66,11 +68,22 @@ def recording(
     ]
     traces.append(Trace(SENSORS["Temperature"], "Degree C", (-2048.0, 2048.0), row["Temperature"]))
     label = STATUS if subject < UNNAMED_FROM else ""
-    if subject >= TWICE_FROM:
+    status = _upper_bits(subject, n) + _codes(starts, length, n)
+    traces.append(Trace(label, "Boolean", _WHOLE, status.astype(float)))
+    if subject >= TWICE_FROM:  # the codes are on the first of the two
         traces.append(Trace(label, "Boolean", _WHOLE, np.zeros(n)))
-    idle = IDLE if subject < UNNAMED_FROM else IDLE_UNNAMED
-    traces.append(Trace(label, "Boolean", _WHOLE, idle + _codes(starts, length, n).astype(float)))
     return bdf_bytes(traces, RATE_HZ)
+
+
+def _upper_bits(subject: int, n: int) -> np.ndarray:
+    """(n,) what Status has above its low byte."""
+    if subject < UNNAMED_FROM:
+        return np.full(n, IDLE)
+    upper = np.full(n, IDLE_UNNAMED)
+    upper[: round(PULSE_S * RATE_HZ)] = FIRST_UNNAMED
+    if subject % 2:
+        upper[n // 2 :] = IDLE_LOW
+    return upper
 
 
 _WHOLE = (-(2.0**23), 2.0**23 - 1)  # of a channel that holds whole numbers

@@ -39,11 +39,11 @@ from .mahnob_session import RATINGS
 from .synthetic_face import FPS, HEIGHT, WIDTH, Acting, Face, act, trial_light
 from .synthetic_signals import Body
 
-FORMAT = 1  # of what is planted; a corpus of another format is another corpus, even with the same settings
+FORMAT = 2  # of what is planted; a corpus of another format is another corpus, even with the same settings
 PEOPLE = tuple(n for n in range(1, 31) if n not in (12, 15, 26))  # who has whole recordings in the real corpus
 VIDEO_FPS, VIDEO_SIZE = Fraction(6097, 100), (780, 580)
 AUDIO_HZ, GAZE_HZ = 44_100, 60
-PULSE, CMS_IN_RANGE = 16, 1 << 20  # on Status: what marks the film, and a bit that the amplifier sets all the time
+PULSE = 16  # on Status, which is 0 otherwise: what marks the film
 FLASH_S = 0.15
 
 # All of a BDF's channels, as the amplifier orders them, and the units that its header names.
@@ -88,6 +88,15 @@ class Trial:
             "video": f"{part}2009.07.09.17.53.46_C1 trigger _C{section}.avi",
             "gaze": f"{part}All-Data-New{section}.tsv",
         }
+
+
+@dataclass(frozen=True)
+class Other:
+    """A session that no recording is made of."""
+
+    subject: int
+    told: dict[str, str]  # the attributes of its session.xml
+    bdf: str = ""  # as session.xml names it
 
 
 def write_mahnob(
@@ -141,20 +150,26 @@ def _paths(config: SynthConfig) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _others() -> dict[int, dict[str, str]]:
-    """Sessions that no recording is made of: a neutral clip and a tagging experiment of the first person. Of them only
-    what describes them is written."""
+def _others() -> dict[int, Other]:
+    """Sessions that no recording is made of, of each kind that the real corpus has. Of them only what describes them is
+    written."""
+    film = {"experimentType": "emotion elicitation", "isStim": "1"}
+    felt = {"feltVlnc": "5", "feltArsl": "5", "feltCtrl": "5", "feltPred": "5", "feltEmo": "0"}
     return {
-        1: {"experimentType": "emotion elicitation", "isStim": "0", "bdf": "Part_1_N_Trial1_emotion.bdf"},
-        41: {"experimentType": "implicit tagging", "isStim": "1", "bdf": "Part_1_taggingImages1.bdf"},
+        1: Other(1, {"experimentType": "emotion elicitation", "isStim": "0"}, "Part_1_N_Trial1_emotion.bdf"),
+        41: Other(1, {"experimentType": "image tagging", "isStim": "1"}, "Part_1_taggingImages1.bdf"),
+        45: Other(1, {"experimentType": "video tagging", "isStim": "1"}, "Part_1_taggingVideos.bdf"),
+        47: Other(1, {"experimentType": "video tagging", "isStim": "1"}),  # a stub
+        1432: Other(12, film | {"mediaFile": "69.avi"}, "Part_12_S_Trial1_emotion.bdf"),  # nothing was rated
+        1984: Other(16, film | felt, "Part_16_S_Trial17_emotion.bdf"),  # without a film's name, and without a BDF
     }
 
 
 def _content(config: SynthConfig, mark_s: float | None, path: str) -> bytes:
     _, session, name = path.split("/")
     if int(session) in _others():
-        told = dict(_others()[int(session)])
-        return _xml({"sessionId": session} | told, 1, {"bdf": told.pop("bdf")})
+        other = _others()[int(session)]
+        return _xml({"sessionId": session} | other.told, other.subject, {"bdf": other.bdf} if other.bdf else {})
     trial = next(t for t in plan(config) if t.session == int(session))
     if name == "session.xml":
         return session_xml(config, trial)
@@ -261,7 +276,8 @@ def _xml(told: dict[str, str], subject: int, files: dict[str, str]) -> bytes:
     if "video" in files:
         video = ElementTree.SubElement(root, "track", type="Video", filename=files["video"], color="1", view="Front")
         ElementTree.SubElement(video, "annotation", type="Gaze", filename=files["gaze"])
-    ElementTree.SubElement(root, "track", type="Physiological", filename=files["bdf"])
+    if "bdf" in files:
+        ElementTree.SubElement(root, "track", type="Physiological", filename=files["bdf"])
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
 
@@ -312,7 +328,7 @@ def _signals(config: SynthConfig, trial: Trial, mark_s: float | None) -> dict[st
         # One swing up and one down, so that it passes the EEG's filter
         swing = 2000 * np.sin(2 * np.pi * (time_s - mark_s) / 0.06) * ((time_s >= mark_s) & (time_s < mark_s + 0.06))
         channels |= {name: channels[name] + swing for name in (*EEG, "EXG1", "EXG2", "EXG3")}
-    status = np.full(n, CMS_IN_RANGE)
+    status = np.zeros(n, int)
     for second in (0.0, trial.seconds):
         first = round((PADDING_S + second) * BDF_RATE_HZ)
         status[first : first + 26] += PULSE
