@@ -229,7 +229,7 @@ def test_a_training_side_of_one_class_predicts_its_share_and_is_a_finding(tmp_pa
     for number in {int(f.split()[1].rstrip(":")) for f in of_folds}:
         rows = table[table["fold"] == number]
         assert (rows["p"] == rows["prior"]).all()
-    assert log_power.fitted == 3 - len(findings)
+    assert log_power.fitted == 3 - len(of_folds)
 
 
 def test_training_itself_refuses_a_split_that_leaks(tmp_path, planted, log_power, monkeypatch):
