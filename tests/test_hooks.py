@@ -29,9 +29,9 @@ from gbvnet import (
 from gbvnet.batches import Batch
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.described import Described
-from gbvnet.errors import BadConfig
+from gbvnet.errors import BadConfig, BadStore, GbvnetError
 from gbvnet.store import Store
-from gbvnet.systems import algarni_like, mindlink_eumpy
+from gbvnet.systems import algarni_like, eegnet, mindlink_eumpy
 
 PACKAGE = Path(gbvnet.systems.__file__).parents[1]
 SYSTEMS = [importlib.import_module(f"gbvnet.systems.{m.name}") for m in pkgutil.iter_modules(gbvnet.systems.__path__)]
@@ -141,3 +141,35 @@ def test_a_store_that_is_only_described_answers_whatever_a_store_can_be_asked():
     assert store.baseline("s02_03").shape == (40, 3 * 128)
     with pytest.raises(KeyError):
         store.baseline("s03_01")
+
+
+class Told:
+    """Windows of which only the statistics are known."""
+
+    channels = (0, 1)
+
+    def __init__(self, mean, sd):
+        self.statistics = torch.tensor(mean), torch.tensor(sd)
+
+    def signal_statistics(self):
+        return self.statistics
+
+
+def normalised(mean, sd):
+    made = eegnet.System(CrossvalConfig(modality="eeg", system="eegnet"))
+    made.shape = networks.Shape((("Fp1", "eeg"), ("GSR1", "gsr")), 128.0, 128, 0, 0, 1)
+    made.network = made.build(made.shape)
+    made._fit_normaliser(Described("deap:2x3x4"), Told(mean, sd))
+    return made.network
+
+
+def test_every_network_is_normalised_under_one_guard():
+    network = normalised([3.0, 30.0], [2.0, 1e-9])
+    assert network.signal_mean.tolist() == [3.0, 30.0]
+    assert network.signal_sd.tolist() == [2.0, 1.0]  # what never moves has no scale
+    with pytest.raises(BadStore, match=r"deap:2x3x4.*finite signals in every training window.*in GSR1"):
+        normalised([3.0, float("nan")], [2.0, 1.0])
+    with pytest.raises(BadStore, match=r"infinite values in Fp1, GSR1"):
+        normalised([float("inf"), float("nan")], [2.0, 1.0])
+    with pytest.raises(GbvnetError, match=r"the mean of 2 channels must be that many finite numbers, not \(3,\)"):
+        normalised([3.0, 1.0, 1.0], [2.0, 1.0, 1.0])  # a network of other channels
