@@ -1,14 +1,20 @@
 """A frame is shown from its time stamp on, in every container; AVI frames are counted. Expected values are worked by
 hand from the times that the films are written with; each frame shows its own number, as in test_video."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
+from gbvnet import feeds
+from gbvnet.datasets import open_corpus
+from gbvnet.datasets.lone import lone
+from gbvnet.datasets.mahnob_session import Session, on_camera_clock
 from gbvnet.datasets.table import _covered
 from gbvnet.errors import BadRecording
+from gbvnet.feeds import Film
 from gbvnet.frametimes import Stamps, VideoInfo, by_stamps, counted
 from gbvnet.recording import Recording
 from gbvnet.video import probe, read_frames
@@ -19,7 +25,7 @@ SLOWING = [k / 25 for k in range(25)] + [1 + k / 10 for k in range(10)]  # 25 fr
 MS, FINE = Fraction(1, 1000), Fraction(1, 90_000)
 
 
-def write_film(path, times, codec="libx264", tick=FINE, options=None, sound_s=0.0, rate=25, packed=None):
+def write_film(path, times, codec="libx264", tick=FINE, options=None, sound_s=0.0, rate=25, packed=None, aspect=None):
     """Frame k shows k, from times[k] on.
 
     sound_s : seconds of silence from 0 on        packed : container options
@@ -29,6 +35,8 @@ def write_film(path, times, codec="libx264", tick=FINE, options=None, sound_s=0.
         stream.codec_context.thread_count = 1
         stream.width, stream.height, stream.pix_fmt = 144, 64, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.time_base = tick
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
         if sound_s:
             sound = container.add_stream("mp2" if path.suffix == ".ts" else "aac", rate=48_000, layout="mono")
             size = 1152 if path.suffix == ".ts" else 1024
@@ -276,3 +284,59 @@ def test_a_stimulus_outside_of_the_video_is_refused(start_s, seconds):
     recording = Recording("a", "t", "a", "1", "x", seconds, video="a.mkv", video_start_s=start_s)
     with pytest.raises(BadRecording, match=r"found one from 3\.0 to 10\.0 s\. Is video_offset_s right"):
         list(_covered(recording, info))
+
+
+# ---------------------------------------------------------------- every reader tells of it
+
+
+GAP = [k / 25 for k in range(50)] + [5 + k / 25 for k in range(50)]
+GAP_SAID = "75 of 175 frames are missing in 1 gap (1.96 to 5.00 s)"
+
+
+def test_a_table_and_a_lone_recording_tell_of_a_gap(tmp_path):
+    video = write_film(tmp_path / "a.mp4", GAP)
+    (tmp_path / "recordings.csv").write_text("subject,trial,video,start_s,stop_s,valence\nanna,1,a.mp4,0,7,7\n")
+    table = open_corpus("table", tmp_path)
+    alone = lone([video], (), 128.0, 3.0)
+    for corpus in (table, alone):
+        [recording] = corpus.recordings(corpus.units[0])
+        inspected = corpus.inspect(recording)
+        assert any(GAP_SAID in finding for finding in inspected.findings)
+        assert inspected.video_info.seconds == 7.0
+    assert inspected.seconds == 7.0
+
+
+def test_deap_tells_of_dropped_frames_and_keeps_its_pixels(deap):
+    """Its stores stay what they were, whatever shape of pixels its files state."""
+    folder = deap / "face_video/s01"
+    folder.mkdir(parents=True)
+    write_film(folder / "s01_trial02.avi", GAP, "mjpeg", Fraction(1, 25), aspect=Fraction(16, 15))
+    assert probe(folder / "s01_trial02.avi").pixel_aspect == Fraction(16, 15)
+    corpus = open_corpus("deap", deap)
+    [filmed] = [r for r in corpus.recordings("s01") if r.video]
+    inspected = corpus.inspect(filmed)
+    assert any(GAP_SAID in finding for finding in inspected.findings)
+    assert inspected.video_info.pixel_aspect == 1
+
+
+def test_mahnobs_rate_is_its_sessions_and_its_pixels_are_as_released(tmp_path):
+    info = VideoInfo(780, 580, Fraction(60), 600, pixel_aspect=Fraction(16, 15))
+    session = Session(2, tmp_path, "p01", "stimulus", {"vidRate": "61"}, {})
+    found, _ = on_camera_clock(info, session)
+    assert (found.pixel_aspect, found.fps) == (1, 61)
+    assert found.time_s(61) == 1.0
+
+
+def test_a_film_that_is_played_keeps_its_times(tmp_path):
+    film = Film(write_film(tmp_path / "a.mkv", GAP))
+    events = list(film)
+    assert [e.time_s for e in events[:-1]] == pytest.approx(GAP, abs=0.001)
+    assert [number_of(e.frame) for e in events[:-1]] == list(range(100))
+    assert (events[-1].ended, events[-1].time_s) == ("video", 7.0)
+    assert GAP_SAID in film.notes[0]
+
+
+def test_what_a_film_has_before_its_second_0_is_not_played(tmp_path, monkeypatch):
+    path = write_film(tmp_path / "a.mp4", [k / 25 for k in range(10)])
+    monkeypatch.setattr(feeds, "probe", lambda path: replace(probe(path), start=Fraction(-2, 25)))
+    assert [number_of(e.frame) for e in list(Film(path))[:-1]] == list(range(2, 10))
