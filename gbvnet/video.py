@@ -92,7 +92,7 @@ def _with_tracks(info: VideoInfo, container: Any, stream: Any) -> VideoInfo:
     if not Fraction(1, WIDEST) <= aspect <= WIDEST:
         info = info.noting(f"pixels of {aspect.numerator} to {aspect.denominator} cannot be, and are taken for square")
         aspect = Fraction(1)
-    tracks = [s for s in container.streams.video if not _is_cover(s)]
+    tracks = _films(container)
     if len(tracks) > 1:
         sizes = ", ".join(f"{s.codec_context.width} x {s.codec_context.height}" for s in tracks)
         info = info.noting(
@@ -311,7 +311,7 @@ def opened(path: Path) -> Any:
 
 def video_stream(path: Path, container: Any) -> Any:
     """The video of a file: no cover picture; of several the default one, then the largest. Raises BadRecording."""
-    tracks = [s for s in container.streams.video if not _is_cover(s)]
+    tracks = _films(container)
     if not tracks:
         kinds = sorted({"a cover picture" if s.type == "video" else s.type for s in container.streams})
         found = " and ".join(kinds) or "no stream at all"
@@ -325,12 +325,14 @@ def _is_default(stream: Any) -> bool:
     return bool(stream.disposition & Disposition.default)
 
 
-def _is_cover(stream: Any) -> bool:
-    """A picture that is shown beside a film or a piece of music, and no film."""
+def _films(container: Any) -> list[Any]:
+    """The video tracks that are no pictures shown beside a film or a piece of music."""
     from av.stream import Disposition
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return bool(stream.disposition & still) or (stream.codec_context.name in PICTURES and stream.frames == 1)
+    tracks = [s for s in container.streams.video if not s.disposition & still]
+    moving = [s for s in tracks if s.codec_context.name not in PICTURES or s.frames != 1]
+    return moving or tracks
 
 
 def _packets(path: Path, container: Any, stream: Any, flush: bool = False) -> Iterator[Any]:

@@ -406,6 +406,23 @@ def test_a_cover_is_not_taken_for_the_film(tmp_path):
     assert [number_of(rgb) for _, rgb in read_frames(path, [7])] == [7]
 
 
+def test_a_picture_that_is_not_marked_as_a_cover_is_none_the_less(tmp_path):
+    """Of the same file a film of one picture is taken, if there is no other."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        cover, stream = container.add_stream("mjpeg", rate=25), container.add_stream("libx264", rate=25)
+        cover.width, cover.height, cover.pix_fmt = 640, 480, "yuvj420p"
+        stream.width, stream.height, stream.pix_fmt = BITS * BLOCK, 64, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(np.full((480, 640, 3), 90, np.uint8), format="rgb24")
+        container.mux(cover.encode(frame.reformat(format="yuvj420p")))
+        container.mux(cover.encode(None))
+        for number in range(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), format="rgb24")))
+        container.mux(stream.encode(None))
+    assert (probe(path).n_frames, probe(path).notes) == (20, ())
+    assert probe(write_jpegs(tmp_path / "one.avi", 1)).n_frames == 1
+
+
 def test_sound_with_a_cover_is_no_video(tmp_path):
     path = tmp_path / "song.mkv"
     with av.open(str(path), "w") as container:
