@@ -15,6 +15,31 @@ Say = Callable[[str], None]
 Bar = Callable[..., AbstractContextManager]
 
 
+# Words that the steps use, told before the first of them is used.
+WORDS = """\
+          The store holds windows of 1 s. They are cross-validated under two protocols: trial keeps each trial whole,
+          in training or in test; window deals windows at random, as published, and leaks (LEAKY: scores too high).
+          A modality is what a model sees: facebio is face and signals, face the face alone, bio the signals alone."""
+NEXT = """
+What to do next
+
+  with this synthetic store: a model for use, and a prediction of one of its recordings
+    gbvnet train   {store} {folder}/model --model.variant micro --train.epochs 15
+    gbvnet predict {folder}/model {folder}/corpus {folder}/predicted --corpus deap --recordings s01_trial01
+
+  with DEAP (for MAHNOB-HCI write mahnob)
+    gbvnet check    deap /data/DEAP
+    gbvnet prepare  deap /data/DEAP deap.store
+    gbvnet crossval deap.store runs/trial
+    gbvnet report   runs/* report
+
+  with recordings of your own: a table of files and ratings to fill in, and then the same commands
+    gbvnet table    init /data/mine
+    gbvnet prepare  table /data/mine mine.store
+
+gbvnet --help lists all commands; docs/method.md says what is computed, docs/corpora.md how folders must look."""
+
+
 def crossval_config(protocol: str, modality: str) -> CrossvalConfig:
     return CrossvalConfig(
         protocol=protocol,  # type: ignore[arg-type]
@@ -62,6 +87,7 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
         prepare_store(corpus, path, PREPARE, jobs, progress)
 
     store = open_store(path)
+    say(WORDS)
     for protocol in PROTOCOLS:
         for modality in MODALITIES:
             run = folder / "runs" / f"{protocol}-{modality}"
@@ -77,4 +103,5 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
     say(report.found)
     say("")
     say(f"The report is in {report.path} ({time.monotonic() - begin:.0f} s in all).")
+    say(NEXT.format(folder=folder, store=path, run=runs[0]))
     return 1 if report.problems else 0

@@ -24,6 +24,39 @@ def test_help_of_each_command_is_instant_and_has_an_example():
     assert shown.count("example:") == len(COMMANDS)
 
 
+def help_of(name, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_of_the_command_and_not_of_its_parser(name, capsys):
+    text = help_of(name, capsys)
+    usage, blank, about, *rest = text.splitlines()
+    assert usage.startswith(f"usage: gbvnet {name} ") and usage.endswith("[options]") and blank == ""
+    assert about.startswith(COMMANDS[name].help[0].upper())
+    assert rest.index("example:") < 10 and rest.index("example:") < rest.index("options:")
+    for word in ("class '", "type:", "Literal[", "default: null", "(required", "Path to a configuration file"):
+        assert word not in text
+
+
+def test_a_word_is_explained_where_it_is_first_met(capsys):
+    for name in ("crossval", "compare", "audit", "transfer", "train"):
+        words, options = help_of(name, capsys).split("\noptions:", 1)
+        assert "  facebio   face and all signals together" in words and "peri: the peripheral signals" in words
+        assert ("  protocol  " in words) == ("--protocol " in options)
+    for name in ("predict", "live", "app"):
+        assert "  gate      the factors, 0 to 1" in help_of(name, capsys)
+    assert "words:" not in help_of("weights", capsys)
+
+
+def test_defaults_are_told_where_there_are_any(capsys):
+    text = " ".join(help_of("crossval", capsys).split())
+    assert "number of folds (paper: 10) (default: 10)" in text and "(default: facebio)" in text
+    assert "only these people, by name (s01,s05); all if not given --shuffle_labels" in text
+
+
 def test_importing_the_package_loads_nothing_heavy():
     code = f"import sys, gbvnet; print([m for m in {HEAVY} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
