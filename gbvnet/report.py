@@ -392,7 +392,7 @@ def _data_blocks(results: Sequence[Result]) -> Iterator[Block]:
         yield Text("No window of the store was left out.")
     findings = {run.name: run.environment.get("findings") or [] for run in runs}
     if any(findings.values()):
-        yield Text("Found while the folds were made:")
+        yield Text("Warnings about the data and the folds:")
         told = list(dict.fromkeys(str(finding) for of_run in findings.values() for finding in of_run))
         by_run = {what: [name for name, of_run in findings.items() if what in of_run] for what in told}
         yield Items(
