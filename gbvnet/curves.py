@@ -88,7 +88,7 @@ class Curves:
         return [Text(line.rstrip(), style="dim") for line in lines]
 
     def _line(self, name: str, scale: str, curve: str, values: Sequence[float]) -> str:
-        value = f"  {values[-1]:.2f}" if values else ""
+        value = "" if not values else "  –" if math.isnan(values[-1]) else f"  {values[-1]:.2f}"
         return f"{name:<{LABEL}} {scale}{curve:<{self.width}}{value}"
 
 

@@ -326,7 +326,8 @@ def _shown(
         yield lambda row, note: say(plain(row, predictor.targets))
         return
     width = max(20, console.width - AROUND)
-    curves = Curves(predictor.targets, f"{predictor.folder.name}: probability of high", stamp, width)
+    title = f"{predictor.folder.name}: probability that {predictor.high or 'the rating is high'}"
+    curves = Curves(predictor.targets, title, stamp, width)
     with Live(curves, console=console, auto_refresh=False) as live:
 
         def show(row: Mapping[str, Any], note: str) -> None:

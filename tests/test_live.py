@@ -386,6 +386,15 @@ def drawn(curves, width=40):
     return console.export_text()
 
 
+def test_a_terminal_shows_curves_with_what_they_are(model, table, monkeypatch):
+    shown = Console(width=90, force_terminal=True, file=io.StringIO(), record=True)
+    monkeypatch.setattr("rich.console.Console", lambda: shown)
+    run(model, signals=table, fast=True)
+    text = shown.export_text()
+    assert "model: probability that the rating is high" in text and "0.5 ┼" in text
+    assert "nan" not in text  # a gate of one modality is none
+
+
 def test_curves_have_a_line_at_one_half_and_seconds_below():
     curves = Curves(["valence"], "model", width=40)
     for k in range(25):
