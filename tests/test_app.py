@@ -283,10 +283,10 @@ def test_channels_of_other_names_are_asked_for_and_completed(visit, model, tmp_p
     page = visit()
     upload(page, "#signals", write_csv(tmp_path / "mine.csv", names=("Fp1", "Occ1", "EDA")))
     ask(page)
-    assert "none for O1 (near it: Occ1); GSR" in page.inner_text("#said .problem")
+    assert "none for O1 (near it: Occ1); GSR (near it: EDA)" in page.inner_text("#said .problem")
     box = page.locator("#names textarea")
     box.wait_for()
-    assert box.input_value() == "O1=Occ1\nGSR="
+    assert box.input_value() == "O1=Occ1\nGSR=EDA"
     box.fill("O1=Occ1\nGSR=EDA")
     page.click("#go")
     page.wait_for_selector("#said .said")
@@ -388,7 +388,7 @@ def test_an_upload_that_breaks_off_and_one_of_another_field_leave_nothing(server
         assert server.kept() != kept
     server.await_kept(kept)
     server.request("POST", UPLOAD, FILE.replace(b"files", b"other"))
-    assert server.kept() == kept
+    server.await_kept(kept)
     assert "Traceback" not in server.stderr.read_text()
 
 
