@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -98,7 +98,7 @@ def _predict(parser) -> Run:
     parser.add_argument("--corpus", choices=list(READERS), help="recordings of a corpus instead of files")
     parser.add_argument("--recordings", default="", metavar="NAMES", help="of a corpus: only these")
     parser.add_argument("--subjects", default="", metavar="NAMES", help="of a corpus: only these people")
-    parser.add_argument("--rename", default="", metavar="A=B", help="the model's channel A is called B in the file")
+    _add_rename(parser, "in the file")
     parser.add_argument("--step_s", type=float, default=None, help="from one window to the next, seconds")
     parser.add_argument(
         "--smooth_s", type=float, default=None, help="also draw and write means over so many seconds around each window"
@@ -145,7 +145,7 @@ def _live(parser) -> Run:
     parser.add_argument("model", type=Path, help="a model's folder")
     parser.add_class_arguments(LiveSources, as_group=False, skip={"fast"})
     parser.add_argument("--fast", action="store_true", help="play files as fast as possible instead of in real time")
-    parser.add_argument("--rename", default="", metavar="A=B", help="the model's channel A is called B by the device")
+    _add_rename(parser, "by the device")
     parser.add_argument("--seconds", type=float, default=None, help="stop after so many")
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the rows here, one by one")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv and FILE.json if they are there")
@@ -167,13 +167,23 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(split_names(text))
 
 
-def _pairs(text: str) -> dict[str, str]:
-    pairs = {}
-    for name in _names(text):
-        one, equals, other = name.partition("=")
+def _add_rename(parser, by: str) -> None:
+    parser.add_argument(
+        "--rename", action="append", default=[], metavar="A=B,C=D",
+        help=f"the model's channel A is called B {by}, C is called D; may be given several times",
+    )  # fmt: skip
+
+
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    """What `--rename A=B,C=D`, given once or several times, maps."""
+    pairs: dict[str, str] = {}
+    for name in (name for text in given for name in _names(text)):
+        one, equals, other = (part.strip() for part in name.partition("="))
         if not (one and equals and other):
             raise BadConfig(f"--rename {name!r}: expected MODELNAME=FILENAME, several with commas between")
-        pairs[one.strip()] = other.strip()
+        if pairs.get(one, other) != other:
+            raise BadConfig(f"--rename gives {one} two names: {pairs[one]} and {other}")
+        pairs[one] = other
     return pairs
 
 

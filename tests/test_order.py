@@ -20,7 +20,7 @@ cluster memory ahead
 parallel
 units
 channels
-datasets.text_file datasets.mne_units datasets.segments
+datasets.text_file datasets.mne_units datasets.signal_formats datasets.segments
 datasets.signal_text datasets.pauses
 datasets.signal_file
 datasets.known_channels

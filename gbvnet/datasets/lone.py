@@ -14,9 +14,10 @@ from ..recording import Channel, Recording, Signals
 from ..video import probe
 from .segments import EDGE_S, LATE_S, overlap
 from .signal_file import SignalFile, names_in, open_signals, read_span, span_s
+from .signal_formats import FOLDERS, READ, TEXTS, file_types, kind_of_file
 from .table import MARGIN_S, odd, unit_findings
 
-SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv")
+SIGNAL_SUFFIXES = (*READ, *TEXTS)
 HINT = "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz."
 PART_HINT = "--times.start_s and --times.stop_s choose a part."
 
@@ -163,9 +164,7 @@ def lone(
     """
     video, signals = None, None
     for file in files:
-        if not file.is_file():
-            raise BadRecording(file, "a recording", "a folder" if file.is_dir() else "no such file")
-        if file.suffix.lower() in SIGNAL_SUFFIXES:
+        if _is_signals(file):
             if signals is not None:
                 raise BadConfig(f"{signals} and {file} are both signals: give one recording at a time")
             signals = file
@@ -184,6 +183,20 @@ def lone(
     name = (signals or video or Path("recording")).stem
     recording = Recording(name, "lone", name, "1", name, 0.0, video=video, signals=signals if channels else None)
     return Lone(recording, channels, rate_hz, baseline_s, times, renamed)
+
+
+def _is_signals(file: Path) -> bool:
+    """Whether a file, or a folder that is a recording, holds signals rather than a video. Raises BadRecording."""
+    if not file.is_file() and not (file.is_dir() and file.suffix.lower() in FOLDERS):
+        found = "a folder" if file.is_dir() else "no such file"
+        raise BadRecording(file, "a recording", found, file_types() if file.is_dir() else "")
+    kind = kind_of_file(file)
+    if kind is None:
+        try:
+            probe(file)
+        except BadRecording:
+            raise BadRecording(file, "a video or a signal file", "neither", file_types()) from None
+    return kind == "signals"
 
 
 def _require_channels(file: Path, channels: tuple[Channel, ...], renamed: dict[str, str]) -> None:

@@ -19,6 +19,7 @@ from ..units import Conversion, apply, convert, split_name
 from .mne_units import conversions
 from .pauses import segments_of
 from .segments import Segment, locate, note
+from .signal_formats import why_not_opened, why_unread
 from .signal_text import is_text, numbers, text_clock, text_table
 
 _EDF_LIKE = (".edf", ".bdf", ".gdf")  # formats in which each channel may have a rate of its own
@@ -196,6 +197,8 @@ def _open_mne(path: Path, only: list[str] | None = None) -> Any:
     """only : the channels to open, in formats where rates may differ: MNE brings those it opens to the fastest rate."""
     import mne
 
+    if unread := why_unread(path):
+        raise BadRecording(path, "a signal file that mne reads", *unread)
     options: dict[str, Any] = {}
     if path.suffix.lower() in (".edf", ".bdf"):  # names as they are with all channels open; any text in annotations
         options = {"exclude_after_unique": True, "encoding": "latin1"}
@@ -204,10 +207,7 @@ def _open_mne(path: Path, only: list[str] | None = None) -> Any:
     try:
         return mne.io.read_raw(path, preload=False, verbose="error", **options)
     except Exception as error:  # each of mne's readers fails in its own way
-        found = f"one that does not open ({type(error).__name__}: {error})"
-        raise BadRecording(
-            path, "a signal file that mne reads", found, "Is it whole, with the files beside it?"
-        ) from None
+        raise BadRecording(path, "a signal file that mne reads", *why_not_opened(path, error)) from None
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from ..units import ELECTRICAL, MARK, impossible, messages, scale_of
 from ..video import probe
 from .known_channels import Known, known_channels
 from .signal_file import Read, read_signals, units_in
+from .signal_formats import FOLDERS
 from .signal_text import is_text
 from .table_file import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
 
@@ -126,7 +127,7 @@ class Table:
         if not any(files.values()):
             raise BadRecording(line, "a video or signals", "neither")
         for name, file in files.items():
-            if file is not None and not file.is_file():
+            if file is not None and not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDERS)):
                 raise BadRecording(line, f"the file in column {name}", f"no {file}", "Paths are relative to the table.")
         start, stop = (seconds_in(line, row, name) for name in ("start_s", "stop_s"))
         if start is None or stop is None or not 0 <= start < stop:

@@ -1,0 +1,126 @@
+"""Formats of signals: how a file of each is known, and what opens those that need more than MNE alone."""
+
+from pathlib import Path
+
+VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".flv", ".3gp")
+TEXTS = (".csv", ".tsv", ".txt")
+# Read as they are. The first of them are what most people have, and what messages name.
+READ = (".edf", ".bdf", ".fif", ".vhdr", ".set", ".gdf", ".cnt", ".nedf", ".ahdr", ".mff", ".eeg", ".lay", ".cdt",
+        ".snirf", ".gz", ".mefd", ".ds", ".nxe")  # fmt: skip
+FOLDERS = (".mff", ".mefd", ".ds")  # recordings that are folders
+_EXPORT = "Export it as EDF or CSV"
+_XDF = "Read it with pyxdf (pip install pyxdf) and write each stream as CSV with a column time, or as EDF."
+# What gbvnet does not read -> its name, and what to do.
+_UNREAD = {
+    ".xdf": ("XDF, of LabRecorder", _XDF),
+    ".xdfz": ("XDF, of LabRecorder", _XDF),
+    ".acq": ("BIOPAC's AcqKnowledge", f"{_EXPORT} there, or read it with bioread (pip install bioread) and write CSV."),
+    ".mat": ("MATLAB's own format", "Save the signals as CSV with a name for each column, or as an EEGLAB .set."),
+    ".easy": ("Neuroelectrics' text format", "Give the .nedf beside it."),
+    ".hdf5": ("HDF5", f"{_EXPORT}."),
+    ".h5": ("HDF5", f"{_EXPORT}."),
+    ".adicht": ("LabChart", f"{_EXPORT} in LabChart."),
+    ".smr": ("Spike2", f"{_EXPORT} in Spike2."),
+    ".poly5": ("TMSi's Poly5", f"{_EXPORT} in TMSi Saga or Polybench."),
+    ".vmrk": ("the markers of a BrainVision recording", "Give the .vhdr beside it."),
+    ".fdt": ("the samples of an EEGLAB recording", "Give the .set beside it."),
+    ".xlsx": ("a spreadsheet", "Save it as CSV."),
+    ".xls": ("a spreadsheet", "Save it as CSV."),
+    ".ods": ("a spreadsheet", "Save it as CSV."),
+    ".json": ("JSON", f"{_EXPORT}."),
+    ".parquet": ("Parquet", "Save it as CSV."),
+    ".npy": ("NumPy", "Save it as CSV with a name for each column."),
+    ".npz": ("NumPy", "Save it as CSV with a name for each column."),
+    ".pkl": ("a pickle", "Save it as CSV with a name for each column."),
+}  # fmt: skip
+# What MNE needs besides itself -> the packages.
+_NEEDS = {
+    ".mff": ("EGI's MFF", "mffpy"),
+    ".cdt": ("Curry", "curryreader"),
+    ".snirf": ("SNIRF", "h5py"),
+    ".mefd": ("MEF3", "pymef"),
+}
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def _begin(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(4096)
+    except OSError:
+        return b""
+
+
+def kind_of_file(path: Path) -> str | None:
+    """Whether a file or folder holds `signals` or a `video`, by what it begins with, then by its name; None if neither
+    tells."""
+    begin, suffix = _begin(path) if path.is_file() else b"", path.suffix.lower()
+    if _is_video(begin):
+        return "video"
+    if _is_signals(begin) or suffix in (*READ, *TEXTS, *_UNREAD):
+        return "signals"
+    return "video" if suffix in VIDEOS else None
+
+
+def _is_video(begin: bytes) -> bool:
+    packets = begin[:1] == b"G" and begin[188:189] == b"G" and begin[376:377] == b"G"  # a transport stream
+    return (
+        (begin[:4] == b"RIFF" and begin[8:12] == b"AVI ")
+        or begin[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"free")
+        or begin.startswith(
+            (b"\x1aE\xdf\xa3", b"\0\0\1\xba", b"\0\0\1\xb3", b"FLV\1", b"0&\xb2u\x8ef\xcf\x11", b"OggS")
+        )
+        or packets
+    )
+
+
+def _is_signals(begin: bytes) -> bool:
+    return (
+        begin.startswith((b"0       ", b"\xffBIOSEMI", b"GDF ", b"XDF:", b"MATLAB 5.0", _HDF5, b"Version 3.0"))
+        or begin[:64].lower().startswith((b"brain vision", b"brainvision"))
+        or (begin[:4] == b"RIFF" and begin[8:12] in (b"CNT ", b"EEP "))
+    )
+
+
+def file_types() -> str:
+    """The files that are taken, in words."""
+    videos, signals = ", ".join(VIDEOS[:9]), ", ".join((*READ[:10], *TEXTS))
+    return f"Videos are {videos} and whatever else has pictures; signals are {signals} and other formats of MNE."
+
+
+def why_unread(path: Path) -> tuple[str, str] | None:
+    """What a file or folder is, and what to do, where gbvnet cannot read its format; None where it may."""
+    suffix, begin = path.suffix.lower(), _begin(path) if path.is_file() else b""
+    if begin.startswith(b"XDF:"):
+        suffix = ".xdf"
+    if suffix in _UNREAD:
+        name, remedy = _UNREAD[suffix]
+        return f"{name}, which gbvnet does not read", remedy
+    if path.is_dir() and suffix not in FOLDERS:
+        return "a folder", "Give a file in it."
+    return None
+
+
+def why_not_opened(path: Path, error: Exception) -> tuple[str, str]:
+    """What to tell of a file that MNE does not open: what was found, and what to do."""
+    suffix, begin = path.suffix.lower(), _begin(path) if path.is_file() else b""
+    said = " ".join(str(error).split())[:300]
+    found = f"one that does not open ({type(error).__name__}: {said})"
+    lacks = isinstance(error, ImportError) or "could not be imported" in said or "pip install" in said
+    if suffix == ".set" and begin.startswith(_HDF5):
+        return (
+            "an EEGLAB file of MATLAB 7.3",
+            "It needs two packages more: pip install pymatreader h5py. Or save it in EEGLAB without -v7.3.",
+        )
+    if suffix == ".cnt":
+        if begin[:4] == b"RIFF":
+            return f"a .cnt of ANT Neuro ({said})", "It needs one package more: pip install antio."
+        if not begin.startswith(b"Version 3"):
+            return "a .cnt of neither Neuroscan nor ANT Neuro", f"{_EXPORT} with the program that wrote it."
+        return f"a Neuroscan .cnt that does not open ({said})", f"{_EXPORT}, if MNE cannot read it."
+    if suffix == ".eeg":
+        return found, "Of a BrainVision recording give the .vhdr beside it."
+    if lacks and suffix in _NEEDS:
+        name, packages = _NEEDS[suffix]
+        return f"{name} ({said})", f"It needs more than MNE: pip install {packages}. Or export it as EDF."
+    return found, "Install what it names." if lacks else "Is it whole, with the files beside it?"
