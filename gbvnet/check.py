@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
@@ -10,7 +10,9 @@ from .errors import BadRecording, GbvnetError
 from .names import file_name_problem
 from .parallel import Jobs, run
 from .recording import Corpus, Recording
+from .units import scales_apart
 
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")  # none that is part of a name, as Fp1
 Progress = Callable[[int, int, str], None]  # done, total, what is being done
 
 
@@ -83,6 +85,32 @@ def look(corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: Progress
         if progress:
             progress(done, len(units), name)
         yield unit if isinstance(unit, Unit) else Unit(name, problem=str(unit))
+
+
+def told_once(notes: Iterable[tuple[str, str]], total: int) -> list[str]:
+    """Notes on recordings, (recording, note), each said once with how many recordings it is of.
+
+    Notes that differ in their numbers alone are one: the first is said. total : recordings in all
+    """
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name, note in notes:
+        groups.setdefault(_NUMBER.sub("#", note), []).append((name, note))
+    lines = []
+    for same in groups.values():
+        names, texts = [name for name, _ in same], {note for _, note in same}
+        if len(same) == 1:
+            lines.append(f"{names[0]}  {same[0][1]}")
+            continue
+        few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        who = f"all {total} recordings" if len(set(names)) == total else f"{len(names)} recordings ({few})"
+        others = "" if len(texts) == 1 else f" (numbers of {names[0]}; those of the others differ)"
+        lines.append(f"{who}  {same[0][1]}{others}")
+    return lines
+
+
+def scale_notes(units: Sequence[Unit]) -> list[str]:
+    """Channels that some recordings have in another unit than others, by their size."""
+    return scales_apart({r.name: dict(r.scales) for unit in units for r in unit.recordings if r.scales})
 
 
 def missing(units: Sequence[Unit]) -> list[tuple[str, ...]]:

@@ -286,7 +286,7 @@ def _check(parser) -> Run:
     _add_jobs(parser)
 
     def run(args) -> int:
-        from .check import look, missing
+        from .check import look, missing, scale_notes, told_once
         from .datasets import open_corpus
         from .duplicates import notes
 
@@ -297,8 +297,10 @@ def _check(parser) -> Run:
             for unit in look(corpus, args.jobs, progress=progress):
                 units.append(unit)
                 say(_verdict(unit, args.verbose))
-        sound = [r for unit in units for r in unit.recordings if not r.problem]
-        for note in (*corpus.notes(), *notes(sound), *_without_both(units)):
+        found = [r for unit in units for r in unit.recordings]
+        sound = [r for r in found if not r.problem]
+        once = told_once(((r.name, finding) for r in found for finding in r.findings), len(found))
+        for note in (*once, *corpus.notes(), *notes(sound), *scale_notes(units), *_without_both(units)):
             say(f"note {note}")
         for line in _columns(missing(units)):
             say(line)
@@ -326,6 +328,7 @@ def _prepare(parser) -> Run:
     _add_jobs(parser, cluster=True)
 
     def run(args) -> int:
+        from .check import told_once
         from .datasets import open_corpus
         from .prepare import prepare_store
         from .store import open_store
@@ -334,7 +337,8 @@ def _prepare(parser) -> Run:
         corpus = open_corpus(args.corpus, args.root, args.raw)
         with bar("preparing", unit="s of recording") as progress:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
-        for line in summary.findings:
+        of_table = corpus.notes() if args.corpus == "table" else ()  # which channels are not used
+        for line in (*told_once(summary.notes, summary.made + summary.found), *of_table, *summary.scales):
             say(f"note {line}")
         if summary.made or summary.found:
             say(f"{open_store(args.store)!r}")
@@ -765,7 +769,7 @@ def _settings(args, settings: type):
 
 
 def _verdict(unit, verbose: bool) -> str:
-    """One line for what is good, and one more for each recording that is not or that has something to tell."""
+    """One line for what is good, and one more for each recording that is not."""
     if unit.problem:
         return f"BAD  {unit.name}  {unit.problem}"
     videos = sum(r.video is not None for r in unit.recordings)
@@ -774,7 +778,6 @@ def _verdict(unit, verbose: bool) -> str:
     for r in unit.recordings:
         if r.problem:
             lines.append(f"BAD  {r.name}  {r.problem}")
-        lines += [f"note {r.name}  {f}" for f in r.findings]
         if verbose and not r.problem:
             lines.append(f"ok   {r.name}  stimulus {r.stimulus}, {'video' if r.video else 'no video'}")
     return "\n".join(lines if unit.good or not unit.recordings else lines[1:])

@@ -33,6 +33,7 @@ from .predictor import Answers, Predictor
 from .recording import Corpus, Recording
 from .signals import beyond, clean
 from .timeline import HTML, write_timeline
+from .units import unlike_training
 from .windows import cut, lost, window_starts
 
 PART = 16  # windows of faces at a time
@@ -82,6 +83,9 @@ def predict_recording(
         findings += [slow] if slow else []
     if signals is not None:
         findings += lost(len(signals), starts)
+        if not predictor.per_recording:
+            sd = np.asarray(predictor.network.signal_sd.cpu())
+            findings += unlike_training([c.name for c in predictor.channels], signals, sd)
         starts = starts[: len(signals)]
     asked = _Asked(predictor, starts, signals, progress)
     faces = _faces(predictor, recording, starts) if use_face else None

@@ -23,9 +23,11 @@ from .files import sweep
 from .parallel import TRIES, Jobs, run
 from .recording import Corpus, Recording
 from .signals import choose, clean
+from .units import LEVELS, scale_of, scales_apart
 from .windows import cut, lost, window_starts
 
 log = logging.getLogger(__name__)
+SOME_WINDOWS = 5  # of each recording that are looked at to compare the sizes of channels
 REPORT = "Please report it with the file's format and rate."
 
 
@@ -37,6 +39,8 @@ class Summary:
     found: int = 0  # done by an earlier run
     bad: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)  # the same, as (recording, note)
+    scales: list[str] = field(default_factory=list)  # channels that are a hundredfold larger in some recordings
 
 
 def prepare_store(
@@ -84,7 +88,28 @@ def prepare_store(
             store.finish(path, verdicts)
     except OSError as e:
         raise BadStore(path, "tables that can be written", e.strerror, "What was done is kept; run again.") from None
+    if config.signals and summary.made + summary.found > 1:
+        summary.scales = scale_notes(store.open_store(path))
     return summary
+
+
+def scale_notes(made: store.Store) -> list[str]:
+    """Channels that some recordings of a store have in another unit than others, by their size in a few windows; of
+    slow channels by the baseline before it is subtracted."""
+    kinds = [(name, kind) for name, kind in made.settings["channels"]]
+    rows = made.windows[made.windows["has_signals"]]
+    scales: dict[str, dict[str, float]] = {}
+    for recording, mine in rows.groupby("recording"):
+        some = mine.index.to_numpy()[np.unique(np.linspace(0, len(mine) - 1, SOME_WINDOWS).round().astype(int))]
+        x = made.read(some, faces=False)[2]  # (n, C, L)
+        before = made.baseline(str(recording))
+        scales[str(recording)] = {
+            name: scale_of(kind, before[c], made.settings["rate_hz"])
+            if kind in LEVELS and before is not None and before.shape[1]
+            else float(np.median([scale_of(kind, one[c], made.settings["rate_hz"]) for one in x]))
+            for c, (name, kind) in enumerate(kinds)
+        }
+    return scales_apart(scales)
 
 
 def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
@@ -180,6 +205,7 @@ def _prepare_all(
             else:
                 summary.made += 1
                 summary.findings += [f"{recording.name}: {f}" for f in about["findings"]]
+                summary.notes += [(recording.name, f) for f in about["findings"]]
 
 
 def _batches(recordings: list[Recording], faces: bool) -> list[list[Recording]]:

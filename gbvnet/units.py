@@ -228,7 +228,7 @@ def scales_apart(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
             groups[-1].append(one)
         if len(groups) > 1:
             said = "; ".join(
-                f"about {np.median([value for value, _ in group]):.2g} in {_listed([name for _, name in group])}"
+                f"about {np.median([value for value, _ in group]):.2g} in {_listed(sorted(name for _, name in group))}"
                 for group in sorted(groups, key=len, reverse=True)
             )
             told.setdefault(said if len(by_channel) < 3 else _shape(groups), []).append(f"{channel}: {said}")

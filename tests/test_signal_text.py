@@ -68,7 +68,7 @@ def test_a_table_is_read_as_it_is_written(form, suffix, tmp_path):
     text, encoding = FORMS[form]
     file = tmp_path / f"a{suffix}"
     file.write_bytes(text.encode(encoding))
-    samples, rate_hz, begin = read_signals(file, 10, 30, EDA)
+    samples, rate_hz, begin = read_signals(file, 10, 30, EDA)[:3]
     assert rate_hz == pytest.approx(RATE_HZ, rel=1e-6)
     t = begin + np.arange(samples.shape[1]) / RATE_HZ
     assert begin == pytest.approx(10, abs=1e-3) and len(t) == 20 * RATE_HZ
@@ -87,7 +87,7 @@ NAMES = {
 def test_names_of_clocks_with_their_units(name, tmp_path):
     pd.DataFrame({"EDA": value(TIME), name: TIME * NAMES[name]}).to_csv(tmp_path / "a.csv", index=False)
     assert span_s(tmp_path / "a.csv") == pytest.approx((0, SECONDS), abs=1e-6)
-    samples, _, begin = read_signals(tmp_path / "a.csv", 20, 30, EDA)
+    samples, _, begin = read_signals(tmp_path / "a.csv", 20, 30, EDA)[:3]
     assert samples[0] == pytest.approx(value(begin + np.arange(samples.shape[1]) / RATE_HZ), abs=1e-6)
 
 
@@ -200,7 +200,7 @@ def test_the_files_of_a_wristband(tmp_path):
     (tmp_path / "ACC.csv").write_text("1560279825.0,1560279825.0,1560279825.0\n32.0,32.0,32.0\n" + "1,2,63\n" * 1920)
     (tmp_path / "IBI.csv").write_text("1560279825.0, IBI\n3.1,0.8\n3.9,0.8\n")
     (tmp_path / "tags.csv").write_text("")
-    samples, rate_hz, begin = read_signals(tmp_path / "EDA.csv", 1560279835, 1560279855, EDA)
+    samples, rate_hz, begin = read_signals(tmp_path / "EDA.csv", 1560279835, 1560279855, EDA)[:3]
     assert (rate_hz, begin, samples.shape) == (4, 1560279835, (1, 80))
     assert samples[0] == pytest.approx(value(10 + np.arange(80) / 4), abs=1e-5)
     table, n = write_template(tmp_path)

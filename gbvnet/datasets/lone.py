@@ -17,7 +17,7 @@ from .signal_file import SignalFile, names_in, open_signals, read_span, span_s
 from .signal_formats import FOLDERS, READ, TEXTS, file_types, kind_of_file
 from .table import MARGIN_S, odd, unit_findings
 
-SIGNAL_SUFFIXES = (*READ, *TEXTS)
+SIGNAL_SUFFIXES = tuple(suffix for suffix in (*READ, *TEXTS) if suffix not in (*FOLDERS, ".eeg"))
 HINT = "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz."
 PART_HINT = "--times.start_s and --times.stop_s choose a part."
 

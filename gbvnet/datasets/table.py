@@ -310,8 +310,9 @@ def unit_findings(path: Path, channels: tuple[Channel, ...], samples: Iterable[n
 
 def scales_of(signals: Signals) -> tuple[tuple[str, float], ...]:
     """How large each channel is, to be compared with other recordings."""
-    rows = zip(signals.channels, signals.samples, strict=True)
-    return tuple((c.name, scale_of(c.kind, x, signals.rate_hz)) for c, x in rows)
+    rates = signals.rates_hz or [signals.rate_hz] * len(signals.channels)
+    rows = zip(signals.channels, signals.samples, rates, strict=True)
+    return tuple((c.name, scale_of(c.kind, x, rate_hz)) for c, x, rate_hz in rows)
 
 
 def odd(signals: Signals, path: Path) -> Iterator[str]:

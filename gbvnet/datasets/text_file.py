@@ -51,6 +51,8 @@ def encoding_of(path: Path, what: str = "a table of signals") -> str:
         begin = file.read(4096)
         for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
             if begin.startswith(mark):
+                if name == "utf-16" and path.stat().st_size % 2:
+                    raise BadRecording(path, what, "bytes that are no text", "Save it as CSV in UTF-8.")
                 return name
         if b"\0" in begin:
             for name, low in (("utf-16-le", begin[1::2]), ("utf-16-be", begin[0::2])):
