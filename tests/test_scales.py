@@ -9,7 +9,7 @@ from gbvnet.cli import main
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
 from gbvnet.prepare import prepare_store
-from gbvnet.units import Conversion, impossible, scale_of, scales_apart, unlike_training
+from gbvnet.units import impossible, scale_of, scales_apart, unlike_training
 
 RATE_HZ, SECONDS = 64, 30
 TIME = np.arange(RATE_HZ * SECONDS) / RATE_HZ
