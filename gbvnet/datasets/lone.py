@@ -14,10 +14,11 @@ from ..recording import Channel, Recording, Signals
 from ..video import probe
 from .segments import EDGE_S, LATE_S, overlap
 from .signal_file import SignalFile, names_in, open_signals, read_span, span_s
-from .signal_formats import FOLDERS, READ, TEXTS, file_types, kind_of_file
+from .signal_formats import FOLDERS, file_types, kind_of_file
 from .table import MARGIN_S, odd, unit_findings
 
-SIGNAL_SUFFIXES = tuple(suffix for suffix in (*READ, *TEXTS) if suffix not in (*FOLDERS, ".eeg"))
+# Of files that may be uploaded: each tells by its name that it holds signals.
+SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".ahdr", ".set", ".gdf", ".cnt", ".nedf", ".csv", ".tsv")
 HINT = "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz."
 PART_HINT = "--times.start_s and --times.stop_s choose a part."
 
