@@ -55,6 +55,8 @@ class Curves:
         parts += self._axis()
         for name in ("gate_face", "gate_bio", "face_ok"):
             values = [float(row[name]) for row in self._rows]
+            if all(map(math.isnan, values)):  # no gates of one modality, or of a network without
+                continue
             parts.append(Text(self._line(name, "     ", bars(values, 1)[0], values), style="dim"))
         if self._rows:
             row = self._rows[-1]
@@ -94,7 +96,8 @@ class Curves:
 
 def plain(row: Mapping[str, Any], targets: Sequence[str]) -> str:
     """A row as a line, where there is no terminal."""
-    said = "  ".join(f"{name} {row[name]:.2f}" for name in (*targets, "gate_face", "gate_bio"))
+    gates = [name for name in ("gate_face", "gate_bio") if not math.isnan(row[name])]
+    said = "  ".join(f"{name} {row[name]:.2f}" for name in (*targets, *gates))
     signals = "signals" if row["has_signals"] else "no signals"
     flags = f"  [{row['flags']}]" if row["flags"] else ""
     return f"{row['start_s']:.1f} to {row['stop_s']:.1f} s  {said}  face {row['face_ok']:.0%}  {signals}{flags}"

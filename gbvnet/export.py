@@ -59,7 +59,7 @@ class Exported(NamedTuple):
 
 
 def export_onnx(name: str | Path, path: str | Path) -> Exported:
-    """Write a model folder, or a model of the hub, as one ONNX file; a file that is there is replaced.
+    """Write a model folder, or a model of the hub, as one ONNX file; an .onnx file that is there is replaced.
 
     The whole config.json goes along as metadata `gbvnet`, so that the file says what it expects. Raises BadConfig if
     the extra is not installed, BadModel for a bad model and for an export that does not answer as torch does.
@@ -71,6 +71,9 @@ def export_onnx(name: str | Path, path: str | Path) -> Exported:
     if path.is_dir() or not path.parent.is_dir():
         found = "a folder" if path.is_dir() else f"no folder {path.parent}"
         raise BadModel(path, "a file to write, in a folder that is there", found, "Give a name such as model.onnx.")
+    if path.exists() and path.suffix.lower() != ".onnx":
+        remedy = "It would be replaced: give a name such as model.onnx."
+        raise BadModel(path, "no such file yet, or an older export that ends in .onnx", "another file", remedy)
     folder = find_model(name)
     network, about = load_model(folder)
     side = _face_side(network, about, folder)

@@ -188,7 +188,7 @@ def curves(emotions: Emotions) -> Any:
     figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": SOFT}, row=1, col=1)
     figure.update_layout(
         template="plotly_white", height=380 + 110 * bool(gates), hovermode="x unified",
-        margin={"l": 55, "r": 20, "t": 60, "b": 50},
+        margin={"l": 55, "r": 20, "t": 60 + 25 * bool(emotions.smooth_s), "b": 50},  # room for the legend
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
     figure.update_yaxes(title="probability", range=[-0.02, 1.02], row=1, col=1)

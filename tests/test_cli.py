@@ -163,3 +163,17 @@ def test_names_in_a_settings_file_stay_text(tmp_path, line, names):
     (tmp_path / "c.yaml").write_text(f"{line}\nfolds: 5\ntrain: {{epochs: 3}}\n")
     read = parsed("crossval", "a", "b", "--config", str(tmp_path / "c.yaml"))
     assert (read.subjects, read.folds, read.train.epochs) == (names, 5, 3)
+
+
+def test_what_the_demo_ends_with_are_commands_as_they_must_be_typed(tmp_path):
+    from gbvnet.cli import _parser, _tidy
+    from gbvnet.demo import NEXT, WORDS
+
+    lines = NEXT.format(folder=tmp_path, store=tmp_path / "store", run="runs/trial").splitlines()
+    commands = [line.split()[1:] for line in lines if line.startswith("    gbvnet ")]
+    assert [words[0] for words in commands] == [
+        "train", "predict", "check", "prepare", "crossval", "report", "table", "prepare"
+    ]  # fmt: skip
+    for name, *words in commands:
+        _parser(name)[0].parse_args(_tidy(words))
+    assert all(word in WORDS for word in ("facebio", "protocol", "LEAKY", "window"))

@@ -148,6 +148,10 @@ def test_a_place_that_cannot_be_written_and_a_model_without_its_side_are_told_be
     with pytest.raises(BadModel, match="found a folder"):
         export.export_onnx(tmp_path / "model", tmp_path)
     assert [f.name for f in tmp_path.iterdir()] == ["model"]
+    (tmp_path / "film.mp4").write_bytes(b"a film")
+    with pytest.raises(BadModel, match="expected no such file yet, or an older export that ends in"):
+        export.export_onnx(tmp_path / "model", tmp_path / "film.mp4")
+    assert (tmp_path / "film.mp4").read_bytes() == b"a film"
 
 
 @pytest.mark.journey
