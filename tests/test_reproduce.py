@@ -173,7 +173,7 @@ def recomputed(run_folder, target):
     sd = np.sqrt(((folds - folds.mean()) ** 2).sum() / (k - 1))
     half = T_975[k - 1] * sd * np.sqrt(1 / k + 1 / (k - 1))
     majority = np.mean([guessed[table["fold"] == fold].mean() for fold in sorted(table["fold"].unique())])
-    return folds.mean(), sd, folds.mean() - half, folds.mean() + half, majority
+    return folds.mean(), sd, max(0, folds.mean() - half), min(1, folds.mean() + half), majority
 
 
 @pytest.mark.parametrize("number", [3, 4])
