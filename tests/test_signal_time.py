@@ -13,6 +13,7 @@ from scipy.io import savemat
 from gbvnet.check import look
 from gbvnet.config import PrepareConfig, Times
 from gbvnet.datasets import open_corpus
+from gbvnet.datasets.bdf import open_bdf
 from gbvnet.datasets.lone import lone
 from gbvnet.datasets.segments import Segment, overlap
 from gbvnet.datasets.signal_file import open_signals, read_signals
@@ -149,6 +150,13 @@ def test_a_gdf_of_several_rates(tmp_path):
         assert row == pytest.approx(true[round(10.25 * hz) :][: len(row)], abs=3e-3)
     one = read_signals(tmp_path / "a.gdf", 10.4, 20.1, (Channel("ECG", "ecg"),))
     assert one.samples[0] == pytest.approx(heart[round(one.start_s * 64) :][: one.samples.shape[1]], abs=3e-3)
+
+
+def test_a_corpus_of_one_rate_does_not_take_a_bdf_of_several(tmp_path):
+    """DEAP and MAHNOB-HCI have one rate; MNE would shift the slower channels of any slice."""
+    write_edf(tmp_path / "a.bdf", {"Fp1": (256, noise(2560), "uV"), "GSR1": (32, noise(320), "uS")})
+    with pytest.raises(BadRecording, match=r"channels of one rate, .* found 32, 256 samples of them"):
+        open_bdf(tmp_path / "a.bdf")
 
 
 def test_slow_channels_keep_their_level_and_too_slow_ones_are_told_by_their_own_rate():

@@ -20,7 +20,7 @@ from .segments import Segment
 
 LEAST_S = 0.02  # a shorter pause is taken for a rounded time
 DRIFT_S = 0.05  # by which the times of records may move away from their length, in all, before they count as paused
-_SKIP = "bad_acq_skip"
+_SKIPS = ("bad_acq_skip", "bad_disconnection")  # how MNE's names of parts without samples begin
 _BOUNDARIES = ("boundary", "bad boundary", "edge boundary")
 _NEW_SEGMENT = re.compile(r"^Mk\d+=New Segment,[^,]*,(\d+),[^,]*,[^,\r\n]*(?:,(\d{20}))?", re.MULTILINE)
 _MARKER_FILE = re.compile(r"^MarkerFile=(.+?)\s*$", re.MULTILINE)
@@ -192,7 +192,7 @@ def _annotated(path: Path, raw: Any) -> Iterator[_Break]:
     rate_hz, noted = float(raw.info["sfreq"]), raw.annotations
     boundaries: dict[int, float | None] = {}
     for onset, length_s, said in zip(noted.onset - raw.first_time, noted.duration, noted.description, strict=True):
-        if str(said).lower() == _SKIP:
+        if str(said).lower().startswith(_SKIPS):
             first, last = (round(float(edge) * rate_hz) for edge in (onset, onset + length_s))
             if not _holds_samples(raw, first, last):
                 yield _Break(last, (last - first) / rate_hz, filled=True)
