@@ -82,8 +82,8 @@ def _train(parser) -> Run:
     "valence and arousal of a recording, second by second, by a trained model",
     """
     gbvnet predict model film.mp4 eeg.bdf out                    # out/emotions.csv, timeline.png, timeline.html
-    gbvnet predict model eeg.bdf out --rename GSR1=EDA           # the model's GSR1 is called EDA in the file
-    gbvnet predict model /data/DEAP out --corpus deap --subjects s01,s02
+    gbvnet predict model eeg.bdf out2 --rename GSR1=EDA          # the model's GSR1 is called EDA in the file
+    gbvnet predict model /data/DEAP all --corpus deap --subjects s01,s02
     """,
 )
 def _predict(parser) -> Run:
