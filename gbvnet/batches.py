@@ -38,12 +38,8 @@ def channels_of(store: Store, modality: str) -> list[int]:
     kinds = [kind for _, kind in store.settings["channels"]]
     if uses_face(modality) and not store.settings["frames_per_window"]:
         raise BadConfig(f"modality {modality} needs faces, and {store.path} was prepared without; prepare it with them")
-    if uses_face(modality) and not store.has("face"):
-        raise BadConfig(f"modality {modality} needs faces, and no window of {store.path} has one")
     if not uses_signals(modality):
         return []
-    if not store.has("signals"):
-        raise BadConfig(f"modality {modality} needs signals, and no window of {store.path} has any")
     wanted = [i for i, kind in enumerate(kinds) if _sees(modality, kind)]
     if not wanted:
         found = ", ".join(sorted(set(kinds))) or "none"

@@ -24,7 +24,7 @@ from .crossval import cross_validate
 from .errors import BadConfig, BadModel, BadRun, GbvnetError, LeakySplit
 from .files import sweep
 from .parallel import Jobs
-from .plan import make_plan
+from .plan import make_plan, require_parts
 from .predictions import FILE as PREDICTIONS
 from .report import Report, write_report
 from .rivals import Cost, Rivals
@@ -138,6 +138,7 @@ def sees_here(store: Store, name: str) -> str:
     for modality in system(name).modalities:
         try:
             channels_of(store, modality)
+            require_parts(store, modality)
         except BadConfig as error:
             why = why or error
         else:

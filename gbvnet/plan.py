@@ -105,11 +105,19 @@ def shuffled(windows: pd.DataFrame, high: dict[str, pd.Series], seed: int) -> di
 
 
 def _require_modality(store: Store, config: CrossvalConfig) -> None:
+    """Raise BadConfig for a modality that the store lacks; under `rows any`, only if it was prepared without."""
+    made = store.settings["prepare"]
+    if config.rows == "complete" or not (made["faces"] and made["signals"]):
+        require_parts(store, config.modality, _advice(store, config))
+
+
+def require_parts(store: Store, modality: str, advice: str = "") -> None:
+    """Raise BadConfig if no window of the store has a face, or signals, where the modality has them."""
     for part in PARTS:
-        lacks = _lacks(store, part) if _uses(config.modality, part) else None
+        lacks = _lacks(store, part) if _uses(modality, part) else None
         if lacks:
             what = "faces" if part == "face" else part
-            raise BadConfig(f"modality {config.modality} needs {what}, and {lacks}{_advice(store, config)}")
+            raise BadConfig(f"modality {modality} needs {what}, and {lacks}{advice}")
 
 
 def _lacks(store: Store, part: str) -> str | None:

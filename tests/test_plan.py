@@ -55,6 +55,13 @@ def test_what_to_ask_for_instead_is_said(tmp_path, part, asked, advice):
         planned(store_without(tmp_path / "s", part), **asked)
 
 
+def test_rows_any_takes_what_there_is_of_a_modality(tmp_path):
+    assert len(planned(store_without(tmp_path / "s", "face"), modality="facebio", rows="any").windows) == 60
+    assert len(planned(store_without(tmp_path / "f", "signals"), rows="any").windows) == 60
+    with pytest.raises(BadConfig, match=r"60 have nothing of modality face. Add --modality bio$"):
+        planned(store_without(tmp_path / "g", "face"), modality="face", rows="any")
+
+
 def test_a_rating_that_is_absent_is_said_with_the_one_that_is_there(tmp_path):
     store = store_without(tmp_path / "s", "face")
     store.windows["arousal"] = float("nan")

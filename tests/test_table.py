@@ -226,7 +226,7 @@ def problems(folder):
         ({"subject": "a/b"}, "expected a subject of letters, digits, points, dashes and underscores, found 'a/b'"),
         ({"subject": "Anna B"}, "found 'Anna B'"),
         ({"subject": ".."}, r"found '\.\.'"),
-        ({"subject": ""}, "a subject of .*found nothing"),
+        ({"subject": "", "recording": "x"}, r"line 2 \(x\): expected a subject of .*found nothing"),
         ({"trial": "1:2"}, "a trial of .*found '1:2'"),
         ({"recording": "../x"}, r"a recording of .*found '\.\./x'"),
         ({"recording": "CON"}, "a name that Windows keeps for a device"),

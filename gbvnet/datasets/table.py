@@ -93,7 +93,7 @@ class Table:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The people, in the order of their names; "" for rows without one."""
+        """The people, in the order of their names; the line for a row that names none."""
         return tuple(sorted(read_table(self.file)["subject"].unique()))
 
     def recordings(self, unit: str) -> list[Recording]:

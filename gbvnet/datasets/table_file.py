@@ -166,7 +166,9 @@ def read_table(file: Path) -> pd.DataFrame:
     rows["recording"] = rows["recording"].where(rows["recording"] != "", rows["subject"] + "_" + rows["trial"])
     for name in ("video", "signals"):
         rows[name] = [found_as(file.parent, cell) for cell in rows[name]]
-    return rows.assign(refused=pd.Series(_refused(rows), index=rows.index, dtype=object))
+    rows = rows.assign(refused=pd.Series(_refused(rows), index=rows.index, dtype=object))
+    nameless = "line " + rows["line"].astype(str)  # what a row without a subject is listed under
+    return rows.assign(subject=rows["subject"].where(rows["subject"] != "", nameless))
 
 
 def _refused(rows: pd.DataFrame) -> list[tuple[str, str, str] | None]:
