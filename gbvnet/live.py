@@ -142,7 +142,12 @@ def _open(
     names, rate_hz, played_s = tuple(c.name for c in predictor.channels), None, None
     if use_signals and sources.signals is not None:
         lone(
-            [sources.signals], predictor.channels, predictor.about["rate_hz"], 0.0, rename=rename
+            [sources.signals],
+            predictor.channels,
+            predictor.about["rate_hz"],
+            0.0,
+            rename=rename,
+            made_with=predictor.about,
         )  # or says what lacks
         wanted = tuple(replace(c, name=rename.get(c.name, c.name)) for c in predictor.channels)
         file = _played_file(sources.signals, sources, wanted)

@@ -408,7 +408,7 @@ def _lone(predictor: Predictor, files: list[Path], times: Times | None, rename: 
         if not file.exists():
             raise BadRecording(file, "a video or a file of signals", f"no such file{similar(file)}")
     wanted, about = predictor.channels if predictor.sees_signals else (), predictor.about
-    return lone(files, wanted, about["rate_hz"], about["baseline_s"], times, rename)
+    return lone(files, wanted, about["rate_hz"], about["baseline_s"], times, rename, about)
 
 
 class Done(NamedTuple):

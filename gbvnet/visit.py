@@ -206,7 +206,7 @@ def _answered(
 
     about = predictor.about
     wanted = predictor.channels if predictor.sees_signals else ()
-    corpus: Any = lone(files, wanted, about["rate_hz"], about["baseline_s"], asked.times, names)
+    corpus: Any = lone(files, wanted, about["rate_hz"], about["baseline_s"], asked.times, names, about)
     recording = corpus.recordings(corpus.units[0])[0]
     doing = "looking for faces" if predictor.sees_face and recording.video is not None else "asking the model"
     told(0.0, doing)

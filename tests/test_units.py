@@ -7,11 +7,13 @@ import pytest
 import scipy.io
 
 from gbvnet.datasets.bdf import measured, open_bdf
+from gbvnet.datasets.lone import require_same_units
 from gbvnet.datasets.made_up import Trace, bdf_bytes
 from gbvnet.datasets.mahnob import CHANNELS, read_bdf
 from gbvnet.datasets.signal_file import read_signals
+from gbvnet.errors import BadRecording
 from gbvnet.recording import Channel
-from gbvnet.units import Conversion, apply, convert, messages, parse_unit, split_name
+from gbvnet.units import MARK, Conversion, apply, convert, messages, parse_unit, split_name
 
 RATE_HZ = 64
 WAVE = 30 * np.sin(np.arange(RATE_HZ * 8) / 5)  # in the unit that is kept
@@ -92,7 +94,7 @@ def write_edf(path, dimensions, kept=WAVE):
 @pytest.mark.parametrize("kind", ["eeg", "resp", "ppg"])
 def test_an_edfs_voltages_are_microvolts_whatever_the_spelling_and_the_kind(unit, per_uv, kind, tmp_path):
     write_edf(tmp_path / "a.edf", [("X", unit, WAVE / per_uv)])
-    samples, _, _ = read_signals(tmp_path / "a.edf", 0, 10, (Channel("X", kind),))
+    samples = read_signals(tmp_path / "a.edf", 0, 8, (Channel("X", kind),)).samples
     assert samples[0] == pytest.approx(WAVE, abs=60 / 2**15)
 
 
@@ -101,7 +103,7 @@ def test_an_edfs_skin_is_in_microsiemens_or_ohm(unit, tmp_path):
     kept, factor = SPELLINGS[unit]
     level = 1e5 if kept == "ohm" else 5.0
     write_edf(tmp_path / "a.edf", [("GSR", unit, np.linspace(0.9, 1.1, RATE_HZ * 8) * level / factor)])
-    samples, _, _ = read_signals(tmp_path / "a.edf", 0, 10, (Channel("GSR", "gsr"),))
+    samples = read_signals(tmp_path / "a.edf", 0, 8, (Channel("GSR", "gsr"),)).samples
     assert samples.mean() == pytest.approx(level, rel=1e-3)
 
 
@@ -118,7 +120,7 @@ def test_the_corpus_reader_and_predict_read_a_bdf_alike(tmp_path):
     file = tmp_path / "part.bdf"
     file.write_bytes(bdf_bytes(traces, 256))
     of_corpus, _ = read_bdf(file)
-    of_predict, _, _ = read_signals(file, 0, np.inf, CHANNELS)
+    of_predict = read_signals(file, 0, 4, CHANNELS).samples
     assert (of_corpus == of_predict).all()
     by_kind = {c.kind: x for c, x in zip(CHANNELS, of_corpus, strict=True)}
     assert by_kind["gsr"].mean() == pytest.approx(5.0, rel=0.1) and by_kind["temp"].mean() == pytest.approx(33, abs=2)
@@ -160,7 +162,7 @@ Ch4=Temp,,1,C
               "chanlocs": np.array([(name,) for name in kinds], dtype=[("labels", "O")])}  # fmt: skip
     scipy.io.savemat(tmp_path / "a.set", {"EEG": eeglab}, appendmat=False)
     for name in ("a.vhdr", "a_raw.fif", "a.set"):
-        samples, _, _ = read_signals(tmp_path / name, 0, 8, channels)
+        samples = read_signals(tmp_path / name, 0, 8, channels).samples
         assert samples == pytest.approx(kept, rel=1e-5, abs=1e-3), name
 
 
@@ -171,6 +173,17 @@ def test_a_text_columns_own_unit_goes_before_the_files(tmp_path):
     np.savetxt(tmp_path / "a.csv", columns, delimiter=",", header=head, comments="", fmt="%.9g")
     kinds = {"Fp1": "eeg", "ECG (uV)": "ecg", "EDA [mS]": "gsr", "Temp (K)": "temp", "Resp": "resp"}
     channels = tuple(Channel(name, kind) for name, kind in kinds.items())
-    samples, _, _ = read_signals(tmp_path / "a.csv", 0, 8, channels, unit="mV")
+    samples = read_signals(tmp_path / "a.csv", 0, 8, channels, unit="mV").samples
     assert samples[0] == pytest.approx(WAVE, abs=1e-5) and samples[1] == pytest.approx(WAVE, abs=1e-5)
     assert samples[2] == pytest.approx(5) and samples[3] == pytest.approx(33) and samples[4] == pytest.approx(WAVE)
+
+
+def test_a_model_from_before_these_units_is_not_asked_in_others(tmp_path):
+    write_edf(tmp_path / "a.edf", [("Fp1", "uV", WAVE), ("Resp", "uV", WAVE), ("GSR", "uS", WAVE)])
+    channels = (Channel("Fp1", "eeg"), Channel("Resp", "resp"), Channel("GSR", "gsr"))
+    before = {"dataset": "mine", "source": "not filtered, text in uV"}
+    with pytest.raises(BadRecording, match=r"found Resp in uV\. The model is from before units were brought together"):
+        require_same_units(tmp_path / "a.edf", channels, before)
+    for fine in (before | {"source": f"not filtered, {MARK}"}, {"dataset": "mahnob (made-up data)"}, None):
+        require_same_units(tmp_path / "a.edf", channels, fine)
+    require_same_units(tmp_path / "a.edf", (channels[0], channels[2]), before)  # these are as they were

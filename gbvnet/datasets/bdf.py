@@ -13,7 +13,7 @@ import numpy as np
 from ..channels import find, near
 from ..errors import BadRecording
 from ..recording import Channel
-from ..units import Conversion, apply
+from ..units import Conversion, apply, impossible, messages
 from .mne_units import conversions
 
 FETCH = "Fetch it again."
@@ -93,6 +93,15 @@ def measured(
     if kinds is None:
         made = [one if one.unit == "uV" else Conversion("") for one in made]
     return apply(samples, made, applied)
+
+
+def unit_notes(path: Path, channels: Sequence[Channel], samples: np.ndarray) -> list[str]:
+    """What to know of the units of (C, N), by the file's header and by their values."""
+    raw = open_bdf(path)
+    names, kinds = [c.name for c in channels], [c.kind for c in channels]
+    made, _ = conversions(raw, places(path, raw.ch_names, names), kinds)
+    units = [one.unit for one in made]
+    return messages(dict(zip(names, made, strict=True))) + impossible(kinds, names, samples, units)
 
 
 def worn(channels: Sequence[Channel], samples: np.ndarray) -> list[str]:

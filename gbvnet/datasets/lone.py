@@ -3,17 +3,20 @@
 The channels are those that the model was trained on, found by name however the file spells them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 from ..channels import find, near
 from ..config import Times
 from ..errors import BadConfig, BadRecording
 from ..recording import Channel, Recording, Signals
+from ..units import ELECTRICAL, MARK
 from ..video import probe
 from .segments import EDGE_S, LATE_S, overlap
-from .signal_file import SignalFile, names_in, open_signals, read_span, span_s
+from .signal_file import SignalFile, names_in, open_signals, read_span, span_s, units_in
 from .signal_formats import FOLDERS, file_types, kind_of_file
 from .table import MARGIN_S, odd, unit_findings
 
@@ -154,11 +157,14 @@ def lone(
     baseline_s: float,
     times: Times | None = None,
     rename: dict[str, str] | None = None,
+    made_with: Mapping[str, Any] | None = None,
 ) -> Lone:
     """One recording of one or two files, of which at most one is a video.
 
     channels : those that the model sees; () if it sees no signals
     rename : the model's name of a channel -> the file's
+    made_with : what the model says of its training, so that one from before units were brought together is not asked
+        about signals in other units
 
     Raises BadRecording if a file is absent, or a channel is not in it (with near names); BadConfig for more files of a
     kind than one, or a rename of what the model has not.
@@ -180,10 +186,35 @@ def lone(
         raise BadConfig(f"--rename {unknown[0]}: the model has no such channel{near(unknown[0], have)}")
     if signals is not None and channels:
         _require_channels(signals, channels, renamed)
+        require_same_units(signals, tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels), made_with)
     times = times or Times()
     name = (signals or video or Path("recording")).stem
     recording = Recording(name, "lone", name, "1", name, 0.0, video=video, signals=signals if channels else None)
     return Lone(recording, channels, rate_hz, baseline_s, times, renamed)
+
+
+def require_same_units(file: Path, channels: tuple[Channel, ...], made_with: Mapping[str, Any] | None) -> None:
+    """Refuse a file of which a channel would be in another unit than in the training of a model from before all readers
+    brought units together: then those that are not electrical stayed as MNE gave them. Raises BadRecording.
+
+    channels : named as in the file
+    """
+    if made_with is None or str(made_with.get("dataset")).split(" ")[0] in ("deap", "mahnob"):
+        return  # their readers gave these units from the first
+    others = tuple(c for c in channels if c.kind not in ELECTRICAL)
+    if not others or MARK in str(made_with.get("source", "")):
+        return
+    there, made, applied = units_in(file, others)
+    changed = [
+        f"{c.name} in {one.unit}"
+        for c, one, factor in zip(there, made, applied, strict=True)
+        if one.scale != factor or one.offset
+    ]
+    if changed:
+        raise BadRecording(
+            file, "channels in the units of the model's training, which were those that MNE gives", ", ".join(changed),
+            "The model is from before units were brought together: prepare its store again, and train it on that.",
+        )  # fmt: skip
 
 
 def _is_signals(file: Path) -> bool:

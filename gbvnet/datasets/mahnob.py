@@ -31,7 +31,7 @@ from ..errors import BadRecording
 from ..recording import Channel, Recording, Signals, read_stamp
 from ..video import probe
 from . import bdf
-from .bdf import STATUS, cut_short, measured, open_bdf, places, stored, worn
+from .bdf import STATUS, cut_short, measured, open_bdf, places, stored, unit_notes, worn
 from .deap import EEG  # the BDFs of MAHNOB-HCI have the EEG channels of DEAP's release, in the same order
 from .mahnob_session import (
     BDF,
@@ -276,7 +276,8 @@ class Mahnob:
         """The same recording with what its video and its samples reveal. Raises BadRecording if one is broken."""
         findings = list(recording.findings)
         if recording.signals is not None:
-            findings += worn(CHANNELS, _read(recording.signals)[0])
+            samples = _read(recording.signals)[0]
+            findings += [*worn(CHANNELS, samples), *unit_notes(recording.signals, CHANNELS, samples)]
         if recording.video is not None:
             session = self.sessions[int(recording.trial)]
             info = probe(recording.video)

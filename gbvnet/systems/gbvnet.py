@@ -114,6 +114,7 @@ def learnt_from(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict:
         "dataset": store.title,
         "made_up": store.made_up,
         "store_digest": store.digest,
+        **({"source": s["source"]} if "source" in s else {}),
         "prepare": s["prepare"],
         "channels": [s["channels"][i] for i in channels_of(store, config.modality)],
         **{name: s[name] for name in ("rate_hz", "samples_per_window", "frames_per_window", "face_side", "baseline_s")},
