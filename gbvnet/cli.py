@@ -1092,7 +1092,8 @@ def _require_kinds(name: str, args) -> None:
     words += f" {args.what}" if name in ("model", "table") else ""
     given = [Argument(called, getattr(args, attribute), kinds) for called, attribute, kinds in _KINDS.get(name, ())]
     given = [argument for argument in given if isinstance(argument.path, Path)]
-    require_kinds(words, given + [Argument(*each) for each in _in_lists(name, args)])
+    order = {"predict": "MODEL FILE ... OUT", "report": "RUN ... REPORT", "reproduce": "STORE ... DIR"}.get(name, "")
+    require_kinds(words, given + [Argument(*each) for each in _in_lists(name, args)], order)
 
 
 def _in_lists(name: str, args):

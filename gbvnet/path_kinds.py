@@ -62,13 +62,14 @@ def words_of(kind: str) -> str:
     return _WORDS[kind]
 
 
-def require_kinds(command: str, arguments: Sequence[Argument]) -> None:
-    """Raise BadConfig for the first argument that is of another kind than it should be, with the right order."""
+def require_kinds(command: str, arguments: Sequence[Argument], order: str = "") -> None:
+    """Raise BadConfig for the first argument that is of another kind than it should be, with the right order, which is
+    that of `arguments` if not given."""
     for argument in arguments:
         kind = kind_of(argument.path)
         if kind is None or kind in argument.kinds or (kind in CORPORA and "corpus" in argument.kinds):
             continue
-        order = " ".join(each.name for each in arguments)
+        order = order or " ".join(each.name for each in arguments)
         option = f" Recordings of a corpus: --corpus {kind.removesuffix('-raw')}" if kind in CORPORA else ""
         raise BadConfig(
             f"{argument.name} must be {_listed(argument.kinds)}, and {argument.path} is {_WORDS[kind]}. "

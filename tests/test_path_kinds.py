@@ -40,7 +40,7 @@ def test_what_is_where(here):
         ("predict store film.mp4 out2", "MODEL must be a model folder, and store is a store of windows"),
         (
             "predict model deap out2",
-            "deap is a DEAP folder. The order is: gbvnet predict MODEL FILE OUT. Recordings of a",
+            "deap is a DEAP folder. The order is: gbvnet predict MODEL FILE ... OUT. Recordings",
         ),
         ("predict model film.mp4 store", "OUT must be a new folder or a prediction, and store is a store of windows"),
         ("predict model film.mp4 out2 --corpus deap", "CORPUS must be the folder of a corpus, and film.mp4 is a video"),
@@ -64,6 +64,7 @@ def test_what_is_where(here):
         ("report store rep", "RUN must be a run or an audit or a comparison, and store is a store of windows"),
         ("report run run", "REPORT must be a new folder or a report, and run is a run"),
         ("reproduce run out2", "STORE must be a store of windows, and run is a run"),
+        ("predict model film.mp4", "and film.mp4 is a video file. The order is: gbvnet predict MODEL FILE ... OUT."),
         ("live film.mp4", "MODEL must be a model folder, and film.mp4 is a video file"),
         ("predict model film.mp4 --device cpu out2", "unrecognized arguments: out2 (paths come before options)"),
         ("app store", "MODEL must be a model folder, and store is a store of windows"),
