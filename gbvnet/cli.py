@@ -3,6 +3,7 @@ one that was asked for, and nothing heavy is imported before it runs, so that --
 
 import json
 import logging
+import os
 import re
 import sys
 import textwrap
@@ -983,8 +984,19 @@ def _overview() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: done. 1: done, but some input was bad. 2: could not start. 130: stopped by Ctrl-C."""
-    argv = sys.argv[1:] if argv is None else argv
+    """0: done. 1: done, but some input was bad. 2: could not start. 130: stopped by Ctrl-C. 141: whatever reads the
+    output (`| head`) has closed it."""
+    try:
+        try:
+            return _main(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()  # here, where an output that was closed can be handled
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return 141
+
+
+def _main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         say(_overview())
         return 0 if argv else 2

@@ -1,5 +1,6 @@
 """The command line: instant help, one clear line for what is wrong, and exit codes that a script can trust."""
 
+import os
 import subprocess
 import sys
 
@@ -177,3 +178,13 @@ def test_what_the_demo_ends_with_are_commands_as_they_must_be_typed(tmp_path):
     for name, *words in commands:
         _parser(name)[0].parse_args(_tidy(words))
     assert all(word in WORDS for word in ("facebio", "protocol", "LEAKY", "window"))
+
+
+@pytest.mark.parametrize("words", [["--help"], ["crossval", "--help"], ["--version"]])
+def test_an_output_that_is_closed_early_ends_the_command_quietly(words):
+    """`gbvnet --help | head -1`: no traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-m", "gbvnet", *words], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
