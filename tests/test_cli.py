@@ -187,4 +187,5 @@ def test_an_output_that_is_closed_early_ends_the_command_quietly(words):
     os.close(reading)
     done = subprocess.run([sys.executable, "-m", "gbvnet", *words], stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
-    assert (done.returncode, done.stderr) == (141, "")
+    assert done.returncode in (0, 141)  # 0: argparse itself passes over it when it prints a command's help
+    assert done.stderr == ""
