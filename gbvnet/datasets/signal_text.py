@@ -31,7 +31,7 @@ _SECONDS_PER = {
 _SINCE_1970 = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
 EVEN = 0.5  # of a step, by which the steps of a regular clock may differ
 ROUNDED = 1.1  # of the last decimal, by which a rounded regular clock may be off in all
-JUMPS = 3  # other steps than the usual one that make a rate; fewer are gaps
+JUMPS = 2  # other steps than the usual one that make a rate; a single one is a lost sample
 
 
 def is_text(path: Path) -> bool:
@@ -279,6 +279,18 @@ def _is_rounded(t: np.ndarray, steps: np.ndarray, usual: float, decimal: float) 
     low, high = int(sizes.min()), int(sizes.max())
     if high - low > 2 or min((sizes == low).sum(), (sizes == high).sum()) < JUMPS:
         return False
+    return _off_line(t - t[0], decimal) <= ROUNDED * decimal
+
+
+def _off_line(t: np.ndarray, decimal: float) -> float:
+    """The height of the narrowest strip between two parallel lines that holds all times t (n,): a straight line of
+    least squares would be turned by the few long steps of a clock whose step is nearly its last decimal."""
+    from scipy.optimize import minimize_scalar
+
     at = np.arange(len(t))
-    slope, first = np.polyfit(at, t - t[0], 1)
-    return float(np.ptp(t - t[0] - first - slope * at)) <= ROUNDED * decimal
+    slope, turn = t[-1] / at[-1], 2 * decimal / at[-1]  # the height is convex in the slope
+    best = minimize_scalar(
+        lambda by: float(np.ptp(t - by * at)), bounds=(slope - turn, slope + turn), method="bounded",
+        options={"xatol": turn / 1000},
+    )  # fmt: skip
+    return float(best.fun)
