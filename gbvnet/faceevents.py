@@ -8,7 +8,13 @@ import numpy as np
 LOST_S = 10.0  # a loss so long is reported: whoever comes back may be somebody else
 DARK = 32  # of 255: a frame of which hardly anything is brighter is nearly black
 FEW = 3  # frames from which on dark and turned ones are reported
-UPSIDE_DOWN = 3  # looks at a film turned by 180 degrees that must find the face better than upright
+TURNED = 3  # looks at a film that must find the face better turned, always in the same way, than upright
+# By quarters of a turn, counter-clockwise: how the film seems to be, and FFmpeg's filter that turns it so.
+TURNS = {
+    1: ("on its side", 90, "transpose=2"),
+    2: ("upside down", 180, "hflip,vflip"),
+    3: ("on its side", 90, "transpose=1"),
+}
 LISTED = 4  # times in a message
 MOST = 1000  # events of a kind that are kept
 
@@ -31,7 +37,7 @@ class Events:
         self.turned: list[tuple[float, float]] = []  # the face is upside down, or on its side
         self.zero_s = 0.0  # added to all times that are reported
         self.n_dark = self.n_turned = 0
-        self.upside_down = self.upright = 0  # frames in which a face is clearer upside down, or upright
+        self.clearest = [0, 0, 0, 0]  # frames in which a face is clearest turned by so many quarters
 
     def moved(self, time_s: float, widths: float, ratio: float) -> None:
         """The face was taken that is so many widths from the last one, or so many times as wide."""
@@ -79,11 +85,13 @@ class Events:
             (turned, f"a face on its side or upside down in {self.n_turned} frames ({{}}): is the film stored turned?"),
         ]
         sentences = [text.format(_listed(times)) for times, text in found if times]
-        if self.upside_down >= UPSIDE_DOWN and self.upside_down > self.upright:
+        quarters = int(np.argmax(self.clearest))
+        if quarters and self.clearest[quarters] >= TURNED and self.clearest[quarters] > self.clearest[0]:
+            how, degrees, turn = TURNS[quarters]
             sentences.append(
-                "the film seems to be upside down: a face is clearer where its pictures are turned by 180 degrees "
-                f"({self.upside_down} of {self.upside_down + self.upright} that were tried). Turn it, for example: "
-                "ffmpeg -i FILM -vf hflip,vflip TURNED"
+                f"the film seems to be {how}: a face is clearer where its pictures are turned by {degrees} degrees "
+                f"({self.clearest[quarters]} of {sum(self.clearest)} that were tried). Turn it, for example: "
+                f"ffmpeg -i FILM -vf {turn} TURNED"
             )
         return sentences
 

@@ -24,7 +24,9 @@ FORGOTTEN_S = 10.0  # after which a face that was not seen again is no longer an
 GIVEN_UP_S = 30.0  # without the participant's face, after which another person's is taken
 HOME_S = 60.0  # after a jump, in which a face at the former place is the participant's again
 CLEAR = 0.6  # score from which on a detector's find is a face
-TRIES, BETTER = 6, 0.05  # frames with a face that are looked at upside down too; by how much they must score more then
+TRIES, LOOKS = 6, 60  # frames with a face, and at most in all, of which is asked how they are turned
+UPRIGHT = 0.85  # score from which on a face is upright, and no turned picture is tried
+TURNED, BETTER = 0.75, 0.05  # score that a turned picture must reach, and by how much it must be above the upright one
 COVER = 1.6  # of a hidden face's box, so that hair and chin are hidden with it
 
 
@@ -124,14 +126,16 @@ class Participant:
         self._lost = False
         self._home: tuple[Place, float] | None = None  # where the participant was before a jump, and when
         self._checked_s = -np.inf
-        self._tried = 0  # frames that were looked at upside down
+        self._tried = self._looks = 0  # frames of which was asked how they are turned: with a face, and all
+        self._last: tuple[np.ndarray, list[tuple[Place, float]]] | None = None  # a frame, and all faces in it
 
     def find(self, rgb: np.ndarray, time_s: float) -> Any:
         """The participant's face in a frame (H, W, 3) uint8, contiguous, or None. Times must increase."""
+        self._last = None  # a camera may have written another picture to the same memory
         check = time_s - self._checked_s >= CHECK_S - 1e-6
         if check:
             self._checked_s = time_s
-            self._try_upside_down(rgb)
+            self._try_turned(rgb)
         face = self._look_past_others(rgb, time_s) if self._hides(time_s) else self.backend.find(rgb, time_s)
         if face is not None:
             face = self._chosen(face, rgb, time_s, check)
@@ -213,14 +217,26 @@ class Participant:
         return [place for place, score in self._scored(rgb) if score >= CLEAR]
 
     def _scored(self, rgb: np.ndarray) -> list[tuple[Place, float]]:
-        all_faces = getattr(self.backend, "all_faces", None)
-        return all_faces(rgb) if all_faces is not None else []
+        """All faces of a frame with their scores; of the same frame only once."""
+        if self._last is None or self._last[0] is not rgb:
+            all_faces = getattr(self.backend, "all_faces", None)
+            self._last = rgb, all_faces(rgb) if all_faces is not None else []
+        return self._last[1]
 
-    def _try_upside_down(self, rgb: np.ndarray) -> None:
-        """Of some frames: whether a face is better seen when they are turned by 180 degrees."""
-        if self._tried < TRIES:
-            upright = max((score for _, score in self._scored(rgb)), default=0.0)
-            turned = max((score for _, score in self._scored(np.ascontiguousarray(rgb[::-1, ::-1]))), default=0.0)
-            self._tried += max(upright, turned) >= CLEAR
-            self.events.upside_down += turned >= CLEAR and turned > upright + BETTER
-            self.events.upright += upright >= CLEAR and upright >= turned
+    def _best_score(self, rgb: np.ndarray) -> float:
+        return max((score for _, score in self._scored(rgb)), default=0.0)
+
+    def _try_turned(self, rgb: np.ndarray) -> None:
+        """Of some frames: whether a face is better seen when they are turned by 90, 180 or 270 degrees."""
+        if self._tried == TRIES or self._looks == LOOKS:
+            return
+        self._looks += 1
+        upright, seen, quarters = self._best_score(rgb), self._last, 0
+        if upright < UPRIGHT:
+            turned = [self._best_score(np.ascontiguousarray(np.rot90(rgb, k))) for k in (1, 2, 3)]
+            self._last = seen
+            if max(turned) >= max(TURNED, upright + BETTER):
+                quarters = 1 + int(np.argmax(turned))
+        if quarters or upright >= CLEAR:
+            self._tried += 1
+            self.events.clearest[quarters] += 1

@@ -94,7 +94,7 @@ def _with_tracks(info: VideoInfo, container: Any, stream: Any) -> VideoInfo:
         aspect = Fraction(1)
     tracks = _films(container)
     if len(tracks) > 1:
-        sizes = ", ".join(f"{s.codec_context.width} x {s.codec_context.height}" for s in tracks)
+        sizes = ", ".join(_told(s) for s in tracks)
         info = info.noting(
             f"the file has {len(tracks)} video tracks ({sizes}): number {tracks.index(stream) + 1} of them is used"
         )
@@ -188,11 +188,14 @@ class _Damage:
         self.lasts = round(SMEARED_S * info.fps)  # frames
         self.errors = 0
         self.until = 0  # the number of the first sound frame
+        self.due = 0  # the number of the frame that should come next
 
     def spoils(self, number: int, frame: Any, errors: int) -> bool:
         mended = frame.is_corrupt
-        if mended or errors > self.errors:
+        # A decoder holds frames back: those from before the damage may come after its errors, the gap only then.
+        if mended or errors > self.errors or (self.due < number < self.until + self.lasts):
             self.errors, self.until = errors, number + self.lasts
+        self.due = number + 1
         if frame.key_frame and not mended:
             self.until = 0
         return mended or number < self.until
@@ -316,7 +319,17 @@ def video_stream(path: Path, container: Any) -> Any:
         kinds = sorted({"a cover picture" if s.type == "video" else s.type for s in container.streams})
         found = " and ".join(kinds) or "no stream at all"
         raise BadRecording(path, "a video stream", found, "Give the file that holds the pictures.")
-    return max(tracks, key=lambda s: (_is_default(s), s.codec_context.width * s.codec_context.height, -s.index))
+    known = [s for s in tracks if s.codec_context is not None]
+    if not known:
+        remedy = "Convert it with the program that wrote it, for example to H.264 in an MP4. " + REMEDY
+        raise BadRecording(path, "a video that FFmpeg can decode", ", ".join(_told(s) for s in tracks), remedy)
+    return max(known, key=lambda s: (_is_default(s), s.codec_context.width * s.codec_context.height, -s.index))
+
+
+def _told(stream: Any) -> str:
+    """A track's size, or that nothing here decodes it: "320 x 240"."""
+    codec = stream.codec_context
+    return f"{codec.width} x {codec.height}" if codec is not None else "a track of an unknown codec"
 
 
 def _is_default(stream: Any) -> bool:
@@ -331,7 +344,7 @@ def _films(container: Any) -> list[Any]:
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     tracks = [s for s in container.streams.video if not s.disposition & still]
-    moving = [s for s in tracks if s.codec_context.name not in PICTURES or s.frames != 1]
+    moving = [s for s in tracks if s.codec_context is None or s.codec_context.name not in PICTURES or s.frames != 1]
     return moving or tracks
 
 

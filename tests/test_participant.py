@@ -205,17 +205,47 @@ def test_a_hand_over_the_face_does_not_make_a_bystander_the_participant():
     assert "two faces of like size" in told and "only another person's face is in the picture" in told
 
 
-def test_an_upside_down_film_is_reported_with_the_remedy():
+def told_of(frame, n=5):
+    with faces.open_landmarker("mediapipe") as landmarker:
+        participant = Participant(landmarker)
+        for k in range(n):
+            participant.find(np.ascontiguousarray(frame), float(k))
+    return " | ".join(participant.events.messages())
+
+
+@pytest.mark.parametrize(
+    ("quarters", "wanted", "turn"),
+    [(1, "on its side", "transpose=1"), (2, "upside down", "hflip,vflip"), (3, "on its side", "transpose=2")],
+)
+def test_a_turned_film_is_reported_with_what_turns_it_back(quarters, wanted, turn):
     need_model()
-    upright = room(bystander=False)
-    for turned, wanted in ((False, ""), (True, "ffmpeg -i FILM -vf hflip,vflip TURNED")):
-        frame = np.ascontiguousarray(upright[::-1, ::-1] if turned else upright)
-        with faces.open_landmarker("mediapipe") as landmarker:
-            participant = Participant(landmarker)
-            for k in range(5):
-                participant.find(frame, float(k))
-        told = " | ".join(participant.events.messages())
-        assert (wanted in told and "upside down" in told) if turned else told == ""
+    told = told_of(np.rot90(room(bystander=False), quarters))
+    assert f"the film seems to be {wanted}" in told and f"-vf {turn} TURNED" in told
+
+
+def test_an_upright_film_is_not_called_turned_though_its_face_is_small():
+    """Of portraits too small for the landmarks, the detector finds something upside down."""
+    need_model()
+    assert told_of(room(bystander=False)) == ""
+    small = cv2.resize(portrait(), (150, 176), interpolation=cv2.INTER_AREA)
+    for x, y in ((280, 100), (200, 5)):
+        rgb = np.full((400, 720, 3), 90, np.uint8)
+        rgb[y : y + 176, x : x + 150] = small
+        assert "seems to be" not in told_of(rgb)
+
+
+def test_all_faces_of_a_frame_are_looked_for_once():
+    """It costs time. Turned pictures are tried only where no face is surely upright, and not for ever."""
+    backend = Sticky()
+    looked = []
+    backend.all_faces = lambda rgb: looked.append(rgb.shape) or [(Place(*ANNA), backend.score)]
+    backend.score = 0.9
+    followed([scene(anna=ANNA)] * 30, backend)
+    assert len(looked) == 3  # once a second
+    looked.clear()
+    backend.score = 0.5
+    followed([scene()] * 1000, backend)
+    assert len(looked) == 4 * 60
 
 
 def test_windows_of_a_film_bring_the_messages(tmp_path, monkeypatch):

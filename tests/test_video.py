@@ -340,6 +340,21 @@ def test_after_a_second_without_a_key_frame_pictures_are_taken_again(tmp_path):
     assert not {77, 85, 95} & set(read)
 
 
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mov"])
+def test_damage_that_lasts_is_over_with_the_next_key_frame_after_its_end(tmp_path, name):
+    """20 packets in a row. The decoder gives frames from before them after it has met them: a second from there is not
+    enough, and what follows showed the last good picture in silence."""
+    path = write_video(tmp_path / name, 200, fps=25, gop=50)
+    for packet in range(60, 80):
+        spoil(path, packet)
+    reader = read_frames(path, range(200))
+    shown = {index: number_of(rgb) for index, rgb in reader}
+    assert all(shown[k] == k for k in shown if not 56 <= k < 60)
+    assert not set(range(62, 95)) & set(shown)
+    assert set(shown) >= {*range(56), *range(100, 200)}
+    assert "damaged and left out" in reader.finding
+
+
 def test_the_last_picture_may_be_the_damaged_one(tmp_path):
     reader = read_frames(spoil(write_jpegs(tmp_path / "a.avi", 10), 9), range(10))
     assert [index for index, _ in reader] == list(range(9))
@@ -347,6 +362,45 @@ def test_the_last_picture_may_be_the_damaged_one(tmp_path):
 
 
 # ---------------------------------------------------------------- which track, which way up, which shape
+
+
+def of_unknown_codec(path):
+    """A video whose codec has a name that nobody knows."""
+    if path.suffix == ".avi":
+        content, known, unknown = write_jpegs(path, 10).read_bytes(), b"MJPG", b"ZZZZ"
+    else:
+        content, known, unknown = write_video(path, 10).read_bytes(), b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/ZZZ"
+        known, unknown = (known, unknown) if path.suffix == ".mkv" else (b"avc1", b"zzz1")
+    assert known in content
+    path.write_bytes(content.replace(known, unknown))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mkv", "a.mp4"])
+def test_a_video_that_nothing_decodes_is_refused_and_no_error_of_python(tmp_path, name):
+    path = of_unknown_codec(tmp_path / name)
+    for ask in (probe, lambda p: list(read_frames(p, range(3)))):
+        with pytest.raises(BadRecording, match="a video that FFmpeg can decode, found a track of an unknown codec"):
+            ask(path)
+
+
+def test_of_two_tracks_the_one_is_taken_that_can_be_decoded(tmp_path):
+    """A thermal camera's own codec, and a picture for everybody."""
+    path = tmp_path / "two.mov"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(codec, rate=25) for codec in ("mpeg4", "libx264")]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = BITS * BLOCK, 64, "yuv420p"
+        for k, stream in enumerate(streams):
+            for number in range(10):
+                frame = av.VideoFrame.from_ndarray(numbered(number + 100 * k), format="rgb24")
+                container.mux(stream.encode(frame.reformat(format="yuv420p")))
+            container.mux(stream.encode(None))
+    content = path.read_bytes().replace(b"mp4v", b"zzzz").replace(b"esds", b"free")
+    path.write_bytes(content)
+    info = probe(path)
+    assert "the file has 2 video tracks (a track of an unknown codec, 144 x 64): number 2 of them is used" in info.notes
+    assert [number_of(rgb) for _, rgb in read_frames(path, range(10))] == list(range(100, 110))
 
 
 def write_tracks(path, sizes, default=0, n_frames=(10, 10)):
