@@ -294,6 +294,8 @@ def _mediapipe() -> Iterator[Landmarker]:
         with hushed_stderr("MediaPipe"):
             landmarker = vision.FaceLandmarker.create_from_options(options)
             detector = vision.FaceDetector.create_from_options(all_faces)
+            blank = np.zeros((64, 64, 3), np.uint8)  # the first picture makes it write a line about its own memory
+            detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=blank))
     except OSError as e:  # its shared library asks for others
         raise GbvnetError(
             f"MediaPipe cannot be loaded ({e}). It needs the system libraries libGL, libEGL and libGLES; "

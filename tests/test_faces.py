@@ -1,5 +1,6 @@
 """Faces are aligned by a transform that can be checked by hand, gaps are filled by the rule, real faces are found."""
 
+import subprocess
 import sys
 import warnings
 from contextlib import contextmanager
@@ -351,6 +352,17 @@ def test_mediapipe_says_nothing_on_the_terminal(capfd):
     need_model()
     find_once(portrait())
     assert capfd.readouterr() == ("", "")
+
+
+def test_mediapipe_says_nothing_in_a_process_that_is_new():
+    """It writes some lines once a process."""
+    need_model()
+    code = (
+        "import numpy as np; from gbvnet.faces import open_landmarker; from tests.test_faces import portrait\n"
+        "with open_landmarker('mediapipe') as opened: opened.find(portrait(), 0.0); opened.all_faces(portrait())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_dlib_sees_the_same_face_as_mediapipe():
