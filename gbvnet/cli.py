@@ -339,7 +339,12 @@ def _prepare(parser) -> Run:
         with bar("preparing", unit="s of recording") as progress:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
         of_table = corpus.notes() if args.corpus == "table" else ()  # which channels are not used
-        for line in (*told_once(summary.notes, summary.made + summary.found), *of_table, *summary.scales):
+        for line in (
+            *told_once(summary.notes, summary.made + summary.found),
+            *summary.names,
+            *of_table,
+            *summary.scales,
+        ):
             say(f"note {line}")
         if summary.made or summary.found:
             say(f"{open_store(args.store)!r}")

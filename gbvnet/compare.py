@@ -125,6 +125,8 @@ def _entry(store: Store, config: CompareConfig, asked: str) -> Entry:
     if sees and shuffled is None and sees not in MODALITIES:
         raise BadConfig(f"systems: {asked} should say one of {', '.join((*MODALITIES, SHUFFLED))} after the colon")
     modality = sees if sees and shuffled is None else sees_here(store, name)
+    if sees and shuffled is None:  # a comparison has no --modality: it is part of the name
+        require_parts(store, modality, f". Named {name}, without a colon, it sees what the store has")
     one = config.crossval(system=name, modality=modality, shuffle_labels=shuffled)
     require_sense(one, store)
     channels_of(store, modality)

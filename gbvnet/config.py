@@ -318,6 +318,7 @@ class CrossvalConfig(SplitConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require(self.subjects is None or self.subjects, "subjects names nobody: leave it out for all")
         require(not self.joint or self.target == "both", f"--joint trains both targets, not {self.target} alone")
         require(
             self.train.select != "test" or (self.recipe and self.protocol == "window"),

@@ -1,6 +1,6 @@
 """What follows from a store and the settings before anything is trained: which windows, which labels, which folds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -12,13 +12,14 @@ from .config import CrossvalConfig, uses_face, uses_signals
 from .confounds import confounds
 from .duplicates import same_windows
 from .errors import BadConfig
-from .names import alike, alike_in_words, key
+from .names import alike, alike_in_words, key, visible
 from .splits import PLURAL, Fold
 from .store import Store
 
 RULES = {">=5": "rating >= 5", ">5": "rating > 5", "median": "rating above the person's own median"}
 
 PARTS = ("face", "signals")
+LISTED = 40  # names of a store that a message lists at most
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,7 @@ def choose_windows(store: Store, config: CrossvalConfig) -> tuple[pd.DataFrame, 
     """
     windows = store.windows
     if config.subjects is not None:
-        unknown = sorted(set(config.subjects) - set(windows["subject"]))
-        if unknown:
-            raise BadConfig(_unknown_subjects(store, unknown))
+        require_known(store, "subject", config.subjects, "subjects")
     left, excluded = pd.Series(True, windows.index), {}
     for reason, out in _reasons(store, config.subjects, config.target, config.modality, config.rows).items():
         count = int((left & out).sum())
@@ -171,11 +170,20 @@ def _reasons(
     return reasons | {f"no rating of {name}": windows[name].isna() for name in _targets(target)}
 
 
-def _unknown_subjects(store: Store, unknown: list[str]) -> str:
-    have = sorted(set(store.windows["subject"]))
+def require_known(store: Store, unit: str, names: Sequence[str], setting: str) -> None:
+    """Raise BadConfig for names of subjects or recordings that the store does not have, with those it has.
+
+    unit : "subject" or "recording". setting : the option that the names were given by
+    """
+    have = sorted(set(store.windows[unit]))
+    unknown = sorted(set(names) - set(have))
+    if not unknown:
+        return
     near = [one for name in unknown for one in have if key(one) == key(name)]
     hint = f"; did you mean {', '.join(near)}?" if near else ""
-    return f"subjects: {store.path} has no {', '.join(unknown)}; it has {', '.join(have)}{hint}"
+    more = f" and {len(have) - LISTED} more" if len(have) > LISTED else ""
+    told = f"{', '.join(map(visible, have[:LISTED]))}{more}{hint}"
+    raise BadConfig(f"{setting}: {store.path} has no {unit} {', '.join(map(visible, unknown))}; it has {told}")
 
 
 def _advice(store: Store, config: CrossvalConfig) -> str:

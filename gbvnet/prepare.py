@@ -40,6 +40,7 @@ class Summary:
     bad: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)  # the same, as (recording, note)
+    names: list[str] = field(default_factory=list)  # names in two spellings, files with the same bytes
     scales: list[str] = field(default_factory=list)  # channels that are a hundredfold larger in some recordings
 
 
@@ -60,19 +61,20 @@ def prepare_store(
     store.create(path, settings)
     summary, verdicts, todo = Summary(), [], []
     for unit in look(corpus, jobs, videos=False, progress=progress):
-        if unit.problem:
-            summary.bad.append(unit.problem)
-            verdicts.append(_refused(unit.name, unit.problem))
-        for recording in unit.recordings:
-            if recording.problem:
-                summary.bad.append(recording.problem)
-                verdicts.append(_refused(recording, recording.problem))
-            else:
-                todo.append(recording)
-    summary.findings += notes(todo)
+        todo += [recording for recording in unit.recordings if not recording.problem]
+        refused: list[tuple[Recording | str, str | None]]
+        refused = [(unit.name, unit.problem), *((recording, recording.problem) for recording in unit.recordings)]
+        for what, problem in refused:
+            if problem:
+                log.warning("BAD  %s", problem)
+                summary.bad.append(problem)
+                verdicts.append(_refused(what, problem))
+    summary.names += notes(todo)
+    summary.findings += summary.names
     for name, first in second_of_one_file(todo, path).items():
         found = f"that name and {first}, which are one file on this disk"
         told = str(BadRecording(path, f"a file of its own for recording {name}", found, "Rename one of them."))
+        log.warning("BAD  %s", told)
         summary.bad.append(told)
         verdicts.append(_refused(next(r for r in todo if r.name == name), told))
         todo = [r for r in todo if r.name != name]

@@ -79,6 +79,10 @@ class Rivals:
             ranking.pairs.to_csv(folder / "tables" / f"ranking-{target}.csv", index=False)
         yield _score_table(ordered, ranking)
         if ranking is not None:
+            yield Text(said(ranking))
+            above = any(r.scores.chance["window"].above for r in results)
+            if above and not ranking.can_tell:
+                yield Text(TWO_TESTS, "note")
             yield from _rank_blocks(ranking, panel(results[0]), stamps, folder, target)
 
     def _cost_blocks(self, folder: Path) -> Iterator[Block]:
@@ -141,9 +145,6 @@ def _against(ranking: Ranking, ours: str) -> dict[str, tuple[str, str]]:
 
 
 def _rank_blocks(ranking: Ranking, title: str, stamps: Sequence[str], folder: Path, target: str) -> Iterator[Block]:
-    yield Text(said(ranking))
-    if not ranking.can_tell:
-        yield Text(TWO_TESTS, "note")
     yield picture(
         rank_diagram(ranking, f"{title.capitalize()}: ranks over {ranking.n} people", stamps), folder,
         f"ranks-{target}", f"Mean rank of every system, {target}",
@@ -157,8 +158,11 @@ def said(ranking: Ranking) -> str:
     pairs = ranking.pairs
     if not ranking.can_tell:
         least, most = pairs["smallest_p"].min(), int(pairs["n"].max())
+        subjects = f"{ranking.n} subject{'s' if ranking.n > 1 else ''}"
+        if not most:
+            return f"All {len(ranking.ranks)} systems have the same score in each of {subjects}: no difference to test."
         return (
-            f"With {ranking.n} subjects no difference between any two of {len(ranking.ranks)} systems can be shown: of "
+            f"With {subjects} no difference between any two of {len(ranking.ranks)} systems can be shown: of "
             f"a pair the scores of at most {most} subjects differ, no data could then give a p below {least:.2g}, or "
             f"{min(1, least * len(pairs)):.2g} after Holm over {len(pairs)} pairs. The ranks only describe these data."
         )

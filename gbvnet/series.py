@@ -43,10 +43,19 @@ def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], 
         then = {**held["config"], "store": held["store"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadRun(file, what, f"a file that cannot be read ({error})", "Delete the folder.") from None
-    for name, value in {**about["config"], "store": about["store"]}.items():
+    remedy = "Use another folder, or delete this one."
+    for name, value in about["config"].items():
         if then.get(name) != value:
-            raise BadRun(folder, f"{what} with {name} = {value}", f"one with {then.get(name)}", "Use another folder.")
+            raise BadRun(folder, f"{what} with {name} = {value}", f"one with {then.get(name)}", remedy)
+    if then["store"] != about["store"]:
+        of_it, of_this = (_of_store(one) for one in (then["store"], about["store"]))
+        raise BadRun(folder, f"{what} on the store {store.path} ({of_this})", f"one on another store ({of_it})", remedy)
     return held
+
+
+def _of_store(noted: Any) -> str:
+    one = noted if isinstance(noted, dict) else {}
+    return f"{one.get('title')}, digest {str(one.get('digest'))[:12]}"
 
 
 def numbered(progress: Progress | None, number: int, of: int) -> Progress | None:

@@ -100,7 +100,10 @@ class Checked:
         words = f"No leak: no {listed(kept).replace(' and ', ' and no ')} is on both sides"
         if shared:
             words += f"; {listed(shared)} are, so it says nothing about new ones"
-        return words + (f". Not known from this file: {listed(unknown)}." if unknown else ".")
+        words += f". Not known from this file: {listed(unknown)}." if unknown else "."
+        if "trial" in by_unit and by_unit["trial"].inner:
+            words += " Windows of tested trials are on the validation side: what is chosen by it has seen these trials."
+        return words
 
 
 def check_splits(file: str | Path) -> Checked:
@@ -188,7 +191,7 @@ Reading = Callable[[str], dict[str, str]]  # a name -> its units
 def _reading(file: Path, names: Sequence[str], unit: str) -> Reading:
     """How to take the names of a file apart: all in the same way. Raises BadInput if no way fits them all."""
     if unit in ("subject", "stimulus"):
-        return lambda name: {unit: _plain(name)}
+        return lambda name: {unit: name}
     if all(re.fullmatch(r"sub-[^_-]+(_[^_-]+-[^_-]+)+", name) for name in names):
         return _entities
     fits = []
@@ -269,7 +272,9 @@ def _of_table(file: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
             arrow.validate(full=True)
             table = arrow.to_pandas()
         else:
-            table = pd.read_csv(file, sep="\t" if file.suffix.lower() == ".tsv" else ",", dtype=str)
+            table = pd.read_csv(
+                file, sep="\t" if file.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False
+            )
     except Exception as error:  # a damaged Parquet file can raise anything
         found = f"a file that does not open ({type(error).__name__}: {error})"
         raise BadInput(file, "a table", found, _FORMS) from None
@@ -281,22 +286,39 @@ def _of_table(file: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
 
 
 def _columns(file: Path, table: pd.DataFrame, exact: bool = False) -> pd.DataFrame:
-    have = {str(c).lower(): c for c in table.columns}
+    have = {str(c).strip().lower(): c for c in table.columns}
     found = {name: have[word] for name, words in COLUMNS.items() for word in reversed(words) if word in have}
     absent = [name for name in ("trial", "fold") if name not in found]
     if absent:
         raise BadInput(file, f"a column {' and one '.join(absent)}", f"columns {', '.join(map(str, have))}", _FORMS)
+    _refuse_blank(file, table[[*found.values()]])
     names = pd.DataFrame({name: table[column] for name, column in found.items() if name in UNITS})
-    fold = table["fold" if "fold" in table else found["fold"]].to_numpy()
+    if "session" in have and have["session"] != found["trial"]:  # trial 1 of session 2 is not trial 1 of session 1
+        names["trial"] = [
+            _joined(*map(_plain, pair)) for pair in zip(table[have["session"]], names["trial"], strict=True)
+        ]
+    fold = table["fold" if "fold" in table else found["fold"]].map(_plain).to_numpy()
     rows = pd.DataFrame([_full(row, exact) for row in names.to_dict("records")]).assign(fold=fold)
     if "side" not in found:
+        if len(rows) and rows["fold"].nunique() < 2:
+            found_folds = f"one fold and no column {' or '.join(COLUMNS['side'])}: nothing is trained on"
+            raise BadInput(file, "at least two folds, or a column that tells the sides", found_folds, _FORMS)
         return rows.assign(side="test")
     of = {word: side for side, words in SIDES.items() for word in words}
-    side = table[found["side"]].astype(str).str.lower().map(of)
+    side = table[found["side"]].astype(str).str.strip().str.lower().map(of)
     if side.isna().any():
         odd = table[found["side"]][side.isna().to_numpy()].iloc[0]
         raise BadInput(file, f"sides {', '.join(of)}", f"{odd!r}", _FORMS)
     return rows.assign(side=side.to_numpy())
+
+
+def _refuse_blank(file: Path, used: pd.DataFrame) -> None:
+    """A cell without a name would be one group with all other such cells, or be left out."""
+    for column, cells in used.items():
+        blank = cells.isna() | (cells.astype(str).str.strip() == "")
+        if blank.any():
+            found = f"none in row {int(blank.to_numpy().argmax()) + 1} below the head, of {int(blank.sum())} such rows"
+            raise BadInput(file, f"a {str(column).strip()} in each row", found, "Fill it in, or delete the row.")
 
 
 def _full(known: Mapping[Any, Any], exact: bool = False) -> dict[str, str]:
@@ -337,6 +359,10 @@ def _check(file: Path, rows: pd.DataFrame, notes: list[str]) -> Checked:
     units = [u for u in UNITS if u in rows and rows[u].notna().any()]
     if not units:
         raise BadInput(file, "names of windows, trials, stimuli or subjects", "none", _FORMS)
+    untested = sorted(set(rows["fold"]) - set(rows.loc[rows["side"] == "test", "fold"]), key=str)
+    if untested:
+        found = f"none in fold {untested[0]}"
+        raise BadInput(file, "names on the test side of each fold", found, "Without them there is nothing to check.")
     listed_once = not (rows["side"] != "test").any()  # each row is in the fold that tests it, and trains in the others
     shared, folds = [], rows["fold"].nunique()
     for unit in units:

@@ -66,20 +66,24 @@ _HEADER_LIMIT = 100_000_000  # bytes; safetensors' own limit
 
 
 def create(path: Path, settings: dict) -> None:
-    """Begin a store, or go on with one that was made with the very same settings.
+    """Begin a store, or go on with one that was made with the very same settings. One that an earlier run ended
+    without a single recording is begun anew, with whatever settings.
 
     Raises BadStore naming the first setting that differs, or if the folder cannot be written or holds something else.
     """
     require_path(path)
     manifest = path / "store.json"
     settings = {"format": FORMAT, **settings}
-    if manifest.exists():
+    anew = manifest.exists() and _ended_empty(path)
+    if anew:
+        log.info("%s: no recording was good before; it is begun anew", path)
+    elif manifest.exists():
         _refuse_other_settings(path, _read_manifest(path), settings)
     elif path.is_dir() and not is_vacant(path):
         raise BadStore(path, "an empty folder or a store", "a folder with other things in it", "Give another folder.")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if not manifest.exists():  # before all else: a folder that has it is a store, whenever this ends
+        if anew or not manifest.exists():  # before all else: a folder that has it is a store, whenever this ends
             write_whole(manifest, (json.dumps(settings, indent=2) + "\n").encode())
         elif not os.access(path, os.W_OK):
             raise PermissionError(13, "Permission denied")
@@ -87,6 +91,12 @@ def create(path: Path, settings: dict) -> None:
         (path / "locks").mkdir(exist_ok=True)
     except OSError as e:
         raise BadStore(path, "a folder that can be written", e.strerror, "Give another folder.") from None
+
+
+def _ended_empty(path: Path) -> bool:
+    """Whether a run refused every recording: it wrote its verdicts, and nothing else."""
+    ended = (path / "recordings.parquet").exists() and not (path / "windows.parquet").exists()
+    return ended and next((path / "data").glob("*.safetensors"), None) is None
 
 
 def _refuse_other_settings(path: Path, made_with: dict, asked: dict) -> None:

@@ -15,8 +15,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
@@ -28,7 +29,7 @@ from .files import sweep
 from .fitting import CHECKPOINT, HISTORY
 from .joined import learnt_from
 from .modelfolder import read_config
-from .plan import make_unsplit, warnings_of
+from .plan import make_unsplit, require_known, warnings_of
 from .pretrained import digest_of
 from .results import Result, read_results
 from .runs import config_digest
@@ -66,8 +67,9 @@ def train_model(
         _tidy(folder, work, store, config)
         raise BadModel(folder, "no such folder yet", "one", "Give another name, or delete it.")
     scores = honest_scores(store, config, runs)
+    data = _choose_data(store, config)  # what cannot be trained is refused before anything is written
     if not is_first():  # one of several processes that train one model: it computes, and writes nothing
-        _fit(store, config, work, progress=None)
+        _fit(store, config, data, work, progress=None)
         return folder
     settings = {name: value for name, value in to_dict(config).items() if name not in ("joint", "folds")}
     if config.train.face_weights:
@@ -77,7 +79,7 @@ def train_model(
         with FileLock(work / "lock", timeout=0):
             sweep(work)
             sweep(folder.parent, f"{folder.name}.*")
-            system, about = _fit(store, config, work, progress)
+            system, about = _fit(store, config, data, work, progress)
             system.learnt_from |= about | {"scores": dict(s.card_line for s in scores), "tests": as_notes(scores)}
             system.save(folder)
             (work / CHECKPOINT).unlink(missing_ok=True)
@@ -98,14 +100,21 @@ def _tidy(folder: Path, work: Path, store: Store, config: FinalConfig) -> None:
             (work / CHECKPOINT).unlink(missing_ok=True)
 
 
-def _fit(store: Store, config: FinalConfig, work: Path, progress: Progress | None) -> tuple[System, dict[str, Any]]:
-    """The trained system, and what its model should say of the training."""
+class _Data(NamedTuple):
+    """What a model is trained on."""
+
+    windows: pd.DataFrame  # the store's windows that it may see
+    y: pd.DataFrame  # 0 or 1, a column a target, by row number of the store
+    rows: np.ndarray  # row numbers that it is trained on
+    inner: np.ndarray  # row numbers that choose its epoch
+
+
+def _choose_data(store: Store, config: FinalConfig) -> _Data:
+    """Raises BadConfig if there is nothing to train on, or nothing to learn."""
     one = config.crossval()
     plan = make_unsplit(store, one)
+    require_known(store, "recording", config.exclude, "exclude")
     windows = plan.windows[~plan.windows["recording"].isin(config.exclude)]
-    unknown = sorted(set(config.exclude) - set(store.windows["recording"]))
-    if unknown:
-        raise BadConfig(f"exclude: {store.path} has no recording {unknown[0]}")
     if windows.empty:
         raise BadConfig(f"{store.path}: all of its windows are excluded")
     rows, inner = keep_back(windows, one)
@@ -113,12 +122,21 @@ def _fit(store: Store, config: FinalConfig, work: Path, progress: Progress | Non
     for target in y:
         if y[target].loc[rows].nunique() < 2:
             raise BadConfig(f"all {len(rows)} training windows have the same {target}: there is nothing to learn")
+    return _Data(windows, y, rows, inner)
+
+
+def _fit(
+    store: Store, config: FinalConfig, data: _Data, work: Path, progress: Progress | None
+) -> tuple[System, dict[str, Any]]:
+    """The trained system, and what its model should say of the training."""
+    one = config.crossval()
+    windows, y, rows, inner = data
     system = System(one, work=work, label="")
     labels = [y.loc[at].to_numpy() for at in (rows, inner)]
     with _watched(work, config.train.epochs, progress):
         system.fit(learnt_from(store), rows, labels[0], validation=(inner, labels[1]), seed=config.seed)
     kept = _kept_epoch(work, system)
-    warnings = list(warnings_of(store, windows, {t: y.loc[windows.index] for t, y in plan.high.items()}, one))
+    warnings = list(warnings_of(store, windows, {str(t): y[t].loc[windows.index] for t in y}, one))
     for warning in warnings:
         log.warning("%s", warning)
     people, trials = (store.windows.loc[rows, c].nunique() for c in ("subject", "recording"))

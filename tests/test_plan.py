@@ -80,7 +80,7 @@ def test_people_without_faces_among_others_need_rows_any(tmp_path):
     store = store_without(tmp_path / "s", "face", [(1, t) for t in range(1, 5)])
     with pytest.raises(BadConfig, match=r"20 have no face. Add --rows any$"):
         planned(store, modality="bio", subjects=("s01",))
-    with pytest.raises(BadConfig, match=r"has no 9, S1; it has s01, s02, s03; did you mean s01\?"):
+    with pytest.raises(BadConfig, match=r"has no subject 9, S1; it has s01, s02, s03; did you mean s01\?"):
         planned(store, modality="bio", subjects=("S1", "9"))
 
 

@@ -226,3 +226,56 @@ def test_names_that_cannot_be_taken_apart_are_refused(tmp_path, names):
     (tmp_path / "s.json").write_text(json.dumps({"folds": [{"train": names, "test": names}]}))
     with pytest.raises(BadInput, match="which tells no trial"):
         check_splits(tmp_path / "s.json")
+
+
+def table_of(tmp_path, rows, head="subject,trial,fold,side"):
+    file = tmp_path / "split.csv"
+    file.write_text("\n".join([head, *rows]) + "\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("rows", "head", "told"),
+    [
+        (["s1,1,1,train", "s1,,1,test"], "subject,trial,fold,side", "a trial in each row, found none in row 2"),
+        (["s1,1,1,train", "s1,1,,test"], "subject,trial,fold,side", "a fold in each row, found none in row 2"),
+        (["s1,1,1,train", "s1,2,1,train"], "subject,trial,fold,side", "the test side of each fold, found none in fold 1"),
+        (["s1,1,1", "s1,2,1"], "subject,trial,fold", "at least two folds, or a column that tells the sides"),
+    ],
+)  # fmt: skip
+def test_what_a_table_leaves_out_is_no_clean_split(tmp_path, rows, head, told):
+    with pytest.raises(BadInput, match=told):
+        check_splits(table_of(tmp_path, rows, head))
+
+
+@pytest.mark.parametrize(
+    ("rows", "leaks"),
+    [
+        (["NA,1,1,train", "null,1,1,test"], False),  # names, and no empty cells
+        (["NA,1,1,train", "NA,1,1,test"], True),
+        (["s1,1,1.0,train", "s1,1,1,test"], True),  # fold 1 of a column that was once of numbers
+        (["s1 , 1,1, train", "s1,1,1,test "], True),
+    ],
+)
+def test_cells_are_names_as_they_are_written(tmp_path, rows, leaks):
+    assert check_splits(table_of(tmp_path, rows, "subject, trial ,fold,side")).leaks == leaks
+
+
+def test_a_trial_is_counted_within_its_session(tmp_path):
+    head = "subject,session,trial,fold"
+    honest = table_of(tmp_path, ["s1,1,1,1", "s1,2,1,2"], head)
+    assert not check_splits(honest).leaks
+    assert check_splits(table_of(tmp_path, ["s1,2,1,1", "s1,2,1,2"], head)).leaks
+
+
+@pytest.mark.parametrize("tested", [[], ["s1/t2/1", "s1/t2/2"]])
+def test_an_empty_test_side_is_refused_and_a_shared_validation_side_is_told(tmp_path, tested):
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"folds": [{"train": ["s1/t1/1"], "val": ["s1/t2/3"], "test": tested}]}))
+    if not tested:
+        with pytest.raises(BadInput, match="names on the test side of each fold, found none in fold 1"):
+            check_splits(file)
+        return
+    checked = check_splits(file)
+    assert not checked.leaks
+    assert "Windows of tested trials are on the validation side" in checked.verdict
