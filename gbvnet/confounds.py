@@ -11,7 +11,10 @@ import pandas as pd
 
 CLASSES = {1: "high", 0: "low"}
 # From the narrowest to the widest: what a store's table of recordings may say of where they come from.
-SOURCES = {"signals": "signal file", "video": "video file", "folder": "folder", "subject": "subject"}
+SOURCES = {
+    "signals": "signal file", "video": "video file", "folder": "folder", "session": "folders named",
+    "subject": "subject",
+}  # fmt: skip
 
 
 def confounds(recordings: pd.DataFrame, high: pd.Series, target: str) -> list[str]:
@@ -25,7 +28,11 @@ def confounds(recordings: pd.DataFrame, high: pd.Series, target: str) -> list[st
     - each source with several recordings has one class alone, both classes are among them, and so the source tells it.
     """
     used = recordings[recordings["recording"].isin(high.index)]
-    table = used.assign(y=used["recording"].map(high).to_numpy(int), folder=_folders(used))
+    folders = _folders(used)
+    table = used.assign(y=used["recording"].map(high).to_numpy(int), folder=folders)
+    table["session"] = [
+        posixpath.basename(folder) for folder in folders
+    ]  # anna/closed and bert/closed: one session each
     if table["y"].nunique() < 2:
         return []
     sources = [name for name in SOURCES if name in table and (table[name].fillna("") != "").all()]
@@ -52,7 +59,7 @@ def _from_one(table: pd.DataFrame, sources: list[str], target: str) -> Iterator[
 
 
 def _pure(table: pd.DataFrame, sources: list[str], target: str) -> Iterator[str]:
-    for source in reversed(sources):
+    for source in reversed([name for name in sources if name != "session"]):
         groups = table.groupby(source)["y"].agg(["size", "mean"])
         several = groups[groups["size"] > 1]["mean"].to_numpy()
         if len(several) > 1 and np.isin(several, (0, 1)).all() and len(set(several)) == 2:

@@ -204,6 +204,18 @@ def test_what_ranks_show_is_said_and_with_few_people_that_they_show_nothing():
     )
 
 
+def test_equal_systems_have_no_difference_to_test():
+    text = said(rank(pd.DataFrame({"one": [0.5], "two": [0.5], "three": [0.5]})))
+    assert text == "All 3 systems have the same score in each of 1 subject: no difference to test."
+
+
+def test_a_modality_that_the_store_lacks_is_refused_with_advice_for_a_comparison(tmp_path):
+    signals_only = write_store(tmp_path / "store", faces=False)
+    with pytest.raises(BadConfig, match="Named gbvnet, without a colon, it sees what the store has") as told:
+        plan_comparison(signals_only, CompareConfig(systems=("gbvnet:face",)))
+    assert "--modality" not in str(told.value)
+
+
 def test_a_difference_that_is_not_shown_is_never_called_equality():
     steps = np.linspace(0.7, 0.8, 14)
     swing = np.where(np.arange(14) % 2, 0.2, -0.21)

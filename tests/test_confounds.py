@@ -40,7 +40,12 @@ def told(rows):
         ([("a", f"day{n}/{k}.edf", n) for n in (0, 1) for k in "123"],
          ["class high in valence comes from folder day1", "class low in valence comes from folder day0"]),
         ([(s, f"{s}/day{n}/{k}.edf", n) for s in "ab" for n in (0, 1) for k in "123"],
+         ["comes from folders named day1", "comes from folders named day0"]),
+        ([(s, f"{s}/{'ab'.index(s)}{n}/{k}.edf", n) for s in "ab" for n in (0, 1) for k in "123"],
          ["each of the 4 folders with several recordings has one class"]),
+        # a session of each class for everybody, of one trial each
+        ([(s, f"sub-{s}/ses-{name}/eeg.edf", name == "closed") for s in "abc" for name in ("open", "closed")],
+         ["class high in valence comes from folders named ses-closed", "from folders named ses-open"]),
         # the class is the person
         ([(s, f"{s}{k}.edf", s in "ab") for s in "abcd" for k in "12"],
          ["each of the 4 subjects with several recordings has one class"]),

@@ -137,3 +137,26 @@ def test_names_that_no_file_can_have_everywhere(name):
 @pytest.mark.parametrize("name", ["x" * 200, "CON_1", "company", "a.b", "J\u00fcrgen", "s01_trial01", "-1"])
 def test_names_that_a_file_can_have(name):
     assert file_name_problem(name) is None
+
+
+def test_prepare_tells_of_names_and_bytes_and_why_a_line_was_refused(tmp_path, capsys):
+    for name in ("a.csv", "b.csv"):
+        write_csv(tmp_path / name, 20, ("Fp1", "Fp2"))
+    rows = ["01,1,a.csv,5,10,2,2", "1,1,b.csv,5,10,8,8", "c,1,absent.csv,5,10,8,8"]
+    text = "\n".join(["subject,trial,signals,start_s,stop_s,valence,arousal", *rows])
+    (tmp_path / "recordings.csv").write_text(text + "\n")
+    assert main(["prepare", "table", str(tmp_path), str(tmp_path / "store"), "--baseline", "none", "--jobs", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "note subjects 01 and 1: these may be one subject in several spellings" in out
+    assert "note a.csv and b.csv hold the same bytes" in out
+    assert "BAD " in err and "line 4 (c_1): expected the file in column signals" in err
+
+
+def test_a_store_in_which_nothing_was_good_is_begun_anew_with_other_channels(tmp_path):
+    write_csv(tmp_path / "a.csv", 20, ("Fp1", "Fp2"))
+    head, table, config = "subject,trial,signals,start_s,stop_s,valence\n", tmp_path / "recordings.csv", PrepareConfig()
+    table.write_text(head + "a,1,absent.csv,5,10,2\n")
+    assert prepare_store(open_corpus("table", tmp_path), tmp_path / "store", config).made == 0
+    table.write_text(head + "a,1,a.csv,5,10,2\n")  # only now are its channels known
+    assert prepare_store(open_corpus("table", tmp_path), tmp_path / "store", config).made == 1
+    assert [name for name, _ in open_store(tmp_path / "store").settings["channels"]] == ["Fp1", "Fp2"]

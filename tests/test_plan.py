@@ -100,3 +100,8 @@ def test_of_two_stores_what_one_lacks_is_asked_of_neither(tmp_path):
     assert (len(windows), excluded) == (120, {})
     with pytest.raises(BadConfig, match="needs faces, and no window of"):
         make_unsplit(joined, CrossvalConfig(modality="facebio", target="valence"))
+
+
+def test_no_name_at_all_is_not_everybody():
+    with pytest.raises(BadConfig, match="subjects names nobody: leave it out for all"):
+        CrossvalConfig(subjects=())

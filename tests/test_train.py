@@ -136,6 +136,15 @@ def test_settings_that_make_no_model_for_use_are_refused(change):
         replace(QUICK, **change)
 
 
+def test_a_training_that_was_refused_leaves_nothing_that_stops_the_corrected_one(tmp_path):
+    signals_only = write_store(tmp_path / "store", faces=False)
+    with pytest.raises(BadConfig, match="--modality"):
+        train_model(signals_only, tmp_path / "model", FinalConfig())
+    with pytest.raises(BadConfig, match=r"no recording s01_trial1; it has .*did you mean s01_trial01\?"):
+        train_model(signals_only, tmp_path / "model", FinalConfig(modality="bio", exclude=("s01_trial1",)))
+    assert not list(tmp_path.glob("model*"))
+
+
 def test_a_model_is_never_written_over_nor_another_training_gone_on_with(store, trained, tmp_path):
     with pytest.raises(BadModel, match="no such folder yet"):
         train_model(store, trained, QUICK)
