@@ -10,18 +10,15 @@ from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from .config import RATINGS, PrepareConfig, to_dict
-from .datasets.deap import CHANNELS
+from .datasets import deap, mahnob
 from .errors import BadConfig
-from .published import PAPER_MONTAGE
 from .store import Store
 from .windows import window_starts
 
 RATE_HZ, BASELINE_S = 128, 3  # of both corpora in a store
 FRAMES_PER_S = {"deap": 10, "mahnob": 12}
-PERIPHERAL = [["EXG1", "ecg"], ["EXG2", "ecg"], ["EXG3", "ecg"], ["GSR1", "gsr"], ["Resp", "resp"], ["Temp", "temp"]]
 CHANNELS_OF = {
-    "deap": [[c.name, c.kind] for c in CHANNELS],
-    "mahnob": [[name, "eeg"] for name in PAPER_MONTAGE] + PERIPHERAL,
+    name: [[c.name, c.kind] for c in reader.CHANNELS] for name, reader in (("deap", deap), ("mahnob", mahnob))
 }
 EXPRESSION = 52  # MediaPipe's coefficients, float32, are kept of each frame
 SIZE = re.compile(r"(\w+):(\d+)x(\d+)x(\d+)")

@@ -22,7 +22,8 @@ from .page import Block, Heading, Items, Table, Text
 from .predictions import is_leaky
 from .recording import MADE_UP
 from .results import Result, read_results
-from .summary import BOOTSTRAP_COLUMN, listed, p_value, percent, with_interval
+from .summary import BOOTSTRAP_COLUMN, p_value, percent, with_interval
+from .text import listed
 
 FILE = "audit.json"
 FORMAT = 1

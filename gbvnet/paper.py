@@ -25,7 +25,8 @@ from .recipe import PlannedRun, Recipe
 from .recording import MADE_UP
 from .results import Result, read_history
 from .store import Store
-from .summary import NONE, listed, p_value, percent, with_interval
+from .summary import NONE, p_value, percent, with_interval
+from .text import listed
 
 PUBLISHED = "As published, other protocol"
 MODALITY = {

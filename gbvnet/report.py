@@ -29,7 +29,6 @@ from .summary import (
     BOOTSTRAP_COLUMN,
     NONE,
     interval,
-    listed,
     mean_sd,
     number,
     p_value,
@@ -39,6 +38,7 @@ from .summary import (
     tables,
     with_interval,
 )
+from .text import listed
 
 log = logging.getLogger(__name__)
 

@@ -24,13 +24,13 @@ from .summary import (
     NONE,
     TWO_TESTS,
     bootstrap,
-    listed,
     number,
     p_value,
     panel,
     percent,
     with_interval,
 )
+from .text import listed
 
 OURS = "gbvnet"
 PUBLISHED_TARGETS = ("valence", "arousal")  # the order of the paper's pairs of figures

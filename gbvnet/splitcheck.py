@@ -20,7 +20,7 @@ from .names import alike, alike_in_words
 from .notation import from_json
 from .predictions import KEYS
 from .splits import PLURAL
-from .summary import listed
+from .text import listed
 
 UNITS = ("window", "trial", "stimulus", "subject")
 # What others call a column, and a side.

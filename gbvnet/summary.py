@@ -12,6 +12,7 @@ from .metrics import FOLD_SCORES, LEVEL
 from .predictions import KEYS
 from .recording import MADE_UP
 from .results import Comparison, Result, compare
+from .text import listed
 
 NONE = "–"
 # Where both are shown: why one result can be above chance although no comparison of it can be significant.
@@ -151,11 +152,6 @@ def _at_most(p: str) -> str:
 def _range(values: Sequence[float]) -> str:
     low, high = f"{min(values):+.1f}", f"{max(values):+.1f}"
     return low if low == high else f"{low} to {high}"
-
-
-def listed(items: Sequence[str] | set[str]) -> str:
-    items = sorted(items) if isinstance(items, set) else list(items)
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
 
 
 def terminal_text(results: Sequence[Result], width: int) -> str:

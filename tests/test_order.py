@@ -9,6 +9,7 @@ import gbvnet
 PACKAGE = Path(gbvnet.__file__).parent
 ORDER = """
 errors
+text
 config files published notation path_kinds names
 modelfolder
 hub worth
