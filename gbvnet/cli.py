@@ -1025,17 +1025,53 @@ def _tidy(argv: list[str]) -> list[str]:
     return tidied
 
 
-def _quote_names(argv: list[str], lists: set[str]) -> list[str]:
+def _quote_names(argv: list[str], parser) -> list[str]:
     """`--subjects 01,no` as `--subjects ["01", "no"]`: a list of names for YAML, which takes 01 for a number."""
+    lists, options = _name_lists(parser), set(parser._option_string_actions)
+
+    def takes_names(option: str) -> bool:
+        """The parser takes the beginning of an option, too: --subject."""
+        near = [option] if option in options else [one for one in options if one.startswith(option)]
+        return option.startswith("--") and len(near) == 1 and near[0][2:] in lists
+
     quoted: list[str] = []
     for argument in argv:
         name, equals, value = argument.partition("=")
-        if equals and name.startswith("--") and name[2:] in lists:
+        if equals and takes_names(name):
             argument = f"{name}={json.dumps(split_names(value))}"
-        elif quoted and quoted[-1].startswith("--") and quoted[-1][2:] in lists and not argument.startswith("--"):
+        elif quoted and takes_names(quoted[-1]) and not argument.startswith("--"):
             argument = json.dumps(split_names(argument))
         quoted.append(argument)
     return quoted
+
+
+def _require_groups(parser, args) -> None:
+    """Raise BadConfig if a file of settings has a single value where a group of settings is (`train: 2`)."""
+    for name, group in parser.groups.items():
+        value = args.get(name)
+        if getattr(group, "group_class", None) is not None and not hasattr(value, "__dict__"):
+            raise BadConfig(f"{name}: expected settings, a name and a value each, as {name}.NAME; found {value!r}")
+
+
+_TYPES = {
+    "int": "a whole number", "float": "a number", "bool": "true or false", "str": "text", "Path": "a path",
+    "tuple": "names with commas between",
+}  # fmt: skip
+
+
+def _plainly(message: str) -> str:
+    """A message of the parser about one option in plain words: what the option takes, and what was given."""
+    said = re.sub(r"Given value type: <class '\w+'>", "", message)
+    parts = re.fullmatch(r'Parser key "([\w.]+)": (.*)(?:Got|Given) value: (.*)', said)
+    if parts is None:
+        return message
+    option, wanted, given = parts.groups()
+    names = [name for pair in re.findall(r"<class '(?:\w+\.)*(\w+)'>|(tuple)\[", wanted) for name in pair]
+    kinds = [_TYPES[name] for name in dict.fromkeys(names) if name in _TYPES]
+    kinds += [
+        "one of " + choices.replace("'", "") for choices in dict.fromkeys(re.findall(r"Literal\[(.*?)\]", wanted))
+    ]
+    return f"--{option}: expected {' or '.join(kinds)}, found {given}" if kinds else message
 
 
 def _run(name: str, argv: list[str]) -> int:
@@ -1044,7 +1080,9 @@ def _run(name: str, argv: list[str]) -> int:
     verbose = "--verbose" in argv
     try:
         parser, run = _parser(name)
-        args = parser.instantiate(parser.parse_args(_quote_names(argv, _name_lists(parser))))
+        parsed = parser.parse_args(_quote_names(argv, parser))
+        _require_groups(parser, parsed)
+        args = parser.instantiate(parsed)
         if hasattr(args, "jobs"):
             args.jobs = _jobs(args)
         _require_paths(name, args)
@@ -1057,7 +1095,7 @@ def _run(name: str, argv: list[str]) -> int:
     except (GbvnetError, ArgumentError) as e:
         if verbose:
             raise
-        message = " ".join(str(e).split())  # the parser's own messages have several lines
+        message = _plainly(" ".join(str(e).split()))  # the parser's own messages have several lines
         hint = " (paths come before options)" if re.match(r"unrecognized arguments: (?!-)", message) else ""
         return _fail(name, message + hint)
     except (OSError, MemoryError, RuntimeError) as e:

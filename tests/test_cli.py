@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gbvnet.cli import COMMANDS, _name_lists, _parser, _quote_names, main
+from gbvnet.cli import COMMANDS, _parser, _quote_names, main
 
 HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplotlib", "cv2", "av")
 
@@ -14,7 +14,7 @@ HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplot
 def test_help_of_each_command_is_instant_and_has_an_example():
     code = (
         "import sys\n"
-        "from gbvnet.cli import COMMANDS, _name_lists, _parser, _quote_names, main\n"
+        "from gbvnet.cli import COMMANDS, _parser, _quote_names, main\n"
         "for name in ['', *COMMANDS]:\n"
         "    try: main([name, '--help'] if name else ['--help'])\n"
         "    except SystemExit: pass\n"
@@ -122,7 +122,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(deap, monkeypatch, capsys):
 def parsed(name, *argv):
     """The options of a command as it sees them."""
     parser, _ = _parser(name)
-    return parser.instantiate(parser.parse_args(_quote_names(list(argv), _name_lists(parser))))
+    return parser.instantiate(parser.parse_args(_quote_names(list(argv), parser)))
 
 
 @pytest.mark.parametrize("command", ["crossval", "compare", "train", "audit"])
@@ -189,3 +189,39 @@ def test_an_output_that_is_closed_early_ends_the_command_quietly(words):
     os.close(writing)
     assert done.returncode in (0, 141)  # 0: argparse itself passes over it when it prints a command's help
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("--folds", "2.5"), "--folds: expected a whole number, found 2.5"),
+        (("--target", "joy"), "--target: expected one of valence, arousal, both, found joy"),
+        (("--shuffle_labels", "a"), "--shuffle_labels: expected a whole number, found a"),
+        (("--stratify", "maybe"), "--stratify: expected true or false, found maybe"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_in_plain_words(capsys, argv, told):
+    assert main(["crossval", "store", "run", *argv]) == 2
+    assert capsys.readouterr().err == f"gbvnet crossval: {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("train: 2\n", "train: expected settings, a name and a value each, as train.NAME; found 2"),
+        ("subjects: {a: 1}\n", "--subjects: expected names with commas between, found {'a': 1}"),
+    ],
+)
+def test_settings_of_another_form_are_told_without_a_traceback(tmp_path, capsys, text, told):
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    assert main(["crossval", "store", "run", "--config", str(file)]) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--subjects", "--subject", "--subj"])
+def test_the_beginning_of_an_option_takes_names_as_the_whole_does(option):
+    parser, _ = _parser("crossval")
+    quoted = _quote_names([option, "01,02", f"{option}=1e5"], parser)
+    assert quoted == [option, '["01", "02"]', f'{option}=["1e5"]']
+    assert _quote_names(["--systems", "a,b", "--system", "x"], _parser("compare")[0])[1] == '["a", "b"]'
