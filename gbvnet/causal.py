@@ -46,8 +46,8 @@ class CausalFilter:
 
 
 class CausalResampler:
-    """Brings a stream to another rate: sample for sample what scipy's `resample_poly` makes of the whole, its first and
-    last sample repeated outside. A sample is ready once HALF samples of the lower rate after it are there.
+    """Brings a stream to another rate: sample for sample what `signals.resample` makes of the whole, its first and last
+    sample repeated outside. A sample is ready once HALF samples of the lower rate after it are there.
 
     The filter is evaluated where it is needed instead of kept in a table: a rate such as 255.999 Hz costs no more than
     a round one, and samples may be asked for anywhere between those that came (`places`).
@@ -59,8 +59,6 @@ class CausalResampler:
         self._wide = max(1.0, self.ratio)  # a sample of the lower rate, in samples that come
         self.half = HALF * self._wide
         self.n_taps = int(2 * self.half) + 1
-        self._plain = plain is not None
-        self._gain = _gain(max(plain)) / self._wide if plain else 1.0
         self._tail: np.ndarray | None = None  # samples from number `_first` on
         self._first = -(self.n_taps - 1)
         self._made = 0
@@ -83,7 +81,7 @@ class CausalResampler:
         last = np.floor(at + (0 if same else self.half) + 1e-9).astype(np.int64)  # what each is a sum up to
         ready = int(np.searchsorted(last, past))
         at, last = at[:ready], last[:ready]
-        y = x[:, last - self._first] if same else self._sums(x, at, last, self._plain and places is None)
+        y = x[:, last - self._first] if same else self._sums(x, at, last)
         self._made += ready
         keep = min(x.shape[1], self.n_taps + SPARE)
         self._tail, self._first = x[:, x.shape[1] - keep :].copy(), past - keep
@@ -94,14 +92,13 @@ class CausalResampler:
         numbers = np.arange(self._made, self._made + 2 + int(1.1 * n / self.ratio))
         return numbers * self.ratio if places is None else places(numbers)
 
-    def _sums(self, x: np.ndarray, at: np.ndarray, last: np.ndarray, as_scipy: bool) -> np.ndarray:
+    def _sums(self, x: np.ndarray, at: np.ndarray, last: np.ndarray) -> np.ndarray:
         """Samples at places, each a weighted sum up to its last, of x (C, n) that begins with `_first` -> (C, m)."""
         begin = np.maximum(last - (self.n_taps - 1), self._first)
         distance = at[:, None] - begin[:, None] - np.arange(self.n_taps)  # (m, taps)
         inside = np.clip(1 - (distance / self.half) ** 2, 0, None)
-        weights = self._gain * np.sinc(distance / self._wide) * i0(KAISER * np.sqrt(inside)) * (inside > 0)
-        if not as_scipy:  # its sums differ by some 1e-4 between places, and a large offset would waver
-            weights /= weights.sum(axis=1, keepdims=True)
+        weights = np.sinc(distance / self._wide) * i0(KAISER * np.sqrt(inside)) * (inside > 0)
+        weights /= weights.sum(axis=1, keepdims=True)  # they differ by some 1e-4, and a large offset would waver
         windows = np.lib.stride_tricks.sliding_window_view(x, self.n_taps, axis=1)  # (C, n, taps)
         return np.einsum("cmt,mt->cm", windows[:, begin - self._first], weights)
 
@@ -114,13 +111,6 @@ class CausalResampler:
         if not left:
             return np.empty((self._channels, 0))
         return self(np.repeat(self._tail[:, -1:], more, axis=1), places)[:, :left]
-
-
-def _gain(most: int) -> float:
-    """What makes the filter's weights those of `resample_poly`, whose sum over its fine grid is 1; `most` is the larger
-    number of the ratio of rates."""
-    steps = np.arange(-HALF * most, HALF * most + 1) / most
-    return most / (np.sinc(steps) * i0(KAISER * np.sqrt(np.clip(1 - (steps / HALF) ** 2, 0, None)))).sum()
 
 
 def delay_s(kind: str, rate_hz: float, at_hz: float) -> float:

@@ -212,7 +212,7 @@ def _holds_samples(raw: Any, first: int, last: int) -> bool:
 
 
 def _is_boundary(path: Path, said: str) -> bool:
-    return said.lower().split("/")[-1] in _BOUNDARIES or (path.suffix.lower() == ".set" and said == "-99")
+    return said.lower().split("/")[-1] in _BOUNDARIES or (path.suffix.lower() == ".set" and said in ("-99", "-99.0"))
 
 
 def _after(place: float) -> int:

@@ -28,10 +28,12 @@ _SECONDS_PER = {
     **dict.fromkeys("us usec usecs µs μs microsecond microseconds micro".split(), 1e-6),
     **dict.fromkeys("ns nsec nanosecond nanoseconds".split(), 1e-9),
 }
-_SINCE_1970 = {1.0: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
+_NO_CLOCK = "if samples are even all the same, delete the column and give their rate."
 EVEN = 0.5  # of a step, by which the steps of a regular clock may differ
 ROUNDED = 1.1  # of the last decimal, by which a rounded regular clock may be off in all
 JUMPS = 2  # other steps than the usual one that make a rate; a single one is a lost sample
+COARSE_S = 0.02  # a clock rounded to more than this, and to more than a step, does not tell when a sample was taken
+ASTRAY_S = 0.02  # by which a clock may be off the straight line through its ends: 50 ppm of drift over 15 minutes
 
 
 def is_text(path: Path) -> bool:
@@ -56,7 +58,7 @@ def text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
         expected = "a table of signals, a line that names its columns first"
         raise BadRecording(path, expected, f"numbers in the first line ({', '.join(names[:4])})")
     elif form.rows and _is_units(form.rows[0]):
-        units = [*form.rows[0], *names][: len(names)]
+        units = [cell.strip("[]() ") for cell in (*form.rows[0], *names)][: len(names)]
         is_one = [bool(parse_unit(unit)) or unit.lower() in _SECONDS_PER for unit in units]
         names = [f"{n} [{u}]" if is_ else n for n, u, is_ in zip(names, units, is_one, strict=True)]
         skip += 1
@@ -69,10 +71,20 @@ def text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
             skiprows=skip, index_col=False, skipinitialspace=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
-        raise BadRecording(path, "a table of signals", f"a file that does not read ({error})") from None
+        raise _unread(path, str(error)) from None
     table = table.drop(columns=[*lead, *(n for n in table.columns if not n)])
     table.attrs = {name: value for name, value in said.items() if value is not None}
     return table
+
+
+def _unread(path: Path, said: str) -> BadRecording:
+    """That pandas does not read a table, in its own words, or with the line that has more cells than there are columns."""
+    cells = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said)
+    if not cells:
+        return BadRecording(path, "a table of signals", f"a file that does not read ({' '.join(said.split())})")
+    wanted, line, found = cells.groups()
+    remedy = "Is the line two lines that were joined, or a cell with a mark in it that needs quotes?"
+    return BadRecording(path, f"{wanted} cells in a line, as many as columns", f"{found} in line {line}", remedy)
 
 
 def column_names(path: Path) -> list[str]:
@@ -96,15 +108,16 @@ def _fit(path: Path, names: list[str], width: int, form: Layout) -> tuple[list[s
         return [], names + [""] * max(0, min(extra, 1))
     if extra == 1:
         return ["\0"], names
-    raise BadRecording(
-        path, f"{len(names)} cells in a line, as many as columns", f"{width}",
-        "Numbers with a decimal comma need semicolons or tabs between them.",
-    )  # fmt: skip
+    remedy = "Numbers with a decimal comma need semicolons or tabs between them."
+    if len(names) == 1:  # a title
+        remedy = f"Line {form.skip + 1} is taken for the names of columns: delete it, or begin it with #."
+    many = f"{len(names)} cell{'s' * (len(names) > 1)} in a line, as many as columns"
+    raise BadRecording(path, many, f"{width}", remedy)
 
 
 def _is_units(row: tuple[str, ...]) -> bool:
     """Whether a line holds the units of columns: no number, and a unit at least."""
-    named = [cell for cell in row if cell]
+    named = [cell.strip("[]() ") for cell in row if cell]
     return any(parse_unit(c) or c.lower() in _SECONDS_PER for c in named) and not any(map(_is_number, named))
 
 
@@ -157,7 +170,7 @@ def _clocks(names: list[str]) -> list[_Clock]:
     found = []
     for name in names:
         apart = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name[:100]).lower()
-        words = [w for w in re.findall(r"[a-z0-9µμ]+", apart) if w != "1970" and not re.fullmatch(r"\d[0-9a-f]{3}", w)]
+        words = [w for w in re.findall(r"[a-z0-9µμ]+", apart) if not re.fullmatch(r"1970|\d[0-9a-f]{3}|\d+hz", w)]
         units = [_SECONDS_PER[word] for word in words if word in _SECONDS_PER]
         if _CLOCK & set(words) and all(w in _CLOCK or w in _WITH_CLOCK or w in _SECONDS_PER for w in words):
             found.append(_Clock(name, units[-1] if units else None))
@@ -215,8 +228,11 @@ def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, 
     t = t * unit_s
     if not (np.abs(t) < LATEST_S).all():
         raise BadRecording(path, f"seconds in column {clock.name}", f"{t[0]:g}", "Name its unit, as time_ms.")
-    _require_even(path, clock.name, t, _decimal_of(t / unit_s) * unit_s)
+    decimal = _decimal_of(t / unit_s) * unit_s
+    _require_even(path, clock.name, t, decimal)
     rate_hz = (len(t) - 1) / (t[-1] - t[0])
+    _require_fine(path, clock.name, decimal, 1 / rate_hz)
+    _require_steady(path, clock.name, t, decimal)
     if rate_hz < LEAST_RATE_HZ:
         found = f"{rate_hz:.3g} lines a second"
         remedy = "Are they milliseconds? Then name the column time_ms." if unit_s == 1 else "Is this its unit?"
@@ -252,24 +268,46 @@ def _require_even(path: Path, name: str, t: np.ndarray, decimal: float) -> None:
     usual = float(np.median(steps))
     if steps.min() > 0 and np.ptp(steps) <= EVEN * usual:
         return
-    if steps.min() >= 0 and decimal and _is_rounded(t, steps, usual, decimal):
+    if steps.min() >= 0 and t[-1] > t[0] and decimal and _is_rounded(t, steps, decimal):
         return
     off = np.abs(steps - usual)
     late = steps.min() >= 0 and steps.max() - usual > 0.9 * (usual - steps.min())
     k = int(np.argmax(steps) if late else np.argmin(steps))
-    what = "goes back by" if steps[k] < 0 else "stands still:" if steps[k] == 0 else "jumps by"
+    what = "goes back by" if steps[k] < 0 else "stands still" if steps[k] == 0 else "jumps by"
     many = int((off > EVEN * usual).sum())
+    size = f" {abs(steps[k]):.6g} s" if steps[k] else ""
     found = (
-        f"gaps or jumps: between data rows {k + 1} and {k + 2}, at {t[k]:.3f} s, it {what} {abs(steps[k]):.6g} s, "
+        f"gaps or jumps: between data rows {k + 1} and {k + 2}, at {t[k]:.3f} s, it {what}{size}, "
         f"where steps are {usual:.6g} s ({many} of {len(steps)} steps differ)"
     )
-    remedy = (
-        "Fill the gap or cut the file there; if samples are even all the same, delete the column and give their rate."
-    )
+    if t[-1] == t[0]:
+        found = f"the same time, {t[0]:.6g} s, in its first and its last row"
+    remedy = f"Fill the gap or cut the file there; {_NO_CLOCK}"
     raise BadRecording(path, f"column {name} with even steps of seconds", found, remedy)
 
 
-def _is_rounded(t: np.ndarray, steps: np.ndarray, usual: float, decimal: float) -> bool:
+def _require_fine(path: Path, name: str, decimal: float, step_s: float) -> None:
+    """Raise BadRecording if a clock is rounded so much that it does not tell when a sample was taken."""
+    if decimal > 1.5 * max(COARSE_S, step_s):
+        found = f"times rounded to {decimal:g} s, of about {1 / step_s:.4g} samples a second"
+        raise BadRecording(path, f"column {name} with the time of each sample", found, f"Write more digits; {_NO_CLOCK}")
+
+
+def _require_steady(path: Path, name: str, t: np.ndarray, decimal: float) -> None:
+    """Raise BadRecording that tells where and by how much a clock leaves the straight line through its ends: samples
+    are taken at one rate from the first to the last."""
+    step_s = (t[-1] - t[0]) / (len(t) - 1)
+    off = t - t[0] - step_s * np.arange(len(t))
+    k = int(np.argmax(np.abs(off)))
+    if abs(off[k]) <= max(ASTRAY_S, step_s / 2, ROUNDED * decimal):
+        return
+    found = f"a rate that changes: data row {k + 1}, at {t[k]:.3f} s, is {abs(off[k]):.3g} s "
+    found += f"{'later' if off[k] > 0 else 'earlier'} than at {1 / step_s:.6g} samples a second throughout"
+    remedy = f"Resample it to one rate; {_NO_CLOCK}"
+    raise BadRecording(path, f"column {name} with even steps of seconds", found, remedy)
+
+
+def _is_rounded(t: np.ndarray, steps: np.ndarray, decimal: float) -> bool:
     """Whether times are those of a steady rate, rounded to a decimal.
 
     Their steps are then of two neighbouring sizes, or of three if they were cut off rather than rounded, and all lie

@@ -128,7 +128,8 @@ class Table:
             raise BadRecording(line, "a video or signals", "neither")
         for name, file in files.items():
             if file is not None and not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDERS)):
-                raise BadRecording(line, f"the file in column {name}", f"no {file}", "Paths are relative to the table.")
+                found = f"the folder {file}" if file.is_dir() else f"no {file}"
+                raise BadRecording(line, f"the file in column {name}", found, "Paths are relative to the table.")
         start, stop = (seconds_in(line, row, name) for name in ("start_s", "stop_s"))
         if start is None or stop is None or not 0 <= start < stop:
             told = f"{row['start_s']!r} and {row['stop_s']!r}"
