@@ -51,10 +51,12 @@ _ELECTRIC = {
 }
 _DEGREES = r"(?:°|o|deg\.?|degrees?)?[ -]?"
 _TEMPERATURES = {  # stored = value * scale + offset
-    "C": (re.compile(rf"{_DEGREES}c(?:elsius)?"), 1.0, 0.0),
+    "C": (re.compile(rf"{_DEGREES}c(?:elsius)?|c ?°"), 1.0, 0.0),
     "K": (re.compile(rf"{_DEGREES}k(?:elvins?)?"), 1.0, -273.15),
-    "F": (re.compile(rf"{_DEGREES}f(?:ahrenheit)?"), 5 / 9, -160 / 9),
+    "F": (re.compile(rf"{_DEGREES}f(?:ahrenheit)?|f ?°"), 5 / 9, -160 / 9),
 }
+# What stands in brackets behind a name and is a unit, but of none of these quantities.
+_OTHER = ("%", "a.u.", "au", "arb", "arb.", "arb. unit", "arb. units", "lsb", "adc", "deg", "degrees")
 _NOT_STATED = ("", "n/a", "na", "none", "nan", "unknown", "-", "?")
 
 
@@ -113,7 +115,7 @@ def split_name(name: str) -> tuple[str, str]:
     plain = name.strip()
     opens = plain.rfind({"]": "[", ")": "("}.get(plain[-1:], "\0"))
     stem, unit = plain[: max(0, opens)].rstrip(), plain[opens + 1 : -1].strip()
-    if stem and (parse_unit(unit) or not is_stated(unit) or unit == "%"):
+    if stem and (parse_unit(unit) or not is_stated(unit) or unit.lower() in _OTHER):
         return stem, unit
     stem, _, end = plain.rpartition("_")
     # one letter is as often a number or a name (ECG_V, Temp_C of channels A, B, C)
@@ -133,7 +135,7 @@ def convert(kind: str | None, text: str, default: str = "") -> Conversion:
         return Conversion("uV", assumed.scale, 0.0, "" if sure else f"{told}: taken as {default or 'uV'}")
     if unit is None:
         wanted = EXPECTED.get(kind or "")
-        if not wanted or default:
+        if not wanted or (default and not is_stated(text)):
             return Conversion("", message="")
         told = f"the unit {text.strip()!r}, which is not known" if is_stated(text) else "no unit"
         return Conversion("", message=f"{told}: kept as the file has it")

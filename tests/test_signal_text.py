@@ -115,7 +115,7 @@ def test_other_columns_are_no_clocks(name):
 def test_a_regular_clock_in_rounded_milliseconds_is_taken(rate_hz, start, how):
     n = round(rate_hz * 120)  # of 999.983 Hz, two steps are of 2 ms
     table = pd.DataFrame({"time": how(start + np.arange(n) / rate_hz, 3), "EDA": 0.0})
-    _, found, begin, _ = text_clock("a.csv", table, None, "")
+    _, found, begin = text_clock("a.csv", table)
     assert found == pytest.approx(rate_hz, rel=2e-5) and begin == pytest.approx(start, abs=1e-3)
 
 
@@ -127,7 +127,7 @@ def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
     at = where if where > 1 else int(where * n)
     t = np.delete(np.arange(n) / rate_hz, slice(at, at + lost)).round(3)
     with pytest.raises(BadRecording, match=r"gaps or jumps: between data rows") as error:
-        text_clock("a.csv", pd.DataFrame({"time": t}), None, "")
+        text_clock("a.csv", pd.DataFrame({"time": t}))
     row = int(str(error.value).split("between data rows ")[1].split()[0])
     assert abs(row - at) <= 1
 
@@ -146,7 +146,7 @@ def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
 )
 def test_an_uneven_clock_is_refused_with_place_and_size(t, said):
     with pytest.raises(BadRecording, match=said):
-        text_clock("a.csv", pd.DataFrame({"time": t}), None, "")
+        text_clock("a.csv", pd.DataFrame({"time": t}))
 
 
 def test_dates_and_relative_milliseconds_are_refused_with_the_remedy(tmp_path):
@@ -154,9 +154,9 @@ def test_dates_and_relative_milliseconds_are_refused_with_the_remedy(tmp_path):
     with pytest.raises(
         BadRecording, match=r"found '2024-03-05 10:11:12.000' in data row 1 .* Write the time as seconds"
     ):
-        text_clock("a.csv", dates, None, "")
+        text_clock("a.csv", dates)
     with pytest.raises(BadRecording, match=r"Are they milliseconds\? Then name the column time_ms"):
-        text_clock("a.csv", pd.DataFrame({"time": np.arange(100) * 4.0}), None, "")
+        text_clock("a.csv", pd.DataFrame({"time": np.arange(100) * 4.0}))
     (tmp_path / "a.csv").write_text("Zeit,EDA\n0,1\n0.1,2\n")
     with pytest.raises(BadRecording, match="expected a column time, found none among Zeit, EDA"):
         read_signals(tmp_path / "a.csv", 0, 1, EDA)

@@ -38,9 +38,22 @@ def known_channels(path: Path) -> Known:
         types = dict(zip(names, types_in(path), strict=True))
         cap = [name for name in numbered(names) if types[name] in ("eeg", "misc")]
         kinds = {name: "eeg" if name in cap else _kind(name, types[name]) for name in names}
-    used = {name: kind for name, kind in kinds.items() if kind and name not in twice}
+    known = {name: kind for name, kind in kinds.items() if kind and name not in twice}
+    spellings = _spellings(list(known))
+    unsure = {name for same in spellings for name in same}
+    used = {name: kind for name, kind in known.items() if name not in unsure}
     unknown = tuple(name for name in names if name not in used)
-    return Known(used, unknown, tuple(_notes(path, used, unknown, twice, cap if is_text(path) else [])))
+    notes = [f"{path.name} has {' and '.join(same)}, which are one channel: none of them is used" for same in spellings]
+    others = [name for name in unknown if name not in known]
+    return Known(used, unknown, (*notes, *_notes(path, used, others, twice, cap if is_text(path) else [])))
+
+
+def _spellings(names: list[str]) -> list[list[str]]:
+    """Names that are one channel in several spellings, as Fp1, FP1 and EEG Fp1-REF are."""
+    same: dict[str, list[str]] = {}
+    for name in names:
+        same.setdefault(canonical(name).upper(), []).append(name)
+    return [spelt for spelt in same.values() if len(spelt) > 1]
 
 
 def _kind(name: str, type_: str) -> str | None:
@@ -59,9 +72,7 @@ def _twice(path: Path, names: list[str]) -> dict[str, str]:
     }
 
 
-def _notes(
-    path: Path, used: dict[str, str], unknown: tuple[str, ...], twice: dict[str, str], cap: list[str]
-) -> list[str]:
+def _notes(path: Path, used: dict[str, str], unknown: list[str], twice: dict[str, str], cap: list[str]) -> list[str]:
     notes = []
     for name in dict.fromkeys(twice.values()):
         if kind_of(name):

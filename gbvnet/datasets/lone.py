@@ -16,7 +16,7 @@ from ..recording import Channel, Recording, Signals
 from ..units import ELECTRICAL, MARK
 from ..video import probe
 from .segments import EDGE_S, LATE_S, overlap
-from .signal_file import SignalFile, names_in, open_signals, read_span, span_s, units_in
+from .signal_file import SignalFile, names_in, open_signals, read_span, require_finite, span_s, units_in
 from .signal_formats import FOLDERS, file_types, kind_of_file
 from .table import MARGIN_S, odd, unit_findings
 
@@ -100,6 +100,7 @@ class Lone:
         start, end = max(self.times.start_s, file.segments[0].start_s), file.segments[-1].stop_s
         stop = min(start + recording.seconds, end) if recording.seconds else end
         read = read_span(file, start, stop, wanted, self.times.signals_unit, PART_HINT, inf)
+        require_finite(recording.signals, wanted, read)
         notes = [read.note] if read.note else []
         onset = max(0.0, (start - read.start_s) * read.rate_hz)
         signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
@@ -109,6 +110,7 @@ class Lone:
             place = ((first - read.start_s) * read.rate_hz, (last - read.start_s) * read.rate_hz)
             return replace(signals, baseline=place), notes
         rest = read_span(file, first, last, wanted, self.times.signals_unit, PART_HINT, MARGIN_S)
+        require_finite(recording.signals, wanted, rest)
         place = ((first - rest.start_s) * rest.rate_hz, (last - rest.start_s) * rest.rate_hz)
         apart = Signals(rest.samples, rest.rate_hz, place[0], self.channels, place, rest.rates_hz)
         return replace(signals, apart=apart), notes

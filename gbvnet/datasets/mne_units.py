@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..units import Conversion, convert
+from ..units import ELECTRICAL, Conversion, convert
 
 CODES = {107: "V", 109: "ohm", 110: "S", 114: "C", 5: "K"}  # of FIF and of MNE's own channels -> a unit's text
 # What MNE's reader of BrainVision multiplies with; other units stay as they are.
@@ -54,7 +54,11 @@ def conversions(raw: Any, at: Sequence[int], kinds: Sequence[str | None]) -> tup
     """How to bring some channels to the units that are kept, and what MNE did to them; for `units.apply`."""
     of_all = given(raw)
     mine = [of_all[place] for place in at]
-    made = [convert(kind, one.text, one.default) for kind, one in zip(kinds, mine, strict=True)]
+    never_named = type(raw).__name__ == "RawEEGLAB"
+    made = [
+        convert(kind, one.text, one.default if kind in ELECTRICAL or never_named else "")
+        for kind, one in zip(kinds, mine, strict=True)
+    ]
     return made, [one.applied for one in mine]
 
 

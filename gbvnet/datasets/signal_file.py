@@ -20,7 +20,7 @@ from .mne_units import conversions
 from .pauses import segments_of
 from .segments import Segment, locate, note
 from .signal_formats import why_not_opened, why_unread
-from .signal_text import is_text, numbers, text_clock, text_table
+from .signal_text import is_text, numbers, text_clock, text_rate_hz, text_table
 
 _EDF_LIKE = (".edf", ".bdf", ".gdf")  # formats in which each channel may have a rate of its own
 
@@ -86,20 +86,46 @@ def read_span(
     rates = tuple(file.rates_hz[k] for k in at)
     said = note(file.path, file.segments, segment)
     if isinstance(rows, np.ndarray):
+        rows, first = _finite_margins(rows, first, fastest, begin - late_s, end - late_s)
         return Read(rows, fastest, late_s + first, None, said)
     return Read(tuple(rows), fastest, late_s + first, rates, said)
+
+
+def _finite_margins(
+    rows: np.ndarray, first: float, rate_hz: float, begin: float, end: float
+) -> tuple[np.ndarray, float]:
+    """Samples (C, N) and the second of the first, without what is beyond a gap (NaN) before `begin` or after `end`."""
+    gaps = np.flatnonzero(~np.isfinite(rows).all(axis=0))
+    start, stop = round((begin - first) * rate_hz), round((end - first) * rate_hz)
+    before, after = gaps[gaps < start], gaps[gaps >= stop]
+    low, high = (int(before[-1]) + 1 if len(before) else 0), (int(after[0]) if len(after) else rows.shape[1])
+    return rows[:, low:high], first + low / rate_hz
+
+
+def require_finite(path: Path, channels: tuple[Channel, ...], read: Read) -> None:
+    """Raise BadRecording that tells which channels have samples that are no numbers, and from which second on."""
+    rates = read.rates_hz or (read.rate_hz,) * len(channels)
+    bad = {
+        c.name: float(np.argmin(np.isfinite(row))) / hz
+        for c, row, hz in zip(channels, read.samples, rates, strict=True)
+        if not np.isfinite(row).all()
+    }
+    if bad:
+        named = ", ".join(list(bad)[:8]) + (f" and {len(bad) - 8} more" if len(bad) > 8 else "")
+        found = f"NaN or infinite ones in {named}, the first at {read.start_s + min(bad.values()):.3f} s"
+        raise BadRecording(path, "finite samples", found)
 
 
 def names_in(path: Path) -> list[str]:
     """The names of a file's channels, as it spells them. Raises BadRecording."""
     if is_text(path):
         return [str(c).strip() for c in text_table(path, nrows=1).columns]
-    return list(_open_mne(path).ch_names)
+    return list(_mne_file(path).names)
 
 
 def types_in(path: Path) -> list[str]:
     """MNE's type of each channel, eeg where it knows none; not of text files. Raises BadRecording."""
-    return list(_open_mne(path).get_channel_types())
+    return list(_mne_file(path).raw.get_channel_types())
 
 
 def units_in(
@@ -114,7 +140,7 @@ def units_in(
         there = [(c, k) for c in channels if (k := find(c.name, names)) is not None]
         made = [convert(c.kind, split_name(names[k])[1], unit) for c, k in there]
         return tuple(c for c, _ in there), made, [1.0] * len(there)
-    raw = _open_mne(path)
+    raw = _mne_file(path).raw
     there = [(c, k) for c in channels if (k := find(c.name, raw.ch_names)) is not None]
     made, applied = conversions(raw, [k for _, k in there], [c.kind for c, _ in there])
     return tuple(c for c, _ in there), made, applied
@@ -134,12 +160,14 @@ def segments_in(path: Path, rate_hz: float | None = None, hint: str = "") -> tup
 def open_signals(path: Path, rate_hz: float | None = None, hint: str = "") -> "SignalFile":
     """A file whose samples are not read yet, or whose table is kept until another is opened. Raises BadRecording."""
     if not is_text(path):
-        return MneFile(path, _open_mne(path))
+        return _mne_file(path)
     try:
         stat = path.stat()
     except OSError as error:
         raise BadRecording(path, "a table of signals", error.strerror or str(error)) from None
-    return _text_file(path, stat.st_size, stat.st_mtime_ns, rate_hz, hint)
+    table, clock_hz, start_s = _timed_table(path, stat.st_size, stat.st_mtime_ns)
+    rate_hz = text_rate_hz(path, table, clock_hz, rate_hz, hint)
+    return TextFile(path, table, rate_hz, (Segment(start_s, len(table) / rate_hz, 0.0),))
 
 
 def _pick(path: Path, names: tuple[str, ...], channels: tuple[Channel, ...], hint: str) -> list[int]:
@@ -185,12 +213,24 @@ class TextFile:
 
 
 @lru_cache(maxsize=1)  # trials of one table come one after the other
-def _text_file(path: Path, size: int, changed_ns: int, rate_hz: float | None, hint: str) -> TextFile:
-    table, rate_hz, start, n = text_clock(path, text_table(path), rate_hz, hint)
-    return TextFile(path, table, rate_hz, (Segment(start, n / rate_hz, 0.0),))
+def _timed_table(path: Path, size: int, changed_ns: int) -> tuple[pd.DataFrame, float | None, float]:
+    return text_clock(path, text_table(path))
 
 
 # ---------------------------------------------------------------- what MNE reads
+
+
+def _mne_file(path: Path) -> "MneFile":
+    """Raises BadRecording."""
+    if path.suffix.lower() not in _EDF_LIKE or not path.is_file():
+        return MneFile(path, _open_mne(path))
+    stat = path.stat()
+    return _edf_file(path, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=1)  # trials of one file come one after the other; of an EDF+, each opening reads all its annotations
+def _edf_file(path: Path, size: int, changed_ns: int) -> "MneFile":
+    return MneFile(path, _open_mne(path))
 
 
 def _open_mne(path: Path, only: list[str] | None = None) -> Any:
@@ -224,6 +264,11 @@ class MneFile:
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         return segments_of(self.path, self.raw)
+
+    @cached_property
+    def _opened(self) -> dict[tuple[str, ...], Any]:
+        """What was opened of some channels alone, by their names."""
+        return {}
 
     @cached_property
     def _per_record(self) -> tuple[list[int], float] | None:
@@ -266,7 +311,9 @@ class MneFile:
         if not isclose(rate_hz, raw.info["sfreq"]):
             if self.path.suffix.lower() == ".gdf":
                 return self._of_gdf(at, rate_hz, first_s, last_s)
-            raw = _open_mne(self.path, only=names)
+            if tuple(names) not in self._opened:
+                self._opened[tuple(names)] = _open_mne(self.path, only=names)
+            raw = self._opened[tuple(names)]
             if not isclose(rate_hz, raw.info["sfreq"]) or any(name not in raw.ch_names for name in names):
                 found = f"channels that cannot be read at their own rate of {rate_hz:g} Hz"
                 raise BadRecording(self.path, "channels of one rate", found, "Save it at one rate.")

@@ -78,7 +78,7 @@ def text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
 
 
 def _unread(path: Path, said: str) -> BadRecording:
-    """That pandas does not read a table, in its own words, or with the line that has more cells than there are columns."""
+    """That pandas does not read a table: in its own words, or with the line that has too many cells."""
     cells = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said)
     if not cells:
         return BadRecording(path, "a table of signals", f"a file that does not read ({' '.join(said.split())})")
@@ -178,22 +178,22 @@ def _clocks(names: list[str]) -> list[_Clock]:
     return sorted(found, key=lambda clock: order.get(clock.name.strip().lower(), len(order)))
 
 
-def text_clock(
-    path: Path, table: pd.DataFrame, rate_hz: float | None, hint: str
-) -> tuple[pd.DataFrame, float, float, int]:
-    """The table with tidy names, its rate, the time of its first row, and how many rows it has."""
+def text_clock(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, float | None, float]:
+    """The table with tidy names, its rate by its clock (None if it has none), and the time of its first row."""
     table.columns = [str(c).strip() for c in table.columns]
-    start = float(table.attrs.get("start_s", 0.0))
     found = _clocks(list(table.columns))
-    if found:
-        rate_hz, start = _agreed(path, table, found)
-    rate_hz = table.attrs.get("rate_hz") if rate_hz is None else rate_hz
+    return (table, *_agreed(path, table, found)) if found else (table, None, float(table.attrs.get("start_s", 0.0)))
+
+
+def text_rate_hz(path: Path, table: pd.DataFrame, clock_hz: float | None, given_hz: float | None, hint: str) -> float:
+    """By the table's clock, else as it is given, else as the file's comments say. Raises BadRecording."""
+    rate_hz = clock_hz if clock_hz is not None else given_hz if given_hz is not None else table.attrs.get("rate_hz")
     if rate_hz is None:
         have = ", ".join(map(str, table.columns[:8])) + (" ..." if len(table.columns) > 8 else "")
         raise BadRecording(path, "a column time", f"none among {have}", hint)
     if not 0 < rate_hz <= MOST_RATE_HZ:
         raise BadRecording(path, f"a rate above 0, at most {MOST_RATE_HZ:g}", f"{rate_hz:g} samples a second", hint)
-    return table, float(rate_hz), start, len(table)
+    return float(rate_hz)
 
 
 def _agreed(path: Path, table: pd.DataFrame, found: list[_Clock]) -> tuple[float, float]:
@@ -290,7 +290,9 @@ def _require_fine(path: Path, name: str, decimal: float, step_s: float) -> None:
     """Raise BadRecording if a clock is rounded so much that it does not tell when a sample was taken."""
     if decimal > 1.5 * max(COARSE_S, step_s):
         found = f"times rounded to {decimal:g} s, of about {1 / step_s:.4g} samples a second"
-        raise BadRecording(path, f"column {name} with the time of each sample", found, f"Write more digits; {_NO_CLOCK}")
+        raise BadRecording(
+            path, f"column {name} with the time of each sample", found, f"Write more digits; {_NO_CLOCK}"
+        )
 
 
 def _require_steady(path: Path, name: str, t: np.ndarray, decimal: float) -> None:

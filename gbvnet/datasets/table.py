@@ -31,7 +31,7 @@ from ..recording import Channel, Recording, Signals, read_stamp
 from ..units import ELECTRICAL, MARK, impossible, messages, scale_of
 from ..video import probe
 from .known_channels import Known, known_channels
-from .signal_file import Read, read_signals, units_in
+from .signal_file import Read, read_signals, require_finite, units_in
 from .signal_formats import FOLDERS
 from .signal_text import is_text
 from .table_file import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
@@ -128,8 +128,8 @@ class Table:
             raise BadRecording(line, "a video or signals", "neither")
         for name, file in files.items():
             if file is not None and not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDERS)):
-                found = f"the folder {file}" if file.is_dir() else f"no {file}"
-                raise BadRecording(line, f"the file in column {name}", found, "Paths are relative to the table.")
+                instead = f"the folder {file}" if file.is_dir() else f"no {file}"
+                raise BadRecording(line, f"the file in column {name}", instead, "Paths are relative to the table.")
         start, stop = (seconds_in(line, row, name) for name in ("start_s", "stop_s"))
         if start is None or stop is None or not 0 <= start < stop:
             told = f"{row['start_s']!r} and {row['stop_s']!r}"
@@ -206,9 +206,7 @@ class Table:
             recording.signals, begin, end, self.channels, self.settings.signals_rate_hz, self.settings.signals_unit,
             hint, MARGIN_S,
         )  # fmt: skip
-        bad = [c.name for c, row in zip(self.channels, read.samples, strict=True) if not np.isfinite(row).all()]
-        if bad:
-            raise BadRecording(recording.signals, "finite samples", f"NaN or infinite ones in {', '.join(bad)}")
+        require_finite(recording.signals, self.channels, read)
         return read
 
 

@@ -174,7 +174,7 @@ def _settings(signals: list[Path]) -> str:
             f"# Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog. Here are the channels of {file.name}.",
             "channels:",
         ]
-        lines += [f"  # {note}" for note in known.notes if "channels called" in note]
+        lines += [f"  # {note}" for note in known.notes if "none of them is used" in note]
         for name in (*known.kinds, *known.unknown):
             kind = known.kinds.get(name)
             lines.append(f"  {_yaml(name)}: {kind}" if kind else f"  # {_yaml(name)}: which kind?")

@@ -4,11 +4,13 @@ Read are UTF-8 and UTF-16 with or without a byte order mark, and Windows-1252 (L
 comment lines that begin with # or %.
 """
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from ..errors import BadRecording
 
@@ -47,31 +49,40 @@ def encoding_of(path: Path, what: str = "a table of signals") -> str:
 
     Raises BadRecording if it is no text, OSError if it cannot be read.
     """
+    stat = path.stat()
+    found = _encoding_of(path, stat.st_size, stat.st_mtime_ns)
+    if found is None:
+        raise BadRecording(path, what, "bytes that are no text", "Save it as CSV in UTF-8.")
+    return found
+
+
+@lru_cache(maxsize=16)  # all of a file is looked at, and a table of trials names one many times
+def _encoding_of(path: Path, size: int, changed_ns: int) -> str | None:
+    """None if it is no text."""
     with path.open("rb") as file:
         begin = file.read(4096)
         for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
             if begin.startswith(mark):
-                if name == "utf-16" and path.stat().st_size % 2:
-                    raise BadRecording(path, what, "bytes that are no text", "Save it as CSV in UTF-8.")
-                return name
+                return None if name == "utf-16" and size % 2 else name
         if b"\0" in begin:
             for name, low in (("utf-16-le", begin[1::2]), ("utf-16-be", begin[0::2])):
                 if low.count(0) > 0.9 * len(low) and len(begin) >= 8 and b"\n\0" in begin + b"\0":
                     return name
-            raise BadRecording(path, what, "bytes that are no text", "Save it as CSV in UTF-8.")
+            return None
         file.seek(0)
-        decoder_fails = False
-        left = b""
+        return "utf-8" if _is_utf8(file) else "cp1252"
+
+
+def _is_utf8(file: BinaryIO) -> bool:
+    """Block by block, as a file may be large."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
         while block := file.read(1 << 20):
-            block = left + block
-            end = len(block) if len(block) < 1 << 20 else block.rfind(b"\n") + 1 or len(block)
-            block, left = block[:end], block[end:]
-            try:
-                block.decode("utf-8")
-            except UnicodeDecodeError:
-                decoder_fails = True
-                break
-    return "cp1252" if decoder_fails else "utf-8"
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def read_text(path: Path, what: str) -> str:
