@@ -50,6 +50,7 @@ FORMS = {
     "hash lines": ("# a recording\n\n# of skin\n" + "\n".join(lines()), "utf-8"),
     "lines that end in a mark": ("\n".join(lines(";", ".", end=";")), "utf-8"),
     "names of rows": ("\n".join(["time,EDA"] + [f"r{k},{t:.5f},{value(t):.6f}" for k, t in enumerate(TIME)]), "utf-8"),
+    "a line of units in brackets": ("\n".join([lines()[0], "[s],(uS)", *lines()[1:]]), "utf-8"),
     "a line of units": ("\n".join([lines()[0], "s,uS", *lines()[1:]]), "utf-8"),
     "shimmer": (
         '"sep=;"\nShimmer_40AC_Timestamp_Unix_CAL;EDA;\nms;uS;\n'
@@ -147,6 +148,40 @@ def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
 def test_an_uneven_clock_is_refused_with_place_and_size(t, said):
     with pytest.raises(BadRecording, match=said):
         text_clock("a.csv", pd.DataFrame({"time": t}))
+
+
+@pytest.mark.parametrize(
+    ("t", "said"),
+    [
+        (np.zeros(500), "the same time, 0 s, in its first and its last row"),
+        (np.floor(np.arange(256 * 60) / 256), r"times rounded to 1 s, of about 260\.\d samples a second"),
+        ((np.arange(256 * 60) / 256).round(1), r"times rounded to 0\.1 s, of about 256"),
+        (
+            np.r_[np.arange(7680) / 256, 30 + np.arange(7680) / 256 * 1.01],
+            r"data row 7681, at 30\.000 s, is 0\.15 s earl",
+        ),
+        (
+            np.arange(15360) / 256 + 1e-4 * (np.arange(15360) / 256) ** 2,
+            r"data row 7680, at 30\.\d+ s, is 0\.09 s earl",
+        ),
+    ],
+)
+def test_a_clock_that_does_not_tell_when_each_sample_was_taken_is_refused(t, said):
+    with pytest.raises(BadRecording, match=said):
+        text_clock("a.csv", pd.DataFrame({"time": t}))
+
+
+@pytest.mark.parametrize(
+    ("t", "rate_hz"),
+    [
+        (np.arange(60.0), 1.0),  # whole seconds are exact at 1 Hz
+        ((np.arange(240) / 4).round(1), 4.0),
+        ((np.arange(7680) / 128).round(2), 128.0),
+        (np.arange(7680) / 128 + 1e-6 * (np.arange(7680) / 128) ** 2, 128.0),  # 1 ms of drift
+    ],
+)
+def test_a_clock_with_digits_enough_is_taken(t, rate_hz):
+    assert text_clock("a.csv", pd.DataFrame({"time": t}))[1] == pytest.approx(rate_hz, rel=2e-3)
 
 
 def test_dates_and_relative_milliseconds_are_refused_with_the_remedy(tmp_path):
@@ -255,3 +290,66 @@ def test_a_table_of_recordings_may_be_written_so_too(before, mark, encoding, tmp
 def test_the_attributes_of_a_table_are_what_its_comments_say(tmp_path):
     (tmp_path / "a.csv").write_text("# Sampling frequency: 0.5 kHz\nEDA\n1\n2\n")
     assert text_table(tmp_path / "a.csv").attrs == {"rate_hz": 500.0}
+
+
+def test_a_line_of_too_many_cells_and_a_title_are_refused_by_line(tmp_path):
+    file = tmp_path / "a.csv"
+    for content, said in (
+        ([*lines()[:900], lines()[900] + ",5", *lines()[901:]], "expected 2 cells .* found 3 in line 901"),
+        (
+            ["A recording of Monday", *(line + ",0" for line in lines())],
+            "Line 1 is taken for the names of columns: delete it",
+        ),
+    ):
+        file.write_text("\n".join(content) + "\n")
+        with pytest.raises(BadRecording, match=said) as error:
+            span_s(file)
+        assert "\n" not in str(error.value)
+
+
+def test_samples_that_are_no_numbers_cost_the_trials_that_hold_them(tmp_path):
+    """A cell at 5 s and one at 30 s: the trial from 10 to 20 s keeps its windows, that from 28 to 35 s is refused."""
+    rows = lines()
+    for second in (5, 30):
+        rows[1 + second * RATE_HZ] = f"{second:.5f},lost"
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "recordings.csv").write_text(
+        "subject,trial,signals,start_s,stop_s,valence\nanna,1,a.csv,10,20,7\nanna,2,a.csv,28,35,7\n"
+    )
+    (tmp_path / "table.yaml").write_text("baseline_s: 0\n")
+    corpus = open_corpus("table", tmp_path)
+    good, bad = corpus.recordings("anna")
+    signals = corpus.signals(good)
+    at = round(signals.onset)
+    assert signals.samples[0, at : at + 10 * RATE_HZ] == pytest.approx(
+        value(TIME[(TIME >= 10) & (TIME < 20)]), abs=1e-6
+    )
+    with pytest.raises(
+        BadRecording, match=r"a\.csv: expected finite samples, found NaN .* in EDA, the first at 30\.000"
+    ):
+        corpus.inspect(bad)
+
+
+def test_a_table_is_parsed_once_for_all_of_its_trials(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("\n".join(lines()) + "\n")
+    rows = [f"anna,{k},a.csv,{5 + 3 * k},{8 + 3 * k},7" for k in range(9)]
+    (tmp_path / "recordings.csv").write_text("subject,trial,signals,start_s,stop_s,valence\n" + "\n".join(rows) + "\n")
+    corpus = open_corpus("table", tmp_path)
+    whole = []
+    read_csv = pd.read_csv
+    monkeypatch.setattr(pd, "read_csv", lambda *a, **k: whole.append(k.get("nrows")) or read_csv(*a, **k))
+    for recording in corpus.recordings("anna"):
+        corpus.inspect(recording)
+    assert whole.count(None) == 1
+
+
+@pytest.mark.parametrize("pair", [("Fp1", "FP1"), ("EEG Fp1-REF", "Fp1"), ("T7", "T3"), ("ECG", "ecg")])
+def test_one_channel_in_two_spellings_is_reported_and_what_init_writes_can_be_read(pair, tmp_path):
+    head = ",".join(("time", *pair, "Cz"))
+    (tmp_path / "a.csv").write_text(head + "\n" + "\n".join(f"{t:.5f},1,2,3" for t in TIME) + "\n")
+    known = known_channels(tmp_path / "a.csv")
+    assert known.kinds == {"Cz": "eeg"}
+    assert known.notes == (f"a.csv has {pair[0]} and {pair[1]}, which are one channel: none of them is used",)
+    write_template(tmp_path)
+    settings = (tmp_path / "table.yaml").read_text()
+    assert known.notes[0] in settings and "  Cz: eeg" in settings.splitlines()

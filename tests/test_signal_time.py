@@ -129,6 +129,19 @@ def test_in_a_file_of_several_rates_a_channel_is_what_it_is_in_one_of_its_own(tm
     assert np.array_equal(mixed[:, 0], single[:, 0])
 
 
+def test_an_edf_is_opened_once_for_all_of_its_trials(tmp_path, monkeypatch):
+    write_mixed(tmp_path / "a.edf", {"Fp1": 256, "EDA": 4}, 1.0, {"onsets": range(120)})
+    corpus = table(tmp_path, [f"anna,{k},a.edf,{10 + 5 * k},{14 + 5 * k},,7" for k in range(8)])
+    opened = []
+    read_raw = mne.io.read_raw
+    monkeypatch.setattr(mne.io, "read_raw", lambda *a, **k: opened.append(k.get("include")) or read_raw(*a, **k))
+    verdicts = judged(corpus)
+    assert not any(r.problem for r in verdicts.values())
+    assert opened == [None, ["EDA"]]  # and once for the channels of a rate of their own
+    write_mixed(tmp_path / "a.edf", {"Fp1": 256, "EDA": 8}, 1.0, {})  # another file of that name is read anew
+    assert read_signals(tmp_path / "a.edf", 10, 20, (EEG, GSR)).rates_hz == (256, 8)
+
+
 def test_a_file_ends_where_its_last_whole_record_does(tmp_path):
     write_mixed(tmp_path / "a.edf", *MIXED["slow_first.edf"])
     whole = (tmp_path / "a.edf").read_bytes()

@@ -10,7 +10,7 @@ from gbvnet.datasets.bdf import measured, open_bdf
 from gbvnet.datasets.lone import require_same_units
 from gbvnet.datasets.made_up import Trace, bdf_bytes
 from gbvnet.datasets.mahnob import CHANNELS, read_bdf
-from gbvnet.datasets.signal_file import read_signals
+from gbvnet.datasets.signal_file import read_signals, units_in
 from gbvnet.errors import BadRecording
 from gbvnet.recording import Channel
 from gbvnet.units import MARK, Conversion, apply, convert, messages, parse_unit, split_name
@@ -44,7 +44,8 @@ def test_what_is_no_unit_of_these_is_none(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "of_skin"), [("C", 33.0), ("°C", 33.0), ("Degree C", 33.0), ("K", 306.15), ("°F", 91.4), ("degF", 91.4)]
+    ("text", "of_skin"),
+    [("C", 33.0), ("°C", 33.0), ("Degree C", 33.0), ("K", 306.15), ("°F", 91.4), ("degF", 91.4), ("C°", 33.0)],
 )
 def test_temperatures_become_degrees_celsius(text, of_skin):
     samples = np.full((1, 4), of_skin)
@@ -176,6 +177,40 @@ def test_a_text_columns_own_unit_goes_before_the_files(tmp_path):
     samples = read_signals(tmp_path / "a.csv", 0, 8, channels, unit="mV").samples
     assert samples[0] == pytest.approx(WAVE, abs=1e-5) and samples[1] == pytest.approx(WAVE, abs=1e-5)
     assert samples[2] == pytest.approx(5) and samples[3] == pytest.approx(33) and samples[4] == pytest.approx(WAVE)
+
+
+@pytest.mark.parametrize("unit", ["arb", "a.u.", "LSB"])
+def test_a_text_columns_unit_that_is_no_voltage_is_reported(unit, tmp_path):
+    assert split_name(f"Fp1 [{unit}]") == ("Fp1", unit)
+    assert messages({"Fp1": convert("eeg", unit, default="uV")}) == [
+        f"Fp1 has the unit {unit!r}, which is no voltage: taken as uV"
+    ]
+    assert (
+        convert("gsr", unit, default="uV").message == f"the unit {unit!r}, which is not known: kept as the file has it"
+    )
+    assert convert("gsr", "", default="uV").message == ""  # text files seldom name a unit
+
+
+def test_a_brainvision_channel_of_another_kind_without_a_unit_is_reported(tmp_path):
+    header = """Brain Vision Data Exchange Header File Version 1.0
+[Common Infos]
+DataFile=a.eeg
+DataFormat=BINARY
+DataOrientation=MULTIPLEXED
+NumberOfChannels=2
+SamplingInterval=15625
+[Binary Infos]
+BinaryFormat=IEEE_FLOAT_32
+[Channel Infos]
+Ch1=Fp1,,1,
+Ch2=EDA,,1,
+"""
+    (tmp_path / "a.vhdr").write_text(header)
+    np.stack([WAVE, WAVE]).T.astype("<f4").tofile(tmp_path / "a.eeg")
+    there, made, _ = units_in(tmp_path / "a.vhdr", (Channel("Fp1", "eeg"), Channel("EDA", "gsr")))
+    assert messages({c.name: one for c, one in zip(there, made, strict=True)}) == [
+        "EDA has no unit: kept as the file has it"
+    ]
 
 
 def test_a_model_from_before_these_units_is_not_asked_in_others(tmp_path):

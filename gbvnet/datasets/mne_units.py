@@ -54,9 +54,9 @@ def conversions(raw: Any, at: Sequence[int], kinds: Sequence[str | None]) -> tup
     """How to bring some channels to the units that are kept, and what MNE did to them; for `units.apply`."""
     of_all = given(raw)
     mine = [of_all[place] for place in at]
-    never_named = type(raw).__name__ == "RawEEGLAB"
+    voltages_only = type(raw).__name__.startswith("RawBrainVision")  # the format's default is one of voltages
     made = [
-        convert(kind, one.text, one.default if kind in ELECTRICAL or never_named else "")
+        convert(kind, one.text, one.default if kind in ELECTRICAL or not voltages_only else "")
         for kind, one in zip(kinds, mine, strict=True)
     ]
     return made, [one.applied for one in mine]
