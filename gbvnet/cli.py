@@ -1138,6 +1138,11 @@ _KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "table": (("FOLDER", "folder", ("new", "corpus")),),
 }
 
+# Of those whose paths are one list.
+_ORDERS = {
+    "predict": "MODEL FILE ... OUT", "report": "RUN ... REPORT", "reproduce": "STORE ... DIR", "audit": "STORE AUDIT",
+}  # fmt: skip
+
 
 def _require_kinds(name: str, args) -> None:
     """Refuse a store in the place of a run, a video in the place of a model, and so on, before anything is read."""
@@ -1147,8 +1152,7 @@ def _require_kinds(name: str, args) -> None:
     words += f" {args.what}" if name in ("model", "table") else ""
     given = [Argument(called, getattr(args, attribute), kinds) for called, attribute, kinds in _KINDS.get(name, ())]
     given = [argument for argument in given if isinstance(argument.path, Path)]
-    order = {"predict": "MODEL FILE ... OUT", "report": "RUN ... REPORT", "reproduce": "STORE ... DIR"}.get(name, "")
-    require_kinds(words, given + [Argument(*each) for each in _in_lists(name, args)], order)
+    require_kinds(words, given + [Argument(*each) for each in _in_lists(name, args)], _ORDERS.get(name, ""))
 
 
 def _in_lists(name: str, args):

@@ -170,7 +170,7 @@ def test_the_command_writes_a_report_and_says_the_verdict(of_bait, bait, capsys)
         assert words in page
     assert verdict(of_bait)[0] in page
     assert main(["audit", str(bait.path)]) == 2
-    assert "give a store and the folder of the audit" in capsys.readouterr().err
+    assert "The order is: gbvnet audit STORE AUDIT" in capsys.readouterr().err
 
 
 def test_settings_that_make_no_audit_are_refused():

@@ -425,7 +425,7 @@ def test_a_bad_frame_has_no_influence_and_gets_no_gradient():
     other.requires_grad_()
     said = net(other, ok, signals)
     for a, b in zip(said, clean, strict=True):
-        torch.testing.assert_close(a, b)
+        torch.testing.assert_close(a, b, equal_nan=True)  # no gate where there is no face
     said.logits.sum().backward()
     assert (other.grad.abs().sum((2, 3, 4)) > 0).tolist() == ok.tolist()
     ok[0, 1] = True

@@ -384,5 +384,7 @@ def test_an_unfit_store_is_refused_with_what_to_type(store, tmp_path, capsys):
 def test_a_store_in_the_folders_place_is_no_folder_for_runs(store, capsys):
     before = sorted(store.path.rglob("*"))
     assert main(["reproduce", "--plan", str(store.path), str(store.path)]) == 2
-    assert f"{store.path} is a store; give the folder for runs and report after it" in capsys.readouterr().err
+    order = "The order is: gbvnet reproduce STORE ... DIR"
+    said = f"DIR must be a new folder, and {store.path} is a store of windows. {order}"
+    assert said in capsys.readouterr().err
     assert sorted(store.path.rglob("*")) == before
