@@ -5,7 +5,7 @@ Times in seconds on the video's clock.
 
 import numpy as np
 
-LOST_S = 10.0  # a loss so long is reported: whoever comes back may be somebody else
+LOST_S = 3.0  # a longer loss is reported: whoever comes back, to the same place, too, may be somebody else
 DARK = 32  # of 255: a frame of which hardly anything is brighter is nearly black
 FEW = 3  # frames from which on dark and turned ones are reported
 TURNED = 3  # looks at a film that must find the face better turned, always in the same way, than upright

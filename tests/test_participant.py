@@ -139,10 +139,17 @@ def test_a_small_face_far_away_is_no_second_participant():
 
 
 def test_a_long_loss_is_reported_and_a_short_one_is_not():
-    assert followed([scene(anna=ANNA)] * 5 + [scene()] * 10 + [scene(anna=ANNA)] * 5, rate=2)[1] == ""
+    assert followed([scene(anna=ANNA)] * 5 + [scene()] * 5 + [scene(anna=ANNA)] * 5, rate=2)[1] == ""
     names, told = followed([scene(anna=ANNA)] * 5 + [scene()] * 22 + [scene(anna=ANNA)] * 5, rate=2)
     assert names[-1] == "anna"
     assert told == "the face was lost for long (2.0 to 13.5 s): who came back may be another person"
+
+
+def test_somebody_who_took_the_seat_while_the_participant_was_away_is_told():
+    """Place and size are the participant's: only the time for which the face was lost says something."""
+    names, told = followed([scene(anna=ANNA)] * 20 + [scene()] * 40 + [scene(ben=ANNA)] * 20)
+    assert names[-1] == "ben"
+    assert told == "the face was lost for long (1.9 to 6.0 s): who came back may be another person"
 
 
 def test_dark_and_turned_faces_are_reported_with_their_seconds():
