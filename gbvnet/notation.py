@@ -27,9 +27,18 @@ def from_json(text: str | bytes) -> Any:
     """What a JSON text holds. Raises ValueError."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
-        return _writable(json.loads(text), text)
+        return _writable(json.loads(text, object_pairs_hook=_each_once), text)
     except RecursionError:
         raise ValueError("brackets are nested too deep") from None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    held = dict(pairs)
+    if len(held) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} is there twice")
+    return held
 
 
 def from_yaml(text: str, names: Collection[str] = ()) -> Any:

@@ -19,6 +19,7 @@ from .store import Store
 RULES = {">=5": "rating >= 5", ">5": "rating > 5", "median": "rating above the person's own median"}
 
 PARTS = ("face", "signals")
+OTHERS = "another person than those chosen"  # a reason to leave windows out
 LISTED = 40  # names of a store that a message lists at most
 
 
@@ -161,7 +162,7 @@ def _reasons(
     windows = store.windows
     reasons: dict[str, pd.Series] = {}
     if subjects is not None:
-        reasons["another person than those chosen"] = ~windows["subject"].isin(subjects)
+        reasons[OTHERS] = ~windows["subject"].isin(subjects)
     if rows == "complete":
         reasons |= {f"no {part}": ~windows[f"has_{part}"] for part in PARTS if not _lacks(store, part)}
     else:

@@ -25,7 +25,7 @@ from .errors import BadRun
 from .fetched import require_path
 from .files import sweep, write_whole
 from .notation import from_json, from_yaml
-from .plan import RULES, Plan
+from .plan import OTHERS, RULES, Plan
 from .predictions import is_leaky
 from .pretrained import digest_of
 from .store import Store
@@ -77,8 +77,18 @@ def begin(run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, threa
     write_json(run_dir / "environment.json", environment)
     write_json(run_dir / "splits.json", _splits(plan, config), indent=None)
     write_whole(run_dir / "config.yaml", yaml.safe_dump(_settings(config, plan), sort_keys=False).encode())
-    for finding in environment["findings"]:
+    for finding in [*environment["findings"], *_left_out(plan, config, len(store.windows))]:
         log.warning("%s%s", stamp(config), finding)
+
+
+def _left_out(plan: Plan, config: CrossvalConfig, windows: int) -> Iterator[str]:
+    """How many windows a run does not score, and why; those of other subjects than were asked for go without saying."""
+    why = {reason: n for reason, n in plan.excluded.items() if reason != OTHERS}
+    if not why:
+        return
+    said = ", ".join(f"{n:,} have {reason}" for reason, n in why.items())
+    more = "; --rows any takes what has any of the modality" if config.rows == "complete" and "no face" in why else ""
+    yield f"{len(plan.windows):,} of {windows:,} windows are scored: {said}{more}"
 
 
 def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:

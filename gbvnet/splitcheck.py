@@ -6,7 +6,7 @@ the fold that tests it and all others train, the side that it is on.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -185,6 +185,8 @@ _SEPARATORS = ("/", "|", ":", ",", ";", " ", "_", "-")
 _SUBJECT_WORDS = {"s", "sub", "subj", "subject", "p", "participant", "person", "vp", "id"}
 _WINDOW = re.compile(r"(?:(.+)[_\-:, ])?((?:w|win|window|seg|segment|epoch|chunk)[_-]?\d+)", re.IGNORECASE)
 _NUMBERED = re.compile(r"(.+)[_\-:, ]\d+")
+# What is said before a trial's number: film-3 is one name.
+_TRIAL_WORDS = {"t", "trial", "film", "movie", "video", "clip", "stim", "stimulus", "run", "rec", "recording", "task"}
 Reading = Callable[[str], dict[str, str]]  # a name -> its units
 
 
@@ -207,16 +209,30 @@ def _reading(file: Path, names: Sequence[str], unit: str) -> Reading:
         odd = max(names, key=lambda name: len(_split(name, by or "-")))
         raise BadInput(file, "names subject/trial/window or subject/trial", f"{odd!r}, which tells no trial", _FORMS)
     separator, windowed = fits[0]
-    return partial(_positional, separator=separator, windowed=windowed)
+    apart = [_split(name, separator) for name in names]
+    three = all(len(p) == 3 for p in apart)
+    if three and {p[1].casefold() for p in apart} <= _TRIAL_WORDS:
+        return partial(_worded, separator=separator)
+    swapped = three and all(_WINDOW.fullmatch(p[1]) and not _WINDOW.fullmatch(p[2]) for p in apart)
+    return partial(_positional, separator=separator, windowed=windowed, swapped=swapped)
 
 
 def _split(name: str, separator: str) -> list[str]:
     return [part.strip() for part in name.split(separator) if part.strip()]
 
 
-def _positional(name: str, separator: str, windowed: bool) -> dict[str, str]:
-    """windowed : the second of two parts ends with what only a window is called, as w12 in s01/t05_w12."""
+def _worded(name: str, separator: str) -> dict[str, str]:
+    """P1-film-3 is film 3 of P1, and no window 3 of a trial `film`."""
+    subject, *trial = _split(name, separator)
+    return {"subject": subject, "trial": separator.join(trial)}
+
+
+def _positional(name: str, separator: str, windowed: bool, swapped: bool) -> dict[str, str]:
+    """windowed : the second of two parts ends with what only a window is called, as w12 in s01/t05_w12.
+    swapped : the second of three parts is what only a window is called, as in s01/w12/t05."""
     parts = _split(name, separator)
+    if swapped:
+        parts = [parts[0], parts[2], parts[1]]
     if windowed:
         trial, window = _WINDOW.fullmatch(parts[1]).groups()  # type: ignore[union-attr]
         known = {"subject": parts[0], "trial": trial} if trial else {"trial": parts[0]}
@@ -235,8 +251,8 @@ def _entities(name: str) -> dict[str, str]:
 def _named(file: Path, name: Any, read: Reading) -> dict[str, str]:
     """What one entry of a side tells: subject, trial, window, as far as it goes."""
     if isinstance(name, dict):
-        known = {u: name[word] for u in UNITS for word in COLUMNS[u] if word in name}
-        if known:
+        known = {unit: _value(name, keys) for unit, keys in _keys(name).items() if unit in UNITS}
+        if known and all(value is not None and str(value).strip() for value in known.values()):
             return _full(known)
     if isinstance(name, str):
         return _full(read(name))
@@ -286,30 +302,42 @@ def _of_table(file: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
 
 
 def _columns(file: Path, table: pd.DataFrame, exact: bool = False) -> pd.DataFrame:
-    have = {str(c).strip().lower(): c for c in table.columns}
-    found = {name: have[word] for name, words in COLUMNS.items() for word in reversed(words) if word in have}
+    found = _keys(table.columns)
     absent = [name for name in ("trial", "fold") if name not in found]
     if absent:
-        raise BadInput(file, f"a column {' and one '.join(absent)}", f"columns {', '.join(map(str, have))}", _FORMS)
-    _refuse_blank(file, table[[*found.values()]])
-    names = pd.DataFrame({name: table[column] for name, column in found.items() if name in UNITS})
-    if "session" in have and have["session"] != found["trial"]:  # trial 1 of session 2 is not trial 1 of session 1
-        names["trial"] = [
-            _joined(*map(_plain, pair)) for pair in zip(table[have["session"]], names["trial"], strict=True)
-        ]
-    fold = table["fold" if "fold" in table else found["fold"]].map(_plain).to_numpy()
-    rows = pd.DataFrame([_full(row, exact) for row in names.to_dict("records")]).assign(fold=fold)
+        columns = ", ".join(str(c).lower() for c in table.columns)
+        raise BadInput(file, f"a column {' and one '.join(absent)}", f"columns {columns}", _FORMS)
+    _refuse_blank(file, table[[key for keys in found.values() for key in keys]])
+    units = {unit: keys for unit, keys in found.items() if unit in UNITS}
+    told = ({unit: _value(row, keys) for unit, keys in units.items()} for row in table.to_dict("records"))
+    fold = table["fold" if "fold" in table else found["fold"][0]].map(_plain).to_numpy()
+    rows = pd.DataFrame([_full(row, exact) for row in told]).assign(fold=fold)
     if "side" not in found:
         if len(rows) and rows["fold"].nunique() < 2:
             found_folds = f"one fold and no column {' or '.join(COLUMNS['side'])}: nothing is trained on"
             raise BadInput(file, "at least two folds, or a column that tells the sides", found_folds, _FORMS)
         return rows.assign(side="test")
     of = {word: side for side, words in SIDES.items() for word in words}
-    side = table[found["side"]].astype(str).str.strip().str.lower().map(of)
+    side = table[found["side"][0]].astype(str).str.strip().str.lower().map(of)
     if side.isna().any():
-        odd = table[found["side"]][side.isna().to_numpy()].iloc[0]
+        odd = table[found["side"][0]][side.isna().to_numpy()].iloc[0]
         raise BadInput(file, f"sides {', '.join(of)}", f"{odd!r}", _FORMS)
     return rows.assign(side=side.to_numpy())
+
+
+def _keys(names: Iterable[Any]) -> dict[str, tuple[Any, ...]]:
+    """Unit, fold or side -> the columns that tell it: one, but for trials that are numbered within sessions."""
+    have = {str(name).strip().lower(): name for name in names}
+    found = {unit: tuple(have[word] for word in words if word in have)[:1] for unit, words in COLUMNS.items()}
+    if "session" in have and found["trial"] != (have["session"],):  # trial 1 of session 2 is not trial 1 of session 1
+        found["trial"] = (have["session"], *found["trial"])
+    return {unit: keys for unit, keys in found.items() if keys}
+
+
+def _value(row: Mapping[Any, Any], keys: Sequence[Any]) -> Any:
+    values = [row[key] for key in keys]
+    blank = any(value is None or not str(value).strip() for value in values)
+    return values[0] if len(values) == 1 else None if blank else _joined(*map(_plain, values))
 
 
 def _refuse_blank(file: Path, used: pd.DataFrame) -> None:

@@ -412,7 +412,7 @@ def test_chosen_people_are_all_there_is(tmp_path, planted, log_power):
     assert set(table["subject"]) == {"s02", "s04"}
     left_out = json.loads((tmp_path / "run/environment.json").read_text())["data"]["excluded"]
     assert left_out == {"another person than those chosen": 60}
-    with pytest.raises(BadConfig, match="has no s09; it has s01, s02, s03, s04"):
+    with pytest.raises(BadConfig, match="has no subject s09; it has s01, s02, s03, s04"):
         cross_validate(planted, tmp_path / "other", replace(CONFIG, subjects=("s09",)))
 
 
@@ -436,3 +436,20 @@ def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, mon
     monkeypatch.setattr(crossval, "system", lambda name: Watched)
     cross_validate(planted, tmp_path / "run", replace(CONFIG, train=chosen, protocol="window", recipe="deap-lineage"))
     assert seen
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({}, "50 of 60 windows are scored: 10 have no face; --rows any takes what has any of the modality"),
+        ({"subjects": ("s01", "s02")}, "30 of 60 windows are scored: 10 have no face; --rows any takes"),
+        ({"rows": "any", "subjects": ("s01", "s02")}, None),
+    ],
+)
+def test_windows_that_are_not_scored_are_told_when_a_run_begins(tmp_path, caplog, change, told):
+    made = write_store(tmp_path / "store", people=3, trials=4, missing={(1, 1): "face", (1, 2): "face"})
+    config = CrossvalConfig(**({"system": "majority", "modality": "bio", "target": "valence", "folds": 2} | change))
+    with caplog.at_level("WARNING", "gbvnet"):
+        cross_validate(made, tmp_path / "run", config)
+    said = [line for line in caplog.messages if "are scored" in line]
+    assert said == [] if told is None else said[0].startswith(told)

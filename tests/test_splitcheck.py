@@ -279,3 +279,36 @@ def test_an_empty_test_side_is_refused_and_a_shared_validation_side_is_told(tmp_
     checked = check_splits(file)
     assert not checked.leaks
     assert "Windows of tested trials are on the validation side" in checked.verdict
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "leaks"),
+    [
+        ("P1-film-3", "P1-film-4", False),  # two films, and no two windows of a trial `film`
+        ("s01_trial_a", "s01_trial_b", False),
+        ("s01_happy_1", "s01_happy_2", True),
+        ("s01_seg1_t1", "s01_seg2_t1", True),  # the window before the trial
+        ("s01_seg1_t1", "s01_seg1_t2", False),
+        ({"subject": 1, "session": 1, "trial": 1}, {"subject": 1, "session": 2, "trial": 1}, False),
+        ({"Subject": 1, "Session": 2, "Trial": 1}, {"Subject": 1, "Session": 2, "Trial": 1}, True),
+    ],
+)
+def test_a_trial_is_the_whole_of_its_name(tmp_path, train, test, leaks):
+    file = tmp_path / "split.json"
+    file.write_text(json.dumps({"folds": [{"train": [train], "test": [test]}]}))
+    assert check_splits(file).leaks == leaks
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"train": [{"subject": "s1", "trial": ""}], "test": [{"subject": "s1", "trial": "2"}]}', "tells no trial"),
+        ('{"train": [{"subject": "s1", "trial": null}], "test": [{"subject": "s1", "trial": "2"}]}', "tells no trial"),
+        ('{"train": ["s1/1"], "train": ["s1/2"], "test": ["s1/1"]}', "'train' is there twice"),
+    ],
+)
+def test_a_split_with_a_name_missing_or_a_side_twice_is_refused(tmp_path, text, told):
+    file = tmp_path / "split.json"
+    file.write_text(text)
+    with pytest.raises(BadInput, match=told):
+        check_splits(file)
