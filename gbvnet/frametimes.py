@@ -21,6 +21,7 @@ ABSURD_S = 3600.0  # between two frames: no gap, but stamps of another clock
 FAR_S = 60.0  # a first stamp beyond it is no late start, but a piece of a longer stream
 ROUNDED_S = Fraction(2, 1000)  # stamps in steps up to this are rounded times of frames; in longer steps they are exact
 REGULAR = 0.9  # share of like intervals from which on the others are gaps, and not a rate that varies
+GAP = 1.5  # usual intervals from which on one is a gap
 TOLD = 3  # gaps that a note lists
 
 
@@ -226,19 +227,28 @@ def _noted(info: VideoInfo, like: np.ndarray, usual: float) -> VideoInfo:
         notes.append(f"{float(info.fps):.3g} frames per second: each is shown for at most {STANDS_S:g} s")
     if info.uneven_s > 1.01 / float(info.fps):
         steps = np.diff(info.stamps)
-        regular = like.mean() >= REGULAR
-        notes.append(_gaps(info, steps, usual) if regular else _varies(info, steps))
+        at = np.flatnonzero(steps > GAP * usual)
+        gaps = len(at) > 0 and like.mean() >= REGULAR
+        if gaps:
+            notes.append(_gaps(info, at, steps, usual))
+        if not gaps or _bends(np.delete(steps, at)):  # from 30 to 24 a second, say, with or without gaps
+            notes.append(_varies(info, steps))
     return replace(info, notes=tuple(notes))
 
 
-def _gaps(info: VideoInfo, steps: np.ndarray, usual: float) -> str:
-    at = np.flatnonzero(steps > 1.5 * usual)
+def _gaps(info: VideoInfo, at: np.ndarray, steps: np.ndarray, usual: float) -> str:
     lost = int(np.round(steps[at] / usual - 1).sum())
     where = _spans(info, at, steps)
     return (
         f"{lost:,} of {lost + info.n_frames:,} frames are missing in {len(at)} gap{'s' * (len(at) != 1)} ({where}): "
         f"the frame before stands for them, for at most {STANDS_S:g} s"
     )
+
+
+def _bends(steps: np.ndarray) -> bool:
+    """Whether frames at these intervals are more than one from where an even rate has them."""
+    even = steps.mean() * np.arange(1, len(steps) + 1)
+    return float(np.abs(np.cumsum(steps) - even).max()) > 1.01 * steps.mean()
 
 
 def _varies(info: VideoInfo, steps: np.ndarray) -> str:

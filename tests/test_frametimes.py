@@ -232,6 +232,26 @@ def info_of(pts, dts=None):
 
 
 @pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([100] * 300 + [125] * 240, "varies from 8 to 10 frames per second, up to 3.33 s off"),
+        ([100] * 300 + [110] * 200, "varies from 9.09 to 10 frames per second"),
+        ([125] * 240 + [100] * 300, "varies from 8 to 10 frames per second"),
+        ([100] * 300 + [500] + [100] * 50, "4 of 356 frames are missing in 1 gap (30.00 to 30.50 s)"),
+    ],
+)
+def test_a_rate_that_changes_by_little_is_no_gap(steps, said):
+    """A telephone in the dark goes from 30 frames a second to 24 or 25."""
+    [note] = info_of([0, *np.cumsum(steps).tolist()]).notes
+    assert said in note and " 0 of" not in f" {note}"
+
+
+def test_a_gap_in_a_film_whose_rate_changes_hides_neither():
+    gap, rate = info_of([0, *np.cumsum([100] * 300 + [120] * 200 + [2000]).tolist()]).notes
+    assert "missing in 1 gap (54.00 to 56.00 s)" in gap and "the frame rate varies from 8.33 to 10 frames" in rate
+
+
+@pytest.mark.parametrize(
     ("pts", "said"),
     [
         ([None] * 50, "50 of 50 frames have no time stamp"),
