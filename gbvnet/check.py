@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
+from .config import PrepareConfig
 from .errors import BadRecording, GbvnetError
 from .names import file_name_problem
 from .parallel import Jobs, run
@@ -55,7 +56,7 @@ class _Look:
         if recording.problem:
             return recording
         try:
-            return self.corpus.inspect(recording)
+            return _with_its_length(self.corpus.inspect(recording))
         except GbvnetError as e:
             return replace(recording, problem=str(e))
         except ValueError as e:  # of a library that met what it does not expect: the others are looked at all the same
@@ -73,6 +74,15 @@ def _with_a_name(recording: Recording) -> Recording:
         recording.name[:100], "a recording whose name can be a file's", problem, "Give a shorter name."
     )
     return replace(recording, problem=str(error))
+
+
+def _with_its_length(recording: Recording) -> Recording:
+    """Reported, if it is shorter than the windows that prepare makes unless it is told otherwise."""
+    window_s = PrepareConfig().window_s
+    if not 0 < recording.seconds < window_s:
+        return recording
+    said = f"of {recording.seconds:g} s, shorter than a window: `gbvnet prepare` refuses it without --window_s"
+    return replace(recording, findings=(*recording.findings, said))
 
 
 def look(corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: Progress | None = None) -> Iterator[Unit]:

@@ -239,6 +239,18 @@ def test_a_trial_that_ends_with_its_file_is_whole_and_one_beyond_loses_a_window_
     assert "b_1: the signals end before the last 1 of 2 windows, which are left out" in summary.findings
 
 
+def test_a_trial_shorter_than_a_window_is_reported_by_check_as_prepare_refuses_it(tmp_path):
+    n = HZ * 40
+    write_csv(tmp_path / "a.csv", {"Fp1": noise(n), "EDA": np.arange(n) / HZ}, HZ)
+    rows = ["anna,1,a.csv,10,10.5,,7", "anna,2,a.csv,20,21,,7", "anna,3,a.csv,30,32.7,,7"]
+    corpus = table(tmp_path, rows, "channels: {Fp1: eeg, EDA: gsr}\nbaseline_s: 0\n")
+    verdicts = judged(corpus)
+    said = [[f for f in verdicts[f"anna_{k}"].findings if "shorter than a window" in f] for k in (1, 2, 3)]
+    assert said == [["of 0.5 s, shorter than a window: `gbvnet prepare` refuses it without --window_s"], [], []]
+    _, windows = prepared(corpus, tmp_path / "store")
+    assert {name: len(x) for name, x in windows.items()} == {"anna_2": 1, "anna_3": 2}
+
+
 @pytest.mark.parametrize(
     ("at", "level", "told"),
     [
