@@ -231,6 +231,8 @@ def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, 
     decimal = _decimal_of(t / unit_s) * unit_s
     _require_even(path, clock.name, t, decimal)
     rate_hz = (len(t) - 1) / (t[-1] - t[0])
+    if decimal and np.ptp(np.diff(t)) > decimal / 2:  # rounded: the line through all of them is the closer one
+        rate_hz = 1 / float(np.polyfit(np.arange(len(t)), t - t[0], 1)[0])
     if decimal < t[-1] - t[0]:  # else all of them are next to 0
         _require_fine(path, clock.name, decimal, 1 / rate_hz)
     _require_steady(path, clock.name, t, decimal)
