@@ -49,7 +49,7 @@ def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], 
             raise BadRun(folder, f"{what} with {name} = {value}", f"one with {then.get(name)}", remedy)
     if then["store"] != about["store"]:
         of_it, of_this = (_of_store(one) for one in (then["store"], about["store"]))
-        raise BadRun(folder, f"{what} on the store {store.path} ({of_this})", f"one on another store ({of_it})", remedy)
+        raise BadRun(folder, f"{what} on the store of {of_this}", f"one on another store, of {of_it}", remedy)
     return held
 
 
