@@ -129,6 +129,12 @@ def test_in_a_file_of_several_rates_a_channel_is_what_it_is_in_one_of_its_own(tm
     assert np.array_equal(mixed[:, 0], single[:, 0])
 
 
+def test_an_end_of_infinity_is_the_files(tmp_path):
+    write_csv(tmp_path / "a.csv", {"Fp1": noise(HZ * 20), "EDA": np.arange(HZ * 20) / HZ}, HZ)
+    got = read_signals(tmp_path / "a.csv", 5, np.inf, (GSR,))
+    assert got.samples[0, [0, -1]] == pytest.approx([5, 20 - 1 / HZ])
+
+
 def test_an_edf_is_opened_once_for_all_of_its_trials(tmp_path, monkeypatch):
     write_mixed(tmp_path / "a.edf", {"Fp1": 256, "EDA": 4}, 1.0, {"onsets": range(120)})
     corpus = table(tmp_path, [f"anna,{k},a.edf,{10 + 5 * k},{14 + 5 * k},,7" for k in range(8)])

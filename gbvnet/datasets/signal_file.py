@@ -5,7 +5,7 @@ Shapes: C channels, N samples.
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from math import ceil, floor, gcd, isclose
+from math import ceil, floor, gcd, inf, isclose
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ def read_signals(
 ) -> Read:
     """The seconds from `begin` to `end` of some channels, by name, however a file spells it.
 
-    begin, end : seconds on the file's clock; all of them must be there, without a pause
+    begin, end : seconds on the file's clock; all of them must be there, without a pause; an end of inf is the file's
     margin_s : as much again on either side, or what there is of it up to a pause or the file's end
     rate_hz, unit : of text files, which do not say it: their rate where they have no column `time`, and the unit of
         electrical channels
@@ -77,6 +77,7 @@ def read_span(
     """The same of a file that is open."""
     at = _pick(file.path, file.names, channels, hint)
     fastest = max((file.rates_hz[k] for k in at), default=1.0)
+    end = file.segments[-1].stop_s if end == inf else end
     segment = locate(file.path, file.segments, begin, end, fastest, hint)
     late_s = segment.start_s - segment.at_s
     first = max(segment.start_s, begin - margin_s) - late_s
