@@ -368,4 +368,7 @@ def _sources(recording: Recording) -> dict[str, Any]:
     or corrected, and the same on another disk."""
     files = {"video": recording.video, "signals": recording.signals}
     sizes = {name: file.stat().st_size for name, file in files.items() if file is not None and file.exists()}
-    return sizes | {"seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": recording.ratings}
+    times = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
+    return sizes | times | {
+        "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": recording.ratings
+    }  # fmt: skip

@@ -45,6 +45,9 @@ class Recording:
     video_info: VideoInfo | None = None  # known once the video was inspected
     signals: Path | None = None
     row: int = 0  # where in the signal file, if it holds several trials
+    signal_times: tuple[
+        float | None, ...
+    ] = ()  # start of stimulus and baseline on the signals' clock, if they are given
     problem: str | None = None
     findings: tuple[str, ...] = ()
     scales: tuple[tuple[str, float], ...] = ()  # how large its channels are, once they were inspected (gbvnet/units.py)

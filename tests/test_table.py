@@ -611,6 +611,18 @@ def test_a_corrected_row_is_prepared_again(mine, tmp_path):
     assert open_store(tmp_path / "store").windows["valence"].iloc[0] == 2
 
 
+@pytest.mark.parametrize("corrected", [{"baseline_start_s": 4}, {"start_s": 11, "stop_s": 15, "video_offset_s": -1}])
+def test_a_row_with_other_seconds_of_the_signals_is_prepared_again(mine, tmp_path, corrected):
+    config = PrepareConfig(faces=False)
+    write_rows(mine, [ROW])
+    prepare_store(open_corpus("table", mine), tmp_path / "store", config)
+    assert prepare_store(open_corpus("table", mine), tmp_path / "store", config).found == 1
+    before = open_store(tmp_path / "store").read([0])[2]
+    write_rows(mine, [ROW | corrected])
+    assert prepare_store(open_corpus("table", mine), tmp_path / "store", config).made == 1
+    assert not np.array_equal(open_store(tmp_path / "store").read([0])[2], before)
+
+
 def test_a_template_pairs_files_and_is_never_overwritten(mine, capsys):
     for name in ("s02/x.mp4", "s02/x_raw.fif", "s02/y, z.avi"):
         (mine / name).parent.mkdir(exist_ok=True)

@@ -139,6 +139,7 @@ class Table:
         return replace(
             found, seconds=round(stop - start, 6), ratings=ratings, video=files["video"], signals=files["signals"],
             video_start_s=start + offset, row=int(row["line"]), findings=tuple(findings),
+            signal_times=(start, seconds_in(line, row, "baseline_start_s")) if files["signals"] else (),
         )  # fmt: skip
 
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
