@@ -51,7 +51,7 @@ page: system $(VENV)/.dev  ## the web page's tests in a browser; Chromium is ins
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq chromium; \
 	else echo "the page is tested in Chromium: install it (Debian: sudo apt-get install chromium)"; exit 1; fi
 	$(BIN)/gbvnet weights
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/test_app.py tests/test_visit.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/inference/app/test_server.py tests/inference/app/test_session.py
 
 evidence: $(VENV)/.dev   ## half an hour: planted effects and none, into build/evidence/evidence.md
 	mkdir -p build/evidence

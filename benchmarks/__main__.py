@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from gbvnet import __version__
-from gbvnet.parallel import cores
+from gbvnet.parallel.tasks import cores
 
 ALL = ("signals", "reads", "faces", "training", "estimate", "export")
 RESULTS = Path(__file__).parent / "results"

@@ -5,10 +5,10 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from gbvnet import reproduce
 from gbvnet.config import PrepareConfig
-from gbvnet.described import Described
-from gbvnet.recipe import load_recipe
+from gbvnet.experiments.reproduction import reproduce
+from gbvnet.experiments.reproduction.recipe import load_recipe
+from gbvnet.store.dry_run import Described
 
 RECIPE = """
 name: estimate

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from gbvnet import __version__
 from gbvnet.config import CrossvalConfig, ModelConfig, PrepareConfig, SynthConfig, TrainConfig
-from gbvnet.crossval import cross_validate
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.synthetic import write_deap
-from gbvnet.parallel import cores
-from gbvnet.prepare import prepare_store
-from gbvnet.results import read_results
-from gbvnet.store import open_store
+from gbvnet.datasets.synthetic.deap import write_deap
+from gbvnet.experiments.crossval import cross_validate
+from gbvnet.parallel.tasks import cores
+from gbvnet.report.results import read_results
+from gbvnet.store.prepare import prepare_store
+from gbvnet.store.store import open_store
 
 from .__main__ import machine
 

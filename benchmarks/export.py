@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from gbvnet.checkpoint import save_model
 from gbvnet.config import GBVNetConfig
-from gbvnet.export import BATCH, export_onnx
-from gbvnet.model import GBVNet
+from gbvnet.network.checkpoint.checkpoint import save_model
+from gbvnet.network.checkpoint.onnx import BATCH, export_onnx
+from gbvnet.network.model import GBVNet
 
 SIDE = 64
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.synthetic import write_deap
-from gbvnet.parallel import cores
-from gbvnet.prepare import prepare_store
-from gbvnet.weights import landmark_model
+from gbvnet.datasets.synthetic.deap import write_deap
+from gbvnet.io.landmark_model import landmark_model
+from gbvnet.parallel.tasks import cores
+from gbvnet.store.prepare import prepare_store
 
 TRIALS, SECONDS = 4, 60
 
@@ -115,7 +115,7 @@ def peak_memory(root: Path, video: Path, seconds: int) -> float:
 
 
 def _peak(video: Path, seconds: int) -> float:
-    from gbvnet.faces import track_faces
+    from gbvnet.preprocessing.faces import track_faces
 
     track_faces(video, np.arange(0, seconds * 50, 5), 64)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -10,7 +10,7 @@ from PIL import Image
 from safetensors import safe_open
 
 from gbvnet.config import PrepareConfig, to_dict
-from gbvnet.store import create, data_file, finish, open_store, write_recording
+from gbvnet.store.store import create, data_file, finish, open_store, write_recording
 
 from .clock import in_turn
 

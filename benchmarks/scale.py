@@ -28,8 +28,8 @@ CHANNELS, SAMPLES, SIDE = 40, 128, 32
 
 def build(path: Path, n_windows: int) -> int:
     """Write a store of so many windows; returns how many it has."""
-    from gbvnet import store
     from gbvnet.config import PrepareConfig, to_dict
+    from gbvnet.store import store
 
     channels = [[f"E{k + 1}", "eeg"] for k in range(CHANNELS)]
     store.create(path, {
@@ -62,9 +62,9 @@ def prepare_from_files(folder: Path, share: float) -> dict:
     """Seconds that `gbvnet prepare` takes for the signals of a share of both corpora's people, on all cores."""
     from gbvnet.config import PrepareConfig, SynthConfig
     from gbvnet.datasets import open_corpus
-    from gbvnet.datasets.synthetic_mahnob import write_mahnob
-    from gbvnet.parallel import cores
-    from gbvnet.prepare import prepare_store
+    from gbvnet.datasets.synthetic.mahnob import write_mahnob
+    from gbvnet.parallel.tasks import cores
+    from gbvnet.store.prepare import prepare_store
 
     from .signals import full_size_subject
 
@@ -99,11 +99,11 @@ def prepare_from_files(folder: Path, share: float) -> dict:
 
 def measure(path: Path) -> dict:
     """Seconds of each thing that is done to a whole store, and the memory it took."""
-    from gbvnet import metrics, predictions
     from gbvnet.config import PROTOCOLS, CrossvalConfig
-    from gbvnet.plan import make_plan
-    from gbvnet.splitcheck import check_splits
-    from gbvnet.store import open_store
+    from gbvnet.evaluation import metrics, predictions
+    from gbvnet.evaluation.plan import make_plan
+    from gbvnet.evaluation.split_check import check_splits
+    from gbvnet.store.store import open_store
 
     before, found = _memory_mb(), {}
     began = time.perf_counter()
@@ -153,7 +153,7 @@ def _memory_mb() -> float:
 
 
 def draw(results: list[dict], path: Path) -> None:
-    from gbvnet.figures import INK, empty_figure, save, styled
+    from gbvnet.report.figures import INK, empty_figure, save, styled
 
     names = [n for n in results[0] if n not in ("windows", "bytes", "prepared")]
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
-from gbvnet.crossval import cross_validate
-from gbvnet.parallel import Cluster, Jobs
-from gbvnet.store import Store, open_store
+from gbvnet.experiments.crossval import cross_validate
+from gbvnet.parallel.tasks import Cluster, Jobs
+from gbvnet.store.store import Store, open_store
 
 from .reads import build
 
@@ -73,7 +73,7 @@ def _once(store: Store, run: Path, jobs: Jobs) -> float:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    from gbvnet.figures import INK, empty_figure, save, styled
+    from gbvnet.report.figures import INK, empty_figure, save, styled
 
     @styled
     def figure():

@@ -10,8 +10,8 @@ import numpy as np
 
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.synthetic import dat_bytes
-from gbvnet.prepare import prepare_store
+from gbvnet.datasets.synthetic.deap import dat_bytes
+from gbvnet.store.prepare import prepare_store
 
 from .clock import in_turn
 

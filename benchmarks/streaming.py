@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gbvnet.causal import delay_s
-from gbvnet.datasets.lone import lone
-from gbvnet.datasets.signal_file import read_signals, span_s
-from gbvnet.predict import predict_recording
-from gbvnet.predictor import Predictor
-from gbvnet.stream import EmotionStream
-from gbvnet.video import probe, read_frames
+from gbvnet.datasets.formats.signal_file import read_signals, span_s
+from gbvnet.datasets.single_recording import lone
+from gbvnet.inference.predict import predict_recording
+from gbvnet.inference.predictor import Predictor
+from gbvnet.inference.streaming.causal_filters import delay_s
+from gbvnet.inference.streaming.emotion_stream import EmotionStream
+from gbvnet.io.video import probe, read_frames
 
 FPS, RATE_HZ, CHUNK_S = 10, 512, 0.05
 AT_HZ = {"eeg": (6, 10, 20, 40), "ecg": (1, 5, 10, 20), "gsr": (0.1, 1, 3), "ppg": (1, 5)}

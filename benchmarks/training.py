@@ -8,11 +8,11 @@ from statistics import median
 import numpy as np
 import torch
 
-from gbvnet.batches import Windows
 from gbvnet.config import GBVNetConfig, TrainConfig
-from gbvnet.fitting import fit_network
-from gbvnet.model import GBVNet, pixels
-from gbvnet.store import open_store
+from gbvnet.network.batches import Windows
+from gbvnet.network.model import GBVNet, pixels
+from gbvnet.network.training import fit_network
+from gbvnet.store.store import open_store
 
 from .clock import in_turn
 from .reads import C, F, L, build

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from gbvnet import predictions
+from gbvnet.evaluation import predictions
 
 
 def table(

@@ -1,115 +1,37 @@
-"""The order of the rooms: a file imports only from lines above its own. This is what keeps flat flat."""
+"""The order of the packages: a file imports from its own package and from packages of lines above. No cycles."""
 
 import ast
-import re
 from pathlib import Path
+
+import pytest
 
 import gbvnet
 
 PACKAGE = Path(gbvnet.__file__).parent
+# Each package from lines above its own only. Where one has parts, they stand in their order behind it.
 ORDER = """
-errors
-text
-config files published notation path_kinds names
-modelfolder
-hub worth
-passport
-weights frametimes
-video
-recording
-cluster memory ahead
+errors text
+config
+io
 parallel
-units
-channels
-datasets.text_file datasets.mne_units datasets.signal_formats datasets.segments
-datasets.signal_text datasets.pauses
-datasets.signal_file
-datasets.known_channels
-datasets.bdf datasets.pickled datasets.table_file
-datasets.deap datasets.table datasets.mahnob_session
-datasets.deap_raw datasets.mahnob
-datasets.template datasets.lone
-datasets.synthetic_face datasets.synthetic_signals
-datasets.made_up
-datasets.synthetic_bdf
-datasets.synthetic datasets.synthetic_mahnob
-datasets.synthetic_lone
-datasets
-fetched
-faceevents
-participant
-faces signals windows store
-facewindows facestats causal deviceclock
-facestream signalstream
-joined
-rebaseline described remembering
-check duplicates
-prepare
-splits predictions
-model
-pretrained
-cost
-augment checkpoint batches devices
-shared export
-fitting
-systems
-features derivations classical
-linear scalp smoothing spectra svm waveforms grey_wolf
-autonomic
-networks
-face_cnn fusion sequences
-systems.*
-confounds
-plan
-recipe
-timing
-runs
-series
-crossval
-transfer
-metrics
-ranking
-page
-figures
-diagram rank_figure
-results
-summary
-leakage splitcheck
-paper_data
-paper
-maps
-explained
-explain
+datasets: formats, readers, synthetic
+preprocessing
+store
+evaluation
+network: network, checkpoint
+systems: features, learners, systems
 report
-rivals
-audit compare
-reproduce slurm
-train
-emotions
-predictor
-plot_theme
-timeline
-stream
-predict
-feeds curves
-lsl
-live
-playable
-disk_quota same_origin
-upload_limits
-visit
-webpage
-app
-demo
+experiments: experiments, reproduction
+inference: inference, streaming, app
 cli
-__main__
 """
-LINE = {name: number for number, line in enumerate(ORDER.split("\n")) for name in line.split()}
-SYSTEMS_LINE = LINE.pop("systems.*")  # a system imports no other
-LINE |= {f"systems.{f.stem}": SYSTEMS_LINE for f in (PACKAGE / "systems").glob("*.py") if f.stem != "__init__"}
+LINES = [line.partition(":")[0].split() for line in ORDER.strip().splitlines()]
+LINE = {name: number for number, names in enumerate(LINES) for name in names}
+NAMED = {"__main__"}  # the entry point may import all
 
 
 def modules():
+    """Each module of the package by its name, `datasets.formats.bdf`, with its file; packages by their own names."""
     for file in sorted(PACKAGE.rglob("*.py")):
         name = ".".join(file.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
         if name != "__init__":
@@ -129,18 +51,63 @@ def imported(name: str, file: Path):
         yield from (m for a in node.names if (m := ".".join([*base, a.name])) in known)
 
 
-def test_every_file_has_its_place():
-    assert {name for name, _ in modules()} == set(LINE)
+IMPORTS = {name: sorted(set(imported(name, file)) - {name}) for name, file in modules()}
 
 
-def test_a_file_imports_only_from_lines_above():
+def test_every_package_has_its_line():
+    assert {name.split(".")[0] for name in IMPORTS} - NAMED == set(LINE)
+
+
+def test_a_package_imports_only_from_lines_above():
     wrong = [
         f"{name} imports {other}"
-        for name, file in modules()
-        for other in imported(name, file)
-        if LINE[other] >= LINE[name] and not name.startswith(other + ".") and other != name
+        for name, others in IMPORTS.items()
+        for other in others
+        if (a := name.split(".")[0]) not in NAMED and LINE[b := other.split(".")[0]] >= LINE[a] and a != b
     ]
     assert wrong == []
+
+
+def test_no_files_import_each_other_in_a_ring():
+    rings, done = [], set()
+
+    def follow(name: str, path: tuple[str, ...]):
+        if name in path:
+            rings.append(" -> ".join([*path[path.index(name) :], name]))
+        elif name not in done:
+            for other in IMPORTS[name]:
+                if not name.startswith(other + "."):  # the package that a file is in
+                    follow(other, (*path, name))
+            done.add(name)
+
+    for name in IMPORTS:
+        follow(name, ())
+    assert rings == []
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        ("datasets.formats", "datasets.synthetic"),
+        ("systems.features", "systems.learners"),
+        ("inference.streaming", "inference.app"),
+    ],
+)
+def test_parts_of_a_package_keep_their_order(low, high):
+    assert [f"{a} imports {b}" for a, others in IMPORTS.items() for b in others if part(a, low) and part(b, high)] == []
+
+
+def part(name: str, package: str) -> bool:
+    return name.startswith(package + ".")
+
+
+def test_a_system_imports_no_other():
+    systems = {n for n, f in modules() if n.startswith("systems.") and n.count(".") == 1 and f.name != "__init__.py"}
+    assert [(a, b) for a in systems for b in IMPORTS[a] if b in systems] == []
+
+
+def test_reports_need_no_torch():
+    assert [n for n, f in modules() if n.startswith("report.") and "import torch" in f.read_text()] == []
 
 
 def test_each_public_name_loads_and_none_is_also_a_files_name():
@@ -151,9 +118,7 @@ def test_each_public_name_loads_and_none_is_also_a_files_name():
     assert set(dir(gbvnet)) == set(gbvnet.__all__)
 
 
-def test_the_readme_names_every_file():
+def test_the_readme_names_every_package():
     readme = (PACKAGE.parent / "README.md").read_text()
-    told = set(re.findall(r"`([a-z_]+)`", readme))
-    files = {name.split(".")[-1] for name, _ in modules() if not name.startswith("systems.")}
-    grouped = {name for name in files if name.startswith(("synthetic", "__"))} | {"datasets", "systems"}
-    assert files - told - grouped == set()
+    packages = {n for n, f in modules() if f.name == "__init__.py"}
+    assert [p for p in sorted(packages) if f"{p.split('.')[-1]}/" not in readme] == []

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from gbvnet.config import PrepareConfig
-from gbvnet.described import Described
 from gbvnet.errors import BadConfig, BadStore
-from gbvnet.recipe import (
+from gbvnet.evaluation.splits import fixed_folds
+from gbvnet.experiments.reproduction.recipe import (
     Extent,
     changed,
     check_store,
@@ -21,9 +21,9 @@ from gbvnet.recipe import (
     runs_of,
     shipped,
 )
-from gbvnet.splits import fixed_folds
+from gbvnet.store.dry_run import Described
 
-from .planted import write_store
+from .synthetic_store import write_store
 
 ALL = ("deap-honest", "deap-lineage", "deap-paper", "mahnob-honest", "mahnob-lineage", "mahnob-paper", "tiny")
 

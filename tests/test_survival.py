@@ -15,22 +15,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gbvnet import prepare, report, store
-from gbvnet.checkpoint import save_model
-from gbvnet.cli import main
+from gbvnet.cli.main import main
 from gbvnet.config import FinalConfig, GBVNetConfig, ModelConfig, PrepareConfig, TrainConfig
-from gbvnet.crossval import cross_validate
 from gbvnet.datasets import open_corpus
 from gbvnet.errors import BadModel, BadRun, BadStore, GbvnetError, told_of_the_machine
-from gbvnet.files import write_whole
-from gbvnet.fitting import CHECKPOINT, HISTORY
-from gbvnet.model import GBVNet
-from gbvnet.parallel import run
-from gbvnet.prepare import prepare_store
-from gbvnet.series import begin_series
-from gbvnet.train import train_model
+from gbvnet.experiments.crossval import cross_validate
+from gbvnet.experiments.run_group import begin_series
+from gbvnet.experiments.train import train_model
+from gbvnet.io.atomic import write_whole
+from gbvnet.network.checkpoint.checkpoint import save_model
+from gbvnet.network.model import GBVNet
+from gbvnet.network.training import CHECKPOINT, HISTORY
+from gbvnet.parallel.tasks import run
+from gbvnet.report import report
+from gbvnet.store import prepare, store
+from gbvnet.store.prepare import prepare_store
 
-from .planted import write_store
+from .synthetic_store import write_store
 
 SIGNALS_ONLY = PrepareConfig(faces=False, filter=False, baseline="none")
 QUICK = FinalConfig(
@@ -133,7 +134,7 @@ def test_a_training_sweeps_what_was_left_inside_and_beside_its_model(planted, tm
 
 def test_a_finished_training_without_its_history_writes_it_again(planted, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("gbvnet.train.System.save", full)
+        patch.setattr("gbvnet.experiments.train.System.save", full)
         with pytest.raises(BadRun, match="No space left on device"):
             train_model(planted, tmp_path / "model", QUICK)
     work = tmp_path / "model.training"
@@ -180,7 +181,7 @@ def test_tables_that_do_not_fit_leave_the_recordings_and_the_next_run_writes_the
 
 
 def test_a_training_without_room_for_its_checkpoint_is_told_in_a_line(planted, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("gbvnet.fitting.write_whole", full)
+    monkeypatch.setattr("gbvnet.network.training.write_whole", full)
     words = ["--model.variant", "micro", "--modality", "bio", "--train.device", "cpu"]
     assert main(["train", str(planted.path), str(tmp_path / "model"), *words]) == 2
     said = capsys.readouterr().err.strip().splitlines()

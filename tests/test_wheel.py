@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gbvnet.predict import predict_files
+from gbvnet.inference.predict import predict_files
 
-from .asked import write_csv, write_model
+from .app_fixtures import write_csv, write_model
 
 ROOT = Path(__file__).parents[1]
 NEEDED = ("gbvnet", "recipes", "pyproject.toml", "README.md", "LICENSE")  # to build it; and nothing else is
@@ -66,7 +66,7 @@ def test_the_wheel_holds_the_package_and_its_recipes_and_nothing_else(wheel):
     assert {n.split("/", 1)[1] for n in about} == {
         "licenses/LICENSE", "METADATA", "WHEEL", "entry_points.txt", "top_level.txt", "RECORD",
     }  # fmt: skip
-    assert "gbvnet = gbvnet.cli:main" in commands
+    assert "gbvnet = gbvnet.cli.main:main" in commands
     assert "License-Expression: MIT" in told and "Requires-Python: <3.14,>=3.11" in told
     assert str(ROOT) not in told
 
@@ -115,5 +115,5 @@ def test_a_copied_model_answers_where_only_the_wheel_is_installed(wheel, tmp_pat
     assert {f.name for f in (away / "out").iterdir()} == {
         "emotions.csv", "recording.json", "timeline.html", "timeline.png",
     }  # fmt: skip
-    recipes = run("-c", "from gbvnet.recipe import shipped; print(*shipped())")
+    recipes = run("-c", "from gbvnet.experiments.reproduction.recipe import shipped; print(*shipped())")
     assert sorted(recipes.stdout.split()) == sorted(f.stem for f in (ROOT / "recipes").glob("*.yaml")), recipes.stderr

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gbvnet.batches import Windows
 from gbvnet.config import GBVNetConfig, TrainConfig
-from gbvnet.devices import is_first
-from gbvnet.fitting import fit_network
-from gbvnet.model import GBVNet, SelfAttention
-from gbvnet.store import open_store
+from gbvnet.network.batches import Windows
+from gbvnet.network.devices import is_first
+from gbvnet.network.model import GBVNet, SelfAttention
+from gbvnet.network.training import fit_network
+from gbvnet.store.store import open_store
 
 
 class Frozen(GBVNet):

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadConfig, BadRecording
-from ..recording import Corpus
+from .recording import Corpus
 
 # Name on the command line -> class in the file of that name.
 READERS = {"deap": "Deap", "mahnob": "Mahnob", "table": "Table"}

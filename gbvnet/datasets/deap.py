@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadRecording
-from ..files import visible
-from ..recording import Channel, Recording, Signals, read_stamp
-from ..video import probe
-from .pickled import Refused, read_pickle
+from ..io.atomic import visible
+from ..io.video import probe
+from .formats.numpy_pickle import Refused, read_pickle
+from .recording import Channel, Recording, Signals, read_stamp
 
 RATE_HZ = 128
 BASELINE_S, TRIAL_S = 3, 60  # each row starts with 3 s of rest

@@ -24,12 +24,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..channels import find, near
 from ..errors import BadRecording
-from ..recording import Channel, Recording, Signals
 from . import deap
-from .bdf import STATUS, cut_short, measured, open_bdf, places, worn
+from .channel_names import find, near
 from .deap import BASELINE_S, EEG, RATINGS_FILE, Deap
+from .formats.bdf import STATUS, cut_short, measured, open_bdf, places, worn
+from .recording import Channel, Recording, Signals
 
 RATE_HZ = 512
 START, END = 4, 5  # in Status' low byte: a music video starts; the fixation cross after it

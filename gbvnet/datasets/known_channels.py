@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from ..channels import canonical, kind_of, numbered
-from .mne_units import labels
-from .signal_file import names_in, types_in
-from .signal_text import clocks, column_names, is_text
+from .channel_names import canonical, kind_of, numbered
+from .formats.mne_units import labels
+from .formats.signal_file import names_in, types_in
+from .formats.signal_text import clocks, column_names, is_text
 
 # MNE's types that somebody must have set; `eeg` is its default for all that it does not know.
 _TYPES = {"eog": "eog", "ecg": "ecg", "emg": "emg", "gsr": "gsr", "resp": "resp", "temperature": "temp"}

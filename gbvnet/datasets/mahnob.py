@@ -28,11 +28,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadRecording
-from ..recording import Channel, Recording, Signals, read_stamp
-from ..video import probe
-from . import bdf
-from .bdf import STATUS, cut_short, measured, open_bdf, places, stored, unit_notes, worn
+from ..io.video import probe
 from .deap import EEG  # the BDFs of MAHNOB-HCI have the EEG channels of DEAP's release, in the same order
+from .formats import bdf
+from .formats.bdf import STATUS, cut_short, measured, open_bdf, places, stored, unit_notes, worn
 from .mahnob_session import (
     BDF,
     FETCH,
@@ -50,6 +49,7 @@ from .mahnob_session import (
     subject_name,
     uncovered,
 )
+from .recording import Channel, Recording, Signals, read_stamp
 
 RATE_HZ = 128  # of the store, as in DEAP
 BDF_RATE_HZ = 256

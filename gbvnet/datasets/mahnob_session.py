@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import BadRecording
-from ..files import visible
-from ..frametimes import VideoInfo
-from ..recording import Recording
+from ..io.atomic import visible
+from ..io.frame_times import VideoInfo
+from .recording import Recording
 
 RATINGS = {"valence": "feltVlnc", "arousal": "feltArsl", "control": "feltCtrl", "predictability": "feltPred"}  # 1 to 9
 FPS = 60.97  # of the cameras

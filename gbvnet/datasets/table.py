@@ -26,15 +26,15 @@ import pandas as pd
 
 from ..config import RATINGS
 from ..errors import BadRecording
-from ..frametimes import VideoInfo
-from ..recording import Channel, Recording, Signals, read_stamp
-from ..units import ELECTRICAL, MARK, impossible, messages, scale_of
-from ..video import probe
+from ..io.frame_times import VideoInfo
+from ..io.video import probe
+from .formats.signal_file import Read, read_signals, require_finite, units_in
+from .formats.signal_formats import FOLDERS
+from .formats.signal_text import is_text
 from .known_channels import Known, known_channels
-from .signal_file import Read, read_signals, require_finite, units_in
-from .signal_formats import FOLDERS
-from .signal_text import is_text
-from .table_file import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
+from .recording import Channel, Recording, Signals, read_stamp
+from .table_schema import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
+from .units import ELECTRICAL, MARK, impossible, messages, scale_of
 
 WORDS = {"low": 1.0, "high": 9.0}  # what a label in words is kept as: low and high under every threshold
 MARGIN_S = 10.0  # of signals around what is used, so that no filter's edge reaches into it

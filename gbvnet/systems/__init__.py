@@ -14,9 +14,11 @@ import numpy as np
 
 from ..config import CrossvalConfig
 from ..errors import BadConfig
-from ..store import Store
+from ..store.store import Store
 
-SYSTEMS: tuple[str, ...] = tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__)))
+SYSTEMS: tuple[str, ...] = tuple(
+    sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.ispkg)
+)
 
 
 class Predicted(NamedTuple):

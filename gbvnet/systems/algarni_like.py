@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..batches import Windows
-from ..classical import require_whole
-from ..devices import device_of
-from ..features import extracted
-from ..grey_wolf import ridge_cost, select
-from ..networks import Answer, Network, Shape
-from ..store import Store
-from ..waveforms import SETS
+from ..network.batches import Windows
+from ..network.devices import device_of
+from ..store.store import Store
+from .features.extract import extracted
+from .features.time_domain import SETS
+from .learners.classical import require_whole
+from .learners.grey_wolf import ridge_cost, select
+from .learners.neural import Answer, Network, Shape
 
 FEATURES = tuple(SETS[name] for name in ("statistical", "wavelet", "hurst"))
 CELLS, LAYERS, DROPOUT = 64, 2, 0.5

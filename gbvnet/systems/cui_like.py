@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..model import HEADS, mean_of_good
-from ..networks import Answer, Network, Normalising, Shape
+from ..network.model import HEADS, mean_of_good
+from .learners.neural import Answer, Network, Normalising, Shape
 
 WIDTH = 64  # of a token
 TOKEN_S = 0.125  # of signals

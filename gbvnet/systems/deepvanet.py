@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..errors import BadConfig
-from ..networks import Answer, Network, Normalising, Shape
+from .learners.neural import Answer, Network, Normalising, Shape
 
 FACE_WIDTH, SIGNAL_WIDTH, HIDDEN = 16, 64, 20
 CELLS = 128  # channels of the ConvLSTM, and of what it reads

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..networks import Answer, KerasBatchNorm2d, Network, Normalising, Shape
+from .learners.neural import Answer, KerasBatchNorm2d, Network, Normalising, Shape
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from typing_extensions import override
 
-from ..batches import CHUNK
-from ..classical import Classical, Learnt
 from ..errors import BadConfig
-from ..store import Store
+from ..network.batches import CHUNK
+from ..store.store import Store
+from .learners.classical import Classical, Learnt
 
 STATISTICS = ("mean", "sd", "min", "max", "slope")  # the slope is per second
 

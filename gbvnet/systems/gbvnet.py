@@ -12,17 +12,17 @@ import numpy as np
 from scipy.special import expit
 from typing_extensions import override
 
-from .. import facestats
-from ..batches import channels_of
-from ..checkpoint import load_model, save_model
 from ..config import CrossvalConfig, GBVNetConfig, to_dict, uses_face
 from ..errors import BadConfig
-from ..fitting import predict_network
-from ..model import GBVNet
-from ..networks import Network, Shape
-from ..pretrained import FaceWeights, load_face_weights
-from ..store import Store
+from ..network.batches import channels_of
+from ..network.checkpoint.checkpoint import load_model, save_model
+from ..network.model import GBVNet
+from ..network.pretrained import FaceWeights, load_face_weights
+from ..network.training import predict_network
+from ..preprocessing import face_statistics as facestats
+from ..store.store import Store
 from . import Predicted
+from .learners.neural import Network, Shape
 
 
 class System(Network):

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..errors import BadConfig
-from ..model import TransformerLayer
-from ..networks import Answer, Network, Normalising, Shape
+from ..network.model import TransformerLayer
+from .learners.neural import Answer, Network, Normalising, Shape
 
 BANDS_HZ = ((4, 8), (8, 13), (13, 30), (30, 45))
 SEGMENT_S = 0.125

@@ -15,12 +15,12 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
-from ..derivations import decibels
-from ..face_cnn import Face
-from ..fusion import Fused
-from ..store import Store
-from ..svm import Machine
+from ..store.store import Store
 from . import Contract
+from .features.electrode_pairs import decibels
+from .learners.face_cnn import Face
+from .learners.late_fusion import Fused
+from .learners.rbf_svm import Machine
 
 
 class EEG(Machine):

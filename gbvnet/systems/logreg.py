@@ -11,11 +11,11 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from typing_extensions import override
 
-from ..batches import channels_of
-from ..features import Extractor, extracted
-from ..linear import Linear
-from ..spectra import LOG_POWER
-from ..store import Store
+from ..network.batches import channels_of
+from ..store.store import Store
+from .features.band_power import LOG_POWER
+from .features.extract import Extractor, extracted
+from .learners.linear import Linear
 
 LEVEL = Extractor("mean", lambda x, rate_hz: x.mean(axis=2, keepdims=True))
 

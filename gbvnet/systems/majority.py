@@ -3,8 +3,8 @@
 import numpy as np
 from typing_extensions import override
 
-from ..classical import Classical, Learnt
-from ..store import Store
+from ..store.store import Store
+from .learners.classical import Classical, Learnt
 
 
 class System(Classical):

@@ -21,16 +21,16 @@ import numpy as np
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..batches import Windows
-from ..classical import require_whole
-from ..derivations import decibels, derivations_of, require_bands
-from ..devices import device_of
-from ..face_cnn import Face
-from ..fusion import Fused
-from ..networks import Answer, KerasBatchNorm1d, Network, Normalising, Shape
-from ..sequences import Cut, Sequences
-from ..store import Store
+from ..network.batches import Windows
+from ..network.devices import device_of
+from ..store.store import Store
 from . import Contract
+from .features.electrode_pairs import decibels, derivations_of, require_bands
+from .learners.classical import require_whole
+from .learners.face_cnn import Face
+from .learners.late_fusion import Fused
+from .learners.neural import Answer, KerasBatchNorm1d, Network, Normalising, Shape
+from .learners.window_sequences import Cut, Sequences
 
 CUT = Cut(decibels, length=10, stride=5)
 

@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from typing_extensions import override
 
-from ..classical import Classical, Learnt
-from ..features import plain
-from ..store import Store
+from ..store.store import Store
+from .features.extract import plain
+from .learners.classical import Classical, Learnt
 
 
 class System(Classical):

@@ -8,9 +8,9 @@ from scipy.special import expit
 from sklearn.linear_model import RidgeClassifier
 from typing_extensions import override
 
-from ..classical import Classical, Learnt
-from ..features import plain
-from ..store import Store
+from ..store.store import Store
+from .features.extract import plain
+from .learners.classical import Classical, Learnt
 
 
 class System(Classical):

@@ -22,13 +22,13 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..channels import canonical
 from ..config import CrossvalConfig
+from ..datasets.channel_names import canonical
 from ..errors import BadConfig
-from ..fusion import Fused
-from ..networks import Answer, Network, Normalising, Shape
-from ..store import Store
+from ..store.store import Store
 from . import Contract
+from .learners.late_fusion import Fused
+from .learners.neural import Answer, Network, Normalising, Shape
 
 log = logging.getLogger(__name__)
 

@@ -22,15 +22,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from typing_extensions import override
 
-from ..autonomic import AUTONOMIC
-from ..batches import CHUNK, channels_of
-from ..classical import Classical, Learnt
 from ..config import uses_face
 from ..errors import BadConfig
-from ..features import extracted, thumbnails
-from ..scalp import placed, spread
-from ..spectra import LOG_POWER, bands_of
-from ..store import Store
+from ..network.batches import CHUNK, channels_of
+from ..store.store import Store
+from .features.band_power import LOG_POWER, bands_of
+from .features.extract import extracted, thumbnails
+from .features.peripheral import AUTONOMIC
+from .features.topography import placed, spread
+from .learners.classical import Classical, Learnt
 
 BANDS = ((4, 8), (8, 13), (13, 30))  # theta, alpha, beta: red, green and blue
 HEART_AND_SKIN = ("ecg", "ppg", "gsr")

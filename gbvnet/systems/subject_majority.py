@@ -6,8 +6,8 @@ A person without training rows (protocol subject) gets the class that is commone
 import numpy as np
 from typing_extensions import override
 
-from ..classical import Classical, Learnt
-from ..store import Store
+from ..store.store import Store
+from .learners.classical import Classical, Learnt
 
 
 class System(Classical):

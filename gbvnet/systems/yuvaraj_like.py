@@ -15,12 +15,12 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 from typing_extensions import override
 
-from ..batches import channels_of
-from ..classical import Classical, Learnt
-from ..features import extracted
-from ..store import Store
-from ..svm import Machine
-from ..waveforms import SETS
+from ..network.batches import channels_of
+from ..store.store import Store
+from .features.extract import extracted
+from .features.time_domain import SETS
+from .learners.classical import Classical, Learnt
+from .learners.rbf_svm import Machine
 
 LEAF = 5  # windows
 

@@ -14,12 +14,12 @@ import numpy as np
 from sklearn.svm import LinearSVC
 from typing_extensions import override
 
-from ..batches import channels_of
-from ..features import extracted
-from ..linear import Linear
-from ..smoothing import smoothed_in_trials
-from ..spectra import ENTROPY
-from ..store import Store
+from ..network.batches import channels_of
+from ..store.store import Store
+from .features.band_power import ENTROPY
+from .features.extract import extracted
+from .features.kalman import smoothed_in_trials
+from .learners.linear import Linear
 
 
 class System(Linear):

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from gbvnet.datasets.mahnob import FILMS, PEOPLE
-from gbvnet.splits import deal
+from gbvnet.evaluation.splits import deal
 
 LEAVE_OUT = "Leave out what you do not have and keep the rest where it is."
 DEAP = [f"s{n:02d}" for n in range(1, 33)]

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-import gbvnet.predict  # noqa: F401  now, with all it needs: the package may change while this runs
+import gbvnet.inference.predict  # noqa: F401  now, with all it needs: the package may change while this runs
 
 from . import guided
 from .hunt import hunt

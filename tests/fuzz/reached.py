@@ -17,7 +17,7 @@ def main() -> None:
     with atheris.instrument_imports(include=["gbvnet"]):
         hunt = importlib.import_module("tests.fuzz.hunt")
         targets = importlib.import_module("tests.fuzz.targets").targets()
-        importlib.import_module("gbvnet.predictor")  # which its target imports later
+        importlib.import_module("gbvnet.inference.predictor")  # which its target imports later
     from .mutate import change
 
     target, found, began = targets[name], hunt.Found(name), time.perf_counter()

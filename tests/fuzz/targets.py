@@ -21,18 +21,26 @@ import pandas as pd
 import yaml
 from safetensors.numpy import save
 
-from gbvnet import modelfolder, predictions, recipe, recording, results, runs, series, splitcheck, splits, store
-from gbvnet.channels import canonical, find, kind_of, near
 from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
-from gbvnet.datasets import deap, mahnob_session, signal_file, table
-from gbvnet.datasets.lone import lone
-from gbvnet.datasets.synthetic_mahnob import plan as mahnob_plan
-from gbvnet.datasets.synthetic_mahnob import session_xml
-from gbvnet.frametimes import VideoInfo
-from gbvnet.leakage import read_audit
-from gbvnet.passport import passport
-from gbvnet.recording import Channel
-from gbvnet.windows import window_starts
+from gbvnet.datasets import deap, mahnob_session, recording, table
+from gbvnet.datasets.channel_names import canonical, find, kind_of, near
+from gbvnet.datasets.formats import signal_file
+from gbvnet.datasets.recording import Channel
+from gbvnet.datasets.single_recording import lone
+from gbvnet.datasets.synthetic.mahnob import plan as mahnob_plan
+from gbvnet.datasets.synthetic.mahnob import session_xml
+from gbvnet.evaluation import predictions, splits
+from gbvnet.evaluation import split_check as splitcheck
+from gbvnet.experiments import run_folder as runs
+from gbvnet.experiments import run_group as series
+from gbvnet.experiments.reproduction import recipe
+from gbvnet.io.frame_times import VideoInfo
+from gbvnet.network.checkpoint import folder as modelfolder
+from gbvnet.network.checkpoint.describe import passport
+from gbvnet.preprocessing.windowing import window_starts
+from gbvnet.report import results
+from gbvnet.report.audit_section import read_audit
+from gbvnet.store import store
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -174,7 +182,7 @@ def upload_seeds() -> tuple[bytes, ...]:
 
 def upload(data: bytes) -> None:
     """A file that a visitor of the web page gives, to the windows that the model sees."""
-    from gbvnet import predict
+    from gbvnet.inference import predict
 
     corpus = lone([put("upload.csv", data)], SIGNALS, 128.0, 0.5)
     (found,) = corpus.recordings(corpus.units[0])
@@ -227,7 +235,7 @@ def model_tensors() -> bytes:
     """Of the network in the seed; they do not say which config they belong to, so that a spoilt one goes further."""
     from safetensors.torch import save
 
-    from gbvnet.model import GBVNet
+    from gbvnet.network.model import GBVNet
 
     config = from_dict(GBVNetConfig, json.loads(model_seeds()[0])["config"])
     return save(GBVNet(config).state_dict())
@@ -241,7 +249,7 @@ def model_folder(data: bytes) -> Path:
 
 
 def whole_model(data: bytes) -> None:
-    from gbvnet.predictor import Predictor
+    from gbvnet.inference.predictor import Predictor
 
     Predictor(model_folder(data), "cpu")
 

@@ -29,13 +29,6 @@ def warm() -> None:
     import pyarrow.parquet  # noqa: F401
     import sklearn.metrics  # noqa: F401
 
-    import gbvnet.cli
-    import gbvnet.prepare
-    import gbvnet.remembering
-    import gbvnet.reproduce
-    import gbvnet.systems.gbvnet
-    import gbvnet.train  # noqa: F401
-
 
 def run(
     words: list[str],
@@ -113,7 +106,7 @@ def _fork(words: list[str], folder: Path, log: Path, kill_at_change: int | None)
         tempfile.tempdir = None
         os.chdir(folder)
         _count_changes(log.with_suffix(".changes"), kill_at_change)
-        from gbvnet.cli import main
+        from gbvnet.cli.main import main
 
         code = main(words)
     except BaseException:

@@ -1,0 +1,1 @@
+"""The command line: one file that parses and prints, and the demo."""

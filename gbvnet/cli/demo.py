@@ -1,0 +1,107 @@
+"""The whole journey on a made-up corpus, small enough for two cores: what a user of real data types, in order."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from ..config import CrossvalConfig, ModelConfig, PrepareConfig, SynthConfig, TrainConfig
+
+SYNTH = SynthConfig(subjects=4, trials=12, seconds=6, effect=2.0, fingerprint=0.5)
+PREPARE = PrepareConfig(face_side=32, frames_per_window=5)
+PROTOCOLS, MODALITIES = ("trial", "window"), ("facebio", "face", "bio")
+
+Say = Callable[[str], None]
+Bar = Callable[..., AbstractContextManager]
+
+
+# Words that the steps use, told before the first of them is used.
+WORDS = """\
+          The store holds windows of 1 s. They are cross-validated under two protocols: trial keeps each trial whole,
+          in training or in test; window deals windows at random, as published, and leaks (LEAKY: scores too high).
+          A modality is what a model sees: facebio is face and signals, face the face alone, bio the signals alone."""
+NEXT = """
+What to do next
+
+  with this synthetic store: a model for use, and a prediction of one of its recordings
+    gbvnet train   {store} {folder}/model --model.variant micro --train.epochs 15
+    gbvnet predict {folder}/model {folder}/corpus {folder}/predicted --corpus deap --recordings s01_trial01
+
+  with DEAP (for MAHNOB-HCI write mahnob)
+    gbvnet check    deap /data/DEAP
+    gbvnet prepare  deap /data/DEAP deap.store
+    gbvnet crossval deap.store runs/trial
+    gbvnet report   runs/* report
+
+  with recordings of your own: a table of files and ratings to fill in, and then the same commands
+    gbvnet table    init /data/mine
+    gbvnet prepare  table /data/mine mine.store
+
+gbvnet --help lists all commands; docs/method.md says what is computed, docs/corpora.md how folders must look."""
+
+
+def crossval_config(protocol: str, modality: str) -> CrossvalConfig:
+    return CrossvalConfig(
+        protocol=protocol,  # type: ignore[arg-type]
+        modality=modality,  # type: ignore[arg-type]
+        target="valence",
+        folds=3,
+        model=ModelConfig(variant="micro"),
+        train=TrainConfig(epochs=15),
+    )
+
+
+def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
+    """synth, check, prepare, crossval (two protocols, three modalities), report; ends with what was found.
+
+    Every step goes on where an interrupted demo stopped. Returns the exit code.
+    """
+    from ..datasets import open_corpus
+    from ..datasets.check import look
+    from ..datasets.synthetic.deap import write_deap
+    from ..experiments.crossval import cross_validate
+    from ..report.report import write_report
+    from ..store.prepare import prepare_store
+    from ..store.store import open_store
+
+    begin = time.monotonic()
+    root, path, runs = folder / "corpus", folder / "store", []
+
+    def step(words: str) -> None:
+        say(f"[{time.monotonic() - begin:4.0f} s]  gbvnet {words}")
+
+    step(f"synth deap {root} --effect 2 --fingerprint 0.5     # made-up data: nobody's face, nobody's brain")
+    with bar("writing made-up recordings") as progress:
+        write_deap(root, SYNTH, jobs, progress)
+    corpus = open_corpus("deap", root)
+
+    step(f"check deap {root}")
+    units = list(look(corpus, jobs))
+    bad = sum(u.bad for u in units)
+    say(f"          {sum(u.good for u in units)} good recordings of {len(units)} people, {bad} bad")
+    if bad:
+        return 1
+
+    step(f"prepare deap {root} {path} --face-side 32 --frames-per-window 5")
+    with bar("preparing", unit="s of recording") as progress:
+        prepare_store(corpus, path, PREPARE, jobs, progress)
+
+    store = open_store(path)
+    say(WORDS)
+    for protocol in PROTOCOLS:
+        for modality in MODALITIES:
+            run = folder / "runs" / f"{protocol}-{modality}"
+            step(f"crossval {path} {run} --protocol {protocol} --modality {modality} ...")
+            with bar("trainings", unit="epochs") as progress:
+                # In this process: these trainings take less time than starting another process with torch in it.
+                cross_validate(store, run, crossval_config(protocol, modality), 1, progress)
+            runs.append(run)
+
+    step(f"report {folder / 'runs'}/* {folder / 'report'}")
+    report = write_report(runs, folder / "report")
+    say("")
+    say(report.found)
+    say("")
+    say(f"The report is in {report.path} ({time.monotonic() - begin:.0f} s in all).")
+    say(NEXT.format(folder=folder, store=path, run=runs[0]))
+    return 1 if report.problems else 0

@@ -1,0 +1,147 @@
+"""One recording: a person, a stimulus, a face video and signals of the same seconds. What every reader gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+
+from ..errors import BadRecording
+from ..io.frame_times import VideoInfo
+from ..io.safe_load import from_json
+
+Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
+MADE_UP = "made-up data"  # the stamp on everything that comes from a corpus of ours
+STAMP_FILE = "SYNTHETIC.json"  # at the root of such a corpus: what was planted, and the stamp
+UNFINISHED_FILE = "SYNTHETIC.unfinished.json"  # instead of it while the corpus is being written
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One signal channel. `kind` decides its filter, and whether it counts as EEG or peripheral."""
+
+    name: str
+    kind: Kind
+    filtered: bool = False  # true where the corpus was released already filtered, and must not be filtered again
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One trial of one person, as found on disk; nothing of it is loaded yet.
+
+    `problem` says why it cannot be used; `findings` are things a user should know that do not stop its use.
+    """
+
+    name: str  # unique in the corpus, and a file name in the store
+    dataset: str
+    subject: str
+    trial: str
+    stimulus: str
+    seconds: float  # length of the stimulus
+    ratings: dict[str, float] = field(default_factory=dict)
+    video: Path | None = None
+    video_start_s: float = 0.0  # the stimulus' start on the video's own clock
+    video_info: VideoInfo | None = None  # known once the video was inspected
+    signals: Path | None = None
+    row: int = 0  # where in the signal file, if it holds several trials
+    signal_times: tuple[
+        float | None, ...
+    ] = ()  # start of stimulus and baseline on the signals' clock, if they are given
+    problem: str | None = None
+    findings: tuple[str, ...] = ()
+    scales: tuple[tuple[str, float], ...] = ()  # how large its channels are, once they were inspected (units.py)
+
+
+@dataclass(frozen=True)
+class Signals:
+    """The signals of one recording, with what precedes the stimulus.
+
+    samples : (C, N) float array, microvolts for electrical channels, else the corpus' own units; where channels differ
+        in rate, an (N,) for each of them, all from the same second on
+    rate_hz : of the samples; of the fastest channel, where they differ
+    onset : at which sample the stimulus starts; it may start between two
+    baseline : first and past the last sample of the rest before it; the seconds right before it if not given
+    rates_hz : of each channel, where they differ
+    apart : signals around the baseline and its place in them, where it is in none of these samples
+    """
+
+    samples: np.ndarray | tuple[np.ndarray, ...]
+    rate_hz: float
+    onset: float
+    channels: tuple[Channel, ...]
+    baseline: tuple[float, float] | None = None
+    rates_hz: tuple[float, ...] | None = None
+    apart: "Signals | None" = None
+
+    def only(self, keep: Sequence[int]) -> "Signals":
+        """The channels at these places; the same signals if they are all of them, as they are."""
+        if [*keep] == [*range(len(self.channels))]:
+            return self
+        x = self.samples
+        return replace(
+            self,
+            samples=x[[*keep]] if isinstance(x, np.ndarray) else tuple(x[k] for k in keep),
+            channels=tuple(self.channels[k] for k in keep),
+            rates_hz=self.rates_hz and tuple(self.rates_hz[k] for k in keep),
+            apart=self.apart and self.apart.only(keep),
+        )  # fmt: skip
+
+
+class Corpus(Protocol):
+    """What a reader in gbvnet/datasets promises. A corpus must be picklable: other processes read from it."""
+
+    dataset: str  # "deap"
+    source: str  # of the signals, where a corpus has several: "preprocessed", "raw"; else ""
+    made_up: bool  # written by `gbvnet synth`; everything made from it is stamped so
+    rate_hz: float  # of the signals in the store
+    baseline_s: float  # seconds before the stimulus that belong to each recording
+    frames_per_s: int  # face frames a second that the paper keeps
+    channels: tuple[Channel, ...]
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What can be inspected independently and at once (DEAP: a person, whose 40 trials share a file)."""
+        ...
+
+    def recordings(self, unit: str) -> list[Recording]:
+        """All recordings of a unit, each with its verdict. Raises BadRecording if the unit as a whole is unusable."""
+        ...
+
+    def notes(self, unit: str | None = None) -> tuple[str, ...]:
+        """What a user should know of a unit, or of the corpus as a whole, that belongs to no recording."""
+        ...
+
+    def inspect(self, recording: Recording) -> Recording:
+        """The same recording with what only opening its files tells. Raises BadRecording if one of them is broken."""
+        ...
+
+    def signals(self, recording: Recording) -> Signals:
+        """Read a recording's signals. Raises BadRecording."""
+        ...
+
+
+def read_stamp(root: Path) -> dict | None:
+    """What `gbvnet synth` says of a corpus it wrote (trials, seconds, the planted truth), or None for a real one.
+
+    Raises BadRecording if the stamp is there and cannot be read: such a corpus is neither real nor whole.
+    """
+    path = root / STAMP_FILE
+    if not path.exists():
+        if (root / UNFINISHED_FILE).exists():
+            raise BadRecording(root, "a whole made-up corpus", "one that is not finished", _SYNTH_GOES_ON)
+        return None
+    try:
+        truth = from_json(path.read_text())
+        if truth["stamp"] != MADE_UP:
+            raise ValueError(f"stamp {truth['stamp']!r}")
+        for key in ("trials", "seconds"):
+            if not isinstance(truth[key], int) or truth[key] < 1:
+                raise ValueError(f"{key} {truth[key]!r}")
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise BadRecording(path, "the stamp of a made-up corpus", f"a file that is none ({e})", _SYNTH_AGAIN) from None
+    return truth
+
+
+_SYNTH_GOES_ON = "Run the same `gbvnet synth` again: it goes on."
+_SYNTH_AGAIN = "Delete the folder and run `gbvnet synth` again."

@@ -1,0 +1,247 @@
+"""One recording that belongs to no corpus: a video, a signal file, or both, for a model to be asked about.
+
+The channels are those that the model was trained on, found by name however the file spells them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from ..config import Times
+from ..errors import BadConfig, BadRecording
+from ..io.video import probe
+from .channel_names import find, near
+from .formats.segments import EDGE_S, LATE_S, overlap
+from .formats.signal_file import SignalFile, names_in, open_signals, read_span, require_finite, span_s, units_in
+from .formats.signal_formats import FOLDERS, file_types, kind_of_file
+from .recording import Channel, Recording, Signals
+from .table import MARGIN_S, odd, unit_findings
+from .units import ELECTRICAL, MARK
+
+# Of files that may be uploaded: each tells by its name that it holds signals.
+SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".ahdr", ".set", ".gdf", ".cnt", ".nedf", ".csv", ".tsv")
+HINT = "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz."
+PART_HINT = "--times.start_s and --times.stop_s choose a part."
+
+
+@dataclass(frozen=True)
+class Lone:
+    """A corpus of one recording. Made by `lone`."""
+
+    recording: Recording
+    channels: tuple[Channel, ...]
+    rate_hz: float
+    baseline_s: float
+    times: Times
+    renamed: dict[str, str] = field(default_factory=dict)  # the model's name -> the file's
+    dataset = "lone"
+    made_up = False
+    source = ""
+    frames_per_s = 10
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        return (self.recording.subject,)
+
+    def recordings(self, unit: str) -> list[Recording]:
+        return [self.recording]
+
+    def notes(self, unit: str | None = None) -> tuple[str, ...]:
+        return ()
+
+    def inspect(self, recording: Recording) -> Recording:
+        """The same with its length and what is odd about it. Raises BadRecording if a file is broken or too short, or
+        was paused within the part that is asked about."""
+        info = probe(recording.video) if recording.video is not None else None
+        start, stop, findings = self.times.start_s, self.times.stop_s, list(recording.findings)
+        if stop is not None and stop <= start:
+            raise BadConfig(f"--times.stop_s {stop:g} is not after --times.start_s {start:g}")
+        ends = {}
+        if recording.signals is not None:
+            begin, ends[recording.signals] = span_s(recording.signals, self.times.signals_rate_hz, HINT)
+            if begin > start + 0.05:
+                findings.append(f"{recording.signals.name} begins at {begin:.2f} s of its clock: that is second 0 here")
+            start = max(start, begin)
+        if recording.video is not None and info is not None:
+            findings += info.notes
+            ends[recording.video] = info.seconds - self.times.video_offset_s
+        last = min(ends.values()) if stop is None else stop
+        if last <= start or max(ends.values()) <= start:
+            raise _nothing(ends, start, last)
+        if stop is not None:
+            findings += [
+                f"{of.name} ends {stop - end:.2f} s before stop_s" for of, end in ends.items() if end < stop - 0.05
+            ]
+        seconds = round(min(last, max(ends.values())) - start, 6)
+        video_start = start + self.times.video_offset_s
+        recording = replace(recording, seconds=seconds, video_info=info, video_start_s=video_start)
+        if recording.signals is not None:
+            signals, notes = self._signals(recording)
+            findings += [*notes, *odd(signals, recording.signals)]
+            findings += unit_findings(recording.signals, self._wanted, signals.samples, self.times.signals_unit)
+        return replace(recording, findings=tuple(findings))
+
+    @property
+    def _wanted(self) -> tuple[Channel, ...]:
+        """The model's channels with the names that they have in the file."""
+        return tuple(replace(c, name=self.renamed.get(c.name, c.name)) for c in self.channels)
+
+    def signals(self, recording: Recording) -> Signals:
+        """From the file's begin to its end, or between two pauses, (C, N), microvolts for electrical channels."""
+        return self._signals(recording)[0]
+
+    def _signals(self, recording: Recording) -> tuple[Signals, list[str]]:
+        """And what to know of where they and their baseline lie."""
+        assert recording.signals is not None
+        wanted = self._wanted
+        file = open_signals(recording.signals, self.times.signals_rate_hz, HINT)
+        start, end = max(self.times.start_s, file.segments[0].start_s), file.segments[-1].stop_s
+        stop = min(start + recording.seconds, end) if recording.seconds else end
+        read = read_span(file, start, stop, wanted, self.times.signals_unit, PART_HINT, inf)
+        require_finite(recording.signals, wanted, read)
+        notes = [read.note] if read.note else []
+        onset = max(0.0, (start - read.start_s) * read.rate_hz)
+        signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
+        (first, last), told = self._baseline(file, start, read.start_s)
+        notes += told
+        if first >= read.start_s - EDGE_S and last <= read.start_s + read.seconds + EDGE_S:
+            place = ((first - read.start_s) * read.rate_hz, (last - read.start_s) * read.rate_hz)
+            return replace(signals, baseline=place), notes
+        rest = read_span(file, first, last, wanted, self.times.signals_unit, PART_HINT, MARGIN_S)
+        require_finite(recording.signals, wanted, rest)
+        place = ((first - rest.start_s) * rest.rate_hz, (last - rest.start_s) * rest.rate_hz)
+        apart = Signals(rest.samples, rest.rate_hz, place[0], self.channels, place, rest.rates_hz)
+        return replace(signals, apart=apart), notes
+
+    def _baseline(self, file: SignalFile, start: float, earliest: float) -> tuple[tuple[float, float], list[str]]:
+        """From when to when it is: what the file has of the seconds asked for, else of those before the start, else the
+        first after it.
+
+        earliest : of the samples before the start, without a pause
+        """
+        length, told = self.baseline_s, self.times.baseline_start_s
+        if not length:
+            return (start, start), []
+        own = overlap(file.segments, start, start + length) or (start, start)
+        notes = []
+        instead = f"the first {own[1] - own[0]:.2f} s of what is asked about are taken instead"
+        if told is not None:
+            there = overlap(file.segments, told, told + length)
+            asked = f"baseline: {file.path.name} has"
+            if there is not None:
+                have = there[1] - there[0]
+                short = f"{asked} {have:.2f} of the {length:g} s from {told:g} s on, which are taken"
+                return there, [short] if have < length - LATE_S else []
+            notes = [f"{asked} nothing of the {length:g} s from {told:g} s on; {instead}"]
+        elif start - length >= earliest - LATE_S:
+            return (max(earliest, start - length), start), []
+        elif start > file.segments[0].start_s + LATE_S:
+            notes = [f"baseline: {file.path.name} has no {length:g} s right before {start:g} s; {instead}"]
+        return own, notes
+
+
+def _nothing(ends: dict[Path, float], start: float, stop: float) -> BadRecording:
+    """That the part asked about begins after a file has ended, or ends before it begins."""
+    file = min(ends, key=lambda name: ends[name])
+    if ends[file] > start:
+        return BadRecording(next(iter(ends)), f"signals before {stop:g} s", f"a file that begins at {start:.2f} s")
+    found = f"one that ends at {ends[file]:.2f} s" + (f", asked about from {start:g} s on" if start else "")
+    remedy = "Is --times.video_offset_s right?" if len(ends) > 1 else ""
+    return BadRecording(file, "a recording that is not over", found, remedy)
+
+
+def lone(
+    files: list[Path],
+    channels: tuple[Channel, ...],
+    rate_hz: float,
+    baseline_s: float,
+    times: Times | None = None,
+    rename: dict[str, str] | None = None,
+    made_with: Mapping[str, Any] | None = None,
+) -> Lone:
+    """One recording of one or two files, of which at most one is a video.
+
+    channels : those that the model sees; () if it sees no signals
+    rename : the model's name of a channel -> the file's
+    made_with : what the model says of its training, so that one from before units were brought together is not asked
+        about signals in other units
+
+    Raises BadRecording if a file is absent, or a channel is not in it (with near names); BadConfig for more files of a
+    kind than one, or a rename of what the model has not.
+    """
+    video, signals = None, None
+    for file in files:
+        if _is_signals(file):
+            if signals is not None:
+                raise BadConfig(f"{signals} and {file} are both signals: give one recording at a time")
+            signals = file
+        else:
+            if video is not None:
+                raise BadConfig(f"{video} and {file} are both videos: give one recording at a time")
+            video = file
+    renamed = dict(rename or {})
+    unknown = [name for name in renamed if name not in {c.name for c in channels}]
+    if unknown:
+        have = [c.name for c in channels]
+        raise BadConfig(f"--rename {unknown[0]}: the model has no such channel{near(unknown[0], have)}")
+    if signals is not None and channels:
+        _require_channels(signals, channels, renamed)
+        require_same_units(signals, tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels), made_with)
+    times = times or Times()
+    name = (signals or video or Path("recording")).stem
+    recording = Recording(name, "lone", name, "1", name, 0.0, video=video, signals=signals if channels else None)
+    return Lone(recording, channels, rate_hz, baseline_s, times, renamed)
+
+
+def require_same_units(file: Path, channels: tuple[Channel, ...], made_with: Mapping[str, Any] | None) -> None:
+    """Refuse a file of which a channel would be in another unit than in the training of a model from before all readers
+    brought units together: then those that are not electrical stayed as MNE gave them. Raises BadRecording.
+
+    channels : named as in the file
+    """
+    if made_with is None or str(made_with.get("dataset")).split(" ")[0] in ("deap", "mahnob"):
+        return  # their readers gave these units from the first
+    others = tuple(c for c in channels if c.kind not in ELECTRICAL)
+    if not others or MARK in str(made_with.get("source", "")):
+        return
+    there, made, applied = units_in(file, others)
+    changed = [
+        f"{c.name} in {one.unit}"
+        for c, one, factor in zip(there, made, applied, strict=True)
+        if one.scale != factor or one.offset
+    ]
+    if changed:
+        raise BadRecording(
+            file, "channels in the units of the model's training, which were those that MNE gives", ", ".join(changed),
+            "The model is from before units were brought together: prepare its store again, and train it on that.",
+        )  # fmt: skip
+
+
+def _is_signals(file: Path) -> bool:
+    """Whether a file, or a folder that is a recording, holds signals rather than a video. Raises BadRecording."""
+    if not file.is_file() and not (file.is_dir() and file.suffix.lower() in FOLDERS):
+        found = "a folder" if file.is_dir() else "no such file"
+        raise BadRecording(file, "a recording", found, file_types() if file.is_dir() else "")
+    kind = kind_of_file(file)
+    if kind is None:
+        try:
+            probe(file)
+        except BadRecording:
+            raise BadRecording(file, "a video or a signal file", "neither", file_types()) from None
+    return kind == "signals"
+
+
+def _require_channels(file: Path, channels: tuple[Channel, ...], renamed: dict[str, str]) -> None:
+    have = names_in(file)
+    absent = [c.name for c in channels if find(renamed.get(c.name, c.name), have) is None]
+    if absent:
+        told = "; ".join(f"{name}{near(name, have)}" for name in absent[:8])
+        more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
+        raise BadRecording(
+            file, f"the {len(channels)} channels that the model was trained on",
+            f"none for {told}{more}, among {', '.join(have)}",
+            f"If one has another name there: --rename {absent[0]}=NAME. Or leave the file out, if the model can do "
+            "without signals.",
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Synthetic corpora in the exact on-disk formats, with known effects planted in them."""

@@ -1,0 +1,249 @@
+"""A made-up DEAP, in the exact layout and encodings of the real one, with a known answer planted in it.
+
+For each trial and each of valence and arousal two numbers are drawn: what the face shows, and what the signals show.
+The rating is made of both, so that either modality alone can know it in no more than three trials of four, and both
+together can. The truth is kept in SYNTHETIC.json, whose presence also lets the reader accept fewer and shorter trials.
+"""
+
+import csv
+import io
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from ...config import SynthConfig, require
+from ..deap import RATINGS, RATINGS_FILE
+from .deap_raw import recording
+from .face import FPS, HEIGHT, WIDTH, Face, act, trial_light
+from .signals import Body, signals_of_trial
+from .writer import (
+    MadeUp,
+    avi_bytes,
+    filmed,
+    latent_pairs,
+    random,
+    rating,
+    require_eeg,
+    scrambled,
+    stamp_of,
+    write_corpus,
+)
+
+# Of what is planted, without and with the original recordings; a corpus of another format is another corpus, even with
+# the same settings.
+FORMAT, RAW_FORMAT = 1, 2
+NO_FAMILIARITY = (2, 15, 23)  # participants whose column is empty in the real table
+
+# What a random number is for.
+_PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS, _NOISE = range(1, 8)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One person before one stimulus: the ratings, and what is planted for each of valence and arousal, -1 to 1."""
+
+    subject: int  # 1, 2, ...
+    trial: int  # order of presentation, 1, 2, ...: the video's number
+    experiment: int  # number of the stimulus, 1, 2, ...: the row of the .dat, which is counted from 0, plus 1
+    start_time: int
+    ratings: dict[str, float]
+    face: dict[str, float]
+    signals: dict[str, float]
+    blinks_s: list[float]  # after the stimulus' onset; the same in the video and in vEOG
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A file that can be written on its own: a person's signals, or the video of one trial."""
+
+    subject: int
+    trial: int | None = None  # None: the signals
+    raw: bool = False  # of the signals: as they were recorded
+
+    @property
+    def path(self) -> str:
+        unit = f"s{self.subject:02d}"
+        if self.raw:
+            return f"data_original/{unit}.bdf"
+        if self.trial is None:
+            return f"data_preprocessed_python/{unit}.dat"
+        return f"face_video/{unit}/{unit}_trial{self.trial:02d}.avi"
+
+
+def write_deap(
+    root: Path, config: SynthConfig, jobs: int = 1, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Write a made-up corpus, or what an interrupted call with the same settings left undone.
+
+    jobs : processes; they change the speed only
+    progress : called with the number of files done and of files in all
+    Raises BadInput if the folder holds anything else, or cannot be written; BadConfig for evidence in no EEG channel.
+    """
+    require(config.seconds <= 60, f"seconds must be 1 to 60 here, not {config.seconds}")
+    require_eeg(config.evidence or ())
+    pieces = {p.path: p for p in _pieces(config)}
+    content = partial(_content, config, pieces)
+    write_corpus(
+        Path(root),
+        MadeUp(stamp_of(RAW_FORMAT if config.raw else FORMAT, config), truth(config), (RATINGS_FILE, *pieces), content),
+        jobs,
+        progress,
+    )
+
+
+def _content(config: SynthConfig, pieces: dict[str, Piece], path: str) -> bytes:
+    if path == RATINGS_FILE:
+        return _ratings_bytes(config)
+    piece = pieces[path]
+    trials = [t for t in plan(config) if t.subject == piece.subject]
+    if piece.raw:
+        data, _ = signals_of_person(config, trials)
+        noise = random(config, piece.subject, 0, _NOISE)
+        return recording(piece.subject, [t.start_time for t in trials], [data[t.experiment - 1] for t in trials], noise)
+    if piece.trial is None:
+        return dat_bytes(*signals_of_person(config, trials))
+    return video_bytes(config, next(t for t in trials if t.trial == piece.trial))
+
+
+def truth(config: SynthConfig) -> dict:
+    """What SYNTHETIC.json holds beside its stamp: how long trials are, and what is planted in every one."""
+    return {
+        "trials": config.trials,
+        "seconds": config.seconds,
+        "truth": [vars(t) | {"subject": f"s{t.subject:02d}"} for t in plan(config)],
+    }
+
+
+def _pieces(config: SynthConfig) -> list[Piece]:
+    pieces = []
+    for subject in range(1, config.subjects + 1):
+        trials = range(1, config.trials + 1) if subject <= filmed(config) else ()
+        pieces += [Piece(subject, raw=True)] if config.raw else []
+        pieces += [Piece(subject), *(Piece(subject, trial) for trial in trials)]
+    return pieces
+
+
+# ---------------------------------------------------------------- who rates what, and why
+
+
+@lru_cache(maxsize=4)
+def plan(config: SynthConfig) -> tuple[Trial, ...]:
+    """Every trial of the corpus, a person at a time, in the order of presentation."""
+    return tuple(t for subject in range(1, config.subjects + 1) for t in _plan_of(config, subject))
+
+
+def _plan_of(config: SynthConfig, subject: int) -> list[Trial]:
+    rng = random(config, subject, 0, _PLAN)
+    latents = {target: latent_pairs(config.trials, rng) for target in ("valence", "arousal")}
+    clock = 1_700_000
+    trials = []
+    for i, experiment in enumerate(scrambled(config.trials, rng)):
+        planted = {target: pairs[i] for target, pairs in latents.items()}
+        ratings = {target: rating(*pair, config) for target, pair in planted.items()}
+        ratings |= {name.lower(): round(float(rng.uniform(1, 9)), 2) for name in RATINGS[2:]}  # tell nothing
+        familiarity = float(rng.integers(1, 6))
+        if subject not in NO_FAMILIARITY:
+            ratings["familiarity"] = familiarity
+        blinks_s = np.cumsum(rng.uniform(1.5, 6, 40))
+        trials.append(
+            Trial(
+                subject=subject,
+                trial=i + 1,
+                experiment=experiment,
+                start_time=clock,
+                ratings=ratings,
+                face={target: round(pair[0], 4) for target, pair in planted.items()},
+                signals={target: round(pair[1], 4) for target, pair in planted.items()},
+                blinks_s=[round(float(b), 3) for b in blinks_s if b < config.seconds],
+            )
+        )
+        clock += int(rng.uniform(1.5, 2.0) * 10_000 * (config.seconds + 3))
+    return trials
+
+
+def _ratings_bytes(config: SynthConfig) -> bytes:
+    names = (*RATINGS, "Familiarity")
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["Participant_id", "Trial", "Experiment_id", "Start_time", *names])
+    for t in plan(config):
+        rated = [f"{t.ratings[name.lower()]:g}" if name.lower() in t.ratings else "" for name in names]
+        table.writerow([t.subject, t.trial, t.experiment, t.start_time, *rated])
+    return text.getvalue().encode()
+
+
+# ---------------------------------------------------------------- signals and video
+
+
+def signals_of_person(config: SynthConfig, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
+    """A person's data (trials, 40, samples) and labels (trials, 4), in the order of Experiment_id."""
+    trials = sorted(trials, key=lambda t: t.experiment)
+    person = Body.of_person(config.fingerprint, random(config, trials[0].subject, 0, _BODY), config.evidence)
+    data = [_signals_of(config, person, t) for t in trials]
+    return np.stack(data), np.array([[t.ratings[name.lower()] for name in RATINGS] for t in trials])
+
+
+def _signals_of(config: SynthConfig, person: Body, trial: Trial) -> np.ndarray:
+    """(40, samples) of a trial, its baseline before it."""
+    drawn = random(config, trial.subject, trial.experiment, _BODY)
+    body = person + Body.of_trial(config.fingerprint, drawn, config.evidence)
+    rng = random(config, trial.subject, trial.experiment, _SIGNALS)
+    valence, arousal = (config.effect * trial.signals[target] for target in ("valence", "arousal"))
+    return signals_of_trial(body, valence, arousal, config.seconds, np.array(trial.blinks_s), rng, config.evidence)
+
+
+@lru_cache(maxsize=1)
+def _face(config: SynthConfig, subject: int) -> Face:
+    return Face(random(config, subject, 0, _LOOK))
+
+
+def video_bytes(config: SynthConfig, trial: Trial) -> bytes:
+    """The face video of a trial, an AVI."""
+    rng = partial(random, config, trial.subject, trial.experiment)
+    valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
+    mouth_only = config.face_evidence == "mouth"
+    acting = act(valence, arousal, config.seconds, np.array(trial.blinks_s), rng(_ACTING), mouth_only)
+    light = trial_light(config.fingerprint, rng(_LIGHT))
+    return avi_bytes(_face(config, trial.subject).frames(acting, light), FPS, WIDTH, HEIGHT)
+
+
+# ---------------------------------------------------------------- a pickle as Python 2 wrote it
+
+# Opcodes of protocol 2 in the order that Python 2's cPickle used. No Python 3 writes byte strings this way (it has none
+# to write), and a reader that meets only its own kind of pickle has not been tried.
+_RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
+_NDARRAY, _DTYPE = b"cnumpy\nndarray\n", b"cnumpy\ndtype\n"
+
+
+def dat_bytes(data: np.ndarray, labels: np.ndarray) -> bytes:
+    """{'labels': labels, 'data': data} as cPickle of Python 2 pickled it with protocol 2. Both become float64."""
+    # What is used again is remembered by number (q, "put") and fetched by it (h, "get").
+    first = _array_opcodes(labels, _RECONSTRUCT + b"q\x03", _NDARRAY + b"q\x04", b"q\x05", _F8 + b"q\x07")
+    second = _array_opcodes(data, b"h\x03", b"h\x04", b"q\x09", b"h\x07")
+    return b"".join([b"\x80\x02}q\x01(", b"U\x06labelsq\x02", *first, b"U\x04dataq\x08", *second, b"u."])
+
+
+# numpy.dtype('f8', 0, 1), then its state (3, '<', None, None, None, -1, -1, 0)
+_F8 = _DTYPE + b"q\x06U\x02f8K\x00K\x01\x87R"
+_F8_STATE = b"(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+
+
+def _array_opcodes(array: np.ndarray, reconstruct: bytes, ndarray: bytes, put: bytes, dtype: bytes) -> list[bytes]:
+    """_reconstruct(ndarray, (0,), 'b'), then its state (1, shape, dtype, False, bytes)."""
+    array = np.ascontiguousarray(array, "<f8")
+    shape = b"".join(map(_int_opcode, array.shape)) + {1: b"\x85", 2: b"\x86", 3: b"\x87"}[array.ndim]
+    state = b"" if dtype.startswith(b"h") else _F8_STATE
+    head = reconstruct + ndarray + b"K\x00\x85U\x01b\x87R" + put + b"(K\x01" + shape + dtype + state + b"\x89"
+    raw = array.tobytes()
+    size = b"U" + bytes([len(raw)]) if len(raw) < 256 else b"T" + struct.pack("<i", len(raw))
+    return [head, size, raw, b"tb"]
+
+
+def _int_opcode(number: int) -> bytes:
+    if number < 256:
+        return b"K" + bytes([number])
+    return b"M" + struct.pack("<H", number) if number < 65536 else b"J" + struct.pack("<i", number)

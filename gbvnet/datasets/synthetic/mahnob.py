@@ -1,0 +1,435 @@
+"""A made-up MAHNOB-HCI, in the layout and the formats of the real one, with a known answer planted in it.
+
+What is planted is as in the made-up DEAP (synthetic.py), but in the channels that this corpus has. On top of it every
+session has a video offset of its own, which only the gaze table and session.xml together tell; SYNTHETIC.json tells it
+too, so that a reader can be measured.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache, partial
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+from scipy.signal import resample_poly
+
+from ...config import SynthConfig, require
+from ..deap import EEG
+from ..formats.bdf import STATUS
+from ..mahnob import BDF_RATE_HZ, FILMS, PADDING_S
+from ..mahnob_session import RATINGS
+from . import signals as made
+from . import writer as made_up
+from .face import FPS, HEIGHT, WIDTH, Acting, Face, act, trial_light
+from .signals import Body
+from .writer import (
+    MadeUp,
+    Trace,
+    avi_bytes,
+    filmed,
+    latent_pairs,
+    random,
+    rating,
+    require_eeg,
+    scrambled,
+    stamp_of,
+    write_corpus,
+)
+
+FORMAT = 2  # of what is planted; a corpus of another format is another corpus, even with the same settings
+PEOPLE = tuple(n for n in range(1, 31) if n not in (12, 15, 26))  # who has whole recordings in the real corpus
+VIDEO_FPS, VIDEO_SIZE = Fraction(6097, 100), (780, 580)
+AUDIO_HZ, GAZE_HZ = 44_100, 60
+PULSE = 16  # on Status, which is 0 otherwise: what marks the film
+FLASH_S = 0.15
+
+# All of a BDF's channels, as the amplifier orders them, and the units that its header names.
+BDF = {
+    **dict.fromkeys((*EEG, *(f"EXG{k}" for k in range(1, 9))), "uV"),
+    **{"GSR1": "Ohm", "GSR2": "Ohm", "Erg1": "uV", "Erg2": "uV", "Resp": "uV", "Temp": "Degree C", STATUS: "Boolean"},
+}
+
+# What a random number is for.
+_PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS, _CLOCKS = range(1, 8)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One person before one film: the ratings, what is planted for each of valence and arousal, and the clocks."""
+
+    subject: int  # 1, 2, ..., with gaps, as in the real corpus
+    trial: int  # order of presentation, 1, 2, ...
+    film: str
+    seconds: float  # from pulse to pulse
+    video_start_s: float  # the film's start on the video's clock; negative where the video begins after it
+    ratings: dict[str, int]
+    face: dict[str, float]
+    signals: dict[str, float]
+    blinks_s: list[float]
+
+    @property
+    def session(self) -> int:
+        return (self.subject - 1) * 130 + 2 * self.trial
+
+    @property
+    def n_frames(self) -> int:
+        """Of the video, which goes on for a second after the film."""
+        return int(np.ceil((self.video_start_s + self.seconds + 1) * VIDEO_FPS))
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What the session's files are called; the section is the session's number within the person's."""
+        part, section = f"P{self.subject}-Rec1-", f"_Section_{2 * self.trial}"
+        return {
+            "bdf": f"Part_{self.subject}_S_Trial{self.trial}_emotion.bdf",
+            "video": f"{part}2009.07.09.17.53.46_C1 trigger _C{section}.avi",
+            "gaze": f"{part}All-Data-New{section}.tsv",
+        }
+
+
+@dataclass(frozen=True)
+class Other:
+    """A session that no recording is made of."""
+
+    subject: int
+    told: dict[str, str]  # the attributes of its session.xml
+    bdf: str = ""  # as session.xml names it
+
+
+def write_mahnob(
+    root: Path,
+    config: SynthConfig,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    mark_s: float | None = None,
+) -> None:
+    """Write a made-up corpus, or what an interrupted call with the same settings left undone.
+
+    jobs : processes; they change the speed only
+    progress : called with the number of files done and of files in all
+    mark_s : second of each film at which the video flashes and all electrodes jump, to measure how both are joined
+    Raises BadInput if the folder holds anything else, or cannot be written; BadConfig for more people or films than
+    there are, or for evidence in no EEG channel.
+    """
+    require(config.subjects <= len(PEOPLE), f"subjects must be 1 to {len(PEOPLE)} here, not {config.subjects}")
+    require(config.trials <= len(FILMS), f"trials must be 1 to {len(FILMS)} here, not {config.trials}")
+    require(not config.raw, "raw: MAHNOB-HCI's signals are as they were recorded, there are no others to write")
+    require_eeg(config.evidence or ())
+    stamp = stamp_of(FORMAT, config, corpus="mahnob", **({} if mark_s is None else {"mark_s": mark_s}))
+    corpus = MadeUp(stamp, truth(config), _paths(config), partial(_content, config, mark_s))
+    write_corpus(Path(root), corpus, jobs, progress)
+
+
+def truth(config: SynthConfig) -> dict:
+    """What SYNTHETIC.json holds beside its stamp: the films' lengths, and of every trial what is planted in it."""
+    return {
+        "trials": config.trials,
+        "seconds": config.seconds,
+        "films": films(config),
+        "truth": [
+            vars(t) | {"subject": f"p{t.subject:02d}", "recording": f"p{t.subject:02d}_s{t.session}"}
+            for t in plan(config)
+        ],
+    }
+
+
+def films(config: SynthConfig) -> dict[str, int]:
+    """The films that are shown and their lengths in whole seconds, which differ as they do in the real corpus."""
+    return {name: config.seconds + k % 3 for k, name in enumerate(list(FILMS)[: config.trials])}
+
+
+def _paths(config: SynthConfig) -> tuple[str, ...]:
+    with_video = PEOPLE[: filmed(config)]
+    paths = [f"Sessions/{number}/session.xml" for number in _others()]
+    for t in plan(config):
+        names = ["session.xml", *(name for kind, name in t.files.items() if kind != "video" or t.subject in with_video)]
+        paths += [f"Sessions/{t.session}/{name}" for name in names]
+    return tuple(paths)
+
+
+def _others() -> dict[int, Other]:
+    """Sessions that no recording is made of, of each kind that the real corpus has. Of them only what describes them is
+    written."""
+    film = {"experimentType": "emotion elicitation", "isStim": "1"}
+    felt = {"feltVlnc": "5", "feltArsl": "5", "feltCtrl": "5", "feltPred": "5", "feltEmo": "0"}
+    return {
+        1: Other(1, {"experimentType": "emotion elicitation", "isStim": "0"}, "Part_1_N_Trial1_emotion.bdf"),
+        41: Other(1, {"experimentType": "image tagging", "isStim": "1"}, "Part_1_taggingImages1.bdf"),
+        45: Other(1, {"experimentType": "video tagging", "isStim": "1"}, "Part_1_taggingVideos.bdf"),
+        47: Other(1, {"experimentType": "video tagging", "isStim": "1"}),  # a stub
+        1432: Other(12, film | {"mediaFile": "69.avi"}, "Part_12_S_Trial1_emotion.bdf"),  # nothing was rated
+        1984: Other(16, film | felt, "Part_16_S_Trial17_emotion.bdf"),  # without a film's name, and without a BDF
+    }
+
+
+def _content(config: SynthConfig, mark_s: float | None, path: str) -> bytes:
+    _, session, name = path.split("/")
+    if int(session) in _others():
+        other = _others()[int(session)]
+        return _xml({"sessionId": session} | other.told, other.subject, {"bdf": other.bdf} if other.bdf else {})
+    trial = next(t for t in plan(config) if t.session == int(session))
+    if name == "session.xml":
+        return session_xml(config, trial)
+    if name.endswith(".tsv"):
+        return gaze_tsv(config, trial)
+    if name.endswith(".bdf"):
+        return bdf_bytes(_signals(config, trial, mark_s), BDF_RATE_HZ)
+    return avi_bytes(_frames(config, trial, mark_s), VIDEO_FPS, *VIDEO_SIZE)
+
+
+# ---------------------------------------------------------------- who rates what, and why
+
+
+@lru_cache(maxsize=4)
+def plan(config: SynthConfig) -> tuple[Trial, ...]:
+    """Every trial of the corpus, a person at a time, in the order of presentation."""
+    return tuple(t for subject in PEOPLE[: config.subjects] for t in _plan_of(config, subject))
+
+
+def _plan_of(config: SynthConfig, subject: int) -> list[Trial]:
+    rng = random(config, subject, 0, _PLAN)
+    latents = {target: latent_pairs(config.trials, rng) for target in ("valence", "arousal")}
+    lengths = films(config)
+    trials = []
+    for i, place in enumerate(scrambled(config.trials, rng)):
+        film = list(lengths)[place - 1]
+        planted = {target: pairs[i] for target, pairs in latents.items()}
+        ratings = {target: _whole(rating(*pair, config)) for target, pair in planted.items()}
+        ratings |= {name: int(rng.integers(1, 10)) for name in ("control", "predictability")}  # tell nothing
+        # From pulse to pulse it is up to 0.1 s more than the film has, another bit each time.
+        seconds = lengths[film] + int(rng.integers(0, 26)) / BDF_RATE_HZ
+        blinks_s = np.cumsum(rng.uniform(1.5, 6, 100))
+        trials.append(
+            Trial(
+                subject=subject,
+                trial=i + 1,
+                film=film,
+                seconds=seconds,
+                video_start_s=round(float(rng.uniform(-0.2, 1.5)), 4),
+                ratings=ratings,
+                face={target: round(pair[0], 4) for target, pair in planted.items()},
+                signals={target: round(pair[1], 4) for target, pair in planted.items()},
+                blinks_s=[round(float(b), 3) for b in blinks_s if b < seconds],
+            )
+        )
+    return trials
+
+
+def _whole(value: float) -> int:
+    """A rating as this corpus has them, 1 to 9; what is high stays high, and none is the undecided 5."""
+    return int(np.ceil(value) if value > 5 else np.floor(value))
+
+
+# ---------------------------------------------------------------- session.xml and the gaze table
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Where the clocks of a session stood when its section was cut, and when its film started."""
+
+    first_frame: float  # of the video file, counted from the camera's start
+    first_sample: float  # of the audio file, counted from its start
+    gaze_ms: float  # on the gaze clock, when the film started
+    start_s: float  # the film's start, after the section's
+
+    def audio_sample(self, film_s: float) -> float:
+        """On the audio clock, at a second of the film."""
+        return self.first_sample + (self.start_s + film_s) * AUDIO_HZ
+
+
+def clocks(config: SynthConfig, trial: Trial) -> Clocks:
+    rng = random(config, trial.subject, trial.trial, _CLOCKS)
+    frame, sample, gaze = rng.uniform([1e3, 1e6, 1e4], [1e5, 1e8, 1e6])
+    return Clocks(float(round(frame)), round(float(sample), 2), float(round(gaze)), trial.video_start_s)
+
+
+def session_xml(config: SynthConfig, trial: Trial) -> bytes:
+    """A session's description, with the attributes and children that the real ones have."""
+    at, length_s = clocks(config, trial), trial.n_frames / VIDEO_FPS
+    told = {
+        "sessionId": trial.session,
+        "date": "2009/07/09",
+        "time": "17:53:46",
+        "experimentType": "emotion elicitation",
+        "isStim": 1,
+        "feltEmo": 10,  # unknown
+        **{RATINGS[name]: value for name, value in trial.ratings.items()},
+        "cutNr": 2 * trial.trial,
+        "cutLenSec": f"{float(length_s):.2f}",
+        "vidRate": f"{float(VIDEO_FPS):g}",
+        "audRate": AUDIO_HZ,
+        "vidBeginSmp": f"{at.first_frame:.2f}",
+        "vidEndSmp": f"{at.first_frame + trial.n_frames:.2f}",
+        "audBeginSmp": f"{at.first_sample:.2f}",
+        "audEndSmp": f"{at.first_sample + float(length_s) * AUDIO_HZ:.2f}",
+        "mediaFile": f"{trial.film}.avi",
+    }
+    return _xml({name: str(value) for name, value in told.items()}, trial.subject, trial.files)
+
+
+def _xml(told: dict[str, str], subject: int, files: dict[str, str]) -> bytes:
+    root = ElementTree.Element("session", told)
+    ElementTree.SubElement(root, "subject", id=str(subject), gender="F", ethnicity="Caucasian", agecategory="18-29")
+    if "video" in files:
+        video = ElementTree.SubElement(root, "track", type="Video", filename=files["video"], color="1", view="Front")
+        ElementTree.SubElement(video, "annotation", type="Gaze", filename=files["gaze"])
+    if "bdf" in files:
+        ElementTree.SubElement(root, "track", type="Physiological", filename=files["bdf"])
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n"
+
+
+GAZE_COLUMNS = (
+    "Timestamp DateTimeStamp DateTimeStampStartOffset Number GazePointXLeft GazePointYLeft CamXLeft CamYLeft "
+    "DistanceLeft PupilLeft ValidityLeft GazePointXRight GazePointYRight CamXRight CamYRight DistanceRight PupilRight "
+    "ValidityRight FixationIndex GazePointX GazePointY Event EventKey Data1 Data2 Descriptor StimuliName MediaWidth "
+    "MediaHeight MediaPosX MediaPosY MappedFixationPointX MappedFixationPointY FixationDuration AudioSampleNumber"
+).split()
+
+
+def gaze_tsv(config: SynthConfig, trial: Trial) -> bytes:
+    """23 lines of header, a line of names, then 60 lines a second and one for each event; whole milliseconds."""
+    at = clocks(config, trial)
+    head = ["System Properties:", "Operating System\tMicrosoft Windows XP", *[""] * 20, "Export Data:"]
+    rows = [_gaze_row(Timestamp=round(at.gaze_ms), Event="MovieStart", Descriptor=f"{trial.film}.avi")]
+    rows.append(_gaze_row(Timestamp=round(at.gaze_ms + 1000 * trial.seconds), Event="MovieEnd"))
+    for k in range(round((trial.seconds + 4) * GAZE_HZ)):
+        ms = round(at.gaze_ms + 1000 * (k / GAZE_HZ - 2))
+        row = _gaze_row(Timestamp=ms, Number=k, PupilLeft="3.1", ValidityLeft=0, PupilRight="3.2", ValidityRight=0)
+        if k % GAZE_HZ == 7:  # the audio clock is written down now and then
+            row["AudioSampleNumber"] = str(round(at.audio_sample((ms - at.gaze_ms) / 1000)))
+        rows.append(row)
+    rows.sort(key=lambda row: int(row["Timestamp"]))
+    lines = ["\t".join(row[name] for name in GAZE_COLUMNS) + "\t\t" for row in rows]
+    return ("\r\n".join([*head, "\t".join(GAZE_COLUMNS) + "\t\t", *lines]) + "\r\n").encode("latin-1")
+
+
+def _gaze_row(**cells: object) -> dict[str, str]:
+    return dict.fromkeys(GAZE_COLUMNS, "") | {name: str(value) for name, value in cells.items()}
+
+
+# ---------------------------------------------------------------- signals
+
+
+def _signals(config: SynthConfig, trial: Trial, mark_s: float | None) -> dict[str, np.ndarray]:
+    """All channels of a BDF, (N,) each, at 256 Hz: 30 s, the film, and 30 s up to the next whole second."""
+    person = Body.of_person(config.fingerprint, random(config, trial.subject, 0, _BODY), config.evidence)
+    drawn = random(config, trial.subject, trial.trial, _BODY)
+    body = person + Body.of_trial(config.fingerprint, drawn, config.evidence)
+    rng = random(config, trial.subject, trial.trial, _SIGNALS)
+    n = int(np.ceil(2 * PADDING_S + trial.seconds)) * BDF_RATE_HZ
+    time_s = np.arange(n) / BDF_RATE_HZ - PADDING_S
+    blank = dict.fromkeys(BDF, np.zeros(n))
+    channels = blank | _electrodes(config, trial, body, rng) | _sensors(config, trial, body, rng)
+    if mark_s is not None:
+        # One swing up and one down, so that it passes the EEG's filter
+        swing = 2000 * np.sin(2 * np.pi * (time_s - mark_s) / 0.06) * ((time_s >= mark_s) & (time_s < mark_s + 0.06))
+        channels |= {name: channels[name] + swing for name in (*EEG, "EXG1", "EXG2", "EXG3")}
+    status = np.zeros(n, int)
+    for second in (0.0, trial.seconds):
+        first = round((PADDING_S + second) * BDF_RATE_HZ)
+        status[first : first + 26] += PULSE
+    return channels | {STATUS: status.astype(float)}
+
+
+def _time(trial: Trial) -> np.ndarray:
+    """Seconds of the film at the rate that synthetic_signals draws with, half of a BDF's."""
+    return np.arange(int(np.ceil(2 * PADDING_S + trial.seconds)) * made.RATE_HZ) / made.RATE_HZ - PADDING_S
+
+
+def _during(trial: Trial, time_s: np.ndarray) -> np.ndarray:
+    """1 while the film shows its effect, full after half a second; 0 before and after."""
+    return np.clip(time_s / 0.5, 0, 1) * (time_s < trial.seconds)
+
+
+def _faster(x: np.ndarray) -> np.ndarray:
+    """From 128 to 256 samples a second."""
+    return resample_poly(x, BDF_RATE_HZ // made.RATE_HZ, 1, axis=-1)
+
+
+def _electrodes(config: SynthConfig, trial: Trial, body: Body, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """EEG and EXG in microvolts as an amplifier without filters records them: on an offset, with drift and mains."""
+    time_s = _time(trial)
+    during = _during(trial, time_s)
+    valence, arousal = (config.effect * trial.signals[target] * during for target in ("valence", "arousal"))
+    brain = _faster(made.eeg(body, valence, arousal, rng, config.evidence)) * np.exp(body.gain[: len(EEG)])[:, None]
+    beats = 70 + body.heart_per_min + made.BEATS_PER_MIN * (0 if config.evidence else arousal)
+    heart = _faster(heartbeats(time_s, beats, rng))
+    free = 5 * rng.standard_normal((5, brain.shape[1]))
+    x = np.concatenate([brain, np.outer([-0.3, 0.5, 1.0], heart), free])  # (40, N)
+    at = np.arange(x.shape[1]) / BDF_RATE_HZ
+    offset, drift = rng.normal(0, [[5000], [5]], (2, len(x)))
+    mains = 2 * np.sin(2 * np.pi * 50 * at + rng.uniform(0, 6))
+    x += offset[:, None] + drift[:, None] * at + mains + 0.3 * rng.standard_normal(x.shape)
+    return dict(zip(list(BDF)[: len(x)], x, strict=True))
+
+
+def _sensors(config: SynthConfig, trial: Trial, body: Body, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Skin resistance in ohm, the breathing belt in its own microvolts, the finger's temperature in degrees Celsius."""
+    time_s = _time(trial)
+    arousal = 0.0 if config.evidence else config.effect * trial.signals["arousal"]
+    slope = body.drift[0] * (time_s > -3) + made.SKIN_PER_S * arousal * (_during(trial, time_s) > 0)
+    siemens = 1e-6 * np.maximum(made.skin_conductance(time_s, slope, rng), 0.5)
+    breath = 50 * made.breathing(time_s, 15 + body.breaths_per_min, body.drift[2] / 5, rng)
+    return {
+        "GSR1": _faster(1 / siemens),
+        "Resp": _faster(breath),
+        "Temp": _faster(made.temperature(time_s, body.drift[1] / 5, rng)),
+    }
+
+
+def heartbeats(time_s: np.ndarray, per_min: np.ndarray | float, rng: np.random.Generator) -> np.ndarray:
+    """(N,) microvolts: an ECG's P, QRS and T waves, as bumps at their places within each beat."""
+    wobble = 2 * np.sin(2 * np.pi * (0.1 * time_s + rng.random())) + 3 * np.sin(2 * np.pi * 0.25 * time_s)
+    phase = np.mod(np.cumsum((per_min + wobble) / 60) / made.RATE_HZ + rng.random(), 1)
+    waves = ((0.30, 0.025, 100), (0.46, 0.008, -120), (0.48, 0.010, 1000), (0.50, 0.008, -200), (0.72, 0.04, 250))
+    at, width, height = np.array(waves).T[..., None]
+    return (height * np.exp(-0.5 * ((phase - at) / width) ** 2)).sum(axis=0)
+
+
+def bdf_bytes(channels: dict[str, np.ndarray], rate_hz: int) -> bytes:
+    """A BDF of channels by name, (N,) each, whole seconds. Status holds whole numbers, and is written as they are."""
+    traces = []
+    for name, x in channels.items():
+        unit = BDF.get(name, "uV")
+        limits = (-(2.0**23), 2.0**23 - 1) if name == STATUS else (-(2.0**18), 2.0**18)
+        traces.append(Trace(name, unit, (-(2.0**22), 2.0**22) if unit == "Ohm" else limits, x))
+    return made_up.bdf_bytes(traces, rate_hz)
+
+
+# ---------------------------------------------------------------- video
+
+
+@lru_cache(maxsize=1)
+def _face(config: SynthConfig, subject: int) -> Face:
+    return Face(random(config, subject, 0, _LOOK))
+
+
+def _frames(config: SynthConfig, trial: Trial, mark_s: float | None) -> Iterator[np.ndarray]:
+    """Each frame of a session's video, (580, 780, 3) uint8 RGB: before the film, during it and after."""
+    rng = partial(random, config, trial.subject, trial.trial)
+    valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
+    mouth_only = config.face_evidence == "mouth"
+    seconds = int(np.ceil(trial.seconds))
+    acting = act(valence, arousal, seconds, np.array(trial.blinks_s), rng(_ACTING), mouth_only)
+    film_s = np.arange(trial.n_frames) / float(VIDEO_FPS) - trial.video_start_s
+    light = trial_light(config.fingerprint, rng(_LIGHT))
+    across, down = (VIDEO_SIZE[0] - WIDTH) // 2, (VIDEO_SIZE[1] - HEIGHT) // 2
+    for at, frame in zip(film_s, _face(config, trial.subject).frames(_at(acting, film_s), light), strict=True):
+        frame = cv2.copyMakeBorder(frame, down, down, across, across, cv2.BORDER_REPLICATE)
+        if mark_s is not None and mark_s <= at < mark_s + FLASH_S:
+            frame = cv2.add(frame, np.full_like(frame, 80))
+        yield frame
+
+
+def _at(acting: Acting, time_s: np.ndarray) -> Acting:
+    """What is acted at other times than DEAP's frames have; before the first and after the last it is held."""
+    known_s = np.arange(len(acting.blink)) / FPS
+
+    def columns(x: np.ndarray) -> np.ndarray:
+        return np.stack([np.interp(time_s, known_s, column) for column in x.T], axis=1)
+
+    return Acting(columns(acting.expressions), np.interp(time_s, known_s, acting.blink), columns(acting.head))

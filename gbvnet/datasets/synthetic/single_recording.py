@@ -1,0 +1,39 @@
+"""A made-up recording of some seconds as the two files that a user would have: a face video and a table of signals."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ...config import SynthConfig
+from ...io.atomic import write_whole
+from ..channel_names import find
+from ..deap import BASELINE_S, CHANNELS, RATE_HZ
+from ..recording import MADE_UP, Channel
+from .deap import plan, signals_of_person, video_bytes
+
+VIDEO, SIGNALS = "made-up-face.avi", "made-up-signals.csv"
+CONFIG = SynthConfig(subjects=1, trials=2, seconds=12, effect=2.0)
+
+
+def write_lone(folder: Path, channels: tuple[Channel, ...]) -> tuple[Path, Path]:
+    """Write the first trial of a made-up person; both files begin with its stimulus.
+
+    channels : the columns of signals, named as a model knows them. One that the made-up body has not is played by
+        another of its kind, or by the pulse: it is made up either way.
+    """
+    trial = plan(CONFIG)[0]
+    samples = signals_of_person(CONFIG, [trial])[0][0, :, BASELINE_S * RATE_HZ :]  # (40, N)
+    played = samples[[_stand_in(c) for c in channels]]
+    time_s = np.arange(samples.shape[1]) / RATE_HZ
+    lines = [f"# {MADE_UP}: nobody's face, nobody's brain", ",".join(["time", *(c.name for c in channels)])]
+    lines += [",".join(f"{x:.8g}" for x in row) for row in np.column_stack([time_s, played.T]).tolist()]
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / SIGNALS, ("\n".join(lines) + "\n").encode())
+    write_whole(folder / VIDEO, video_bytes(CONFIG, trial))
+    return folder / VIDEO, folder / SIGNALS
+
+
+def _stand_in(channel: Channel) -> int:
+    same = find(channel.name, [c.name for c in CHANNELS])
+    kinds = [c.kind for c in CHANNELS]
+    return same if same is not None else kinds.index(channel.kind if channel.kind in kinds else "ppg")

@@ -1,0 +1,230 @@
+"""What all made-up corpora share: a folder that is theirs, files that are whole or absent, and ratings whose reasons
+are known."""
+
+import difflib
+import io
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ...config import SynthConfig, to_dict
+from ...errors import BadConfig, BadInput, GbvnetError
+from ...io.atomic import is_vacant, sweep, write_whole
+from ...parallel.tasks import run
+from ..deap import EEG
+from ..recording import MADE_UP, STAMP_FILE, UNFINISHED_FILE
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """A corpus to be written."""
+
+    stamp: dict  # what it is made with: `stamp_of`
+    truth: dict  # what the stamp's file tells beyond that
+    paths: tuple[str, ...]  # of its files, relative to its folder
+    content: Callable[[str], bytes]  # of one of them; picklable, since other processes make them
+
+
+def write_corpus(root: Path, corpus: MadeUp, jobs: int = 1, progress: Callable[[int, int], None] | None = None) -> None:
+    """Write a made-up corpus, or what an interrupted call with the same settings left undone.
+
+    jobs : processes; they change the speed only
+    progress : called with the number of files done and of files in all
+    Raises BadInput if the folder holds anything else, or cannot be written.
+    """
+    try:
+        _claim(root, corpus)
+        todo = [p for p in corpus.paths if not (root / p).exists()]
+        done = len(corpus.paths) - len(todo)
+        if done:
+            log.info("%s: %d of %d files are there already", root, done, len(corpus.paths))
+        for _, outcome in run(partial(_write_piece, root, corpus.content), todo, jobs):
+            if isinstance(outcome, GbvnetError):
+                raise outcome
+            done += 1
+            if progress:
+                progress(done, len(corpus.paths))
+        write_whole(root / STAMP_FILE, _as_json(corpus.stamp | corpus.truth))
+        (root / UNFINISHED_FILE).unlink(missing_ok=True)
+    except OSError as e:
+        raise BadInput(root, "a folder that can be written", e.strerror or e) from None
+
+
+def _write_piece(root: Path, content: Callable[[str], bytes], path: str) -> None:
+    """Write one file, whole or not at all."""
+    try:
+        write_whole(root / path, content(path))
+    except OSError as e:
+        raise BadInput(root / path, "a file that can be written", e.strerror or e) from None
+
+
+def stamp_of(form: int, config: SynthConfig, **more: object) -> dict:
+    """What a corpus is made with. Two that differ here are two corpora.
+
+    form : of what is planted; it changes when the same settings write other files
+    """
+    # What is not given is left out, so that a corpus without it is the same, byte for byte, as before there was such a
+    # setting.
+    settings = to_dict(config)
+    for name, absent in (("evidence", None), ("face_evidence", None), ("raw", False)):
+        if settings[name] is absent:
+            del settings[name]
+    return {"stamp": MADE_UP, "format": form, "config": settings | more}
+
+
+def require_eeg(names: Iterable[str]) -> None:
+    """Raises BadConfig, with the nearest name, for evidence in no EEG channel."""
+    for name in names:
+        if name not in EEG:
+            near = difflib.get_close_matches(name, EEG, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(EEG)}"
+            raise BadConfig(f"evidence: no EEG channel {name}; {hint}")
+
+
+def filmed(config: SynthConfig) -> int:
+    """How many people have videos, from the first on."""
+    return config.subjects if config.videos is None else min(config.videos, config.subjects)
+
+
+def _as_json(value: dict) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()
+
+
+# ---------------------------------------------------------------- the folder
+
+
+def _claim(root: Path, corpus: MadeUp) -> None:
+    """Make the folder ours, or find that it is. Raises BadInput rather than write among somebody's files."""
+    if root.exists() and not root.is_dir():
+        raise BadInput(root, "a folder", "a file", "Give another destination.")
+    if not root.exists() or is_vacant(root):
+        root.mkdir(parents=True, exist_ok=True)
+        write_whole(root / UNFINISHED_FILE, _as_json(corpus.stamp))
+    _refuse_another(root, corpus.stamp)
+    folders = {root, *((root / p).parent for p in corpus.paths)}
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+    ours = {root / p for p in (*corpus.paths, STAMP_FILE, UNFINISHED_FILE)}
+    foreign = sorted(f for f in root.rglob("*") if f.is_file() and f not in ours)
+    if foreign:
+        raise BadInput(root, _OURS, f"{len(foreign)} other files, as {foreign[0].relative_to(root)}", _ELSEWHERE)
+
+
+def _refuse_another(root: Path, stamp: dict) -> None:
+    marks = [f for f in (root / STAMP_FILE, root / UNFINISHED_FILE) if f.exists()]
+    if not marks:
+        raise BadInput(root, _OURS, f"{min(f.name for f in root.iterdir())!r} and no {STAMP_FILE}", _ELSEWHERE)
+    try:
+        found = json.loads(marks[0].read_text())
+        was, now = ({"corpus": None, "format": x["format"]} | x["config"] for x in (found, stamp))
+    except (ValueError, KeyError, TypeError) as e:
+        raise BadInput(marks[0], "the stamp of a made-up corpus", f"a file that is none ({e})", _ELSEWHERE) from None
+    changed = [key for key in {**now, **was} if was.get(key) != now.get(key)]
+    if changed:
+        setting = changed[0]
+        raise BadInput(root, f"{setting} {now.get(setting)}", f"a corpus made with {was.get(setting)}", _ELSEWHERE)
+
+
+_OURS = "an empty folder or what `gbvnet synth` left there"
+_ELSEWHERE = "Give another folder, or delete this one."
+
+
+# ---------------------------------------------------------------- random numbers, and ratings with their reasons
+
+
+def random(config: SynthConfig, subject: int, stimulus: int, purpose: int) -> np.random.Generator:
+    """Seed, person, stimulus and purpose decide a number, whoever draws it when."""
+    return np.random.default_rng([config.seed, subject, stimulus, purpose])
+
+
+def scrambled(n: int, rng: np.random.Generator) -> list[int]:
+    """1 to n in an order in which, beyond one, not all are in their place: a join by number must be wrong."""
+    order = 1 + rng.permutation(n)
+    return np.roll(order, 1 if (order == 1 + np.arange(n)).all() else 0).tolist()
+
+
+def latent_pairs(n: int, rng: np.random.Generator) -> list[tuple[float, float]]:
+    """What face and signals show in each of n trials of a person, -1 to 1, both and their sum balanced about 0.
+
+    One of the two is strong and the other weak. Where they disagree the strong one decides, so that a modality alone is
+    right in three trials of four. Every pair has its contrary: as many high as low (of an even n).
+    """
+    kinds: list[tuple[bool, bool]] = []
+    while 2 * len(kinds) < n:
+        kinds += [(agree, face_leads) for agree in (True, False) for face_leads in (True, False)]
+    pairs = []
+    for agree, face_leads in rng.permutation(kinds)[: (n + 1) // 2]:
+        for sign in rng.permutation([-1, 1]):
+            strong, weak = sign * rng.uniform(0.75, 1.0), sign * rng.uniform(0.3, 0.55) * (1 if agree else -1)
+            pairs.append((float(strong), float(weak)) if face_leads else (float(weak), float(strong)))
+    return [pairs[i] for i in rng.permutation(n)]  # of an odd n, one contrary is left out
+
+
+def rating(face: float, signals: float, config: SynthConfig) -> float:
+    """1 to 9 with two decimals, never the undecided 5."""
+    evidence = (config.face * face + config.signals * signals) / (config.face + config.signals)
+    value = round(5 + 4 * evidence, 2)
+    return value if value != 5 else (5.01 if evidence >= 0 else 4.99)
+
+
+# ---------------------------------------------------------------- signals and video
+
+
+class Trace(NamedTuple):
+    """A channel of a BDF."""
+
+    label: str
+    unit: str  # Boolean: triggers, whole numbers that are written as they are
+    limits: tuple[float, float]  # in its unit; 24 bits lie between
+    samples: np.ndarray  # (N,), whole seconds
+
+
+def bdf_bytes(traces: Iterable[Trace], rate_hz: int) -> bytes:
+    """A BDF of channels of the same length, in records of a second."""
+    from edfio import Bdf, BdfSignal
+
+    signals = []
+    for label, unit, limits, x in traces:
+        signals.append(
+            BdfSignal(
+                np.clip(x, *limits),
+                rate_hz,
+                label=label,
+                transducer_type="Triggers and Status" if unit == "Boolean" else "Active Electrode",
+                physical_dimension=unit,
+                physical_range=limits,
+                prefiltering="No filtering" if unit == "Boolean" else "DC",
+            )
+        )
+    file = io.BytesIO()
+    Bdf(signals, data_record_duration=1).write(file)
+    return file.getvalue()
+
+
+def avi_bytes(frames: Iterable[np.ndarray], fps: Fraction | int, width: int, height: int) -> bytes:
+    """H.264 with B-frames in an AVI, as DEAP's videos are. frames: (height, width, 3) uint8 RGB each."""
+    import av
+
+    # One thread and no adaptive choice of B-frames: the same bytes every time, and several videos at once instead.
+    options = {"preset": "superfast", "crf": "23", "x264-params": "bframes=2:b-adapt=0:keyint=100:threads=1"}
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="avi") as container:
+        stream = container.add_stream("libx264", rate=fps, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.thread_count = 1
+        for frame in frames:
+            # Left to the encoder, the conversion did not give the same bytes every time.
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return buffer.getvalue()

@@ -1,0 +1,334 @@
+"""What a user writes of recordings of one's own: recordings.csv and table.yaml, or all in one YAML file.
+
+datasets/table.py says what the columns mean.
+"""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from ..config import RATINGS
+from ..errors import BadRecording
+from ..io.safe_load import from_yaml
+from .channel_names import canonical
+from .formats.signal_text import UNITS
+from .formats.text_file import COMMENTS, read_text, sep_of
+from .names import file_name_problem, normal
+from .recording import Kind
+
+TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
+COLUMNS = (
+    "recording", "subject", "trial", "stimulus", "video", "signals", "start_s", "stop_s", "baseline_start_s",
+    "video_offset_s",
+)  # fmt: skip
+NEEDED = ("subject", "trial", "start_s", "stop_s")
+LATEST_S = 1e10  # on any clock; seconds since 1970 are below it, milliseconds are not
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+SCOPE = "More than two classes, and ratings that change in time, are out of scope."
+_LABELS = ("label", "class", "emotion", "target", "category", "affect", "mood")  # how columns of classes begin or end
+_KINDS: tuple[str, ...] = get_args(Kind)
+
+# ---------------------------------------------------------------- settings
+
+
+@dataclass(frozen=True)
+class Settings:
+    """table.yaml: what holds for all recordings of a table."""
+
+    dataset: str = "table"
+    """what the corpus is called in stores and reports"""
+    rate_hz: float = 128.0
+    """of the store; signals are brought to it"""
+    baseline_s: float = 3.0
+    """seconds of rest before each stimulus; 0 for none"""
+    frames_per_s: int = 10
+    """face frames a second to keep"""
+    channels: dict[str, Any] = field(default_factory=dict)
+    """name -> kind (eeg, ecg, gsr, resp, ppg, temp, emg, eog); all files must have them. If not given: of the first
+    file, those whose names tell their kind"""
+    filtered: bool = False
+    """the signals were filtered already, and must not be again"""
+    signals_rate_hz: float | None = None
+    """of CSV and TSV files without a column `time`"""
+    signals_unit: str = "uV"
+    """of electrical channels in CSV and TSV files: uV, mV or V; mne's formats say theirs themselves"""
+
+
+def _within(low: float, high: float) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+# Setting -> what it must be, and whether a value is that.
+_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "dataset": (
+        "a name of letters, digits, points and dashes",
+        lambda value: isinstance(value, str) and bool(re.fullmatch(NAME, value)),
+    ),
+    "rate_hz": ("a number from 1 to 10000", _within(1, 10_000)),
+    "baseline_s": ("a number of seconds from 0 to 3600", _within(0, 3600)),
+    "frames_per_s": (
+        "a whole number from 1 to 1000",
+        lambda value: isinstance(value, int) and _within(1, 1000)(value),
+    ),
+    "channels": ("a kind for each name (Fp1: eeg)", lambda value: isinstance(value, dict)),
+    "filtered": ("true or false", lambda value: isinstance(value, bool)),
+    "signals_rate_hz": ("a number from 1 to 1000000", lambda value: value is None or _within(1, 1e6)(value)),
+    "signals_unit": (", ".join(UNITS), lambda value: isinstance(value, str) and value in UNITS),
+}
+
+
+def read_settings(file: Path) -> Settings:
+    """What table.yaml sets, or the defaults where there is none. Raises BadRecording naming what is wrong in it."""
+    held = {name: value for name, value in _read_yaml(file).items() if name != ROWS}
+    known = [f.name for f in fields(Settings)]
+    for name in held:
+        if name not in known:
+            close = get_close_matches(str(name), known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+            raise BadRecording(file, "settings that exist", f"{name!r}", hint)
+    if held.get("channels", ()) is None:  # `channels:` with all of its lines commented out
+        del held["channels"]
+    for name, value in held.items():
+        wanted, is_one = _RULES[name]
+        if not is_one(value):
+            raise BadRecording(file, f"{wanted} for {name}", repr(value))
+    channels = {str(name): kind for name, kind in held.get("channels", {}).items()}
+    for name, kind in channels.items():
+        if kind not in _KINDS:
+            raise BadRecording(file, f"a kind of {', '.join(_KINDS)} for channel {name}", repr(kind))
+    spelt = [canonical(name).upper() for name in channels]
+    twice = [name for name, plain in zip(channels, spelt, strict=True) if spelt.count(plain) > 1]
+    if twice:
+        raise BadRecording(file, "each channel once", f"{' and '.join(twice)}, which are one electrode")
+    return Settings(**(held | ({"channels": channels} if channels else {})))
+
+
+def _read_yaml(file: Path) -> dict:
+    """The top of a YAML file; empty where there is no file."""
+    if not file.exists():
+        return {}
+    try:
+        held = from_yaml(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise BadRecording(file, "settings as YAML", f"a file that does not read ({error})") from None
+    if held is not None and not isinstance(held, dict):
+        raise BadRecording(file, "settings as YAML, a name and a value in each line", f"a {type(held).__name__}")
+    return held or {}
+
+
+# ---------------------------------------------------------------- the table
+
+
+def find_table(root: Path) -> tuple[Path, Path]:
+    """The files that hold the rows and the settings: given as a file, or as the folder of both.
+
+    Raises BadRecording if there is no table, or two.
+    """
+    if root.is_file():
+        return root, root if root.suffix.lower() in (".yaml", ".yml") else root.parent / SETTINGS
+    table, settings = root / TABLE, root / SETTINGS
+    in_yaml = ROWS in _read_yaml(settings)
+    if in_yaml and table.exists():
+        raise BadRecording(settings, f"recordings in one file, here or in {TABLE}", "them in both")
+    return (settings if in_yaml else table), settings
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """The table as text, one row a trial.
+
+    Two columns are added: `line`, its line in the file, and `refused`, None or what was expected, what was found and
+    what to do, where its names cannot be used or another row has them too. Raises BadRecording for what makes the whole
+    table unusable.
+    """
+    lines, cells = zip(
+        *(_yaml_rows(file) if file.suffix.lower() in (".yaml", ".yml") else _csv_rows(file)), strict=True
+    )
+    rows = pd.DataFrame(list(cells), dtype=object).fillna("").assign(line=list(lines))
+    named = list(dict.fromkeys(name for row in cells for name in row))
+    absent = [name for name in NEEDED if name not in named]
+    if absent or not {"video", "signals"} & set(named):
+        wanted = ", ".join(absent or ["video or signals"])
+        found = f"none named {wanted}, but {', '.join(named)}"
+        raise BadRecording(file, f"columns {', '.join(NEEDED)}, and video or signals", found)
+    _refuse_unknown(file, named)
+    rows = rows.assign(**{name: "" for name in (*COLUMNS, *RATINGS) if name not in rows})
+    for name in ("subject", "trial", "recording", "stimulus"):
+        rows[name] = rows[name].map(normal)  # the same letters in another form of Unicode are the same name
+    rows["recording"] = rows["recording"].where(rows["recording"] != "", rows["subject"] + "_" + rows["trial"])
+    for name in ("video", "signals"):
+        rows[name] = [found_as(file.parent, cell) for cell in rows[name]]
+    rows = rows.assign(refused=pd.Series(_refused(rows), index=rows.index, dtype=object))
+    nameless = "line " + rows["line"].astype(str)  # what a row without a subject is listed under
+    return rows.assign(subject=rows["subject"].where(rows["subject"] != "", nameless))
+
+
+def _refused(rows: pd.DataFrame) -> list[tuple[str, str, str] | None]:
+    """What was expected and found in each row that cannot be told from another, or whose names cannot be used."""
+    told = [name for name in rows if name != "line"]
+    lines: dict[tuple[str, ...], list[int]] = {}
+    for by in (("recording",), ("subject", "trial")):
+        for line, *names in rows[["line", *by]].itertuples(index=False):
+            lines.setdefault((*by, *names), []).append(line)
+    copy = dict(zip(rows["line"], rows.duplicated(told), strict=True))
+    refused = []
+    for row in rows.to_dict("records"):
+        same = sorted({*lines["recording", row["recording"]], *lines["subject", "trial", row["subject"], row["trial"]]})
+        refused.append(_name_refused(row) or _row_refused(row, [line for line in same if line != row["line"]], copy))
+    return refused
+
+
+def _name_refused(row: dict) -> tuple[str, str, str] | None:
+    for name in ("subject", "trial", "recording"):
+        if not is_name(row[name]):
+            found = repr(row[name]) if row[name] else "nothing"
+            return (
+                f"a {name} of letters, digits, points, dashes and underscores",
+                found,
+                "It begins with a letter or digit.",
+            )
+    problem = file_name_problem(row["recording"])
+    remedy = "Give the recording a name of its own in the column `recording`."
+    return ("a recording whose name can be a file's", problem, remedy) if problem else None
+
+
+def _row_refused(row: dict, same: list[int], copy: dict[int, bool]) -> tuple[str, str, str] | None:
+    """same : lines with the same recording, or the same trial of a subject. Of equal rows the first counts."""
+    others = [line for line in same if not copy[line]] if not copy[row["line"]] else same
+    if not others:
+        return None
+    found = f"{row['recording']} again in line{'s' * (len(others) > 1)} {', '.join(map(str, others))}"
+    remedy = "Delete all but one." if copy[row["line"]] else "Which of them is meant? Correct or delete the others."
+    return "each recording, and each trial of a subject, once", found, remedy
+
+
+def is_name(text: str) -> bool:
+    """Whether a subject, trial or recording may be called so: letters and digits of any script, points, dashes and
+    underscores; the first a letter or digit."""
+    return text[:1].isalnum() and all(c.isalnum() or c in "._-" or unicodedata.category(c)[0] == "M" for c in text)
+
+
+def found_as(folder: Path, cell: str) -> str:
+    """A file's path as it is on this disk: a table from Windows has backslashes, and a letter with an accent may have
+    one form of Unicode in the table and another in the file's name. What is found in no way stays as it is."""
+    if (cell.isascii() and "\\" not in cell) or (folder / cell).exists():
+        return cell
+    for path in (cell, cell.replace("\\", "/")):
+        at: Path | None = folder
+        for part in Path(path).parts:
+            at = at and _entry(at, part)
+        if at is not None:
+            return at.relative_to(folder).as_posix() if at.is_relative_to(folder) else str(at)
+    return cell
+
+
+def _entry(folder: Path, name: str) -> Path | None:
+    """The file or folder of this name in a folder, whatever form of Unicode its letters have."""
+    if (folder / name).exists():
+        return folder / name
+    try:
+        return next((entry for entry in folder.iterdir() if normal(entry.name) == normal(name)), None)
+    except OSError:
+        return None
+
+
+def _refuse_unknown(file: Path, named: list[str]) -> None:
+    known = (*COLUMNS, *RATINGS)
+    for name in named:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+            if name.startswith(_LABELS) or name.endswith(_LABELS):
+                hint = f"Labels are ratings from 1 to 9, or the words low and high, of {', '.join(RATINGS)}. {SCOPE}"
+            raise BadRecording(file, "columns that exist", repr(name), hint)
+
+
+def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and cells by column, freed of outer spaces. Lines that are empty or begin with # are none."""
+    try:
+        text = read_text(file, "a table of recordings")
+    except FileNotFoundError:
+        raise BadRecording(file, "a table of recordings", "no such file", "`gbvnet table init` makes one.") from None
+    except OSError as error:
+        raise BadRecording(file, "a table of recordings", f"a file that does not read ({error.strerror})") from None
+    told = ["" if line.lstrip().startswith(COMMENTS) else line for line in text.splitlines(keepends=True)]
+    said = next((mark for line in told[:1] if (mark := sep_of(line))), None)  # Excel's `sep=;`
+    if said:
+        told[0] = ""
+    head = next((line for line in told if line.strip()), "")
+    # Spreadsheets write semicolons where a comma is the decimal point.
+    reader = csv.reader(told, delimiter=said or max(",;\t", key=head.count), skipinitialspace=True)
+    columns: list[str] = []
+    n = 0
+    try:
+        for cells in reader:
+            cells = [cell.strip() for cell in cells]
+            if not any(cells):
+                continue
+            if not columns:
+                columns = [cell.lower() for cell in cells]
+                _refuse_twice(file, [name for name in columns if name])
+                continue
+            last = max(k for k, cell in enumerate(cells) if cell)
+            if last >= len(columns) or not columns[last]:
+                found = f"{last + 1} in line {reader.line_num}"
+                hint = "A cell with a comma in it needs quotes around it."
+                raise BadRecording(
+                    file, f"{len([c for c in columns if c])} cells in a line, as many as columns", found, hint
+                )
+            n += 1
+            yield reader.line_num, {name: cell for name, cell in zip(columns, cells, strict=False) if name}
+    except csv.Error as error:
+        raise BadRecording(file, "a table of recordings", f"line {reader.line_num} that is no CSV ({error})") from None
+    if not n:
+        raise BadRecording(file, "a line for each recording", "none", "`gbvnet table init` makes an example.")
+
+
+def _refuse_twice(file: Path, names: list[str]) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise BadRecording(file, "each column once", f"{twice[0]} twice")
+
+
+def _yaml_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same of a list `recordings` in a YAML file, a mapping a trial. Values are taken as they are written, so that
+    a subject called no, or 01, stays what it is."""
+    _read_yaml(file)  # what cannot be read is told
+    root = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+    nodes = [value for name, value in root.value if name.value == ROWS] if isinstance(root, yaml.MappingNode) else []
+    if not nodes or not isinstance(nodes[0], yaml.SequenceNode) or not nodes[0].value:
+        raise BadRecording(file, f"a list `{ROWS}`, an entry a trial", "none")
+    for node in nodes[0].value:
+        line = node.start_mark.line + 1
+        if not isinstance(node, yaml.MappingNode):
+            raise BadRecording(file, f"names and values in each entry of {ROWS}", f"something else in line {line}")
+        cells = {}
+        for name, value in node.value:
+            if not isinstance(name, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
+                at = value.start_mark.line + 1
+                raise BadRecording(file, "one value for each name", f"several in line {at}", SCOPE)
+            cells[name.value.strip().lower()] = "" if value.tag.endswith(":null") else value.value.strip()
+        _refuse_twice(file, [name.value.strip().lower() for name, _ in node.value])
+        yield line, cells
+
+
+def seconds_in(line: str, row: dict, name: str) -> float | None:
+    """A cell as a number of seconds, None if it is empty. Raises BadRecording."""
+    if row[name] == "":
+        return None
+    try:
+        value = float(row[name])
+    except ValueError:
+        value = np.nan
+    if not abs(value) < LATEST_S:
+        hint = "A decimal point is a point here." if re.fullmatch(r"-?\d+,\d+", row[name]) else ""
+        raise BadRecording(line, f"a number of seconds in {name}", repr(row[name]), hint)
+    return value

@@ -1,0 +1,196 @@
+"""A recordings table to fill in, made from a folder of one's own: what `gbvnet table init` writes."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import BadInput
+from ..io.atomic import visible, write_whole
+from .channel_names import kind_of
+from .formats.signal_file import names_in
+from .formats.signal_text import clocks, is_empatica, is_text
+from .known_channels import Known, known_channels
+from .table_schema import SETTINGS, TABLE
+
+VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv")
+SIGNALS = (".bdf", ".edf", ".fif", ".fif.gz", ".vhdr", ".set", ".gdf", ".cnt", ".csv", ".tsv", ".txt")
+# What a file's or a folder's name says of what is in it, and not of who it is of.
+_CONTENT = r"raw|eeg|ieeg|meg|ecg|bio|biosignals|physio|signals?|videos?|faces?|cam(?:era)?|data|recordings?"
+_ENDING, _FOLDER = re.compile(rf"[ _.-](?:{_CONTENT})$"), re.compile(rf"(?:{_CONTENT})", re.IGNORECASE)
+
+HEAD = """\
+# One line a trial: a file with several trials in it has a line for each. Subjects and trials below are guesses from
+# the names of folders and files. Delete the lines of files that you do not want; those that begin with # are comments.
+#
+# subject, trial     letters, digits, points and dashes; each trial of a subject once
+# stimulus           what was shown, the same word for the same film; may be empty
+# video, signals     files relative to this one; one of them may be empty
+# start_s, stop_s    the stimulus, in seconds on the signals' clock (on the video's, if there are no signals)
+# baseline_start_s   where the rest before it starts; empty: right before the stimulus
+# video_offset_s     the video's clock less the signals' clock: -28 where the stimulus is at 30 s of the signals and at
+#                    2 s of the video; empty: 0
+# valence, arousal   ratings from 1 to 9, or the words low and high; also dominance, liking, familiarity, control,
+#                    predictability; may be empty
+#
+# A line that is filled in: anna,1,film-a,anna/1.mp4,anna/1.edf,30,90,,-28,7,low
+# Then: gbvnet check table FOLDER
+"""
+COLUMNS = "subject,trial,stimulus,video,signals,start_s,stop_s,baseline_start_s,video_offset_s,valence,arousal\n"
+
+
+def write_template(folder: Path) -> tuple[Path, int]:
+    """Scan a folder for videos and signal files, and write its recordings.csv and table.yaml, with a line for each pair
+    of files of the same name, or for each file that has no partner. Returns the table's path and how many lines it has.
+
+    Raises BadInput if there is nothing to tell of, or a table is there already.
+    """
+    table = folder / TABLE
+    for file in (table, folder / SETTINGS):
+        if file.exists():
+            raise BadInput(file, "no table yet", "one", "Take it away, or fill it in and use `gbvnet check table`.")
+    if not folder.is_dir():
+        raise BadInput(folder, "a folder with videos and signal files", "no such folder")
+    files = [f for f in visible(folder, "**/*") if f.is_file()]
+    videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
+    signals = [f for f in files if f.name.lower().endswith(SIGNALS)]
+    other = {f: why for f in signals if is_text(f) and (why := _why_not(f))}
+    signals, beside = _one_of_each_wristband([f for f in signals if f not in other])
+    if not videos and not signals:
+        known = ", ".join((*VIDEOS, *SIGNALS))
+        found = "; ".join(f"{_cell(folder, f)}: {why}" for f, why in list(other.items())[:5]) or "none"
+        more = f" and {len(other) - 5} more" if len(other) > 5 else ""
+        columns = "Columns need names that tell their kind (Fp1, ECG, EDA, ...), or name them in table.yaml. "
+        hint = f"{columns if other else ''}Files that end in {known} are looked for."
+        raise BadInput(folder, "videos or signal files", found + more, hint)
+    lines = list(_lines(folder, videos, signals))
+    told = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
+    content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *beside, *told))
+    try:
+        write_whole(folder / SETTINGS, _settings(signals).encode())
+        write_whole(table, content.encode())
+    except OSError as error:
+        raise BadInput(folder, "a folder that can be written", error.strerror or error) from None
+    return table, len(lines)
+
+
+def _why_not(file: Path) -> str:
+    """Why a text file holds no signals; empty if it may: a column is a clock, or named as a signal."""
+    try:
+        names = names_in(file)
+    except BadInput as error:
+        return f"expected {error.expected}, found {error.found}"
+    if any(kind_of(name) for name in names) or (clocks(names) and len(names) > 1):
+        return ""
+    listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+    return f"no column is named like a signal ({listed})"
+
+
+def _one_of_each_wristband(signals: list[Path]) -> tuple[list[Path], list[str]]:
+    """Of the files of each Empatica E4 the one that a line can name, and a comment on the others beside it."""
+    rates = {f: rate for f in signals if is_text(f) and (rate := is_empatica(f))}
+    comments = []
+    for folder in dict.fromkeys(f.parent for f in rates):
+        first, *others = sorted((f for f in rates if f.parent == folder), key=lambda f: f.stem != "EDA")
+        if others:
+            signals = [f for f in signals if f not in others]
+            named = ", ".join(f"{f.name} ({rates[f]:g} Hz)" for f in (first, *others))
+            comments.append(
+                f"# {folder.name} holds files of an Empatica E4: {named}. A line names one signals file, here "
+                f"{first.name}. To use them together, join them into one CSV (docs/corpora.md)."
+            )
+    return signals, comments
+
+
+# ---------------------------------------------------------------- a line for each
+
+
+def _lines(folder: Path, videos: list[Path], signals: list[Path]) -> Iterator[str]:
+    """A line a trial; trials are counted within each subject."""
+    counts: Counter[str] = Counter()
+    for video, signal in _pairs(videos, signals):
+        subject = _subject(folder, video or signal)
+        counts[subject] += 1
+        cells = (subject, f"{counts[subject]:02d}", "", _cell(folder, video), _cell(folder, signal))
+        yield ",".join(cells) + "," * (COLUMNS.count(",") + 1 - len(cells))
+
+
+def _pairs(videos: list[Path], signals: list[Path]) -> Iterator[tuple[Path | None, Path | None]]:
+    """Video and signals of one name: beside each other, or alone of that name in all folders. Then what is left."""
+    left = list(signals)
+    of_name = Counter(map(_key, videos)), Counter(map(_key, signals))
+    for video in videos:
+        same = [f for f in left if _key(f) == _key(video)]
+        beside = [f for f in same if f.parent == video.parent]
+        unique = same if all(counts[_key(video)] == 1 for counts in of_name) else []
+        signal = next(iter(beside or unique), None)
+        if signal:
+            left.remove(signal)
+        yield video, signal
+    yield from ((None, signal) for signal in left)
+
+
+def _key(file: Path) -> str:
+    """A name without what it says of the content: x_raw.fif, x_eeg.edf and x.mp4 belong together."""
+    name = file.name.lower()
+    name = name[: -len(next(ending for ending in (".fif.gz", file.suffix.lower()) if name.endswith(ending)))]
+    while (shorter := _ENDING.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+def _subject(folder: Path, file: Path | None) -> str:
+    """A guess: the folder, if it is not called after its content; else what the file's name begins with."""
+    assert file is not None
+    above = [p for p in file.relative_to(folder).parts[:-1] if not _FOLDER.fullmatch(p)]
+    begin, *rest = re.split(r"[ _]", _key(file))
+    guess = above[0] if above else begin if rest and not _FOLDER.fullmatch(begin) else ""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", guess).lstrip("._-") or "s01"
+
+
+def _cell(folder: Path, file: Path | None) -> str:
+    text = file.relative_to(folder).as_posix() if file else ""
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',;"') else text
+
+
+# ---------------------------------------------------------------- table.yaml
+
+
+def _settings(signals: list[Path]) -> str:
+    lines = [
+        f"# What holds for all recordings of {TABLE}. Every line may be left out; these are the defaults.",
+        "dataset: table            # what the corpus is called in stores and reports",
+        "rate_hz: 128              # of the store; signals are brought to it",
+        "baseline_s: 3             # seconds of rest before each stimulus; 0 for none",
+        "frames_per_s: 10          # face frames a second to keep",
+        "filtered: false           # true: the signals were filtered already",
+        "signals_rate_hz: null     # of CSV and TSV files without a column `time`",
+        "signals_unit: uV          # of electrical channels in CSV and TSV files: uV, mV or V",
+    ]
+    file, known = next(((f, found) for f in signals if (found := _known(f))), (None, None))
+    if file and known:
+        lines += [
+            "# Which channels to use, by name; every signal file must have them. Delete what no model should see.",
+            f"# Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog. Here are the channels of {file.name}.",
+            "channels:",
+        ]
+        lines += [f"  # {note}" for note in known.notes if "none of them is used" in note]
+        for name in (*known.kinds, *known.unknown):
+            kind = known.kinds.get(name)
+            lines.append(f"  {_yaml(name)}: {kind}" if kind else f"  # {_yaml(name)}: which kind?")
+    return "\n".join(lines) + "\n"
+
+
+def _known(file: Path) -> Known | None:
+    """What a file tells of its channels; None if it has none or does not open."""
+    try:
+        known = known_channels(file)
+    except BadInput:  # the check says what is wrong with it
+        return None
+    return known if known.kinds or known.unknown else None
+
+
+def _yaml(name: str) -> str:
+    words = ("yes", "no", "on", "off", "y", "n", "true", "false", "null")  # are no text to YAML
+    plain = re.fullmatch(r"[A-Za-z]+[0-9]*", name) and name.lower() not in words
+    return name if plain else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'

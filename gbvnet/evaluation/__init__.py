@@ -1,0 +1,1 @@
+"""Who is tested on whom, what was predicted, and what the scores are worth."""

@@ -1,0 +1,213 @@
+"""What follows from a store and the settings before anything is trained: which windows, which labels, which folds."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from ..config import CrossvalConfig, uses_face, uses_signals
+from ..datasets.duplicates import same_windows
+from ..datasets.names import alike, alike_in_words, key, visible
+from ..errors import BadConfig
+from ..store.store import Store
+from . import splits
+from .confounds import confounds
+from .splits import PLURAL, Fold
+
+RULES = {">=5": "rating >= 5", ">5": "rating > 5", "median": "rating above the person's own median"}
+
+PARTS = ("face", "signals")
+OTHERS = "another person than those chosen"  # a reason to leave windows out
+LISTED = 40  # names of a store that a message lists at most
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What follows from store and settings, before anything is trained.
+
+    windows : the store's windows that are scored, under their row numbers
+    rating, high : target -> Series over these rows: as the person gave it; 0 or 1
+    """
+
+    windows: pd.DataFrame
+    rating: dict[str, pd.Series]
+    high: dict[str, pd.Series]
+    excluded: dict[str, int]  # reason -> windows
+    folds: list[Fold]
+    findings: tuple[str, ...] = ()  # what a reader of the results must know
+    unused: tuple[str, ...] = ()  # settings that had no say in this plan
+
+
+def make_plan(store: Store, config: CrossvalConfig) -> Plan:
+    """Choose the windows to score, label them, and split them. Raises BadConfig or LeakySplit."""
+    plan = make_unsplit(store, config)
+    classes = sum(2**i * y.to_numpy(int) for i, y in enumerate(plan.high.values()))
+    folds = splits.make_folds(plan.windows, config, np.asarray(classes) if config.stratify else None)
+    return replace(plan, folds=folds)
+
+
+def make_unsplit(store: Store, config: CrossvalConfig) -> Plan:
+    """The plan without its folds: which windows, and their labels. Raises BadConfig."""
+    _require_modality(store, config)
+    windows, excluded = choose_windows(store, config)
+    rating = {target: windows[target] for target in targets_of(config)}
+    high = {target: is_high(windows, target, config.threshold) for target in rating}
+    if config.shuffle_labels is not None:
+        high = shuffled(windows, high, config.shuffle_labels)
+    return Plan(windows, rating, high, excluded, [], tuple(warnings_of(store, windows, high, config)))
+
+
+def warnings_of(
+    store: Store, windows: pd.DataFrame, high: dict[str, pd.Series], config: CrossvalConfig
+) -> Iterator[str]:
+    """What a reader of a score must know of the names and sources of the windows that it is made of."""
+    used = store.recordings[store.recordings["recording"].isin(windows["recording"].unique())]
+    for unit in ("subject", "stimulus") if "stimulus" in config.protocol else ("subject",):
+        groups = alike(windows[unit].astype(str).unique())
+        if groups:
+            apart = "may be on both sides" if unit in config.protocol else "count as several"
+            yield f"{PLURAL[unit]} {alike_in_words(unit, groups)}, and {apart}"
+    yield from same_windows(used)
+    if config.shuffle_labels is None:
+        for target, y in high.items():
+            yield from confounds(used, y.groupby(windows["recording"]).first(), target)
+
+
+def targets_of(config: CrossvalConfig) -> tuple[str, ...]:
+    return _targets(config.target)
+
+
+def _targets(target: str) -> tuple[str, ...]:
+    return ("valence", "arousal") if target == "both" else (target,)
+
+
+def is_high(windows: pd.DataFrame, target: str, threshold: str) -> pd.Series:
+    """Whether each window's rating is high, int8: at least 5, above 5, or above the person's own median over trials."""
+    rating = windows[target]
+    if threshold == "median":
+        trials = windows.drop_duplicates("recording")
+        limit = windows["subject"].map(trials.groupby("subject")[target].median())
+        return (rating > limit).astype("int8")
+    return (rating > 5 if threshold == ">5" else rating >= 5).astype("int8")
+
+
+def shuffled(windows: pd.DataFrame, high: dict[str, pd.Series], seed: int) -> dict[str, pd.Series]:
+    """The labels dealt anew among each person's trials: a person keeps how many are high, a trial one label for all its
+    windows, and all targets move together. What a system then scores is not emotion."""
+    trials = windows.drop_duplicates("recording").sort_values(["subject", "recording"])
+    rng = np.random.default_rng(seed)
+    donor: dict[str, str] = {}
+    for _, of_person in trials.groupby("subject"):
+        names = of_person["recording"].to_numpy(str)
+        donor |= dict(zip(names, rng.permutation(names), strict=True))
+    first = {target: y.groupby(windows["recording"]).first() for target, y in high.items()}
+    return {target: windows["recording"].map(donor).map(y).astype("int8") for target, y in first.items()}
+
+
+def _require_modality(store: Store, config: CrossvalConfig) -> None:
+    """Raise BadConfig for a modality that the store lacks; under `rows any`, only if it was prepared without."""
+    made = store.settings["prepare"]
+    if config.rows == "complete" or not (made["faces"] and made["signals"]):
+        require_parts(store, config.modality, _advice(store, config))
+
+
+def require_parts(store: Store, modality: str, advice: str = "") -> None:
+    """Raise BadConfig if no window of the store has a face, or signals, where the modality has them."""
+    for part in PARTS:
+        lacks = _lacks(store, part) if _uses(modality, part) else None
+        if lacks:
+            what = "faces" if part == "face" else part
+            raise BadConfig(f"modality {modality} needs {what}, and {lacks}{advice}")
+
+
+def _lacks(store: Store, part: str) -> str | None:
+    """Why a store has nothing of "face" or "signals" at all, or None if it has."""
+    if not store.settings["prepare"][{"face": "faces"}.get(part, part)]:
+        return f"{store.path} was prepared without"
+    return None if store.has(part) else f"no window of {store.path} has {'one' if part == 'face' else 'any'}"
+
+
+def choose_windows(store: Store, config: CrossvalConfig) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The windows to score, and how many were left out for which reason.
+
+    complete : those with every modality that the store has, whatever this system uses, so that all systems and
+        modalities are scored on the same ones. A modality that no window has is none of the store's.
+    any : those with at least one of the modalities that it uses.
+
+    Raises BadConfig, with the options that would leave some, if none is left.
+    """
+    windows = store.windows
+    if config.subjects is not None:
+        require_known(store, "subject", config.subjects, "subjects")
+    left, excluded = pd.Series(True, windows.index), {}
+    for reason, out in _reasons(store, config.subjects, config.target, config.modality, config.rows).items():
+        count = int((left & out).sum())
+        if count:
+            excluded[reason] = count
+        left &= ~out
+    if not left.any():
+        why = "; ".join(f"{n} have {reason}" for reason, n in excluded.items())
+        raise BadConfig(
+            f"{store.path}: none of its {len(windows)} windows can be scored: {why}{_advice(store, config)}"
+        )
+    return windows[left], excluded
+
+
+def _reasons(
+    store: Store, subjects: tuple[str, ...] | None, target: str, modality: str, rows: str
+) -> dict[str, pd.Series]:
+    """Reason -> (n,) bool, which windows it leaves out under these settings."""
+    windows = store.windows
+    reasons: dict[str, pd.Series] = {}
+    if subjects is not None:
+        reasons[OTHERS] = ~windows["subject"].isin(subjects)
+    if rows == "complete":
+        reasons |= {f"no {part}": ~windows[f"has_{part}"] for part in PARTS if not _lacks(store, part)}
+    else:
+        used = [f"has_{part}" for part in PARTS if _uses(modality, part)]
+        reasons[f"nothing of modality {modality}"] = ~windows[used].any(axis=1)
+    return reasons | {f"no rating of {name}": windows[name].isna() for name in _targets(target)}
+
+
+def require_known(store: Store, unit: str, names: Sequence[str], setting: str) -> None:
+    """Raise BadConfig for names of subjects or recordings that the store does not have, with those it has.
+
+    unit : "subject" or "recording". setting : the option that the names were given by
+    """
+    have = sorted(set(store.windows[unit]))
+    unknown = sorted(set(names) - set(have))
+    if not unknown:
+        return
+    near = [one for name in unknown for one in have if key(one) == key(name)]
+    hint = f"; did you mean {', '.join(near)}?" if near else ""
+    more = f" and {len(have) - LISTED} more" if len(have) > LISTED else ""
+    told = f"{', '.join(map(visible, have[:LISTED]))}{more}{hint}"
+    raise BadConfig(f"{setting}: {store.path} has no {unit} {', '.join(map(visible, unknown))}; it has {told}")
+
+
+def _advice(store: Store, config: CrossvalConfig) -> str:
+    """The fewest options that would leave windows to score, as ". Add --modality eeg --target valence"; or nothing."""
+    kinds = {kind for _, kind in store.settings["channels"]}
+    signals = "eeg" if kinds == {"eeg"} else "bio"
+    asked = (config.target, config.modality, config.rows)
+    tried = list(product(("both", "valence", "arousal"), (config.modality, signals, "face"), (config.rows, "any")))
+    tried = [one for one in tried if one[0] == config.target or one[0] != "both"]
+
+    def changes(one: tuple[str, ...]) -> list[tuple[str, str]]:
+        named = zip(("target", "modality", "rows"), one, asked, strict=True)
+        return [(name, value) for name, value, was in named if value != was]
+
+    for one in sorted(tried, key=lambda one: len(changes(one))):
+        target, modality, rows = one
+        if any(_uses(modality, part) and _lacks(store, part) for part in PARTS):
+            continue
+        out = _reasons(store, config.subjects, target, modality, rows).values()
+        if not np.logical_or.reduce([np.asarray(each, bool) for each in out]).all():
+            return ". Add " + " ".join(f"--{name} {value}" for name, value in changes(one)) if changes(one) else ""
+    return ""
+
+
+def _uses(modality: str, part: str) -> bool:
+    return uses_face(modality) if part == "face" else uses_signals(modality)

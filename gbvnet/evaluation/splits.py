@@ -1,0 +1,390 @@
+"""Who is trained on and who is tested on.
+
+Sees only columns of names (and labels, if asked to balance them), never a signal or a face. A split is made of groups:
+trials, stimuli or people. Windows of one trial look alike and share its label, so a split between them tests on what
+was trained on; protocol `window`, which does so, is there because papers report it, and is labelled leaky everywhere.
+
+Group names, as they stand in splits.json and in the fixed folds:
+    window  s01/05/12   subject/trial/window        stimulus  07
+    trial   s01/05      subject/trial               subject   s01
+"""
+
+import hashlib
+import logging
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..config import SplitConfig
+from ..errors import BadConfig, BadInput, LeakySplit
+from ..io.safe_load import from_json
+
+log = logging.getLogger(__name__)
+
+# What may not be on two sides, by protocol.
+UNITS: dict[str, tuple[str, ...]] = {
+    "window": ("window",),
+    "trial": ("trial",),
+    "stimulus": ("stimulus",),
+    "subject": ("subject",),
+    "subject+stimulus": ("subject", "stimulus"),
+}
+PLURAL = {"window": "windows", "trial": "trials", "stimulus": "stimuli", "subject": "subjects"}
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One split of the windows. The three sides are sorted int64 row numbers (the index of the windows table).
+
+    A row may be on no side: another person's under scope per-subject, or, under subject+stimulus, one whose subject
+    is on one side and whose stimulus is on another.
+    """
+
+    number: int  # from 1; unique in a run
+    name: str  # the subject, under scope per-subject; else ""
+    train: np.ndarray
+    inner: np.ndarray  # kept back from the training groups, to choose the epoch
+    test: np.ndarray
+    inner_protocol: str | None = None
+    """what the inner side may not share with the training side, where that is less than what the test side may not"""
+
+    @property
+    def sides(self) -> dict[str, np.ndarray]:
+        return {"train": self.train, "inner": self.inner, "test": self.test}
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """One unit's groups among n rows: which group each row belongs to, and which fold tests each group."""
+
+    unit: str
+    names: list[str]  # sorted
+    strata: list[str]  # over which folds are spread evenly: each trial's person, for other units all the same
+    of_row: np.ndarray  # (n,) int, into names
+
+
+def make_folds(windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | None = None) -> list[Fold]:
+    """Split windows into folds; each group is tested once.
+
+    windows : one row a window, with columns subject, trial, stimulus (str) and window (int); its index are the row
+        numbers that the folds speak of. May be a selection of a store's rows, in any order.
+    split : protocol, scope, number of folds, seed. Only these and the group names decide, not the order of files,
+        of rows, or of Python's hashes.
+    labels : (n,) the class of each row of `windows`: needed, and used, only if `split.stratify`.
+
+    Folds have equally many groups (to 1), under protocol trial also of each person. Under subject+stimulus, fold i
+    tests what its people answered to its stimuli and trains on rows of neither: k folds test each person and each
+    stimulus once, but only 1 / k of the rows.
+
+    The inner validation is a share `split.inner` of the training groups, at least one, and obeys the same protocol.
+    Under subject+stimulus it is that share of the training people with that share of the training stimuli; rows of an
+    inner person with a training stimulus, or the other way round, are dropped. It is drawn without labels.
+
+    Raises LeakySplit if there are too few groups, BadConfig if settings and table do not fit each other.
+    """
+    if not len(windows):
+        raise BadConfig("no windows to split: no row of the store is left")
+    if split.stratify and labels is None:
+        raise BadConfig("stratify balances labels over the folds, and no labels were given")
+    people = windows["subject"].to_numpy(str)
+    folds: list[Fold] = []
+    for name in np.unique(people).tolist() if split.scope == "per-subject" else [""]:
+        at = people == name if name else np.ones(len(people), bool)
+        folds += _folds_of(windows[at], split, None if labels is None else np.asarray(labels)[at], name, len(folds))
+    tables = {unit: group_names(windows, unit) for unit in UNITS[split.protocol]}
+    for fold in folds:
+        _refuse_shared(tables, fold.sides, fold.number, split.protocol)
+    return folds
+
+
+def hold_out(windows: pd.DataFrame, test: np.ndarray, split: SplitConfig) -> Fold:
+    """The one fold that tests given rows and learns from all others, as from one corpus for another.
+
+    windows : as in `make_folds`
+    test : (n,) bool, which of them are tested
+    split : protocol, which neither persons nor anything else may break; inner, seed
+
+    The inner validation is a share `split.inner` of the training *trials*, whatever the protocol: who and what is
+    tested is given, and all people and stimuli of the other corpus are there to learn from.
+
+    Raises LeakySplit if the rows given break the protocol.
+    """
+    groups, rows = _group(windows, "trial"), windows.index.to_numpy(np.int64)
+    inner = _inner_rows(groups, ~test, split, "hold out", 1)
+    train, kept, tested = (np.sort(rows[at]) for at in (~test & ~inner, inner & ~test, test))
+    fold = Fold(1, "", train, kept, tested, inner_protocol="trial")
+    check_fold(windows, fold, split.protocol)
+    return fold
+
+
+def keep_back(windows: pd.DataFrame, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Row numbers to train on, and those of a share `split.inner` of the protocol's groups, by which the epoch of a
+    model that is tested on nothing here is chosen. Raises LeakySplit if there are too few groups."""
+    rows = windows.index.to_numpy(np.int64)
+    groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
+    inner = [_inner_rows(g, np.ones(len(rows), bool), split, "all", 1) for g in groups]
+    kept, rest = np.logical_and.reduce(inner), ~np.logical_or.reduce(inner)
+    for what, at in {"train on": rest, "choose the epoch by": kept}.items():
+        if not at.any():
+            raise LeakySplit(
+                f"no window is left to {what} under protocol {split.protocol} with a share of {split.inner:g} of "
+                f"{_counts(groups)} kept back; keep back less or use another protocol"
+            )
+    return np.sort(rows[rest]), np.sort(rows[kept])
+
+
+def check_fold(windows: pd.DataFrame, fold: Fold, protocol: str) -> None:
+    """Raise LeakySplit if any group of the protocol is on two sides of the fold, and name it.
+
+    Called by training itself, on the rows it is about to use: whoever made the fold is not trusted.
+    """
+    checks = {protocol: fold.sides}
+    if fold.inner_protocol is not None:
+        checks = {
+            protocol: {"training": np.concatenate([fold.train, fold.inner]), "test": fold.test},
+            fold.inner_protocol: {"training": fold.train, "inner": fold.inner},
+        }
+    for name, sides in checks.items():
+        _refuse_shared({unit: group_names(windows, unit) for unit in UNITS[name]}, sides, fold.number, name)
+
+
+def _refuse_shared(tables: dict[str, pd.Series], sides: dict[str, np.ndarray], number: int, protocol: str) -> None:
+    for unit, table in tables.items():
+        on = {side: set(table.loc[rows]) for side, rows in sides.items()}
+        for one, other in combinations(on, 2):
+            shared = sorted(on[one] & on[other])
+            if shared:
+                what = unit if len(shared) == 1 else PLURAL[unit]
+                more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
+                raise LeakySplit(
+                    f"fold {number} breaks protocol {protocol}: {what} {', '.join(shared[:5])}{more} "
+                    f"on both the {one} and the {other} side"
+                )
+
+
+def names(windows: pd.DataFrame, fold: Fold, protocol: str) -> dict[str, list[str]]:
+    """The group names on each side of a fold, sorted, for splits.json: no name may be on two sides.
+
+    Where a protocol has two units, each name says which: "subject s01", "stimulus 07".
+    """
+    of_side = dict.fromkeys(fold.sides, protocol) | {"inner": fold.inner_protocol or protocol}
+    return {side: _names_of(windows.loc[rows], of_side[side]) for side, rows in fold.sides.items()}
+
+
+def _names_of(windows: pd.DataFrame, protocol: str) -> list[str]:
+    units = UNITS[protocol]
+    tables = {f"{unit} " if len(units) > 1 else "": group_names(windows, unit) for unit in units}
+    return [prefix + name for prefix, table in tables.items() for name in sorted(set(table))]
+
+
+def group_names(windows: pd.DataFrame, unit: str) -> pd.Series:
+    """The name of each row's group, as listed at the top of this file, under the table's own index."""
+    if unit in ("subject", "stimulus"):
+        return windows[unit].astype(str)
+    trial = windows["subject"].astype(str) + "/" + windows["trial"].astype(str)
+    return trial if unit == "trial" else trial + "/" + windows["window"].astype(str)
+
+
+def _folds_of(
+    windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | None, name: str, before: int
+) -> list[Fold]:
+    """The folds of all people together, or of the one called `name`, numbered from `before` + 1."""
+    rows = windows.index.to_numpy(np.int64)
+    groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
+    if split.fixed:
+        fixed = fixed_folds(split.fixed)
+        tested = [_fixed_parts(windows, unit, fixed, split) for unit in UNITS[split.protocol]]  # (n,) tests each row
+    else:
+        for g in groups:
+            _require_enough(g, split, name)
+        tested = [_parts(g, split, labels, name) for g in groups]
+    folds = []
+    for part in range(split.folds):
+        test = np.logical_and.reduce([t == part for t in tested])
+        rest = np.logical_and.reduce([t != part for t in tested])
+        if split.fixed and not test.any():
+            log.info("fold %d of %s tests nobody in this store", part + 1, split.fixed)
+            continue
+        number = before + part + 1
+        inner = [_inner_rows(g, rest, split, f"{name}/{part}", number) for g in groups]  # by unit: (n,) bool
+        sides = {
+            "train": rest & ~np.logical_or.reduce(inner),
+            "inner": rest & np.logical_and.reduce(inner),
+            "test": test,
+        }
+        for side, at in sides.items():
+            if not at.any():
+                raise LeakySplit(
+                    f"fold {number} has no windows on its {side} side under protocol {split.protocol} with "
+                    f"{split.folds} folds over {_counts(groups)}; use fewer folds or another protocol"
+                )
+        train_rows, inner_rows, test_rows = (np.sort(rows[at]) for at in sides.values())
+        folds.append(Fold(number, name, train_rows, inner_rows, test_rows))
+    return folds
+
+
+def _group(windows: pd.DataFrame, unit: str) -> _Groups:
+    table = group_names(windows, unit).to_numpy(str)
+    names, first, of_row = np.unique(table, return_index=True, return_inverse=True)
+    people = windows["subject"].to_numpy(str)[first].tolist()
+    return _Groups(unit, names.tolist(), people if unit == "trial" else [""] * len(names), of_row)
+
+
+def _parts(groups: _Groups, split: SplitConfig, labels: np.ndarray | None, name: str) -> np.ndarray:
+    """(n,) which fold tests each row, 0 to k - 1: the shuffled groups are dealt out like cards."""
+    if split.stratify and labels is not None:
+        return _stratified_parts(groups, split, labels, name)
+    dealt = _shuffled(groups, range(len(groups.names)), f"{split.seed}/folds/{name}")
+    part = np.empty(len(groups.names), int)
+    part[dealt] = np.arange(len(dealt)) % split.folds
+    return part[groups.of_row]
+
+
+def _stratified_parts(groups: _Groups, split: SplitConfig, labels: np.ndarray, name: str) -> np.ndarray:
+    """As `_parts`, balancing the classes of `labels` over the folds (scikit-learn's way)."""
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    order = np.argsort(groups.of_row, kind="stable")  # by name: the order of the table must not matter
+    of_row, labels = groups.of_row[order], labels[order]
+    count = Counter(labels.tolist())
+    if max(count.values()) < split.folds:
+        raise BadConfig(
+            f"stratify needs {split.folds} windows of one class for {split.folds} folds; found {dict(count)}"
+        )
+    kind = StratifiedKFold if groups.unit == "window" else StratifiedGroupKFold
+    seed = _number(f"{split.seed}/stratify/{groups.unit}/{name}") % 2**32
+    splits = kind(split.folds, shuffle=True, random_state=seed)
+    part = np.empty(len(of_row), int)
+    with warnings.catch_warnings():  # a rare class cannot be in every fold; the run's class counts show it
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        of_group = None if groups.unit == "window" else of_row
+        for number, (_, test) in enumerate(splits.split(of_row, labels, of_group)):
+            part[order[test]] = number
+    return part
+
+
+def _inner_rows(groups: _Groups, rest: np.ndarray, split: SplitConfig, salt: str, number: int) -> np.ndarray:
+    """(n,) bool, rows of the groups kept back: every so many of the shuffled groups that the rows `rest` have."""
+    left = _shuffled(groups, np.unique(groups.of_row[rest]), f"{split.seed}/inner/{salt}")
+    if len(left) < 2:
+        raise LeakySplit(
+            f"fold {number} has {_count(len(left), groups.unit)} left to train on, and 2 are needed, since one is kept "
+            f"back for the choice of the epoch; the {split.folds} folds are made of {_counts([groups])}"
+        )
+    kept = min(max(1, round(split.inner * len(left))), len(left) - 1)
+    at = (np.arange(kept) + 0.5) * len(left) / kept  # evenly spaced, and so spread over the people
+    return np.isin(groups.of_row, np.asarray(left)[at.astype(int)])
+
+
+def _require_enough(groups: _Groups, split: SplitConfig, name: str) -> None:
+    if len(groups.names) < split.folds:
+        who = f"of subject {name} " if name else ""
+        raise LeakySplit(
+            f"{split.folds} folds need at least {split.folds} {PLURAL[groups.unit]}; the windows {who}to score have "
+            f"{_counts([groups])}. Use fewer folds or more data"
+        )
+
+
+def _counts(groups: Iterable[_Groups]) -> str:
+    return " and ".join(_count(len(g.names), g.unit) for g in groups)
+
+
+def _count(n: int, unit: str) -> str:
+    return f"{n} {unit if n == 1 else PLURAL[unit]}"
+
+
+def _shuffled(groups: _Groups, which: Iterable[int], salt: str) -> list[int]:
+    """The groups in random order, but one stratum after the other.
+
+    Sorting by a hash of salt and name shuffles, and does not depend on the order given, on Python's or NumPy's
+    version, or on which other groups there are.
+    """
+    key = {s: _number(f"{salt}/{groups.unit}/stratum {s}") for s in set(groups.strata)}
+    return sorted(
+        (int(g) for g in which),
+        key=lambda g: (key[groups.strata[g]], _number(f"{salt}/{groups.unit}/{groups.names[g]}"), groups.names[g]),
+    )
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+# Fixed folds: the same for everybody, so that results in different papers can be compared.
+
+
+@dataclass(frozen=True)
+class FixedFolds:
+    """Folds by name: unit -> fold -> names.
+
+    trial_by : the column that, after the person's name, names a trial: `trial`, or `stimulus` for a corpus in which
+        nobody sees a stimulus twice and trials have no number of their own
+    """
+
+    parts: dict[str, list[list[str]]]
+    trial_by: str = "trial"
+
+
+def fixed_folds(name: str) -> FixedFolds:
+    """Load fixed folds: those shipped as `name`, or a JSON file of the same layout. Raises BadInput."""
+    shipped = resources.files("gbvnet.recipes.folds")
+    known = sorted(f.name.removesuffix(".json") for f in shipped.iterdir() if f.name.endswith(".json"))
+    file = shipped / f"{name}.json" if name in known else Path(name)
+    try:
+        held = from_json(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(
+            name,
+            "the name of fixed folds or a JSON file",
+            f"neither ({error.strerror})",
+            f"Shipped: {', '.join(known)}.",
+        ) from None
+    except ValueError as error:
+        raise BadInput(name, "fixed folds as JSON", f"text that is not JSON ({error})") from None
+    if not isinstance(held, dict):
+        raise BadInput(name, "folds under trial, stimulus and subject", type(held).__name__)
+    folds = {unit: held.get(unit) for unit in ("trial", "stimulus", "subject")}
+    if held.get("trial_by", "trial") not in ("trial", "stimulus"):
+        raise BadInput(name, "trial_by to be trial or stimulus", repr(held["trial_by"]))
+    for unit, parts in folds.items():
+        if not (isinstance(parts, list) and all(isinstance(p, list) for p in parts)):
+            raise BadInput(name, f"a list of folds under {unit!r}, each a list of names", type(parts).__name__)
+        twice = [n for n, times in Counter(str(n) for part in parts for n in part).items() if times > 1]
+        if twice:
+            raise BadInput(name, f"each {unit} in one fold", f"{twice[0]} in several")
+    return FixedFolds(folds, held.get("trial_by", "trial"))  # type: ignore[arg-type]
+
+
+def _fixed_parts(windows: pd.DataFrame, unit: str, fixed: FixedFolds, split: SplitConfig) -> np.ndarray:
+    """(n,) which fold tests each row, as a fixed file says. Names may differ in leading zeros."""
+    named = windows.assign(trial=windows[fixed.trial_by]) if unit == "trial" else windows
+    groups, parts = _group(named, unit), fixed.parts[unit]
+    if len(parts) != split.folds:
+        raise BadConfig(f"fixed folds {split.fixed} are {len(parts)} and the setting folds is {split.folds}: set it so")
+    part_of = {_plain(name): number for number, part in enumerate(parts) for name in part}
+    unknown = [name for name in groups.names if _plain(name) not in part_of]
+    if unknown:
+        raise BadConfig(
+            f"fixed folds {split.fixed} do not name {groups.unit} {unknown[0]} ({len(unknown)} of {_counts([groups])} "
+            "of this store); they are made for another corpus"
+        )
+    return np.array([part_of[_plain(name)] for name in groups.names])[groups.of_row]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"0*(\d+)", r"\1", name)
+
+
+def deal(names: Sequence[str], strata: Sequence[str], unit: str, salt: str, folds: int = 10) -> list[list[str]]:
+    """Names dealt out to folds, each stratum evenly, by names and salt alone: how the shipped folds were made."""
+    groups = _Groups(unit, list(names), list(strata), np.arange(len(names)))
+    part = _parts(groups, SplitConfig(folds=folds, seed=0), None, salt)
+    return [[n for n, p in zip(names, part, strict=True) if p == fold] for fold in range(folds)]

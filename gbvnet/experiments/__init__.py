@@ -1,0 +1,1 @@
+"""Cross-validation, comparison, audit, transfer, training and explanation, as folders of runs."""

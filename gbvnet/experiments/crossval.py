@@ -1,0 +1,277 @@
+"""Cross-validation of one system: every window of a store predicted by a model that was not trained on its group.
+
+RUN/config.yaml, environment.json, splits.json     the settings; software, store and class counts; names by side
+RUN/foldNN/<target>/                               history.csv, model/, fit.json, predictions.parquet
+RUN/predictions.parquet                            all folds; written last, so a run that has it is whole
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+
+from ..config import CrossvalConfig, require
+from ..datasets.check import Progress
+from ..errors import BadRun, GbvnetError
+from ..evaluation import predictions, splits
+from ..evaluation.plan import Plan, make_plan, targets_of
+from ..evaluation.splits import Fold
+from ..io.atomic import sweep
+from ..parallel.peak_memory import Peak
+from ..parallel.tasks import Jobs, cores, limit_threads, neighbours, run, threads_each
+from ..store.joined import learnt_from
+from ..store.store import Store
+from ..systems import Predicted, require_sense, system
+from .run_folder import begin, config_digest, locked, read_environment, stamp, write_json
+from .run_group import polled
+
+log = logging.getLogger(__name__)
+
+LOCK = "training.lock"  # held by the process that writes a training's folder
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training: a fold, and a target or both at once."""
+
+    fold: Fold
+    targets: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        return f"fold{self.fold.number:02d}/{'both' if len(self.targets) > 1 else self.targets[0]}"
+
+    def __str__(self) -> str:
+        who = f" ({self.fold.name})" if self.fold.name else ""
+        return f"fold {self.fold.number}{who}, {' and '.join(self.targets)}"
+
+
+def cross_validate(
+    store: Store, run_dir: str | Path, config: CrossvalConfig, jobs: Jobs = 1, progress: Progress | None = None
+) -> Path:
+    """Train and test the system on every fold, and write a run folder.
+
+    A run that was cut off goes on at the fold and the epoch it had reached; a finished one is left as it is.
+
+    jobs : trainings at once, each with its share of the cores; or a Cluster. With equally many threads each, the
+        predictions do not depend on it.
+    progress : called with epochs done, epochs in all (early stopping makes it fewer), and what is being done
+
+    Returns the path of predictions.parquet. Raises BadConfig or LeakySplit if settings and store do not fit, BadRun if
+    the folder holds another run or is being written by another process, and, after all else is done, GbvnetError if
+    some trainings failed.
+    """
+    require_sense(config, store)
+    return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
+
+
+def run_plan(
+    store: Store,
+    run_dir: str | Path,
+    config: CrossvalConfig,
+    plan: Plan,
+    jobs: Jobs = 1,
+    progress: Progress | None = None,
+) -> Path:
+    """Train and test on every fold of a plan that somebody made; the rest as in `cross_validate`."""
+    run_dir = Path(run_dir)
+    require(config.train.devices == 1, "train.devices is for `gbvnet train`; here --jobs trains several folds at once")
+    with locked(run_dir):
+        begin(run_dir, store, config, plan, threads_each(jobs))
+        if not (run_dir / predictions.FILE).exists():
+            _train_all(run_dir, store, config, plan, jobs, progress)
+            _finish(run_dir)
+    return run_dir / predictions.FILE
+
+
+def _train_all(
+    run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, jobs: Jobs, progress: Progress | None
+) -> None:
+    """Do what is left to do. One training that fails does not stop the others."""
+    targets = targets_of(config)
+    tasks = [Task(fold, t) for fold in plan.folds for t in ([targets] if config.joint else [(t,) for t in targets])]
+    left = [task for task in tasks if not (run_dir / task.folder / predictions.FILE).exists()]
+    if len(left) < len(tasks):
+        log.info("%s%d of %d trainings were done already", stamp(config), len(tasks) - len(left), len(tasks))
+    work = _Work(store, config, replace(plan, folds=[]), run_dir, jobs, threads_each(jobs))  # each task brings its fold
+    failed = {}
+    try:
+        with _watched(run_dir, tasks, config, progress):
+            for task, outcome in run(work, left, jobs, trains=True):
+                if isinstance(outcome, GbvnetError):
+                    failed[str(task)] = outcome
+                    log.error("%s%s: %s", stamp(config), task, outcome)
+                else:
+                    log.info("%s%s: %s", stamp(config), task, outcome)
+    finally:
+        limit_threads(cores())  # a training in this process had only its share
+    if failed:
+        raise GbvnetError(
+            f"{run_dir}: {len(failed)} of {len(tasks)} trainings failed, the first {next(iter(failed))}: "
+            f"{next(iter(failed.values()))} The others are kept; give the same command to try these again."
+        )
+
+
+@contextmanager
+def _watched(run_dir: Path, tasks: list[Task], config: CrossvalConfig, progress: Progress | None) -> Iterator[None]:
+    """Report progress while trainings run, here or in other processes: each leaves a line an epoch in its folder."""
+    if progress is None:
+        yield
+        return
+
+    def look() -> None:
+        done, doing = 0, ""
+        for task in tasks:
+            epochs = (
+                config.train.epochs
+                if (run_dir / task.folder / predictions.FILE).exists()
+                else _epochs(run_dir / task.folder)
+            )
+            doing = str(task) if 0 < epochs < config.train.epochs else doing
+            done += epochs
+        progress(done, len(tasks) * config.train.epochs, stamp(config) + doing)
+
+    with polled(look):
+        yield
+
+
+def _epochs(folder: Path) -> int:
+    try:
+        return max(0, (folder / "history.csv").read_text().count("\n") - 1)
+    except OSError:
+        return 0
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Train and test one task. Sent to other processes, where the store opens itself again."""
+
+    store: Store
+    config: CrossvalConfig
+    plan: Plan
+    run_dir: Path
+    jobs: Jobs
+    threads: int
+
+    def __call__(self, task: Task) -> str:
+        """Returns what a log line should say of it. Writes predictions.parquet last: a folder that has it is done."""
+        limit_threads(self.threads)
+        began = time.perf_counter()
+        splits.check_fold(self.store.windows, task.fold, self.config.protocol)
+        folder = self.run_dir / task.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / LOCK):  # a task whose node was given up may live for a while longer
+                return self._train(task, folder, began)
+        except OSError as error:
+            remedy = "What was done is kept; run again."
+            raise BadRun(
+                error.filename or folder, "a file that can be written", error.strerror or error, remedy
+            ) from error
+
+    def _train(self, task: Task, folder: Path, began: float) -> str:
+        sweep(folder)
+        y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
+        system(self.config.system)  # its libraries are loaded before, and are not counted as its memory
+        with Peak() as peak:
+            predicted, about = self._fit_and_predict(task, y, folder)
+        about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
+        write_json(folder / "fit.json", about)
+        table = self._table(task, y, predicted)
+        predictions.write(table, folder / predictions.FILE)
+        (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and of no more use
+        accuracy = ((table["p"] >= 0.5) == table["y"]).mean()
+        return f"accuracy {accuracy:.1%} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
+
+    def _fit_and_predict(self, task: Task, y: pd.DataFrame, folder: Path) -> tuple[Predicted, dict[str, Any]]:
+        fold, test = task.fold, task.fold.test
+        if (y.loc[fold.train].nunique() == 1).all():
+            prior = _prior(y, fold)
+            shutil.rmtree(folder / "model", ignore_errors=True)
+            return Predicted(np.tile(prior, (len(test), 1))), {"constant": True}
+        labels = {side: y.loc[rows].to_numpy() for side, rows in fold.sides.items()}  # (n, K)
+        if len(task.targets) == 1:
+            labels = {side: each[:, 0] for side, each in labels.items()}
+        config = replace(
+            self.config,
+            target=task.targets[0] if len(task.targets) == 1 else "both",  # type: ignore[arg-type]
+            train=replace(self.config.train, memory_gib=self.config.train.memory_gib / neighbours(self.jobs)),
+        )
+        rows, seen, validation = fold.train, labels["train"], (fold.inner, labels["inner"])
+        if config.train.select == "test":  # as older code does: no inner groups, the epoch chosen on the test windows
+            rows, seen = np.concatenate([rows, fold.inner]), np.concatenate([seen, labels["inner"]])
+            validation = (test, labels["test"])
+        fitted = system(config.system)(config, work=folder, label=f"{stamp(config)}{task}: ").fit(
+            learnt_from(self.store), rows, seen, validation=validation, seed=_seed(config.seed, str(task))
+        )
+        predicted = fitted.predict(self.store, test)
+        fitted.save(folder / "model")
+        return predicted, dict(fitted.about)
+
+    def _table(self, task: Task, y: pd.DataFrame, predicted: Predicted) -> pd.DataFrame:
+        """The rows of the predictions table, those of one target after those of the other."""
+        c, test = self.config, task.fold.test
+        names = ["recording", "subject", "trial", "stimulus", "window", "start_s"]
+        p = np.asarray(predicted.p, np.float64).reshape(len(test), -1)  # (n, K)
+        tables = []
+        for k, target in enumerate(task.targets):
+            table = self.plan.windows.loc[test, names].assign(
+                dataset=self.store.title,
+                system=c.system + (predictions.SHUFFLED if c.shuffle_labels is not None else ""),
+                modality=c.modality,
+                target=target,
+                protocol=c.protocol,
+                scope=c.scope,
+                seed=c.seed,
+                fold=task.fold.number,
+                rating=self.plan.rating[target].loc[test],
+                y=y.loc[test, target].astype("int8"),
+                p=p[:, k],
+                prior=_prior(y, task.fold)[k],
+                gate_face=np.nan if predicted.gate_face is None else predicted.gate_face,
+                gate_bio=np.nan if predicted.gate_bio is None else predicted.gate_bio,
+                config=config_digest(c),
+            )
+            tables.append(table)
+        return pd.concat(tables, ignore_index=True)
+
+
+def _prior(y: pd.DataFrame, fold: Fold) -> np.ndarray:
+    """(K,) the share of high among all that the fold may learn from."""
+    return y.loc[np.concatenate([fold.train, fold.inner])].mean().to_numpy(np.float64)
+
+
+def _seed(seed: int, task: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{task}".encode()).digest()[:4], "big")
+
+
+def _seconds(folder: Path, this_time: float) -> float:
+    """How long a training took, with the epochs of an earlier run that was cut off."""
+    history = folder / "history.csv"
+    return max(this_time, float(pd.read_csv(history)["seconds"].sum()) if history.exists() else 0.0)
+
+
+def _finish(run_dir: Path) -> None:
+    """Join the folds' predictions, and note what is known only now."""
+    files = sorted(run_dir.glob(f"fold*/*/{predictions.FILE}"))
+    abouts = [json.loads((file.parent / "fit.json").read_text()) for file in files]
+    environment = read_environment(run_dir)
+    for name in ("n_parameters", "device"):
+        environment[name] = next((a[name] for a in abouts if a.get(name) is not None), None)
+    environment["seconds"] = sum(a["seconds"] for a in abouts)
+    write_json(run_dir / "environment.json", environment)
+    for file in files:
+        for left in ("last.ckpt", LOCK):  # the first one by a process that was killed at the very end
+            (file.parent / left).unlink(missing_ok=True)
+    sweep(run_dir)
+    predictions.write(predictions.concatenate([predictions.read(file) for file in files]), run_dir / predictions.FILE)

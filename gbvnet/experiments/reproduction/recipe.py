@@ -1,0 +1,389 @@
+"""Recipes: which cross-validations make up a table of the paper, and which store they need. YAML files in recipes/.
+
+A recipe lists protocols, targets, modalities, systems and ablations; `runs_of` multiplies them out on a store.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, is_dataclass, replace
+from difflib import get_close_matches
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
+
+from ...config import (
+    CrossvalConfig,
+    Modality,
+    ModelConfig,
+    PrepareConfig,
+    Protocol,
+    RivalConfig,
+    Target,
+    TrainConfig,
+    from_dict,
+    to_dict,
+)
+from ...errors import BadConfig, BadStore
+from ...evaluation.plan import make_plan, targets_of
+from ...evaluation.predictions import is_leaky
+from ...io.safe_load import from_yaml
+from ...store.store import Store
+from ...systems import SYSTEMS
+
+T = TypeVar("T")
+Role = Literal["whole", "modality", "system", "ablation"]
+OWN = {"protocol": "protocols", "target": "targets", "system": "systems", "modality": "modalities", "recipe": "name"}
+NAME_LISTS = ("subjects", "paper_people", "channels")  # kept as they are written: a subject 01 is not the number 1
+STORE_ABLATIONS = ("window_s", "step_s", "frames_per_window")  # what a further store may differ in
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is run to make a set of tables. Its YAML file has these fields, and no others."""
+
+    name: str
+    """the file's name, and the folder's of its runs"""
+    about: str
+    """in words"""
+    dataset: Literal["deap", "mahnob", "any"] = "any"
+    """the corpus that it is for"""
+    leaky: bool = False
+    """whether any of its scores come from a protocol that leaks"""
+    prepare: dict[str, Any] = field(default_factory=dict)
+    """what a store must have been made with (fields of PrepareConfig); what is not named is free"""
+    crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
+    """what all its cross-validations share"""
+    people: Literal["found", "paper"] = "found"
+    """who takes part: all whose recordings are in the store, or of these only the paper's"""
+    paper_people: tuple[str, ...] = ()
+    """who the paper's people are, by name"""
+    protocols: tuple[Protocol, ...] = ("trial",)
+    """each with every modality and every system"""
+    targets: tuple[Target, ...] = ("valence", "arousal")
+    """what is predicted"""
+    modalities: tuple[Modality, ...] = ("facebio", "face", "bio", "eeg", "peri")
+    """of GBV-Net: the rows of Table 4"""
+    systems: dict[str, Modality] = field(default_factory=lambda: {"gbvnet": "facebio"})
+    """system -> what it sees: the rows of Table 3"""
+    ablations: tuple[str, ...] = ()
+    """settings of the network, each "name value": the bars of Figure 4, under the first honest protocol"""
+
+    def __post_init__(self) -> None:
+        _require(self.protocols and self.targets and self.systems, self, "protocols, targets and systems need one each")
+        leaks = any(map(is_leaky, self.protocols))
+        _require(
+            self.leaky == leaks, self, f"leaky is {self.leaky}, and its protocols {'leak' if leaks else 'do not leak'}"
+        )
+        for protocol in self.protocols:  # each must make sense with the rest
+            self.config(protocol)
+        for ablation in self.ablations:
+            changed(self.crossval.model, ablation)
+        _require(
+            not self.ablations or self.first_honest,
+            self,
+            "ablations need a protocol that does not leak, and it has none",
+        )
+
+    def among(self, store: Store) -> "Recipe":
+        """The same with the people it wants of those that a store has. Raises BadConfig if it wants none of them."""
+        if self.people == "found":
+            return self
+        _require(self.paper_people, self, "people is paper, and it does not say who they are (paper_people)")
+        chosen = tuple(name for name in self.paper_people if name in set(store.windows["subject"]))
+        _require(chosen, self, f"people is paper, and {store.path} has none of {', '.join(self.paper_people)}")
+        return replace(self, crossval=replace(self.crossval, subjects=chosen))
+
+    @property
+    def installed(self) -> tuple[str, ...]:
+        """Those of its systems that there are here."""
+        return tuple(name for name in self.systems if name in SYSTEMS)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        return tuple(name for name in self.systems if name not in SYSTEMS)
+
+    @property
+    def first_honest(self) -> str | None:
+        return next((protocol for protocol in self.protocols if not is_leaky(protocol)), None)
+
+    def config(self, protocol: str, **changes: Any) -> CrossvalConfig:
+        """The settings of one of its cross-validations."""
+        target = "both" if len(self.targets) > 1 else self.targets[0]
+        return replace(self.crossval, protocol=protocol, target=target, recipe=self.name, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A cross-validation that belongs to a recipe.
+
+    role : whole (GBV-Net with face and signals), modality (GBV-Net with less), system (another), ablation
+    label : what the paper's tables call it
+    """
+
+    name: str  # folder under runs/<recipe>/
+    config: CrossvalConfig
+    role: Role
+    label: str
+    store: Store
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much work a run is, summed over its trainings; patience may make it less."""
+
+    trainings: int
+    train: int  # windows, once each epoch
+    inner: int
+    test: int  # windows, once
+
+    @property
+    def train_each(self) -> int:
+        return max(1, self.train // max(1, self.trainings))
+
+
+def _require(true: Any, recipe: Recipe, message: str) -> None:
+    if not true:
+        raise BadConfig(f"recipe {recipe.name}: {message}")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def shipped() -> tuple[str, ...]:
+    """The names of the recipes inside the package."""
+    files = resources.files("gbvnet.recipes").iterdir()
+    return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """A shipped recipe by name, or one's own by the path of its YAML file. Raises BadConfig with the nearest name."""
+    name = str(name_or_path)
+    known = shipped()
+    if name in known:
+        return parse_recipe(resources.files("gbvnet.recipes").joinpath(f"{name}.yaml").read_text("utf-8"), name)
+    try:
+        return parse_recipe(Path(name).read_text("utf-8"), name)
+    except FileNotFoundError:
+        near = get_close_matches(name, known, n=1)
+        there = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, or give the path of a YAML file"
+        raise BadConfig(f"no recipe {name}; {there}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadConfig(f"recipe {name} cannot be read: {error}") from None
+
+
+def parse_recipe(text: str, where: str) -> Recipe:
+    """A recipe from the text of its file; `where` is what messages call it. Raises BadConfig."""
+    try:
+        held = from_yaml(text, names=NAME_LISTS)
+    except ValueError as error:
+        raise BadConfig(f"recipe {where} is no YAML: {error}") from None
+    if not isinstance(held, dict):
+        raise BadConfig(f"recipe {where}: expected settings by name, found {type(held).__name__}")
+    try:
+        prepare = _named(held, "prepare")
+        made = _parsed(PrepareConfig, prepare, "prepare.")
+        shared = _shared(held)
+        _parsed(CrossvalConfig, shared, "crossval.")
+        named = {name: getattr(made, name) for name in prepare}
+        return _parsed(Recipe, held | {"prepare": named, "crossval": shared})
+    except BadConfig as error:
+        message = str(error)
+        raise BadConfig(message if message.startswith("recipe ") else f"recipe {where}: {message}") from None
+
+
+def _named(held: dict, name: str) -> dict:
+    """A part of a recipe, settings by name; nothing of it is none."""
+    part = held.get(name) or {}
+    if not isinstance(part, dict):
+        raise BadConfig(f"{name}: expected settings by name, found {part!r:.60}")
+    return dict(part)
+
+
+def _shared(held: dict) -> dict:
+    """The settings that all cross-validations share, with a protocol that suits `select test`, which needs one."""
+    own = _named(held, "crossval")
+    for name, instead in OWN.items():
+        if name in own:
+            raise BadConfig(f"crossval.{name} is set by {instead}")
+    protocols = held.get("protocols") or ["trial"]
+    first = protocols[0] if isinstance(protocols, list) else protocols
+    return {**own, "protocol": first, "recipe": held.get("name")}
+
+
+def _parsed(cls: type[T], values: dict, where: str = "") -> T:
+    """Settings from the values of a file: from_dict knows the nearest name, jsonargparse the kind of each value."""
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    _refuse_nothing(cls, values, where)
+    with suppress(TypeError):  # of a value of another kind, for which the parser has the better words
+        from_dict(cls, values, where)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(cls, as_group=False)
+    try:
+        return cls(**vars(parser.instantiate(parser.parse_object(values))))
+    except ArgumentError as error:
+        raise BadConfig(" ".join(str(error).replace("Parser key ", where and f"{where[:-1]}, ").split())) from None
+
+
+def _refuse_nothing(cls: type, values: dict, where: str) -> None:
+    """YAML's `epochs:` with nothing behind it, where that says nothing: the parser would let it through."""
+    for name, kind in get_type_hints(cls).items():
+        value = values.get(name, ...)
+        if value is None and type(None) not in get_args(kind):
+            raise BadConfig(f"{where}{name} has no value")
+        if is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
+            _refuse_nothing(kind, value, f"{where}{name}.")
+
+
+# ---------------------------------------------------------------- what is run
+
+
+def changed(model: ModelConfig, ablation: str) -> ModelConfig:
+    """The network with one setting changed: "fusion concat", "self_attention false". Raises BadConfig."""
+    name, _, value = ablation.partition(" ")
+    if not value:
+        raise BadConfig(
+            f"ablation {ablation!r}: expected a setting of the network and its value, as in 'fusion concat'"
+        )
+    try:
+        read = from_yaml(value)
+    except ValueError as error:
+        raise BadConfig(f"ablation {ablation!r}: its value is no YAML: {error}") from None
+    made = _parsed(ModelConfig, {**to_dict(model), name: read}, "model.")
+    if made == model:
+        raise BadConfig(f"ablation {ablation!r}: that is what the recipe's network has already")
+    return made
+
+
+def runs_of(recipe: Recipe, store: Store, others: Sequence[Store] = ()) -> list[PlannedRun]:
+    """All cross-validations of a recipe on a store. Raises BadConfig if the store does not suit it.
+
+    others : stores that differ from `store` in the length of windows or the number of frames alone; each is an ablation
+    """
+    check_store(recipe, store)
+    return [*_modalities(recipe, store), *_systems(recipe, store), *_ablations(recipe, store, others)]
+
+
+def _modalities(recipe: Recipe, store: Store) -> Iterator[PlannedRun]:
+    for protocol in recipe.protocols:
+        for modality in recipe.modalities if "gbvnet" in recipe.systems else ():
+            role: Role = "whole" if modality == "facebio" else "modality"
+            config = recipe.config(protocol, modality=modality)
+            yield PlannedRun(f"{protocol}-{modality}", config, role, "GBV-Net", store)
+
+
+def _systems(recipe: Recipe, store: Store) -> Iterator[PlannedRun]:
+    for protocol in recipe.protocols:
+        for system in recipe.installed:
+            modality = recipe.systems[system]
+            if system == "gbvnet" and modality in recipe.modalities:
+                continue
+            config = recipe.config(protocol, system=system, modality=modality)
+            yield PlannedRun(f"{protocol}-{system}-{modality}", config, "system", system, store)
+
+
+def _ablations(recipe: Recipe, store: Store, others: Sequence[Store]) -> Iterator[PlannedRun]:
+    """Under the first honest protocol: a leaky one would show which network recognises a trial best."""
+    protocol = recipe.first_honest
+    if protocol is None:
+        return
+    for ablation in recipe.ablations:
+        config = recipe.config(protocol, model=changed(recipe.crossval.model, ablation))
+        name = ablation.replace("_", "-").replace(" ", "-")
+        yield PlannedRun(f"{protocol}-ablation-{name}", config, "ablation", ablation, store)
+    for other in others:
+        label = _store_label(store, other)
+        name = label.replace(" ", "-")
+        yield PlannedRun(f"{protocol}-ablation-{name}", recipe.config(protocol), "ablation", label, other)
+
+
+def _store_label(store: Store, other: Store) -> str:
+    window_s, frames = other.settings["prepare"]["window_s"], other.settings["frames_per_window"]
+    if window_s != store.settings["prepare"]["window_s"]:
+        return f"windows of {window_s:g} s"
+    return f"{frames} frames a window"
+
+
+def extent(run: PlannedRun, known: dict[Any, Extent] | None = None) -> Extent:
+    """The work of a run, from the folds that it will have. Raises BadConfig or LeakySplit if it cannot be split.
+
+    known : extents found so far, by what decides them, for many runs of one store
+    """
+    known = {} if known is None else known
+    c = run.config
+    seen = c.modality if c.rows == "any" else "facebio"
+    same = replace(
+        c, system="", modality=seen, model=ModelConfig(), train=TrainConfig(), rival=RivalConfig(), recipe=None
+    )
+    key = (run.store.path, same)
+    if key not in known:
+        trainings = 1 if c.joint else len(targets_of(c))
+        folds = make_plan(run.store, c).folds  # of `c` itself: a store without faces has no plan for facebio
+        sides = [trainings * sum(len(fold.sides[side]) for fold in folds) for side in ("train", "inner", "test")]
+        known[key] = Extent(trainings * len(folds), *sides)
+    return known[key]
+
+
+# ---------------------------------------------------------------- which store
+
+
+def check_store(recipe: Recipe, store: Store) -> None:
+    """Raise BadStore, with the command that makes another, if a store is not what the recipe needs."""
+    dataset = store.settings["dataset"]
+    if recipe.dataset not in ("any", dataset):
+        remedy = "Give a store of that corpus, or another recipe."
+        raise BadStore(store.path, f"a store of {recipe.dataset} for recipe {recipe.name}", f"one of {dataset}", remedy)
+    wrong = next(iter(unfit(recipe, store)), None)
+    if wrong:
+        name, wanted, found = wrong
+        raise BadStore(
+            store.path, f"a store made with {name} = {wanted} for recipe {recipe.name}", f"one made with {found}",
+            f"Make it with: {prepare_command(recipe, dataset)}",
+        )  # fmt: skip
+
+
+def unfit(recipe: Recipe, store: Store) -> Iterator[tuple[str, Any, Any]]:
+    """Name, wanted and found of each setting that a store should have been made with, and was not."""
+    made = made_with(store)
+    for name, wanted in recipe.prepare.items():
+        if name == "step_s" and wanted is None:
+            wanted = made["window_s"]
+        if name == "frames_per_window" and wanted is None:
+            continue
+        if made[name] != wanted:
+            yield name, wanted, made[name]
+
+
+def made_with(store: Store) -> dict[str, Any]:
+    """The settings that made a store, with what was left to the corpus filled in."""
+    made = dict(store.settings["prepare"])
+    made["step_s"] = made["step_s"] or made["window_s"]
+    made["frames_per_window"] = store.settings["frames_per_window"]
+    made["channels"] = tuple(made["channels"]) if made["channels"] else None
+    return made
+
+
+def differs_in_windows_only(store: Store, other: Store) -> bool:
+    """Whether another store is the same but for the length of its windows or the number of their frames."""
+    one, two = made_with(store), made_with(other)
+    different = {name for name in one if one[name] != two[name]}
+    same_corpus = store.title == other.title and store.settings["channels"] == other.settings["channels"]
+    return same_corpus and bool(different) and different <= set(STORE_ABLATIONS)
+
+
+def prepare_command(recipe: Recipe, dataset: str) -> str:
+    """What to type for a store that suits a recipe; the folder of the corpus is the user's to fill in."""
+    default = to_dict(PrepareConfig())
+    options = [
+        f"--{name.replace('_', '-')} {_typed(value)}"
+        for name, value in recipe.prepare.items()
+        if value != default[name]
+    ]
+    store = "-".join([dataset, *recipe.name.split("-")[1:]]) + ".store"
+    return " ".join(["gbvnet prepare", dataset, f"{dataset.upper()}_FOLDER", store, *options])
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)

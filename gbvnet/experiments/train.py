@@ -1,0 +1,303 @@
+"""Store -> model: one network for use, trained on everything, in the folder that `predict` and the others read.
+
+MODEL/                    model.safetensors, config.json, README.md (checkpoint.py)
+MODEL.training/           train.json, history.csv and, until it is done, last.ckpt: a training that was killed goes on.
+                          It stays for its history.csv, the losses of each epoch; nothing else needs it
+
+A model for use is tested on nobody: what it is worth is known from cross-validations with the same settings, and these
+scores, of honest protocols alone, are what its card shows.
+"""
+
+import csv
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from ..config import FinalConfig, to_dict, uses_face, uses_signals
+from ..datasets.check import Progress
+from ..errors import BadConfig, BadModel, BadRun
+from ..evaluation.plan import make_unsplit, require_known, warnings_of
+from ..evaluation.splits import keep_back
+from ..io.atomic import sweep
+from ..network.checkpoint.folder import read_config
+from ..network.checkpoint.worth import CrossvalScore, as_notes, worth
+from ..network.devices import is_first
+from ..network.pretrained import digest_of
+from ..network.training import CHECKPOINT, HISTORY
+from ..report.results import Result, read_results
+from ..store.joined import learnt_from
+from ..store.store import Store
+from ..systems.gbvnet import System
+from .run_folder import config_digest
+from .run_group import begin_series, polled
+
+log = logging.getLogger(__name__)
+
+FILE, FORMAT = "train.json", 1
+
+
+def train_model(
+    store: Store,
+    folder: str | Path,
+    config: FinalConfig | None = None,
+    runs: Sequence[Path] = (),
+    progress: Progress | None = None,
+) -> Path:
+    """Train one GBV-Net on all windows that are not excluded, and write its model folder. Returns the folder.
+
+    runs : folders of cross-validations of the same settings on the same store, for the scores on the model's card
+    progress : called with epochs done, epochs at most, and what is being done
+
+    A share `config.inner` of the protocol's groups (trials, by default) chooses the epoch, and is not trained on. A
+    training that was cut off goes on at the epoch it had reached. Raises BadConfig if settings and store do not fit,
+    BadRun if `runs` are not of these settings, leak, or the folder holds another training, BadModel if the model's
+    folder is there already.
+    """
+    folder, config = Path(folder), config or FinalConfig()
+    work = folder.with_name(f"{folder.name}.training")
+    if folder.exists() and is_first():
+        _tidy(folder, work, store, config)
+        raise BadModel(folder, "no such folder yet", "one", "Give another name, or delete it.")
+    scores = honest_scores(store, config, runs)
+    data = _choose_data(store, config)  # what cannot be trained is refused before anything is written
+    if not is_first():  # one of several processes that train one model: it computes, and writes nothing
+        _fit(store, config, data, work, progress=None)
+        return folder
+    settings = {name: value for name, value in to_dict(config).items() if name not in ("joint", "folds")}
+    if config.train.face_weights:
+        settings["face_weights"] = digest_of(config.train.face_weights)  # the file's, whatever it is called
+    try:
+        begin_series(work / FILE, "a training", store, settings, FORMAT)
+        with FileLock(work / "lock", timeout=0):
+            sweep(work)
+            sweep(folder.parent, f"{folder.name}.*")
+            system, about = _fit(store, config, data, work, progress)
+            system.learnt_from |= about | {"scores": dict(s.card_line for s in scores), "tests": as_notes(scores)}
+            system.save(folder)
+            (work / CHECKPOINT).unlink(missing_ok=True)
+    except Timeout:
+        raise BadRun(work, "a training nobody else is at", "one locked by another process", "Wait for it.") from None
+    except OSError as error:
+        remedy = "What was done is kept; run again."
+        raise BadRun(error.filename or work, "a file that can be written", error.strerror or error, remedy) from error
+    return folder
+
+
+def _tidy(folder: Path, work: Path, store: Store, config: FinalConfig) -> None:
+    """Take away the checkpoint of a training whose process was killed when this, its model, was saved already."""
+    with suppress(BadModel):
+        about = read_config(folder)[1]["about"]
+        made = (about.get("store_digest"), about.get("config"), about.get("excluded"))
+        if made == (store.digest, config_digest(config.crossval()), list(config.exclude)):
+            (work / CHECKPOINT).unlink(missing_ok=True)
+
+
+class _Data(NamedTuple):
+    """What a model is trained on."""
+
+    windows: pd.DataFrame  # the store's windows that it may see
+    y: pd.DataFrame  # 0 or 1, a column a target, by row number of the store
+    rows: np.ndarray  # row numbers that it is trained on
+    inner: np.ndarray  # row numbers that choose its epoch
+
+
+def _choose_data(store: Store, config: FinalConfig) -> _Data:
+    """Raises BadConfig if there is nothing to train on, or nothing to learn."""
+    one = config.crossval()
+    plan = make_unsplit(store, one)
+    require_known(store, "recording", config.exclude, "exclude")
+    windows = plan.windows[~plan.windows["recording"].isin(config.exclude)]
+    if windows.empty:
+        raise BadConfig(f"{store.path}: all of its windows are excluded")
+    rows, inner = keep_back(windows, one)
+    y = pd.DataFrame(plan.high)
+    for target in y:
+        if y[target].loc[rows].nunique() < 2:
+            raise BadConfig(f"all {len(rows)} training windows have the same {target}: there is nothing to learn")
+    return _Data(windows, y, rows, inner)
+
+
+def _fit(
+    store: Store, config: FinalConfig, data: _Data, work: Path, progress: Progress | None
+) -> tuple[System, dict[str, Any]]:
+    """The trained system, and what its model should say of the training."""
+    one = config.crossval()
+    windows, y, rows, inner = data
+    system = System(one, work=work, label="")
+    labels = [y.loc[at].to_numpy() for at in (rows, inner)]
+    with _watched(work, config.train.epochs, progress):
+        system.fit(learnt_from(store), rows, labels[0], validation=(inner, labels[1]), seed=config.seed)
+    kept = _kept_epoch(work, system)
+    warnings = list(warnings_of(store, windows, {str(t): y[t].loc[windows.index] for t in y}, one))
+    for warning in warnings:
+        log.warning("%s", warning)
+    people, trials = (store.windows.loc[rows, c].nunique() for c in ("subject", "recording"))
+    return system, {
+        "trials": int(trials),
+        "people": int(people),
+        "excluded": list(config.exclude),
+        **({"warnings": warnings} if warnings else {}),
+        "validation": {
+            "trials": int(store.windows.loc[inner, "recording"].nunique()),
+            "windows": len(inner),
+            "accuracy": kept,
+            "note": "of the groups by which the epoch was chosen: flattering, and no score",
+        },
+        "high": {str(t): float(y[t].loc[rows].mean()) for t in y},
+        "config": config_digest(one),
+    }
+
+
+@contextmanager
+def _watched(work: Path, epochs: int, progress: Progress | None) -> Iterator[None]:
+    """Report epochs and losses while a training runs, from the history that it writes; a log line every tenth."""
+    if progress is None:
+        yield
+        return
+    logged, began, at_first = 0, time.monotonic(), len(_history(work))
+
+    def look() -> None:
+        nonlocal logged
+        history = _history(work)
+        done = len(history)
+        progress(done, epochs, _losses(history[-1], brief=True) if history else "reading windows")
+        if done >= logged + max(1, epochs // 10):
+            left = (time.monotonic() - began) / max(1, done - at_first) * (epochs - done)
+            said = f"{_losses(history[-1])}; {_duration(left)} left" + (" at most" if done < epochs else "")
+            log.info("epoch %d of at most %d: %s", done, epochs, said)
+            logged = done
+
+    with polled(look):
+        yield
+    done = len(_history(work))
+    progress(
+        done, done, _losses(_history(work)[-1], brief=True) if done else ""
+    )  # it may have stopped before the last epoch
+
+
+def _history(work: Path) -> list[dict[str, str]]:
+    """A row an epoch, as the training loop writes them; those of before a kill are kept."""
+    try:
+        with (work / HISTORY).open(newline="") as file:
+            return list(csv.DictReader(file))
+    except OSError:
+        return []
+
+
+def _losses(row: dict[str, str], brief: bool = False) -> str:
+    """The validation groups choose the epoch, so how often the network is right on them flatters it."""
+    loss, inner, right = (float(row[name]) for name in ("train_loss", "inner_loss", "inner_accuracy"))
+    if math.isnan(inner):
+        return f"loss {loss:.3f}"
+    if brief:  # beside a bar, in 80 columns
+        return f"loss {loss:.3f}, validation {inner:.3f}, {right:.0%}, no score"
+    return f"loss {loss:.3f}, validation loss {inner:.3f}, accuracy {right:.0%} (it chooses the epoch, and is no score)"
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 100
+        else f"{seconds / 60:.0f} min"
+        if seconds < 6000
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def ending(folder: Path) -> list[str]:
+    """Lines for the user: which epoch of a model was kept, what it is worth, where its history is, what to do next."""
+    made = read_config(folder)[1]
+    about, modality = made["about"], made["config"].get("modality", "")
+    work = folder.with_name(f"{folder.name}.training")
+    kept, validation = about.get("chosen_epoch"), about.get("validation", {})
+    right = validation.get("accuracy")
+    chosen = (
+        ""
+        if right is None
+        else f", accuracy {right:.1%} on the {validation.get('trials')} trials that chose it (no score)"
+    )
+    lines = [f"epoch {kept} of {len(_history(work)) or '?'} kept{chosen}", worth(about)]
+    lines.append(f"{work} keeps history.csv, the losses of each epoch; nothing else needs that folder")
+    files = " ".join(["film.mp4"] * uses_face(modality) + ["eeg.bdf"] * uses_signals(modality))
+    return [*lines, f"next: gbvnet model show {folder}", f"      gbvnet predict {folder} {files} out"]
+
+
+def _kept_epoch(work: Path, system: System) -> float | None:
+    file = work / HISTORY
+    if not file.exists() or system.fitted is None:
+        return None
+    history = pd.read_csv(file).set_index("epoch")["inner_accuracy"]
+    return float(history.to_dict()[system.fitted.chosen_epoch])
+
+
+def honest_scores(store: Store, config: FinalConfig, runs: Sequence[Path]) -> list[CrossvalScore]:
+    """What cross-validations say a model of these settings is worth. Raises BadRun for runs that leak, are of another
+    store, or of other settings."""
+    if not runs:
+        return []
+    results, problems = read_results(runs)
+    if problems:
+        raise problems[0]
+    for result in results:
+        _require_same(result, store, config)
+    return [_score(result) for result in results]
+
+
+def _score(result: Result) -> CrossvalScore:
+    scores = result.scores
+    low, high = (None if math.isnan(limit) else float(limit) for limit in scores.window_interval["accuracy"][:2])
+    return CrossvalScore(
+        target=result.key("target"),
+        protocol=result.key("protocol"),
+        accuracy=float(scores.window["accuracy"]),
+        low=low,
+        high=high,
+        unit=scores.unit,
+        chance=float(scores.chance["window"].upper),
+        majority=float(scores.majority["window"]),
+        trials=float(scores.trial["accuracy"]),
+        verdict=scores.verdict,
+    )
+
+
+# Settings that say where and how fast a training runs, not what it finds.
+_FREE = ("memory_gib", "device", "devices", "compile", "precision")
+
+
+def _require_same(result: Result, store: Store, config: FinalConfig) -> None:
+    run, remedy = result.run.folder, "Cross-validate with the settings that the model is trained with."
+    if result.scores.leaky:
+        raise BadRun(run, "a cross-validation that does not leak", f"protocol {result.key('protocol')}", remedy)
+    digest = result.run.store.get("digest")
+    if digest != store.digest:
+        expected = f"a run on {store.path} ({store.title}, digest {store.digest[:12]})"
+        title = result.run.store.get("title", "unnamed")
+        raise BadRun(run, expected, f"one on another store ({title}, digest {str(digest)[:12]})", remedy)
+    of_run, of_model = _compared(result.run.config), _compared(to_dict(config))
+    for name, wanted in of_model.items():
+        if of_run.get(name) != wanted:
+            found = f"{_option(of_run.get(name))} in the run, {_option(wanted)} for the model"
+            raise BadRun(run, f"a cross-validation with the model's {name}", found, remedy)
+
+
+def _compared(config: dict[str, Any]) -> dict[str, Any]:
+    """The settings that must be the same for a run's scores to be a model's, by the names of their options."""
+    one = {
+        name: config.get(name) for name in ("system", "modality", "threshold", "scope", "subjects", "shuffle_labels")
+    }
+    for part in ("model", "train"):
+        section = config.get(part)
+        one |= {f"{part}.{k}": v for k, v in (section if isinstance(section, dict) else {}).items() if k not in _FREE}
+    return one
+
+
+def _option(value: Any) -> str:
+    return "not given" if value is None else ",".join(map(str, value)) if isinstance(value, list) else str(value)

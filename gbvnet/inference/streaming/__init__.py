@@ -1,0 +1,1 @@
+"""Prediction in real time, from a camera, a stream or files."""

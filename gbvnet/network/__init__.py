@@ -1,0 +1,1 @@
+"""GBV-Net and how it is trained."""

@@ -1,0 +1,200 @@
+"""Rows of a store as batches of tensors: kept in memory, or on the device, if they fit; else read one batch ahead.
+
+Shapes: n rows, B windows in a batch, F face frames a window, S face side, C channels, L samples a window, K targets.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..config import uses_face, uses_signals
+from ..errors import BadConfig
+from ..store.store import Store
+
+GIB = 2**30
+CHUNK = 2048  # rows read at once where all rows are passed over
+
+
+class Batch(NamedTuple):
+    """What a network and its loss need of some windows. None: not asked for, or (the masks) true everywhere."""
+
+    faces: Tensor | None  # (B, F, S, S, 3) uint8
+    face_ok: Tensor | None  # (B, F) bool
+    signals: Tensor | None  # (B, C, L) float32, as in the store
+    has_face: Tensor | None  # (B,) bool
+    has_signals: Tensor | None  # (B,) bool
+    y: Tensor | None = None  # (B, K) float32
+
+
+def channels_of(store: Store, modality: str) -> list[int]:
+    """Which of the store's channels a modality sees: `eeg` those of that kind, `peri` the others, `bio` all.
+
+    Raises BadConfig if the store holds none of them, or no faces where faces are asked for.
+    """
+    kinds = [kind for _, kind in store.settings["channels"]]
+    if uses_face(modality) and not store.settings["frames_per_window"]:
+        raise BadConfig(f"modality {modality} needs faces, and {store.path} was prepared without; prepare it with them")
+    if not uses_signals(modality):
+        return []
+    wanted = [i for i, kind in enumerate(kinds) if _sees(modality, kind)]
+    if not wanted:
+        found = ", ".join(sorted(set(kinds))) or "none"
+        raise BadConfig(f"modality {modality} sees no channel of {store.path}; the kinds of channels there: {found}")
+    return wanted
+
+
+def _sees(modality: str, kind: str) -> bool:
+    if modality.endswith("eeg"):
+        return kind == "eeg"
+    return kind != "eeg" if modality.endswith("peri") else True
+
+
+class Windows:
+    """Some rows of a store, of one modality, as batches.
+
+    rows : (n,) row numbers of the store
+    y : (n, K) labels, or None
+    memory_gib : what may be kept in memory; more is read from the store batch by batch
+    per_subject : z-score each channel by the mean and SD of all the person's windows (transductive: uses the signals,
+        never the labels, of windows that will be tested)
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rows: np.ndarray,
+        modality: str,
+        y: np.ndarray | None = None,
+        device: torch.device | str = "cpu",
+        memory_gib: float = 0.0,
+        per_subject: bool = False,
+    ):
+        self.store, self.rows, self.device = store, np.asarray(rows, np.int64), torch.device(device)
+        self.faces, self.channels = uses_face(modality), channels_of(store, modality)
+        table = store.windows.iloc[self.rows]
+        has_face, has_signals = (table[name].to_numpy(bool) for name in ("has_face", "has_signals"))
+        # None where every row has it: a network then need not look, and on a GPU looking means waiting.
+        self.has_face = self._mask(has_face) if self.faces else None
+        self.has_signals = self._mask(has_signals) if self.channels else None
+        self.with_signals = self.rows[has_signals]
+        self.y = None if y is None else self._to_device(torch.from_numpy(np.asarray(y, np.float32)))
+        self.subject = table["subject"].to_numpy(str)
+        self.scale = subject_scale(store, self.channels, self.subject) if per_subject and self.channels else None
+        self.kept = self._load() if len(self.rows) and self.nbytes <= memory_gib * GIB else None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        """What all rows take in memory."""
+        s = self.store.settings
+        face = s["frames_per_window"] * (3 * s["face_side"] ** 2 + 1) if self.faces else 0
+        return len(self.rows) * (face + 4 * len(self.channels) * s["samples_per_window"])
+
+    def batches(self, orders: Iterable[np.ndarray]) -> Iterator[Batch]:
+        """A batch for each order, an int array of positions in `rows`; the next one is read while one is used."""
+        if self.kept is not None:
+            yield from map(self._gather, orders)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+            for order, ready in self._ahead(orders, reader):
+                yield self._assemble(order, *ready.result())
+
+    def _ahead(self, orders: Iterable[np.ndarray], reader: ThreadPoolExecutor) -> Iterator[tuple[np.ndarray, Future]]:
+        """Each order with its read, given out only when the next read has been begun."""
+        waiting = None
+        for order in orders:
+            begun = (order, reader.submit(self._read, order))
+            if waiting is not None:
+                yield waiting
+            waiting = begun
+        if waiting is not None:
+            yield waiting
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """All rows, `size` at a time, in the order given."""
+        everything = np.arange(len(self.rows))
+        return self.batches(everything[i : i + size] for i in range(0, len(everything), size))
+
+    def signal_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and SD of each channel, (C,) and (C,), over all samples of the rows that have signals."""
+        if self.scale is not None:  # z-scored already
+            return torch.zeros(len(self.channels)), torch.ones(len(self.channels))
+        mean, sd = statistics(self.store, self.with_signals, self.channels)
+        return torch.from_numpy(mean).float(), torch.from_numpy(sd).float()
+
+    def _load(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        kept: list[Tensor | None] = [None, None, None]
+        for start in range(0, len(self.rows), CHUNK):
+            part = self._read(np.arange(start, min(start + CHUNK, len(self.rows))), pin=False)
+            for i, array in enumerate(part):
+                if array is None:
+                    continue
+                if kept[i] is None:
+                    kept[i] = torch.empty((len(self.rows), *array.shape[1:]), dtype=array.dtype, device=self.device)
+                kept[i][start : start + len(array)] = array  # type: ignore[index]
+        if kept[1] is not None and kept[1].all():
+            kept[1] = None  # all frames are good
+        return kept[0], kept[1], kept[2]
+
+    def _read(self, order: np.ndarray, pin: bool = True) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        faces, face_ok, signals = self.store.read(self.rows[order], faces=self.faces, signals=bool(self.channels))
+        if signals is not None:
+            if len(self.channels) != signals.shape[1]:
+                signals = signals[:, self.channels]
+            if self.scale is not None:
+                mean, sd = (np.stack([self.scale[s][i] for s in self.subject[order]]) for i in (0, 1))  # (B, C)
+                signals = ((signals - mean[:, :, None]) / sd[:, :, None]).astype(np.float32)
+        pin = pin and self.device.type == "cuda"  # only pinned memory can be copied while the GPU computes
+        tensors = (None if a is None else torch.from_numpy(a) for a in (faces, face_ok, signals))
+        made = [t.pin_memory() if pin and t is not None else t for t in tensors]
+        return made[0], made[1], made[2]
+
+    def _gather(self, order: np.ndarray) -> Batch:
+        at = self._to_device(torch.from_numpy(order))
+        return self._assemble(order, *(None if t is None else t.index_select(0, at) for t in self.kept or ()))
+
+    def _assemble(self, order: np.ndarray, *tensors: Tensor | None) -> Batch:
+        at = self._to_device(torch.from_numpy(order))
+        labels = (None if t is None else t[at] for t in (self.has_face, self.has_signals, self.y))
+        return Batch(*(None if t is None else self._to_device(t) for t in tensors), *labels)
+
+    def _mask(self, has: np.ndarray) -> Tensor | None:
+        return None if has.all() else self._to_device(torch.tensor(has))
+
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        return tensor if tensor.device == self.device else tensor.to(self.device, non_blocking=True)
+
+
+def statistics(store: Store, rows: np.ndarray, channels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and SD of each channel over all samples of some rows, (C,) float64 each; a flat channel has SD 1.
+
+    Summed in float64, a chunk at a time and about the first window's mean: skin temperature, say, is large and steady.
+    """
+    total, squares, count = np.zeros(len(channels)), np.zeros(len(channels)), 0
+    about = np.zeros(len(channels))
+    for start in range(0, len(rows), CHUNK):
+        x = store.read(rows[start : start + CHUNK], faces=False)[2][:, list(channels)].astype(np.float64)
+        if start == 0:
+            about = x[0].mean(axis=1)
+        x -= about[:, None]
+        total += x.sum(axis=(0, 2))
+        squares += np.einsum("ncl,ncl->c", x, x)
+        count += x.shape[0] * x.shape[2]
+    if not count:
+        return np.zeros(len(channels)), np.ones(len(channels))
+    mean = total / count
+    sd = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return mean + about, np.where(sd > 0, sd, 1.0)
+
+
+def subject_scale(store: Store, channels: Sequence[int], subjects: np.ndarray) -> dict[str, tuple]:
+    """Each person's own mean and SD of every channel, over all windows of theirs in the store that have signals."""
+    table = store.windows
+    rows = {s: np.flatnonzero((table["subject"] == s) & table["has_signals"]) for s in np.unique(subjects).tolist()}
+    return {s: statistics(store, at, channels) for s, at in rows.items()}

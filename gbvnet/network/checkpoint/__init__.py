@@ -1,0 +1,1 @@
+"""Model folders: saved, described, shared and exported."""

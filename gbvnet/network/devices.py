@@ -1,0 +1,38 @@
+"""Where a network computes, and in what precision. No training is loaded to know it: that alone takes seconds."""
+
+import os
+
+import torch
+from torch import nn
+
+from ..config import TrainConfig
+from ..errors import GbvnetError
+
+
+def device_of(config: TrainConfig) -> torch.device:
+    """Where to train. Raises GbvnetError if a GPU is asked for and there is none."""
+    if config.device == "gpu" and not torch.cuda.is_available():
+        raise GbvnetError("train.device is gpu, and torch finds none here; use --train.device cpu")
+    use = torch.cuda.is_available() and config.device != "cpu"
+    if use and config.devices > 1:  # each of the processes that train together has its own
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cuda", torch.cuda.current_device()) if use else torch.device("cpu")
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes, of those that train one model together."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # as torchrun, SLURM and Lightning's own launcher number them
+    return int(next((os.environ[name] for name in names if name in os.environ), "0")) == 0
+
+
+def precision_of(config: TrainConfig, device: torch.device) -> str:
+    """Lightning's name of the precision: bf16 where asked for, or where a GPU computes in it."""
+    auto = config.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return "bf16-mixed" if auto or config.precision == "bf16" else "32-true"
+
+
+def channels_last(network: nn.Module) -> None:
+    """Lay the weights of 2-D convolutions as a GPU likes them. `Module.to` would do it, but fails on 3-D ones."""
+    for weight in network.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)

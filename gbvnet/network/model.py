@@ -1,0 +1,631 @@
+"""GBV-Net, whole: a face encoder, a signal encoder, and the gate that weighs their features.
+
+Yu, Ru, Lei, Chen (2025), "GBV-Net: Hierarchical Fusion of Facial Expressions and Physiological Signals for
+Multimodal Emotion Recognition". Eq. and section numbers are the paper's; docs/method.md says where the paper
+speaks, where it does not, and why each choice was made.
+
+Shapes, here and in every comment below:
+    B  windows in the batch      C  signal channels            D  features
+    F  face frames per window    L  signal samples per window  K  logits (config.n_outputs)
+    S  side of a face, pixels    N  frames in a batch, N = B F  H, W, E  height, width, channels of a feature map
+"""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from typing_extensions import override
+
+from ..config import GBVNetConfig, uses_face, uses_signals
+from ..errors import GbvnetError
+
+FACE_WIDTH, SIGNAL_WIDTH = 128, 64  # f in R^128, b in R^64; ours, as all widths here (the paper gives none but the 8)
+HEADS = 4
+IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
+
+# variant: blocks in each of the four stages, channels in each. atto to tiny are the published ConvNeXt V2 sizes.
+SIZES = {
+    "micro": ((1, 1, 1, 1), (16, 32, 64, 128)),
+    "small": ((2, 2, 2, 2), (24, 48, 96, 192)),
+    "atto": ((2, 2, 6, 2), (40, 80, 160, 320)),
+    "femto": ((2, 2, 6, 2), (48, 96, 192, 384)),
+    "pico": ((2, 2, 6, 2), (64, 128, 256, 512)),
+    "nano": ((2, 2, 8, 2), (80, 160, 320, 640)),
+    "tiny": ((3, 3, 9, 3), (96, 192, 384, 768)),
+}
+
+
+class Prediction(NamedTuple):
+    """What the network says about each window.
+
+    logits (B, K): above 0 means high. gate_face, gate_bio (B,): the mean gate over the features of one modality,
+    0 shut to 1 open, NaN where the network has no gate or a window has one modality only: there is nothing to weigh.
+    fused (B, D): what the classifier reads.
+    gates (B, D): every gate, the face's first; None where there is none.
+    """
+
+    logits: Tensor
+    gate_face: Tensor
+    gate_bio: Tensor
+    fused: Tensor
+    gates: Tensor | None
+
+
+def pixels(faces: Tensor) -> Tensor:
+    """Stored faces (B, F, S, S, 3) uint8 -> network faces (B, F, 3, S, S) float32 in [0, 1].
+
+    Only the order of the dimensions changes, not that of the memory: each frame is what torch calls channels_last.
+    """
+    if faces.dtype != torch.uint8 or faces.ndim != 5 or faces.shape[-1] != 3:
+        raise GbvnetError(f"stored faces are (B, F, S, S, 3) uint8, not {tuple(faces.shape)} {faces.dtype}")
+    return faces.permute(0, 1, 4, 2, 3).to(torch.float32).div_(255)
+
+
+# ---------------------------------------------------------------------------------------------- the face, in space
+
+
+def patches(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """A k x k convolution of stride k (Eq. 1): x (N, H, W, E) -> (N, H/k, W/k, E').
+
+    Where k does not divide the side, zeros complete the last row and column: a face is not cut (112 px are 28, 14, 7
+    and then 4 patches, not 3).
+    """
+    k, (height, width) = conv.stride[0], x.shape[1:3]
+    if height % k or width % k:
+        x = F.pad(x, (0, 0, 0, -width % k, 0, -height % k))
+    return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # both permutes are free: the memory stays (N, H, W, E)
+
+
+class GlobalResponseNorm(nn.Module):
+    """GRN of ConvNeXt V2 (Woo et al. 2023, section 3): channels of a frame compete by their energy.
+
+    G_e = ||X_e||_2 over the frame, N_e = G_e / mean_e G_e, Y = gamma X N + beta + X. Both parameters start at zero,
+    so that at first Y = X.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.gamma = nn.Parameter(torch.zeros(width))
+        self.beta = nn.Parameter(torch.zeros(width))
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """x, result: (N, H, W, E)."""
+        # Not vector_norm: over the middle dimensions of a map it takes up to 60 times as long. In float32, as a sum
+        # of squares leaves the precision of bf16 at once. 1e-12 keeps the root's gradient finite on an empty map.
+        energy = x.flatten(1, 2).float().square().sum(1)  # (N, E)
+        norm = (energy + 1e-12).sqrt()
+        scale = 1 + self.gamma * norm / (norm.mean(-1, keepdim=True) + 1e-6)  # (N, E)
+        return torch.addcmul(self.beta.to(x.dtype), x, scale[:, None, None].to(x.dtype))  # X (1 + gamma N) + beta
+
+
+class Block(nn.Module):
+    """The ConvNeXt V2 block: depthwise 7x7, LN, 1x1 to four times the width, GELU, GRN, 1x1 back, residual."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.norm = nn.LayerNorm(width, eps=1e-6)
+        self.widen = nn.Linear(width, 4 * width)  # a 1x1 convolution of maps that keep the channels last
+        self.grn = GlobalResponseNorm(4 * width)
+        self.narrow = nn.Linear(4 * width, width)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """x, result: (N, H, W, E)."""
+        y = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copies: the memory stays (N, H, W, E)
+        y = self.norm(y)
+        y = self.grn(F.gelu(self.widen(y)))  # (N, H, W, 4E)
+        return x + self.narrow(y)
+
+
+class Downsample(nn.Module):
+    """Between two stages: LN, then a 2x2 convolution of stride 2."""
+
+    def __init__(self, n_in: int, n_out: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(n_in, eps=1e-6)
+        self.conv = nn.Conv2d(n_in, n_out, 2, stride=2)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, H, W, E). Result: (N, H/2, W/2, E')."""
+        return patches(self.conv, self.norm(x))
+
+
+class ConvNeXtV2(nn.Module):
+    """Section 3.2.1, space: four levels of downsampling, from a frame to one vector."""
+
+    def __init__(self, depths: tuple[int, ...], widths: tuple[int, ...]):
+        super().__init__()
+        self.stem = nn.Conv2d(3, widths[0], 4, stride=4)  # Eq. 1 with the text's stride
+        self.stem_norm = nn.LayerNorm(widths[0], eps=1e-6)
+        self.downs = nn.ModuleList(Downsample(a, b) for a, b in pairwise(widths))
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(Block(width) for _ in range(depth))) for depth, width in zip(depths, widths, strict=True)
+        )
+        self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
+
+    @override
+    def forward(self, frames: Tensor) -> Tensor:
+        """frames: (N, 3, S, S), normalised. Result: (N, E), E the last width."""
+        x = frames.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)  # (N, S, S, 3)
+        x = self.stem_norm(patches(self.stem, x))  # (N, S/4, S/4, E)
+        for i, stage in enumerate(self.stages):
+            x = stage(x if i == 0 else self.downs[i - 1](x))  # half the side, about twice the channels
+        return self.norm(x.mean((1, 2)))  # (N, S/32, S/32, E) -> (N, E)
+
+
+class FaceEncoder(nn.Module):
+    """A frame of a face -> its features. Pixels are normalised here, so that nobody can forget it."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, variant: str):
+        super().__init__()
+        depths, widths = SIZES[variant]
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("sd", torch.tensor(IMAGENET_SD).view(3, 1, 1), persistent=False)
+        self.space = ConvNeXtV2(depths, widths)
+        self.out = nn.Linear(widths[-1], FACE_WIDTH)
+        self.apply(_truncated_normal)
+
+    @override
+    def forward(self, frames: Tensor) -> Tensor:
+        """frames: (N, 3, S, S) in [0, 1]. Result: (N, 128)."""
+        return self.out(self.space((frames - self.mean) / self.sd))
+
+
+def _truncated_normal(module: nn.Module) -> None:
+    """How ConvNeXt starts: weights from a truncated normal of SD 0.02, biases zero."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+# ----------------------------------------------------------------------------------------------- the face, in time
+
+
+class SelfAttention(nn.Module):
+    """Eq. 2: MultiHead(Q, K, V) = Concat(head_1 .. head_h) W^O, head_i = Attention(X W_i^Q, X W_i^K, X W_i^V)."""
+
+    def __init__(self, width: int, dropout: float = 0.0):
+        super().__init__()
+        self.dropout = dropout
+        self.qkv = nn.Linear(width, 3 * width)  # W^Q, W^K, W^V of all heads side by side
+        self.out = nn.Linear(width, width)  # W^O
+
+    @override
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x, result: (B, T, D) for T places in time. mask (B, T) bool: which of them may be looked at."""
+        batch, places, width = x.shape
+        qkv = self.qkv(x).view(batch, places, 3, HEADS, width // HEADS)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, D / heads)
+        dropout = self.dropout if self.training else 0.0
+        seen = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, T): the same for every head and query
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+        return self.out(y.transpose(1, 2).reshape(batch, places, width))
+
+
+class TransformerLayer(nn.Module):
+    """One encoder layer, normalised before each half: attention, then feed-forward 128 -> 256 -> 128 with GELU."""
+
+    def __init__(self, width: int, dropout: float = 0.1):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = SelfAttention(width, dropout)
+        self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    @override
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x, result: (B, F, D); mask: (B, F) bool."""
+        x = x + self.dropout(self.attention(self.norm1(x), mask))
+        y = self.dropout(F.gelu(self.widen(self.norm2(x))))  # (B, F, 2D)
+        return x + self.dropout(self.narrow(y))
+
+
+class FrameTransformer(nn.Module):
+    """Section 3.2.1, time: learned positions and a 2-layer Transformer over the frames of a window."""
+
+    def __init__(self, n_frames: int):
+        super().__init__()
+        self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(n_frames, FACE_WIDTH), std=0.02))
+        self.layers = nn.ModuleList(TransformerLayer(FACE_WIDTH) for _ in range(2))
+
+    @override
+    def forward(self, x: Tensor, ok: Tensor) -> Tensor:
+        """x, result: (B, F, 128). ok (B, F) bool: frames that show a face; only these are attended to."""
+        # A window without any good frame attends to all: a softmax over nothing is NaN on some
+        # devices. Its result is not used.
+        mask = ok | ~ok.any(1, keepdim=True)
+        x = x + self.positions
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+
+def mean_of_good(x: Tensor, ok: Tensor) -> Tensor:
+    """The mean over the good frames: x (B, F, D), ok (B, F) bool -> (B, D); zero where no frame is good."""
+    return torch.where(ok[..., None], x, 0).sum(1) / ok.sum(1, keepdim=True).clamp(min=1)
+
+
+# ------------------------------------------------------------------------------------------------------ the signals
+
+
+def conv_bn_relu(n_in: int, n_out: int, kernel: int, dilation: int = 1) -> nn.Sequential:
+    """Eq. 3: ReLU(BN(W * X + b)), (B, n_in, L) -> (B, n_out, L): padded so that the length stays."""
+    pad = dilation * (kernel - 1) // 2
+    conv = nn.Conv1d(n_in, n_out, kernel, padding=pad, dilation=dilation)
+    return nn.Sequential(conv, nn.BatchNorm1d(n_out), nn.ReLU())
+
+
+class ParallelTCN(nn.Module):
+    """Eq. 4 to the letter: ReLU(BN(sum over d in {1, 2, 4} of W_d *_d X + b_d)), one step for all dilations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Conv1d(24, 8, 3, padding=d, dilation=d) for d in (1, 2, 4))
+        self.norm = nn.BatchNorm1d(8)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, 24, L). Result: (B, 8, L)."""
+        return F.relu(self.norm(torch.stack([branch(x) for branch in self.branches]).sum(0)))
+
+
+def make_tcn(name: str) -> nn.Module:
+    """What config.tcn names: (B, 24, L) -> (B, 8, L)."""
+    parallel = ParallelTCN()  # made first whatever the name: what a seed draws for all that follows depends on it
+    if name == "sequential":  # Eq. 4 as the text tells it: three layers in a row, the last to 8 channels
+        widths = ((24, 16, 1), (16, 16, 2), (16, 8, 4))
+        return nn.Sequential(*(conv_bn_relu(a, b, 3, dilation) for a, b, dilation in widths))
+    return parallel if name == "parallel" else nn.Conv1d(24, 8, 1)
+
+
+class ConvAttention(nn.Module):
+    """Eq. 5: Residual(FFN(Attention(Conv_point(Conv_depth(X)))), X). All positions of a window see one another.
+
+    For ablations: without `attention` that sublayer is left out, with the norm before it (a norm of a norm says
+    nothing), and each position sees its neighbours only; without `residual` X is not added.
+    """
+
+    def __init__(self, width: int = 8, inner: int = 32, attention: bool = True, residual: bool = True):
+        super().__init__()
+        self.residual = residual
+        self.depth = nn.Conv1d(width, width, 3, padding=1, groups=width)
+        self.point = nn.Conv1d(width, inner, 1)
+        self.norm1 = nn.LayerNorm(inner) if attention else None
+        self.norm2 = nn.LayerNorm(inner)
+        self.attention = SelfAttention(inner) if attention else None
+        self.widen, self.narrow = nn.Linear(inner, 2 * inner), nn.Linear(2 * inner, width)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """x, result: (B, 8, L)."""
+        y = self.point(self.depth(x)).transpose(1, 2)  # (B, L, 32)
+        if self.attention is not None and self.norm1 is not None:
+            y = self.attention(self.norm1(y))  # (B, L, 32)
+        y = self.narrow(F.gelu(self.widen(self.norm2(y)))).transpose(1, 2)  # (B, 8, L)
+        return x + y if self.residual else y
+
+
+def mean_pool(x: Tensor, places: int) -> Tensor:
+    """Adaptive mean pooling: (B, 8, L) -> (B, 8, places)."""
+    # Where `places` divides L a plain mean is the same, and its gradient on a GPU does not depend on the run.
+    return x.unflatten(2, (places, -1)).mean(3) if x.shape[2] % places == 0 else F.adaptive_avg_pool1d(x, places)
+
+
+class SignalEncoder(nn.Module):
+    """Section 3.2.2: local, medium and global patterns of the signals of a window.
+
+    local_cnn, tcn, self_attention, residual, pooling : which of its parts there are; see ModelConfig
+    """
+
+    def __init__(
+        self,
+        n_channels: int,
+        tcn: str = "sequential",
+        *,
+        local_cnn: bool = True,
+        self_attention: bool = True,
+        residual: bool = True,
+        pooling: str = "adaptive",
+    ):
+        super().__init__()
+        self.local = (
+            nn.Sequential(conv_bn_relu(n_channels, 32, 7), conv_bn_relu(32, 24, 5))  # Eq. 3, twice
+            if local_cnn
+            else nn.Conv1d(n_channels, 24, 1)
+        )
+        self.medium = make_tcn(tcn)
+        self.wide = ConvAttention(attention=self_attention, residual=residual)
+        self.places = 16 if pooling == "adaptive" else 1  # in time, after the pooling
+        self.out = nn.Linear(8 * self.places, SIGNAL_WIDTH)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, L), z-scored. Result: (B, 64)."""
+        x = self.wide(self.medium(self.local(x)))  # (B, 8, L)
+        return self.out(mean_pool(x, self.places).flatten(1))  # (B, 8, 16) -> (B, 128) -> (B, 64)
+
+
+# ----------------------------------------------------------------------------------------------------------- fusion
+
+
+class GatedFusion(nn.Module):
+    """Eq. 6 with the text's "stack of fully connected layers": [f, b] * g, g = sigmoid(FC(ReLU(FC([f, b])))).
+
+    Each gate sees both modalities. A gate of 1 lets its feature through, 0 shuts it out.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(width, width // 2), nn.Linear(width // 2, width)
+
+    @override
+    def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
+        """f: (B, 128), b: (B, 64). Result: fused and gates, each (B, 192)."""
+        both = torch.cat([f, b], dim=-1)
+        gates = torch.sigmoid(self.fc2(F.relu(self.fc1(both))))
+        return both * gates, gates
+
+
+class LiteralFusion(nn.Module):
+    """Eq. 6 to the letter: x * sigmoid(x) of the concatenation; no weights, and no modality sees the other."""
+
+    @override
+    def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
+        """f: (B, 128), b: (B, 64). Result: fused and gates, each (B, 192)."""
+        both = torch.cat([f, b], dim=-1)
+        gates = torch.sigmoid(both)
+        return both * gates, gates
+
+
+class ConcatFusion(nn.Module):
+    """Plain concatenation, for comparison."""
+
+    @override
+    def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
+        """f: (B, 128), b: (B, 64). Result: (B, 192), no gates."""
+        return torch.cat([f, b], dim=-1), None
+
+
+class SumFusion(nn.Module):
+    """The sum of both modalities, projected to one width, for comparison; as many parameters as the gate's."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.face, self.bio = nn.Linear(FACE_WIDTH, width), nn.Linear(SIGNAL_WIDTH, width)
+
+    @override
+    def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
+        """f: (B, 128), b: (B, 64). Result: (B, 192), no gates."""
+        return self.face(f) + self.bio(b), None
+
+
+def make_fusion(name: str, width: int) -> nn.Module:
+    """The fusion that config.fusion names; every one of them takes and gives the same shapes."""
+    if name in ("gate", "sum"):
+        return GatedFusion(width) if name == "gate" else SumFusion(width)
+    return LiteralFusion() if name == "literal" else ConcatFusion()
+
+
+# ------------------------------------------------------------------------------------------------------ the network
+
+
+@torch.no_grad()
+def keep_scale(kept_mean: Tensor, kept_sd: Tensor, mean: Tensor, sd: Tensor) -> None:
+    """Write the mean and SD of each channel, (C,) each, into the buffers by which a network z-scores its signals.
+
+    A channel that never moves has no scale; its SD is taken as 1, and it stays zero. Raises GbvnetError if there are
+    not C of them, or one is not finite.
+    """
+    for name, values in (("mean", mean), ("sd", sd)):
+        if values.shape != kept_mean.shape or not torch.isfinite(values).all():
+            raise GbvnetError(
+                f"the {name} of {len(kept_mean)} channels must be that many finite numbers, "
+                f"not {tuple(values.shape)}: {values.tolist()}"
+            )
+    still = sd <= 1e-6 * mean.abs()
+    kept_mean.copy_(mean)
+    kept_sd.copy_(torch.where(still, torch.ones_like(sd), sd))
+
+
+class GBVNet(nn.Module):
+    """The network of Figure 1, or one branch of it with the classifier (`modality` face, or any without the face).
+
+    A window may lack a modality. With both branches and `modality_dropout` above 0, a learned stand-in takes the
+    place of the missing features: in training each modality is hidden with that chance, never both, so that the
+    stand-ins are learnt. Otherwise a missing modality is refused.
+    """
+
+    signal_mean: Tensor
+    signal_sd: Tensor
+
+    def __init__(self, config: GBVNetConfig):
+        super().__init__()
+        self.config = config
+        self.sees_face, self.sees_signals = uses_face(config.modality), uses_signals(config.modality)
+        width = FACE_WIDTH * self.sees_face + SIGNAL_WIDTH * self.sees_signals  # D: 192, 128 or 64
+        if self.sees_face:
+            self.face = FaceEncoder(config.variant)
+            self.time = FrameTransformer(config.n_frames) if config.face_time == "transformer" else None
+        if self.sees_signals:
+            self.signals = SignalEncoder(
+                config.n_channels,
+                config.tcn,
+                local_cnn=config.local_cnn,
+                self_attention=config.self_attention,
+                residual=config.residual,
+                pooling=config.pooling,
+            )
+            self.register_buffer("signal_mean", torch.zeros(config.n_channels))
+            self.register_buffer("signal_sd", torch.ones(config.n_channels))
+        self.sees_both = self.sees_face and self.sees_signals
+        if self.sees_both:
+            self.missing_face = nn.Parameter(nn.init.trunc_normal_(torch.empty(FACE_WIDTH), std=0.02))
+            self.missing_bio = nn.Parameter(nn.init.trunc_normal_(torch.empty(SIGNAL_WIDTH), std=0.02))
+            self.fusion = make_fusion(config.fusion, width)
+        self.head = nn.Sequential(
+            nn.Linear(width, 64), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(64, config.n_outputs)
+        )
+
+    @torch.no_grad()
+    def fit_normaliser(self, mean: Tensor, sd: Tensor) -> None:
+        """Keep the channels' mean and SD of the training windows, (C,) each; `forward` z-scores with them.
+
+        A channel that never moves has no scale; its SD is taken as 1, and it stays zero.
+        """
+        if not self.sees_signals:
+            raise GbvnetError(f"a network of modality {self.config.modality} reads no signals to normalise")
+        keep_scale(self.signal_mean, self.signal_sd, mean, sd)
+
+    @override
+    def forward(
+        self,
+        faces: Tensor | None,
+        face_ok: Tensor | None,
+        signals: Tensor | None,
+        has_face: Tensor | None = None,
+        has_signals: Tensor | None = None,
+    ) -> Prediction:
+        """What each window shows.
+
+        faces: (B, F, 3, S, S) float in [0, 1], S at least 32, as `pixels` gives them; face_ok: (B, F) bool, frames
+        that show a face, all if None. signals: (B, C, L) float as stored. has_face, has_signals: (B,) bool, windows
+        that have the modality at all; all if None. A window none of whose frames is good has no face.
+        faces or signals may be None where the network does not use them, or where every window lacks them.
+        Raises GbvnetError for other shapes, and where a window lacks what this network cannot do without.
+        """
+        faces, signals = (faces if self.sees_face else None), (signals if self.sees_signals else None)
+        self._check_shapes(faces, face_ok, signals, has_face, has_signals)
+        has_face, has_signals, face_ok = _what_is_there(faces, face_ok, signals, has_face, has_signals)
+        self._refuse_missing(has_face, has_signals)
+        if self.sees_both:
+            fused, gates = self._fuse(faces, face_ok, signals, has_face, has_signals)  # (B, 192) each, or no gates
+        else:
+            fused = (
+                self._face_features(faces, face_ok) if self.sees_face else self._signal_features(signals, has_signals)
+            )
+            gates = None
+        gate_face = gate_bio = torch.full(fused.shape[:1], torch.nan, device=fused.device)  # (B,)
+        if gates is not None:
+            shares = gates[:, :FACE_WIDTH].mean(1), gates[:, FACE_WIDTH:].mean(1)
+            gate_face, gate_bio = (torch.where(has_face & has_signals, share, torch.nan) for share in shares)
+        return Prediction(self.head(fused), gate_face, gate_bio, fused, gates)
+
+    def _fuse(
+        self, faces: Tensor | None, face_ok: Tensor, signals: Tensor | None, has_face: Tensor, has_signals: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """Both branches, a stand-in wherever a modality is missing or hidden, and the fusion."""
+        use_face, use_signals = (
+            self._hide_modalities(has_face, has_signals) if self.training else (has_face, has_signals)
+        )
+        f = self._face_features(faces, face_ok & use_face[:, None])  # (B, 128)
+        b = self._signal_features(signals, has_signals)  # (B, 64); hidden ones too: the batch norm sees what there is
+        f = torch.where(use_face[:, None], f, self.missing_face)
+        b = torch.where(use_signals[:, None], b, self.missing_bio)
+        fused, gates = self.fusion(f, b)
+        return fused, None if gates is None else gates.float()
+
+    def _face_features(self, faces: Tensor | None, ok: Tensor) -> Tensor:
+        """faces (B, F, 3, S, S), ok (B, F) bool -> f (B, 128), zero for a window without any good frame."""
+        if faces is None or not ok.any():
+            return torch.zeros(len(ok), FACE_WIDTH, device=ok.device)
+        frames, good = faces.flatten(0, 1), ok.flatten()  # (N, 3, S, S), (N,)
+        if frames.device.type == "cpu":
+            # Frames that nobody will look at are not encoded. On a GPU they are: there a batch of another size each
+            # step costs more than it saves.
+            seen = self.face(frames[good])
+            x = seen.new_zeros(len(frames), FACE_WIDTH).masked_scatter(good[:, None], seen)
+        else:
+            x = torch.where(good[:, None], self.face(frames), 0)
+        x = x.view(*ok.shape, FACE_WIDTH)  # (B, F, 128)
+        return mean_of_good(x if self.time is None else self.time(x, ok), ok)  # (B, 128)
+
+    def _signal_features(self, signals: Tensor | None, has: Tensor) -> Tensor:
+        """signals (B, C, L), has (B,) bool -> b (B, 64), zero for a window without signals."""
+        if signals is None or not has.any():
+            return torch.zeros(len(has), SIGNAL_WIDTH, device=has.device)
+        x = (signals - self.signal_mean[:, None]) / self.signal_sd[:, None]  # (B, C, L), z-scored by channel
+        if has.all():
+            return self.signals(x)
+        seen = self.signals(x[has])  # windows without signals are left out: they would shift the others' batch norm
+        return seen.new_zeros(len(has), SIGNAL_WIDTH).masked_scatter(has[:, None], seen)
+
+    def _hide_modalities(self, has_face: Tensor, has_signals: Tensor) -> tuple[Tensor, Tensor]:
+        """Modality dropout: one draw a window hides its face, or its signals, or nothing. (B,) bool, in and out.
+
+        A window that has only one modality keeps it.
+        """
+        chance, draw = self.config.modality_dropout, torch.rand(has_face.shape, device=has_face.device)
+        both = has_face & has_signals
+        hide_face, hide_signals = draw < chance, (draw >= chance) & (draw < 2 * chance)
+        return has_face & ~(both & hide_face), has_signals & ~(both & hide_signals)
+
+    def _refuse_missing(self, has_face: Tensor, has_signals: Tensor) -> None:
+        """Refuse windows that lack what this network cannot do without: see the class. Both (B,) bool."""
+        alone, never_missed = not self.sees_both, self.config.modality_dropout == 0
+        enough = has_face & has_signals if never_missed and not alone else has_face | has_signals
+        if enough.all():
+            return
+        few = f"{int((~enough).sum())} of {len(enough)} windows"
+        if alone:
+            only = "face" if self.sees_face else "signals"
+            raise GbvnetError(f"{few} have no {only}, and this network ({self.config.modality}) reads nothing else")
+        if never_missed:
+            raise GbvnetError(
+                f"{few} lack their face or their signals, and this network was made with modality_dropout 0, so it "
+                "cannot do without: leave these windows out, or train with modality_dropout above 0"
+            )
+        raise GbvnetError(f"{few} have neither a face nor signals: leave them out")
+
+    def _check_shapes(
+        self,
+        faces: Tensor | None,
+        face_ok: Tensor | None,
+        signals: Tensor | None,
+        has_face: Tensor | None,
+        has_signals: Tensor | None,
+    ) -> None:
+        """Refuse whatever has not the shape that `forward` promises to take."""
+        config = self.config
+        if faces is None and signals is None:
+            raise GbvnetError(f"a network of modality {config.modality} got none of the inputs that it reads")
+        if faces is not None and not faces.is_floating_point():
+            raise GbvnetError(f"faces are {faces.dtype}, and this network reads floats in [0, 1]: see model.pixels")
+        windows = len(faces if faces is not None else signals)  # type: ignore[arg-type]
+        side = max(32, faces.shape[-1]) if faces is not None else 32
+        expected = {
+            "faces": (faces, (windows, config.n_frames, 3, side, side)),
+            "face_ok": (face_ok, (windows, config.n_frames)),
+            "signals": (signals, (windows, config.n_channels, config.n_samples)),
+            "has_face": (has_face, (windows,)),
+            "has_signals": (has_signals, (windows,)),
+        }
+        for name, (tensor, shape) in expected.items():
+            if tensor is not None and tensor.shape != shape:
+                raise GbvnetError(f"{name} is {tuple(tensor.shape)}, and this network reads {shape} here")
+
+
+def _what_is_there(
+    faces: Tensor | None,
+    face_ok: Tensor | None,
+    signals: Tensor | None,
+    has_face: Tensor | None,
+    has_signals: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """has_face (B,), has_signals (B,), face_ok (B, F), all bool and none of them None; the three agree."""
+    first = faces if faces is not None else signals
+    everywhere = torch.ones(len(first), dtype=torch.bool, device=first.device)  # type: ignore[arg-type, union-attr]
+    has_signals = ~everywhere if signals is None else everywhere if has_signals is None else has_signals
+    if faces is None:
+        return ~everywhere, has_signals, ~everywhere[:, None]
+    face_ok = everywhere[:, None].expand(-1, faces.shape[1]) if face_ok is None else face_ok
+    has_face = face_ok.any(1) if has_face is None else has_face & face_ok.any(1)
+    return has_face, has_signals, face_ok & has_face[:, None]

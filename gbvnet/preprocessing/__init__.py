@@ -1,0 +1,1 @@
+"""Signals filtered and resampled, faces aligned, and both cut into windows."""

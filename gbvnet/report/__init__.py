@@ -1,0 +1,1 @@
+"""Reports: tables, figures and sentences from predictions alone. Imports no torch."""

@@ -1,0 +1,150 @@
+"""The report's pages on what a system goes by: RUN/explain as `gbvnet explain` wrote it, and the gates of any run."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ..errors import BadRun, GbvnetError
+from ..evaluation import predictions
+from ..io.safe_load import from_json
+from . import explanation_figures as maps
+from .document import Block, Text
+from .figures import has_gates, picture
+from .results import Result
+
+FOLDER, ABOUT, FORMAT = "explain", "explain.json", 1
+CHANNELS, SALIENCY, ROBUSTNESS, FACE = "channels.csv", "saliency.csv", "robustness.csv", "face.png"
+COLUMNS = {
+    CHANNELS: ("target", "fold", "channel", "kind", "windows", "auc_drop", "accuracy_drop", "logit_change"),
+    SALIENCY: ("target", "rated", "row", "column", "windows", "drop", "change"),
+    ROBUSTNESS: ("target", "fold", "modality", "how", "noise", "windows", "accuracy", "auc", "gate_face", "gate_bio"),
+}
+TEXT = ("dataset", "protocol", "target", "channel", "kind", "rated", "modality", "how")
+MOST_PATCHES = 64  # across a face; ExplainConfig.grid is no more
+_AGAIN = "Delete the folder and run `gbvnet explain` again."
+
+
+@dataclass(frozen=True)
+class Explained:
+    """RUN/explain, read. A table or picture that does not apply to the run's modality is None."""
+
+    windows: dict[str, tuple[int, int]]  # fold -> windows looked at, windows tested
+    channels: pd.DataFrame | None
+    saliency: pd.DataFrame | None
+    face: np.ndarray | None  # (S, S, 3) uint8
+    robustness: pd.DataFrame | None
+
+
+def read_explained(run_dir: Path) -> Explained | None:
+    """What `gbvnet explain` found out about a run; None if it was never asked.
+
+    Raises BadRun if it is unfinished, damaged, or of other predictions than the run now has.
+    """
+    folder = run_dir / FOLDER
+    if not (folder / ABOUT).exists():
+        return None
+    try:
+        about = from_json((folder / ABOUT).read_text())
+        files, digest, form = list(about["files"]), str(about["predictions"]), about["format"]
+        windows = {str(fold): (int(used), int(of)) for fold, (used, of) in about["windows"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadRun(folder / ABOUT, "what an explanation was made with", f"a damaged file ({error})", _AGAIN) from None
+    if form != FORMAT:
+        raise BadRun(folder / ABOUT, f"format {FORMAT}", f"format {form}", _AGAIN)
+    if digest != hashlib.sha256((run_dir / predictions.FILE).read_bytes()).hexdigest():
+        raise BadRun(folder, "an explanation of this run's predictions", "one of others, before they changed", _AGAIN)
+    absent = [name for name in files if not (folder / name).exists()]
+    if absent:
+        raise BadRun(folder, ", ".join(files), f"no {', '.join(absent)}", "Run `gbvnet explain` again: it goes on.")
+    tables = {name: _read_table(folder / name) for name in files if name in COLUMNS}
+    face = _read_face(folder / FACE) if FACE in files else None
+    return Explained(windows, tables.get(CHANNELS), tables.get(SALIENCY), face, tables.get(ROBUSTNESS))
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    """A channel may be called NA; only an empty field is missing."""
+    try:
+        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(TEXT, str))
+    except (OSError, ValueError) as error:
+        raise BadRun(path, "a table", f"one that does not read ({error})", _AGAIN) from None
+    absent = [name for name in COLUMNS[path.name] if name not in table]
+    if absent:
+        raise BadRun(path, f"the columns {', '.join(COLUMNS[path.name])}", f"no {', '.join(absent)}", _AGAIN)
+    if table.empty:
+        raise BadRun(path, "a row for each question", "none", _AGAIN)
+    words = [name for name in COLUMNS[path.name] if name not in TEXT and not pd.api.types.is_numeric_dtype(table[name])]
+    if words:
+        raise BadRun(path, f"numbers in {words[0]}", "something else", _AGAIN)
+    if path.name == SALIENCY and not table[["row", "column"]].isin(range(MOST_PATCHES)).all(axis=None):
+        raise BadRun(path, "the place of each patch", "rows without one", _AGAIN)
+    return table
+
+
+def _read_face(path: Path) -> np.ndarray:
+    from matplotlib.image import imread
+
+    try:
+        face = imread(path)
+    except (OSError, ValueError, SyntaxError) as error:  # what PIL raises on a damaged PNG
+        raise BadRun(path, "a picture", f"a file that does not open ({error})", _AGAIN) from None
+    return (255 * face[..., :3]).round().astype(np.uint8)
+
+
+# ---------------------------------------------------------------- blocks
+
+
+def blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
+    """Gates over time and by person, and what RUN/explain holds on this result's target.
+
+    name : what the pictures' names begin with; they are drawn into folder/figures.
+    """
+    title, stamps = result.title, result.scores.stamps
+    if has_gates(result.table):
+        yield picture(
+            maps.gate_over_time(result.table, title, stamps), folder, f"{name}_gates_time",
+            f"Gates within the trial, {title}", maps.READ_GATE_TIME,
+        )  # fmt: skip
+        yield picture(
+            maps.gate_by_subject(result.table, title, stamps), folder, f"{name}_gates_subjects",
+            f"Gates of each subject, {title}", maps.READ_GATE_SUBJECTS,
+        )  # fmt: skip
+    try:
+        explained = read_explained(result.run.folder)
+    except GbvnetError as problem:
+        yield Text(f"What the model goes by is not shown: {problem}", "warning")
+        return
+    if explained is not None:
+        yield from _explained_blocks(explained, result, name, folder)
+
+
+def _explained_blocks(explained: Explained, result: Result, name: str, folder: Path) -> Iterator[Block]:
+    title, stamps, target = result.title, result.scores.stamps, result.key("target")
+    used, of = (sum(pair[k] for pair in explained.windows.values()) for k in (0, 1))
+    yield Text(
+        f"What the models go by was asked of each fold's own model on {used:,} of the {of:,} windows it was tested on."
+    )
+    if not result.scores.chance["window"].above:
+        yield Text("This result is within chance: below is what models listen to that have found nothing.", "warning")
+    channels, saliency, robustness = (
+        None if table is None else table[table["target"] == target]
+        for table in (explained.channels, explained.saliency, explained.robustness)
+    )
+    if channels is not None and len(channels):
+        yield picture(
+            maps.channel_map(channels, title, stamps), folder, f"{name}_channels", f"Channels, {title}",
+            maps.READ_CHANNELS,
+        )  # fmt: skip
+    if saliency is not None and len(saliency) and explained.face is not None:
+        yield picture(
+            maps.saliency_map(saliency, explained.face, title, stamps), folder, f"{name}_saliency",
+            f"Parts of the face, {title}", maps.READ_SALIENCY,
+        )  # fmt: skip
+    if robustness is not None and len(robustness):
+        yield picture(
+            maps.robustness_curves(robustness, title, stamps), folder, f"{name}_robustness", f"Noise, {title}",
+            maps.READ_ROBUSTNESS,
+        )  # fmt: skip

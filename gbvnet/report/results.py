@@ -1,0 +1,280 @@
+"""Run folders as results: what is read from them, what they are called, and which of them may be compared."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from ..config import MODALITIES, PROTOCOLS, uses_face, uses_signals
+from ..datasets.recording import MADE_UP
+from ..errors import BadRun, GbvnetError
+from ..evaluation import metrics, predictions
+from ..io.safe_load import from_json, from_yaml
+
+log = logging.getLogger(__name__)
+
+HISTORY = ["epoch", "train_loss", "train_accuracy", "inner_loss", "inner_accuracy"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read."""
+
+    folder: Path
+    name: str
+    table: pd.DataFrame
+    config: dict[str, Any]
+    environment: dict[str, Any]
+
+    @property
+    def store(self) -> dict[str, Any]:
+        return self.environment.get("store") or {}
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return self.environment.get("data") or {}
+
+
+@dataclass(frozen=True)
+class Result:
+    """One target of one run, scored. `label` tells it from the others of its dataset, target, protocol and scope."""
+
+    run: Run
+    table: pd.DataFrame
+    scores: metrics.Scores
+    label: str
+
+    def key(self, name: str) -> str:
+        """One of predictions.KEYS, as text."""
+        return str(self.scores.keys[name])
+
+    @property
+    def study(self) -> tuple[str, str, str]:
+        """Dataset, target and scope: results that differ in one of these are never compared."""
+        return self.key("dataset"), self.key("target"), self.key("scope")
+
+    @property
+    def title(self) -> str:
+        within = " within each person" if self.key("scope") == "per-subject" else ""
+        return f"{self.label}: {self.key('target')}, protocol {self.key('protocol')}{within}"
+
+    @property
+    def made_up(self) -> bool:
+        return MADE_UP in self.scores.stamps
+
+
+def read_results(
+    folders: Sequence[Path], scored: Sequence[Result] = (), n_permutations: int = metrics.N_PERMUTATIONS
+) -> tuple[list[Result], list[GbvnetError]]:
+    """Score every run folder; the honest protocols come first. What could not be used is returned as the second part.
+
+    scored : results that were read before, to be sorted in among them
+
+    Raises BadRun if not one of them can be used.
+    """
+    found = [replace(result, label=result.key("modality")) for result in scored]
+    problems: list[GbvnetError] = []
+    unique = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
+    names = [folder.name for folder in unique]
+    for folder in unique:
+        name = folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}"
+        try:
+            run = read_run(folder, name)
+        except GbvnetError as problem:
+            problems.append(problem)
+            continue
+        for table in metrics.results(run.table):
+            log.info("scoring %s", name)
+            scores = metrics.evaluate(table, n_permutations)
+            if run.store.get("made_up") and MADE_UP not in scores.stamps:
+                scores = replace(scores, stamps=(*scores.stamps, MADE_UP))
+            found.append(Result(run, table, scores, str(scores.keys["modality"])))
+    if not found:
+        if len(problems) == 1:
+            raise problems[0]
+        said = "; ".join(str(p) for p in problems) or "no folder was given"
+        raise BadRun("report", "at least one finished run", said)
+    return _labelled(sorted(found, key=_order)), problems
+
+
+def read_run(folder: Path, name: str) -> Run:
+    """Read a run folder. Raises BadRun if anything that a report needs is absent or damaged."""
+    table = predictions.read_run(folder)
+    config, environment = _read_dict(folder / "config.yaml"), _read_dict(folder / "environment.json")
+    return Run(folder, name, table, config, environment)
+
+
+def read_history(run: Run, target: str) -> pd.DataFrame | None:
+    """Loss and accuracy by fold and epoch, or None for a system without epochs. Raises BadRun if damaged."""
+    files = sorted(run.folder.glob(f"fold*/{target}/history.csv")) or sorted(run.folder.glob("fold*/both/history.csv"))
+    histories = []
+    for file in files:
+        try:
+            history = pd.read_csv(file)
+        except (OSError, ValueError) as error:
+            raise BadRun(file, "a table of epochs", f"one that does not open ({error})") from None
+        absent = [column for column in HISTORY if column not in history]
+        if absent:
+            raise BadRun(file, f"the columns {', '.join(HISTORY)}", f"a table without {', '.join(absent)}")
+        histories.append(history.assign(fold=file.parents[1].name))
+    return pd.concat(histories, ignore_index=True) if histories else None
+
+
+def _read_dict(path: Path) -> dict[str, Any]:
+    again = "The run may have been copied in part; copy it again, or run `gbvnet crossval` again."
+    try:
+        text = path.read_text(encoding="utf-8")
+        held = from_json(text) if path.suffix == ".json" else from_yaml(text)
+    except FileNotFoundError:
+        raise BadRun(path, "a file that every finished run has", "no such file", again) from None
+    except (OSError, ValueError) as error:
+        raise BadRun(path, "settings by name", f"a file that does not read ({error})", again) from None
+    if not isinstance(held, dict):
+        raise BadRun(path, "settings by name", type(held).__name__, again)
+    for name in ("store", "data"):
+        if not isinstance(held.get(name) or {}, dict):
+            raise BadRun(path, f"settings by name under {name}", repr(held[name])[:200], again)
+    return held
+
+
+def _order(result: Result) -> tuple:
+    honest = [name for name in PROTOCOLS if not predictions.is_leaky(name)]
+    protocols = honest + [name for name in PROTOCOLS if name not in honest]
+    return (
+        result.key("dataset"),
+        result.key("target") != "valence",
+        result.key("target"),
+        result.key("scope"),
+        protocols.index(result.key("protocol")),
+        result.key("system") != "gbvnet",
+        result.key("system"),
+        MODALITIES.index(result.key("modality")) if result.key("modality") in MODALITIES else len(MODALITIES),
+        int(result.scores.keys["seed"]),
+        result.run.name,
+    )
+
+
+def _labelled(results: list[Result]) -> list[Result]:
+    """Add to the modality the system if there are several, and, where two would still be alike, seed or run name."""
+    if len({result.key("system") for result in results}) > 1:
+        results = [replace(r, label=f"{r.key('system')} {r.label}") for r in results]
+
+    def where(result: Result) -> tuple:
+        return (*(result.key(name) for name in ("dataset", "target", "protocol", "scope")), result.label)
+
+    for addition in (lambda r: f" (seed {r.key('seed')})", lambda r: f" ({r.run.name})"):
+        twins: dict[tuple, list[str]] = {}
+        for result in results:
+            twins.setdefault(where(result), []).append(addition(result))
+        results = [replace(r, label=r.label + addition(r)) if len(set(twins[where(r)])) > 1 else r for r in results]
+    return results
+
+
+# --- comparison ---
+
+Kind = Literal["fusion", "system", "leak", "other"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One question about two results on the same rows: is a above b (or, for kind `other`, do they differ)?"""
+
+    kind: Kind
+    a: Result
+    b: Result
+    paired: metrics.Paired
+    p_holm: float = float("nan")  # adjusted over the questions of a study, those about the leak apart
+
+    @property
+    def question(self) -> str:
+        a, b = self.a, self.b
+        if self.kind == "leak":
+            return f"{a.label}: LEAKY protocol {a.key('protocol')} above {b.key('protocol')}?"
+        verb = "differs from" if self.kind == "other" else "above"
+        return f"{a.label} {verb} {b.label}? ({a.key('protocol')})"
+
+    @property
+    def undecidable(self) -> bool:
+        """Whether no data of so few subjects that differ could have given p of at most 0.05."""
+        return self.paired.smallest_p > 0.05
+
+    @property
+    def conclusion(self) -> str:
+        if self.p_holm <= 0.05:
+            return "yes"
+        return "too few subjects to tell" if self.undecidable else "not shown"
+
+
+def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[Comparison], list[str]]:
+    """Ask every pair of results that share dataset, target and scope what can be asked; and say what cannot, and why.
+
+    Which of a pair is asked to be above is fixed here, before any number is seen: fusion above its parts, GBV-Net above
+    another system, the leaky protocol above an honest one. Other pairs are asked whether they differ, or, with
+    `fixed_only`, nothing: among many results these would be most of the family.
+    """
+    asked: list[Comparison] = []
+    refused: dict[str, list[str]] = {}
+    for one, other in combinations(results, 2):
+        found = _question(one, other)
+        if found is None or (fixed_only and found[0] == "other"):
+            continue
+        kind, a, b = found
+        why = _not_comparable(a, b)
+        if why:
+            refused.setdefault(why, []).append(f"{a.run.name} and {b.run.name}")
+            continue
+        of_a, of_b = (r.scores.subjects.set_index("subject")["accuracy"] for r in (a, b))
+        asked.append(Comparison(kind, a, b, metrics.paired(of_a, of_b, "two-sided" if kind == "other" else "greater")))
+    families: dict[tuple, list[int]] = {}
+    for number, question in enumerate(asked):
+        families.setdefault((*question.a.study, question.kind == "leak"), []).append(number)
+    for numbers in families.values():
+        adjusted = metrics.holm([asked[k].paired.p for k in numbers])
+        for k, p in zip(numbers, adjusted, strict=True):
+            asked[k] = replace(asked[k], p_holm=float(p))
+    pairs = {why: list(dict.fromkeys(names)) for why, names in refused.items()}
+    more = {why: f" and {len(names) - 1} more pairs" if len(names) > 1 else "" for why, names in pairs.items()}
+    return asked, [f"Not compared, as {why}: {names[0]}{more[why]}." for why, names in pairs.items()]
+
+
+def _question(one: Result, other: Result) -> tuple[Kind, Result, Result] | None:
+    if one.study != other.study:
+        return None
+    same_system = one.key("system") == other.key("system")
+    if one.key("protocol") != other.key("protocol"):
+        same = same_system and one.key("modality") == other.key("modality")
+        if not same or one.scores.leaky == other.scores.leaky:
+            return None
+        return ("leak", one, other) if one.scores.leaky else ("leak", other, one)
+    if one.scores.leaky:  # which of two systems leaks more is no question of this package
+        return None
+    if same_system:
+        for a, b in ((one, other), (other, one)):
+            if _has_part(a.key("modality"), b.key("modality")):
+                return "fusion", a, b
+    elif one.key("modality") == other.key("modality"):
+        for a, b in ((one, other), (other, one)):
+            if a.key("system") == "gbvnet":
+                return "system", a, b
+    return "other", one, other
+
+
+def _has_part(whole: str, part: str) -> bool:
+    """Whether `whole` is the face with signals, and `part` is the face or those same signals alone."""
+    return uses_face(whole) and uses_signals(whole) and part in ("face", whole.removeprefix("face"))
+
+
+def _not_comparable(a: Result, b: Result) -> str:
+    for name, of_a, of_b in (
+        ("store", str(a.run.store.get("digest"))[:12], str(b.run.store.get("digest"))[:12]),
+        ("threshold of high", a.run.config.get("threshold"), b.run.config.get("threshold")),
+        ("seed", a.key("seed"), b.key("seed")),
+    ):
+        if of_a != of_b:
+            return f"the {name} differs ({', '.join(sorted((str(of_a), str(of_b))))})"
+    rows = metrics.same_rows(a.table, b.table)
+    return f"they do not test the same rows ({rows})" if rows else ""

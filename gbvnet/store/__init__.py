@@ -1,0 +1,1 @@
+"""The store of windows: written, prepared, read, and read in other ways."""

@@ -1,0 +1,1 @@
+"""Features of signals and faces that systems use."""

@@ -1,0 +1,111 @@
+"""Band powers of single electrodes and of differences between two: the EEG of Huang et al. 2019 and Li et al. 2021.
+
+14 electrodes and 3 differences of left and right, 5 bands each: 85 numbers a second. Two versions of the source's code
+disagree. One averages the band-passed samples, which is nothing but rounding, as what was band-passed has no mean. The
+other takes a multitaper spectrum of each second and averages it in decibels over the band, both ends included: that is
+done here. Shapes: n windows, C channels, D derivations, L samples, K bands.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.fft import rfft, rfftfreq
+from scipy.signal.windows import dpss
+
+from ...datasets.channel_names import find, near
+from ...errors import BadConfig
+from ...store.feature_cache import Remembering
+from ...store.store import Store
+
+ELECTRODES = ("Fp1", "T7", "CP1", "Oz", "Fp2", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2", "PO4")
+DIFFERENCES = (("T7", "T8"), ("Fp1", "Fp2"), ("CP1", "CP2"))
+BANDS_HZ = ((4, 8), (8, 10), (8, 12), (12, 30), (30, 45))  # theta, slow alpha, alpha, beta, gamma
+HALF_BANDWIDTH = 4.0  # of the tapers, in units of 1 / window: mne's default, which the source leaves as it is
+CONCENTRATED = 0.9  # of a taper's energy lies within that bandwidth, or it is not used (mne's `low_bias`)
+FLOOR = 1e-30  # of a power, so that a dead channel has a logarithm
+SLICE = 256  # windows worked on at once
+VERSION = 1  # another number whenever the values change
+
+
+def decibels(store: Store, rows: np.ndarray) -> np.ndarray:
+    """(n, D * K) float32: of each derivation that the store's channels allow, its bands that the rate allows.
+
+    Raises BadConfig if there is none of either.
+    """
+    made_of = derivations_of(store)
+    require_bands(store)
+
+    def of(at: np.ndarray) -> np.ndarray:
+        parts = [_decibels(store, at[i : i + SLICE], made_of) for i in range(0, max(1, len(at)), SLICE)]
+        return np.concatenate(parts)
+
+    if isinstance(store, Remembering):
+        return store.remembered(f"derivations-v{VERSION}", of, rows)
+    return of(rows)
+
+
+def derivations_of(store: Store) -> list[tuple[int, int | None]]:
+    """Of each derivation the channel, and the one that is subtracted from it; those whose electrodes are not there are
+    left out. Raises BadConfig if no electrode is."""
+    names = [name for name, _ in store.settings["channels"]]
+    at = {name: i for name in ELECTRODES if (i := find(name, names)) is not None}
+    if not at:
+        raise BadConfig(
+            f"{store.path} has none of the electrodes {', '.join(ELECTRODES)}{near(ELECTRODES[0], names)}; it has "
+            f"{', '.join(names) or 'no signals'}"
+        )
+    pairs = [(at[left], at[right]) for left, right in DIFFERENCES if left in at and right in at]
+    return [*((i, None) for i in at.values()), *pairs]
+
+
+def require_bands(store: Store) -> int:
+    """How many of the bands can be told at the store's rate and length of windows. Raises BadConfig if none can."""
+    length, rate_hz = store.settings["samples_per_window"], float(store.settings["rate_hz"])
+    if not (count := len(_bins(length, rate_hz))):
+        raise BadConfig(
+            f"{store.path}: windows of {length} samples at {rate_hz:g} Hz show none of the bands "
+            + ", ".join(f"{low}-{high} Hz" for low, high in BANDS_HZ)
+        )
+    return count
+
+
+def log_powers(x: np.ndarray, rate_hz: float) -> np.ndarray:
+    """(n, D, L) float64 -> (n, D, K): the multitaper power density, in dB of the squared unit, mean over each band."""
+    tapers, weights = _tapers(x.shape[2])
+    x = x - x.mean(axis=2, keepdims=True)
+    power = np.zeros((*x.shape[:2], x.shape[2] // 2 + 1))
+    for taper, weight in zip(tapers, weights, strict=True):  # one by one: all spectra would not fit a cache
+        spectrum = rfft(x * taper, axis=2)
+        power += weight * (spectrum.real**2 + spectrum.imag**2)
+    bins = _bins(x.shape[2], rate_hz)
+    if x.shape[2] % 2 == 0:
+        power[:, :, -1] /= 2  # the highest frequency has no mirror image
+    db = 10 * np.log10(np.maximum(2 * power, FLOOR))
+    return np.stack([db[:, :, first:end].mean(axis=2) for first, end in bins], axis=2)
+
+
+def _decibels(store: Store, rows: np.ndarray, made_of: list[tuple[int, int | None]]) -> np.ndarray:
+    x = store.read(rows, faces=False)[2]
+    derived = np.stack([x[:, i] if j is None else x[:, i] - x[:, j] for i, j in made_of], axis=1)
+    return (
+        log_powers(derived.astype(np.float64), float(store.settings["rate_hz"]))
+        .reshape(len(rows), -1)
+        .astype(np.float32)
+    )
+
+
+def _bins(length: int, rate_hz: float) -> list[tuple[int, int]]:
+    """First and one past the last bin of each band; bands above half the rate or between bins are left out."""
+    hz = rfftfreq(length, 1 / rate_hz)
+    found = [np.flatnonzero((low <= hz) & (hz <= high)) for low, high in BANDS_HZ if high <= rate_hz / 2]
+    return [(int(at[0]), int(at[-1]) + 1) for at in found if len(at)]
+
+
+@lru_cache(maxsize=8)
+def _tapers(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Slepian tapers (T, L) of unit energy, and how much each counts (T,), summing to 1."""
+    if length < 2 * HALF_BANDWIDTH + 1:  # too short to be tapered: its plain spectrum
+        return np.full((1, length), length**-0.5), np.ones(1)
+    tapers, ratios = dpss(length, HALF_BANDWIDTH, int(2 * HALF_BANDWIDTH), sym=False, norm=2, return_ratios=True)
+    kept = ratios > CONCENTRATED
+    return tapers[kept], ratios[kept] / ratios[kept].sum()

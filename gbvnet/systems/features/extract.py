@@ -1,0 +1,104 @@
+"""Windows as plain vectors, for systems and probes that are no networks.
+
+Shapes: n rows, C channels of the modality, L samples a window, D features.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...config import uses_face, uses_signals
+from ...network.batches import CHUNK, channels_of
+from ...store.feature_cache import Remembering
+from ...store.store import Store
+
+SLICE = 256  # windows worked on at once
+THUMBNAIL = 16  # side of a face as a vector, pixels
+BANDS_HZ = ((1, 4), (4, 8), (8, 13), (13, 30), (30, 45))  # delta to gamma
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """Numbers drawn from each channel of each window by itself, without labels: any row may be asked for at any time.
+
+    of : windows (n, C, L) float64 and their rate in Hz -> (n, C, K)
+    version : another number whenever `of` gives other values than before, so that none are remembered wrongly
+    """
+
+    name: str
+    of: Callable[[np.ndarray, float], np.ndarray]
+    version: int = 1
+
+
+def extracted(store: Store, rows: np.ndarray, channels: Sequence[int], extractor: Extractor) -> np.ndarray:
+    """(n, C, K) float32 of some of the store's channels; remembered from one system and fold to the next if the store
+    can. Rows without signals are those of zeros."""
+    if isinstance(store, Remembering):
+        name = f"{extractor.name}-v{extractor.version}"
+        return store.remembered(name, lambda at: _extract(store, at, extractor), rows)[:, list(channels)]
+    return _extract(store, rows, extractor, channels)
+
+
+def _extract(store: Store, rows: np.ndarray, extractor: Extractor, channels: Sequence[int] | None = None) -> np.ndarray:
+    parts = []
+    for begin in range(0, max(1, len(rows)), SLICE):
+        x = store.read(rows[begin : begin + SLICE], faces=False)[2]
+        x = (x if channels is None else x[:, list(channels)]).astype(np.float64)
+        parts.append(extractor.of(x, float(store.settings["rate_hz"])).astype(np.float32))
+    return np.concatenate(parts)
+
+
+def plain(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:
+    """Every sample of the modality's channels, and the face as a small picture; (n, D) float32.
+
+    Each channel of each window is freed of its own mean and SD, so that what counts is its waveform: otherwise drift
+    and gain, which are large, would decide every distance.
+    """
+
+    def of(x: np.ndarray) -> np.ndarray:
+        x = x - x.mean(axis=2, keepdims=True)
+        return (x / (x.std(axis=2, keepdims=True) + np.float32(1e-12))).reshape(len(x), -1)
+
+    return _gather(store, rows, modality, of)
+
+
+def spectral(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:
+    """Mean, log SD and log power in five bands of each channel, and the face as a small picture; (n, D) float32."""
+    rate_hz = store.settings["rate_hz"]
+
+    def of(x: np.ndarray) -> np.ndarray:
+        power = np.abs(np.fft.rfft(x * np.hanning(x.shape[2]), axis=2)) ** 2  # (n, C, L // 2 + 1)
+        hz = np.fft.rfftfreq(x.shape[2], 1 / rate_hz)
+        bands = [power[:, :, (low <= hz) & (hz < high)].mean(axis=2) for low, high in BANDS_HZ if high <= rate_hz / 2]
+        logs = [np.log(1e-12 + value) for value in (x.std(axis=2), *bands)]
+        return np.concatenate([x.mean(axis=2), *logs], axis=1)
+
+    return _gather(store, rows, modality, of)
+
+
+def _gather(
+    store: Store, rows: np.ndarray, modality: str, of_signals: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    channels, faces = channels_of(store, modality), uses_face(modality)
+    parts = []
+    for begin in range(0, len(rows), CHUNK):
+        pictures, ok, x = store.read(rows[begin : begin + CHUNK], faces=faces, signals=uses_signals(modality))
+        columns = []
+        if x is not None:
+            columns.append(of_signals(x[:, channels]))
+        if pictures is not None:
+            columns.append(thumbnails(pictures, ok))
+        parts.append(np.concatenate(columns, axis=1, dtype=np.float32))
+    return np.concatenate(parts)
+
+
+def thumbnails(faces: np.ndarray, ok: np.ndarray) -> np.ndarray:
+    """(n, F, S, S, 3) uint8 -> (n, D) float32 in 0..1: the mean of the good frames, in blocks of pixels."""
+    n, _, side, _, _ = faces.shape
+    good = ok / np.maximum(ok.sum(axis=1, keepdims=True), 1)  # (n, F)
+    mean = np.einsum("nfxyc,nf->nxyc", faces, good.astype(np.float32))
+    block = max(1, side // THUMBNAIL)
+    kept = side // block * block
+    small = mean[:, :kept, :kept].reshape(n, kept // block, block, kept // block, block, 3).mean(axis=(2, 4))
+    return small.reshape(n, -1) / 255

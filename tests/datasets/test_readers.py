@@ -1,0 +1,190 @@
+"""Every reader keeps the same promise (recording.Corpus). A reader without a made-up corpus here fails."""
+
+import hashlib
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gbvnet.cli.main import main
+from gbvnet.config import RATINGS, PrepareConfig, SynthConfig
+from gbvnet.datasets import RAW_READERS, READERS, open_corpus
+from gbvnet.datasets.check import look
+from gbvnet.datasets.synthetic.deap import write_deap
+from gbvnet.datasets.synthetic.mahnob import write_mahnob
+from gbvnet.errors import BadConfig, BadRecording
+from gbvnet.preprocessing.signals import clean
+from gbvnet.store.prepare import prepare_store
+from gbvnet.store.store import open_store
+
+from .. import fakes
+from .test_table import signals, write_fif, write_rows
+
+SIGNALS_ONLY = PrepareConfig(faces=False)
+
+
+def deap(root: Path) -> list[Path]:
+    fakes.write_deap(root)
+    return [root / "data_preprocessed_python/s01.dat"]
+
+
+def deap_raw(root: Path) -> list[Path]:
+    write_deap(root, SynthConfig(subjects=2, trials=3, seconds=4, videos=0, raw=True, seed=1))
+    return [root / "data_original/s01.bdf"]
+
+
+def mahnob(root: Path) -> list[Path]:
+    write_mahnob(root, SynthConfig(subjects=2, trials=2, seconds=2, videos=0, seed=1))
+    return list(root.glob("Sessions/2/*.bdf"))
+
+
+def table(root: Path) -> list[Path]:
+    root.mkdir()
+    rows = []
+    for subject, film, seed in (("anna", "x", 0), ("anna", "y", 1), ("ben", "x", 2)):
+        file = f"{subject}_{film}_raw.fif"
+        write_fif(root / file, signals(seed=seed))
+        rows.append({"subject": subject, "trial": film, "stimulus": film, "signals": file, "valence": 6, "arousal": 2})
+    write_rows(root, [row | {"start_s": 10, "stop_s": 14} for row in rows])
+    return [root / "anna_x_raw.fif"]
+
+
+# Reader -> a function that writes a small corpus, signals only, and returns the files whose loss spoils some of it.
+CORPORA = {"deap": deap, "deap --raw": deap_raw, "mahnob": mahnob, "table": table}
+
+
+def opened(kind: str, root: Path):
+    return open_corpus(kind.split()[0], root, raw=True) if kind.endswith("--raw") else open_corpus(kind, root)
+
+
+@pytest.fixture(params=sorted(CORPORA))
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def root(kind, tmp_path):
+    CORPORA[kind](tmp_path / "corpus")
+    return tmp_path / "corpus"
+
+
+def recordings(corpus):
+    return [r for unit in corpus.units for r in corpus.recordings(unit)]
+
+
+def contents(folder):
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest()
+            for f in sorted(folder.rglob("*")) if f.is_file() and "locks" not in f.parts}  # fmt: skip
+
+
+def test_every_reader_has_a_corpus_here():
+    assert set(CORPORA) == {*READERS, *(f"{kind} --raw" for kind in RAW_READERS)}
+
+
+def test_an_unknown_corpus_is_told_and_a_folder_without_one_too(kind, tmp_path):
+    with pytest.raises(BadConfig, match="no corpus named seed; there are deap, mahnob, table"):
+        open_corpus("seed", tmp_path)
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "empty", tmp_path / "nowhere"):
+        with pytest.raises(BadRecording, match=re.escape(str(path))):
+            opened(kind, path)
+
+
+def test_what_a_corpus_says_of_itself(kind, root):
+    corpus = opened(kind, root)
+    assert corpus.dataset == kind.split()[0]
+    assert corpus.made_up == (root / "SYNTHETIC.json").exists()
+    assert len(set(corpus.units)) == len(corpus.units) > 1
+    assert corpus.rate_hz > 0 and corpus.baseline_s >= 0 and corpus.frames_per_s >= 1
+    names = [channel.name for channel in corpus.channels]
+    assert len(set(names)) == len(names) > 0
+    assert all(isinstance(note, str) for unit in (None, *corpus.units) for note in corpus.notes(unit))
+
+
+def test_recordings_are_named_once_for_all_and_rated_from_1_to_9(kind, root):
+    found = recordings(opened(kind, root))
+    assert len(found) > 2
+    assert len({r.name for r in found}) == len(found)
+    for r in found:
+        assert r.problem is None and r.dataset == kind.split()[0]
+        assert re.fullmatch(r"[\w.+-]+", r.name), r.name  # it will be a file's name
+        assert r.subject and r.trial and r.stimulus and r.seconds > 0
+        assert r.ratings and set(r.ratings) <= set(RATINGS)
+        assert all(1 <= value <= 9 for value in r.ratings.values())
+    assert len({r.stimulus for r in found}) < len(found)  # people share them
+    assert len({(r.subject, r.trial) for r in found}) == len(found)
+
+
+def test_another_process_finds_the_same_in_the_same_order(kind, root):
+    corpus = opened(kind, root)
+    sent = pickle.loads(pickle.dumps(corpus))
+    again = opened(kind, root)
+    assert recordings(sent) == recordings(again) == recordings(corpus)
+    one = recordings(corpus)[-1]
+    assert np.array_equal(sent.signals(one).samples, corpus.signals(one).samples)
+
+
+def test_signals_cover_the_baseline_and_the_stimulus(kind, root):
+    corpus = opened(kind, root)
+    for recording in recordings(corpus):
+        got = corpus.signals(corpus.inspect(recording))
+        assert got.samples.ndim == 2 and got.samples.dtype.kind == "f" and np.isfinite(got.samples).all()
+        assert len(got.channels) == len(got.samples)
+        assert [c.name for c in got.channels] == [c.name for c in corpus.channels]
+        assert got.onset >= corpus.baseline_s * got.rate_hz or got.baseline is not None
+        after = (got.samples.shape[1] - got.onset) / got.rate_hz
+        assert after >= recording.seconds - 1 / got.rate_hz
+
+
+def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_path):
+    before, corpus = contents(root), opened(kind, root)
+    summary = prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
+    assert contents(root) == before  # a corpus is never written to
+    found = {r.name: r for r in recordings(corpus)}
+    assert summary.made == len(found) and summary.bad == []
+    store = open_store(tmp_path / "store")
+    for name, windows in store.windows.groupby("recording"):
+        recording = found[name]
+        assert len(windows) == int(recording.seconds)
+        assert windows["subject"].iloc[0] == recording.subject
+        assert {c: windows[c].iloc[0] for c in recording.ratings} == recording.ratings
+        cleaned = clean(corpus.signals(recording), SIGNALS_ONLY, corpus.rate_hz, corpus.baseline_s)
+        last = windows.index[-1]
+        begin = cleaned.onset + round(windows.loc[last, "start_s"] * corpus.rate_hz)
+        wanted = cleaned.x[:, begin : begin + store.settings["samples_per_window"]]
+        assert np.allclose(store.read([last])[2][0], wanted, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_what_is_spoilt_is_a_verdict_and_the_rest_goes_on(kind, tmp_path, capsys):
+    spoilt = CORPORA[kind](tmp_path / "corpus")
+    whole = len(recordings(opened(kind, tmp_path / "corpus")))
+    for file in spoilt:
+        file.write_bytes(file.read_bytes()[:1000])
+    units = list(look(opened(kind, tmp_path / "corpus")))
+    good, bad = sum(u.good for u in units), sum(u.bad for u in units)
+    assert bad >= 1 and 0 < good < whole
+    problems = [p for u in units for p in (u.problem, *(r.problem for r in u.recordings)) if p]
+    assert any(spoilt[0].name in problem and "expected" in problem and "found" in problem for problem in problems)
+    assert main(["check", *kind.split()[:1], str(tmp_path / "corpus"), *kind.split()[1:], "--jobs", "1"]) == 1
+    assert spoilt[0].name in capsys.readouterr().out
+    summary = prepare_store(opened(kind, tmp_path / "corpus"), tmp_path / "store", SIGNALS_ONLY)
+    assert summary.made == good and len(summary.bad) == bad
+
+
+def test_an_interrupted_prepare_goes_on_and_ends_with_the_same_bytes(kind, root, tmp_path):
+    corpus = opened(kind, root)
+
+    def interrupt(done, total, what):
+        if list((tmp_path / "cut/data").glob("*.safetensors")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_store(corpus, tmp_path / "cut", SIGNALS_ONLY, progress=interrupt)
+    done = len(list((tmp_path / "cut/data").glob("*.safetensors")))
+    assert 0 < done < len(recordings(corpus))
+    summary = prepare_store(corpus, tmp_path / "cut", SIGNALS_ONLY)
+    assert (summary.found, summary.made) == (done, len(recordings(corpus)) - done)
+    prepare_store(corpus, tmp_path / "whole", SIGNALS_ONLY)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")

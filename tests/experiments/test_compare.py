@@ -1,0 +1,238 @@
+"""All systems on the same folds: who takes part, what is resumed, what a report says of ranks and costs."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gbvnet.cli.main import main
+from gbvnet.config import CompareConfig, ModelConfig, TrainConfig
+from gbvnet.errors import BadConfig, BadRun
+from gbvnet.evaluation.ranking import rank
+from gbvnet.experiments import compare as module
+from gbvnet.experiments.compare import compare, plan_comparison
+from gbvnet.report.comparison_section import said
+from gbvnet.store.feature_cache import Remembering
+from gbvnet.systems import SYSTEMS
+
+from ..synthetic_store import write_store
+
+QUICK = CompareConfig(
+    systems=("ridge", "majority", "expression"),
+    target="valence",
+    folds=3,
+    model=ModelConfig(variant="micro"),
+    train=TrainConfig(epochs=1, batch_size=16, device="cpu"),
+)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Remembering(write_store(tmp_path_factory.mktemp("planted") / "store", people=6, trials=4, windows=3).path)
+
+
+@pytest.fixture(scope="module")
+def done(store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("done") / "compared"
+    return folder, compare(store, folder, QUICK)
+
+
+# Who takes part
+
+
+def test_all_systems_take_part_and_the_probe_with_each_seeing_what_it_was_made_for(store):
+    entries, left_out = plan_comparison(store, replace(QUICK, systems=("all",)))
+    names = {entry.config.system for entry in entries}
+    assert names | set(left_out) == set(SYSTEMS)
+    assert {"gbvnet-facebio", "gbvnet-facebio-shuffled", "expression-face"} <= {entry.name for entry in entries}
+    for entry in entries:
+        assert entry.config.folds == 3 and entry.config.train == QUICK.train
+        assert (entry.config.shuffle_labels is not None) == entry.name.endswith("shuffled")
+
+
+def test_what_a_store_lacks_is_left_out_of_all_and_refused_by_name(tmp_path):
+    blind = write_store(tmp_path / "s", faces=False, people=3, trials=4, windows=2)
+    entries, left_out = plan_comparison(blind, replace(QUICK, systems=("all",)))
+    assert "expression" in left_out and "prepared without" in left_out["expression"]
+    assert {"gbvnet-bio", "ridge-bio"} <= {entry.name for entry in entries}  # what they can see instead
+    with pytest.raises(BadConfig, match="expression sees nothing here: modality face needs faces"):
+        plan_comparison(blind, replace(QUICK, systems=("expression",)))
+
+
+@pytest.mark.parametrize(
+    ("systems", "message"),
+    [
+        (("rigde",), "no system rigde; did you mean ridge"),
+        (("gbvnet:ear",), "gbvnet:ear should say one of facebio, face, .*, shuffled after the colon"),
+        (("expression:bio",), "expression cannot see modality bio; give --modality face"),
+    ],
+)
+def test_a_name_that_cannot_be_is_told(store, systems, message):
+    with pytest.raises(BadConfig, match=message):
+        plan_comparison(store, replace(QUICK, systems=systems))
+
+
+def test_settings_that_make_no_comparison_are_refused():
+    with pytest.raises(BadConfig, match="joint trains both targets"):
+        replace(QUICK, joint=True, target="both")
+    with pytest.raises(BadConfig, match="names no system"):
+        replace(QUICK, systems=())
+
+
+# What comes out
+
+
+def test_every_system_is_tested_on_the_same_rows_of_the_same_folds(done):
+    folder, _ = done
+    tables = [pd.read_parquet(file) for file in sorted(folder.glob("runs/*/predictions.parquet"))]
+    assert len(tables) == 3
+    keys = ["recording", "window", "fold", "y"]
+    first = tables[0].sort_values(keys)[keys].reset_index(drop=True)
+    assert all(t.sort_values(keys)[keys].reset_index(drop=True).equals(first) for t in tables)
+
+
+def test_scores_ranks_and_costs_are_in_the_report(done):
+    folder, report = done
+    assert report.problems == [] and len(report.results) == 3
+    text = (folder / "report" / "report.md").read_text()
+    assert "Every system on the same windows" in text and "What each costs" in text
+    assert (folder / "report" / "figures" / "ranks-valence.png").exists()
+    costs = pd.read_csv(folder / "report" / "tables" / "costs.csv").set_index("run")
+    assert set(costs.index) == {"ridge-facebio", "majority-facebio", "expression-face"}
+    assert (costs[["fit_s", "windows_per_s"]] > 0).all(axis=None)
+    assert costs.loc["majority-facebio", "parameters"] == 1
+    pairs = pd.read_csv(folder / "report" / "tables" / "ranking-valence.csv")
+    by_person = {
+        r.key("system"): r.scores.subjects.set_index("subject")["accuracy"] for r in report.results
+    }  # of the predictions alone
+    row = pairs[(pairs["a"].str.startswith("ridge")) & (pairs["b"].str.startswith("majority"))].iloc[0]
+    assert row["difference"] == pytest.approx((by_person["ridge"] - by_person["majority"]).mean())
+
+
+def test_a_second_call_trains_nothing_and_more_systems_may_join(done, store, tmp_path, monkeypatch):
+    folder = shutil.copytree(done[0], tmp_path / "compared")
+    before = {f: f.stat().st_mtime_ns for f in folder.glob("runs/*/predictions.parquet")}
+    report = compare(store, folder, replace(QUICK, systems=("ridge", "subject-majority")))
+    assert {r.key("system") for r in report.results} == {"ridge", "subject-majority"}
+    assert {f: f.stat().st_mtime_ns for f in before} == before
+    with pytest.raises(BadRun, match="expected a comparison with folds = 4, found one with 3"):
+        compare(store, folder, replace(QUICK, folds=4))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/x").touch()
+    with pytest.raises(BadRun, match="an empty folder or a comparison"):
+        compare(store, tmp_path / "other", QUICK)
+
+
+def test_a_comparison_that_was_stopped_goes_on_and_ends_with_the_same_predictions(done, store, tmp_path, monkeypatch):
+    real, calls = module.cross_validate, []
+
+    def stopped(store, run, config, jobs, progress):
+        calls.append(run.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(store, run, config, jobs, progress)
+
+    monkeypatch.setattr(module, "cross_validate", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        compare(store, tmp_path / "cut", QUICK)
+    compare(store, tmp_path / "cut", QUICK)
+    for name in ("ridge-facebio", "majority-facebio", "expression-face"):
+        one, other = (folder / "runs" / name / "predictions.parquet" for folder in (tmp_path / "cut", done[0]))
+        assert pd.read_parquet(one).equals(pd.read_parquet(other))
+
+
+@pytest.mark.journey
+def test_a_killed_comparison_goes_on_and_ends_with_the_same_predictions(store, tmp_path):
+    words = [sys.executable, "-m", "gbvnet", "compare", str(store.path)]
+    options = ["--systems", "majority,gbvnet:bio,ridge", "--target", "valence", "--folds", "3", "--model.variant",
+               "micro", "--train.epochs", "6", "--train.batch_size", "16", "--train.device", "cpu"]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [*words, str(tmp_path / "killed"), *options], env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    while not list(tmp_path.glob("killed/runs/gbvnet-bio/fold02/valence/*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed/runs/ridge-bio").exists()
+    for name in ("killed", "whole"):
+        subprocess.run([*words, str(tmp_path / name), *options], env=environment, check=True, capture_output=True)
+    for name in ("majority-facebio", "gbvnet-bio", "ridge-facebio"):
+        one, other = (tmp_path / of / "runs" / name / "predictions.parquet" for of in ("killed", "whole"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_one_system_that_cannot_be_trained_stops_no_other(store, tmp_path, monkeypatch):
+    real = module.cross_validate
+
+    def fails(store, run, config, jobs, progress):
+        if config.system == "ridge":
+            raise BadConfig("ridge cannot be had today")
+        return real(store, run, config, jobs, progress)
+
+    monkeypatch.setattr(module, "cross_validate", fails)
+    report = compare(store, tmp_path / "c", QUICK)
+    assert {r.key("system") for r in report.results} == {"majority", "expression"}
+    assert list(map(str, report.problems)) == ["ridge cannot be had today"]
+    assert "ridge-facebio: ridge cannot be had today" in (tmp_path / "c/report/report.md").read_text()
+    assert json.loads((tmp_path / "c/compare.json").read_text())["left_out"] == {
+        "ridge-facebio": "ridge cannot be had today"
+    }
+
+
+def test_what_ranks_show_is_said_and_with_few_people_that_they_show_nothing():
+    steps = np.linspace(0, 0.01, 14)
+    found = rank(pd.DataFrame({"one": 0.9 + steps, "two": 0.7 + 2 * steps, "three": 0.5 + 3 * steps}))
+    assert said(found).startswith(
+        "one ranks first and differs significantly from all others. 3 of 3 pairs differ (p after Holm at most 0.05; "
+        "Friedman's test of all: p ="
+    )
+    assert said(rank(found_few())).startswith(
+        "With 3 subjects no difference between any two of 2 systems can be shown: of a pair the scores of at most 3 "
+        "subjects differ, no data could then give a p below 0.25"
+    )
+
+
+def test_equal_systems_have_no_difference_to_test():
+    text = said(rank(pd.DataFrame({"one": [0.5], "two": [0.5], "three": [0.5]})))
+    assert text == "All 3 systems have the same score in each of 1 subject: no difference to test."
+
+
+def test_a_modality_that_the_store_lacks_is_refused_with_advice_for_a_comparison(tmp_path):
+    signals_only = write_store(tmp_path / "store", faces=False)
+    with pytest.raises(BadConfig, match="Named gbvnet, without a colon, it sees what the store has") as told:
+        plan_comparison(signals_only, CompareConfig(systems=("gbvnet:face",)))
+    assert "--modality" not in str(told.value)
+
+
+def test_a_difference_that_is_not_shown_is_never_called_equality():
+    steps = np.linspace(0.7, 0.8, 14)
+    swing = np.where(np.arange(14) % 2, 0.2, -0.21)
+    text = said(rank(pd.DataFrame({"one": steps, "two": steps - 0.01, "three": steps + swing})))
+    assert re.match(r"one ranks first\. No difference from three \(p = 0\.\d+\) was shown, which does not", text)
+    assert "1 of 3 pairs differ" in text
+    pair = said(rank(pd.DataFrame({"one": steps, "two": steps - 0.01})))
+    assert pair.startswith("one ranks first and differs significantly from the other. 1 of 1 pairs differ")
+    assert "Friedman" not in pair  # of two systems there is none
+
+
+def found_few():
+    return pd.DataFrame({"one": [0.9, 0.8, 0.7], "two": [0.5, 0.4, 0.3]})
+
+
+def test_from_the_command_line(store, tmp_path, capsys):
+    words = ["--systems", "majority,ridge:bio", "--target", "valence", "--folds", "3"]
+    assert main(["compare", str(store.path), str(tmp_path / "c"), *words]) == 0
+    shown = capsys.readouterr().out
+    assert "ridge bio" in shown and "majority facebio" in shown and "report.html" in shown

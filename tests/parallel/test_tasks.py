@@ -1,0 +1,129 @@
+"""Tasks end in any order, one bad one stops none, a dead process is told, an orphan does not linger."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gbvnet.errors import BadRecording
+from gbvnet.parallel.tasks import TaskDied, cores, run, threads_each
+
+pytestmark = pytest.mark.journey  # each starts processes
+
+
+def square(x):
+    if x == 3:
+        raise BadRecording("three", "another number", "3")
+    return x * x
+
+
+def threads(_):
+    return os.environ["OMP_NUM_THREADS"]
+
+
+def die_once(folder):
+    if not (folder / "died").exists():
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "lived"
+
+
+def die_always(x):
+    if x == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return x
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_come_with_their_items_and_an_error_is_one_of_them(jobs):
+    got = dict(run(square, range(5), jobs))
+    assert {x: got[x] for x in (0, 1, 2, 4)} == {0: 0, 1: 1, 2: 4, 4: 16}
+    assert isinstance(got[3], BadRecording) and "three: expected another number" in str(got[3])
+
+
+def test_each_process_gets_its_share_of_the_cores():
+    assert dict(run(threads, range(2), 2)) == dict.fromkeys(range(2), str(threads_each(2)))
+    assert threads_each(1000) == 1 and threads_each(1) == cores()
+
+
+def test_a_task_whose_process_died_is_tried_again(tmp_path):
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+    assert set(dict(run(die_once, folders, 2)).values()) == {"lived"}
+
+
+def test_a_task_that_always_dies_is_given_up_and_the_others_are_done():
+    got = dict(run(die_always, range(6), 2))
+    assert isinstance(got[1], TaskDied) and "killed 3 times" in str(got[1])
+    assert [got[x] for x in (2, 3, 4, 5)] == [2, 3, 4, 5]
+
+
+def test_the_innocent_are_not_given_up_with_the_guilty():
+    got = dict(run(die_always, range(1, 4), jobs=1, apart=True))
+    assert isinstance(got[1], TaskDied)
+    assert (got[2], got[3]) == (2, 3)
+
+
+UNGUARDED = {
+    "run": "from gbvnet.parallel.tasks import run\nlist(run(abs, [-1, 2], 2))\n",
+    "apart": "from gbvnet.parallel.tasks import run\nlist(run(abs, [-1], 1, apart=True))\n",
+    "prepare": "from gbvnet import prepare_store\nfrom gbvnet.config import PrepareConfig\n"
+    "from gbvnet.datasets import open_corpus\n"
+    "prepare_store(open_corpus('deap', sys.argv[1]), sys.argv[2], PrepareConfig(faces=False), jobs=2)\n",
+}
+
+
+@pytest.mark.parametrize("what", UNGUARDED)
+def test_a_script_without_a_main_guard_is_told_so_and_leaves_nothing_finished(deap, tmp_path, what):
+    script = tmp_path / "script.py"
+    script.write_text("import sys\nprint('begun')\n" + UNGUARDED[what])
+    ran = subprocess.run(
+        [sys.executable, script, deap, tmp_path / "store"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 1
+    last = ran.stderr.strip().splitlines()[-1]
+    assert last.startswith("gbvnet.errors.GbvnetError: the worker processes ended before they began to work.")
+    assert '`if __name__ == "__main__":`' in last
+    assert ran.stderr.count("Traceback") == 1  # the workers, which repeat the script, end quietly
+    assert not (tmp_path / "store/windows.parquet").exists()
+
+
+def test_processes_end_when_their_parent_is_killed(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, sys, time\n"
+        "from gbvnet.parallel.tasks import run\n"
+        "def work(x):\n"
+        "    open(sys.argv[1] + f'/{os.getpid()}', 'w').close()\n"
+        "    time.sleep(60)\n"
+        "if __name__ == '__main__':\n"
+        "    list(run(work, range(2), 2))\n"
+    )
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    parent = subprocess.Popen([sys.executable, script, pids])
+    wait_for(lambda: len(list(pids.iterdir())) == 2)
+    parent.kill()
+    parent.wait()
+    wait_for(lambda: not any(alive(int(p.name)) for p in pids.iterdir()))
+
+
+def wait_for(true, seconds=30):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # in a container nobody may collect the dead
+    return not stat.exists() or stat.read_text().split()[2] != "Z"

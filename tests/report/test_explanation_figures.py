@@ -1,0 +1,176 @@
+"""Figures of explanations show the numbers they are given, in their place, with their stamps, whatever is missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gbvnet.datasets.deap import CHANNELS
+from gbvnet.report import explanation_figures as maps
+from gbvnet.report import figures
+
+from .. import fake_runs
+
+STAMPS = ["LEAKY: windows of one trial on both sides", "made-up data"]
+
+
+def channel_table(channels, folds=3):
+    """auc_drop is the channel's number / 100 + fold / 1000, logit_change ten times that."""
+    rows = [
+        {"fold": fold, "channel": name, "kind": kind, "auc_drop": k / 100 + fold / 1000,
+         "logit_change": k / 10 + fold / 100}
+        for fold in range(folds) for k, (name, kind) in enumerate(channels)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def bars(axes):
+    names = [t.get_text() for t in axes.get_yticklabels()]
+    return dict(zip(names, [p.get_width() for p in axes.patches], strict=True))
+
+
+@pytest.fixture(scope="module")
+def deap_map():
+    return maps.channel_map(channel_table([(c.name, c.kind) for c in CHANNELS]), "a run", STAMPS)
+
+
+def test_electrodes_are_on_the_scalp_and_all_others_are_bars(deap_map):
+    scalp, _, drop, change = deap_map.axes[:4]
+    assert scalp.get_title(loc="left") == "AUC lost without it"
+    assert len(scalp.images) == 1
+    assert list(bars(drop)) == [c.name for c in CHANNELS if c.kind != "eeg"]
+    assert bars(drop)["hEOG"] == pytest.approx(0.32 + 0.001)  # the 33rd channel, the mean of folds 0, 1, 2
+    assert bars(change)["Temperature"] == pytest.approx(3.9 + 0.01)
+
+
+def test_the_three_strongest_electrodes_are_named(deap_map):
+    named = [t.get_text() for t in deap_map.axes[0].texts if t.get_text().strip()]
+    assert sorted(named) == sorted(c.name for c in CHANNELS[29:32])
+
+
+def test_the_strongest_electrode_is_where_it_belongs():
+    """F4 is in front on the right: of a map of the whole head, in the quarter that mne draws above and to the right."""
+    table = channel_table([(c.name, c.kind) for c in CHANNELS if c.kind == "eeg"])
+    table["auc_drop"] = (table["channel"] == "F4").astype(float)
+    image = maps.channel_map(table, "a run", []).axes[0].images[0]
+    values = np.ma.filled(image.get_array(), 0)  # the first row is the lowest
+    y, x = np.unravel_index(np.nanargmax(values), values.shape)
+    height, width = values.shape
+    assert x > 0.55 * width
+    assert y > 0.55 * height
+    assert image.origin == "lower"
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [
+        [("Fz", "eeg"), ("Cz", "eeg"), ("Oz", "eeg"), ("GSR", "gsr")],  # too few for a map
+        [(f"A{k}", "eeg") for k in range(32)],  # names of another system: nobody knows where
+        [("GSR", "gsr")],
+    ],
+)
+def test_what_has_no_place_on_a_scalp_is_a_bar(channels):
+    figure = maps.channel_map(channel_table(channels), "a run", [])
+    assert list(bars(figure.axes[0])) == [name for name, _ in channels]
+    assert len(figure.axes) == 2
+
+
+def test_folds_of_one_class_have_no_auc_and_break_nothing(tmp_path):
+    table = channel_table([(c.name, c.kind) for c in CHANNELS])
+    table.loc[table["fold"] == 1, "auc_drop"] = np.nan
+    figure = maps.channel_map(table, "a run", [])
+    assert bars(figure.axes[2])["hEOG"] == pytest.approx(0.32 + 0.001)  # of folds 0 and 2
+    figures.save(maps.channel_map(table.assign(auc_drop=np.nan), "a run", []), tmp_path / "x.png")
+
+
+def saliency_table(grid=4):
+    rows = [
+        {"rated": rated, "row": row, "column": column, "windows": n,
+         "drop": sign * (row == 3) * (column == 1), "change": float(row == 3) * (column == 1)}
+        for rated, n, sign in (("all", 30, 0.2), ("high", 20, 0.6), ("low", 10, -0.6))
+        for row in range(grid) for column in range(grid)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_patch_lies_where_it_was_painted_over(tmp_path):
+    face = np.full((32, 32, 3), 100, np.uint8)
+    figure = maps.saliency_map(saliency_table(), face, "a run", STAMPS)
+    figures.save(figure, tmp_path / "x.png")
+    for axes, value in zip(figure.axes[:4], (0.2, 0.6, -0.6, 1.0), strict=True):
+        below, above = axes.images
+        assert below.get_array().shape == (32, 32)
+        values = np.asarray(above.get_array())
+        assert values[3, 1] == pytest.approx(value)  # row 3 is the lowest: images are drawn from the top
+        assert np.count_nonzero(values) == 1
+        assert (above.origin, above.get_extent()) == ("upper", [0, 1, 1, 0])
+    assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == [
+        *("all windows, n = 30", "rated high, n = 20", "rated low, n = 10", "moves at all"),
+    ]
+
+
+def test_one_class_alone_and_no_change_at_all_can_be_drawn(tmp_path):
+    table = saliency_table()
+    table = table[table["rated"] != "low"].assign(drop=0.0, change=0.0)
+    figures.save(maps.saliency_map(table, np.zeros((32, 32, 3), np.uint8), "a run", []), tmp_path / "x.png")
+
+
+def robustness_table(modalities=("face", "signals"), gated=True):
+    rows = []
+    for fold in (1, 2):
+        for modality in modalities:
+            for noise in (0.0, 0.5, 1.0):
+                gate = 0.6 - 0.1 * noise + 0.01 * fold if gated else np.nan
+                rows.append([fold, modality, "noise", noise, 0.8 - 0.2 * noise + 0.02 * fold, gate, gate])
+            rows.append([fold, modality, "removed", np.nan, 0.55, np.nan, np.nan])
+    return pd.DataFrame(rows, columns=["fold", "modality", "how", "noise", "accuracy", "gate_face", "gate_bio"])
+
+
+def test_noise_curves_are_means_over_folds_beside_the_line_of_the_modality_removed():
+    figure = maps.robustness_curves(robustness_table(), "a run", STAMPS)
+    assert len(figure.axes) == 4
+    curve, removed = figure.axes[0].lines
+    assert curve.get_ydata() == pytest.approx([83, 73, 63])
+    assert removed.get_ydata() == pytest.approx([55, 55])
+    assert figure.axes[2].lines[0].get_ydata() == pytest.approx([0.615, 0.565, 0.515])
+
+
+def test_without_gates_there_is_one_row_and_without_signals_one_column():
+    assert len(maps.robustness_curves(robustness_table(gated=False), "a run", []).axes) == 2
+    assert len(maps.robustness_curves(robustness_table(("face",), gated=False), "a run", []).axes) == 1
+
+
+def test_gates_over_time_are_means_of_all_trials_at_that_second():
+    table = fake_runs.table(windows=4)
+    late = table[table["trial"] == "01"].assign(window=9, start_s=9.0, gate_face=1.0)  # 1 trial of 10: just enough
+    later = late[late["subject"] == "s01"].assign(window=11, start_s=11.0)  # 1 of 60: too few
+    axes = maps.gate_over_time(pd.concat([table, late, later]), "a run", []).axes[0]
+    face, bio = axes.lines
+    assert list(face.get_xdata()) == [0, 1, 2, 3, 9]
+    at_2 = table[table["start_s"] == 2]
+    assert face.get_ydata()[2] == pytest.approx(at_2["gate_face"].mean())
+    assert bio.get_ydata()[2] == pytest.approx(at_2["gate_bio"].mean())
+    assert face.get_ydata()[-1] == 1
+
+
+def test_gates_by_person_are_in_the_order_of_their_names():
+    table = fake_runs.table(subjects=12)
+    axes = maps.gate_by_subject(table, "a run", []).axes[0]
+    assert [t.get_text() for t in axes.get_xticklabels()] == sorted(table["subject"].unique())
+    dots = axes.containers[0].lines[0].get_ydata()
+    assert dots == pytest.approx(table.groupby("subject")["gate_face"].mean().to_numpy())
+
+
+def test_every_figure_carries_its_stamps_and_every_caption_says_how_to_read_it(deap_map):
+    table = fake_runs.table()
+    drawn = [
+        deap_map,
+        maps.saliency_map(saliency_table(), np.zeros((8, 8, 3), np.uint8), "a run", STAMPS),
+        maps.robustness_curves(robustness_table(), "a run", STAMPS),
+        maps.gate_over_time(table, "a run", STAMPS),
+        maps.gate_by_subject(table, "a run", STAMPS),
+    ]
+    for figure in drawn:
+        assert " · ".join(STAMPS) in [t.get_text() for t in figure.texts]
+    captions = [value for name, value in vars(maps).items() if name.startswith("READ_")]
+    assert len(captions) == len(drawn)
+    assert all(caption.startswith("How to read it: ") and caption.endswith(".") for caption in captions)

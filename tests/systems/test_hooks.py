@@ -1,0 +1,171 @@
+"""A method that is meant to take the place of a base class's does so: the base has it, and it is marked."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import gbvnet.systems
+from gbvnet.config import CrossvalConfig, TrainConfig
+from gbvnet.errors import BadConfig, BadStore, GbvnetError
+from gbvnet.experiments import explain
+from gbvnet.network import batches
+from gbvnet.network import training as fitting
+from gbvnet.network.batches import Batch
+from gbvnet.store import dry_run as described
+from gbvnet.store import joined
+from gbvnet.store import rebaselined as rebaseline
+from gbvnet.store.dry_run import Described
+from gbvnet.store.store import Store
+from gbvnet.systems import algarni_like, eegnet, mindlink_eumpy
+from gbvnet.systems.learners import classical, face_cnn, linear
+from gbvnet.systems.learners import late_fusion as fusion
+from gbvnet.systems.learners import neural as networks
+from gbvnet.systems.learners import rbf_svm as svm
+from gbvnet.systems.learners import window_sequences as sequences
+
+PACKAGE = Path(gbvnet.systems.__file__).parents[1]
+SYSTEMS = [importlib.import_module(f"gbvnet.systems.{m.name}") for m in pkgutil.iter_modules(gbvnet.systems.__path__)]
+SHARED = [batches, classical, described, explain, face_cnn, fitting, fusion, joined, linear, networks, rebaseline]
+MODULES = [*SYSTEMS, *SHARED, sequences, svm]
+
+
+def classes(modules) -> Iterator[type]:
+    for module in modules:
+        for made in vars(module).values():
+            if inspect.isclass(made) and made.__module__ == module.__name__:
+                yield made
+
+
+def functions(made: type) -> Iterator[tuple[str, object]]:
+    """A class's own methods and properties, as plain functions."""
+    for name, value in vars(made).items():
+        inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        if inspect.isfunction(inspect.unwrap(inner)) and not name.startswith("__"):
+            yield name, inner
+
+
+def marked(function) -> bool:
+    return getattr(function, "__override__", False) or getattr(inspect.unwrap(function), "__override__", False)
+
+
+def test_whatever_is_marked_as_an_override_has_something_to_override():
+    found = 0
+    for made in classes(MODULES):
+        for name, function in functions(made):
+            if marked(function):
+                found += 1
+                assert any(name in vars(base) for base in made.__mro__[1:]), f"{made.__module__}.{made.__name__}.{name}"
+    assert found > 100
+
+
+def test_whatever_overrides_is_marked_where_types_do_not_show_it():
+    """Lightning's classes have no types here, so mypy sees none of their hooks."""
+    for made in (fitting._Loop, fitting._WholeCheckpoints):
+        hooks = [name for name, _ in functions(made) if any(name in vars(base) for base in made.__mro__[1:])]
+        assert hooks and all(marked(dict(functions(made))[name]) for name in hooks), made
+
+
+def test_no_method_of_a_system_is_a_hook_that_nobody_calls():
+    """A hook that was renamed in its base class would go on as a method of its own, and do nothing."""
+    used: set[str] = set()
+    for file in PACKAGE.rglob("*.py"):
+        used |= {node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
+    for made in classes(MODULES):
+        for name, function in functions(made):
+            assert name in used or marked(function), f"{made.__module__}.{made.__name__}.{name} is called by nobody"
+
+
+# Systems whose signals are features of windows: nothing may be done to them that has a meaning in time only.
+
+
+def features(shape):
+    return Batch(None, None, torch.arange(float(torch.Size(shape).numel())).reshape(shape), None, None, None)
+
+
+def test_sequences_of_band_powers_are_not_augmented_as_if_they_were_waveforms():
+    made = mindlink_eumpy.EEG(CrossvalConfig(modality="eeg", system="mindlink-eumpy"))
+    made.network = mindlink_eumpy.LSTM(4, 1)
+    batch = features((3, 4, 10))  # (B, D, T)
+    assert made.config.train.augment
+    out = made.augment(batch, torch.Generator().manual_seed(3))
+    assert torch.equal(out.signals, batch.signals)
+
+
+def test_band_powers_are_corrupted_by_the_training_windows_own_mean():
+    train = TrainConfig(augment=True, corrupt=1.0)
+    made = mindlink_eumpy.EEG(CrossvalConfig(modality="eeg", system="mindlink-eumpy", train=train))
+    made.network = mindlink_eumpy.LSTM(4, 1)
+    made.network.signal_mean.fill_(7.0)
+    batch = features((400, 4, 10))
+    out = made.augment(batch, torch.Generator().manual_seed(0)).signals
+    covered = (out == 7.0).all(dim=2)  # whole features take their mean
+    assert 0.1 < covered.float().mean() < 0.4  # half of the windows, half of their features
+    assert not torch.equal(out, batch.signals)
+
+
+def test_a_network_without_a_scale_refuses_corruption_and_is_not_augmented():
+    config = CrossvalConfig(modality="eeg", system="algarni-like", train=TrainConfig(corrupt=0.5))
+    made = algarni_like.System(config)
+    made.network = torch.nn.Linear(2, 1)
+    with pytest.raises(BadConfig, match=r"algarni-like learns from features .* set train\.corrupt to 0"):
+        made._fit_normaliser(None, type("Windows", (), {"channels": [0]})())
+    plain = algarni_like.System(CrossvalConfig(modality="eeg", system="algarni-like"))
+    plain.network = torch.nn.Linear(2, 1)
+    batch = features((2, 3, 5))
+    assert torch.equal(plain.augment(batch, torch.Generator()).signals, batch.signals)
+
+
+ASKED = {"recording": "s01_01", "rows": [0, 5], "modality": "signals"}  # something for each parameter without a default
+
+
+def test_a_store_that_is_only_described_answers_whatever_a_store_can_be_asked():
+    store = Described("deap:2x3x4")
+    asked = [name for name, _ in functions(Store) if not name.startswith("_")]
+    for name in asked:
+        if isinstance(vars(Store)[name], property):
+            getattr(store, name)
+        else:
+            needed = inspect.signature(getattr(store, name)).parameters.values()
+            getattr(store, name)(*(ASKED[p.name] for p in needed if p.default is p.empty))
+    assert {"read", "expression", "baseline", "digest"} <= set(asked)
+    assert store.baseline("s02_03").shape == (40, 3 * 128)
+    with pytest.raises(KeyError):
+        store.baseline("s03_01")
+
+
+class Told:
+    """Windows of which only the statistics are known."""
+
+    channels = (0, 1)
+
+    def __init__(self, mean, sd):
+        self.statistics = torch.tensor(mean), torch.tensor(sd)
+
+    def signal_statistics(self):
+        return self.statistics
+
+
+def normalised(mean, sd):
+    made = eegnet.System(CrossvalConfig(modality="eeg", system="eegnet"))
+    made.shape = networks.Shape((("Fp1", "eeg"), ("GSR1", "gsr")), 128.0, 128, 0, 0, 1)
+    made.network = made.build(made.shape)
+    made._fit_normaliser(Described("deap:2x3x4"), Told(mean, sd))
+    return made.network
+
+
+def test_every_network_is_normalised_under_one_guard():
+    network = normalised([3.0, 30.0], [2.0, 1e-9])
+    assert network.signal_mean.tolist() == [3.0, 30.0]
+    assert network.signal_sd.tolist() == [2.0, 1.0]  # what never moves has no scale
+    with pytest.raises(BadStore, match=r"deap:2x3x4.*finite signals in every training window.*in GSR1"):
+        normalised([3.0, float("nan")], [2.0, 1.0])
+    with pytest.raises(BadStore, match=r"infinite values in Fp1, GSR1"):
+        normalised([float("inf"), float("nan")], [2.0, 1.0])
+    with pytest.raises(GbvnetError, match=r"the mean of 2 channels must be that many finite numbers, not \(3,\)"):
+        normalised([3.0, 1.0, 1.0], [2.0, 1.0, 1.0])  # a network of other channels
