@@ -118,6 +118,13 @@ def test_each_public_name_loads_and_none_is_also_a_files_name():
     assert set(dir(gbvnet)) == set(gbvnet.__all__)
 
 
+def test_type_checkers_find_each_public_name_where_it_is():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    told = {name.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert told == gbvnet._HOME
+
+
 def test_the_readme_names_every_package():
     readme = (PACKAGE.parent / "README.md").read_text()
     packages = {n for n, f in modules() if f.name == "__init__.py"}

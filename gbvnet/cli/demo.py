@@ -57,7 +57,7 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
     Every step goes on where an interrupted demo stopped. Returns the exit code.
     """
     from ..datasets import open_corpus
-    from ..datasets.check import look
+    from ..datasets.check import check_corpus
     from ..datasets.synthetic.deap import write_deap
     from ..experiments.crossval import cross_validate
     from ..report.report import write_report
@@ -76,7 +76,7 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
     corpus = open_corpus("deap", root)
 
     step(f"check deap {root}")
-    units = list(look(corpus, jobs))
+    units = list(check_corpus(corpus, jobs))
     bad = sum(u.bad for u in units)
     say(f"          {sum(u.good for u in units)} good recordings of {len(units)} people, {bad} bad")
     if bad:

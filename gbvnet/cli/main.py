@@ -288,14 +288,14 @@ def _check(parser) -> Run:
 
     def run(args) -> int:
         from ..datasets import open_corpus
-        from ..datasets.check import look, missing, scale_notes, told_once
+        from ..datasets.check import check_corpus, missing, scale_notes, told_once
         from ..datasets.duplicates import notes
 
         corpus, units = open_corpus(args.corpus, args.root, args.raw), []
         if corpus.made_up:
             say(f"{args.root}: made-up data")
         with bar("checking") as progress:
-            for unit in look(corpus, args.jobs, progress=progress):
+            for unit in check_corpus(corpus, args.jobs, progress=progress):
                 units.append(unit)
                 say(_verdict(unit, args.verbose))
         found = [r for unit in units for r in unit.recordings]

@@ -85,7 +85,9 @@ def _with_its_length(recording: Recording) -> Recording:
     return replace(recording, findings=(*recording.findings, said))
 
 
-def look(corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: Progress | None = None) -> Iterator[Unit]:
+def check_corpus(
+    corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: Progress | None = None
+) -> Iterator[Unit]:
     """Yield each unit of the corpus with its recordings' verdicts, as they are found.
 
     videos : open each video too, for its rate, size and length; without it only what is next to it is read

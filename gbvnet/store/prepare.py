@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from .. import __version__
 from ..config import PrepareConfig, to_dict
-from ..datasets.check import Progress, look
+from ..datasets.check import Progress, check_corpus
 from ..datasets.duplicates import notes, second_of_one_file
 from ..datasets.recording import Corpus, Recording
 from ..datasets.units import LEVELS, scale_of, scales_apart
@@ -61,7 +61,7 @@ def prepare_store(
     settings = store_settings(corpus, config)
     store.create(path, settings)
     summary, verdicts, todo = Summary(), [], []
-    for unit in look(corpus, jobs, videos=False, progress=progress):
+    for unit in check_corpus(corpus, jobs, videos=False, progress=progress):
         todo += [recording for recording in unit.recordings if not recording.problem]
         refused: list[tuple[Recording | str, str | None]]
         refused = [(unit.name, unit.problem), *((recording, recording.problem) for recording in unit.recordings)]

@@ -114,7 +114,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(deap, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gbvnet.datasets.check.look", interrupted)
+    monkeypatch.setattr("gbvnet.datasets.check.check_corpus", interrupted)
     assert main(["check", "deap", str(deap)]) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
 

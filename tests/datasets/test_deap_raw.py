@@ -13,7 +13,7 @@ from scipy.signal import butter, resample_poly, sosfiltfilt
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import deap, open_corpus
-from gbvnet.datasets.check import look
+from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.deap import EEG, RATINGS_FILE
 from gbvnet.datasets.deap_raw import (
     CHANNELS,
@@ -96,7 +96,7 @@ def s01(root):
 
 def looked_at(root):
     """Every recording by name, and the problem of each unit that has one."""
-    units = list(look(open_corpus("deap", root, raw=True)))
+    units = list(check_corpus(open_corpus("deap", root, raw=True)))
     return {r.name: r for u in units for r in u.recordings}, {u.name: u.problem for u in units if u.problem}
 
 

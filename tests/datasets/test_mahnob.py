@@ -13,7 +13,7 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.check import look, missing
+from gbvnet.datasets.check import check_corpus, missing
 from gbvnet.datasets.mahnob import CHANNELS, FILMS, pulses, read_bdf, read_span
 from gbvnet.datasets.mahnob_session import read_gaze, read_session
 from gbvnet.datasets.synthetic.mahnob import BDF, VIDEO_FPS, bdf_bytes, plan, write_mahnob
@@ -47,7 +47,7 @@ def recordings(root):
 
 def looked_at(root):
     """With what opening the files tells."""
-    return {r.name: r for unit in look(open_corpus("mahnob", root)) for r in unit.recordings}
+    return {r.name: r for unit in check_corpus(open_corpus("mahnob", root)) for r in unit.recordings}
 
 
 def file(root, pattern, session=2):
@@ -584,11 +584,11 @@ def test_check_ends_with_a_table_of_what_is_missing_and_why(mine, capsys):
         ["p02", "2", "1", "0", "1", "p02_s132: expected a BDF, found 0 bytes; 1 without a video"],
     ]
     (mine / "SYNTHETIC.json").unlink()  # a real one has 20 films for each
-    assert "no session with 18 of the 20 films 58, " in missing(list(look(open_corpus("mahnob", mine))))[1][-1]
+    assert "no session with 18 of the 20 films 58, " in missing(list(check_corpus(open_corpus("mahnob", mine))))[1][-1]
 
 
 def test_nothing_missing_is_no_table(whole):
-    assert missing(list(look(open_corpus("mahnob", whole)))) == []
+    assert missing(list(check_corpus(open_corpus("mahnob", whole)))) == []
 
 
 def test_no_corpus_says_what_is_missing(mine, tmp_path):

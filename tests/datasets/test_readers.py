@@ -11,7 +11,7 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import RATINGS, PrepareConfig, SynthConfig
 from gbvnet.datasets import RAW_READERS, READERS, open_corpus
-from gbvnet.datasets.check import look
+from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.synthetic.deap import write_deap
 from gbvnet.datasets.synthetic.mahnob import write_mahnob
 from gbvnet.errors import BadConfig, BadRecording
@@ -162,7 +162,7 @@ def test_what_is_spoilt_is_a_verdict_and_the_rest_goes_on(kind, tmp_path, capsys
     whole = len(recordings(opened(kind, tmp_path / "corpus")))
     for file in spoilt:
         file.write_bytes(file.read_bytes()[:1000])
-    units = list(look(opened(kind, tmp_path / "corpus")))
+    units = list(check_corpus(opened(kind, tmp_path / "corpus")))
     good, bad = sum(u.good for u in units), sum(u.bad for u in units)
     assert bad >= 1 and 0 < good < whole
     problems = [p for u in units for p in (u.problem, *(r.problem for r in u.recordings)) if p]

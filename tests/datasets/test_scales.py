@@ -7,7 +7,7 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.check import look, scale_notes, told_once
+from gbvnet.datasets.check import check_corpus, scale_notes, told_once
 from gbvnet.datasets.units import impossible, scale_of, scales_apart, unlike_training
 from gbvnet.store.prepare import prepare_store
 
@@ -35,7 +35,7 @@ def write_table(folder, factors, channel="EDA"):
 )  # fmt: skip
 def test_one_recording_in_another_unit_is_reported_by_check_and_by_prepare(channel, factors, tmp_path):
     corpus = write_table(tmp_path, factors, channel)
-    [said] = scale_notes(list(look(corpus)))
+    [said] = scale_notes(list(check_corpus(corpus)))
     assert said.startswith(f"{channel}: about ") and "in a_1, b_1, d_1; about" in said and " in c_1: are all" in said
     [of_store] = prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False)).scales
     assert "in a_1, b_1, d_1; about" in of_store and " in c_1: are all recordings in one unit?" in of_store
@@ -46,7 +46,7 @@ def test_one_recording_in_another_unit_is_reported_by_check_and_by_prepare(chann
 @pytest.mark.parametrize("channel", ["EDA", "Fp1"])
 def test_people_differ_and_that_is_no_unit(channel, tmp_path):
     corpus = write_table(tmp_path, {"a": 1, "b": 0.2, "c": 3, "d": 0.05}, channel)
-    assert scale_notes(list(look(corpus))) == []
+    assert scale_notes(list(check_corpus(corpus))) == []
     assert prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False)).scales == []
 
 

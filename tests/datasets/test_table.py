@@ -16,7 +16,7 @@ from scipy.signal import resample_poly
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.check import look
+from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.table_schema import read_table
 from gbvnet.datasets.table_template import write_template
 from gbvnet.errors import BadInput, BadRecording, BadStore
@@ -210,7 +210,7 @@ GOOD = ROW | {"subject": "bert", "start_s": 25, "stop_s": 30}
 def problems(folder):
     """Of each recording, by line, what is wrong with it; check, prepare and the store agree on which are good."""
     corpus = open_corpus("table", folder)
-    checked = [r for unit in look(corpus) for r in unit.recordings]
+    checked = [r for unit in check_corpus(corpus) for r in unit.recordings]
     summary = prepare_store(corpus, folder / "store", PrepareConfig(faces=False))
     good = [r.name for r in checked if r.problem is None]
     assert sorted(open_store(folder / "store").windows["recording"].unique()) == sorted(good)

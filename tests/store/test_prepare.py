@@ -18,7 +18,7 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.check import look
+from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.deap import CHANNELS, RATINGS_FILE
 from gbvnet.datasets.synthetic.deap import dat_bytes, write_deap
 from gbvnet.errors import BadModel, BadStore
@@ -196,7 +196,7 @@ def test_each_broken_video_is_told_and_the_rest_is_done(mine, tmp_path):
     for name in ("s01_trial01.avi", "s01_trial02.avi", "s01_trial03.avi", "s02_trial09.avi"):
         assert name in told
     assert "expected a face in at least one of" in told and "a name that belongs to none" in told
-    verdicts = [r for unit in look(open_corpus("deap", mine)) for r in unit.recordings]
+    verdicts = [r for unit in check_corpus(open_corpus("deap", mine)) for r in unit.recordings]
     assert sum(r.problem is not None for r in verdicts) == 3  # `check` does not look for faces
 
 

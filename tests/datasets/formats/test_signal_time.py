@@ -12,7 +12,7 @@ from scipy.io import savemat
 
 from gbvnet.config import PrepareConfig, Times
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.check import look
+from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.formats.bdf import open_bdf
 from gbvnet.datasets.formats.segments import Segment, overlap
 from gbvnet.datasets.formats.signal_file import open_signals, read_signals
@@ -48,7 +48,7 @@ def table(folder, rows, settings=""):
 
 def judged(corpus):
     """Recording -> what check says of it, problem or findings."""
-    return {r.name: r for unit in look(corpus) for r in unit.recordings}
+    return {r.name: r for unit in check_corpus(corpus) for r in unit.recordings}
 
 
 def prepared(corpus, folder, config=PLAIN):
