@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
-from gbvnet.cli.main import COMMANDS, _parser, _quote_names, main
+from gbvnet.cli.command import COMMANDS
+from gbvnet.cli.main import _parser, main
+from gbvnet.cli.options import quote_names
 
 HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplotlib", "cv2", "av")
 
@@ -14,7 +16,7 @@ HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplot
 def test_help_of_each_command_is_instant_and_has_an_example():
     code = (
         "import sys\n"
-        "from gbvnet.cli.main import COMMANDS, _parser, _quote_names, main\n"
+        "from gbvnet.cli.command import COMMANDS; from gbvnet.cli.main import main\n"
         "for name in ['', *COMMANDS]:\n"
         "    try: main([name, '--help'] if name else ['--help'])\n"
         "    except SystemExit: pass\n"
@@ -122,7 +124,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(deap, monkeypatch, capsys):
 def parsed(name, *argv):
     """The options of a command as it sees them."""
     parser, _ = _parser(name)
-    return parser.instantiate(parser.parse_args(_quote_names(list(argv), parser)))
+    return parser.instantiate(parser.parse_args(quote_names(list(argv), parser)))
 
 
 @pytest.mark.parametrize("command", ["crossval", "compare", "train", "audit"])
@@ -222,6 +224,6 @@ def test_settings_of_another_form_are_told_without_a_traceback(tmp_path, capsys,
 @pytest.mark.parametrize("option", ["--subjects", "--subject", "--subj"])
 def test_the_beginning_of_an_option_takes_names_as_the_whole_does(option):
     parser, _ = _parser("crossval")
-    quoted = _quote_names([option, "01,02", f"{option}=1e5"], parser)
+    quoted = quote_names([option, "01,02", f"{option}=1e5"], parser)
     assert quoted == [option, '["01", "02"]', f'{option}=["1e5"]']
-    assert _quote_names(["--systems", "a,b", "--system", "x"], _parser("compare")[0])[1] == '["a", "b"]'
+    assert quote_names(["--systems", "a,b", "--system", "x"], _parser("compare")[0])[1] == '["a", "b"]'

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from gbvnet.cli.main import _pairs
+from gbvnet.cli.options import renamed_channels
 from gbvnet.datasets.formats.signal_formats import READ, TEXTS, VIDEOS, kind_of_file
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import lone
@@ -73,10 +73,10 @@ def test_names_alone_tell_where_there_is_nothing_to_read(tmp_path):
 
 
 def test_rename_may_be_given_several_times():
-    assert _pairs([]) == {}
-    assert _pairs(["GSR1=EDA,Resp=RSP", "Temp = SKT"]) == {"GSR1": "EDA", "Resp": "RSP", "Temp": "SKT"}
-    assert _pairs(["a=b", "a=b"]) == {"a": "b"}
+    assert renamed_channels([]) == {}
+    assert renamed_channels(["GSR1=EDA,Resp=RSP", "Temp = SKT"]) == {"GSR1": "EDA", "Resp": "RSP", "Temp": "SKT"}
+    assert renamed_channels(["a=b", "a=b"]) == {"a": "b"}
     with pytest.raises(BadConfig, match="--rename gives a two names: b and c"):
-        _pairs(["a=b", "a=c"])
+        renamed_channels(["a=b", "a=c"])
     with pytest.raises(BadConfig, match="expected MODELNAME=FILENAME"):
-        _pairs(["a"])
+        renamed_channels(["a"])

@@ -1,0 +1,220 @@
+"""Commands for data: synth, check, prepare, table, weights."""
+
+from pathlib import Path
+
+from .command import Run, command
+from .options import add_corpus, add_jobs, add_settings, chosen_settings
+from .progress import bar, say
+
+
+@command(
+    "synth",
+    "write a made-up corpus in the exact on-disk format",
+    """
+    gbvnet synth deap /tmp/deap                                # 4 people x 12 trials x 6 s
+    gbvnet synth deap /tmp/null --subjects 8 --effect 0        # nothing to learn but leakage
+    gbvnet synth deap /tmp/raw --raw                           # and DEAP's original recordings of the same trials
+    gbvnet synth mahnob /tmp/mahnob --subjects 3 --trials 4    # films of 6 to 8 s, and 30 s before and after each
+    """,
+)
+def _synth(parser) -> Run:
+    from ..config import SynthConfig
+
+    parser.add_argument("corpus", choices=["deap", "mahnob"], help="whose format")
+    parser.add_argument("dir", type=Path, help="an empty or new folder")
+    add_settings(parser, SynthConfig, skip={"raw"})
+    parser.add_argument("--raw", action="store_true", help="also write DEAP's original recordings, data_original")
+    add_jobs(parser)
+
+    def run(args) -> int:
+        if args.corpus == "deap":
+            from ..datasets.synthetic.deap import write_deap as write
+        else:
+            from ..datasets.synthetic.mahnob import write_mahnob as write
+        config = chosen_settings(args, SynthConfig)
+        with bar("writing made-up recordings") as progress:
+            write(args.dir, config, args.jobs, progress)
+        name, more = ("DEAP", "") if args.corpus == "deap" else ("MAHNOB-HCI", " and up to 2 s more")
+        size = f"{config.subjects} people x {config.trials} trials x {config.seconds} s{more}"
+        say(f"{args.dir}: made-up {name}, {size}")
+        return 0
+
+    return run
+
+
+@command(
+    "check",
+    "a verdict for every recording of a corpus; exit 1 if any is bad",
+    """
+    gbvnet check deap /data/DEAP
+    gbvnet check deap /data/DEAP --raw               # the original recordings instead of the preprocessed release
+    gbvnet check mahnob /data/MAHNOB                 # with what is missing of each person, and how the clocks agree
+    """,
+)
+def _check(parser) -> Run:
+    add_corpus(parser)
+    add_jobs(parser)
+
+    def run(args) -> int:
+        from ..datasets import open_corpus
+        from ..datasets.check import check_corpus, missing, scale_notes, told_once
+        from ..datasets.duplicates import notes
+
+        corpus, units = open_corpus(args.corpus, args.root, args.raw), []
+        if corpus.made_up:
+            say(f"{args.root}: made-up data")
+        with bar("checking") as progress:
+            for unit in check_corpus(corpus, args.jobs, progress=progress):
+                units.append(unit)
+                say(_verdict(unit, args.verbose))
+        found = [r for unit in units for r in unit.recordings]
+        sound = [r for r in found if not r.problem]
+        once = told_once(((r.name, finding) for r in found for finding in r.findings), len(found))
+        for note in (*once, *corpus.notes(), *notes(sound), *scale_notes(units), *_without_both(units)):
+            say(f"note {note}")
+        for line in _columns(missing(units)):
+            say(line)
+        say(_check_summary(units))
+        return 1 if any(u.bad for u in units) else 0
+
+    return run
+
+
+@command(
+    "prepare",
+    "cut a corpus into a store of windows; an interrupted run goes on where it stopped",
+    """
+    gbvnet prepare deap /data/DEAP /data/deap.store --jobs 8
+    gbvnet prepare deap /data/DEAP /data/deap112.store --face_side 112
+    gbvnet prepare deap /data/DEAP /data/raw.store --raw         # signals from data_original/*.bdf
+    """,
+)
+def _prepare(parser) -> Run:
+    from ..config import PrepareConfig
+
+    add_corpus(parser)
+    parser.add_argument("store", type=Path, help="the store to make or go on with")
+    add_settings(parser, PrepareConfig)
+    add_jobs(parser, cluster=True)
+
+    def run(args) -> int:
+        from ..datasets import open_corpus
+        from ..datasets.check import told_once
+        from ..store.prepare import prepare_store
+        from ..store.store import open_store
+
+        config = chosen_settings(args, PrepareConfig)
+        corpus = open_corpus(args.corpus, args.root, args.raw)
+        with bar("preparing", unit="s of recording") as progress:
+            summary = prepare_store(corpus, args.store, config, args.jobs, progress)
+        of_table = corpus.notes() if args.corpus == "table" else ()  # which channels are not used
+        for line in (
+            *told_once(summary.notes, summary.made + summary.found),
+            *summary.names,
+            *of_table,
+            *summary.scales,
+        ):
+            say(f"note {line}")
+        if summary.made or summary.found:
+            say(f"{open_store(args.store)!r}")
+        else:
+            say(f"{args.store}: no recording could be used, so this is no finished store; correct them and run again")
+        say(f"{summary.made} recordings made, {summary.found} found done, {len(summary.bad)} bad")
+        return 1 if summary.bad else 0
+
+    return run
+
+
+@command(
+    "table",
+    "a commented recordings table from a folder of your own: fill it in, then `gbvnet check table`",
+    """
+    gbvnet table init /data/mine                     # writes recordings.csv and table.yaml there
+    gbvnet check table /data/mine                    # once they are filled in
+    gbvnet prepare table /data/mine mine.store
+    """,
+)
+def _table(parser) -> Run:
+    parser.add_argument("what", choices=["init"], help="init: write the table")
+    parser.add_argument("folder", type=Path, help="the folder with the videos and signal files")
+
+    def run(args) -> int:
+        from ..datasets.table_template import write_template
+
+        table, lines = write_template(args.folder)
+        settings = f"{table.parent / 'table.yaml'}: what holds for all of them"
+        say(f"{table}: {lines} line{'s' * (lines != 1)} to fill in; {settings}")
+        return 0
+
+    return run
+
+
+@command(
+    "weights",
+    "fetch the face landmark model once, hash-checked",
+    """
+    gbvnet weights                                  # from the internet
+    gbvnet weights --from face_landmarker.task      # from a file, offline
+    """,
+)
+def _weights(parser) -> Run:
+    parser.add_argument("--from", dest="file", type=Path, default=None, help="take this file instead")
+
+    def run(args) -> int:
+        from ..io.landmark_model import fetch
+
+        say(str(fetch(args.file)))
+        return 0
+
+    return run
+
+
+def _verdict(unit, verbose: bool) -> str:
+    """One line for what is good, and one more for each recording that is not."""
+    if unit.problem:
+        return f"BAD  {unit.name}  {unit.problem}"
+    videos = sum(r.video is not None for r in unit.recordings)
+    lines = [f"ok   {unit.name}  {unit.good} of {len(unit.recordings)} recordings, {videos} with a video"]
+    lines += [f"note {unit.name}  {finding}" for finding in unit.findings]
+    for r in unit.recordings:
+        if r.problem:
+            lines.append(f"BAD  {r.name}  {r.problem}")
+        if verbose and not r.problem:
+            lines.append(f"ok   {r.name}  stimulus {r.stimulus}, {'video' if r.video else 'no video'}")
+    return "\n".join(lines if unit.good or not unit.recordings else lines[1:])
+
+
+def _without_both(units) -> list[str]:
+    """Who has no recording with both a video and signals, and so no place in a comparison of them; and who is left."""
+    sound = {u.name: [r for r in u.recordings if not r.problem] for u in units}
+    lacking: dict[str, list[str]] = {
+        "a good recording": [],
+        "signals": [],
+        "a video": [],
+        "a video and signals at once": [],
+    }
+    for name, recordings in sound.items():
+        if not recordings:
+            lacking["a good recording"].append(name)
+        elif not any(r.signals for r in recordings):
+            lacking["signals"].append(name)
+        elif not any(r.video for r in recordings):
+            lacking["a video"].append(name)
+        elif not any(r.video and r.signals for r in recordings):
+            lacking["a video and signals at once"].append(name)
+    notes = [f"without {what}: {', '.join(names)}" for what, names in lacking.items() if names]
+    n_both = len(units) - sum(map(len, lacking.values()))
+    return [*notes, f"{n_both} of {len(units)} people have both a video and signals"] if notes else []
+
+
+def _columns(rows) -> list[str]:
+    """Rows of text as lines, each column as wide as it needs."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]
+
+
+def _check_summary(units) -> str:
+    recordings = [r for u in units for r in u.recordings if not r.problem]
+    filmed = sum(r.video is not None for r in recordings)
+    bad = sum(u.bad for u in units)
+    return f"{len(recordings)} good recordings of {len(units)} people, {filmed} with a video; {bad} bad"

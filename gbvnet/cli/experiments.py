@@ -1,0 +1,206 @@
+"""Commands for experiments: crossval, compare, audit, transfer, report, explain."""
+
+from pathlib import Path
+
+from ..errors import BadConfig
+from .command import Run, command
+from .options import add_jobs, add_settings, chosen_settings
+from .progress import bar, say
+
+
+@command(
+    "crossval",
+    "cross-validate a system on a store; a killed run goes on where it stopped",
+    """
+    gbvnet crossval /data/deap.store runs/trial                              # honest: no trial on both sides
+    gbvnet crossval /data/deap.store runs/window --protocol window           # the paper's, which leaks
+    gbvnet crossval /data/deap.store runs/bio --modality bio --target valence --model.variant micro
+    """,
+)
+def _crossval(parser) -> Run:
+    from ..config import CrossvalConfig
+
+    parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
+    parser.add_argument("run", type=Path, help="the run's folder, to make or go on with")
+    add_settings(parser, CrossvalConfig)
+    add_jobs(parser, default=1, cluster=True)
+
+    def run(args) -> int:
+        from ..experiments.crossval import cross_validate
+        from ..report.report import summary_text
+        from ..store.feature_cache import Remembering
+
+        config, store = chosen_settings(args, CrossvalConfig), Remembering(args.store)
+        with bar("trainings", unit="epochs") as progress:
+            cross_validate(store, args.run, config, args.jobs, progress)
+
+        say(summary_text([args.run]))
+        return 0
+
+    return run
+
+
+@command(
+    "compare",
+    "every system on the same folds: scores, ranks over people, costs",
+    """
+    gbvnet compare deap.store compared                                     # all systems, protocol trial
+    gbvnet compare deap.store compared --systems gbvnet,deepvanet,expression,majority
+    gbvnet compare deap.store compared --protocol subject --target valence --jobs 2
+    """,
+)
+def _compare(parser) -> Run:
+    from ..config import CompareConfig
+
+    parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
+    parser.add_argument("comparison", type=Path, help="the comparison's folder, to make or go on with")
+    add_settings(parser, CompareConfig, skip={"system", "modality", "joint", "shuffle_labels", "recipe"})
+    add_jobs(parser, default=1, cluster=True)
+
+    def run(args) -> int:
+        from ..experiments.compare import compare
+        from ..report.summary import terminal_text
+        from ..store.feature_cache import Remembering
+
+        config, store = chosen_settings(args, CompareConfig), Remembering(args.store)
+        with bar("comparison", unit="epochs") as progress:
+            report = compare(store, args.comparison, config, args.jobs, progress)
+        say(terminal_text(report.results, 110))
+        for problem in report.problems:
+            say(f"BAD  {problem}")
+        say("")
+        say(str(report.path))
+        return 1 if report.problems else 0
+
+    return run
+
+
+@command(
+    "audit",
+    "how much of a score is leakage: every protocol, shuffled labels, identity; or somebody's split file",
+    """
+    gbvnet audit /data/deap.store audits/deap                                 # then open audits/deap/report/report.html
+    gbvnet audit /data/deap.store audits/quick --model.variant micro --folds 3 --protocols window,trial
+    gbvnet audit --splits theirs/splits.json                                  # or a table of predictions: parquet, csv
+    """,
+)
+def _audit(parser) -> Run:
+    from ..config import AuditConfig
+
+    parser.add_argument("paths", type=Path, nargs="*", metavar="STORE AUDIT", help="a store; the audit's folder")
+    parser.add_argument("--splits", type=Path, default=None, help="check this split file or predictions table instead")
+    add_settings(parser, AuditConfig, skip={"protocol", "scope", "fixed", "joint", "shuffle_labels", "recipe"})
+    add_jobs(parser, default=1, cluster=True)
+
+    def run(args) -> int:
+        if args.splits:
+            from ..evaluation.split_check import check_splits
+
+            checked = check_splits(args.splits)
+            say(str(checked))
+            return 1 if checked.leaks else 0
+        if len(args.paths) != 2:
+            raise BadConfig("audit: give a store and the folder of the audit; or --splits FILE")
+        from ..experiments.audit import audit
+        from ..report.audit_section import terminal_text
+        from ..store.store import open_store
+
+        config, store = chosen_settings(args, AuditConfig), open_store(args.paths[0])
+        with bar("audit", unit="epochs") as progress:
+            done = audit(store, args.paths[1], config, args.jobs, progress)
+        say(terminal_text(done))
+        say("")
+        say(str(args.paths[1] / "report" / "report.html"))
+        return 0
+
+    return run
+
+
+@command(
+    "transfer",
+    "train a system on one store and test it on another, over the channels and the face that both have",
+    """
+    gbvnet transfer deap.store mahnob.store runs/transfer --train.normalise subject
+    gbvnet transfer mahnob.store deap.store runs/back --train.normalise subject --modality eeg
+
+    normalise subject is recommended here: two corpora have other amplifiers and units, and it scales each person's
+    signals by their own mean and SD, without labels.
+    """,
+)
+def _transfer(parser) -> Run:
+    from ..config import CrossvalConfig
+
+    parser.add_argument("first", type=Path, metavar="STORE_A", help="the store to learn from")
+    parser.add_argument("second", type=Path, metavar="STORE_B", help="the store to be tested on")
+    parser.add_argument("run", type=Path, help="the run's folder, to make or go on with")
+    # The two stores say who is tested.
+    add_settings(parser, CrossvalConfig, skip={"protocol", "scope", "folds", "stratify", "fixed", "subjects", "recipe"})
+    add_jobs(parser, default=1, cluster=True)
+
+    def run(args) -> int:
+        from ..experiments.transfer import transfer
+        from ..report.report import summary_text
+        from ..store.store import open_store
+
+        config = chosen_settings(args, CrossvalConfig)
+        with bar("trainings", unit="epochs") as progress:
+            transfer(open_store(args.first), open_store(args.second), args.run, config, args.jobs, progress)
+        say(summary_text([args.run]))
+        return 0
+
+    return run
+
+
+@command(
+    "report",
+    "one self-contained report.html of one or more runs, with its tables and figures",
+    """
+    gbvnet report runs/* report
+    """,
+)
+def _report(parser) -> Run:
+    parser.add_argument(
+        "paths", type=Path, nargs="+", metavar="RUN ... REPORT", help="run or audit folders, then the folder to write"
+    )
+
+    def run(args) -> int:
+        from ..report.report import write_report
+
+        if len(args.paths) < 2:
+            raise BadConfig("report: give at least one run, and then the folder to write")
+        *runs, destination = args.paths
+        report = write_report(runs, destination)
+        for problem in report.problems:
+            say(f"BAD  {problem}")
+        say(str(report.path))
+        return 1 if report.problems else 0
+
+    return run
+
+
+@command(
+    "explain",
+    "what a run's models go by: channels, parts of the face, noise; shown by `gbvnet report`",
+    """
+    gbvnet explain /data/deap.store runs/trial                    # writes runs/trial/explain
+    gbvnet explain /data/deap.store runs/bio --windows 128        # quicker and coarser
+    """,
+)
+def _explain(parser) -> Run:
+    from ..config import ExplainConfig
+
+    parser.add_argument("store", type=Path, help="the store that the run was made from")
+    parser.add_argument("run", type=Path, help="a finished run's folder")
+    add_settings(parser, ExplainConfig)
+
+    def run(args) -> int:
+        from ..experiments.explain import explain_run
+        from ..store.store import open_store
+
+        config = chosen_settings(args, ExplainConfig)
+        with bar("explaining", unit="questions") as progress:
+            explanation = explain_run(open_store(args.store), args.run, config, progress)
+        say(str(explanation))
+        return 0
+
+    return run

@@ -1,0 +1,220 @@
+"""Commands for models: train, predict, live, app, model; and the demo."""
+
+from pathlib import Path
+
+from ..errors import BadConfig
+from .command import Run, command
+from .options import add_jobs, add_rename, add_settings, chosen_settings, names_in_text, renamed_channels
+from .progress import bar, say
+
+
+@command(
+    "train",
+    "one model on everything, for use: a folder that predict reads",
+    """
+    gbvnet train deap.store model                                 # valence and arousal, two outputs of one network
+    gbvnet train deap.store model --runs runs/trial,runs/subject  # their honest scores go on the model's card
+    gbvnet train deap.store model --subjects s01,s02 --exclude s01_trial05
+    gbvnet train deap.store model --train.devices 2               # also under torchrun and srun
+    """,
+)
+def _train(parser) -> Run:
+    from ..config import FinalConfig
+
+    parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
+    parser.add_argument("folder", type=Path, metavar="MODEL", help="the model's folder, to make")
+    parser.add_argument(
+        "--runs", default="", metavar="RUNS", help="cross-validations of the same settings, for the model's card"
+    )
+    skip = {"system", "scope", "folds", "fixed", "stratify", "joint", "shuffle_labels", "recipe", "rival"}
+    add_settings(parser, FinalConfig, skip=skip)
+
+    def run(args) -> int:
+        from ..experiments.train import ending, train_model
+        from ..network.devices import is_first
+        from ..store.store import open_store
+
+        config, store = chosen_settings(args, FinalConfig), open_store(args.store)
+        with bar("training", unit="epochs") as progress:
+            train_model(store, args.folder, config, [Path(r) for r in names_in_text(args.runs)], progress)
+        if is_first():  # of several processes that train one model
+            say(str(args.folder))
+            for line in ending(args.folder):
+                say(line)
+        return 0
+
+    return run
+
+
+@command(
+    "predict",
+    "valence and arousal of a recording, second by second, by a trained model",
+    """
+    gbvnet predict model film.mp4 eeg.bdf out                    # out/emotions.csv, timeline.png, timeline.html
+    gbvnet predict model eeg.bdf out2 --rename GSR1=EDA          # the model's GSR1 is called EDA in the file
+    gbvnet predict model /data/DEAP all --corpus deap --subjects s01,s02
+    """,
+)
+def _predict(parser) -> Run:
+    from ..config import Times
+    from ..datasets import READERS
+
+    parser.add_argument("model", type=Path, help="a model's folder")
+    parser.add_argument(
+        "paths", type=Path, nargs="+", metavar="FILE ... OUT",
+        help="a video, a signal file or both; or, with --corpus, its folder; then the folder to write",
+    )  # fmt: skip
+    parser.add_argument("--corpus", choices=list(READERS), help="recordings of a corpus instead of files")
+    parser.add_argument("--recordings", default="", metavar="NAMES", help="of a corpus: only these")
+    parser.add_argument("--subjects", default="", metavar="NAMES", help="of a corpus: only these people")
+    add_rename(parser, "in the file")
+    parser.add_argument("--step_s", type=float, default=None, help="from one window to the next, seconds")
+    parser.add_argument(
+        "--smooth_s", type=float, default=None, help="also draw and write means over so many seconds around each window"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace a prediction that is in OUT")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
+    parser.add_class_arguments(Times, "times", as_group=False)
+    add_jobs(parser, default=1)
+
+    def run(args) -> int:
+        from ..inference.predict import predict_many
+
+        if len(args.paths) < 2:
+            raise BadConfig("predict: give a recording and then the folder to write")
+        *files, out = args.paths
+        with bar("recordings", unit="windows") as progress:
+            told = predict_many(
+                args.model, files, out, corpus=args.corpus, recordings=names_in_text(args.recordings),
+                subjects=names_in_text(args.subjects), times=args.times, rename=renamed_channels(args.rename),
+                step_s=args.step_s, smooth_s=args.smooth_s, overwrite=args.overwrite, device=args.device,
+                jobs=args.jobs, progress=progress,
+            )  # fmt: skip
+        for line in told.lines:
+            say(line)
+        return 1 if told.bad else 0
+
+    return run
+
+
+@command(
+    "live",
+    "the same while it happens: a camera and an LSL stream, or files played; curves in the terminal",
+    """
+    gbvnet live model --video 0 --lsl BioSemi --out today.csv     # until Ctrl-C
+    gbvnet live model --video film.mp4 --signals eeg.bdf          # files, in real time; --fast: as fast as possible
+    gbvnet live model --lsl BioSemi --rename GSR1=EDA --running_s 30 --seconds 600
+
+    Nothing that is still to come is known: filters are causal, and the first seconds are the rest that is taken off.
+    docs/streaming.md tells how far that is from predict.
+    """,
+)
+def _live(parser) -> Run:
+    from ..config import LiveSources
+
+    parser.add_argument("model", type=Path, help="a model's folder")
+    parser.add_class_arguments(LiveSources, as_group=False, skip={"fast"})
+    parser.add_argument("--fast", action="store_true", help="play files as fast as possible instead of in real time")
+    add_rename(parser, "by the device")
+    parser.add_argument("--seconds", type=float, default=None, help="stop after so many")
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the rows here, one by one")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv and FILE.json if they are there")
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
+
+    def run(args) -> int:
+        from ..inference.streaming.live import run_live
+
+        run_live(
+            args.model, chosen_settings(args, LiveSources), rename=renamed_channels(args.rename), seconds=args.seconds,
+            out=args.out, overwrite=args.overwrite, device=args.device, say=say,
+        )  # fmt: skip
+        return 0
+
+    return run
+
+
+@command(
+    "app",
+    "predict in a web page: upload a recording, see curves beside the video",
+    """
+    gbvnet app model                                 # http://127.0.0.1:7860, for this computer only
+    gbvnet app model --host 0.0.0.0 --max-mb 2048    # for everybody who reaches this computer
+    """,
+)
+def _app(parser) -> Run:
+    parser.add_argument("model", type=Path, help="a model's folder")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to serve at; without it, this computer only")
+    parser.add_argument("--port", type=int, default=None, help="the first free one from 7860 on if not given")
+    parser.add_argument("--max_mb", type=int, default=512, help="the largest upload, megabytes")
+    parser.add_argument("--max_total_mb", type=int, default=None, help="disk space for all visitors; 8192 if not given")
+    parser.add_argument(
+        "--allow_origin", default=None,
+        help="address of a reverse proxy in front of the server, such as https://emotion.example.org; several with "
+        "commas between",
+    )  # fmt: skip
+    parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
+
+    def run(args) -> int:
+        from ..inference.app.server import serve
+
+        origins = tuple(name.strip() for name in (args.allow_origin or "").split(",") if name.strip())
+        limits = args.max_mb, args.device, args.max_total_mb
+        return serve(say, args.model, args.host, args.port, *limits, origins)
+
+    return run
+
+
+@command(
+    "model",
+    "what a trained model expects and how it was made; as one ONNX file; sent to the Hugging Face hub",
+    """
+    gbvnet model show MODEL                          # a folder, or user/name of the hub
+    gbvnet model export MODEL model.onnx             # compared with torch, and timed; needs the extra `onnx`
+    gbvnet model push MODEL user/name                # private, unless --public is given
+    """,
+)
+def _model(parser) -> Run:
+    parser.add_argument("what", choices=["show", "export", "push"], help="print it; write it as ONNX; send it")
+    parser.add_argument("model", type=Path, help="a folder that `gbvnet train` wrote, or user/name of the hub")
+    parser.add_argument("to", nargs="?", metavar="TO", help="export: the file to write; push: user/name on the hub")
+    parser.add_argument("--public", action="store_true", help="push: let everybody see it")
+
+    def run(args) -> int:
+        if args.what == "show":
+            from ..network.checkpoint.describe import passport
+
+            say(passport(args.model))
+            return 0
+        if not args.to:
+            where = "which file to write, as model.onnx" if args.what == "export" else "where to, as user/name"
+            raise BadConfig(f"model {args.what}: say {where}")
+        if args.what == "export":
+            from ..network.checkpoint.onnx import export_onnx
+
+            say(str(export_onnx(args.model, args.to)))
+            return 0
+        from ..network.checkpoint.hub_model import push_model
+
+        say(push_model(args.model, args.to, private=not args.public))
+        return 0
+
+    return run
+
+
+@command(
+    "demo",
+    "the whole journey on a made-up corpus, some minutes on 2 cores",
+    """
+    gbvnet demo                      # into ./gbvnet-demo; ends with the path of the report
+    """,
+)
+def _demo(parser) -> Run:
+    parser.add_argument("dir", type=Path, nargs="?", default=Path("gbvnet-demo"), help="where to put everything")
+    add_jobs(parser)
+
+    def run(args) -> int:
+        from .demo import run_demo
+
+        return run_demo(args.dir, args.jobs, say, bar)
+
+    return run

@@ -1,0 +1,128 @@
+"""Options that several commands share, and how lists of names are read from them."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import BadConfig
+from ..io.safe_load import keep_names, split_names
+
+
+def names_in_text(text: str) -> tuple[str, ...]:
+    return tuple(split_names(text))
+
+
+def add_rename(parser, by: str) -> None:
+    parser.add_argument(
+        "--rename", action="append", default=[], metavar="A=B,C=D",
+        help=f"the model's channel A is called B {by}, C is called D; may be given several times",
+    )  # fmt: skip
+
+
+def renamed_channels(given: Sequence[str]) -> dict[str, str]:
+    """What `--rename A=B,C=D`, given once or several times, maps."""
+    pairs: dict[str, str] = {}
+    for name in (name for text in given for name in names_in_text(text)):
+        one, equals, other = (part.strip() for part in name.partition("="))
+        if not (one and equals and other):
+            raise BadConfig(f"--rename {name!r}: expected MODELNAME=FILENAME, several with commas between")
+        if pairs.get(one, other) != other:
+            raise BadConfig(f"--rename gives {one} two names: {pairs[one]} and {other}")
+        pairs[one] = other
+    return pairs
+
+
+def add_corpus(parser) -> None:
+    from ..datasets import READERS
+
+    parser.add_argument("corpus", choices=list(READERS), help="which corpus")
+    parser.add_argument("root", type=Path, help="the folder it was unpacked into")
+    parser.add_argument("--raw", action="store_true", help="DEAP's signals from its original recordings, data_original")
+
+
+def add_jobs(parser, default: int = 0, cluster: bool = False) -> None:
+    """cluster : the command's tasks may also run on the nodes of a Ray cluster."""
+    parser.add_argument(
+        "--jobs", type=int, default=default, help="processes at once; 0 is one for each core (default: %(default)s)"
+    )
+    if cluster:
+        parser.add_argument(
+            "--ray",
+            default=None,
+            metavar="auto|HOST:PORT",
+            help="on the nodes of this Ray cluster instead (docs/scaling.md)",
+        )
+        parser.add_argument("--cpus_per_task", type=int, default=1, help="on a cluster: cores and threads of a task")
+        parser.add_argument(
+            "--gpus_per_task", type=float, default=None,
+            help="on a cluster: GPUs of a training, 0.25 puts four on one; if not given, one where it has GPUs",
+        )  # fmt: skip
+
+
+def chosen_jobs(args):
+    """Local processes, or a cluster, as the options say."""
+    from ..parallel.tasks import Cluster, cores
+
+    if getattr(args, "ray", None):
+        return Cluster(args.ray, args.cpus_per_task, args.gpus_per_task)
+    return args.jobs or cores()
+
+
+def add_settings(parser, settings: type, skip: set[str] | None = None) -> None:
+    parser.add_class_arguments(settings, as_group=False, skip=skip)
+    parser.add_argument("--config", action="config", help="a YAML file with any of these settings")
+
+
+def chosen_settings(args, settings: type):
+    from dataclasses import fields
+
+    return settings(**{f.name: getattr(args, f.name) for f in fields(settings) if hasattr(args, f.name)})
+
+
+def name_lists(parser) -> set[str]:
+    """The options of a command that take a list of names, by their types: `tuple[str, ...]`, or None."""
+    from typing import get_args, get_origin
+
+    def is_list(kind) -> bool:
+        return get_origin(kind) is tuple or any(map(is_list, get_args(kind)))
+
+    return {action.dest for action in parser._actions if is_list(getattr(action, "_typehint", None))}
+
+
+def keep_names_as_text(parser) -> None:
+    """Let the parser read lists of names as they are written, in YAML files too: a subject 01 is not the number 1."""
+    import yaml
+    from jsonargparse import get_loader, set_loader
+
+    plain, names = get_loader("yaml"), name_lists(parser)
+    mode = "yaml_with_names"
+    set_loader(mode, lambda text: keep_names(plain(text), text, names), (yaml.YAMLError,))
+    parser.parser_mode = mode
+
+
+def quote_names(argv: list[str], parser) -> list[str]:
+    """`--subjects 01,no` as `--subjects ["01", "no"]`: a list of names for YAML, which takes 01 for a number."""
+    lists, options = name_lists(parser), set(parser._option_string_actions)
+
+    def takes_names(option: str) -> bool:
+        """The parser takes the beginning of an option, too: --subject."""
+        near = [option] if option in options else [one for one in options if one.startswith(option)]
+        return option.startswith("--") and len(near) == 1 and near[0][2:] in lists
+
+    quoted: list[str] = []
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if equals and takes_names(name):
+            argument = f"{name}={json.dumps(split_names(value))}"
+        elif quoted and takes_names(quoted[-1]) and not argument.startswith("--"):
+            argument = json.dumps(split_names(argument))
+        quoted.append(argument)
+    return quoted
+
+
+def require_groups(parser, args) -> None:
+    """Raise BadConfig if a file of settings has a single value where a group of settings is (`train: 2`)."""
+    for name, group in parser.groups.items():
+        value = args.get(name)
+        if getattr(group, "group_class", None) is not None and not hasattr(value, "__dict__"):
+            raise BadConfig(f"{name}: expected settings, a name and a value each, as {name}.NAME; found {value!r}")

@@ -1,0 +1,73 @@
+"""What the paths of each command must be, checked before anything is read."""
+
+from pathlib import Path
+
+
+def require_paths(name: str, args) -> None:
+    """Only a store to read may lie at an address; whatever else is read or written lies in a file system."""
+    from ..io.remote import require_path
+
+    for option, value in vars(args).items():
+        given = value if isinstance(value, list) else [value]
+        if option in ("store", "first", "second") and name != "prepare":
+            continue
+        for path in given[-1:] if name in ("audit", "reproduce") else given:
+            if isinstance(path, Path):
+                require_path(path)
+
+
+# What each command's paths may be: name on the command line, attribute, kinds. `new` is a folder that is made.
+_KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
+    "train": (("STORE", "store", ("store",)), ("MODEL", "folder", ("new", "model"))),
+    "live": (("MODEL", "model", ("model",)),),
+    "app": (("MODEL", "model", ("model",)),),
+    "model": (("MODEL", "model", ("model",)),),
+    "synth": (("DIR", "dir", ("new", "corpus")),),
+    "check": (("ROOT", "root", ("corpus",)),),
+    "prepare": (("ROOT", "root", ("corpus",)), ("STORE", "store", ("new", "store"))),
+    "crossval": (("STORE", "store", ("store",)), ("RUN", "run", ("new", "run"))),
+    "compare": (("STORE", "store", ("store",)), ("COMPARISON", "comparison", ("new", "comparison"))),
+    "transfer": (
+        ("STORE_A", "first", ("store",)),
+        ("STORE_B", "second", ("store",)),
+        ("RUN", "run", ("new", "run")),
+    ),
+    "explain": (("STORE", "store", ("store",)), ("RUN", "run", ("run",))),
+    "table": (("FOLDER", "folder", ("new", "corpus")),),
+}
+
+
+# Of those whose paths are one list.
+_ORDERS = {
+    "predict": "MODEL FILE ... OUT", "report": "RUN ... REPORT", "reproduce": "STORE ... DIR", "audit": "STORE AUDIT",
+}  # fmt: skip
+
+
+def require_kinds(name: str, args) -> None:
+    """Refuse a store in the place of a run, a video in the place of a model, and so on, before anything is read."""
+    from ..io.path_kinds import Argument, require_kinds
+
+    words = f"{name} {args.corpus}" if name in ("check", "prepare", "synth") else name
+    words += f" {args.what}" if name in ("model", "table") else ""
+    given = [Argument(called, getattr(args, attribute), kinds) for called, attribute, kinds in _KINDS.get(name, ())]
+    given = [argument for argument in given if isinstance(argument.path, Path)]
+    require_kinds(words, given + [Argument(*each) for each in _in_lists(name, args)], _ORDERS.get(name, ""))
+
+
+def _in_lists(name: str, args):
+    """The same for commands whose paths are one list: all but the last are read, and the last is written."""
+    if name not in ("predict", "report", "audit", "reproduce") or not args.paths:
+        return
+    *files, last = args.paths
+    if name == "predict":
+        yield "MODEL", args.model, ("model",)
+    read, kinds, write, made = {
+        "predict": ("CORPUS", ("corpus",), "OUT", ("new", "prediction"))
+        if args.__dict__.get("corpus")
+        else ("FILE", ("video", "signals"), "OUT", ("new", "prediction")),
+        "report": ("RUN", ("run", "audit", "comparison"), "REPORT", ("new", "report")),
+        "audit": ("STORE", ("store",), "AUDIT", ("new", "audit")),
+        "reproduce": ("STORE", ("store",), "DIR", ("new",)),
+    }[name]
+    yield from ((read, path, kinds) for path in files)
+    yield write, last, made

@@ -1,0 +1,36 @@
+"""What the command line prints while it works: lines, and a progress bar."""
+
+from contextlib import contextmanager
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextmanager
+def bar(what: str, unit: str = ""):
+    """A progress bar on stderr with time left, and with rate and time taken where there is room; silent when stderr is
+    no terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    wide = console.width >= 120
+    columns = [TextColumn("{task.description}"), BarColumn(40 if wide else 10), MofNCompleteColumn()]
+    columns += [TextColumn("{task.fields[rate]}"), TimeElapsedColumn()] if wide else []
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as shown:
+        task = shown.add_task(what, total=None, rate="")
+
+        def progress(done: int, total: int, doing: str = "") -> None:
+            speed = shown.tasks[task].finished_speed or shown.tasks[task].speed
+            rate = f"{speed:.1f} {unit or 'a second'}" + ("/s" if unit else "") if speed else ""
+            shown.update(task, completed=done, total=total, rate=rate, description=f"{what} {doing}")
+
+        yield progress

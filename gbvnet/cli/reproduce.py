@@ -1,0 +1,102 @@
+"""The command reproduce, and its jobs for a queue."""
+
+from pathlib import Path
+
+from ..errors import BadConfig
+from .command import Run, command
+from .options import add_jobs, names_in_text
+from .progress import bar, say
+
+
+@command(
+    "reproduce",
+    "the paper's tables and figures, each beside the honest protocols",
+    """
+    gbvnet reproduce deap.store repro --plan                    # what that takes on this device; trains next to nothing
+    gbvnet reproduce deap.store repro --recipe tiny             # all of it in small, to see what comes out
+    gbvnet reproduce deap.store mahnob.store repro              # NAME-paper and NAME-honest of each corpus
+    gbvnet reproduce --plan --describe deap:22x40x60            # before there is a store: people x trials x seconds
+    gbvnet reproduce deap.store repro --slurm jobs              # scripts for a SLURM queue; then: bash jobs/submit.sh
+    """,
+)
+def _reproduce(parser) -> Run:
+    parser.add_argument(
+        "paths", type=Path, nargs="*", metavar="STORE ... DIR", help="stores, then the folder for it all"
+    )
+    parser.add_argument(
+        "--recipe", action="append", default=[], metavar="NAME", help="a recipe, a YAML file, or several with commas"
+    )
+    parser.add_argument(
+        "--people", choices=["found", "paper"], help="all people of the store, or of them only the paper's, by name"
+    )
+    parser.add_argument("--plan", action="store_true", help="stop after the plan")
+    parser.add_argument(
+        "--describe",
+        action="append",
+        default=[],
+        metavar="SIZE",
+        help="plan for a corpus that is not here, as deap:22x40x60",
+    )
+    parser.add_argument("--only", default="", metavar="RUN", help="these runs alone, as RECIPE/NAME, and no report")
+    parser.add_argument("--report", action="store_true", help="only the report, of the runs that are finished")
+    parser.add_argument(
+        "--slurm",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="write scripts that do all of it as jobs of a SLURM queue",
+    )
+    add_jobs(parser, default=1, cluster=True)
+
+    def run(args) -> int:
+        from ..experiments.reproduction.reproduce import (
+            describe,
+            plan_studies,
+            recipes_for,
+            report,
+            reproduce,
+            run_some,
+        )
+        from ..store.store import open_store
+
+        if args.describe:
+            if args.paths or not args.plan:
+                raise BadConfig("reproduce: --describe goes with --plan, and without stores")
+            recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe], args.people)
+            return describe(args.describe, recipes, say, bar, args.jobs)
+        if len(args.paths) < 2:
+            raise BadConfig("reproduce: give at least one store, and then the folder for runs and report")
+        *paths, folder = args.paths
+        if (folder / "store.json").exists():
+            raise BadConfig(f"reproduce: {folder} is a store; give the folder for runs and report after it")
+        stores = [open_store(path) for path in paths]
+        recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.people)
+        if args.plan or not (args.only or args.report or args.slurm):
+            return reproduce(stores, folder, recipes, say, bar, args.jobs, args.plan)
+        studies = plan_studies(recipes, stores)
+        if args.only:
+            return run_some(studies, folder, names_in_text(args.only), say, bar, args.jobs)
+        return report(studies, folder, say) if args.report else _write_slurm(args, studies)
+
+    return run
+
+
+def _write_slurm(args, studies) -> int:
+    from ..experiments.reproduction.reproduce import name_of
+    from ..experiments.reproduction.slurm import write_scripts
+
+    if args.ray:
+        raise BadConfig("reproduce: either --slurm, where each run is a job of its own, or --ray")
+    runs = [name_of(run) for study in studies for run in study.runs]
+    words = [str(path.resolve()) for path in args.paths]
+    recipes = [name for text in args.recipe for name in text.split(",") if name]
+    words += [word for name in recipes for word in ("--recipe", _recipe_for_others(name))]
+    words += ["--people", args.people] if args.people else []
+    first = write_scripts(args.slurm, runs, words, args.jobs)
+    say(f"{len(runs)} runs as jobs of an array; look through {first.parent / 'array.sh'}, and then: bash {first}")
+    return 0
+
+
+def _recipe_for_others(name: str) -> str:
+    """Where a recipe of one's own lies, told from any folder."""
+    return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name
