@@ -249,7 +249,9 @@ class _MediaPipe:
 
     def all_faces(self, rgb: np.ndarray) -> list[tuple[Place, float]]:
         image = self.mediapipe.Image(image_format=self.mediapipe.ImageFormat.SRGB, data=rgb)
-        boxes = [(d.bounding_box, d.categories[0].score) for d in self.detector.detect(image).detections]
+        with hushed_stderr("MediaPipe"):  # some picture of a process makes it write a line about its own memory
+            found = self.detector.detect(image).detections
+        boxes = [(d.bounding_box, d.categories[0].score) for d in found]
         return [(Place(b.origin_x + b.width / 2, b.origin_y + b.height / 2, b.width), score) for b, score in boxes]
 
     def find(self, rgb: np.ndarray, time_s: float) -> Face | None:
@@ -294,8 +296,6 @@ def _mediapipe() -> Iterator[Landmarker]:
         with hushed_stderr("MediaPipe"):
             landmarker = vision.FaceLandmarker.create_from_options(options)
             detector = vision.FaceDetector.create_from_options(all_faces)
-            blank = np.zeros((64, 64, 3), np.uint8)  # the first picture makes it write a line about its own memory
-            detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=blank))
     except OSError as e:  # its shared library asks for others
         raise GbvnetError(
             f"MediaPipe cannot be loaded ({e}). It needs the system libraries libGL, libEGL and libGLES; "
@@ -319,24 +319,28 @@ def ignore_its_timers() -> None:
         signal.signal(signal.SIGPROF, signal.SIG_IGN)
 
 
+_ONE_AT_A_TIME = threading.RLock()  # of two threads that put stderr back, the later one would put back the other's file
+
+
 @contextmanager
 def hushed_stderr(who: str) -> Iterator[None]:
     """Send what C++ code writes to stderr to the debug log: MediaPipe greets with five lines that no setting stops."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # a program without a terminal has no stderr
-        yield
-        return
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
+    with _ONE_AT_A_TIME:
         try:
+            kept = os.dup(2)
+        except OSError:  # a program without a terminal has no stderr
             yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            for line in file.read().decode(errors="replace").splitlines():
-                log.debug("%s: %s", who, line)
+            return
+        with tempfile.TemporaryFile() as file:
+            os.dup2(file.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(kept, 2)
+                os.close(kept)
+                file.seek(0)
+                for line in file.read().decode(errors="replace").splitlines():
+                    log.debug("%s: %s", who, line)
 
 
 class _Dlib:

@@ -1,7 +1,9 @@
 """Faces are aligned by a transform that can be checked by hand, gaps are filled by the rule, real faces are found."""
 
+import os
 import subprocess
 import sys
+import threading
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -354,13 +356,40 @@ def test_mediapipe_says_nothing_on_the_terminal(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_stderr_is_put_back_though_two_threads_hush_it(capfd):
+    first_began, second_began, first_ended = (threading.Event() for _ in range(3))
+
+    def first():
+        with faces.hushed_stderr("first"):
+            first_began.set()
+            second_began.wait(0.2)
+        first_ended.set()
+
+    def second():
+        first_began.wait(5)
+        with faces.hushed_stderr("second"):
+            second_began.set()
+            first_ended.wait(5)  # so that it ends last, with what it took for stderr
+
+    threads = [threading.Thread(target=each) for each in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    os.write(2, b"seen")
+    assert capfd.readouterr().err == "seen"
+
+
 def test_mediapipe_says_nothing_in_a_process_that_is_new():
     """It writes some lines once a process."""
     need_model()
     code = (
         "from gbvnet.preprocessing.faces import open_landmarker\n"
         "from tests.preprocessing.test_faces import portrait\n"
-        "with open_landmarker('mediapipe') as opened: opened.find(portrait(), 0.0); opened.all_faces(portrait())"
+        "picture = portrait()\n"
+        "with open_landmarker('mediapipe') as opened:\n"
+        "    opened.find(picture, 0.0)\n"
+        "    for k in range(20): opened.all_faces(picture[: -1 - k].copy())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stderr) == (0, "")
