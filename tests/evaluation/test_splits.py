@@ -257,7 +257,7 @@ for stratify in (False, True):
 def test_folds_do_not_depend_on_pythons_hash_seed():
     def folds(hash_seed):
         env = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
-        here = str(Path(__file__).parents[1])
+        here = str(Path(__file__).parent)
         return subprocess.run(
             [sys.executable, "-c", PROGRAM, here], env=env, capture_output=True, text=True, check=True
         ).stdout
