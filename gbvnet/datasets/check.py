@@ -9,6 +9,7 @@ from operator import attrgetter
 from ..config import PrepareConfig
 from ..errors import BadRecording, GbvnetError
 from ..parallel.tasks import Jobs, run
+from ..text import shortened
 from .names import file_name_problem
 from .recording import Corpus, Recording
 from .units import scales_apart
@@ -113,7 +114,7 @@ def told_once(notes: Iterable[tuple[str, str]], total: int) -> list[str]:
         if len(same) == 1:
             lines.append(f"{names[0]}  {same[0][1]}")
             continue
-        few = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        few = shortened(names, 3)
         who = f"all {total} recordings" if len(set(names)) == total else f"{len(names)} recordings ({few})"
         others = "" if len(texts) == 1 else f" (numbers of {names[0]}; those of the others differ)"
         lines.append(f"{who}  {same[0][1]}{others}")

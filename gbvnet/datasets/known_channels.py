@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+from ..text import shortened
 from .channel_names import canonical, kind_of, numbered
 from .formats.mne_units import labels
 from .formats.signal_file import names_in, types_in
@@ -81,7 +82,7 @@ def _notes(path: Path, used: dict[str, str], unknown: list[str], twice: dict[str
     others = [name for name in unknown if name not in twice and canonical(name)]
     if others:
         what = f"{len(used)} of {len(used) + len(others)} channels are known by name"
-        listed = ", ".join(others[:6]) + (f" and {len(others) - 6} more" if len(others) > 6 else "")
+        listed = shortened(others, 6)
         numbers = " (columns A1, A2, ... may be answers as well as electrodes)" if cap else ""
         notes.append(
             f"{what} in {path.name} and used; not used: {listed}{numbers}. Name them under `channels` in table.yaml"

@@ -18,6 +18,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from ..text import shortened
+
 _Rows = TypeVar("_Rows", np.ndarray, list[np.ndarray], np.ndarray | list[np.ndarray])
 
 ELECTRICAL = ("eeg", "eog", "ecg", "emg")
@@ -166,11 +168,7 @@ def messages(conversions: Mapping[str, Conversion]) -> list[str]:
     for name, one in conversions.items():
         if one.message:
             by_message.setdefault(one.message, []).append(name)
-    return [f"{_listed(names)} {'have' if len(names) > 1 else 'has'} {told}" for told, names in by_message.items()]
-
-
-def _listed(names: Sequence[str], most: int = 4) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return [f"{shortened(names)} {'have' if len(names) > 1 else 'has'} {told}" for told, names in by_message.items()]
 
 
 # ---------------------------------------------------------------- values that tell of another unit
@@ -230,7 +228,8 @@ def scales_apart(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
             groups[-1].append(one)
         if len(groups) > 1:
             said = "; ".join(
-                f"about {np.median([value for value, _ in group]):.2g} in {_listed(sorted(name for _, name in group))}"
+                f"about {np.median([value for value, _ in group]):.2g} in "
+                f"{shortened(sorted(name for _, name in group))}"
                 for group in sorted(groups, key=len, reverse=True)
             )
             told.setdefault(said if len(by_channel) < 3 else _shape(groups), []).append(f"{channel}: {said}")
@@ -256,5 +255,5 @@ def unlike_training(names: Sequence[str], windows: np.ndarray, sd: np.ndarray) -
         if own > 0 and trained > 0 and not 1 / APART < own / trained < APART:
             times = own / trained if own > trained else trained / own
             told.append(f"{name} ({times:.2g} times {'more' if own > trained else 'less'})")
-    said = f"signals vary far more or less than in training: {_listed(told)}: is their unit that of the training?"
+    said = f"signals vary far more or less than in training: {shortened(told)}: is their unit that of the training?"
     return [said] if told else []

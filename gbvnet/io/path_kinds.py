@@ -57,11 +57,6 @@ def kind_of(path: Path) -> str | None:
     return "video" if path.suffix.lower() in VIDEOS else "signals" if path.suffix.lower() in SIGNALS else None
 
 
-def words_of(kind: str) -> str:
-    """As a message calls a kind."""
-    return _WORDS[kind]
-
-
 def require_kinds(command: str, arguments: Sequence[Argument], order: str = "") -> None:
     """Raise BadConfig for the first argument that is of another kind than it should be, with the right order, which is
     that of `arguments` if not given."""

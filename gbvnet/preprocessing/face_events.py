@@ -5,6 +5,8 @@ Times in seconds on the video's clock.
 
 import numpy as np
 
+from ..text import shortened
+
 LOST_S = 3.0  # a longer loss is reported: whoever comes back, to the same place, too, may be somebody else
 DARK = 32  # of 255: a frame of which hardly anything is brighter is nearly black
 FEW = 3  # frames from which on dark and turned ones are reported
@@ -84,7 +86,7 @@ class Events:
             (dark, f"faces in {self.n_dark} frames that are nearly black ({{}}): look whether they can be used"),
             (turned, f"a face on its side or upside down in {self.n_turned} frames ({{}}): is the film stored turned?"),
         ]
-        sentences = [text.format(_listed(times)) for times, text in found if times]
+        sentences = [text.format(shortened(times, LISTED)) for times, text in found if times]
         quarters = int(np.argmax(self.clearest))
         if quarters and self.clearest[quarters] >= TURNED and self.clearest[quarters] > self.clearest[0]:
             how, degrees, turn = TURNS[quarters]
@@ -94,8 +96,3 @@ class Events:
                 f"ffmpeg -i FILM -vf {turn} TURNED"
             )
         return sentences
-
-
-def _listed(texts: list[str]) -> str:
-    more = f" and {len(texts) - LISTED} more" if len(texts) > LISTED else ""
-    return ", ".join(texts[:LISTED]) + more

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import BadRecording
+from ...text import shortened
 
 EDGE_S = 1e-6  # by which seconds that were computed may be off
 LATE_S = 0.005  # by which a file may begin too late: less than windows are told apart by
@@ -66,7 +67,7 @@ def note(path: Path, segments: Sequence[Segment], segment: Segment) -> str:
     counted = "; the seconds of a pause are counted"
     if not all(s.told for s in before):
         counted = "; seconds behind a break are counted as if nothing were missing there"
-    return f"{path.name} has {_few(pauses(before))} before these seconds{counted}"
+    return f"{path.name} has {shortened(pauses(before))} before these seconds{counted}"
 
 
 def _found(segments: Sequence[Segment], begin: float, end: float) -> str:
@@ -79,8 +80,4 @@ def _found(segments: Sequence[Segment], begin: float, end: float) -> str:
         found.append(f"a file that begins at {first:.2f} s and ends at {last:.2f} s")
     pairs = zip(pauses(segments), segments, segments[1:], strict=False)
     found += [said for said, one, next_ in pairs if begin < next_.start_s and end > one.stop_s]
-    return _few(found)
-
-
-def _few(parts: list[str], most: int = 4) -> str:
-    return ", ".join(parts[:most]) + (f" and {len(parts) - most} more" if len(parts) > most else "")
+    return shortened(found)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ...errors import BadRecording
+from ...text import shortened
 from ..channel_names import find, near
 from ..recording import Channel
 from ..units import Conversion, apply, convert, split_name
@@ -112,7 +113,7 @@ def require_finite(path: Path, channels: tuple[Channel, ...], read: Read) -> Non
         if not np.isfinite(row).all()
     }
     if bad:
-        named = ", ".join(list(bad)[:8]) + (f" and {len(bad) - 8} more" if len(bad) > 8 else "")
+        named = shortened(list(bad), 8)
         found = f"NaN or infinite ones in {named}, the first at {read.start_s + min(bad.values()):.3f} s"
         raise BadRecording(path, "finite samples", found)
 

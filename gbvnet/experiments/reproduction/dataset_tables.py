@@ -20,6 +20,7 @@ from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, picture, sty
 from ...report.published_results import PAPER_DATA, PAPER_MONTAGE
 from ...report.summary import NONE
 from ...store.store import Store
+from ...text import shortened
 
 TITLES = {"deap": "DEAP", "mahnob": "MAHNOB-HCI"}
 FRAMES = {"deap": "10 fps", "mahnob": "12 fps"}  # section 4.1
@@ -183,7 +184,7 @@ def _left_out(store: Store, folder: Path) -> Iterator[Block]:
 def _excluded_row(alike: pd.DataFrame) -> list[str]:
     """Recordings of which the same is to be said."""
     names, first = alike["recording"].tolist(), alike.iloc[0]
-    called = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    called = shortened(names, 3)
     why, findings = first["reason"] or NONE, first["findings"] or NONE
     return [called, first["verdict"], why, findings, f"{alike['windows_left_out'].sum():,}"]
 
