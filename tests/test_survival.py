@@ -18,11 +18,11 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import FinalConfig, GBVNetConfig, ModelConfig, PrepareConfig, TrainConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.errors import BadModel, BadRun, BadStore, GbvnetError, told_of_the_machine
+from gbvnet.errors import BadModel, BadRun, BadStore, GbvnetError, os_error_message
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.run_group import begin_series
 from gbvnet.experiments.train import train_model
-from gbvnet.io.atomic import write_whole
+from gbvnet.io.atomic import atomic_write
 from gbvnet.network.checkpoint.checkpoint import save_model
 from gbvnet.network.model import GBVNet
 from gbvnet.network.training import CHECKPOINT, HISTORY
@@ -94,7 +94,7 @@ def test_a_store_that_was_killed_in_its_first_write_is_begun_again(deap, tmp_pat
 
 
 def test_a_store_has_its_settings_before_anything_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "write_whole", full)
+    monkeypatch.setattr(store, "atomic_write", full)
     with pytest.raises(BadStore, match="No space left on device"):
         store.create(tmp_path / "store", {"dataset": "deap"})
     assert list((tmp_path / "store").iterdir()) == []  # and so the next run begins in it
@@ -166,7 +166,7 @@ def test_training_writes_nothing_into_the_systems_folder_for_temporary_files(pla
 def test_the_file_that_could_not_be_written_is_named_and_nothing_is_left(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left on device") as caught:
-        write_whole(tmp_path / "table.csv", b"1,2")
+        atomic_write(tmp_path / "table.csv", b"1,2")
     assert caught.value.filename == str(tmp_path / "table.csv")
     assert not list(tmp_path.iterdir())
 
@@ -181,11 +181,11 @@ def test_tables_that_do_not_fit_leave_the_recordings_and_the_next_run_writes_the
 
 
 def test_a_training_without_room_for_its_checkpoint_is_told_in_a_line(planted, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("gbvnet.network.training.write_whole", full)
+    monkeypatch.setattr("gbvnet.network.training.atomic_write", full)
     words = ["--model.variant", "micro", "--modality", "bio", "--train.device", "cpu"]
     assert main(["train", str(planted.path), str(tmp_path / "model"), *words]) == 2
     said = capsys.readouterr().err.strip().splitlines()
-    assert "No space left on device. What was done is kept; run again." in said[-1]
+    assert "No space left on device. Finished work is kept; run again." in said[-1]
     assert not (tmp_path / "model").exists()
 
 
@@ -197,7 +197,7 @@ def test_a_report_without_room_leaves_the_earlier_one_and_nothing_else(planted, 
     monkeypatch.setattr(report, "html", full)
     capsys.readouterr()
     assert main(["report", str(run_folder), str(out)]) == 2
-    assert "No space left on device. What was done is kept" in capsys.readouterr().err
+    assert "No space left on device. Finished work is kept" in capsys.readouterr().err
     assert {f: f.read_bytes() for f in out.rglob("*") if f.is_file()} == before
     assert sorted(f.name for f in tmp_path.iterdir()) == ["report", "run"]
 
@@ -205,10 +205,10 @@ def test_a_report_without_room_leaves_the_earlier_one_and_nothing_else(planted, 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "/data/x: Permission denied. What was done"),
-        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system. What was done is kept"),
+        (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "/data/x: Permission denied. Finished work"),
+        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system. Finished work is kept"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "not enough memory"),
-        (MemoryError(), "not enough memory (no more to be had). Fewer --jobs"),
+        (MemoryError(), "not enough memory (no details). Use fewer --jobs"),
         (np.exceptions.AxisError("axis"), None),
         (
             RuntimeError("DefaultCPUAllocator: can't allocate memory"),
@@ -219,7 +219,7 @@ def test_a_report_without_room_leaves_the_earlier_one_and_nothing_else(planted, 
     ],
 )
 def test_what_the_machine_lacks_is_told_and_our_own_faults_are_not_hidden(error, told, monkeypatch, capsys, tmp_path):
-    assert (told_of_the_machine(error) or "").startswith(told or "") and bool(told_of_the_machine(error)) == bool(told)
+    assert (os_error_message(error) or "").startswith(told or "") and bool(os_error_message(error)) == bool(told)
 
     def fails(*_):
         raise error

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 from .. import __version__
-from ..errors import GbvnetError, told_of_the_machine
+from ..errors import GbvnetError, os_error_message
 from . import data, experiments, models, reproduce  # noqa: F401  each makes its commands known
 from .command import COMMANDS
 from .help import help_format, overview, terms, usage_line
@@ -120,7 +120,7 @@ def _run(name: str, argv: list[str]) -> int:
         hint = " (paths come before options)" if re.match(r"unrecognized arguments: (?!-)", message) else ""
         return _fail(name, message + hint)
     except (OSError, MemoryError, RuntimeError) as e:
-        told = told_of_the_machine(e)
+        told = os_error_message(e)
         if verbose or told is None:
             raise
         return _fail(name, told)

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadRecording
-from ..io.atomic import visible
+from ..io.atomic import visible_files
 from ..io.video import probe
 from .formats.numpy_pickle import Refused, read_pickle
 from .recording import Channel, Recording, Signals, read_stamp
@@ -218,7 +218,7 @@ class Deap:
     def units(self) -> tuple[str, ...]:
         """The people: s01, s02, ..., as found."""
         try:
-            files = visible(self.root / self.folder, f"s*{self.suffix}")
+            files = visible_files(self.root / self.folder, f"s*{self.suffix}")
         except OSError as e:
             raise BadRecording(self.root, "a folder that can be read", e.strerror) from None
         return tuple(f.stem for f in files if re.fullmatch(r"s\d\d", f.stem))
@@ -232,7 +232,7 @@ class Deap:
         judged = self._judge(unit, rated)
         folder = self.root / "face_video" / unit
         try:
-            videos = {f.stem: f for f in visible(folder, "*.avi")} if folder.is_dir() else {}
+            videos = {f.stem: f for f in visible_files(folder, "*.avi")} if folder.is_dir() else {}
         except OSError as e:
             raise BadRecording(folder, "a folder that can be read", e.strerror) from None
         found = []

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import BadRecording
-from ..io.atomic import visible
+from ..io.atomic import visible_files
 from ..io.frame_times import VideoInfo
 from .recording import Recording
 
@@ -75,7 +75,7 @@ def read_session(folder: Path) -> Session:
 
     path = folder / "session.xml"
     expected = "the description of a session"
-    if not visible(folder, "*"):
+    if not visible_files(folder, "*"):
         return Session(int(folder.name), folder, _subject_of(folder), "empty")
     try:
         root = parse(path).getroot()
@@ -128,7 +128,7 @@ def _described(folder: Path, root: Any) -> Session:
 def _lacks(folder: Path, told: dict[str, str], files: dict[str, str]) -> str | None:
     """What the corpus never had of a session. One rating of the two alone is a damaged file, and no such lack; so are
     files that session.xml names and that are not there."""
-    if not (files.get("bdf") or files.get("video") or visible(folder, BDF) or visible(folder, COLOUR)):
+    if not (files.get("bdf") or files.get("video") or visible_files(folder, BDF) or visible_files(folder, COLOUR)):
         return STUB
     if not any(told.get(RATINGS[name], "").strip() for name in ("valence", "arousal")):
         return UNRATED
@@ -232,7 +232,7 @@ def _is_number(text: str) -> bool:
 
 def only(session: Session, kind: str, pattern: str) -> Path | None:
     """The one file of a kind: that which session.xml names, else the only one of such a name. Raises BadRecording."""
-    files = visible(session.folder, pattern)
+    files = visible_files(session.folder, pattern)
     named = [f for f in files if f.name == session.files.get(kind)]
     if len(files) > 1 and not named:
         found = f"{len(files)}: {', '.join(f.name for f in files)}"
@@ -244,7 +244,7 @@ def colour_video(session: Session) -> tuple[Path | None, list[str]]:
     video = only(session, "video", COLOUR)
     if video is not None:
         return video, []
-    others = [f.name for f in visible(session.folder, "*.avi")]
+    others = [f.name for f in visible_files(session.folder, "*.avi")]
     there = f"; other cameras are not read: {', '.join(others)}" if others else ""
     return None, [f"no colour video (C1 trigger): the signals alone{there}"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import BadInput
-from ..io.atomic import visible, write_whole
+from ..io.atomic import atomic_write, visible_files
 from .channel_names import kind_of
 from .formats.signal_file import names_in
 from .formats.signal_text import clocks, is_empatica, is_text
@@ -51,7 +51,7 @@ def write_template(folder: Path) -> tuple[Path, int]:
             raise BadInput(file, "no table yet", "one", "Take it away, or fill it in and use `gbvnet check table`.")
     if not folder.is_dir():
         raise BadInput(folder, "a folder with videos and signal files", "no such folder")
-    files = [f for f in visible(folder, "**/*") if f.is_file()]
+    files = [f for f in visible_files(folder, "**/*") if f.is_file()]
     videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
     signals = [f for f in files if f.name.lower().endswith(SIGNALS)]
     other = {f: why for f in signals if is_text(f) and (why := _why_not(f))}
@@ -67,8 +67,8 @@ def write_template(folder: Path) -> tuple[Path, int]:
     told = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
     content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *beside, *told))
     try:
-        write_whole(folder / SETTINGS, _settings(signals).encode())
-        write_whole(table, content.encode())
+        atomic_write(folder / SETTINGS, _settings(signals).encode())
+        atomic_write(table, content.encode())
     except OSError as error:
         raise BadInput(folder, "a folder that can be written", error.strerror or error) from None
     return table, len(lines)

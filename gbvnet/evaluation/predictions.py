@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from ..config import PROTOCOLS
 from ..datasets.recording import MADE_UP
 from ..errors import BadRun
-from ..io.atomic import write_whole
+from ..io.atomic import atomic_write
 from ..io.safe_load import from_json
 
 FILE = "predictions.parquet"
@@ -79,7 +79,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     _check_values(arrow.to_pandas(), path)
     content = io.BytesIO()
     pq.write_table(arrow.replace_schema_metadata(SCHEMA.metadata), content)
-    write_whole(path, content.getvalue())
+    atomic_write(path, content.getvalue())
 
 
 def read(path: Path) -> pd.DataFrame:

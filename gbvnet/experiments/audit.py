@@ -23,7 +23,7 @@ from ..datasets.check import Progress
 from ..errors import BadConfig, LeakySplit
 from ..evaluation.plan import choose_windows, make_plan
 from ..evaluation.predictions import FILE as PREDICTIONS
-from ..io.atomic import sweep
+from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import Jobs
 from ..report.audit_section import FILE, FORMAT, Audit, read_audit
 from ..report.report import write_report
@@ -85,7 +85,7 @@ def audit(
     if config.identities and not held.get("identities"):
         log.info("audit: telling people and trials from their windows")
         held["identities"] = identities(store, config)
-    sweep(folder)
+    remove_stale_temp_files(folder)
     write_json(folder / FILE, held | {"runs": runs, "left_out": left_out})
     found = read_audit(folder)
     write_report([found], folder / "report")

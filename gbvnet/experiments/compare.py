@@ -22,7 +22,7 @@ from ..datasets.check import Progress
 from ..errors import BadConfig, BadModel, BadRun, GbvnetError, LeakySplit
 from ..evaluation.plan import make_plan, require_parts
 from ..evaluation.predictions import FILE as PREDICTIONS
-from ..io.atomic import sweep
+from ..io.atomic import remove_stale_temp_files
 from ..network.batches import channels_of
 from ..parallel.tasks import Jobs
 from ..report.comparison_section import Cost, Rivals
@@ -85,7 +85,7 @@ def compare(
             costs[entry.name] = cost_of(store, folder / "runs" / entry.name, entry.config)._asdict()
             write_json(folder / FILE, held | {"costs": costs})
     left_out |= {name: str(error) for name, error in failed.items()}
-    sweep(folder)
+    remove_stale_temp_files(folder)
     write_json(folder / FILE, held | {"costs": costs, "left_out": left_out, "runs": [e.name for e in done]})
     rivals = Rivals({e.name: Cost(**costs[e.name]) for e in done}, left_out)
     runs = [folder / "runs" / entry.name for entry in done]

@@ -26,7 +26,7 @@ from ..errors import BadRun, GbvnetError
 from ..evaluation import predictions, splits
 from ..evaluation.plan import Plan, make_plan, targets_of
 from ..evaluation.splits import Fold
-from ..io.atomic import sweep
+from ..io.atomic import remove_stale_temp_files
 from ..parallel.peak_memory import Peak
 from ..parallel.tasks import Jobs, cores, limit_threads, neighbours, run, threads_each
 from ..store.joined import learnt_from
@@ -174,13 +174,13 @@ class _Work:
             with FileLock(folder / LOCK):  # a task whose node was given up may live for a while longer
                 return self._train(task, folder, began)
         except OSError as error:
-            remedy = "What was done is kept; run again."
+            remedy = "Finished work is kept; run again."
             raise BadRun(
                 error.filename or folder, "a file that can be written", error.strerror or error, remedy
             ) from error
 
     def _train(self, task: Task, folder: Path, began: float) -> str:
-        sweep(folder)
+        remove_stale_temp_files(folder)
         y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
         system(self.config.system)  # its libraries are loaded before, and are not counted as its memory
         with Peak() as peak:
@@ -273,5 +273,5 @@ def _finish(run_dir: Path) -> None:
     for file in files:
         for left in ("last.ckpt", LOCK):  # the first one by a process that was killed at the very end
             (file.parent / left).unlink(missing_ok=True)
-    sweep(run_dir)
+    remove_stale_temp_files(run_dir)
     predictions.write(predictions.concatenate([predictions.read(file) for file in files]), run_dir / predictions.FILE)

@@ -36,7 +36,7 @@ from ..evaluation import predictions
 from ..evaluation.metrics import accuracy, auc
 from ..evaluation.plan import Plan, make_plan, targets_of
 from ..evaluation.splits import Fold
-from ..io.atomic import write_whole
+from ..io.atomic import atomic_write
 from ..io.safe_load import from_json, from_yaml
 from ..network.augment import noisy, picture_noise
 from ..network.batches import channels_of, statistics
@@ -264,7 +264,7 @@ def _explain(folder: Path, work: Work, progress: Progress | None) -> None:
     for name in tables:
         _write_table(_joined(work, name, parts), folder / name)
     if FACE in work.files:
-        write_whole(folder / FACE, _png(mean_face(work.store, np.concatenate([p.rows for p in _folds(work)]))))
+        atomic_write(folder / FACE, _png(mean_face(work.store, np.concatenate([p.rows for p in _folds(work)]))))
     shutil.rmtree(parts)
 
 
@@ -302,7 +302,7 @@ def _over_folds(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> None:
-    write_whole(path, table.to_csv(index=False, float_format="%.6g").encode())
+    atomic_write(path, table.to_csv(index=False, float_format="%.6g").encode())
 
 
 def _png(picture: np.ndarray) -> bytes:

@@ -25,7 +25,7 @@ from ..errors import BadRun
 from ..evaluation import splits
 from ..evaluation.plan import OTHERS, RULES, Plan
 from ..evaluation.predictions import is_leaky
-from ..io.atomic import sweep, write_whole
+from ..io.atomic import atomic_write, remove_stale_temp_files
 from ..io.remote import require_path
 from ..io.safe_load import from_json, from_yaml
 from ..network.pretrained import digest_of
@@ -49,7 +49,7 @@ def locked(run_dir: Path) -> Iterator[None]:
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         with FileLock(run_dir / "run.lock", timeout=0):
-            sweep(run_dir)
+            remove_stale_temp_files(run_dir)
             yield
     except Timeout:
         raise BadRun(
@@ -77,7 +77,7 @@ def begin(run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, threa
     environment = {**(old or _environment(store, config, plan)), "threads": threads}
     write_json(run_dir / "environment.json", environment)
     write_json(run_dir / "splits.json", _splits(plan, config), indent=None)
-    write_whole(run_dir / "config.yaml", yaml.safe_dump(_settings(config, plan), sort_keys=False).encode())
+    atomic_write(run_dir / "config.yaml", yaml.safe_dump(_settings(config, plan), sort_keys=False).encode())
     for finding in [*environment["findings"], *_left_out(plan, config, len(store.windows))]:
         log.warning("%s%s", stamp(config), finding)
 
@@ -217,7 +217,7 @@ def _splits(plan: Plan, config: SplitConfig) -> dict[str, Any]:
 
 
 def write_json(path: Path, held: dict, indent: int | None = 2) -> None:
-    write_whole(path, (json.dumps(held, indent=indent) + "\n").encode())
+    atomic_write(path, (json.dumps(held, indent=indent) + "\n").encode())
 
 
 def read_environment(run_dir: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from .. import __version__
 from ..datasets.check import Progress
 from ..errors import BadRun
-from ..io.atomic import is_vacant
+from ..io.atomic import is_empty
 from ..io.safe_load import from_json
 from ..store.store import Store
 from .run_folder import write_json
@@ -31,7 +31,7 @@ def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], 
         "config": json.loads(json.dumps(settings)),
     }
     if not file.exists():
-        if folder.is_dir() and not is_vacant(folder):
+        if folder.is_dir() and not is_empty(folder):
             raise BadRun(
                 folder, f"an empty folder or {what}", "a folder with other things in it", "Give another folder."
             )

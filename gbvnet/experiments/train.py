@@ -26,7 +26,7 @@ from ..datasets.check import Progress
 from ..errors import BadConfig, BadModel, BadRun
 from ..evaluation.plan import make_unsplit, require_known, warnings_of
 from ..evaluation.splits import keep_back
-from ..io.atomic import sweep
+from ..io.atomic import remove_stale_temp_files
 from ..network.checkpoint.folder import read_config
 from ..network.checkpoint.worth import CrossvalScore, as_notes, worth
 from ..network.devices import is_first
@@ -77,8 +77,8 @@ def train_model(
     try:
         begin_series(work / FILE, "a training", store, settings, FORMAT)
         with FileLock(work / "lock", timeout=0):
-            sweep(work)
-            sweep(folder.parent, f"{folder.name}.*")
+            remove_stale_temp_files(work)
+            remove_stale_temp_files(folder.parent, folder.name)
             system, about = _fit(store, config, data, work, progress)
             system.learnt_from |= about | {"scores": dict(s.card_line for s in scores), "tests": as_notes(scores)}
             system.save(folder)
@@ -86,7 +86,7 @@ def train_model(
     except Timeout:
         raise BadRun(work, "a training nobody else is at", "one locked by another process", "Wait for it.") from None
     except OSError as error:
-        remedy = "What was done is kept; run again."
+        remedy = "Finished work is kept; run again."
         raise BadRun(error.filename or work, "a file that can be written", error.strerror or error, remedy) from error
     return folder
 

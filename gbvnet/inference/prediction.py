@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from ..datasets.recording import Channel
-from ..io.atomic import write_whole
+from ..io.atomic import atomic_write
 from ..io.safe_load import from_json
 
 CSV, ABOUT = "emotions.csv", "recording.json"
@@ -81,7 +81,7 @@ class Emotions:
         """Write emotions.csv and recording.json, each whole or not at all."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self.contents():
-            write_whole(folder / name, content)
+            atomic_write(folder / name, content)
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
         """The files that `write` writes: name and content."""

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..io.atomic import write_whole
+from ..io.atomic import atomic_write
 from ..report.figures import COLOUR, INK, RIGHT, SOFT, WARN, WRONG, empty_figure, save, styled
 from .plot_theme import SCRIPT
 from .prediction import Emotions, smooth_name
@@ -25,7 +25,7 @@ ODD = "#D9B44A"
 def write_timeline(emotions: Emotions, folder: Path) -> None:
     """Write timeline.png and timeline.html into a folder."""
     save(timeline(emotions), folder / PNG)
-    write_whole(folder / HTML, timeline_html(emotions).encode())
+    atomic_write(folder / HTML, timeline_html(emotions).encode())
 
 
 @styled

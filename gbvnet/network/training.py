@@ -30,7 +30,7 @@ from typing_extensions import override
 
 from ..config import TrainConfig, require
 from ..errors import GbvnetError
-from ..io.atomic import write_whole
+from ..io.atomic import atomic_write
 from ..preprocessing.faces import ignore_its_timers
 from .batches import Batch, Windows
 from .devices import channels_last, device_of, precision_of
@@ -325,7 +325,7 @@ class _Loop(L.LightningModule):
         rows = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         rows.writeheader()
         rows.writerows(self.history)
-        write_whole(work / HISTORY, text.getvalue().encode())
+        atomic_write(work / HISTORY, text.getvalue().encode())
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -350,7 +350,7 @@ class _WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        write_whole(Path(path), content.getvalue())
+        atomic_write(Path(path), content.getvalue())
 
 
 def _line(row: dict[str, Any]) -> str:

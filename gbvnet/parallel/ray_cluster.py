@@ -110,7 +110,7 @@ class Cluster:
         if now - last > PATIENCE_S:
             raise GbvnetError(
                 f"--ray {self.address}: for {PATIENCE_S:.0f} s no node was left with {cpus} CPUs and {gpus:g} GPUs; "
-                "what was done is kept, the same command goes on from here"
+                "finished work is kept; run the same command again to continue"
             )
         return last
 

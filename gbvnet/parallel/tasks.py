@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import GbvnetError, TaskDied, told_of_the_machine
+from ..errors import GbvnetError, TaskDied, os_error_message
 from .ray_cluster import Cluster
 
 log = logging.getLogger(__name__)
@@ -172,7 +172,7 @@ def _call(function: Callable[[Item], Any], item: Item) -> Any | GbvnetError:
     except GbvnetError as e:
         return e
     except (OSError, MemoryError, RuntimeError) as e:
-        told = told_of_the_machine(e)
+        told = os_error_message(e)
         if told is None:
             raise
         return GbvnetError(told)

@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ..evaluation.metrics import Scores, by_trial
-from ..io.atomic import write_whole
+from ..io.atomic import atomic_write
 from .document import Picture
 
 COLOUR = {
@@ -67,7 +67,7 @@ def save(figure: Figure, path: Path) -> int:
     content = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(content, dpi=DPI, metadata={"Software": None})
-    write_whole(path, content.getvalue())
+    atomic_write(path, content.getvalue())
     return round(figure.get_figwidth() * 96)
 
 

@@ -5,8 +5,6 @@ sentence that shows it; results that do not share their rows are shown beside ea
 """
 
 import logging
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from ..datasets.recording import MADE_UP
 from ..errors import BadInput, GbvnetError
 from ..evaluation.metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
 from ..evaluation.predictions import LEAKY, is_leaky
-from ..io.atomic import write_whole
+from ..io.atomic import atomic_folder, atomic_write, remove_stale_temp_files
 from ..text import listed
 from . import audit_section as leakage
 from . import explanation_section as explained
@@ -131,14 +129,14 @@ def write_report(
     results, problems = read_results([folder for folder in folders if not is_audit(folder)], ladders)
     comparisons, refused = compare(results, fixed_only=brief)
     said = summary.found(_gist(results, told_of, whole=True) if brief else results, comparisons)
-    with _aside(destination) as part:
+    with _temporary_folder(destination) as part:
         for name, table in tables(results, comparisons).items():
             table.to_csv(part / "tables" / f"{name}.csv", index=False)
         added = [b for k, audit in enumerate(audits, 1) for b in leakage.blocks(audit, part, f"audit{k}")]
         added += more(results, part) if more else []
         blocks = list(_blocks(results, said, (comparisons, refused), problems, added, part, told_of if brief else None))
-        write_whole(part / "report.md", markdown(blocks).encode())
-        write_whole(part / "report.html", html(blocks, part).encode())
+        atomic_write(part / "report.md", markdown(blocks).encode())
+        atomic_write(part / "report.html", html(blocks, part).encode())
     return Report(destination / "report.html", said, results, problems)
 
 
@@ -162,27 +160,13 @@ def _check_destination(destination: Path) -> None:
 
 
 @contextmanager
-def _aside(destination: Path) -> Iterator[Path]:
-    """A hidden folder beside the report's, which takes its place when it is whole, and goes if that fails."""
-    part = destination.with_name(f".{destination.name}.part")
-    if part.exists():  # left by a killed process
-        shutil.rmtree(part)
-    try:
+def _temporary_folder(destination: Path) -> Iterator[Path]:
+    """Give a temporary folder to write the report into, which replaces `destination` when it is complete."""
+    remove_stale_temp_files(destination.parent, destination.name)
+    with atomic_folder(destination) as temporary:
         for folder in ("tables", "figures"):
-            (part / folder).mkdir(parents=True)
-        yield part
-        _swap(part, destination)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def _swap(part: Path, destination: Path) -> None:
-    old = destination.with_name(f".{destination.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if destination.exists():
-        os.rename(destination, old)
-    os.rename(part, destination)
-    shutil.rmtree(old, ignore_errors=True)
+            (temporary / folder).mkdir()
+        yield temporary
 
 
 # --- the page ---

@@ -16,7 +16,7 @@ import numpy as np
 from filelock import FileLock
 
 from ..errors import BadStore
-from ..io.atomic import sweep, write_whole
+from ..io.atomic import atomic_write, remove_stale_temp_files
 from .store import Store
 
 log = logging.getLogger(__name__)
@@ -43,12 +43,12 @@ class Remembering(Store):
             if not all(_file(folder, start).exists() for start in starts):
                 folder.mkdir(parents=True, exist_ok=True)
                 with FileLock(folder / "lock"):  # another process may want the same, and then waits for it
-                    sweep(folder)
+                    remove_stale_temp_files(folder)
                     for start in starts:
                         if not _file(folder, start).exists():
                             self._compute(folder, start, compute)
         except OSError as e:
-            remedy = "Free or allow writing there; what was done is kept."
+            remedy = "Free space or allow writing there; finished work is kept."
             raise BadStore(e.filename or folder, "a folder for features", e.strerror or type(e).__name__, remedy) from e
         return self._gather(folder, np.asarray(rows, np.int64))
 
@@ -56,7 +56,7 @@ class Remembering(Store):
         log.debug("features %s: windows %d of %d", folder.name, start, len(self))
         content = io.BytesIO()
         np.save(content, compute(np.arange(start, min(start + SLICE, len(self)))).astype(np.float32, copy=False))
-        write_whole(_file(folder, start), content.getvalue())
+        atomic_write(_file(folder, start), content.getvalue())
 
     def _gather(self, folder: Path, rows: np.ndarray) -> np.ndarray:
         of = rows // SLICE

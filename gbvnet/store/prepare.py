@@ -21,7 +21,7 @@ from ..datasets.duplicates import notes, second_of_one_file
 from ..datasets.recording import Corpus, Recording
 from ..datasets.units import LEVELS, scale_of, scales_apart
 from ..errors import BadRecording, BadStore, GbvnetError, TaskDied
-from ..io.atomic import sweep
+from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import TRIES, Jobs, run
 from ..preprocessing.signals import choose, clean
 from ..preprocessing.windowing import cut, lost, window_starts
@@ -86,11 +86,11 @@ def prepare_store(
     verdicts = [verdict | _files(corpus, by_name.get(verdict["recording"])) for verdict in verdicts]
     try:
         with FileLock(path / "locks" / "tables"):  # another process may be at the same store, and end at the same time
-            sweep(path / "data")
-            sweep(path)
+            remove_stale_temp_files(path / "data")
+            remove_stale_temp_files(path)
             store.finish(path, verdicts)
     except OSError as e:
-        raise BadStore(path, "tables that can be written", e.strerror, "What was done is kept; run again.") from None
+        raise BadStore(path, "tables that can be written", e.strerror, "Finished work is kept; run again.") from None
     if config.signals and summary.made + summary.found > 1:
         summary.scales = scale_notes(store.open_store(path))
     return summary
@@ -260,7 +260,7 @@ class _Work:
             log.info("%s: another process is at it; waiting", recording.name)
             lock.acquire()
         except OSError as e:
-            return BadStore(lock.lock_file, "a file that can be written", e.strerror, "What was done is kept.")
+            return BadStore(lock.lock_file, "a file that can be written", e.strerror, "Finished work is kept.")
         try:
             return self.known(recording) or self._make(recording)
         except GbvnetError as e:

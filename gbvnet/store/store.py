@@ -29,7 +29,7 @@ from safetensors.numpy import save as to_safetensors
 
 from ..config import RATINGS, PrepareConfig, from_dict, to_dict
 from ..errors import BadConfig, BadStore, GbvnetError
-from ..io.atomic import is_vacant, write_whole
+from ..io.atomic import atomic_write, is_empty
 from ..io.remote import fetched, is_address, require_path
 from ..io.safe_load import from_json
 
@@ -79,12 +79,12 @@ def create(path: Path, settings: dict) -> None:
         log.info("%s: no recording was good before; it is begun anew", path)
     elif manifest.exists():
         _refuse_other_settings(path, _read_manifest(path), settings)
-    elif path.is_dir() and not is_vacant(path):
+    elif path.is_dir() and not is_empty(path):
         raise BadStore(path, "an empty folder or a store", "a folder with other things in it", "Give another folder.")
     try:
         path.mkdir(parents=True, exist_ok=True)
         if anew or not manifest.exists():  # before all else: a folder that has it is a store, whenever this ends
-            write_whole(manifest, (json.dumps(settings, indent=2) + "\n").encode())
+            atomic_write(manifest, (json.dumps(settings, indent=2) + "\n").encode())
         elif not os.access(path, os.W_OK):
             raise PermissionError(13, "Permission denied")
         (path / "data").mkdir(exist_ok=True)
@@ -153,9 +153,9 @@ def write_recording(path: Path, recording: str, arrays: dict[str, np.ndarray], a
         raise BadStore(target, f"room for {need / 1e6:.1f} MB", f"{free / 1e6:.1f} MB free", "Free some and run again.")
     contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
     try:
-        write_whole(target, to_safetensors(contiguous, metadata={"gbvnet": json.dumps(about, sort_keys=True)}))
+        atomic_write(target, to_safetensors(contiguous, metadata={"gbvnet": json.dumps(about, sort_keys=True)}))
     except OSError as e:
-        raise BadStore(target, "a file that can be written", e.strerror, "What was done is kept; run again.") from None
+        raise BadStore(target, "a file that can be written", e.strerror, "Finished work is kept; run again.") from None
     return about
 
 
@@ -214,12 +214,12 @@ def finish(path: Path, verdicts: list[dict]) -> None:
     good = [_window_rows(v) for v in verdicts if v["verdict"] == "ok"]
     if not good:
         reopen(path)
-    write_whole(path / "recordings.parquet", recordings.to_parquet(index=False))
+    atomic_write(path / "recordings.parquet", recordings.to_parquet(index=False))
     if not good:
         return
     windows = pd.concat(good)
     # Last: a store with this table is whole.
-    write_whole(path / "windows.parquet", windows.reset_index(drop=True).to_parquet(index=False))
+    atomic_write(path / "windows.parquet", windows.reset_index(drop=True).to_parquet(index=False))
 
 
 def _window_rows(about: dict) -> pd.DataFrame:

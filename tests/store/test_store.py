@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gbvnet.errors import BadStore, GbvnetError
-from gbvnet.io.atomic import write_whole
+from gbvnet.io.atomic import atomic_write
 from gbvnet.store import store as store_module
 from gbvnet.store.store import create, data_file, done, finish, open_store, write_recording
 
@@ -214,8 +214,8 @@ def test_permissions_follow_the_umask_and_threads_never_see_another(tmp_path, mo
     before = set_umask(0o027)
     try:
         monkeypatch.setattr(os, "umask", lambda mask: changed.append(mask))
-        write_whole(tmp_path / "a.json", b"{}")
-        write_whole(tmp_path / "a.json", b"[]")
+        atomic_write(tmp_path / "a.json", b"{}")
+        atomic_write(tmp_path / "a.json", b"[]")
     finally:
         set_umask(before)
     assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o640
@@ -227,7 +227,7 @@ def test_permissions_follow_the_umask_and_threads_never_see_another(tmp_path, mo
 def test_what_cannot_be_written_is_named_by_its_own_name(tmp_path, place):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match=place[-50:]) as caught:
-        write_whole(tmp_path / place, b"")
+        atomic_write(tmp_path / place, b"")
     assert caught.value.filename == str(tmp_path / place)
 
 

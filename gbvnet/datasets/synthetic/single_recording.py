@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ...config import SynthConfig
-from ...io.atomic import write_whole
+from ...io.atomic import atomic_write
 from ..channel_names import find
 from ..deap import BASELINE_S, CHANNELS, RATE_HZ
 from ..recording import MADE_UP, Channel
@@ -28,8 +28,8 @@ def write_lone(folder: Path, channels: tuple[Channel, ...]) -> tuple[Path, Path]
     lines = [f"# {MADE_UP}: nobody's face, nobody's brain", ",".join(["time", *(c.name for c in channels)])]
     lines += [",".join(f"{x:.8g}" for x in row) for row in np.column_stack([time_s, played.T]).tolist()]
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / SIGNALS, ("\n".join(lines) + "\n").encode())
-    write_whole(folder / VIDEO, video_bytes(CONFIG, trial))
+    atomic_write(folder / SIGNALS, ("\n".join(lines) + "\n").encode())
+    atomic_write(folder / VIDEO, video_bytes(CONFIG, trial))
     return folder / VIDEO, folder / SIGNALS
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from ...config import SynthConfig, to_dict
 from ...errors import BadConfig, BadInput, GbvnetError
-from ...io.atomic import is_vacant, sweep, write_whole
+from ...io.atomic import atomic_write, is_empty, remove_stale_temp_files
 from ...parallel.tasks import run
 from ..deap import EEG
 from ..recording import MADE_UP, STAMP_FILE, UNFINISHED_FILE
@@ -53,7 +53,7 @@ def write_corpus(root: Path, corpus: MadeUp, jobs: int = 1, progress: Callable[[
             done += 1
             if progress:
                 progress(done, len(corpus.paths))
-        write_whole(root / STAMP_FILE, _as_json(corpus.stamp | corpus.truth))
+        atomic_write(root / STAMP_FILE, _as_json(corpus.stamp | corpus.truth))
         (root / UNFINISHED_FILE).unlink(missing_ok=True)
     except OSError as e:
         raise BadInput(root, "a folder that can be written", e.strerror or e) from None
@@ -62,7 +62,7 @@ def write_corpus(root: Path, corpus: MadeUp, jobs: int = 1, progress: Callable[[
 def _write_piece(root: Path, content: Callable[[str], bytes], path: str) -> None:
     """Write one file, whole or not at all."""
     try:
-        write_whole(root / path, content(path))
+        atomic_write(root / path, content(path))
     except OSError as e:
         raise BadInput(root / path, "a file that can be written", e.strerror or e) from None
 
@@ -106,14 +106,14 @@ def _claim(root: Path, corpus: MadeUp) -> None:
     """Make the folder ours, or find that it is. Raises BadInput rather than write among somebody's files."""
     if root.exists() and not root.is_dir():
         raise BadInput(root, "a folder", "a file", "Give another destination.")
-    if not root.exists() or is_vacant(root):
+    if not root.exists() or is_empty(root):
         root.mkdir(parents=True, exist_ok=True)
-        write_whole(root / UNFINISHED_FILE, _as_json(corpus.stamp))
+        atomic_write(root / UNFINISHED_FILE, _as_json(corpus.stamp))
     _refuse_another(root, corpus.stamp)
     folders = {root, *((root / p).parent for p in corpus.paths)}
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-        sweep(folder)
+        remove_stale_temp_files(folder)
     ours = {root / p for p in (*corpus.paths, STAMP_FILE, UNFINISHED_FILE)}
     foreign = sorted(f for f in root.rglob("*") if f.is_file() and f not in ours)
     if foreign:

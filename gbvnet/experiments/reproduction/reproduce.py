@@ -19,7 +19,7 @@ import pandas as pd
 from ...config import GBVNetConfig, PrepareConfig, to_dict
 from ...errors import BadConfig, BadStore, GbvnetError, LeakySplit
 from ...evaluation.predictions import FILE as PREDICTIONS
-from ...io.atomic import sweep, write_whole
+from ...io.atomic import atomic_write, remove_stale_temp_files
 from ...parallel.tasks import Jobs
 from ...report.report import Report, write_report
 from ...report.results import Result, read_results
@@ -374,7 +374,7 @@ def run_all(studies: Sequence[Study], folder: Path, say: Say, bar: Bar, jobs: Jo
 
 def write(studies: Sequence[Study], folder: Path) -> Report:
     """The report of what is finished. Raises BadRun if nothing is."""
-    sweep(folder)
+    remove_stale_temp_files(folder)
     planned = [run for study in studies for run in study.runs]
     runs = {run_folder(folder, run).resolve(): run for run in planned}
     paper = Paper(
@@ -439,7 +439,7 @@ def _costs(studies: Sequence[Study], folder: Path) -> pd.DataFrame | None:
         log.info("measuring what %s costs", name)
         row = cost_table({name: config}, side).assign(made_for=_key(config, side))
         kept = row if kept is None else pd.concat([kept, row])
-        write_whole(file, kept.to_csv().encode())
+        atomic_write(file, kept.to_csv().encode())
     assert kept is not None
     rows = {name: kept[kept["made_for"] == _key(*it)].iloc[-1] for name, it in wanted.items()}
     return pd.DataFrame(rows).T.drop(columns="made_for").infer_objects()

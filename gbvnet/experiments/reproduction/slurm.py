@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 
 from ...errors import BadConfig
-from ...io.atomic import write_whole
+from ...io.atomic import atomic_write
 
 SCRIPTS = ("array.sh", "report.sh", "submit.sh")
 
@@ -40,8 +40,8 @@ def write_scripts(folder: Path, runs: Sequence[str], words: Sequence[str], jobs:
             text = (resources.files("gbvnet.recipes") / "slurm" / name).read_text()
             for mark, value in filled.items():
                 text = text.replace(mark, value)
-            write_whole(folder / name, text.encode())
-        write_whole(folder / "runs.txt", "".join(f"{run}\n" for run in runs).encode())
+            atomic_write(folder / name, text.encode())
+        atomic_write(folder / "runs.txt", "".join(f"{run}\n" for run in runs).encode())
     except OSError as error:
         raise BadConfig(f"--slurm {folder}: the scripts cannot be written there ({error.strerror})") from None
     return folder / "submit.sh"

@@ -23,7 +23,7 @@ from ...datasets.channel_names import close, find
 from ...datasets.formats.signal_file import names_in
 from ...datasets.single_recording import SIGNAL_SUFFIXES, lone
 from ...errors import BadConfig, BadRecording, GbvnetError
-from ...io.atomic import write_whole
+from ...io.atomic import atomic_write
 from ..predict import predict_recording
 from ..prediction import ABOUT, CSV, Emotions
 from ..predictor import Predictor
@@ -219,7 +219,7 @@ def _answered(
     )
     told(None, "drawing the curves")
     for name, content in (*emotions.contents(), (HTML, timeline_html(emotions).encode())):
-        write_whole(folder / name, content)
+        atomic_write(folder / name, content)
     video = None
     if asked.video is not None:
         told(None, "making the video playable")

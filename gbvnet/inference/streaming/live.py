@@ -20,7 +20,7 @@ from ...datasets.formats.signal_file import open_signals, read_span
 from ...datasets.recording import Channel, Signals
 from ...datasets.single_recording import lone
 from ...errors import BadConfig, BadInput, BadRecording
-from ...io.atomic import write_whole
+from ...io.atomic import atomic_write
 from ...preprocessing.signals import at_one_rate, beyond
 from ..predict import stamps
 from ..predictor import Predictor
@@ -296,7 +296,7 @@ def _table(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         file: TextIO = out.open("w" if overwrite else "x", newline="", encoding="utf-8")
-        write_whole(beside, (json.dumps(about, indent=2) + "\n").encode())
+        atomic_write(beside, (json.dumps(about, indent=2) + "\n").encode())
     except OSError as error:
         raise BadInput(out, "a file that can be written", error.strerror or str(error)) from None
     with file:
@@ -309,7 +309,7 @@ def _table(
         table.writerow(stream.columns)
         file.flush()
         yield write
-        write_whole(beside, (json.dumps(about | {"messages": stream.messages}, indent=2) + "\n").encode())
+        atomic_write(beside, (json.dumps(about | {"messages": stream.messages}, indent=2) + "\n").encode())
 
 
 def _text(value: object) -> object:

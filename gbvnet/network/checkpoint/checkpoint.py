@@ -9,9 +9,6 @@ Nothing is pickled: loading a folder from anywhere runs no code. A folder is who
 
 import hashlib
 import json
-import os
-import secrets
-import shutil
 from pathlib import Path
 
 import torch
@@ -20,7 +17,7 @@ from safetensors.torch import load_file, save
 
 from ...config import ModelConfig, to_dict
 from ...errors import BadModel
-from ...io.atomic import write_whole
+from ...io.atomic import atomic_folder, atomic_write
 from ..model import GBVNet
 from .folder import (
     CARD,
@@ -62,15 +59,10 @@ def save_model(folder: str | Path, model: GBVNet, about: dict) -> None:
     # The tensors know which config they belong to, so that an edited or exchanged one is noticed.
     tensors = _sealed(save(state, metadata={"format": "pt", "config_sha256": sha256(config)}))
 
-    aside = _hidden_beside(folder)
-    aside.mkdir(parents=True)
-    try:
-        write_whole(aside / TENSORS, tensors)
-        write_whole(aside / CONFIG, config.encode())
-        write_whole(aside / CARD, model_card(model, about).encode())
-        _put_in_place(aside, folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with atomic_folder(folder) as temporary:
+        atomic_write(temporary / TENSORS, tensors)
+        atomic_write(temporary / CONFIG, config.encode())
+        atomic_write(temporary / CARD, model_card(model, about).encode())
 
 
 def _sealed(content: bytes) -> bytes:
@@ -123,26 +115,6 @@ def _compare(path: Path, wanted: dict[str, tuple[int, ...]], found: dict[str, tu
     if faults:
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise BadModel(path, f"the {len(wanted)} tensors of the network in {CONFIG}", "; ".join(faults[:3]) + more)
-
-
-def _put_in_place(aside: Path, folder: Path) -> None:
-    """Rename, and where an older model is in the way keep it until the new one is there."""
-    if not folder.exists():
-        os.rename(aside, folder)
-        return
-    old = _hidden_beside(folder)
-    os.rename(folder, old)
-    try:
-        os.rename(aside, folder)
-    except OSError:
-        os.rename(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _hidden_beside(folder: Path) -> Path:
-    """A name that nobody else uses, on the same file system, so that a rename is one step."""
-    return folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.part")
 
 
 # ------------------------------------------------------------------------------------------------------------- card

@@ -13,7 +13,6 @@ refuse, as it lacks what it cannot do without, gets NaN for an answer; a window 
 
 import logging
 import os
-import secrets
 import statistics
 import time
 import warnings
@@ -29,6 +28,7 @@ from torch import Tensor, nn
 
 from ...config import GBVNetConfig
 from ...errors import BadConfig, BadModel
+from ...io.atomic import temporary_path
 from ..model import FACE_WIDTH, GBVNet, mean_of_good, pixels
 from .checkpoint import load_model
 from .folder import CONFIG
@@ -77,16 +77,16 @@ def export_onnx(name: str | Path, path: str | Path) -> Exported:
     folder = find_model(name)
     network, about = load_model(folder)
     side = _face_side(network, about, folder)
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    temporary = temporary_path(path)
     try:
-        _write(network, side, aside, (folder / CONFIG).read_text(encoding="utf-8"))
-        session = _session(aside)
+        _write(network, side, temporary, (folder / CONFIG).read_text(encoding="utf-8"))
+        session = _session(temporary)
         difference = _compare(network, session, side, path)
         times = _time(network, session, side)
-        os.replace(aside, path)
+        os.replace(temporary, path)
     finally:
         with suppress(FileNotFoundError):
-            aside.unlink()
+            temporary.unlink()
     return Exported(path, difference, **times)
 
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save
 
 from ...config import MODALITIES, CrossvalConfig, uses_face, uses_signals
 from ...errors import BadConfig, BadModel
-from ...io.atomic import write_whole
+from ...io.atomic import atomic_write
 from ...store.store import Store
 from .. import Predicted
 
@@ -81,7 +81,7 @@ class Classical(ABC):
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {f"{k}.{name}": a for k, one in enumerate(self.learnt) for name, a in one.items()}
-        write_whole(folder / FILE, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
+        atomic_write(folder / FILE, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
 
     @classmethod
     def load(cls, folder: Path, config: CrossvalConfig) -> Self:

@@ -23,7 +23,7 @@ from scipy.special import expit
 
 from ...config import CrossvalConfig
 from ...errors import BadModel
-from ...io.atomic import write_whole
+from ...io.atomic import atomic_write
 from ...network.training import CHECKPOINT
 from ...store.store import Store
 from .. import Contract, Predicted
@@ -159,7 +159,7 @@ class Fused(ABC):
     def save(self, folder: Path) -> None:
         for name, part in self.parts.items():
             part.save(folder / name)
-        write_whole(folder / FILE, save({self.fused_by: self.weights}))
+        atomic_write(folder / FILE, save({self.fused_by: self.weights}))
 
     @classmethod
     def load(cls, folder: Path, config: CrossvalConfig) -> Self:

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from ...config import MODALITIES, CrossvalConfig, require, uses_face, uses_signals
 from ...errors import BadConfig, BadModel, BadStore
-from ...io.atomic import write_whole
+from ...io.atomic import atomic_write
 from ...network.augment import augment_faces, augment_signals, corrupt
 from ...network.batches import Batch, Windows, channels_of
 from ...network.devices import device_of
@@ -202,8 +202,8 @@ class Network(ABC):
         assert self.shape is not None
         state = {name: t.detach().cpu().contiguous() for name, t in self._network().state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / FILE, save(state))
-        write_whole(folder / SHAPE, json.dumps(asdict(self.shape), indent=2).encode())
+        atomic_write(folder / FILE, save(state))
+        atomic_write(folder / SHAPE, json.dumps(asdict(self.shape), indent=2).encode())
 
     @classmethod
     def load(cls, folder: Path, config: CrossvalConfig) -> Self:

@@ -193,7 +193,7 @@ def test_nothing_is_left_whenever_a_visitor_deletes_all_files(predictor, tmp_pat
         assert list((tmp_path / str(when)).iterdir()) == []
 
 
-@pytest.mark.parametrize("function", ["timeline_html", "write_whole", "playable", "predict_recording"])
+@pytest.mark.parametrize("function", ["timeline_html", "atomic_write", "playable", "predict_recording"])
 def test_nothing_is_left_by_a_step_during_which_a_visitor_left(predictor, tmp_path, monkeypatch, function):
     visitors, step = Visitors(tmp_path), getattr(visit, function)
 
