@@ -27,7 +27,7 @@ system:
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq libgl1 libegl1 libgles2; \
 	elif [ "$$(uname)" = Linux ]; then echo "gbvnet's face landmarks need the system libraries libGL, libEGL and libGLES: sudo apt-get install libgl1 libegl1 libgles2"; fi
 
-demo: system $(VENV)/.use  ## the whole journey on a made-up corpus, into ./gbvnet-demo
+demo: system $(VENV)/.use  ## the whole journey on a synthetic corpus, into ./gbvnet-demo
 	$(BIN)/gbvnet weights
 	$(BIN)/gbvnet demo gbvnet-demo
 

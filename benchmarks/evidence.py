@@ -1,6 +1,6 @@
 """What a planted effect, and no effect at all, look like. `python -m benchmarks.evidence DIR`, half an hour on 2 cores.
 
-Two made-up corpora of 96 trials, one with evidence in the face and other evidence in the signals, one with none.
+Two synthetic corpora of 96 trials, one with evidence in the face and other evidence in the signals, one with none.
 Writes DIR/evidence.md; docs/evidence.md is such a file. Goes on where it was interrupted.
 """
 
@@ -64,7 +64,7 @@ def store(folder: Path, corpus: str):
 def page(results: dict):
     yield "# What a planted effect, and no effect, look like"
     yield ""
-    yield "All of this is **made-up data**: it shows what the software finds when the answer is known, and nothing"
+    yield "All of this is **synthetic data**: it shows what the software finds when the answer is known, and nothing"
     yield f"about people. Written by `python -m benchmarks.evidence`, gbvnet {__version__}, {machine()}."
     yield ""
     yield "8 people x 12 trials, 3 folds, variant micro, 3 frames of 32 px a window, valence; accuracy by window"

@@ -76,7 +76,7 @@ def build(path: Path, recordings: int = RECORDINGS):
         path,
         {
             "dataset": "deap",
-            "made_up": True,
+            "synthetic": True,
             "prepare": to_dict(PrepareConfig(face_side=S, frames_per_window=F)),
             "channels": [[f"c{i}", "eeg"] for i in range(C)],
             "rate_hz": 128.0,

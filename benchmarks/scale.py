@@ -5,7 +5,7 @@ python -m benchmarks.scale DIR [--full]      writes DIR/scale.json, DIR/scale.pn
 A simulated corpus: signals of noise, faces of one colour, as many windows as both corpora have together (95,000 with
 --full, else a quarter of that) and a half and a quarter of them. Each size is measured in a process of its own. The
 signals of as many people are also prepared from files: DEAP's 32 and MAHNOB-HCI's 27, whose files are links to one
-made-up person's, with 40 and 20 trials of the corpora's own lengths.
+synthetic person's, with 40 and 20 trials of the corpora's own lengths.
 """
 
 import argparse
@@ -33,7 +33,8 @@ def build(path: Path, n_windows: int) -> int:
 
     channels = [[f"E{k + 1}", "eeg"] for k in range(CHANNELS)]
     store.create(path, {
-        "dataset": "simulated", "made_up": True, "prepare": to_dict(PrepareConfig(face_side=SIDE, frames_per_window=1)),
+        "dataset": "simulated", "synthetic": True,
+        "prepare": to_dict(PrepareConfig(face_side=SIDE, frames_per_window=1)),
         "channels": channels, "rate_hz": float(SAMPLES), "samples_per_window": SAMPLES, "frames_per_window": 1,
         "face_side": SIDE, "baseline_s": 3.0, "versions": {"gbvnet": "0"},
     })  # fmt: skip
@@ -141,7 +142,7 @@ def _guesses(plan):
         parts.append(rows.assign(fold=fold.number, rating=plan.rating["valence"].loc[fold.test],
                                  y=plan.high["valence"].loc[fold.test], p=rng.random(len(rows))))  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
-    keys = {"dataset": "simulated (made-up data)", "system": "guess", "modality": "bio", "target": "valence",
+    keys = {"dataset": "simulated (synthetic data)", "system": "guess", "modality": "bio", "target": "valence",
             "protocol": "trial", "scope": "pooled", "seed": 0, "prior": 0.5, "gate_face": np.nan, "gate_bio": np.nan,
             "config": "0" * 12}  # fmt: skip
     return table.assign(**keys)
@@ -159,7 +160,7 @@ def draw(results: list[dict], path: Path) -> None:
 
     @styled
     def figure():
-        made = empty_figure(12.0, 5.2, "Growth with the number of windows", ["made-up data"])
+        made = empty_figure(12.0, 5.2, "Growth with the number of windows", ["synthetic data"])
         x = [r["windows"] / 1000 for r in results]
         panels = {name: [r[name] for r in results] for name in names}
         panels["store on the disk, GB"] = [r["bytes"] / 1e9 for r in results]

@@ -78,7 +78,7 @@ def draw(rows: list[dict], path: Path) -> None:
     @styled
     def figure():
         title = f"{FOLDS} trainings, one thread each: times as fast as one process"
-        made = empty_figure(7.0, 2.6, title, ["made-up data"])
+        made = empty_figure(7.0, 2.6, title, ["synthetic data"])
         axes = made.subplots()
         bars = axes.barh([r["place"] for r in rows], [r["times"] for r in rows], color=INK, height=0.6)
         axes.bar_label(bars, [f"{r['times']:.2f} x  ({r['seconds']:.0f} s)" for r in rows], padding=4)

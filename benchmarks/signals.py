@@ -54,5 +54,5 @@ def full_size_subject(root: Path) -> Path:
     (root / "metadata_csv/participant_ratings.csv").write_text("\n".join([header, *lines]) + "\n")
     dat = root / "data_preprocessed_python/s01.dat"
     dat.write_bytes(dat_bytes(rng.standard_normal((40, 40, 8064)), labels))
-    (root / "SYNTHETIC.json").write_text(json.dumps({"stamp": "made-up data", "trials": 40, "seconds": 60}))
+    (root / "SYNTHETIC.json").write_text(json.dumps({"stamp": "synthetic data", "trials": 40, "seconds": 60}))
     return dat

@@ -3,7 +3,7 @@
     python -m benchmarks.streaming MODEL VIDEO [SIGNALS]
 
 MODEL is a folder of a model, VIDEO shows a face. Ten minutes pass faster than real time: the video's frames at 10 a
-second, over and over, through the landmarker, and made-up signals at 512 Hz in chunks of 50 ms. A window's latency is
+second, over and over, through the landmarker, and synthetic signals at 512 Hz in chunks of 50 ms. A window's latency is
 what the call takes that brings its last frame or sample: what comes faster than real time waits for nobody. With
 SIGNALS, a signal file of the video's seconds, the stream is compared with `gbvnet predict` of both files.
 """

@@ -39,9 +39,9 @@ def require(true: Any, message: str) -> None:
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """A made-up corpus: how large, and what is planted in it.
+    """A synthetic corpus: how large, and what is planted in it.
 
-    A made-up MAHNOB-HCI has what DEAP has not: films of different lengths, 30 s of signals before and after each, a
+    A synthetic MAHNOB-HCI has what DEAP has not: films of different lengths, 30 s of signals before and after each, a
     video that starts at another moment each time, ratings in whole numbers, and two sessions that are no recordings.
     """
 

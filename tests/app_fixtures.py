@@ -22,7 +22,7 @@ def write_model(folder, modality="facebio", **about):
     known = {
         "prepare": to_dict(PrepareConfig(face_side=32, frames_per_window=3)), "channels": CHANNELS, "rate_hz": 128.0,
         "samples_per_window": 128, "frames_per_window": 3, "face_side": 32, "baseline_s": 3.0, "targets": ["valence"],
-        "dataset": "deap", "made_up": True, "protocol": "trial",
+        "dataset": "deap", "synthetic": True, "protocol": "trial",
     }  # fmt: skip
     save_model(folder, network, known | about)
     return folder

@@ -56,11 +56,11 @@ def write_run(
         "model": {"variant": "micro", "fusion": "gate"}, "train": {"epochs": 20, "batch_size": None},
     }  # fmt: skip
     (folder / "config.yaml").write_text(yaml.safe_dump(config | settings))
-    made_up = "made-up" in first["dataset"]
+    synthetic = "synthetic" in first["dataset"]
     environment = {
         "gbvnet": "0.1.0", "python": "3.11.7", "platform": "Linux-6.1 x86_64", "cpu": "a processor", "device": "cpu",
         "threads": 2, "packages": {"torch": "2.13.0", "numpy": "2.4.6"},
-        "store": {"path": "store", "digest": digest, "dataset": "deap", "made_up": made_up,
+        "store": {"path": "store", "digest": digest, "dataset": "deap", "synthetic": synthetic,
                   "prepare": {"window_s": 1.0, "face_side": 64, "channels": None}},
         "data": {
             "subjects": int(tables[0]["subject"].nunique()), "recordings": int(tables[0]["recording"].nunique()),

@@ -28,7 +28,7 @@ def write_deap(root: Path, seconds: int = 4, subjects=(1, 2), stamped: bool = Tr
         root / "metadata_csv/participant_ratings.csv", index=False
     )
     if stamped:
-        (root / "SYNTHETIC.json").write_text(json.dumps({"stamp": "made-up data", "trials": 3, "seconds": seconds}))
+        (root / "SYNTHETIC.json").write_text(json.dumps({"stamp": "synthetic data", "trials": 3, "seconds": seconds}))
     return root
 
 

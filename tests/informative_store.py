@@ -1,6 +1,6 @@
 """A small store with a known answer for explanations: three named EEG channels tell, and of the face only the mouth.
 
-As in the made-up corpora, what the face shows and what the signals show are drawn apart, one strong and one weak, and
+As in the synthetic corpora, what the face shows and what the signals show are drawn apart, one strong and one weak, and
 the rating is their sum: either alone is right in three trials of four, both together always.
 """
 
@@ -25,7 +25,7 @@ def write_store(path: Path, people=4, trials=12, windows=6, seed=0, frames=2) ->
         path,
         {
             "dataset": "deap",
-            "made_up": True,
+            "synthetic": True,
             "prepare": to_dict(prepare),
             "channels": [list(c) for c in CHANNELS],
             "rate_hz": float(SAMPLES),

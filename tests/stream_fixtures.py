@@ -33,7 +33,7 @@ def write_model(folder, modality="facebio", dropout=0.1, baseline="mean", **abou
         "prepare": to_dict(PrepareConfig(face_side=SIDE, frames_per_window=F, baseline=baseline)),
         "channels": [list(c) for c in CHANNELS], "rate_hz": TO_HZ, "samples_per_window": int(TO_HZ),
         "frames_per_window": F, "face_side": SIDE, "baseline_s": 3.0, "targets": ["valence"], "normalise": "train",
-        "made_up": True,
+        "synthetic": True,
     }  # fmt: skip
     save_model(folder, network, given | about)
     return folder

@@ -80,7 +80,7 @@ def _settings(faces: bool) -> dict:
     prepare = PrepareConfig(faces=faces, face_side=SIDE, frames_per_window=FRAMES if faces else None)
     return {
         "dataset": "deap",
-        "made_up": True,
+        "synthetic": True,
         "prepare": to_dict(prepare),
         "channels": [list(c) for c in CHANNELS],
         "rate_hz": float(SAMPLES),

@@ -10,7 +10,7 @@ import gbvnet
 PACKAGE = Path(gbvnet.__file__).parent
 # Each package from lines above its own only. Where one has parts, they stand in their order behind it.
 ORDER = """
-errors text
+errors text provenance progress
 config
 io
 parallel

@@ -9,7 +9,7 @@ from .progress import bar, say
 
 @command(
     "synth",
-    "write a made-up corpus in the exact on-disk format",
+    "write a synthetic corpus in the exact on-disk format",
     """
     gbvnet synth deap /tmp/deap                                # 4 people x 12 trials x 6 s
     gbvnet synth deap /tmp/null --subjects 8 --effect 0        # nothing to learn but leakage
@@ -32,11 +32,11 @@ def _synth(parser) -> Run:
         else:
             from ..datasets.synthetic.mahnob import write_mahnob as write
         config = chosen_settings(args, SynthConfig)
-        with bar("writing made-up recordings") as progress:
+        with bar("writing synthetic recordings") as progress:
             write(args.dir, config, args.jobs, progress)
         name, more = ("DEAP", "") if args.corpus == "deap" else ("MAHNOB-HCI", " and up to 2 s more")
         size = f"{config.subjects} people x {config.trials} trials x {config.seconds} s{more}"
-        say(f"{args.dir}: made-up {name}, {size}")
+        say(f"{args.dir}: synthetic {name}, {size}")
         return 0
 
     return run
@@ -61,8 +61,8 @@ def _check(parser) -> Run:
         from ..datasets.duplicates import notes
 
         corpus, units = open_corpus(args.corpus, args.root, args.raw), []
-        if corpus.made_up:
-            say(f"{args.root}: made-up data")
+        if corpus.synthetic:
+            say(f"{args.root}: synthetic data")
         with bar("checking") as progress:
             for unit in check_corpus(corpus, args.jobs, progress=progress):
                 units.append(unit)

@@ -1,4 +1,4 @@
-"""The whole journey on a made-up corpus, small enough for two cores: what a user of real data types, in order."""
+"""The whole journey on a synthetic corpus, small enough for two cores: what a user of real data types, in order."""
 
 import time
 from collections.abc import Callable
@@ -70,8 +70,8 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
     def step(words: str) -> None:
         say(f"[{time.monotonic() - begin:4.0f} s]  gbvnet {words}")
 
-    step(f"synth deap {root} --effect 2 --fingerprint 0.5     # made-up data: nobody's face, nobody's brain")
-    with bar("writing made-up recordings") as progress:
+    step(f"synth deap {root} --effect 2 --fingerprint 0.5     # synthetic data: nobody's face, nobody's brain")
+    with bar("writing synthetic recordings") as progress:
         write_deap(root, SYNTH, jobs, progress)
     corpus = open_corpus("deap", root)
 

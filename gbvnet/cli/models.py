@@ -203,7 +203,7 @@ def _model(parser) -> Run:
 
 @command(
     "demo",
-    "the whole journey on a made-up corpus, some minutes on 2 cores",
+    "the whole journey on a synthetic corpus, some minutes on 2 cores",
     """
     gbvnet demo                      # into ./gbvnet-demo; ends with the path of the report
     """,

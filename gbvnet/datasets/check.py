@@ -2,20 +2,20 @@
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from ..config import PrepareConfig
 from ..errors import BadRecording, GbvnetError
 from ..parallel.tasks import Jobs, run
+from ..progress import ProgressCallback
 from ..text import shortened
 from .names import file_name_problem
 from .recording import Corpus, Recording
 from .units import scales_apart
 
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")  # none that is part of a name, as Fp1
-Progress = Callable[[int, int, str], None]  # done, total, what is being done
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _with_its_length(recording: Recording) -> Recording:
 
 
 def check_corpus(
-    corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: Progress | None = None
+    corpus: Corpus, jobs: Jobs = 1, videos: bool = True, progress: ProgressCallback | None = None
 ) -> Iterator[Unit]:
     """Yield each unit of the corpus with its recordings' verdicts, as they are found.
 

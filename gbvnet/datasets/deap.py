@@ -185,7 +185,7 @@ class Deap:
     """A folder with DEAP in it. Made by `open_corpus("deap", root)`."""
 
     root: Path
-    made_up: bool
+    synthetic: bool
     n_trials: int
     seconds: int
     dataset = "deap"
@@ -202,7 +202,7 @@ class Deap:
         truth = read_stamp(root)  # None unless `gbvnet synth` wrote it; only then may a trial be short
         corpus = cls(
             root,
-            made_up=truth is not None,
+            synthetic=truth is not None,
             n_trials=truth["trials"] if truth else N_TRIALS,
             seconds=truth["seconds"] if truth else TRIAL_S,
         )

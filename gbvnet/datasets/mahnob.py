@@ -153,7 +153,7 @@ class Mahnob:
     """A folder with MAHNOB-HCI in it. Made by `open_corpus("mahnob", root)`."""
 
     root: Path
-    made_up: bool
+    synthetic: bool
     sessions: dict[int, Session]
     films: dict[str, float]  # seconds of each
     dataset = "mahnob"
@@ -195,7 +195,7 @@ class Mahnob:
         left = [f"{count[kind]} {kind}" for kind in ("neutral", "tagging", "other", "empty") if count[kind]]
         notes = [f"{' and '.join(left)} sessions are not used"] if left else []
         notes += _lacking(s for s in mine if s.kind == "stimulus")
-        if self.made_up:
+        if self.synthetic:
             return tuple(notes)
         if unit is None:
             absent = [subject_name(n) for n in PEOPLE if subject_name(n) not in self.units]

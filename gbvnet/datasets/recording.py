@@ -10,9 +10,9 @@ import numpy as np
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.safe_load import from_json
+from ..provenance import is_synthetic
 
 Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
-MADE_UP = "made-up data"  # the stamp on everything that comes from a corpus of ours
 STAMP_FILE = "SYNTHETIC.json"  # at the root of such a corpus: what was planted, and the stamp
 UNFINISHED_FILE = "SYNTHETIC.unfinished.json"  # instead of it while the corpus is being written
 
@@ -93,7 +93,7 @@ class Corpus(Protocol):
 
     dataset: str  # "deap"
     source: str  # of the signals, where a corpus has several: "preprocessed", "raw"; else ""
-    made_up: bool  # written by `gbvnet synth`; everything made from it is stamped so
+    synthetic: bool  # written by `gbvnet synth`; everything made from it is stamped so
     rate_hz: float  # of the signals in the store
     baseline_s: float  # seconds before the stimulus that belong to each recording
     frames_per_s: int  # face frames a second that the paper keeps
@@ -129,17 +129,19 @@ def read_stamp(root: Path) -> dict | None:
     path = root / STAMP_FILE
     if not path.exists():
         if (root / UNFINISHED_FILE).exists():
-            raise BadRecording(root, "a whole made-up corpus", "one that is not finished", _SYNTH_GOES_ON)
+            raise BadRecording(root, "a whole synthetic corpus", "one that is not finished", _SYNTH_GOES_ON)
         return None
     try:
         truth = from_json(path.read_text())
-        if truth["stamp"] != MADE_UP:
+        if not is_synthetic(truth["stamp"]):
             raise ValueError(f"stamp {truth['stamp']!r}")
         for key in ("trials", "seconds"):
             if not isinstance(truth[key], int) or truth[key] < 1:
                 raise ValueError(f"{key} {truth[key]!r}")
     except (OSError, ValueError, KeyError, TypeError) as e:
-        raise BadRecording(path, "the stamp of a made-up corpus", f"a file that is none ({e})", _SYNTH_AGAIN) from None
+        raise BadRecording(
+            path, "the stamp of a synthetic corpus", f"a file that is none ({e})", _SYNTH_AGAIN
+        ) from None
     return truth
 
 

@@ -37,7 +37,7 @@ class Lone:
     times: Times
     renamed: dict[str, str] = field(default_factory=dict)  # the model's name -> the file's
     dataset = "lone"
-    made_up = False
+    synthetic = False
     source = ""
     frames_per_s = 10
 

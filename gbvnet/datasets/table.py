@@ -52,7 +52,7 @@ class Table:
     file: Path
     settings: Settings
     channels: tuple[Channel, ...]
-    made_up: bool = False
+    synthetic: bool = False
 
     @property
     def source(self) -> str:

@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 from sklearn import metrics as sk
 
-from .predictions import KEYS, TRIAL, is_leaky, stamps
+from ..provenance import is_leaky
+from .predictions import KEYS, TRIAL, stamps
 
 P_EDGE = 1e-6  # p is kept this far from 0 and 1 before its logit is taken: one certain window must not decide a trial
 FEWEST_SUBJECTS = 5  # below, an interval over people says little, and trials are resampled instead

@@ -12,22 +12,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .. import provenance
 from ..config import PROTOCOLS
-from ..datasets.recording import MADE_UP
 from ..errors import BadRun
 from ..io.atomic import atomic_write
 from ..io.safe_load import from_json
 
 FILE = "predictions.parquet"
-LEAKY = "LEAKY: windows of one trial on both sides"
-SHUFFLED = " on shuffled labels"  # ends the system's name where labels were permuted before training, as a probe
 KEYS = ["dataset", "system", "modality", "target", "protocol", "scope", "seed", "config"]  # one result
 WINDOW = ["fold", "recording", "window"]  # one tested window within a result
 TRIAL = ["subject", "trial"]
 
 SCHEMA = pa.schema(
     [
-        ("dataset", pa.string()),  # "deap", or "deap (made-up data)"
+        ("dataset", pa.string()),  # "deap", or "deap (synthetic data)"
         ("system", pa.string()),
         ("modality", pa.string()),
         ("target", pa.string()),
@@ -55,16 +53,10 @@ COLUMNS = SCHEMA.names
 MAY_BE_MISSING = {"gate_face", "gate_bio"}
 
 
-def is_leaky(protocol: str) -> bool:
-    """Whether a protocol lets windows of one trial be trained and tested on."""
-    return protocol == "window"
-
-
 def stamps(table: pd.DataFrame) -> list[str]:
-    """What must be said wherever a number of this table is shown: that it leaks, that its data are made up."""
-    found = [LEAKY] if table["protocol"].map(is_leaky).any() else []
-    found += ["SHUFFLED LABELS"] if table["system"].str.endswith(SHUFFLED).any() else []
-    return found + ([MADE_UP] if table["dataset"].str.contains(MADE_UP, regex=False).any() else [])
+    """Return what must be read beside any number of this table: that it leaks, that its data are synthetic."""
+    synthetic = any(map(provenance.is_synthetic, table["dataset"].unique()))
+    return provenance.stamps(table["protocol"].unique(), table["system"].unique(), synthetic)
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
@@ -103,6 +95,7 @@ def read(path: Path) -> pd.DataFrame:
     except (pa.ArrowException, ValueError) as error:  # a number too large for its column, text that is no UTF-8
         raise BadRun(path, "values that fit their columns", f"others ({error})", _AGAIN) from None
     table = arrow.to_pandas()
+    table["dataset"] = table["dataset"].map(provenance.with_current_stamp)
     _check_values(table, path)
     return table
 

@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from ..config import AuditConfig, CrossvalConfig, to_dict, uses_face, uses_signals
-from ..datasets.check import Progress
 from ..errors import BadConfig, LeakySplit
 from ..evaluation.plan import choose_windows, make_plan
 from ..evaluation.predictions import FILE as PREDICTIONS
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import Jobs
+from ..progress import ProgressCallback
 from ..report.audit_section import FILE, FORMAT, Audit, read_audit
 from ..report.report import write_report
 from ..store.rebaselined import Rebaselined
@@ -62,7 +62,7 @@ class Step:
 
 
 def audit(
-    store: Store, folder: str | Path, config: AuditConfig, jobs: Jobs = 1, progress: Progress | None = None
+    store: Store, folder: str | Path, config: AuditConfig, jobs: Jobs = 1, progress: ProgressCallback | None = None
 ) -> Audit:
     """Run all of an audit that is not done yet, and write its report.
 

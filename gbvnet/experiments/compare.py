@@ -18,13 +18,13 @@ import numpy as np
 import pandas as pd
 
 from ..config import MODALITIES, CompareConfig, CrossvalConfig, to_dict
-from ..datasets.check import Progress
 from ..errors import BadConfig, BadModel, BadRun, GbvnetError, LeakySplit
 from ..evaluation.plan import make_plan, require_parts
 from ..evaluation.predictions import FILE as PREDICTIONS
 from ..io.atomic import remove_stale_temp_files
 from ..network.batches import channels_of
 from ..parallel.tasks import Jobs
+from ..progress import ProgressCallback
 from ..report.comparison_section import Cost, Rivals
 from ..report.report import Report, write_report
 from ..store.store import Store
@@ -50,7 +50,7 @@ class Entry:
 
 
 def compare(
-    store: Store, folder: str | Path, config: CompareConfig, jobs: Jobs = 1, progress: Progress | None = None
+    store: Store, folder: str | Path, config: CompareConfig, jobs: Jobs = 1, progress: ProgressCallback | None = None
 ) -> Report:
     """Cross-validate every system that is not done yet, measure what each costs, and write the report.
 

@@ -21,7 +21,6 @@ import pandas as pd
 from filelock import FileLock
 
 from ..config import CrossvalConfig, require
-from ..datasets.check import Progress
 from ..errors import BadRun, GbvnetError
 from ..evaluation import predictions, splits
 from ..evaluation.plan import Plan, make_plan, targets_of
@@ -29,6 +28,8 @@ from ..evaluation.splits import Fold
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.peak_memory import Peak
 from ..parallel.tasks import Jobs, cores, limit_threads, neighbours, run, threads_each
+from ..progress import ProgressCallback
+from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import learnt_from
 from ..store.store import Store
 from ..systems import Predicted, require_sense, system
@@ -57,7 +58,7 @@ class Task:
 
 
 def cross_validate(
-    store: Store, run_dir: str | Path, config: CrossvalConfig, jobs: Jobs = 1, progress: Progress | None = None
+    store: Store, run_dir: str | Path, config: CrossvalConfig, jobs: Jobs = 1, progress: ProgressCallback | None = None
 ) -> Path:
     """Train and test the system on every fold, and write a run folder.
 
@@ -81,7 +82,7 @@ def run_plan(
     config: CrossvalConfig,
     plan: Plan,
     jobs: Jobs = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
     """Train and test on every fold of a plan that somebody made; the rest as in `cross_validate`."""
     run_dir = Path(run_dir)
@@ -95,7 +96,7 @@ def run_plan(
 
 
 def _train_all(
-    run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, jobs: Jobs, progress: Progress | None
+    run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, jobs: Jobs, progress: ProgressCallback | None
 ) -> None:
     """Do what is left to do. One training that fails does not stop the others."""
     targets = targets_of(config)
@@ -123,7 +124,9 @@ def _train_all(
 
 
 @contextmanager
-def _watched(run_dir: Path, tasks: list[Task], config: CrossvalConfig, progress: Progress | None) -> Iterator[None]:
+def _watched(
+    run_dir: Path, tasks: list[Task], config: CrossvalConfig, progress: ProgressCallback | None
+) -> Iterator[None]:
     """Report progress while trainings run, here or in other processes: each leaves a line an epoch in its folder."""
     if progress is None:
         yield
@@ -227,7 +230,7 @@ class _Work:
         for k, target in enumerate(task.targets):
             table = self.plan.windows.loc[test, names].assign(
                 dataset=self.store.title,
-                system=c.system + (predictions.SHUFFLED if c.shuffle_labels is not None else ""),
+                system=c.system + (SHUFFLED_SYSTEM if c.shuffle_labels is not None else ""),
                 modality=c.modality,
                 target=target,
                 protocol=c.protocol,

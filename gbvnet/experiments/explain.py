@@ -30,7 +30,6 @@ from typing_extensions import override
 
 from .. import __version__
 from ..config import CrossvalConfig, ExplainConfig, TrainConfig, from_dict, to_dict, uses_face, uses_signals
-from ..datasets.check import Progress
 from ..errors import BadConfig, BadRun, GbvnetError
 from ..evaluation import predictions
 from ..evaluation.metrics import accuracy, auc
@@ -41,6 +40,7 @@ from ..io.safe_load import from_json, from_yaml
 from ..network.augment import noisy, picture_noise
 from ..network.batches import channels_of, statistics
 from ..network.model import IMAGENET_MEAN, IMAGENET_SD
+from ..progress import ProgressCallback
 from ..report.explanation_section import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
 from ..store.store import Store
 from ..systems import Contract, require_system, system
@@ -74,7 +74,7 @@ class Explanation:
 
 
 def explain_run(
-    store: Store, run_dir: str | Path, config: ExplainConfig | None = None, progress: Progress | None = None
+    store: Store, run_dir: str | Path, config: ExplainConfig | None = None, progress: ProgressCallback | None = None
 ) -> Explanation:
     """Explain a finished cross-validation on its own test windows, into RUN/explain.
 
@@ -246,7 +246,7 @@ def _refuse_other(folder: Path, about: dict) -> None:
             raise BadRun(folder, f"an explanation with {name} = {now}", f"one with {value}", remedy)
 
 
-def _explain(folder: Path, work: Work, progress: Progress | None) -> None:
+def _explain(folder: Path, work: Work, progress: ProgressCallback | None) -> None:
     """Ask each part about each file, then join the parts."""
     asked = {CHANNELS: channels, SALIENCY: saliency, ROBUSTNESS: robustness}
     tables = [name for name in work.files if name in asked]
@@ -346,7 +346,7 @@ class Altered(Store):
 
 
 class _Count:
-    def __init__(self, progress: Progress | None, total: int):
+    def __init__(self, progress: ProgressCallback | None, total: int):
         self.progress, self.total, self.done = progress, total, 0
 
     def add(self, n: int, doing: str = "") -> None:

@@ -24,11 +24,11 @@ from ..config import CrossvalConfig, SplitConfig, to_dict
 from ..errors import BadRun
 from ..evaluation import splits
 from ..evaluation.plan import OTHERS, RULES, Plan
-from ..evaluation.predictions import is_leaky
 from ..io.atomic import atomic_write, remove_stale_temp_files
 from ..io.remote import require_path
 from ..io.safe_load import from_json, from_yaml
 from ..network.pretrained import digest_of
+from ..provenance import is_leaky
 from ..store.store import Store
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,9 @@ def stamp(config: CrossvalConfig) -> str:
 
 
 def _environment(store: Store, config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
-    made = {k: store.settings[k] for k in ("dataset", "source", "made_up", "prepare", "stores") if k in store.settings}
+    made = {
+        k: store.settings[k] for k in ("dataset", "source", "synthetic", "prepare", "stores") if k in store.settings
+    }
     n = len(plan.windows)
     return {
         "gbvnet": __version__,

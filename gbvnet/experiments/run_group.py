@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..datasets.check import Progress
 from ..errors import BadRun
 from ..io.atomic import is_empty
 from ..io.safe_load import from_json
+from ..progress import ProgressCallback
 from ..store.store import Store
 from .run_folder import write_json
 
@@ -27,7 +27,7 @@ def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], 
     about = {
         "format": form,
         "gbvnet": __version__,
-        "store": {"digest": store.digest, "title": store.title, "made_up": store.made_up},
+        "store": {"digest": store.digest, "title": store.title, "synthetic": store.synthetic},
         "config": json.loads(json.dumps(settings)),
     }
     if not file.exists():
@@ -58,7 +58,7 @@ def _of_store(noted: Any) -> str:
     return f"{one.get('title')}, digest {str(one.get('digest'))[:12]}"
 
 
-def numbered(progress: Progress | None, number: int, of: int) -> Progress | None:
+def numbered(progress: ProgressCallback | None, number: int, of: int) -> ProgressCallback | None:
     """Progress within one run of a series, which says which of them it is."""
     if progress is None:
         return None

@@ -22,7 +22,6 @@ import pandas as pd
 from filelock import FileLock, Timeout
 
 from ..config import FinalConfig, to_dict, uses_face, uses_signals
-from ..datasets.check import Progress
 from ..errors import BadConfig, BadModel, BadRun
 from ..evaluation.plan import make_unsplit, require_known, warnings_of
 from ..evaluation.splits import keep_back
@@ -32,6 +31,7 @@ from ..network.checkpoint.worth import CrossvalScore, as_notes, worth
 from ..network.devices import is_first
 from ..network.pretrained import digest_of
 from ..network.training import CHECKPOINT, HISTORY
+from ..progress import ProgressCallback
 from ..report.results import Result, read_results
 from ..store.joined import learnt_from
 from ..store.store import Store
@@ -49,7 +49,7 @@ def train_model(
     folder: str | Path,
     config: FinalConfig | None = None,
     runs: Sequence[Path] = (),
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
     """Train one GBV-Net on all windows that are not excluded, and write its model folder. Returns the folder.
 
@@ -126,7 +126,7 @@ def _choose_data(store: Store, config: FinalConfig) -> _Data:
 
 
 def _fit(
-    store: Store, config: FinalConfig, data: _Data, work: Path, progress: Progress | None
+    store: Store, config: FinalConfig, data: _Data, work: Path, progress: ProgressCallback | None
 ) -> tuple[System, dict[str, Any]]:
     """The trained system, and what its model should say of the training."""
     one = config.crossval()
@@ -157,7 +157,7 @@ def _fit(
 
 
 @contextmanager
-def _watched(work: Path, epochs: int, progress: Progress | None) -> Iterator[None]:
+def _watched(work: Path, epochs: int, progress: ProgressCallback | None) -> Iterator[None]:
     """Report epochs and losses while a training runs, from the history that it writes; a log line every tenth."""
     if progress is None:
         yield

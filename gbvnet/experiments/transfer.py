@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..config import CrossvalConfig, Protocol, uses_face, uses_signals
-from ..datasets.check import Progress
 from ..errors import BadConfig, LeakySplit
 from ..evaluation import splits
 from ..evaluation.plan import Plan, make_unsplit
 from ..parallel.tasks import Jobs
+from ..progress import ProgressCallback
 from ..store.joined import JoinedStore, join
 from ..store.store import Store
 from ..systems import require_sense
@@ -29,7 +29,7 @@ def transfer(
     run_dir: str | Path,
     config: CrossvalConfig | None = None,
     jobs: Jobs = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
     """Train the system on all of the first store, test it on all of the second, and write a run folder.
 

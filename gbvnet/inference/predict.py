@@ -7,7 +7,7 @@ memory does not grow with a video.
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, fields, replace
@@ -32,13 +32,13 @@ from ..parallel.tasks import run
 from ..preprocessing.face_windows import FacePart, FaceWindows
 from ..preprocessing.signals import beyond, clean
 from ..preprocessing.windowing import cut, lost, window_starts
+from ..progress import ProgressCallback
 from .prediction import Emotions, far_finding, flags, held_prediction, with_smooth
 from .predictor import Answers, Predictor
 from .timeline import HTML, write_timeline
 
 PART = 16  # windows of faces at a time
 PICTURES = 12  # faces kept for the timeline
-Told = Callable[[int, int, str], None]  # windows done, windows in all, what
 
 
 def predict_recording(
@@ -49,7 +49,7 @@ def predict_recording(
     step_s: float | None = None,
     smooth_s: float | None = None,
     rename: dict[str, str] | None = None,
-    progress: Told | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Emotions:
     """Ask a model about every window of a recording.
 
@@ -211,7 +211,7 @@ class _Asked:
     predictor: Predictor
     starts: np.ndarray
     signals: np.ndarray | None
-    progress: Told | None
+    progress: ProgressCallback | None
     far_faces: list[str] = field(default_factory=list)  # of each window, once `all_of` has seen its face
 
     def all_of(
@@ -313,7 +313,7 @@ class PredictWork:
     def __call__(self, recording: Recording) -> Emotions:
         return self.told(recording, None)
 
-    def told(self, recording: Recording, progress: Told | None) -> Emotions:
+    def told(self, recording: Recording, progress: ProgressCallback | None) -> Emotions:
         if recording.problem:
             raise GbvnetError(recording.problem)
         if self.made_by not in ((), fingerprint(self.model)):
@@ -433,7 +433,7 @@ def predict_many(
     overwrite: bool = False,
     device: str = "auto",
     jobs: int = 1,
-    progress: Told | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Done:
     """Ask a model about one recording of files, or about recordings of a corpus, and write what it says.
 
@@ -494,14 +494,14 @@ def predict_many(
 
 
 def _outcomes(
-    work: PredictWork, todo: Sequence[Recording], jobs: int, progress: Told | None
+    work: PredictWork, todo: Sequence[Recording], jobs: int, progress: ProgressCallback | None
 ) -> Iterable[tuple[Recording, Emotions | GbvnetError]]:
     if len(todo) == 1:  # its windows can be counted
         return [(todo[0], _told(work, todo[0], progress))]
     return run(work, todo, jobs)
 
 
-def _told(work: PredictWork, recording: Recording, progress: Told | None) -> Emotions | GbvnetError:
+def _told(work: PredictWork, recording: Recording, progress: ProgressCallback | None) -> Emotions | GbvnetError:
     try:
         return work.told(recording, progress)
     except GbvnetError as error:

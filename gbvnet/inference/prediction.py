@@ -58,7 +58,7 @@ class Emotions:
     targets: tuple[str, ...]
     sees_face: bool
     sees_signals: bool
-    stamps: tuple[str, ...] = ()  # made-up data, LEAKY: what must be read before any number
+    stamps: tuple[str, ...] = ()  # synthetic data, LEAKY: what must be read before any number
     findings: tuple[str, ...] = ()
     about: dict[str, Any] = field(default_factory=dict)
     faces: tuple[tuple[float, np.ndarray], ...] = ()  # a few (start_s, face (S, S, 3) uint8), for pictures

@@ -15,15 +15,15 @@ import torch
 from scipy.special import expit
 
 from ..config import RATINGS, GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
-from ..datasets.recording import MADE_UP, Channel, Kind
+from ..datasets.recording import Channel, Kind
 from ..errors import BadConfig, BadModel, GbvnetError
-from ..evaluation.predictions import LEAKY, is_leaky
 from ..network.checkpoint.checkpoint import load_model
 from ..network.checkpoint.folder import CONFIG
 from ..network.checkpoint.worth import brief_worth, high_means, worth
 from ..network.devices import device_of
 from ..network.model import pixels
 from ..preprocessing.face_statistics import far, measure
+from ..provenance import model_stamps
 
 BATCH = 64  # windows
 # What `about` must say of a model's input, in this order, for a recording to be made into it.
@@ -101,8 +101,7 @@ class Predictor:
     @property
     def stamps(self) -> tuple[str, ...]:
         """What must be read before any number of it: that it was trained on synthetic data, or by a leaky protocol."""
-        made_up = (f"model trained on {MADE_UP}",) if self.about.get("made_up") else ()
-        return made_up + ((LEAKY,) if is_leaky(str(self.about.get("protocol"))) else ())
+        return tuple(model_stamps(self.about))
 
     @cached_property
     def notes(self) -> tuple[str, str]:

@@ -111,7 +111,7 @@ def parts_and_ablations(config: GBVNetConfig, n_eeg: int) -> dict[str, GBVNetCon
 
 
 def noise(config: GBVNetConfig, face_side: int, n: int, device: torch.device | str = "cpu") -> Inputs:
-    """n made-up windows as `GBVNet.forward` takes them: faces (n, F, 3, S, S), no mask, signals (n, C, L)."""
+    """n synthetic windows as `GBVNet.forward` takes them: faces (n, F, 3, S, S), no mask, signals (n, C, L)."""
     faces = signals = None
     if uses_face(config.modality):
         faces = torch.rand(n, config.n_frames, 3, face_side, face_side, device=device)

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..datasets.recording import MADE_UP
 from ..errors import BadRun
 from ..evaluation import metrics
 from ..evaluation.metrics import LEVEL, N_PERMUTATIONS, Scores
-from ..evaluation.predictions import is_leaky
 from ..io.safe_load import from_json
+from ..provenance import SYNTHETIC, is_leaky, is_marked_synthetic
 from ..text import listed
 from . import figures, summary
 from .document import Block, Heading, Items, Table, Text
@@ -103,7 +102,7 @@ def read_audit(folder: Path) -> Audit:
             raise ValueError(f"a run called {odd[0]!r:.100}")
         if "ladder/window" not in names:
             raise KeyError("ladder/window")
-        bool(about["store"]["made_up"]), [_identity_row(i) for i in about.get("identities") or []]
+        is_marked_synthetic(about["store"]), [_identity_row(i) for i in about.get("identities") or []]
     except FileNotFoundError:
         raise BadRun(folder, f"an audit, with {FILE} in it", "none", "Make it with `gbvnet audit`.") from None
     except KeyError as error:
@@ -182,8 +181,10 @@ def blocks(audit: Audit, folder: Path, name: str = "audit") -> Iterator[Block]:
     yield Heading(f"Audit: how much of it is leakage ({audit.leaky.key('target')}, {audit.leaky.key('dataset')})")
     for sentence in verdict(audit):
         yield Text(sentence, "lead")
-    if audit.about["store"]["made_up"]:
-        yield Text(f"This audit is of {MADE_UP}: it shows what the audit can see, and nothing about people.", "warning")
+    if is_marked_synthetic(audit.about["store"]):
+        yield Text(
+            f"This audit is of {SYNTHETIC}: it shows what the audit can see, and nothing about people.", "warning"
+        )
     yield from _ladder_blocks(audit, folder, name)
     yield from _inflation_blocks(audit, folder, name)
     yield from _identity_blocks(audit)

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..datasets.recording import MADE_UP
 from ..evaluation import metrics
-from ..evaluation.predictions import SHUFFLED
 from ..evaluation.ranking import SHOWN, Ranking, rank
+from ..provenance import SHUFFLED_SYSTEM, SYNTHETIC
 from ..text import listed
 from .document import Block, Heading, Items, Table, Text
 from .figures import picture
@@ -63,7 +62,7 @@ class Rivals:
         target, stamps = results[0].key("target"), results[0].scores.stamps
         ordered = sorted(results, key=lambda r: -r.scores.window["accuracy"])
         yield Heading(panel(results[0]).capitalize(), 3)
-        ranked = [r for r in results if SHUFFLED not in r.key("system")]
+        ranked = [r for r in results if SHUFFLED_SYSTEM not in r.key("system")]
         ranking = rank(_by_person(ranked)) if len(ranked) > 1 else None
         if ranking is not None:
             ranking.pairs.to_csv(folder / "tables" / f"ranking-{target}.csv", index=False)
@@ -184,13 +183,13 @@ def _published_blocks(results: Sequence[Result]) -> Iterator[Block]:
          *(f"{figures_of[CITED[name].who][PUBLISHED_TARGETS.index(t)]:.2f}" for t in targets)]
         for dataset, figures_of in PAPER_OTHERS.items()
         for name in CITED
-        if name in systems and any(r.key("dataset").removesuffix(f" ({MADE_UP})") == dataset for r in results)
+        if name in systems and any(r.key("dataset").removesuffix(f" ({SYNTHETIC})") == dataset for r in results)
     ]  # fmt: skip
     if not rows or not targets:
         return
     yield Heading("As published, other protocols", 3)
-    if any(r.made_up for r in results):
-        yield Text(f"Results above are from {MADE_UP}: nothing in this table can be compared with them.", "warning")
+    if any(r.synthetic for r in results):
+        yield Text(f"Results above are from {SYNTHETIC}: nothing in this table can be compared with them.", "warning")
     yield Text(
         "Accuracy in % as Table 3 of Yu et al. 2025 (doi:10.3390/s25206397) prints it for the works cited, each under "
         "a protocol of its own. None of these numbers is comparable with those above, nor with each other."

@@ -18,7 +18,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    text: str  # `code` in backticks; the words LEAKY and made-up data are set apart by themselves
+    text: str  # `code` in backticks; the words LEAKY and synthetic data are set apart by themselves
     kind: Literal["plain", "lead", "note", "warning"] = "plain"
 
 
@@ -90,7 +90,7 @@ def _anchor(text: str) -> str:
 def _inline(text: str) -> str:
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
     text = re.sub(r"\b(LEAKY)\b", r'<strong class="leaky">\1</strong>', text)
-    return re.sub(r"\b(made-up data)\b", r'<strong class="made-up">\1</strong>', text)
+    return re.sub(r"\b(synthetic data)\b", r'<strong class="synthetic">\1</strong>', text)
 
 
 def _html_block(block: Block, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""The report's figures, drawn without pyplot's global state. Each carries its stamps: leaky, made-up data.
+"""The report's figures, drawn without pyplot's global state. Each carries its stamps: leaky, synthetic data.
 
 Colours are Okabe and Ito's, which stay apart for colour-blind readers; what a colour says is also said by a hatch, a
 marker or a word.

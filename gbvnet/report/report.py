@@ -1,6 +1,6 @@
 """One report from run folders: report.html (self-contained), report.md, tables/*.csv, figures/*.png.
 
-Every number comes from the runs' predictions tables. Whatever leaks or is made up says so in each table, figure and
+Every number comes from the runs' predictions tables. Whatever leaks or is synthetic says so in each table, figure and
 sentence that shows it; results that do not share their rows are shown beside each other, and never compared.
 """
 
@@ -12,11 +12,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ..datasets.recording import MADE_UP
 from ..errors import BadInput, GbvnetError
 from ..evaluation.metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
-from ..evaluation.predictions import LEAKY, is_leaky
 from ..io.atomic import atomic_folder, atomic_write, remove_stale_temp_files
+from ..provenance import LEAKY, SYNTHETIC, is_leaky
 from ..text import listed
 from . import audit_section as leakage
 from . import explanation_section as explained
@@ -187,11 +186,11 @@ def _blocks(
     """
     brief = told_of is not None
     yield Heading("Emotion recognition: results of cross-validation", 1)
-    stamps = [stamp for stamp in (LEAKY, MADE_UP) if any(stamp in r.scores.stamps for r in results)]
-    if MADE_UP in stamps:
-        which = "All results" if all(r.made_up for r in results) else "Some results"
+    stamps = [stamp for stamp in (LEAKY, SYNTHETIC) if any(stamp in r.scores.stamps for r in results)]
+    if SYNTHETIC in stamps:
+        which = "All results" if all(r.synthetic for r in results) else "Some results"
         yield Text(
-            f"{which} below are from {MADE_UP}, written by `gbvnet synth`. They say nothing about people.", "warning"
+            f"{which} below are from {SYNTHETIC}, written by `gbvnet synth`. They say nothing about people.", "warning"
         )
     if LEAKY in stamps:
         yield Text(
@@ -319,7 +318,7 @@ def _comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str]
 def _published_blocks(results: Sequence[Result]) -> Iterator[Block]:
     """The paper's figures for the datasets and modalities at hand, kept apart from ours."""
     targets = [t for t in ("valence", "arousal") if any(r.key("target") == t for r in results)]
-    shown = {(r.key("dataset").removesuffix(f" ({MADE_UP})"), r.key("modality")) for r in results}
+    shown = {(r.key("dataset").removesuffix(f" ({SYNTHETIC})"), r.key("modality")) for r in results}
     rows: list[tuple[str, str, str, tuple[float, float]]] = []
     for dataset, modality in [key for key in PAPER_ABLATION if key in shown]:
         rows.append((f"GBV-Net, {modality}", "Table 4", dataset, PAPER_ABLATION[dataset, modality]))
@@ -328,9 +327,9 @@ def _published_blocks(results: Sequence[Result]) -> Iterator[Block]:
     if not rows or not targets:
         return
     yield Heading("As published, other protocol")
-    if any(r.made_up for r in results):
+    if any(r.synthetic for r in results):
         yield Text(
-            f"Results above are from {MADE_UP}: nothing in this table can be compared with them. It is here so that "
+            f"Results above are from {SYNTHETIC}: nothing in this table can be compared with them. It is here so that "
             "the layout of a real report can be seen.", "warning",
         )  # fmt: skip
     yield Text(

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..config import MODALITIES, PROTOCOLS, uses_face, uses_signals
-from ..datasets.recording import MADE_UP
 from ..errors import BadRun, GbvnetError
 from ..evaluation import metrics, predictions
 from ..io.safe_load import from_json, from_yaml
+from ..provenance import SYNTHETIC, is_leaky, is_marked_synthetic
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ class Result:
         return f"{self.label}: {self.key('target')}, protocol {self.key('protocol')}{within}"
 
     @property
-    def made_up(self) -> bool:
-        return MADE_UP in self.scores.stamps
+    def synthetic(self) -> bool:
+        return SYNTHETIC in self.scores.stamps
 
 
 def read_results(
@@ -90,8 +90,8 @@ def read_results(
         for table in metrics.results(run.table):
             log.info("scoring %s", name)
             scores = metrics.evaluate(table, n_permutations)
-            if run.store.get("made_up") and MADE_UP not in scores.stamps:
-                scores = replace(scores, stamps=(*scores.stamps, MADE_UP))
+            if is_marked_synthetic(run.store) and SYNTHETIC not in scores.stamps:
+                scores = replace(scores, stamps=(*scores.stamps, SYNTHETIC))
             found.append(Result(run, table, scores, str(scores.keys["modality"])))
     if not found:
         if len(problems) == 1:
@@ -142,7 +142,7 @@ def _read_dict(path: Path) -> dict[str, Any]:
 
 
 def _order(result: Result) -> tuple:
-    honest = [name for name in PROTOCOLS if not predictions.is_leaky(name)]
+    honest = [name for name in PROTOCOLS if not is_leaky(name)]
     protocols = honest + [name for name in PROTOCOLS if name not in honest]
     return (
         result.key("dataset"),

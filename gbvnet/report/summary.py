@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..datasets.recording import MADE_UP
 from ..evaluation.metrics import FOLD_SCORES, LEVEL
 from ..evaluation.predictions import KEYS
+from ..provenance import SYNTHETIC
 from ..text import listed
 from .results import Comparison, Result, compare
 
@@ -40,10 +40,10 @@ def found(results: Sequence[Result], comparisons: Sequence[Comparison] | None = 
         if _both_tests(of_study, comparisons):
             said.append(TWO_TESTS)
         paragraphs.append(" ".join(said))
-    if all(r.made_up for r in results):
-        paragraphs.append(f"All of this is {MADE_UP}: it shows that the software works, and nothing about people.")
-    elif any(r.made_up for r in results):
-        paragraphs.append(f"Some of these results are from {MADE_UP} and show nothing about people.")
+    if all(r.synthetic for r in results):
+        paragraphs.append(f"All of this is {SYNTHETIC}: it shows that the software works, and nothing about people.")
+    elif any(r.synthetic for r in results):
+        paragraphs.append(f"Some of these results are from {SYNTHETIC} and show nothing about people.")
     return "\n\n".join(paragraphs)
 
 
@@ -159,7 +159,7 @@ def terminal_text(results: Sequence[Result], width: int) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table(title="Accuracy, % of windows" + (f" ({MADE_UP})" if any(r.made_up for r in results) else ""))
+    shown = Table(title="Accuracy, % of windows" + (f" ({SYNTHETIC})" if any(r.synthetic for r in results) else ""))
     for column in ("target", "system", "protocol"):
         shown.add_column(column)
     for column in ("mean of folds ± SD", "majority", f"chance {LEVEL} %"):

@@ -88,7 +88,7 @@ def _settings(dataset: str, prepare: PrepareConfig) -> dict[str, Any]:
     channels = [c for c in CHANNELS_OF[dataset] if prepare.channels is None or c[0] in prepare.channels]
     return {
         "dataset": dataset,
-        "made_up": False,
+        "synthetic": False,
         "prepare": to_dict(prepare),
         "channels": channels if prepare.signals else [],
         "rate_hz": float(RATE_HZ),

@@ -109,7 +109,7 @@ class JoinedStore(Store):
         self.settings = {
             **first.settings,
             "dataset": " -> ".join(names),
-            "made_up": first.made_up or second.made_up,
+            "synthetic": first.synthetic or second.synthetic,
             "stores": {"learnt_from": _named(first), "tested_on": _named(second)},
         }
         self.windows = self._both("windows", ["recording", "subject", "stimulus"])
@@ -186,7 +186,7 @@ def _named(store: Store) -> dict[str, Any]:
         "path": store.path.name,
         "digest": store.digest,
         "dataset": store.settings["dataset"],
-        "made_up": store.made_up,
+        "synthetic": store.synthetic,
     }
 
 

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from .. import __version__
 from ..config import PrepareConfig, to_dict
-from ..datasets.check import Progress, check_corpus
+from ..datasets.check import check_corpus
 from ..datasets.duplicates import notes, second_of_one_file
 from ..datasets.recording import Corpus, Recording
 from ..datasets.units import LEVELS, scale_of, scales_apart
@@ -25,6 +25,7 @@ from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import TRIES, Jobs, run
 from ..preprocessing.signals import choose, clean
 from ..preprocessing.windowing import cut, lost, window_starts
+from ..progress import ProgressCallback
 from . import store
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ def prepare_store(
     path: str | Path,
     config: PrepareConfig | None = None,
     jobs: Jobs = 1,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Summary:
     """Cut all windows of a corpus into a store at `path`.
 
@@ -121,7 +122,7 @@ def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
     frames = config.frames_per_window or round(corpus.frames_per_s * config.window_s)
     return {
         "dataset": corpus.dataset,
-        "made_up": corpus.made_up,
+        "synthetic": corpus.synthetic,
         **({"source": corpus.source} if corpus.source else {}),
         "prepare": to_dict(config),
         "channels": [[corpus.channels[i].name, corpus.channels[i].kind] for i in keep],
@@ -171,7 +172,7 @@ def _names(recording: Recording) -> dict:
 
 
 def _prepare_all(
-    work: "_Work", todo: list[Recording], jobs: Jobs, summary: Summary, progress: Progress | None
+    work: "_Work", todo: list[Recording], jobs: Jobs, summary: Summary, progress: ProgressCallback | None
 ) -> Iterator[dict]:
     """Yield what is known of each recording, made now or found done."""
     left = []

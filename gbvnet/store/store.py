@@ -32,6 +32,7 @@ from ..errors import BadConfig, BadStore, GbvnetError
 from ..io.atomic import atomic_write, is_empty
 from ..io.remote import fetched, is_address, require_path
 from ..io.safe_load import from_json
+from ..provenance import SYNTHETIC
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +51,10 @@ _RECORDINGS: dict[str, tuple[str, ...]] = dict.fromkeys(
 _FILE = re.compile(r"[^/\\\0]{1,200}")  # in data/, and nowhere else
 _DTYPES = {"U8": np.uint8, "BOOL": np.bool_, "F32": np.float32}
 _NUMBER = (int, float)
+_FORMER_KEY = "made_up"  # of `synthetic`, in stores that gbvnet 0.1 wrote
 # What a reader relies on in store.json, and what `finish` relies on in the header of a recording.
 _SETTINGS: dict[str, Any] = {
-    "dataset": str, "made_up": bool, "prepare": dict, "channels": list, "rate_hz": _NUMBER, "baseline_s": _NUMBER,
+    "dataset": str, "synthetic": bool, "prepare": dict, "channels": list, "rate_hz": _NUMBER, "baseline_s": _NUMBER,
     "samples_per_window": int, "frames_per_window": int, "face_side": int,
 }  # fmt: skip
 _ABOUT: dict[str, Any] = {
@@ -246,6 +248,8 @@ def _read_manifest(path: Path) -> dict:
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         found = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
         raise BadStore(manifest, f"store format {FORMAT}", f"format {found}", "It was made by another gbvnet version.")
+    if _FORMER_KEY in settings:
+        settings["synthetic"] = settings.pop(_FORMER_KEY)
     flaw = _flaw_of(settings)
     if flaw:
         raise BadStore(manifest, *flaw, "Restore the file, or run `gbvnet prepare` into another folder.")
@@ -404,18 +408,19 @@ class Store:
         return f"Store({str(self.path)!r}: {len(self)} windows of {len(self._names)} recordings, {self.title})"
 
     @property
-    def made_up(self) -> bool:
-        return bool(self.settings["made_up"])
+    def synthetic(self) -> bool:
+        return bool(self.settings["synthetic"])
 
     @property
     def title(self) -> str:
-        """The corpus' name, with its stamp if it is made up."""
-        return self.settings["dataset"] + (" (made-up data)" if self.made_up else "")
+        """The corpus' name, with its stamp if it is synthetic."""
+        return self.settings["dataset"] + (f" ({SYNTHETIC})" if self.synthetic else "")
 
     @property
     def digest(self) -> str:
         """Identity of the contents: of every array, and of the settings that made them."""
         settings = {k: v for k, v in self.settings.items() if k != "versions"}
+        settings[_FORMER_KEY] = settings.pop("synthetic")  # so that a store of before has the digest that it had
         parts = [json.dumps(settings, sort_keys=True)]
         parts += (self.recordings["recording"] + self.recordings["sha256"]).tolist()
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -112,7 +112,7 @@ def learnt_from(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict:
     return {
         "system": "gbvnet",
         "dataset": store.title,
-        "made_up": store.made_up,
+        "synthetic": store.synthetic,
         "store_digest": store.digest,
         **({"source": s["source"]} if "source" in s else {}),
         "prepare": s["prepare"],

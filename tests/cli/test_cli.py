@@ -89,7 +89,7 @@ def test_what_cannot_start_is_one_line_on_stderr_and_exit_2(argv, message, capsy
 def test_good_and_bad_recordings_are_told_apart_by_the_exit_code(deap, tmp_path, capsys):
     assert main(["check", "deap", str(deap)]) == 0
     shown = capsys.readouterr().out
-    assert "made-up data" in shown
+    assert "synthetic data" in shown
     assert "ok   s02  3 of 3 recordings, 0 with a video" in shown
     assert "6 good recordings of 2 people, 0 with a video; 0 bad" in shown
     (deap / "data_preprocessed_python/s01.dat").write_bytes(b"")

@@ -146,7 +146,7 @@ def test_a_truncated_subject_says_that_the_download_may_be_cut_short(deap):
 
 def test_without_the_stamp_the_real_shape_is_insisted_on(tmp_path):
     corpus = open_corpus("deap", fakes.write_deap(tmp_path / "deap", stamped=False))
-    assert not corpus.made_up
+    assert not corpus.synthetic
     with pytest.raises(BadRecording, match=r"data of shape \(40, 40, 8064\), found \(3, 40, 896\)"):
         corpus.recordings("s01")
 

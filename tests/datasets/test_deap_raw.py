@@ -79,7 +79,7 @@ def corpus(root, subjects=(1,), starts=STARTS, seconds=2):
     ]
     columns = "Participant_id Trial Experiment_id Start_time Valence Arousal Dominance Liking Familiarity".split()
     pd.DataFrame(rows, columns=columns).sort_values("Experiment_id").to_csv(root / RATINGS_FILE, index=False)
-    stamp = {"stamp": "made-up data", "trials": len(starts), "seconds": seconds}
+    stamp = {"stamp": "synthetic data", "trials": len(starts), "seconds": seconds}
     (root / "SYNTHETIC.json").write_text(json.dumps(stamp))
     return root
 
@@ -105,7 +105,7 @@ def looked_at(root):
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory):
-    """Four people of a made-up corpus of 29: of both sites, and of every kind of Status; 4 trials of 4 s."""
+    """Four people of a synthetic corpus of 29: of both sites, and of every kind of Status; 4 trials of 4 s."""
     root = tmp_path_factory.mktemp("known") / "deap"
     config = SynthConfig(subjects=29, trials=4, seconds=4, videos=0, raw=True, seed=5)
     pieces = {p.path: p for p in synthetic._pieces(config) if p.subject in (1, 23, 24, 29)}
@@ -113,7 +113,7 @@ def known(tmp_path_factory):
     for path in (RATINGS_FILE, *pieces):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(synthetic._content(config, pieces, path))
-    (root / "SYNTHETIC.json").write_text(json.dumps({"stamp": "made-up data"} | synthetic.truth(config)))
+    (root / "SYNTHETIC.json").write_text(json.dumps({"stamp": "synthetic data"} | synthetic.truth(config)))
     return root
 
 

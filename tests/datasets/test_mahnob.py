@@ -117,7 +117,7 @@ def test_a_recording_knows_person_film_ratings_and_where_the_stimulus_lies(whole
     signals = corpus.signals(found["p01_s2"])
     assert (signals.onset, signals.rate_hz, signals.samples.shape[0]) == (30 * 256, 256, 38)
     assert signals.samples.shape[1] >= (30 + found["p01_s2"].seconds + 29) * 256
-    assert (corpus.rate_hz, corpus.baseline_s, corpus.frames_per_s, corpus.made_up) == (128, 3, 12, True)
+    assert (corpus.rate_hz, corpus.baseline_s, corpus.frames_per_s, corpus.synthetic) == (128, 3, 12, True)
 
 
 def test_neutral_and_tagging_sessions_are_counted_and_left_alone(whole):
@@ -551,7 +551,7 @@ def test_a_gaze_table_that_comes_later_has_its_recording_made_again(mine, tmp_pa
 def test_a_real_corpus_is_measured_by_the_real_films_and_says_who_and_what_is_missing(mine):
     (mine / "SYNTHETIC.json").unlink()
     corpus = open_corpus("mahnob", mine)
-    assert not corpus.made_up and corpus.films == FILMS and len(FILMS) == 20 and sum(FILMS.values()) == 1611
+    assert not corpus.synthetic and corpus.films == FILMS and len(FILMS) == 20 and sum(FILMS.values()) == 1611
     film = recordings(mine)["p01_s2"].stimulus
     assert any(f"film {film} has {FILMS[film]} s" in f for f in recordings(mine)["p01_s2"].findings)
     [_, unseen] = corpus.notes("p01")

@@ -1,4 +1,4 @@
-"""Every reader keeps the same promise (recording.Corpus). A reader without a made-up corpus here fails."""
+"""Every reader keeps the same promise (recording.Corpus). A reader without a synthetic corpus here fails."""
 
 import hashlib
 import pickle
@@ -95,7 +95,7 @@ def test_an_unknown_corpus_is_told_and_a_folder_without_one_too(kind, tmp_path):
 def test_what_a_corpus_says_of_itself(kind, root):
     corpus = opened(kind, root)
     assert corpus.dataset == kind.split()[0]
-    assert corpus.made_up == (root / "SYNTHETIC.json").exists()
+    assert corpus.synthetic == (root / "SYNTHETIC.json").exists()
     assert len(set(corpus.units)) == len(corpus.units) > 1
     assert corpus.rate_hz > 0 and corpus.baseline_s >= 0 and corpus.frames_per_s >= 1
     names = [channel.name for channel in corpus.channels]

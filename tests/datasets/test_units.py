@@ -219,6 +219,6 @@ def test_a_model_from_before_these_units_is_not_asked_in_others(tmp_path):
     before = {"dataset": "mine", "source": "not filtered, text in uV"}
     with pytest.raises(BadRecording, match=r"found Resp in uV\. The model is from before units were brought together"):
         require_same_units(tmp_path / "a.edf", channels, before)
-    for fine in (before | {"source": f"not filtered, {MARK}"}, {"dataset": "mahnob (made-up data)"}, None):
+    for fine in (before | {"source": f"not filtered, {MARK}"}, {"dataset": "mahnob (synthetic data)"}, None):
         require_same_units(tmp_path / "a.edf", channels, fine)
     require_same_units(tmp_path / "a.edf", (channels[0], channels[2]), before)  # these are as they were

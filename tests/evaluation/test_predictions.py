@@ -146,9 +146,9 @@ def test_an_unfinished_run_says_how_far_it_came(tmp_path):
 def test_stamps_travel_in_the_table():
     assert predictions.stamps(table()) == []
     assert predictions.stamps(table("window")) == ["LEAKY: windows of one trial on both sides"]
-    assert predictions.stamps(table("trial", "deap (made-up data)")) == ["made-up data"]
-    both = pd.concat([table("window"), table("trial", "deap (made-up data)")])
-    assert predictions.stamps(both) == [predictions.LEAKY, "made-up data"]
+    assert predictions.stamps(table("trial", "deap (synthetic data)")) == ["synthetic data"]
+    both = pd.concat([table("window"), table("trial", "deap (synthetic data)")])
+    assert predictions.stamps(both) == [predictions.LEAKY, "synthetic data"]
 
 
 def test_the_bytes_do_not_depend_on_the_version_of_pandas(tmp_path):

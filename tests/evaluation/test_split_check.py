@@ -1,4 +1,4 @@
-"""Anybody's split file: ours, and made-up ones of others."""
+"""Anybody's split file: ours, and synthetic ones of others."""
 
 import json
 

@@ -166,7 +166,7 @@ def test_the_command_writes_a_report_and_says_the_verdict(of_bait, bait, capsys)
     assert "nothing about emotion" in out
     assert "labels shuffled, 2" in out
     page = (of_bait.folder / "report/report.md").read_text()
-    for words in ("Audit: how much of it is leakage", "The baseline's rung", "Identity", "Inflation", "made-up data"):
+    for words in ("Audit: how much of it is leakage", "The baseline's rung", "Identity", "Inflation", "synthetic data"):
         assert words in page
     assert verdict(of_bait)[0] in page
     assert main(["audit", str(bait.path)]) == 2
@@ -198,7 +198,7 @@ def test_a_folder_that_is_no_audit_is_refused(tmp_path, bait):
         ({"runs": []}, "goes on where it stopped"),
         ({"runs": [window], "store": []}, "cannot be read"),
         ({"runs": [window, {"role": "ladder", "name": "../../else"}]}, r"a run called 'ladder/\.\./\.\./else'"),
-        ({"runs": [window], "store": {"made_up": True}, "identities": [1]}, "cannot be read"),
+        ({"runs": [window], "store": {"synthetic": True}, "identities": [1]}, "cannot be read"),
     ):
         (tmp_path / "audit.json").write_text(json.dumps({"format": 1} | wrong))
         with pytest.raises(BadRun, match=said):

@@ -155,7 +155,7 @@ def test_the_run_folder_holds_what_the_design_promises(tmp_path, planted, log_po
     assert path == tmp_path / "run" / "predictions.parquet"
     table = predictions.read(path)
     assert len(table) == 120  # each window once
-    assert set(table["dataset"]) == {"deap (made-up data)"}
+    assert set(table["dataset"]) == {"deap (synthetic data)"}
     assert set(table["config"]) == {config_digest(CONFIG)}
     assert table["gate_face"].isna().all()
     held = planted.windows.sort_values(["recording", "window"]).reset_index(drop=True)
@@ -169,7 +169,7 @@ def test_the_run_folder_holds_what_the_design_promises(tmp_path, planted, log_po
     assert environment["data"]["labels"] == "high: rating >= 5"
     assert environment["data"]["high"] == {"valence": 0.5}
     assert environment["store"]["digest"] == planted.digest
-    assert environment["store"]["made_up"] is True
+    assert environment["store"]["synthetic"] is True
     assert environment["n_parameters"] == 6
     assert environment["threads"] == 1
     assert environment["seconds"] > 0

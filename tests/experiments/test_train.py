@@ -65,13 +65,13 @@ def test_what_was_excluded_is_told_apart_by_what_was_learnt_from_the_others(stor
 def test_the_model_says_how_it_was_made_and_that_nothing_is_known_of_its_worth(store, trained):
     _, about = load_model(trained)
     assert about["excluded"] == ["s01_trial01", "s01_trial02"]
-    assert about["store_digest"] == store.digest and about["made_up"]
+    assert about["store_digest"] == store.digest and about["synthetic"]
     assert about["trials"] + about["validation"]["trials"] == 24 - 2
     assert about["scores"] == {} and about["tests"] == []
     assert "never tested on unseen subjects" in Predictor(trained).worth
     assert 0 <= about["validation"]["accuracy"] <= 1
     card = (trained / "README.md").read_text()
-    assert "Made-up data" in card and "None are known: no cross-validation" in card and "Meant for research" in card
+    assert "synthetic data" in card and "None are known: no cross-validation" in card and "Meant for research" in card
     assert sorted(f.name for f in trained.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     left = {f.name for f in trained.with_name("model.training").iterdir()}
     assert {"train.json", "history.csv"} <= left and "last.ckpt" not in left

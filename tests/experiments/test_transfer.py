@@ -146,7 +146,7 @@ def test_names_are_told_apart_by_corpus_and_survive_a_process_border(deap, mahno
         assert set(held.windows["subject"]) == {f"deap.s0{i}" for i in range(1, 5)} | {
             f"mahnob.s0{i}" for i in range(1, 4)
         }
-        assert held.title == "deap -> mahnob (made-up data)"
+        assert held.title == "deap -> mahnob (synthetic data)"
         assert held.digest == joined.digest
     assert np.array_equal(again.read([0, 100])[2], joined.read([0, 100])[2])
     assert learnt_from(joined).title == deap.title
@@ -255,7 +255,7 @@ def test_what_is_learnt_on_one_corpus_is_found_in_the_other(deap, mahnob, tmp_pa
     table = predictions.read(path)
     assert auc(table["y"].to_numpy(), table["p"].to_numpy()) > 0.9
     assert len(table) == len(mahnob)
-    assert set(table["dataset"]) == {"deap -> mahnob (made-up data)"}
+    assert set(table["dataset"]) == {"deap -> mahnob (synthetic data)"}
     assert set(table["protocol"]) == {"subject+stimulus"}
     assert set(table["fold"]) == {1}
     assert set(table["subject"]) == {"mahnob.s01", "mahnob.s02", "mahnob.s03"}
@@ -272,7 +272,7 @@ def test_the_run_names_both_stores_and_what_a_reader_must_know(deap, mahnob, tmp
         "learnt_from": ("deap.store", deap.digest),
         "tested_on": ("mahnob.store", mahnob.digest),
     }
-    assert environment["store"]["made_up"]
+    assert environment["store"]["synthetic"]
     said = "\n".join(environment["findings"])
     assert "3 of the 5 of deap and the 5 of mahnob are shared" in said
     assert "--train.normalise subject scales each person by themselves, without labels, and is recommended" in said
@@ -321,7 +321,7 @@ def test_a_report_reads_it(deap, mahnob, tmp_path, log_power):
     report = write_report([tmp_path / "run"], tmp_path / "report")
     assert not report.problems
     page = (tmp_path / "report/report.md").read_text()
-    assert "deap -> mahnob (made-up data)" in page
+    assert "deap -> mahnob (synthetic data)" in page
     assert "channels: 3 of the 5 of deap and the 5 of mahnob are shared" in page
 
 

@@ -217,7 +217,7 @@ def model_seeds() -> tuple[bytes, ...]:
     about = {
         "prepare": {"window_s": 1.0}, "channels": [["Fp1", "eeg"], ["GSR", "gsr"]], "rate_hz": 128.0,
         "samples_per_window": 128, "frames_per_window": 0, "face_side": 0, "baseline_s": 3.0, "targets": ["valence"],
-        "protocol": "trial", "subjects": ["s01"], "scores": {"accuracy": 0.5}, "made_up": True,
+        "protocol": "trial", "subjects": ["s01"], "scores": {"accuracy": 0.5}, "synthetic": True,
     }  # fmt: skip
     return (json.dumps({"format": 1, "config": config, "about": about}).encode(),)
 
@@ -270,7 +270,7 @@ def store_seeds() -> tuple[bytes, ...]:
 
 
 STORE = {
-    "format": store.FORMAT, "dataset": "deap", "made_up": True, "prepare": {"window_s": 1.0}, "rate_hz": 4.0,
+    "format": store.FORMAT, "dataset": "deap", "synthetic": True, "prepare": {"window_s": 1.0}, "rate_hz": 4.0,
     "channels": [["Fp1", "eeg"]], "samples_per_window": 4, "frames_per_window": 3, "face_side": 2, "baseline_s": 3.0,
     "versions": {},
 }  # fmt: skip
@@ -293,7 +293,7 @@ def whole_store(name: str) -> Path:
 
 def used(root: Path) -> None:
     opened = store.open_store(root)
-    assert isinstance(opened.title, str) and len(opened.digest) == 16 and opened.made_up in (True, False)
+    assert isinstance(opened.title, str) and len(opened.digest) == 16 and opened.synthetic in (True, False)
     opened.read(np.arange(len(opened)))
     if len(opened):
         opened.baseline(opened.windows["recording"].iloc[0])
@@ -383,16 +383,16 @@ FOLDS = (
     b'"stimulus": [["1"], ["2"]], "subject": [["s01"], ["s02"]]}',
 )
 SERIES = (
-    b'{"format": 1, "gbvnet": "0", "store": {"digest": "d", "title": "t", "made_up": true}, '
+    b'{"format": 1, "gbvnet": "0", "store": {"digest": "d", "title": "t", "synthetic": true}, '
     b'"config": {"a": 1, "b": [2]}, "runs": [{"role": "ladder", "name": "window"}, {"role": "shuffled", "name": "1"}], '
     b'"identities": [{"what": "person", "modality": "bio", "accuracy": 0.5, "chance": 0.1, "classes": 2, '
     b'"windows": 9}], "costs": {}}',
 )
 ENVIRONMENT = (
-    b'{"gbvnet": "0", "packages": {"numpy": "1"}, "store": {"path": "s", "digest": "d", "made_up": true}, '
+    b'{"gbvnet": "0", "packages": {"numpy": "1"}, "store": {"path": "s", "digest": "d", "synthetic": true}, '
     b'"data": {"windows": 4, "classes": {"valence": {"high": 1, "low": 3}}}, "findings": [], "threads": 1}',
 )
-STAMP = (b'{"stamp": "made-up data", "trials": 3, "seconds": 4}',)
+STAMP = (b'{"stamp": "synthetic data", "trials": 3, "seconds": 4}',)
 
 
 def split_file(name: str) -> Callable[[bytes], Any]:
@@ -401,7 +401,7 @@ def split_file(name: str) -> Callable[[bytes], Any]:
 
 def begun(data: bytes) -> None:
     """compare.json and audit.json as the next call of the same command reads them."""
-    made = SimpleNamespace(digest="d", title="t", made_up=True)
+    made = SimpleNamespace(digest="d", title="t", synthetic=True)
     series.begin_series(put("series/compare.json", data), "a comparison", made, {"a": 1, "b": [2]}, 1)  # type: ignore[arg-type]
 
 

@@ -108,7 +108,7 @@ def test_a_file_by_itself_gives_what_the_same_file_gives_in_a_table(table, tmp_p
 
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
-    """2 made-up people with 4 trials of 2 s, their store, and a fold's model."""
+    """2 synthetic people with 4 trials of 2 s, their store, and a fold's model."""
     root = tmp_path_factory.mktemp("filmed")
     write_deap(root / "deap", SynthConfig(subjects=2, trials=4, seconds=2, seed=1))
     prepare_store(open_corpus("deap", root / "deap"), root / "store", PrepareConfig(face_side=32, frames_per_window=3))
@@ -135,10 +135,10 @@ def test_a_window_is_given_what_its_cross_validation_gave_it(filmed, tmp_path):
         assert found["gate_face"].to_numpy() == pytest.approx(mine["gate_face"].to_numpy(), abs=1e-5)
         assert (found["face_ok"] == 1).all() and found["has_signals"].all()
     about = json.loads((tmp_path / "out" / names[0] / "recording.json").read_text())
-    assert about["stamps"] == ["model trained on made-up data"]
+    assert about["stamps"] == ["model trained on synthetic data"]
     assert about["video"].endswith(".avi") and about["seconds"] == 2
     page = (tmp_path / "out" / names[0] / "timeline.html").read_text()
-    assert "made-up data" in page and "data:image/png" in page and 'src="http' not in page
+    assert "synthetic data" in page and "data:image/png" in page and 'src="http' not in page
     assert (tmp_path / "out" / names[0] / "timeline.png").stat().st_size > 10_000
 
 
@@ -151,7 +151,7 @@ def test_a_video_alone_is_done_without_signals_and_that_is_told(filmed, tmp_path
     assert len(found) == 2 and found["valence"].notna().all() and not found["has_signals"].any()
     assert found["gate_face"].isna().all() and found["gate_bio"].isna().all()  # nothing to weigh a face against
     assert "gate" not in html_text(tmp_path / "out/timeline.html")
-    assert (found["stamps"] == "model trained on made-up data").all()  # without any option for comment lines
+    assert (found["stamps"] == "model trained on synthetic data").all()  # without any option for comment lines
     assert (found["worth"] == "never tested on unseen subjects").all()
     assert "never tested on unseen subjects" in json.loads((tmp_path / "out/recording.json").read_text())["worth"]
 

@@ -22,7 +22,7 @@ def emotions(valence, flags=None, faces=(), name="anna", gates=0.5):
          "gate_face": gates, "gate_bio": gates, "face_ok": 1.0, "has_signals": True, "flags": flags or [""] * n}
     )  # fmt: skip
     return Emotions(
-        name, table, ("valence",), True, True, ("model trained on made-up data",), ("a finding",), {}, faces
+        name, table, ("valence",), True, True, ("model trained on synthetic data",), ("a finding",), {}, faces
     )
 
 
@@ -65,7 +65,7 @@ def test_pictures_of_the_face_lie_beside_each_other_within_the_strip(n):
 def test_the_page_needs_no_other_file_and_says_what_must_be_read_first():
     page = timeline_html(emotions([0.2, 0.8], ["", "no face"], name="<b>anna</b>"))
     assert "&lt;b&gt;anna" in page and "<b>anna" not in page
-    assert page.index("model trained on made-up data") < page.index('id="timeline"')
+    assert page.index("model trained on synthetic data") < page.index('id="timeline"')
     assert "a finding" in page and "<td>no face</td>" in page
     assert 'src="http' not in page
 

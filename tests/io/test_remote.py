@@ -129,7 +129,7 @@ def test_a_store_in_an_s3_bucket(store, tmp_path, monkeypatch):
     try:
         host, port = server.get_host_and_port()
         for name, value in {
-            "AWS_ACCESS_KEY_ID": "made-up", "AWS_SECRET_ACCESS_KEY": "made-up", "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "synthetic", "AWS_SECRET_ACCESS_KEY": "synthetic", "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": f"http://{host}:{port}", "GBVNET_CACHE": str(tmp_path / "cache"),
         }.items():  # fmt: skip
             monkeypatch.setenv(name, value)

@@ -10,7 +10,7 @@ from gbvnet.report import figures
 
 from .. import fake_runs
 
-STAMPS = ["LEAKY: windows of one trial on both sides", "made-up data"]
+STAMPS = ["LEAKY: windows of one trial on both sides", "synthetic data"]
 
 
 def channel_table(channels, folds=3):

@@ -1,4 +1,4 @@
-"""Reports of made-up predictions: true of the numbers, stamped, whole, and refused where they should be."""
+"""Reports of synthetic predictions: true of the numbers, stamped, whole, and refused where they should be."""
 
 import csv
 import json
@@ -55,12 +55,12 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A report of eight runs: the study on made-up data with 6 subjects, a rival, and one with a one-class fold."""
+    """A report of eight runs: the study on synthetic data with 6 subjects, a rival, and one with a one-class fold."""
     root = tmp_path_factory.mktemp("report")
-    folders = fake_runs.study(root, "deap (made-up data)", targets=("valence",))
-    folders.append(run(root, "eumpy", skill=0.2, seed=9, system="eumpy", dataset="deap (made-up data)"))
+    folders = fake_runs.study(root, "deap (synthetic data)", targets=("valence",))
+    folders.append(run(root, "eumpy", skill=0.2, seed=9, system="eumpy", dataset="deap (synthetic data)"))
     folders.append(
-        run(root, "one_class", seed=8, protocol="subject", one_class_fold=True, dataset="deap (made-up data)")
+        run(root, "one_class", seed=8, protocol="subject", one_class_fold=True, dataset="deap (synthetic data)")
     )
     return report.write_report([*folders, root / "absent"], root / "out")
 
@@ -97,7 +97,7 @@ def test_a_report_folder_holds_html_markdown_tables_and_figures(whole):
 
 
 @pytest.mark.journey
-def test_leaky_and_made_up_are_said_in_every_table_that_shows_a_score(whole):
+def test_leaky_and_synthetic_are_said_in_every_table_that_shows_a_score(whole):
     text = whole.path.read_text()
     for row in re.findall(r"<tr[ >].*?</tr>", text, flags=re.S):
         if re.search(r"<td>window\b", row):
@@ -110,9 +110,9 @@ def test_leaky_and_made_up_are_said_in_every_table_that_shows_a_score(whole):
     for name in ("results", "folds", "subjects"):
         table = pd.read_csv(whole.path.parent / "tables" / f"{name}.csv")
         assert (table["leaky"] == (table["protocol"] == "window")).all()
-        assert table["dataset"].str.contains("made-up data").all()
+        assert table["dataset"].str.contains("synthetic data").all()
     shown = text[text.index("</nav>") :]
-    assert shown.index("made-up data") < shown.index("What was found")
+    assert shown.index("synthetic data") < shown.index("What was found")
 
 
 @pytest.mark.journey
@@ -262,12 +262,12 @@ def test_a_system_without_epochs_has_no_curves_and_no_complaint(tmp_path):
     assert "learning curves" not in Page(written.path.read_text()).text.lower()
 
 
-def test_made_up_is_known_from_the_store_too(tmp_path):
+def test_synthetic_is_known_from_the_store_too(tmp_path):
     folder = run(tmp_path, "a")
     environment = json.loads((folder / "environment.json").read_text())
-    environment["store"]["made_up"] = True
+    environment["store"]["synthetic"] = True
     (folder / "environment.json").write_text(json.dumps(environment))
-    assert read(folder)[0].made_up
+    assert read(folder)[0].synthetic
 
 
 def test_honest_protocols_come_first_and_labels_are_never_alike(tmp_path):
@@ -344,7 +344,7 @@ def test_found_is_true_of_the_numbers(six):
     gap = 100 * (of["facebio", "trial"].window["accuracy"] - of["face", "trial"].window["accuracy"])
     assert f"facebio is {gap:.1f} points above the better of its parts, face" in text
     assert "Under the LEAKY protocol window" in text
-    assert "made-up" not in text
+    assert "synthetic" not in text
 
 
 def test_found_does_not_praise_a_fusion_that_loses(tmp_path):
@@ -381,9 +381,9 @@ def test_run_folders_can_be_asked_directly(tmp_path):
     assert "facebio" in report.summary_text(folders)
 
 
-def test_found_names_made_up_data(tmp_path):
-    text = said(run(tmp_path, "a", dataset="deap (made-up data)"), run(tmp_path, "b"))
-    assert "Some of these results are from made-up data" in text
+def test_found_names_synthetic_data(tmp_path):
+    text = said(run(tmp_path, "a", dataset="deap (synthetic data)"), run(tmp_path, "b"))
+    assert "Some of these results are from synthetic data" in text
 
 
 def test_a_fusion_that_is_not_significant_says_so_to_the_end_of_the_sentence(tmp_path):
@@ -458,9 +458,9 @@ def test_the_terminal_table_has_a_row_a_result_and_says_leaky(six, tmp_path):
     assert max(len(line) for line in text.splitlines()) <= 140
     assert text.count("facebio") == 2
     assert text.count("window LEAKY") == 3
-    assert "made-up data" not in text
-    made_up = read(run(tmp_path, "a", dataset="deap (made-up data)"))
-    assert "made-up data" in summary.terminal_text(made_up, 140)
+    assert "synthetic data" not in text
+    synthetic = read(run(tmp_path, "a", dataset="deap (synthetic data)"))
+    assert "synthetic data" in summary.terminal_text(synthetic, 140)
 
 
 # --- figures ---
@@ -471,8 +471,8 @@ def drawn(figure):
     return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
 
 
-def test_every_figure_of_a_leaky_or_made_up_run_says_so(tmp_path):
-    folder = run(tmp_path, "a", protocol="window", dataset="deap (made-up data)")
+def test_every_figure_of_a_leaky_or_synthetic_run_says_so(tmp_path):
+    folder = run(tmp_path, "a", protocol="window", dataset="deap (synthetic data)")
     result = read(folder)[0]
     stamps = result.scores.stamps
     made = [
@@ -484,9 +484,9 @@ def test_every_figure_of_a_leaky_or_made_up_run_says_so(tmp_path):
     ]
     for figure in made:
         assert "leaky" in drawn(figure).lower()
-        assert "made-up data" in drawn(figure)
+        assert "synthetic data" in drawn(figure)
     honest = figures.subjects(result.scores, "t", [])
-    assert "made-up" not in drawn(honest)
+    assert "synthetic" not in drawn(honest)
 
 
 def test_the_overview_marks_each_leaky_bar_with_a_word_and_a_hatch(six):
@@ -522,11 +522,11 @@ def test_drawing_touches_no_global_state(tmp_path):
 
 
 def test_text_is_escaped_and_stamps_are_set_apart(tmp_path):
-    blocks = [page.Heading("A <b> & c", 1), page.Text("`x<y` LEAKY, made-up data"), page.Table(("a|b",), [["1|2"]])]
+    blocks = [page.Heading("A <b> & c", 1), page.Text("`x<y` LEAKY, synthetic data"), page.Table(("a|b",), [["1|2"]])]
     text = page.html(blocks, tmp_path)
     assert "<title>A &lt;b&gt; &amp; c</title>" in text
     assert (
-        '<code>x&lt;y</code> <strong class="leaky">LEAKY</strong>, <strong class="made-up">made-up data</strong>'
+        '<code>x&lt;y</code> <strong class="leaky">LEAKY</strong>, <strong class="synthetic">synthetic data</strong>'
         in text
     )
     assert "| a\\|b |\n| --- |\n| 1\\|2 |" in page.markdown(blocks)

@@ -48,7 +48,7 @@ landmarks = pytest.mark.skipif(bool(needs_landmarks()), reason=needs_landmarks()
 def test_a_window_holds_its_own_trial_and_second(deap, tmp_path):
     prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
     store = open_store(tmp_path / "store")
-    assert len(store) == 6 * 4 and store.made_up
+    assert len(store) == 6 * 4 and store.synthetic
     row = store.windows.query("subject == 's02' and trial == '01' and window == 2").index  # row 1 of s02.dat
     signals = store.read(row, faces=False)[2][0]
     second = np.arange((3 + 2) * 128, (3 + 3) * 128)
@@ -169,7 +169,7 @@ def test_overlapping_windows_and_other_lengths(deap, tmp_path):
 
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
-    """Made-up DEAP with videos: 2 people, 3 trials of 2 s."""
+    """Synthetic DEAP with videos: 2 people, 3 trials of 2 s."""
     root = tmp_path_factory.mktemp("filmed") / "deap"
     write_deap(root, SynthConfig(subjects=2, trials=3, seconds=2))
     return root
@@ -251,7 +251,7 @@ def test_the_real_layout_brings_face_and_signals_of_one_trial_and_second_togethe
     order = real_layout(root)
     assert prepare_store(open_corpus("deap", root), tmp_path / "store", fakes_config(), jobs=2).bad == []
     store = open_store(tmp_path / "store")
-    assert not store.made_up and len(store) == 2 * 40 * 60
+    assert not store.synthetic and len(store) == 2 * 40 * 60
     filmed = np.flatnonzero(store.windows["has_face"])
     assert len(filmed) == 2 * 3 * 60
     faces, ok, signals = store.read(filmed)

@@ -16,7 +16,7 @@ from gbvnet.store.store import create, data_file, done, finish, open_store, writ
 
 SETTINGS = {
     "dataset": "deap",
-    "made_up": True,
+    "synthetic": True,
     "prepare": {"window_s": 1.0, "baseline": "mean"},
     "channels": [["Fp1", "eeg"], ["GSR", "gsr"]],
     "rate_hz": 4.0,
@@ -127,7 +127,7 @@ def test_tables_hold_names_ratings_and_verdicts(path):
     assert row.start_s == 1.0 and row.valence == 6.5 and np.isnan(row.arousal)
     assert store.recordings["verdict"].tolist() == ["ok", "ok", "ok", "bad"]
     assert store.recordings.iloc[3]["reason"] == "no face"
-    assert store.made_up and store.title == "deap (made-up data)"
+    assert store.synthetic and store.title == "deap (synthetic data)"
 
 
 def test_few_open_files_read_the_same(path, monkeypatch):
@@ -150,8 +150,8 @@ def test_other_settings_are_refused_by_name_and_the_same_go_on(path):
     other = SETTINGS | {"prepare": {"window_s": 2.0, "baseline": "mean"}}
     with pytest.raises(BadStore, match=r"made with prepare\.window_s = 2\.0, found one made with 1\.0"):
         create(path, other)
-    with pytest.raises(BadStore, match="made_up = false"):
-        create(path, SETTINGS | {"made_up": False})
+    with pytest.raises(BadStore, match="synthetic = false"):
+        create(path, SETTINGS | {"synthetic": False})
 
 
 def test_other_versions_go_on_with_a_warning(path, caplog):
@@ -300,7 +300,7 @@ def test_tensors_of_another_shape_are_not_stretched_over_their_place(path, shape
     ("change", "message"),
     [
         (lambda s: s.pop("frames_per_window"), "frames_per_window that makes sense, found 'none'"),
-        (lambda s: s.update(made_up=None), "made_up that makes sense, found None"),
+        (lambda s: s.update(synthetic=None), "synthetic that makes sense, found None"),
         (lambda s: s.update(dataset=["deap"]), r"dataset that makes sense, found \['deap'\]"),
         (lambda s: s.update(face_side=True), "face_side that makes sense"),
         (lambda s: s.update(face_side=10**9), "face_side that makes sense, found 1000000000"),

@@ -1,4 +1,4 @@
-"""A made-up DEAP, in the exact layout and encodings of the real one, with a known answer planted in it.
+"""A synthetic DEAP, in the exact layout and encodings of the real one, with a known answer planted in it.
 
 For each trial and each of valence and arousal two numbers are drawn: what the face shows, and what the signals show.
 The rating is made of both, so that either modality alone can know it in no more than three trials of four, and both
@@ -8,7 +8,6 @@ together can. The truth is kept in SYNTHETIC.json, whose presence also lets the 
 import csv
 import io
 import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,12 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from ...config import SynthConfig, require
+from ...progress import ProgressCallback
 from ..deap import RATINGS, RATINGS_FILE
 from .deap_raw import recording
 from .face import FPS, HEIGHT, WIDTH, Face, act, trial_light
 from .signals import Body, signals_of_trial
 from .writer import (
-    MadeUp,
+    SyntheticCorpus,
     avi_bytes,
     filmed,
     latent_pairs,
@@ -74,10 +74,8 @@ class Piece:
         return f"face_video/{unit}/{unit}_trial{self.trial:02d}.avi"
 
 
-def write_deap(
-    root: Path, config: SynthConfig, jobs: int = 1, progress: Callable[[int, int], None] | None = None
-) -> None:
-    """Write a made-up corpus, or what an interrupted call with the same settings left undone.
+def write_deap(root: Path, config: SynthConfig, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
+    """Write a synthetic corpus, or what an interrupted call with the same settings left undone.
 
     jobs : processes; they change the speed only
     progress : called with the number of files done and of files in all
@@ -89,7 +87,9 @@ def write_deap(
     content = partial(_content, config, pieces)
     write_corpus(
         Path(root),
-        MadeUp(stamp_of(RAW_FORMAT if config.raw else FORMAT, config), truth(config), (RATINGS_FILE, *pieces), content),
+        SyntheticCorpus(
+            stamp_of(RAW_FORMAT if config.raw else FORMAT, config), truth(config), (RATINGS_FILE, *pieces), content
+        ),
         jobs,
         progress,
     )

@@ -1,4 +1,4 @@
-"""A made-up DEAP's original recordings: what its .dat files hold, as the amplifier would have recorded it.
+"""A synthetic DEAP's original recordings: what its .dat files hold, as the amplifier would have recorded it.
 
 One BDF a person at 512 Hz, trials in the order of presentation with noise between them, electrodes on offsets that
 drift, mains and a wandering reference in all of them, the leads of EOG and EMG apart, and the triggers of a trial. What

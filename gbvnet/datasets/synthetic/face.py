@@ -1,4 +1,4 @@
-"""A made-up face: one public-domain portrait, warped into expressions that real face detectors read.
+"""A synthetic face: one public-domain portrait, warped into expressions that real face detectors read.
 
 The portrait is of Rear Admiral Grace Hopper (US Navy, public domain) as matplotlib ships it. Everything is drawn in two
 remaps a frame: expressions on the face in the portrait's own coordinates, then the head's motion into the video frame.

@@ -1,11 +1,11 @@
-"""A made-up MAHNOB-HCI, in the layout and the formats of the real one, with a known answer planted in it.
+"""A synthetic MAHNOB-HCI, in the layout and the formats of the real one, with a known answer planted in it.
 
-What is planted is as in the made-up DEAP (synthetic.py), but in the channels that this corpus has. On top of it every
+What is planted is as in the synthetic DEAP (synthetic.py), but in the channels that this corpus has. On top of it every
 session has a video offset of its own, which only the gaze table and session.xml together tell; SYNTHETIC.json tells it
 too, so that a reader can be measured.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
@@ -17,16 +17,17 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from ...config import SynthConfig, require
+from ...progress import ProgressCallback
 from ..deap import EEG
 from ..formats.bdf import STATUS
 from ..mahnob import BDF_RATE_HZ, FILMS, PADDING_S
 from ..mahnob_session import RATINGS
 from . import signals as made
-from . import writer as made_up
+from . import writer
 from .face import FPS, HEIGHT, WIDTH, Acting, Face, act, trial_light
 from .signals import Body
 from .writer import (
-    MadeUp,
+    SyntheticCorpus,
     Trace,
     avi_bytes,
     filmed,
@@ -103,10 +104,10 @@ def write_mahnob(
     root: Path,
     config: SynthConfig,
     jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: ProgressCallback | None = None,
     mark_s: float | None = None,
 ) -> None:
-    """Write a made-up corpus, or what an interrupted call with the same settings left undone.
+    """Write a synthetic corpus, or what an interrupted call with the same settings left undone.
 
     jobs : processes; they change the speed only
     progress : called with the number of files done and of files in all
@@ -119,7 +120,7 @@ def write_mahnob(
     require(not config.raw, "raw: MAHNOB-HCI's signals are as they were recorded, there are no others to write")
     require_eeg(config.evidence or ())
     stamp = stamp_of(FORMAT, config, corpus="mahnob", **({} if mark_s is None else {"mark_s": mark_s}))
-    corpus = MadeUp(stamp, truth(config), _paths(config), partial(_content, config, mark_s))
+    corpus = SyntheticCorpus(stamp, truth(config), _paths(config), partial(_content, config, mark_s))
     write_corpus(Path(root), corpus, jobs, progress)
 
 
@@ -397,7 +398,7 @@ def bdf_bytes(channels: dict[str, np.ndarray], rate_hz: int) -> bytes:
         unit = BDF.get(name, "uV")
         limits = (-(2.0**23), 2.0**23 - 1) if name == STATUS else (-(2.0**18), 2.0**18)
         traces.append(Trace(name, unit, (-(2.0**22), 2.0**22) if unit == "Ohm" else limits, x))
-    return made_up.bdf_bytes(traces, rate_hz)
+    return writer.bdf_bytes(traces, rate_hz)
 
 
 # ---------------------------------------------------------------- video

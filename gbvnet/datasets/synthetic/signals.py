@@ -1,4 +1,4 @@
-"""Made-up physiology: EEG and the peripheral channels of DEAP, with planted evidence and planted fingerprints.
+"""Synthetic physiology: EEG and the peripheral channels of DEAP, with planted evidence and planted fingerprints.
 
 Everything that a leaky protocol could recognise a trial by is spectral, a gain or a drift: a plain offset would vanish
 with the baseline.

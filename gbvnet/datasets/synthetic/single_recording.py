@@ -1,4 +1,4 @@
-"""A made-up recording of some seconds as the two files that a user would have: a face video and a table of signals."""
+"""A short synthetic recording as the two files that a user would have: a face video and a table of signals."""
 
 from pathlib import Path
 
@@ -6,26 +6,27 @@ import numpy as np
 
 from ...config import SynthConfig
 from ...io.atomic import atomic_write
+from ...provenance import SYNTHETIC
 from ..channel_names import find
 from ..deap import BASELINE_S, CHANNELS, RATE_HZ
-from ..recording import MADE_UP, Channel
+from ..recording import Channel
 from .deap import plan, signals_of_person, video_bytes
 
-VIDEO, SIGNALS = "made-up-face.avi", "made-up-signals.csv"
+VIDEO, SIGNALS = "synthetic-face.avi", "synthetic-signals.csv"
 CONFIG = SynthConfig(subjects=1, trials=2, seconds=12, effect=2.0)
 
 
 def write_lone(folder: Path, channels: tuple[Channel, ...]) -> tuple[Path, Path]:
-    """Write the first trial of a made-up person; both files begin with its stimulus.
+    """Write the first trial of a synthetic person; both files begin with its stimulus.
 
-    channels : the columns of signals, named as a model knows them. One that the made-up body has not is played by
-        another of its kind, or by the pulse: it is made up either way.
+    channels : the columns of signals, named as a model knows them. One that the synthetic body has not is played by
+        another of its kind, or by the pulse: it is synthetic either way.
     """
     trial = plan(CONFIG)[0]
     samples = signals_of_person(CONFIG, [trial])[0][0, :, BASELINE_S * RATE_HZ :]  # (40, N)
     played = samples[[_stand_in(c) for c in channels]]
     time_s = np.arange(samples.shape[1]) / RATE_HZ
-    lines = [f"# {MADE_UP}: nobody's face, nobody's brain", ",".join(["time", *(c.name for c in channels)])]
+    lines = [f"# {SYNTHETIC}: nobody's face, nobody's brain", ",".join(["time", *(c.name for c in channels)])]
     lines += [",".join(f"{x:.8g}" for x in row) for row in np.column_stack([time_s, played.T]).tolist()]
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write(folder / SIGNALS, ("\n".join(lines) + "\n").encode())

@@ -1,4 +1,4 @@
-"""What all made-up corpora share: a folder that is theirs, files that are whole or absent, and ratings whose reasons
+"""What all synthetic corpora share: a folder that is theirs, files that are whole or absent, and ratings whose reasons
 are known."""
 
 import difflib
@@ -18,14 +18,15 @@ from ...config import SynthConfig, to_dict
 from ...errors import BadConfig, BadInput, GbvnetError
 from ...io.atomic import atomic_write, is_empty, remove_stale_temp_files
 from ...parallel.tasks import run
+from ...provenance import SYNTHETIC
 from ..deap import EEG
-from ..recording import MADE_UP, STAMP_FILE, UNFINISHED_FILE
+from ..recording import STAMP_FILE, UNFINISHED_FILE
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class MadeUp:
+class SyntheticCorpus:
     """A corpus to be written."""
 
     stamp: dict  # what it is made with: `stamp_of`
@@ -34,8 +35,10 @@ class MadeUp:
     content: Callable[[str], bytes]  # of one of them; picklable, since other processes make them
 
 
-def write_corpus(root: Path, corpus: MadeUp, jobs: int = 1, progress: Callable[[int, int], None] | None = None) -> None:
-    """Write a made-up corpus, or what an interrupted call with the same settings left undone.
+def write_corpus(
+    root: Path, corpus: SyntheticCorpus, jobs: int = 1, progress: Callable[[int, int], None] | None = None
+) -> None:
+    """Write a synthetic corpus, or what an interrupted call with the same settings left undone.
 
     jobs : processes; they change the speed only
     progress : called with the number of files done and of files in all
@@ -78,7 +81,7 @@ def stamp_of(form: int, config: SynthConfig, **more: object) -> dict:
     for name, absent in (("evidence", None), ("face_evidence", None), ("raw", False)):
         if settings[name] is absent:
             del settings[name]
-    return {"stamp": MADE_UP, "format": form, "config": settings | more}
+    return {"stamp": SYNTHETIC, "format": form, "config": settings | more}
 
 
 def require_eeg(names: Iterable[str]) -> None:
@@ -102,7 +105,7 @@ def _as_json(value: dict) -> bytes:
 # ---------------------------------------------------------------- the folder
 
 
-def _claim(root: Path, corpus: MadeUp) -> None:
+def _claim(root: Path, corpus: SyntheticCorpus) -> None:
     """Make the folder ours, or find that it is. Raises BadInput rather than write among somebody's files."""
     if root.exists() and not root.is_dir():
         raise BadInput(root, "a folder", "a file", "Give another destination.")
@@ -128,7 +131,7 @@ def _refuse_another(root: Path, stamp: dict) -> None:
         found = json.loads(marks[0].read_text())
         was, now = ({"corpus": None, "format": x["format"]} | x["config"] for x in (found, stamp))
     except (ValueError, KeyError, TypeError) as e:
-        raise BadInput(marks[0], "the stamp of a made-up corpus", f"a file that is none ({e})", _ELSEWHERE) from None
+        raise BadInput(marks[0], "the stamp of a synthetic corpus", f"a file that is none ({e})", _ELSEWHERE) from None
     changed = [key for key in {**now, **was} if was.get(key) != now.get(key)]
     if changed:
         setting = changed[0]

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from ...config import RATINGS
-from ...datasets.recording import MADE_UP
 from ...evaluation.plan import RULES, is_high
+from ...provenance import SYNTHETIC
 from ...report.document import Block, Heading, Table, Text
 from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, picture, styled
 from ...report.published_results import PAPER_DATA, PAPER_MONTAGE
@@ -39,8 +39,8 @@ def data_blocks(stores: Sequence[Store], folder: Path) -> Iterator[Block]:
 
 
 def short(title: str) -> str:
-    """deap (made-up data) -> deap"""
-    return title.removesuffix(f" ({MADE_UP})")
+    """deap (synthetic data) -> deap"""
+    return title.removesuffix(f" ({SYNTHETIC})")
 
 
 def slug(title: str) -> str:
@@ -49,7 +49,7 @@ def slug(title: str) -> str:
 
 def corpus_name(title: str) -> str:
     known = TITLES.get(short(title), short(title))
-    return f"{known} ({MADE_UP})" if MADE_UP in title else known
+    return f"{known} ({SYNTHETIC})" if SYNTHETIC in title else known
 
 
 # ---------------------------------------------------------------- Table 1: the data
@@ -220,8 +220,9 @@ def _table_2(store: Store, folder: Path) -> Iterator[Block]:
     yield Text(_montage_verdict(eeg))
     yield Text(f"Peripheral channels, which the paper does not name: {', '.join(others) if others else 'none'}.")
     if _places(eeg):
+        stamps = [SYNTHETIC] if store.synthetic else []
         yield picture(
-            head_map(eeg, corpus_name(store.title), [MADE_UP] if store.made_up else []), folder, f"paper_table2_{name}",
+            head_map(eeg, corpus_name(store.title), stamps), folder, f"paper_table2_{name}",
             f"Where the EEG channels of {corpus_name(store.title)} lie on the head",
             "How to read it: the head from above, nose up; the number is the channel's place in the store. Filled dots "
             "have the place that the paper's Table 2 gives them; a ring has another place, or is not in that table.",
@@ -256,7 +257,7 @@ def _places(names: Sequence[str]) -> dict[str, tuple[float, float]]:
 @styled
 def head_map(eeg: Sequence[str], title: str, stamps: Sequence[str]) -> Figure:
     """Names and numbers of the EEG channels on a head seen from above."""
-    figure = empty_figure(4.6, 4.6, f"EEG channels of {title.removesuffix(f' ({MADE_UP})')}", stamps)
+    figure = empty_figure(4.6, 4.6, f"EEG channels of {title.removesuffix(f' ({SYNTHETIC})')}", stamps)
     axes: Axes = figure.subplots()
     axes.add_patch(Circle((0, 0), 1.24, fill=False, color=SOFT, linewidth=1.2))
     axes.plot([-0.14, 0, 0.14], [1.23, 1.38, 1.23], color=SOFT, linewidth=1.2)  # the nose

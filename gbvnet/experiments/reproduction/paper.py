@@ -13,11 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...datasets.recording import MADE_UP
 from ...errors import GbvnetError
 from ...evaluation import metrics
 from ...evaluation.metrics import LEVEL
-from ...evaluation.predictions import LEAKY, is_leaky
+from ...provenance import LEAKY, SYNTHETIC, is_leaky
 from ...report import figures
 from ...report.document import Block, Heading, Items, Table, Text
 from ...report.figures import picture
@@ -103,8 +102,8 @@ class Paper:
             "fold; the works it cites have protocols of their own. These numbers are no target: the LEAKY protocol "
             "window comes nearest to how they were made."
         )
-        if any(r.made_up for r in results):
-            yield Text(f"Ours are from {MADE_UP}: nothing published can be compared with them.", "warning")
+        if any(r.synthetic for r in results):
+            yield Text(f"Ours are from {SYNTHETIC}: nothing published can be compared with them.", "warning")
         if self.left_out:
             yield Text("Not run:")
             yield Items(self.left_out)
@@ -358,7 +357,7 @@ def _figure_4(
             yield Heading(f"Figure 4: what the parts are worth, {corpus_name(corpus)}, recipe {recipe}", 3)
             begun = True
         entries = [(r.key("target"), _bar_label(r, run), r.scores) for r, run in mine]
-        stamps = [stamp for stamp in (LEAKY, MADE_UP) if any(stamp in r.scores.stamps for r, _ in mine)]
+        stamps = [stamp for stamp in (LEAKY, SYNTHETIC) if any(stamp in r.scores.stamps for r, _ in mine)]
         figure = figures.overview(entries, stamps, f"Accuracy, % of windows, protocol {of_protocol}")
         name = f"paper_figure4_{slug(corpus)}_{recipe}_{of_protocol}"
         yield picture(figure, folder, name, f"GBV-Net with less, protocol {of_protocol}", READ_BARS)

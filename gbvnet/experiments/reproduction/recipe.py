@@ -25,8 +25,8 @@ from ...config import (
 )
 from ...errors import BadConfig, BadStore
 from ...evaluation.plan import make_plan, targets_of
-from ...evaluation.predictions import is_leaky
 from ...io.safe_load import from_yaml
+from ...provenance import is_leaky
 from ...store.store import Store
 from ...systems import SYSTEMS
 

@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 
 from ...config import CrossvalConfig, uses_face, uses_signals
-from ...datasets.check import Progress
 from ...evaluation.plan import choose_windows
 from ...parallel.ray_cluster import Cluster
 from ...parallel.tasks import Jobs, at_once, cores, limit_threads, neighbours, threads_each
+from ...progress import ProgressCallback
 from ...store.store import Store
 from ...systems import system
 from .recipe import Extent, PlannedRun
@@ -91,7 +91,7 @@ class Calibration:
         self.jobs = jobs
         self.paces: dict[Any, Pace] = {}
 
-    def paces_of(self, runs: list[tuple[PlannedRun, Extent]], progress: Progress | None = None) -> list[Pace]:
+    def paces_of(self, runs: list[tuple[PlannedRun, Extent]], progress: ProgressCallback | None = None) -> list[Pace]:
         """The pace of each run. progress is called with kinds done, kinds in all, and what is being measured."""
         kinds: dict[Any, tuple[PlannedRun, Extent]] = {}
         for run, extent in runs:

@@ -10,10 +10,10 @@ import gradio as gr
 
 from ...config import Times
 from ...datasets.formats.signal_text import UNITS
-from ...datasets.recording import MADE_UP
 from ...datasets.single_recording import SIGNAL_SUFFIXES
 from ...datasets.synthetic.single_recording import SIGNALS, VIDEO, write_lone
 from ...errors import BadConfig
+from ...provenance import SYNTHETIC
 from ..plot_theme import SCRIPT
 from ..predict import stamps
 from ..prediction import Emotions
@@ -120,7 +120,7 @@ def page(predictor: Predictor, visitors: Visitors, quota: DiskQuota, max_mb: int
         folder = visitors.folder(_who(request))
         found = answer(predictor, asked, folder, lambda share, what: progress(share, desc=what))
         visitors.keep_last(_who(request), folder)
-        return shown(found, predictor.worth, made_up=bool(files) and any(example in f.parents for f in files))
+        return shown(found, predictor.worth, synthetic=bool(files) and any(example in f.parents for f in files))
 
     def forget(request: gr.Request) -> list[Any]:
         visitors.leave(_who(request))
@@ -203,7 +203,7 @@ def _boxes(predictor: Predictor) -> list[Any]:
 WELCOME = '<p class="note">Give a recording and press <b>Ask the model</b>. Curves appear below.</p>'
 
 
-def shown(found: Answer, worth: str, made_up: bool = False) -> list[Any]:
+def shown(found: Answer, worth: str, synthetic: bool = False) -> list[Any]:
     """An answer as values of the page's parts; `worth` is what is known of how often the model is right."""
     emotions = found.emotions
     if emotions is None:
@@ -211,7 +211,7 @@ def shown(found: Answer, worth: str, made_up: bool = False) -> list[Any]:
         more = gr.update(open=True) if found.names is not None else gr.update()
         names = found.names if found.names is not None else gr.update()
         return [_told(found.problem, worth), gr.update(visible=False), hidden, hidden, "", *[hidden] * 3, names, more]
-    stamped = f'<p class="stamp">this recording is {MADE_UP}</p>' if made_up else ""
+    stamped = f'<p class="stamp">this recording is {SYNTHETIC}</p>' if synthetic else ""
     findings = "".join(f'<p class="note">{escape(finding)}</p>' for finding in emotions.findings)
     explained = [sentence for sentence in words(emotions) if sentence != worth]
     sentences = "".join(f'<p class="note">{escape(sentence)}</p>' for sentence in explained)

@@ -215,7 +215,7 @@ def _answered(
         corpus,
         recording,
         step_s=asked.step_s,
-        progress=lambda done, n, _: told(done / n, f"{doing}: {done} of {n} windows"),
+        progress=lambda done, n, _="": told(done / n, f"{doing}: {done} of {n} windows"),
     )
     told(None, "drawing the curves")
     for name, content in (*emotions.contents(), (HTML, timeline_html(emotions).encode())):

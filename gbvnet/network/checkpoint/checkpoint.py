@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from ...config import ModelConfig, to_dict
 from ...errors import BadModel
 from ...io.atomic import atomic_folder, atomic_write
+from ...provenance import model_stamps
 from ..model import GBVNet
 from .folder import (
     CARD,
@@ -32,7 +33,6 @@ from .folder import (
     refuse_damaged,
     refuse_edited,
     sha256,
-    stamps,
 )
 from .hub import find_model
 
@@ -41,7 +41,7 @@ def save_model(folder: str | Path, model: GBVNet, about: dict) -> None:
     """Write the model folder; one that is there already is replaced as a whole.
 
     about: all else that a user of the model must know, as JSON: how its input was prepared and what its output
-    means. The card reads, where given: dataset, made_up, store_digest, prepare, channels [[name, kind]], rate_hz,
+    means. The card reads, where given: dataset, synthetic, store_digest, prepare, channels [[name, kind]], rate_hz,
     face_side, normalise, targets, threshold, protocol, scope, subjects, n_windows, chosen_epoch, scores {name: value}.
     Raises BadModel if `folder` holds anything but a model, which would be lost.
     """
@@ -133,7 +133,7 @@ def model_card(model: GBVNet, about: dict) -> str:
         f"# GBV-Net, {config.modality}, {config.variant}",
         "",
     ]
-    for stamp in stamps(about):
+    for stamp in model_stamps(about):
         lines += [f"> **{stamp}**", ""]
     lines += ["| | |", "|---|---|", f"| Parameters | {parameters:,} |"]
     usual = to_dict(ModelConfig(variant=config.variant))

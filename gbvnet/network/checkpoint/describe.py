@@ -7,6 +7,7 @@ from typing import Any
 
 from ...config import GBVNetConfig, uses_face, uses_signals
 from ...errors import BadModel
+from ...provenance import model_stamps
 from .folder import (
     CONFIG,
     TENSORS,
@@ -17,7 +18,6 @@ from .folder import (
     read_config,
     read_header,
     refuse_edited,
-    stamps,
 )
 from .hub import find_model
 from .worth import worth
@@ -49,7 +49,7 @@ def passport(name: str | Path) -> str:
         "made": _made(config, header, about),
         "scores": [(str(key), plain(value)) for key, value in _table(about, "scores").items()],
     }
-    lines = [f"{name}: GBV-Net, {config.modality}, {config.variant}", *stamps(about), worth(about)]
+    lines = [f"{name}: GBV-Net, {config.modality}, {config.variant}", *model_stamps(about), worth(about)]
     for part, told in parts.items():
         if told:
             lines += ["", part, *(f"  {key:<{WIDTH}} {value}" for key, value in told)]

@@ -150,16 +150,6 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def stamps(about: dict) -> list[str]:
-    """What must be read before any number."""
-    found = []
-    if about.get("made_up"):
-        found.append("Made-up data: trained on a synthetic corpus. It knows nothing about real people.")
-    if about.get("protocol") == "window":
-        found.append("LEAKY protocol: windows of one trial are on both sides of the split. Its scores mean little.")
-    return found
-
-
 def plain(value: Any) -> str:
     """A value as a reader expects it in a table."""
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The made-up DEAP: its encodings against files that Python 2 really wrote, its promises, and its planted truth."""
+"""The synthetic DEAP: its encodings against files that Python 2 really wrote, its promises, and its planted truth."""
 
 import json
 import pickle
@@ -101,7 +101,7 @@ def test_what_is_pickled_comes_back(n_trials):
 
 def test_the_reader_for_the_real_corpus_accepts_it_and_finds_the_planted_order(corpus):
     deap = Deap.open(corpus)
-    assert (deap.made_up, deap.n_trials, deap.seconds, deap.units) == (True, 2, 1, ("s01",))
+    assert (deap.synthetic, deap.n_trials, deap.seconds, deap.units) == (True, 2, 1, ("s01",))
     found = [deap.inspect(r) for r in deap.recordings("s01")]
     assert [r.findings for r in found] == [(), ()]
     assert [(r.trial, r.stimulus) for r in found] == [("01", "02"), ("02", "01")]  # of two, both must be out of place
@@ -137,7 +137,7 @@ def test_videos_are_h264_with_b_frames_at_50_fps_as_deaps_are(corpus):
 
 def test_the_stamp_holds_the_settings_and_the_truth_of_every_trial(corpus):
     found = json.loads((corpus / "SYNTHETIC.json").read_text())
-    assert (found["stamp"], found["trials"], found["seconds"]) == ("made-up data", 2, 1)
+    assert (found["stamp"], found["trials"], found["seconds"]) == ("synthetic data", 2, 1)
     assert SynthConfig(**found["config"]) == SMALL
     assert [(t["subject"], t["trial"], t["experiment"]) for t in found["truth"]] == [("s01", 1, 2), ("s01", 2, 1)]
     assert set(found["truth"][0]["face"]) == {"valence", "arousal"}

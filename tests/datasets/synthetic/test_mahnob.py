@@ -1,4 +1,4 @@
-"""The made-up MAHNOB-HCI: files as the real ones are, its promises, and flashes and pulses that must meet."""
+"""The synthetic MAHNOB-HCI: files as the real ones are, its promises, and flashes and pulses that must meet."""
 
 import json
 import re
@@ -275,7 +275,7 @@ def test_from_the_command_line_to_a_cross_validation_over_people(tmp_path):
     assert "6 recordings made, 0 found done, 0 bad" in gbvnet("prepare", "mahnob", root, store, "--face-side", 32)
     ridge = ("--system", "ridge", "--modality", "bio")
     shown = gbvnet("crossval", store, run, "--protocol", "subject", *ridge, "--folds", 3)
-    assert "subject" in shown and "made-up data" in shown
+    assert "subject" in shown and "synthetic data" in shown
     assert len(json.loads((run / "splits.json").read_text())["folds"]) == 3
     chosen = tmp_path / "chosen"
     gbvnet("crossval", store, chosen, *ridge, "--folds", 2, "--subjects", "p01,p03")

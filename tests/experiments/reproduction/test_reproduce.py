@@ -227,7 +227,7 @@ def test_the_plan_trains_no_run_and_writes_nothing(store, tmp_path):
     assert code == 0 and not (tmp_path / "new").exists()
     rows = [line.split() for line in said.splitlines() if line.startswith("tiny")]
     assert sum(int(row[-4]) for row in rows) == 16 and sum(int(row[-3]) for row in rows) == 48
-    assert re.search(r"store .*: \d\.\d MB, 150 windows, deap \(made-up data\)", said)
+    assert re.search(r"store .*: \d\.\d MB, 150 windows, deap \(synthetic data\)", said)
 
 
 def test_each_kind_of_run_is_measured_once(store, monkeypatch):

@@ -178,11 +178,11 @@ def same(found, wanted):
 def test_the_example_gives_curves_beside_the_video_and_stamps_are_seen(visit, server):
     page = visit()
     top = page.inner_text("body")
-    assert "model trained on made-up data" in top and "LEAKY" in top
+    assert "model trained on synthetic data" in top and "LEAKY" in top
     assert "It cannot know what anyone feels" in top and "temporary folder until you press" in top
     page.click("#try")
     curves(page)
-    assert "this recording is made-up data" in page.inner_text("#said")
+    assert "this recording is synthetic data" in page.inner_text("#said")
     assert page.locator("#curves .scatterlayer .trace").count() == 3  # valence and two gates
     page.wait_for_function("document.querySelector('#film video')?.readyState >= 2")
     page.evaluate("document.querySelector('#film video').currentTime = 6")

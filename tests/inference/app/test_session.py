@@ -51,7 +51,7 @@ def test_signals_give_a_row_a_window_and_files_to_download(ask, tmp_path):
     assert json.loads(found.files[2].read_text())["signals"] == "mine.csv"
     assert table["start_s"].tolist() == [0, 1, 2, 3, 4, 5]
     assert np.ptp(table["valence"]) > 1e-4
-    assert "model trained on made-up data" in page and "mine" in page
+    assert "model trained on synthetic data" in page and "mine" in page
     later = pd.read_csv(ask(signals=[tmp_path / "mine.csv"], start_s=2, stop_s=5).files[0])
     assert later["start_s"].tolist() == [0, 1, 2]
 
@@ -335,10 +335,10 @@ def test_a_copy_for_browsers_keeps_the_times_of_the_frames(tmp_path):
     assert [info.time_s(k) for k in range(info.n_frames)] == pytest.approx([0, *times], abs=0.001)
 
 
-def test_the_example_has_the_models_channels_and_says_that_it_is_made_up(tmp_path):
+def test_the_example_has_the_models_channels_and_says_that_it_is_synthetic(tmp_path):
     names = {"GSR1": "gsr", "EXG1": "ecg", "Fp1": "eeg", "GSR": "gsr", "Plethysmograph": "ppg"}
     video, signals = write_lone(tmp_path, tuple(Channel(name, kind) for name, kind in names.items()))
-    assert signals.read_text().startswith("# made-up data: ")
+    assert signals.read_text().startswith("# synthetic data: ")
     table = pd.read_csv(signals, comment="#")
     assert list(table) == ["time", *names]
     assert len(table) == 12 * 128 and table["time"].iloc[-1] == pytest.approx(12 - 1 / 128)

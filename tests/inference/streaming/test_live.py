@@ -93,9 +93,9 @@ def test_files_give_what_a_stream_fed_by_hand_gives(model, table, tmp_path):
     assert found["has_signals"].all() and (found["face_ok"] == 1).all()
     assert "note 3 of 80 frames are damaged" in said
     about = json.loads((tmp_path / "deep/o.json").read_text())
-    assert about["filters"] == "causal" and about["stamps"] == ["model trained on made-up data"]
+    assert about["filters"] == "causal" and about["stamps"] == ["model trained on synthetic data"]
     assert about["video"] == "film.mp4" and about["signals"] == "x.csv"
-    assert said[:2] == ["note the frame rate varies", "note model trained on made-up data"]
+    assert said[:2] == ["note the frame rate varies", "note model trained on synthetic data"]
     assert "unseen subjects" in said[2] and about["worth"] == said[2].removeprefix("note ")
     assert about["messages"] == ["3 of 80 frames are damaged"] and "note 3 of 80 frames are damaged" in said
     assert said[-2].startswith("5 windows in ") and said[-1] == str(tmp_path / "deep/o.csv")
@@ -372,12 +372,12 @@ def test_bars_are_as_high_as_values():
 
 
 def test_curves_show_the_last_rows_and_the_stamp():
-    curves = Curves(["valence"], "model", "made-up data", width=5)
+    curves = Curves(["valence"], "model", "synthetic data", width=5)
     assert "─────" in drawn(curves)
     for k in range(8):
         curves.add(ROW | {"valence": k / 10}, "12 ms")
     text = drawn(curves)
-    assert "made-up data" in text and "0.70" in text and "frames late" in text and "12 ms" in text
+    assert "synthetic data" in text and "0.70" in text and "frames late" in text and "12 ms" in text
     assert "gate_bio" in text and "gate_face" not in text  # which has no value in any row
 
 

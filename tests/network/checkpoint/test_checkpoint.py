@@ -18,7 +18,7 @@ from gbvnet.network.model import GBVNet
 
 ABOUT = {
     "dataset": "deap",
-    "made_up": True,
+    "synthetic": True,
     "protocol": "window",
     "targets": ["valence"],
     "threshold": ">=5",
@@ -133,12 +133,20 @@ def test_channel_names_must_be_as_many_as_the_channels(tmp_path):
 def test_the_card_says_what_the_numbers_are_worth(saved):
     card = (saved / "README.md").read_text()
     assert card.startswith("---\n")
-    for text in ("Made-up data", "LEAKY", "| Trained on | deap |", "0.9877", "abc123", "| GSR | gsr | 2 | 4 |", ">=5"):
+    for text in (
+        "synthetic data",
+        "LEAKY",
+        "| Trained on | deap |",
+        "0.9877",
+        "abc123",
+        "| GSR | gsr | 2 | 4 |",
+        ">=5",
+    ):
         assert text in card
     save_model(saved, bio_network(), {"protocol": "trial"})
     card = (saved / "README.md").read_text()
     assert "LEAKY" not in card
-    assert "Made-up" not in card
+    assert "Synthetic" not in card
 
 
 def test_a_folder_that_is_no_model_is_refused_with_what_it_lacks(tmp_path):

@@ -17,7 +17,7 @@ from gbvnet.network.model import GBVNet
 
 ABOUT = {
     "dataset": "deap",
-    "made_up": True,
+    "synthetic": True,
     "store_digest": "abc123",
     "prepare": {"faces": True, "window_s": 1.0, "step_s": None, "filter": True, "baseline": "mean"},
     "baseline_s": 3,
@@ -71,7 +71,7 @@ def test_all_that_a_user_must_know_is_told(saved):
     assert told["epoch kept"] == "7"
     assert int(told["parameters"].replace(",", "")) == sum(p.numel() for p in network().parameters())
     assert "balanced accuracy 0.6123" in passport(saved)
-    assert passport(saved).splitlines()[1].startswith("Made-up data")
+    assert passport(saved).splitlines()[1].startswith("model trained on synthetic data")
 
 
 def test_a_network_of_one_modality_says_nothing_of_the_other(tmp_path):

@@ -13,6 +13,7 @@ from gbvnet.errors import BadConfig, BadModel
 from gbvnet.evaluation import predictions
 from gbvnet.evaluation.metrics import auc
 from gbvnet.experiments.crossval import cross_validate
+from gbvnet.provenance import SHUFFLED_SYSTEM
 from gbvnet.store.store import open_store
 from gbvnet.systems import require_sense
 from gbvnet.systems.features.electrode_pairs import decibels
@@ -253,7 +254,7 @@ def test_on_shuffled_labels_nothing_is_left_to_learn_and_the_name_says_so(name, 
             system=name, modality=modality, target="valence", folds=4, shuffle_labels=shuffle, train=TrainConfig()
         )
         table = predictions.read(cross_validate(open_store(planted.path), tmp_path / str(shuffle), config))
-        assert set(table["system"]) == {name + (predictions.SHUFFLED if shuffle else "")}
+        assert set(table["system"]) == {name + (SHUFFLED_SYSTEM if shuffle else "")}
         found[shuffle] = auc(table["y"].to_numpy(), table["p"].to_numpy())
     assert found[None] > 0.95
     assert 0.1 < found[3] < 0.8
