@@ -192,11 +192,11 @@ class TrainConfig:
     least 16"""
     learning_rate: float = 1e-3
     """of Adam (paper)"""
-    select: Literal["inner", "last", "test"] = "inner"
-    """which epoch is kept: the best loss on the inner validation groups, or the last one; `test`, the best on the test
+    select: Literal["validation", "last", "test"] = "validation"
+    """which epoch is kept: the best loss on the validation groups, or the last one; `test`, the best on the test
     windows themselves, exists only in recipes stamped leaky"""
     patience: int = 10
-    """epochs without a better inner validation loss before training stops (ours)"""
+    """epochs without a better validation loss before training stops (ours)"""
     augment: bool = True
     """augment faces and signals in training as the paper names it"""
     corrupt: float = 0.0
@@ -268,7 +268,7 @@ class SplitConfig:
     fixed: str | None = None
     """fixed folds by name, so that papers can report on the same ones: deap-v1, mahnob-v1, or a JSON
     file"""
-    inner: float = 0.2
+    validation: float = 0.2
     """share of the training groups kept back for the choice of the epoch (ours)"""
     seed: int = 0
     """of the splits, the weights' start, the order of windows and the augmentation"""
@@ -276,7 +276,7 @@ class SplitConfig:
     def __post_init__(self) -> None:
         require(self.folds >= 2, f"folds must be at least 2, not {self.folds}")
         require(self.seed >= 0, f"seed must not be negative, and is {self.seed}")
-        require(0 < self.inner < 1, f"inner must be between 0 and 1, not {self.inner}")
+        require(0 < self.validation < 1, f"validation must be between 0 and 1, not {self.validation}")
         require(
             self.scope == "pooled" or "subject" not in self.protocol,
             f"protocol {self.protocol} holds people out, and scope per-subject stays within one: choose one of them",
@@ -491,8 +491,49 @@ def to_dict(config: Any) -> dict:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
 
 
+# Settings whose names or values were others in files of earlier versions, by their dotted path.
+FORMER_NAMES = {"inner": "validation"}  # former name of a setting: its present name
+FORMER_VALUES = {"train.select": {"inner": "validation"}}  # setting: {former value: present value}
+
+
+def present_names(values: dict, group: str = "") -> dict:
+    """Return settings read from a file with former names and values replaced by the present ones; others are kept.
+
+    group : the dotted path of these settings, "" or with a dot at its end
+    Raises BadConfig if a setting is there under both of its names.
+    """
+    renamed: dict = {}
+    for name, value in values.items():
+        new = FORMER_NAMES.get(f"{group}{name}", name)
+        require(new == name or new not in values, f"{group}{name} is the former name of {group}{new}: give one of them")
+        if isinstance(value, dict):
+            value = present_names(value, f"{group}{name}.")
+        elif isinstance(value, str):
+            value = FORMER_VALUES.get(f"{group}{new}", {}).get(value, value)
+        renamed[new] = value
+    return renamed
+
+
+def former_names(flat: dict[str, Any]) -> dict[str, Any]:
+    """Return settings by dotted path with the first version's names and values, so that their digest stays the same."""
+    names = {new: name for name, new in FORMER_NAMES.items()}
+    values = {path: {new: old for old, new in table.items()} for path, table in FORMER_VALUES.items()}
+    return {
+        names.get(path, path): values[path].get(value, value) if path in values else value
+        for path, value in flat.items()
+    }
+
+
 def from_dict(cls: type[T], values: dict, where: str = "") -> T:
-    """Rebuild a settings dataclass from `to_dict`'s data; a misspelt name gets the nearest one in the message."""
+    """Return a settings dataclass rebuilt from `to_dict`'s data, of this version or an earlier one.
+
+    where : what messages put before the name of a setting ("crossval.")
+    Raises BadConfig for a name that is no setting, with the nearest one.
+    """
+    return _from_dict(cls, present_names(values), where)
+
+
+def _from_dict(cls: type[T], values: dict, where: str) -> T:
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
     made = {}
     for name, value in values.items():
@@ -504,6 +545,6 @@ def from_dict(cls: type[T], values: dict, where: str = "") -> T:
             )
         kind = known[name].type
         if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
-            value = from_dict(kind, value, f"{where}{name}.")
+            value = _from_dict(kind, value, f"{where}{name}.")
         made[name] = tuple(value) if isinstance(value, list) else value
     return cls(**made)

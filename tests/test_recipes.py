@@ -170,7 +170,7 @@ def test_the_papers_recipe_on_deap():
     # GBV-Net in five modalities, thirteen rivals and two reference systems; ten folds, valence and arousal.
     assert len(work) == 20 and sum(e.trainings for e in work.values()) == 20 * 10 * 2 == 400
     # A fold trains on 9/10 = 47,520 windows, of which a fifth, 9,504, choose the epoch; 20 trainings.
-    assert work["window-facebio"] == Extent(20, train=20 * 38_016, inner=20 * 9_504, test=2 * 52_800)
+    assert work["window-facebio"] == Extent(20, train=20 * 38_016, validation=20 * 9_504, test=2 * 52_800)
     assert work["window-facebio"].train_each == 38_016
 
 

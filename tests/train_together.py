@@ -49,9 +49,9 @@ def main(store_path: str, n: int, out: str) -> None:
     rows = list(range(len(store)))
     y = (store.windows["valence"].to_numpy() >= 5).astype("float32")[:, None]
     # Batches of 15 are no multiple of 2, and the last batch of the validation windows is a single one.
-    windows, inner = (Windows(store, part, "facebio", y[part], memory_gib=1) for part in (rows[:-31], rows[-31:]))
+    windows, validation = (Windows(store, part, "facebio", y[part], memory_gib=1) for part in (rows[:-31], rows[-31:]))
     config = TrainConfig(epochs=3, batch_size=15, device="cpu", augment=False, devices=n)
-    fitted = fit_network(network, windows, inner, config, seed=3, work=Path(out).with_suffix(".work"))
+    fitted = fit_network(network, windows, validation, config, seed=3, work=Path(out).with_suffix(".work"))
     if is_first():
         Path(out).write_text(json.dumps({"history": fitted.history, "chosen": fitted.chosen_epoch}))
 

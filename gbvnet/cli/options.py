@@ -96,8 +96,15 @@ def keep_names_as_text(parser) -> None:
 
     plain, names = get_loader("yaml"), name_lists(parser)
     mode = "yaml_with_names"
-    set_loader(mode, lambda text: keep_names(plain(text), text, names), (yaml.YAMLError,))
+    set_loader(mode, lambda text: _present(keep_names(plain(text), text, names)), (yaml.YAMLError,))
     parser.parser_mode = mode
+
+
+def _present(read):
+    """What a file of settings holds, under the present names of the settings; a single value is left as it is."""
+    from ..config import present_names
+
+    return present_names(read) if isinstance(read, dict) else read
 
 
 def quote_names(argv: list[str], parser) -> list[str]:

@@ -34,7 +34,7 @@ COLUMNS = {
 }
 SIDES = {
     "train": ("train", "training"),
-    "inner": ("inner", "val", "valid", "validation", "dev"),
+    "validation": ("inner", "val", "valid", "validation", "dev"),
     "test": ("test", "testing", "eval"),
 }
 _FORMS = (
@@ -50,7 +50,7 @@ class Shared:
     unit: str
     groups: int  # tested at all
     train: int  # of them, also trained on
-    inner: int  # of them, also on the validation side
+    validation: int  # of them, also on the validation side
     folds: int  # folds with any of them on both training and test side
 
 
@@ -75,8 +75,8 @@ class Checked:
         for s in self.shared:
             on_both = f"{s.train:,} of {s.groups:,} tested {PLURAL[s.unit]} are also trained on"
             where = f", in {s.folds} of {self.folds} folds" if s.train else ""
-            inner = f"; {s.inner:,} are also on the validation side" if s.inner else ""
-            yield f"{s.unit:<9} {on_both}{where}{inner}"
+            validation = f"; {s.validation:,} are also on the validation side" if s.validation else ""
+            yield f"{s.unit:<9} {on_both}{where}{validation}"
 
     @property
     def verdict(self) -> str:
@@ -101,7 +101,7 @@ class Checked:
         if shared:
             words += f"; {listed(shared)} are, so it says nothing about new ones"
         words += f". Not known from this file: {listed(unknown)}." if unknown else "."
-        if "trial" in by_unit and by_unit["trial"].inner:
+        if "trial" in by_unit and by_unit["trial"].validation:
             words += " Windows of tested trials are on the validation side: what is chosen by it has seen these trials."
         return words
 
@@ -406,10 +406,10 @@ def _check(file: Path, rows: pd.DataFrame, notes: list[str]) -> Checked:
             side: tested[["fold", unit]].drop_duplicates().merge(
                 known.loc[known["side"] == side, ["fold", unit]].drop_duplicates()
             )
-            for side in ("train", "inner")
+            for side in ("train", "validation")
         }  # fmt: skip
-        train, inner = (int(pairs[side][unit].nunique()) for side in ("train", "inner"))
-        shared.append(Shared(unit, tested[unit].nunique(), train, inner, pairs["train"]["fold"].nunique()))
+        train, validation = (int(pairs[side][unit].nunique()) for side in ("train", "validation"))
+        shared.append(Shared(unit, tested[unit].nunique(), train, validation, pairs["train"]["fold"].nunique()))
     counted = ", ".join(f"{s.groups:,} {PLURAL[s.unit]}" for s in shared)
     return Checked(
         f"{file}: {folds} fold{'s' * (folds > 1)}; tested are {counted}", folds, tuple(shared),
@@ -420,7 +420,7 @@ def _check(file: Path, rows: pd.DataFrame, notes: list[str]) -> Checked:
 def _same(rows: pd.DataFrame, finest: str) -> bool:
     """Whether the validation side of any fold is its test side, by the finest names there are."""
     for _, fold in rows.groupby("fold"):
-        inner, test = (set(fold.loc[fold["side"] == side, finest]) for side in ("inner", "test"))
-        if inner and inner == test:
+        validation, test = (set(fold.loc[fold["side"] == side, finest]) for side in ("validation", "test"))
+        if validation and validation == test:
             return True
     return False

@@ -51,14 +51,14 @@ class Fold:
     number: int  # from 1; unique in a run
     name: str  # the subject, under scope per-subject; else ""
     train: np.ndarray
-    inner: np.ndarray  # kept back from the training groups, to choose the epoch
+    validation: np.ndarray  # kept back from the training groups, to choose the epoch
     test: np.ndarray
-    inner_protocol: str | None = None
-    """what the inner side may not share with the training side, where that is less than what the test side may not"""
+    validation_protocol: str | None = None
+    """what the validation side may not share with the training side, where that is less than for the test side"""
 
     @property
     def sides(self) -> dict[str, np.ndarray]:
-        return {"train": self.train, "inner": self.inner, "test": self.test}
+        return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ def make_folds(windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | N
     tests what its people answered to its stimuli and trains on rows of neither: k folds test each person and each
     stimulus once, but only 1 / k of the rows.
 
-    The inner validation is a share `split.inner` of the training groups, at least one, and obeys the same protocol.
-    Under subject+stimulus it is that share of the training people with that share of the training stimuli; rows of an
-    inner person with a training stimulus, or the other way round, are dropped. It is drawn without labels.
+    The validation side is a share `split.validation` of the training groups, at least one, and obeys the same protocol.
+    Under subject+stimulus it is that share of the training people with that share of the training stimuli; rows of a
+    validation person with a training stimulus, or the other way round, are dropped. It is drawn without labels.
 
     Raises LeakySplit if there are too few groups, BadConfig if settings and table do not fit each other.
     """
@@ -110,32 +110,32 @@ def hold_out(windows: pd.DataFrame, test: np.ndarray, split: SplitConfig) -> Fol
 
     windows : as in `make_folds`
     test : (n,) bool, which of them are tested
-    split : protocol, which neither persons nor anything else may break; inner, seed
+    split : protocol, which neither persons nor anything else may break; validation, seed
 
-    The inner validation is a share `split.inner` of the training *trials*, whatever the protocol: who and what is
+    The validation side is a share `split.validation` of the training *trials*, whatever the protocol: who and what is
     tested is given, and all people and stimuli of the other corpus are there to learn from.
 
     Raises LeakySplit if the rows given break the protocol.
     """
     groups, rows = _group(windows, "trial"), windows.index.to_numpy(np.int64)
-    inner = _inner_rows(groups, ~test, split, "hold out", 1)
-    train, kept, tested = (np.sort(rows[at]) for at in (~test & ~inner, inner & ~test, test))
-    fold = Fold(1, "", train, kept, tested, inner_protocol="trial")
+    validation = _validation_rows(groups, ~test, split, "hold out", 1)
+    train, kept, tested = (np.sort(rows[at]) for at in (~test & ~validation, validation & ~test, test))
+    fold = Fold(1, "", train, kept, tested, validation_protocol="trial")
     check_fold(windows, fold, split.protocol)
     return fold
 
 
 def keep_back(windows: pd.DataFrame, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers to train on, and those of a share `split.inner` of the protocol's groups, by which the epoch of a
-    model that is tested on nothing here is chosen. Raises LeakySplit if there are too few groups."""
+    """Row numbers to train on, and those of a share `split.validation` of the protocol's groups, by which the epoch of
+    a model that is tested on nothing here is chosen. Raises LeakySplit if there are too few groups."""
     rows = windows.index.to_numpy(np.int64)
     groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
-    inner = [_inner_rows(g, np.ones(len(rows), bool), split, "all", 1) for g in groups]
-    kept, rest = np.logical_and.reduce(inner), ~np.logical_or.reduce(inner)
+    validation = [_validation_rows(g, np.ones(len(rows), bool), split, "all", 1) for g in groups]
+    kept, rest = np.logical_and.reduce(validation), ~np.logical_or.reduce(validation)
     for what, at in {"train on": rest, "choose the epoch by": kept}.items():
         if not at.any():
             raise LeakySplit(
-                f"no window is left to {what} under protocol {split.protocol} with a share of {split.inner:g} of "
+                f"no window is left to {what} under protocol {split.protocol} with a share of {split.validation:g} of "
                 f"{_counts(groups)} kept back; keep back less or use another protocol"
             )
     return np.sort(rows[rest]), np.sort(rows[kept])
@@ -147,10 +147,10 @@ def check_fold(windows: pd.DataFrame, fold: Fold, protocol: str) -> None:
     Called by training itself, on the rows it is about to use: whoever made the fold is not trusted.
     """
     checks = {protocol: fold.sides}
-    if fold.inner_protocol is not None:
+    if fold.validation_protocol is not None:
         checks = {
-            protocol: {"training": np.concatenate([fold.train, fold.inner]), "test": fold.test},
-            fold.inner_protocol: {"training": fold.train, "inner": fold.inner},
+            protocol: {"training": np.concatenate([fold.train, fold.validation]), "test": fold.test},
+            fold.validation_protocol: {"training": fold.train, "validation": fold.validation},
         }
     for name, sides in checks.items():
         _refuse_shared({unit: group_names(windows, unit) for unit in UNITS[name]}, sides, fold.number, name)
@@ -175,8 +175,9 @@ def names(windows: pd.DataFrame, fold: Fold, protocol: str) -> dict[str, list[st
 
     Where a protocol has two units, each name says which: "subject s01", "stimulus 07".
     """
-    of_side = dict.fromkeys(fold.sides, protocol) | {"inner": fold.inner_protocol or protocol}
-    return {side: _names_of(windows.loc[rows], of_side[side]) for side, rows in fold.sides.items()}
+    of_side = dict.fromkeys(fold.sides, protocol) | {"validation": fold.validation_protocol or protocol}
+    in_file = {side: side for side in fold.sides} | {"validation": "inner"}  # splits.json keeps its first key
+    return {in_file[side]: _names_of(windows.loc[rows], of_side[side]) for side, rows in fold.sides.items()}
 
 
 def _names_of(windows: pd.DataFrame, protocol: str) -> list[str]:
@@ -214,10 +215,10 @@ def _folds_of(
             log.info("fold %d of %s tests nobody in this store", part + 1, split.fixed)
             continue
         number = before + part + 1
-        inner = [_inner_rows(g, rest, split, f"{name}/{part}", number) for g in groups]  # by unit: (n,) bool
+        validation = [_validation_rows(g, rest, split, f"{name}/{part}", number) for g in groups]  # by unit: (n,) bool
         sides = {
-            "train": rest & ~np.logical_or.reduce(inner),
-            "inner": rest & np.logical_and.reduce(inner),
+            "train": rest & ~np.logical_or.reduce(validation),
+            "validation": rest & np.logical_and.reduce(validation),
             "test": test,
         }
         for side, at in sides.items():
@@ -226,8 +227,8 @@ def _folds_of(
                     f"fold {number} has no windows on its {side} side under protocol {split.protocol} with "
                     f"{split.folds} folds over {_counts(groups)}; use fewer folds or another protocol"
                 )
-        train_rows, inner_rows, test_rows = (np.sort(rows[at]) for at in sides.values())
-        folds.append(Fold(number, name, train_rows, inner_rows, test_rows))
+        train_rows, validation_rows, test_rows = (np.sort(rows[at]) for at in sides.values())
+        folds.append(Fold(number, name, train_rows, validation_rows, test_rows))
     return folds
 
 
@@ -271,7 +272,7 @@ def _stratified_parts(groups: _Groups, split: SplitConfig, labels: np.ndarray, n
     return part
 
 
-def _inner_rows(groups: _Groups, rest: np.ndarray, split: SplitConfig, salt: str, number: int) -> np.ndarray:
+def _validation_rows(groups: _Groups, rest: np.ndarray, split: SplitConfig, salt: str, number: int) -> np.ndarray:
     """(n,) bool, rows of the groups kept back: every so many of the shuffled groups that the rows `rest` have."""
     left = _shuffled(groups, np.unique(groups.of_row[rest]), f"{split.seed}/inner/{salt}")
     if len(left) < 2:
@@ -279,7 +280,7 @@ def _inner_rows(groups: _Groups, rest: np.ndarray, split: SplitConfig, salt: str
             f"fold {number} has {_count(len(left), groups.unit)} left to train on, and 2 are needed, since one is kept "
             f"back for the choice of the epoch; the {split.folds} folds are made of {_counts([groups])}"
         )
-    kept = min(max(1, round(split.inner * len(left))), len(left) - 1)
+    kept = min(max(1, round(split.validation * len(left))), len(left) - 1)
     at = (np.arange(kept) + 0.5) * len(left) / kept  # evenly spaced, and so spread over the people
     return np.isin(groups.of_row, np.asarray(left)[at.astype(int)])
 

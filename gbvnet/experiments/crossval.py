@@ -210,9 +210,9 @@ class _Work:
             target=task.targets[0] if len(task.targets) == 1 else "both",  # type: ignore[arg-type]
             train=replace(self.config.train, memory_gib=self.config.train.memory_gib / neighbours(self.jobs)),
         )
-        rows, seen, validation = fold.train, labels["train"], (fold.inner, labels["inner"])
-        if config.train.select == "test":  # as older code does: no inner groups, the epoch chosen on the test windows
-            rows, seen = np.concatenate([rows, fold.inner]), np.concatenate([seen, labels["inner"]])
+        rows, seen, validation = fold.train, labels["train"], (fold.validation, labels["validation"])
+        if config.train.select == "test":  # as older code does: the epoch chosen on the test windows
+            rows, seen = np.concatenate([rows, fold.validation]), np.concatenate([seen, labels["validation"]])
             validation = (test, labels["test"])
         fitted = system(config.system)(config, work=folder, label=f"{stamp(config)}{task}: ").fit(
             learnt_from(self.store), rows, seen, validation=validation, seed=_seed(config.seed, str(task))
@@ -251,7 +251,7 @@ class _Work:
 
 def _prior(y: pd.DataFrame, fold: Fold) -> np.ndarray:
     """(K,) the share of high among all that the fold may learn from."""
-    return y.loc[np.concatenate([fold.train, fold.inner])].mean().to_numpy(np.float64)
+    return y.loc[np.concatenate([fold.train, fold.validation])].mean().to_numpy(np.float64)
 
 
 def _seed(seed: int, task: str) -> int:

@@ -2,7 +2,7 @@
 
 config.yaml         every setting
 environment.json    software, machine, store, what was scored and what was left out, findings
-splits.json         the names on the training, inner-validation and test side of each fold
+splits.json         the names on the training, validation and test side of each fold
 run.lock            held by the process that writes the run
 """
 
@@ -20,7 +20,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from .. import __version__
-from ..config import CrossvalConfig, SplitConfig, to_dict
+from ..config import CrossvalConfig, SplitConfig, former_names, present_names, to_dict
 from ..errors import BadRun
 from ..evaluation import splits
 from ..evaluation.plan import OTHERS, RULES, Plan
@@ -98,8 +98,7 @@ def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
 
 def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: Store, environment: dict) -> None:
     try:
-        made_with = from_yaml((run_dir / "config.yaml").read_text())
-        flat_then = _flat(made_with)
+        flat_then = _flat(present_names(from_yaml((run_dir / "config.yaml").read_text())))
     except (OSError, ValueError, AttributeError) as error:
         raise BadRun(
             run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
@@ -141,8 +140,9 @@ def _flat(settings: dict, before: str = "") -> dict[str, Any]:
 
 
 def config_digest(config: CrossvalConfig) -> str:
-    """Twelve characters that stand for the settings which decide the predictions."""
+    """Twelve characters that stand for the settings which decide the predictions, the same in every version."""
     flat = {name: value for name, value in _flat(to_dict(config)).items() if name.split(".")[-1] not in FREE}
+    flat = former_names(flat)
     return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..config import present_names
 from ..errors import BadRun
 from ..io.atomic import is_empty
 from ..io.safe_load import from_json
@@ -40,8 +41,8 @@ def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], 
         return about
     try:
         held = from_json(file.read_text())
-        then = {**held["config"], "store": held["store"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        then = {**present_names(held["config"]), "store": held["store"]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRun(file, what, f"a file that cannot be read ({error})", "Delete the folder.") from None
     remedy = "Use another folder, or delete this one."
     for name, value in about["config"].items():

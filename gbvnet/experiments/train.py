@@ -56,8 +56,8 @@ def train_model(
     runs : folders of cross-validations of the same settings on the same store, for the scores on the model's card
     progress : called with epochs done, epochs at most, and what is being done
 
-    A share `config.inner` of the protocol's groups (trials, by default) chooses the epoch, and is not trained on. A
-    training that was cut off goes on at the epoch it had reached. Raises BadConfig if settings and store do not fit,
+    A share `config.validation` of the protocol's groups (trials, by default) chooses the epoch, and is not trained on.
+    A training that was cut off goes on at the epoch it had reached. Raises BadConfig if settings and store do not fit,
     BadRun if `runs` are not of these settings, leak, or the folder holds another training, BadModel if the model's
     folder is there already.
     """
@@ -106,7 +106,7 @@ class _Data(NamedTuple):
     windows: pd.DataFrame  # the store's windows that it may see
     y: pd.DataFrame  # 0 or 1, a column a target, by row number of the store
     rows: np.ndarray  # row numbers that it is trained on
-    inner: np.ndarray  # row numbers that choose its epoch
+    validation: np.ndarray  # row numbers that choose its epoch
 
 
 def _choose_data(store: Store, config: FinalConfig) -> _Data:
@@ -117,12 +117,12 @@ def _choose_data(store: Store, config: FinalConfig) -> _Data:
     windows = plan.windows[~plan.windows["recording"].isin(config.exclude)]
     if windows.empty:
         raise BadConfig(f"{store.path}: all of its windows are excluded")
-    rows, inner = keep_back(windows, one)
+    rows, validation = keep_back(windows, one)
     y = pd.DataFrame(plan.high)
     for target in y:
         if y[target].loc[rows].nunique() < 2:
             raise BadConfig(f"all {len(rows)} training windows have the same {target}: there is nothing to learn")
-    return _Data(windows, y, rows, inner)
+    return _Data(windows, y, rows, validation)
 
 
 def _fit(
@@ -130,11 +130,11 @@ def _fit(
 ) -> tuple[System, dict[str, Any]]:
     """The trained system, and what its model should say of the training."""
     one = config.crossval()
-    windows, y, rows, inner = data
+    windows, y, rows, validation = data
     system = System(one, work=work, label="")
-    labels = [y.loc[at].to_numpy() for at in (rows, inner)]
+    labels = [y.loc[at].to_numpy() for at in (rows, validation)]
     with _watched(work, config.train.epochs, progress):
-        system.fit(learnt_from(store), rows, labels[0], validation=(inner, labels[1]), seed=config.seed)
+        system.fit(learnt_from(store), rows, labels[0], validation=(validation, labels[1]), seed=config.seed)
     kept = _kept_epoch(work, system)
     warnings = list(warnings_of(store, windows, {str(t): y[t].loc[windows.index] for t in y}, one))
     for warning in warnings:
@@ -146,8 +146,8 @@ def _fit(
         "excluded": list(config.exclude),
         **({"warnings": warnings} if warnings else {}),
         "validation": {
-            "trials": int(store.windows.loc[inner, "recording"].nunique()),
-            "windows": len(inner),
+            "trials": int(store.windows.loc[validation, "recording"].nunique()),
+            "windows": len(validation),
             "accuracy": kept,
             "note": "of the groups by which the epoch was chosen: flattering, and no score",
         },
@@ -194,12 +194,13 @@ def _history(work: Path) -> list[dict[str, str]]:
 
 def _losses(row: dict[str, str], brief: bool = False) -> str:
     """The validation groups choose the epoch, so how often the network is right on them flatters it."""
-    loss, inner, right = (float(row[name]) for name in ("train_loss", "inner_loss", "inner_accuracy"))
-    if math.isnan(inner):
+    loss, validation, right = (float(row[name]) for name in ("train_loss", "inner_loss", "inner_accuracy"))
+    if math.isnan(validation):
         return f"loss {loss:.3f}"
     if brief:  # beside a bar, in 80 columns
-        return f"loss {loss:.3f}, validation {inner:.3f}, {right:.0%}, no score"
-    return f"loss {loss:.3f}, validation loss {inner:.3f}, accuracy {right:.0%} (it chooses the epoch, and is no score)"
+        return f"loss {loss:.3f}, validation {validation:.3f}, {right:.0%}, no score"
+    chooses = "it chooses the epoch, and is no score"
+    return f"loss {loss:.3f}, validation loss {validation:.3f}, accuracy {right:.0%} ({chooses})"
 
 
 def _duration(seconds: float) -> str:

@@ -34,7 +34,7 @@ def transfer(
     """Train the system on all of the first store, test it on all of the second, and write a run folder.
 
     Both are seen through the channels that they share by name and kind, and through as many face frames as the one
-    with fewer has. A share `config.inner` of the first store's trials is kept back for the choice of the epoch. A run
+    with fewer has. A share `config.validation` of the first store's trials is held out to choose the epoch. A run
     that was cut off goes on where it stopped.
 
     config : as for a cross-validation; protocol, scope and transfer.UNUSED must be left at their defaults

@@ -64,7 +64,7 @@ def batch_size(n_train: int, config: TrainConfig) -> int:
 def fit_network(
     network: nn.Module,
     train: Windows,
-    inner: Windows | None,
+    validation: Windows | None,
     config: TrainConfig,
     seed: int,
     *,
@@ -75,7 +75,7 @@ def fit_network(
     """Train `network` in place and leave it with the weights of the chosen epoch, on the CPU, in evaluation mode.
 
     network : called with the first five fields of a Batch, gives an object with `logits` (B, K)
-    train, inner : windows with labels; without `inner` the last epoch is kept
+    train, validation : windows with labels; without `validation` the last epoch is kept
     augment : changes a training batch, its faces as (B, F, 3, S, S) in [0, 1]; given a generator seeded for this step
     work : folder for the checkpoint and history.csv; a training that was killed goes on from there
     label : what log lines begin with
@@ -83,11 +83,11 @@ def fit_network(
     Raises GbvnetError if a loss is no longer finite, with the epoch; BadConfig if there are more processes than windows
     in a batch, or no validation window.
     """
-    require(inner is None or len(inner), f"{label}there is no validation window to choose the epoch by")
+    require(validation is None or len(validation), f"{label}there is no validation window to choose the epoch by")
     device = device_of(config)
     if device.type == "cuda":
         channels_last(network)
-    loop = _Loop(network, config, seed, augment, work, label, has_inner=inner is not None)
+    loop = _Loop(network, config, seed, augment, work, label, has_validation=validation is not None)
     state = _resumable(work)
     if work is not None and state is not None and state["finished"]:
         loop.take(state)
@@ -102,7 +102,7 @@ def fit_network(
             trainer.fit(
                 loop,
                 _Shuffled(train, size, seed, loop),
-                None if inner is None else _InOrder(inner, size, loop),
+                None if validation is None else _InOrder(validation, size, loop),
                 ckpt_path=None if state is None else work / CHECKPOINT,  # type: ignore[operator]
                 weights_only=True,
             )
@@ -202,11 +202,11 @@ class _Loop(L.LightningModule):
         augment: Augment | None,
         work: Path | None,
         label: str,
-        has_inner: bool,
+        has_validation: bool,
     ):
         super().__init__()
         self.network, self.config, self.seed = network, config, seed
-        self.augment, self.work, self.label, self.has_inner = augment, work, label, has_inner
+        self.augment, self.work, self.label, self.has_validation = augment, work, label, has_validation
         # A list hides the compiled twin from torch: it shares its weights with `network`.
         self.compiled = [torch.compile(network)] if config.compile else [network]
         self.history: list[dict[str, Any]] = []
@@ -249,7 +249,7 @@ class _Loop(L.LightningModule):
     @override
     def on_train_epoch_start(self):
         self.began = time.perf_counter()
-        self.sums = {side: torch.zeros(3, device=self.device) for side in ("train", "inner")}  # loss, hits, labels
+        self.sums = {side: torch.zeros(3, device=self.device) for side in ("train", "validation")}  # loss, hits, labels
         self.generator = torch.Generator(self.device)
 
     @override
@@ -268,7 +268,7 @@ class _Loop(L.LightningModule):
     @override
     def validation_step(self, batch: Batch, step: int) -> None:
         if len(_labels(batch)):  # the mean over no window is no number
-            self._loss(_with_pixels(batch), "inner")
+            self._loss(_with_pixels(batch), "validation")
 
     def _loss(self, batch: Batch, side: str) -> Tensor:
         logits = self.compiled[0](*batch[:5]).logits.float()  # (B, K)
@@ -286,11 +286,11 @@ class _Loop(L.LightningModule):
             for sums in self.sums.values():
                 torch.distributed.all_reduce(sums)
         means = {side: (s[:2] / s[2]).tolist() for side, s in self.sums.items()}
-        row = dict(zip(COLUMNS, [self.epochs_done + 1, *means["train"], *means["inner"]], strict=False))
+        row = dict(zip(COLUMNS, [self.epochs_done + 1, *means["train"], *means["validation"]], strict=False))
         row["seconds"] = time.perf_counter() - self.began
         self.history.append(row)
         self._require_finite(row)
-        select_best = self.has_inner and self.config.select != "last"
+        select_best = self.has_validation and self.config.select != "last"
         best = min((h["inner_loss"] for h in self.history[:-1] if not math.isnan(h["inner_loss"])), default=math.inf)
         if not select_best or row["inner_loss"] < best or not self.kept:
             self.kept = {name: t.detach().to("cpu", copy=True) for name, t in self.network.state_dict().items()}
@@ -306,7 +306,7 @@ class _Loop(L.LightningModule):
 
     def _require_finite(self, row: dict[str, Any]) -> None:
         """Raise GbvnetError if a loss of this epoch is no number: nothing could be compared with it."""
-        sides = {"training": "train_loss"} | ({"validation": "inner_loss"} if self.has_inner else {})
+        sides = {"training": "train_loss"} | ({"validation": "inner_loss"} if self.has_validation else {})
         for side, column in sides.items():
             if not math.isfinite(row[column]):
                 raise GbvnetError(
@@ -354,8 +354,10 @@ class _WholeCheckpoints(TorchCheckpointIO):
 
 
 def _line(row: dict[str, Any]) -> str:
-    inner = "" if math.isnan(row["inner_loss"]) else ", inner {inner_loss:.3f} ({inner_accuracy:.1%})".format(**row)
-    return "epoch {epoch:2d}: loss {train_loss:.3f} ({train_accuracy:.1%})".format(**row) + inner
+    text = "epoch {epoch:2d}: loss {train_loss:.3f} ({train_accuracy:.1%})".format(**row)
+    if math.isnan(row["inner_loss"]):
+        return text
+    return text + ", validation {inner_loss:.3f} ({inner_accuracy:.1%})".format(**row)
 
 
 def _together(device: torch.device) -> Any:
@@ -410,7 +412,7 @@ def _own_random_state(device: torch.device) -> Iterator[None]:
 _LIGHTNINGS_OWN_BUSINESS = (
     "Grad strides do not match bucket view strides",  # of the layout that torch chose for a gradient
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 with newer torch
-    "You defined a `validation_step` but have no `val_dataloader`",  # a training without inner rows is meant
+    "You defined a `validation_step` but have no `val_dataloader`",  # a training without validation rows is intended
     "The '(train|val)_dataloader' does not have many workers",  # Windows reads ahead by itself
 )
 

@@ -78,13 +78,11 @@ def picture(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> 
 
 
 @styled
-def learning_curves(
-    history: pd.DataFrame, title: str, stamps: Sequence[str], validation: str = "inner validation"
-) -> Figure:
+def learning_curves(history: pd.DataFrame, title: str, stamps: Sequence[str], validation: str = "validation") -> Figure:
     """Loss and accuracy by epoch: mean over folds, with a band of one standard deviation.
 
     history : one row a fold and epoch, with fold, epoch, train_loss, train_accuracy, inner_loss, inner_accuracy.
-    validation : what the inner columns are called; in a recipe that chooses its epoch on the tested windows, those
+    validation : what the `inner_` columns are called; in a recipe that chooses its epoch on the tested windows, those
     """
     figure = empty_figure(6.4, 3.0, title, stamps)
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):

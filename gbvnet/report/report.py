@@ -416,7 +416,7 @@ def _result_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
     if history is not None:
         on_test = (result.run.config.get("train") or {}).get("select") == "test"
         yield picture(
-            figures.learning_curves(history, title, stamps, "the tested windows" if on_test else "inner validation"),
+            figures.learning_curves(history, title, stamps, "the tested windows" if on_test else "validation"),
             folder, f"{name}_learning", f"Learning curves, {title}",
             "How to read it: lines are means over the folds that still train at that epoch, bands one standard "
             "deviation; where validation turns away from training the network begins to learn its training set by "

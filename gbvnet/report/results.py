@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ..config import MODALITIES, PROTOCOLS, uses_face, uses_signals
+from ..config import MODALITIES, PROTOCOLS, present_names, uses_face, uses_signals
 from ..errors import BadRun, GbvnetError
 from ..evaluation import metrics, predictions
 from ..io.safe_load import from_json, from_yaml
@@ -104,8 +104,8 @@ def read_results(
 def read_run(folder: Path, name: str) -> Run:
     """Read a run folder. Raises BadRun if anything that a report needs is absent or damaged."""
     table = predictions.read_run(folder)
-    config, environment = _read_dict(folder / "config.yaml"), _read_dict(folder / "environment.json")
-    return Run(folder, name, table, config, environment)
+    config, environment = (_read_dict(folder / file) for file in ("config.yaml", "environment.json"))
+    return Run(folder, name, table, present_names(config), environment)
 
 
 def read_history(run: Run, target: str) -> pd.DataFrame | None:

@@ -55,7 +55,7 @@ class Contract(Protocol):
     ) -> "Contract":
         """Learn from rows of a store and their labels (n,) of 0 and 1, or (n, K) for K targets at once.
 
-        validation : rows and labels of the fold's inner groups; a system without early stopping trains on both together
+        validation : rows and labels of the validation groups; a system without early stopping trains on both together
         """
         ...
 

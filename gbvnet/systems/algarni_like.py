@@ -5,7 +5,7 @@ the Hurst exponent of EEG, chosen by a binary grey wolf optimiser, told apart by
 statistics, which sequence, sizes and protocol are not known here, so this is no measure of their result.
 
 Chosen here: the features of waveforms.py (statistical, wavelet, hurst), z-scored over training rows. The wolves
-(grey_wolf.py) see training rows only, judged by trials held out from these, not the inner validation rows. The
+(grey_wolf.py) see training rows only, judged by trials held out from these, not the validation rows. The
 sequence is of the channels in their order, each with its features; those not chosen are 0. Two layers of 64 cells
 either way, dropout 0.5, then the last states into one linear layer. Nothing is augmented. EEG first, or other signals.
 """

@@ -1,7 +1,7 @@
 """GBV-Net (Yu et al. 2025) as a system: the network of model.py, trained as section 4 of the paper says.
 
 The paper gives Adam, a learning rate of 1e-3, batches of 256 and binary cross-entropy. Ours, as it is silent: the epoch
-is the one with the best loss on inner validation groups, and never chosen by the test side.
+is the one with the best loss on validation groups, and never chosen by the test side.
 """
 
 from dataclasses import asdict

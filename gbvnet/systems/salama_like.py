@@ -7,7 +7,7 @@ protocol are not known, so this is no measure of their result. They cut faces by
 Chosen here: a block is the window's samples by a 9 x 9 map of the scalp, each electrode at the place that its 10-10
 name gives it, zero where there is none. Three convolutions of 3 x 3 x 3 (8, 16 and 32 channels) with batch norm, ReLU
 and max pooling, then 64 features, for either modality; a frame without a face is as the nearest good one of its
-window. Each network is trained by itself; their logits are stacked by a logistic regression fitted on the inner
+window. Each network is trained alone; their logits are stacked by a logistic regression fitted on the
 validation rows (training rows that neither has learnt from; without these, on the training rows as they are).
 """
 

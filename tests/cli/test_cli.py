@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from gbvnet.cli.command import COMMANDS
 from gbvnet.cli.main import _parser, main
@@ -227,3 +228,12 @@ def test_the_beginning_of_an_option_takes_names_as_the_whole_does(option):
     quoted = quote_names([option, "01,02", f"{option}=1e5"], parser)
     assert quoted == [option, '["01", "02"]', f'{option}=["1e5"]']
     assert quote_names(["--systems", "a,b", "--system", "x"], _parser("compare")[0])[1] == '["a", "b"]'
+
+
+def test_a_file_of_settings_from_the_first_versions_is_read(tmp_path, capsys):
+    file = tmp_path / "config.yaml"
+    file.write_text("inner: 0.3\ntrain:\n  select: inner\n")
+    with pytest.raises(SystemExit):
+        main(["crossval", "store", "run", "--config", str(file), "--print_config"])
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert shown["validation"] == 0.3 and shown["train"]["select"] == "validation"

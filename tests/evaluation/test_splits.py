@@ -59,8 +59,10 @@ def tables_and_settings(draw):
     windows = table(draw(st.integers(4, 7)), draw(st.integers(6, 9)), (1, 5), rng)
     windows = windows[rng.random(len(windows)) > draw(st.sampled_from([0.0, 0.2]))]
     windows = windows.sample(frac=1, random_state=int(rng.integers(2**31)))
-    inner = draw(st.sampled_from([0.01, 0.2, 0.5, 0.9]))
-    return windows, SplitConfig(protocol=protocol, scope=scope, folds=folds, inner=inner, seed=draw(st.integers(0, 99)))
+    share = draw(st.sampled_from([0.01, 0.2, 0.5, 0.9]))
+    return windows, SplitConfig(
+        protocol=protocol, scope=scope, folds=folds, validation=share, seed=draw(st.integers(0, 99))
+    )
 
 
 @settings(max_examples=80, deadline=None)
@@ -144,8 +146,8 @@ def test_what_is_held_out_or_kept_back_shares_nothing_and_does_not_depend_on_the
         assert split.protocol in ("subject", "stimulus") or len(windows[~tested]) < 9
     else:
         assert sorted(fold.test) == sorted(windows.index[tested])
-        assert not shares(windows, split.protocol, fold.test, np.concatenate([fold.train, fold.inner]))
-        assert not shares(windows, "trial", fold.train, fold.inner)
+        assert not shares(windows, split.protocol, fold.test, np.concatenate([fold.train, fold.validation]))
+        assert not shares(windows, "trial", fold.train, fold.validation)
         turned = hold_out(windows[::-1], tested[::-1], split)
         assert all(fold.sides[side].tolist() == turned.sides[side].tolist() for side in fold.sides)
     try:
@@ -191,28 +193,28 @@ def test_folds_have_equally_many_groups_and_trials_are_spread_over_the_people():
             assert set(counts) == {each} if each else counts.max() - counts.min() <= 1
 
 
-def test_the_inner_side_is_the_share_asked_for_of_the_training_groups():
+def test_the_validation_side_is_the_share_asked_for_of_the_training_groups():
     windows = table(people=10, trials=10)
-    fold = make_folds(windows, SplitConfig(protocol="trial", folds=10, inner=0.2))[0]
+    fold = make_folds(windows, SplitConfig(protocol="trial", folds=10, validation=0.2))[0]
     trials = group_names(windows, "trial")
-    assert trials.loc[fold.inner].nunique() == 18  # 20 % of the 90 trials that are not tested
-    assert windows.loc[fold.inner, "subject"].nunique() >= 9  # of 10: spread over the people, not a few of them
+    assert trials.loc[fold.validation].nunique() == 18  # 20 % of the 90 trials that are not tested
+    assert windows.loc[fold.validation, "subject"].nunique() >= 9  # of 10: spread over the people, not a few of them
 
 
 def test_at_least_one_group_is_kept_back_and_at_least_one_is_left():
     windows = table(people=4, trials=2)
-    for inner, kept in ((0.01, 1), (0.99, 2)):
-        for fold in make_folds(windows, SplitConfig(protocol="subject", folds=4, inner=inner)):
-            assert windows.loc[fold.inner, "subject"].nunique() == kept
+    for validation, kept in ((0.01, 1), (0.99, 2)):
+        for fold in make_folds(windows, SplitConfig(protocol="subject", folds=4, validation=validation)):
+            assert windows.loc[fold.validation, "subject"].nunique() == kept
 
 
 def test_subject_and_stimulus_held_out_together_test_the_diagonal_only():
     windows = table(people=6, trials=9, windows=1)  # 54 windows
-    folds = make_folds(windows, SplitConfig(protocol="subject+stimulus", folds=3, inner=0.25))
+    folds = make_folds(windows, SplitConfig(protocol="subject+stimulus", folds=3, validation=0.25))
     for fold in folds:
         assert len(fold.test) == 2 * 3  # 2 of 6 people, 3 of 9 stimuli
-        assert len(fold.train) + len(fold.inner) < 4 * 6  # of 4 people x 6 stimuli, mixed rows are dropped
-        assert len(fold.inner) == 1 * 2  # a quarter of 4 people, of 6 stimuli (1.5, rounded to even)
+        assert len(fold.train) + len(fold.validation) < 4 * 6  # of 4 people x 6 stimuli, mixed rows are dropped
+        assert len(fold.validation) == 1 * 2  # a quarter of 4 people, of 6 stimuli (1.5, rounded to even)
         assert len(fold.train) == 3 * 4
     for column in ("subject", "stimulus"):
         tested = [name for fold in folds for name in sorted(set(windows.loc[fold.test, column]))]
@@ -250,7 +252,7 @@ windows = table(5, 8, 2)
 labels = np.arange(len(windows)) // 5 % 2
 for stratify in (False, True):
     folds = make_folds(windows, SplitConfig(folds=4, stratify=stratify), labels)
-    print([f.test.tolist() + f.inner.tolist() for f in folds])
+    print([f.test.tolist() + f.validation.tolist() for f in folds])
 """
 
 
@@ -277,7 +279,7 @@ def test_the_guard_names_the_group_that_was_moved():
         check_fold(windows, moved, "trial")
 
 
-@pytest.mark.parametrize("side", ["train", "inner"])
+@pytest.mark.parametrize("side", ["train", "validation"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_guard_sees_each_protocol_broken_on_either_side(protocol, side):
     windows = table(people=6, trials=9)

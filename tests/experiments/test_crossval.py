@@ -23,13 +23,15 @@ from gbvnet.errors import BadConfig, BadRun, GbvnetError, LeakySplit
 from gbvnet.evaluation import predictions
 from gbvnet.evaluation.metrics import auc
 from gbvnet.evaluation.plan import is_high, make_plan
-from gbvnet.experiments import crossval
+from gbvnet.experiments import crossval, explain
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.run_folder import config_digest
+from gbvnet.report.results import read_run
 from gbvnet.store import store
 from gbvnet.systems import Predicted
 
 from ..synthetic_store import write_store
+from ..test_config import as_version_0
 
 CONFIG = CrossvalConfig(
     target="valence",
@@ -221,7 +223,7 @@ def test_a_training_side_of_one_class_predicts_its_share_and_is_a_finding(tmp_pa
     ratings = np.full((3, 4), 7.0)
     ratings[0] = 3.0  # only the first person rates low
     held = write_store(tmp_path / "s", people=3, trials=4, ratings=ratings)
-    path = cross_validate(held, tmp_path / "run", replace(CONFIG, protocol="subject", inner=0.5))
+    path = cross_validate(held, tmp_path / "run", replace(CONFIG, protocol="subject", validation=0.5))
     table = predictions.read(path)
     findings = json.loads((path.parent / "environment.json").read_text())["findings"]
     confound, *of_folds = findings
@@ -280,6 +282,21 @@ def test_a_run_made_with_other_settings_is_refused(tmp_path, planted, log_power,
     cross_validate(planted, tmp_path / "run", CONFIG)
     with pytest.raises(BadRun, match=message):
         cross_validate(planted, tmp_path / "run", replace(CONFIG, **change))
+
+
+def test_a_run_of_the_first_versions_is_continued_and_reported(tmp_path, planted, log_power, monkeypatch):
+    whole = cross_validate(planted, tmp_path / "whole", CONFIG).read_bytes()
+    monkeypatch.setattr(LogPower, "fail_on", (6,))
+    with pytest.raises(GbvnetError, match="1 of 3 trainings failed"):
+        cross_validate(planted, tmp_path / "run", CONFIG)
+    file = tmp_path / "run/config.yaml"
+    file.write_text(yaml.safe_dump(as_version_0(yaml.safe_load(file.read_text()))))
+    with pytest.raises(BadRun, match=r"a run with validation = 0\.3, found one with 0\.2"):
+        cross_validate(planted, tmp_path / "run", replace(CONFIG, validation=0.3))
+    assert cross_validate(planted, tmp_path / "run", CONFIG).read_bytes() == whole
+    file.write_text(yaml.safe_dump(as_version_0(yaml.safe_load(file.read_text()))))
+    assert read_run(tmp_path / "run", "run").config["train"]["select"] == "validation"
+    assert explain._read_config(file).train.select == "validation"
 
 
 def test_how_much_memory_is_used_is_no_other_run(tmp_path, planted, log_power):

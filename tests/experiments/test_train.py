@@ -22,9 +22,10 @@ from gbvnet.evaluation.splits import keep_back
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.train import _watched, ending, train_model
 from gbvnet.inference.predictor import Predictor
-from gbvnet.network.checkpoint.checkpoint import load_model
+from gbvnet.network.checkpoint.checkpoint import load_model, save_model
 
 from ..synthetic_store import write_store
+from ..test_config import as_version_0
 
 QUICK = FinalConfig(
     modality="facebio",
@@ -106,10 +107,10 @@ def test_honest_scores_of_the_same_settings_are_on_the_card_and_no_others(store,
 
 def test_validation_groups_are_never_trained_on(store):
     for protocol, column in (("trial", "recording"), ("subject", "subject"), ("stimulus", "stimulus")):
-        rows, inner = keep_back(store.windows, replace(QUICK, protocol=protocol))
-        one, other = (set(store.windows.loc[at, column]) for at in (rows, inner))
+        rows, validation = keep_back(store.windows, replace(QUICK, protocol=protocol))
+        one, other = (set(store.windows.loc[at, column]) for at in (rows, validation))
         assert one and other and not one & other
-        assert len(rows) + len(inner) == len(store)
+        assert len(rows) + len(validation) == len(store)
     with pytest.raises(LeakySplit, match="2 are needed"):
         keep_back(store.windows[store.windows["recording"] == "s01_trial01"], QUICK)
 
@@ -154,6 +155,24 @@ def test_a_model_is_never_written_over_nor_another_training_gone_on_with(store, 
     )
     with pytest.raises(BadRun, match="expected a training with modality = bio, found one with facebio"):
         train_model(store, tmp_path / "model", replace(QUICK, modality="bio"))
+
+
+def test_a_training_and_a_model_of_the_first_versions_are_known_again(store, trained, tmp_path):
+    """Their train.json and their model's `about` hold settings under former names."""
+    work = trained.with_name("model.training")
+    old = json.loads((work / "train.json").read_text())
+    old["config"] = as_version_0(old["config"])
+    (tmp_path / "model.training").mkdir()
+    (tmp_path / "model.training/train.json").write_text(json.dumps(old))
+    config = replace(QUICK, exclude=("s01_trial01", "s01_trial02"))
+    with pytest.raises(BadRun, match=r"a training with validation = 0\.3, found one with 0\.2"):
+        train_model(store, tmp_path / "model", replace(config, validation=0.3))
+    again = train_model(store, tmp_path / "model", replace(config, train=replace(config.train, epochs=6)))
+    model, about = load_model(again)
+    about["train"]["select"] = "inner"
+    save_model(tmp_path / "old", model, about)
+    assert load_model(tmp_path / "old")[1] == about
+    assert Predictor(tmp_path / "old").targets == ("valence", "arousal")
 
 
 @pytest.mark.journey

@@ -203,11 +203,11 @@ def test_the_fold_keeps_trials_back_and_tests_all_of_the_second_store(deap, mahn
     joined, _ = join(deap, mahnob, faces=False, signals=True)
     windows = make_unsplit(joined, CONFIG).windows
     test = windows.index.to_numpy() >= len(deap)
-    fold = splits.hold_out(windows, test, SplitConfig(protocol="subject+stimulus", inner=0.25))
+    fold = splits.hold_out(windows, test, SplitConfig(protocol="subject+stimulus", validation=0.25))
     assert fold.test.tolist() == list(range(len(deap), len(joined)))
-    assert sorted([*fold.train, *fold.inner]) == list(range(len(deap)))
+    assert sorted([*fold.train, *fold.validation]) == list(range(len(deap)))
     trials = splits.group_names(windows, "trial")
-    kept, trained = set(trials[fold.inner]), set(trials[fold.train])
+    kept, trained = set(trials[fold.validation]), set(trials[fold.train])
     assert len(kept) == 6  # a quarter of 24
     assert kept.isdisjoint(trained)
     named = splits.names(windows, fold, "subject+stimulus")
@@ -222,10 +222,10 @@ def test_training_refuses_a_fold_whose_sides_share_what_they_must_not(deap, mahn
     windows = joined.windows
     test = windows.index.to_numpy() >= len(deap)
     fold = splits.hold_out(windows, test, SplitConfig(protocol="subject+stimulus"))
-    broken = replace(fold, inner=np.append(fold.inner, fold.train[0]))
-    with pytest.raises(LeakySplit, match=r"protocol trial: trial deap.s0\d/\d\d on both the training and the inner"):
+    broken = replace(fold, validation=np.append(fold.validation, fold.train[0]))
+    with pytest.raises(LeakySplit, match=r"protocol trial: trial deap.s0\d/\d\d on both the training and the valid"):
         splits.check_fold(windows, broken, "subject+stimulus")
-    broken = replace(fold, inner=np.append(fold.inner, fold.test[0]))
+    broken = replace(fold, validation=np.append(fold.validation, fold.test[0]))
     with pytest.raises(LeakySplit, match=r"protocol subject\+stimulus: subject mahnob.s01 on both the training and"):
         splits.check_fold(windows, broken, "subject+stimulus")
 

@@ -60,8 +60,8 @@ def store(tmp_path_factory):
 
 def sides(store, memory_gib=1.0):
     rows, y = np.arange(len(store)), (store.windows["valence"] >= 5).to_numpy(float)[:, None]
-    inner = rows % 5 == 0
-    return [Windows(store, rows[at], "bio", y[at], memory_gib=memory_gib) for at in (~inner, inner)]
+    validation = rows % 5 == 0
+    return [Windows(store, rows[at], "bio", y[at], memory_gib=memory_gib) for at in (~validation, validation)]
 
 
 def train(store, config=CPU, work=None, memory_gib=1.0, network=None, **more):
@@ -125,7 +125,7 @@ def test_the_checkpoint_holds_tensors_and_plain_values_only(store, tmp_path):
 
 
 class Scripted(Tiny):
-    """Its inner loss goes as told, whatever it learns: an offset that only evaluation adds, by the number of epochs."""
+    """Its validation loss is the one given, whatever it learns: evaluation adds an offset, by the number of epochs."""
 
     def __init__(self, losses):
         super().__init__()
@@ -144,7 +144,7 @@ class Scripted(Tiny):
 
 
 # A constant logit x on balanced labels costs log(2 cosh(x / 2)): the nearer to 0, the better.
-def test_the_epoch_with_the_best_inner_loss_is_kept_and_training_stops_after_patience(store):
+def test_the_epoch_with_the_best_validation_loss_is_kept_and_training_stops_after_patience(store):
     network = Scripted([3.0, 2.0, 1.0, 2.0, 1.5, 3.0, 0.0])
     config = TrainConfig(device="cpu", batch_size=16, epochs=7, patience=2)
     fitted, _ = train(store, config, network=network)
@@ -154,7 +154,7 @@ def test_the_epoch_with_the_best_inner_loss_is_kept_and_training_stops_after_pat
     assert int(network.epoch) == 2  # its weights are those of the third epoch
 
 
-def test_select_last_keeps_the_last_epoch_whatever_the_inner_loss(store):
+def test_select_last_keeps_the_last_epoch_whatever_the_validation_loss(store):
     network = Scripted([0.0, 1.0, 2.0])
     fitted, _ = train(
         store, TrainConfig(device="cpu", batch_size=16, epochs=3, patience=1, select="last"), network=network
@@ -163,7 +163,7 @@ def test_select_last_keeps_the_last_epoch_whatever_the_inner_loss(store):
     assert int(network.epoch) == 2
 
 
-def test_without_inner_windows_the_last_epoch_is_kept(store):
+def test_without_validation_windows_the_last_epoch_is_kept(store):
     network = Tiny()
     fitted = fit_network(network, sides(store)[0], None, TrainConfig(device="cpu", batch_size=16, epochs=2), seed=0)
     assert fitted.chosen_epoch == 2
@@ -191,7 +191,7 @@ class BreaksOnValidation(Tiny):
         return out if self.training or self.epochs < 2 else out._replace(logits=out.logits * torch.nan)
 
 
-@pytest.mark.parametrize("select", ["inner", "last"])
+@pytest.mark.parametrize("select", ["validation", "last"])
 def test_a_validation_loss_that_is_no_number_ends_the_training_and_never_chooses_an_epoch(store, select):
     with pytest.raises(GbvnetError, match=r"diverged in epoch 2: the validation loss is nan"):
         train(store, replace(CPU, select=select), network=BreaksOnValidation())
@@ -206,9 +206,9 @@ def test_validation_without_any_window_is_refused(store):
 
 def one_of(world, rank, network):
     """The loop as one of several processes has it, without starting any."""
-    loop = fitting._Loop(network, CPU, 0, None, None, "", has_inner=True)
+    loop = fitting._Loop(network, CPU, 0, None, None, "", has_validation=True)
     loop._trainer = SimpleNamespace(world_size=world, global_rank=rank)
-    loop.sums = {side: torch.zeros(3) for side in ("train", "inner")}
+    loop.sums = {side: torch.zeros(3) for side in ("train", "validation")}
     return loop
 
 
@@ -234,7 +234,7 @@ def test_the_validation_loss_of_several_processes_is_that_of_one_even_if_some_ha
             loop = one_of(of, rank, Tiny().eval())
             for batch in windows.batches([loop.share(np.arange(n))]):
                 loop.validation_step(batch, 0)
-            total += loop.sums["inner"]
+            total += loop.sums["validation"]
         return total
 
     windows = sides(store)[1]

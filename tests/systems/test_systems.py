@@ -94,7 +94,7 @@ def fit(config, store, work=None, seed=0):
         store,
         fold.train,
         y.loc[fold.train].to_numpy(),
-        validation=(fold.inner, y.loc[fold.inner].to_numpy()),
+        validation=(fold.validation, y.loc[fold.validation].to_numpy()),
         seed=seed,
     )
     return fitted, fold.test, y.loc[fold.test].to_numpy()
@@ -248,7 +248,7 @@ def test_majorities_are_the_training_rows_own_shares(planted):
     fitted, test, _ = fit(replace(SMALL, system="subject-majority"), planted)
     plan = make_plan(planted, SMALL)
     fold, people = plan.folds[0], planted.windows["subject"]
-    seen = np.concatenate([fold.train, fold.inner])
+    seen = np.concatenate([fold.train, fold.validation])
     share = plan.high["valence"].loc[seen].groupby(people.loc[seen]).mean()
     assert fitted.predict_proba(planted, test) == pytest.approx(people.loc[test].map(share).to_numpy())
     everybody = fit(replace(SMALL, system="majority"), planted)[0].predict_proba(planted, test)

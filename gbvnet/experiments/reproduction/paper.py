@@ -278,7 +278,7 @@ def _curves(corpus: str, results: Sequence[Result], folder: Path) -> Iterator[Bl
         tested = (r.run.config.get("train") or {}).get("select") == "test"
         name = f"paper_{number.lower().replace(' ', '')}_{slug(corpus)}_{r.key('protocol')}_{r.key('target')}"
         figure = figures.learning_curves(
-            history, r.title, r.scores.stamps, "the tested windows" if tested else "inner validation"
+            history, r.title, r.scores.stamps, "the tested windows" if tested else "validation"
         )
         yield picture(
             figure, folder, name, f"Learning curves of {r.title}", READ_CURVES + (TESTED if tested else UNSEEN)
@@ -292,7 +292,7 @@ READ_CURVES = (
 )
 TESTED = "Here “validation” is the tested windows themselves, as in older code: the epoch is chosen on them."
 UNSEEN = (
-    "Validation is inner groups of the training side, under the run's own protocol (so that of a LEAKY run leaks); the "
+    "Validation is on groups of the training side, under the run's own protocol (so that of a LEAKY run leaks); the "
     "paper's “validation” is the tested fold."
 )
 

@@ -21,6 +21,7 @@ from ...config import (
     Target,
     TrainConfig,
     from_dict,
+    present_names,
     to_dict,
 )
 from ...errors import BadConfig, BadStore
@@ -133,7 +134,7 @@ class Extent:
 
     trainings: int
     train: int  # windows, once each epoch
-    inner: int
+    validation: int
     test: int  # windows, once
 
     @property
@@ -201,7 +202,7 @@ def _named(held: dict, name: str) -> dict:
 
 def _shared(held: dict) -> dict:
     """The settings that all cross-validations share, with a protocol that suits `select test`, which needs one."""
-    own = _named(held, "crossval")
+    own = present_names(_named(held, "crossval"))
     for name, instead in OWN.items():
         if name in own:
             raise BadConfig(f"crossval.{name} is set by {instead}")
@@ -319,7 +320,7 @@ def extent(run: PlannedRun, known: dict[Any, Extent] | None = None) -> Extent:
     if key not in known:
         trainings = 1 if c.joint else len(targets_of(c))
         folds = make_plan(run.store, c).folds  # of `c` itself: a store without faces has no plan for facebio
-        sides = [trainings * sum(len(fold.sides[side]) for fold in folds) for side in ("train", "inner", "test")]
+        sides = [trainings * sum(len(fold.sides[side]) for fold in folds) for side in ("train", "validation", "test")]
         known[key] = Extent(trainings * len(folds), *sides)
     return known[key]
 

@@ -36,7 +36,7 @@ TRAINING_BYTES = 30_000  # of a training's small files
 class Pace:
     """What one system, shape and device take."""
 
-    window_s: float  # a training window in an epoch, with its share of inner validation
+    window_s: float  # a training window in an epoch, with its share of validation windows
     training_s: float  # what a training takes beside its epochs
     test_s: float  # a tested window
     read_s: float  # a window read from the store
@@ -74,7 +74,7 @@ def seconds(config: CrossvalConfig, extent: Extent, pace: Pace, jobs: Jobs = 1) 
     step = pace.window_s if in_memory else max(pace.window_s, pace.read_s)
     epochs = config.train.epochs if pace.epochs else 1
     # The signals' mean and SD are a pass of their own. Systems without epochs read within what was measured.
-    read = (2 * extent.train + extent.inner) * pace.read_s if pace.epochs else 0.0
+    read = (2 * extent.train + extent.validation) * pace.read_s if pace.epochs else 0.0
     total = epochs * extent.train * step + extent.trainings * pace.training_s + extent.test * pace.test_s + read
     return total / (at_once(jobs) if pace.device == "cpu" or isinstance(jobs, Cluster) else 1)
 
@@ -113,24 +113,24 @@ def _kind(run: PlannedRun, extent: Extent) -> tuple:
     """Runs alike in this take the same time a window."""
     c, s = run.config, run.store.settings
     shape = (s["frames_per_window"], s["face_side"], s["samples_per_window"], len(s["channels"]))
-    train = replace(c.train, epochs=1, patience=1, select="inner")
+    train = replace(c.train, epochs=1, patience=1, select="validation")
     # A training of few windows has a pace of its own: to the next power of two.
     small = extent.train_each.bit_length() if extent.train_each < 10_000 else None
     return c.system, c.modality, c.joint, c.model, train, shape, small
 
 
 def _try(run: PlannedRun, extent: Extent, n: int) -> tuple[Pace, float]:
-    """Train on n windows with their share of inner validation; also how long what was measured took."""
+    """Train on n windows with their share of validation windows; also how long what was measured took."""
     store, config = run.store, _short(run.config, extent, n)
     rng = np.random.default_rng(0)
     scored = choose_windows(store, config)[0].index.to_numpy()
-    n_inner = max(2, round(n * extent.inner / max(1, extent.train)))
-    rows, inner, test = (np.sort(rng.choice(scored, size)) for size in (n, n_inner, min(256, n)))
+    n_validation = max(2, round(n * extent.validation / max(1, extent.train)))
+    rows, validation, test = (np.sort(rng.choice(scored, size)) for size in (n, n_validation, min(256, n)))
     read_s = _clock(lambda: store.read(rng.choice(scored, READ), *_parts(config))) / READ
     with tempfile.TemporaryDirectory() as folder:
         made = system(config.system)(config, work=Path(folder), label="measuring: ")
-        y = (_labels(n, config), _labels(n_inner, config))
-        fit_s = _clock(lambda: made.fit(store, rows, y[0], validation=(inner, y[1]), seed=0))
+        y = (_labels(n, config), _labels(n_validation, config))
+        fit_s = _clock(lambda: made.fit(store, rows, y[0], validation=(validation, y[1]), seed=0))
         fit_s += _clock(lambda: made.save(Path(folder) / "model"))
         history = Path(folder) / "history.csv"
         epochs = pd.read_csv(history)["seconds"].to_numpy() if history.exists() else None

@@ -6,9 +6,9 @@ EEG, each with a weight by its error on trials that count for more where the one
 published code has no logarithm in that weight, which the algorithm has; here it is there unless asked otherwise.
 
 The source fits the weights on the very trials that both were trained on, where either is over-confident, a support
-vector machine most. Here they are fitted on the inner validation rows: these are training rows, but neither has learnt
+vector machine most. Here they are fitted on the validation rows: these are training rows, but neither has learnt
 from them (the face network's epoch was chosen there). After that, what needs no early stopping is trained on all.
-Without inner rows it is done as in the source. Shapes: n windows or trials, K targets.
+Without validation rows it is done as in the source. Shapes: n windows or trials, K targets.
 """
 
 from abc import ABC
@@ -110,7 +110,7 @@ class Fused(ABC):
         seed: int = 0,
     ) -> Self:
         for part in self.parts.values():
-            # One that would learn from the inner rows too must not yet, if they are to judge it.
+            # One that would learn from the validation rows too must not yet, if they are to judge it.
             kept_back = len(self.parts) > 1 and isinstance(part, Classical)
             part.fit(store, rows, y, validation=None if kept_back else validation, seed=seed)
         if len(self.parts) > 1:

@@ -144,15 +144,16 @@ class Network(ABC):
     ) -> Self:
         y = np.asarray(y, np.float32).reshape(len(rows), -1)  # (n, K)
         train = self._windows(store, rows, y)
-        inner = None
+        validation_windows = None
         if validation is not None:
-            inner = self._windows(store, validation[0], np.asarray(validation[1], np.float32).reshape(-1, y.shape[1]))
+            y_validation = np.asarray(validation[1], np.float32).reshape(-1, y.shape[1])
+            validation_windows = self._windows(store, validation[0], y_validation)
         self.network = self.untrained(store, y.shape[1], seed)
         self._fit_normaliser(store, train)
         self.fitted = fit_network(
             self.network,
             train,
-            inner,
+            validation_windows,
             self.config.train,
             seed,
             augment=self.augment if self.config.train.augment or self.config.train.corrupt else None,

@@ -249,7 +249,7 @@ PACE = Pace(
 
 
 def test_the_time_of_a_run_is_that_of_its_steps():
-    work = Extent(trainings=4, train=1000, inner=200, test=400)
+    work = Extent(trainings=4, train=1000, validation=200, test=400)
     config = CrossvalConfig(train=TrainConfig(epochs=10))
     # 10 epochs x 1000 windows x 10 ms, 4 x 2 s, 400 x 5 ms, and 2 x 1000 + 200 windows read in 1 ms each
     assert timing.seconds(config, work, PACE) == pytest.approx(100 + 8 + 2 + 2.2)

@@ -124,7 +124,7 @@ def test_weights_are_fitted_on_windows_that_neither_has_learnt_from(planted):
     # the memoriser is wrong of all of them: 0.1 w + 0.9 (1 - w) >= 0.5 for the high ones needs w <= 0.5
     assert fused.weights == pytest.approx(np.array([[0.5, 0.5]]), abs=0.011)
     assert sorted(fused.parts["face"].learnt[0]["rows"]) == ROWS.tolist()  # and then it learns from all
-    # without inner rows it is as in the source: all weights are equally good where both have learnt, and face it is
+    # without validation rows it is as in the source: all weights are equally good, and it takes the face
     assert Two(CONFIG).fit(planted, *told.values()).weights.tolist() == [[1, 0]]
 
 

@@ -53,8 +53,8 @@ def trained(name: str, store, modality: str, validation=True):
     """Trained with a learning rate that moves weights far, on three quarters of the rows."""
     config = CrossvalConfig(system=name, modality=modality, train=SHORT)
     rows, y = np.arange(len(store)), (store.windows["valence"] >= 5).to_numpy()
-    inner = (rows[90:], y[90:]) if validation else None
-    return system(name)(config).fit(store, rows[:90], y[:90], validation=inner)
+    kept = (rows[90:], y[90:]) if validation else None
+    return system(name)(config).fit(store, rows[:90], y[:90], validation=kept)
 
 
 def same_without_bad_frames(network: nn.Module, signals: torch.Tensor | None, side=32, frames=4) -> None:
@@ -490,12 +490,12 @@ def test_what_the_wolves_left_out_changes_nothing():
     assert (network(None, None, torch.where(left, x, other)).logits - answer).abs().min() > 1e-4
 
 
-def test_wolves_and_scale_see_the_training_rows_and_not_the_inner_ones(planted):
+def test_wolves_and_scale_see_the_training_rows_and_not_the_validation_ones(planted):
     config = CrossvalConfig(system="algarni-like", modality="bio", train=SHORT)
     rows, y = np.arange(len(planted)), (planted.windows["valence"] >= 5).to_numpy()
 
-    def found(inner, labels):
-        fitted = system("algarni-like")(config).fit(planted, rows[:90], y[:90], validation=(inner, labels))
+    def found(validation, labels):
+        fitted = system("algarni-like")(config).fit(planted, rows[:90], y[:90], validation=(validation, labels))
         return fitted.found, fitted.about
 
     (mean, sd, chosen), about = found(rows[90:], y[90:])
