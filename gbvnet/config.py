@@ -1,7 +1,8 @@
-"""Every setting of the package, each with its unit, its meaning and where it is from.
+"""Every setting of the package, each with its unit, its meaning and its source.
 
-The one source of defaults: the command line, YAML files and Python calls all build these dataclasses. A comment
-`ours` marks a value that the paper (Yu et al. 2025) does not give; docs/method.md has the reasons.
+The one source of defaults: the command line, YAML files and Python calls all build these dataclasses, and the texts
+below the fields are the help of the command line. "Implementation choice" marks a value that the paper (Yu et al.
+2025) does not give; docs/method.md has the reasons.
 """
 
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
@@ -25,52 +26,56 @@ RATINGS = ("valence", "arousal", "dominance", "liking", "familiarity", "control"
 
 
 def uses_face(modality: str) -> bool:
+    """Return whether a system of this modality sees faces."""
     return modality.startswith("face")
 
 
 def uses_signals(modality: str) -> bool:
+    """Return whether a system of this modality sees physiological signals."""
     return modality != "face"
 
 
-def require(true: Any, message: str) -> None:
-    if not true:
+def require(condition: Any, message: str) -> None:
+    """Raise BadConfig with `message` unless the condition holds."""
+    if not condition:
         raise BadConfig(message)
 
 
 @dataclass(frozen=True)
 class SynthConfig:
-    """A synthetic corpus: how large, and what is planted in it.
+    """A synthetic corpus: its size, and the effects that it contains.
 
-    A synthetic MAHNOB-HCI has what DEAP has not: films of different lengths, 30 s of signals before and after each, a
-    video that starts at another moment each time, ratings in whole numbers, and two sessions that are no recordings.
+    Unlike a synthetic DEAP, a synthetic MAHNOB-HCI has stimuli of different lengths, 30 s of signals before and after
+    each, a video whose start differs from the signals' in each trial, integer ratings, and two sessions without a
+    stimulus.
     """
 
     subjects: int = 4
-    """number of people, at most 32 (MAHNOB-HCI 27)"""
+    """number of subjects, at most 32 (MAHNOB-HCI: 27)"""
     trials: int = 12
-    """trials a person, at most 40 (MAHNOB-HCI 20)"""
+    """trials per subject, at most 40 (MAHNOB-HCI: 20)"""
     seconds: int = 6
-    """length of a trial without what is before and after it, at most 60 (MAHNOB-HCI: of the shortest film, at most 115;
-    the others have up to 2 s more)"""
+    """length of a stimulus in seconds, without the signals before and after it, at most 60 (MAHNOB-HCI: of the shortest
+    stimulus, at most 115; the others are up to 2 s longer)"""
     effect: float = 1.0
-    """strength of all label evidence; 0 plants none, and then nothing but leakage can be learnt"""
+    """strength of all effects of the ratings; with 0 there are none, and only leakage can give a score above chance"""
     face: float = 1.0
-    """share of the rating that only the face shows; with `signals` also 1, each modality tells half of the truth"""
+    """weight of the part of the rating that only the face shows; face 1 and signals 1 give each modality one half"""
     signals: float = 1.0
-    """share of the rating that only the signals show"""
+    """weight of the part of the rating that only the signals show"""
     fingerprint: float = 1.0
-    """strength of what marks each person and each trial in spectrum, gain and drift: the bait for leaky protocols"""
+    """strength of the spectrum, gain and drift that identify each subject and trial; leaky protocols score by them"""
     evidence: tuple[str, ...] | None = None
-    """EEG channels that alone carry what the signals show (F3,C4,O1), as more alpha and more fast activity; if not
-    given the whole of the EEG, muscles, skin and heart do"""
+    """the only EEG channels with an effect of the rating (F3,C4,O1), as more alpha and more fast activity; default:
+    all EEG channels, muscles, skin and heart"""
     face_evidence: Literal["mouth"] | None = None
-    """mouth: of the face nothing moves with the ratings but the mouth; brows, lids and mouth if not given"""
+    """mouth: only the mouth moves with the ratings; default: brows, eyelids and mouth"""
     videos: int | None = None
-    """how many of the people are filmed, from the first on; all if not given"""
+    """number of subjects with a face video, beginning with the first; default: all"""
     raw: bool = False
-    """also write DEAP's original recordings of the same trials, data_original (MAHNOB-HCI has no others)"""
+    """also write DEAP's original recordings of the same trials, data_original (not for MAHNOB-HCI)"""
     seed: int = 0
-    """the same seed writes the same corpus"""
+    """seed of the random numbers; the same seed gives the same corpus"""
 
     def __post_init__(self) -> None:
         require(1 <= self.subjects <= 32, f"subjects must be 1 to 32, not {self.subjects}")
@@ -85,29 +90,30 @@ class SynthConfig:
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """What makes a store. Another value here is another store; how many processes made it is not."""
+    """How a store is prepared. Every setting is part of the store's identity; the number of processes is not."""
 
     window_s: float = 1.0
-    """length of a window, seconds (paper: 1-second windows)"""
+    """length of a window in seconds (paper: 1)"""
     step_s: float | None = None
-    """from the start of a window to the next, seconds; the window's length if not given (paper: non-overlapping)"""
+    """seconds from the start of one window to the start of the next; default: window_s (paper: no overlap)"""
     faces: bool = True
     """prepare the face videos"""
     signals: bool = True
     """prepare the physiological signals"""
     frames_per_window: int | None = None
-    """face frames a window, evenly spaced; if not given 10 a second for DEAP, 12 for MAHNOB-HCI (paper)"""
+    """face frames per window, evenly spaced; default: 10 per second for DEAP, 12 for MAHNOB-HCI (paper)"""
     face_side: int = 64
-    """side of a stored face, pixels (ours: the paper gives none)"""
+    """height and width of a stored face in pixels (implementation choice; the paper gives none)"""
     landmarks: Literal["mediapipe", "dlib", "fan"] = "mediapipe"
-    """who finds the 68 face landmarks; dlib and fan need their extra installed"""
+    """detector of the 68 face landmarks; dlib and fan need their optional packages"""
     channels: tuple[str, ...] | None = None
-    """names of the signal channels to keep, in this order; all of the corpus if not given"""
+    """names of the signal channels to store, in this order; default: all of the corpus"""
     filter: bool = True
-    """filter each kind of signal as docs/method.md says; what the corpus has filtered already is left alone"""
+    """filter each kind of signal as docs/method.md describes; signals that the corpus
+    has filtered are not filtered again"""
     baseline: Literal["mean", "none", "template"] = "mean"
-    """subtract each channel's mean over the 3 s before the stimulus; `template` (the mean of three 1-s windows, as
-    older code does) stamps one waveform on a whole trial, which leaks under the window protocol"""
+    """mean: subtract each channel's mean over the 3 s before the stimulus; template: subtract the mean waveform of
+    three 1-s windows, as older code does, which marks all windows of a trial and so leaks under protocol window"""
 
     def __post_init__(self) -> None:
         require(self.window_s > 0, f"window_s must be above 0, not {self.window_s}")
@@ -121,35 +127,37 @@ class PrepareConfig:
         require(not twice, f"channels names {', '.join(twice)} more than once")
         require(
             self.baseline != "template" or self.window_s == 1,
-            f"baseline template is made of 1-s windows and needs window_s 1, not {self.window_s}",
+            f"baseline template consists of 1-s windows and needs window_s 1, not {self.window_s}",
         )
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of GBV-Net that is a matter of choice. The defaults are docs/method.md's."""
+    """The architecture of GBV-Net, as far as it can be chosen. docs/method.md gives the reasons for the defaults."""
 
     variant: Variant = "atto"
     """size of the ConvNeXt V2 face encoder (paper: "simplified" in the text, "Tiny" in the conclusions)"""
     face_time: Literal["transformer", "none"] = "transformer"
-    """how frames are joined: a 2-layer Transformer encoder (paper), or their plain mean"""
+    """how the frames of a window are combined: a 2-layer Transformer encoder (paper), or their mean alone"""
     local_cnn: bool = True
-    """the two convolutions of Eq. 3; off: one 1x1 projection of the channels to 24 in their place"""
+    """use the two convolutions of Eq. 3; false: one 1x1 projection of the channels to 24 instead"""
     tcn: Literal["sequential", "parallel", "none"] = "sequential"
-    """three dilated layers in a row (the paper's text), Eq. 4 literally (three branches summed), or none: one 1x1
-    projection of the 24 to 8 channels in their place"""
+    """sequential: three dilated layers in series (the paper's text); parallel: Eq. 4 literally, the sum of three
+    branches; none: one 1x1 projection of the 24 to 8 channels instead"""
     self_attention: bool = True
-    """the self-attention of Eq. 5, with the norm before it; off: the rest of that block stays"""
+    """use the self-attention of Eq. 5 and the norm before it; false: the other layers of that block are kept"""
     residual: bool = True
-    """the residual of Eq. 5 onto the TCN's output"""
+    """add the TCN's output to the block's (the residual of Eq. 5)"""
     pooling: Literal["adaptive", "mean"] = "adaptive"
-    """of the signals over time: to 16 places (paper: "adaptive pooling"), or one mean over the whole window"""
+    """pooling of the signals over time: to 16 positions (paper: "adaptive pooling"), or one mean over the window"""
     fusion: Literal["gate", "literal", "concat", "sum"] = "gate"
-    """FC stack and sigmoid (the paper's text), Eq. 6 literally (no weights), concatenation, or a sum"""
+    """gate: fully connected layers and a sigmoid (the paper's text); literal: Eq. 6 literally, without weights; concat:
+    concatenation; sum: sum of both projections"""
     dropout: float = 0.5
-    """in the classifier (ours)"""
+    """dropout rate in the classifier (implementation choice)"""
     modality_dropout: float = 0.1
-    """chance that a training window loses one modality, each, never both (ours); 0 and a missing one is refused"""
+    """probability that a training window loses its face, and the same for its signals, never both (implementation
+    choice); with 0 every window must have both modalities"""
 
     def __post_init__(self) -> None:
         require(0 <= self.dropout < 1, f"model.dropout must be in [0, 1), not {self.dropout}")
@@ -162,18 +170,18 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class GBVNetConfig(ModelConfig):
-    """The whole shape of a GBV-Net: what was chosen, and what follows from the data it reads."""
+    """The complete architecture of a GBV-Net: the chosen part, and the sizes that follow from its data."""
 
     modality: Modality = "facebio"
-    """what goes in"""
+    """modalities that the network sees"""
     n_channels: int = 40
-    """signal channels, C"""
+    """number of signal channels, C"""
     n_samples: int = 128
-    """signal samples a window, L"""
+    """signal samples per window, L"""
     n_frames: int = 10
-    """face frames a window, F"""
+    """face frames per window, F"""
     n_outputs: int = 1
-    """logits; 1, or 2 when valence and arousal are trained jointly"""
+    """number of logits, K; 1, or 2 if valence and arousal are trained jointly"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -186,37 +194,41 @@ class TrainConfig:
     """How a network is trained."""
 
     epochs: int = 50
-    """at most (ours)"""
+    """maximum number of epochs (implementation choice)"""
     batch_size: int | None = None
-    """windows a step; if not given 256 (paper), or less on small data: the power of two at most n_train / 16, at
-    least 16"""
+    """windows per training step; default: 256 (paper), or less for small data: the largest power of two that is not
+    above n_train / 16, at least 16"""
     learning_rate: float = 1e-3
-    """of Adam (paper)"""
+    """learning rate of Adam (paper)"""
     select: Literal["validation", "last", "test"] = "validation"
-    """which epoch is kept: the best loss on the validation groups, or the last one; `test`, the best on the test
-    windows themselves, exists only in recipes stamped leaky"""
+    """which epoch is kept: that with the lowest loss on the validation windows, or the last one; test, the lowest loss
+    on the test windows, is only for recipes stamped leaky"""
     patience: int = 10
-    """epochs without a better validation loss before training stops (ours)"""
+    """epochs without a lower validation loss before training stops (implementation choice)"""
     augment: bool = True
-    """augment faces and signals in training as the paper names it"""
+    """augment faces and signals in training, by the operations that the paper names"""
     corrupt: float = 0.0
-    """share of the training windows in which one modality, face or signals, is spoilt: noise is mixed in, or a part is
-    covered, at a random strength; so that the gate can learn whom to trust (ours)"""
+    """fraction of the training windows in which one modality, face or signals, is corrupted by noise or by covering a
+    part of it, at a random strength, so that the gate learns to weight modalities by their quality (implementation
+    choice)"""
     face_weights: str | None = None
-    """a local file of public ConvNeXt V2 weights of the same variant, as the start of GBV-Net's face encoder
-    (.safetensors, or .pt and .pth of tensors alone); if not given it starts from the seed"""
+    """a local file of public ConvNeXt V2 weights of the same variant, with which GBV-Net's face encoder is initialised
+    (.safetensors, or .pt and .pth with tensors only); default: random weights from the seed"""
     normalise: Literal["train", "subject"] = "train"
-    """z-score of each channel fitted on the training rows, or on each person without labels (transductive)"""
+    """z-score each channel by the mean and SD of the training windows, or of all windows of each subject (transductive:
+    uses test signals, but no labels)"""
     precision: Literal["auto", "32", "bf16"] = "auto"
-    """auto: bf16 on a GPU that has it, else 32 bit"""
+    """numerical precision; auto: bf16 on a GPU that supports it, otherwise 32 bit"""
     device: Literal["auto", "cpu", "gpu"] = "auto"
-    """where to train"""
+    """where to train; auto: on a GPU if there is one"""
     compile: bool = False
-    """torch.compile the network"""
+    """compile the network with torch.compile"""
     devices: int = 1
-    """GPUs (on a CPU: processes) that train one model together, each on its share of a batch; for `gbvnet train`"""
+    """number of GPUs (on a CPU: processes) that train one model together, each on a part of every batch; for gbvnet
+    train only"""
     memory_gib: float = 8.0
-    """windows are kept in memory (on the device, if there is one) up to this size, else read as they are needed"""
+    """windows are kept in memory (in the GPU's, if there is one) up to this size in GiB; larger data are read from the
+    store batch by batch"""
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, f"train.epochs must be at least 1, not {self.epochs}")
@@ -255,23 +267,22 @@ class RivalConfig:
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """Who is trained on and who is tested on."""
+    """How windows are split into training, validation and test sides."""
 
     protocol: Protocol = "trial"
-    """what may not be on both sides; `window` (the paper's) lets windows of one trial be on both, and so leaks"""
+    """what is never on both sides; window (the paper's) allows windows of one trial on both sides, and so leaks"""
     scope: Scope = "pooled"
-    """all people together, or a cross-validation within each person"""
+    """pooled: all subjects together; per-subject: one cross-validation within each subject"""
     folds: int = 10
     """number of folds (paper: 10)"""
     stratify: bool = False
-    """balance the labels over the folds; uses labels to split, and says so in the run"""
+    """balance the classes over the folds; the labels are then used to split, which the run reports"""
     fixed: str | None = None
-    """fixed folds by name, so that papers can report on the same ones: deap-v1, mahnob-v1, or a JSON
-    file"""
+    """name of fixed folds, so that publications can use the same ones: deap-v1, mahnob-v1, or a JSON file"""
     validation: float = 0.2
-    """share of the training groups kept back for the choice of the epoch (ours)"""
+    """fraction of the training groups held out for validation, which chooses the epoch (implementation choice)"""
     seed: int = 0
-    """of the splits, the weights' start, the order of windows and the augmentation"""
+    """seed of the splits, the initial weights, the order of windows and the augmentation"""
 
     def __post_init__(self) -> None:
         require(self.folds >= 2, f"folds must be at least 2, not {self.folds}")
@@ -279,183 +290,189 @@ class SplitConfig:
         require(0 < self.validation < 1, f"validation must be between 0 and 1, not {self.validation}")
         require(
             self.scope == "pooled" or "subject" not in self.protocol,
-            f"protocol {self.protocol} holds people out, and scope per-subject stays within one: choose one of them",
+            f"protocol {self.protocol} holds out subjects, and scope per-subject stays within one: choose one of them",
         )
         require(not (self.fixed and self.stratify), "fixed and stratify exclude each other")
         require(
             not (self.fixed and (self.protocol == "window" or self.scope == "per-subject")),
-            "fixed holds folds of trials, stimuli and subjects over all people, "
+            "fixed folds are folds of trials, stimuli or subjects over all subjects, "
             f"not for protocol {self.protocol} with scope {self.scope}",
         )
 
 
 @dataclass(frozen=True)
 class CrossvalConfig(SplitConfig):
-    """A cross-validation: which system, on what, split how, trained how."""
+    """A cross-validation: the system, its data, the splits and the training."""
 
     system: str = "gbvnet"
-    """which system; a file in gbvnet/systems"""
+    """name of the system; a file in gbvnet/systems"""
     modality: Modality = "facebio"
-    """what the system sees: face, bio (all signals), eeg, peri (the other signals), or face with one of them"""
+    """modalities that the system sees: face, bio (all signals), eeg, peri (all but EEG), or face with one of them"""
     target: Literal["valence", "arousal", "both"] = "both"
-    """what is predicted; `both` are two trainings a fold (paper), or one with --joint"""
+    """what is predicted; both: two trainings per fold (paper), or one with --joint"""
     joint: bool = False
-    """one training with two logits"""
+    """train valence and arousal together, as two logits of one network"""
     threshold: Literal[">=5", ">5", "median"] = ">=5"
-    """which ratings are high (paper: not given); median is each person's own and part of the target's definition"""
+    """rule for the positive (high) class (not given in the paper); median: above each subject's own median, which is
+    then part of the definition of the target"""
     subjects: tuple[str, ...] | None = None
-    """only these people, by name (s01,s05); all if not given"""
+    """names of the subjects to use (s01,s05); default: all"""
     shuffle_labels: int | None = None
-    """a probe: permute the labels of trials within each person with this seed; nothing is then left to learn"""
+    """a control: permute the labels of trials within each subject with this seed, so that there is nothing to learn"""
     recipe: str | None = None
-    """the recipe that this run is part of; set by `gbvnet reproduce`"""
+    """name of the recipe that this run is part of; set by gbvnet reproduce"""
     rows: Literal["complete", "any"] = "complete"
     """complete: score only windows with every modality that the store has, so that all systems are scored on the same
-    ones; any: with any of the modalities that the system uses"""
+    windows; any: score windows with at least one of the modalities that the system uses"""
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     rival: RivalConfig = field(default_factory=RivalConfig)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.subjects is None or self.subjects, "subjects names nobody: leave it out for all")
-        require(not self.joint or self.target == "both", f"--joint trains both targets, not {self.target} alone")
+        require(self.subjects is None or self.subjects, "subjects names no subject: leave it out for all")
+        require(not self.joint or self.target == "both", f"--joint trains both targets, and target is {self.target}")
         require(
             self.train.select != "test" or (self.recipe and self.protocol == "window"),
-            "train.select test chooses the epoch by the windows it is tested on; only recipes stamped leaky do that, "
+            "train.select test chooses the epoch by the windows that it is tested on; only recipes stamped leaky may, "
             "to reproduce code that does",
         )
 
 
 @dataclass(frozen=True)
 class AuditConfig(CrossvalConfig):
-    """What is audited, and how far: a cross-validation's settings, but the protocol, of which it goes through all."""
+    """An audit for leakage: the settings of its cross-validations, which it runs under several protocols."""
 
     target: Literal["valence", "arousal", "both"] = "valence"
-    """what is predicted; an audit is of one target"""
+    """what is predicted; an audit has one target"""
     protocols: tuple[Protocol, ...] = PROTOCOLS  # type: ignore[assignment]
-    """the rungs of the ladder"""
+    """the protocols to compare"""
     shuffles: int = 3
-    """how often the labels of trials are shuffled and the system trained on them under the LEAKY protocol"""
+    """number of trainings on shuffled labels of trials, under the LEAKY protocol window"""
     baselines: bool = True
-    """the baseline's rung: what subtracting none, the mean or a template gives away to a nearest neighbour, a ridge
+    """compare no baseline correction, the mean and the template, by the scores of a nearest neighbour, a ridge
     classifier and the signal branch"""
     identities: bool = True
-    """how well person and trial can be told from a window"""
+    """measure how well subject and trial are identified from a window"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.target != "both", "an audit is of one target: give --target valence or --target arousal")
-        require(self.scope == "pooled", "an audit is of all people together: scope must be pooled")
-        require(self.shuffle_labels is None, "an audit shuffles labels by itself: leave shuffle_labels out")
-        require(not self.fixed, "an audit splits in ways that fixed folds do not have: leave fixed out")
+        require(self.target != "both", "an audit has one target: give --target valence or --target arousal")
+        require(self.scope == "pooled", "an audit is of all subjects together: scope must be pooled")
+        require(self.shuffle_labels is None, "an audit shuffles labels on its own: leave shuffle_labels out")
+        require(not self.fixed, "an audit needs splits that fixed folds do not contain: leave fixed out")
         require(self.shuffles >= 1, f"shuffles must be at least 1, not {self.shuffles}")
         unknown = [name for name in self.protocols if name not in PROTOCOLS]
         require(not unknown, f"no protocol {', '.join(unknown)}; there are {', '.join(PROTOCOLS)}")
-        honest = [name for name in self.protocols if name != "window"]
-        require("window" in self.protocols and honest, "an audit needs protocol window and at least one honest one")
+        without_leak = [name for name in self.protocols if name != "window"]
+        require("window" in self.protocols and without_leak, "an audit needs protocol window and at least one other")
 
     def crossval(self, **changes: Any) -> CrossvalConfig:
-        """The settings of one of its cross-validations."""
+        """Return the settings of one of its cross-validations."""
         own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
         return CrossvalConfig(**(own | changes))
 
 
 @dataclass(frozen=True)
 class CompareConfig(CrossvalConfig):
-    """Which systems are compared, and how each of them is cross-validated: the same windows, folds and seed for all."""
+    """A comparison: its systems, and the cross-validation of each, with the same windows, folds and seed."""
 
     systems: tuple[str, ...] = ("all",)
-    """their names (gbvnet,deepvanet,zhu); all: every system there is, and gbvnet:shuffled, which is GBV-Net trained on
-    labels that mean nothing; a name may say what it sees (gbvnet:bio), else each sees what it was made for"""
+    """names of the systems (gbvnet,deepvanet,zhu); all: every installed system and gbvnet:shuffled, which is GBV-Net
+    trained on permuted labels; a name may be followed by a modality (gbvnet:bio); default: the system's own"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.systems, "systems names no system; give all, or names with commas between")
-        require(self.shuffle_labels is None, "a comparison on shuffled labels is none: name a system NAME:shuffled")
+        require(
+            self.shuffle_labels is None, "a comparison on shuffled labels compares nothing: name a system NAME:shuffled"
+        )
         require(not self.joint, "joint trains both targets at once, which only some systems can: leave it out")
 
     def crossval(self, **changes: Any) -> CrossvalConfig:
-        """The settings of one system's cross-validation."""
+        """Return the settings of one system's cross-validation."""
         own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
         return CrossvalConfig(**(own | changes))
 
 
 @dataclass(frozen=True)
 class FinalConfig(CrossvalConfig):
-    """How a model for use is trained: on everything, but for a share by which its epoch is chosen."""
+    """The training of a model for prediction: on all windows but a validation set, which chooses the epoch."""
 
     exclude: tuple[str, ...] = ()
-    """recordings, by name, that it must not see"""
+    """names of recordings that are left out of the training"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.system == "gbvnet", f"a model for use is a GBV-Net, not {self.system}")
-        require(self.protocol != "window", "protocol window would choose the epoch by windows of trials it knows")
-        require(self.scope == "pooled", "a model for use is of all people together: leave scope pooled")
-        require(self.shuffle_labels is None, "labels that mean nothing make no model for use")
+        require(self.system == "gbvnet", f"a model for prediction is a GBV-Net, not {self.system}")
+        require(
+            self.protocol != "window",
+            "protocol window would choose the epoch by windows of trials that it was trained on",
+        )
+        require(self.scope == "pooled", "a model for prediction is of all subjects together: leave scope pooled")
+        require(self.shuffle_labels is None, "a model for prediction needs true labels: leave shuffle_labels out")
 
     def crossval(self) -> CrossvalConfig:
-        """The settings of its training: both targets are two outputs of one network."""
+        """Return the settings of its training: both targets are two outputs of one network."""
         own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
         return CrossvalConfig(**(own | {"joint": self.target == "both"}))
 
 
 @dataclass(frozen=True)
 class LiveSources:
-    """Where frames and signals come from, and how they are taken."""
+    """The sources of frames and signals of a real-time prediction."""
 
     video: str | None = None
-    """the number of a camera (0), or a video file to play; camera 0 if nothing at all is given"""
+    """number of a camera (0), or a video file to replay; default: camera 0 if no source is given"""
     signals: Path | None = None
-    """a signal file to play"""
+    """a signal file to replay"""
     lsl: str | None = None
-    """the name of an LSL stream"""
+    """name of an LSL stream"""
     signals_rate_hz: float | None = None
-    """of a CSV or TSV file without a column `time`"""
+    """sampling rate in Hz of a CSV or TSV file without a column time"""
     signals_unit: Literal["uV", "mV", "V"] = "uV"
-    """of electrical channels in a CSV or TSV file"""
+    """unit of the electrical channels of a CSV or TSV file"""
     video_offset_s: float = 0.0
-    """the video file's clock less the signal file's clock, seconds"""
+    """time of the video file's clock minus time of the signal file's clock, in seconds"""
     fast: bool = False
-    """play files as fast as possible instead of in real time"""
+    """replay files as fast as possible instead of in real time"""
     baseline_start_s: float | None = None
-    """start of the baseline period, seconds on the signals' clock; default: the first sample"""
+    """start of the baseline period in seconds on the signals' clock; default: the first sample"""
     running_s: float | None = None
-    """take off the mean of so many seconds right before each window instead"""
+    """subtract the mean of this many seconds immediately before each window instead of a fixed baseline"""
     step_s: float | None = None
-    """from one window to the next; the windows' own length if not given"""
+    """seconds from the start of one window to the start of the next; default: the window's length"""
 
     def __post_init__(self) -> None:
         require(self.signals is None or self.lsl is None, "--signals and --lsl: give one of them")
         for name in ("signals_rate_hz", "running_s", "step_s"):
             value = getattr(self, name)
             require(value is None or value > 0, f"{name} must be above 0, not {value}")
-        require(not (self.fast and self.devices), "--fast is for files: a camera or an LSL stream comes as it comes")
+        require(not (self.fast and self.devices), "--fast is for files: a camera or an LSL stream runs in real time")
 
     @property
     def devices(self) -> bool:
-        """Whether anything comes as it comes, and cannot be had faster."""
+        """Whether any source is a device, which runs in real time only."""
         return self.lsl is not None or (self.video or "").isdigit()
 
 
 @dataclass(frozen=True)
 class Times:
-    """Where the part of a recording that a model is asked about lies. Seconds on the signals' clock, on the video's
-    where there are none."""
+    """The part of a recording to predict, in seconds on the signals' clock, or on the video's without signals."""
 
     start_s: float = 0.0
-    """its start; where the signals' clock begins later, that"""
+    """start of the predicted part in seconds; not before the signals begin"""
     stop_s: float | None = None
-    """its end; if not given, that of the shorter of video and signals"""
+    """end of the predicted part in seconds; default: the end of the shorter of video and signals"""
     baseline_start_s: float | None = None
-    """where the rest before it starts; right before it if not given, or its own first seconds if it starts too early"""
+    """start of the baseline period in seconds; default: immediately before start_s, or the first seconds of the
+    recording if there is nothing before"""
     video_offset_s: float = 0.0
-    """the video's clock less the signals' clock"""
+    """time of the video's clock minus time of the signals' clock, in seconds"""
     signals_rate_hz: float | None = None
-    """of a CSV or TSV file without a column `time`"""
+    """sampling rate in Hz of a CSV or TSV file without a column time"""
     signals_unit: str = "uV"
-    """of electrical channels in a CSV or TSV file: uV, mV or V"""
+    """unit of the electrical channels of a CSV or TSV file: uV, mV or V"""
 
     def __post_init__(self) -> None:
         require(self.start_s >= 0, f"times.start_s must not be negative, and is {self.start_s:g}")
@@ -471,14 +488,14 @@ class Times:
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """How closely a finished run is looked into."""
+    """The explanation of a finished run: number of windows and resolution."""
 
     windows: int = 512
-    """test windows of each fold at most, drawn at random"""
+    """maximum number of test windows of each fold, drawn at random"""
     grid: int = 8
-    """patches across a face, and as many down, that are painted over one after the other"""
+    """number of patches across a face, and of patches down it; they are covered one at a time"""
     seed: int = 0
-    """of the draw of windows, the permutation of channels and the noise"""
+    """seed of the choice of windows, the permutation of channels and the noise"""
 
     def __post_init__(self) -> None:
         require(self.windows >= 2, f"windows must be at least 2, not {self.windows}")
@@ -487,7 +504,7 @@ class ExplainConfig:
 
 
 def to_dict(config: Any) -> dict:
-    """The settings as plain, JSON- and YAML-ready data (tuples become lists)."""
+    """Return the settings as plain data for JSON and YAML; tuples become lists."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
 
 
@@ -534,17 +551,17 @@ def from_dict(cls: type[T], values: dict, where: str = "") -> T:
 
 
 def _from_dict(cls: type[T], values: dict, where: str) -> T:
-    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-    made = {}
+    by_name = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
+    arguments = {}
     for name, value in values.items():
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
+        if name not in by_name:
+            near = get_close_matches(name, by_name, n=1)
             raise BadConfig(
                 f"no setting {where}{name}"
-                + (f"; did you mean {where}{near[0]}?" if near else f"; there are {', '.join(known)}")
+                + (f"; did you mean {where}{near[0]}?" if near else f"; there are {', '.join(by_name)}")
             )
-        kind = known[name].type
+        kind = by_name[name].type
         if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
             value = _from_dict(kind, value, f"{where}{name}.")
-        made[name] = tuple(value) if isinstance(value, list) else value
-    return cls(**made)
+        arguments[name] = tuple(value) if isinstance(value, list) else value
+    return cls(**arguments)

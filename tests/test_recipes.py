@@ -127,7 +127,7 @@ def test_the_honest_recipe_differs_from_the_papers_in_its_protocols_alone(datase
         ("epochs: 4", "epochs:", "crossval.train.epochs has no value"),
         ("ablations:", "ablations: null\nmodalities_:", "ablations has no value"),
         ("fusion concat", "fusion '[", "its value is no YAML"),
-        ("    epochs: 4", "    select: test", "train.select test chooses the epoch by the windows it is tested on"),
+        ("    epochs: 4", "    select: test", "test chooses the epoch by the windows that it is tested on"),
         ("name: tiny", "", "required: name"),
         ("name: tiny", "name: [", "no YAML"),
     ],

@@ -58,7 +58,7 @@ def test_a_word_is_explained_where_it_is_first_met(capsys):
 def test_defaults_are_told_where_there_are_any(capsys):
     text = " ".join(help_of("crossval", capsys).split())
     assert "number of folds (paper: 10) (default: 10)" in text and "(default: facebio)" in text
-    assert "only these people, by name (s01,s05); all if not given --shuffle_labels" in text
+    assert "names of the subjects to use (s01,s05); default: all --shuffle_labels" in text
 
 
 def test_importing_the_package_loads_nothing_heavy():

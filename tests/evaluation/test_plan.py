@@ -103,5 +103,5 @@ def test_of_two_stores_what_one_lacks_is_asked_of_neither(tmp_path):
 
 
 def test_no_name_at_all_is_not_everybody():
-    with pytest.raises(BadConfig, match="subjects names nobody: leave it out for all"):
+    with pytest.raises(BadConfig, match="subjects names no subject: leave it out for all"):
         CrossvalConfig(subjects=())

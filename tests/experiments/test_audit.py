@@ -175,9 +175,9 @@ def test_the_command_writes_a_report_and_says_the_verdict(of_bait, bait, capsys)
 
 def test_settings_that_make_no_audit_are_refused():
     for wrong, said in (
-        ({"target": "both"}, "an audit is of one target"),
-        ({"protocols": ("trial",)}, "needs protocol window and at least one honest one"),
-        ({"scope": "per-subject"}, "all people together"),
+        ({"target": "both"}, "an audit has one target"),
+        ({"protocols": ("trial",)}, "needs protocol window and at least one other"),
+        ({"scope": "per-subject"}, "all subjects together"),
         ({"shuffles": 0}, "shuffles must be at least 1"),
     ):
         with pytest.raises(BadConfig, match=said):

@@ -438,7 +438,7 @@ def test_chosen_people_are_all_there_is(tmp_path, planted, log_power):
 def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, monkeypatch):
     chosen = replace(CONFIG.train, select="test")
     for wrong in ({}, {"protocol": "window"}, {"recipe": "deap-lineage"}):
-        with pytest.raises(BadConfig, match="only recipes stamped leaky do that"):
+        with pytest.raises(BadConfig, match="only recipes stamped leaky may"):
             replace(CONFIG, train=chosen, **wrong)
     seen = {}
 
