@@ -15,7 +15,7 @@ from gbvnet.experiments.crossval import cross_validate
 from gbvnet.parallel.tasks import cores
 from gbvnet.report.results import read_results
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 from .__main__ import machine
 

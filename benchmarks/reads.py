@@ -10,7 +10,9 @@ from PIL import Image
 from safetensors import safe_open
 
 from gbvnet.config import PrepareConfig, to_dict
-from gbvnet.store.store import create, data_file, finish, open_store, write_recording
+from gbvnet.store.format import data_file
+from gbvnet.store.reader import open_store
+from gbvnet.store.writer import create_store, finish_store, write_recording
 
 from .clock import in_turn
 
@@ -72,7 +74,7 @@ def build(path: Path, recordings: int = RECORDINGS):
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (recordings * WINDOWS, F, S, S, 3), dtype=np.uint8)
     signals = rng.standard_normal((recordings * WINDOWS, C, L), dtype=np.float32)
-    create(
+    create_store(
         path,
         {
             "dataset": "deap",
@@ -103,7 +105,7 @@ def build(path: Path, recordings: int = RECORDINGS):
         ok = np.ones((WINDOWS, F), bool)
         arrays = {"faces": faces[own], "face_ok": ok, "signals": signals[own]}
         made.append(write_recording(path, about["recording"], arrays, about))
-    finish(path, made)
+    finish_store(path, made)
     return faces, signals
 
 

@@ -29,10 +29,10 @@ CHANNELS, SAMPLES, SIDE = 40, 128, 32
 def build(path: Path, n_windows: int) -> int:
     """Write a store of so many windows; returns how many it has."""
     from gbvnet.config import PrepareConfig, to_dict
-    from gbvnet.store import store
+    from gbvnet.store.writer import create_store, finish_store, write_recording
 
     channels = [[f"E{k + 1}", "eeg"] for k in range(CHANNELS)]
-    store.create(path, {
+    create_store(path, {
         "dataset": "simulated", "synthetic": True,
         "prepare": to_dict(PrepareConfig(face_side=SIDE, frames_per_window=1)),
         "channels": channels, "rate_hz": float(SAMPLES), "samples_per_window": SAMPLES, "frames_per_window": 1,
@@ -54,8 +54,8 @@ def build(path: Path, n_windows: int) -> int:
             "has_signals": True, "n_windows": WINDOWS,
             "ratings": {"valence": float(rng.integers(1, 10)), "arousal": float(rng.integers(1, 10))},
         }  # fmt: skip
-        verdicts.append(store.write_recording(path, about["recording"], arrays, about))
-    store.finish(path, verdicts)
+        verdicts.append(write_recording(path, about["recording"], arrays, about))
+    finish_store(path, verdicts)
     return len(verdicts) * WINDOWS
 
 
@@ -104,7 +104,7 @@ def measure(path: Path) -> dict:
     from gbvnet.evaluation import metrics, predictions
     from gbvnet.evaluation.plan import make_plan
     from gbvnet.evaluation.split_check import check_splits
-    from gbvnet.store.store import open_store
+    from gbvnet.store.reader import open_store
 
     before, found = _memory_mb(), {}
     began = time.perf_counter()

@@ -15,7 +15,7 @@ from pathlib import Path
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.parallel.tasks import Cluster, Jobs
-from gbvnet.store.store import Store, open_store
+from gbvnet.store.reader import Store, open_store
 
 from .reads import build
 

@@ -12,7 +12,7 @@ from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network.batches import Windows
 from gbvnet.network.model import GBVNet, pixels
 from gbvnet.network.training import fit_network
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 from .clock import in_turn
 from .reads import C, F, L, build

@@ -18,7 +18,7 @@ _HOME = {
     "open_corpus": "datasets",
     "check_corpus": "datasets.check",
     "prepare_store": "store.prepare",
-    "open_store": "store.store",
+    "open_store": "store.reader",
     "cross_validate": "experiments.crossval",
     "compare": "experiments.compare",
     "audit": "experiments.audit",
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from .parallel.ray_cluster import Cluster as Cluster
     from .report.report import write_report as write_report
     from .store.prepare import prepare_store as prepare_store
-    from .store.store import open_store as open_store
+    from .store.reader import open_store as open_store
 __all__ = ["__version__", *_HOME]
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from gbvnet.config import PrepareConfig, to_dict
 from gbvnet.datasets.synthetic.deap import latent_pairs
-from gbvnet.store import store
+from gbvnet.store.reader import Store, open_store
+from gbvnet.store.writer import create_store, finish_store, write_recording
 
 CHANNELS = (*tuple((name, "eeg") for name in ("F3", "Fz", "C3", "Cz", "C4", "Pz", "O1", "O2")), ("GSR", "gsr"))
 TELLING = ("F3", "C4", "O1")
@@ -18,10 +19,10 @@ SIDE, SAMPLES = 32, 32
 MOUTH = (slice(20, 28), slice(8, 24))  # rows, columns: of 8 x 8 patches rows 5 and 6, columns 2 to 5
 
 
-def write_store(path: Path, people=4, trials=12, windows=6, seed=0, frames=2) -> store.Store:
+def write_store(path: Path, people=4, trials=12, windows=6, seed=0, frames=2) -> Store:
     rng = np.random.default_rng(seed)
     prepare = PrepareConfig(face_side=SIDE, frames_per_window=frames)
-    store.create(
+    create_store(
         path,
         {
             "dataset": "deap",
@@ -54,10 +55,10 @@ def write_store(path: Path, people=4, trials=12, windows=6, seed=0, frames=2) ->
                 "n_windows": windows,
             }
             verdicts.append(
-                store.write_recording(path, about["recording"], _arrays(rng, windows, frames, face, signals), about)
+                write_recording(path, about["recording"], _arrays(rng, windows, frames, face, signals), about)
             )
-    store.finish(path, verdicts)
-    return store.open_store(path)
+    finish_store(path, verdicts)
+    return open_store(path)
 
 
 def _arrays(rng, windows: int, frames: int, face: float, signals: float) -> dict[str, np.ndarray]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from gbvnet.config import PrepareConfig, to_dict
-from gbvnet.store import store
+from gbvnet.store.reader import Store, open_store
+from gbvnet.store.writer import create_store, finish_store, write_recording
 
 CHANNELS = (("Fz", "eeg"), ("Cz", "eeg"), ("Oz", "eeg"), ("GSR1", "gsr"), ("Resp", "resp"))
 FRAMES, SIDE, SAMPLES = 2, 32, 32
@@ -17,10 +18,10 @@ FRAMES, SIDE, SAMPLES = 2, 32, 32
 
 def write_store(
     path: Path, people=4, trials=6, windows=5, effect=1.0, fingerprint=0.0, seed=0, faces=True, missing=(), ratings=None
-) -> store.Store:
+) -> Store:
     """missing: {(person, trial): "face" or "signals"}, both from 1. ratings: (people, trials) valences, else made."""
     rng = np.random.default_rng(seed)
-    store.create(path, _settings(faces))
+    create_store(path, _settings(faces))
     verdicts = []
     for person in range(1, people + 1):
         highs = rng.permutation(np.arange(trials) % 2)
@@ -47,9 +48,9 @@ def write_store(
                 "ratings": {"valence": valence, "arousal": 10 - valence},
                 "n_windows": windows,
             }
-            verdicts.append(store.write_recording(path, about["recording"], arrays, about))
-    store.finish(path, verdicts)
-    return store.open_store(path)
+            verdicts.append(write_recording(path, about["recording"], arrays, about))
+    finish_store(path, verdicts)
+    return open_store(path)
 
 
 def _arrays(rng, windows, told, fingerprint, face, signals) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from gbvnet.network.batches import Windows
 from gbvnet.network.devices import is_first
 from gbvnet.network.model import GBVNet, SelfAttention
 from gbvnet.network.training import fit_network
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 
 class Frozen(GBVNet):

@@ -101,7 +101,7 @@ def _prepare(parser) -> Run:
         from ..datasets import open_corpus
         from ..datasets.check import told_once
         from ..store.prepare import prepare_store
-        from ..store.store import open_store
+        from ..store.reader import open_store
 
         config = chosen_settings(args, PrepareConfig)
         corpus = open_corpus(args.corpus, args.root, args.raw)

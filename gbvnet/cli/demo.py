@@ -62,7 +62,7 @@ def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
     from ..experiments.crossval import cross_validate
     from ..report.report import write_report
     from ..store.prepare import prepare_store
-    from ..store.store import open_store
+    from ..store.reader import open_store
 
     begin = time.monotonic()
     root, path, runs = folder / "corpus", folder / "store", []

@@ -103,7 +103,7 @@ def _audit(parser) -> Run:
             raise BadConfig("audit: give a store and the folder of the audit; or --splits FILE")
         from ..experiments.audit import audit
         from ..report.audit_section import terminal_text
-        from ..store.store import open_store
+        from ..store.reader import open_store
 
         config, store = chosen_settings(args, AuditConfig), open_store(args.paths[0])
         with bar("audit", unit="epochs") as progress:
@@ -140,7 +140,7 @@ def _transfer(parser) -> Run:
     def run(args) -> int:
         from ..experiments.transfer import transfer
         from ..report.report import summary_text
-        from ..store.store import open_store
+        from ..store.reader import open_store
 
         config = chosen_settings(args, CrossvalConfig)
         with bar("trainings", unit="epochs") as progress:
@@ -195,7 +195,7 @@ def _explain(parser) -> Run:
 
     def run(args) -> int:
         from ..experiments.explain import explain_run
-        from ..store.store import open_store
+        from ..store.reader import open_store
 
         config = chosen_settings(args, ExplainConfig)
         with bar("explaining", unit="questions") as progress:

@@ -32,7 +32,7 @@ def _train(parser) -> Run:
     def run(args) -> int:
         from ..experiments.train import ending, train_model
         from ..network.devices import is_first
-        from ..store.store import open_store
+        from ..store.reader import open_store
 
         config, store = chosen_settings(args, FinalConfig), open_store(args.store)
         with bar("training", unit="epochs") as progress:

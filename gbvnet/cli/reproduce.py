@@ -57,7 +57,7 @@ def _reproduce(parser) -> Run:
             reproduce,
             run_some,
         )
-        from ..store.store import open_store
+        from ..store.reader import open_store
 
         if args.describe:
             if args.paths or not args.plan:

@@ -11,7 +11,7 @@ from ..config import CrossvalConfig, uses_face, uses_signals
 from ..datasets.duplicates import same_windows
 from ..datasets.names import alike, alike_in_words, key, visible
 from ..errors import BadConfig
-from ..store.store import Store
+from ..store.reader import Store
 from . import splits
 from .confounds import confounds
 from .splits import PLURAL, Fold

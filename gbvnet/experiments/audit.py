@@ -27,8 +27,8 @@ from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..report.audit_section import FILE, FORMAT, Audit, read_audit
 from ..report.report import write_report
+from ..store.reader import Store
 from ..store.rebaselined import Rebaselined
-from ..store.store import Store
 from ..systems.features.extract import spectral
 from .crossval import cross_validate
 from .run_folder import write_json

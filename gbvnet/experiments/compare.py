@@ -22,12 +22,12 @@ from ..errors import BadConfig, BadModel, BadRun, GbvnetError, LeakySplit
 from ..evaluation.plan import make_plan, require_parts
 from ..evaluation.predictions import FILE as PREDICTIONS
 from ..io.atomic import remove_stale_temp_files
-from ..network.batches import channels_of
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..report.comparison_section import Cost, Rivals
 from ..report.report import Report, write_report
-from ..store.store import Store
+from ..store.channels import channels_of
+from ..store.reader import Store
 from ..systems import SYSTEMS, require_sense, require_system, system
 from .crossval import cross_validate
 from .run_folder import write_json

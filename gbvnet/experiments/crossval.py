@@ -31,7 +31,7 @@ from ..parallel.tasks import Jobs, cores, limit_threads, neighbours, run, thread
 from ..progress import ProgressCallback
 from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import learnt_from
-from ..store.store import Store
+from ..store.reader import Store
 from ..systems import Predicted, require_sense, system
 from .run_folder import begin, config_digest, locked, read_environment, stamp, write_json
 from .run_group import polled

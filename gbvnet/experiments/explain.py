@@ -38,11 +38,11 @@ from ..evaluation.splits import Fold
 from ..io.atomic import atomic_write
 from ..io.safe_load import from_json, from_yaml
 from ..network.augment import noisy, picture_noise
-from ..network.batches import channels_of, statistics
 from ..network.model import IMAGENET_MEAN, IMAGENET_SD
 from ..progress import ProgressCallback
 from ..report.explanation_section import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
-from ..store.store import Store
+from ..store.channels import channels_of, statistics
+from ..store.reader import Store
 from ..systems import Contract, require_system, system
 from .run_folder import locked, read_environment, write_json
 

@@ -29,7 +29,7 @@ from ..io.remote import require_path
 from ..io.safe_load import from_json, from_yaml
 from ..network.pretrained import digest_of
 from ..provenance import is_leaky
-from ..store.store import Store
+from ..store.reader import Store
 
 log = logging.getLogger(__name__)
 

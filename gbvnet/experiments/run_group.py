@@ -13,7 +13,7 @@ from ..errors import BadRun
 from ..io.atomic import is_empty
 from ..io.safe_load import from_json
 from ..progress import ProgressCallback
-from ..store.store import Store
+from ..store.reader import Store
 from .run_folder import write_json
 
 

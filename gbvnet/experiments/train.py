@@ -34,7 +34,7 @@ from ..network.training import CHECKPOINT, HISTORY
 from ..progress import ProgressCallback
 from ..report.results import Result, read_results
 from ..store.joined import learnt_from
-from ..store.store import Store
+from ..store.reader import Store
 from ..systems.gbvnet import System
 from .run_folder import config_digest
 from .run_group import begin_series, polled

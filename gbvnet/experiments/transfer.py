@@ -14,7 +14,7 @@ from ..evaluation.plan import Plan, make_unsplit
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..store.joined import JoinedStore, join
-from ..store.store import Store
+from ..store.reader import Store
 from ..systems import require_sense
 from .crossval import run_plan
 

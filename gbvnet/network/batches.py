@@ -3,7 +3,7 @@
 Shapes: n rows, B windows in a batch, F face frames a window, S face side, C channels, L samples a window, K targets.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -11,12 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config import uses_face, uses_signals
-from ..errors import BadConfig
-from ..store.store import Store
+from ..config import uses_face
+from ..store.channels import CHUNK_ROWS, channels_of, statistics, subject_scale
+from ..store.reader import Store
 
 GIB = 2**30
-CHUNK = 2048  # rows read at once where all rows are passed over
 
 
 class Batch(NamedTuple):
@@ -28,29 +27,6 @@ class Batch(NamedTuple):
     has_face: Tensor | None  # (B,) bool
     has_signals: Tensor | None  # (B,) bool
     y: Tensor | None = None  # (B, K) float32
-
-
-def channels_of(store: Store, modality: str) -> list[int]:
-    """Which of the store's channels a modality sees: `eeg` those of that kind, `peri` the others, `bio` all.
-
-    Raises BadConfig if the store holds none of them, or no faces where faces are asked for.
-    """
-    kinds = [kind for _, kind in store.settings["channels"]]
-    if uses_face(modality) and not store.settings["frames_per_window"]:
-        raise BadConfig(f"modality {modality} needs faces, and {store.path} was prepared without; prepare it with them")
-    if not uses_signals(modality):
-        return []
-    wanted = [i for i, kind in enumerate(kinds) if _sees(modality, kind)]
-    if not wanted:
-        found = ", ".join(sorted(set(kinds))) or "none"
-        raise BadConfig(f"modality {modality} sees no channel of {store.path}; the kinds of channels there: {found}")
-    return wanted
-
-
-def _sees(modality: str, kind: str) -> bool:
-    if modality.endswith("eeg"):
-        return kind == "eeg"
-    return kind != "eeg" if modality.endswith("peri") else True
 
 
 class Windows:
@@ -130,8 +106,8 @@ class Windows:
 
     def _load(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         kept: list[Tensor | None] = [None, None, None]
-        for start in range(0, len(self.rows), CHUNK):
-            part = self._read(np.arange(start, min(start + CHUNK, len(self.rows))), pin=False)
+        for start in range(0, len(self.rows), CHUNK_ROWS):
+            part = self._read(np.arange(start, min(start + CHUNK_ROWS, len(self.rows))), pin=False)
             for i, array in enumerate(part):
                 if array is None:
                     continue
@@ -169,32 +145,3 @@ class Windows:
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         return tensor if tensor.device == self.device else tensor.to(self.device, non_blocking=True)
-
-
-def statistics(store: Store, rows: np.ndarray, channels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and SD of each channel over all samples of some rows, (C,) float64 each; a flat channel has SD 1.
-
-    Summed in float64, a chunk at a time and about the first window's mean: skin temperature, say, is large and steady.
-    """
-    total, squares, count = np.zeros(len(channels)), np.zeros(len(channels)), 0
-    about = np.zeros(len(channels))
-    for start in range(0, len(rows), CHUNK):
-        x = store.read(rows[start : start + CHUNK], faces=False)[2][:, list(channels)].astype(np.float64)
-        if start == 0:
-            about = x[0].mean(axis=1)
-        x -= about[:, None]
-        total += x.sum(axis=(0, 2))
-        squares += np.einsum("ncl,ncl->c", x, x)
-        count += x.shape[0] * x.shape[2]
-    if not count:
-        return np.zeros(len(channels)), np.ones(len(channels))
-    mean = total / count
-    sd = np.sqrt(np.maximum(squares / count - mean**2, 0))
-    return mean + about, np.where(sd > 0, sd, 1.0)
-
-
-def subject_scale(store: Store, channels: Sequence[int], subjects: np.ndarray) -> dict[str, tuple]:
-    """Each person's own mean and SD of every channel, over all windows of theirs in the store that have signals."""
-    table = store.windows
-    rows = {s: np.flatnonzero((table["subject"] == s) & table["has_signals"]) for s in np.unique(subjects).tolist()}
-    return {s: statistics(store, at, channels) for s, at in rows.items()}

@@ -13,7 +13,7 @@ from ..config import RATINGS, PrepareConfig, to_dict
 from ..datasets import deap, mahnob
 from ..errors import BadConfig
 from ..preprocessing.windowing import window_starts
-from .store import Store
+from .reader import Store
 
 RATE_HZ, BASELINE_S = 128, 3  # of both corpora in a store
 FRAMES_PER_S = {"deap": 10, "mahnob": 12}

@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from ..errors import BadStore
 from ..io.atomic import atomic_write, remove_stale_temp_files
-from .store import Store
+from .reader import Store
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from ..errors import BadConfig, BadStore, GbvnetError
-from .store import Store
+from .reader import Store
 
 DIFFER = ("step_s", "landmarks", "filter", "baseline", "source")  # what may differ in two stores, and is then told
 

@@ -26,7 +26,8 @@ from ..parallel.tasks import TRIES, Jobs, run
 from ..preprocessing.signals import choose, clean
 from ..preprocessing.windowing import cut, lost, window_starts
 from ..progress import ProgressCallback
-from . import store
+from .reader import Store, open_store
+from .writer import create_store, finish_store, mark_unfinished, prepared_recording, write_recording
 
 log = logging.getLogger(__name__)
 SOME_WINDOWS = 5  # of each recording that are looked at to compare the sizes of channels
@@ -60,7 +61,7 @@ def prepare_store(
     """
     config, path = config or PrepareConfig(), Path(path)
     settings = store_settings(corpus, config)
-    store.create(path, settings)
+    create_store(path, settings)
     summary, verdicts, todo = Summary(), [], []
     for unit in check_corpus(corpus, jobs, videos=False, progress=progress):
         todo += [recording for recording in unit.recordings if not recording.problem]
@@ -89,15 +90,15 @@ def prepare_store(
         with FileLock(path / "locks" / "tables"):  # another process may be at the same store, and end at the same time
             remove_stale_temp_files(path / "data")
             remove_stale_temp_files(path)
-            store.finish(path, verdicts)
+            finish_store(path, verdicts)
     except OSError as e:
         raise BadStore(path, "tables that can be written", e.strerror, "Finished work is kept; run again.") from None
     if config.signals and summary.made + summary.found > 1:
-        summary.scales = scale_notes(store.open_store(path))
+        summary.scales = scale_notes(open_store(path))
     return summary
 
 
-def scale_notes(made: store.Store) -> list[str]:
+def scale_notes(made: Store) -> list[str]:
     """Channels that some recordings of a store have in another unit than others, by their size in a few windows; of
     slow channels by the baseline before it is subtracted."""
     kinds = [(name, kind) for name, kind in made.settings["channels"]]
@@ -184,7 +185,7 @@ def _prepare_all(
         else:
             left.append(recording)
     if left:
-        store.reopen(work.path)
+        mark_unfinished(work.path)
     if summary.found:
         log.info("%d of %d recordings were done already", summary.found, len(todo))
     done, seconds = 0.0, sum(r.seconds for r in left)
@@ -240,7 +241,7 @@ class _Work:
     def known(self, recording: Recording) -> dict | None:
         """What an earlier run found, unless the raw files changed since, or the file is damaged."""
         try:
-            about = store.done(self.path, recording.name)
+            about = prepared_recording(self.path, recording.name)
         except BadStore as e:
             log.warning("%s It is made again.", e)
             return None
@@ -314,7 +315,7 @@ class _Work:
             "n_with_face": int(np.sum(about["has_face"])),
             "n_with_signals": len(starts) if "signals" in arrays else 0,
         }
-        return store.write_recording(self.path, recording.name, arrays, about)
+        return write_recording(self.path, recording.name, arrays, about)
 
     def _signals(self, recording: Recording, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The windows (W, C, L), and the baseline (C, B) that was before them, float32."""

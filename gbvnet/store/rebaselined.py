@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from ..errors import BadConfig
 from ..preprocessing.signals import baseline_mark
-from .store import Store
+from .reader import Store
 
 
 class Rebaselined(Store):

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..config import CrossvalConfig
 from ..errors import BadConfig
-from ..store.store import Store
+from ..store.reader import Store
 
 SYSTEMS: tuple[str, ...] = tuple(
     sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.ispkg)

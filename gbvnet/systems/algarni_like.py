@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from ..network.batches import Windows
 from ..network.devices import device_of
-from ..store.store import Store
+from ..store.reader import Store
 from .features.extract import extracted
 from .features.time_domain import SETS
 from .learners.classical import require_whole

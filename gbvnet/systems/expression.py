@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from typing_extensions import override
 
 from ..errors import BadConfig
-from ..network.batches import CHUNK
-from ..store.store import Store
+from ..store.channels import CHUNK_ROWS
+from ..store.reader import Store
 from .learners.classical import Classical, Learnt
 
 STATISTICS = ("mean", "sd", "min", "max", "slope")  # the slope is per second
@@ -29,7 +29,9 @@ class System(Classical):
     @override
     def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
         frame_s = float(store.settings["prepare"]["window_s"]) / max(1, store.settings["frames_per_window"])
-        parts = [statistics(store.expression(rows[i : i + CHUNK]), frame_s) for i in range(0, len(rows), CHUNK)]
+        parts = [
+            statistics(store.expression(rows[i : i + CHUNK_ROWS]), frame_s) for i in range(0, len(rows), CHUNK_ROWS)
+        ]
         return np.concatenate(parts) if parts else np.empty((0, len(STATISTICS) * 52), np.float32)
 
     @override
@@ -60,7 +62,9 @@ class System(Classical):
     def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
         super().refuse_missing(store, rows)
         self.require_store(store)
-        if not any(np.isfinite(store.expression(rows[i : i + CHUNK])).any() for i in range(0, len(rows), CHUNK)):
+        if not any(
+            np.isfinite(store.expression(rows[i : i + CHUNK_ROWS])).any() for i in range(0, len(rows), CHUNK_ROWS)
+        ):
             raise BadConfig(f"{store.path} has no expression coefficients in any of {len(rows)} windows")
 
 

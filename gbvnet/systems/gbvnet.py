@@ -14,13 +14,13 @@ from typing_extensions import override
 
 from ..config import CrossvalConfig, GBVNetConfig, to_dict, uses_face
 from ..errors import BadConfig
-from ..network.batches import channels_of
 from ..network.checkpoint.checkpoint import load_model, save_model
 from ..network.model import GBVNet
 from ..network.pretrained import FaceWeights, load_face_weights
 from ..network.training import predict_network
 from ..preprocessing import face_statistics as facestats
-from ..store.store import Store
+from ..store.channels import channels_of
+from ..store.reader import Store
 from . import Predicted
 from .learners.neural import Network, Shape
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
-from ..store.store import Store
+from ..store.reader import Store
 from . import Contract
 from .features.electrode_pairs import decibels
 from .learners.face_cnn import Face

@@ -11,8 +11,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from typing_extensions import override
 
-from ..network.batches import channels_of
-from ..store.store import Store
+from ..store.channels import channels_of
+from ..store.reader import Store
 from .features.band_power import LOG_POWER
 from .features.extract import Extractor, extracted
 from .learners.linear import Linear

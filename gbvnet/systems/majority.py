@@ -3,7 +3,7 @@
 import numpy as np
 from typing_extensions import override
 
-from ..store.store import Store
+from ..store.reader import Store
 from .learners.classical import Classical, Learnt
 
 

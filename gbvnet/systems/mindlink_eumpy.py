@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from ..network.batches import Windows
 from ..network.devices import device_of
-from ..store.store import Store
+from ..store.reader import Store
 from . import Contract
 from .features.electrode_pairs import decibels, derivations_of, require_bands
 from .learners.classical import require_whole

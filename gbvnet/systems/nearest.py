@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from typing_extensions import override
 
-from ..store.store import Store
+from ..store.reader import Store
 from .features.extract import plain
 from .learners.classical import Classical, Learnt
 

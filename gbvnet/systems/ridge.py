@@ -8,7 +8,7 @@ from scipy.special import expit
 from sklearn.linear_model import RidgeClassifier
 from typing_extensions import override
 
-from ..store.store import Store
+from ..store.reader import Store
 from .features.extract import plain
 from .learners.classical import Classical, Learnt
 

@@ -25,7 +25,7 @@ from typing_extensions import override
 from ..config import CrossvalConfig
 from ..datasets.channel_names import canonical
 from ..errors import BadConfig
-from ..store.store import Store
+from ..store.reader import Store
 from . import Contract
 from .learners.late_fusion import Fused
 from .learners.neural import Answer, Network, Normalising, Shape

@@ -24,8 +24,8 @@ from typing_extensions import override
 
 from ..config import uses_face
 from ..errors import BadConfig
-from ..network.batches import CHUNK, channels_of
-from ..store.store import Store
+from ..store.channels import CHUNK_ROWS, channels_of
+from ..store.reader import Store
 from .features.band_power import LOG_POWER, bands_of
 from .features.extract import extracted, thumbnails
 from .features.peripheral import AUTONOMIC
@@ -120,8 +120,8 @@ def has_expressions(store: Store) -> bool:
 def faces(store: Store, rows: np.ndarray) -> np.ndarray:
     """(n, D) float32: `movements` if the store has expressions, else the mean good frame as a small picture."""
     known, parts = has_expressions(store), []
-    for begin in range(0, max(1, len(rows)), CHUNK):
-        at = rows[begin : begin + CHUNK]
+    for begin in range(0, max(1, len(rows)), CHUNK_ROWS):
+        at = rows[begin : begin + CHUNK_ROWS]
         parts.append(movements(store.expression(at)) if known else thumbnails(*store.read(at, signals=False)[:2]))
     return np.concatenate(parts, dtype=np.float32)
 

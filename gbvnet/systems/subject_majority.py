@@ -6,7 +6,7 @@ A person without training rows (protocol subject) gets the class that is commone
 import numpy as np
 from typing_extensions import override
 
-from ..store.store import Store
+from ..store.reader import Store
 from .learners.classical import Classical, Learnt
 
 

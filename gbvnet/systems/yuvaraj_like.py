@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.tree import DecisionTreeClassifier
 from typing_extensions import override
 
-from ..network.batches import channels_of
-from ..store.store import Store
+from ..store.channels import channels_of
+from ..store.reader import Store
 from .features.extract import extracted
 from .features.time_domain import SETS
 from .learners.classical import Classical, Learnt

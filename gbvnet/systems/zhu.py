@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.svm import LinearSVC
 from typing_extensions import override
 
-from ..network.batches import channels_of
-from ..store.store import Store
+from ..store.channels import channels_of
+from ..store.reader import Store
 from .features.band_power import ENTROPY
 from .features.extract import extracted
 from .features.kalman import smoothed_in_trials

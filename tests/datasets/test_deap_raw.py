@@ -30,7 +30,7 @@ from gbvnet.datasets.synthetic.deap_raw import TWENTE
 from gbvnet.datasets.synthetic.writer import Trace, bdf_bytes
 from gbvnet.errors import BadConfig, BadRecording
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 NAMES = [channel.name for channel in CHANNELS]
 SIGNALS_ONLY = PrepareConfig(faces=False)

@@ -12,7 +12,7 @@ from gbvnet.datasets.names import alike, file_name_problem
 from gbvnet.datasets.recording import Recording
 from gbvnet.evaluation.plan import make_unsplit
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 from ..app_fixtures import write_csv
 from ..synthetic_store import write_store

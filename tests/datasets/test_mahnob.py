@@ -20,7 +20,7 @@ from gbvnet.datasets.synthetic.mahnob import BDF, VIDEO_FPS, bdf_bytes, plan, wr
 from gbvnet.datasets.synthetic.writer import avi_bytes
 from gbvnet.errors import BadRecording
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 SMALL = SynthConfig(subjects=2, trials=2, seconds=2, videos=0, seed=1)
 SIGNALS_ONLY = PrepareConfig(faces=False)

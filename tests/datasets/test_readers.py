@@ -17,7 +17,7 @@ from gbvnet.datasets.synthetic.mahnob import write_mahnob
 from gbvnet.errors import BadConfig, BadRecording
 from gbvnet.preprocessing.signals import clean
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 from .. import fakes
 from .test_table import signals, write_fif, write_rows

@@ -21,7 +21,7 @@ from gbvnet.datasets.table_schema import read_table
 from gbvnet.datasets.table_template import write_template
 from gbvnet.errors import BadInput, BadRecording, BadStore
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 SAMPLES = Path(__file__).parents[3] / "shared/samples"
 RATE = 256

@@ -11,7 +11,7 @@ from gbvnet.evaluation.plan import make_unsplit
 from gbvnet.experiments.train import train_model
 from gbvnet.network.checkpoint.folder import read_config
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 from ..app_fixtures import write_csv
 from ..synthetic_store import write_store

@@ -27,7 +27,7 @@ from gbvnet.experiments import crossval, explain
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.run_folder import config_digest
 from gbvnet.report.results import read_run
-from gbvnet.store import store
+from gbvnet.store.reader import open_store
 from gbvnet.systems import Predicted
 
 from ..synthetic_store import write_store
@@ -389,7 +389,7 @@ import gbvnet.network.training
 gbvnet.parallel.tasks.cores = lambda: 1
 gbvnet.network.training.SAVE_EVERY_S = 0
 from gbvnet.experiments.crossval import cross_validate
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 from tests.experiments.test_crossval import SLOW
 if __name__ == "__main__":
     cross_validate(open_store(sys.argv[1]), sys.argv[2], SLOW)
@@ -416,7 +416,7 @@ def test_a_run_killed_in_an_epoch_ends_like_an_undisturbed_one(tmp_path, planted
     assert (run_dir / "fold01" / "valence" / "predictions.parquet").exists()
     assert not (run_dir / "fold02" / "valence" / "predictions.parquet").exists()
     begun = history.read_text().splitlines()
-    killed = cross_validate(store.open_store(planted.path), run_dir, SLOW)
+    killed = cross_validate(open_store(planted.path), run_dir, SLOW)
     assert history.read_text().splitlines()[: len(begun)] == begun  # those epochs were not done again
     assert killed.read_bytes() == cross_validate(planted, tmp_path / "whole", SLOW).read_bytes()
     assert not list(run_dir.rglob("*.ckpt")) + list(run_dir.rglob("*.part"))

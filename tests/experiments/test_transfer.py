@@ -18,8 +18,10 @@ from gbvnet.experiments import crossval
 from gbvnet.experiments.transfer import transfer
 from gbvnet.network.checkpoint.checkpoint import load_model
 from gbvnet.report.report import write_report
-from gbvnet.store import store
+from gbvnet.store.format import data_file, read_header
 from gbvnet.store.joined import join, learnt_from, nearest_frames
+from gbvnet.store.reader import open_store
+from gbvnet.store.writer import create_store, finish_store, write_recording
 
 from ..synthetic_store import CHANNELS, write_store
 from .test_crossval import LogPower
@@ -40,10 +42,10 @@ def as_other(held, path, frames=3, scale=1.0, **settings):
     prepare = held.settings["prepare"] | {"faces": frames > 0, "frames_per_window": frames or 10}
     prepare |= settings.pop("prepare", {})
     made = held.settings | {"dataset": "mahnob", "channels": [list(c) for c in OTHER], "frames_per_window": frames}
-    store.create(path, made | {"prepare": prepare} | settings)
+    create_store(path, made | {"prepare": prepare} | settings)
     verdicts = []
     for name in held.recordings["recording"]:
-        tensors, about, _ = store.read_header(store.data_file(held.path, name))
+        tensors, about, _ = read_header(data_file(held.path, name))
         rows = np.flatnonzero(held.windows["recording"] == name)
         faces, ok, signals = held.read(rows)
         arrays = {}
@@ -54,9 +56,9 @@ def as_other(held, path, frames=3, scale=1.0, **settings):
             at = np.arange(frames) * faces.shape[1] // frames
             arrays |= {"faces": faces[:, at], "face_ok": ok[:, at]}
             arrays["faces"][:, :, 0, 0, 0] = np.arange(frames)  # each frame tells which one it is
-        verdicts.append(store.write_recording(path, name, arrays, about))
-    store.finish(path, verdicts)
-    return store.open_store(path)
+        verdicts.append(write_recording(path, name, arrays, about))
+    finish_store(path, verdicts)
+    return open_store(path)
 
 
 @pytest.fixture(autouse=True)
@@ -190,7 +192,7 @@ def test_stores_that_do_not_fit_are_refused_with_the_option_that_makes_them(
 
 def test_a_store_and_itself_or_one_without_a_channel_in_common_are_refused(deap, raw, tmp_path):
     with pytest.raises(BadConfig, match="hold the same windows"):
-        join(deap, store.open_store(deap.path), False, True)
+        join(deap, open_store(deap.path), False, True)
     other = as_other(raw, tmp_path / "other", channels=[[f"x{i}", "eeg"] for i in range(len(CHANNELS))])
     with pytest.raises(BadConfig, match=r"share no channel of the same name and kind: Fz, Cz, .*; x0, x1"):
         join(deap, other, False, True)

@@ -40,7 +40,9 @@ from gbvnet.network.checkpoint.describe import passport
 from gbvnet.preprocessing.windowing import window_starts
 from gbvnet.report import results
 from gbvnet.report.audit_section import read_audit
-from gbvnet.store import store
+from gbvnet.store.format import FORMAT, read_header
+from gbvnet.store.reader import open_store
+from gbvnet.store.writer import finish_store, prepared_recording
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -270,7 +272,7 @@ def store_seeds() -> tuple[bytes, ...]:
 
 
 STORE = {
-    "format": store.FORMAT, "dataset": "deap", "synthetic": True, "prepare": {"window_s": 1.0}, "rate_hz": 4.0,
+    "format": FORMAT, "dataset": "deap", "synthetic": True, "prepare": {"window_s": 1.0}, "rate_hz": 4.0,
     "channels": [["Fp1", "eeg"]], "samples_per_window": 4, "frames_per_window": 3, "face_side": 2, "baseline_s": 3.0,
     "versions": {},
 }  # fmt: skip
@@ -287,12 +289,12 @@ def whole_store(name: str) -> Path:
     if not (root / "windows.parquet").exists():
         put(f"{name}/store.json", json.dumps(STORE).encode())
         put(f"{name}/data/r.safetensors", store_seeds()[0])
-        store.finish(root, [ABOUT])
+        finish_store(root, [ABOUT])
     return root
 
 
 def used(root: Path) -> None:
-    opened = store.open_store(root)
+    opened = open_store(root)
     assert isinstance(opened.title, str) and len(opened.digest) == 16 and opened.synthetic in (True, False)
     opened.read(np.arange(len(opened)))
     if len(opened):
@@ -313,8 +315,8 @@ def part_of_store(file: str) -> Callable[[bytes], Any]:
 def known(data: bytes) -> None:
     """What an interrupted prepare finds done, put into the tables."""
     root = put("known/data/r.safetensors", data).parents[1]
-    if about := store.done(root, "r"):
-        store.finish(root, [about])
+    if about := prepared_recording(root, "r"):
+        finish_store(root, [about])
 
 
 def prediction_seeds() -> tuple[bytes, ...]:
@@ -422,7 +424,7 @@ def targets() -> dict[str, Target]:
         Target("model config", "json", model_seeds(), model_config, 60),
         Target("model shown", "json", model_seeds(), lambda data: passport(model_folder(data)), 20),
         Target("model asked", "json", model_seeds(), whole_model, 2),
-        Target("store header", "tensors", store_seeds(), of_file("r.safetensors", store.read_header), 110),
+        Target("store header", "tensors", store_seeds(), of_file("r.safetensors", read_header), 110),
         Target("store resumed", "tensors", store_seeds(), known, 8),
         Target("store", "tensors", store_seeds(), part_of_store("data/r.safetensors"), 4),
         Target("store settings", "json", (json.dumps(STORE).encode(),), part_of_store("store.json"), 10),

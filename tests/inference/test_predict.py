@@ -30,7 +30,7 @@ from gbvnet.network.checkpoint.checkpoint import load_model, save_model
 from gbvnet.network.checkpoint.folder import fingerprint
 from gbvnet.network.model import GBVNet
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 from gbvnet.systems.gbvnet import learnt_from
 
 from .. import app_fixtures as asked

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from gbvnet.errors import BadConfig
-from gbvnet.network.batches import GIB, Windows, channels_of, statistics
+from gbvnet.network.batches import GIB, Windows
+from gbvnet.store.channels import channels_of, statistics
 
 from ..synthetic_store import write_store
 
@@ -57,7 +58,7 @@ def test_what_windows_take_in_memory_is_known_before_they_are_read(store):
 
 
 def test_statistics_are_exact_even_far_from_zero(tmp_path, monkeypatch):
-    monkeypatch.setattr("gbvnet.network.batches.CHUNK", 7)
+    monkeypatch.setattr("gbvnet.store.channels.CHUNK_ROWS", 7)
     rng = np.random.default_rng(0)
     signals = (rng.normal(size=(50, 3, 32)) * [[0.01], [1], [1e3]] + [[1e4], [0], [1e5]]).astype(np.float32)
     signals[:, 1] = 4.0  # flat

@@ -295,7 +295,7 @@ import os, signal, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from tests.network.test_training import Tiny, train
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 class Terminated(Tiny):
     def forward(self, *batch):
@@ -312,7 +312,7 @@ import sys, threading, time
 from contextlib import ExitStack
 sys.path.insert(0, sys.argv[1])
 from gbvnet.preprocessing.faces import open_landmarker
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 from tests.network.test_training import train
 
 def open_it():

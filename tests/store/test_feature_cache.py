@@ -6,7 +6,7 @@ import pytest
 from gbvnet.errors import BadStore
 from gbvnet.store import feature_cache as remembering
 from gbvnet.store.feature_cache import Remembering
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 from gbvnet.systems.features.extract import Extractor, extracted
 
 from ..synthetic_store import write_store

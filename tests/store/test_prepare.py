@@ -23,9 +23,9 @@ from gbvnet.datasets.deap import CHANNELS, RATINGS_FILE
 from gbvnet.datasets.synthetic.deap import dat_bytes, write_deap
 from gbvnet.errors import BadModel, BadStore
 from gbvnet.io.landmark_model import landmark_model
-from gbvnet.store import store as store_module
+from gbvnet.store import writer
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 SIGNALS_ONLY = PrepareConfig(faces=False, filter=False, baseline="none")
 SMALL = PrepareConfig(face_side=32, frames_per_window=2)
@@ -132,7 +132,7 @@ def test_a_full_disk_loses_nothing_and_is_told_for_each(deap, tmp_path, monkeypa
     usage = shutil.disk_usage
     full = lambda p: usage(p)._replace(free=0) if len(list((path / "data").iterdir())) >= 2 else usage(p)  # noqa: E731
     with monkeypatch.context() as patch:
-        patch.setattr(store_module.shutil, "disk_usage", full)
+        patch.setattr(writer.shutil, "disk_usage", full)
         summary = prepare_store(corpus, path, SIGNALS_ONLY)
     assert (summary.made, len(summary.bad)) == (2, 4)
     assert "free. Free some and run again." in summary.bad[0]

@@ -9,8 +9,8 @@ from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
 from gbvnet.errors import BadConfig
 from gbvnet.store.prepare import prepare_store
+from gbvnet.store.reader import open_store
 from gbvnet.store.rebaselined import Rebaselined
-from gbvnet.store.store import open_store
 
 from ..fakes import write_deap
 

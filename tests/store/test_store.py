@@ -11,8 +11,10 @@ import pytest
 
 from gbvnet.errors import BadStore, GbvnetError
 from gbvnet.io.atomic import atomic_write
-from gbvnet.store import store as store_module
-from gbvnet.store.store import create, data_file, done, finish, open_store, write_recording
+from gbvnet.store import reader, writer
+from gbvnet.store.format import data_file
+from gbvnet.store.reader import open_store
+from gbvnet.store.writer import create_store, finish_store, prepared_recording, write_recording
 
 SETTINGS = {
     "dataset": "deap",
@@ -61,13 +63,13 @@ def about(name, n, faces=True, signals=True):
 def path(tmp_path):
     """Three recordings: whole, without a face, without signals."""
     path = tmp_path / "store"
-    create(path, SETTINGS)
+    create_store(path, SETTINGS)
     made = []
     for i, (name, n, parts) in enumerate(
         [("s01_trial01", 3, {}), ("s01_trial02", 2, {"faces": False}), ("s02_trial01", 4, {"signals": False})]
     ):
         made.append(write_recording(path, name, arrays(n, i, **parts), about(name, n, **parts)))
-    finish(path, [*made, {"recording": "s03_trial01", "subject": "s03", "verdict": "bad", "reason": "no face"}])
+    finish_store(path, [*made, {"recording": "s03_trial01", "subject": "s03", "verdict": "bad", "reason": "no face"}])
     return path
 
 
@@ -131,7 +133,7 @@ def test_tables_hold_names_ratings_and_verdicts(path):
 
 
 def test_few_open_files_read_the_same(path, monkeypatch):
-    monkeypatch.setattr(store_module, "_file_handles", lambda: 0)
+    monkeypatch.setattr(reader, "_file_handles", lambda: 0)
     store = open_store(path)
     store._maps.most = 1
     rows = [0, 8, 1, 4, 7, 2]
@@ -140,29 +142,29 @@ def test_few_open_files_read_the_same(path, monkeypatch):
 
 
 def test_the_bytes_depend_on_the_contents_alone(path, tmp_path):
-    create(tmp_path / "again", SETTINGS)
+    create_store(tmp_path / "again", SETTINGS)
     write_recording(tmp_path / "again", "s01_trial01", arrays(3, 0), about("s01_trial01", 3))
     assert data_file(tmp_path / "again", "s01_trial01").read_bytes() == data_file(path, "s01_trial01").read_bytes()
 
 
 def test_other_settings_are_refused_by_name_and_the_same_go_on(path):
-    create(path, SETTINGS)
+    create_store(path, SETTINGS)
     other = SETTINGS | {"prepare": {"window_s": 2.0, "baseline": "mean"}}
     with pytest.raises(BadStore, match=r"made with prepare\.window_s = 2\.0, found one made with 1\.0"):
-        create(path, other)
+        create_store(path, other)
     with pytest.raises(BadStore, match="synthetic = false"):
-        create(path, SETTINGS | {"synthetic": False})
+        create_store(path, SETTINGS | {"synthetic": False})
 
 
 def test_other_versions_go_on_with_a_warning(path, caplog):
-    create(path, SETTINGS | {"versions": {"gbvnet": "1"}})
+    create_store(path, SETTINGS | {"versions": {"gbvnet": "1"}})
     assert "begun with gbvnet 0, going on with gbvnet 1" in caplog.text
 
 
 def test_a_folder_of_other_things_is_not_written_into(tmp_path):
     (tmp_path / "thesis.tex").touch()
     with pytest.raises(BadStore, match="a folder with other things in it"):
-        create(tmp_path, SETTINGS)
+        create_store(tmp_path, SETTINGS)
 
 
 def test_what_is_missing_or_damaged_is_said_with_the_remedy(path):
@@ -195,7 +197,7 @@ def test_a_full_disk_is_told_before_anything_is_written(path, monkeypatch):
     class Usage:
         free = 10
 
-    monkeypatch.setattr(store_module.shutil, "disk_usage", lambda _: Usage)
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda _: Usage)
     with pytest.raises(BadStore, match=r"expected room for .* MB, found 0\.0 MB free"):
         write_recording(path, "s09_trial01", arrays(3, 0), about("s09_trial01", 3))
     assert not data_file(path, "s09_trial01").exists()
@@ -233,17 +235,17 @@ def test_what_cannot_be_written_is_named_by_its_own_name(tmp_path, place):
 
 def test_a_store_in_which_nothing_is_good_is_not_finished(path, tmp_path):
     bad = [{"recording": "s01", "subject": "s01", "verdict": "bad", "reason": "s01.dat: no such file."}]
-    finish(path, bad)  # of recordings that were good before
+    finish_store(path, bad)  # of recordings that were good before
     with pytest.raises(BadStore, match=r"all 1 of its recordings were refused.*s01\.dat: no such file.*prepare` again"):
         open_store(path)
-    finish(path, [done(path, "s01_trial01"), *bad])
+    finish_store(path, [prepared_recording(path, "s01_trial01"), *bad])
     assert len(open_store(path)) == 3
 
 
 def test_the_digest_tells_contents_apart(path, tmp_path):
     before = open_store(path).digest
     made = [write_recording(path, "s01_trial01", arrays(3, 99), about("s01_trial01", 3))]
-    finish(path, made)
+    finish_store(path, made)
     assert open_store(path).digest != before
 
 
@@ -358,4 +360,4 @@ def test_what_a_file_says_of_itself_is_checked_before_it_goes_into_the_tables(pa
     told = json.dumps(about("s01_trial01", 3) | {"sha256": "0"} | known)
     write_header(file, lambda h: h.update(__metadata__={"gbvnet": told}))
     with pytest.raises(BadStore, match=message):
-        done(path, "s01_trial01")
+        prepared_recording(path, "s01_trial01")

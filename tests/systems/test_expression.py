@@ -8,7 +8,7 @@ import pytest
 
 from gbvnet.config import CrossvalConfig
 from gbvnet.errors import BadConfig
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 from gbvnet.systems import require_sense, system
 from gbvnet.systems.expression import statistics
 

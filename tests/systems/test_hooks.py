@@ -21,7 +21,7 @@ from gbvnet.store import dry_run as described
 from gbvnet.store import joined
 from gbvnet.store import rebaselined as rebaseline
 from gbvnet.store.dry_run import Described
-from gbvnet.store.store import Store
+from gbvnet.store.reader import Store
 from gbvnet.systems import algarni_like, eegnet, mindlink_eumpy
 from gbvnet.systems.learners import classical, face_cnn, linear
 from gbvnet.systems.learners import late_fusion as fusion

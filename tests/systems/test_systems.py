@@ -10,7 +10,7 @@ from gbvnet.config import CrossvalConfig, ModelConfig, RivalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
 from gbvnet.evaluation.metrics import auc
 from gbvnet.evaluation.plan import make_plan
-from gbvnet.store.store import Store
+from gbvnet.store.reader import Store
 from gbvnet.systems import SYSTEMS, require_system, system
 from gbvnet.systems.learners.classical import Classical
 

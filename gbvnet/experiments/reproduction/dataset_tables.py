@@ -19,7 +19,7 @@ from ...report.document import Block, Heading, Table, Text
 from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, picture, styled
 from ...report.published_results import PAPER_DATA, PAPER_MONTAGE
 from ...report.summary import NONE
-from ...store.store import Store
+from ...store.reader import Store
 from ...text import shortened
 
 TITLES = {"deap": "DEAP", "mahnob": "MAHNOB-HCI"}

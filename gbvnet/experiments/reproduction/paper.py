@@ -23,7 +23,7 @@ from ...report.figures import picture
 from ...report.published_results import PAPER_ABLATION, PAPER_OTHERS
 from ...report.results import Result, read_history
 from ...report.summary import NONE, p_value, percent, with_interval
-from ...store.store import Store
+from ...store.reader import Store
 from ...text import listed
 from .dataset_tables import corpus_name, data_blocks, short, slug
 from .recipe import PlannedRun, Recipe

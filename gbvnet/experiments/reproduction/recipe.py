@@ -28,7 +28,7 @@ from ...errors import BadConfig, BadStore
 from ...evaluation.plan import make_plan, targets_of
 from ...io.safe_load import from_yaml
 from ...provenance import is_leaky
-from ...store.store import Store
+from ...store.reader import Store
 from ...systems import SYSTEMS
 
 T = TypeVar("T")

@@ -24,7 +24,7 @@ from ...parallel.tasks import Jobs
 from ...report.report import Report, write_report
 from ...report.results import Result, read_results
 from ...store.dry_run import Described
-from ...store.store import Store
+from ...store.reader import Store
 from ...systems import require_sense
 from ..crossval import cross_validate
 from .paper import Paper, network_name
@@ -401,7 +401,7 @@ def _whole(study: Study) -> PlannedRun | None:
 
 def network_config(run: PlannedRun) -> GBVNetConfig:
     """The network that a run of GBV-Net trains."""
-    from ...network.batches import channels_of
+    from ...store.channels import channels_of
 
     s = run.store.settings
     return GBVNetConfig(

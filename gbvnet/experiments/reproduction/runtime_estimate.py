@@ -19,7 +19,7 @@ from ...evaluation.plan import choose_windows
 from ...parallel.ray_cluster import Cluster
 from ...parallel.tasks import Jobs, at_once, cores, limit_threads, neighbours, threads_each
 from ...progress import ProgressCallback
-from ...store.store import Store
+from ...store.reader import Store
 from ...systems import system
 from .recipe import Extent, PlannedRun
 

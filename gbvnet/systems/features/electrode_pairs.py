@@ -15,7 +15,7 @@ from scipy.signal.windows import dpss
 from ...datasets.channel_names import find, near
 from ...errors import BadConfig
 from ...store.feature_cache import Remembering
-from ...store.store import Store
+from ...store.reader import Store
 
 ELECTRODES = ("Fp1", "T7", "CP1", "Oz", "Fp2", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2", "PO4")
 DIFFERENCES = (("T7", "T8"), ("Fp1", "Fp2"), ("CP1", "CP2"))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...config import uses_face, uses_signals
-from ...network.batches import CHUNK, channels_of
+from ...store.channels import CHUNK_ROWS, channels_of
 from ...store.feature_cache import Remembering
-from ...store.store import Store
+from ...store.reader import Store
 
 SLICE = 256  # windows worked on at once
 THUMBNAIL = 16  # side of a face as a vector, pixels
@@ -82,8 +82,8 @@ def _gather(
 ) -> np.ndarray:
     channels, faces = channels_of(store, modality), uses_face(modality)
     parts = []
-    for begin in range(0, len(rows), CHUNK):
-        pictures, ok, x = store.read(rows[begin : begin + CHUNK], faces=faces, signals=uses_signals(modality))
+    for begin in range(0, len(rows), CHUNK_ROWS):
+        pictures, ok, x = store.read(rows[begin : begin + CHUNK_ROWS], faces=faces, signals=uses_signals(modality))
         columns = []
         if x is not None:
             columns.append(of_signals(x[:, channels]))

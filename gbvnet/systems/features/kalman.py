@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...store.store import Store
+from ...store.reader import Store
 
 # Variances in units of the noise's, as TorchEEG's hook for linear dynamic systems has them: a window then tells about
 # its neighbours up to some 100 windows away. That hook leaves out the backward pass.

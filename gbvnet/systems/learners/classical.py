@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save
 from ...config import MODALITIES, CrossvalConfig, uses_face, uses_signals
 from ...errors import BadConfig, BadModel
 from ...io.atomic import atomic_write
-from ...store.store import Store
+from ...store.reader import Store
 from .. import Predicted
 
 FILE = "model.safetensors"

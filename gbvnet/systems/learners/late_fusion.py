@@ -25,7 +25,7 @@ from ...config import CrossvalConfig
 from ...errors import BadModel
 from ...io.atomic import atomic_write
 from ...network.training import CHECKPOINT
-from ...store.store import Store
+from ...store.reader import Store
 from .. import Contract, Predicted
 from .classical import Classical
 

@@ -24,11 +24,12 @@ from ...config import MODALITIES, CrossvalConfig, require, uses_face, uses_signa
 from ...errors import BadConfig, BadModel, BadStore
 from ...io.atomic import atomic_write
 from ...network.augment import augment_faces, augment_signals, corrupt
-from ...network.batches import Batch, Windows, channels_of
+from ...network.batches import Batch, Windows
 from ...network.devices import device_of
 from ...network.model import keep_scale
 from ...network.training import Fitted, fit_network, predict_network
-from ...store.store import Store
+from ...store.channels import channels_of
+from ...store.reader import Store
 from .. import Predicted
 from .classical import require_whole
 

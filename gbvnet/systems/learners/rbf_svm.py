@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.svm import SVC
 from typing_extensions import override
 
-from ...store.store import Store
+from ...store.reader import Store
 from .classical import Classical, Learnt
 
 AT_ONCE = 2048  # windows whose kernels are in memory together

@@ -14,7 +14,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...network.batches import Batch, Windows
-from ...store.store import Store
+from ...store.reader import Store
 
 
 class Cut(NamedTuple):

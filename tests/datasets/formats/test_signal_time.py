@@ -21,7 +21,7 @@ from gbvnet.datasets.single_recording import lone
 from gbvnet.errors import BadConfig, BadRecording
 from gbvnet.preprocessing.signals import clean
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 from ...timed_signals import write_csv, write_edf, write_gdf, write_vhdr
 

@@ -31,7 +31,7 @@ from gbvnet.errors import BadConfig, BadInput, BadModel, BadRecording
 from gbvnet.io.landmark_model import landmark_model
 from gbvnet.io.video import probe, read_frames
 from gbvnet.store.prepare import prepare_store
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 
 SMALL = SynthConfig(subjects=1, trials=1, seconds=1, seed=5)
 

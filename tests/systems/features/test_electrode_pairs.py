@@ -9,7 +9,7 @@ import pytest
 
 from gbvnet.errors import BadConfig
 from gbvnet.store.feature_cache import Remembering
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 from gbvnet.systems.features import electrode_pairs as derivations
 
 from ...synthetic_store import write_store

@@ -15,7 +15,7 @@ from gbvnet.config import CrossvalConfig, RivalConfig
 from gbvnet.errors import BadConfig
 from gbvnet.evaluation.metrics import auc
 from gbvnet.report.published_results import PAPER_MONTAGE
-from gbvnet.store.store import Store
+from gbvnet.store.reader import Store
 from gbvnet.systems import require_sense, siddharth_like, system
 from gbvnet.systems.features import topography as scalp
 from gbvnet.systems.features.band_power import ENTROPY, LOG_POWER, log_power

@@ -14,7 +14,7 @@ from gbvnet.evaluation import predictions
 from gbvnet.evaluation.metrics import auc
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.provenance import SHUFFLED_SYSTEM
-from gbvnet.store.store import open_store
+from gbvnet.store.reader import open_store
 from gbvnet.systems import require_sense
 from gbvnet.systems.features.electrode_pairs import decibels
 from gbvnet.systems.huang import EEG

@@ -6,7 +6,7 @@ import torch
 
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig
-from gbvnet.store.store import Store
+from gbvnet.store.reader import Store
 from gbvnet.systems import require_sense, system
 from gbvnet.systems.learners.window_sequences import Cut, Sequences
 from gbvnet.systems.mindlink_eumpy import LSTM

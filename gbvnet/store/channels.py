@@ -1,0 +1,71 @@
+"""Which channels of a store a modality uses, and the statistics of their signals. No torch: every system imports this.
+
+Shapes: n rows, C channels, L samples a window.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..config import uses_face, uses_signals
+from ..errors import BadConfig
+from .reader import Store
+
+CHUNK_ROWS = 2048  # rows that are read at once where all rows are visited
+
+
+def channels_of(store: Store, modality: str) -> list[int]:
+    """Return the numbers of the store's channels that a modality uses: `eeg` those of that kind, `peri` the others,
+    `bio` all; none for `face`.
+
+    Raises BadConfig if the store has no such channel, or no faces where the modality needs them.
+    """
+    kinds = [kind for _, kind in store.settings["channels"]]
+    if uses_face(modality) and not store.settings["frames_per_window"]:
+        raise BadConfig(f"modality {modality} needs faces, and {store.path} was prepared without; prepare it with them")
+    if not uses_signals(modality):
+        return []
+    channels = [i for i, kind in enumerate(kinds) if _uses_kind(modality, kind)]
+    if not channels:
+        present = ", ".join(sorted(set(kinds))) or "none"
+        raise BadConfig(f"modality {modality} uses no channel of {store.path}; the kinds of channels there: {present}")
+    return channels
+
+
+def _uses_kind(modality: str, kind: str) -> bool:
+    if modality.endswith("eeg"):
+        return kind == "eeg"
+    return kind != "eeg" if modality.endswith("peri") else True
+
+
+def statistics(store: Store, rows: np.ndarray, channels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and SD of each channel over all samples of some rows, (C,) float64 each; a flat channel has SD 1.
+
+    Summed in float64, a chunk at a time and relative to the first window's mean, because skin temperature, for example,
+    is large and steady.
+    """
+    total, squares, count = np.zeros(len(channels)), np.zeros(len(channels)), 0
+    offset = np.zeros(len(channels))
+    for start in range(0, len(rows), CHUNK_ROWS):
+        x = store.read(rows[start : start + CHUNK_ROWS], faces=False)[2][:, list(channels)].astype(np.float64)
+        if start == 0:
+            offset = x[0].mean(axis=1)
+        x -= offset[:, None]
+        total += x.sum(axis=(0, 2))
+        squares += np.einsum("ncl,ncl->c", x, x)
+        count += x.shape[0] * x.shape[2]
+    if not count:
+        return np.zeros(len(channels)), np.ones(len(channels))
+    mean = total / count
+    sd = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    return mean + offset, np.where(sd > 0, sd, 1.0)
+
+
+def subject_scale(
+    store: Store, channels: Sequence[int], subjects: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return each subject's own mean and SD of every channel, (C,) each, over all windows of that subject in the store
+    that have signals."""
+    table = store.windows
+    rows = {s: np.flatnonzero((table["subject"] == s) & table["has_signals"]) for s in np.unique(subjects).tolist()}
+    return {s: statistics(store, at, channels) for s, at in rows.items()}
