@@ -1,0 +1,113 @@
+"""The field's standard terms: words that once stood for them, or that only this project used, do not come back.
+
+Each line is a word or a pattern, and what to write instead. Names (functions, classes, arguments, variables) and texts
+(docstrings, comments, messages, help, pages, documents) are looked through alike.
+"""
+
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import gbvnet
+
+PACKAGE = Path(gbvnet.__file__).parent
+ROOT = PACKAGE.parent
+# In texts and in names. A pattern is met as a whole word, in any case.
+WORDS = {
+    r"made[- ]up": "synthetic data",
+    r"person|persons|people": "subject, subjects; participant",
+    r"commoner class|commoner": "majority class",
+    r"inner": "validation",
+    r"rest": "baseline period; the others",
+    r"taken off|take off|takes off|freed of": "subtracted, baseline-corrected",
+    r"told|said|finding|findings|verdict|verdicts": "reported; message; warning; status",
+    r"rival|rivals": "comparison method",
+    r"stand-in|stand-ins|spoilt|want of memory": "missing-modality embedding; corrupted; out of memory",
+    r"ours": "implementation choice",
+    r"rung|rungs": "protocol",
+    r"by heart": "overfits",
+    r"so much is real|is shown to equal": "the accuracy and its p",
+    r"lone|gist|tidy": "SingleRecording; headline results",
+}
+# In names alone, as the whole name or as a part between underscores or capitals.
+NAMES = {
+    r"found|problem|who|asked|learnt|worn|seen|rested|apart|deal|evenly|sweep|judge": "a noun that says what it is",
+    r"write_whole|keep_back|make_unsplit|end_of_show|looked_at": "atomic_write, train_validation_split, ...",
+}
+# What is on disk and keeps its key, quotations, and the idiom of error messages.
+ALLOWED = {
+    "gbvnet/errors.py": {"found"},  # BadInput's part after "expected"
+    "gbvnet/provenance.py": {"made-up", "made_up"},  # the former stamp, which is read
+}
+PENDING = {
+    "gbvnet/__init__.py", "gbvnet/config.py", "gbvnet/cli", "gbvnet/io", "gbvnet/parallel", "gbvnet/datasets",
+    "gbvnet/preprocessing", "gbvnet/store", "gbvnet/evaluation", "gbvnet/network", "gbvnet/systems", "gbvnet/report",
+    "gbvnet/experiments", "gbvnet/inference", "gbvnet/errors.py", "recipes", "docs", "README.md", "Makefile", "tests",
+    "benchmarks",
+}  # fmt: skip
+KEYS = {"findings", "verdict", "inner", "made_up", "rival", "found"}  # names on disk: of former versions, or kept
+
+KEY = re.compile(rf"""["']({"|".join(KEYS)})["']""")
+TEXT = re.compile(r"\b(" + "|".join(WORDS) + r")\b", re.IGNORECASE)
+NAME = re.compile(r"(?:^|_)(" + "|".join([*WORDS, *NAMES]) + r")(?:$|_)", re.IGNORECASE)
+
+
+def name_words(name: str) -> str:
+    """`RivalConfig` as `_rival_config_`, so that parts of names are met whole."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def words_of_python(source: str):
+    """Each forbidden word of a Python file with its line: in names, comments and strings."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.NAME:
+            yield from ((token.start[0], m[1]) for m in NAME.finditer(name_words(token.string)))
+        elif token.type == tokenize.COMMENT or (token.type == tokenize.STRING and not KEY.fullmatch(token.string)):
+            yield from words_of_text(token.string, token.start[0])
+
+
+def words_of_text(text: str, first: int = 1):
+    """Each forbidden word of a text with its line."""
+    for number, line in enumerate(text.splitlines(), first):
+        yield from ((number, m[1]) for m in TEXT.finditer(line))
+
+
+def sources() -> list[str]:
+    files = [f for d in ("gbvnet", "tests", "benchmarks", "docs", "recipes") for f in (ROOT / d).rglob("*")]
+    kinds = {".py", ".md", ".yaml", ".css", ".html", ".j2", ".js", ".sh"}
+    names = [f.relative_to(ROOT).as_posix() for f in files if f.suffix in kinds and "results" not in f.parts]
+    return sorted([*names, "README.md", "CITATION.cff", "Makefile"])
+
+
+def is_pending(name: str) -> bool:
+    return any(name == p or name.startswith(f"{p}/") for p in PENDING)
+
+
+def forbidden(name: str) -> list[str]:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    allowed = ALLOWED.get(name, set())
+    words = words_of_python(text) if name.endswith(".py") else words_of_text(text)
+    return [f"{name}:{line}: {word}" for line, word in words if word.lower() not in allowed]
+
+
+@pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the installed package has no documents beside it")
+def test_no_source_uses_a_word_of_the_list():
+    names = [n for n in sources() if not is_pending(n) and n != "tests/test_words.py"]
+    assert [hit for name in names for hit in forbidden(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("def f(told):\n    return told.x  # the rest\n", ["told", "told", "rest"]),
+        ("class RivalConfig:\n    pass\n", ["rival"]),
+        ('x = d["findings"]\n', []),
+        ('raise ValueError(f"two {x} findings")\n', ["findings"]),
+        ("interest = restore(foundation)\n", []),
+    ],
+)
+def test_words_are_met_in_names_comments_and_texts_and_only_whole(source, words):
+    assert [word for _, word in words_of_python(source)] == words
