@@ -2,12 +2,12 @@
 
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 from gbvnet.config import PrepareConfig
-from gbvnet.experiments.reproduction import reproduce
+from gbvnet.experiments.reproduction.plan import estimate_studies, plan_studies
 from gbvnet.experiments.reproduction.recipe import load_recipe
+from gbvnet.experiments.reproduction.reproduce import run_all
 from gbvnet.store.dry_run import Described
 
 RECIPE = """
@@ -26,17 +26,12 @@ def measure():
         folder = Path(name)
         store = Described("deap:4x9x10", PrepareConfig(frames_per_window=5))
         (folder / "estimate.yaml").write_text(RECIPE)
-        studies = reproduce.plan_studies([load_recipe(folder / "estimate.yaml")], [store])
-        expected = sum(e.seconds for e in reproduce.expect(studies, folder, no_bar, jobs=1).values())
+        studies = plan_studies([load_recipe(folder / "estimate.yaml")], [store])
+        expected = sum(e.seconds for e in estimate_studies(studies, folder).values())
         began = time.perf_counter()
-        problems = reproduce.run_all(studies, folder, lambda line: None, no_bar, jobs=1)
+        problems = run_all([run for study in studies for run in study.runs], folder)
         took = time.perf_counter() - began
         assert not problems, problems
     yield {"what": "the plan's time for nine small trainings", "value": expected, "unit": "s"}
     yield {"what": "what they took", "value": took, "unit": "s"}
     yield {"what": "estimate / truth", "value": expected / took, "unit": "x", "aim": "0.7 to 1.3"}
-
-
-@contextmanager
-def no_bar(what, unit=""):
-    yield lambda *_: None

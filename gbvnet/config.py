@@ -508,6 +508,14 @@ def to_dict(config: Any) -> dict:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
 
 
+def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings by dotted name, as "train.epochs". A section without settings stays as it is."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) and value else {f"{prefix}{name}": value}
+    return flat
+
+
 # Settings whose names or values were others in files of earlier versions, by their dotted path.
 FORMER_NAMES = {"inner": "validation"}  # former name of a setting: its present name
 FORMER_VALUES = {"train.select": {"inner": "validation"}}  # setting: {former value: present value}

@@ -10,17 +10,16 @@ from gbvnet.config import PrepareConfig
 from gbvnet.errors import BadConfig, BadStore
 from gbvnet.evaluation.splits import fixed_folds
 from gbvnet.experiments.reproduction.recipe import (
-    Extent,
     changed,
     check_store,
     differs_in_windows_only,
-    extent,
     load_recipe,
     parse_recipe,
     prepare_command,
     runs_of,
     shipped,
 )
+from gbvnet.experiments.reproduction.runtime_estimate import Workload, workload_of
 from gbvnet.store.dry_run import Described
 
 from .synthetic_store import write_store
@@ -157,25 +156,25 @@ def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_pa
 # Numbers worked by hand: 22 people x 40 trials x 60 s are 52,800 windows of 1 s.
 
 
-def extents(name, size):
+def workloads(name, size):
     recipe = load_recipe(name)
     store = Described(size, PrepareConfig(**recipe.prepare))
     known = {}
-    return store, {run.name: extent(run, known) for run in runs_of(recipe, store)}
+    return store, {run.name: workload_of(run, known) for run in runs_of(recipe, store)}
 
 
 def test_the_papers_recipe_on_deap():
-    store, work = extents("deap-paper", "deap:22x40x60")
+    store, work = workloads("deap-paper", "deap:22x40x60")
     assert len(store) == 52_800
     # GBV-Net in five modalities, thirteen rivals and two reference systems; ten folds, valence and arousal.
     assert len(work) == 20 and sum(e.trainings for e in work.values()) == 20 * 10 * 2 == 400
     # A fold trains on 9/10 = 47,520 windows, of which a fifth, 9,504, choose the epoch; 20 trainings.
-    assert work["window-facebio"] == Extent(20, train=20 * 38_016, validation=20 * 9_504, test=2 * 52_800)
+    assert work["window-facebio"] == Workload(20, train=20 * 38_016, validation=20 * 9_504, test=2 * 52_800)
     assert work["window-facebio"].train_each == 38_016
 
 
 def test_the_honest_recipe_on_deap():
-    _, work = extents("deap-honest", "deap:22x40x60")
+    _, work = workloads("deap-honest", "deap:22x40x60")
     assert len(work) == 4 * 20 + 12 and sum(e.trainings for e in work.values()) == 92 * 20
     assert work["subject-face"].test == 2 * 52_800
     # subject+stimulus: each person once with the 4 stimuli of their fold: 22 x 4 trials of 60 windows.
@@ -193,14 +192,14 @@ def test_the_papers_people_are_as_many_as_it_says_and_known_to_the_reader(datase
 
 
 def test_the_lineage_trains_within_each_person():
-    _, work = extents("deap-lineage", "deap:22x40x60")
+    _, work = workloads("deap-lineage", "deap:22x40x60")
     assert {name: e.trainings for name, e in work.items()} == dict.fromkeys(
         ("window-facebio", "window-face", "window-bio"), 22 * 10 * 2
     )
 
 
 def test_the_papers_recipe_on_mahnob():
-    store, work = extents("mahnob-paper", "mahnob:27x20x81")
+    store, work = workloads("mahnob-paper", "mahnob:27x20x81")
     assert len(store) == 43_740
     assert sum(e.trainings for e in work.values()) == 400
     assert len(store.settings["channels"]) == 38

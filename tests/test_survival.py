@@ -20,7 +20,7 @@ from gbvnet.config import FinalConfig, GBVNetConfig, ModelConfig, PrepareConfig,
 from gbvnet.datasets import open_corpus
 from gbvnet.errors import BadModel, BadRun, BadStore, GbvnetError, os_error_message
 from gbvnet.experiments.crossval import cross_validate
-from gbvnet.experiments.run_group import begin_series
+from gbvnet.experiments.run_group import begin_run_group
 from gbvnet.experiments.train import train_model
 from gbvnet.io.atomic import atomic_write
 from gbvnet.network.checkpoint.checkpoint import save_model
@@ -100,9 +100,9 @@ def test_a_store_has_its_settings_before_anything_else(tmp_path, monkeypatch):
     assert list((tmp_path / "store").iterdir()) == []  # and so the next run begins in it
 
 
-def test_a_series_that_was_killed_in_its_first_write_is_begun_again(planted, tmp_path):
+def test_a_group_of_runs_that_was_killed_in_its_first_write_is_begun_again(planted, tmp_path):
     (tmp_path / ".train.json.x1.part").write_bytes(HALF)
-    begin_series(tmp_path / "train.json", "a training", planted, {"a": 1}, 1)
+    begin_run_group(tmp_path / "train.json", "a training", planted, {"a": 1}, 1)
     assert (tmp_path / "train.json").exists()
 
 

@@ -57,7 +57,7 @@ def _check(parser) -> Run:
 
     def run(args) -> int:
         from ..datasets import open_corpus
-        from ..datasets.check import check_corpus, missing, scale_notes, told_once
+        from ..datasets.check import check_corpus, count_complete, missing, scale_notes, summarize, told_once
         from ..datasets.duplicates import notes
 
         corpus, units = open_corpus(args.corpus, args.root, args.raw), []
@@ -70,11 +70,11 @@ def _check(parser) -> Run:
         found = [r for unit in units for r in unit.recordings]
         sound = [r for r in found if not r.problem]
         once = told_once(((r.name, finding) for r in found for finding in r.findings), len(found))
-        for note in (*once, *corpus.notes(), *notes(sound), *scale_notes(units), *_without_both(units)):
+        for note in (*once, *corpus.notes(), *notes(sound), *scale_notes(units), *count_complete(units)):
             say(f"note {note}")
         for line in _columns(missing(units)):
             say(line)
-        say(_check_summary(units))
+        say(summarize(units))
         return 1 if any(u.bad for u in units) else 0
 
     return run
@@ -184,37 +184,7 @@ def _verdict(unit, verbose: bool) -> str:
     return "\n".join(lines if unit.good or not unit.recordings else lines[1:])
 
 
-def _without_both(units) -> list[str]:
-    """Who has no recording with both a video and signals, and so no place in a comparison of them; and who is left."""
-    sound = {u.name: [r for r in u.recordings if not r.problem] for u in units}
-    lacking: dict[str, list[str]] = {
-        "a good recording": [],
-        "signals": [],
-        "a video": [],
-        "a video and signals at once": [],
-    }
-    for name, recordings in sound.items():
-        if not recordings:
-            lacking["a good recording"].append(name)
-        elif not any(r.signals for r in recordings):
-            lacking["signals"].append(name)
-        elif not any(r.video for r in recordings):
-            lacking["a video"].append(name)
-        elif not any(r.video and r.signals for r in recordings):
-            lacking["a video and signals at once"].append(name)
-    notes = [f"without {what}: {', '.join(names)}" for what, names in lacking.items() if names]
-    n_both = len(units) - sum(map(len, lacking.values()))
-    return [*notes, f"{n_both} of {len(units)} people have both a video and signals"] if notes else []
-
-
 def _columns(rows) -> list[str]:
     """Rows of text as lines, each column as wide as it needs."""
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]
-
-
-def _check_summary(units) -> str:
-    recordings = [r for u in units for r in u.recordings if not r.problem]
-    filmed = sum(r.video is not None for r in recordings)
-    bad = sum(u.bad for u in units)
-    return f"{len(recordings)} good recordings of {len(units)} people, {filmed} with a video; {bad} bad"

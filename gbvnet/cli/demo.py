@@ -1,18 +1,14 @@
 """The whole journey on a synthetic corpus, small enough for two cores: what a user of real data types, in order."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ..config import CrossvalConfig, ModelConfig, PrepareConfig, SynthConfig, TrainConfig
+from .progress import bar, say
 
 SYNTH = SynthConfig(subjects=4, trials=12, seconds=6, effect=2.0, fingerprint=0.5)
 PREPARE = PrepareConfig(face_side=32, frames_per_window=5)
 PROTOCOLS, MODALITIES = ("trial", "window"), ("facebio", "face", "bio")
-
-Say = Callable[[str], None]
-Bar = Callable[..., AbstractContextManager]
 
 
 # Words that the steps use, told before the first of them is used.
@@ -51,10 +47,10 @@ def crossval_config(protocol: str, modality: str) -> CrossvalConfig:
     )
 
 
-def run_demo(folder: Path, jobs: int, say: Say, bar: Bar) -> int:
-    """synth, check, prepare, crossval (two protocols, three modalities), report; ends with what was found.
+def run_demo(folder: Path, jobs: int) -> int:
+    """Run synth, check, prepare, crossval (two protocols, three modalities) and report, and print the results.
 
-    Every step goes on where an interrupted demo stopped. Returns the exit code.
+    An interrupted demo continues at the step where it stopped. Returns the exit code.
     """
     from ..datasets import open_corpus
     from ..datasets.check import check_corpus

@@ -215,6 +215,6 @@ def _demo(parser) -> Run:
     def run(args) -> int:
         from .demo import run_demo
 
-        return run_demo(args.dir, args.jobs, say, bar)
+        return run_demo(args.dir, args.jobs)
 
     return run

@@ -49,21 +49,17 @@ def _reproduce(parser) -> Run:
     add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
-        from ..experiments.reproduction.reproduce import (
-            describe,
-            plan_studies,
-            recipes_for,
-            report,
-            reproduce,
-            run_some,
-        )
+        from ..experiments.reproduction.plan import described_stores, plan_studies, recipes_for
+        from ..experiments.reproduction.reproduce import reproduce, run_all, select_runs, write_paper_report
         from ..store.reader import open_store
 
         if args.describe:
             if args.paths or not args.plan:
                 raise BadConfig("reproduce: --describe goes with --plan, and without stores")
             recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe], args.people)
-            return describe(args.describe, recipes, say, bar, args.jobs)
+            described = described_stores(args.describe, recipes)
+            _say_plan(plan_studies(recipes, described), described, None, args.jobs)
+            return 0
         if len(args.paths) < 2:
             raise BadConfig("reproduce: give at least one store, and then the folder for runs and report")
         *paths, folder = args.paths
@@ -71,23 +67,52 @@ def _reproduce(parser) -> Run:
             raise BadConfig(f"reproduce: {folder} is a store; give the folder for runs and report after it")
         stores = [open_store(path) for path in paths]
         recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.people)
-        if args.plan or not (args.only or args.report or args.slurm):
-            return reproduce(stores, folder, recipes, say, bar, args.jobs, args.plan)
         studies = plan_studies(recipes, stores)
+        if args.plan or not (args.only or args.report or args.slurm):
+            _say_plan(studies, stores, folder, args.jobs)
+            if args.plan:
+                return 0
+            with bar("trainings", unit="epochs") as progress:
+                return _say_report(reproduce(studies, folder, args.jobs, progress))
         if args.only:
-            return run_some(studies, folder, names_in_text(args.only), say, bar, args.jobs)
-        return report(studies, folder, say) if args.report else _write_slurm(args, studies)
+            runs = select_runs(studies, names_in_text(args.only))
+            with bar("trainings", unit="epochs") as progress:
+                return _say_problems(run_all(runs, folder, args.jobs, progress))
+        return _say_report(write_paper_report(studies, folder)) if args.report else _write_slurm(args, studies)
 
     return run
 
 
+def _say_plan(studies, stores, folder: Path | None, jobs) -> None:
+    from ..experiments.reproduction.plan import estimate_studies, plan_text
+
+    with bar("measuring", unit="kinds") as progress:
+        estimates = estimate_studies(studies, folder, jobs, progress)
+    say(plan_text(studies, estimates, stores, folder))
+
+
+def _say_report(report) -> int:
+    code = _say_problems(report.problems)
+    say(report.found)
+    say("")
+    say(str(report.path))
+    return code
+
+
+def _say_problems(problems) -> int:
+    """Print each once; returns the exit code."""
+    for problem in dict.fromkeys(map(str, problems)):
+        say(f"BAD  {problem}")
+    return 1 if problems else 0
+
+
 def _write_slurm(args, studies) -> int:
-    from ..experiments.reproduction.reproduce import name_of
+    from ..experiments.reproduction.plan import run_name
     from ..experiments.reproduction.slurm import write_scripts
 
     if args.ray:
         raise BadConfig("reproduce: either --slurm, where each run is a job of its own, or --ray")
-    runs = [name_of(run) for study in studies for run in study.runs]
+    runs = [run_name(run) for study in studies for run in study.runs]
     words = [str(path.resolve()) for path in args.paths]
     recipes = [name for text in args.recipe for name in text.split(",") if name]
     words += [word for name in recipes for word in ("--recipe", _recipe_for_others(name))]

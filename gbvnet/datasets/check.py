@@ -148,6 +148,40 @@ def missing(units: Sequence[Unit]) -> list[tuple[str, ...]]:
     return [("who", "found", "good", "video", "signals", "what is missing, and why"), *rows] if rows else []
 
 
+def count_complete(units: Sequence[Unit]) -> list[str]:
+    """Return which subjects lack a recording with both a video and signals, by what they lack, and how many have one.
+
+    Empty where none lacks it.
+    """
+    sound = {u.name: [r for r in u.recordings if not r.problem] for u in units}
+    lacking: dict[str, list[str]] = {
+        "a good recording": [],
+        "signals": [],
+        "a video": [],
+        "a video and signals at once": [],
+    }
+    for name, recordings in sound.items():
+        if not recordings:
+            lacking["a good recording"].append(name)
+        elif not any(r.signals for r in recordings):
+            lacking["signals"].append(name)
+        elif not any(r.video for r in recordings):
+            lacking["a video"].append(name)
+        elif not any(r.video and r.signals for r in recordings):
+            lacking["a video and signals at once"].append(name)
+    notes = [f"without {what}: {', '.join(names)}" for what, names in lacking.items() if names]
+    n_both = len(units) - sum(map(len, lacking.values()))
+    return [*notes, f"{n_both} of {len(units)} people have both a video and signals"] if notes else []
+
+
+def summarize(units: Sequence[Unit]) -> str:
+    """Return how many recordings are good, have a video, or are bad, in a line."""
+    recordings = [r for u in units for r in u.recordings if not r.problem]
+    filmed = sum(r.video is not None for r in recordings)
+    bad = sum(u.bad for u in units)
+    return f"{len(recordings)} good recordings of {len(units)} people, {filmed} with a video; {bad} bad"
+
+
 def _in_short(problem: str) -> str:
     """A verdict without the file and the remedy, which stand beside the recording."""
     said = re.search(r": (expected .+?, found .+?)(?:\.\s|\.?$)", problem, re.DOTALL)

@@ -1,8 +1,8 @@
-"""Cross-validation of one system: every window of a store predicted by a model that was not trained on its group.
+"""Cross-validation of one system: every window of a store is predicted by a model that was not trained on its group.
 
 RUN/config.yaml, environment.json, splits.json     the settings; software, store and class counts; names by side
 RUN/foldNN/<target>/                               history.csv, model/, fit.json, predictions.parquet
-RUN/predictions.parquet                            all folds; written last, so a run that has it is whole
+RUN/predictions.parquet                            all folds; written last: a run is complete if it is there
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from filelock import FileLock
+from typing_extensions import override
 
 from ..config import CrossvalConfig, require
 from ..errors import BadRun, GbvnetError
@@ -33,28 +34,30 @@ from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import learnt_from
 from ..store.reader import Store
 from ..systems import Predicted, require_sense, system
-from .run_folder import begin, config_digest, locked, read_environment, stamp, write_json
-from .run_group import polled
+from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
+from .run_group import call_periodically
 
 log = logging.getLogger(__name__)
 
-LOCK = "training.lock"  # held by the process that writes a training's folder
+LOCK = "training.lock"  # locked by the process that writes a training's folder
 
 
 @dataclass(frozen=True)
 class Task:
-    """One training: a fold, and a target or both at once."""
+    """One training: a fold, and one target or both at once."""
 
     fold: Fold
     targets: tuple[str, ...]
 
     @property
     def folder(self) -> str:
+        """Its folder inside the run's."""
         return f"fold{self.fold.number:02d}/{'both' if len(self.targets) > 1 else self.targets[0]}"
 
+    @override
     def __str__(self) -> str:
-        who = f" ({self.fold.name})" if self.fold.name else ""
-        return f"fold {self.fold.number}{who}, {' and '.join(self.targets)}"
+        name = f" ({self.fold.name})" if self.fold.name else ""
+        return f"fold {self.fold.number}{name}, {' and '.join(self.targets)}"
 
 
 def cross_validate(
@@ -62,15 +65,15 @@ def cross_validate(
 ) -> Path:
     """Train and test the system on every fold, and write a run folder.
 
-    A run that was cut off goes on at the fold and the epoch it had reached; a finished one is left as it is.
+    An interrupted run continues at the fold and the epoch it had reached; a finished one is left as it is.
 
-    jobs : trainings at once, each with its share of the cores; or a Cluster. With equally many threads each, the
-        predictions do not depend on it.
+    jobs : trainings at once, each with its share of the cores; or a Cluster. With the same number of threads for each,
+        the predictions do not depend on it.
     progress : called with epochs done, epochs in all (early stopping makes it fewer), and what is being done
 
     Returns the path of predictions.parquet. Raises BadConfig or LeakySplit if settings and store do not fit, BadRun if
-    the folder holds another run or is being written by another process, and, after all else is done, GbvnetError if
-    some trainings failed.
+    the folder holds another run or is being written by another process, and, after all other trainings, GbvnetError if
+    some failed.
     """
     require_sense(config, store)
     return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
@@ -84,11 +87,11 @@ def run_plan(
     jobs: Jobs = 1,
     progress: ProgressCallback | None = None,
 ) -> Path:
-    """Train and test on every fold of a plan that somebody made; the rest as in `cross_validate`."""
+    """Train and test on every fold of a given plan; everything else is as in `cross_validate`."""
     run_dir = Path(run_dir)
     require(config.train.devices == 1, "train.devices is for `gbvnet train`; here --jobs trains several folds at once")
-    with locked(run_dir):
-        begin(run_dir, store, config, plan, threads_each(jobs))
+    with lock_run(run_dir):
+        begin_run(run_dir, store, config, plan, threads_each(jobs))
         if not (run_dir / predictions.FILE).exists():
             _train_all(run_dir, store, config, plan, jobs, progress)
             _finish(run_dir)
@@ -98,41 +101,42 @@ def run_plan(
 def _train_all(
     run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, jobs: Jobs, progress: ProgressCallback | None
 ) -> None:
-    """Do what is left to do. One training that fails does not stop the others."""
+    """Run the trainings that are not finished. One that fails does not stop the others."""
     targets = targets_of(config)
     tasks = [Task(fold, t) for fold in plan.folds for t in ([targets] if config.joint else [(t,) for t in targets])]
     left = [task for task in tasks if not (run_dir / task.folder / predictions.FILE).exists()]
     if len(left) < len(tasks):
-        log.info("%s%d of %d trainings were done already", stamp(config), len(tasks) - len(left), len(tasks))
-    work = _Work(store, config, replace(plan, folds=[]), run_dir, jobs, threads_each(jobs))  # each task brings its fold
+        log.info("%s%d of %d trainings were finished already", log_prefix(config), len(tasks) - len(left), len(tasks))
+    # Each task brings its own fold.
+    train_and_test = _TrainAndTest(store, config, replace(plan, folds=[]), run_dir, jobs, threads_each(jobs))
     failed = {}
     try:
-        with _watched(run_dir, tasks, config, progress):
-            for task, outcome in run(work, left, jobs, trains=True):
+        with _progress_reported(run_dir, tasks, config, progress):
+            for task, outcome in run(train_and_test, left, jobs, trains=True):
                 if isinstance(outcome, GbvnetError):
                     failed[str(task)] = outcome
-                    log.error("%s%s: %s", stamp(config), task, outcome)
+                    log.error("%s%s: %s", log_prefix(config), task, outcome)
                 else:
-                    log.info("%s%s: %s", stamp(config), task, outcome)
+                    log.info("%s%s: %s", log_prefix(config), task, outcome)
     finally:
         limit_threads(cores())  # a training in this process had only its share
     if failed:
         raise GbvnetError(
             f"{run_dir}: {len(failed)} of {len(tasks)} trainings failed, the first {next(iter(failed))}: "
-            f"{next(iter(failed.values()))} The others are kept; give the same command to try these again."
+            f"{next(iter(failed.values()))} The others are kept; run the same command to try these again."
         )
 
 
 @contextmanager
-def _watched(
+def _progress_reported(
     run_dir: Path, tasks: list[Task], config: CrossvalConfig, progress: ProgressCallback | None
 ) -> Iterator[None]:
-    """Report progress while trainings run, here or in other processes: each leaves a line an epoch in its folder."""
+    """Report progress while trainings run, here or in other processes: each writes a line an epoch into its folder."""
     if progress is None:
         yield
         return
 
-    def look() -> None:
+    def report() -> None:
         done, doing = 0, ""
         for task in tasks:
             epochs = (
@@ -142,9 +146,9 @@ def _watched(
             )
             doing = str(task) if 0 < epochs < config.train.epochs else doing
             done += epochs
-        progress(done, len(tasks) * config.train.epochs, stamp(config) + doing)
+        progress(done, len(tasks) * config.train.epochs, log_prefix(config) + doing)
 
-    with polled(look):
+    with call_periodically(report):
         yield
 
 
@@ -156,8 +160,8 @@ def _epochs(folder: Path) -> int:
 
 
 @dataclass(frozen=True)
-class _Work:
-    """Train and test one task. Sent to other processes, where the store opens itself again."""
+class _TrainAndTest:
+    """Train and test one task. Sent to other processes, where the store is opened again."""
 
     store: Store
     config: CrossvalConfig
@@ -167,14 +171,14 @@ class _Work:
     threads: int
 
     def __call__(self, task: Task) -> str:
-        """Returns what a log line should say of it. Writes predictions.parquet last: a folder that has it is done."""
+        """Return a summary for the log. Writes predictions.parquet last: a folder that has it is finished."""
         limit_threads(self.threads)
         began = time.perf_counter()
         splits.check_fold(self.store.windows, task.fold, self.config.protocol)
         folder = self.run_dir / task.folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(folder / LOCK):  # a task whose node was given up may live for a while longer
+            with FileLock(folder / LOCK):  # a task whose node was given up may still run for a while
                 return self._train(task, folder, began)
         except OSError as error:
             remedy = "Finished work is kept; run again."
@@ -185,14 +189,14 @@ class _Work:
     def _train(self, task: Task, folder: Path, began: float) -> str:
         remove_stale_temp_files(folder)
         y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
-        system(self.config.system)  # its libraries are loaded before, and are not counted as its memory
+        system(self.config.system)  # its libraries are loaded first, and do not count as its memory
         with Peak() as peak:
             predicted, about = self._fit_and_predict(task, y, folder)
         about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
         write_json(folder / "fit.json", about)
         table = self._table(task, y, predicted)
         predictions.write(table, folder / predictions.FILE)
-        (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and of no more use
+        (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and not needed any more
         accuracy = ((table["p"] >= 0.5) == table["y"]).mean()
         return f"accuracy {accuracy:.1%} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
 
@@ -210,19 +214,21 @@ class _Work:
             target=task.targets[0] if len(task.targets) == 1 else "both",  # type: ignore[arg-type]
             train=replace(self.config.train, memory_gib=self.config.train.memory_gib / neighbours(self.jobs)),
         )
-        rows, seen, validation = fold.train, labels["train"], (fold.validation, labels["validation"])
-        if config.train.select == "test":  # as older code does: the epoch chosen on the test windows
-            rows, seen = np.concatenate([rows, fold.validation]), np.concatenate([seen, labels["validation"]])
+        rows, y_train, validation = fold.train, labels["train"], (fold.validation, labels["validation"])
+        if (
+            config.train.select == "test"
+        ):  # as older code does: no validation groups, the epoch is chosen on the test windows
+            rows, y_train = np.concatenate([rows, fold.validation]), np.concatenate([y_train, labels["validation"]])
             validation = (test, labels["test"])
-        fitted = system(config.system)(config, work=folder, label=f"{stamp(config)}{task}: ").fit(
-            learnt_from(self.store), rows, seen, validation=validation, seed=_seed(config.seed, str(task))
+        fitted = system(config.system)(config, work=folder, label=f"{log_prefix(config)}{task}: ").fit(
+            learnt_from(self.store), rows, y_train, validation=validation, seed=_seed(config.seed, str(task))
         )
         predicted = fitted.predict(self.store, test)
         fitted.save(folder / "model")
         return predicted, dict(fitted.about)
 
     def _table(self, task: Task, y: pd.DataFrame, predicted: Predicted) -> pd.DataFrame:
-        """The rows of the predictions table, those of one target after those of the other."""
+        """Return the rows of the predictions table, one target after the other."""
         c, test = self.config, task.fold.test
         names = ["recording", "subject", "trial", "stimulus", "window", "start_s"]
         p = np.asarray(predicted.p, np.float64).reshape(len(test), -1)  # (n, K)
@@ -250,7 +256,7 @@ class _Work:
 
 
 def _prior(y: pd.DataFrame, fold: Fold) -> np.ndarray:
-    """(K,) the share of high among all that the fold may learn from."""
+    """(K,) the share of the high class in the training and validation rows of a fold."""
     return y.loc[np.concatenate([fold.train, fold.validation])].mean().to_numpy(np.float64)
 
 
@@ -258,14 +264,14 @@ def _seed(seed: int, task: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{task}".encode()).digest()[:4], "big")
 
 
-def _seconds(folder: Path, this_time: float) -> float:
-    """How long a training took, with the epochs of an earlier run that was cut off."""
+def _seconds(folder: Path, elapsed_s: float) -> float:
+    """Return how long a training took, with the epochs before it was interrupted."""
     history = folder / "history.csv"
-    return max(this_time, float(pd.read_csv(history)["seconds"].sum()) if history.exists() else 0.0)
+    return max(elapsed_s, float(pd.read_csv(history)["seconds"].sum()) if history.exists() else 0.0)
 
 
 def _finish(run_dir: Path) -> None:
-    """Join the folds' predictions, and note what is known only now."""
+    """Concatenate the folds' predictions, and complete environment.json with what the trainings report."""
     files = sorted(run_dir.glob(f"fold*/*/{predictions.FILE}"))
     abouts = [json.loads((file.parent / "fit.json").read_text()) for file in files]
     environment = read_environment(run_dir)
@@ -274,7 +280,7 @@ def _finish(run_dir: Path) -> None:
     environment["seconds"] = sum(a["seconds"] for a in abouts)
     write_json(run_dir / "environment.json", environment)
     for file in files:
-        for left in ("last.ckpt", LOCK):  # the first one by a process that was killed at the very end
-            (file.parent / left).unlink(missing_ok=True)
+        for name in ("last.ckpt", LOCK):  # a process that was killed at its very end leaves a last.ckpt
+            (file.parent / name).unlink(missing_ok=True)
     remove_stale_temp_files(run_dir)
     predictions.write(predictions.concatenate([predictions.read(file) for file in files]), run_dir / predictions.FILE)

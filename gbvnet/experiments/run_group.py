@@ -1,4 +1,4 @@
-"""A folder that holds a series of runs, as of an audit or a comparison: what was asked for is noted in it once."""
+"""A folder that holds a group of runs, as of an audit or a comparison, with a record of their shared settings."""
 
 import json
 import threading
@@ -17,16 +17,17 @@ from ..store.reader import Store
 from .run_folder import write_json
 
 
-def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], form: int) -> dict[str, Any]:
-    """Note in `file` what a series is made with; or, if it is there, check that it is this one. Returns what it holds.
+def begin_run_group(file: Path, kind: str, store: Store, settings: dict[str, Any], version: int) -> dict[str, Any]:
+    """Write the record of a group of runs; or, if it is there, check that it is of these settings. Returns the record.
 
-    what : how messages call it ("an audit"). settings : what must be the same from one call to the next.
-    form : the number of the file's format.
-    Raises BadRun if the folder holds another series, or something else.
+    kind : what messages call the group ("an audit")
+    settings : what must be the same from one call to the next
+    version : of the file's format
+    Raises BadRun if the folder holds another group, or something else.
     """
     folder = file.parent
-    about = {
-        "format": form,
+    record = {
+        "format": version,
         "gbvnet": __version__,
         "store": {"digest": store.digest, "title": store.title, "synthetic": store.synthetic},
         "config": json.loads(json.dumps(settings)),
@@ -34,57 +35,58 @@ def begin_series(file: Path, what: str, store: Store, settings: dict[str, Any], 
     if not file.exists():
         if folder.is_dir() and not is_empty(folder):
             raise BadRun(
-                folder, f"an empty folder or {what}", "a folder with other things in it", "Give another folder."
+                folder, f"an empty folder or {kind}", "a folder with other things in it", "Give another folder."
             )
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(file, about)
-        return about
+        write_json(file, record)
+        return record
     try:
-        held = from_json(file.read_text())
-        then = {**present_names(held["config"]), "store": held["store"]}
+        existing = from_json(file.read_text())
+        then = {**present_names(existing["config"]), "store": existing["store"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRun(file, what, f"a file that cannot be read ({error})", "Delete the folder.") from None
+        raise BadRun(file, kind, f"a file that cannot be read ({error})", "Delete the folder.") from None
     remedy = "Use another folder, or delete this one."
-    for name, value in about["config"].items():
+    for name, value in record["config"].items():
         if then.get(name) != value:
-            raise BadRun(folder, f"{what} with {name} = {value}", f"one with {then.get(name)}", remedy)
-    if then["store"] != about["store"]:
-        of_it, of_this = (_of_store(one) for one in (then["store"], about["store"]))
-        raise BadRun(folder, f"{what} on the store of {of_this}", f"one on another store, of {of_it}", remedy)
-    return held
+            raise BadRun(folder, f"{kind} with {name} = {value}", f"one with {then.get(name)}", remedy)
+    of = then["store"] if isinstance(then["store"], dict) else {}
+    if of.get("digest") != store.digest:
+        other, this = (
+            f"{title}, digest {str(digest)[:12]}"
+            for title, digest in ((of.get("title"), of.get("digest")), (store.title, store.digest))
+        )
+        raise BadRun(folder, f"{kind} on the store of {this}", f"one on another store, of {other}", remedy)
+    return existing
 
 
-def _of_store(noted: Any) -> str:
-    one = noted if isinstance(noted, dict) else {}
-    return f"{one.get('title')}, digest {str(one.get('digest'))[:12]}"
-
-
-def numbered(progress: ProgressCallback | None, number: int, of: int) -> ProgressCallback | None:
-    """Progress within one run of a series, which says which of them it is."""
+def numbered_progress(progress: ProgressCallback | None, number: int, of: int) -> ProgressCallback | None:
+    """Return a callback for the progress of one run of a group, which adds "(2 of 5)" to what is being done."""
     if progress is None:
         return None
 
-    def of_series(done: int, total: int, doing: str = "") -> None:
+    def progress_of_group(done: int, total: int, doing: str = "") -> None:
         progress(done, total, f"({number} of {of}) {doing}")
 
-    return of_series
+    return progress_of_group
 
 
 @contextmanager
-def polled(look: Callable[[], None], every_s: float = 1.0) -> Iterator[None]:
-    """Call `look` every so many seconds from another thread, and once more at the end: trainings, here or in other
-    processes, leave a line an epoch in their folders."""
-    over = threading.Event()
+def call_periodically(function: Callable[[], None], every_s: float = 1.0) -> Iterator[None]:
+    """Call a function every `every_s` seconds from another thread while the block runs, and once more at its end.
+
+    Used to report progress: trainings, here or in other processes, write a line an epoch into their folders.
+    """
+    ended = threading.Event()
 
     def watch() -> None:
-        while not over.wait(every_s):
-            look()
+        while not ended.wait(every_s):
+            function()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
         yield
     finally:
-        over.set()
+        ended.set()
         watcher.join()
-        look()
+        function()

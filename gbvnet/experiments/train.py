@@ -37,7 +37,7 @@ from ..store.joined import learnt_from
 from ..store.reader import Store
 from ..systems.gbvnet import System
 from .run_folder import config_digest
-from .run_group import begin_series, polled
+from .run_group import begin_run_group, call_periodically
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def train_model(
     if config.train.face_weights:
         settings["face_weights"] = digest_of(config.train.face_weights)  # the file's, whatever it is called
     try:
-        begin_series(work / FILE, "a training", store, settings, FORMAT)
+        begin_run_group(work / FILE, "a training", store, settings, FORMAT)
         with FileLock(work / "lock", timeout=0):
             remove_stale_temp_files(work)
             remove_stale_temp_files(folder.parent, folder.name)
@@ -175,7 +175,7 @@ def _watched(work: Path, epochs: int, progress: ProgressCallback | None) -> Iter
             log.info("epoch %d of at most %d: %s", done, epochs, said)
             logged = done
 
-    with polled(look):
+    with call_periodically(look):
         yield
     done = len(_history(work))
     progress(

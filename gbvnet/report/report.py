@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from ..config import flatten
 from ..errors import BadInput, GbvnetError
 from ..evaluation.metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
 from ..io.atomic import atomic_folder, atomic_write, remove_stale_temp_files
@@ -453,19 +454,14 @@ def _settings(run: Run) -> dict[str, str]:
     made_with = {
         name: value for name, value in run.environment.items() if name != "data"
     }  # data have their own section
-    settings = _flat(run.config) | _flat(made_with)
+    flat = flatten(run.config) | flatten(made_with)
+    settings = {name: _as_text(value) for name, value in flat.items()}
     if is_leaky(settings.get("protocol", "")):
         settings["protocol"] += " LEAKY"
     return settings
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            flat[prefix + str(name)] = ", ".join(str(v) for v in value) or NONE
-        else:
-            flat[prefix + str(name)] = NONE if value is None else str(value)
-    return flat
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or NONE
+    return NONE if value is None else str(value)

@@ -7,8 +7,9 @@ import pytest
 from gbvnet.config import CrossvalConfig
 from gbvnet.errors import BadConfig
 from gbvnet.evaluation.plan import choose_windows, make_plan, make_unsplit
-from gbvnet.experiments.compare import sees_here
-from gbvnet.experiments.reproduction.recipe import PlannedRun, extent
+from gbvnet.experiments.compare import available_modality
+from gbvnet.experiments.reproduction.recipe import PlannedRun
+from gbvnet.experiments.reproduction.runtime_estimate import workload_of
 from gbvnet.store.joined import join
 
 from ..synthetic_store import write_store
@@ -88,9 +89,9 @@ def test_folds_extents_and_comparisons_follow(tmp_path):
     store = store_without(tmp_path / "s", "face")
     config = CrossvalConfig(modality="eeg", target="valence", folds=2)
     assert sum(len(f.test) for f in make_plan(store, config).folds) == 60
-    assert extent(PlannedRun("r", config, "modality", "", store)).test == 60
-    assert sees_here(store, "gbvnet") == "bio"
-    assert sees_here(store_without(tmp_path / "f", "signals"), "gbvnet") == "face"
+    assert workload_of(PlannedRun("r", config, "modality", "", store)).test == 60
+    assert available_modality(store, "gbvnet") == "bio"
+    assert available_modality(store_without(tmp_path / "f", "signals"), "gbvnet") == "face"
 
 
 def test_of_two_stores_what_one_lacks_is_asked_of_neither(tmp_path):

@@ -64,7 +64,7 @@ def test_what_a_store_lacks_is_left_out_of_all_and_refused_by_name(tmp_path):
     entries, left_out = plan_comparison(blind, replace(QUICK, systems=("all",)))
     assert "expression" in left_out and "prepared without" in left_out["expression"]
     assert {"gbvnet-bio", "ridge-bio"} <= {entry.name for entry in entries}  # what they can see instead
-    with pytest.raises(BadConfig, match="expression sees nothing here: modality face needs faces"):
+    with pytest.raises(BadConfig, match="expression has no input here: modality face needs faces"):
         plan_comparison(blind, replace(QUICK, systems=("expression",)))
 
 
@@ -211,7 +211,7 @@ def test_equal_systems_have_no_difference_to_test():
 
 def test_a_modality_that_the_store_lacks_is_refused_with_advice_for_a_comparison(tmp_path):
     signals_only = write_store(tmp_path / "store", faces=False)
-    with pytest.raises(BadConfig, match="Named gbvnet, without a colon, it sees what the store has") as told:
+    with pytest.raises(BadConfig, match="Named gbvnet, without a colon, it uses what the store has") as told:
         plan_comparison(signals_only, CompareConfig(systems=("gbvnet:face",)))
     assert "--modality" not in str(told.value)
 

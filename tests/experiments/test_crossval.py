@@ -460,7 +460,10 @@ def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, mon
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({}, "50 of 60 windows are scored: 10 have no face; --rows any takes what has any of the modality"),
+        (
+            {},
+            "50 of 60 windows are scored: 10 have no face; --rows any takes windows that have any part of the modality",
+        ),
         ({"subjects": ("s01", "s02")}, "30 of 60 windows are scored: 10 have no face; --rows any takes"),
         ({"rows": "any", "subjects": ("s01", "s02")}, None),
     ],

@@ -14,7 +14,7 @@ from gbvnet.errors import BadConfig, BadRun
 from gbvnet.evaluation.predictions import read_run
 from gbvnet.experiments import explain as explain_module
 from gbvnet.experiments.crossval import cross_validate
-from gbvnet.experiments.explain import Altered, _painted, _swapped, _with_noise, draw, explain_run
+from gbvnet.experiments.explain import explain_run, sample_rows
 from gbvnet.report.explanation_section import read_explained
 from gbvnet.report.report import write_report
 
@@ -41,15 +41,15 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
-    return write_store(tmp_path_factory.mktemp("told") / "store", people=8, frames=1)
+def store(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("store") / "store", people=8, frames=1)
 
 
 @pytest.fixture(scope="module")
-def run(told, tmp_path_factory):
+def run(store, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "facebio"
-    cross_validate(told, folder, CONFIG)
-    explain_run(told, folder, ExplainConfig(grid=4))
+    cross_validate(store, folder, CONFIG)
+    explain_run(store, folder, ExplainConfig(grid=4))
     return folder
 
 
@@ -101,7 +101,7 @@ def test_the_gate_moves_away_from_noise_and_accuracy_falls(run):
     assert stats.spearmanr(gate.index, gate).statistic < -0.8
 
 
-def test_without_noise_and_at_no_noise_it_says_what_the_run_said(told, run):
+def test_without_noise_and_at_no_noise_it_says_what_the_run_said(store, run):
     """The models, rows and labels are the run's own: at noise 0 accuracy and gates are those of its predictions."""
     table, robustness = read_run(run), read_explained(run).robustness
     for fold, rows in table.groupby("fold"):
@@ -112,102 +112,50 @@ def test_without_noise_and_at_no_noise_it_says_what_the_run_said(told, run):
         assert none["gate_bio"].to_numpy() == pytest.approx(rows["gate_bio"].mean(), rel=1e-4)
 
 
-def test_full_noise_is_of_the_training_level_and_leaves_nothing_of_the_signals(told):
-    rows = np.arange(60)
-    mean, sd = np.full(9, 100.0), np.full(9, 10.0)
-    for share in (0.0, 0.5, 1.0):
-        x = told.read(rows)[2]
-        spoilt = Altered(told, _with_noise("signals", share, 0, (mean, sd))).read(rows)[2]
-        z, w = ((a - 100) / 10 for a in (x, spoilt))
-        kept = (z * w).mean() / (z * z).mean()  # the part of x that is left, as an amplitude
-        assert kept == pytest.approx((1 - share) ** 0.5, abs=0.03)
-        assert (w**2).mean() == pytest.approx((1 - share) * (z**2).mean() + share, rel=0.05)
-        one = Altered(told, _with_noise("signals", share, 0, (mean, sd))).read(rows[7:8])[2]
-        np.testing.assert_array_equal(one[0], spoilt[7])  # whatever is read beside it
-    faces = Altered(told, _with_noise("face", 0.0, 0, None)).read(rows)[0]
-    np.testing.assert_array_equal(faces, told.read(rows)[0])
-    faces = Altered(told, _with_noise("face", 1.0, 0, None)).read(rows)[0].astype(float) / 255
-    assert faces.mean(axis=(0, 1, 2, 3)) == pytest.approx([0.485, 0.456, 0.406], abs=0.05)
-
-
-def test_a_patch_is_painted_with_the_mean_colour_of_the_good_frames_in_all_frames():
-    faces = np.zeros((1, 3, 4, 4, 3), np.uint8)
-    faces[0, 0], faces[0, 1], faces[0, 2] = 100, 200, 7  # the last is no good
-    ok = np.array([[True, True, False]])
-    painted = _painted(slice(0, 2), slice(2, 4))(np.array([0]), (faces.copy(), ok, None))[0]
-    assert (painted[0, :, :2, 2:] == 150).all()
-    painted[0, :, :2, 2:] = faces[0, :, :2, 2:]
-    np.testing.assert_array_equal(painted, faces)
-
-
-def test_a_swapped_channel_shows_the_donors_samples_and_the_others_their_own(told):
-    donor = np.arange(len(told))
-    donor[[3, 5]] = [5, 3]
-    own, swapped = told.read([3, 5, 8])[2], Altered(told, _swapped(told, donor, 4)).read([3, 5, 8])[2]
-    np.testing.assert_array_equal(swapped[:, 4], own[[1, 0, 2], 4])
-    np.testing.assert_array_equal(np.delete(swapped, 4, axis=1), np.delete(own, 4, axis=1))
-
-
-def test_what_is_read_is_changed_and_the_store_is_not(told):
-    def blank(rows, found):
-        faces, ok, signals = found
-        return faces, ok, signals * 0
-
-    rows = np.array([3, 1])
-    altered = Altered(told, blank)
-    assert not altered.read(rows)[2].any()
-    assert np.array_equal(altered.read(rows)[0], told.read(rows)[0])
-    assert told.read(rows)[2].any()
-    without = Altered(told, lambda rows, found: found, without="face")
-    assert not without.windows["has_face"].any()
-    assert told.windows["has_face"].all()
-    assert not without.read(rows)[1].any()
-
-
-def test_only_windows_that_were_not_trained_on_are_asked_about(told, run):
+def test_only_windows_that_were_not_trained_on_are_asked_about(store, run):
     table = read_run(run)
     for fold, (used, of) in read_explained(run).windows.items():
         tested = table[table["fold"] == int(fold)]
         assert (used, of) == (len(tested), len(tested))
     rows = np.arange(100)
-    few = draw(rows, ExplainConfig(windows=10), 1)
+    few = sample_rows(rows, ExplainConfig(windows=10), 1)
     assert len(few) == 10
-    assert np.array_equal(few, draw(rows, ExplainConfig(windows=10), 1))
-    assert not np.array_equal(few, draw(rows, ExplainConfig(windows=10), 2))
+    assert np.array_equal(few, sample_rows(rows, ExplainConfig(windows=10), 1))
+    assert not np.array_equal(few, sample_rows(rows, ExplainConfig(windows=10), 2))
 
 
-def test_it_goes_on_where_it_stopped_and_ends_the_same(told, run, tmp_path, monkeypatch):
+def test_it_goes_on_where_it_stopped_and_ends_the_same(store, run, tmp_path, monkeypatch):
     whole, again, few = tmp_path / "whole", tmp_path / "run", ExplainConfig(windows=24, grid=2)
     for folder in (whole, again):
         shutil.copytree(run, folder)
         shutil.rmtree(folder / "explain")
-    explain_run(told, whole, few)
-    asked = explain_module.saliency
+    explain_run(store, whole, few)
+    asked = explain_module.face_saliency
 
-    def interrupted(asking):
+    def interrupted(probe):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(explain_module, "saliency", interrupted)
+    monkeypatch.setattr(explain_module, "face_saliency", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        explain_run(told, again, few)
+        explain_run(store, again, few)
     assert list((again / "explain/parts").iterdir())
-    monkeypatch.setattr(explain_module, "saliency", asked)
+    monkeypatch.setattr(explain_module, "face_saliency", asked)
     seen = []
-    explain_run(told, again, few, lambda done, total, doing: seen.append((done, total)))
+    explain_run(store, again, few, lambda done, total, doing: seen.append((done, total)))
     assert seen[0][0] == 1 + 9  # a question for each channel, and one before, were answered already
     assert seen[-1] == (2 * (10 + 5 + 12),) * 2
     for name in ("channels.csv", "saliency.csv", "robustness.csv", "face.png"):
         assert (again / "explain" / name).read_bytes() == (whole / "explain" / name).read_bytes()
     assert not (again / "explain/parts").exists()
     with pytest.raises(BadRun, match="expected an explanation with windows = 9"):
-        explain_run(told, again, ExplainConfig(windows=9))
+        explain_run(store, again, ExplainConfig(windows=9))
 
 
-def test_another_store_or_too_fine_a_grid_is_refused(told, run, tmp_path):
+def test_another_store_or_too_fine_a_grid_is_refused(store, run, tmp_path):
     with pytest.raises(BadRun, match="Give the run's own store"):
         explain_run(write_planted(tmp_path / "s"), run)
     with pytest.raises(BadConfig, match="grid must be at most the 32 pixels"):
-        explain_run(told, run, ExplainConfig(grid=33))
+        explain_run(store, run, ExplainConfig(grid=33))
 
 
 def test_a_probe_without_a_gate_and_without_a_face_is_explained_too(tmp_path):
@@ -251,7 +199,7 @@ def test_the_report_shows_it_and_says_if_it_is_of_other_predictions(run, tmp_pat
         ("explain.json", b'{"files": [], "predictions": "x", "format": 2, "windows": {}}', "format 2"),
     ],
 )
-def test_what_is_damaged_is_told(run, tmp_path, name, content, message):
+def test_what_is_damaged_is_store(run, tmp_path, name, content, message):
     shutil.copytree(run, tmp_path / "run")
     file = tmp_path / "run/explain" / name
     file.unlink() if content is None else file.write_bytes(content)
@@ -259,7 +207,7 @@ def test_what_is_damaged_is_told(run, tmp_path, name, content, message):
         read_explained(tmp_path / "run")
 
 
-def test_numbers_that_are_words_are_told(run, tmp_path):
+def test_numbers_that_are_words_are_store(run, tmp_path):
     shutil.copytree(run, tmp_path / "run")
     file = tmp_path / "run/explain/channels.csv"
     pd.read_csv(file).assign(auc_drop="much").to_csv(file, index=False)

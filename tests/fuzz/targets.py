@@ -31,8 +31,7 @@ from gbvnet.datasets.synthetic.mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic.mahnob import session_xml
 from gbvnet.evaluation import predictions, splits
 from gbvnet.evaluation import split_check as splitcheck
-from gbvnet.experiments import run_folder as runs
-from gbvnet.experiments import run_group as series
+from gbvnet.experiments import run_folder, run_group
 from gbvnet.experiments.reproduction import recipe
 from gbvnet.io.frame_times import VideoInfo
 from gbvnet.network.checkpoint import folder as modelfolder
@@ -337,14 +336,14 @@ def run_settings(data: bytes) -> None:
     root = put("run/config.yaml", data).parent
     results._read_dict(root / "config.yaml")
     known = SimpleNamespace(digest="d", title="t", path=root)
-    runs._refuse_other_run(root, to_dict(CrossvalConfig()), known, {})  # type: ignore[arg-type]
+    run_folder._refuse_other_run(root, to_dict(CrossvalConfig()), known, {})  # type: ignore[arg-type]
 
 
 def environment(data: bytes) -> None:
     root = put("environment/environment.json", data).parent
     run = results.Run(root, "r", pd.DataFrame(), {}, results._read_dict(root / "environment.json"))
     assert isinstance(run.store.get("digest", ""), object) and isinstance(run.data, dict)
-    assert isinstance(runs.read_environment(root).get("findings"), list)
+    assert isinstance(run_folder.read_environment(root).get("findings"), list)
 
 
 def run_table(data: bytes) -> None:
@@ -362,7 +361,7 @@ def run_table(data: bytes) -> None:
 _NUMBERS = ("seed", "fold", "window", "start_s", "rating", "y", "p", "prior", "gate_face", "gate_bio")
 
 
-# ---------------------------------------------------------------- recipes, splits, series
+# ---------------------------------------------------------------- recipes, splits, groups of runs
 
 RECIPE = (
     b"name: mine\nabout: Mine.\ndataset: any\nleaky: false\nprepare: {window_s: 2.0}\ncrossval:\n  folds: 3\n"
@@ -404,7 +403,7 @@ def split_file(name: str) -> Callable[[bytes], Any]:
 def begun(data: bytes) -> None:
     """compare.json and audit.json as the next call of the same command reads them."""
     made = SimpleNamespace(digest="d", title="t", synthetic=True)
-    series.begin_series(put("series/compare.json", data), "a comparison", made, {"a": 1, "b": [2]}, 1)  # type: ignore[arg-type]
+    run_group.begin_run_group(put("group/compare.json", data), "a comparison", made, {"a": 1, "b": [2]}, 1)  # type: ignore[arg-type]
 
 
 @cache

@@ -13,7 +13,7 @@ import torch
 import gbvnet.systems
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadStore, GbvnetError
-from gbvnet.experiments import explain
+from gbvnet.experiments import explain, perturbations
 from gbvnet.network import batches
 from gbvnet.network import training as fitting
 from gbvnet.network.batches import Batch
@@ -31,7 +31,20 @@ from gbvnet.systems.learners import window_sequences as sequences
 
 PACKAGE = Path(gbvnet.systems.__file__).parents[1]
 SYSTEMS = [importlib.import_module(f"gbvnet.systems.{m.name}") for m in pkgutil.iter_modules(gbvnet.systems.__path__)]
-SHARED = [batches, classical, described, explain, face_cnn, fitting, fusion, joined, linear, networks, rebaseline]
+SHARED = [
+    batches,
+    classical,
+    described,
+    explain,
+    face_cnn,
+    fitting,
+    fusion,
+    joined,
+    linear,
+    networks,
+    perturbations,
+    rebaseline,
+]
 MODULES = [*SYSTEMS, *SHARED, sequences, svm]
 
 

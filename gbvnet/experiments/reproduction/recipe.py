@@ -17,15 +17,12 @@ from ...config import (
     ModelConfig,
     PrepareConfig,
     Protocol,
-    RivalConfig,
     Target,
-    TrainConfig,
     from_dict,
     present_names,
     to_dict,
 )
 from ...errors import BadConfig, BadStore
-from ...evaluation.plan import make_plan, targets_of
 from ...io.safe_load import from_yaml
 from ...provenance import is_leaky
 from ...store.reader import Store
@@ -126,20 +123,6 @@ class PlannedRun:
     role: Role
     label: str
     store: Store
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much work a run is, summed over its trainings; patience may make it less."""
-
-    trainings: int
-    train: int  # windows, once each epoch
-    validation: int
-    test: int  # windows, once
-
-    @property
-    def train_each(self) -> int:
-        return max(1, self.train // max(1, self.trainings))
 
 
 def _require(true: Any, recipe: Recipe, message: str) -> None:
@@ -303,26 +286,6 @@ def _store_label(store: Store, other: Store) -> str:
     if window_s != store.settings["prepare"]["window_s"]:
         return f"windows of {window_s:g} s"
     return f"{frames} frames a window"
-
-
-def extent(run: PlannedRun, known: dict[Any, Extent] | None = None) -> Extent:
-    """The work of a run, from the folds that it will have. Raises BadConfig or LeakySplit if it cannot be split.
-
-    known : extents found so far, by what decides them, for many runs of one store
-    """
-    known = {} if known is None else known
-    c = run.config
-    seen = c.modality if c.rows == "any" else "facebio"
-    same = replace(
-        c, system="", modality=seen, model=ModelConfig(), train=TrainConfig(), rival=RivalConfig(), recipe=None
-    )
-    key = (run.store.path, same)
-    if key not in known:
-        trainings = 1 if c.joint else len(targets_of(c))
-        folds = make_plan(run.store, c).folds  # of `c` itself: a store without faces has no plan for facebio
-        sides = [trainings * sum(len(fold.sides[side]) for fold in folds) for side in ("train", "validation", "test")]
-        known[key] = Extent(trainings * len(folds), *sides)
-    return known[key]
 
 
 # ---------------------------------------------------------------- which store

@@ -6,22 +6,22 @@ epochs, and so rather too long than too short.
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ...config import CrossvalConfig, uses_face, uses_signals
-from ...evaluation.plan import choose_windows
+from ...config import CrossvalConfig, ModelConfig, RivalConfig, TrainConfig, uses_face, uses_signals
+from ...evaluation.plan import choose_windows, make_plan, targets_of
 from ...parallel.ray_cluster import Cluster
 from ...parallel.tasks import Jobs, at_once, cores, limit_threads, neighbours, threads_each
 from ...progress import ProgressCallback
 from ...store.reader import Store
 from ...systems import system
-from .recipe import Extent, PlannedRun
+from .recipe import PlannedRun
 
 ENOUGH_S = 0.7  # an epoch of a calibration that takes as long is measured well enough
 FEWEST = 32  # windows that a calibration begins with; four times as many each time it was too short
@@ -33,7 +33,22 @@ TRAINING_BYTES = 30_000  # of a training's small files
 
 
 @dataclass(frozen=True)
-class Pace:
+class Workload:
+    """How much work a run is, summed over its trainings; early stopping may make it less."""
+
+    trainings: int
+    train: int  # windows trained on, once each epoch
+    validation: int  # windows, once each epoch
+    test: int  # windows, once
+
+    @property
+    def train_each(self) -> int:
+        """Windows that one training is trained on."""
+        return max(1, self.train // max(1, self.trainings))
+
+
+@dataclass(frozen=True)
+class Throughput:
     """What one system, shape and device take."""
 
     window_s: float  # a training window in an epoch, with its share of validation windows
@@ -46,42 +61,100 @@ class Pace:
     device: str
 
 
-def measure(run: PlannedRun, extent: Extent, jobs: Jobs = 1) -> Pace:
+def measure(run: PlannedRun, workload: Workload, jobs: Jobs = 1) -> Throughput:
     """Train a little on the run's own store; some seconds."""
     limit_threads(threads_each(jobs))
     try:
-        n, before = min(extent.train_each, FEWEST), None
+        n, before = min(workload.train_each, FEWEST), None
         while True:
-            pace, measured_s = _try(run, extent, n)
-            if measured_s >= ENOUGH_S or n >= extent.train_each:
-                return pace if pace.epochs else _extrapolated(pace, extent, n, before)
-            n, before = min(extent.train_each, 4 * n), (n, pace)
+            throughput, measured_s = _try(run, workload, n)
+            if measured_s >= ENOUGH_S or n >= workload.train_each:
+                return throughput if throughput.epochs else _extrapolated(throughput, workload, n, before)
+            n, before = min(workload.train_each, 4 * n), (n, throughput)
     finally:
         limit_threads(cores())
 
 
-def _extrapolated(pace: Pace, extent: Extent, n: int, before: tuple[int, Pace] | None) -> Pace:
+def _extrapolated(
+    throughput: Throughput, workload: Workload, n: int, before: tuple[int, Throughput] | None
+) -> Throughput:
     """A system without epochs may take more than twice as long for twice the windows: its growth goes on as it was."""
-    if before is None or n >= extent.train_each:
-        return pace
-    growth = np.log(pace.window_s * n / (before[1].window_s * before[0])) / np.log(n / before[0])
-    return replace(pace, window_s=pace.window_s * (extent.train_each / n) ** float(np.clip(growth - 1, 0, 2)))
+    if before is None or n >= workload.train_each:
+        return throughput
+    growth = np.log(throughput.window_s * n / (before[1].window_s * before[0])) / np.log(n / before[0])
+    return replace(
+        throughput, window_s=throughput.window_s * (workload.train_each / n) ** float(np.clip(growth - 1, 0, 2))
+    )
 
 
-def seconds(config: CrossvalConfig, extent: Extent, pace: Pace, jobs: Jobs = 1) -> float:
-    """How long a run will take at most, given its pace with so many jobs at once."""
-    in_memory = extent.train_each * 1.25 * pace.window_bytes <= config.train.memory_gib / neighbours(jobs) * GIB
-    step = pace.window_s if in_memory else max(pace.window_s, pace.read_s)
-    epochs = config.train.epochs if pace.epochs else 1
+class Estimate(NamedTuple):
+    """What is left to do of some runs, at most."""
+
+    runs: int
+    trainings: int
+    done: int  # runs that are finished already
+    seconds: float
+    nbytes: int
+
+
+def total_estimate(estimates: Sequence[Estimate]) -> Estimate:
+    """Return the sum of estimates."""
+    return Estimate(
+        runs=sum(e.runs for e in estimates),
+        trainings=sum(e.trainings for e in estimates),
+        done=sum(e.done for e in estimates),
+        seconds=sum(e.seconds for e in estimates),
+        nbytes=sum(e.nbytes for e in estimates),
+    )
+
+
+def estimate_run(config: CrossvalConfig, workload: Workload, throughput: Throughput | None, jobs: Jobs = 1) -> Estimate:
+    """Return what is left of one run; without a throughput it is finished."""
+    if throughput is None:
+        return Estimate(1, workload.trainings, 1, 0.0, 0)
+    time_s, nbytes = seconds(config, workload, throughput, jobs), run_bytes(workload, throughput)
+    return Estimate(1, workload.trainings, 0, time_s, nbytes)
+
+
+def workload_of(run: PlannedRun, known: dict[Any, Workload] | None = None) -> Workload:
+    """Return the work of a run, from the folds that it will have. Raises BadConfig or LeakySplit if it cannot be split.
+
+    known : a cache, filled here, for many runs of one store
+    """
+    known = {} if known is None else known
+    c = run.config
+    modality = c.modality if c.rows == "any" else "facebio"
+    same_folds = replace(
+        c, system="", modality=modality, model=ModelConfig(), train=TrainConfig(), rival=RivalConfig(), recipe=None
+    )
+    key = (run.store.path, same_folds)
+    if key not in known:
+        trainings = 1 if c.joint else len(targets_of(c))
+        folds = make_plan(run.store, c).folds  # of `c` itself: a store without faces has no plan for facebio
+        sides = [trainings * sum(len(fold.sides[side]) for fold in folds) for side in ("train", "validation", "test")]
+        known[key] = Workload(trainings * len(folds), *sides)
+    return known[key]
+
+
+def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, jobs: Jobs = 1) -> float:
+    """How long a run will take at most, given its throughput with so many jobs at once."""
+    in_memory = workload.train_each * 1.25 * throughput.window_bytes <= config.train.memory_gib / neighbours(jobs) * GIB
+    step = throughput.window_s if in_memory else max(throughput.window_s, throughput.read_s)
+    epochs = config.train.epochs if throughput.epochs else 1
     # The signals' mean and SD are a pass of their own. Systems without epochs read within what was measured.
-    read = (2 * extent.train + extent.validation) * pace.read_s if pace.epochs else 0.0
-    total = epochs * extent.train * step + extent.trainings * pace.training_s + extent.test * pace.test_s + read
-    return total / (at_once(jobs) if pace.device == "cpu" or isinstance(jobs, Cluster) else 1)
+    read = (2 * workload.train + workload.validation) * throughput.read_s if throughput.epochs else 0.0
+    total = (
+        epochs * workload.train * step
+        + workload.trainings * throughput.training_s
+        + workload.test * throughput.test_s
+        + read
+    )
+    return total / (at_once(jobs) if throughput.device == "cpu" or isinstance(jobs, Cluster) else 1)
 
 
-def run_bytes(extent: Extent, pace: Pace) -> int:
+def run_bytes(workload: Workload, throughput: Throughput) -> int:
     """What a run's folder will hold: a model of each training, and the predictions twice."""
-    return extent.trainings * (4 * pace.n_parameters + TRAINING_BYTES) + 2 * WINDOW_BYTES * extent.test
+    return workload.trainings * (4 * throughput.n_parameters + TRAINING_BYTES) + 2 * WINDOW_BYTES * workload.test
 
 
 class Calibration:
@@ -89,42 +162,44 @@ class Calibration:
 
     def __init__(self, jobs: Jobs = 1):
         self.jobs = jobs
-        self.paces: dict[Any, Pace] = {}
+        self.throughputs: dict[Any, Throughput] = {}
 
-    def paces_of(self, runs: list[tuple[PlannedRun, Extent]], progress: ProgressCallback | None = None) -> list[Pace]:
-        """The pace of each run. progress is called with kinds done, kinds in all, and what is being measured."""
-        kinds: dict[Any, tuple[PlannedRun, Extent]] = {}
-        for run, extent in runs:
-            kinds.setdefault(_kind(run, extent), (run, extent))
-        new = {kind: it for kind, it in kinds.items() if kind not in self.paces}
-        if new and not self.paces:  # the first to run loads libraries, which no later training does
-            run, extent = next(iter(new.values()))
-            _try(run, extent, min(extent.train_each, FEWEST))
-        for done, (kind, (run, extent)) in enumerate(new.items()):
+    def throughputs_of(
+        self, runs: list[tuple[PlannedRun, Workload]], progress: ProgressCallback | None = None
+    ) -> list[Throughput]:
+        """The throughput of each run. progress is called with kinds done, kinds in all, and what is being measured."""
+        kinds: dict[Any, tuple[PlannedRun, Workload]] = {}
+        for run, workload in runs:
+            kinds.setdefault(_kind(run, workload), (run, workload))
+        new = {kind: it for kind, it in kinds.items() if kind not in self.throughputs}
+        if new and not self.throughputs:  # the first to run loads libraries, which no later training does
+            run, workload = next(iter(new.values()))
+            _try(run, workload, min(workload.train_each, FEWEST))
+        for done, (kind, (run, workload)) in enumerate(new.items()):
             if progress:
                 progress(done, len(new), f"{run.label} {run.config.modality}")
-            self.paces[kind] = measure(run, extent, self.jobs)
+            self.throughputs[kind] = measure(run, workload, self.jobs)
         if progress and new:
             progress(len(new), len(new), "")
-        return [self.paces[_kind(run, extent)] for run, extent in runs]
+        return [self.throughputs[_kind(run, workload)] for run, workload in runs]
 
 
-def _kind(run: PlannedRun, extent: Extent) -> tuple:
+def _kind(run: PlannedRun, workload: Workload) -> tuple:
     """Runs alike in this take the same time a window."""
     c, s = run.config, run.store.settings
     shape = (s["frames_per_window"], s["face_side"], s["samples_per_window"], len(s["channels"]))
     train = replace(c.train, epochs=1, patience=1, select="validation")
-    # A training of few windows has a pace of its own: to the next power of two.
-    small = extent.train_each.bit_length() if extent.train_each < 10_000 else None
+    # A training of few windows has a throughput of its own: to the next power of two.
+    small = workload.train_each.bit_length() if workload.train_each < 10_000 else None
     return c.system, c.modality, c.joint, c.model, train, shape, small
 
 
-def _try(run: PlannedRun, extent: Extent, n: int) -> tuple[Pace, float]:
+def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float]:
     """Train on n windows with their share of validation windows; also how long what was measured took."""
-    store, config = run.store, _short(run.config, extent, n)
+    store, config = run.store, _short(run.config, workload, n)
     rng = np.random.default_rng(0)
     scored = choose_windows(store, config)[0].index.to_numpy()
-    n_validation = max(2, round(n * extent.validation / max(1, extent.train)))
+    n_validation = max(2, round(n * workload.validation / max(1, workload.train)))
     rows, validation, test = (np.sort(rng.choice(scored, size)) for size in (n, n_validation, min(256, n)))
     read_s = _clock(lambda: store.read(rng.choice(scored, READ), *_parts(config))) / READ
     with tempfile.TemporaryDirectory() as folder:
@@ -137,7 +212,7 @@ def _try(run: PlannedRun, extent: Extent, n: int) -> tuple[Pace, float]:
     test_s = _clock(lambda: made.predict(store, test)) / len(test)
     about = made.about
     window_s, training_s = (fit_s / n, 0.0) if epochs is None else (epochs[1:].mean() / n, fit_s - epochs.sum())
-    pace = Pace(
+    throughput = Throughput(
         window_s=float(window_s),
         training_s=float(training_s),
         test_s=test_s,
@@ -147,14 +222,14 @@ def _try(run: PlannedRun, extent: Extent, n: int) -> tuple[Pace, float]:
         epochs=epochs is not None,
         device=about.get("device") or "cpu",
     )
-    return pace, fit_s if epochs is None else float(epochs[1:].mean())
+    return throughput, fit_s if epochs is None else float(epochs[1:].mean())
 
 
-def _short(config: CrossvalConfig, extent: Extent, n: int) -> CrossvalConfig:
+def _short(config: CrossvalConfig, workload: Workload, n: int) -> CrossvalConfig:
     """The run's own settings, with few epochs, and steps of at most half of n windows."""
     from ...network.training import batch_size
 
-    size = max(2, min(batch_size(extent.train_each, config.train), max(16, n // 2)))
+    size = max(2, min(batch_size(workload.train_each, config.train), max(16, n // 2)))
     train = replace(config.train, epochs=EPOCHS, patience=EPOCHS, batch_size=size)
     return replace(config, train=train, target="both" if config.joint else "valence")
 

@@ -1,0 +1,105 @@
+"""How the input of a trained system is changed to see what its predictions depend on: channels are exchanged, parts of
+the face painted over, noise is mixed in.
+
+Shapes: n windows, F frames a window, S face side, C channels, L samples a window.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from typing_extensions import override
+
+from ..errors import GbvnetError
+from ..network.augment import noisy, picture_noise
+from ..network.model import IMAGENET_MEAN, IMAGENET_SD
+from ..store.reader import Store
+
+Arrays = tuple[Any, Any, Any]  # faces, face_ok, signals, as `Store.read` gives them
+Perturbation = Callable[[np.ndarray, Arrays], Arrays]  # from row numbers and what is read there
+
+
+class Altered(Store):
+    """A store that is read changed, and is otherwise the store it was made from.
+
+    alter : what becomes of the windows that are read
+    without : face or signals, which every window then lacks
+    """
+
+    def __init__(self, store: Store, perturb: Perturbation, without: str | None = None):
+        self.__dict__.update(store.__dict__)
+        self._as_it_is, self._alter, self._without = store, perturb, without
+        if without:
+            self.windows = store.windows.copy()
+            self.windows[f"has_{without}"] = False
+
+    @override
+    def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
+        rows = np.asarray(rows, np.int64)
+        pictures, ok, samples = self._alter(rows, self._as_it_is.read(rows, faces, signals))
+        if self._without == "face" and pictures is not None:
+            pictures, ok = np.zeros_like(pictures), np.zeros_like(ok)
+        if self._without == "signals" and samples is not None:
+            samples = np.zeros_like(samples)
+        return pictures, ok, samples
+
+    @override
+    def expression(self, rows: ArrayLike) -> np.ndarray:
+        raise GbvnetError("expression coefficients have no pixels and no channels that could be taken away one by one")
+
+
+def unchanged(rows: np.ndarray, found: Arrays) -> Arrays:
+    return found
+
+
+def swap_channel(store: Store, donor: np.ndarray, channel: int) -> Perturbation:
+    """One channel of each row is read from its donor."""
+
+    def perturb(rows: np.ndarray, found: Arrays) -> Arrays:
+        faces, ok, signals = found
+        if signals is not None:
+            signals[:, channel] = store.read(donor[rows], faces=False)[2][:, channel]
+        return faces, ok, signals
+
+    return perturb
+
+
+def paint_patch(down: slice, across: slice) -> Perturbation:
+    def perturb(rows: np.ndarray, found: Arrays) -> Arrays:
+        faces, ok, signals = found
+        if faces is not None:
+            faces[:, :, down, across] = _mean_colour(faces, ok).round().astype(np.uint8)[:, None, None, None]
+        return faces, ok, signals
+
+    return perturb
+
+
+def _mean_colour(faces: np.ndarray, ok: np.ndarray) -> np.ndarray:
+    """(n, F, S, S, 3) uint8 and (n, F) bool -> (n, 3), over the good frames of each window."""
+    by_frame = faces.mean(axis=(2, 3))  # (n, F, 3)
+    return (by_frame * ok[..., None]).sum(axis=1) / np.maximum(ok.sum(axis=1), 1)[:, None]
+
+
+def add_noise(modality: str, share: float, seed: int, mean_sd: tuple[np.ndarray, np.ndarray] | None) -> Perturbation:
+    def white(rows: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+        """Each row has its own noise, whatever is read beside it."""
+        drawn = [np.random.default_rng([seed, row]).standard_normal(shape, np.float32) for row in rows.tolist()]
+        return np.stack(drawn) if drawn else np.empty((0, *shape), np.float32)
+
+    def perturb(rows: np.ndarray, found: Arrays) -> Arrays:
+        faces, ok, signals = found
+        if modality == "face" and faces is not None:
+            centre, sd = (255 * np.array(c, np.float32) for c in (IMAGENET_MEAN, IMAGENET_SD))
+            _, _, side, _, _ = faces.shape
+            pattern = picture_noise(torch.from_numpy(white(rows, (3, side, side)))).numpy()  # (n, 3, S, S)
+            pattern = pattern.transpose(0, 2, 3, 1)[:, None]  # the same in all frames
+            mixed = noisy(faces.astype(np.float32), share, centre, sd, pattern)
+            faces = mixed.round().clip(0, 255).astype(np.uint8)
+        if modality == "signals" and signals is not None and mean_sd is not None:
+            mean, sd = (c.astype(np.float32)[:, None] for c in mean_sd)
+            signals = noisy(signals, share, mean, sd, white(rows, signals.shape[1:]))
+        return faces, ok, signals
+
+    return perturb

@@ -1,0 +1,40 @@
+"""The time of a run follows from what a few training steps took."""
+
+import pytest
+
+from gbvnet.config import CrossvalConfig, TrainConfig
+from gbvnet.experiments.reproduction import runtime_estimate
+from gbvnet.experiments.reproduction.plan import estimate_studies, plan_studies
+from gbvnet.experiments.reproduction.recipe import load_recipe
+from gbvnet.experiments.reproduction.runtime_estimate import Throughput, Workload, seconds
+
+from .stub_system import THROUGHPUT
+
+pytestmark = pytest.mark.usefixtures("stub")
+
+
+def test_each_kind_of_run_is_measured_once(store, monkeypatch):
+    measured = []
+    monkeypatch.setattr(
+        runtime_estimate, "measure", lambda run, workload, jobs: measured.append(run.name) or THROUGHPUT
+    )
+    monkeypatch.setattr(runtime_estimate, "_try", lambda *_: None)
+    studies = plan_studies([load_recipe("tiny")], [store])
+    estimates = estimate_studies(studies, None)
+    kinds = ["facebio", "face", "bio", "eeg", "peri", "majority-facebio", "ridge-bio"]
+    ablations = ["ablation-fusion-concat", "ablation-face-time-none"]
+    assert measured == [f"trial-{kind}" for kind in kinds + ablations]  # and none of protocol window again
+    assert sum(e.trainings for e in estimates.values()) == 48
+
+
+def test_the_time_of_a_run_is_that_of_its_steps():
+    work = Workload(trainings=4, train=1000, validation=200, test=400)
+    config = CrossvalConfig(train=TrainConfig(epochs=10))
+    # 10 epochs x 1000 windows x 10 ms, 4 x 2 s, 400 x 5 ms, and 2 x 1000 + 200 windows read in 1 ms each
+    assert seconds(config, work, THROUGHPUT) == pytest.approx(100 + 8 + 2 + 2.2)
+    assert seconds(config, work, THROUGHPUT, jobs=2) == pytest.approx(112.2 / 2)
+    on_gpu = Throughput(**{**THROUGHPUT.__dict__, "device": "a GPU"})
+    assert seconds(config, work, on_gpu, jobs=2) == pytest.approx(112.2)  # they share it
+    slow_disk = CrossvalConfig(train=TrainConfig(epochs=10, memory_gib=0.0))
+    waiting = Throughput(**{**THROUGHPUT.__dict__, "read_s": 0.02})
+    assert seconds(slow_disk, work, waiting) == pytest.approx(200 + 8 + 2 + 44)
