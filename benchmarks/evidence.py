@@ -9,8 +9,7 @@ from pathlib import Path
 
 from gbvnet import __version__
 from gbvnet.config import CrossvalConfig, ModelConfig, PrepareConfig, SynthConfig, TrainConfig
-from gbvnet.datasets import open_corpus
-from gbvnet.datasets.synthetic.deap import write_deap
+from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.parallel.tasks import cores
 from gbvnet.report.results import read_results
@@ -56,7 +55,7 @@ def store(folder: Path, corpus: str):
     path = folder / f"{corpus}.store"
     if not (path / "windows.parquet").exists():
         root = folder / corpus
-        write_deap(root, SynthConfig(subjects=8, trials=12, **CORPORA[corpus]), cores())
+        write_synthetic("deap", root, SynthConfig(subjects=8, trials=12, **CORPORA[corpus]), cores())
         prepare_store(open_corpus("deap", root), path, PREPARE, cores())
     return open_store(path)
 

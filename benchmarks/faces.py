@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from gbvnet.config import PrepareConfig, SynthConfig
-from gbvnet.datasets import open_corpus
-from gbvnet.datasets.synthetic.deap import write_deap
+from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.io.landmark_model import landmark_model
 from gbvnet.parallel.tasks import cores
 from gbvnet.store.prepare import prepare_store
@@ -23,7 +22,7 @@ TRIALS, SECONDS = 4, 60
 def measure():
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "deap"
-        write_deap(root, SynthConfig(subjects=1, trials=TRIALS, seconds=SECONDS), cores())
+        write_synthetic("deap", root, SynthConfig(subjects=1, trials=TRIALS, seconds=SECONDS), cores())
         corpus = open_corpus("deap", root)
         videos = sorted(root.glob("face_video/*/*.avi"))
         for jobs in (1, 2):  # side by side: all of one number of processes, one after the other

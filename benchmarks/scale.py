@@ -62,8 +62,7 @@ def build(path: Path, n_windows: int) -> int:
 def prepare_from_files(folder: Path, share: float) -> dict:
     """Seconds that `gbvnet prepare` takes for the signals of a share of both corpora's people, on all cores."""
     from gbvnet.config import PrepareConfig, SynthConfig
-    from gbvnet.datasets import open_corpus
-    from gbvnet.datasets.synthetic.mahnob import write_mahnob
+    from gbvnet.datasets import open_corpus, write_synthetic
     from gbvnet.parallel.tasks import cores
     from gbvnet.store.prepare import prepare_store
 
@@ -77,7 +76,7 @@ def prepare_from_files(folder: Path, share: float) -> dict:
     ratings.write_text("\n".join([head, *(f"{p},{row.partition(',')[2]}" for p in people for row in rows)]) + "\n")
     for p in people[1:]:
         (one.parent / f"s{p:02d}.dat").symlink_to(one)
-    write_mahnob(mahnob, SynthConfig(subjects=1, trials=20, seconds=MAHNOB_S, videos=0))
+    write_synthetic("mahnob", mahnob, SynthConfig(subjects=1, trials=20, seconds=MAHNOB_S, videos=0))
     sessions = sorted((mahnob / "Sessions").iterdir())
     for p in range(2, round(IN_MAHNOB * share) + 1):
         for first in sessions:

@@ -8,7 +8,7 @@ below the fields are the help of the command line. "Implementation choice" marks
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from .errors import BadConfig
 
@@ -45,18 +45,17 @@ def require(condition: Any, message: str) -> None:
 class SynthConfig:
     """A synthetic corpus: its size, and the effects that it contains.
 
-    Unlike a synthetic DEAP, a synthetic MAHNOB-HCI has stimuli of different lengths, 30 s of signals before and after
-    each, a video whose start differs from the signals' in each trial, integer ratings, and two sessions without a
-    stimulus.
+    Each format in gbvnet/datasets/synthetic has a subclass `Settings` with its limits and options.
     """
 
+    limits: ClassVar[dict[str, int]] = {}  # setting -> its largest value in this format
+
     subjects: int = 4
-    """number of subjects, at most 32 (MAHNOB-HCI: 27)"""
+    """number of subjects"""
     trials: int = 12
-    """trials per subject, at most 40 (MAHNOB-HCI: 20)"""
+    """trials per subject"""
     seconds: int = 6
-    """length of a stimulus in seconds, without the signals before and after it, at most 60 (MAHNOB-HCI: of the shortest
-    stimulus, at most 115; the others are up to 2 s longer)"""
+    """length of a stimulus in seconds, without the signals before and after it"""
     effect: float = 1.0
     """strength of all effects of the ratings; with 0 there are none, and only leakage can give a score above chance"""
     face: float = 1.0
@@ -72,15 +71,14 @@ class SynthConfig:
     """mouth: only the mouth moves with the ratings; default: brows, eyelids and mouth"""
     videos: int | None = None
     """number of subjects with a face video, beginning with the first; default: all"""
-    raw: bool = False
-    """also write DEAP's original recordings of the same trials, data_original (not for MAHNOB-HCI)"""
     seed: int = 0
     """seed of the random numbers; the same seed gives the same corpus"""
 
     def __post_init__(self) -> None:
-        require(1 <= self.subjects <= 32, f"subjects must be 1 to 32, not {self.subjects}")
-        require(1 <= self.trials <= 40, f"trials must be 1 to 40, not {self.trials}")
-        require(1 <= self.seconds <= 115, f"seconds must be 1 to 115, not {self.seconds}")
+        for name in ("subjects", "trials", "seconds"):
+            most, value = self.limits.get(name), getattr(self, name)
+            allowed = f"1 to {most} here" if most else "at least 1"
+            require(1 <= value <= (most or value), f"{name} must be {allowed}, not {value}")
         require(self.effect >= 0, f"effect must not be negative, and is {self.effect}")
         require(self.face >= 0 and self.signals >= 0, "face and signals must not be negative")
         require(self.face + self.signals > 0, "face and signals must not both be 0")

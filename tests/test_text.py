@@ -2,7 +2,7 @@
 
 import pytest
 
-from gbvnet.text import listed, shortened
+from gbvnet.text import did_you_mean, listed, sentence, shortened
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,11 @@ def test_the_last_item_follows_an_and(items, said):
 )
 def test_items_beyond_the_first_are_counted(items, most, said):
     assert shortened(items, most) == said
+
+
+def test_a_misspelt_name_gets_the_nearest_known_one():
+    assert did_you_mean("mahnop", ["deap", "mahnob"]) == "did you mean mahnob?"
+    assert did_you_mean("x", {"deap": 1, "mahnob": 2}) == "there are deap, mahnob"
+    assert (
+        sentence(did_you_mean("x", ["deap"])) == "There are deap." and sentence("did you mean x?") == "Did you mean x?"
+    )

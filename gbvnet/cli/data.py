@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .command import Run, command
-from .options import add_corpus, add_jobs, add_settings, chosen_settings
+from .options import add_corpus, add_jobs, add_settings, chosen_settings, titles
 from .progress import bar, say
 
 
@@ -11,32 +11,40 @@ from .progress import bar, say
     "synth",
     "write a synthetic corpus in the exact on-disk format",
     """
-    gbvnet synth deap /tmp/deap                                # 4 people x 12 trials x 6 s
+    gbvnet synth deap /tmp/deap                                # 4 subjects x 12 trials x 6 s
+    gbvnet synth deap --help                                   # with the limits and options of this format
     gbvnet synth deap /tmp/null --subjects 8 --effect 0        # nothing to learn but leakage
     gbvnet synth deap /tmp/raw --raw                           # and DEAP's original recordings of the same trials
     gbvnet synth mahnob /tmp/mahnob --subjects 3 --trials 4    # films of 6 to 8 s, and 30 s before and after each
     """,
+    by_arguments=True,
 )
-def _synth(parser) -> Run:
+def _synth(parser, argv) -> Run:
     from ..config import SynthConfig
+    from ..datasets import corpora, raw_corpora, synthetic_corpora, synthetic_settings, write_synthetic
 
-    parser.add_argument("corpus", choices=["deap", "mahnob"], help="whose format")
+    formats = {name: corpora()[name] for name in synthetic_corpora()}
+    chosen = next((argument for argument in argv if argument in formats), None)
+    settings = synthetic_settings(chosen) if chosen else SynthConfig
+    limits = ", ".join(f"{most} {name}" for name, most in settings.limits.items())
+    parser.add_argument(
+        "corpus", choices=list(formats), help=f"whose format: {titles(formats)}" + f" (at most {limits})" * bool(limits)
+    )
     parser.add_argument("dir", type=Path, help="an empty or new folder")
-    add_settings(parser, SynthConfig, skip={"raw"})
-    parser.add_argument("--raw", action="store_true", help="also write DEAP's original recordings, data_original")
+    add_settings(parser, settings, skip={"raw"})
+    if hasattr(settings, "raw"):
+        recorded = titles({name: entry for name, entry in raw_corpora().items() if name == chosen})
+        parser.add_argument(
+            "--raw", action="store_true", help=f"also write the signals as they were recorded; {recorded}"
+        )
     add_jobs(parser)
 
     def run(args) -> int:
-        if args.corpus == "deap":
-            from ..datasets.synthetic.deap import write_deap as write
-        else:
-            from ..datasets.synthetic.mahnob import write_mahnob as write
-        config = chosen_settings(args, SynthConfig)
+        config = chosen_settings(args, settings)
         with bar("writing synthetic recordings") as progress:
-            write(args.dir, config, args.jobs, progress)
-        name, more = ("DEAP", "") if args.corpus == "deap" else ("MAHNOB-HCI", " and up to 2 s more")
-        size = f"{config.subjects} people x {config.trials} trials x {config.seconds} s{more}"
-        say(f"{args.dir}: synthetic {name}, {size}")
+            write_synthetic(args.corpus, args.dir, config, args.jobs, progress)
+        size = f"{config.subjects} subjects x {config.trials} trials x {config.seconds} s"
+        say(f"{args.dir}: synthetic data in the format of {args.corpus}, {size}")
         return 0
 
     return run

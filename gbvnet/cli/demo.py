@@ -52,9 +52,8 @@ def run_demo(folder: Path, jobs: int) -> int:
 
     An interrupted demo continues at the step where it stopped. Returns the exit code.
     """
-    from ..datasets import open_corpus
+    from ..datasets import open_corpus, write_synthetic
     from ..datasets.check import check_corpus
-    from ..datasets.synthetic.deap import write_deap
     from ..experiments.crossval import cross_validate
     from ..report.report import write_report
     from ..store.prepare import prepare_store
@@ -68,7 +67,7 @@ def run_demo(folder: Path, jobs: int) -> int:
 
     step(f"synth deap {root} --effect 2 --fingerprint 0.5     # synthetic data: nobody's face, nobody's brain")
     with bar("writing synthetic recordings") as progress:
-        write_deap(root, SYNTH, jobs, progress)
+        write_synthetic("deap", root, SYNTH, jobs, progress)
     corpus = open_corpus("deap", root)
 
     step(f"check deap {root}")

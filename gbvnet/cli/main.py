@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
@@ -18,7 +19,7 @@ from .paths import require_kinds, require_paths
 from .progress import say
 
 
-def _parser(name: str):
+def _parser(name: str, argv: Sequence[str] = ()):
     from jsonargparse import ArgumentParser, set_parsing_settings
 
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
@@ -28,7 +29,7 @@ def _parser(name: str):
         formatter_class=help_format(),
         exit_on_error=False,
     )
-    run = chosen.build(parser)
+    run = chosen.build(parser, argv) if chosen.by_arguments else chosen.build(parser)
     parser.add_argument("--verbose", action="store_true", help="more lines, and a traceback if something fails")
     keep_names_as_text(parser)
     example = "\n\nexample:\n  " + chosen.example.replace("\n", "\n  ")
@@ -100,7 +101,7 @@ def _run(name: str, argv: list[str]) -> int:
 
     verbose = "--verbose" in argv
     try:
-        parser, run = _parser(name)
+        parser, run = _parser(name, argv)
         parsed = parser.parse_args(quote_names(argv, parser))
         require_groups(parser, parsed)
         args = parser.instantiate(parsed)

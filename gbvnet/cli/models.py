@@ -57,14 +57,14 @@ def _train(parser) -> Run:
 )
 def _predict(parser) -> Run:
     from ..config import Times
-    from ..datasets import READERS
+    from ..datasets import corpora
 
     parser.add_argument("model", type=Path, help="a model's folder")
     parser.add_argument(
         "paths", type=Path, nargs="+", metavar="FILE ... OUT",
         help="a video, a signal file or both; or, with --corpus, its folder; then the folder to write",
     )  # fmt: skip
-    parser.add_argument("--corpus", choices=list(READERS), help="recordings of a corpus instead of files")
+    parser.add_argument("--corpus", choices=list(corpora()), help="recordings of a corpus instead of files")
     parser.add_argument("--recordings", default="", metavar="NAMES", help="of a corpus: only these")
     parser.add_argument("--subjects", default="", metavar="NAMES", help="of a corpus: only these people")
     add_rename(parser, "in the file")

@@ -32,12 +32,19 @@ def renamed_channels(given: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def add_corpus(parser) -> None:
-    from ..datasets import READERS
+def titles(entries) -> str:
+    """What each corpus of a registry is, for a help text."""
+    return "; ".join(f"{name}: {entry.title}" for name, entry in entries.items())
 
-    parser.add_argument("corpus", choices=list(READERS), help="which corpus")
+
+def add_corpus(parser) -> None:
+    from ..datasets import corpora, raw_corpora
+
+    parser.add_argument("corpus", choices=list(corpora()), help=titles(corpora()))
     parser.add_argument("root", type=Path, help="the folder it was unpacked into")
-    parser.add_argument("--raw", action="store_true", help="DEAP's signals from its original recordings, data_original")
+    parser.add_argument(
+        "--raw", action="store_true", help=f"read the signals as they were recorded; {titles(raw_corpora())}"
+    )
 
 
 def add_jobs(parser, default: int = 0, cluster: bool = False) -> None:

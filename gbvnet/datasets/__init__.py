@@ -1,32 +1,123 @@
-"""Corpora: one file a corpus, from files on disk to recordings, and one promise for all (recording.Corpus)."""
+"""Corpora: one file for each, from its files on disk to recordings, with one contract for all (recording.Corpus).
 
+A file in this folder that defines a class `Reader` is a corpus. It is called as the file (with - for _), and the first
+line of the file describes it. NAME_raw.py, where there is one, reads the signals of corpus NAME as they were recorded.
+A file of the same name in `synthetic` that defines a class `Settings` and a function `write` writes a synthetic corpus
+in that format. Adding a corpus is adding these files: the command line and the contract tests find them. Nothing is
+imported before it is used.
+"""
+
+import pkgutil
+import re
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import BadConfig, BadRecording
-from .recording import Corpus
+from ..errors import BadConfig
+from ..text import did_you_mean
 
-# Name on the command line -> class in the file of that name.
-READERS = {"deap": "Deap", "mahnob": "Mahnob", "table": "Table"}
-# The same where signals were released both preprocessed and as recorded: file and class of the latter.
-RAW_READERS = {"deap": ("deap_raw", "DeapRaw")}
+if TYPE_CHECKING:
+    from ..config import SynthConfig
+    from ..progress import ProgressCallback
+    from .recording import Corpus, CorpusReader
 
 
-def open_corpus(kind: str, root: str | Path, raw: bool = False) -> Corpus:
-    """Open a corpus of a kind ("deap").
+class Entry(NamedTuple):
+    """Where a reader or a writer of a corpus is, and what describes it."""
 
-    raw : signals from DEAP's original recordings instead of its preprocessed release
-    Raises BadRecording if there is none at `root`, BadConfig for another kind or where raw is no choice.
+    module: str  # "gbvnet.datasets.deap"
+    title: str  # the first line of the file
+
+
+def corpora() -> dict[str, Entry]:
+    """Return the corpora that can be read, by name, in alphabetical order."""
+    readers = _readers()
+    return {name: entry for name, entry in readers.items() if _preprocessed(name) not in readers}
+
+
+def raw_corpora() -> dict[str, Entry]:
+    """Return the corpora whose signals can also be read as they were recorded: name -> the reader of those."""
+    readers = _readers()
+    return {base: entry for name, entry in readers.items() if (base := _preprocessed(name)) in readers}
+
+
+def synthetic_corpora() -> dict[str, Entry]:
+    """Return the corpora in whose format a synthetic one can be written, by name."""
+    from . import synthetic
+
+    return _defining("Settings", synthetic.__name__, tuple(synthetic.__path__))
+
+
+def open_corpus(name: str, root: str | Path, raw: bool = False) -> "Corpus":
+    """Open the corpus called `name` ("deap") whose files are in the folder `root`.
+
+    raw : read the signals as they were recorded instead of the preprocessed release (`raw_corpora`)
+    Raises BadRecording if there is no such corpus at `root`, BadConfig for an unknown name or where `raw` is no choice.
     """
-    from importlib import import_module
+    known, recorded = corpora(), raw_corpora()
+    if name not in known:
+        raise BadConfig(f"no corpus named {name}; {did_you_mean(name, known)}")
+    if raw and name not in recorded:
+        raise BadConfig(f"raw: {name} has one form of signals only; {', '.join(recorded)} has both")
+    reader: type[CorpusReader] = import_module((recorded if raw else known)[name].module).Reader
+    return reader.open(Path(root).absolute())
 
-    if kind not in READERS:
-        raise BadConfig(f"no corpus named {kind}; there are {', '.join(READERS)}")
-    if raw and kind not in RAW_READERS:
-        raise BadConfig(f"raw: only {', '.join(RAW_READERS)} has original recordings beside what it released")
-    root = Path(root).absolute()
-    if not root.is_dir() and not (kind == "table" and root.is_file()):  # a table may be given itself
-        raise BadRecording(root, "the folder of a corpus", "a file" if root.exists() else "no such folder")
-    file, name = RAW_READERS[kind] if raw else (kind, READERS[kind])
-    reader: Any = getattr(import_module(f".{file}", __name__), name)
-    return reader.open(root)
+
+def synthetic_settings(name: str) -> "type[SynthConfig]":
+    """Return the settings of synthetic corpora in the format of `name`, a dataclass with its own options and limits.
+
+    Raises BadConfig for a name that is none.
+    """
+    return _synthetic(name).Settings
+
+
+def write_synthetic(
+    name: str,
+    root: str | Path,
+    settings: "SynthConfig | None" = None,
+    jobs: int = 1,
+    progress: "ProgressCallback | None" = None,
+) -> None:
+    """Write a synthetic corpus in the format of `name`, or the files that an interrupted call did not write.
+
+    settings : those of `synthetic_settings(name)`, or the common ones; the defaults if not given
+    jobs : processes; they change the speed only
+    progress : called with the number of files done and of files in all
+    Raises BadInput if the folder holds anything else or cannot be written; BadConfig for an unknown name or a setting
+    that this corpus does not allow.
+    """
+    module = _synthetic(name)
+    if not isinstance(settings, module.Settings):
+        settings = module.Settings(**vars(settings)) if settings else module.Settings()
+    module.write(Path(root), settings, jobs, progress)
+
+
+def _synthetic(name: str) -> Any:
+    known = synthetic_corpora()
+    if name not in known:
+        raise BadConfig(f"no synthetic corpus named {name}; {did_you_mean(name, known)}")
+    return import_module(known[name].module)
+
+
+def _readers() -> dict[str, Entry]:
+    return _defining("Reader", __name__, tuple(__path__))
+
+
+def _preprocessed(name: str) -> str | None:
+    """The corpus whose signals as recorded a reader called `name` reads, if it exists: deap for deap-raw."""
+    return name.removesuffix("-raw") if name.endswith("-raw") else None
+
+
+@lru_cache(maxsize=8)
+def _defining(class_name: str, package: str, folders: tuple[str, ...]) -> dict[str, Entry]:
+    """The files of a package that define this class, by name. Their text is read; none is imported."""
+    entries = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules(folders) if not info.ispkg):
+        spec: Any = find_spec(f"{package}.{module}")
+        text = spec.loader.get_source(spec.name)
+        if re.search(rf"^class {class_name}\b", text, re.MULTILINE):
+            title = text.lstrip().splitlines()[0].strip('"').rstrip(".")
+            entries[module.replace("_", "-")] = Entry(spec.name, title)
+    return entries

@@ -4,13 +4,17 @@ Old 10-20 names (T3), other cases (FP1), prefixes and references (`EEG Fp1-REF`)
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from typing import NamedTuple
 
+from ..errors import BadConfig
+from ..text import shortened
 from .units import split_name
 
-ALIKE = 0.6  # least similarity of a name that is offered for another
-CAP = 4  # electrodes of one series make a cap
+LEAST_SIMILARITY = 0.6  # of a name that is suggested for another
+CAP = 4  # this many electrodes with consecutive labels are those of a cap
+MOST_NAMED = 8  # missing channels that a message names
 
 # Names of the 10-20 system that the 10-10 system replaced (Klem et al. 1999).
 OLD = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
@@ -56,7 +60,7 @@ _ROWS = {
 ELECTRODES = {f"{row}{column}".upper(): f"{row}{column}" for row, text in _ROWS.items() for column in text.split()}
 
 
-def canonical(name: str) -> str:
+def canonical_name(name: str) -> str:
     """The standard's name of an electrode (`EEG FP1-REF` -> Fp1, T3 -> T7); any other name freed of outer spaces."""
     plain = split_name(name)[0] if name.rstrip()[-1:] in ("]", ")") else name.strip()
     while plain.endswith("."):  # some files fill names up with points
@@ -72,14 +76,14 @@ def _without_reference(name: str) -> str:
     return before if found and before and len(before) < found.start() else name
 
 
-def kind_of(name: str) -> str | None:
+def channel_kind(name: str) -> str | None:
     """What a channel is by its name: eeg for an electrode of the 10-10 system, gsr, resp, ...; None if it tells not.
 
     Whole words count, never the beginning of one: `GSR1`, `ECG_II`, `EDA (uS)`, `RespBelt` tell, and `response`,
     `temporal`, `resp_key`, `ecg_quality` do not.
     """
     plain = split_name(name)[0]
-    if canonical(plain) in ELECTRODES.values():
+    if canonical_name(plain) in ELECTRODES.values():
         return "eeg"
     words = _words_of(plain)
     kinds = {_WORDS[word] for word in words if word in _WORDS}
@@ -96,7 +100,7 @@ def _words_of(name: str) -> list[str]:
     return [word for word in words if word]
 
 
-def numbered(names: Sequence[str]) -> list[str]:
+def numbered_electrodes(names: Sequence[str]) -> list[str]:
     """Those of a file's channels that are a cap's electrodes by number: BioSemi's A1 to A32, EGI's E1 to E256, `EEG
     001`. Four of one series at least, so that the ear lobes A1 and A2 are none."""
     series: dict[str, set[str]] = {}
@@ -110,35 +114,76 @@ def numbered(names: Sequence[str]) -> list[str]:
 
 def _is_row(name: str, names: Sequence[str]) -> bool:
     """Whether a numbered name is rather an electrode of the 10-10 system: of C1 to C6, but not of C1 to C32."""
-    if canonical(name) not in ELECTRODES.values():
+    if canonical_name(name) not in ELECTRODES.values():
         return False
-    letter = canonical(name).rstrip("0123456789")
+    letter = canonical_name(name).rstrip("0123456789")
     of_letter = [n for n in names if n.strip().rstrip("0123456789") == letter]
-    return all(canonical(n) in ELECTRODES.values() for n in of_letter)
+    return all(canonical_name(n) in ELECTRODES.values() for n in of_letter)
 
 
-def find(wanted: str, have: Sequence[str]) -> int | None:
-    """Where a channel is among the names of a file: by the very name, else by the standard's; None if it is not.
+def same_channels(names: Sequence[str]) -> list[list[str]]:
+    """Groups of names that are one channel in several spellings, as Fp1, FP1 and EEG Fp1-REF are."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(_key(name), []).append(name)
+    return [spellings for spellings in groups.values() if len(spellings) > 1]
 
-    A standard's name that several of the file's channels could have is no answer either.
+
+def find_channel(wanted: str, have: Sequence[str]) -> int | None:
+    """Return the position of a channel among the names `have`: of the same name, else of the only other spelling of it.
+
+    None if there is none, or if several are spellings of it.
     """
     if wanted in have:
         return list(have).index(wanted)
-    same = [i for i, name in enumerate(have) if canonical(name).upper() == canonical(wanted).upper()]
+    same = [i for i, name in enumerate(have) if _key(name) == _key(wanted)]
     return same[0] if len(same) == 1 else None
 
 
-def close(wanted: str, have: Sequence[str]) -> list[str]:
-    """Up to three names of a file that may be meant by one that it has not: those that are much like it, the most like
-    first; if none is, those of the same kind of signal under another name (EDA for GSR)."""
-    by_upper = {canonical(name).upper(): name for name in have if len(canonical(name)) > 1}
-    like = get_close_matches(canonical(wanted).upper(), by_upper, n=3, cutoff=ALIKE) if len(wanted) > 1 else []
-    kind = kind_of(wanted)
-    same = [name for name in have if kind not in (None, "eeg") and kind_of(name) == kind]
+def _key(name: str) -> str:
+    """Equal for all spellings of one channel."""
+    return canonical_name(name).upper()
+
+
+class ChannelMatch(NamedTuple):
+    """The channels that are wanted, as found among those that a file or a device has."""
+
+    positions: list[int]  # of those that are there, in the order wanted
+    missing: list[str]
+    hint: str  # the missing ones with similar names: "Fp2 (near it: Fp1); O1"
+
+
+def match_channels(
+    wanted: Sequence[str], have: Sequence[str], renamed: Mapping[str, str] | None = None
+) -> ChannelMatch:
+    """Find channels by name. renamed : wanted name -> name among `have`, where they differ beyond spelling."""
+    found = [find_channel((renamed or {}).get(name, name), have) for name in wanted]
+    missing = [name for name, position in zip(wanted, found, strict=True) if position is None]
+    hint = shortened([f"{name}{similar_names_hint(name, have)}" for name in missing], MOST_NAMED, "; ")
+    return ChannelMatch([position for position in found if position is not None], missing, hint)
+
+
+def require_renamed(renamed: Iterable[str], channels: Sequence[str]) -> None:
+    """Raise BadConfig if a channel to be renamed is not among the model's, with similar names."""
+    for name in renamed:
+        if name not in channels:
+            raise BadConfig(f"--rename {name}: the model has no such channel{similar_names_hint(name, channels)}")
+
+
+def similar_names(wanted: str, have: Sequence[str]) -> list[str]:
+    """Return up to three names of `have` that may be meant by one that is not there.
+
+    Those that are spelled similarly, the most similar first; without any, those of the same kind of signal (EDA for
+    GSR).
+    """
+    by_upper = {_key(name): name for name in have if len(canonical_name(name)) > 1}
+    like = get_close_matches(_key(wanted), by_upper, n=3, cutoff=LEAST_SIMILARITY) if len(wanted) > 1 else []
+    kind = channel_kind(wanted)
+    same = [name for name in have if kind not in (None, "eeg") and channel_kind(name) == kind]
     return [by_upper[name] for name in like] or same[:3]
 
 
-def near(wanted: str, have: Sequence[str]) -> str:
-    """` (near it: Fp1, Fpz)`, or nothing: for the error that a channel is not there."""
-    found = close(wanted, have)
+def similar_names_hint(wanted: str, have: Sequence[str]) -> str:
+    """Return ` (near it: Fp1, Fpz)`, or nothing where no name is similar: for the error that a channel is missing."""
+    found = similar_names(wanted, have)
     return f" (near it: {', '.join(found)})" if found else ""

@@ -1,6 +1,7 @@
-"""DEAP: Koelstra et al. 2012, "DEAP: A Database for Emotion Analysis using Physiological Signals".
+"""DEAP, the preprocessed release (Koelstra et al. 2012).
 
-To be had, under its licence, from https://www.eecs.qmul.ac.uk/mmv/datasets/deap/. What is read, unpacked side by side:
+"DEAP: A Database for Emotion Analysis using Physiological Signals", available under its licence from
+https://www.eecs.qmul.ac.uk/mmv/datasets/deap/. The reader expects its archives unpacked side by side:
 
     ROOT/data_preprocessed_python/s01.dat ... s32.dat        signals of 40 trials each, 128 Hz, and their ratings
     ROOT/metadata_csv/participant_ratings.csv                the ratings again, and the order of presentation
@@ -27,7 +28,7 @@ from ..errors import BadRecording
 from ..io.atomic import visible_files
 from ..io.video import probe
 from .formats.numpy_pickle import Refused, read_pickle
-from .recording import Channel, Recording, Signals, read_stamp
+from .recording import Channel, Recording, Signals, read_stamp, require_folder
 
 RATE_HZ = 128
 BASELINE_S, TRIAL_S = 3, 60  # each row starts with 3 s of rest
@@ -181,8 +182,8 @@ def _refuse_other_labels(dat: Path, labels: np.ndarray, rated: pd.DataFrame) -> 
 
 
 @dataclass(frozen=True)
-class Deap:
-    """A folder with DEAP in it. Made by `open_corpus("deap", root)`."""
+class Reader:
+    """A folder with DEAP. Opened by `open_corpus("deap", root)`."""
 
     root: Path
     synthetic: bool
@@ -197,8 +198,9 @@ class Deap:
     channels = CHANNELS
 
     @classmethod
-    def open(cls, root: Path) -> "Deap":
+    def open(cls, root: Path) -> "Reader":
         """Raises BadRecording if there is no DEAP here. Looks at no recording yet."""
+        require_folder(root)
         truth = read_stamp(root)  # None unless `gbvnet synth` wrote it; only then may a trial be short
         corpus = cls(
             root,
@@ -301,7 +303,7 @@ class Deap:
 
     def release(self, unit: str) -> tuple[np.ndarray, np.ndarray]:
         """A person's data and labels in the preprocessed release, as `read_dat` gives them; the last one is kept."""
-        path = self.root / Deap.folder / f"{unit}{Deap.suffix}"
+        path = self.root / Reader.folder / f"{unit}{Reader.suffix}"
         try:
             stat = path.stat()
         except OSError as e:

@@ -1,7 +1,8 @@
-"""DEAP's original recordings, as another source of signals for the same trials: ROOT/data_original/s01.bdf ... s32.bdf.
+"""DEAP, its original recordings (data_original).
 
-One BDF a person, 512 Hz, 40 trials in the order of presentation, between them rest and rating. From it the 40 channels
-of the preprocessed release are made, under the same names and in the same order, so that two stores can be compared:
+Another source of signals for the same trials: ROOT/data_original/s01.bdf ... s32.bdf. Each BDF holds one participant's
+40 trials at 512 Hz, in the order of presentation, with baseline and rating periods between them. The 40 channels of the
+preprocessed release are computed from it, with the same names in the same order, so that two stores can be compared:
 
     EEG              by name (Twente, participants 1 to 22, recorded another order than Geneva, 23 to 32), re-referenced
                      to the mean of the 32; it is not filtered yet, so `prepare` filters it as it does any raw EEG
@@ -26,8 +27,8 @@ import pandas as pd
 
 from ..errors import BadRecording
 from . import deap
-from .channel_names import find, near
-from .deap import BASELINE_S, EEG, RATINGS_FILE, Deap
+from .channel_names import find_channel, similar_names_hint
+from .deap import BASELINE_S, EEG, RATINGS_FILE
 from .formats.bdf import STATUS, cut_short, measured, open_bdf, places, worn
 from .recording import Channel, Recording, Signals
 
@@ -140,10 +141,10 @@ def _triggers(path: Path, raw: Any) -> np.ndarray:
     calls these -0 and -1.
     """
     names = raw.ch_names
-    named = find(STATUS, names)
+    named = find_channel(STATUS, names)
     candidates = [i for i, name in enumerate(names) if not name.strip("-0123456789 ")] if named is None else [named]
     if not candidates:
-        found = f"none among {', '.join(names)}{near(STATUS, names)}"
+        found = f"none among {', '.join(names)}{similar_names_hint(STATUS, names)}"
         raise BadRecording(path, "a channel Status, or the unnamed one that some participants have instead", found)
     low = np.rint(measured(path, raw, candidates)).astype(np.int64) & 0xFF
     starting = [x for x in low if (x == START).any()]
@@ -254,8 +255,8 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class DeapRaw(Deap):
-    """DEAP with its signals from the original recordings. Made by `open_corpus("deap", root, raw=True)`."""
+class Reader(deap.Reader):
+    """DEAP with its signals from the original recordings. Opened by `open_corpus("deap", root, raw=True)`."""
 
     source = "raw"
     folder, suffix = "data_original", ".bdf"
@@ -310,7 +311,7 @@ class DeapRaw(Deap):
 
     def _unlike_the_release(self, recording: Recording, released: np.ndarray, onset: int) -> list[str]:
         """A finding if the preprocessed release is there too and has other signals in this trial."""
-        if not (self.root / Deap.folder / f"{recording.subject}{Deap.suffix}").is_file():
+        if not (self.root / deap.Reader.folder / f"{recording.subject}{deap.Reader.suffix}").is_file():
             return []
         try:
             theirs = self.release(recording.subject)[0][int(recording.stimulus) - 1]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..text import shortened
-from .channel_names import canonical, kind_of, numbered
+from .channel_names import canonical_name, channel_kind, numbered_electrodes, same_channels
 from .formats.mne_units import labels
 from .formats.signal_file import names_in, types_in
 from .formats.signal_text import clocks, column_names, is_text
@@ -33,14 +33,14 @@ def known_channels(path: Path) -> Known:
     twice = _twice(path, names)
     if is_text(path):
         names = [name for name in names if name not in clocks(names)]
-        cap = numbered(names)  # columns A1 to A32 may be answers as well: somebody must name them
-        kinds = {name: None if name in cap else kind_of(name) for name in names}
+        cap = numbered_electrodes(names)  # columns A1 to A32 may be answers as well: somebody must name them
+        kinds = {name: None if name in cap else channel_kind(name) for name in names}
     else:
         types = dict(zip(names, types_in(path), strict=True))
-        cap = [name for name in numbered(names) if types[name] in ("eeg", "misc")]
+        cap = [name for name in numbered_electrodes(names) if types[name] in ("eeg", "misc")]
         kinds = {name: "eeg" if name in cap else _kind(name, types[name]) for name in names}
     known = {name: kind for name, kind in kinds.items() if kind and name not in twice}
-    spellings = _spellings(list(known))
+    spellings = same_channels(list(known))
     unsure = {name for same in spellings for name in same}
     used = {name: kind for name, kind in known.items() if name not in unsure}
     unknown = tuple(name for name in names if name not in used)
@@ -49,16 +49,8 @@ def known_channels(path: Path) -> Known:
     return Known(used, unknown, (*notes, *_notes(path, used, others, twice, cap if is_text(path) else [])))
 
 
-def _spellings(names: list[str]) -> list[list[str]]:
-    """Names that are one channel in several spellings, as Fp1, FP1 and EEG Fp1-REF are."""
-    same: dict[str, list[str]] = {}
-    for name in names:
-        same.setdefault(canonical(name).upper(), []).append(name)
-    return [spelt for spelt in same.values() if len(spelt) > 1]
-
-
 def _kind(name: str, type_: str) -> str | None:
-    return None if type_ in _NEVER else _TYPES.get(type_) or kind_of(name)
+    return None if type_ in _NEVER else _TYPES.get(type_) or channel_kind(name)
 
 
 def _twice(path: Path, names: list[str]) -> dict[str, str]:
@@ -76,10 +68,10 @@ def _twice(path: Path, names: list[str]) -> dict[str, str]:
 def _notes(path: Path, used: dict[str, str], unknown: list[str], twice: dict[str, str], cap: list[str]) -> list[str]:
     notes = []
     for name in dict.fromkeys(twice.values()):
-        if kind_of(name):
+        if channel_kind(name):
             same = [spelt for spelt, of in twice.items() if of == name]
             notes.append(f"{path.name} has {len(same)} channels called {name}: none of them is used")
-    others = [name for name in unknown if name not in twice and canonical(name)]
+    others = [name for name in unknown if name not in twice and canonical_name(name)]
     if others:
         what = f"{len(used)} of {len(used) + len(others)} channels are known by name"
         listed = shortened(others, 6)

@@ -1,6 +1,7 @@
-"""MAHNOB-HCI: Soleymani et al. 2012, "A Multimodal Database for Affect Recognition and Implicit Tagging".
+"""MAHNOB-HCI, the emotion experiment (Soleymani et al. 2012).
 
-Its site is down; docs/corpora.md says whom to ask. What is read, for each number N of a session:
+"A Multimodal Database for Affect Recognition and Implicit Tagging". Its site is down; docs/corpora.md says
+whom to ask. Files that are read, for each session number N:
 
     ROOT/Sessions/N/session.xml                                       who, what, how it felt, and the clocks
     ROOT/Sessions/N/Part_1_S_Trial1_emotion.bdf                       32 EEG channels, ECG, skin, breathing, temperature
@@ -49,7 +50,7 @@ from .mahnob_session import (
     subject_name,
     uncovered,
 )
-from .recording import Channel, Recording, Signals, read_stamp
+from .recording import Channel, Recording, Signals, read_stamp, require_folder
 
 RATE_HZ = 128  # of the store, as in DEAP
 BDF_RATE_HZ = 256
@@ -149,8 +150,8 @@ def _cached_bdf(path: Path, size: int, changed_ns: int) -> tuple[np.ndarray, flo
 
 
 @dataclass(frozen=True)
-class Mahnob:
-    """A folder with MAHNOB-HCI in it. Made by `open_corpus("mahnob", root)`."""
+class Reader:
+    """A folder with MAHNOB-HCI. Opened by `open_corpus("mahnob", root)`."""
 
     root: Path
     synthetic: bool
@@ -164,8 +165,9 @@ class Mahnob:
     channels = CHANNELS
 
     @classmethod
-    def open(cls, root: Path) -> "Mahnob":
+    def open(cls, root: Path) -> "Reader":
         """Read all session.xml files. Raises BadRecording if there are none here."""
+        require_folder(root)
         truth = read_stamp(root)  # None unless `gbvnet synth` wrote it; only then are films of other lengths
         folder = root / "Sessions"
         try:

@@ -89,7 +89,7 @@ class Signals:
 
 
 class Corpus(Protocol):
-    """What a reader in gbvnet/datasets promises. A corpus must be picklable: other processes read from it."""
+    """The contract of all corpora. A corpus must be picklable: other processes read from it."""
 
     dataset: str  # "deap"
     source: str  # of the signals, where a corpus has several: "preprocessed", "raw"; else ""
@@ -119,6 +119,21 @@ class Corpus(Protocol):
     def signals(self, recording: Recording) -> Signals:
         """Read a recording's signals. Raises BadRecording."""
         ...
+
+
+class CorpusReader(Corpus, Protocol):
+    """The contract of a class `Reader` in gbvnet/datasets."""
+
+    @classmethod
+    def open(cls, root: Path) -> "CorpusReader":
+        """Return the corpus in a folder, whose recordings are not inspected yet. Raises BadRecording if it is none."""
+        ...
+
+
+def require_folder(root: Path) -> None:
+    """Raise BadRecording if `root` is not a folder."""
+    if not root.is_dir():
+        raise BadRecording(root, "the folder of a corpus", "a file" if root.exists() else "no such folder")
 
 
 def read_stamp(root: Path) -> dict | None:

@@ -12,7 +12,7 @@ from typing import Any
 from ..config import Times
 from ..errors import BadConfig, BadRecording
 from ..io.video import probe
-from .channel_names import find, near
+from .channel_names import match_channels, require_renamed
 from .formats.segments import EDGE_S, LATE_S, overlap
 from .formats.signal_file import SignalFile, names_in, open_signals, read_span, require_finite, span_s, units_in
 from .formats.signal_formats import FOLDERS, file_types, kind_of_file
@@ -182,10 +182,7 @@ def lone(
                 raise BadConfig(f"{video} and {file} are both videos: give one recording at a time")
             video = file
     renamed = dict(rename or {})
-    unknown = [name for name in renamed if name not in {c.name for c in channels}]
-    if unknown:
-        have = [c.name for c in channels]
-        raise BadConfig(f"--rename {unknown[0]}: the model has no such channel{near(unknown[0], have)}")
+    require_renamed(renamed, [c.name for c in channels])
     if signals is not None and channels:
         _require_channels(signals, channels, renamed)
         require_same_units(signals, tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels), made_with)
@@ -235,13 +232,11 @@ def _is_signals(file: Path) -> bool:
 
 def _require_channels(file: Path, channels: tuple[Channel, ...], renamed: dict[str, str]) -> None:
     have = names_in(file)
-    absent = [c.name for c in channels if find(renamed.get(c.name, c.name), have) is None]
-    if absent:
-        told = "; ".join(f"{name}{near(name, have)}" for name in absent[:8])
-        more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
+    match = match_channels([c.name for c in channels], have, renamed)
+    if match.missing:
         raise BadRecording(
             file, f"the {len(channels)} channels that the model was trained on",
-            f"none for {told}{more}, among {', '.join(have)}",
-            f"If one has another name there: --rename {absent[0]}=NAME. Or leave the file out, if the model can do "
-            "without signals.",
+            f"none for {match.hint}, among {', '.join(have)}",
+            f"If one has another name there: --rename {match.missing[0]}=NAME. Or leave the file out, if the model can "
+            "do without signals.",
         )  # fmt: skip

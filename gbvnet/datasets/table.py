@@ -1,4 +1,6 @@
-"""Recordings of one's own, told in a table: who, which trial, which files, from when to when, and how it was rated.
+"""Recordings of your own, described by a table.
+
+Each row names a trial: its subject, its files, its start and stop, its ratings.
 
     ROOT/recordings.csv     a row a trial; commas, semicolons or tabs between; or ROOT itself is that file. Columns:
         recording           a name of its own; made of subject and trial if absent
@@ -32,7 +34,7 @@ from .formats.signal_file import Read, read_signals, require_finite, units_in
 from .formats.signal_formats import FOLDERS
 from .formats.signal_text import is_text
 from .known_channels import Known, known_channels
-from .recording import Channel, Recording, Signals, read_stamp
+from .recording import Channel, Recording, Signals, read_stamp, require_folder
 from .table_schema import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
 from .units import ELECTRICAL, MARK, impossible, messages, scale_of
 
@@ -46,8 +48,8 @@ VIDEO_SLACK_S = 0.1  # by which the clocks of two trials in one video may be off
 
 
 @dataclass(frozen=True)
-class Table:
-    """A table of one's own recordings. Made by `open_corpus("table", root)`."""
+class Reader:
+    """Recordings described by a table. Opened by `open_corpus("table", root)`."""
 
     file: Path
     settings: Settings
@@ -84,8 +86,10 @@ class Table:
         return self.settings.frames_per_s
 
     @classmethod
-    def open(cls, root: Path) -> "Table":
+    def open(cls, root: Path) -> "Reader":
         """Raises BadRecording if there is no table here, or nothing in it can be understood."""
+        if not root.is_file():
+            require_folder(root)
         file, settings_file = find_table(root)
         settings = read_settings(settings_file)
         rows = read_table(file)

@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,7 +18,8 @@ import yaml
 from ..config import RATINGS
 from ..errors import BadRecording
 from ..io.safe_load import from_yaml
-from .channel_names import canonical
+from ..text import did_you_mean, sentence
+from .channel_names import same_channels
 from .formats.signal_text import UNITS
 from .formats.text_file import COMMENTS, read_text, sep_of
 from .names import file_name_problem, normal
@@ -92,8 +92,7 @@ def read_settings(file: Path) -> Settings:
     known = [f.name for f in fields(Settings)]
     for name in held:
         if name not in known:
-            close = get_close_matches(str(name), known, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+            hint = sentence(did_you_mean(str(name), known))
             raise BadRecording(file, "settings that exist", f"{name!r}", hint)
     if held.get("channels", ()) is None:  # `channels:` with all of its lines commented out
         del held["channels"]
@@ -105,10 +104,8 @@ def read_settings(file: Path) -> Settings:
     for name, kind in channels.items():
         if kind not in _KINDS:
             raise BadRecording(file, f"a kind of {', '.join(_KINDS)} for channel {name}", repr(kind))
-    spelt = [canonical(name).upper() for name in channels]
-    twice = [name for name, plain in zip(channels, spelt, strict=True) if spelt.count(plain) > 1]
-    if twice:
-        raise BadRecording(file, "each channel once", f"{' and '.join(twice)}, which are one electrode")
+    for spellings in same_channels(list(channels)):
+        raise BadRecording(file, "each channel once", f"{' and '.join(spellings)}, which are one electrode")
     return Settings(**(held | ({"channels": channels} if channels else {})))
 
 
@@ -244,8 +241,7 @@ def _refuse_unknown(file: Path, named: list[str]) -> None:
     known = (*COLUMNS, *RATINGS)
     for name in named:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}."
+            hint = sentence(did_you_mean(name, known))
             if name.startswith(_LABELS) or name.endswith(_LABELS):
                 hint = f"Labels are ratings from 1 to 9, or the words low and high, of {', '.join(RATINGS)}. {SCOPE}"
             raise BadRecording(file, "columns that exist", repr(name), hint)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import BadInput
 from ..io.atomic import atomic_write, visible_files
-from .channel_names import kind_of
+from .channel_names import channel_kind
 from .formats.signal_file import names_in
 from .formats.signal_text import clocks, is_empatica, is_text
 from .known_channels import Known, known_channels
@@ -80,7 +80,7 @@ def _why_not(file: Path) -> str:
         names = names_in(file)
     except BadInput as error:
         return f"expected {error.expected}, found {error.found}"
-    if any(kind_of(name) for name in names) or (clocks(names) and len(names) > 1):
+    if any(channel_kind(name) for name in names) or (clocks(names) and len(names) > 1):
         return ""
     listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
     return f"no column is named like a signal ({listed})"

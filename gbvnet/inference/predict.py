@@ -20,7 +20,7 @@ import pandas as pd
 from .. import __version__
 from ..config import Times
 from ..datasets import open_corpus
-from ..datasets.channel_names import find, near
+from ..datasets.channel_names import match_channels
 from ..datasets.recording import Corpus, Recording
 from ..datasets.single_recording import Lone, lone
 from ..datasets.units import unlike_training
@@ -170,15 +170,14 @@ def _signals(
     raw = corpus.signals(recording)
     names = [c.name for c in raw.channels]
     wanted = [c.name for c in predictor.channels]
-    places = [find(rename.get(name, name), names) for name in wanted]
-    absent = [name for name, at in zip(wanted, places, strict=True) if at is None]
-    if absent:
-        told = "; ".join(f"{name}{near(name, names)}" for name in absent[:8])
+    match = match_channels(wanted, names, rename)
+    if match.missing:
         raise BadRecording(
             recording.signals, f"the {len(wanted)} channels that the model was trained on",
-            f"none for {told} among {', '.join(names)}", f"If one has another name there: --rename {absent[0]}=NAME.",
+            f"none for {match.hint} among {', '.join(names)}",
+            f"If one has another name there: --rename {match.missing[0]}=NAME.",
         )  # fmt: skip
-    raw = raw.only([at for at in places if at is not None])
+    raw = raw.only(match.positions)
     about = predictor.about
     cleaned = clean(raw, predictor.prepare, about["rate_hz"], about["baseline_s"])
     made = cut(cleaned.x, cleaned.onset, about["rate_hz"], starts, about["samples_per_window"])

@@ -4,7 +4,6 @@ A file in this folder is a system, called as the file (with - for _); its class 
 before it is asked for. Adding a system is adding a file; the contract tests find it by itself.
 """
 
-import difflib
 import importlib
 import pkgutil
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from ..config import CrossvalConfig
 from ..errors import BadConfig
 from ..store.reader import Store
+from ..text import did_you_mean
 
 SYSTEMS: tuple[str, ...] = tuple(
     sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.ispkg)
@@ -83,10 +83,7 @@ class Contract(Protocol):
 def require_system(name: str) -> None:
     """Raise BadConfig for a name that is no system, with the nearest that is one. Imports nothing."""
     if name not in SYSTEMS:
-        near = difflib.get_close_matches(name, SYSTEMS, n=1)
-        raise BadConfig(
-            f"no system {name}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(SYSTEMS)}")
-        )
+        raise BadConfig(f"no system {name}; {did_you_mean(name, SYSTEMS)}")
 
 
 def require_sense(config: CrossvalConfig, store: Store | None = None) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..config import CrossvalConfig
-from ..datasets.channel_names import canonical
+from ..datasets.channel_names import canonical_name
 from ..errors import BadConfig
 from ..store.reader import Store
 from . import Contract
@@ -44,7 +44,7 @@ MOST = 1 - 1e-6  # of a probability, where it is made a logit again
 
 def place(name: str) -> tuple[int, int] | None:
     """Row and column of an electrode in the map, None if it has no place there."""
-    said = canonical(name).upper()
+    said = canonical_name(name).upper()
     row, column = ROWS.get(said[:-1]), COLUMNS.get(said[-1:])
     return None if row is None or column is None else (row, column)
 

@@ -11,7 +11,7 @@ import pytest
 from scipy.signal import butter, resample_poly, sosfiltfilt
 
 from gbvnet.cli.main import main
-from gbvnet.config import PrepareConfig, SynthConfig
+from gbvnet.config import PrepareConfig
 from gbvnet.datasets import deap, open_corpus
 from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.deap import EEG, RATINGS_FILE
@@ -107,7 +107,7 @@ def looked_at(root):
 def known(tmp_path_factory):
     """Four people of a synthetic corpus of 29: of both sites, and of every kind of Status; 4 trials of 4 s."""
     root = tmp_path_factory.mktemp("known") / "deap"
-    config = SynthConfig(subjects=29, trials=4, seconds=4, videos=0, raw=True, seed=5)
+    config = synthetic.Settings(subjects=29, trials=4, seconds=4, videos=0, raw=True, seed=5)
     pieces = {p.path: p for p in synthetic._pieces(config) if p.subject in (1, 23, 24, 29)}
     assert len(pieces) == 8
     for path in (RATINGS_FILE, *pieces):
@@ -450,7 +450,7 @@ def test_a_recording_without_status_names_what_there_is(one):
 
 def test_missing_channels_are_named_with_near_ones(one):
     bdf(s01(one), STARTS, rename={"Plet": "Pleth", "PO4": "POx"})
-    with pytest.raises(BadRecording, match=r"found none for PO4 \(near it: .*\), Plet \(near it: Pleth"):
+    with pytest.raises(BadRecording, match=r"found none for PO4 \(near it: .*\); Plet \(near it: Pleth"):
         open_corpus("deap", one, raw=True).recordings("s01")
 
 
@@ -558,5 +558,5 @@ def test_synth_writes_recordings_that_check_finds_sound(tmp_path, capsys):
 
 
 def test_only_deap_has_a_choice(tmp_path):
-    with pytest.raises(BadConfig, match="only deap has original recordings"):
+    with pytest.raises(BadConfig, match="raw: mahnob has one form of signals only; deap has both"):
         open_corpus("mahnob", tmp_path, raw=True)

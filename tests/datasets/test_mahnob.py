@@ -12,11 +12,11 @@ import pytest
 
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig, SynthConfig
-from gbvnet.datasets import open_corpus
+from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.check import check_corpus, missing
 from gbvnet.datasets.mahnob import CHANNELS, FILMS, pulses, read_bdf, read_span
 from gbvnet.datasets.mahnob_session import read_gaze, read_session
-from gbvnet.datasets.synthetic.mahnob import BDF, VIDEO_FPS, bdf_bytes, plan, write_mahnob
+from gbvnet.datasets.synthetic.mahnob import BDF, VIDEO_FPS, bdf_bytes, plan
 from gbvnet.datasets.synthetic.writer import avi_bytes
 from gbvnet.errors import BadRecording
 from gbvnet.store.prepare import prepare_store
@@ -30,7 +30,7 @@ SIGNALS_ONLY = PrepareConfig(faces=False)
 def whole(tmp_path_factory):
     """2 people, 2 films of 2 and 3 s each, not filmed; sessions 2 and 4 of the first one, 132 and 134 of the other."""
     root = tmp_path_factory.mktemp("whole") / "mahnob"
-    write_mahnob(root, SMALL)
+    write_synthetic("mahnob", root, SMALL)
     return root
 
 

@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 
 from gbvnet.config import CrossvalConfig, FinalConfig, ModelConfig, PrepareConfig, SynthConfig, TrainConfig
-from gbvnet.datasets import open_corpus
-from gbvnet.datasets.synthetic.deap import write_deap
+from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.evaluation.confounds import confounds
 from gbvnet.evaluation.plan import make_unsplit
 from gbvnet.experiments.train import train_model
@@ -103,7 +102,7 @@ def test_a_run_and_a_model_say_so(eyes, tmp_path):
 
 
 def test_nothing_is_said_of_synthetic_corpora(tmp_path):
-    write_deap(tmp_path / "deap", SynthConfig(subjects=3, trials=6, seconds=1, videos=0))
+    write_synthetic("deap", tmp_path / "deap", SynthConfig(subjects=3, trials=6, seconds=1, videos=0))
     prepare_store(open_corpus("deap", tmp_path / "deap"), tmp_path / "store", PrepareConfig(faces=False))
     config = CrossvalConfig(modality="bio", protocol="subject+stimulus")
     assert make_unsplit(open_store(tmp_path / "store"), config).findings == ()

@@ -23,7 +23,7 @@ from safetensors.numpy import save
 
 from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
 from gbvnet.datasets import deap, mahnob_session, recording, table
-from gbvnet.datasets.channel_names import canonical, find, kind_of, near
+from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
 from gbvnet.datasets.formats import signal_file
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import lone
@@ -138,14 +138,14 @@ def own_table(data: bytes) -> None:
     for name in ("a.csv", "b.csv", "v.avi"):
         if not (file.parent / name).exists():
             put(f"table/{name}", CSV[0])
-    every_recording(table.Table.open(file.parent))
+    every_recording(table.Reader.open(file.parent))
 
 
 def own_yaml_table(data: bytes) -> None:
     root = put("yaml/table.yaml", data).parent
     if not (root / "a.csv").exists():
         put("yaml/a.csv", CSV[0])
-    every_recording(table.Table.open(root))
+    every_recording(table.Reader.open(root))
 
 
 def every_recording(opened: table.Table) -> None:
@@ -160,7 +160,7 @@ def own_settings(data: bytes) -> None:
     if not (root / "recordings.csv").exists():
         put("settings/recordings.csv", TABLE[0])
         put("settings/a.csv", CSV[0])
-    opened = table.Table.open(root)
+    opened = table.Reader.open(root)
     assert isinstance(opened.rate_hz + opened.baseline_s + opened.frames_per_s, float)
     for unit in opened.units:
         opened.recordings(unit)
@@ -198,11 +198,11 @@ def upload(data: bytes) -> None:
 
 def names(data: bytes) -> None:
     wanted, *have = text(data).split("\n")
-    assert canonical(canonical(wanted)) == canonical(wanted)
-    kind_of(wanted)
-    at = find(wanted, have)
-    assert at is None or canonical(have[at]).upper() == canonical(wanted).upper()
-    near(wanted, have[:20])
+    assert canonical_name(canonical_name(wanted)) == canonical_name(wanted)
+    channel_kind(wanted)
+    at = find_channel(wanted, have)
+    assert at is None or canonical_name(have[at]).upper() == canonical_name(wanted).upper()
+    similar_names_hint(wanted, have[:20])
 
 
 # ---------------------------------------------------------------- models, stores, runs

@@ -17,10 +17,9 @@ from safetensors.torch import load_file, save_file
 import gbvnet
 from gbvnet.cli.main import main
 from gbvnet.config import CrossvalConfig, GBVNetConfig, ModelConfig, PrepareConfig, SynthConfig, Times, TrainConfig
-from gbvnet.datasets import open_corpus
+from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import lone
-from gbvnet.datasets.synthetic.deap import write_deap
 from gbvnet.errors import BadConfig, BadModel, BadRecording
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.inference.predict import PredictWork, _cached, predict_files, predict_many, predict_recording
@@ -110,7 +109,7 @@ def test_a_file_by_itself_gives_what_the_same_file_gives_in_a_table(table, tmp_p
 def filmed(tmp_path_factory):
     """2 synthetic people with 4 trials of 2 s, their store, and a fold's model."""
     root = tmp_path_factory.mktemp("filmed")
-    write_deap(root / "deap", SynthConfig(subjects=2, trials=4, seconds=2, seed=1))
+    write_synthetic("deap", root / "deap", SynthConfig(subjects=2, trials=4, seconds=2, seed=1))
     prepare_store(open_corpus("deap", root / "deap"), root / "store", PrepareConfig(face_side=32, frames_per_window=3))
     config = CrossvalConfig(
         folds=2, target="valence", model=ModelConfig(variant="micro"),

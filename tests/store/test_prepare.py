@@ -17,10 +17,10 @@ import pytest
 
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig, SynthConfig
-from gbvnet.datasets import open_corpus
+from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.deap import CHANNELS, RATINGS_FILE
-from gbvnet.datasets.synthetic.deap import dat_bytes, write_deap
+from gbvnet.datasets.synthetic.deap import dat_bytes
 from gbvnet.errors import BadModel, BadStore
 from gbvnet.io.landmark_model import landmark_model
 from gbvnet.store import writer
@@ -171,7 +171,7 @@ def test_overlapping_windows_and_other_lengths(deap, tmp_path):
 def filmed(tmp_path_factory):
     """Synthetic DEAP with videos: 2 people, 3 trials of 2 s."""
     root = tmp_path_factory.mktemp("filmed") / "deap"
-    write_deap(root, SynthConfig(subjects=2, trials=3, seconds=2))
+    write_synthetic("deap", root, SynthConfig(subjects=2, trials=3, seconds=2))
     return root
 
 

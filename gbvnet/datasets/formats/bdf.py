@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BadRecording
-from ..channel_names import find, near
+from ..channel_names import match_channels
 from ..recording import Channel
 from ..units import Conversion, apply, impossible, messages
 from .mne_units import conversions
@@ -57,13 +57,12 @@ def cut_short(path: Path, raw: Any) -> str:
 
 def places(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Where channels are in a file, by name. Raises BadRecording that names those it lacks."""
-    found = [find(name, names) for name in wanted]
-    absent = [f"{name}{near(name, names)}" for name, place in zip(wanted, found, strict=True) if place is None]
-    if absent:
-        lacks = f"none for {', '.join(absent)} among {', '.join(names)}"
+    match = match_channels(wanted, names)
+    if match.missing:
+        found = f"none for {match.hint} among {', '.join(names)}"
         expected = f"{len(wanted)} channels by name" if len(wanted) > 1 else f"a channel {wanted[0]}"
-        raise BadRecording(path, expected, lacks, "Channels are known by name alone.")
-    return [place for place in found if place is not None]
+        raise BadRecording(path, expected, found, "Channels are known by name alone.")
+    return match.positions
 
 
 def stored(path: Path, raw: Any, at: list[int], first: int = 0, last: int | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ...errors import BadRecording
 from ...text import shortened
-from ..channel_names import find, near
+from ..channel_names import find_channel, match_channels
 from ..recording import Channel
 from ..units import Conversion, apply, convert, split_name
 from .mne_units import conversions
@@ -139,11 +139,11 @@ def units_in(
     """
     if is_text(path):
         names = names_in(path)
-        there = [(c, k) for c in channels if (k := find(c.name, names)) is not None]
+        there = [(c, k) for c in channels if (k := find_channel(c.name, names)) is not None]
         made = [convert(c.kind, split_name(names[k])[1], unit) for c, k in there]
         return tuple(c for c, _ in there), made, [1.0] * len(there)
     raw = _mne_file(path).raw
-    there = [(c, k) for c in channels if (k := find(c.name, raw.ch_names)) is not None]
+    there = [(c, k) for c in channels if (k := find_channel(c.name, raw.ch_names)) is not None]
     made, applied = conversions(raw, [k for _, k in there], [c.kind for c, _ in there])
     return tuple(c for c, _ in there), made, applied
 
@@ -174,13 +174,10 @@ def open_signals(path: Path, rate_hz: float | None = None, hint: str = "") -> "S
 
 def _pick(path: Path, names: tuple[str, ...], channels: tuple[Channel, ...], hint: str) -> list[int]:
     """Where each channel is in a file. Raises BadRecording that lists near names."""
-    at = [find(c.name, names) for c in channels]
-    absent = [c.name for c, k in zip(channels, at, strict=True) if k is None]
-    if absent:
-        told = ", ".join(f"{name}{near(name, names)}" for name in absent[:5])
-        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
-        raise BadRecording(path, f"channel {told}{more}", f"{', '.join(names)}", hint)
-    return [k for k in at if k is not None]
+    match = match_channels([c.name for c in channels], names)
+    if match.missing:
+        raise BadRecording(path, f"channel {match.hint}", ", ".join(names), hint)
+    return match.positions
 
 
 # ---------------------------------------------------------------- text

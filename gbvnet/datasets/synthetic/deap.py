@@ -11,10 +11,11 @@ import struct
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from ...config import SynthConfig, require
+from ...config import SynthConfig
 from ...progress import ProgressCallback
 from ..deap import RATINGS, RATINGS_FILE
 from .deap_raw import recording
@@ -40,6 +41,16 @@ NO_FAMILIARITY = (2, 15, 23)  # participants whose column is empty in the real t
 
 # What a random number is for.
 _PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS, _NOISE = range(1, 8)
+
+
+@dataclass(frozen=True)
+class Settings(SynthConfig):
+    """A synthetic DEAP."""
+
+    limits: ClassVar = {"subjects": 32, "trials": 40, "seconds": 60}
+
+    raw: bool = False
+    """also write the original recordings of the same trials, data_original"""
 
 
 @dataclass(frozen=True)
@@ -74,14 +85,8 @@ class Piece:
         return f"face_video/{unit}/{unit}_trial{self.trial:02d}.avi"
 
 
-def write_deap(root: Path, config: SynthConfig, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
-    """Write a synthetic corpus, or what an interrupted call with the same settings left undone.
-
-    jobs : processes; they change the speed only
-    progress : called with the number of files done and of files in all
-    Raises BadInput if the folder holds anything else, or cannot be written; BadConfig for evidence in no EEG channel.
-    """
-    require(config.seconds <= 60, f"seconds must be 1 to 60 here, not {config.seconds}")
+def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
+    """Write a synthetic DEAP, as `write_synthetic` says. Raises BadConfig for evidence in no EEG channel."""
     require_eeg(config.evidence or ())
     pieces = {p.path: p for p in _pieces(config)}
     content = partial(_content, config, pieces)
@@ -95,7 +100,7 @@ def write_deap(root: Path, config: SynthConfig, jobs: int = 1, progress: Progres
     )
 
 
-def _content(config: SynthConfig, pieces: dict[str, Piece], path: str) -> bytes:
+def _content(config: Settings, pieces: dict[str, Piece], path: str) -> bytes:
     if path == RATINGS_FILE:
         return _ratings_bytes(config)
     piece = pieces[path]
@@ -118,7 +123,7 @@ def truth(config: SynthConfig) -> dict:
     }
 
 
-def _pieces(config: SynthConfig) -> list[Piece]:
+def _pieces(config: Settings) -> list[Piece]:
     pieces = []
     for subject in range(1, config.subjects + 1):
         trials = range(1, config.trials + 1) if subject <= filmed(config) else ()

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import ClassVar
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 from scipy.signal import resample_poly
 
-from ...config import SynthConfig, require
+from ...config import SynthConfig
 from ...progress import ProgressCallback
 from ..deap import EEG
 from ..formats.bdf import STATUS
@@ -55,6 +56,21 @@ BDF = {
 
 # What a random number is for.
 _PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS, _CLOCKS = range(1, 8)
+
+
+@dataclass(frozen=True)
+class Settings(SynthConfig):
+    """A synthetic MAHNOB-HCI.
+
+    It has what DEAP has not: stimuli of different lengths, 30 s of signals before and after each, a video that starts
+    at another moment each time, ratings in whole numbers, and two sessions that are no recordings. `seconds` is the
+    length of the shortest stimulus; the others are up to 2 s longer.
+    """
+
+    limits: ClassVar = {"subjects": len(PEOPLE), "trials": len(FILMS), "seconds": 115}
+
+    mark_s: float | None = None
+    """second of each stimulus at which the video flashes and all electrodes jump, to measure their synchrony"""
 
 
 @dataclass(frozen=True)
@@ -100,27 +116,11 @@ class Other:
     bdf: str = ""  # as session.xml names it
 
 
-def write_mahnob(
-    root: Path,
-    config: SynthConfig,
-    jobs: int = 1,
-    progress: ProgressCallback | None = None,
-    mark_s: float | None = None,
-) -> None:
-    """Write a synthetic corpus, or what an interrupted call with the same settings left undone.
-
-    jobs : processes; they change the speed only
-    progress : called with the number of files done and of files in all
-    mark_s : second of each film at which the video flashes and all electrodes jump, to measure how both are joined
-    Raises BadInput if the folder holds anything else, or cannot be written; BadConfig for more people or films than
-    there are, or for evidence in no EEG channel.
-    """
-    require(config.subjects <= len(PEOPLE), f"subjects must be 1 to {len(PEOPLE)} here, not {config.subjects}")
-    require(config.trials <= len(FILMS), f"trials must be 1 to {len(FILMS)} here, not {config.trials}")
-    require(not config.raw, "raw: MAHNOB-HCI's signals are as they were recorded, there are no others to write")
+def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
+    """Write a synthetic MAHNOB-HCI, as `write_synthetic` says. Raises BadConfig for evidence in no EEG channel."""
     require_eeg(config.evidence or ())
-    stamp = stamp_of(FORMAT, config, corpus="mahnob", **({} if mark_s is None else {"mark_s": mark_s}))
-    corpus = SyntheticCorpus(stamp, truth(config), _paths(config), partial(_content, config, mark_s))
+    stamp = stamp_of(FORMAT, config, corpus="mahnob")
+    corpus = SyntheticCorpus(stamp, truth(config), _paths(config), partial(_content, config))
     write_corpus(Path(root), corpus, jobs, progress)
 
 
@@ -166,7 +166,7 @@ def _others() -> dict[int, Other]:
     }
 
 
-def _content(config: SynthConfig, mark_s: float | None, path: str) -> bytes:
+def _content(config: Settings, path: str) -> bytes:
     _, session, name = path.split("/")
     if int(session) in _others():
         other = _others()[int(session)]
@@ -177,8 +177,8 @@ def _content(config: SynthConfig, mark_s: float | None, path: str) -> bytes:
     if name.endswith(".tsv"):
         return gaze_tsv(config, trial)
     if name.endswith(".bdf"):
-        return bdf_bytes(_signals(config, trial, mark_s), BDF_RATE_HZ)
-    return avi_bytes(_frames(config, trial, mark_s), VIDEO_FPS, *VIDEO_SIZE)
+        return bdf_bytes(_signals(config, trial), BDF_RATE_HZ)
+    return avi_bytes(_frames(config, trial), VIDEO_FPS, *VIDEO_SIZE)
 
 
 # ---------------------------------------------------------------- who rates what, and why
@@ -315,7 +315,7 @@ def _gaze_row(**cells: object) -> dict[str, str]:
 # ---------------------------------------------------------------- signals
 
 
-def _signals(config: SynthConfig, trial: Trial, mark_s: float | None) -> dict[str, np.ndarray]:
+def _signals(config: Settings, trial: Trial) -> dict[str, np.ndarray]:
     """All channels of a BDF, (N,) each, at 256 Hz: 30 s, the film, and 30 s up to the next whole second."""
     person = Body.of_person(config.fingerprint, random(config, trial.subject, 0, _BODY), config.evidence)
     drawn = random(config, trial.subject, trial.trial, _BODY)
@@ -325,6 +325,7 @@ def _signals(config: SynthConfig, trial: Trial, mark_s: float | None) -> dict[st
     time_s = np.arange(n) / BDF_RATE_HZ - PADDING_S
     blank = dict.fromkeys(BDF, np.zeros(n))
     channels = blank | _electrodes(config, trial, body, rng) | _sensors(config, trial, body, rng)
+    mark_s = config.mark_s
     if mark_s is not None:
         # One swing up and one down, so that it passes the EEG's filter
         swing = 2000 * np.sin(2 * np.pi * (time_s - mark_s) / 0.06) * ((time_s >= mark_s) & (time_s < mark_s + 0.06))
@@ -409,7 +410,7 @@ def _face(config: SynthConfig, subject: int) -> Face:
     return Face(random(config, subject, 0, _LOOK))
 
 
-def _frames(config: SynthConfig, trial: Trial, mark_s: float | None) -> Iterator[np.ndarray]:
+def _frames(config: Settings, trial: Trial) -> Iterator[np.ndarray]:
     """Each frame of a session's video, (580, 780, 3) uint8 RGB: before the film, during it and after."""
     rng = partial(random, config, trial.subject, trial.trial)
     valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
@@ -421,7 +422,7 @@ def _frames(config: SynthConfig, trial: Trial, mark_s: float | None) -> Iterator
     across, down = (VIDEO_SIZE[0] - WIDTH) // 2, (VIDEO_SIZE[1] - HEIGHT) // 2
     for at, frame in zip(film_s, _face(config, trial.subject).frames(_at(acting, film_s), light), strict=True):
         frame = cv2.copyMakeBorder(frame, down, down, across, across, cv2.BORDER_REPLICATE)
-        if mark_s is not None and mark_s <= at < mark_s + FLASH_S:
+        if config.mark_s is not None and config.mark_s <= at < config.mark_s + FLASH_S:
             frame = cv2.add(frame, np.full_like(frame, 80))
         yield frame
 

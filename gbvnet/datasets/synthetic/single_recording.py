@@ -7,7 +7,7 @@ import numpy as np
 from ...config import SynthConfig
 from ...io.atomic import atomic_write
 from ...provenance import SYNTHETIC
-from ..channel_names import find
+from ..channel_names import find_channel
 from ..deap import BASELINE_S, CHANNELS, RATE_HZ
 from ..recording import Channel
 from .deap import plan, signals_of_person, video_bytes
@@ -35,6 +35,6 @@ def write_lone(folder: Path, channels: tuple[Channel, ...]) -> tuple[Path, Path]
 
 
 def _stand_in(channel: Channel) -> int:
-    same = find(channel.name, [c.name for c in CHANNELS])
+    same = find_channel(channel.name, [c.name for c in CHANNELS])
     kinds = [c.kind for c in CHANNELS]
     return same if same is not None else kinds.index(channel.kind if channel.kind in kinds else "ppg")

@@ -1,12 +1,11 @@
 """What all synthetic corpora share: a folder that is theirs, files that are whole or absent, and ratings whose reasons
 are known."""
 
-import difflib
 import io
 import json
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ from ...errors import BadConfig, BadInput, GbvnetError
 from ...io.atomic import atomic_write, is_empty, remove_stale_temp_files
 from ...parallel.tasks import run
 from ...provenance import SYNTHETIC
+from ...text import did_you_mean
 from ..deap import EEG
 from ..recording import STAMP_FILE, UNFINISHED_FILE
 
@@ -78,9 +78,10 @@ def stamp_of(form: int, config: SynthConfig, **more: object) -> dict:
     # What is not given is left out, so that a corpus without it is the same, byte for byte, as before there was such a
     # setting.
     settings = to_dict(config)
-    for name, absent in (("evidence", None), ("face_evidence", None), ("raw", False)):
-        if settings[name] is absent:
-            del settings[name]
+    common = {field.name for field in fields(SynthConfig)} - {"evidence", "face_evidence"}
+    for field in fields(config):
+        if field.name not in common and settings[field.name] == field.default:
+            del settings[field.name]
     return {"stamp": SYNTHETIC, "format": form, "config": settings | more}
 
 
@@ -88,9 +89,7 @@ def require_eeg(names: Iterable[str]) -> None:
     """Raises BadConfig, with the nearest name, for evidence in no EEG channel."""
     for name in names:
         if name not in EEG:
-            near = difflib.get_close_matches(name, EEG, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(EEG)}"
-            raise BadConfig(f"evidence: no EEG channel {name}; {hint}")
+            raise BadConfig(f"evidence: no EEG channel {name}; {did_you_mean(name, EEG)}")
 
 
 def filmed(config: SynthConfig) -> int:

@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any
 
 from ...config import Times
-from ...datasets.channel_names import close, find
+from ...datasets.channel_names import match_channels, similar_names
 from ...datasets.formats.signal_file import names_in
 from ...datasets.single_recording import SIGNAL_SUFFIXES, lone
 from ...errors import BadConfig, BadRecording, GbvnetError
@@ -289,11 +289,11 @@ def _to_complete(predictor: Predictor, files: list[Path], names: dict[str, str])
     except GbvnetError:
         return None
     wanted = [c.name for c in predictor.channels]
-    absent = [name for name in wanted if find(names.get(name, name), have) is None]
+    absent = match_channels(wanted, have, names).missing
     if not absent:
         return None
     kept = {name: other for name, other in names.items() if name not in absent and name in wanted}
-    kept |= {name: next(iter(close(name, have)), "") for name in absent}
+    kept |= {name: next(iter(similar_names(name, have)), "") for name in absent}
     return "\n".join(f"{name}={other}" for name, other in kept.items())
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.channel_names import find, near
+from ...datasets.channel_names import match_channels, require_renamed
 from ...errors import BadConfig
 from ...preprocessing.face_windows import BORROW_S
 from ...preprocessing.faces import open_landmarker
@@ -315,16 +315,11 @@ def _require_sense(predictor: Predictor, use_face: bool, use_signals: bool) -> N
 def _places(predictor: Predictor, names: Sequence[str], rename: Mapping[str, str]) -> list[int]:
     """Where the model's channels are among the device's. Raises BadConfig with near names."""
     wanted = [c.name for c in predictor.channels]
-    unknown = [name for name in rename if name not in wanted]
-    if unknown:
-        raise BadConfig(f"--rename {unknown[0]}: the model has no such channel{near(unknown[0], wanted)}")
-    places = [find(rename.get(name, name), names) for name in wanted]
-    absent = [name for name, at in zip(wanted, places, strict=True) if at is None]
-    if absent:
-        told = "; ".join(f"{name}{near(name, names)}" for name in absent[:8])
-        more = f" and {len(absent) - 8} more" if len(absent) > 8 else ""
+    require_renamed(rename, wanted)
+    match = match_channels(wanted, names, rename)
+    if match.missing:
         raise BadConfig(
-            f"the model was trained on {len(wanted)} channels, and the stream has none for {told}{more}, among "
-            f"{', '.join(names)}. If one has another name there: --rename {absent[0]}=NAME"
+            f"the model was trained on {len(wanted)} channels, and the stream has none for {match.hint}, among "
+            f"{', '.join(names)}. If one has another name there: --rename {match.missing[0]}=NAME"
         )
-    return [at for at in places if at is not None]
+    return match.positions

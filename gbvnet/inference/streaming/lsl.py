@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...datasets.channel_names import kind_of
+from ...datasets.channel_names import channel_kind
 from ...datasets.units import ELECTRICAL, Conversion, apply, convert
 from ...errors import GbvnetError
 from ...preprocessing.faces import hushed_stderr
@@ -57,8 +57,8 @@ def open_lsl(name: str, wait_s: float = 5.0) -> Generator[LslStream]:
                 "program send channel labels"
             )
         told = [_POWERS.get(str(unit), str(unit or "")) for unit in info.get_channel_units() or [None] * len(names)]
-        units = tuple(convert(kind_of(n), text) for n, text in zip(names, told, strict=True))
-        unsaid = tuple(n for n, one in zip(names, units, strict=True) if kind_of(n) in ELECTRICAL and one.message)
+        units = tuple(convert(channel_kind(n), text) for n, text in zip(names, told, strict=True))
+        unsaid = tuple(n for n, one in zip(names, units, strict=True) if channel_kind(n) in ELECTRICAL and one.message)
         yield LslStream(tuple(names), float(info.sfreq), units, unsaid, inlet)
     finally:
         inlet.close_stream()

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.fft import rfft, rfftfreq
 from scipy.signal.windows import dpss
 
-from ...datasets.channel_names import find, near
+from ...datasets.channel_names import find_channel, similar_names_hint
 from ...errors import BadConfig
 from ...store.feature_cache import Remembering
 from ...store.reader import Store
@@ -48,11 +48,11 @@ def derivations_of(store: Store) -> list[tuple[int, int | None]]:
     """Of each derivation the channel, and the one that is subtracted from it; those whose electrodes are not there are
     left out. Raises BadConfig if no electrode is."""
     names = [name for name, _ in store.settings["channels"]]
-    at = {name: i for name in ELECTRODES if (i := find(name, names)) is not None}
+    at = {name: i for name in ELECTRODES if (i := find_channel(name, names)) is not None}
     if not at:
         raise BadConfig(
-            f"{store.path} has none of the electrodes {', '.join(ELECTRODES)}{near(ELECTRODES[0], names)}; it has "
-            f"{', '.join(names) or 'no signals'}"
+            f"{store.path} has none of the electrodes {', '.join(ELECTRODES)}"
+            f"{similar_names_hint(ELECTRODES[0], names)}; it has {', '.join(names) or 'no signals'}"
         )
     pairs = [(at[left], at[right]) for left, right in DIFFERENCES if left in at and right in at]
     return [*((i, None) for i in at.values()), *pairs]

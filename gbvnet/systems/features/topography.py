@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ...datasets.channel_names import canonical
+from ...datasets.channel_names import canonical_name
 
 SIDE = 16  # pixels
 EDGE = 0.55  # radius of the picture: the angle from the vertex, in half turns; the equator is at 0.5
@@ -18,7 +18,7 @@ EDGE = 0.55  # radius of the picture: the angle from the vertex, in half turns; 
 def placed(names: Sequence[str]) -> list[int]:
     """Which of the names are electrodes with a known place."""
     known = _places()
-    return [i for i, name in enumerate(names) if canonical(name) in known]
+    return [i for i, name in enumerate(names) if canonical_name(name) in known]
 
 
 @lru_cache(maxsize=16)
@@ -29,7 +29,7 @@ def spread(names: tuple[str, ...]) -> np.ndarray:
     """
     from scipy.interpolate import RBFInterpolator
 
-    found, share = np.unique([canonical(name) for name in names], return_inverse=True)
+    found, share = np.unique([canonical_name(name) for name in names], return_inverse=True)
     at = np.array([_places()[name] for name in found])
     each = np.zeros((len(found), len(names)))
     each[share, np.arange(len(names))] = 1
@@ -57,5 +57,5 @@ def _places() -> dict[str, tuple[float, float]]:
     for name, (right, front, up) in make_standard_montage("easycap-M1").get_positions()["ch_pos"].items():
         flat = np.hypot(right, front)
         angle = np.arctan2(flat, up) / np.pi  # 0 at the vertex, 0.5 at the equator
-        found[canonical(name)] = (angle * right / max(flat, 1e-12), angle * front / max(flat, 1e-12))
+        found[canonical_name(name)] = (angle * right / max(flat, 1e-12), angle * front / max(flat, 1e-12))
     return found

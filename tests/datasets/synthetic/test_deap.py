@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from gbvnet.config import SynthConfig
-from gbvnet.datasets.deap import Deap
+from gbvnet.datasets import write_synthetic
+from gbvnet.datasets.deap import Reader
 from gbvnet.datasets.synthetic import deap as synthetic
-from gbvnet.datasets.synthetic.deap import dat_bytes, latent_pairs, plan, rating, write_deap
+from gbvnet.datasets.synthetic.deap import dat_bytes, latent_pairs, plan, rating
 from gbvnet.datasets.synthetic.face import EXPRESSIONS, FPS, Acting, Face, act, smooth_noise, trial_light
 from gbvnet.datasets.synthetic.signals import EEG, Body, positions, signals_of_trial
 from gbvnet.errors import BadConfig, BadInput
@@ -26,7 +27,7 @@ SMALL = SynthConfig(subjects=1, trials=2, seconds=1, seed=5)
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     root = tmp_path_factory.mktemp("synth") / "deap"
-    write_deap(root, SMALL)
+    write_synthetic("deap", root, SMALL)
     return root
 
 
@@ -100,7 +101,7 @@ def test_what_is_pickled_comes_back(n_trials):
 
 
 def test_the_reader_for_the_real_corpus_accepts_it_and_finds_the_planted_order(corpus):
-    deap = Deap.open(corpus)
+    deap = Reader.open(corpus)
     assert (deap.synthetic, deap.n_trials, deap.seconds, deap.units) == (True, 2, 1, ("s01",))
     found = [deap.inspect(r) for r in deap.recordings("s01")]
     assert [r.findings for r in found] == [(), ()]
@@ -144,8 +145,8 @@ def test_the_stamp_holds_the_settings_and_the_truth_of_every_trial(corpus):
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(corpus, tmp_path):
-    write_deap(tmp_path / "again", SMALL)
-    write_deap(tmp_path / "other", SynthConfig(subjects=1, trials=2, seconds=1, seed=6, videos=0))
+    write_synthetic("deap", tmp_path / "again", SMALL)
+    write_synthetic("deap", tmp_path / "other", SynthConfig(subjects=1, trials=2, seconds=1, seed=6, videos=0))
     files = [f.relative_to(corpus) for f in corpus.rglob("*") if f.is_file()]
     assert len(files) == 5  # .dat, two videos, ratings, stamp: nothing unfinished is left
     for file in files:
@@ -157,7 +158,7 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(corpus, tmp
 
 @pytest.mark.journey
 def test_two_processes_write_the_same_bytes_as_one(corpus, tmp_path):
-    write_deap(tmp_path, SMALL, jobs=2)
+    write_synthetic("deap", tmp_path, SMALL, jobs=2)
     for file in (f for f in corpus.rglob("*") if f.is_file()):
         assert (tmp_path / file.relative_to(corpus)).read_bytes() == file.read_bytes()
 
@@ -172,11 +173,11 @@ def test_an_interrupted_corpus_is_completed_and_says_how_far_it_is(corpus, tmp_p
         raise Interrupted
 
     with pytest.raises(Interrupted):
-        write_deap(tmp_path, config, progress=interrupt)
+        write_synthetic("deap", tmp_path, config, progress=interrupt)
     assert not (tmp_path / "SYNTHETIC.json").exists()  # no reader takes half a corpus for a whole one
     (tmp_path / "data_preprocessed_python" / ".s02.dat.x.part").write_bytes(b"half")
     seen = []
-    write_deap(tmp_path, config, progress=lambda done, total: seen.append((done, total)))
+    write_synthetic("deap", tmp_path, config, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(2, 3), (3, 3)]  # the ratings, and two people
     assert sorted(f.name for f in tmp_path.rglob("*") if f.is_file()) == [
         *("SYNTHETIC.json", "participant_ratings.csv", "s01.dat", "s02.dat"),
@@ -186,27 +187,27 @@ def test_an_interrupted_corpus_is_completed_and_says_how_far_it_is(corpus, tmp_p
 def test_a_folder_that_holds_anything_else_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.doc").write_text("years of work")
     with pytest.raises(BadInput, match=r"found 'thesis.doc' and no SYNTHETIC.json. Give another folder"):
-        write_deap(tmp_path, SMALL)
+        write_synthetic("deap", tmp_path, SMALL)
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.doc"]
 
 
 def test_a_file_among_ours_that_is_not_ours_is_refused(tmp_path):
     config = SynthConfig(subjects=1, trials=1, seconds=1, videos=0)
-    write_deap(tmp_path, config)
+    write_synthetic("deap", tmp_path, config)
     (tmp_path / "data_preprocessed_python" / "s02.dat").write_bytes(b"licensed")
     with pytest.raises(BadInput, match=r"found 1 other files, as data_preprocessed_python.s02.dat"):
-        write_deap(tmp_path, config)
+        write_synthetic("deap", tmp_path, config)
 
 
 def test_a_corpus_with_other_settings_is_refused_by_the_setting_that_differs(corpus):
     with pytest.raises(BadInput, match=r"expected effect 0\.0, found a corpus made with 1\.0"):
-        write_deap(corpus, SynthConfig(subjects=1, trials=2, seconds=1, seed=5, effect=0.0))
+        write_synthetic("deap", corpus, SynthConfig(subjects=1, trials=2, seconds=1, seed=5, effect=0.0))
 
 
 def test_a_destination_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "deap").write_text("")
     with pytest.raises(BadInput, match="expected a folder, found a file"):
-        write_deap(tmp_path / "deap", SMALL)
+        write_synthetic("deap", tmp_path / "deap", SMALL)
 
 
 # ---------------------------------------------------------------- what is planted
@@ -273,17 +274,17 @@ def test_evidence_in_named_channels_is_in_these_alone():
 def test_evidence_is_in_the_stamp_only_where_it_is_given_and_another_one_is_refused(corpus, tmp_path):
     assert "evidence" not in json.loads((corpus / "SYNTHETIC.json").read_text())["config"]
     small = {"subjects": 1, "trials": 1, "seconds": 1, "videos": 0}
-    write_deap(tmp_path, SynthConfig(**small, evidence=("F3", "O1")))
-    write_deap(tmp_path, SynthConfig(**small, evidence=("F3", "O1")))  # the same again: nothing to refuse
+    write_synthetic("deap", tmp_path, SynthConfig(**small, evidence=("F3", "O1")))
+    write_synthetic("deap", tmp_path, SynthConfig(**small, evidence=("F3", "O1")))  # the same again: nothing to refuse
     for evidence, found in ((None, "None"), (("F3",), r"\['F3'\]")):
         with pytest.raises(BadInput, match=rf"expected evidence {found}, found a corpus made with \['F3', 'O1'\]"):
-            write_deap(tmp_path, SynthConfig(**small, evidence=evidence))
+            write_synthetic("deap", tmp_path, SynthConfig(**small, evidence=evidence))
 
 
 def test_evidence_in_no_channel_of_the_eeg_is_refused_before_anything_is_written(tmp_path):
     for name, hint in (("F33", "did you mean F3"), ("GSR", "there are Fp1, AF3")):
         with pytest.raises(BadConfig, match=f"no EEG channel {name}; {hint}"):
-            write_deap(tmp_path / "x", SynthConfig(evidence=("C4", name)))
+            write_synthetic("deap", tmp_path / "x", SynthConfig(evidence=("C4", name)))
     assert not (tmp_path / "x").exists()
 
 

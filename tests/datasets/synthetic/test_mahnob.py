@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 
 import mne
@@ -13,19 +14,18 @@ import pandas as pd
 import pytest
 
 from gbvnet.config import PrepareConfig, SynthConfig
-from gbvnet.datasets import open_corpus
+from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.mahnob import FILMS
-from gbvnet.datasets.synthetic.deap import write_deap
 from gbvnet.datasets.synthetic.mahnob import (
     BDF,
     PEOPLE,
     VIDEO_FPS,
+    Settings,
     _signals,
     bdf_bytes,
     heartbeats,
     plan,
     truth,
-    write_mahnob,
 )
 from gbvnet.errors import BadConfig, BadInput, BadModel, BadRecording
 from gbvnet.io.landmark_model import landmark_model
@@ -33,7 +33,8 @@ from gbvnet.io.video import probe, read_frames
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 
-SMALL = SynthConfig(subjects=1, trials=1, seconds=1, seed=5)
+SMALL = Settings(subjects=1, trials=1, seconds=1, seed=5)
+MARKED = replace(SMALL, mark_s=0.5)
 
 
 def needs_landmarks():
@@ -51,7 +52,7 @@ landmarks = pytest.mark.skipif(bool(needs_landmarks()), reason=needs_landmarks()
 def corpus(tmp_path_factory):
     """One person and film, filmed, with a flash and a jump at 0.5 s."""
     root = tmp_path_factory.mktemp("synth") / "mahnob"
-    write_mahnob(root, SMALL, mark_s=0.5)
+    write_synthetic("mahnob", root, MARKED)
     return root
 
 
@@ -91,7 +92,7 @@ def test_the_bdf_is_one_to_mne_with_47_channels_at_256_hz_in_their_units(corpus)
 
 
 def test_what_is_written_is_what_is_read_back(tmp_path):
-    channels = _signals(SMALL, plan(SMALL)[0], None)
+    channels = _signals(SMALL, plan(SMALL)[0])
     (tmp_path / "x.bdf").write_bytes(bdf_bytes(channels, 256))
     raw = mne.io.read_raw_bdf(tmp_path / "x.bdf", verbose="ERROR")
     for name, x in channels.items():
@@ -121,7 +122,7 @@ def test_the_video_is_780_x_580_at_60_97_frames_a_second(corpus):
 
 
 def test_ratings_are_whole_and_never_undecided_films_and_video_starts_differ():
-    config = SynthConfig(subjects=8, trials=20, videos=0)
+    config = Settings(subjects=8, trials=20, videos=0)
     told = plan(config)
     for target in ("valence", "arousal"):
         ratings = [t.ratings[target] for t in told]
@@ -135,13 +136,13 @@ def test_ratings_are_whole_and_never_undecided_films_and_video_starts_differ():
 
 
 def test_the_same_settings_write_the_same_bytes_with_any_number_of_processes(corpus, tmp_path):
-    write_mahnob(tmp_path, SMALL, jobs=2, mark_s=0.5)
+    write_synthetic("mahnob", tmp_path, MARKED, jobs=2)
     assert content(tmp_path) == content(corpus)
 
 
 def test_an_interrupted_corpus_is_completed(tmp_path):
-    config = SynthConfig(subjects=2, trials=1, seconds=1, videos=0)
-    write_mahnob(tmp_path / "whole", config)
+    config = Settings(subjects=2, trials=1, seconds=1, videos=0)
+    write_synthetic("mahnob", tmp_path / "whole", config)
 
     class Interrupted(Exception):
         pass
@@ -151,44 +152,44 @@ def test_an_interrupted_corpus_is_completed(tmp_path):
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        write_mahnob(tmp_path / "x", config, progress=interrupt)
+        write_synthetic("mahnob", tmp_path / "x", config, progress=interrupt)
     assert not (tmp_path / "x/SYNTHETIC.json").exists()
     with pytest.raises(BadRecording, match="one that is not finished"):
         open_corpus("mahnob", tmp_path / "x")
-    write_mahnob(tmp_path / "x", config)
+    write_synthetic("mahnob", tmp_path / "x", config)
     assert content(tmp_path / "x") == content(tmp_path / "whole")
 
 
 def test_other_settings_and_other_corpora_are_refused(corpus, tmp_path):
     with pytest.raises(BadInput, match=r"expected mark_s None, found a corpus made with 0\.5"):
-        write_mahnob(corpus, SMALL)
-    write_deap(tmp_path, SynthConfig(subjects=1, trials=1, seconds=1, videos=0))
+        write_synthetic("mahnob", corpus, SMALL)
+    write_synthetic("deap", tmp_path, SynthConfig(subjects=1, trials=1, seconds=1, videos=0))
     with pytest.raises(BadInput, match="expected corpus mahnob, found a corpus made with None"):
-        write_mahnob(tmp_path, SynthConfig(subjects=1, trials=1, seconds=1, videos=0))
+        write_synthetic("mahnob", tmp_path, SynthConfig(subjects=1, trials=1, seconds=1, videos=0))
     with pytest.raises(BadRecording, match="data_preprocessed_python"):
         open_corpus("deap", corpus)
 
 
 @pytest.mark.parametrize(
-    ("config", "message"),
+    ("given", "message"),
     [
-        (SynthConfig(subjects=28), "subjects must be 1 to 27 here, not 28"),
-        (SynthConfig(trials=21), "trials must be 1 to 20 here, not 21"),
-        (SynthConfig(evidence=("T3",)), "no EEG channel T3"),
+        ({"subjects": 28}, "subjects must be 1 to 27 here, not 28"),
+        ({"trials": 21}, "trials must be 1 to 20 here, not 21"),
+        ({"evidence": ("T3",)}, "no EEG channel T3"),
     ],
 )
-def test_more_than_there_is_is_refused_before_anything_is_written(config, message, tmp_path):
+def test_more_than_there_is_is_refused_before_anything_is_written(given, message, tmp_path):
     with pytest.raises(BadConfig, match=message):
-        write_mahnob(tmp_path / "x", config)
+        write_synthetic("mahnob", tmp_path / "x", SynthConfig(**given))
     assert not (tmp_path / "x").exists()
 
 
 def test_evidence_is_in_the_eeg_during_the_film_and_not_before():
-    config = SynthConfig(subjects=1, trials=8, seconds=20, fingerprint=0, videos=0)
+    config = Settings(subjects=1, trials=8, seconds=20, fingerprint=0, videos=0)
     strong, weak = sorted(plan(config), key=lambda t: t.signals["arousal"])[:: len(plan(config)) - 1]
 
     def fast(trial, first_s, last_s):
-        x = _signals(config, trial, None)["Cz"][round((30 + first_s) * 256) : round((30 + last_s) * 256)]
+        x = _signals(config, trial)["Cz"][round((30 + first_s) * 256) : round((30 + last_s) * 256)]
         power = np.abs(np.fft.rfft(x - x.mean())) ** 2
         hz = np.fft.rfftfreq(len(x), 1 / 256)
         return power[(hz > 16) & (hz < 40)].mean()
@@ -235,8 +236,8 @@ def test_the_flash_is_where_the_clocks_say_to_within_a_frame(corpus):
 @landmarks
 @pytest.mark.journey
 def test_a_flash_and_a_jump_land_in_the_same_window_in_every_recording(tmp_path):
-    config = SynthConfig(subjects=2, trials=3, seconds=3, seed=3)
-    write_mahnob(tmp_path / "mahnob", config, jobs=2, mark_s=1.45)
+    config = Settings(subjects=2, trials=3, seconds=3, seed=3)
+    write_synthetic("mahnob", tmp_path / "mahnob", replace(config, mark_s=1.45), jobs=2)
     corpus = open_corpus("mahnob", tmp_path / "mahnob")
     summary = prepare_store(corpus, tmp_path / "store", PrepareConfig(face_side=32), jobs=2)
     assert summary.made == 6 and summary.bad == []
