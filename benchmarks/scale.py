@@ -100,8 +100,9 @@ def prepare_from_files(folder: Path, share: float) -> dict:
 def measure(path: Path) -> dict:
     """Seconds of each thing that is done to a whole store, and the memory it took."""
     from gbvnet.config import PROTOCOLS, CrossvalConfig
-    from gbvnet.evaluation import metrics, predictions
+    from gbvnet.evaluation import predictions
     from gbvnet.evaluation.plan import make_plan
+    from gbvnet.evaluation.scores import evaluate
     from gbvnet.evaluation.split_check import check_splits
     from gbvnet.store.reader import open_store
 
@@ -124,7 +125,7 @@ def measure(path: Path) -> dict:
     check_splits(file)
     found["a check of somebody's split"] = time.perf_counter() - began
     began = time.perf_counter()
-    metrics.evaluate(table)
+    evaluate(table)
     found["scores with 10,000 permutations"] = time.perf_counter() - began
     del plan
     return {"windows": len(store), "bytes": sum(f.stat().st_size for f in path.rglob("*.safetensors")), **found}

@@ -14,9 +14,8 @@ from ..errors import BadConfig
 from ..store.reader import Store
 from . import splits
 from .confounds import confounds
+from .labels import is_high, shuffle_within_subjects, targets_of
 from .splits import PLURAL, Fold
-
-RULES = {">=5": "rating >= 5", ">5": "rating > 5", "median": "rating above the person's own median"}
 
 PARTS = ("face", "signals")
 OTHERS = "another person than those chosen"  # a reason to leave windows out
@@ -36,30 +35,30 @@ class Plan:
     high: dict[str, pd.Series]
     excluded: dict[str, int]  # reason -> windows
     folds: list[Fold]
-    findings: tuple[str, ...] = ()  # what a reader of the results must know
+    warnings: tuple[str, ...] = ()  # what a reader of the results must know
     unused: tuple[str, ...] = ()  # settings that had no say in this plan
 
 
 def make_plan(store: Store, config: CrossvalConfig) -> Plan:
     """Choose the windows to score, label them, and split them. Raises BadConfig or LeakySplit."""
-    plan = make_unsplit(store, config)
+    plan = make_plan_without_folds(store, config)
     classes = sum(2**i * y.to_numpy(int) for i, y in enumerate(plan.high.values()))
     folds = splits.make_folds(plan.windows, config, np.asarray(classes) if config.stratify else None)
     return replace(plan, folds=folds)
 
 
-def make_unsplit(store: Store, config: CrossvalConfig) -> Plan:
+def make_plan_without_folds(store: Store, config: CrossvalConfig) -> Plan:
     """The plan without its folds: which windows, and their labels. Raises BadConfig."""
     _require_modality(store, config)
     windows, excluded = choose_windows(store, config)
-    rating = {target: windows[target] for target in targets_of(config)}
+    rating = {target: windows[target] for target in targets_of(config.target)}
     high = {target: is_high(windows, target, config.threshold) for target in rating}
     if config.shuffle_labels is not None:
-        high = shuffled(windows, high, config.shuffle_labels)
-    return Plan(windows, rating, high, excluded, [], tuple(warnings_of(store, windows, high, config)))
+        high = shuffle_within_subjects(windows, high, config.shuffle_labels)
+    return Plan(windows, rating, high, excluded, [], tuple(data_warnings(store, windows, high, config)))
 
 
-def warnings_of(
+def data_warnings(
     store: Store, windows: pd.DataFrame, high: dict[str, pd.Series], config: CrossvalConfig
 ) -> Iterator[str]:
     """What a reader of a score must know of the names and sources of the windows that it is made of."""
@@ -73,37 +72,6 @@ def warnings_of(
     if config.shuffle_labels is None:
         for target, y in high.items():
             yield from confounds(used, y.groupby(windows["recording"]).first(), target)
-
-
-def targets_of(config: CrossvalConfig) -> tuple[str, ...]:
-    return _targets(config.target)
-
-
-def _targets(target: str) -> tuple[str, ...]:
-    return ("valence", "arousal") if target == "both" else (target,)
-
-
-def is_high(windows: pd.DataFrame, target: str, threshold: str) -> pd.Series:
-    """Whether each window's rating is high, int8: at least 5, above 5, or above the person's own median over trials."""
-    rating = windows[target]
-    if threshold == "median":
-        trials = windows.drop_duplicates("recording")
-        limit = windows["subject"].map(trials.groupby("subject")[target].median())
-        return (rating > limit).astype("int8")
-    return (rating > 5 if threshold == ">5" else rating >= 5).astype("int8")
-
-
-def shuffled(windows: pd.DataFrame, high: dict[str, pd.Series], seed: int) -> dict[str, pd.Series]:
-    """The labels dealt anew among each person's trials: a person keeps how many are high, a trial one label for all its
-    windows, and all targets move together. What a system then scores is not emotion."""
-    trials = windows.drop_duplicates("recording").sort_values(["subject", "recording"])
-    rng = np.random.default_rng(seed)
-    donor: dict[str, str] = {}
-    for _, of_person in trials.groupby("subject"):
-        names = of_person["recording"].to_numpy(str)
-        donor |= dict(zip(names, rng.permutation(names), strict=True))
-    first = {target: y.groupby(windows["recording"]).first() for target, y in high.items()}
-    return {target: windows["recording"].map(donor).map(y).astype("int8") for target, y in first.items()}
 
 
 def _require_modality(store: Store, config: CrossvalConfig) -> None:
@@ -168,7 +136,7 @@ def _reasons(
     else:
         used = [f"has_{part}" for part in PARTS if _uses(modality, part)]
         reasons[f"nothing of modality {modality}"] = ~windows[used].any(axis=1)
-    return reasons | {f"no rating of {name}": windows[name].isna() for name in _targets(target)}
+    return reasons | {f"no rating of {name}": windows[name].isna() for name in targets_of(target)}
 
 
 def require_known(store: Store, unit: str, names: Sequence[str], setting: str) -> None:

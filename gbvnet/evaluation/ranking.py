@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .metrics import holm, paired
+from .statistics import adjust_holm, paired_test
 
 SHOWN = 0.05  # a pair differs if its p after Holm is not above this
 
@@ -52,10 +52,10 @@ def rank(scores: pd.DataFrame) -> Ranking:
         friedman = float(stats.friedmanchisquare(*(scores[n] for n in names)).pvalue) if enough else np.nan
     rows = []
     for a, b in combinations(names, 2):
-        test = paired(scores[a], scores[b], "two-sided")
+        test = paired_test(scores[a], scores[b], "two-sided")
         rows.append((a, b, test.difference, test.n, test.p, test.smallest_p))
     pairs = pd.DataFrame(rows, columns=["a", "b", "difference", "n", "p", "smallest_p"])
-    pairs["p_holm"] = holm(pairs["p"])
+    pairs["p_holm"] = adjust_holm(pairs["p"])
     return Ranking(ranks, len(scores), friedman, pairs, _cliques(names, pairs))
 
 

@@ -69,7 +69,7 @@ class Checked:
         return self.validates_on_test or any(s.train for s in self.shared if s.unit in ("window", "trial"))
 
     def __str__(self) -> str:
-        return "\n".join([self.title, *(f"  {line}" for line in (*self._lines(), *self.notes)), self.verdict])
+        return "\n".join([self.title, *(f"  {line}" for line in (*self._lines(), *self.notes)), self.assessment])
 
     def _lines(self) -> Iterator[str]:
         for s in self.shared:
@@ -79,7 +79,7 @@ class Checked:
             yield f"{s.unit:<9} {on_both}{where}{validation}"
 
     @property
-    def verdict(self) -> str:
+    def assessment(self) -> str:
         by_unit = {s.unit: s for s in self.shared}
         if self.leaks:
             worst = next((s.unit for s in self.shared if s.train and s.unit in ("window", "trial")), None)

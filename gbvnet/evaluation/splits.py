@@ -125,7 +125,7 @@ def hold_out(windows: pd.DataFrame, test: np.ndarray, split: SplitConfig) -> Fol
     return fold
 
 
-def keep_back(windows: pd.DataFrame, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
+def train_validation_split(windows: pd.DataFrame, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
     """Row numbers to train on, and those of a share `split.validation` of the protocol's groups, by which the epoch of
     a model that is tested on nothing here is chosen. Raises LeakySplit if there are too few groups."""
     rows = windows.index.to_numpy(np.int64)
@@ -384,7 +384,9 @@ def _plain(name: str) -> str:
     return re.sub(r"0*(\d+)", r"\1", name)
 
 
-def deal(names: Sequence[str], strata: Sequence[str], unit: str, salt: str, folds: int = 10) -> list[list[str]]:
+def assign_round_robin(
+    names: Sequence[str], strata: Sequence[str], unit: str, salt: str, folds: int = 10
+) -> list[list[str]]:
     """Names dealt out to folds, each stratum evenly, by names and salt alone: how the shipped folds were made."""
     groups = _Groups(unit, list(names), list(strata), np.arange(len(names)))
     part = _parts(groups, SplitConfig(folds=folds, seed=0), None, salt)

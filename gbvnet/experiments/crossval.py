@@ -24,7 +24,8 @@ from typing_extensions import override
 from ..config import CrossvalConfig, require
 from ..errors import BadRun, GbvnetError
 from ..evaluation import predictions, splits
-from ..evaluation.plan import Plan, make_plan, targets_of
+from ..evaluation.labels import has_one_class, predicted_high, targets_of
+from ..evaluation.plan import Plan, make_plan
 from ..evaluation.splits import Fold
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.peak_memory import Peak
@@ -102,7 +103,7 @@ def _train_all(
     run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, jobs: Jobs, progress: ProgressCallback | None
 ) -> None:
     """Run the trainings that are not finished. One that fails does not stop the others."""
-    targets = targets_of(config)
+    targets = targets_of(config.target)
     tasks = [Task(fold, t) for fold in plan.folds for t in ([targets] if config.joint else [(t,) for t in targets])]
     left = [task for task in tasks if not (run_dir / task.folder / predictions.FILE).exists()]
     if len(left) < len(tasks):
@@ -197,12 +198,12 @@ class _TrainAndTest:
         table = self._table(task, y, predicted)
         predictions.write(table, folder / predictions.FILE)
         (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and not needed any more
-        accuracy = ((table["p"] >= 0.5) == table["y"]).mean()
+        accuracy = (predicted_high(table["p"]) == table["y"]).mean()
         return f"accuracy {accuracy:.1%} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
 
     def _fit_and_predict(self, task: Task, y: pd.DataFrame, folder: Path) -> tuple[Predicted, dict[str, Any]]:
         fold, test = task.fold, task.fold.test
-        if (y.loc[fold.train].nunique() == 1).all():
+        if all(has_one_class(y.loc[fold.train, target]) for target in y):
             prior = _prior(y, fold)
             shutil.rmtree(folder / "model", ignore_errors=True)
             return Predicted(np.tile(prior, (len(test), 1))), {"constant": True}

@@ -27,7 +27,8 @@ from .. import __version__
 from ..config import CrossvalConfig, ExplainConfig, TrainConfig, from_dict, to_dict, uses_face
 from ..errors import BadConfig, BadRun
 from ..evaluation import predictions
-from ..evaluation.plan import Plan, make_plan, targets_of
+from ..evaluation.labels import targets_of
+from ..evaluation.plan import Plan, make_plan
 from ..io.atomic import atomic_write
 from ..io.safe_load import from_json, from_yaml
 from ..progress import ProgressCallback
@@ -109,7 +110,7 @@ def _open_run(store: Store, run_dir: Path, config: ExplainConfig) -> ExplainedRu
     parts, left_out = [], []
     for fold in plan.folds:
         rows = sample_rows(fold.test, config, fold.number)
-        for targets in [targets_of(run)] if run.joint else [(t,) for t in targets_of(run)]:
+        for targets in [targets_of(run.target)] if run.joint else [(t,) for t in targets_of(run.target)]:
             folder = run_dir / f"fold{fold.number:02d}" / ("both" if len(targets) > 1 else targets[0])
             if _is_constant(folder):
                 left_out.append(f"fold {fold.number}, {targets[0]}: nothing was learnt from one class")

@@ -23,7 +23,8 @@ from .. import __version__
 from ..config import CrossvalConfig, SplitConfig, flatten, former_names, present_names, to_dict
 from ..errors import BadRun
 from ..evaluation import splits
-from ..evaluation.plan import OTHERS, RULES, Plan
+from ..evaluation.labels import RULES, has_one_class
+from ..evaluation.plan import OTHERS, Plan
 from ..io.atomic import atomic_write, remove_stale_temp_files
 from ..io.remote import require_path
 from ..io.safe_load import from_json, from_yaml
@@ -185,10 +186,10 @@ def _environment(store: Store, config: CrossvalConfig, plan: Plan) -> dict[str, 
 
 
 def _warnings(plan: Plan) -> Iterator[str]:
-    yield from plan.findings
+    yield from plan.warnings
     for fold in plan.folds:
         for target, y in plan.high.items():
-            if y.loc[fold.train].nunique() == 1:
+            if has_one_class(y.loc[fold.train]):
                 which = "high" if y.loc[fold.train].iloc[0] else "low"
                 yield (
                     f"fold {fold.number}: all {len(fold.train)} training windows are of the {which} {target} class; a "

@@ -23,8 +23,8 @@ from filelock import FileLock, Timeout
 
 from ..config import FinalConfig, to_dict, uses_face, uses_signals
 from ..errors import BadConfig, BadModel, BadRun
-from ..evaluation.plan import make_unsplit, require_known, warnings_of
-from ..evaluation.splits import keep_back
+from ..evaluation.plan import data_warnings, make_plan_without_folds, require_known
+from ..evaluation.splits import train_validation_split
 from ..io.atomic import remove_stale_temp_files
 from ..network.checkpoint.folder import read_config
 from ..network.checkpoint.worth import CrossvalScore, as_notes, worth
@@ -112,12 +112,12 @@ class _Data(NamedTuple):
 def _choose_data(store: Store, config: FinalConfig) -> _Data:
     """Raises BadConfig if there is nothing to train on, or nothing to learn."""
     one = config.crossval()
-    plan = make_unsplit(store, one)
+    plan = make_plan_without_folds(store, one)
     require_known(store, "recording", config.exclude, "exclude")
     windows = plan.windows[~plan.windows["recording"].isin(config.exclude)]
     if windows.empty:
         raise BadConfig(f"{store.path}: all of its windows are excluded")
-    rows, validation = keep_back(windows, one)
+    rows, validation = train_validation_split(windows, one)
     y = pd.DataFrame(plan.high)
     for target in y:
         if y[target].loc[rows].nunique() < 2:
@@ -136,7 +136,7 @@ def _fit(
     with _watched(work, config.train.epochs, progress):
         system.fit(learnt_from(store), rows, labels[0], validation=(validation, labels[1]), seed=config.seed)
     kept = _kept_epoch(work, system)
-    warnings = list(warnings_of(store, windows, {str(t): y[t].loc[windows.index] for t in y}, one))
+    warnings = list(data_warnings(store, windows, {str(t): y[t].loc[windows.index] for t in y}, one))
     for warning in warnings:
         log.warning("%s", warning)
     people, trials = (store.windows.loc[rows, c].nunique() for c in ("subject", "recording"))
@@ -265,7 +265,7 @@ def _score(result: Result) -> CrossvalScore:
         chance=float(scores.chance["window"].upper),
         majority=float(scores.majority["window"]),
         trials=float(scores.trial["accuracy"]),
-        verdict=scores.verdict,
+        verdict=scores.assessment,
     )
 
 

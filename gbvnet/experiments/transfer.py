@@ -10,7 +10,7 @@ from pathlib import Path
 from ..config import CrossvalConfig, Protocol, uses_face, uses_signals
 from ..errors import BadConfig, LeakySplit
 from ..evaluation import splits
-from ..evaluation.plan import Plan, make_unsplit
+from ..evaluation.plan import Plan, make_plan_without_folds
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..store.joined import JoinedStore, join
@@ -54,7 +54,7 @@ def transfer(
 
 def make_transfer_plan(joined: JoinedStore, config: CrossvalConfig, findings: list[str]) -> Plan:
     """The plan of one fold: all windows of the second store are tested. Raises BadConfig or LeakySplit."""
-    plan = make_unsplit(joined, config)
+    plan = make_plan_without_folds(joined, config)
     test = plan.windows.index.to_numpy() >= len(joined.first)  # rows are the first store's, then the second's
     for store, rows in ((joined.first, ~test), (joined.second, test)):
         if not rows.any():
@@ -71,7 +71,7 @@ def make_transfer_plan(joined: JoinedStore, config: CrossvalConfig, findings: li
             f"{joined.first.path} and {joined.second.path} are of one corpus, {joined.first.settings['dataset']}, "
             f"where equal names mean the same person and the same stimulus: {error}"
         ) from None
-    return replace(plan, folds=[fold], findings=(*plan.findings, *findings), unused=UNUSED)
+    return replace(plan, folds=[fold], warnings=(*plan.warnings, *findings), unused=UNUSED)
 
 
 def _refuse_folds(config: CrossvalConfig) -> None:

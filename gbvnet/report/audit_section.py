@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadRun
-from ..evaluation import metrics
-from ..evaluation.metrics import LEVEL, N_PERMUTATIONS, Scores
+from ..evaluation import metrics, statistics
+from ..evaluation.labels import predicted_high
+from ..evaluation.scores import Scores
+from ..evaluation.statistics import CHANCE_PERCENTILE, N_PERMUTATIONS
 from ..io.safe_load import from_json
 from ..provenance import SYNTHETIC, is_leaky, is_marked_synthetic
 from ..text import listed
@@ -43,7 +45,7 @@ class Inflation:
     leaky_accuracy: float  # on the windows that the honest protocol tests
     honest_accuracy: float
     subjects: pd.DataFrame  # subject, leaky, honest
-    paired: metrics.Paired
+    paired: statistics.PairedTest
     p_holm: float = float("nan")
 
     @property
@@ -82,7 +84,7 @@ class Audit:
     @cached_property
     def inflations(self) -> list[Inflation]:
         found = [_inflation(self.leaky, r) for r in self.honest.values()]
-        adjusted = metrics.holm([i.paired.p for i in found])
+        adjusted = statistics.adjust_holm([i.paired.p for i in found])
         return [
             Inflation(i.honest, i.leaky_accuracy, i.honest_accuracy, i.subjects, i.paired, float(p))
             for i, p in zip(found, adjusted, strict=True)
@@ -117,10 +119,10 @@ def read_audit(folder: Path) -> Audit:
 def _inflation(leaky: Result, honest: Result) -> Inflation:
     names = ["recording", "window"]
     same = leaky.table.merge(honest.table[names].drop_duplicates(), on=names)
-    a, b = (((t["p"] >= 0.5) == (t["y"] == 1)).groupby(t["subject"]).mean() for t in (same, honest.table))
+    a, b = ((predicted_high(t["p"]) == (t["y"] == 1)).groupby(t["subject"]).mean() for t in (same, honest.table))
     subjects = pd.DataFrame({"leaky": a, "honest": b}).rename_axis("subject").reset_index()
     overall = [metrics.accuracy(t["y"], t["p"]) for t in (same, honest.table)]
-    return Inflation(honest.key("protocol"), overall[0], overall[1], subjects, metrics.paired(a, b))
+    return Inflation(honest.key("protocol"), overall[0], overall[1], subjects, statistics.paired_test(a, b))
 
 
 # --- the verdict ---
@@ -211,11 +213,12 @@ def _ladder_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
         leaky |= {len(rows)} if s.leaky else set()
         chance, interval = s.chance["window"], s.window_interval["accuracy"]
         rows.append([
-            protocol + (" LEAKY" if s.leaky else ""), labels, s.verdict.removesuffix("; LEAKY"),
+            protocol + (" LEAKY" if s.leaky else ""), labels, s.assessment.removesuffix("; LEAKY"),
             with_interval(_accuracy(s), interval), *constant, percent(chance.upper), p_value(chance.p),
         ])  # fmt: skip
     yield Table(
-        ("Protocol", "Labels", "Verdict", BOOTSTRAP_COLUMN, "Majority", "Own majority", f"Chance {LEVEL} %", "p"),
+        ("Protocol", "Labels", "Verdict", BOOTSTRAP_COLUMN, "Majority", "Own majority",
+         f"Chance {CHANCE_PERCENTILE} %", "p"),
         rows,
         f"The ladder: {_who(audit)} on the same windows, from the leaky protocol down to the hardest honest one. "
         f"Accuracy by window, %, with its {summary.bootstrap([r for _, _, r in shown])}. Own majority: each person's "
@@ -317,12 +320,12 @@ def terminal_text(audit: Audit, width: int = 100) -> str:
     from rich.table import Table as Grid
 
     grid = Grid(title=f"{_who(audit)}, {audit.leaky.key('target')}, {audit.leaky.key('dataset')}: % of windows right")
-    for column in ("protocol", "accuracy", f"chance {LEVEL} %", "majority", "verdict"):
+    for column in ("protocol", "accuracy", f"chance {CHANCE_PERCENTILE} %", "majority", "verdict"):
         grid.add_column(column, justify="left" if column in ("protocol", "verdict") else "right")
     for protocol, r in audit.ladder.items():
         s = r.scores
         majority = percent(s.majority["window"])
-        grid.add_row(protocol, percent(_accuracy(s)), percent(s.chance["window"].upper), majority, s.verdict)
+        grid.add_row(protocol, percent(_accuracy(s)), percent(s.chance["window"].upper), majority, s.assessment)
         for k, probe in enumerate(audit.shuffled if s.leaky else [], 1):
             p = probe.scores
             grid.add_row(

@@ -97,7 +97,7 @@ def _by_person(results: Sequence[Result]) -> pd.DataFrame:
     """Accuracy by window, one row a person, one column a system; all were tested on the same rows."""
     first = results[0]
     for other in results[1:]:
-        differ = metrics.same_rows(first.table, other.table)
+        differ = metrics.describe_row_difference(first.table, other.table)
         if differ:
             raise ValueError(f"{label(first)} and {label(other)} do not test the same rows: {differ}")
     return pd.DataFrame({label(r): r.scores.subjects.set_index("subject")["accuracy"] for r in results})
@@ -110,7 +110,7 @@ def _score_table(results: Sequence[Result], ranking: Ranking | None) -> Table:
         ("System", "Sees", "Verdict", BOOTSTRAP_COLUMN, "By trial", "Balanced", "AUC", "Mean rank",
          "GBV-Net minus it, points", "p after Holm"),
         [
-            [r.key("system"), r.key("modality"), r.scores.verdict,
+            [r.key("system"), r.key("modality"), r.scores.assessment,
              with_interval(r.scores.window["accuracy"], r.scores.window_interval["accuracy"]),
              percent(r.scores.trial["accuracy"]), number(r.scores.window["balanced_accuracy"]),
              number(r.scores.window["auc"]),

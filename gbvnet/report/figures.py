@@ -20,7 +20,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ..evaluation.metrics import Scores, by_trial
+from ..evaluation.labels import predicted_high
+from ..evaluation.metrics import aggregate_trials
+from ..evaluation.scores import Scores
 from ..io.atomic import atomic_write
 from .document import Picture
 
@@ -109,8 +111,10 @@ def learning_curves(history: pd.DataFrame, title: str, stamps: Sequence[str], va
 def confusion(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     """Labels against predictions, by window and by trial: counts, and the share of each label's row as shade."""
     figure = empty_figure(6.4, 3.5, title, stamps)
-    for axes, rows, what in zip(figure.subplots(1, 2), (result, by_trial(result)), ("windows", "trials"), strict=True):
-        high = (rows["p"] >= 0.5).astype(int)
+    for axes, rows, what in zip(
+        figure.subplots(1, 2), (result, aggregate_trials(result)), ("windows", "trials"), strict=True
+    ):
+        high = predicted_high(rows["p"]).astype(int)
         counts = pd.crosstab(rows["y"], high).reindex(index=[0, 1], columns=[0, 1], fill_value=0).to_numpy()
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="Blues", vmin=0, vmax=1.15, aspect="equal")
@@ -133,7 +137,7 @@ def has_gates(result: pd.DataFrame) -> bool:
 def gates(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
     """How far the gate lets each modality through, for windows predicted right and wrong."""
     figure = empty_figure(6.4, 2.8, title, stamps)
-    right = (result["p"] >= 0.5) == (result["y"] == 1)
+    right = predicted_high(result["p"]) == (result["y"] == 1)
     edges = np.linspace(0, 1, 41)
     for axes, (column, name) in zip(
         figure.subplots(1, 2, sharey=True), (("gate_face", "face"), ("gate_bio", "signals")), strict=True

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..config import flatten
 from ..errors import BadInput, GbvnetError
-from ..evaluation.metrics import LEVEL, N_PERMUTATIONS, N_RESAMPLES
+from ..evaluation.statistics import CHANCE_PERCENTILE, N_PERMUTATIONS, N_RESAMPLES
 from ..io.atomic import atomic_folder, atomic_write, remove_stale_temp_files
 from ..provenance import LEAKY, SYNTHETIC, is_leaky
 from ..text import listed
@@ -75,8 +75,9 @@ GLOSSARY = (
     ("majority", "Accuracy of always guessing the commoner class of the training fold. It needs no input at all. It "
      "can be below one half: what a test fold has more of, its training fold has less of."),
     ("chance", f"Trial labels are shuffled within each person {N_PERMUTATIONS:,} times against the same predictions, "
-     f"without training again. Above chance means above the {LEVEL} % point of the shuffled scores, which is no limit "
-     "of an interval; p is the share of shuffles at least as good, and never below "
+     "without training again. Above chance means above the "
+     f"{CHANCE_PERCENTILE} % point of the shuffled scores, which is no limit of an interval; p is the share of "
+     "shuffles at least as good, and never below "
      f"{1 / (N_PERMUTATIONS + 1):.4f}. A model that only knows who is who, and how often each person rates high, stays "
      "within chance."),
     ("balanced accuracy, macro-F1", "Means over high and low with equal weight; 0.5 and below is what a constant "
@@ -246,15 +247,16 @@ def _results_tables(results: Sequence[Result]) -> Iterator[Block]:
     first = "System and modality" if any(r.key("system") in r.label for r in results) else "Modality"
     yield Table(
         (first, "Protocol", "Verdict", f"Mean of folds ± SD [{summary.of_folds(results)}]", BOOTSTRAP_COLUMN,
-         "Majority", f"Chance: mean / {LEVEL} %", "p", "Balanced", "Macro-F1", "AUC", "MCC", "Windows high / low"),
+         "Majority", f"Chance: mean / {CHANCE_PERCENTILE} %", "p", "Balanced", "Macro-F1", "AUC", "MCC",
+         "Windows high / low"),
         [_window_row(r) for r in results],
         f"By window. Accuracies in %. All windows with their {summary.bootstrap(results)}; chance shuffles trial "
         "labels within each person.",
         3, leaky,
     )  # fmt: skip
     yield Table(
-        (first, "Protocol", "By trial [95 % bootstrap]", "Majority", f"Chance: mean / {LEVEL} %", "p", "Balanced",
-         "Macro-F1", "AUC", "MCC", "Mean of subjects ± SD", "Their AUC", "Their MCC", "Undefined"),
+        (first, "Protocol", "By trial [95 % bootstrap]", "Majority", f"Chance: mean / {CHANCE_PERCENTILE} %", "p",
+         "Balanced", "Macro-F1", "AUC", "MCC", "Mean of subjects ± SD", "Their AUC", "Their MCC", "Undefined"),
         [_trial_row(r) for r in results],
         "By trial; and over subjects, by window, each person with equal weight. Accuracies in %. Undefined: "
         "subjects with one class, who have no AUC and MCC.",
@@ -267,7 +269,7 @@ def _window_row(r: Result) -> list[str]:
     chance = s.chance["window"]
     high = s.counts["high_windows"]
     return [
-        r.label, protocol(r), s.verdict, f"{mean_sd(*s.over_folds()[:2])} {interval(s.folds_interval())}",
+        r.label, protocol(r), s.assessment, f"{mean_sd(*s.over_folds()[:2])} {interval(s.folds_interval())}",
         with_interval(s.window["accuracy"], s.window_interval["accuracy"]), percent(s.majority["window"]),
         f"{percent(chance.mean)} / {percent(chance.upper)}", p_value(chance.p),
         *(number(s.window[name]) for name in ("balanced_accuracy", "macro_f1", "auc", "mcc")),
@@ -391,12 +393,12 @@ def _result_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
     yield Heading(result.title + (" LEAKY" if scores.leaky else ""), 3)
     yield Text(
         f"Run `{result.run.name}`. {' · '.join(scores.stamps) + '. ' if scores.stamps else ''}Verdict: "
-        f"{scores.verdict}. Accuracy, mean of {scores.counts['folds']} folds: {mean_sd(*scores.over_folds()[:2])} %; "
-        f"majority {percent(scores.majority['fold'])} %, chance up to {percent(scores.chance['fold'].upper)} % (both "
-        "as means of folds)."
+        f"{scores.assessment}. Accuracy, mean of {scores.counts['folds']} folds: "
+        f"{mean_sd(*scores.over_folds()[:2])} %; majority {percent(scores.majority['fold'])} %, chance up to "
+        f"{percent(scores.chance['fold'].upper)} % (both as means of folds)."
     )
-    if scores.findings:
-        yield Items(scores.findings)
+    if scores.warnings:
+        yield Items(scores.warnings)
     title, stamps = result.title, scores.stamps
     name = f"{name}_{result.run.name.replace('/', '_')}_{result.key('target')}"
     yield picture(

@@ -11,7 +11,8 @@ import pandas as pd
 
 from ..config import MODALITIES, PROTOCOLS, present_names, uses_face, uses_signals
 from ..errors import BadRun, GbvnetError
-from ..evaluation import metrics, predictions
+from ..evaluation import metrics, predictions, statistics
+from ..evaluation.scores import Scores, evaluate
 from ..io.safe_load import from_json, from_yaml
 from ..provenance import SYNTHETIC, is_leaky, is_marked_synthetic
 
@@ -45,7 +46,7 @@ class Result:
 
     run: Run
     table: pd.DataFrame
-    scores: metrics.Scores
+    scores: Scores
     label: str
 
     def key(self, name: str) -> str:
@@ -68,7 +69,7 @@ class Result:
 
 
 def read_results(
-    folders: Sequence[Path], scored: Sequence[Result] = (), n_permutations: int = metrics.N_PERMUTATIONS
+    folders: Sequence[Path], scored: Sequence[Result] = (), n_permutations: int = statistics.N_PERMUTATIONS
 ) -> tuple[list[Result], list[GbvnetError]]:
     """Score every run folder; the honest protocols come first. What could not be used is returned as the second part.
 
@@ -87,9 +88,9 @@ def read_results(
         except GbvnetError as problem:
             problems.append(problem)
             continue
-        for table in metrics.results(run.table):
+        for table in metrics.split_results(run.table):
             log.info("scoring %s", name)
-            scores = metrics.evaluate(table, n_permutations)
+            scores = evaluate(table, n_permutations)
             if is_marked_synthetic(run.store) and SYNTHETIC not in scores.stamps:
                 scores = replace(scores, stamps=(*scores.stamps, SYNTHETIC))
             found.append(Result(run, table, scores, str(scores.keys["modality"])))
@@ -186,7 +187,7 @@ class Comparison:
     kind: Kind
     a: Result
     b: Result
-    paired: metrics.Paired
+    paired: statistics.PairedTest
     p_holm: float = float("nan")  # adjusted over the questions of a study, those about the leak apart
 
     @property
@@ -228,12 +229,14 @@ def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[C
             refused.setdefault(why, []).append(f"{a.run.name} and {b.run.name}")
             continue
         of_a, of_b = (r.scores.subjects.set_index("subject")["accuracy"] for r in (a, b))
-        asked.append(Comparison(kind, a, b, metrics.paired(of_a, of_b, "two-sided" if kind == "other" else "greater")))
+        asked.append(
+            Comparison(kind, a, b, statistics.paired_test(of_a, of_b, "two-sided" if kind == "other" else "greater"))
+        )
     families: dict[tuple, list[int]] = {}
     for number, question in enumerate(asked):
         families.setdefault((*question.a.study, question.kind == "leak"), []).append(number)
     for numbers in families.values():
-        adjusted = metrics.holm([asked[k].paired.p for k in numbers])
+        adjusted = statistics.adjust_holm([asked[k].paired.p for k in numbers])
         for k, p in zip(numbers, adjusted, strict=True):
             asked[k] = replace(asked[k], p_holm=float(p))
     pairs = {why: list(dict.fromkeys(names)) for why, names in refused.items()}
@@ -276,5 +279,5 @@ def _not_comparable(a: Result, b: Result) -> str:
     ):
         if of_a != of_b:
             return f"the {name} differs ({', '.join(sorted((str(of_a), str(of_b))))})"
-    rows = metrics.same_rows(a.table, b.table)
+    rows = metrics.describe_row_difference(a.table, b.table)
     return f"they do not test the same rows ({rows})" if rows else ""

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..evaluation.metrics import FOLD_SCORES, LEVEL
+from ..evaluation.metrics import FOLD_SCORES
 from ..evaluation.predictions import KEYS
+from ..evaluation.statistics import CHANCE_PERCENTILE
 from ..provenance import SYNTHETIC
 from ..text import listed
 from .results import Comparison, Result, compare
@@ -162,14 +163,14 @@ def terminal_text(results: Sequence[Result], width: int) -> str:
     shown = Table(title="Accuracy, % of windows" + (f" ({SYNTHETIC})" if any(r.synthetic for r in results) else ""))
     for column in ("target", "system", "protocol"):
         shown.add_column(column)
-    for column in ("mean of folds ± SD", "majority", f"chance {LEVEL} %"):
+    for column in ("mean of folds ± SD", "majority", f"chance {CHANCE_PERCENTILE} %"):
         shown.add_column(column, justify="right")
     shown.add_column("verdict")
     for r in results:
         s = r.scores
         shown.add_row(
             r.key("target"), r.label, protocol(r), mean_sd(s.over_folds().mean, s.over_folds().sd),
-            percent(s.majority["fold"]), percent(s.chance["fold"].upper), s.verdict,
+            percent(s.majority["fold"]), percent(s.chance["fold"].upper), s.assessment,
         )  # fmt: skip
     text = io.StringIO()
     Console(file=text, width=width).print(shown)
@@ -222,7 +223,7 @@ def _flat_result(result: Result) -> dict[str, Any]:
     for level in ("window", "fold", "trial"):
         row[f"majority_{level}"] = s.majority[level]
         row |= {f"chance_{level}_{part}": value for part, value in s.chance[level]._asdict().items() if part != "score"}
-    return row | {"verdict": s.verdict}
+    return row | {"verdict": s.assessment}
 
 
 # --- numbers and names as they are shown ---

@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from typing_extensions import override
 
 from ..errors import BadConfig
+from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS
 from ..store.reader import Store
 from .learners.classical import Classical, Learnt
@@ -39,7 +40,7 @@ class System(Classical):
         seen = ~np.isnan(x[:, 0])
         mean, sd = x[seen].mean(axis=0), x[seen].std(axis=0)
         sd = np.where(sd > 1e-6, sd, 1).astype(np.float32)  # a movement that never is
-        if len(np.unique(y)) == 1:  # of several targets, one may have a single class
+        if has_one_class(y):  # of several targets, one may have a single class
             return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
         fitted = LogisticRegression(max_iter=1000).fit(_scaled(x, mean, sd), y)
         return {"weights": fitted.coef_.ravel(), "bias": fitted.intercept_, "mean": mean, "sd": sd}

@@ -8,6 +8,7 @@ from scipy.special import expit
 from sklearn.linear_model import RidgeClassifier
 from typing_extensions import override
 
+from ..evaluation.labels import has_one_class
 from ..store.reader import Store
 from .features.extract import plain
 from .learners.classical import Classical, Learnt
@@ -23,7 +24,7 @@ class System(Classical):
     @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         mean, sd = x.mean(axis=0), x.std(axis=0) + np.float32(1e-12)
-        if len(np.unique(y)) == 1:  # of several targets, one may have a single class
+        if has_one_class(y):  # of several targets, one may have a single class
             return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
         ridge = RidgeClassifier().fit((x - mean) / sd, y)
         return {"weights": ridge.coef_.ravel(), "bias": np.atleast_1d(ridge.intercept_), "mean": mean, "sd": sd}

@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from ..config import uses_face
 from ..errors import BadConfig
+from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS, channels_of
 from ..store.reader import Store
 from .features.band_power import LOG_POWER, bands_of
@@ -75,7 +76,7 @@ class System(Classical):
         mean, sd = x.mean(axis=0), x.std(axis=0)
         sd = np.where(sd > STILL, sd, 1.0)
         learnt = {"widths": self.widths, "fill": fill, "centre": centre, "axes": axes, "mean": mean, "sd": sd}
-        if len(np.unique(y)) == 1:  # of several targets, one may have a single class
+        if has_one_class(y):  # of several targets, one may have a single class
             nothing = {"inward": np.zeros((x.shape[1], 1)), "offset": np.zeros(1), "outward": np.zeros(1)}
             return learnt | nothing | {"bias": np.array([4.0 if y[0] else -4.0])}
         head = _mlp if self.config.rival.head == "mlp" else _elm

@@ -10,7 +10,7 @@ from gbvnet.datasets import open_corpus
 from gbvnet.datasets.duplicates import SAMPLE, same_bytes, second_of_one_file, spellings
 from gbvnet.datasets.names import alike, file_name_problem
 from gbvnet.datasets.recording import Recording
-from gbvnet.evaluation.plan import make_unsplit
+from gbvnet.evaluation.plan import make_plan_without_folds
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 
@@ -108,17 +108,17 @@ def test_check_prepare_and_a_run_say_so(copied, capsys):
     for out in (checked, capsys.readouterr().out):
         assert "note subjects 01 and 1: these may be one subject in several spellings" in out
         assert "note a.csv and b.csv hold the same bytes" in out
-    plan = make_unsplit(
+    plan = make_plan_without_folds(
         open_store(copied / "store"), CrossvalConfig(modality="bio", target="valence", protocol="subject")
     )
-    said = "\n".join(plan.findings)
+    said = "\n".join(plan.warnings)
     assert "subjects 01 and 1: these may be one subject in several spellings, and may be on both sides" in said
     assert "recordings 01_1 and 1_1 hold the same windows" in said
 
 
 def test_a_sound_store_gives_no_such_warning(tmp_path):
     store = write_store(tmp_path / "s", faces=False)
-    assert make_unsplit(store, CrossvalConfig(modality="bio", protocol="subject+stimulus")).findings == ()
+    assert make_plan_without_folds(store, CrossvalConfig(modality="bio", protocol="subject+stimulus")).warnings == ()
 
 
 def test_only_a_table_keeps_which_file_a_recording_is_from(copied, deap, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from gbvnet.config import CrossvalConfig, FinalConfig, ModelConfig, PrepareConfig, SynthConfig, TrainConfig
 from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.evaluation.confounds import confounds
-from gbvnet.evaluation.plan import make_unsplit
+from gbvnet.evaluation.plan import make_plan_without_folds
 from gbvnet.experiments.train import train_model
 from gbvnet.network.checkpoint.folder import read_config
 from gbvnet.store.prepare import prepare_store
@@ -90,9 +90,9 @@ def eyes(tmp_path_factory):
 def test_a_run_and_a_model_say_so(eyes, tmp_path):
     said = "each of the 6 signal files with several recordings has one class of valence only"
     config = CrossvalConfig(modality="bio", target="valence")
-    assert [said in text for text in make_unsplit(eyes, config).findings] == [True]
+    assert [said in text for text in make_plan_without_folds(eyes, config).warnings] == [True]
     shuffled = CrossvalConfig(modality="bio", target="valence", shuffle_labels=1)
-    assert make_unsplit(eyes, shuffled).findings == ()
+    assert make_plan_without_folds(eyes, shuffled).warnings == ()
     final = FinalConfig(
         modality="bio", target="valence", model=ModelConfig(variant="micro"), train=TrainConfig(epochs=1)
     )
@@ -105,5 +105,5 @@ def test_nothing_is_said_of_synthetic_corpora(tmp_path):
     write_synthetic("deap", tmp_path / "deap", SynthConfig(subjects=3, trials=6, seconds=1, videos=0))
     prepare_store(open_corpus("deap", tmp_path / "deap"), tmp_path / "store", PrepareConfig(faces=False))
     config = CrossvalConfig(modality="bio", protocol="subject+stimulus")
-    assert make_unsplit(open_store(tmp_path / "store"), config).findings == ()
-    assert make_unsplit(write_store(tmp_path / "planted"), config).findings == ()
+    assert make_plan_without_folds(open_store(tmp_path / "store"), config).warnings == ()
+    assert make_plan_without_folds(write_store(tmp_path / "planted"), config).warnings == ()

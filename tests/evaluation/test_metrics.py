@@ -9,7 +9,8 @@ import pytest
 from scipy import stats
 from sklearn import metrics as sk
 
-from gbvnet.evaluation import metrics
+from gbvnet.evaluation import metrics, statistics
+from gbvnet.evaluation.scores import evaluate
 
 
 def result(rows, **columns):
@@ -54,7 +55,7 @@ def made(n_subjects=6, n_trials=10, n_windows=3, seed=0, skill=1.0, folds=5):
 
 def test_scores_by_hand():
     y, p = [1, 1, 1, 0, 0], [0.9, 0.5, 0.1, 0.2, 0.8]  # 0.5 counts as high: right, right, wrong, right, wrong
-    found = metrics.scores(y, p)
+    found = metrics.compute_scores(y, p)
     assert found["accuracy"] == pytest.approx(3 / 5)
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)  # high: precision 2/3, recall 2/3; low: 1/2, 1/2
@@ -64,19 +65,19 @@ def test_scores_by_hand():
 
 @pytest.mark.parametrize("y", [[1, 1, 1], [0, 0, 0]])
 def test_with_one_class_only_accuracy_is_defined(y):
-    found = metrics.scores(y, [0.9, 0.2, 0.6])
+    found = metrics.compute_scores(y, [0.9, 0.2, 0.6])
     assert found.pop("accuracy") == pytest.approx(2 / 3 if y[0] else 1 / 3)
     assert np.isnan(list(found.values())).all()
 
 
 def test_a_constant_prediction_scores_half_and_warns_nobody():
-    assert metrics.scores([1, 1, 0], [0.7, 0.7, 0.7]) == pytest.approx(
+    assert metrics.compute_scores([1, 1, 0], [0.7, 0.7, 0.7]) == pytest.approx(
         {"accuracy": 2 / 3, "balanced_accuracy": 0.5, "macro_f1": 0.4, "auc": 0.5, "mcc": 0.0}
     )
 
 
 def test_a_trial_is_its_mean_logit_within_its_fold():
-    trials = metrics.by_trial(small())
+    trials = metrics.aggregate_trials(small())
     assert trials[["fold", "subject", "trial", "windows"]].to_numpy().tolist() == [
         [1, "a", "1", 2], [1, "b", "1", 2], [2, "a", "2", 1], [2, "b", "2", 1],
     ]  # fmt: skip
@@ -86,14 +87,16 @@ def test_a_trial_is_its_mean_logit_within_its_fold():
 
 
 def test_windows_that_balance_are_an_exact_tie_and_one_certain_window_does_not_decide():
-    tie = metrics.by_trial(result([(1, "a", "1", 0, 1, 0.3), (1, "a", "1", 1, 1, 0.7)]))
+    tie = metrics.aggregate_trials(result([(1, "a", "1", 0, 1, 0.3), (1, "a", "1", 1, 1, 0.7)]))
     assert tie["p"].tolist() == [0.5]
-    certain = metrics.by_trial(result([(1, "a", "1", 0, 1, 1.0)] + [(1, "a", "1", w, 1, 0.01) for w in range(1, 5)]))
+    certain = metrics.aggregate_trials(
+        result([(1, "a", "1", 0, 1, 1.0)] + [(1, "a", "1", w, 1, 0.01) for w in range(1, 5)])
+    )
     assert certain["p"].iloc[0] < 0.5
 
 
 def test_the_mean_over_folds_is_not_the_pooled_value():
-    scores = metrics.evaluate(small(), n_permutations=50)
+    scores = evaluate(small(), n_permutations=50)
     assert scores.over_folds().mean == pytest.approx((3 / 4 + 1 / 2) / 2)  # Eq. 7
     assert scores.over_folds().sd == pytest.approx(np.std([3 / 4, 1 / 2], ddof=1))
     assert scores.window["accuracy"] == pytest.approx(4 / 6)
@@ -106,13 +109,13 @@ def test_the_mean_over_folds_is_not_the_pooled_value():
 
 def test_pooled_scores_are_scikit_learns_over_all_rows():
     table = made()
-    scores = metrics.evaluate(table, n_permutations=50)
+    scores = evaluate(table, n_permutations=50)
     high = table["p"] >= 0.5
     assert scores.window["accuracy"] == pytest.approx((table["y"] == high).mean())
     assert scores.window["balanced_accuracy"] == pytest.approx(sk.balanced_accuracy_score(table["y"], high))
     assert scores.window["auc"] == pytest.approx(sk.roc_auc_score(table["y"], table["p"]))
     assert scores.window["mcc"] == pytest.approx(np.corrcoef(table["y"], high)[0, 1])  # the phi coefficient
-    trials = metrics.by_trial(table)
+    trials = metrics.aggregate_trials(table)
     assert scores.trial["macro_f1"] == pytest.approx(sk.f1_score(trials["y"], trials["p"] >= 0.5, average="macro"))
     one = table[table["subject"] == "s03"]
     row = scores.subjects.set_index("subject").loc["s03"]
@@ -132,7 +135,7 @@ def brute_force(table):
         label = pd.Series(np.concatenate(orders), index=pd.concat(people).index)
         shuffled = table.assign(y=label.loc[list(zip(table["subject"], table["trial"], strict=True))].to_numpy())
         right = shuffled["y"] == (shuffled["p"] >= 0.5)
-        of_trials = metrics.by_trial(shuffled)
+        of_trials = metrics.aggregate_trials(shuffled)
         found.append((right.mean(), right.groupby(shuffled["fold"]).mean().mean(),
                       (of_trials["y"] == (of_trials["p"] >= 0.5)).mean()))  # fmt: skip
     return np.array(found)
@@ -154,8 +157,8 @@ def uneven():
 def test_chance_is_that_of_every_permutation_within_subject():
     table = uneven()
     every = brute_force(table)  # (6 * 4, 3)
-    found, _ = metrics.chance(table, n=20_000)
-    trials = metrics.by_trial(table)
+    found, _ = statistics.permutation_chance(table, n=20_000)
+    trials = metrics.aggregate_trials(table)
     right = table["y"] == (table["p"] >= 0.5)
     by_trial = (trials["y"] == (trials["p"] >= 0.5)).mean()
     for k, score in enumerate((right.mean(), right.groupby(table["fold"]).mean().mean(), by_trial)):
@@ -169,7 +172,7 @@ def test_chance_is_that_of_every_permutation_within_subject():
 def test_chance_of_a_perfect_score_by_hand():
     """One person, 2 high of 4 trials: one of 6 labellings is perfect, so p = 1/6, and nothing can be above chance."""
     perfect = result([(1, "a", str(t), 0, int(t < 2), 0.9 if t < 2 else 0.1) for t in range(4)])
-    found, of_subjects = metrics.chance(perfect, n=20_000)
+    found, of_subjects = statistics.permutation_chance(perfect, n=20_000)
     assert found["window"].score == 1.0
     assert found["window"].mean == pytest.approx(0.5, abs=0.01)
     assert found["window"].p == pytest.approx(1 / 6, abs=0.01)
@@ -181,94 +184,98 @@ def test_chance_of_a_perfect_score_by_hand():
 def test_knowing_who_is_who_is_not_above_chance():
     """A system that gives each person their own base rate beats the majority, and still has learnt no emotion."""
     rows = [(1, s, str(t), 0, int(t < high), high / 10) for s, high in (("a", 9), ("b", 1)) for t in range(10)]
-    scores = metrics.evaluate(result(rows), n_permutations=1000)
+    scores = evaluate(result(rows), n_permutations=1000)
     assert scores.window["accuracy"] == pytest.approx(0.9)
     assert scores.majority["window"] == pytest.approx(0.5)
     assert scores.chance["window"].mean == pytest.approx(0.9)
-    assert scores.verdict == "within chance"
+    assert scores.assessment == "within chance"
 
 
 def test_windows_of_one_trial_do_not_count_as_many_observations():
     """Six trials of 500 windows, all right by window: shuffling windows would say p = 1e-4, trials say 1/20."""
     rows = [(1, "a", str(t), w, int(t < 3), 0.9 if t < 3 else 0.1) for t in range(6) for w in range(500)]
-    found, _ = metrics.chance(result(rows), n=20_000)
+    found, _ = statistics.permutation_chance(result(rows), n=20_000)
     assert found["window"].p == pytest.approx(1 / 20, abs=0.006)
 
 
 def test_subjects_of_one_class_cannot_be_shuffled_and_are_said_so():
     rows = [(t + 1, s, str(t), 0, int(s == "a"), 0.9 if s == "a" else 0.1) for s in "ab" for t in range(3)]
-    scores = metrics.evaluate(result(rows), n_permutations=100)
+    scores = evaluate(result(rows), n_permutations=100)
     assert scores.window["accuracy"] == 1.0
-    assert scores.verdict == "within chance"
+    assert scores.assessment == "within chance"
     assert scores.chance["window"].p == 1.0
-    assert any("2 of 2 subjects have one class only" in finding for finding in scores.findings)
-    assert any("shuffling changes nothing" in finding for finding in scores.findings)
+    assert any("2 of 2 subjects have one class only" in warning for warning in scores.warnings)
+    assert any("permuting labels changes nothing" in warning for warning in scores.warnings)
 
 
 def test_skill_is_above_chance_and_its_absence_is_not():
-    assert metrics.evaluate(made(skill=1.5), n_permutations=500).verdict == "above chance"
-    assert metrics.evaluate(made(skill=0.0), n_permutations=500).verdict == "within chance"
+    assert evaluate(made(skill=1.5), n_permutations=500).assessment == "above chance"
+    assert evaluate(made(skill=0.0), n_permutations=500).assessment == "within chance"
 
 
 @pytest.mark.journey
 def test_under_the_null_about_one_in_forty_is_above_chance():
-    above = [metrics.chance(made(4, 10, 2, seed=s, skill=0.0), n=400)[0]["window"].above for s in range(80)]
+    above = [
+        statistics.permutation_chance(made(4, 10, 2, seed=s, skill=0.0), n=400)[0]["window"].above for s in range(80)
+    ]
     assert sum(above) <= 7  # binomial(80, 0.025): more than 7 has a chance of 0.1 %
 
 
 def test_above_chance_may_still_be_below_the_majority():
     rows = [(1, "a", f"{t:02d}", 0, int(t < 18), 0.9 if t < 11 else 0.1) for t in range(20)]  # 13 of 20 right
-    scores = metrics.evaluate(result(rows, prior=0.9), n_permutations=5000)
+    scores = evaluate(result(rows, prior=0.9), n_permutations=5000)
     assert scores.majority["window"] == pytest.approx(0.9)
     assert scores.window["accuracy"] == pytest.approx(0.65)
     assert scores.chance["window"].mean == pytest.approx((18 * 11 + 2 * 9) / 400, abs=0.01)
     assert not scores.chance["window"].above
     rows = [(1, "a", f"{t:03d}", 0, int(t < 90), 0.9 if t < 60 else 0.1) for t in range(100)]  # 70 of 100 right
-    scores = metrics.evaluate(result(rows, prior=0.9), n_permutations=5000)
-    assert scores.verdict == "above chance, not above the majority"
+    scores = evaluate(result(rows, prior=0.9), n_permutations=5000)
+    assert scores.assessment == "above chance, not above the majority"
 
 
 def test_the_majority_follows_from_prior_alone():
     table = small().assign(
         prior=[0.6, 0.6, 0.6, 0.6, 0.4, 0.4]
     )  # high in fold 1 (2 of 4 right), low in fold 2 (1 of 2)
-    assert metrics.majority(table) == pytest.approx({"window": 3 / 6, "fold": 0.5, "trial": 2 / 4})
-    assert metrics.majority(table.assign(prior=0.5).iloc[:5])["window"] == pytest.approx(2 / 5)  # a tie counts as high
+    assert metrics.majority_accuracy(table) == pytest.approx({"window": 3 / 6, "fold": 0.5, "trial": 2 / 4})
+    assert metrics.majority_accuracy(table.assign(prior=0.5).iloc[:5])["window"] == pytest.approx(
+        2 / 5
+    )  # a tie counts as high
 
 
 def test_a_fold_with_one_class_is_a_finding_and_not_a_crash():
     table = made(folds=5)
     table.loc[table["fold"] == 2, "y"] = 1
-    scores = metrics.evaluate(table.assign(prior=np.where(table["fold"] == 3, 1.0, 0.6)), n_permutations=100)
+    scores = evaluate(table.assign(prior=np.where(table["fold"] == 3, 1.0, 0.6)), n_permutations=100)
     assert scores.folds.set_index("fold").loc[2, ["balanced_accuracy", "macro_f1"]].isna().all()
     assert scores.over_folds("balanced_accuracy").undefined == 1
     assert scores.over_folds("balanced_accuracy").n == 4
     assert scores.over_folds("accuracy").n == 5
-    assert scores.findings[0].startswith("1 of 5 test folds have one class only")
-    assert "1 of 5 folds were trained on one class only and can predict nothing else." in scores.findings
+    assert scores.warnings[0].startswith("1 of 5 test folds have one class only")
+    assert "1 of 5 folds were trained on one class only and can predict nothing else." in scores.warnings
     assert "auc" not in scores.folds
     assert "mcc" not in scores.folds
 
 
 def test_predicting_one_class_throughout_is_a_finding():
-    scores = metrics.evaluate(made().assign(p=0.7), n_permutations=100)
-    assert "Every window is predicted high." in scores.findings
-    assert scores.verdict == "within chance"
+    scores = evaluate(made().assign(p=0.7), n_permutations=100)
+    assert "Every window is predicted high." in scores.warnings
+    assert scores.assessment == "within chance"
 
 
 def test_intervals_draw_subjects_where_there_are_five_and_else_trials():
-    unit, by_window, by_trial = metrics.intervals(made(n_subjects=5), n=200)
+    unit, by_window, by_trial = statistics.bootstrap_intervals(made(n_subjects=5), n=200)
     assert unit == "subjects"
     assert set(by_window) == set(by_trial) == {"accuracy", "balanced_accuracy", "macro_f1", "mcc"}
-    assert metrics.intervals(made(n_subjects=4), n=200)[0] == "trials"
-    assert any("nothing about other people" in f for f in metrics.evaluate(made(4), n_permutations=50).findings)
+    assert statistics.bootstrap_intervals(made(n_subjects=4), n=200)[0] == "trials"
+    assert any("nothing about other subjects" in f for f in evaluate(made(4), n_permutations=50).warnings)
 
 
 @pytest.mark.journey
 def test_the_interval_is_that_of_a_plain_bootstrap():
     """Draw subjects with replacement, put their rows together, score them with scikit-learn."""
     table = made(n_subjects=8, skill=0.5)
-    _, found, _ = metrics.intervals(table, n=10_000)
+    _, found, _ = statistics.bootstrap_intervals(table, n=10_000)
     rng = np.random.default_rng(1)
     people = [rows[["y", "p"]].to_numpy() for _, rows in table.groupby("subject")]
     samples = {name: [] for name in found}
@@ -284,36 +291,36 @@ def test_scores_of_counts_are_scikit_learns():
     rng = np.random.default_rng(0)
     for _ in range(20):
         y, p = rng.integers(0, 2, 7), rng.random(7)
-        counts = metrics._confusion(pd.DataFrame({"y": y, "p": p})).sum().to_numpy()[None]
-        expected = metrics.scores(y, p)
-        for name, value in metrics._scores_of_counts(counts).items():
+        counts = statistics._confusion(pd.DataFrame({"y": y, "p": p})).sum().to_numpy()[None]
+        expected = metrics.compute_scores(y, p)
+        for name, value in statistics._scores_of_counts(counts).items():
             assert value[0] == pytest.approx(expected[name], nan_ok=True), name
 
 
 def test_one_trial_has_no_interval():
-    _, by_window, _ = metrics.intervals(result([(1, "a", "1", 0, 1, 0.9)]), n=50)
+    _, by_window, _ = statistics.bootstrap_intervals(result([(1, "a", "1", 0, 1, 0.9)]), n=50)
     assert np.isnan(by_window["accuracy"]).all()
 
 
 def test_paired_comparison_by_hand():
     a = pd.Series({"s1": 0.8, "s2": 0.7, "s3": 0.9, "s4": 0.6})
     b = pd.Series({"s2": 0.6, "s1": 0.5, "s3": 0.7, "s4": 0.55})
-    found = metrics.paired(a, b)  # all four above: the one most extreme of 2**4 sign patterns
+    found = statistics.paired_test(a, b)  # all four above: the one most extreme of 2**4 sign patterns
     assert found.p == found.smallest_p == 1 / 16
     assert found.difference == pytest.approx((0.3 + 0.1 + 0.2 + 0.05) / 4)
-    assert metrics.paired(b, a).p == 1.0
-    assert metrics.paired(a, b, "two-sided").p == metrics.paired(a, b, "two-sided").smallest_p == 2 / 16
+    assert statistics.paired_test(b, a).p == 1.0
+    assert statistics.paired_test(a, b, "two-sided").p == statistics.paired_test(a, b, "two-sided").smallest_p == 2 / 16
 
 
 def test_paired_comparison_with_ties_is_exact_and_equal_subjects_say_nothing():
     a = pd.Series([0.6, 0.6, 0.6, 0.4, 0.5], index=list("abcde"))
     b = pd.Series([0.5] * 5, index=list("abcde"))
-    found = metrics.paired(a, b)  # +.1 +.1 +.1 -.1 0: of 2**4 patterns 1 has four and 4 have three above
+    found = statistics.paired_test(a, b)  # +.1 +.1 +.1 -.1 0: of 2**4 patterns 1 has four and 4 have three above
     assert found.n == 4
     assert found.p == pytest.approx(5 / 16)
-    same = metrics.paired(b, b)
+    same = statistics.paired_test(b, b)
     assert (same.n, same.p, same.smallest_p) == (0, 1.0, 1.0)
-    one = metrics.paired(pd.Series({"a": 0.6, "b": 0.5}), pd.Series({"a": 0.5, "b": 0.5}))
+    one = statistics.paired_test(pd.Series({"a": 0.6, "b": 0.5}), pd.Series({"a": 0.5, "b": 0.5}))
     assert (one.n, one.p, one.smallest_p) == (1, 0.5, 0.5)
 
 
@@ -321,50 +328,50 @@ def test_paired_comparison_of_many_subjects_is_scipys():
     rng = np.random.default_rng(0)
     a = pd.Series(rng.random(22), index=[f"s{k}" for k in range(22)])
     b = pd.Series(rng.random(22) - 0.1, index=a.index)
-    assert metrics.paired(a, b).p == pytest.approx(stats.wilcoxon(a - b, alternative="greater").pvalue)
+    assert statistics.paired_test(a, b).p == pytest.approx(stats.wilcoxon(a - b, alternative="greater").pvalue)
 
 
 def test_subjects_that_differ_are_refused():
     with pytest.raises(ValueError, match="scores of 2 and 1 subjects, 1 of them in one only"):
-        metrics.paired(pd.Series({"a": 1.0, "b": 1.0}), pd.Series({"a": 1.0}))
+        statistics.paired_test(pd.Series({"a": 1.0, "b": 1.0}), pd.Series({"a": 1.0}))
 
 
 def test_holm_by_hand():
     # sorted .01 .02 .04 -> x3 .03, x2 .04, x1 .04; never falling
-    assert metrics.holm([0.04, 0.01, 0.02]).tolist() == pytest.approx([0.04, 0.03, 0.04])
-    assert metrics.holm([0.6, 0.9]).tolist() == [1.0, 1.0]
+    assert statistics.adjust_holm([0.04, 0.01, 0.02]).tolist() == pytest.approx([0.04, 0.03, 0.04])
+    assert statistics.adjust_holm([0.6, 0.9]).tolist() == [1.0, 1.0]
 
 
 def test_results_are_compared_on_the_same_rows_only():
     table = small()
-    assert metrics.same_rows(table, table.iloc[::-1].assign(protocol="window", fold=7)) == ""
-    assert metrics.same_rows(table, table.iloc[1:]) == "1 windows are in one of them only"
+    assert metrics.describe_row_difference(table, table.iloc[::-1].assign(protocol="window", fold=7)) == ""
+    assert metrics.describe_row_difference(table, table.iloc[1:]) == "1 windows are in one of them only"
     other = table.assign(y=np.where(table["trial"] == "2", 1 - table["y"], table["y"]))
-    assert metrics.same_rows(table, other) == "2 windows have another label"
+    assert metrics.describe_row_difference(table, other) == "2 windows have another label"
 
 
 def test_results_are_told_apart_by_their_keys():
     table = pd.concat([small(), small().assign(target="arousal"), small().assign(protocol="window")])
-    found = [(r["target"].iloc[0], r["protocol"].iloc[0], len(r)) for r in metrics.results(table)]
+    found = [(r["target"].iloc[0], r["protocol"].iloc[0], len(r)) for r in metrics.split_results(table)]
     assert found == [("valence", "trial", 6), ("arousal", "trial", 6), ("valence", "window", 6)]
 
 
-def test_a_leaky_result_says_so_in_its_verdict():
-    scores = metrics.evaluate(made(skill=2.0).assign(protocol="window"), n_permutations=200)
+def test_a_leaky_result_says_so_in_its_assessment():
+    scores = evaluate(made(skill=2.0).assign(protocol="window"), n_permutations=200)
     assert scores.leaky
-    assert scores.verdict == "above chance; LEAKY"
+    assert scores.assessment == "above chance; LEAKY"
     assert scores.stamps == ("LEAKY: windows of one trial on both sides",)
 
 
 def test_a_trial_spread_over_folds_has_a_row_in_each():
     table = small().assign(protocol="window", fold=[1, 2, 1, 2, 1, 2])
-    assert len(metrics.by_trial(table)) == 6
-    assert metrics.evaluate(table, n_permutations=20).counts["trials"] == 4
+    assert len(metrics.aggregate_trials(table)) == 6
+    assert evaluate(table, n_permutations=20).counts["trials"] == 4
 
 
 def test_the_same_table_gives_the_same_numbers_whatever_its_order():
     table = made()
-    first, second = metrics.evaluate(table, 300), metrics.evaluate(table.sample(frac=1, random_state=1), 300)
+    first, second = evaluate(table, 300), evaluate(table.sample(frac=1, random_state=1), 300)
     assert first.chance == second.chance
     assert first.window_interval == second.window_interval
     assert first.window == pytest.approx(second.window)
@@ -373,25 +380,25 @@ def test_the_same_table_gives_the_same_numbers_whatever_its_order():
 @pytest.mark.journey
 def test_a_study_of_deaps_size_is_scored_in_seconds():
     """52,800 windows and 10,000 shuffles: a loop over shuffles of windows would take many minutes."""
-    scores = metrics.evaluate(made(22, 40, 59, skill=0.1), n_permutations=10_000)
+    scores = evaluate(made(22, 40, 59, skill=0.1), n_permutations=10_000)
     assert scores.chance["window"].p == pytest.approx(1 / 10_001)
 
 
 def test_the_effect_size_is_the_share_of_rank_sums_for_less_those_against():
     a = pd.Series([0.9, 0.8, 0.7, 0.4], index=list("abcd"))
     b = pd.Series([0.6, 0.6, 0.6, 0.45], index=list("abcd"))  # differences .3 .2 .1 -.05: ranks 4 3 2 against 1
-    assert metrics.paired(a, b).effect == pytest.approx((9 - 1) / 10)
-    assert metrics.paired(a, b - 1).effect == 1
-    assert np.isnan(metrics.paired(a, a).effect)
+    assert statistics.paired_test(a, b).effect == pytest.approx((9 - 1) / 10)
+    assert statistics.paired_test(a, b - 1).effect == 1
+    assert np.isnan(statistics.paired_test(a, a).effect)
 
 
 def test_the_interval_over_folds_is_wider_than_students_as_folds_overlap():
     values = pd.Series([0.6, 0.7, 0.8, 0.7, np.nan])
-    low, high = metrics.corrected_interval(values)
+    low, high = statistics.t_interval_over_folds(values)
     naive = stats.t.interval(0.95, 3, loc=0.7, scale=stats.sem(values.dropna()))
     assert (high - low) / (naive[1] - naive[0]) == pytest.approx(np.sqrt((1 / 4 + 1 / 3) / (1 / 4)))
     assert (low + high) / 2 == pytest.approx(0.7)
-    assert np.isnan(metrics.corrected_interval(values[:1])).all()
+    assert np.isnan(statistics.t_interval_over_folds(values[:1])).all()
 
 
 # The interval of the mean over folds, where each person has a cross-validation of their own.
@@ -407,7 +414,7 @@ def own_folds(rng, people, folds, middle=0.6, person_sd=0.1, fold_sd=0.05):
 
 @pytest.fixture(scope="module")
 def within_each():
-    return metrics.evaluate(made(3, 6, 2, folds=2).assign(scope="per-subject"), n_permutations=50)
+    return evaluate(made(3, 6, 2, folds=2).assign(scope="per-subject"), n_permutations=50)
 
 
 @pytest.mark.parametrize(("people", "folds"), [(22, 10), (6, 3), (27, 20)])
@@ -419,7 +426,7 @@ def test_95_percent_of_the_intervals_over_people_hold_the_truth(within_each, peo
         table = own_folds(rng, people, folds)
         low, high = replace(within_each, folds=table).folds_interval()
         hit, width = hit + (low <= 0.6 <= high), width + (high - low)
-        low, high = metrics.corrected_interval(table["accuracy"])
+        low, high = statistics.t_interval_over_folds(table["accuracy"])
         naive += low <= 0.6 <= high
     assert 0.92 < hit / 800 < 0.98
     assert naive / 800 < 0.9  # what counting folds of all people as one cross-validation would cover
@@ -430,13 +437,13 @@ def test_with_equally_many_folds_it_is_students_interval_of_the_peoples_means():
     table = own_folds(np.random.default_rng(1), 8, 5)
     means = table.groupby("subject")["accuracy"].mean()
     expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
-    assert metrics.subjects_interval(table["accuracy"], table["subject"]) == pytest.approx(tuple(expected))
+    assert statistics.t_interval_over_subjects(table["accuracy"], table["subject"]) == pytest.approx(tuple(expected))
 
 
 def test_with_unequally_many_folds_its_middle_is_the_mean_over_folds():
     table = own_folds(np.random.default_rng(2), 6, 6).drop(index=[0, 1, 2, 7, 8])
     table.loc[20, "accuracy"] = np.nan  # a fold without a value
-    low, high = metrics.subjects_interval(table["accuracy"], table["subject"])
+    low, high = statistics.t_interval_over_subjects(table["accuracy"], table["subject"])
     assert (low + high) / 2 == pytest.approx(table["accuracy"].mean())
     k = table.dropna().groupby("subject")["accuracy"]
     away = k.count() * (k.mean() - table["accuracy"].mean())  # by hand: Cochran's variance of a ratio
@@ -445,16 +452,16 @@ def test_with_unequally_many_folds_its_middle_is_the_mean_over_folds():
 
 
 def test_which_interval_the_mean_over_folds_has_follows_the_scope(within_each):
-    pooled = metrics.evaluate(made(6, 6, 2, folds=3), n_permutations=50)
+    pooled = evaluate(made(6, 6, 2, folds=3), n_permutations=50)
     assert pooled.folds_interval_kind == "corrected t over folds"
-    assert pooled.folds_interval() == metrics.corrected_interval(pooled.folds["accuracy"])
+    assert pooled.folds_interval() == statistics.t_interval_over_folds(pooled.folds["accuracy"])
     assert within_each.folds_interval_kind == "t over subjects"
     assert len(within_each.folds) == 6 and within_each.counts["folds"] == 6  # two folds each, though both are 1 and 2
     means = within_each.folds.groupby("subject")["accuracy"].mean()
     expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
     cut = (max(0.0, expected.low), min(1.0, expected.high))
     assert within_each.folds_interval() == pytest.approx(cut)
-    alone = metrics.evaluate(made(1, 6, 2, folds=3).assign(scope="per-subject"), n_permutations=50)
+    alone = evaluate(made(1, 6, 2, folds=3).assign(scope="per-subject"), n_permutations=50)
     assert alone.folds_interval_kind == "corrected t over folds"  # of one person's own cross-validation
 
 
@@ -462,8 +469,8 @@ def test_which_interval_the_mean_over_folds_has_follows_the_scope(within_each):
 def test_no_interval_of_an_accuracy_leaves_0_to_1(values):
     accuracy = pd.Series(values)
     for low, high in (
-        metrics.corrected_interval(accuracy),
-        metrics.subjects_interval(accuracy, pd.Series(range(len(values)))),
+        statistics.t_interval_over_folds(accuracy),
+        statistics.t_interval_over_subjects(accuracy, pd.Series(range(len(values)))),
     ):
         assert 0 <= low <= accuracy.mean() <= high <= 1
 
@@ -474,7 +481,7 @@ def test_cutting_an_interval_to_0_to_1_costs_no_coverage():
     for _ in range(1000):
         found = pd.Series(rng.binomial(20, np.clip(rng.normal(0.93, 0.05, 8), 0, 1)) / 20)
         truth = 0.93 - 0.0022  # E min(N(0.93, 0.05), 1), from 0.05 phi(1.4) - 0.07 Phi(-1.4)
-        low, high = metrics.subjects_interval(found, pd.Series(range(8)))
+        low, high = statistics.t_interval_over_subjects(found, pd.Series(range(8)))
         plain = stats.ttest_1samp(found, 0).confidence_interval(0.95)
         assert (low <= truth <= high) == (plain.low <= truth <= plain.high)
         hit, passed = hit + (low <= truth <= high), passed + (plain.high > 1)

@@ -6,7 +6,7 @@ import pytest
 
 from gbvnet.config import CrossvalConfig
 from gbvnet.errors import BadConfig
-from gbvnet.evaluation.plan import choose_windows, make_plan, make_unsplit
+from gbvnet.evaluation.plan import choose_windows, make_plan, make_plan_without_folds
 from gbvnet.experiments.compare import available_modality
 from gbvnet.experiments.reproduction.recipe import PlannedRun
 from gbvnet.experiments.reproduction.runtime_estimate import workload_of
@@ -22,7 +22,7 @@ def store_without(path, part, trials=ALL, **more):
 
 
 def planned(store, **settings):
-    return make_unsplit(store, CrossvalConfig(**({"target": "valence"} | settings)))
+    return make_plan_without_folds(store, CrossvalConfig(**({"target": "valence"} | settings)))
 
 
 @pytest.mark.parametrize(("part", "modalities"), [("face", ("bio", "eeg", "peri")), ("signals", ("face",))])
@@ -100,7 +100,7 @@ def test_of_two_stores_what_one_lacks_is_asked_of_neither(tmp_path):
     windows, excluded = choose_windows(joined, CrossvalConfig(modality="bio", target="valence"))
     assert (len(windows), excluded) == (120, {})
     with pytest.raises(BadConfig, match="needs faces, and no window of"):
-        make_unsplit(joined, CrossvalConfig(modality="facebio", target="valence"))
+        make_plan_without_folds(joined, CrossvalConfig(modality="facebio", target="valence"))
 
 
 def test_no_name_at_all_is_not_everybody():

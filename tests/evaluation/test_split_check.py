@@ -40,9 +40,9 @@ def test_of_our_own_only_the_window_protocol_leaks(runs, protocol, file):
     trial = next((s for s in checked.shared if s.unit == "trial"), None)
     if protocol == "window":
         assert (trial.groups, trial.train) == (24, 24)
-        assert "windows of one trial are trained and tested on" in checked.verdict
+        assert "windows of one trial are trained and tested on" in checked.assessment
     else:
-        assert checked.verdict.startswith("No leak: no ")
+        assert checked.assessment.startswith("No leak: no ")
         units = {s.unit: s.train for s in checked.shared}
         assert all(units.get(unit, 0) == 0 for unit in protocol.split("+"))
 
@@ -93,7 +93,7 @@ def test_people_on_both_sides_where_nothing_else_is_told(tmp_path):
     (tmp_path / "a.json").write_text('{"unit": "subject", "train": ["s01", "s02"], "test": ["s02"]}')
     checked = check_splits(tmp_path / "a.json")
     assert not checked.leaks
-    assert checked.verdict == (
+    assert checked.assessment == (
         "No leak is known: subjects are on both sides, and of trials and stimuli the file says nothing."
     )
 
@@ -101,7 +101,7 @@ def test_people_on_both_sides_where_nothing_else_is_told(tmp_path):
 def test_validation_on_the_test_side_is_a_leak(tmp_path):
     fold = {"train": ["1/1", "1/2"], "val": ["1/3"], "test": ["1/3"]}
     (tmp_path / "a.json").write_text(json.dumps([fold]))
-    assert "the test chose its own model" in check_splits(tmp_path / "a.json").verdict
+    assert "the test chose its own model" in check_splits(tmp_path / "a.json").assessment
     (tmp_path / "b.json").write_text(json.dumps([fold | {"val": ["1/4"]}]))
     assert not check_splits(tmp_path / "b.json").leaks
 
@@ -278,7 +278,7 @@ def test_an_empty_test_side_is_refused_and_a_shared_validation_side_is_told(tmp_
         return
     checked = check_splits(file)
     assert not checked.leaks
-    assert "Windows of tested trials are on the validation side" in checked.verdict
+    assert "Windows of tested trials are on the validation side" in checked.assessment
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 
 from gbvnet.config import PROTOCOLS, SplitConfig
 from gbvnet.errors import BadConfig, BadInput, LeakySplit
-from gbvnet.evaluation.splits import check_fold, fixed_folds, group_names, hold_out, keep_back, make_folds, names
+from gbvnet.evaluation.splits import (
+    check_fold,
+    fixed_folds,
+    group_names,
+    hold_out,
+    make_folds,
+    names,
+    train_validation_split,
+)
 
 FOLDS = Path(__file__).parents[2] / "recipes" / "folds"
 COLUMNS = {  # what may not be shared, read off the table without the code under test
@@ -151,11 +159,11 @@ def test_what_is_held_out_or_kept_back_shares_nothing_and_does_not_depend_on_the
         turned = hold_out(windows[::-1], tested[::-1], split)
         assert all(fold.sides[side].tolist() == turned.sides[side].tolist() for side in fold.sides)
     try:
-        rest, kept = keep_back(windows, split)
+        rest, kept = train_validation_split(windows, split)
     except LeakySplit:
         return
     assert len(rest) and not shares(windows, split.protocol, rest, kept)
-    assert [part.tolist() for part in keep_back(windows[::-1], split)] == [rest.tolist(), kept.tolist()]
+    assert [part.tolist() for part in train_validation_split(windows[::-1], split)] == [rest.tolist(), kept.tolist()]
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)

@@ -12,7 +12,8 @@ from scipy import stats
 from gbvnet.cli.main import main
 from gbvnet.config import PROTOCOLS, AuditConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadRun
-from gbvnet.evaluation.plan import choose_windows, is_high, shuffled
+from gbvnet.evaluation.labels import is_high, shuffle_within_subjects
+from gbvnet.evaluation.plan import choose_windows
 from gbvnet.experiments import audit as audit_module
 from gbvnet.experiments.audit import audit, plan_audit
 from gbvnet.report.audit_section import read_audit, verdict
@@ -139,15 +140,15 @@ def test_what_the_store_cannot_have_is_left_out_and_told(tmp_path):
 def test_shuffles_deal_labels_among_a_persons_trials(bait):
     windows, _ = choose_windows(bait, CONFIG)
     high = {target: is_high(windows, target, ">=5") for target in ("valence", "arousal")}
-    dealt = shuffled(windows, high, 1)
+    dealt = shuffle_within_subjects(windows, high, 1)
     for target, y in high.items():
         by_trial = dealt[target].groupby(windows["recording"])
         assert (by_trial.nunique() == 1).all()
         assert (dealt[target].groupby(windows["subject"]).sum() == y.groupby(windows["subject"]).sum()).all()
         assert (dealt[target] != y).any()
     assert ((dealt["valence"] + dealt["arousal"]) == 1).all()  # planted so: both targets move together
-    assert shuffled(windows, high, 1)["valence"].equals(dealt["valence"])
-    assert not shuffled(windows, high, 2)["valence"].equals(dealt["valence"])
+    assert shuffle_within_subjects(windows, high, 1)["valence"].equals(dealt["valence"])
+    assert not shuffle_within_subjects(windows, high, 2)["valence"].equals(dealt["valence"])
 
 
 def test_a_shuffled_run_is_stamped_wherever_it_goes(of_bait, tmp_path):

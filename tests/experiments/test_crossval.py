@@ -21,8 +21,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadRun, GbvnetError, LeakySplit
 from gbvnet.evaluation import predictions
+from gbvnet.evaluation.labels import is_high
 from gbvnet.evaluation.metrics import auc
-from gbvnet.evaluation.plan import is_high, make_plan
+from gbvnet.evaluation.plan import make_plan
 from gbvnet.experiments import crossval, explain
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.run_folder import config_digest

@@ -18,7 +18,7 @@ from gbvnet.cli.main import main
 from gbvnet.config import FinalConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel, BadRun, LeakySplit
 from gbvnet.evaluation.metrics import auc
-from gbvnet.evaluation.splits import keep_back
+from gbvnet.evaluation.splits import train_validation_split
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.train import _watched, ending, train_model
 from gbvnet.inference.predictor import Predictor
@@ -107,12 +107,12 @@ def test_honest_scores_of_the_same_settings_are_on_the_card_and_no_others(store,
 
 def test_validation_groups_are_never_trained_on(store):
     for protocol, column in (("trial", "recording"), ("subject", "subject"), ("stimulus", "stimulus")):
-        rows, validation = keep_back(store.windows, replace(QUICK, protocol=protocol))
+        rows, validation = train_validation_split(store.windows, replace(QUICK, protocol=protocol))
         one, other = (set(store.windows.loc[at, column]) for at in (rows, validation))
         assert one and other and not one & other
         assert len(rows) + len(validation) == len(store)
     with pytest.raises(LeakySplit, match="2 are needed"):
-        keep_back(store.windows[store.windows["recording"] == "s01_trial01"], QUICK)
+        train_validation_split(store.windows[store.windows["recording"] == "s01_trial01"], QUICK)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from gbvnet.config import CrossvalConfig, ModelConfig, SplitConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadRun, BadStore, LeakySplit
 from gbvnet.evaluation import predictions, splits
 from gbvnet.evaluation.metrics import auc
-from gbvnet.evaluation.plan import make_unsplit
+from gbvnet.evaluation.plan import make_plan_without_folds
 from gbvnet.experiments import crossval
 from gbvnet.experiments.transfer import transfer
 from gbvnet.network.checkpoint.checkpoint import load_model
@@ -203,7 +203,7 @@ def test_a_store_and_itself_or_one_without_a_channel_in_common_are_refused(deap,
 
 def test_the_fold_keeps_trials_back_and_tests_all_of_the_second_store(deap, mahnob):
     joined, _ = join(deap, mahnob, faces=False, signals=True)
-    windows = make_unsplit(joined, CONFIG).windows
+    windows = make_plan_without_folds(joined, CONFIG).windows
     test = windows.index.to_numpy() >= len(deap)
     fold = splits.hold_out(windows, test, SplitConfig(protocol="subject+stimulus", validation=0.25))
     assert fold.test.tolist() == list(range(len(deap), len(joined)))

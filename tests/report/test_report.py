@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from gbvnet.errors import BadInput, BadRun
-from gbvnet.evaluation import metrics, predictions
+from gbvnet.evaluation import predictions
 from gbvnet.report import document as page
 from gbvnet.report import figures, report, results, summary
 
@@ -554,4 +554,4 @@ def test_a_report_within_each_person_says_so(tmp_path):
     result = read(folder)[0]
     assert result.title == "facebio: valence, protocol trial within each person"
     assert "within each person" in summary.found([result])
-    assert metrics.is_leaky(result.key("protocol")) is False
+    assert predictions.is_leaky(result.key("protocol")) is False

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from ...config import RATINGS
-from ...evaluation.plan import RULES, is_high
+from ...evaluation.labels import RULES, is_high
 from ...provenance import SYNTHETIC
 from ...report.document import Block, Heading, Table, Text
 from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, picture, styled

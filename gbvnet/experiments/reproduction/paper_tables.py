@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ...evaluation import metrics
-from ...evaluation.metrics import LEVEL
+from ...evaluation import statistics
+from ...evaluation.statistics import CHANCE_PERCENTILE
 from ...provenance import is_leaky
 from ...report.document import Block, Heading, Table, Text
 from ...report.published_results import PAPER_ABLATION, PAPER_OTHERS
@@ -124,7 +124,7 @@ def accuracy_table_blocks(
     rows += list(_published_rows(number, corpus, table, targets))
     columns = ["System" if number == "Table 3" else "Modality", "Protocol"]
     for target in targets:
-        columns += [f"{target.capitalize()}: mean of folds ± SD [95 % t]", f"majority / chance {LEVEL} %"]
+        columns += [f"{target.capitalize()}: mean of folds ± SD [95 % t]", f"majority / chance {CHANCE_PERCENTILE} %"]
     columns += [f"{PUBLISHED}: {target}" for target in targets]
     yield Table(columns, rows, f"{number}. Accuracy by window in %, {corpus_name(corpus)}.", 2, frozenset(leaky))
     yield Text(READ_TABLE, "note")
@@ -180,7 +180,7 @@ def ablation_table(whole: Result, parts: Sequence[tuple[Result, PlannedRun]]) ->
     for r, run in parts:
         why = _not_same_folds(whole, r)
         own, other = (x.scores.subjects.set_index("subject")["accuracy"] for x in (whole, r))
-        paired = None if why else metrics.paired(own, other)
+        paired = None if why else statistics.paired_test(own, other)
         interval = r.scores.window_interval["accuracy"]
         rows.append({
             "target": r.key("target"), "protocol": r.key("protocol"), "changed": run.label, "run": r.run.name,
@@ -193,7 +193,7 @@ def ablation_table(whole: Result, parts: Sequence[tuple[Result, PlannedRun]]) ->
     table = pd.DataFrame(rows)
     if len(table):
         compared = table["p"].notna()
-        table.loc[compared, "p_holm"] = metrics.holm(table.loc[compared, "p"])
+        table.loc[compared, "p_holm"] = statistics.adjust_holm(table.loc[compared, "p"])
     return table
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ...config import CrossvalConfig, ModelConfig, RivalConfig, TrainConfig, uses_face, uses_signals
-from ...evaluation.plan import choose_windows, make_plan, targets_of
+from ...evaluation.labels import targets_of
+from ...evaluation.plan import choose_windows, make_plan
 from ...parallel.ray_cluster import Cluster
 from ...parallel.tasks import Jobs, at_once, cores, limit_threads, neighbours, threads_each
 from ...progress import ProgressCallback
@@ -129,7 +130,7 @@ def workload_of(run: PlannedRun, known: dict[Any, Workload] | None = None) -> Wo
     )
     key = (run.store.path, same_folds)
     if key not in known:
-        trainings = 1 if c.joint else len(targets_of(c))
+        trainings = 1 if c.joint else len(targets_of(c.target))
         folds = make_plan(run.store, c).folds  # of `c` itself: a store without faces has no plan for facebio
         sides = [trainings * sum(len(fold.sides[side]) for fold in folds) for side in ("train", "validation", "test")]
         known[key] = Workload(trainings * len(folds), *sides)

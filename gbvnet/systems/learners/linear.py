@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import expit
 from typing_extensions import override
 
+from ...evaluation.labels import has_one_class
 from .classical import Classical, Learnt
 
 STILL = 1e-9  # an SD below which a feature counts as constant
@@ -23,7 +24,7 @@ class Linear(Classical):
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         sd = np.where(sd > STILL, sd, 1.0)
-        if len(np.unique(y)) == 1:  # of several targets, one may have a single class
+        if has_one_class(y):  # of several targets, one may have a single class
             return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
         fitted = self.classifier().fit((x - mean) / sd, y)
         return {"weights": fitted.coef_.ravel(), "bias": np.atleast_1d(fitted.intercept_), "mean": mean, "sd": sd}

@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.svm import SVC
 from typing_extensions import override
 
+from ...evaluation.labels import has_one_class
 from ...store.reader import Store
 from .classical import Classical, Learnt
 
@@ -40,7 +41,7 @@ class Machine(Classical):
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         sd = np.where(sd > 1e-9, sd, 1.0)  # a dead channel
-        if len(np.unique(y)) == 1:  # of several targets, one may have a single class
+        if has_one_class(y):  # of several targets, one may have a single class
             bias = np.array([4.0 if y[0] else -4.0])
             return {"vectors": np.zeros((0, x.shape[1])), "weights": np.zeros(0), "bias": bias, "mean": mean, "sd": sd}
         svc = SVC(C=1.0, kernel="rbf", gamma="auto", cache_size=CACHE_MB).fit((x - mean) / sd, y)
