@@ -194,7 +194,7 @@ def test_a_report_without_room_leaves_the_earlier_one_and_nothing_else(planted, 
     cross_validate(planted, run_folder, replace(QUICK.crossval(), system="majority", target="valence", joint=False))
     assert main(["report", str(run_folder), str(out)]) == 0
     before = {f: f.read_bytes() for f in out.rglob("*") if f.is_file()}
-    monkeypatch.setattr(report, "html", full)
+    monkeypatch.setattr(report, "render_html", full)
     capsys.readouterr()
     assert main(["report", str(run_folder), str(out)]) == 2
     assert "No space left on device. Finished work is kept" in capsys.readouterr().err

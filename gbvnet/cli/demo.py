@@ -95,8 +95,8 @@ def run_demo(folder: Path, jobs: int) -> int:
     step(f"report {folder / 'runs'}/* {folder / 'report'}")
     report = write_report(runs, folder / "report")
     say("")
-    say(report.found)
+    say(report.summary)
     say("")
     say(f"The report is in {report.path} ({time.monotonic() - begin:.0f} s in all).")
     say(NEXT.format(folder=folder, store=path, run=runs[0]))
-    return 1 if report.problems else 0
+    return 1 if report.errors else 0

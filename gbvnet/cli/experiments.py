@@ -59,18 +59,18 @@ def _compare(parser) -> Run:
 
     def run(args) -> int:
         from ..experiments.compare import compare
-        from ..report.summary import terminal_text
+        from ..report.summary import terminal_table
         from ..store.feature_cache import Remembering
 
         config, store = chosen_settings(args, CompareConfig), Remembering(args.store)
         with bar("comparison", unit="epochs") as progress:
             report = compare(store, args.comparison, config, args.jobs, progress)
-        say(terminal_text(report.results, 110))
-        for problem in report.problems:
-            say(f"BAD  {problem}")
+        say(terminal_table(report.results, 110))
+        for error in report.errors:
+            say(f"BAD  {error}")
         say("")
         say(str(report.path))
-        return 1 if report.problems else 0
+        return 1 if report.errors else 0
 
     return run
 
@@ -102,13 +102,13 @@ def _audit(parser) -> Run:
         if len(args.paths) != 2:
             raise BadConfig("audit: give a store and the folder of the audit; or --splits FILE")
         from ..experiments.audit import audit
-        from ..report.audit_section import terminal_text
+        from ..report.audit_section import terminal_table
         from ..store.reader import open_store
 
         config, store = chosen_settings(args, AuditConfig), open_store(args.paths[0])
         with bar("audit", unit="epochs") as progress:
             done = audit(store, args.paths[1], config, args.jobs, progress)
-        say(terminal_text(done))
+        say(terminal_table(done))
         say("")
         say(str(args.paths[1] / "report" / "report.html"))
         return 0
@@ -170,10 +170,10 @@ def _report(parser) -> Run:
             raise BadConfig("report: give at least one run, and then the folder to write")
         *runs, destination = args.paths
         report = write_report(runs, destination)
-        for problem in report.problems:
-            say(f"BAD  {problem}")
+        for error in report.errors:
+            say(f"BAD  {error}")
         say(str(report.path))
-        return 1 if report.problems else 0
+        return 1 if report.errors else 0
 
     return run
 

@@ -92,8 +92,8 @@ def _say_plan(studies, stores, folder: Path | None, jobs) -> None:
 
 
 def _say_report(report) -> int:
-    code = _say_problems(report.problems)
-    say(report.found)
+    code = _say_problems(report.errors)
+    say(report.summary)
     say("")
     say(str(report.path))
     return code

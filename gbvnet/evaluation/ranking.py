@@ -1,8 +1,8 @@
-"""Several systems on the same people: who ranks where, and which of them are not shown to differ.
+"""Several systems on the same subjects: their ranks, and between which of them no difference is shown.
 
 Mean ranks and the test of Friedman as Demšar (2006, JMLR 7) lays out; which pairs differ by Wilcoxon's signed-rank test
-over people with Holm's correction, as Benavoli, Corani and Mangili (2016, JMLR 17) advise in the place of differences
-of mean ranks, which depend on who else takes part.
+over subjects with Holm's correction, as Benavoli, Corani and Mangili (2016, JMLR 17) advise in the place of differences
+of mean ranks, which depend on the other systems in the comparison.
 """
 
 from itertools import combinations
@@ -14,41 +14,41 @@ from scipy import stats
 
 from .statistics import adjust_holm, paired_test
 
-SHOWN = 0.05  # a pair differs if its p after Holm is not above this
+ALPHA = 0.05  # a pair differs significantly if its p after Holm is at most this
 
 
 class Ranking(NamedTuple):
     """Systems from the best mean rank to the worst."""
 
-    ranks: pd.Series  # name -> mean rank over people, 1 the best; ties share theirs
-    n: int  # people
-    friedman_p: float  # that all are alike; NaN for fewer than three systems or two people
-    pairs: pd.DataFrame  # a (the better ranked), b, difference of means, n who differ, p, smallest_p of so many, p_holm
-    cliques: list[list[str]]  # neighbours in rank of whom no two are shown to differ, longest runs only
+    ranks: pd.Series  # name -> mean rank over subjects, 1 the best; ties share their mean rank
+    n: int  # subjects
+    friedman_p: float  # of the hypothesis that all are equal; NaN for fewer than three systems or two subjects
+    pairs: pd.DataFrame  # a (the better ranked), b, difference of means, n, p, smallest_p as in PairedTest, p_holm
+    cliques: list[list[str]]  # neighbours in rank between any two of which no difference is shown, longest runs only
 
     @property
-    def can_tell(self) -> bool:
-        """Whether data of so many people who differ could show any pair to differ at all, after Holm's correction."""
-        return bool(len(self.pairs)) and bool((self.pairs["smallest_p"] * len(self.pairs)).min() <= SHOWN)
+    def can_show_difference(self) -> bool:
+        """Whether any data of this many subjects that differ could give a significant pair, after Holm's correction."""
+        return bool(len(self.pairs)) and bool((self.pairs["smallest_p"] * len(self.pairs)).min() <= ALPHA)
 
     def not_shown_to_differ(self, name: str) -> dict[str, float]:
-        """The other systems, by rank, from which no difference is shown, each with its p after Holm."""
+        """Return the other systems, by rank, from which no difference is shown, each with its p after Holm."""
         of = self.pairs[(self.pairs[["a", "b"]] == name).any(axis=1)]
         p = {a if b == name else b: float(p) for a, b, p in of[["a", "b", "p_holm"]].itertuples(index=False)}
-        return {other: p[other] for other in self.ranks.index if p.get(other, 0.0) > SHOWN}
+        return {other: p[other] for other in self.ranks.index if p.get(other, 0.0) > ALPHA}
 
 
-def rank(scores: pd.DataFrame) -> Ranking:
+def rank_systems(scores: pd.DataFrame) -> Ranking:
     """Rank systems by their scores.
 
-    scores : one row a person, one column a system, higher is better, no gaps. Raises ValueError if there are gaps.
+    scores : one row a subject, one column a system, higher is better, no gaps. Raises ValueError if there are gaps.
     """
     if scores.isna().any(axis=None):
         raise ValueError(f"{int(scores.isna().sum().sum())} scores are missing")
     ranks = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     names = ranks.index.tolist()
     enough = len(names) >= 3 and len(scores) >= 2
-    with np.errstate(invalid="ignore", divide="ignore"):  # where all systems are equal in everybody there is no p
+    with np.errstate(invalid="ignore", divide="ignore"):  # equal systems have no p
         friedman = float(stats.friedmanchisquare(*(scores[n] for n in names)).pvalue) if enough else np.nan
     rows = []
     for a, b in combinations(names, 2):
@@ -60,14 +60,14 @@ def rank(scores: pd.DataFrame) -> Ranking:
 
 
 def _cliques(names: list[str], pairs: pd.DataFrame) -> list[list[str]]:
-    differ = {frozenset((a, b)) for a, b, p in zip(pairs["a"], pairs["b"], pairs["p_holm"], strict=True) if p <= SHOWN}
-    found: list[list[str]] = []
+    differ = {frozenset((a, b)) for a, b, p in zip(pairs["a"], pairs["b"], pairs["p_holm"], strict=True) if p <= ALPHA}
+    cliques: list[list[str]] = []
     reached = 0  # past the end of the last clique: one that ends no later lies within it
     for first in range(len(names)):
         last = first + 1
         while last < len(names) and not any(frozenset((names[last], n)) in differ for n in names[first:last]):
             last += 1
         if last - first > 1 and last > reached:
-            found.append(names[first:last])
+            cliques.append(names[first:last])
             reached = last
-    return found
+    return cliques

@@ -25,7 +25,7 @@ from ..evaluation.predictions import FILE as PREDICTIONS
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
-from ..report.audit_section import FILE, FORMAT, Audit, read_audit
+from ..report.audit_results import FILE, FORMAT, Audit, read_audit
 from ..report.report import write_report
 from ..store.reader import Store
 from ..store.rebaselined import Rebaselined

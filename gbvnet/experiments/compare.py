@@ -23,7 +23,7 @@ from ..evaluation.predictions import FILE as PREDICTIONS
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
-from ..report.comparison_section import Cost, Rivals
+from ..report.comparison_section import ComparisonSection, Cost
 from ..report.report import Report, write_report
 from ..store.channels import channels_of
 from ..store.reader import Store
@@ -87,12 +87,16 @@ def compare(
     left_out |= {name: str(error) for name, error in failed.items()}
     remove_stale_temp_files(folder)
     write_json(folder / FILE, record | {"costs": costs, "left_out": left_out, "runs": [e.name for e in done]})
-    rivals = Rivals({e.name: Cost(**costs[e.name]) for e in done}, left_out)
+    section = ComparisonSection({e.name: Cost(**costs[e.name]) for e in done}, left_out)
     runs = [folder / "runs" / entry.name for entry in done]
     report = write_report(
-        runs, folder / "report", more=rivals.blocks, brief=True, told_of=[e.config.system for e in done]
+        runs,
+        folder / "report",
+        extra_sections=section.blocks,
+        summary_only=True,
+        highlight_systems=[e.config.system for e in done],
     )
-    return replace(report, problems=[*report.problems, *failed.values()])
+    return replace(report, errors=[*report.errors, *failed.values()])
 
 
 # --- what is compared ---

@@ -1,135 +1,27 @@
-"""What an audit found: the protocol ladder and its probes, as tables, figures, and a verdict in two sentences.
+"""The report's section on an audit: each protocol, the probes, and an assessment in two sentences."""
 
-Everything is worked out from the predictions tables of the audit's runs. No torch.
-"""
-
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ..errors import BadRun
-from ..evaluation import metrics, statistics
-from ..evaluation.labels import predicted_high
 from ..evaluation.scores import Scores
-from ..evaluation.statistics import CHANCE_PERCENTILE, N_PERMUTATIONS
-from ..io.safe_load import from_json
+from ..evaluation.statistics import CHANCE_PERCENTILE
 from ..provenance import SYNTHETIC, is_leaky, is_marked_synthetic
 from ..text import listed
-from . import figures, summary
+from . import figures
+from .audit_results import Audit, identity_row
 from .document import Block, Heading, Items, Table, Text
-from .figures import picture
-from .results import Result, read_results
-from .summary import BOOTSTRAP_COLUMN, p_value, percent, with_interval
+from .figures import write_picture
+from .formatting import BOOTSTRAP_COLUMN, bootstrap_name, p_value, percent, with_interval
+from .results import Result
+from .summary import TWO_TESTS
 
-FILE = "audit.json"
-FORMAT = 1
-_RUN = re.compile(r"[\w+-]{1,80}/\w[\w+.-]{0,80}")  # role/name: a folder in the audit's, and no other
-PROBE_PERMUTATIONS = 1000  # of a probe only the 97.5th percentile is shown
+# --- the assessment ---
 
 
-def is_audit(folder: Path) -> bool:
-    return (Path(folder) / FILE).is_file()
-
-
-@dataclass(frozen=True)
-class Inflation:
-    """How far the LEAKY protocol is above an honest one, on the same windows, over subjects."""
-
-    honest: str  # protocol
-    leaky_accuracy: float  # on the windows that the honest protocol tests
-    honest_accuracy: float
-    subjects: pd.DataFrame  # subject, leaky, honest
-    paired: statistics.PairedTest
-    p_holm: float = float("nan")
-
-    @property
-    def points(self) -> float:
-        return 100 * (self.leaky_accuracy - self.honest_accuracy)
-
-
-@dataclass(frozen=True)
-class Audit:
-    """A finished audit, read."""
-
-    folder: Path
-    about: dict[str, Any]
-    results: dict[str, Result]  # "role/name" -> scores
-
-    def of_role(self, role: str) -> dict[str, Result]:
-        return {name.split("/", 1)[1]: r for name, r in self.results.items() if name.startswith(f"{role}/")}
-
-    @cached_property
-    def ladder(self) -> dict[str, Result]:
-        """By protocol, in the order of the audit: the leaky one first."""
-        return self.of_role("ladder")
-
-    @property
-    def leaky(self) -> Result:
-        return self.ladder["window"]
-
-    @property
-    def honest(self) -> dict[str, Result]:
-        return {name: r for name, r in self.ladder.items() if not is_leaky(name)}
-
-    @property
-    def shuffled(self) -> list[Result]:
-        return list(self.of_role("shuffled").values())
-
-    @cached_property
-    def inflations(self) -> list[Inflation]:
-        found = [_inflation(self.leaky, r) for r in self.honest.values()]
-        adjusted = statistics.adjust_holm([i.paired.p for i in found])
-        return [
-            Inflation(i.honest, i.leaky_accuracy, i.honest_accuracy, i.subjects, i.paired, float(p))
-            for i, p in zip(found, adjusted, strict=True)
-        ]
-
-
-def read_audit(folder: Path) -> Audit:
-    """Read an audit's folder and score its runs. Raises BadRun."""
-    folder = Path(folder)
-    try:
-        about = from_json((folder / FILE).read_text())
-        names = [f"{run['role']}/{run['name']}" for run in about["runs"]]
-        if about["format"] != FORMAT:
-            raise ValueError(f"format {about['format']}")
-        odd = [name for name in names if not _RUN.fullmatch(name)]
-        if odd:
-            raise ValueError(f"a run called {odd[0]!r:.100}")
-        if "ladder/window" not in names:
-            raise KeyError("ladder/window")
-        is_marked_synthetic(about["store"]), [_identity_row(i) for i in about.get("identities") or []]
-    except FileNotFoundError:
-        raise BadRun(folder, f"an audit, with {FILE} in it", "none", "Make it with `gbvnet audit`.") from None
-    except KeyError as error:
-        again = "Give the same `gbvnet audit` command again: it goes on where it stopped."
-        raise BadRun(folder, "a finished audit", f"one without its {error.args[0]}", again) from None
-    except (OSError, ValueError, TypeError) as error:
-        raise BadRun(folder / FILE, "an audit", f"a file that cannot be read ({error})") from None
-    shuffles = {name: N_PERMUTATIONS if name.startswith("ladder/") else PROBE_PERMUTATIONS for name in names}
-    return Audit(folder, about, {name: read_results([folder / name], (), n)[0][0] for name, n in shuffles.items()})
-
-
-def _inflation(leaky: Result, honest: Result) -> Inflation:
-    names = ["recording", "window"]
-    same = leaky.table.merge(honest.table[names].drop_duplicates(), on=names)
-    a, b = ((predicted_high(t["p"]) == (t["y"] == 1)).groupby(t["subject"]).mean() for t in (same, honest.table))
-    subjects = pd.DataFrame({"leaky": a, "honest": b}).rename_axis("subject").reset_index()
-    overall = [metrics.accuracy(t["y"], t["p"]) for t in (same, honest.table)]
-    return Inflation(honest.key("protocol"), overall[0], overall[1], subjects, statistics.paired_test(a, b))
-
-
-# --- the verdict ---
-
-
-def verdict(audit: Audit) -> tuple[str, str]:
-    """Two plain sentences: what the leak is worth, and what remains when it is closed."""
+def assess(audit: Audit) -> tuple[str, str]:
+    """Return two sentences: how much of the score is leakage, and what remains under protocols without it."""
     return _leak_sentence(audit), _honest_sentence(audit)
 
 
@@ -139,38 +31,39 @@ def _accuracy(scores: Scores) -> float:
 
 def _leak_sentence(audit: Audit) -> str:
     leaky, shuffled = _accuracy(audit.leaky.scores), [_accuracy(r.scores) for r in audit.shuffled]
-    meaningless = float(np.mean(shuffled))
+    on_shuffled = float(np.mean(shuffled))
+    with_labels = f"Under the LEAKY protocol window {_system_name(audit)} scores {percent(leaky)} %"
     if not audit.leaky.scores.chance["window"].above:
-        return f"Under the LEAKY protocol window {_who(audit)} scores {percent(leaky)} %, which is within chance."
-    with_labels = f"Under the LEAKY protocol window {_who(audit)} scores {percent(leaky)} %"
-    again = f"{percent(meaningless)} % when it is trained on labels that mean nothing"
+        return f"{with_labels}, which is within chance."
+    again = f"{percent(on_shuffled)} % when trained on shuffled labels"
     if not any(r.scores.chance["window"].above for r in audit.shuffled):
         return f"{with_labels}, and {again}, which is within chance: no recognition of trials is shown here."
-    if meaningless >= leaky - 0.02:
+    if on_shuffled >= leaky - 0.02:
         return f"{with_labels}, and {again}: the score shows that trials are recognised, and nothing about emotion."
     of_chance = audit.leaky.scores.chance["window"].mean
-    share = (meaningless - of_chance) / (leaky - of_chance)
-    much = "most" if share > 0.5 else "a part"
-    return f"{with_labels}, and {again}: {much} of what it is above chance is the recognition of trials."
+    share = (on_shuffled - of_chance) / (leaky - of_chance)
+    amount = "most" if share > 0.5 else "a part"
+    return f"{with_labels}, and {again}: {amount} of the difference from chance is the recognition of trials."
 
 
 def _honest_sentence(audit: Audit) -> str:
     above = {name: r for name, r in audit.honest.items() if r.scores.chance["window"].above}
     if not above:
         scores = listed([f"{name} {percent(_accuracy(r.scores))} %" for name, r in audit.honest.items()])
-        return f"With the leak closed no score is above chance: {scores}."
-    told = []
+        return f"Without the leak no score is above chance: {scores}."
+    scores_above = []
     for name, r in above.items():
-        p = r.scores.chance["window"].p
-        told.append(f"{name} {percent(_accuracy(r.scores))} % (p {p_value(p) if p < 5e-5 else '= ' + p_value(p)})")
-    rest = [f"{name} {percent(_accuracy(r.scores))} %" for name, r in audit.honest.items() if name not in above]
-    within = f", and within chance under {listed(rest)}" if rest else ""
-    beaten = [n for n, r in above.items() if _accuracy(r.scores) <= r.scores.majority["window"]]
-    weak = f", though under {listed(beaten)} not above the commoner class" if beaten else ""
-    return f"With the leak closed it is above chance under {listed(told)}{weak}{within}."
+        p = p_value(r.scores.chance["window"].p)
+        p = p if p.startswith("<") else f"= {p}"
+        scores_above.append(f"{name} {percent(_accuracy(r.scores))} % (p {p})")
+    others = [f"{name} {percent(_accuracy(r.scores))} %" for name, r in audit.honest.items() if name not in above]
+    within = f", and within chance under {listed(others)}" if others else ""
+    below_majority = [n for n, r in above.items() if _accuracy(r.scores) <= r.scores.majority["window"]]
+    weak = f", though under {listed(below_majority)} not above the majority class" if below_majority else ""
+    return f"Without the leak it is above chance under {listed(scores_above)}{weak}{within}."
 
 
-def _who(audit: Audit) -> str:
+def _system_name(audit: Audit) -> str:
     system = audit.leaky.key("system")
     return f"{'GBV-Net' if system == 'gbvnet' else system} ({audit.leaky.key('modality')})"
 
@@ -178,16 +71,17 @@ def _who(audit: Audit) -> str:
 # --- the report's section ---
 
 
-def blocks(audit: Audit, folder: Path, name: str = "audit") -> Iterator[Block]:
-    """The audit as a section of a report; pictures are drawn into folder/figures."""
-    yield Heading(f"Audit: how much of it is leakage ({audit.leaky.key('target')}, {audit.leaky.key('dataset')})")
-    for sentence in verdict(audit):
+def audit_blocks(audit: Audit, folder: Path, name: str = "audit") -> Iterator[Block]:
+    """Yield the audit as a section of a report; pictures are drawn into folder/figures."""
+    study = f"{audit.leaky.key('target')}, {audit.leaky.key('dataset')}"
+    yield Heading(f"Audit: how much of the score is leakage ({study})")
+    for sentence in assess(audit):
         yield Text(sentence, "lead")
     if is_marked_synthetic(audit.about["store"]):
         yield Text(
-            f"This audit is of {SYNTHETIC}: it shows what the audit can see, and nothing about people.", "warning"
+            f"This audit is of {SYNTHETIC}: it shows what an audit can detect, and nothing about people.", "warning"
         )
-    yield from _ladder_blocks(audit, folder, name)
+    yield from _protocol_blocks(audit, folder, name)
     yield from _inflation_blocks(audit, folder, name)
     yield from _identity_blocks(audit)
     yield from _baseline_blocks(audit, folder, name)
@@ -200,16 +94,16 @@ def _stamps(results: list[Result]) -> list[str]:
     return list(dict.fromkeys(stamp for r in results for stamp in r.scores.stamps))
 
 
-def _ladder_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
+def _protocol_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
     rows: list[list[str]] = []
     leaky: set[int] = set()
     majorities = audit.of_role("majority")
-    shown = [(protocol, "real labels", r) for protocol, r in audit.ladder.items()]
+    shown = [(protocol, "real labels", r) for protocol, r in audit.by_protocol.items()]
     shown[1:1] = [("window", "shuffled labels", r) for r in audit.shuffled]
     for protocol, labels, r in shown:
         s = r.scores
-        own = [majorities[f"{which}-{protocol}"].scores for which in ("majority", "subject-majority")]
-        constant = [percent(_accuracy(m)) if labels == "real labels" else "–" for m in own]
+        constant_results = [majorities[f"{which}-{protocol}"].scores for which in ("majority", "subject-majority")]
+        constant = [percent(_accuracy(m)) if labels == "real labels" else "–" for m in constant_results]
         leaky |= {len(rows)} if s.leaky else set()
         chance, interval = s.chance["window"], s.window_interval["accuracy"]
         rows.append([
@@ -217,20 +111,20 @@ def _ladder_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
             with_interval(_accuracy(s), interval), *constant, percent(chance.upper), p_value(chance.p),
         ])  # fmt: skip
     yield Table(
-        ("Protocol", "Labels", "Verdict", BOOTSTRAP_COLUMN, "Majority", "Own majority",
+        ("Protocol", "Labels", "Assessment", BOOTSTRAP_COLUMN, "Majority", "Own majority",
          f"Chance {CHANCE_PERCENTILE} %", "p"),
         rows,
-        f"The ladder: {_who(audit)} on the same windows, from the leaky protocol down to the hardest honest one. "
-        f"Accuracy by window, %, with its {summary.bootstrap([r for _, _, r in shown])}. Own majority: each person's "
-        "commoner class, which needs no signal.",
+        f"Protocols compared: {_system_name(audit)} on the same windows, from the leaky protocol to the hardest honest "
+        f"one. Accuracy by window, %, with its {bootstrap_name([r for _, _, r in shown])}. Own majority: each "
+        "subject's majority class, which needs no signal.",
         3, frozenset(leaky),
     )  # fmt: skip
     entries = [(audit.leaky.key("target"), f"{p} · {labels.split()[0]}", r.scores) for p, labels, r in shown]
-    yield picture(
-        figures.overview(entries, _stamps([r for _, _, r in shown])), folder, f"{name}_ladder",
+    yield write_picture(
+        figures.accuracy_overview(entries, _stamps([r for _, _, r in shown])), folder, f"{name}_ladder",
         "Accuracy under each protocol, and on shuffled labels",
         "How to read it: the first bar is what papers report. Where the bars of shuffled labels are as long, the first "
-        "bar says nothing about emotion; above chance is what the solid bars show beyond the triangle.",
+        "bar says nothing about emotion; a solid bar is above chance where it passes its triangle.",
     )  # fmt: skip
 
 
@@ -249,80 +143,74 @@ def _inflation_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
         1, frozenset(range(len(audit.inflations))),
     )  # fmt: skip
     if any(i.paired.smallest_p > 0.05 for i in audit.inflations):
-        yield Text(summary.TWO_TESTS, "note")
-    yield picture(
-        figures.inflation({i.honest: i.subjects for i in audit.inflations}, _stamps([audit.leaky])), folder,
+        yield Text(TWO_TESTS, "note")
+    yield write_picture(
+        figures.inflation_lines({i.honest: i.subjects for i in audit.inflations}, _stamps([audit.leaky])), folder,
         f"{name}_inflation", "Each subject's accuracy under an honest protocol and under the leaky one",
-        "How to read it: a line is a person; it rises from what is true of them to what the leaky protocol reports.",
+        "How to read it: a line is a subject, from the accuracy under the honest protocol to that under the leaky one.",
     )  # fmt: skip
 
 
 def _identity_blocks(audit: Audit) -> Iterator[Block]:
-    found = audit.about.get("identities") or []
-    if not found:
+    identities = audit.about.get("identities") or []
+    if not identities:
         return
     yield Table(
-        ("Told from one window", "By", "Right, %", "Chance, %", "Out of", "Windows"),
-        [_identity_row(i) for i in found],
-        "Identity: how well a linear classifier names the person (on trials it was not trained on) and the trial (on "
-        "windows it was not trained on). Whoever knows the trial knows its label.",
+        ("Predicted from one window", "From", "Correct, %", "Chance, %", "Out of", "Windows"),
+        [identity_row(i) for i in identities],
+        "Identity: how well a linear classifier recognises the subject (on trials it was not trained on) and the trial "
+        "(on windows it was not trained on). A model that recognises the trial knows its label.",
         2,
     )  # fmt: skip
-
-
-def _identity_row(i: dict[str, Any]) -> list[str]:
-    by = {"face": "the face", "bio": "the signals"}[i["modality"]]
-    return [
-        str(i["what"]), by, percent(i["accuracy"]), percent(i["chance"]), f"{i['classes']:,}", f"{i['windows']:,}"
-    ]  # fmt: skip
 
 
 _LEARNERS = {"nearest": "nearest neighbour", "ridge": "ridge classifier", "gbvnet": "signal branch of GBV-Net"}
 
 
 def _baseline_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
-    rung = {tuple(key.split("-")): r for key, r in audit.of_role("baseline").items()}  # (baseline, learner, protocol)
-    if not rung:
+    probes = {tuple(key.split("-")): r for key, r in audit.of_role("baseline").items()}  # (baseline, learner, protocol)
+    if not probes:
         return
-    learners = list(dict.fromkeys(learner for _, learner, _ in rung))
+    learners = list(dict.fromkeys(learner for _, learner, _ in probes))
     rows: list[list[str]] = []
     leaky: set[int] = set()
-    for how, protocol in dict.fromkeys((how, protocol) for how, _, protocol in rung):
+    for how, protocol in dict.fromkeys((how, protocol) for how, _, protocol in probes):
         leaky |= {len(rows)} if is_leaky(protocol) else set()
         row = [how, protocol + (" LEAKY" if is_leaky(protocol) else "")]
-        rows.append([*row, *(percent(_accuracy(rung[how, learner, protocol].scores)) for learner in learners)])
-    counts = next(iter(rung.values())).scores.counts
+        rows.append([*row, *(percent(_accuracy(probes[how, learner, protocol].scores)) for learner in learners)])
+    counts = next(iter(probes.values())).scores.counts
     yield Table(
         ("Baseline subtracted", "Protocol", *(_LEARNERS[learner] for learner in learners)),
         rows,
-        f"The baseline's rung: accuracy by window, %, on shuffled labels, signals alone, {counts['subjects']} people, "
-        f"{counts['trials']} trials. A template is one waveform that marks all windows of a trial; the mean is one "
-        "number a channel.",
+        "Baseline correction: accuracy by window, %, on shuffled labels, signals alone, "
+        f"{counts['subjects']} subjects, {counts['trials']} trials. A template is one waveform, which marks all "
+        "windows of a trial; the mean is one number a channel.",
         2, frozenset(leaky),
     )  # fmt: skip
     entries = [
         (f"protocol {protocol}", f"{how} · {_LEARNERS[learner].split()[0]}", r.scores)
-        for (how, learner, protocol), r in rung.items()
+        for (how, learner, protocol), r in probes.items()
     ]
-    yield picture(
-        figures.overview(entries, _stamps(list(rung.values()))), folder, f"{name}_baseline",
+    yield write_picture(
+        figures.accuracy_overview(entries, _stamps(list(probes.values()))), folder, f"{name}_baseline",
         "Accuracy on shuffled labels by what is subtracted as baseline",
-        "How to read it: labels mean nothing here, so that every bar beyond its triangle is leakage; where a template "
-        "lifts the bars, the preprocessing itself gives the trial away.",
+        "How to read it: labels are shuffled here, so that every bar beyond its triangle is leakage; where a template "
+        "makes the bars longer, the preprocessing itself identifies the trial.",
     )  # fmt: skip
 
 
-def terminal_text(audit: Audit, width: int = 100) -> str:
-    """The ladder and the verdict for a terminal."""
+def terminal_table(audit: Audit, width: int = 100) -> str:
+    """Return the scores under each protocol and the assessment for a terminal; width in columns."""
     from io import StringIO
 
     from rich.console import Console
     from rich.table import Table as Grid
 
-    grid = Grid(title=f"{_who(audit)}, {audit.leaky.key('target')}, {audit.leaky.key('dataset')}: % of windows right")
-    for column in ("protocol", "accuracy", f"chance {CHANCE_PERCENTILE} %", "majority", "verdict"):
-        grid.add_column(column, justify="left" if column in ("protocol", "verdict") else "right")
-    for protocol, r in audit.ladder.items():
+    study = f"{audit.leaky.key('target')}, {audit.leaky.key('dataset')}"
+    grid = Grid(title=f"{_system_name(audit)}, {study}: % of windows correct")
+    for column in ("protocol", "accuracy", f"chance {CHANCE_PERCENTILE} %", "majority", "assessment"):
+        grid.add_column(column, justify="left" if column in ("protocol", "assessment") else "right")
+    for protocol, r in audit.by_protocol.items():
         s = r.scores
         majority = percent(s.majority["window"])
         grid.add_row(protocol, percent(_accuracy(s)), percent(s.chance["window"].upper), majority, s.assessment)
@@ -333,4 +221,4 @@ def terminal_text(audit: Audit, width: int = 100) -> str:
             )
     text = StringIO()
     Console(file=text, width=width).print(grid)
-    return text.getvalue() + "\n" + "\n".join(verdict(audit))
+    return text.getvalue() + "\n" + "\n".join(assess(audit))

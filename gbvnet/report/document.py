@@ -1,50 +1,72 @@
-"""A page made of blocks, written as one self-contained HTML file and as Markdown: said once, shown twice."""
+"""A page as a list of blocks, written as one self-contained HTML file and as Markdown.
+
+The HTML comes from templates/document.html; Markdown has no template, as white space is part of its syntax.
+"""
 
 import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
+from markupsafe import Markup, escape
+
+from ..io.templates import render
+from ..provenance import SYNTHETIC
+
 
 @dataclass(frozen=True)
 class Heading:
+    """A heading; level 1 is the page's title, level 2 is listed in the table of contents."""
+
     text: str
-    level: int = 2  # 1 is the page's title; 2 is listed in the table of contents
+    level: int = 2
+
+    @property
+    def anchor(self) -> str:
+        """The id of the heading in HTML, which the table of contents links to."""
+        return re.sub(r"[^a-z0-9]+", "-", self.text.lower()).strip("-")
 
 
 @dataclass(frozen=True)
 class Text:
-    text: str  # `code` in backticks; the words LEAKY and synthetic data are set apart by themselves
+    """A paragraph. `code` is in backticks; LEAKY and synthetic data are set apart wherever they stand."""
+
+    text: str
     kind: Literal["plain", "lead", "note", "warning"] = "plain"
 
 
 @dataclass(frozen=True)
 class Items:
+    """A list of sentences."""
+
     items: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Words and what they mean."""
+    """Terms and their definitions."""
 
     terms: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Table:
+    """A table of texts; a cell of the first `text_columns` is aligned left, all others are numbers, aligned right."""
+
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
-    text_columns: int = 1  # the first so many are text, set left; the others are numbers, set right
+    text_columns: int = 1
     leaky_rows: frozenset[int] = field(default=frozenset())
 
 
 @dataclass(frozen=True)
 class Picture:
+    """A picture in a file."""
+
     path: str  # relative to the page's folder
     alt: str
     caption: str
@@ -54,84 +76,42 @@ class Picture:
 Block = Heading | Text | Items | Terms | Table | Picture
 
 
-def html(blocks: Sequence[Block], folder: Path) -> str:
-    """The page as one HTML file that needs no other: pictures and style are inside, and there are no scripts.
+# --- HTML ---
 
-    folder : where the pictures' paths start from.
+
+def render_html(blocks: Sequence[Block], folder: Path) -> str:
+    """Return the page as one HTML file that needs no other: pictures and style are inside, and there are no scripts.
+
+    folder : where the pictures' paths start from
     """
-    title = next(block.text for block in blocks if isinstance(block, Heading))
-    contents = [b.text for b in blocks if isinstance(b, Heading) and b.level == 2]
-    links = "".join(f'<li><a href="#{_anchor(text)}">{escape(text)}</a></li>' for text in contents)
-    navigation = f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
-    body = []
-    for block in blocks:
-        body.append(_html_block(block, folder))
-        if isinstance(block, Heading) and block.level == 1:
-            body.append(navigation)
+    headings = [block for block in blocks if isinstance(block, Heading)]
     style = resources.files("gbvnet.report").joinpath("report.css").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(body)
-        + "\n</main>\n</body>\n</html>\n"
+    return render(
+        "gbvnet.report",
+        "document.html",
+        title=headings[0].text,
+        sections=[heading for heading in headings if heading.level == 2],
+        blocks=blocks,
+        style=Markup(style),
+        marked=mark_inline,
+        kind=lambda block: type(block).__name__,
+        image_data=lambda path: base64.b64encode((folder / path).read_bytes()).decode(),
     )
 
 
-def markdown(blocks: Sequence[Block]) -> str:
-    """The same page as Markdown, with pictures as links."""
+def mark_inline(text: str) -> Markup:
+    """Return a text as HTML: escaped, code in backticks as code, LEAKY and synthetic data set apart."""
+    html = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text)))
+    html = re.sub(r"\b(LEAKY)\b", r'<strong class="leaky">\1</strong>', html)
+    return Markup(re.sub(rf"\b({SYNTHETIC})\b", r'<strong class="synthetic">\1</strong>', html))
+
+
+# --- Markdown ---
+
+
+def render_markdown(blocks: Sequence[Block]) -> str:
+    """Return the same page as Markdown, with pictures as links."""
     return "\n\n".join(_markdown_block(block) for block in blocks) + "\n"
-
-
-def _anchor(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def _inline(text: str) -> str:
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
-    text = re.sub(r"\b(LEAKY)\b", r'<strong class="leaky">\1</strong>', text)
-    return re.sub(r"\b(synthetic data)\b", r'<strong class="synthetic">\1</strong>', text)
-
-
-def _html_block(block: Block, folder: Path) -> str:
-    match block:
-        case Heading(text, level):
-            return f'<h{level} id="{_anchor(text)}">{_inline(text)}</h{level}>'
-        case Text(text, kind):
-            return f'<p class="{kind}">{_inline(text)}</p>'
-        case Items(items):
-            return "<ul>" + "".join(f"<li>{_inline(item)}</li>" for item in items) + "</ul>"
-        case Terms(terms):
-            return "<dl>" + "".join(f"<dt>{_inline(t)}</dt><dd>{_inline(d)}</dd>" for t, d in terms) + "</dl>"
-        case Table():
-            return _html_table(block)
-        case Picture(path, alt, caption, width):
-            data = base64.b64encode((folder / path).read_bytes()).decode()
-            return (
-                f'<figure style="--width: {width}px"><div class="wide"><img alt="{escape(alt)}" '
-                f'src="data:image/png;base64,{data}"></div><figcaption>{_inline(caption)}</figcaption></figure>'
-            )
-
-
-def _html_table(table: Table) -> str:
-    def cell(column: int, text: str, tag: str) -> str:
-        kind = "" if column < table.text_columns else ' class="number"'
-        scope = ' scope="row"' if tag == "th" else ""
-        return f"<{tag}{scope}{kind}>{_inline(text)}</{tag}>"
-
-    head = "".join(
-        f'<th scope="col"{"" if k < table.text_columns else " class=number"}>{_inline(name)}</th>'
-        for k, name in enumerate(table.columns)
-    )
-    body = ""
-    for number, row in enumerate(table.rows):
-        cells = "".join(cell(k, text, "td" if k else "th") for k, text in enumerate(row))
-        body += f"<tr{' class=leaky-row' if number in table.leaky_rows else ''}>{cells}</tr>\n"
-    caption = f"<caption>{_inline(table.caption)}</caption>" if table.caption else ""
-    return (
-        f'<div class="wide" tabindex="0"><table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>'
-        "</table></div>"
-    )
 
 
 def _markdown_block(block: Block) -> str:

@@ -1,10 +1,10 @@
-"""Figures of what a system goes by: channels on the scalp, patches of the face, noise, and gates. No torch here.
+"""Figures of what a system uses: channels on the scalp, patches of the face, noise, and gates. No torch here.
 
-Each function returns a figure with its stamps; the sentence that says how to read it stands beside it as a constant.
+Each function returns a figure with its stamps; its caption is a constant beside it.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,36 +17,54 @@ from matplotlib.patheffects import withStroke
 from .figures import COLOUR, INK, SOFT, empty_figure, styled
 
 FACE_COLOUR, SIGNALS_COLOUR = COLOUR["face"], COLOUR["bio"]
-GATES = (("gate_face", "face", FACE_COLOUR, "-", "o"), ("gate_bio", "signals", SIGNALS_COLOUR, "--", "s"))
+
+
+class Line(NamedTuple):
+    """A curve with a band: what is drawn, and how."""
+
+    column: str  # of the table
+    label: str
+    colour: str
+    dashes: str
+    marker: str
+    unit: float = 1  # factor of the values
+
+
+GATES = (
+    Line("gate_face", "gate of the face", FACE_COLOUR, "-", "o"),
+    Line("gate_bio", "gate of the signals", SIGNALS_COLOUR, "--", "s"),
+)
+ACCURACY = Line("accuracy", "accuracy", INK, "-", "o", 100)
 GRID = "#E6E9ED"
-DIVERGING = "RdBu_r"  # red where it helps, blue where it misleads; tells the same in grey by its ends and middle
-LEAST_ON_A_SCALP = 6  # electrodes: of fewer, a map would be mostly guessed
+DIVERGING = "RdBu_r"  # red where it helps, blue where it misleads
+MIN_ELECTRODES = 6  # for a map: with fewer, most of it would be interpolated
 
 READ_CHANNELS = (
-    "How to read it: each channel in turn shows another window's samples. Left, what that costs in AUC (red: the "
-    "channel helps; blue: without it the model does better, as happens by luck); right, how far the logit moves, to "
-    "good or bad. Named are the three strongest. Channels that tell the same share what they are worth, so a pale one "
-    "may still tell a lot. Bars are means over folds, whiskers one standard deviation."
+    "How to read it: the samples of each channel in turn are replaced by those of another window. Left, the AUC lost "
+    "(red: the channel helps; blue: the model does better without it, as happens by chance); right, how far the logit "
+    "moves in either direction. Names: the three strongest. Channels with the same information share their "
+    "importance, so a pale one may still be informative. Bars are means over folds, whiskers one standard deviation."
 )
 READ_SALIENCY = (
-    "How to read it: each patch in turn is painted over with the face's mean colour, in all frames. Red patches hold "
-    "what speaks for the true rating, blue ones what speaks against it; “moves at all” counts both. The picture below "
-    "is the mean of the faces looked at. Colours have one scale in the first three panels."
+    "How to read it: each patch in turn is covered with the face's mean colour, in all frames. Red patches support the "
+    "true class, blue ones the other; “change in either direction” counts both. The picture below is the mean of the "
+    "explained faces. Colours have one scale in the first three panels."
 )
 READ_ROBUSTNESS = (
-    "How to read it: from left to right, noise takes the place of a modality's power, until nothing else is left; the "
-    "dotted line is the accuracy with that modality removed, that is of the other one alone. A fusion that works comes "
-    "down to about that line and no further, and its gate leaves what is noisy. Means over folds, bands one standard "
+    "How to read it: from left to right, noise replaces a modality's power, until only noise is left; the dotted line "
+    "is the accuracy with that modality removed, that is of the other one alone. A fusion that works falls to about "
+    "that line and no further, and its gate closes for the noisy modality. Means over folds, bands one standard "
     "deviation."
 )
 READ_GATE_TIME = (
     "How to read it: lines are means over trials at each second of the stimulus, bands one standard deviation between "
-    "windows. A line that bends shows that the model weighs its modalities otherwise early and late; the band says how "
-    "much of that is in every trial."
+    "windows. A line that is not flat shows that the model weighs its modalities differently over the trial; the band "
+    "shows how much windows differ."
 )
 READ_GATE_SUBJECTS = (
-    "How to read it: dots are each person's mean gate, whiskers one standard deviation between their windows. People "
-    "who stand apart are weighed in another way than the others; whether rightly, their accuracy above tells."
+    "How to read it: dots are each subject's mean gate, whiskers one standard deviation between the subject's windows. "
+    "For subjects far from the others the model weighs the modalities differently; whether that helps is shown by "
+    "their accuracy above."
 )
 
 
@@ -55,7 +73,7 @@ READ_GATE_SUBJECTS = (
 
 @styled
 def channel_map(channels: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
-    """What each channel is worth: electrodes with a known place on a scalp, all others as bars.
+    """Draw the importance of each channel: electrodes with a known position on a scalp, all others as bars.
 
     channels : one row a fold and channel, with channel, kind, auc_drop, logit_change.
     """
@@ -85,11 +103,10 @@ def _montage() -> Any:
 
 
 def on_scalp(names: Sequence[str]) -> list[str]:
-    """Those of the names that are places of the 10-05 system; none if there are too few for a map."""
-
+    """Return the names that are positions of the 10-05 system; none if there are too few for a map."""
     known = set(_montage().ch_names)
     placed = [name for name in names if name in known]
-    return placed if len(placed) >= LEAST_ON_A_SCALP else []
+    return placed if len(placed) >= MIN_ELECTRODES else []
 
 
 def _scalp(axes: Axes, values: pd.Series, names: list[str], words: str, signed: bool) -> None:
@@ -101,7 +118,7 @@ def _scalp(axes: Axes, values: pd.Series, names: list[str], words: str, signed: 
     most = max(float(np.abs(shown).max()), 1e-6)
     limits = (-most, most) if signed else (0.0, most)
     best = set(values.sort_values(ascending=False).index[:3])
-    # Straight lines between electrodes, and outside them the mean of the nearest: no hill where nothing was measured.
+    # Straight lines between electrodes, and outside them the mean of the nearest: no peak where nothing was measured.
     image, _ = mne.viz.plot_topomap(
         shown, info, axes=axes, show=False, cmap=DIVERGING if signed else "Reds", vlim=limits, contours=0,
         image_interp="linear", border="mean", names=[name if name in best else "" for name in names],
@@ -131,9 +148,10 @@ def _channel_bars(axes: Axes, mean: pd.Series, sd: pd.Series, words: str) -> Non
 
 @styled
 def saliency_map(saliency: pd.DataFrame, face: np.ndarray, title: str, stamps: Sequence[str]) -> Figure:
-    """Which patches of the face tell, over the mean face.
+    """Draw the importance of each patch of the face, over the mean face.
 
-    saliency : one row a rating (all, high, low) and patch, with row, column, drop, change. face : (S, S, 3) 0..255.
+    saliency : one row a rating (all, high, low) and patch, with row, column, drop, change
+    face : (S, S, 3), 0..255
     """
     grid = int(saliency[["row", "column"]].to_numpy().max()) + 1
     figure = empty_figure(9.2, 2.75, title, stamps)
@@ -148,10 +166,10 @@ def saliency_map(saliency: pd.DataFrame, face: np.ndarray, title: str, stamps: S
         _overlay(axes, grey, _patches(saliency, rated, "drop", grid), signed, DIVERGING)
     change = _patches(saliency, "all", "change", grid)
     plain = Normalize(0, max(float(change.max()), 1e-6))
-    panels[3].set_title("moves at all")
+    panels[3].set_title("change in either direction")
     _overlay(panels[3], grey, change, plain, "Reds")
     for norm, cmap, beside, words in (
-        (signed, DIVERGING, list(panels[:3]), "logit lost towards the truth"),
+        (signed, DIVERGING, list(panels[:3]), "logit of the true class lost"),
         (plain, "Reds", [panels[3]], "change of the logit"),
     ):
         bar = figure.colorbar(
@@ -193,7 +211,7 @@ def _overlay(axes: Axes, grey: np.ndarray, values: np.ndarray, norm: Any, cmap: 
 
 @styled
 def robustness_curves(robustness: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
-    """Accuracy, and the mean gates where there are any, against the noise in each modality.
+    """Draw accuracy, and the mean gates where there are any, against the noise in each modality.
 
     robustness : one row a fold, modality, how (noise or removed) and noise, with accuracy, gate_face, gate_bio.
     """
@@ -204,15 +222,15 @@ def robustness_curves(robustness: pd.DataFrame, title: str, stamps: Sequence[str
     for column, modality in enumerate(modalities):
         rows = robustness[robustness["modality"] == modality]
         noise = rows[rows["how"] == "noise"]
-        _curve(panels[0, column], noise, "accuracy", INK, "-", "o", "accuracy", 100)
+        _curve(panels[0, column], noise, ACCURACY)
         removed = rows.loc[rows["how"] == "removed", "accuracy"]
         if len(removed):
             panels[0, column].axhline(100 * removed.mean(), color=SOFT, linestyle=":", label=f"{modality} removed")
         panels[0, column].set_title(f"noise in the {modality}")
         panels[0, column].legend(fontsize=8)
         if gated:
-            for name, words, colour, dashes, marker in GATES:
-                _curve(panels[1, column], noise, name, colour, dashes, marker, f"gate of the {words}", 1)
+            for line in GATES:
+                _curve(panels[1, column], noise, line)
             panels[1, column].legend(fontsize=8)
         panels[-1, column].set(xlabel="share of the power that is noise", xlim=(-0.04, 1.04))
     panels[0, 0].set_ylabel("accuracy, % of windows")
@@ -221,13 +239,13 @@ def robustness_curves(robustness: pd.DataFrame, title: str, stamps: Sequence[str
     return figure
 
 
-def _curve(
-    axes: Axes, rows: pd.DataFrame, name: str, colour: str, dashes: str, marker: str, label: str, unit: float
-) -> None:
-    by_noise = rows.groupby("noise")[name]
-    mean, sd = unit * by_noise.mean(), unit * by_noise.std().fillna(0)
-    axes.plot(mean.index, mean, color=colour, linestyle=dashes, marker=marker, markersize=4, label=label)
-    axes.fill_between(mean.index, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
+def _curve(axes: Axes, rows: pd.DataFrame, line: Line) -> None:
+    by_noise = rows.groupby("noise")[line.column]
+    mean, sd = line.unit * by_noise.mean(), line.unit * by_noise.std().fillna(0)
+    axes.plot(
+        mean.index, mean, color=line.colour, linestyle=line.dashes, marker=line.marker, markersize=4, label=line.label
+    )
+    axes.fill_between(mean.index, mean - sd, mean + sd, color=line.colour, alpha=0.15, linewidth=0)
     axes.grid(axis="y", color=GRID)
 
 
@@ -236,18 +254,18 @@ def _curve(
 
 @styled
 def gate_over_time(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
-    """The mean gate of each modality against the time within the trial.
+    """Draw the mean gate of each modality against the time within the trial.
 
     result : the predictions of one target. Times that fewer than a tenth of the trials reach are left out.
     """
     figure = empty_figure(6.4, 2.8, title, stamps)
     axes = figure.subplots()
-    for name, words, colour, dashes, _ in GATES:
-        by_time = result.dropna(subset=[name]).groupby("start_s")[name]
+    for line in GATES:
+        by_time = result.dropna(subset=[line.column]).groupby("start_s")[line.column]
         enough = by_time.count() >= 0.1 * by_time.count().max()
         mean, sd = by_time.mean()[enough], by_time.std().fillna(0)[enough]
-        axes.plot(mean.index, mean, color=colour, linestyle=dashes, label=f"gate of the {words}")
-        axes.fill_between(mean.index, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(mean.index, mean, color=line.colour, linestyle=line.dashes, label=line.label)
+        axes.fill_between(mean.index, mean - sd, mean + sd, color=line.colour, alpha=0.15, linewidth=0)
     axes.set(xlabel="start of the window within the stimulus, s", ylabel="mean gate: 0 shut, 1 open")
     axes.margins(x=0.01)
     axes.grid(axis="y", color=GRID)
@@ -257,20 +275,20 @@ def gate_over_time(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> F
 
 @styled
 def gate_by_subject(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
-    """The mean gate of each modality for each person."""
-    people = sorted(result["subject"].unique())
-    figure = empty_figure(max(6.4, 1.1 + 0.24 * len(people)), 2.8, title, stamps)
+    """Draw the mean gate of each modality for each subject."""
+    names = sorted(result["subject"].unique())
+    figure = empty_figure(max(6.4, 1.1 + 0.24 * len(names)), 2.8, title, stamps)
     axes = figure.subplots()
-    at = np.arange(len(people))
-    for shift, (name, words, colour, _, marker) in zip((-0.12, 0.12), GATES, strict=True):
-        by_person = result.groupby("subject")[name]
-        mean, sd = by_person.mean().reindex(people), by_person.std().fillna(0).reindex(people)
+    at = np.arange(len(names))
+    for shift, line in zip((-0.12, 0.12), GATES, strict=True):
+        by_subject = result.groupby("subject")[line.column]
+        mean, sd = by_subject.mean().reindex(names), by_subject.std().fillna(0).reindex(names)
         axes.errorbar(
-            at + shift, mean, sd, linestyle="none", marker=marker, markersize=5, color=colour, elinewidth=1,
-            label=f"gate of the {words}",
+            at + shift, mean, sd, linestyle="none", marker=line.marker, markersize=5, color=line.colour, elinewidth=1,
+            label=line.label,
         )  # fmt: skip
-    axes.set_xticks(at, people, rotation=90 if len(people) > 10 else 0)
-    axes.set(ylabel="mean gate: 0 shut, 1 open", xlim=(-0.6, len(people) - 0.4))
+    axes.set_xticks(at, names, rotation=90 if len(names) > 10 else 0)
+    axes.set(ylabel="mean gate: 0 shut, 1 open", xlim=(-0.6, len(names) - 0.4))
     axes.grid(axis="y", color=GRID)
     figure.legend(loc="outside lower left", ncols=2, fontsize=8)
     return figure

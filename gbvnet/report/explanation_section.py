@@ -1,4 +1,4 @@
-"""The report's pages on what a system goes by: RUN/explain as `gbvnet explain` wrote it, and the gates of any run."""
+"""The report's section on what a system uses: RUN/explain as `gbvnet explain` wrote it, and the gates of any run."""
 
 import hashlib
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from ..evaluation import predictions
 from ..io.safe_load import from_json
 from . import explanation_figures as maps
 from .document import Block, Text
-from .figures import has_gates, picture
+from .figures import has_gates, write_picture
 from .results import Result
 
 FOLDER, ABOUT, FORMAT = "explain", "explain.json", 1
@@ -24,23 +24,23 @@ COLUMNS = {
     ROBUSTNESS: ("target", "fold", "modality", "how", "noise", "windows", "accuracy", "auc", "gate_face", "gate_bio"),
 }
 TEXT = ("dataset", "protocol", "target", "channel", "kind", "rated", "modality", "how")
-MOST_PATCHES = 64  # across a face; ExplainConfig.grid is no more
+MAX_PATCHES = 64  # across a face; ExplainConfig.grid is no more
 _AGAIN = "Delete the folder and run `gbvnet explain` again."
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explanation:
     """RUN/explain, read. A table or picture that does not apply to the run's modality is None."""
 
-    windows: dict[str, tuple[int, int]]  # fold -> windows looked at, windows tested
+    windows: dict[str, tuple[int, int]]  # fold -> windows explained, windows tested
     channels: pd.DataFrame | None
     saliency: pd.DataFrame | None
     face: np.ndarray | None  # (S, S, 3) uint8
     robustness: pd.DataFrame | None
 
 
-def read_explained(run_dir: Path) -> Explained | None:
-    """What `gbvnet explain` found out about a run; None if it was never asked.
+def read_explanation(run_dir: Path) -> Explanation | None:
+    """Read what `gbvnet explain` wrote for a run; None if it was not run.
 
     Raises BadRun if it is unfinished, damaged, or of other predictions than the run now has.
     """
@@ -62,7 +62,7 @@ def read_explained(run_dir: Path) -> Explained | None:
         raise BadRun(folder, ", ".join(files), f"no {', '.join(absent)}", "Run `gbvnet explain` again: it goes on.")
     tables = {name: _read_table(folder / name) for name in files if name in COLUMNS}
     face = _read_face(folder / FACE) if FACE in files else None
-    return Explained(windows, tables.get(CHANNELS), tables.get(SALIENCY), face, tables.get(ROBUSTNESS))
+    return Explanation(windows, tables.get(CHANNELS), tables.get(SALIENCY), face, tables.get(ROBUSTNESS))
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -79,7 +79,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     words = [name for name in COLUMNS[path.name] if name not in TEXT and not pd.api.types.is_numeric_dtype(table[name])]
     if words:
         raise BadRun(path, f"numbers in {words[0]}", "something else", _AGAIN)
-    if path.name == SALIENCY and not table[["row", "column"]].isin(range(MOST_PATCHES)).all(axis=None):
+    if path.name == SALIENCY and not table[["row", "column"]].isin(range(MAX_PATCHES)).all(axis=None):
         raise BadRun(path, "the place of each patch", "rows without one", _AGAIN)
     return table
 
@@ -97,54 +97,52 @@ def _read_face(path: Path) -> np.ndarray:
 # ---------------------------------------------------------------- blocks
 
 
-def blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
-    """Gates over time and by person, and what RUN/explain holds on this result's target.
+def explanation_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
+    """Yield gates over time and by subject, and what RUN/explain holds on this result's target.
 
     name : what the pictures' names begin with; they are drawn into folder/figures.
     """
     title, stamps = result.title, result.scores.stamps
     if has_gates(result.table):
-        yield picture(
+        yield write_picture(
             maps.gate_over_time(result.table, title, stamps), folder, f"{name}_gates_time",
             f"Gates within the trial, {title}", maps.READ_GATE_TIME,
         )  # fmt: skip
-        yield picture(
+        yield write_picture(
             maps.gate_by_subject(result.table, title, stamps), folder, f"{name}_gates_subjects",
             f"Gates of each subject, {title}", maps.READ_GATE_SUBJECTS,
         )  # fmt: skip
     try:
-        explained = read_explained(result.run.folder)
-    except GbvnetError as problem:
-        yield Text(f"What the model goes by is not shown: {problem}", "warning")
+        explanation = read_explanation(result.run.folder)
+    except GbvnetError as error:
+        yield Text(f"The explanation is not shown: {error}", "warning")
         return
-    if explained is not None:
-        yield from _explained_blocks(explained, result, name, folder)
+    if explanation is not None:
+        yield from _file_blocks(explanation, result, name, folder)
 
 
-def _explained_blocks(explained: Explained, result: Result, name: str, folder: Path) -> Iterator[Block]:
+def _file_blocks(explanation: Explanation, result: Result, name: str, folder: Path) -> Iterator[Block]:
     title, stamps, target = result.title, result.scores.stamps, result.key("target")
-    used, of = (sum(pair[k] for pair in explained.windows.values()) for k in (0, 1))
-    yield Text(
-        f"What the models go by was asked of each fold's own model on {used:,} of the {of:,} windows it was tested on."
-    )
+    used, of = (sum(pair[k] for pair in explanation.windows.values()) for k in (0, 1))
+    yield Text(f"Explanations are of each fold's own model, on {used:,} of the {of:,} windows that it was tested on.")
     if not result.scores.chance["window"].above:
-        yield Text("This result is within chance: below is what models listen to that have found nothing.", "warning")
+        yield Text("This result is within chance: below is what models use that have learnt nothing.", "warning")
     channels, saliency, robustness = (
         None if table is None else table[table["target"] == target]
-        for table in (explained.channels, explained.saliency, explained.robustness)
+        for table in (explanation.channels, explanation.saliency, explanation.robustness)
     )
     if channels is not None and len(channels):
-        yield picture(
+        yield write_picture(
             maps.channel_map(channels, title, stamps), folder, f"{name}_channels", f"Channels, {title}",
             maps.READ_CHANNELS,
         )  # fmt: skip
-    if saliency is not None and len(saliency) and explained.face is not None:
-        yield picture(
-            maps.saliency_map(saliency, explained.face, title, stamps), folder, f"{name}_saliency",
+    if saliency is not None and len(saliency) and explanation.face is not None:
+        yield write_picture(
+            maps.saliency_map(saliency, explanation.face, title, stamps), folder, f"{name}_saliency",
             f"Parts of the face, {title}", maps.READ_SALIENCY,
         )  # fmt: skip
     if robustness is not None and len(robustness):
-        yield picture(
+        yield write_picture(
             maps.robustness_curves(robustness, title, stamps), folder, f"{name}_robustness", f"Noise, {title}",
             maps.READ_ROBUSTNESS,
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """The report's figures, drawn without pyplot's global state. Each carries its stamps: leaky, synthetic data.
 
-Colours are Okabe and Ito's, which stay apart for colour-blind readers; what a colour says is also said by a hatch, a
+Colours are Okabe and Ito's, which colour-blind readers can distinguish; what a colour says is also said by a hatch, a
 marker or a word.
 """
 
@@ -56,12 +56,14 @@ P = ParamSpec("P")
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a function that returns a figure, so that it draws in STYLE."""
+
     @functools.wraps(draw)
-    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+    def draw_styled(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with matplotlib.rc_context(STYLE):
             return draw(*args, **kwargs)
 
-    return drawn
+    return draw_styled
 
 
 def save(figure: Figure, path: Path) -> int:
@@ -73,7 +75,7 @@ def save(figure: Figure, path: Path) -> int:
     return round(figure.get_figwidth() * 96)
 
 
-def picture(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> Picture:
+def write_picture(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> Picture:
     """Write a figure into folder/figures/ and return it as a block of the page in `folder`."""
     path = f"figures/{name}.png"
     return Picture(path, alt, caption, save(figure, folder / path))
@@ -81,10 +83,10 @@ def picture(figure: Figure, folder: Path, name: str, alt: str, caption: str) -> 
 
 @styled
 def learning_curves(history: pd.DataFrame, title: str, stamps: Sequence[str], validation: str = "validation") -> Figure:
-    """Loss and accuracy by epoch: mean over folds, with a band of one standard deviation.
+    """Draw loss and accuracy by epoch: mean over folds, with a band of one standard deviation.
 
     history : one row a fold and epoch, with fold, epoch, train_loss, train_accuracy, inner_loss, inner_accuracy.
-    validation : what the `inner_` columns are called; in a recipe that chooses its epoch on the tested windows, those
+    validation : what the inner_ columns are of: the tested windows in a recipe that chooses its epoch on them
     """
     figure = empty_figure(6.4, 3.0, title, stamps)
     for axes, what in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -108,8 +110,8 @@ def learning_curves(history: pd.DataFrame, title: str, stamps: Sequence[str], va
 
 
 @styled
-def confusion(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
-    """Labels against predictions, by window and by trial: counts, and the share of each label's row as shade."""
+def confusion_matrices(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
+    """Draw labels against predictions, by window and by trial: counts, and the share of each label's row as shade."""
     figure = empty_figure(6.4, 3.5, title, stamps)
     for axes, rows, what in zip(
         figure.subplots(1, 2), (result, aggregate_trials(result)), ("windows", "trials"), strict=True
@@ -130,19 +132,20 @@ def confusion(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure
 
 
 def has_gates(result: pd.DataFrame) -> bool:
+    """Return whether any prediction comes with the values of the gate."""
     return bool(result[["gate_face", "gate_bio"]].notna().any(axis=None))
 
 
 @styled
-def gates(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
-    """How far the gate lets each modality through, for windows predicted right and wrong."""
+def gate_histograms(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
+    """Draw the distribution of the gate of each modality, for windows predicted correctly and wrongly."""
     figure = empty_figure(6.4, 2.8, title, stamps)
-    right = predicted_high(result["p"]) == (result["y"] == 1)
+    correct = predicted_high(result["p"]) == (result["y"] == 1)
     edges = np.linspace(0, 1, 41)
     for axes, (column, name) in zip(
         figure.subplots(1, 2, sharey=True), (("gate_face", "face"), ("gate_bio", "signals")), strict=True
     ):
-        for rows, colour, dashes in ((right, RIGHT, "-"), (~right, WRONG, "--")):
+        for rows, colour, dashes in ((correct, RIGHT, "-"), (~correct, WRONG, "--")):
             values = result.loc[rows, column].dropna()
             if len(values):
                 weights = np.full(len(values), 100 / len(values))
@@ -152,14 +155,14 @@ def gates(result: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
                 axes.axvline(values.mean(), color=colour, linestyle=":", linewidth=1)
         axes.set(xlim=(0, 1), title=f"mean gate of the {name}", xlabel="0 shut, 1 open")
     figure.axes[0].set_ylabel("% of windows")
-    lines = [Line2D([], [], color=RIGHT, label="predicted right"), Line2D([], [], color=WRONG, ls="--", label="wrong")]
+    lines = [Line2D([], [], color=RIGHT, label="correct"), Line2D([], [], color=WRONG, ls="--", label="wrong")]
     figure.axes[1].legend(fontsize=8, handles=[*lines, Line2D([], [], color=SOFT, ls=":", label="mean")])
     return figure
 
 
 @styled
-def subjects(scores: Scores, title: str, stamps: Sequence[str]) -> Figure:
-    """Accuracy by window of each subject, with what the majority and chance reach for the same person."""
+def subject_accuracies(scores: Scores, title: str, stamps: Sequence[str]) -> Figure:
+    """Draw the accuracy by window of each subject beside majority and chance of the same subject."""
     rows = scores.subjects
     figure = empty_figure(max(6.4, 1.1 + 0.24 * len(rows)), 3.2, title, stamps)
     axes = figure.subplots()
@@ -177,10 +180,10 @@ def subjects(scores: Scores, title: str, stamps: Sequence[str]) -> Figure:
 
 
 @styled
-def overview(
+def accuracy_overview(
     entries: Sequence[tuple[str, str, Scores]], stamps: Sequence[str], title: str = "Accuracy, % of windows"
 ) -> Figure:
-    """Each result's accuracy by window with its interval, beside majority and chance; leaky ones hatched and labelled.
+    """Draw each result's accuracy by window with its interval beside majority and chance; leaky ones are hatched.
 
     entries : (panel, label, scores), drawn from top to bottom in the order given.
     """
@@ -219,8 +222,8 @@ def _overview_panel(axes: Axes, entries: Sequence[tuple[str, Scores]]) -> None:
 
 
 @styled
-def inflation(pairs: dict[str, pd.DataFrame], stamps: Sequence[str]) -> Figure:
-    """For each honest protocol a panel: each subject's accuracy there and under the leaky one, joined by a line.
+def inflation_lines(pairs: dict[str, pd.DataFrame], stamps: Sequence[str]) -> Figure:
+    """Draw a panel for each honest protocol: each subject's accuracy there and under the leaky one, joined by a line.
 
     pairs : protocol -> one row a subject, with honest and leaky, shares of windows.
     """
@@ -254,11 +257,11 @@ def _marks(majority: str) -> list[Line2D]:
     line = Line2D(
         [], [], linestyle="none", marker=majority, markersize=9, markeredgewidth=2, color=INK, label="majority"
     )
-    return [line, Line2D([], [], label="chance, 97.5 % of shuffles", **_TRIANGLE)]
+    return [line, Line2D([], [], label="chance, 97.5 % of permutations", **_TRIANGLE)]
 
 
 def empty_figure(width: float, height: float, title: str, stamps: Sequence[str]) -> Figure:
-    """An empty figure of so many inches with its title, and under it, in red, what it is stamped with."""
+    """Return an empty figure with its title and, under it in red, its stamps. width, height : in inches"""
     figure = Figure(figsize=(width, height + 0.3 * bool(stamps)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(

@@ -1,11 +1,13 @@
 """What the paper (Yu et al. 2025, Preprints doi:10.20944/preprints202509.0094.v1, section 4) prints in its tables.
 
-Facts to put beside ours, never among ours: its protocol deals windows at random, and it gives no threshold for high.
+To be shown beside results of runs, never in one table with them: the paper assigns windows to folds at random and gives
+no threshold for high.
 """
 
 from typing import NamedTuple
 
-# Tables 3 and 4: accuracy in %, (valence, arousal).
+TARGETS = ("valence", "arousal")  # the order of the pairs below
+# Tables 3 and 4: accuracy in %, by target.
 PAPER_ABLATION = {
     ("deap", "bio"): (62.70, 62.07),
     ("deap", "face"): (90.22, 91.40),
@@ -35,20 +37,20 @@ PAPER_OTHERS = {
 class Cited(NamedTuple):
     """A system as Table 3 cites it, with what is known of the protocol behind its figures."""
 
-    who: str
+    work: str  # as PAPER_OTHERS calls it
     protocol: str
 
 
-# By the name of our own build of each. Protocols as the works themselves (or their public code) tell them.
+# By the system of this package. Protocols as the works themselves, or their public code, describe them.
 CITED = {
     "huang": Cited(
-        "Huang et al. [15]", "within each person; 20 of 40 trials, drawn at random, for training (DEAP), leave one "
+        "Huang et al. [15]", "within each subject; 20 of 40 trials, drawn at random, for training (DEAP), leave one "
         "trial out (MAHNOB-HCI); scored by trial"
     ),
     "mindlink-eumpy": Cited("Li et al. [30]", "as Huang et al."),
-    "yuvaraj-like": Cited("Yuvaraj et al. [29]", "EEG alone; windows and folds not known to us"),
-    "hsa-like": Cited("Zhang et al. [31]", "EEG alone; protocol not known to us"),
-    "siddharth-like": Cited("Siddharth et al. [14]", "ten folds; of what is not known to us"),
+    "yuvaraj-like": Cited("Yuvaraj et al. [29]", "EEG alone; windows and folds not known"),
+    "hsa-like": Cited("Zhang et al. [31]", "EEG alone; protocol not known"),
+    "siddharth-like": Cited("Siddharth et al. [14]", "ten folds; of which units is not known"),
 }  # fmt: skip
 
 # Table 1, in its own words ("Trail" is its spelling of trial).

@@ -1,4 +1,5 @@
-"""The critical-difference diagram: systems on a line of mean ranks, those not shown to differ joined by a bar.
+"""The critical-difference diagram: systems on a line of mean ranks. A bar joins systems between which no difference
+is shown, which does not mean that they are equal.
 
 After Demšar (2006); the bars are `ranking.Ranking.cliques`.
 """
@@ -16,7 +17,7 @@ ROW, BAR = 0.22, 0.11  # inches between names, and between bars
 
 @styled
 def rank_diagram(ranking: Ranking, title: str, stamps: Sequence[str]) -> Figure:
-    """Names of the better half on the left, of the others on the right, each led to its place on the line."""
+    """Draw the names of the better half on the left, of the others on the right, each joined to its mean rank."""
     names, n = ranking.ranks.index.tolist(), len(ranking.ranks)
     left = names[: -(-n // 2)]
     bars = 0.2 + BAR * len(ranking.cliques)
@@ -28,9 +29,9 @@ def rank_diagram(ranking: Ranking, title: str, stamps: Sequence[str]) -> Figure:
     axes.axis("off")
     _line(axes, n)
     for k, name in enumerate(left):
-        _lead(axes, ranking.ranks[name], name, 0.55 + bars + ROW * k, 1 - 0.06 * n, "right")
+        _label(axes, ranking.ranks[name], name, 0.55 + bars + ROW * k, 1 - 0.06 * n, "right")
     for k, name in enumerate(reversed(names[len(left) :])):
-        _lead(axes, ranking.ranks[name], name, 0.55 + bars + ROW * k, n + 0.06 * n, "left")
+        _label(axes, ranking.ranks[name], name, 0.55 + bars + ROW * k, n + 0.06 * n, "left")
     for k, clique in enumerate(ranking.cliques):
         ends = [ranking.ranks[clique[0]], ranking.ranks[clique[-1]]]
         pad = 0.012 * n
@@ -45,10 +46,10 @@ def _line(axes: Axes, n: int) -> None:
     for place in range(1, n + 1, step):
         axes.plot([place, place], [0.42, 0.5], color=INK, linewidth=1)
         axes.text(place, 0.36, str(place), ha="center", va="bottom", fontsize=8, color=SOFT)
-    axes.text((1 + n) / 2, 0.14, "mean rank over people, 1 is best", ha="center", va="bottom", fontsize=8, color=SOFT)
+    axes.text((1 + n) / 2, 0.14, "mean rank over subjects, 1 is best", ha="center", va="bottom", fontsize=8, color=SOFT)
 
 
-def _lead(axes: Axes, at: float, name: str, down: float, beside: float, side: str) -> None:
+def _label(axes: Axes, at: float, name: str, down: float, beside: float, side: str) -> None:
     """A line from a place on the axis down and to the side, with the name at its end."""
     axes.plot([at, at, beside], [0.5, down, down], color=SOFT, linewidth=0.8)
     pad = -4 if side == "right" else 4

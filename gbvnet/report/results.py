@@ -33,16 +33,18 @@ class Run:
 
     @property
     def store(self) -> dict[str, Any]:
+        """What environment.json says of the store."""
         return self.environment.get("store") or {}
 
     @property
     def data(self) -> dict[str, Any]:
+        """What environment.json says of the windows and labels that were used."""
         return self.environment.get("data") or {}
 
 
 @dataclass(frozen=True)
 class Result:
-    """One target of one run, scored. `label` tells it from the others of its dataset, target, protocol and scope."""
+    """One target of one run, scored. `label` is unique among those of its dataset, target, protocol and scope."""
 
     run: Run
     table: pd.DataFrame
@@ -50,7 +52,7 @@ class Result:
     label: str
 
     def key(self, name: str) -> str:
-        """One of predictions.KEYS, as text."""
+        """Return the value of one of predictions.KEYS, as text."""
         return str(self.scores.keys[name])
 
     @property
@@ -60,57 +62,59 @@ class Result:
 
     @property
     def title(self) -> str:
-        within = " within each person" if self.key("scope") == "per-subject" else ""
+        """Label, target, protocol and scope, for headings and figures."""
+        within = " within each subject" if self.key("scope") == "per-subject" else ""
         return f"{self.label}: {self.key('target')}, protocol {self.key('protocol')}{within}"
 
     @property
     def synthetic(self) -> bool:
+        """Whether it was measured on synthetic data."""
         return SYNTHETIC in self.scores.stamps
 
 
 def read_results(
     folders: Sequence[Path], scored: Sequence[Result] = (), n_permutations: int = statistics.N_PERMUTATIONS
 ) -> tuple[list[Result], list[GbvnetError]]:
-    """Score every run folder; the honest protocols come first. What could not be used is returned as the second part.
+    """Score every run folder. Returns results, honest protocols first, and the errors of folders that cannot be used.
 
-    scored : results that were read before, to be sorted in among them
+    scored : results that were read before; they are sorted in among the others
 
     Raises BadRun if not one of them can be used.
     """
-    found = [replace(result, label=result.key("modality")) for result in scored]
-    problems: list[GbvnetError] = []
+    results = [replace(result, label=result.key("modality")) for result in scored]
+    errors: list[GbvnetError] = []
     unique = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
     names = [folder.name for folder in unique]
     for folder in unique:
         name = folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}"
         try:
             run = read_run(folder, name)
-        except GbvnetError as problem:
-            problems.append(problem)
+        except GbvnetError as error:
+            errors.append(error)
             continue
         for table in metrics.split_results(run.table):
             log.info("scoring %s", name)
             scores = evaluate(table, n_permutations)
             if is_marked_synthetic(run.store) and SYNTHETIC not in scores.stamps:
                 scores = replace(scores, stamps=(*scores.stamps, SYNTHETIC))
-            found.append(Result(run, table, scores, str(scores.keys["modality"])))
-    if not found:
-        if len(problems) == 1:
-            raise problems[0]
-        said = "; ".join(str(p) for p in problems) or "no folder was given"
-        raise BadRun("report", "at least one finished run", said)
-    return _labelled(sorted(found, key=_order)), problems
+            results.append(Result(run, table, scores, str(scores.keys["modality"])))
+    if not results:
+        if len(errors) == 1:
+            raise errors[0]
+        messages = "; ".join(map(str, errors)) or "no folder was given"
+        raise BadRun("report", "at least one finished run", messages)
+    return _labelled(sorted(results, key=_order)), errors
 
 
 def read_run(folder: Path, name: str) -> Run:
-    """Read a run folder. Raises BadRun if anything that a report needs is absent or damaged."""
+    """Read a run folder. Raises BadRun if anything that a report needs is missing or damaged."""
     table = predictions.read_run(folder)
     config, environment = (_read_dict(folder / file) for file in ("config.yaml", "environment.json"))
     return Run(folder, name, table, present_names(config), environment)
 
 
 def read_history(run: Run, target: str) -> pd.DataFrame | None:
-    """Loss and accuracy by fold and epoch, or None for a system without epochs. Raises BadRun if damaged."""
+    """Read loss and accuracy by fold and epoch; None for a system without epochs. Raises BadRun if damaged."""
     files = sorted(run.folder.glob(f"fold*/{target}/history.csv")) or sorted(run.folder.glob("fold*/both/history.csv"))
     histories = []
     for file in files:
@@ -192,6 +196,7 @@ class Comparison:
 
     @property
     def question(self) -> str:
+        """The question in words."""
         a, b = self.a, self.b
         if self.kind == "leak":
             return f"{a.label}: LEAKY protocol {a.key('protocol')} above {b.key('protocol')}?"
@@ -205,43 +210,44 @@ class Comparison:
 
     @property
     def conclusion(self) -> str:
+        """The answer at a level of 0.05; "not shown" does not mean that the two are equal."""
         if self.p_holm <= 0.05:
             return "yes"
         return "too few subjects to tell" if self.undecidable else "not shown"
 
 
 def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[Comparison], list[str]]:
-    """Ask every pair of results that share dataset, target and scope what can be asked; and say what cannot, and why.
+    """Test every pair of results that share dataset, target and scope. Returns the answers, and what was not compared.
 
-    Which of a pair is asked to be above is fixed here, before any number is seen: fusion above its parts, GBV-Net above
-    another system, the leaky protocol above an honest one. Other pairs are asked whether they differ, or, with
-    `fixed_only`, nothing: among many results these would be most of the family.
+    Which of a pair is expected to be above is fixed here, before any number is seen: fusion above its parts, GBV-Net
+    above another system, the leaky protocol above an honest one. Other pairs are tested for a difference, or, with
+    `fixed_only`, not at all: among many results they would be most of the family.
     """
-    asked: list[Comparison] = []
+    comparisons: list[Comparison] = []
     refused: dict[str, list[str]] = {}
     for one, other in combinations(results, 2):
-        found = _question(one, other)
-        if found is None or (fixed_only and found[0] == "other"):
+        question = _question(one, other)
+        if question is None or (fixed_only and question[0] == "other"):
             continue
-        kind, a, b = found
+        kind, a, b = question
         why = _not_comparable(a, b)
         if why:
             refused.setdefault(why, []).append(f"{a.run.name} and {b.run.name}")
             continue
         of_a, of_b = (r.scores.subjects.set_index("subject")["accuracy"] for r in (a, b))
-        asked.append(
+        comparisons.append(
             Comparison(kind, a, b, statistics.paired_test(of_a, of_b, "two-sided" if kind == "other" else "greater"))
         )
     families: dict[tuple, list[int]] = {}
-    for number, question in enumerate(asked):
-        families.setdefault((*question.a.study, question.kind == "leak"), []).append(number)
+    for number, comparison in enumerate(comparisons):
+        families.setdefault((*comparison.a.study, comparison.kind == "leak"), []).append(number)
     for numbers in families.values():
-        adjusted = statistics.adjust_holm([asked[k].paired.p for k in numbers])
+        adjusted = statistics.adjust_holm([comparisons[k].paired.p for k in numbers])
         for k, p in zip(numbers, adjusted, strict=True):
-            asked[k] = replace(asked[k], p_holm=float(p))
+            comparisons[k] = replace(comparisons[k], p_holm=float(p))
     pairs = {why: list(dict.fromkeys(names)) for why, names in refused.items()}
     more = {why: f" and {len(names) - 1} more pairs" if len(names) > 1 else "" for why, names in pairs.items()}
-    return asked, [f"Not compared, as {why}: {names[0]}{more[why]}." for why, names in pairs.items()]
+    return comparisons, [f"Not compared, as {why}: {names[0]}{more[why]}." for why, names in pairs.items()]
 
 
 def _question(one: Result, other: Result) -> tuple[Kind, Result, Result] | None:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from gbvnet.evaluation.ranking import rank
+from gbvnet.evaluation.ranking import rank_systems
 from gbvnet.parallel.peak_memory import Peak
 
 
@@ -14,20 +14,20 @@ def scores(*columns, names="abcdefgh"):
 
 
 def test_ranks_are_those_worked_by_hand_and_ties_share_theirs():
-    found = rank(scores([0.9, 0.8, 0.7], [0.8, 0.8, 0.9], [0.1, 0.2, 0.3]))
+    found = rank_systems(scores([0.9, 0.8, 0.7], [0.8, 0.8, 0.9], [0.1, 0.2, 0.3]))
     # a: 1, 1.5, 2; b: 2, 1.5, 1; c: 3, 3, 3
     assert found.ranks.to_dict() == {"a": 1.5, "b": 1.5, "c": 3.0}
     assert found.n == 3
     assert found.pairs["n"].tolist() == [2, 3, 3]  # a and b are alike in the second of them
     assert found.pairs["smallest_p"].tolist() == [0.5, 0.25, 0.25]
-    assert not found.can_tell
+    assert not found.can_show_difference
     assert found.cliques == [["a", "b", "c"]]  # three people show nothing
 
 
 def test_tests_are_scipys():
     rng = np.random.default_rng(0)
     table = scores(*rng.uniform(size=(4, 12)))
-    found = rank(table)
+    found = rank_systems(table)
     assert found.friedman_p == pytest.approx(stats.friedmanchisquare(*(table[n] for n in table)).pvalue)
     for row in found.pairs.itertuples():
         assert row.p == pytest.approx(stats.wilcoxon(table[row.a], table[row.b], method="exact").pvalue)
@@ -39,10 +39,10 @@ def test_tests_are_scipys():
 def test_cliques_hold_neighbours_that_are_not_shown_to_differ():
     steps = np.linspace(0, 0.01, 14)
     noise = np.where(np.arange(14) % 2, 0.02, -0.02)  # a and b take turns, c is below both in everybody
-    found = rank(scores(0.9 + steps + noise, 0.9 + steps, 0.5 + steps, 0.5 + steps + noise))
-    assert found.can_tell
+    found = rank_systems(scores(0.9 + steps + noise, 0.9 + steps, 0.5 + steps, 0.5 + steps + noise))
+    assert found.can_show_difference
     assert [set(clique) for clique in found.cliques] == [{"a", "b"}, {"c", "d"}]
-    apart = rank(scores(0.9 + steps, 0.7 + 2 * steps, 0.5 + 3 * steps))
+    apart = rank_systems(scores(0.9 + steps, 0.7 + 2 * steps, 0.5 + 3 * steps))
     assert apart.cliques == []
 
 
@@ -61,8 +61,8 @@ def test_overlapping_cliques_are_both_shown_and_one_within_another_is_not():
 
 def test_gaps_are_refused_and_equal_systems_are_one_clique():
     with pytest.raises(ValueError, match="1 scores are missing"):
-        rank(scores([0.5, np.nan], [0.5, 0.6]))
-    same = rank(scores([0.5] * 8, [0.5] * 8, [0.5] * 8))
+        rank_systems(scores([0.5, np.nan], [0.5, 0.6]))
+    same = rank_systems(scores([0.5] * 8, [0.5] * 8, [0.5] * 8))
     assert same.ranks.tolist() == [2.0] * 3 and same.cliques == [["a", "b", "c"]]
 
 
@@ -82,16 +82,16 @@ def test_the_smallest_p_is_that_of_the_people_who_differ_and_no_data_of_them_giv
     """Wilcoxon's test drops those who are equal: of twelve people four differ, and 2 / 2**4 is the least."""
     a = np.full(12, 0.7)
     b, c = a - np.r_[0.1, 0.2, 0.3, 0.4, np.zeros(8)], a - np.linspace(0.3, 0.4, 12)
-    found = rank(scores(a, b, c))
+    found = rank_systems(scores(a, b, c))
     of = found.pairs.set_index(["a", "b"])
     assert of.loc[("a", "b"), "n"] == 4
     assert of.loc[("a", "b"), "smallest_p"] == of.loc[("a", "b"), "p"] == 2 / 16
     assert of.loc[("a", "b"), "p"] == pytest.approx(stats.wilcoxon(a, b, zero_method="wilcox", method="exact").pvalue)
     assert of.loc[("a", "c"), "smallest_p"] == 2 / 2**12
-    assert found.can_tell  # c, not b
-    assert not rank(scores(a, b)).can_tell  # twelve people, of whom four say something
-    same = rank(scores(a, a, a))
-    assert same.pairs["smallest_p"].tolist() == [1.0] * 3 and not same.can_tell
+    assert found.can_show_difference  # c, not b
+    assert not rank_systems(scores(a, b)).can_show_difference  # twelve people, of whom four say something
+    same = rank_systems(scores(a, a, a))
+    assert same.pairs["smallest_p"].tolist() == [1.0] * 3 and not same.can_show_difference
 
 
 def test_what_is_not_shown_to_differ_from_the_first_need_not_be_next_to_it():
@@ -99,7 +99,7 @@ def test_what_is_not_shown_to_differ_from_the_first_need_not_be_next_to_it():
     n = 14
     first = np.linspace(0.7, 0.8, n)
     swing = np.where(np.arange(n) % 2, 0.2, -0.21)
-    found = rank(scores(first, first - 0.01, first + swing))
+    found = rank_systems(scores(first, first - 0.01, first + swing))
     assert found.ranks.index[0] == "a"
     alike = found.not_shown_to_differ("a")
     assert list(alike) == ["c"] and alike["c"] > 0.05

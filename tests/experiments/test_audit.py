@@ -16,7 +16,8 @@ from gbvnet.evaluation.labels import is_high, shuffle_within_subjects
 from gbvnet.evaluation.plan import choose_windows
 from gbvnet.experiments import audit as audit_module
 from gbvnet.experiments.audit import audit, plan_audit
-from gbvnet.report.audit_section import read_audit, verdict
+from gbvnet.report.audit_results import read_audit
+from gbvnet.report.audit_section import assess
 from gbvnet.report.report import write_report
 
 from ..synthetic_store import write_store
@@ -67,30 +68,30 @@ def accuracy(result):
     return result.scores.window["accuracy"]
 
 
-def test_where_nothing_is_but_the_leak_the_verdict_says_so(of_bait):
-    leak, honest = verdict(of_bait)
+def test_where_nothing_is_but_the_leak_the_assessment_says_so(of_bait):
+    leak, honest = assess(of_bait)
     assert accuracy(of_bait.leaky) > 0.95
     assert np.mean([accuracy(r) for r in of_bait.shuffled]) > 0.95
-    assert set(of_bait.ladder) == set(PROTOCOLS)
+    assert set(of_bait.by_protocol) == set(PROTOCOLS)
     assert not any(r.scores.chance["window"].above for r in of_bait.honest.values())
     assert "the score shows that trials are recognised, and nothing about emotion" in leak
-    assert honest.startswith("With the leak closed no score is above chance: trial ")
+    assert honest.startswith("Without the leak no score is above chance: trial ")
     assert leak.count(". ") == honest.count(". ") == 0
 
 
-def test_where_something_is_planted_the_verdict_says_how_much_is_real(of_planted):
-    leak, honest = verdict(of_planted)
+def test_where_something_is_planted_the_assessment_says_how_much_is_real(of_planted):
+    leak, honest = assess(of_planted)
     for name in ("trial", "stimulus", "subject"):
-        assert of_planted.ladder[name].scores.chance["window"].p < 0.01
+        assert of_planted.by_protocol[name].scores.chance["window"].p < 0.01
         assert f"{name} " in honest
-    assert "With the leak closed it is above chance under trial" in honest
-    assert re.search("of what it is above chance is the recognition|no recognition of trials is shown here", leak)
+    assert "Without the leak it is above chance under trial" in honest
+    assert re.search("of the difference from chance is the recognition|no recognition of trials is shown here", leak)
     assert "nothing about emotion" not in leak
 
 
 def test_inflation_is_per_subject_on_the_same_windows(of_bait):
     for inflation in of_bait.inflations:
-        leaky, honest = of_bait.leaky.table, of_bait.ladder[inflation.honest].table
+        leaky, honest = of_bait.leaky.table, of_bait.by_protocol[inflation.honest].table
         both = leaky.merge(honest, on=["recording", "window"], suffixes=("", "_honest"))
         right = both.assign(a=(both["p"] >= 0.5) == both["y"], b=(both["p_honest"] >= 0.5) == both["y_honest"])
         of_subject = right.groupby("subject")[["a", "b"]].mean()
@@ -159,7 +160,7 @@ def test_a_shuffled_run_is_stamped_wherever_it_goes(of_bait, tmp_path):
     assert "SHUFFLED LABELS" in report.path.read_text()
 
 
-def test_the_command_writes_a_report_and_says_the_verdict(of_bait, bait, capsys):
+def test_the_command_writes_a_report_and_says_the_assessment(of_bait, bait, capsys):
     options = "--system nearest --modality face --folds 3 --shuffles 2 --model.variant micro --train.epochs 1"
     options += " --train.batch_size 16 --train.device cpu"
     assert main(["audit", str(bait.path), str(of_bait.folder), *options.split()]) == 0
@@ -167,9 +168,15 @@ def test_the_command_writes_a_report_and_says_the_verdict(of_bait, bait, capsys)
     assert "nothing about emotion" in out
     assert "labels shuffled, 2" in out
     page = (of_bait.folder / "report/report.md").read_text()
-    for words in ("Audit: how much of it is leakage", "The baseline's rung", "Identity", "Inflation", "synthetic data"):
+    for words in (
+        "Audit: how much of the score is leakage",
+        "Baseline correction",
+        "Identity",
+        "Inflation",
+        "synthetic data",
+    ):
         assert words in page
-    assert verdict(of_bait)[0] in page
+    assert assess(of_bait)[0] in page
     assert main(["audit", str(bait.path)]) == 2
     assert "The order is: gbvnet audit STORE AUDIT" in capsys.readouterr().err
 

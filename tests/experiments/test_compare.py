@@ -17,10 +17,10 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import CompareConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadRun
-from gbvnet.evaluation.ranking import rank
+from gbvnet.evaluation.ranking import rank_systems
 from gbvnet.experiments import compare as module
 from gbvnet.experiments.compare import compare, plan_comparison
-from gbvnet.report.comparison_section import said
+from gbvnet.report.comparison_section import describe_ranking
 from gbvnet.store.feature_cache import Remembering
 from gbvnet.systems import SYSTEMS
 
@@ -102,7 +102,7 @@ def test_every_system_is_tested_on_the_same_rows_of_the_same_folds(done):
 
 def test_scores_ranks_and_costs_are_in_the_report(done):
     folder, report = done
-    assert report.problems == [] and len(report.results) == 3
+    assert report.errors == [] and len(report.results) == 3
     text = (folder / "report" / "report.md").read_text()
     assert "Every system on the same windows" in text and "What each costs" in text
     assert (folder / "report" / "figures" / "ranks-valence.png").exists()
@@ -184,7 +184,7 @@ def test_one_system_that_cannot_be_trained_stops_no_other(store, tmp_path, monke
     monkeypatch.setattr(module, "cross_validate", fails)
     report = compare(store, tmp_path / "c", QUICK)
     assert {r.key("system") for r in report.results} == {"majority", "expression"}
-    assert list(map(str, report.problems)) == ["ridge cannot be had today"]
+    assert list(map(str, report.errors)) == ["ridge cannot be had today"]
     assert "ridge-facebio: ridge cannot be had today" in (tmp_path / "c/report/report.md").read_text()
     assert json.loads((tmp_path / "c/compare.json").read_text())["left_out"] == {
         "ridge-facebio": "ridge cannot be had today"
@@ -193,19 +193,19 @@ def test_one_system_that_cannot_be_trained_stops_no_other(store, tmp_path, monke
 
 def test_what_ranks_show_is_said_and_with_few_people_that_they_show_nothing():
     steps = np.linspace(0, 0.01, 14)
-    found = rank(pd.DataFrame({"one": 0.9 + steps, "two": 0.7 + 2 * steps, "three": 0.5 + 3 * steps}))
-    assert said(found).startswith(
+    found = rank_systems(pd.DataFrame({"one": 0.9 + steps, "two": 0.7 + 2 * steps, "three": 0.5 + 3 * steps}))
+    assert describe_ranking(found).startswith(
         "one ranks first and differs significantly from all others. 3 of 3 pairs differ (p after Holm at most 0.05; "
         "Friedman's test of all: p ="
     )
-    assert said(rank(found_few())).startswith(
+    assert describe_ranking(rank_systems(found_few())).startswith(
         "With 3 subjects no difference between any two of 2 systems can be shown: of a pair the scores of at most 3 "
         "subjects differ, no data could then give a p below 0.25"
     )
 
 
 def test_equal_systems_have_no_difference_to_test():
-    text = said(rank(pd.DataFrame({"one": [0.5], "two": [0.5], "three": [0.5]})))
+    text = describe_ranking(rank_systems(pd.DataFrame({"one": [0.5], "two": [0.5], "three": [0.5]})))
     assert text == "All 3 systems have the same score in each of 1 subject: no difference to test."
 
 
@@ -219,10 +219,10 @@ def test_a_modality_that_the_store_lacks_is_refused_with_advice_for_a_comparison
 def test_a_difference_that_is_not_shown_is_never_called_equality():
     steps = np.linspace(0.7, 0.8, 14)
     swing = np.where(np.arange(14) % 2, 0.2, -0.21)
-    text = said(rank(pd.DataFrame({"one": steps, "two": steps - 0.01, "three": steps + swing})))
+    text = describe_ranking(rank_systems(pd.DataFrame({"one": steps, "two": steps - 0.01, "three": steps + swing})))
     assert re.match(r"one ranks first\. No difference from three \(p = 0\.\d+\) was shown, which does not", text)
     assert "1 of 3 pairs differ" in text
-    pair = said(rank(pd.DataFrame({"one": steps, "two": steps - 0.01})))
+    pair = describe_ranking(rank_systems(pd.DataFrame({"one": steps, "two": steps - 0.01})))
     assert pair.startswith("one ranks first and differs significantly from the other. 1 of 1 pairs differ")
     assert "Friedman" not in pair  # of two systems there is none
 

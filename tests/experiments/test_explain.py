@@ -15,7 +15,7 @@ from gbvnet.evaluation.predictions import read_run
 from gbvnet.experiments import explain as explain_module
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.explain import explain_run, sample_rows
-from gbvnet.report.explanation_section import read_explained
+from gbvnet.report.explanation_section import read_explanation
 from gbvnet.report.report import write_report
 
 from ..informative_store import MOUTH, SIDE, TELLING, write_store
@@ -59,7 +59,7 @@ def test_the_run_learnt_something(run):
 
 
 def test_the_channels_that_tell_rank_first(run):
-    channels = read_explained(run).channels
+    channels = read_explanation(run).channels
     for measure in ("auc_drop", "logit_change"):
         order = channels.groupby("channel")[measure].mean().sort_values(ascending=False).index
         assert set(order[:3]) == set(TELLING)
@@ -71,7 +71,7 @@ def test_the_mouth_lights_up_and_nothing_else(tmp_path):
     train = replace(CONFIG.train, epochs=15, batch_size=16, augment=False, corrupt=0.0)
     cross_validate(store, tmp_path / "run", replace(CONFIG, modality="face", train=train))
     explain_run(store, tmp_path / "run", ExplainConfig(windows=64))
-    found = read_explained(tmp_path / "run")
+    found = read_explanation(tmp_path / "run")
     assert found.channels is None
     table = found.saliency[found.saliency["rated"] == "all"].sort_values("drop", ascending=False)
     size = SIDE // 8
@@ -88,7 +88,7 @@ def test_the_mouth_lights_up_and_nothing_else(tmp_path):
 
 def test_the_gate_moves_away_from_noise_and_accuracy_falls(run):
     """The gate of the signals, that is: the face's moves too little (docs/evidence.md) to be the same everywhere."""
-    table = read_explained(run).robustness
+    table = read_explanation(run).robustness
     noisy = table[table["how"] == "noise"].groupby(["modality", "noise"]).mean(numeric_only=True)
     alone = table[table["how"] == "removed"].groupby("modality").mean(numeric_only=True)
     for modality in ("face", "signals"):
@@ -103,7 +103,7 @@ def test_the_gate_moves_away_from_noise_and_accuracy_falls(run):
 
 def test_without_noise_and_at_no_noise_it_says_what_the_run_said(store, run):
     """The models, rows and labels are the run's own: at noise 0 accuracy and gates are those of its predictions."""
-    table, robustness = read_run(run), read_explained(run).robustness
+    table, robustness = read_run(run), read_explanation(run).robustness
     for fold, rows in table.groupby("fold"):
         none = robustness[(robustness["fold"] == fold) & (robustness["noise"] == 0)]
         assert list(none["modality"]) == ["face", "signals"]
@@ -114,7 +114,7 @@ def test_without_noise_and_at_no_noise_it_says_what_the_run_said(store, run):
 
 def test_only_windows_that_were_not_trained_on_are_asked_about(store, run):
     table = read_run(run)
-    for fold, (used, of) in read_explained(run).windows.items():
+    for fold, (used, of) in read_explanation(run).windows.items():
         tested = table[table["fold"] == int(fold)]
         assert (used, of) == (len(tested), len(tested))
     rows = np.arange(100)
@@ -162,7 +162,7 @@ def test_a_probe_without_a_gate_and_without_a_face_is_explained_too(tmp_path):
     store = write_planted(tmp_path / "s", faces=False)
     cross_validate(store, tmp_path / "run", replace(CONFIG, system="ridge", modality="bio"))
     explain_run(store, tmp_path / "run")
-    found = read_explained(tmp_path / "run")
+    found = read_explanation(tmp_path / "run")
     assert found.saliency is None
     assert found.face is None
     assert found.robustness["gate_face"].isna().all()
@@ -204,7 +204,7 @@ def test_what_is_damaged_is_store(run, tmp_path, name, content, message):
     file = tmp_path / "run/explain" / name
     file.unlink() if content is None else file.write_bytes(content)
     with pytest.raises(BadRun, match=message):
-        read_explained(tmp_path / "run")
+        read_explanation(tmp_path / "run")
 
 
 def test_numbers_that_are_words_are_store(run, tmp_path):
@@ -212,4 +212,4 @@ def test_numbers_that_are_words_are_store(run, tmp_path):
     file = tmp_path / "run/explain/channels.csv"
     pd.read_csv(file).assign(auc_drop="much").to_csv(file, index=False)
     with pytest.raises(BadRun, match="expected numbers in auc_drop"):
-        read_explained(tmp_path / "run")
+        read_explanation(tmp_path / "run")

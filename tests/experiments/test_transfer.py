@@ -321,7 +321,7 @@ def test_a_transfer_that_failed_goes_on_and_another_is_refused(deap, mahnob, tmp
 def test_a_report_reads_it(deap, mahnob, tmp_path, log_power):
     transfer(deap, mahnob, tmp_path / "run", CONFIG)
     report = write_report([tmp_path / "run"], tmp_path / "report")
-    assert not report.problems
+    assert not report.errors
     page = (tmp_path / "report/report.md").read_text()
     assert "deap -> mahnob (synthetic data)" in page
     assert "channels: 3 of the 5 of deap and the 5 of mahnob are shared" in page

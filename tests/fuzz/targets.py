@@ -38,7 +38,7 @@ from gbvnet.network.checkpoint import folder as modelfolder
 from gbvnet.network.checkpoint.describe import passport
 from gbvnet.preprocessing.windowing import window_starts
 from gbvnet.report import results
-from gbvnet.report.audit_section import read_audit
+from gbvnet.report.audit_results import read_audit
 from gbvnet.store.format import FORMAT, read_header
 from gbvnet.store.reader import open_store
 from gbvnet.store.writer import finish_store, prepared_recording

@@ -104,7 +104,7 @@ def test_a_patch_lies_where_it_was_painted_over(tmp_path):
         assert np.count_nonzero(values) == 1
         assert (above.origin, above.get_extent()) == ("upper", [0, 1, 1, 0])
     assert [axes.get_title(loc="left") for axes in figure.axes[:4]] == [
-        *("all windows, n = 30", "rated high, n = 20", "rated low, n = 10", "moves at all"),
+        *("all windows, n = 30", "rated high, n = 20", "rated low, n = 10", "change in either direction"),
     ]
 
 

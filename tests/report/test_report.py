@@ -1,6 +1,7 @@
 """Reports of synthetic predictions: true of the numbers, stamped, whole, and refused where they should be."""
 
 import csv
+import importlib
 import json
 import re
 from html.parser import HTMLParser
@@ -13,8 +14,8 @@ import pytest
 
 from gbvnet.errors import BadInput, BadRun
 from gbvnet.evaluation import predictions
+from gbvnet.report import csv_tables, figures, formatting, glossary, report, results, results_section, summary
 from gbvnet.report import document as page
-from gbvnet.report import figures, report, results, summary
 
 from .. import fake_runs
 
@@ -112,13 +113,13 @@ def test_leaky_and_synthetic_are_said_in_every_table_that_shows_a_score(whole):
         assert (table["leaky"] == (table["protocol"] == "window")).all()
         assert table["dataset"].str.contains("synthetic data").all()
     shown = text[text.index("</nav>") :]
-    assert shown.index("synthetic data") < shown.index("What was found")
+    assert shown.index("synthetic data") < shown.index(">Summary<")
 
 
 @pytest.mark.journey
 def test_an_unusable_run_is_named_and_the_others_go_on(whole):
-    assert len(whole.problems) == 1
-    assert isinstance(whole.problems[0], BadRun)
+    assert len(whole.errors) == 1
+    assert isinstance(whole.errors[0], BadRun)
     assert "absent" in whole.path.read_text()
     assert "no such folder" in Page(whole.path.read_text()).text
     assert len(whole.results) == 8
@@ -201,7 +202,7 @@ def test_an_interrupted_report_leaves_the_old_one(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(report, "markdown", interrupted)
+        patch.setattr(report, "render_markdown", interrupted)
         with pytest.raises(KeyboardInterrupt):
             report.write_report([folder], tmp_path / "out")
     assert (tmp_path / "out" / "report.html").read_bytes() == before
@@ -333,11 +334,11 @@ def test_what_differs_in_its_rows_is_not_compared_and_said_so(tmp_path, settings
 
 
 def said(*folders):
-    return summary.found(read(*folders))
+    return summary.describe_results(read(*folders))
 
 
 def test_found_is_true_of_the_numbers(six):
-    text = summary.found(six)
+    text = summary.describe_results(six)
     of = {(r.label, r.key("protocol")): r.scores for r in six}
     for (label, _), scores in of.items():
         assert f"{label} {100 * scores.window['accuracy']:.1f} %" in text
@@ -352,13 +353,15 @@ def test_found_does_not_praise_a_fusion_that_loses(tmp_path):
         run(tmp_path, "a", skill=0.2, seed=1), run(tmp_path, "b", skill=2.5, seed=2, modality="face"),
         run(tmp_path, "c", skill=0.5, seed=3, modality="bio"),
     )  # fmt: skip
-    assert re.search(r"facebio is \d+\.\d points below the better of its parts, face, so fusion did not help", text)
+    assert re.search(
+        r"facebio is \d+\.\d points below the better of its parts, face, so fusion did not improve accuracy", text
+    )
     assert "LEAKY" not in text
 
 
 def test_found_says_when_nothing_was_learnt(tmp_path):
     text = said(run(tmp_path, "a", skill=0.0, seed=4))
-    assert "Within chance, so no sign of anything learnt: facebio." in text
+    assert "Within chance, so no evidence of learning: facebio." in text
     assert "Above chance" not in text
     assert "better of its parts" not in text
 
@@ -375,9 +378,8 @@ def test_found_compares_a_leak_with_the_same_windows_only(tmp_path):
     assert "no honest protocol was run on the same windows to compare them with" in text
 
 
-def test_run_folders_can_be_asked_directly(tmp_path):
+def test_run_folders_have_a_table_for_the_terminal(tmp_path):
     folders = [run(tmp_path, "a"), run(tmp_path, "b", modality="face", skill=0.0)]
-    assert report.found(folders) == said(*folders)
     assert "facebio" in report.summary_text(folders)
 
 
@@ -399,16 +401,19 @@ def test_a_fusion_that_is_not_significant_says_so_to_the_end_of_the_sentence(tmp
 def test_what_sharing_trials_is_worth_is_said_only_where_the_test_shows_it(tmp_path):
     six = [run(tmp_path, "a", skill=0.5, seed=1), run(tmp_path, "b", skill=5.0, seed=2, protocol="window")]
     text = said(*six)  # six subjects, all above: p = 1/64
-    assert "that is what sharing trials between training and test is worth here (p at most 0.016 after Holm" in text
+    assert "the effect of sharing trials between training and test (p at most 0.016 after Holm" in text
     alike = [run(tmp_path, "c", skill=1.0, seed=3), run(tmp_path, "d", skill=0.5, seed=4, protocol="window")]
     text = said(*alike)
-    assert "is worth here" not in text
+    assert "the effect of sharing" not in text
     assert re.search(r"; the difference is not significant over subjects \(p up to [01]\.\d+ after Holm\)", text)
     few = {"subjects": 3, "trials": 20}
     text = said(
         run(tmp_path, "e", skill=2.0, seed=1, **few), run(tmp_path, "f", skill=5.0, seed=2, protocol="window", **few)
     )
-    assert "is worth here" not in text and "; so few subjects cannot show that the difference is significant" in text
+    assert (
+        "the effect of sharing" not in text
+        and "; so few subjects cannot show that the difference is significant" in text
+    )
 
 
 def test_above_chance_beside_too_few_subjects_is_explained_in_one_sentence(tmp_path):
@@ -426,7 +431,7 @@ def test_above_chance_beside_too_few_subjects_is_explained_in_one_sentence(tmp_p
 
 
 def test_every_kind_of_interval_has_its_own_name_in_the_tables_and_in_the_glossary(tmp_path):
-    terms = dict(report.GLOSSARY)
+    terms = dict(glossary.TERMS)
     for name in ("95 % corrected t over folds", "95 % t over subjects", "95 % bootstrap over subjects"):
         assert len(terms[name]) > 50
     assert "95 % bootstrap over trials" in terms and "95 %" not in terms
@@ -439,14 +444,14 @@ def test_every_kind_of_interval_has_its_own_name_in_the_tables_and_in_the_glossa
         (within, "t over subjects", "over subjects"),
         (few, "corrected t over folds", "over trials"),
     ):
-        tables = [block for block in report._results_tables(read(folder)) if isinstance(block, report.Table)]
+        tables = [block for block in results_section.score_blocks(read(folder)) if isinstance(block, page.Table)]
         assert f"Mean of folds ± SD [95 % {of_folds}]" in tables[0].columns
         assert f"95 % bootstrap interval {of_windows}" in tables[0].caption
 
 
 def test_no_interval_in_a_report_passes_100_percent(tmp_path):
     results = read(run(tmp_path, "a", subjects=6, skill=4.5), run(tmp_path, "b", scope="per-subject", skill=4.5))
-    flat = summary.tables(results, [])["results"]
+    flat = csv_tables.csv_tables(results, [])["results"]
     limits = flat.filter(regex=r"_(low|high)$").drop(columns=["window_mcc_low", "window_mcc_high", "trial_mcc_low",
                                                               "trial_mcc_high"])  # fmt: skip
     assert limits.max(axis=None) == 1.0 and limits.min(axis=None) >= 0
@@ -454,13 +459,13 @@ def test_no_interval_in_a_report_passes_100_percent(tmp_path):
 
 
 def test_the_terminal_table_has_a_row_a_result_and_says_leaky(six, tmp_path):
-    text = summary.terminal_text(six, 140)
+    text = summary.terminal_table(six, 140)
     assert max(len(line) for line in text.splitlines()) <= 140
     assert text.count("facebio") == 2
     assert text.count("window LEAKY") == 3
     assert "synthetic data" not in text
     synthetic = read(run(tmp_path, "a", dataset="deap (synthetic data)"))
-    assert "synthetic data" in summary.terminal_text(synthetic, 140)
+    assert "synthetic data" in summary.terminal_table(synthetic, 140)
 
 
 # --- figures ---
@@ -477,20 +482,20 @@ def test_every_figure_of_a_leaky_or_synthetic_run_says_so(tmp_path):
     stamps = result.scores.stamps
     made = [
         figures.learning_curves(results.read_history(result.run, "valence"), "t", stamps),
-        figures.confusion(result.table, "t", stamps),
-        figures.gates(result.table, "t", stamps),
-        figures.subjects(result.scores, "t", stamps),
-        figures.overview([("valence", "window · facebio", result.scores)], stamps),
+        figures.confusion_matrices(result.table, "t", stamps),
+        figures.gate_histograms(result.table, "t", stamps),
+        figures.subject_accuracies(result.scores, "t", stamps),
+        figures.accuracy_overview([("valence", "window · facebio", result.scores)], stamps),
     ]
     for figure in made:
         assert "leaky" in drawn(figure).lower()
         assert "synthetic data" in drawn(figure)
-    honest = figures.subjects(result.scores, "t", [])
+    honest = figures.subject_accuracies(result.scores, "t", [])
     assert "synthetic" not in drawn(honest)
 
 
 def test_the_overview_marks_each_leaky_bar_with_a_word_and_a_hatch(six):
-    figure = figures.overview([("valence", r.label, r.scores) for r in six], [])
+    figure = figures.accuracy_overview([("valence", r.label, r.scores) for r in six], [])
     bars = figure.axes[0].patches
     assert [bool(bar.get_hatch()) for bar in bars] == [False] * 3 + [True] * 3
     assert drawn(figure.axes[0]).count("LEAKY") == 3
@@ -499,7 +504,7 @@ def test_the_overview_marks_each_leaky_bar_with_a_word_and_a_hatch(six):
 
 def test_confusion_counts_every_window_and_trial_once(tmp_path):
     result = read(run(tmp_path, "a"))[0]
-    texts = [[t.get_text() for t in axes.texts] for axes in figures.confusion(result.table, "t", []).axes]
+    texts = [[t.get_text() for t in axes.texts] for axes in figures.confusion_matrices(result.table, "t", []).axes]
     assert [sum(int(t.split("\n")[0]) for t in panel) for panel in texts] == [300, 60]
 
 
@@ -514,7 +519,7 @@ def test_the_curves_are_the_mean_over_folds():
 
 def test_drawing_touches_no_global_state(tmp_path):
     before = dict(matplotlib.rcParams)
-    figures.save(figures.confusion(fake_runs.table(), "t", []), tmp_path / "a.png")
+    figures.save(figures.confusion_matrices(fake_runs.table(), "t", []), tmp_path / "a.png")
     assert dict(matplotlib.rcParams) == before
 
 
@@ -523,22 +528,22 @@ def test_drawing_touches_no_global_state(tmp_path):
 
 def test_text_is_escaped_and_stamps_are_set_apart(tmp_path):
     blocks = [page.Heading("A <b> & c", 1), page.Text("`x<y` LEAKY, synthetic data"), page.Table(("a|b",), [["1|2"]])]
-    text = page.html(blocks, tmp_path)
+    text = page.render_html(blocks, tmp_path)
     assert "<title>A &lt;b&gt; &amp; c</title>" in text
     assert (
         '<code>x&lt;y</code> <strong class="leaky">LEAKY</strong>, <strong class="synthetic">synthetic data</strong>'
         in text
     )
-    assert "| a\\|b |\n| --- |\n| 1\\|2 |" in page.markdown(blocks)
+    assert "| a\\|b |\n| --- |\n| 1\\|2 |" in page.render_markdown(blocks)
     assert Page(text).open == []
 
 
 def test_numbers_that_are_not_defined_are_shown_as_a_dash():
-    assert summary.number(np.nan) == summary.percent(np.nan) == summary.p_value(np.nan) == "–"
-    assert summary.percent(0.12345) == "12.3"
-    assert summary.p_value(0.0001) == "0.0001"
-    assert summary.p_value(0.00001) == "<0.0001"
-    assert summary.p_value(0.25) == "0.250"
+    assert formatting.number(np.nan) == formatting.percent(np.nan) == formatting.p_value(np.nan) == "–"
+    assert formatting.percent(0.12345) == "12.3"
+    assert formatting.p_value(0.0001) == "0.0001"
+    assert formatting.p_value(0.00001) == "<0.0001"
+    assert formatting.p_value(0.25) == "0.250"
 
 
 @pytest.mark.journey
@@ -552,6 +557,28 @@ def test_tables_are_plain_csv(whole):
 def test_a_report_within_each_person_says_so(tmp_path):
     folder = run(tmp_path, "a", scope="per-subject", subjects=3, trials=6, windows=2, folds=3)
     result = read(folder)[0]
-    assert result.title == "facebio: valence, protocol trial within each person"
-    assert "within each person" in summary.found([result])
-    assert predictions.is_leaky(result.key("protocol")) is False
+    assert result.title == "facebio: valence, protocol trial within each subject"
+    assert "within each subject" in summary.describe_results([result])
+
+
+# --- where each number comes from ---
+
+
+def columns_of_numbers(blocks):
+    return [name for block in blocks if isinstance(block, page.Table) for name in block.columns[block.text_columns :]]
+
+
+def test_every_column_of_numbers_names_the_function_that_computes_it(six):
+    asked, refused = results.compare(six)
+    columns = columns_of_numbers([
+        *results_section.score_blocks(six), *results_section.comparison_blocks(asked, refused),
+        *results_section.data_blocks(six),
+    ])  # fmt: skip
+    assert len(columns) > 30
+    assert [name for name in columns if glossary.source_of(name) is None] == []
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"[\w.]+\.[\w.]+", " ".join(glossary.SOURCES.values())))))
+def test_the_functions_that_the_glossary_names_exist(name):
+    module, _, function = name.rpartition(".")
+    assert callable(getattr(importlib.import_module(f"gbvnet.{module}"), function))

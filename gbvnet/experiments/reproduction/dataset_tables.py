@@ -16,9 +16,9 @@ from ...config import RATINGS
 from ...evaluation.labels import RULES, is_high
 from ...provenance import SYNTHETIC
 from ...report.document import Block, Heading, Table, Text
-from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, picture, styled
+from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, styled, write_picture
+from ...report.formatting import NONE
 from ...report.published_results import PAPER_DATA, PAPER_MONTAGE
-from ...report.summary import NONE
 from ...store.reader import Store
 from ...text import shortened
 
@@ -221,7 +221,7 @@ def _table_2(store: Store, folder: Path) -> Iterator[Block]:
     yield Text(f"Peripheral channels, which the paper does not name: {', '.join(others) if others else 'none'}.")
     if _places(eeg):
         stamps = [SYNTHETIC] if store.synthetic else []
-        yield picture(
+        yield write_picture(
             head_map(eeg, corpus_name(store.title), stamps), folder, f"paper_table2_{name}",
             f"Where the EEG channels of {corpus_name(store.title)} lie on the head",
             "How to read it: the head from above, nose up; the number is the channel's place in the store. Filled dots "

@@ -12,7 +12,7 @@ from ...errors import GbvnetError
 from ...provenance import LEAKY, SYNTHETIC, is_leaky
 from ...report import figures
 from ...report.document import Block, Heading, Text
-from ...report.figures import picture
+from ...report.figures import write_picture
 from ...report.results import Result, read_history
 from .dataset_tables import corpus_name, short, slug
 from .paper_tables import MODALITY, TARGETS, ablation_blocks, in_words
@@ -23,7 +23,7 @@ CURVES = {"deap": "Figure 2", "mahnob": "Figure 3"}  # as the paper numbers them
 
 def diagram_blocks(title: str, figure: Figure, folder: Path) -> Iterator[Block]:
     yield Heading(f"Figure 1: the network, as built for {corpus_name(title)}", 3)
-    yield picture(
+    yield write_picture(
         figure, folder, f"paper_figure1_{slug(title)}", "GBV-Net's parts with shapes and parameters",
         "How to read it: from left to right, one window goes through the boxes; under each is the shape that leaves "
         "it. It is drawn from the network itself, so what it shows is what was trained.",
@@ -56,7 +56,7 @@ def learning_curve_blocks(corpus: str, results: Sequence[Result], folder: Path) 
         figure = figures.learning_curves(
             history, r.title, r.scores.stamps, "the tested windows" if tested else "validation"
         )
-        yield picture(
+        yield write_picture(
             figure, folder, name, f"Learning curves of {r.title}", READ_CURVES + (TESTED if tested else UNSEEN)
         )
 
@@ -98,9 +98,9 @@ def ablation_figure_blocks(
             begun = True
         entries = [(r.key("target"), _bar_label(r, run), r.scores) for r, run in mine]
         stamps = [stamp for stamp in (LEAKY, SYNTHETIC) if any(stamp in r.scores.stamps for r, _ in mine)]
-        figure = figures.overview(entries, stamps, f"Accuracy, % of windows, protocol {of_protocol}")
+        figure = figures.accuracy_overview(entries, stamps, f"Accuracy, % of windows, protocol {of_protocol}")
         name = f"paper_figure4_{slug(corpus)}_{recipe}_{of_protocol}"
-        yield picture(figure, folder, name, f"GBV-Net with less, protocol {of_protocol}", READ_BARS)
+        yield write_picture(figure, folder, name, f"GBV-Net with less, protocol {of_protocol}", READ_BARS)
     yield from ablation_blocks(corpus, recipe, planned, parts, folder)
 
 

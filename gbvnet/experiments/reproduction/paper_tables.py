@@ -14,9 +14,9 @@ from ...evaluation import statistics
 from ...evaluation.statistics import CHANCE_PERCENTILE
 from ...provenance import is_leaky
 from ...report.document import Block, Heading, Table, Text
+from ...report.formatting import NONE, p_value, percent, with_interval
 from ...report.published_results import PAPER_ABLATION, PAPER_OTHERS
 from ...report.results import Result
-from ...report.summary import NONE, p_value, percent, with_interval
 from ...text import listed
 from .dataset_tables import corpus_name, short, slug
 from .recipe import PlannedRun

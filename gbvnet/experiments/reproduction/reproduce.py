@@ -38,13 +38,13 @@ def reproduce(
 ) -> Report:
     """Cross-validate all planned runs that are not finished, and write the report.
 
-    A run that fails does not stop the others; its error is among the report's problems.
+    A run that fails does not stop the others; its error is among the report's errors.
     progress : called with epochs done and epochs in all of the current run, and what is being done
     """
     runs = [run for study in studies for run in study.runs]
     failed = run_all(runs, folder, jobs, progress)
     report = write_paper_report(studies, folder)
-    return replace(report, problems=[*failed, *report.problems])
+    return replace(report, errors=[*failed, *report.errors])
 
 
 def select_runs(studies: Sequence[Study], names: Sequence[str]) -> list[PlannedRun]:
@@ -97,7 +97,7 @@ def write_paper_report(studies: Sequence[Study], folder: Path) -> Report:
         left_out=[reason for study in studies for reason in study.left_out],
     )
     shown = [path for path, run in runs.items() if run.role != "ablation"]
-    return write_report(shown, folder / "report", paper.blocks, brief=True)
+    return write_report(shown, folder / "report", paper.blocks, summary_only=True)
 
 
 def _ablations(runs: dict[Path, PlannedRun]) -> list[Result]:

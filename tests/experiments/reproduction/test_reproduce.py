@@ -28,7 +28,7 @@ def done(store, tmp_path_factory):
         use_stub(patch)
         folder = tmp_path_factory.mktemp("done")
         report = run([store], folder, "tiny")
-    assert report.problems == []
+    assert report.errors == []
     return folder
 
 

@@ -1,0 +1,138 @@
+"""An audit's folder as results: the system under each protocol, its probes, and how far the LEAKY score is inflated.
+
+Everything is computed from the predictions tables of the audit's runs. No torch.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ..errors import BadRun
+from ..evaluation import metrics, statistics
+from ..evaluation.labels import predicted_high
+from ..evaluation.statistics import N_PERMUTATIONS
+from ..io.safe_load import from_json
+from ..provenance import is_leaky, is_marked_synthetic
+from .formatting import percent
+from .results import Result, read_results
+
+FILE = "audit.json"
+FORMAT = 1
+_RUN = re.compile(r"[\w+-]{1,80}/\w[\w+.-]{0,80}")  # role/name: a folder in the audit's, and no other
+PROBE_PERMUTATIONS = 1000  # of a probe only the 97.5th percentile is shown
+
+
+def is_audit(folder: Path) -> bool:
+    """Return whether a folder holds an audit."""
+    return (Path(folder) / FILE).is_file()
+
+
+@dataclass(frozen=True)
+class Inflation:
+    """How far the LEAKY protocol is above an honest one, on the same windows, over subjects."""
+
+    honest: str  # protocol
+    leaky_accuracy: float  # on the windows that the honest protocol tests
+    honest_accuracy: float
+    subjects: pd.DataFrame  # subject, leaky, honest
+    paired: statistics.PairedTest
+    p_holm: float = float("nan")
+
+    @property
+    def points(self) -> float:
+        """The difference in percentage points."""
+        return 100 * (self.leaky_accuracy - self.honest_accuracy)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A finished audit, read."""
+
+    folder: Path
+    about: dict[str, Any]
+    results: dict[str, Result]  # "role/name" -> scores
+
+    def of_role(self, role: str) -> dict[str, Result]:
+        """Return the results of one part of the audit, by the name of their run."""
+        return {name.split("/", 1)[1]: r for name, r in self.results.items() if name.startswith(f"{role}/")}
+
+    @cached_property
+    def by_protocol(self) -> dict[str, Result]:
+        """The results on the real labels by protocol, in the order of the audit: the leaky one first."""
+        return self.of_role("ladder")
+
+    @property
+    def leaky(self) -> Result:
+        """The result under the LEAKY protocol window."""
+        return self.by_protocol["window"]
+
+    @property
+    def honest(self) -> dict[str, Result]:
+        """The results under the other protocols, by protocol."""
+        return {name: r for name, r in self.by_protocol.items() if not is_leaky(name)}
+
+    @property
+    def shuffled(self) -> list[Result]:
+        """The results under the LEAKY protocol on shuffled labels."""
+        return list(self.of_role("shuffled").values())
+
+    @cached_property
+    def inflations(self) -> list[Inflation]:
+        """The inflation against each honest protocol, with Holm's adjustment over them."""
+        inflations = [compute_inflation(self.leaky, r) for r in self.honest.values()]
+        adjusted = statistics.adjust_holm([i.paired.p for i in inflations])
+        return [
+            Inflation(i.honest, i.leaky_accuracy, i.honest_accuracy, i.subjects, i.paired, float(p))
+            for i, p in zip(inflations, adjusted, strict=True)
+        ]
+
+
+def read_audit(folder: Path) -> Audit:
+    """Read an audit's folder and score its runs. Raises BadRun."""
+    folder = Path(folder)
+    try:
+        about = from_json((folder / FILE).read_text())
+        names = [f"{run['role']}/{run['name']}" for run in about["runs"]]
+        if about["format"] != FORMAT:
+            raise ValueError(f"format {about['format']}")
+        odd = [name for name in names if not _RUN.fullmatch(name)]
+        if odd:
+            raise ValueError(f"a run called {odd[0]!r:.100}")
+        if "ladder/window" not in names:
+            raise KeyError("ladder/window")
+        is_marked_synthetic(about["store"]), [identity_row(i) for i in about.get("identities") or []]
+    except FileNotFoundError:
+        raise BadRun(folder, f"an audit, with {FILE} in it", "none", "Make it with `gbvnet audit`.") from None
+    except KeyError as error:
+        again = "Give the same `gbvnet audit` command again: it goes on where it stopped."
+        raise BadRun(folder, "a finished audit", f"one without its {error.args[0]}", again) from None
+    except (OSError, ValueError, TypeError) as error:
+        raise BadRun(folder / FILE, "an audit", f"a file that cannot be read ({error})") from None
+    shuffles = {name: N_PERMUTATIONS if name.startswith("ladder/") else PROBE_PERMUTATIONS for name in names}
+    return Audit(folder, about, {name: read_results([folder / name], (), n)[0][0] for name, n in shuffles.items()})
+
+
+def compute_inflation(leaky: Result, honest: Result) -> Inflation:
+    """Return the accuracy of a leaky result above that of an honest one, on the windows that both test.
+
+    p is of a one-sided paired Wilcoxon test over subjects, not yet adjusted for the number of protocols.
+    """
+    names = ["recording", "window"]
+    same = leaky.table.merge(honest.table[names].drop_duplicates(), on=names)
+    a, b = ((predicted_high(t["p"]) == (t["y"] == 1)).groupby(t["subject"]).mean() for t in (same, honest.table))
+    subjects = pd.DataFrame({"leaky": a, "honest": b}).rename_axis("subject").reset_index()
+    overall = [metrics.accuracy(t["y"], t["p"]) for t in (same, honest.table)]
+    return Inflation(honest.key("protocol"), overall[0], overall[1], subjects, statistics.paired_test(a, b))
+
+
+def identity_row(i: dict[str, Any]) -> list[str]:
+    """Return one classifier of subjects or trials as cells of a table."""
+    by = {"face": "face", "bio": "signals"}[i["modality"]]
+    what = {"person": "subject"}.get(i["what"], str(i["what"]))  # the word in files of gbvnet 0.1
+    return [
+        what, by, percent(i["accuracy"]), percent(i["chance"]), f"{i['classes']:,}", f"{i['windows']:,}"
+    ]  # fmt: skip

@@ -1,0 +1,57 @@
+"""The report's tables with every digit, for other software: tables/*.csv."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ..evaluation.metrics import FOLD_SCORES
+from ..evaluation.predictions import KEYS
+from .results import Comparison, Result
+
+
+def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> dict[str, pd.DataFrame]:
+    """Return results, folds, subjects and, where there are any, comparisons: by the name of their file."""
+    tables = {
+        "results": pd.DataFrame([_result_row(r) for r in results]),
+        "folds": pd.concat([_with_keys(r, r.scores.folds) for r in results], ignore_index=True),
+        "subjects": pd.concat([_with_keys(r, r.scores.subjects) for r in results], ignore_index=True),
+    }
+    if comparisons:
+        tables["comparisons"] = pd.DataFrame(
+            {"question": c.question, "kind": c.kind, "run_a": c.a.run.name, "run_b": c.b.run.name,
+             "dataset": c.a.key("dataset"), "target": c.a.key("target"), "leaky": c.a.scores.leaky}
+            | c.paired._asdict() | {"p_holm": c.p_holm, "conclusion": c.conclusion}
+            for c in comparisons
+        )  # fmt: skip
+    return tables
+
+
+def _with_keys(result: Result, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one result with the columns that name it in front."""
+    names = {"run": result.run.name} | {name: result.scores.keys[name] for name in KEYS if name != "config"}
+    keys = pd.DataFrame(dict.fromkeys(names, None) | names, index=rows.index)
+    return keys.assign(leaky=result.scores.leaky).join(rows)
+
+
+def _result_row(result: Result) -> dict[str, Any]:
+    s = result.scores
+    row: dict[str, Any] = (
+        {"run": result.run.name} | s.keys | {"stamps": "; ".join(s.stamps), "leaky": s.leaky} | s.counts
+    )
+    for name in FOLD_SCORES:
+        row |= {f"folds_{name}_{part}": value for part, value in s.over_folds(name)._asdict().items()}
+        row |= {f"folds_{name}_{part}": value for part, value in s.folds_interval(name)._asdict().items()}
+    for level, values, intervals in (("window", s.window, s.window_interval), ("trial", s.trial, s.trial_interval)):
+        for name, value in values.items():
+            row[f"{level}_{name}"] = value
+            if name in intervals:
+                row |= {f"{level}_{name}_low": intervals[name].low, f"{level}_{name}_high": intervals[name].high}
+    row["interval_unit"] = s.unit
+    row["folds_interval"] = s.folds_interval_kind
+    for name in s.window:
+        row |= {f"subjects_{name}_{part}": value for part, value in s.over_subjects(name)._asdict().items()}
+    for level in ("window", "fold", "trial"):
+        row[f"majority_{level}"] = s.majority[level]
+        row |= {f"chance_{level}_{part}": value for part, value in s.chance[level]._asdict().items() if part != "score"}
+    return row | {"verdict": s.assessment}  # the column's name since gbvnet 0.1
