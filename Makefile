@@ -27,7 +27,7 @@ system:
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq libgl1 libegl1 libgles2; \
 	elif [ "$$(uname)" = Linux ]; then echo "gbvnet's face landmarks need the system libraries libGL, libEGL and libGLES: sudo apt-get install libgl1 libegl1 libgles2"; fi
 
-demo: system $(VENV)/.use  ## the whole journey on a synthetic corpus, into ./gbvnet-demo
+demo: system $(VENV)/.use  ## every step on a small synthetic corpus, into ./gbvnet-demo
 	$(BIN)/gbvnet weights
 	$(BIN)/gbvnet demo gbvnet-demo
 
@@ -70,7 +70,7 @@ wheel: $(VENV)/.dev      ## build the wheel, into build/wheel
 	rm -rf build/lib build/bdist.* build/wheel
 	$(BIN)/python -m pip wheel -q --no-deps -w build/wheel .
 
-fuzz: $(VENV)/.dev       ## half an hour: a million spoilt files for the parsers; those that one fails on into build/fuzz
+fuzz: $(VENV)/.dev       ## half an hour: a million damaged files for the parsers; those on which one fails go into build/fuzz
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz
 
 audit-deps: $(VENV)/.dev ## known vulnerabilities of what is installed, where the service that knows them is reached

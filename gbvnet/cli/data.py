@@ -12,10 +12,10 @@ from .progress import bar, say
     "write a synthetic corpus in the exact on-disk format",
     """
     gbvnet synth deap /tmp/deap                                # 4 subjects x 12 trials x 6 s
-    gbvnet synth deap --help                                   # with the limits and options of this format
-    gbvnet synth deap /tmp/null --subjects 8 --effect 0        # nothing to learn but leakage
+    gbvnet synth deap --help                                   # the limits and options of this format
+    gbvnet synth deap /tmp/null --subjects 8 --effect 0        # no effect: nothing can be learnt but leakage
     gbvnet synth deap /tmp/raw --raw                           # and DEAP's original recordings of the same trials
-    gbvnet synth mahnob /tmp/mahnob --subjects 3 --trials 4    # films of 6 to 8 s, and 30 s before and after each
+    gbvnet synth mahnob /tmp/mahnob --subjects 3 --trials 4    # videos of 6 to 8 s, 30 s before and after each
     """,
     by_arguments=True,
 )
@@ -28,7 +28,7 @@ def _synth(parser, argv) -> Run:
     settings = synthetic_settings(chosen) if chosen else SynthConfig
     limits = ", ".join(f"{most} {name}" for name, most in settings.limits.items())
     parser.add_argument(
-        "corpus", choices=list(formats), help=f"whose format: {titles(formats)}" + f" (at most {limits})" * bool(limits)
+        "corpus", choices=list(formats), help=f"the format that is written: {titles(formats)}" + f" (at most {limits})" * bool(limits)
     )
     parser.add_argument("dir", type=Path, help="an empty or new folder")
     add_settings(parser, settings, skip={"raw"})
@@ -52,11 +52,11 @@ def _synth(parser, argv) -> Run:
 
 @command(
     "check",
-    "a verdict for every recording of a corpus; exit 1 if any is bad",
+    "check every recording of a corpus; exit 1 if any is bad",
     """
     gbvnet check deap /data/DEAP
     gbvnet check deap /data/DEAP --raw               # the original recordings instead of the preprocessed release
-    gbvnet check mahnob /data/MAHNOB                 # with what is missing of each person, and how the clocks agree
+    gbvnet check mahnob /data/MAHNOB                 # also what each subject lacks, and how clocks agree
     """,
 )
 def _check(parser) -> Run:
@@ -74,7 +74,7 @@ def _check(parser) -> Run:
         with bar("checking") as progress:
             for unit in check_corpus(corpus, args.jobs, progress=progress):
                 units.append(unit)
-                say(_verdict(unit, args.verbose))
+                say(_status_lines(unit, args.verbose))
         found = [r for unit in units for r in unit.recordings]
         sound = [r for r in found if not r.problem]
         once = told_once(((r.name, finding) for r in found for finding in r.findings), len(found))
@@ -90,7 +90,7 @@ def _check(parser) -> Run:
 
 @command(
     "prepare",
-    "cut a corpus into a store of windows; an interrupted run goes on where it stopped",
+    "cut a corpus into a store of windows; resumes after an interruption",
     """
     gbvnet prepare deap /data/DEAP /data/deap.store --jobs 8
     gbvnet prepare deap /data/DEAP /data/deap112.store --face_side 112
@@ -101,7 +101,7 @@ def _prepare(parser) -> Run:
     from ..config import PrepareConfig
 
     add_corpus(parser)
-    parser.add_argument("store", type=Path, help="the store to make or go on with")
+    parser.add_argument("store", type=Path, help="the folder of the store, to create or to resume")
     add_settings(parser, PrepareConfig)
     add_jobs(parser, cluster=True)
 
@@ -135,7 +135,7 @@ def _prepare(parser) -> Run:
 
 @command(
     "table",
-    "a commented recordings table from a folder of your own: fill it in, then `gbvnet check table`",
+    "write a table to fill in for your own recordings; then `gbvnet check table`",
     """
     gbvnet table init /data/mine                     # writes recordings.csv and table.yaml there
     gbvnet check table /data/mine                    # once they are filled in
@@ -143,14 +143,14 @@ def _prepare(parser) -> Run:
     """,
 )
 def _table(parser) -> Run:
-    parser.add_argument("what", choices=["init"], help="init: write the table")
+    parser.add_argument("what", choices=["init"], help="init: write the table, with a comment on each column")
     parser.add_argument("folder", type=Path, help="the folder with the videos and signal files")
 
     def run(args) -> int:
         from ..datasets.table_template import write_template
 
         table, lines = write_template(args.folder)
-        settings = f"{table.parent / 'table.yaml'}: what holds for all of them"
+        settings = f"{table.parent / 'table.yaml'}: settings of all recordings"
         say(f"{table}: {lines} line{'s' * (lines != 1)} to fill in; {settings}")
         return 0
 
@@ -159,14 +159,14 @@ def _table(parser) -> Run:
 
 @command(
     "weights",
-    "fetch the face landmark model once, hash-checked",
+    "download the face landmark model once; its hash is checked",
     """
     gbvnet weights                                  # from the internet
     gbvnet weights --from face_landmarker.task      # from a file, offline
     """,
 )
 def _weights(parser) -> Run:
-    parser.add_argument("--from", dest="file", type=Path, default=None, help="take this file instead")
+    parser.add_argument("--from", dest="file", type=Path, default=None, help="use this file, no download")
 
     def run(args) -> int:
         from ..io.landmark_model import fetch
@@ -177,7 +177,7 @@ def _weights(parser) -> Run:
     return run
 
 
-def _verdict(unit, verbose: bool) -> str:
+def _status_lines(unit, verbose: bool) -> str:
     """One line for what is good, and one more for each recording that is not."""
     if unit.problem:
         return f"BAD  {unit.name}  {unit.problem}"

@@ -1,4 +1,4 @@
-"""The whole journey on a synthetic corpus, small enough for two cores: what a user of real data types, in order."""
+"""Every step on a small synthetic corpus, for two cores: the commands that a user of real data types, in order."""
 
 import time
 from pathlib import Path
@@ -11,15 +11,15 @@ PREPARE = PrepareConfig(face_side=32, frames_per_window=5)
 PROTOCOLS, MODALITIES = ("trial", "window"), ("facebio", "face", "bio")
 
 
-# Words that the steps use, told before the first of them is used.
+# Terms of the steps, explained before the first of them is used.
 WORDS = """\
           The store holds windows of 1 s. They are cross-validated under two protocols: trial keeps each trial whole,
-          in training or in test; window deals windows at random, as published, and leaks (LEAKY: scores too high).
+          in training or in test; window assigns windows at random, as published, and leaks (LEAKY: scores too high).
           A modality is what a model sees: facebio is face and signals, face the face alone, bio the signals alone."""
 NEXT = """
 What to do next
 
-  with this synthetic store: a model for use, and a prediction of one of its recordings
+  with this synthetic store: train a model, and predict one of its recordings
     gbvnet train   {store} {folder}/model --model.variant micro --train.epochs 15
     gbvnet predict {folder}/model {folder}/corpus {folder}/predicted --corpus deap --recordings s01_trial01
 
@@ -65,7 +65,7 @@ def run_demo(folder: Path, jobs: int) -> int:
     def step(words: str) -> None:
         say(f"[{time.monotonic() - begin:4.0f} s]  gbvnet {words}")
 
-    step(f"synth deap {root} --effect 2 --fingerprint 0.5     # synthetic data: nobody's face, nobody's brain")
+    step(f"synth deap {root} --effect 2 --fingerprint 0.5     # synthetic data")
     with bar("writing synthetic recordings") as progress:
         write_synthetic("deap", root, SYNTH, jobs, progress)
     corpus = open_corpus("deap", root)
@@ -73,7 +73,7 @@ def run_demo(folder: Path, jobs: int) -> int:
     step(f"check deap {root}")
     units = list(check_corpus(corpus, jobs))
     bad = sum(u.bad for u in units)
-    say(f"          {sum(u.good for u in units)} good recordings of {len(units)} people, {bad} bad")
+    say(f"          {sum(u.good for u in units)} good recordings of {len(units)} subjects, {bad} bad")
     if bad:
         return 1
 

@@ -10,9 +10,9 @@ from .progress import bar, say
 
 @command(
     "crossval",
-    "cross-validate a system on a store; a killed run goes on where it stopped",
+    "cross-validate a system on a store; resumes after an interruption",
     """
-    gbvnet crossval /data/deap.store runs/trial                              # honest: no trial on both sides
+    gbvnet crossval /data/deap.store runs/trial                              # no leak: no trial on both sides
     gbvnet crossval /data/deap.store runs/window --protocol window           # the paper's, which leaks
     gbvnet crossval /data/deap.store runs/bio --modality bio --target valence --model.variant micro
     """,
@@ -21,7 +21,7 @@ def _crossval(parser) -> Run:
     from ..config import CrossvalConfig
 
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
-    parser.add_argument("run", type=Path, help="the run's folder, to make or go on with")
+    parser.add_argument("run", type=Path, help="the folder of the run, to create or to resume")
     add_settings(parser, CrossvalConfig)
     add_jobs(parser, default=1, cluster=True)
 
@@ -42,7 +42,7 @@ def _crossval(parser) -> Run:
 
 @command(
     "compare",
-    "every system on the same folds: scores, ranks over people, costs",
+    "compare systems on the same folds: scores, ranks over subjects, costs",
     """
     gbvnet compare deap.store compared                                     # all systems, protocol trial
     gbvnet compare deap.store compared --systems gbvnet,deepvanet,expression,majority
@@ -53,7 +53,7 @@ def _compare(parser) -> Run:
     from ..config import CompareConfig
 
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
-    parser.add_argument("comparison", type=Path, help="the comparison's folder, to make or go on with")
+    parser.add_argument("comparison", type=Path, help="the folder of the comparison, to create or to resume")
     add_settings(parser, CompareConfig, skip={"system", "modality", "joint", "shuffle_labels", "recipe"})
     add_jobs(parser, default=1, cluster=True)
 
@@ -77,17 +77,17 @@ def _compare(parser) -> Run:
 
 @command(
     "audit",
-    "how much of a score is leakage: every protocol, shuffled labels, identity; or somebody's split file",
+    "measure how much of a score is leakage: all protocols, shuffled labels, identity; or check a split file",
     """
     gbvnet audit /data/deap.store audits/deap                                 # then open audits/deap/report/report.html
     gbvnet audit /data/deap.store audits/quick --model.variant micro --folds 3 --protocols window,trial
-    gbvnet audit --splits theirs/splits.json                                  # or a table of predictions: parquet, csv
+    gbvnet audit --splits theirs/splits.json                                  # or a table of predictions: Parquet, CSV
     """,
 )
 def _audit(parser) -> Run:
     from ..config import AuditConfig
 
-    parser.add_argument("paths", type=Path, nargs="*", metavar="STORE AUDIT", help="a store; the audit's folder")
+    parser.add_argument("paths", type=Path, nargs="*", metavar="STORE AUDIT", help="a store; the folder of the audit")
     parser.add_argument("--splits", type=Path, default=None, help="check this split file or predictions table instead")
     add_settings(parser, AuditConfig, skip={"protocol", "scope", "fixed", "joint", "shuffle_labels", "recipe"})
     add_jobs(parser, default=1, cluster=True)
@@ -118,22 +118,22 @@ def _audit(parser) -> Run:
 
 @command(
     "transfer",
-    "train a system on one store and test it on another, over the channels and the face that both have",
+    "train a system on one store and test it on another, with the channels and faces that both have",
     """
     gbvnet transfer deap.store mahnob.store runs/transfer --train.normalise subject
     gbvnet transfer mahnob.store deap.store runs/back --train.normalise subject --modality eeg
 
-    normalise subject is recommended here: two corpora have other amplifiers and units, and it scales each person's
-    signals by their own mean and SD, without labels.
+    normalise subject is recommended here: two corpora differ in amplifiers and units. It scales the signals of each
+    subject by their own mean and SD, without labels.
     """,
 )
 def _transfer(parser) -> Run:
     from ..config import CrossvalConfig
 
-    parser.add_argument("first", type=Path, metavar="STORE_A", help="the store to learn from")
-    parser.add_argument("second", type=Path, metavar="STORE_B", help="the store to be tested on")
-    parser.add_argument("run", type=Path, help="the run's folder, to make or go on with")
-    # The two stores say who is tested.
+    parser.add_argument("first", type=Path, metavar="STORE_A", help="the store to train on")
+    parser.add_argument("second", type=Path, metavar="STORE_B", help="the store to test on")
+    parser.add_argument("run", type=Path, help="the folder of the run, to create or to resume")
+    # The two stores define the split.
     add_settings(parser, CrossvalConfig, skip={"protocol", "scope", "folds", "stratify", "fixed", "subjects", "recipe"})
     add_jobs(parser, default=1, cluster=True)
 
@@ -153,7 +153,7 @@ def _transfer(parser) -> Run:
 
 @command(
     "report",
-    "one self-contained report.html of one or more runs, with its tables and figures",
+    "write one self-contained report.html of one or more runs, with tables and figures",
     """
     gbvnet report runs/* report
     """,
@@ -180,10 +180,10 @@ def _report(parser) -> Run:
 
 @command(
     "explain",
-    "what a run's models go by: channels, parts of the face, noise; shown by `gbvnet report`",
+    "measure what a run's models depend on: channels, face regions, noise; `gbvnet report` shows it",
     """
     gbvnet explain /data/deap.store runs/trial                    # writes runs/trial/explain
-    gbvnet explain /data/deap.store runs/bio --windows 128        # quicker and coarser
+    gbvnet explain /data/deap.store runs/bio --windows 128        # faster and less exact
     """,
 )
 def _explain(parser) -> Run:
@@ -198,7 +198,7 @@ def _explain(parser) -> Run:
         from ..store.reader import open_store
 
         config = chosen_settings(args, ExplainConfig)
-        with bar("explaining", unit="questions") as progress:
+        with bar("explaining", unit="measurements") as progress:
             explanation = explain_run(open_store(args.store), args.run, config, progress)
         say(str(explanation))
         return 0

@@ -1,46 +1,46 @@
-"""The help of the command line: one line of usage, the example and the words first."""
+"""The help of the command line: one line of usage, the example and the terms come first."""
 
 import textwrap
 
 from .command import COMMANDS
 
-# Words of this field and of this package, and the options by which they are met.
+# Terms of this field and of this package, and the options that use them.
 _TERMS = {
     "window": (
         ("--modality", "--systems"),
-        "a short piece of a recording, 1 second unless prepared otherwise; predicted by itself",
+        "a short piece of a recording, 1 second by default; each window is predicted separately",
     ),
     "facebio": (
         ("--modality", "--systems"),
         "face and all signals together. face: the face alone; bio: all signals alone; eeg: EEG alone; peri: the "
-        "peripheral signals, which is all but EEG; faceeeg, faceperi: the face with these",
+        "peripheral signals, all signals but EEG; faceeeg, faceperi: the face with these",
     ),
     "gate": (
         ("--model.fusion",),
-        "the factors, 0 to 1, by which GBV-Net multiplies the features of face and signals before it joins them; one "
-        "modality alone has none",
+        "factors between 0 and 1 by which GBV-Net multiplies the features of face and signals before it joins them; a "
+        "single modality has none",
     ),
     "protocol": (
         ("--protocol",),
-        "what is never both in training and in test: trial, stimulus, subject, or both of the last; window keeps "
-        "nothing apart, so its scores are LEAKY: too high",
+        "what is never in both training and test: trial, stimulus, subject, or the last two; window separates "
+        "nothing, so its scores are LEAKY: too high",
     ),
 }
 
 
 def terms(name: str, parser) -> str:
-    """Explanations of the words that a command's options use."""
+    """Return explanations of the terms that a command's options use."""
     known = parser._option_string_actions
     lines = [
         textwrap.fill(text, 76, initial_indent=f"  {term:<10}", subsequent_indent=" " * 12)
         for term, (options, text) in _TERMS.items()
         if any(option in known for option in options) or (term == "gate" and name in ("predict", "live", "app"))
     ]
-    return "\n\nwords:\n" + "\n".join(lines) if lines else ""
+    return "\n\nterms:\n" + "\n".join(lines) if lines else ""
 
 
 def usage_line(name: str, parser) -> str:
-    """One line, whatever the number of options."""
+    """Return the usage in one line, whatever the number of options."""
     places = []
     for action in parser._actions:
         if action.option_strings:
@@ -52,7 +52,7 @@ def usage_line(name: str, parser) -> str:
     return " ".join(["gbvnet", name, *places, "[options]"])
 
 
-# The parser's own words for its own options, as ours.
+# The parser's texts for its own options -> the texts shown instead.
 _OF_THE_PARSER = {
     "Path to a configuration file.": "a YAML file with the settings of this group",
     "Show this help message and exit.": "show this help and exit",
@@ -65,14 +65,14 @@ def help_format():
     from jsonargparse import DefaultHelpFormatter
 
     class Format(DefaultHelpFormatter, RawDescriptionHelpFormatter):
-        """Keep the example's lines as they are; of an option its help and its default, and no types of Python."""
+        """Keep the lines of the example; show an option's help and default, without Python types."""
 
         def _get_help_string(self, action) -> str:
             text = _OF_THE_PARSER.get(action.help, action.help or "")
             if action.dest == "print_config":
                 return "print all settings as a YAML file for --config, and exit"
-            said = action.default in (None, SUPPRESS, "", ()) or (action.nargs == 0 and not action.default)
-            shown = action.option_strings and not said and "%(default)" not in text and action.dest != "help"
+            is_clear = action.default in (None, SUPPRESS, "", ()) or (action.nargs == 0 and not action.default)
+            shown = action.option_strings and not is_clear and "%(default)" not in text and action.dest != "help"
             return f"{text} (default: %(default)s)" if shown else text
 
     return Format
@@ -85,10 +85,10 @@ def overview() -> str:
         [
             "usage: gbvnet COMMAND ...",
             "",
-            "Emotion recognition from a face video together with physiological signals, compared without leaks.",
+            "Emotion recognition from a face video together with physiological signals, compared without leakage.",
             "",
             *lines,
             "",
-            "gbvnet COMMAND --help tells more, with an example.",
+            "gbvnet COMMAND --help shows the options of a command, with an example.",
         ]
     )

@@ -1,5 +1,7 @@
-"""The command line: parse, call the file of the same name, print. Each command's parser is built only when it is the
-one that was asked for, and nothing heavy is imported before it runs, so that --help is instant."""
+"""The command line: parse the arguments, run the command, turn errors into exit codes.
+
+Only the parser of the command that was given is built, and nothing heavy is imported before it runs: --help is instant.
+"""
 
 import logging
 import os
@@ -7,10 +9,10 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 from .. import __version__
 from ..errors import GbvnetError, os_error_message
+from ..text import did_you_mean
 from . import data, experiments, models, reproduce  # noqa: F401  each makes its commands known
 from .command import COMMANDS
 from .help import help_format, overview, terms, usage_line
@@ -39,8 +41,11 @@ def _parser(name: str, argv: Sequence[str] = ()):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: done. 1: done, but some input was bad. 2: could not start. 130: stopped by Ctrl-C. 141: whatever reads the
-    output (`| head`) has closed it."""
+    """Run a command and return its exit code.
+
+    0: done. 1: done, but some input was bad. 2: could not start. 130: stopped by Ctrl-C. 141: the reader of the output
+    (`| head`) has closed it.
+    """
     try:
         try:
             return _main(sys.argv[1:] if argv is None else argv)
@@ -59,20 +64,19 @@ def _main(argv: list[str]) -> int:
         say(f"gbvnet {__version__}")
         return 0
     if argv[0] not in COMMANDS:
-        near = get_close_matches(argv[0], COMMANDS, n=1)
-        return _fail("", f"no command {argv[0]}" + (f"; did you mean {near[0]}?" if near else "; see gbvnet --help"))
-    return _run(argv[0], _tidy(argv[1:]))
+        return _fail("", f"no command {argv[0]}; {did_you_mean(argv[0], COMMANDS)}")
+    return _run(argv[0], _with_underscores(argv[1:]))
 
 
-def _tidy(argv: list[str]) -> list[str]:
-    """--face-side is the same option as --face_side."""
-    tidied: list[str] = []
+def _with_underscores(argv: list[str]) -> list[str]:
+    """Return the arguments with options as the parser knows them: --face-side is --face_side."""
+    arguments: list[str] = []
     for argument in argv:
         if argument.startswith("--"):
             name, equals, value = argument.partition("=")
             argument = "--" + name[2:].replace("-", "_") + equals + value
-        tidied.append(argument)
-    return tidied
+        arguments.append(argument)
+    return arguments
 
 
 _TYPES = {
@@ -81,10 +85,10 @@ _TYPES = {
 }  # fmt: skip
 
 
-def _plainly(message: str) -> str:
-    """A message of the parser about one option in plain words: what the option takes, and what was given."""
-    said = re.sub(r"Given value type: <class '\w+'>", "", message)
-    parts = re.fullmatch(r'Parser key "([\w.]+)": (.*)(?:Got|Given) value: (.*)', said)
+def _in_plain_words(message: str) -> str:
+    """Return a message of the parser about one option as "expected ..., found ...", and other messages as they are."""
+    text = re.sub(r"Given value type: <class '\w+'>", "", message)
+    parts = re.fullmatch(r'Parser key "([\w.]+)": (.*)(?:Got|Given) value: (.*)', text)
     if parts is None:
         return message
     option, wanted, given = parts.groups()
@@ -117,18 +121,18 @@ def _run(name: str, argv: list[str]) -> int:
     except (GbvnetError, ArgumentError) as e:
         if verbose:
             raise
-        message = _plainly(" ".join(str(e).split()))  # the parser's own messages have several lines
+        message = _in_plain_words(" ".join(str(e).split()))  # the parser's own messages have several lines
         hint = " (paths come before options)" if re.match(r"unrecognized arguments: (?!-)", message) else ""
         return _fail(name, message + hint)
     except (OSError, MemoryError, RuntimeError) as e:
-        told = os_error_message(e)
-        if verbose or told is None:
+        message = os_error_message(e)
+        if verbose or message is None:
             raise
-        return _fail(name, told)
+        return _fail(name, message)
 
 
 class _Stderr(logging.Handler):
-    """Writes to what is stderr now, which a progress bar replaces so that lines stay above it."""
+    """Write to the current sys.stderr, which a progress bar replaces so that lines stay above the bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Commands for models: train, predict, live, app, model; and the demo."""
+"""Commands for models: train, predict, live, app, model; and demo."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from .progress import bar, say
 
 @command(
     "train",
-    "one model on everything, for use: a folder that predict reads",
+    "train one model on all recordings, for `gbvnet predict`",
     """
     gbvnet train deap.store model                                 # valence and arousal, two outputs of one network
-    gbvnet train deap.store model --runs runs/trial,runs/subject  # their honest scores go on the model's card
+    gbvnet train deap.store model --runs runs/trial,runs/subject  # their scores go on the model's card
     gbvnet train deap.store model --subjects s01,s02 --exclude s01_trial05
     gbvnet train deap.store model --train.devices 2               # also under torchrun and srun
     """,
@@ -22,7 +22,7 @@ def _train(parser) -> Run:
     from ..config import FinalConfig
 
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
-    parser.add_argument("folder", type=Path, metavar="MODEL", help="the model's folder, to make")
+    parser.add_argument("folder", type=Path, metavar="MODEL", help="the folder of the model, to create")
     parser.add_argument(
         "--runs", default="", metavar="RUNS", help="cross-validations of the same settings, for the model's card"
     )
@@ -48,9 +48,9 @@ def _train(parser) -> Run:
 
 @command(
     "predict",
-    "valence and arousal of a recording, second by second, by a trained model",
+    "predict valence and arousal of a recording, second by second, with a trained model",
     """
-    gbvnet predict model film.mp4 eeg.bdf out                    # out/emotions.csv, timeline.png, timeline.html
+    gbvnet predict model video.mp4 eeg.bdf out                    # out/emotions.csv, timeline.png, timeline.html
     gbvnet predict model eeg.bdf out2 --rename GSR1=EDA          # the model's GSR1 is called EDA in the file
     gbvnet predict model /data/DEAP all --corpus deap --subjects s01,s02
     """,
@@ -59,18 +59,21 @@ def _predict(parser) -> Run:
     from ..config import Times
     from ..datasets import corpora
 
-    parser.add_argument("model", type=Path, help="a model's folder")
+    parser.add_argument("model", type=Path, help="the folder of a model")
     parser.add_argument(
         "paths", type=Path, nargs="+", metavar="FILE ... OUT",
         help="a video, a signal file or both; or, with --corpus, its folder; then the folder to write",
     )  # fmt: skip
     parser.add_argument("--corpus", choices=list(corpora()), help="recordings of a corpus instead of files")
-    parser.add_argument("--recordings", default="", metavar="NAMES", help="of a corpus: only these")
-    parser.add_argument("--subjects", default="", metavar="NAMES", help="of a corpus: only these people")
+    parser.add_argument("--recordings", default="", metavar="NAMES", help="with --corpus: only these recordings")
+    parser.add_argument("--subjects", default="", metavar="NAMES", help="with --corpus: only these subjects")
     add_rename(parser, "in the file")
-    parser.add_argument("--step_s", type=float, default=None, help="from one window to the next, seconds")
+    parser.add_argument("--step_s", type=float, default=None, help="seconds from the start of one window to the next")
     parser.add_argument(
-        "--smooth_s", type=float, default=None, help="also draw and write means over so many seconds around each window"
+        "--smooth_s",
+        type=float,
+        default=None,
+        help="also draw and write the mean over this many seconds around each window",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a prediction that is in OUT")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
@@ -99,25 +102,25 @@ def _predict(parser) -> Run:
 
 @command(
     "live",
-    "the same while it happens: a camera and an LSL stream, or files played; curves in the terminal",
+    "real-time prediction from a camera and an LSL stream, or from files replayed in real time",
     """
     gbvnet live model --video 0 --lsl BioSemi --out today.csv     # until Ctrl-C
-    gbvnet live model --video film.mp4 --signals eeg.bdf          # files, in real time; --fast: as fast as possible
+    gbvnet live model --video video.mp4 --signals eeg.bdf         # files, in real time; --fast: as fast as possible
     gbvnet live model --lsl BioSemi --rename GSR1=EDA --running_s 30 --seconds 600
 
-    Nothing that is still to come is known: filters are causal, and the first seconds are the rest that is taken off.
-    docs/streaming.md tells how far that is from predict.
+    Filters are causal, and the first seconds are the baseline period. docs/streaming.md says how much the results
+    differ from those of predict.
     """,
 )
 def _live(parser) -> Run:
     from ..config import LiveSources
 
-    parser.add_argument("model", type=Path, help="a model's folder")
+    parser.add_argument("model", type=Path, help="the folder of a model")
     parser.add_class_arguments(LiveSources, as_group=False, skip={"fast"})
-    parser.add_argument("--fast", action="store_true", help="play files as fast as possible instead of in real time")
+    parser.add_argument("--fast", action="store_true", help="replay files as fast as possible instead of in real time")
     add_rename(parser, "by the device")
-    parser.add_argument("--seconds", type=float, default=None, help="stop after so many")
-    parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write the rows here, one by one")
+    parser.add_argument("--seconds", type=float, default=None, help="stop after this many seconds")
+    parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write one row for each window")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv and FILE.json if they are there")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
 
@@ -135,18 +138,23 @@ def _live(parser) -> Run:
 
 @command(
     "app",
-    "predict in a web page: upload a recording, see curves beside the video",
+    "web page: upload a recording, see its curves beside the video",
     """
-    gbvnet app model                                 # http://127.0.0.1:7860, for this computer only
-    gbvnet app model --host 0.0.0.0 --max-mb 2048    # for everybody who reaches this computer
+    gbvnet app model                                 # http://127.0.0.1:7860, from this computer only
+    gbvnet app model --host 0.0.0.0 --max-mb 2048    # from other computers too
     """,
 )
 def _app(parser) -> Run:
-    parser.add_argument("model", type=Path, help="a model's folder")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to serve at; without it, this computer only")
-    parser.add_argument("--port", type=int, default=None, help="the first free one from 7860 on if not given")
-    parser.add_argument("--max_mb", type=int, default=512, help="the largest upload, megabytes")
-    parser.add_argument("--max_total_mb", type=int, default=None, help="disk space for all visitors; 8192 if not given")
+    parser.add_argument("model", type=Path, help="the folder of a model")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to serve at (default: this computer only)")
+    parser.add_argument("--port", type=int, default=None, help="default: the first free port from 7860 on")
+    parser.add_argument("--max_mb", type=int, default=512, help="largest upload, megabytes")
+    parser.add_argument(
+        "--max_total_mb",
+        type=int,
+        default=None,
+        help="disk space of all visitors, MB (default: 8192)",
+    )
     parser.add_argument(
         "--allow_origin", default=None,
         help="address of a reverse proxy in front of the server, such as https://emotion.example.org; several with "
@@ -166,18 +174,18 @@ def _app(parser) -> Run:
 
 @command(
     "model",
-    "what a trained model expects and how it was made; as one ONNX file; sent to the Hugging Face hub",
+    "show what a model expects and how it was trained; export it to ONNX; push it to the Hugging Face hub",
     """
-    gbvnet model show MODEL                          # a folder, or user/name of the hub
-    gbvnet model export MODEL model.onnx             # compared with torch, and timed; needs the extra `onnx`
+    gbvnet model show MODEL                          # a folder, or user/name on the hub
+    gbvnet model export MODEL model.onnx             # needs the extra `onnx`; compared with torch and timed
     gbvnet model push MODEL user/name                # private, unless --public is given
     """,
 )
 def _model(parser) -> Run:
-    parser.add_argument("what", choices=["show", "export", "push"], help="print it; write it as ONNX; send it")
-    parser.add_argument("model", type=Path, help="a folder that `gbvnet train` wrote, or user/name of the hub")
+    parser.add_argument("what", choices=["show", "export", "push"], help="print; write as ONNX; send to the hub")
+    parser.add_argument("model", type=Path, help="a folder that `gbvnet train` wrote, or user/name on the hub")
     parser.add_argument("to", nargs="?", metavar="TO", help="export: the file to write; push: user/name on the hub")
-    parser.add_argument("--public", action="store_true", help="push: let everybody see it")
+    parser.add_argument("--public", action="store_true", help="push: make it public")
 
     def run(args) -> int:
         if args.what == "show":
@@ -186,8 +194,8 @@ def _model(parser) -> Run:
             say(passport(args.model))
             return 0
         if not args.to:
-            where = "which file to write, as model.onnx" if args.what == "export" else "where to, as user/name"
-            raise BadConfig(f"model {args.what}: say {where}")
+            missing = "the file to write, as model.onnx" if args.what == "export" else "the destination, as user/name"
+            raise BadConfig(f"model {args.what}: give {missing}")
         if args.what == "export":
             from ..network.checkpoint.onnx import export_onnx
 
@@ -203,13 +211,13 @@ def _model(parser) -> Run:
 
 @command(
     "demo",
-    "the whole journey on a synthetic corpus, some minutes on 2 cores",
+    "run every step on a small synthetic corpus; some minutes on 2 cores",
     """
     gbvnet demo                      # into ./gbvnet-demo; ends with the path of the report
     """,
 )
 def _demo(parser) -> Run:
-    parser.add_argument("dir", type=Path, nargs="?", default=Path("gbvnet-demo"), help="where to put everything")
+    parser.add_argument("dir", type=Path, nargs="?", default=Path("gbvnet-demo"), help="the folder for all results")
     add_jobs(parser)
 
     def run(args) -> int:

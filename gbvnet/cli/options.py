@@ -1,4 +1,4 @@
-"""Options that several commands share, and how lists of names are read from them."""
+"""Options that several commands share, and how lists of names are read."""
 
 import json
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ def names_in_text(text: str) -> tuple[str, ...]:
 def add_rename(parser, by: str) -> None:
     parser.add_argument(
         "--rename", action="append", default=[], metavar="A=B,C=D",
-        help=f"the model's channel A is called B {by}, C is called D; may be given several times",
+        help=f"channel A of the model is called B {by}, C is called D; may be given several times",
     )  # fmt: skip
 
 
 def renamed_channels(given: Sequence[str]) -> dict[str, str]:
-    """What `--rename A=B,C=D`, given once or several times, maps."""
+    """Return the mapping of `--rename A=B,C=D`, given once or several times. Raises BadConfig."""
     pairs: dict[str, str] = {}
     for name in (name for text in given for name in names_in_text(text)):
         one, equals, other = (part.strip() for part in name.partition("="))
@@ -33,7 +33,7 @@ def renamed_channels(given: Sequence[str]) -> dict[str, str]:
 
 
 def titles(entries) -> str:
-    """What each corpus of a registry is, for a help text."""
+    """Return the names and titles of the corpora of a registry, for a help text."""
     return "; ".join(f"{name}: {entry.title}" for name, entry in entries.items())
 
 
@@ -41,33 +41,33 @@ def add_corpus(parser) -> None:
     from ..datasets import corpora, raw_corpora
 
     parser.add_argument("corpus", choices=list(corpora()), help=titles(corpora()))
-    parser.add_argument("root", type=Path, help="the folder it was unpacked into")
+    parser.add_argument("root", type=Path, help="the folder that holds the corpus")
     parser.add_argument(
         "--raw", action="store_true", help=f"read the signals as they were recorded; {titles(raw_corpora())}"
     )
 
 
 def add_jobs(parser, default: int = 0, cluster: bool = False) -> None:
-    """cluster : the command's tasks may also run on the nodes of a Ray cluster."""
+    """Add --jobs, and with `cluster` the options of a Ray cluster."""
     parser.add_argument(
-        "--jobs", type=int, default=default, help="processes at once; 0 is one for each core (default: %(default)s)"
+        "--jobs", type=int, default=default, help="number of processes; 0: one for each core (default: %(default)s)"
     )
     if cluster:
         parser.add_argument(
             "--ray",
             default=None,
             metavar="auto|HOST:PORT",
-            help="on the nodes of this Ray cluster instead (docs/scaling.md)",
+            help="run on the nodes of this Ray cluster (docs/scaling.md)",
         )
-        parser.add_argument("--cpus_per_task", type=int, default=1, help="on a cluster: cores and threads of a task")
+        parser.add_argument("--cpus_per_task", type=int, default=1, help="on a cluster: cores for each task")
         parser.add_argument(
             "--gpus_per_task", type=float, default=None,
-            help="on a cluster: GPUs of a training, 0.25 puts four on one; if not given, one where it has GPUs",
+            help="on a cluster: GPUs for each training; 0.25 puts four on one GPU; default: one, if it has GPUs",
         )  # fmt: skip
 
 
 def chosen_jobs(args):
-    """Local processes, or a cluster, as the options say."""
+    """Return the number of local processes, or the cluster, that the options name."""
     from ..parallel.tasks import Cluster, cores
 
     if getattr(args, "ray", None):
@@ -87,7 +87,7 @@ def chosen_settings(args, settings: type):
 
 
 def name_lists(parser) -> set[str]:
-    """The options of a command that take a list of names, by their types: `tuple[str, ...]`, or None."""
+    """Return the options of a parser that take a list of names, by their types: `tuple[str, ...]`, or None."""
     from typing import get_args, get_origin
 
     def is_list(kind) -> bool:

@@ -1,10 +1,10 @@
-"""What the paths of each command must be, checked before anything is read."""
+"""Checks of the paths that a command was given, before anything is read."""
 
 from pathlib import Path
 
 
 def require_paths(name: str, args) -> None:
-    """Only a store to read may lie at an address; whatever else is read or written lies in a file system."""
+    """Raise BadConfig for a web address in the place of a local path; only a store may be read from an address."""
     from ..io.remote import require_path
 
     for option, value in vars(args).items():
@@ -16,7 +16,7 @@ def require_paths(name: str, args) -> None:
                 require_path(path)
 
 
-# What each command's paths may be: name on the command line, attribute, kinds. `new` is a folder that is made.
+# The kinds that each command's paths may have: name on the command line, attribute, kinds. `new`: is created.
 _KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "train": (("STORE", "store", ("store",)), ("MODEL", "folder", ("new", "model"))),
     "live": (("MODEL", "model", ("model",)),),
@@ -37,25 +37,25 @@ _KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
 }
 
 
-# Of those whose paths are one list.
+# Of commands whose paths are one list.
 _ORDERS = {
     "predict": "MODEL FILE ... OUT", "report": "RUN ... REPORT", "reproduce": "STORE ... DIR", "audit": "STORE AUDIT",
 }  # fmt: skip
 
 
 def require_kinds(name: str, args) -> None:
-    """Refuse a store in the place of a run, a video in the place of a model, and so on, before anything is read."""
+    """Raise BadConfig for a store in the place of a run, a video in the place of a model, and so on."""
     from ..io.path_kinds import Argument, require_kinds
 
-    words = f"{name} {args.corpus}" if name in ("check", "prepare", "synth") else name
-    words += f" {args.what}" if name in ("model", "table") else ""
+    command = f"{name} {args.corpus}" if name in ("check", "prepare", "synth") else name
+    command += f" {args.what}" if name in ("model", "table") else ""
     given = [Argument(called, getattr(args, attribute), kinds) for called, attribute, kinds in _KINDS.get(name, ())]
     given = [argument for argument in given if isinstance(argument.path, Path)]
-    require_kinds(words, given + [Argument(*each) for each in _in_lists(name, args)], _ORDERS.get(name, ""))
+    require_kinds(command, given + [Argument(*each) for each in _in_lists(name, args)], _ORDERS.get(name, ""))
 
 
 def _in_lists(name: str, args):
-    """The same for commands whose paths are one list: all but the last are read, and the last is written."""
+    """Yield the arguments of commands whose paths are one list: all but the last are read, the last is written."""
     if name not in ("predict", "report", "audit", "reproduce") or not args.paths:
         return
     *files, last = args.paths

@@ -1,16 +1,19 @@
-"""What the command line prints while it works: lines, and a progress bar."""
+"""Output of the command line while it works: lines, and a progress bar."""
 
 from contextlib import contextmanager
 
 
 def say(line: str) -> None:
+    """Print a line at once."""
     print(line, flush=True)
 
 
 @contextmanager
 def bar(what: str, unit: str = ""):
-    """A progress bar on stderr with time left, and with rate and time taken where there is room; silent when stderr is
-    no terminal."""
+    """Yield a ProgressCallback that draws a bar on stderr; nothing is drawn when stderr is no terminal.
+
+    what : the text before the bar; unit : the pieces that are counted, for the rate ("epochs")
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,

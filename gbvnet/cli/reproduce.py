@@ -1,4 +1,4 @@
-"""The command reproduce, and its jobs for a queue."""
+"""The command reproduce, and its jobs for a SLURM queue."""
 
 from pathlib import Path
 
@@ -12,22 +12,26 @@ from .progress import bar, say
     "reproduce",
     "the paper's tables and figures, each beside the honest protocols",
     """
-    gbvnet reproduce deap.store repro --plan                    # what that takes on this device; trains next to nothing
-    gbvnet reproduce deap.store repro --recipe tiny             # all of it in small, to see what comes out
+    gbvnet reproduce deap.store repro --plan                    # trainings, hours and bytes on this device
+    gbvnet reproduce deap.store repro --recipe tiny             # a small version of everything
     gbvnet reproduce deap.store mahnob.store repro              # NAME-paper and NAME-honest of each corpus
-    gbvnet reproduce --plan --describe deap:22x40x60            # before there is a store: people x trials x seconds
+    gbvnet reproduce --plan --describe deap:22x40x60            # without a store: subjects x trials x seconds
     gbvnet reproduce deap.store repro --slurm jobs              # scripts for a SLURM queue; then: bash jobs/submit.sh
     """,
 )
 def _reproduce(parser) -> Run:
     parser.add_argument(
-        "paths", type=Path, nargs="*", metavar="STORE ... DIR", help="stores, then the folder for it all"
+        "paths", type=Path, nargs="*", metavar="STORE ... DIR", help="stores, then the folder for runs and report"
     )
     parser.add_argument(
-        "--recipe", action="append", default=[], metavar="NAME", help="a recipe, a YAML file, or several with commas"
+        "--recipe",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a recipe or a YAML file; or several: a,b",
     )
     parser.add_argument(
-        "--people", choices=["found", "paper"], help="all people of the store, or of them only the paper's, by name"
+        "--people", choices=["found", "paper"], help="all subjects of the store, or only those of the paper, by name"
     )
     parser.add_argument("--plan", action="store_true", help="stop after the plan")
     parser.add_argument(
@@ -35,16 +39,16 @@ def _reproduce(parser) -> Run:
         action="append",
         default=[],
         metavar="SIZE",
-        help="plan for a corpus that is not here, as deap:22x40x60",
+        help="plan for a corpus of this size, as deap:22x40x60",
     )
-    parser.add_argument("--only", default="", metavar="RUN", help="these runs alone, as RECIPE/NAME, and no report")
-    parser.add_argument("--report", action="store_true", help="only the report, of the runs that are finished")
+    parser.add_argument("--only", default="", metavar="RUN", help="only these runs, as RECIPE/NAME, without a report")
+    parser.add_argument("--report", action="store_true", help="write only the report, from the finished runs")
     parser.add_argument(
         "--slurm",
         type=Path,
         default=None,
         metavar="FOLDER",
-        help="write scripts that do all of it as jobs of a SLURM queue",
+        help="write scripts that do all of this as jobs of a SLURM queue",
     )
     add_jobs(parser, default=1, cluster=True)
 
@@ -113,15 +117,15 @@ def _write_slurm(args, studies) -> int:
     if args.ray:
         raise BadConfig("reproduce: either --slurm, where each run is a job of its own, or --ray")
     runs = [run_name(run) for study in studies for run in study.runs]
-    words = [str(path.resolve()) for path in args.paths]
+    arguments = [str(path.resolve()) for path in args.paths]
     recipes = [name for text in args.recipe for name in text.split(",") if name]
-    words += [word for name in recipes for word in ("--recipe", _recipe_for_others(name))]
-    words += ["--people", args.people] if args.people else []
-    first = write_scripts(args.slurm, runs, words, args.jobs)
-    say(f"{len(runs)} runs as jobs of an array; look through {first.parent / 'array.sh'}, and then: bash {first}")
+    arguments += [word for name in recipes for word in ("--recipe", _recipe_for_others(name))]
+    arguments += ["--people", args.people] if args.people else []
+    first = write_scripts(args.slurm, runs, arguments, args.jobs)
+    say(f"{len(runs)} runs as jobs of an array; check {first.parent / 'array.sh'}, then run: bash {first}")
     return 0
 
 
 def _recipe_for_others(name: str) -> str:
-    """Where a recipe of one's own lies, told from any folder."""
+    """Return the absolute path of a user's recipe file, and a recipe's name as it is."""
     return str(Path(name).resolve()) if name.endswith((".yaml", ".yml")) else name

@@ -51,8 +51,8 @@ def test_a_word_is_explained_where_it_is_first_met(capsys):
         assert "  facebio   face and all signals together" in words and "peri: the peripheral signals" in words
         assert ("  protocol  " in words) == ("--protocol " in options)
     for name in ("predict", "live", "app"):
-        assert "  gate      the factors, 0 to 1" in help_of(name, capsys)
-    assert "words:" not in help_of("weights", capsys)
+        assert "  gate      factors between 0 and 1" in help_of(name, capsys)
+    assert "terms:" not in help_of("weights", capsys)
 
 
 def test_defaults_are_told_where_there_are_any(capsys):
@@ -171,7 +171,7 @@ def test_names_in_a_settings_file_stay_text(tmp_path, line, names):
 
 def test_what_the_demo_ends_with_are_commands_as_they_must_be_typed(tmp_path):
     from gbvnet.cli.demo import NEXT, WORDS
-    from gbvnet.cli.main import _parser, _tidy
+    from gbvnet.cli.main import _parser, _with_underscores
 
     lines = NEXT.format(folder=tmp_path, store=tmp_path / "store", run="runs/trial").splitlines()
     commands = [line.split()[1:] for line in lines if line.startswith("    gbvnet ")]
@@ -179,7 +179,7 @@ def test_what_the_demo_ends_with_are_commands_as_they_must_be_typed(tmp_path):
         "train", "predict", "check", "prepare", "crossval", "report", "table", "prepare"
     ]  # fmt: skip
     for name, *words in commands:
-        _parser(name)[0].parse_args(_tidy(words))
+        _parser(name)[0].parse_args(_with_underscores(words))
     assert all(word in WORDS for word in ("facebio", "protocol", "LEAKY", "window"))
 
 
