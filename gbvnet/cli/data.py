@@ -28,7 +28,9 @@ def _synth(parser, argv) -> Run:
     settings = synthetic_settings(chosen) if chosen else SynthConfig
     limits = ", ".join(f"{most} {name}" for name, most in settings.limits.items())
     parser.add_argument(
-        "corpus", choices=list(formats), help=f"the format that is written: {titles(formats)}" + f" (at most {limits})" * bool(limits)
+        "corpus",
+        choices=list(formats),
+        help=f"the format that is written: {titles(formats)}" + f" (at most {limits})" * bool(limits),
     )
     parser.add_argument("dir", type=Path, help="an empty or new folder")
     add_settings(parser, settings, skip={"raw"})

@@ -227,7 +227,7 @@ def ending(folder: Path) -> list[str]:
     )
     lines = [f"epoch {kept} of {len(_history(work)) or '?'} kept{chosen}", worth(about)]
     lines.append(f"{work} keeps history.csv, the losses of each epoch; nothing else needs that folder")
-    files = " ".join(["film.mp4"] * uses_face(modality) + ["eeg.bdf"] * uses_signals(modality))
+    files = " ".join(["video.mp4"] * uses_face(modality) + ["eeg.bdf"] * uses_signals(modality))
     return [*lines, f"next: gbvnet model show {folder}", f"      gbvnet predict {folder} {files} out"]
 
 
