@@ -125,10 +125,10 @@ def _run(name: str, argv: list[str]) -> int:
         hint = " (paths come before options)" if re.match(r"unrecognized arguments: (?!-)", message) else ""
         return _fail(name, message + hint)
     except (OSError, MemoryError, RuntimeError) as e:
-        message = os_error_message(e)
-        if verbose or message is None:
+        cause = os_error_message(e)
+        if verbose or cause is None:
             raise
-        return _fail(name, message)
+        return _fail(name, cause)
 
 
 class _Stderr(logging.Handler):
