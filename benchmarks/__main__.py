@@ -9,7 +9,7 @@ from pathlib import Path
 from gbvnet import __version__
 from gbvnet.parallel.tasks import cores
 
-ALL = ("signals", "reads", "faces", "training", "estimate", "export")
+ALL = ("starts", "signals", "reads", "faces", "training", "estimate", "export")
 RESULTS = Path(__file__).parent / "results"
 
 

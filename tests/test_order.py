@@ -38,20 +38,22 @@ def modules():
             yield name, file
 
 
+FILES = dict(modules())
+
+
 def imported(name: str, file: Path):
     """The package's own modules that a file imports, anywhere in it."""
     package = name.split(".") if file.name == "__init__.py" else name.split(".")[:-1]
-    known = {n for n, _ in modules()}
     for node in ast.walk(ast.parse(file.read_text())):
         if not isinstance(node, ast.ImportFrom) or not node.level:
             continue
         base = package[: len(package) + 1 - node.level] + (node.module.split(".") if node.module else [])
-        if ".".join(base) in known:
+        if ".".join(base) in FILES:
             yield ".".join(base)
-        yield from (m for a in node.names if (m := ".".join([*base, a.name])) in known)
+        yield from (m for a in node.names if (m := ".".join([*base, a.name])) in FILES)
 
 
-IMPORTS = {name: sorted(set(imported(name, file)) - {name}) for name, file in modules()}
+IMPORTS = {name: sorted(set(imported(name, file)) - {name}) for name, file in FILES.items()}
 
 
 def test_every_package_has_its_line():
