@@ -61,7 +61,7 @@ def settings_in(text):
         )
         above = [*above[:depth], name]
         if value.strip() and above[0] not in NO_SETTING and value.strip() not in ("[]", "{}"):
-            yield ".".join(above), yaml.safe_load(value), comment.strip().startswith("ours: ")
+            yield ".".join(above), yaml.safe_load(value), comment.strip().startswith("implementation choice: ")
 
 
 def is_the_papers(name, value, dataset):

@@ -30,7 +30,7 @@ def _train(parser) -> Run:
     add_settings(parser, FinalConfig, skip=skip)
 
     def run(args) -> int:
-        from ..experiments.train import ending, train_model
+        from ..experiments.train import closing_lines, train_model
         from ..network.devices import is_first
         from ..store.reader import open_store
 
@@ -39,7 +39,7 @@ def _train(parser) -> Run:
             train_model(store, args.folder, config, [Path(r) for r in names_in_text(args.runs)], progress)
         if is_first():  # of several processes that train one model
             say(str(args.folder))
-            for line in ending(args.folder):
+            for line in closing_lines(args.folder):
                 say(line)
         return 0
 

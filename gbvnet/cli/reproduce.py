@@ -81,7 +81,7 @@ def _reproduce(parser) -> Run:
         if args.only:
             runs = select_runs(studies, names_in_text(args.only))
             with bar("trainings", unit="epochs") as progress:
-                return _say_problems(run_all(runs, folder, args.jobs, progress))
+                return _say_errors(run_all(runs, folder, args.jobs, progress))
         return _say_report(write_paper_report(studies, folder)) if args.report else _write_slurm(args, studies)
 
     return run
@@ -96,18 +96,18 @@ def _say_plan(studies, stores, folder: Path | None, jobs) -> None:
 
 
 def _say_report(report) -> int:
-    code = _say_problems(report.errors)
+    code = _say_errors(report.errors)
     say(report.summary)
     say("")
     say(str(report.path))
     return code
 
 
-def _say_problems(problems) -> int:
+def _say_errors(errors) -> int:
     """Print each once; returns the exit code."""
-    for problem in dict.fromkeys(map(str, problems)):
-        say(f"BAD  {problem}")
-    return 1 if problems else 0
+    for error in dict.fromkeys(map(str, errors)):
+        say(f"BAD  {error}")
+    return 1 if errors else 0
 
 
 def _write_slurm(args, studies) -> int:

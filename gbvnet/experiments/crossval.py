@@ -32,7 +32,7 @@ from ..parallel.peak_memory import Peak
 from ..parallel.tasks import Jobs, cores, limit_threads, neighbours, run, threads_each
 from ..progress import ProgressCallback
 from ..provenance import SHUFFLED_SYSTEM
-from ..store.joined import learnt_from
+from ..store.joined import training_store
 from ..store.reader import Store
 from ..systems import Predicted, require_sense, system
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
@@ -222,7 +222,7 @@ class _TrainAndTest:
             rows, y_train = np.concatenate([rows, fold.validation]), np.concatenate([y_train, labels["validation"]])
             validation = (test, labels["test"])
         fitted = system(config.system)(config, work=folder, label=f"{log_prefix(config)}{task}: ").fit(
-            learnt_from(self.store), rows, y_train, validation=validation, seed=_seed(config.seed, str(task))
+            training_store(self.store), rows, y_train, validation=validation, seed=_seed(config.seed, str(task))
         )
         predicted = fitted.predict(self.store, test)
         fitted.save(folder / "model")

@@ -1,13 +1,13 @@
-"""What a trained system goes by: its input is taken away or spoilt piece by piece, and its predictions are compared.
+"""Explain a run: parts of the input of its models are removed or corrupted, and the predictions compared.
 
-Nothing here looks inside a system: the store it reads from is changed, and it is asked again. So every system that can
+Nothing here looks inside a system: the store it reads from is changed, and it predicts again. So every system that can
 be loaded is explained in one way, always by the fold's own model and on windows that this model was not trained on.
 
-RUN/explain/explain.json      the settings, the predictions' digest, how many windows of how many, what is left out
-RUN/explain/channels.csv      a row a target, fold and channel: what is lost without it
-RUN/explain/saliency.csv      a row a target, rating and patch of the face: what is lost without it
-RUN/explain/face.png          the mean of the faces that were looked at
-RUN/explain/robustness.csv    a row a target, fold, modality and noise: how well it still does, and what the gates do
+RUN/explain/explain.json      the settings, the predictions' digest, used and tested windows, what is left out
+RUN/explain/channels.csv      a row a target, fold and channel: the loss without it
+RUN/explain/saliency.csv      a row a target, class and patch of the face: the loss without it
+RUN/explain/face.png          the mean of the faces of the used windows
+RUN/explain/robustness.csv    a row a target, fold, modality and noise: scores, and the mean of the gates
 
 Shapes: n windows, F frames a window, S face side, C channels, L samples a window, K targets, G patches across a face.
 """
@@ -18,7 +18,9 @@ import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 from typing_extensions import override
@@ -30,6 +32,7 @@ from ..evaluation import predictions
 from ..evaluation.labels import targets_of
 from ..evaluation.plan import Plan, make_plan
 from ..io.atomic import atomic_write
+from ..io.records import json_record
 from ..io.safe_load import from_json, from_yaml
 from ..progress import ProgressCallback
 from ..report.explanation_section import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
@@ -54,16 +57,16 @@ FACES_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class Explanation:
-    """Where it is, and what it rests on."""
+    """Where an explanation is, and the windows it is based on."""
 
     folder: Path
-    windows: dict[int, tuple[int, int]]  # fold -> windows looked at, windows tested
+    windows: dict[int, tuple[int, int]]  # fold -> windows used, windows tested
     left_out: list[str]  # trainings that left no model, in words
 
     @override
     def __str__(self) -> str:
         used, of = (sum(pair[k] for pair in self.windows.values()) for k in (0, 1))
-        return f"{self.folder}: {used:,} of {of:,} test windows in {len(self.windows)} folds looked at" + "".join(
+        return f"{self.folder}: {used:,} of {of:,} test windows in {len(self.windows)} folds used" + "".join(
             f"; left out: {what}" for what in self.left_out
         )
 
@@ -73,10 +76,10 @@ def explain_run(
 ) -> Explanation:
     """Explain a finished cross-validation on its own test windows, into RUN/explain.
 
-    What was interrupted goes on at the file it had reached; what is finished is left as it is.
+    An interrupted explanation continues at the file it had reached; a finished one is left as it is.
 
     store : the one that the run was made from
-    progress : called with how often a system was asked, how often it will be, and about what
+    progress : called with predictions done, predictions in all, and the model that makes them
 
     Raises BadRun if the run is unfinished or of another store, or holds an explanation made with other settings or of
     other predictions; BadModel if a fold's model does not load.
@@ -95,63 +98,63 @@ def explain_run(
 
 
 def _open_run(store: Store, run_dir: Path, config: ExplainConfig) -> ExplainedRun:
-    """Read the run, and make sure that store, settings and predictions belong together."""
+    """Read a run, and check that store, settings and predictions belong together."""
     table = predictions.read_run(run_dir)
     run = _read_config(run_dir / "config.yaml")
     require_system(run.system)
-    made_from = read_environment(run_dir).get("store", {}).get("digest")
-    if made_from != store.digest:
-        ours = f"a run on the store {store.path} ({store.digest})"
-        raise BadRun(run_dir, ours, f"one on another ({made_from})", "Give the run's own store.")
+    digest = read_environment(run_dir).get("store", {}).get("digest")
+    if digest != store.digest:
+        expected = f"a run on the store {store.path} ({store.digest})"
+        raise BadRun(run_dir, expected, f"one on another ({digest})", "Give the run's own store.")
     if uses_face(run.modality) and config.grid > store.settings["face_side"]:
         raise BadConfig(f"grid must be at most the {store.settings['face_side']} pixels of a face, not {config.grid}")
     plan = make_plan(store, run)
     _check_rows(plan, table, run_dir)
-    parts, left_out = [], []
+    models, left_out = [], []
     for fold in plan.folds:
         rows = sample_rows(fold.test, config, fold.number)
         for targets in [targets_of(run.target)] if run.joint else [(t,) for t in targets_of(run.target)]:
             folder = run_dir / f"fold{fold.number:02d}" / ("both" if len(targets) > 1 else targets[0])
             if _is_constant(folder):
-                left_out.append(f"fold {fold.number}, {targets[0]}: nothing was learnt from one class")
+                left_out.append(f"fold {fold.number}, {targets[0]}: no model, as there was one class only")
             else:
-                parts.append(ProbedModel(fold, targets, folder / "model", rows))
-    if not parts:
+                models.append(ProbedModel(fold, targets, folder / "model", rows))
+    if not models:
         raise BadRun(run_dir, "a run with a trained model", "none: " + "; ".join(left_out))
     digest = hashlib.sha256((run_dir / predictions.FILE).read_bytes()).hexdigest()
-    return ExplainedRun(store, run, config, plan, parts, digest, left_out)
+    return ExplainedRun(store, run, config, plan, models, digest, left_out)
 
 
 def _read_config(path: Path) -> CrossvalConfig:
-    """The run's settings; the device is chosen anew, as a run may be explained elsewhere than it was trained."""
+    """The run's settings, but for the device: a run may be explained on another machine than it was trained on."""
     try:
         values = from_yaml(path.read_text())
         values["train"] = {**values["train"], "device": TrainConfig.device}
         return from_dict(CrossvalConfig, values)
     except (OSError, TypeError, KeyError, ValueError, BadConfig) as error:
-        found = f"a file that does not give them ({error})"
-        raise BadRun(path, "the settings of a run", found, "It may be of another version of gbvnet.") from None
+        damage = f"a file that does not give them ({error})"
+        raise BadRun(path, "the settings of a run", damage, "It may be of another version of gbvnet.") from None
 
 
 def _check_rows(plan: Plan, table: pd.DataFrame, run_dir: Path) -> None:
-    """The folds and labels that follow from the settings must be those of the predictions."""
+    """Raise BadRun unless folds and labels, as the settings give them, are those of the predictions."""
     for fold in plan.folds:
         names = plan.windows.loc[fold.test, ["recording", "window"]]
         for target, high in plan.high.items():
-            found = table[(table["fold"] == fold.number) & (table["target"] == target)]
-            ours = names.assign(y=high.loc[fold.test]).sort_values(["recording", "window"])
-            theirs = found[["recording", "window", "y"]].sort_values(["recording", "window"])
-            if ours.astype(str).to_numpy().tolist() != theirs.astype(str).to_numpy().tolist():
+            of_fold = table[(table["fold"] == fold.number) & (table["target"] == target)]
+            planned = names.assign(y=high.loc[fold.test]).sort_values(["recording", "window"])
+            predicted = of_fold[["recording", "window", "y"]].sort_values(["recording", "window"])
+            if planned.astype(str).to_numpy().tolist() != predicted.astype(str).to_numpy().tolist():
                 raise BadRun(
                     run_dir / predictions.FILE,
-                    f"the {len(ours)} test windows of fold {fold.number} in {target}, as the run's settings give them",
-                    f"{len(theirs)} others",
+                    f"the {len(planned)} test windows of fold {fold.number} in {target} by the run's settings",
+                    f"{len(predicted)} others",
                     "The run may be of another version of gbvnet; run `gbvnet crossval` again.",
                 )
 
 
 def _is_constant(folder: Path) -> bool:
-    """Whether a training had one class only, and so left no model."""
+    """Whether a training had one class only, and so has no model."""
     try:
         return bool(from_json((folder / "fit.json").read_text()).get("constant"))
     except (OSError, ValueError):
@@ -159,7 +162,7 @@ def _is_constant(folder: Path) -> bool:
 
 
 def sample_rows(rows: np.ndarray, config: ExplainConfig, fold: int) -> np.ndarray:
-    """At most config.windows of the rows, at random, sorted. The same for every target of a fold."""
+    """Return at most `config.windows` of the rows, drawn at random, sorted. The same for every target of a fold."""
     rng = np.random.default_rng([config.seed, fold])
     return np.sort(rng.permutation(rows)[: config.windows])
 
@@ -168,7 +171,7 @@ def sample_rows(rows: np.ndarray, config: ExplainConfig, fold: int) -> np.ndarra
 
 
 def _begin_folder(folder: Path, work: ExplainedRun) -> bool:
-    """Write what is known before, or check that what is there is of the same making. True if all is done already."""
+    """Write explain.json, or check that the one that is there has the same settings. Returns whether it is complete."""
     about = {
         "format": FORMAT,
         "gbvnet": __version__,
@@ -185,36 +188,43 @@ def _begin_folder(folder: Path, work: ExplainedRun) -> bool:
     return all((folder / name).exists() for name in work.files)
 
 
+class _About(msgspec.Struct):
+    """What is read of explain.json."""
+
+    settings: dict[str, Any]
+    format: int | None = None
+    predictions: str | None = None
+
+
 def _refuse_other(folder: Path, about: dict) -> None:
-    remedy = f"Delete {folder} to explain the run anew."
+    remedy = f"Delete {folder} to explain the run again."
     try:
-        was = from_json((folder / ABOUT).read_text())
-        settings = was["settings"].items()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRun(folder / ABOUT, "what an explanation was made with", f"a damaged file ({error})", remedy) from None
+        earlier = json_record((folder / ABOUT).read_text(), _About)
+    except (OSError, ValueError) as error:
+        raise BadRun(folder / ABOUT, "the settings of an explanation", f"a damaged file ({error})", remedy) from None
     for name in ("format", "predictions"):
-        if was.get(name) != about[name]:
-            raise BadRun(folder, f"an explanation of {name} {about[name]}", f"one of {was.get(name)}", remedy)
-    for name, value in settings:
+        if (value := getattr(earlier, name)) != about[name]:
+            raise BadRun(folder, f"an explanation of {name} {about[name]}", f"one of {value}", remedy)
+    for name, value in earlier.settings.items():
         if about["settings"].get(name) != value:
             now = about["settings"].get(name)
             raise BadRun(folder, f"an explanation with {name} = {now}", f"one with {value}", remedy)
 
 
 def _explain(folder: Path, work: ExplainedRun, progress: ProgressCallback | None) -> None:
-    """Ask each part about each file, then join the parts."""
-    asked = {CHANNELS: channel_importance, SALIENCY: face_saliency, ROBUSTNESS: noise_robustness}
-    tables = [name for name in work.files if name in asked]
-    count = PredictionCounter(progress, sum(_count_predictions(work, name) for name in tables) * len(work.parts))
+    """Compute each file for each model, then join the parts."""
+    measures = {CHANNELS: channel_importance, SALIENCY: face_saliency, ROBUSTNESS: noise_robustness}
+    tables = [name for name in work.files if name in measures]
+    count = PredictionCounter(progress, sum(_count_predictions(work, name) for name in tables) * len(work.models))
     parts = folder / "parts"
     parts.mkdir(exist_ok=True)
-    for part in work.parts:
+    for part in work.models:
         todo = [name for name in tables if not (parts / f"{part.name}-{name}").exists()]
         count.add(sum(_count_predictions(work, name) for name in tables if name not in todo))
         if todo:
             probe = Probe(work, part, count)
             for name in todo:
-                table = pd.DataFrame(asked[name](probe))
+                table = pd.DataFrame(measures[name](probe))
                 _write_table(table.assign(fold=part.fold.number), parts / f"{part.name}-{name}")
     for name in tables:
         _write_table(_join_parts(work, name, parts), folder / name)
@@ -226,12 +236,12 @@ def _explain(folder: Path, work: ExplainedRun, progress: ProgressCallback | None
 
 
 def _one_model_per_fold(work: ExplainedRun) -> list[ProbedModel]:
-    """One part a fold."""
-    return list({part.fold.number: part for part in work.parts}.values())
+    """One model a fold: those of its targets use the same windows."""
+    return list({part.fold.number: part for part in work.models}.values())
 
 
 def _count_predictions(work: ExplainedRun, name: str) -> int:
-    """How often a system is asked for one file of one part."""
+    """How often a system is measures for one file of one part."""
     modality = work.run.modality
     if name == CHANNELS:
         return 1 + len(channels_of(work.store, modality))
@@ -240,7 +250,7 @@ def _count_predictions(work: ExplainedRun, name: str) -> int:
 
 def _join_parts(work: ExplainedRun, name: str, parts: Path) -> pd.DataFrame:
     """The parts of a table, one below the other; of the saliency the mean over all windows of all folds."""
-    read = [pd.read_csv(parts / f"{p.name}-{name}", keep_default_na=False, na_values=[""]) for p in work.parts]
+    read = [pd.read_csv(parts / f"{p.name}-{name}", keep_default_na=False, na_values=[""]) for p in work.models]
     table = pd.concat(read, ignore_index=True)
     table = _over_folds(table) if name == SALIENCY else table
     first = {"dataset": work.store.title, "protocol": work.run.protocol}
@@ -250,7 +260,7 @@ def _join_parts(work: ExplainedRun, name: str, parts: Path) -> pd.DataFrame:
 
 
 def _over_folds(table: pd.DataFrame) -> pd.DataFrame:
-    """Means of drop and change over windows, of those rated high, of those rated low, and of all."""
+    """Means of drop and change over the windows of the high class, of the low class, and of both."""
     names = ["drop", "change"]
     table = table.assign(**{name: table[name] * table["windows"] for name in names})
     every = pd.concat([table, table.assign(rated="all")])
@@ -271,7 +281,7 @@ def _png(picture: np.ndarray) -> bytes:
 
 
 def mean_face(store: Store, rows: np.ndarray) -> np.ndarray:
-    """(S, S, 3) uint8, the mean over windows of their good frames; windows without a face do not count."""
+    """Return (S, S, 3) uint8, the mean over windows of their good frames; windows without a face do not count."""
     side = store.settings["face_side"]
     total, count = np.zeros((side, side, 3)), 0
     for begin in range(0, len(rows), FACES_AT_ONCE):

@@ -17,8 +17,8 @@ from ..network.augment import noisy, picture_noise
 from ..network.model import IMAGENET_MEAN, IMAGENET_SD
 from ..store.reader import Store
 
-Arrays = tuple[Any, Any, Any]  # faces, face_ok, signals, as `Store.read` gives them
-Perturbation = Callable[[np.ndarray, Arrays], Arrays]  # from row numbers and what is read there
+Arrays = tuple[Any, Any, Any]  # faces, face_ok, signals, as `Store.read` returns them
+Perturbation = Callable[[np.ndarray, Arrays], Arrays]  # from row numbers and the arrays read there
 
 
 class Altered(Store):
@@ -47,18 +47,22 @@ class Altered(Store):
 
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
-        raise GbvnetError("expression coefficients have no pixels and no channels that could be taken away one by one")
+        raise GbvnetError("expression coefficients have no pixels and no channels that could be perturbed")
 
 
-def unchanged(rows: np.ndarray, found: Arrays) -> Arrays:
-    return found
+def unchanged(rows: np.ndarray, arrays: Arrays) -> Arrays:
+    """Return the arrays as they are."""
+    return arrays
 
 
 def swap_channel(store: Store, donor: np.ndarray, channel: int) -> Perturbation:
-    """One channel of each row is read from its donor."""
+    """Return a perturbation by which one channel of each row is read from its donor row.
 
-    def perturb(rows: np.ndarray, found: Arrays) -> Arrays:
-        faces, ok, signals = found
+    donor : (windows of the store,) a row number for each row number
+    """
+
+    def perturb(rows: np.ndarray, arrays: Arrays) -> Arrays:
+        faces, ok, signals = arrays
         if signals is not None:
             signals[:, channel] = store.read(donor[rows], faces=False)[2][:, channel]
         return faces, ok, signals
@@ -67,8 +71,13 @@ def swap_channel(store: Store, donor: np.ndarray, channel: int) -> Perturbation:
 
 
 def paint_patch(down: slice, across: slice) -> Perturbation:
-    def perturb(rows: np.ndarray, found: Arrays) -> Arrays:
-        faces, ok, signals = found
+    """Return a perturbation by which a patch of the face has the mean colour of its window's good frames.
+
+    down, across : rows and columns of pixels
+    """
+
+    def perturb(rows: np.ndarray, arrays: Arrays) -> Arrays:
+        faces, ok, signals = arrays
         if faces is not None:
             faces[:, :, down, across] = _mean_colour(faces, ok).round().astype(np.uint8)[:, None, None, None]
         return faces, ok, signals
@@ -83,13 +92,20 @@ def _mean_colour(faces: np.ndarray, ok: np.ndarray) -> np.ndarray:
 
 
 def add_noise(modality: str, share: float, seed: int, mean_sd: tuple[np.ndarray, np.ndarray] | None) -> Perturbation:
+    """Return a perturbation by which noise replaces a share of the power of one modality.
+
+    modality : "face" or "signals"
+    share : of the power, 0 to 1
+    mean_sd : (C,) each, of the signals' noise
+    """
+
     def white(rows: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-        """Each row has its own noise, whatever is read beside it."""
+        """The noise of a row depends on the row alone, not on the rows read with it."""
         drawn = [np.random.default_rng([seed, row]).standard_normal(shape, np.float32) for row in rows.tolist()]
         return np.stack(drawn) if drawn else np.empty((0, *shape), np.float32)
 
-    def perturb(rows: np.ndarray, found: Arrays) -> Arrays:
-        faces, ok, signals = found
+    def perturb(rows: np.ndarray, arrays: Arrays) -> Arrays:
+        faces, ok, signals = arrays
         if modality == "face" and faces is not None:
             centre, sd = (255 * np.array(c, np.float32) for c in (IMAGENET_MEAN, IMAGENET_SD))
             _, _, side, _, _ = faces.shape

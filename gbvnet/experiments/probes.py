@@ -25,13 +25,13 @@ from ..systems import Contract, system
 from .perturbations import Altered, Perturbation, add_noise, paint_patch, swap_channel, unchanged
 
 NOISE = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of a modality's power that is noise
-CAN_DO_WITHOUT = ("gbvnet",)  # systems that learn what to put in the place of a modality that is missing
-CERTAIN = 1e-12  # a probability this near to 0 or 1 has this logit: 28 is as certain as anybody can be
+HANDLES_MISSING = ("gbvnet",)  # systems that learn a substitute for a missing modality
+CERTAIN = 1e-12  # probabilities are clipped to this distance from 0 and 1: logits of at most 28
 
 
 @dataclass(frozen=True)
 class ProbedModel:
-    """One training: the model of a fold, and the windows that it is asked about."""
+    """The model of one training, and the test windows that it predicts."""
 
     fold: Fold
     targets: tuple[str, ...]
@@ -40,29 +40,31 @@ class ProbedModel:
 
     @property
     def name(self) -> str:
+        """Its name in the names of files."""
         return f"fold{self.fold.number:02d}-{'both' if len(self.targets) > 1 else self.targets[0]}"
 
 
 @dataclass(frozen=True)
 class ExplainedRun:
-    """A run, opened to be explained."""
+    """A run that is explained: its settings, data and models."""
 
     store: Store
     run: CrossvalConfig
     config: ExplainConfig
     plan: Plan
-    parts: list[ProbedModel]
+    models: list[ProbedModel]
     digest: str  # of the predictions
     left_out: list[str]
 
     @property
     def windows(self) -> dict[int, tuple[int, int]]:
-        return {p.fold.number: (len(p.rows), len(p.fold.test)) for p in self.parts}
+        """Windows used and windows tested, by fold."""
+        return {m.fold.number: (len(m.rows), len(m.fold.test)) for m in self.models}
 
     @property
     def files(self) -> list[str]:
-        """What there is to find out: about signals where the system sees any and some window has them, and so on."""
-        rows = np.concatenate([part.rows for part in self.parts])
+        """The files of its explanation: those of a modality only if the system uses it and some window has it."""
+        rows = np.concatenate([model.rows for model in self.models])
         signals, face = (self.store.windows[name].to_numpy()[rows].any() for name in ("has_signals", "has_face"))
         names = [CHANNELS] if signals and uses_signals(self.run.modality) else []
         names += [SALIENCY, FACE] if face and uses_face(self.run.modality) else []
@@ -81,7 +83,7 @@ class PredictionCounter:
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a system says of n windows."""
+    """The predictions of a system for n windows."""
 
     logit: np.ndarray  # (n, K)
     gate_face: float  # mean over the windows; NaN where the system has no gate
@@ -89,7 +91,7 @@ class ProbeResult:
 
 
 class Probe:
-    """A fold's system, its test windows, and how it answers when these are changed."""
+    """The model of a fold with its test windows, which it predicts as they are or perturbed."""
 
     def __init__(self, work: ExplainedRun, part: ProbedModel, count: PredictionCounter):
         self.store, self.run, self.config, self.part, self.count = work.store, work.run, work.config, part, count
@@ -97,11 +99,14 @@ class Probe:
         self.system: Contract = system(work.run.system).load(part.model, work.run)
 
     def rows_with(self, has: str) -> np.ndarray:
-        """The rows that have a face, or signals: nothing can be taken from the others."""
+        """Return the rows that have a face, or signals.
+
+        has : "face" or "signals"
+        """
         return self.part.rows[self.store.windows[f"has_{has}"].to_numpy()[self.part.rows]]
 
     def y(self, rows: np.ndarray) -> np.ndarray:
-        """(n, K) of 0 and 1."""
+        """Return the labels (n, K) of rows, 0 or 1."""
         return self.high.loc[rows].to_numpy()
 
     def __call__(
@@ -110,32 +115,32 @@ class Probe:
         store = (
             self.store if perturb is None and without is None else Altered(self.store, perturb or unchanged, without)
         )
-        said = self.system.predict(store, rows)
+        predicted = self.system.predict(store, rows)
         self.count.add(1, str(self.part.name))
-        p = np.clip(np.asarray(said.p, np.float64).reshape(len(rows), -1), CERTAIN, 1 - CERTAIN)
-        return ProbeResult(logit(p), _mean_gate(said.gate_face), _mean_gate(said.gate_bio))
+        p = np.clip(np.asarray(predicted.p, np.float64).reshape(len(rows), -1), CERTAIN, 1 - CERTAIN)
+        return ProbeResult(logit(p), _mean_gate(predicted.gate_face), _mean_gate(predicted.gate_bio))
 
 
 def _mean_gate(gate: np.ndarray | None) -> float:
-    """Over the windows that have one, which are those with both modalities; NaN if none has."""
-    there = np.empty(0) if gate is None else gate[~np.isnan(gate)]
-    return float(there.mean()) if len(there) else np.nan
+    """Mean over the windows with a gate, which are those with both modalities; NaN if there are none."""
+    gates = np.empty(0) if gate is None else gate[~np.isnan(gate)]
+    return float(gates.mean()) if len(gates) else np.nan
 
 
 def channel_importance(probe: Probe) -> Iterator[dict[str, Any]]:
-    """How much worse the system does when a channel shows another window's samples.
+    """Yield how much worse the system predicts when a channel has another window's samples.
 
     The channel is permuted between the windows (Breiman 2001; model reliance of Fisher, Rudin, Dominici 2019), and not
     set to its training mean. A channel at its mean is a dead electrode: no window that a system was trained on had one,
-    and where amplitudes tell, no amplitude is not "unknown" but the strongest of all messages. A permuted channel
-    shows real samples of its own kind, and all that is lost is what they say of this window. All channels are permuted
-    alike, so that they differ by the channel and not by the draw.
+    and where amplitudes are informative, zero amplitude is not "unknown" but an extreme value. A permuted channel has
+    real samples of its own kind, and only their relation to this window is lost. All channels are permuted in the same
+    way, so that they differ by the channel and not by the permutation.
 
-    As with every importance of this kind, channels that tell the same share what they are worth: each can be done
-    without as long as the others are there.
+    As with every importance of this kind, redundant channels share their importance: each can be left out as long as
+    the others are there.
 
-    auc_drop, accuracy_drop : before less after; above 0 where the channel helps
-    logit_change : mean over windows of |after less before|; says how much is listened to it, to good or bad
+    auc_drop, accuracy_drop : before - after; above 0 where the channel helps
+    logit_change : mean over windows of |after - before|: how much the channel is used, correctly or not
     """
     rows = probe.rows_with("signals")
     if not len(rows):
@@ -166,10 +171,10 @@ def _scores(y: np.ndarray, logits: np.ndarray) -> dict[str, float]:
 
 
 def face_saliency(probe: Probe) -> Iterator[dict[str, Any]]:
-    """How much the logit moves when a patch of the face, in all frames at once, is painted over with its mean colour.
+    """Yield how much the logit changes when a patch of the face, in all frames, is painted with the mean colour.
 
-    drop : mean over windows of what the logit loses towards the true label; above 0 where the patch helps
-    change : mean of |after less before|
+    drop : mean over windows of how much the logit moves away from the true label; above 0 where the patch helps
+    change : mean of |after - before|
     """
     rows = probe.rows_with("face")
     if not len(rows):
@@ -196,21 +201,21 @@ def face_saliency(probe: Probe) -> Iterator[dict[str, Any]]:
 
 
 def noise_conditions(run: CrossvalConfig) -> Iterator[tuple[str, str, float]]:
-    """Modality, how it is spoilt, share of noise: all that is tried on a system of this modality."""
+    """Yield modality, kind of corruption ("noise" or "removed") and share of noise, for a system of this modality."""
     both = uses_face(run.modality) and uses_signals(run.modality)
     for modality, used in (("face", uses_face(run.modality)), ("signals", uses_signals(run.modality))):
         if used:
             yield from ((modality, "noise", share) for share in NOISE)
-            if both and run.system in CAN_DO_WITHOUT and run.model.modality_dropout > 0:
+            if both and run.system in HANDLES_MISSING and run.model.modality_dropout > 0:
                 yield modality, "removed", np.nan
 
 
 def noise_robustness(probe: Probe) -> Iterator[dict[str, Any]]:
-    """How well the system does, and what its gates do, as one modality drowns in noise; and without that modality.
+    """Yield scores and mean gates of the system as noise replaces one modality, and without that modality.
 
     Signals: white noise of each channel's mean and SD over the training rows. Face: noise of the spectrum, mean and SD
-    of natural pictures (`picture_noise`), one pattern for all frames of a window. Noise takes the place of a share of
-    the power (see `noisy`); at 1 nothing else is left. A window's noise is the same at each share but for its strength.
+    of natural pictures (`picture_noise`), one pattern for all frames of a window. Noise replaces a share of the
+    power (see `noisy`); at 1 nothing else is left. A window's noise differs between shares only in its strength.
     """
     mean_sd = None
     if uses_signals(probe.run.modality):
@@ -221,9 +226,9 @@ def noise_robustness(probe: Probe) -> Iterator[dict[str, Any]]:
         if not len(rows):
             continue
         if how == "removed":
-            answer = probe(rows, without=modality)
+            result = probe(rows, without=modality)
         else:
-            answer = probe(rows, add_noise(modality, share, probe.config.seed, mean_sd))
+            result = probe(rows, add_noise(modality, share, probe.config.seed, mean_sd))
         for k, target in enumerate(probe.part.targets):
             yield {
                 "target": target,
@@ -231,7 +236,7 @@ def noise_robustness(probe: Probe) -> Iterator[dict[str, Any]]:
                 "how": how,
                 "noise": share,
                 "windows": len(rows),
-                **_scores(probe.y(rows)[:, k], answer.logit[:, k]),
-                "gate_face": answer.gate_face,
-                "gate_bio": answer.gate_bio,
+                **_scores(probe.y(rows)[:, k], result.logit[:, k]),
+                "gate_face": result.gate_face,
+                "gate_bio": result.gate_bio,
             }

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 from filelock import FileLock, Timeout
 
@@ -26,8 +27,9 @@ from ..evaluation import splits
 from ..evaluation.labels import RULES, has_one_class
 from ..evaluation.plan import OTHERS, Plan
 from ..io.atomic import atomic_write, remove_stale_temp_files
+from ..io.records import convert, yaml_record
 from ..io.remote import require_path
-from ..io.safe_load import from_json, from_yaml
+from ..io.safe_load import from_json
 from ..network.pretrained import digest_of
 from ..provenance import is_leaky
 from ..store.reader import Store
@@ -36,6 +38,14 @@ log = logging.getLogger(__name__)
 
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "lightning", "safetensors")
 RESOURCES = ("memory_gib",)  # settings that change no result, and may change from one call to the next
+
+
+class _Environment(msgspec.Struct):
+    """What is read of environment.json."""
+
+    store: dict[str, Any]
+    data: dict[str, Any]
+    findings: list[str]
 
 
 @contextmanager
@@ -107,8 +117,8 @@ def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
 
 def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: Store, environment: dict) -> None:
     try:
-        flat_then = flatten(present_names(from_yaml((run_dir / "config.yaml").read_text())))
-    except (OSError, ValueError, AttributeError) as error:
+        flat_then = flatten(present_names(yaml_record((run_dir / "config.yaml").read_text(), dict[str, Any])))
+    except (OSError, ValueError) as error:
         raise BadRun(
             run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
         ) from None
@@ -231,12 +241,10 @@ def read_environment(run_dir: Path) -> dict[str, Any]:
     """Return environment.json as `begin_run` wrote it; empty if it is not there. Raises BadRun if it cannot be read."""
     try:
         record = from_json((run_dir / "environment.json").read_text())
-        for name, kind in {"store": dict, "data": dict, "findings": list}.items():
-            if not isinstance(record, dict) or not isinstance(record.get(name), kind):
-                raise ValueError(f"it has no {kind.__name__} {name!r}")
+        convert(record, _Environment)
         return record
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        found = f"a file that cannot be read ({error})"
-        raise BadRun(run_dir / "environment.json", "what a run was made with", found, "Delete the run.") from None
+        damage = f"a file that cannot be read ({error})"
+        raise BadRun(run_dir / "environment.json", "what a run was made with", damage, "Delete the run.") from None

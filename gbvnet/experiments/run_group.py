@@ -7,14 +7,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from .. import __version__
 from ..config import present_names
 from ..errors import BadRun
 from ..io.atomic import is_empty
+from ..io.records import convert
 from ..io.safe_load import from_json
 from ..progress import ProgressCallback
 from ..store.reader import Store
 from .run_folder import write_json
+
+
+class _Record(msgspec.Struct):
+    """What is read of a group's record."""
+
+    store: dict[str, Any]
+    config: dict[str, Any]
 
 
 def begin_run_group(file: Path, kind: str, store: Store, settings: dict[str, Any], version: int) -> dict[str, Any]:
@@ -42,19 +52,18 @@ def begin_run_group(file: Path, kind: str, store: Store, settings: dict[str, Any
         return record
     try:
         existing = from_json(file.read_text())
-        then = {**present_names(existing["config"]), "store": existing["store"]}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        earlier = convert(existing, _Record)
+        settings_then = present_names(earlier.config)
+    except (OSError, ValueError) as error:
         raise BadRun(file, kind, f"a file that cannot be read ({error})", "Delete the folder.") from None
     remedy = "Use another folder, or delete this one."
     for name, value in record["config"].items():
-        if then.get(name) != value:
-            raise BadRun(folder, f"{kind} with {name} = {value}", f"one with {then.get(name)}", remedy)
-    of = then["store"] if isinstance(then["store"], dict) else {}
-    if of.get("digest") != store.digest:
-        other, this = (
-            f"{title}, digest {str(digest)[:12]}"
-            for title, digest in ((of.get("title"), of.get("digest")), (store.title, store.digest))
-        )
+        if settings_then.get(name) != value:
+            raise BadRun(folder, f"{kind} with {name} = {value}", f"one with {settings_then.get(name)}", remedy)
+    digest = earlier.store.get("digest")
+    if digest != store.digest:
+        this = f"{store.title}, digest {store.digest[:12]}"
+        other = f"{earlier.store.get('title')}, digest {str(digest)[:12]}"
         raise BadRun(folder, f"{kind} on the store of {this}", f"one on another store, of {other}", remedy)
     return existing
 

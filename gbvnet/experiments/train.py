@@ -1,11 +1,11 @@
-"""Store -> model: one network for use, trained on everything, in the folder that `predict` and the others read.
+"""Training of a model for use: one network, trained on all windows, in the folder that `predict` and others read.
 
 MODEL/                    model.safetensors, config.json, README.md (checkpoint.py)
-MODEL.training/           train.json, history.csv and, until it is done, last.ckpt: a training that was killed goes on.
-                          It stays for its history.csv, the losses of each epoch; nothing else needs it
+MODEL.training/           train.json, history.csv and, until it is finished, last.ckpt: an interrupted training
+                          continues. The folder is kept for its history.csv, the losses of each epoch
 
-A model for use is tested on nobody: what it is worth is known from cross-validations with the same settings, and these
-scores, of honest protocols alone, are what its card shows.
+A model for use is not tested itself: its accuracy is known from cross-validations with the same settings, and these
+scores, of protocols that do not leak, are shown on its card.
 """
 
 import csv
@@ -33,7 +33,7 @@ from ..network.pretrained import digest_of
 from ..network.training import CHECKPOINT, HISTORY
 from ..progress import ProgressCallback
 from ..report.results import Result, read_results
-from ..store.joined import learnt_from
+from ..store.joined import training_store
 from ..store.reader import Store
 from ..systems.gbvnet import System
 from .run_folder import config_digest
@@ -57,53 +57,53 @@ def train_model(
     progress : called with epochs done, epochs at most, and what is being done
 
     A share `config.validation` of the protocol's groups (trials, by default) chooses the epoch, and is not trained on.
-    A training that was cut off goes on at the epoch it had reached. Raises BadConfig if settings and store do not fit,
+    An interrupted training continues at the epoch it had reached. Raises BadConfig if settings and store do not fit,
     BadRun if `runs` are not of these settings, leak, or the folder holds another training, BadModel if the model's
     folder is there already.
     """
     folder, config = Path(folder), config or FinalConfig()
     work = folder.with_name(f"{folder.name}.training")
     if folder.exists() and is_first():
-        _tidy(folder, work, store, config)
+        _remove_checkpoint(folder, work, store, config)
         raise BadModel(folder, "no such folder yet", "one", "Give another name, or delete it.")
     scores = honest_scores(store, config, runs)
-    data = _choose_data(store, config)  # what cannot be trained is refused before anything is written
+    data = _choose_data(store, config)  # settings that cannot be trained are refused before anything is written
     if not is_first():  # one of several processes that train one model: it computes, and writes nothing
         _fit(store, config, data, work, progress=None)
         return folder
     settings = {name: value for name, value in to_dict(config).items() if name not in ("joint", "folds")}
     if config.train.face_weights:
-        settings["face_weights"] = digest_of(config.train.face_weights)  # the file's, whatever it is called
+        settings["face_weights"] = digest_of(config.train.face_weights)  # the file's content, not its name
     try:
         begin_run_group(work / FILE, "a training", store, settings, FORMAT)
         with FileLock(work / "lock", timeout=0):
             remove_stale_temp_files(work)
             remove_stale_temp_files(folder.parent, folder.name)
             system, about = _fit(store, config, data, work, progress)
-            system.learnt_from |= about | {"scores": dict(s.card_line for s in scores), "tests": as_notes(scores)}
+            system.model_metadata |= about | {"scores": dict(s.card_line for s in scores), "tests": as_notes(scores)}
             system.save(folder)
             (work / CHECKPOINT).unlink(missing_ok=True)
     except Timeout:
-        raise BadRun(work, "a training nobody else is at", "one locked by another process", "Wait for it.") from None
+        raise BadRun(work, "a training that nobody runs", "one locked by another process", "Wait for it.") from None
     except OSError as error:
         remedy = "Finished work is kept; run again."
         raise BadRun(error.filename or work, "a file that can be written", error.strerror or error, remedy) from error
     return folder
 
 
-def _tidy(folder: Path, work: Path, store: Store, config: FinalConfig) -> None:
-    """Take away the checkpoint of a training whose process was killed when this, its model, was saved already."""
+def _remove_checkpoint(folder: Path, work: Path, store: Store, config: FinalConfig) -> None:
+    """Remove the checkpoint of a training whose process was killed after its model was saved."""
     with suppress(BadModel):
         about = read_config(folder)[1]["about"]
-        made = (about.get("store_digest"), about.get("config"), about.get("excluded"))
-        if made == (store.digest, config_digest(config.crossval()), list(config.exclude)):
+        saved = (about.get("store_digest"), about.get("config"), about.get("excluded"))
+        if saved == (store.digest, config_digest(config.crossval()), list(config.exclude)):
             (work / CHECKPOINT).unlink(missing_ok=True)
 
 
 class _Data(NamedTuple):
     """What a model is trained on."""
 
-    windows: pd.DataFrame  # the store's windows that it may see
+    windows: pd.DataFrame  # the store's windows that are not excluded
     y: pd.DataFrame  # 0 or 1, a column a target, by row number of the store
     rows: np.ndarray  # row numbers that it is trained on
     validation: np.ndarray  # row numbers that choose its epoch
@@ -128,28 +128,28 @@ def _choose_data(store: Store, config: FinalConfig) -> _Data:
 def _fit(
     store: Store, config: FinalConfig, data: _Data, work: Path, progress: ProgressCallback | None
 ) -> tuple[System, dict[str, Any]]:
-    """The trained system, and what its model should say of the training."""
+    """Return the trained system, and metadata of the training for its model."""
     one = config.crossval()
     windows, y, rows, validation = data
     system = System(one, work=work, label="")
     labels = [y.loc[at].to_numpy() for at in (rows, validation)]
-    with _watched(work, config.train.epochs, progress):
-        system.fit(learnt_from(store), rows, labels[0], validation=(validation, labels[1]), seed=config.seed)
+    with _progress_reported(work, config.train.epochs, progress):
+        system.fit(training_store(store), rows, labels[0], validation=(validation, labels[1]), seed=config.seed)
     kept = _kept_epoch(work, system)
     warnings = list(data_warnings(store, windows, {str(t): y[t].loc[windows.index] for t in y}, one))
     for warning in warnings:
         log.warning("%s", warning)
-    people, trials = (store.windows.loc[rows, c].nunique() for c in ("subject", "recording"))
+    subjects, trials = (store.windows.loc[rows, c].nunique() for c in ("subject", "recording"))
     return system, {
         "trials": int(trials),
-        "people": int(people),
+        "people": int(subjects),
         "excluded": list(config.exclude),
         **({"warnings": warnings} if warnings else {}),
         "validation": {
             "trials": int(store.windows.loc[validation, "recording"].nunique()),
             "windows": len(validation),
             "accuracy": kept,
-            "note": "of the groups by which the epoch was chosen: flattering, and no score",
+            "note": "on the groups that chose the epoch: too high, and no score",
         },
         "high": {str(t): float(y[t].loc[rows].mean()) for t in y},
         "config": config_digest(one),
@@ -157,34 +157,34 @@ def _fit(
 
 
 @contextmanager
-def _watched(work: Path, epochs: int, progress: ProgressCallback | None) -> Iterator[None]:
-    """Report epochs and losses while a training runs, from the history that it writes; a log line every tenth."""
+def _progress_reported(work: Path, epochs: int, progress: ProgressCallback | None) -> Iterator[None]:
+    """Report epochs and losses while a training runs, from the history that it writes; a log line every tenth of it."""
     if progress is None:
         yield
         return
-    logged, began, at_first = 0, time.monotonic(), len(_history(work))
+    logged, began, epochs_before = 0, time.monotonic(), len(_history(work))
 
-    def look() -> None:
+    def report() -> None:
         nonlocal logged
         history = _history(work)
         done = len(history)
-        progress(done, epochs, _losses(history[-1], brief=True) if history else "reading windows")
+        progress(done, epochs, _losses(history[-1], short=True) if history else "reading windows")
         if done >= logged + max(1, epochs // 10):
-            left = (time.monotonic() - began) / max(1, done - at_first) * (epochs - done)
-            said = f"{_losses(history[-1])}; {_duration(left)} left" + (" at most" if done < epochs else "")
-            log.info("epoch %d of at most %d: %s", done, epochs, said)
+            left = (time.monotonic() - began) / max(1, done - epochs_before) * (epochs - done)
+            status = f"{_losses(history[-1])}; {_duration(left)} left" + (" at most" if done < epochs else "")
+            log.info("epoch %d of at most %d: %s", done, epochs, status)
             logged = done
 
-    with call_periodically(look):
+    with call_periodically(report):
         yield
     done = len(_history(work))
     progress(
-        done, done, _losses(_history(work)[-1], brief=True) if done else ""
+        done, done, _losses(_history(work)[-1], short=True) if done else ""
     )  # it may have stopped before the last epoch
 
 
 def _history(work: Path) -> list[dict[str, str]]:
-    """A row an epoch, as the training loop writes them; those of before a kill are kept."""
+    """One row per epoch, as the training loop writes them, those before an interruption included."""
     try:
         with (work / HISTORY).open(newline="") as file:
             return list(csv.DictReader(file))
@@ -192,15 +192,15 @@ def _history(work: Path) -> list[dict[str, str]]:
         return []
 
 
-def _losses(row: dict[str, str], brief: bool = False) -> str:
-    """The validation groups choose the epoch, so how often the network is right on them flatters it."""
-    loss, validation, right = (float(row[name]) for name in ("train_loss", "inner_loss", "inner_accuracy"))
+def _losses(row: dict[str, str], short: bool = False) -> str:
+    """Losses and validation accuracy as text. The validation groups choose the epoch, so the accuracy is too high."""
+    loss, validation, accuracy = (float(row[name]) for name in ("train_loss", "inner_loss", "inner_accuracy"))
     if math.isnan(validation):
         return f"loss {loss:.3f}"
-    if brief:  # beside a bar, in 80 columns
-        return f"loss {loss:.3f}, validation {validation:.3f}, {right:.0%}, no score"
+    if short:  # beside a bar, in 80 columns
+        return f"loss {loss:.3f}, validation {validation:.3f}, {accuracy:.0%}, no score"
     chooses = "it chooses the epoch, and is no score"
-    return f"loss {loss:.3f}, validation loss {validation:.3f}, accuracy {right:.0%} ({chooses})"
+    return f"loss {loss:.3f}, validation loss {validation:.3f}, accuracy {accuracy:.0%} ({chooses})"
 
 
 def _duration(seconds: float) -> str:
@@ -213,17 +213,17 @@ def _duration(seconds: float) -> str:
     )
 
 
-def ending(folder: Path) -> list[str]:
-    """Lines for the user: which epoch of a model was kept, what it is worth, where its history is, what to do next."""
-    made = read_config(folder)[1]
-    about, modality = made["about"], made["config"].get("modality", "")
+def closing_lines(folder: Path) -> list[str]:
+    """Return lines for the user: the epoch that was kept, the model's accuracy, its history, and the next commands."""
+    saved = read_config(folder)[1]
+    about, modality = saved["about"], saved["config"].get("modality", "")
     work = folder.with_name(f"{folder.name}.training")
     kept, validation = about.get("chosen_epoch"), about.get("validation", {})
-    right = validation.get("accuracy")
+    accuracy = validation.get("accuracy")
     chosen = (
         ""
-        if right is None
-        else f", accuracy {right:.1%} on the {validation.get('trials')} trials that chose it (no score)"
+        if accuracy is None
+        else f", accuracy {accuracy:.1%} on the {validation.get('trials')} trials that chose it (no score)"
     )
     lines = [f"epoch {kept} of {len(_history(work)) or '?'} kept{chosen}", worth(about)]
     lines.append(f"{work} keeps history.csv, the losses of each epoch; nothing else needs that folder")
@@ -240,8 +240,10 @@ def _kept_epoch(work: Path, system: System) -> float | None:
 
 
 def honest_scores(store: Store, config: FinalConfig, runs: Sequence[Path]) -> list[CrossvalScore]:
-    """What cross-validations say a model of these settings is worth. Raises BadRun for runs that leak, are of another
-    store, or of other settings."""
+    """Return the scores of cross-validations with a model's settings, for its card.
+
+    Raises BadRun for runs that leak, are of another store, or of other settings.
+    """
     if not runs:
         return []
     results, problems = read_results(runs)
@@ -269,7 +271,7 @@ def _score(result: Result) -> CrossvalScore:
     )
 
 
-# Settings that say where and how fast a training runs, not what it finds.
+# Settings of speed and hardware, which do not change what is trained.
 _FREE = ("memory_gib", "device", "devices", "compile", "precision")
 
 
@@ -285,12 +287,12 @@ def _require_same(result: Result, store: Store, config: FinalConfig) -> None:
     of_run, of_model = _compared(result.run.config), _compared(to_dict(config))
     for name, wanted in of_model.items():
         if of_run.get(name) != wanted:
-            found = f"{_option(of_run.get(name))} in the run, {_option(wanted)} for the model"
-            raise BadRun(run, f"a cross-validation with the model's {name}", found, remedy)
+            difference = f"{_option(of_run.get(name))} in the run, {_option(wanted)} for the model"
+            raise BadRun(run, f"a cross-validation with the model's {name}", difference, remedy)
 
 
 def _compared(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings that must be the same for a run's scores to be a model's, by the names of their options."""
+    """The settings that a run must share with a model for its scores to hold for it, by the names of their options."""
     one = {
         name: config.get(name) for name in ("system", "modality", "threshold", "scope", "subjects", "shuffle_labels")
     }

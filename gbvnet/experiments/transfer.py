@@ -1,7 +1,7 @@
-"""From one corpus to another: a system learns from all of the first and is tested on all of the second.
+"""Transfer from one corpus to another: a system is trained on all of the first and tested on all of the second.
 
-The run folder is that of a cross-validation with one fold, and `gbvnet report` reads it as such. Under protocol
-subject+stimulus, as neither a person nor a stimulus is on both sides.
+The run folder is that of a cross-validation with one fold, and `gbvnet report` reads it as such. Its protocol is
+subject+stimulus, as neither a subject nor a stimulus is on both sides.
 """
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ from ..systems import require_sense
 from .crossval import run_plan
 
 PROTOCOL: Protocol = "subject+stimulus"
-# Settings of a cross-validation that say who is tested; here the two stores do.
+# Settings of a cross-validation that select the tested windows; here the two stores do.
 UNUSED = ("folds", "stratify", "fixed", "subjects")
 
 
@@ -33,34 +33,37 @@ def transfer(
 ) -> Path:
     """Train the system on all of the first store, test it on all of the second, and write a run folder.
 
-    Both are seen through the channels that they share by name and kind, and through as many face frames as the one
-    with fewer has. A share `config.validation` of the first store's trials is held out to choose the epoch. A run
-    that was cut off goes on where it stopped.
+    Both are read with the channels that they share by name and kind, and with the number of face frames of the one
+    with fewer. A share `config.validation` of the first store's trials is held out to choose the epoch. An
+    interrupted run continues where it stopped.
 
     config : as for a cross-validation; protocol, scope and transfer.UNUSED must be left at their defaults
     jobs, progress : as in `crossval.cross_validate`
 
     Returns the path of predictions.parquet. Raises BadConfig or BadStore if the two stores cannot be read as one,
-    LeakySplit if they share people or stimuli, BadRun if the folder holds another run.
+    LeakySplit if they share subjects or stimuli, BadRun if the folder holds another run.
     """
     config = config or CrossvalConfig()
     require_sense(config)
     _refuse_folds(config)
     config = replace(config, protocol=PROTOCOL)
-    joined, findings = join(first, second, faces=uses_face(config.modality), signals=uses_signals(config.modality))
-    findings += _about_scale(joined, config)
-    return run_plan(joined, run_dir, config, make_transfer_plan(joined, config, findings), jobs, progress)
+    joined, warnings = join(first, second, faces=uses_face(config.modality), signals=uses_signals(config.modality))
+    warnings += _scale_warnings(joined, config)
+    return run_plan(joined, run_dir, config, make_transfer_plan(joined, config, warnings), jobs, progress)
 
 
-def make_transfer_plan(joined: JoinedStore, config: CrossvalConfig, findings: list[str]) -> Plan:
-    """The plan of one fold: all windows of the second store are tested. Raises BadConfig or LeakySplit."""
+def make_transfer_plan(joined: JoinedStore, config: CrossvalConfig, warnings: list[str]) -> Plan:
+    """Return the plan of one fold, in which all windows of the second store are tested.
+
+    warnings : to be added to the plan's own. Raises BadConfig or LeakySplit.
+    """
     plan = make_plan_without_folds(joined, config)
     test = plan.windows.index.to_numpy() >= len(joined.first)  # rows are the first store's, then the second's
     for store, rows in ((joined.first, ~test), (joined.second, test)):
         if not rows.any():
-            why = "; ".join(f"{n} have {reason}" for reason, n in plan.excluded.items())
+            reasons = "; ".join(f"{n} have {reason}" for reason, n in plan.excluded.items())
             raise BadConfig(
-                f"{store.path}: none of its {len(store)} windows can be used. Of both stores' windows {why}"
+                f"{store.path}: none of its {len(store)} windows can be used. Of both stores' windows {reasons}"
             )
     try:
         fold = splits.hold_out(plan.windows, test, config)
@@ -69,30 +72,30 @@ def make_transfer_plan(joined: JoinedStore, config: CrossvalConfig, findings: li
             raise
         raise LeakySplit(
             f"{joined.first.path} and {joined.second.path} are of one corpus, {joined.first.settings['dataset']}, "
-            f"where equal names mean the same person and the same stimulus: {error}"
+            f"where equal names mean the same subject and the same stimulus: {error}"
         ) from None
-    return replace(plan, folds=[fold], warnings=(*plan.warnings, *findings), unused=UNUSED)
+    return replace(plan, folds=[fold], warnings=(*plan.warnings, *warnings), unused=UNUSED)
 
 
 def _refuse_folds(config: CrossvalConfig) -> None:
-    usual = CrossvalConfig()
+    default = CrossvalConfig()
     for name in ("protocol", "scope", *UNUSED):
         given = getattr(config, name)
-        if given not in (getattr(usual, name), PROTOCOL):
-            raise BadConfig(f"a transfer learns from one store and tests on the other: leave {name} {given} out")
+        if given not in (getattr(default, name), PROTOCOL):
+            raise BadConfig(f"a transfer trains on one store and tests on the other: leave {name} {given} out")
 
 
-def _about_scale(joined: JoinedStore, config: CrossvalConfig) -> list[str]:
-    """Two corpora have other amplifiers, and other units."""
+def _scale_warnings(joined: JoinedStore, config: CrossvalConfig) -> list[str]:
+    """Two corpora were recorded with different amplifiers, perhaps in different units."""
     if not uses_signals(config.modality):
         return []
     first, second = (store.settings["dataset"] for store in (joined.first, joined.second))
     if config.train.normalise == "subject":
         return [
-            "transductive: each person's signals are z-scored by the mean and SD of all their own windows, the tested "
-            "ones included; no label is used"
+            "transductive: the signals of each subject are z-scored by the mean and SD of all windows of that "
+            "subject, the tested ones included; no label is used"
         ]
     return [
         f"signals of {second} are z-scored by the mean and SD of {first}, another amplifier and perhaps another unit; "
-        "--train.normalise subject scales each person by themselves, without labels, and is recommended"
+        "--train.normalise subject scales each subject separately, without labels, and is recommended"
     ]

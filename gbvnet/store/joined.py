@@ -190,7 +190,7 @@ def _named(store: Store) -> dict[str, Any]:
     }
 
 
-def learnt_from(store: Store) -> Store:
+def training_store(store: Store) -> Store:
     """The store that a system is given to learn from: of two joined ones the first, under whose name a model is saved.
 
     Its rows have the same numbers in both.

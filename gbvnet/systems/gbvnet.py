@@ -32,7 +32,7 @@ class System(Network):
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
         super().__init__(config, work, label)
-        self.learnt_from: dict = {}
+        self.model_metadata: dict = {}
         self.face_weights: FaceWeights | None = None
 
     @override
@@ -62,9 +62,9 @@ class System(Network):
         seed: int = 0,
     ) -> Self:
         super().fit(store, rows, y, validation=validation, seed=seed)
-        self.learnt_from = learnt_from(store, self.config, rows)
+        self.model_metadata = model_metadata(store, self.config, rows)
         if self.face_weights:
-            self.learnt_from["face_weights"] = str(self.face_weights)
+            self.model_metadata["face_weights"] = str(self.face_weights)
         return self
 
     @override
@@ -77,7 +77,7 @@ class System(Network):
     def save(self, folder: Path) -> None:
         network = self._network()
         assert isinstance(network, GBVNet)
-        save_model(folder, network, {**self.learnt_from, **self.about})
+        save_model(folder, network, {**self.model_metadata, **self.about})
 
     @classmethod
     @override
@@ -106,7 +106,7 @@ class System(Network):
             )
 
 
-def learnt_from(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict:
+def model_metadata(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict:
     """What a model folder should say of its data, so that new recordings can be prepared in the same way."""
     s = store.settings
     return {

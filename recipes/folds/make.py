@@ -1,7 +1,7 @@
-"""Writes the fixed folds beside this file, from names alone: python recipes/folds/make.py. A test compares the bytes.
+"""Write the fixed folds beside this file, from names alone: python recipes/folds/make.py. A test compares the bytes.
 
-Each fold tests equally many trials of every person. Those who have the modalities that matter (of DEAP the 22 with a
-face video, of MAHNOB-HCI the 27 with whole recordings) are spread evenly. A version is never changed once it is out.
+Each fold tests the same number of trials of every subject. Subjects with complete recordings (of DEAP the 22 with a
+face video, of MAHNOB-HCI 27) are distributed equally over the folds. A released version is never changed.
 """
 
 import json
@@ -18,7 +18,7 @@ CORPORA: dict[str, dict] = {
         "about": "Ten fixed folds of DEAP for gbvnet, by name. trial: subject/trial, the trial as in the names of the "
         "videos (column Trial of participant_ratings.csv, the order of presentation). stimulus: Experiment_id. "
         f"subject: as in the names of the files. {LEAVE_OUT}",
-        "people": {person: "filmed" if person <= "s22" else "not filmed" for person in DEAP},
+        "subjects": {name: "filmed" if name <= "s22" else "not filmed" for name in DEAP},
         "trials": [f"{n:02d}" for n in range(1, 41)],
         "stimuli": [f"{n:02d}" for n in range(1, 41)],
     },
@@ -27,7 +27,7 @@ CORPORA: dict[str, dict] = {
         "stimulus: the film, mediaFile of session.xml without its ending. subject: p and the subject's number. "
         f"{LEAVE_OUT}",
         "trial_by": "stimulus",
-        "people": {person: "lost" if person in ("p12", "p15", "p26") else "whole" for person in MAHNOB},
+        "subjects": {name: "lost" if name in ("p12", "p15", "p26") else "whole" for name in MAHNOB},
         "trials": sorted(FILMS),
         "stimuli": sorted(FILMS),
     },
@@ -35,16 +35,16 @@ CORPORA: dict[str, dict] = {
 
 
 def text(name: str) -> str:
-    """The text of <name>.json."""
-    held = CORPORA[name]
-    trials = [f"{person}/{trial}" for person in held["people"] for trial in held["trials"]]
+    """Return the text of <name>.json."""
+    corpus = CORPORA[name]
+    trials = [f"{subject}/{trial}" for subject in corpus["subjects"] for trial in corpus["trials"]]
     units = {
         "trial": (trials, [trial.split("/")[0] for trial in trials]),
-        "stimulus": (held["stimuli"], [""] * len(held["stimuli"])),
-        "subject": (list(held["people"]), list(held["people"].values())),
+        "stimulus": (corpus["stimuli"], [""] * len(corpus["stimuli"])),
+        "subject": (list(corpus["subjects"]), list(corpus["subjects"].values())),
     }
-    lines = ["{", f' "about": {json.dumps(held["about"])},']
-    lines += [f' "trial_by": {json.dumps(held["trial_by"])},'] if "trial_by" in held else []
+    lines = ["{", f' "about": {json.dumps(corpus["about"])},']
+    lines += [f' "trial_by": {json.dumps(corpus["trial_by"])},'] if "trial_by" in corpus else []
     for unit, (names, strata) in units.items():
         lines.append(f' "{unit}": [')
         folds = deal(names, strata, unit, name)
@@ -54,5 +54,5 @@ def text(name: str) -> str:
 
 
 if __name__ == "__main__":
-    for corpus in CORPORA:
-        (Path(__file__).parent / f"{corpus}.json").write_text(text(corpus), newline="\n")
+    for version in CORPORA:
+        (Path(__file__).parent / f"{version}.json").write_text(text(version), newline="\n")

@@ -1,6 +1,6 @@
 #!/bin/bash
 # One cross-validation a job, each from the next line of runs.txt. Written by `gbvnet reproduce --slurm`.
-# Adapt these lines to your cluster. A job that is cut off by its time limit or given way goes on, when it is queued
+# Adapt these lines to your cluster. A job that ends at its time limit or is preempted continues, when it is queued
 # again, at the epoch it had reached: the time limit needs to be no longer than the largest run of `--plan`.
 #SBATCH --job-name=gbvnet
 #SBATCH --array=1-@RUNS@

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The report of all runs that are finished; what is missing is said, and then the job fails. Adapt as in array.sh.
+# The report of all runs that are finished; missing runs are listed, and then the job fails. Adapt as in array.sh.
 #SBATCH --job-name=gbvnet-report
 #SBATCH --cpus-per-task=4
 #SBATCH --mem=16G

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Give this to bash on a login node. Given again it does what is left: finished runs are found, others go on.
+# Run this with bash on a login node. Run again, it does what is left: finished runs are skipped, others continue.
 set -eu
 cd @FOLDER@
 mkdir -p logs

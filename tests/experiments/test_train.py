@@ -20,7 +20,7 @@ from gbvnet.errors import BadConfig, BadModel, BadRun, LeakySplit
 from gbvnet.evaluation.metrics import auc
 from gbvnet.evaluation.splits import train_validation_split
 from gbvnet.experiments.crossval import cross_validate
-from gbvnet.experiments.train import _watched, ending, train_model
+from gbvnet.experiments.train import _progress_reported, closing_lines, train_model
 from gbvnet.inference.predictor import Predictor
 from gbvnet.network.checkpoint.checkpoint import load_model, save_model
 
@@ -252,20 +252,20 @@ def test_progress_counts_epochs_with_losses_and_ends_full(store, tmp_path, caplo
 def test_progress_is_of_what_the_history_says_while_it_is_written(tmp_path):
     seen = []
     head = "epoch,train_loss,train_accuracy,inner_loss,inner_accuracy,seconds\n"
-    with _watched(tmp_path, 10, lambda *told: seen.append(told)):
+    with _progress_reported(tmp_path, 10, lambda *told: seen.append(told)):
         (tmp_path / "history.csv").write_text(head + "1,0.7,0.5,nan,nan,1\n2,0.6,0.5,0.65,0.75,1\n")
     assert seen[-1] == (2, 2, "loss 0.600, validation 0.650, 75%, no score")  # stopped early: the bar is full
-    with _watched(tmp_path / "none", 10, lambda *told: seen.append(told)):
+    with _progress_reported(tmp_path / "none", 10, lambda *told: seen.append(told)):
         pass
     assert seen[-2] == (0, 10, "reading windows")
     (tmp_path / "history.csv").write_text(head + "1,0.7,0.5,nan,nan,1\n")
-    with _watched(tmp_path, 10, lambda *told: seen.append(told)):
+    with _progress_reported(tmp_path, 10, lambda *told: seen.append(told)):
         pass
     assert seen[-1] == (1, 1, "loss 0.700")
 
 
 def test_the_end_tells_the_epoch_kept_what_it_is_worth_and_what_to_do_next(store, trained):
-    lines = ending(trained)
+    lines = closing_lines(trained)
     about = load_model(trained)[1]
     assert lines[0].startswith(f"epoch {about['chosen_epoch']} of ") and lines[0].endswith("(no score)")
     assert f"accuracy {about['validation']['accuracy']:.1%}" in lines[0]

@@ -19,7 +19,7 @@ from gbvnet.experiments.transfer import transfer
 from gbvnet.network.checkpoint.checkpoint import load_model
 from gbvnet.report.report import write_report
 from gbvnet.store.format import data_file, read_header
-from gbvnet.store.joined import join, learnt_from, nearest_frames
+from gbvnet.store.joined import join, nearest_frames, training_store
 from gbvnet.store.reader import open_store
 from gbvnet.store.writer import create_store, finish_store, write_recording
 
@@ -151,9 +151,9 @@ def test_names_are_told_apart_by_corpus_and_survive_a_process_border(deap, mahno
         assert held.title == "deap -> mahnob (synthetic data)"
         assert held.digest == joined.digest
     assert np.array_equal(again.read([0, 100])[2], joined.read([0, 100])[2])
-    assert learnt_from(joined).title == deap.title
-    assert learnt_from(joined).digest == deap.digest
-    assert learnt_from(deap) is deap
+    assert training_store(joined).title == deap.title
+    assert training_store(joined).digest == deap.digest
+    assert training_store(deap) is deap
     assert join(mahnob, deap, faces=False, signals=True)[0].digest != joined.digest
 
 

@@ -30,7 +30,7 @@ from gbvnet.network.checkpoint.folder import fingerprint
 from gbvnet.network.model import GBVNet
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
-from gbvnet.systems.gbvnet import learnt_from
+from gbvnet.systems.gbvnet import model_metadata
 
 from .. import app_fixtures as asked
 
@@ -63,7 +63,7 @@ def make_model(folder, store, modality="bio", dropout=0.1, **about):
     if s["channels"]:
         x = store.read(np.arange(len(store)), faces=False)[2]
         network.fit_normaliser(*(torch.from_numpy(f(x, axis=(0, 2))).float() for f in (np.mean, np.std)))
-    save_model(folder, network, learnt_from(store, config, np.arange(len(store))) | about)
+    save_model(folder, network, model_metadata(store, config, np.arange(len(store))) | about)
     return folder
 
 

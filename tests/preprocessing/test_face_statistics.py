@@ -7,7 +7,7 @@ import pytest
 from gbvnet.config import CrossvalConfig
 from gbvnet.inference.prediction import far_finding
 from gbvnet.preprocessing.face_statistics import KEY, MEASURES, SAMPLE, far, measure, summarise
-from gbvnet.systems.gbvnet import learnt_from
+from gbvnet.systems.gbvnet import model_metadata
 
 from ..synthetic_store import write_store
 
@@ -79,10 +79,10 @@ def test_a_model_keeps_the_statistics_of_its_training_rows_alone(tmp_path, monke
     store = write_store(tmp_path / "store")
     rows = np.arange(0, len(store), 3)
     pictures, ok, _ = store.read(rows, signals=False)
-    made = learnt_from(store, CrossvalConfig(target="valence"), rows)[KEY]
+    made = model_metadata(store, CrossvalConfig(target="valence"), rows)[KEY]
     assert made == summarise(measure(pictures, ok))
-    assert KEY not in learnt_from(store, CrossvalConfig(target="valence", modality="bio"), rows)
+    assert KEY not in model_metadata(store, CrossvalConfig(target="valence", modality="bio"), rows)
     assert SAMPLE >= 64
     monkeypatch.setattr("gbvnet.preprocessing.face_statistics.SAMPLE", 2)
-    few = learnt_from(store, CrossvalConfig(target="valence"), rows)[KEY]
+    few = model_metadata(store, CrossvalConfig(target="valence"), rows)[KEY]
     assert few == summarise(measure(pictures[[0, -1]], ok[[0, -1]]))

@@ -1,4 +1,4 @@
-"""What a store holds beside what the paper says of its data: Tables 1 and 2, and what was excluded.
+"""What a store contains beside what the paper says of its data: Tables 1 and 2, and what was excluded.
 
 Blocks of a page, a CSV file for each table. No torch.
 """
@@ -28,7 +28,7 @@ MOST_ROWS = 30  # of a list on the page; the CSV file has all
 
 
 def data_blocks(stores: Sequence[Store], folder: Path) -> Iterator[Block]:
-    """Table 1, what was excluded, and Table 2, for each corpus; writes into folder/tables and folder/figures."""
+    """Yield Table 1, what was excluded, and Table 2, for each corpus; writes into folder/tables and folder/figures."""
     first: dict[str, Store] = {}
     for store in stores:
         first.setdefault(store.title, store)
@@ -39,15 +39,17 @@ def data_blocks(stores: Sequence[Store], folder: Path) -> Iterator[Block]:
 
 
 def short(title: str) -> str:
-    """deap (synthetic data) -> deap"""
+    """Return the name of a corpus without its stamp: "deap (synthetic data)" is "deap"."""
     return title.removesuffix(f" ({SYNTHETIC})")
 
 
 def slug(title: str) -> str:
+    """Return the name of a corpus as a part of file names."""
     return short(title).replace(" ", "-")
 
 
 def corpus_name(title: str) -> str:
+    """Return the name of a corpus as the report writes it, with its stamp."""
     known = TITLES.get(short(title), short(title))
     return f"{known} ({SYNTHETIC})" if SYNTHETIC in title else known
 
@@ -56,7 +58,7 @@ def corpus_name(title: str) -> str:
 
 
 def table_1(store: Store) -> pd.DataFrame:
-    """What a store holds beside what the paper's Table 1 says: attribute, found, paper."""
+    """Return what a store contains beside what the paper's Table 1 says. Columns: attribute, found, paper."""
     paper = PAPER_DATA.get(store.settings["dataset"], {})
     windows, s = store.windows, store.settings
     whole = windows[complete(store)]
@@ -66,7 +68,7 @@ def table_1(store: Store) -> pd.DataFrame:
     length_s = whole.groupby("recording")["start_s"].max() + s["prepare"]["window_s"]
     window_s, step_s = s["prepare"]["window_s"], s["prepare"]["step_s"] or s["prepare"]["window_s"]
     subjects, recordings = windows["subject"].nunique(), windows["recording"].nunique()
-    found: list[tuple[str, str, str | None]] = [
+    rows: list[tuple[str, str, str | None]] = [
         ("Subjects", f"{whole['subject'].nunique()} with every modality, of {subjects}", paper.get("subjects")),
         ("Available channels", f"{len(kinds)}: {n_eeg} EEG, {len(kinds) - n_eeg} peripheral", paper.get("channels")),
         ("Length of each trial", f"{_range(length_s)} s", paper.get("length")),
@@ -84,16 +86,16 @@ def table_1(store: Store) -> pd.DataFrame:
         high = is_high(whole, name, ">=5")
         of_trials = high.groupby(whole["recording"]).first()
         counts = [f"{y.sum():,} / {(1 - y).sum():,} {what}" for y, what in ((of_trials, "trials"), (high, "windows"))]
-        found.append((f"{name.capitalize()}: ratings", _range(whole[name]), None))
-        found.append((f"{name.capitalize()}: high / low ({RULES['>=5']})", ", ".join(counts), None))
-    return pd.DataFrame([(a, f, p or "not given") for a, f, p in found], columns=["attribute", "found", "paper"])
+        rows.append((f"{name.capitalize()}: ratings", _range(whole[name]), None))
+        rows.append((f"{name.capitalize()}: high / low ({RULES['>=5']})", ", ".join(counts), None))
+    return pd.DataFrame([(a, f, p or "not given") for a, f, p in rows], columns=["attribute", "found", "paper"])
 
 
 def complete(store: Store) -> pd.Series:
-    """Whether a window has every modality that the store was made for."""
-    made, ok = store.settings["prepare"], pd.Series(True, store.windows.index)
+    """Return whether each window has every modality that the store was prepared with."""
+    prepared, ok = store.settings["prepare"], pd.Series(True, store.windows.index)
     for column, part in (("has_face", "faces"), ("has_signals", "signals")):
-        if made[part]:
+        if prepared[part]:
             ok &= store.windows[column]
     return ok
 
@@ -110,7 +112,7 @@ def _range(values: pd.Series) -> str:
 def _table_1(store: Store, folder: Path) -> Iterator[Block]:
     table = table_1(store)
     table.to_csv(folder / "tables" / f"paper_table1_{slug(store.title)}.csv", index=False)
-    yield Heading(f"Table 1: {corpus_name(store.title)} as found", 3)
+    yield Heading(f"Table 1: {corpus_name(store.title)} in the store", 3)
     yield Table(
         ("Attribute", "Found in the store", "The paper's Table 1 and section 4.1"),
         table.to_numpy().tolist(),
@@ -119,46 +121,46 @@ def _table_1(store: Store, folder: Path) -> Iterator[Block]:
     )
     yield Text(
         "How to read it: where the two columns differ, a result cannot be the paper's even if everything else is the "
-        "same. Class counts are what a score must be compared with: always guessing the commoner class reaches its "
+        "same. Class counts are what a score must be compared with: always predicting the majority class reaches its "
         "share.", "note",
     )  # fmt: skip
 
 
 def excluded(store: Store) -> pd.DataFrame:
-    """What a store has not, or not wholly: one row a recording with verdict, why, and findings."""
+    """Return the recordings that a store lacks in whole or in part: a row each with status, reason and warnings."""
     r = store.recordings
     without = store.windows[~complete(store)].groupby("recording").size().rename("windows_left_out")
     table = r[["recording", "subject", "trial", "verdict", "reason", "findings"]].merge(
         without, "left", left_on="recording", right_index=True
     )
     table["windows_left_out"] = table["windows_left_out"].fillna(0).astype(int)
-    lacks = _lacking(store)
+    missing = _missing_modalities(store)
     table["reason"] = [
-        reason or lacks.get(name, "") for name, reason in zip(table["recording"], r["reason"], strict=True)
+        reason or missing.get(name, "") for name, reason in zip(table["recording"], r["reason"], strict=True)
     ]
-    told = (table["verdict"] != "ok") | (table["findings"] != "") | (table["windows_left_out"] > 0)
-    return table[told].reset_index(drop=True)
+    reported = (table["verdict"] != "ok") | (table["findings"] != "") | (table["windows_left_out"] > 0)
+    return table[reported].reset_index(drop=True)
 
 
-def _lacking(store: Store) -> dict[str, str]:
-    """recording -> which modality none, or not all, of its windows have."""
-    found: dict[str, str] = {}
+def _missing_modalities(store: Store) -> dict[str, str]:
+    """recording -> the modality that none, or not all, of its windows have."""
+    reasons: dict[str, str] = {}
     for name, of_recording in store.windows.groupby("recording"):
         parts = []
         for column, part, word in (("has_face", "faces", "face"), ("has_signals", "signals", "signals")):
             missing = int((~of_recording[column]).sum()) if store.settings["prepare"][part] else 0
             if missing:
-                all_of_it = missing == len(of_recording)
-                parts.append(f"no {word}" + ("" if all_of_it else f" in {missing} of {len(of_recording)} windows"))
-        found[str(name)] = "; ".join(parts)
-    return found
+                in_all = missing == len(of_recording)
+                parts.append(f"no {word}" + ("" if in_all else f" in {missing} of {len(of_recording)} windows"))
+        reasons[str(name)] = "; ".join(parts)
+    return reasons
 
 
 def _left_out(store: Store, folder: Path) -> Iterator[Block]:
     table = excluded(store)
     table.to_csv(folder / "tables" / f"paper_excluded_{slug(store.title)}.csv", index=False)
     if table.empty:
-        yield Text(f"{corpus_name(store.title)}: no recording was excluded, and none has a finding.")
+        yield Text(f"{corpus_name(store.title)}: no recording was excluded, and none has a warning.")
         return
     bad, lacking = int((table["verdict"] != "ok").sum()), table[(table["verdict"] == "ok") & (table["reason"] != "")]
     kept = table[(table["verdict"] == "ok") & (table["reason"] == "")]
@@ -167,26 +169,25 @@ def _left_out(store: Store, folder: Path) -> Iterator[Block]:
     yield Text(
         f"{corpus_name(store.title)}, excluded: {bad:,} recordings could not be prepared; {len(lacking):,} lack a "
         f"modality in some or all windows{' (' + '; '.join(counts) + ')' if counts else ''}; {len(kept):,} were kept "
-        "with a finding."
+        "with a warning."
     )
     rows = pd.concat([table[table["verdict"] != "ok"], lacking[lacking["reason"].str.contains(" in ")], kept])
     if rows.empty:
         return
     alike = [group for _, group in rows.groupby(["verdict", "reason", "findings"], sort=False)]
     yield Table(
-        ("Recordings", "Verdict", "Why", "Findings", "Windows left out"),
+        ("Recordings", "Status", "Reason", "Warnings", "Windows left out"),
         [_excluded_row(group) for group in alike[:MOST_ROWS]],
-        f"Excluded, and why{_first(len(alike))}. Each recording: tables/paper_excluded_{slug(store.title)}.csv.",
+        f"Excluded recordings{_first(len(alike))}. Each recording: tables/paper_excluded_{slug(store.title)}.csv.",
         4,
     )
 
 
 def _excluded_row(alike: pd.DataFrame) -> list[str]:
-    """Recordings of which the same is to be said."""
+    """One row for recordings with the same status, reason and warnings."""
     names, first = alike["recording"].tolist(), alike.iloc[0]
-    called = shortened(names, 3)
-    why, findings = first["reason"] or NONE, first["findings"] or NONE
-    return [called, first["verdict"], why, findings, f"{alike['windows_left_out'].sum():,}"]
+    reason, warnings = first["reason"] or NONE, first["findings"] or NONE
+    return [shortened(names, 3), first["verdict"], reason, warnings, f"{alike['windows_left_out'].sum():,}"]
 
 
 def _first(n: int) -> str:
@@ -197,7 +198,7 @@ def _first(n: int) -> str:
 
 
 def table_2(store: Store) -> pd.DataFrame:
-    """The store's channels in order beside the paper's Table 2: number, channel, kind, paper, same."""
+    """Return the store's channels in order beside the paper's Table 2. Columns: number, channel, kind, paper, same."""
     channels = store.settings["channels"]
     paper = [*PAPER_MONTAGE, *[""] * len(channels)][: max(len(channels), len(PAPER_MONTAGE))]
     rows = []
@@ -217,46 +218,46 @@ def _table_2(store: Store, folder: Path) -> Iterator[Block]:
     yield Heading(f"Table 2: the channels of {corpus_name(store.title)}", 3)
     eeg = [name for name, kind in store.settings["channels"] if kind == "eeg"]
     others = [f"{name} ({kind})" for name, kind in store.settings["channels"] if kind != "eeg"]
-    yield Text(_montage_verdict(eeg))
+    yield Text(_compare_montage(eeg))
     yield Text(f"Peripheral channels, which the paper does not name: {', '.join(others) if others else 'none'}.")
     if _places(eeg):
         stamps = [SYNTHETIC] if store.synthetic else []
         yield write_picture(
             head_map(eeg, corpus_name(store.title), stamps), folder, f"paper_table2_{name}",
-            f"Where the EEG channels of {corpus_name(store.title)} lie on the head",
+            f"Positions of the EEG channels of {corpus_name(store.title)} on the head",
             "How to read it: the head from above, nose up; the number is the channel's place in the store. Filled dots "
             "have the place that the paper's Table 2 gives them; a ring has another place, or is not in that table.",
         )  # fmt: skip
     yield Text(f"Number by number: tables/paper_table2_{name}.csv.", "note")
 
 
-def _montage_verdict(eeg: list[str]) -> str:
+def _compare_montage(eeg: list[str]) -> str:
     if eeg == list(PAPER_MONTAGE):
         return f"All {len(eeg)} EEG channels have the names and the order of the paper's Table 2."
     absent, extra = [n for n in PAPER_MONTAGE if n not in eeg], [n for n in eeg if n not in PAPER_MONTAGE]
-    said = [f"{len(eeg)} EEG channels, of which {len(eeg) - len(extra)} are in the paper's Table 2"]
-    said += [f"not there: {', '.join(extra)}"] if extra else []
-    said += [f"of that table the store lacks {', '.join(absent)}"] if absent else ["the order is another"]
-    return "; ".join(said) + "."
+    parts = [f"{len(eeg)} EEG channels, of which {len(eeg) - len(extra)} are in the paper's Table 2"]
+    parts += [f"not in it: {', '.join(extra)}"] if extra else []
+    parts += [f"of that table the store lacks {', '.join(absent)}"] if absent else ["the order differs"]
+    return "; ".join(parts) + "."
 
 
 def _places(names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Where electrodes lie seen from above: nose up, the vertex at 0, the ears at 1. Unknown names are absent."""
+    """Positions of electrodes seen from above: nose up, the vertex at 0, the ears at 1. Without unknown names."""
     import mne
 
     places = mne.channels.make_standard_montage("biosemi64").get_positions()["ch_pos"]  # on a sphere about the centre
-    found = {}
+    positions = {}
     for name in names:
         if name in places:
             x, y, z = places[name] / np.linalg.norm(places[name])
             down = np.arccos(z) / (np.pi / 2)  # 0 at the vertex, 1 at the ears' height
-            found[name] = (float(x / max(np.hypot(x, y), 1e-9) * down), float(y / max(np.hypot(x, y), 1e-9) * down))
-    return found
+            positions[name] = (float(x / max(np.hypot(x, y), 1e-9) * down), float(y / max(np.hypot(x, y), 1e-9) * down))
+    return positions
 
 
 @styled
 def head_map(eeg: Sequence[str], title: str, stamps: Sequence[str]) -> Figure:
-    """Names and numbers of the EEG channels on a head seen from above."""
+    """Draw names and numbers of the EEG channels on a head seen from above."""
     figure = empty_figure(4.6, 4.6, f"EEG channels of {title.removesuffix(f' ({SYNTHETIC})')}", stamps)
     axes: Axes = figure.subplots()
     axes.add_patch(Circle((0, 0), 1.24, fill=False, color=SOFT, linewidth=1.2))

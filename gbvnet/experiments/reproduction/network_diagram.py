@@ -1,5 +1,5 @@
-"""Figure 1 of the paper, drawn from the network itself: what its modules are, how many parameters they have, and the
-shapes that leave them when a window goes through."""
+"""Figure 1 of the paper, drawn from the network itself: its modules, their parameters, and the shapes of their outputs
+for one window."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -20,33 +20,33 @@ from ...report.figures import COLOUR, INK, SOFT, empty_figure, styled
 
 # Inches: of the figure, of a branch's panel and the room between two, of a box in it and the room below the box, of an
 # arrow from box to box and from a branch into what follows; of the boxes of fusion and classifier.
-WIDTH, PANEL, APART, BOX, BELOW, GAP, INTO = 7.5, 1.34, 0.12, 0.8, 0.24, 0.08, 0.42
+WIDTH, PANEL, SPACING, BOX, BELOW, GAP, INTO = 7.5, 1.34, 0.12, 0.8, 0.24, 0.08, 0.42
 FUSION, HEAD, HEAD_TALL = 0.88, 0.9, 0.95
 NAME_SIZE, SIZE = 6.8, 6.2  # points
-CAPTION = "In a box: what it does and how many parameters it has. Under it: the shape that leaves it, for one {}."
+CAPTION = "In a box: its operations and number of parameters. Under it: the shape of its output for one {}."
 
 
 class Part(NamedTuple):
-    """One box: what it is called, what is in it, its parameters, the shape that leaves it for one window."""
+    """One box: its name, its operations, its parameters, and the shape of its output for one window."""
 
     name: str
     what: str
     parameters: int
-    shape: tuple[int, ...]  # of one frame, where a box works on each frame by itself
+    shape: tuple[int, ...]  # of one frame, where a box processes each frame separately
 
 
 class Parts(NamedTuple):
-    """The boxes of a network. A branch that it has not is empty, a fusion that it has not is None."""
+    """The boxes of a network. A missing branch is empty, a missing fusion None."""
 
     face: list[Part]
     signals: list[Part]
     fusion: Part | None
     head: Part
-    others: int  # parameters in no box: the stand-ins for a missing modality
+    others: int  # parameters in no box: the missing-modality embeddings
 
 
 class _Spec(NamedTuple):
-    """Which modules make a box. The last one's output is what leaves it."""
+    """The modules of a box. The last one's output is the box's."""
 
     name: str
     what: str
@@ -54,7 +54,7 @@ class _Spec(NamedTuple):
 
 
 def find_parts(config: GBVNetConfig, face_side: int) -> Parts:
-    """Build the network, send one window through it, and note what leaves each part.
+    """Return the parts of a network with the shapes of their outputs, from one window passed through it.
 
     face_side : S, pixels
     """
@@ -126,7 +126,7 @@ def _signals(network: GBVNet) -> Iterator[_Spec]:
 
 
 def _convolutions(module: nn.Module) -> str:
-    """Kernels, or dilations where there are any, of all convolutions in a module."""
+    """Kernels, or dilations where they are above 1, of all convolutions in a module."""
     convolutions = [m for m in module.modules() if isinstance(m, nn.Conv1d)]
     kernels, dilations = ([getattr(m, name)[0] for m in convolutions] for name in ("kernel_size", "dilation"))
     if kernels == [1]:
@@ -138,13 +138,13 @@ def _convolutions(module: nn.Module) -> str:
 
 def _end(network: GBVNet) -> Iterator[_Spec]:
     if network.sees_both:
-        name, said = {
+        name, operations = {
             "gate": ("gated fusion", "[f, b]\n↓\n{}\nReLU\n{}\nsigmoid\n↓\ng\n↓\ng · [f, b]"),
             "literal": ("gated fusion", "[f, b]\n↓\nsigmoid\n↓\ng\n↓\ng · [f, b]"),
             "concat": ("concatenation", "[f, b]"),
             "sum": ("sum", "f: {}\n+\nb: {}"),
         }[network.config.fusion]
-        yield _Spec(name, said.format(*_layers(network.fusion)), (network.fusion,))
+        yield _Spec(name, operations.format(*_layers(network.fusion)), (network.fusion,))
     yield _Spec(
         "classifier",
         "{}\nReLU, dropout\n{} logit{}".format(*_layers(network.head), "s" * (network.config.n_outputs > 1)),
@@ -161,13 +161,13 @@ def _layers(module: nn.Module) -> list[str]:
 
 @styled
 def diagram(config: GBVNetConfig, face_side: int) -> Figure:
-    """The network as boxes and arrows, 1200 px wide: the face above, the signals below, then fusion and classifier.
+    """Draw the network as boxes and arrows, 1200 px wide: face above, signals below, then fusion and classifier.
 
     face_side : S, pixels
     """
     parts = find_parts(config, face_side)
     branches = [row for row in (parts.face, parts.signals) if row]
-    height = (PANEL + APART) * len(branches) - APART
+    height = (PANEL + SPACING) * len(branches) - SPACING
     boxes = [part for row in branches for part in row] + [parts.head] + ([parts.fusion] if parts.fusion else [])
     total = parts.others + sum(part.parameters for part in boxes)
     figure = empty_figure(WIDTH, height + 0.62, f"GBV-Net, {config.modality}: {total:,} parameters", ())
@@ -184,22 +184,22 @@ def diagram(config: GBVNetConfig, face_side: int) -> Figure:
     _box(axes, parts.head, (WIDTH - 0.08 - HEAD, middle - HEAD_TALL / 2, HEAD, HEAD_TALL), SOFT)
     for row in branches:
         _branch(axes, row, config, height - PANEL if row is parts.face else 0.0, end)
-    others = f" {parts.others} more stand in for a missing modality." if parts.others else ""
+    others = f" {parts.others} more replace a missing modality." if parts.others else ""
     unit = "window, or frame" if parts.face else "window"
     figure.text(0.01, 0.02, CAPTION.format(unit) + others, fontsize=SIZE, color=SOFT)
     return figure
 
 
 def _branch(axes: Axes, row: Sequence[Part], config: GBVNetConfig, bottom: float, right: float) -> None:
-    """Draw a branch from left to right in its panel, and the arrow that its feature leaves by."""
+    """Draw a branch from left to right in its panel, and the arrow of its output feature."""
     face = row[0].name == "frames"
     colour = COLOUR["face"] if face else COLOUR.get(config.modality.removeprefix("face"), COLOUR["bio"])
     left, at = 0.08, bottom + BELOW + BOX / 2
     axes.add_patch(FancyBboxPatch((left, bottom), right - left, PANEL, boxstyle="round,pad=0,rounding_size=0.06",
                                   facecolor=_tint(colour, 0.08), edgecolor="none"))  # fmt: skip
-    said = f"Face, {config.n_frames} frames a window: ConvNeXt V2 {config.variant}" if face else "Signals"
-    said += f" · {sum(part.parameters for part in row):,} parameters"
-    axes.text(left + 0.08, bottom + PANEL - 0.07, said, va="top", fontsize=NAME_SIZE + 0.4, color=INK)
+    title = f"Face, {config.n_frames} frames a window: ConvNeXt V2 {config.variant}" if face else "Signals"
+    title += f" · {sum(part.parameters for part in row):,} parameters"
+    axes.text(left + 0.08, bottom + PANEL - 0.07, title, va="top", fontsize=NAME_SIZE + 0.4, color=INK)
 
     needs = [_needs(part) for part in row]
     spare = right - left - 0.16 - GAP * (len(row) - 1) - sum(needs)
@@ -218,7 +218,7 @@ def _branch(axes: Axes, row: Sequence[Part], config: GBVNetConfig, bottom: float
 
 
 def _needs(part: Part) -> float:
-    """How wide a box must be for all that is written in it and under it, inches."""
+    """The width that a box needs for the text in it and under it, inches."""
     lines = [*part.what.split("\n"), f"{part.parameters:,}", _joined(part.shape)]
     longest = max(_written(part.name, NAME_SIZE, "bold"), *(_written(line, SIZE) for line in lines))
     return longest + 0.08

@@ -25,8 +25,8 @@ def diagram_blocks(title: str, figure: Figure, folder: Path) -> Iterator[Block]:
     yield Heading(f"Figure 1: the network, as built for {corpus_name(title)}", 3)
     yield write_picture(
         figure, folder, f"paper_figure1_{slug(title)}", "GBV-Net's parts with shapes and parameters",
-        "How to read it: from left to right, one window goes through the boxes; under each is the shape that leaves "
-        "it. It is drawn from the network itself, so what it shows is what was trained.",
+        "How to read it: from left to right, one window goes through the boxes; under each is the shape of its "
+        "output. It is drawn from the network itself, so what it shows is what was trained.",
     )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def diagram_blocks(title: str, figure: Figure, folder: Path) -> Iterator[Block]:
 
 
 def learning_curve_blocks(corpus: str, results: Sequence[Result], folder: Path) -> Iterator[Block]:
-    """Training and validation of GBV-Net under the leaky protocol and the first honest one."""
+    """Yield the learning curves of GBV-Net under the leaky protocol and the first one that does not leak."""
     chosen = [next((r for r in results if r.scores.leaky is leaky and r.key("target") == target), None)
               for leaky in (True, False) for target in TARGETS]  # fmt: skip
     number, drawn = CURVES.get(short(corpus), "Learning curves"), False
@@ -43,8 +43,8 @@ def learning_curve_blocks(corpus: str, results: Sequence[Result], folder: Path) 
             continue
         try:
             history = read_history(r.run, r.key("target"))
-        except GbvnetError as problem:
-            yield Text(f"No learning curves: {problem}", "warning")
+        except GbvnetError as error:
+            yield Text(f"No learning curves: {error}", "warning")
             continue
         if history is None:
             continue
@@ -63,8 +63,7 @@ def learning_curve_blocks(corpus: str, results: Sequence[Result], folder: Path) 
 
 READ_CURVES = (
     "How to read it: lines are means over the folds that still train at that epoch, bands one standard deviation. "
-    "Where the loss of training goes on falling and that of validation turns, the network learns its training set by "
-    "heart. "
+    "Where the training loss still falls and the validation loss rises, the network overfits. "
 )
 TESTED = "Here “validation” is the tested windows themselves, as in older code: the epoch is chosen on them."
 UNSEEN = (
@@ -94,7 +93,7 @@ def ablation_figure_blocks(
         if len(mine) < 2:
             continue
         if not begun:
-            yield Heading(f"Figure 4: what the parts are worth, {corpus_name(corpus)}, recipe {recipe}", 3)
+            yield Heading(f"Figure 4: ablations, {corpus_name(corpus)}, recipe {recipe}", 3)
             begun = True
         entries = [(r.key("target"), _bar_label(r, run), r.scores) for r, run in mine]
         stamps = [stamp for stamp in (LEAKY, SYNTHETIC) if any(stamp in r.scores.stamps for r, _ in mine)]
@@ -105,8 +104,8 @@ def ablation_figure_blocks(
 
 
 READ_BARS = (
-    "How to read it: the first bar is GBV-Net whole; the others see less, or have one setting changed. A bar says "
-    "something only where it passes the black mark (majority) and the triangle (97.5 % of shuffles); a part is worth "
+    "How to read it: the first bar is GBV-Net whole; the others see less, or have one setting changed. A bar shows "
+    "learning only where it passes the black mark (majority) and the triangle (97.5 % of shuffles); a part contributes "
     "what its removal costs, and bars whose intervals overlap widely show no difference (the table tests it). Hatched "
     "bars are LEAKY."
 )

@@ -22,10 +22,10 @@ from .recipe import PlannedRun, Recipe
 
 @dataclass(frozen=True)
 class Paper:
-    """What the paper's tables and figures need beside the results of the report.
+    """The section with the paper's tables and figures, and what it needs besides the results of the report.
 
     runs : run folder -> what it was planned as
-    ablations : results of the runs whose role is ablation, which the rest of the report leaves out
+    ablations : results of the runs whose role is ablation, which the other sections leave out
     stores : one for each recipe and corpus
     costs : a row a network; diagrams : Figure 1, by corpus
     left_out : what was not run, and why
@@ -40,7 +40,7 @@ class Paper:
     left_out: Sequence[str] = ()
 
     def blocks(self, results: Sequence[Result], folder: Path) -> Iterator[Block]:
-        """The sections, from top to bottom. Draws into folder/figures and writes CSV files into folder/tables."""
+        """Yield the section's blocks. Draws into folder/figures and writes CSV files into folder/tables."""
         yield Heading("The paper's tables and figures")
         yield from self._intro(results)
         for title, figure in self.diagrams.items():
@@ -77,13 +77,13 @@ class Paper:
     def _intro(self, results: Sequence[Result]) -> Iterator[Block]:
         yield Items([f"Recipe `{recipe.name}`: {recipe.about.strip()}" for recipe in self.recipes])
         yield Text(
-            f"“{PUBLISHED}” are figures that Yu et al. 2025 (doi:10.3390/s25206397) print. The paper deals windows to "
-            "ten folds at random, gives no threshold for high and no class counts, and its “validation” is the tested "
-            "fold; the works it cites have protocols of their own. These numbers are no target: the LEAKY protocol "
-            "window comes nearest to how they were made."
+            f"“{PUBLISHED}” are figures that Yu et al. 2025 (doi:10.3390/s25206397) print. The paper assigns windows "
+            "to ten folds at random, gives no threshold for high and no class counts, and its “validation” is the "
+            "tested fold; the works it cites have protocols of their own. These numbers are no target: the LEAKY "
+            "protocol window is the nearest to theirs."
         )
         if any(r.synthetic for r in results):
-            yield Text(f"Ours are from {SYNTHETIC}: nothing published can be compared with them.", "warning")
+            yield Text(f"The runs are on {SYNTHETIC}: nothing published can be compared with them.", "warning")
         if self.left_out:
             yield Text("Not run:")
             yield Items(self.left_out)

@@ -38,12 +38,12 @@ TARGETS = ("valence", "arousal")
 
 
 def network_name(run: PlannedRun) -> str:
-    """What the cost table calls the network of a run."""
+    """Return the name of a run's network in the cost table."""
     return in_words(run.label) if run.role == "ablation" else f"GBV-Net, {MODALITY[run.config.modality]}"
 
 
 def in_words(ablation: str) -> str:
-    """What an ablation is called where it is shown; "variant small" and whatever is not listed keep their names."""
+    """Return the name of an ablation in tables and figures; "variant small" and others not listed keep their names."""
     return WORDS.get(ablation, ablation.replace("_", " "))
 
 
@@ -65,7 +65,10 @@ WORDS = {
 
 
 def accuracies(number: str, planned: Sequence[tuple[Result, PlannedRun]]) -> pd.DataFrame:
-    """One row a result, in shares: mean over folds (Eq. 7), SD, its interval; and what the paper prints, in %."""
+    """Return one row per result: mean over folds (Eq. 7), SD and interval, as shares; and what the paper prints, in %.
+
+    number : "Table 3" or "Table 4"
+    """
     rows = []
     for r, run in planned:
         mean, sd, _, _ = r.scores.over_folds()
@@ -88,10 +91,10 @@ def _system_label(run: PlannedRun) -> str:
 
 
 def _published(r: Result, run: PlannedRun) -> float:
-    """What the paper prints for the same modality; made under its LEAKY protocol, it stands beside no other."""
+    """The paper's value for the same modality; obtained under its LEAKY protocol, it is shown beside that one only."""
     values = PAPER_ABLATION.get((short(r.key("dataset")), r.key("modality")))
-    ours = run.role in ("whole", "modality") and r.scores.leaky and r.key("scope") == "pooled"
-    return values[TARGETS.index(r.key("target"))] if values and ours and r.key("target") in TARGETS else np.nan
+    comparable = run.role in ("whole", "modality") and r.scores.leaky and r.key("scope") == "pooled"
+    return values[TARGETS.index(r.key("target"))] if values and comparable and r.key("target") in TARGETS else np.nan
 
 
 def accuracy_table_blocks(
@@ -113,7 +116,7 @@ def accuracy_table_blocks(
     leaky = set()
     for (_, scope, of_protocol, label), by_target in by_place.items():
         where = of_protocol + (" LEAKY" if is_leaky(of_protocol) else "")
-        where += ", within each person" if scope == "per-subject" else ""
+        where += ", within each subject" if scope == "per-subject" else ""
         cells = [label, where]
         for target in targets:
             cells += _accuracy_cells(by_target.get(target))
@@ -132,9 +135,9 @@ def accuracy_table_blocks(
 
 READ_TABLE = (
     "How to read it: the mean of the folds is the paper's score (Eq. 7). In brackets its 95 % corrected t interval "
-    "over folds, which allows for training sets that overlap (Nadeau and Bengio 2003), or, within each person, its "
+    "over folds, which allows for training sets that overlap (Nadeau and Bengio 2003), or, within each subject, its "
     "95 % t interval over subjects; both are cut off at 0 and 100 %. A mean that is not above both majority (always "
-    "guessing the commoner class of the training fold) and chance (shuffled trial labels) shows nothing learnt. Rows "
+    "predicting the majority class of the training fold) and chance (shuffled trial labels) shows no learning. Rows "
     "marked LEAKY compare with papers and measure no skill."
 )
 
@@ -151,7 +154,7 @@ def _percent(value: float) -> str:
 
 
 def _published_rows(number: str, corpus: str, table: pd.DataFrame, targets: list[str]) -> Iterator[list[str]]:
-    """Rows of what was published and has no row of ours to stand in."""
+    """Rows of published values that no row of the runs shows."""
     empty = [NONE] * 2 * len(targets)
     shown = table.dropna(subset="published_percent")
 
@@ -164,17 +167,17 @@ def _published_rows(number: str, corpus: str, table: pd.DataFrame, targets: list
         if of == dataset and wanted and modality not in set(shown["modality"]):
             yield row("GBV-Net, Facebio" if number == "Table 3" else MODALITY[modality], values)
     if number == "Table 3":
-        for who, values in PAPER_OTHERS.get(dataset, {}).items():
-            yield row(who, values)
+        for author, values in PAPER_OTHERS.get(dataset, {}).items():
+            yield row(author, values)
 
 
 # ---------------------------------------------------------------- the table beside Figure 4: ablations
 
 
 def ablation_table(whole: Result, parts: Sequence[tuple[Result, PlannedRun]]) -> pd.DataFrame:
-    """GBV-Net against each network with a part changed: accuracy by window of each subject, Wilcoxon, Holm.
+    """Return GBV-Net against each network with one part changed: accuracy by window of each subject, Wilcoxon, Holm.
 
-    Whether GBV-Net is above was fixed before looking. Compared where the very same trials are in the very same folds.
+    The hypothesis, that GBV-Net is above, was fixed in advance. Compared only if the same trials are in the same folds.
     """
     rows = []
     for r, run in parts:
@@ -198,7 +201,7 @@ def ablation_table(whole: Result, parts: Sequence[tuple[Result, PlannedRun]]) ->
 
 
 def _not_same_folds(a: Result, b: Result) -> str:
-    """Why two results cannot be compared over subjects, or nothing."""
+    """Return why two results cannot be compared over subjects; empty if they can."""
     of_a, of_b = (
         set(map(tuple, r.table[["subject", "trial", "fold"]].drop_duplicates().to_numpy().tolist())) for r in (a, b)
     )
@@ -243,7 +246,7 @@ def ablation_blocks(
     yield Text(
         "How to read it: is GBV-Net above the same network with that one setting changed, on the same trials in the "
         "same folds? Wilcoxon over subjects, one-sided, Holm over the rows. “Too few subjects” means that no data of "
-        "so few people could have given p below 0.05; “not shown” is no proof that the part is useless.", "note",
+        "so few subjects could have given p below 0.05; “not shown” is no proof that the part is useless.", "note",
     )  # fmt: skip
 
 
@@ -315,7 +318,7 @@ def _cost(column: str, value: Any) -> str:
 
 
 def _fit_times(results: Sequence[Result], runs: dict[Path, PlannedRun]) -> pd.DataFrame:
-    """network -> mean seconds of a training over its runs, and where they were trained."""
+    """network -> mean seconds of a training over its runs, and the device."""
     rows: dict[str, list[tuple[float, str]]] = {}
     for r in results:
         run = runs.get(r.run.folder)
@@ -325,6 +328,9 @@ def _fit_times(results: Sequence[Result], runs: dict[Path, PlannedRun]) -> pd.Da
         each = r.run.environment["seconds"] / trainings
         rows.setdefault(network_name(run), []).append((each, str(r.run.environment.get("device"))))
     table = pd.DataFrame(
-        {name: {"fit_seconds": np.mean([s for s, _ in held]), "fit_device": held[0][1]} for name, held in rows.items()}
+        {
+            name: {"fit_seconds": np.mean([s for s, _ in times]), "fit_device": times[0][1]}
+            for name, times in rows.items()
+        }
     ).T
     return table.reindex(columns=["fit_seconds", "fit_device"])

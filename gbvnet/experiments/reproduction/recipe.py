@@ -31,7 +31,7 @@ from ...systems import SYSTEMS
 T = TypeVar("T")
 Role = Literal["whole", "modality", "system", "ablation"]
 OWN = {"protocol": "protocols", "target": "targets", "system": "systems", "modality": "modalities", "recipe": "name"}
-NAME_LISTS = ("subjects", "paper_people", "channels")  # kept as they are written: a subject 01 is not the number 1
+NAME_LISTS = ("subjects", "paper_people", "channels")  # read as text: the subject 01 is not the number 1
 STORE_ABLATIONS = ("window_s", "step_s", "frames_per_window")  # what a further store may differ in
 
 
@@ -42,19 +42,19 @@ class Recipe:
     name: str
     """the file's name, and the folder's of its runs"""
     about: str
-    """in words"""
+    """a description, for the report"""
     dataset: Literal["deap", "mahnob", "any"] = "any"
     """the corpus that it is for"""
     leaky: bool = False
     """whether any of its scores come from a protocol that leaks"""
     prepare: dict[str, Any] = field(default_factory=dict)
-    """what a store must have been made with (fields of PrepareConfig); what is not named is free"""
+    """what a store must have been made with (fields of PrepareConfig; `default` is the default); others may differ"""
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     """what all its cross-validations share"""
     people: Literal["found", "paper"] = "found"
-    """who takes part: all whose recordings are in the store, or of these only the paper's"""
+    """whose windows are used: those of all subjects of the store, or of these only the paper's"""
     paper_people: tuple[str, ...] = ()
-    """who the paper's people are, by name"""
+    """the names of the paper's subjects"""
     protocols: tuple[Protocol, ...] = ("trial",)
     """each with every modality and every system"""
     targets: tuple[Target, ...] = ("valence", "arousal")
@@ -62,7 +62,7 @@ class Recipe:
     modalities: tuple[Modality, ...] = ("facebio", "face", "bio", "eeg", "peri")
     """of GBV-Net: the rows of Table 4"""
     systems: dict[str, Modality] = field(default_factory=lambda: {"gbvnet": "facebio"})
-    """system -> what it sees: the rows of Table 3"""
+    """system -> its modality: the rows of Table 3"""
     ablations: tuple[str, ...] = ()
     """settings of the network, each "name value": the bars of Figure 4, under the first honest protocol"""
 
@@ -72,7 +72,7 @@ class Recipe:
         _require(
             self.leaky == leaks, self, f"leaky is {self.leaky}, and its protocols {'leak' if leaks else 'do not leak'}"
         )
-        for protocol in self.protocols:  # each must make sense with the rest
+        for protocol in self.protocols:  # each must be valid with the other settings
             self.config(protocol)
         for ablation in self.ablations:
             changed(self.crossval.model, ablation)
@@ -83,29 +83,31 @@ class Recipe:
         )
 
     def among(self, store: Store) -> "Recipe":
-        """The same with the people it wants of those that a store has. Raises BadConfig if it wants none of them."""
+        """Return the recipe with its subjects limited to those of a store. Raises BadConfig if none is left."""
         if self.people == "found":
             return self
-        _require(self.paper_people, self, "people is paper, and it does not say who they are (paper_people)")
+        _require(self.paper_people, self, "people is paper, and paper_people names none")
         chosen = tuple(name for name in self.paper_people if name in set(store.windows["subject"]))
         _require(chosen, self, f"people is paper, and {store.path} has none of {', '.join(self.paper_people)}")
         return replace(self, crossval=replace(self.crossval, subjects=chosen))
 
     @property
     def installed(self) -> tuple[str, ...]:
-        """Those of its systems that there are here."""
+        """Its systems that are installed."""
         return tuple(name for name in self.systems if name in SYSTEMS)
 
     @property
     def absent(self) -> tuple[str, ...]:
+        """Its systems that are not installed."""
         return tuple(name for name in self.systems if name not in SYSTEMS)
 
     @property
     def first_honest(self) -> str | None:
+        """Its first protocol that does not leak."""
         return next((protocol for protocol in self.protocols if not is_leaky(protocol)), None)
 
     def config(self, protocol: str, **changes: Any) -> CrossvalConfig:
-        """The settings of one of its cross-validations."""
+        """Return the settings of one of its cross-validations."""
         target = "both" if len(self.targets) > 1 else self.targets[0]
         return replace(self.crossval, protocol=protocol, target=target, recipe=self.name, **changes)  # type: ignore[arg-type]
 
@@ -115,7 +117,7 @@ class PlannedRun:
     """A cross-validation that belongs to a recipe.
 
     role : whole (GBV-Net with face and signals), modality (GBV-Net with less), system (another), ablation
-    label : what the paper's tables call it
+    label : its name in the paper's tables
     """
 
     name: str  # folder under runs/<recipe>/
@@ -134,13 +136,13 @@ def _require(true: Any, recipe: Recipe, message: str) -> None:
 
 
 def shipped() -> tuple[str, ...]:
-    """The names of the recipes inside the package."""
+    """Return the names of the recipes inside the package."""
     files = resources.files("gbvnet.recipes").iterdir()
     return tuple(sorted(f.name.removesuffix(".yaml") for f in files if f.name.endswith(".yaml")))
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
-    """A shipped recipe by name, or one's own by the path of its YAML file. Raises BadConfig with the nearest name."""
+    """Return a shipped recipe by name, or another by the path of its YAML file. Raises BadConfig, with a near name."""
     name = str(name_or_path)
     known = shipped()
     if name in known:
@@ -156,50 +158,56 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
 
 
 def parse_recipe(text: str, where: str) -> Recipe:
-    """A recipe from the text of its file; `where` is what messages call it. Raises BadConfig."""
+    """Return a recipe from the text of its file; `where` is what messages call it. Raises BadConfig."""
     try:
-        held = from_yaml(text, names=NAME_LISTS)
+        values = from_yaml(text, names=NAME_LISTS)
     except ValueError as error:
         raise BadConfig(f"recipe {where} is no YAML: {error}") from None
-    if not isinstance(held, dict):
-        raise BadConfig(f"recipe {where}: expected settings by name, found {type(held).__name__}")
+    if not isinstance(values, dict):
+        raise BadConfig(f"recipe {where}: expected settings by name, found {type(values).__name__}")
     try:
-        prepare = _named(held, "prepare")
+        prepare = _with_defaults(_named(values, "prepare"))
         made = _parsed(PrepareConfig, prepare, "prepare.")
-        shared = _shared(held)
+        shared = _shared(values)
         _parsed(CrossvalConfig, shared, "crossval.")
         named = {name: getattr(made, name) for name in prepare}
-        return _parsed(Recipe, held | {"prepare": named, "crossval": shared})
+        return _parsed(Recipe, values | {"prepare": named, "crossval": shared})
     except BadConfig as error:
         message = str(error)
         raise BadConfig(message if message.startswith("recipe ") else f"recipe {where}: {message}") from None
 
 
-def _named(held: dict, name: str) -> dict:
-    """A part of a recipe, settings by name; nothing of it is none."""
-    part = held.get(name) or {}
+def _named(values: dict, name: str) -> dict:
+    """A section of a recipe, settings by name; an absent or empty one has none."""
+    part = values.get(name) or {}
     if not isinstance(part, dict):
         raise BadConfig(f"{name}: expected settings by name, found {part!r:.60}")
     return dict(part)
 
 
-def _shared(held: dict) -> dict:
+def _with_defaults(prepare: dict) -> dict:
+    """Replace the value `default`: a recipe that names a setting without repeating its default."""
+    default = to_dict(PrepareConfig())
+    return {name: default.get(name) if value == "default" else value for name, value in prepare.items()}
+
+
+def _shared(values: dict) -> dict:
     """The settings that all cross-validations share, with a protocol that suits `select test`, which needs one."""
-    own = present_names(_named(held, "crossval"))
+    own = present_names(_named(values, "crossval"))
     for name, instead in OWN.items():
         if name in own:
             raise BadConfig(f"crossval.{name} is set by {instead}")
-    protocols = held.get("protocols") or ["trial"]
+    protocols = values.get("protocols") or ["trial"]
     first = protocols[0] if isinstance(protocols, list) else protocols
-    return {**own, "protocol": first, "recipe": held.get("name")}
+    return {**own, "protocol": first, "recipe": values.get("name")}
 
 
 def _parsed(cls: type[T], values: dict, where: str = "") -> T:
-    """Settings from the values of a file: from_dict knows the nearest name, jsonargparse the kind of each value."""
+    """Settings from the values of a file: from_dict suggests names, jsonargparse checks types and lists choices."""
     from jsonargparse import ArgumentError, ArgumentParser
 
     _refuse_nothing(cls, values, where)
-    with suppress(TypeError):  # of a value of another kind, for which the parser has the better words
+    with suppress(TypeError):  # for a value of another type the parser has the better message
         from_dict(cls, values, where)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(cls, as_group=False)
@@ -210,7 +218,7 @@ def _parsed(cls: type[T], values: dict, where: str = "") -> T:
 
 
 def _refuse_nothing(cls: type, values: dict, where: str) -> None:
-    """YAML's `epochs:` with nothing behind it, where that says nothing: the parser would let it through."""
+    """Refuse YAML's `epochs:` without a value, which the parser would accept."""
     for name, kind in get_type_hints(cls).items():
         value = values.get(name, ...)
         if value is None and type(None) not in get_args(kind):
@@ -223,7 +231,7 @@ def _refuse_nothing(cls: type, values: dict, where: str) -> None:
 
 
 def changed(model: ModelConfig, ablation: str) -> ModelConfig:
-    """The network with one setting changed: "fusion concat", "self_attention false". Raises BadConfig."""
+    """Return the network's settings with one changed: "fusion concat", "self_attention false". Raises BadConfig."""
     name, _, value = ablation.partition(" ")
     if not value:
         raise BadConfig(
@@ -240,7 +248,7 @@ def changed(model: ModelConfig, ablation: str) -> ModelConfig:
 
 
 def runs_of(recipe: Recipe, store: Store, others: Sequence[Store] = ()) -> list[PlannedRun]:
-    """All cross-validations of a recipe on a store. Raises BadConfig if the store does not suit it.
+    """Return all cross-validations of a recipe on a store. Raises BadStore if the store does not suit it.
 
     others : stores that differ from `store` in the length of windows or the number of frames alone; each is an ablation
     """
@@ -292,22 +300,22 @@ def _store_label(store: Store, other: Store) -> str:
 
 
 def check_store(recipe: Recipe, store: Store) -> None:
-    """Raise BadStore, with the command that makes another, if a store is not what the recipe needs."""
+    """Raise BadStore, with the command that prepares another, if a store does not suit a recipe."""
     dataset = store.settings["dataset"]
     if recipe.dataset not in ("any", dataset):
         remedy = "Give a store of that corpus, or another recipe."
         raise BadStore(store.path, f"a store of {recipe.dataset} for recipe {recipe.name}", f"one of {dataset}", remedy)
     wrong = next(iter(unfit(recipe, store)), None)
     if wrong:
-        name, wanted, found = wrong
+        name, wanted, actual = wrong
         raise BadStore(
-            store.path, f"a store made with {name} = {wanted} for recipe {recipe.name}", f"one made with {found}",
+            store.path, f"a store made with {name} = {wanted} for recipe {recipe.name}", f"one made with {actual}",
             f"Make it with: {prepare_command(recipe, dataset)}",
         )  # fmt: skip
 
 
 def unfit(recipe: Recipe, store: Store) -> Iterator[tuple[str, Any, Any]]:
-    """Name, wanted and found of each setting that a store should have been made with, and was not."""
+    """Yield name, required and actual value of each setting in which a store differs from what a recipe needs."""
     made = made_with(store)
     for name, wanted in recipe.prepare.items():
         if name == "step_s" and wanted is None:
@@ -319,7 +327,7 @@ def unfit(recipe: Recipe, store: Store) -> Iterator[tuple[str, Any, Any]]:
 
 
 def made_with(store: Store) -> dict[str, Any]:
-    """The settings that made a store, with what was left to the corpus filled in."""
+    """Return the settings that a store was prepared with; values that are left to the corpus are filled in."""
     made = dict(store.settings["prepare"])
     made["step_s"] = made["step_s"] or made["window_s"]
     made["frames_per_window"] = store.settings["frames_per_window"]
@@ -328,7 +336,7 @@ def made_with(store: Store) -> dict[str, Any]:
 
 
 def differs_in_windows_only(store: Store, other: Store) -> bool:
-    """Whether another store is the same but for the length of its windows or the number of their frames."""
+    """Return whether two stores differ only in the length of their windows or the number of frames."""
     one, two = made_with(store), made_with(other)
     different = {name for name in one if one[name] != two[name]}
     same_corpus = store.title == other.title and store.settings["channels"] == other.settings["channels"]
@@ -336,7 +344,7 @@ def differs_in_windows_only(store: Store, other: Store) -> bool:
 
 
 def prepare_command(recipe: Recipe, dataset: str) -> str:
-    """What to type for a store that suits a recipe; the folder of the corpus is the user's to fill in."""
+    """Return the command that prepares a store for a recipe; the user fills in the folder of the corpus."""
     default = to_dict(PrepareConfig())
     options = [
         f"--{name.replace('_', '-')} {_typed(value)}"

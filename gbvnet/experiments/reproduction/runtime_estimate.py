@@ -1,7 +1,7 @@
-"""How long cross-validations will take on this machine: a few real training steps of each, times what there is to do.
+"""How long cross-validations will take on this machine: a few real training steps of each, times the workload.
 
-A calibration trains the very system on the very store's shapes. Early stopping is not foreseen: an estimate is for all
-epochs, and so rather too long than too short.
+A calibration trains the same system on the same store. Early stopping is ignored: an estimate is for all epochs, and
+so an upper limit.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ from ...store.reader import Store
 from ...systems import system
 from .recipe import PlannedRun
 
-ENOUGH_S = 0.7  # an epoch of a calibration that takes as long is measured well enough
+ENOUGH_S = 0.7  # an epoch of a calibration that takes so long is measured well enough
 FEWEST = 32  # windows that a calibration begins with; four times as many each time it was too short
 EPOCHS = 3  # of a calibration, of which the first is not counted
 READ = 512  # windows
@@ -50,10 +50,10 @@ class Workload:
 
 @dataclass(frozen=True)
 class Throughput:
-    """What one system, shape and device take."""
+    """The time and memory that one system needs, for one shape of input and one device."""
 
     window_s: float  # a training window in an epoch, with its share of validation windows
-    training_s: float  # what a training takes beside its epochs
+    training_s: float  # a training without its epochs
     test_s: float  # a tested window
     read_s: float  # a window read from the store
     window_bytes: int  # a window in memory
@@ -63,7 +63,7 @@ class Throughput:
 
 
 def measure(run: PlannedRun, workload: Workload, jobs: Jobs = 1) -> Throughput:
-    """Train a little on the run's own store; some seconds."""
+    """Return the throughput of a run, from a short training on its own store; takes some seconds."""
     limit_threads(threads_each(jobs))
     try:
         n, before = min(workload.train_each, FEWEST), None
@@ -79,7 +79,7 @@ def measure(run: PlannedRun, workload: Workload, jobs: Jobs = 1) -> Throughput:
 def _extrapolated(
     throughput: Throughput, workload: Workload, n: int, before: tuple[int, Throughput] | None
 ) -> Throughput:
-    """A system without epochs may take more than twice as long for twice the windows: its growth goes on as it was."""
+    """Extrapolate to all windows: a system without epochs may take more than twice as long for twice the windows."""
     if before is None or n >= workload.train_each:
         return throughput
     growth = np.log(throughput.window_s * n / (before[1].window_s * before[0])) / np.log(n / before[0])
@@ -138,7 +138,7 @@ def workload_of(run: PlannedRun, known: dict[Any, Workload] | None = None) -> Wo
 
 
 def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, jobs: Jobs = 1) -> float:
-    """How long a run will take at most, given its throughput with so many jobs at once."""
+    """Return how long a run takes at most, in seconds, given its throughput with so many jobs at once."""
     in_memory = workload.train_each * 1.25 * throughput.window_bytes <= config.train.memory_gib / neighbours(jobs) * GIB
     step = throughput.window_s if in_memory else max(throughput.window_s, throughput.read_s)
     epochs = config.train.epochs if throughput.epochs else 1
@@ -154,12 +154,12 @@ def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, 
 
 
 def run_bytes(workload: Workload, throughput: Throughput) -> int:
-    """What a run's folder will hold: a model of each training, and the predictions twice."""
+    """Return the size of a run's folder in bytes: a model of each training, and the predictions twice."""
     return workload.trainings * (4 * throughput.n_parameters + TRAINING_BYTES) + 2 * WINDOW_BYTES * workload.test
 
 
 class Calibration:
-    """Measures each kind of run once, and remembers it for the others of its kind."""
+    """Measures each kind of run once, and uses the result for all runs of that kind."""
 
     def __init__(self, jobs: Jobs = 1):
         self.jobs = jobs
@@ -168,7 +168,10 @@ class Calibration:
     def throughputs_of(
         self, runs: list[tuple[PlannedRun, Workload]], progress: ProgressCallback | None = None
     ) -> list[Throughput]:
-        """The throughput of each run. progress is called with kinds done, kinds in all, and what is being measured."""
+        """Return the throughput of each run.
+
+        progress : called with kinds measured, kinds in all, and what is being measured
+        """
         kinds: dict[Any, tuple[PlannedRun, Workload]] = {}
         for run, workload in runs:
             kinds.setdefault(_kind(run, workload), (run, workload))
@@ -186,17 +189,17 @@ class Calibration:
 
 
 def _kind(run: PlannedRun, workload: Workload) -> tuple:
-    """Runs alike in this take the same time a window."""
+    """Runs of the same kind take the same time a window."""
     c, s = run.config, run.store.settings
     shape = (s["frames_per_window"], s["face_side"], s["samples_per_window"], len(s["channels"]))
     train = replace(c.train, epochs=1, patience=1, select="validation")
-    # A training of few windows has a throughput of its own: to the next power of two.
+    # The throughput of small trainings depends on their size: to the next power of two.
     small = workload.train_each.bit_length() if workload.train_each < 10_000 else None
     return c.system, c.modality, c.joint, c.model, train, shape, small
 
 
 def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float]:
-    """Train on n windows with their share of validation windows; also how long what was measured took."""
+    """Train on n windows with their share of validation windows. Returns also how long the measured part took."""
     store, config = run.store, _short(run.config, workload, n)
     rng = np.random.default_rng(0)
     scored = choose_windows(store, config)[0].index.to_numpy()
@@ -227,7 +230,7 @@ def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float
 
 
 def _short(config: CrossvalConfig, workload: Workload, n: int) -> CrossvalConfig:
-    """The run's own settings, with few epochs, and steps of at most half of n windows."""
+    """The run's settings with few epochs, and steps of at most half of n windows."""
     from ...network.training import batch_size
 
     size = max(2, min(batch_size(workload.train_each, config.train), max(16, n // 2)))
