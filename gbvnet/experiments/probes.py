@@ -72,10 +72,13 @@ class ExplainedRun:
 
 
 class PredictionCounter:
+    """Counts how many times models have predicted, and reports it as progress."""
+
     def __init__(self, progress: ProgressCallback | None, total: int):
         self.progress, self.total, self.done = progress, total, 0
 
     def add(self, n: int, doing: str = "") -> None:
+        """Count n more predictions, and report."""
         self.done += n
         if self.progress:
             self.progress(self.done, self.total, doing)

@@ -22,6 +22,7 @@ CURVES = {"deap": "Figure 2", "mahnob": "Figure 3"}  # as the paper numbers them
 
 
 def diagram_blocks(title: str, figure: Figure, folder: Path) -> Iterator[Block]:
+    """Yield Figure 1, and write it into folder/figures."""
     yield Heading(f"Figure 1: the network, as built for {corpus_name(title)}", 3)
     yield write_picture(
         figure, folder, f"paper_figure1_{slug(title)}", "GBV-Net's parts with shapes and parameters",
@@ -82,6 +83,10 @@ def ablation_figure_blocks(
     parts: list[tuple[Result, PlannedRun]],
     folder: Path,
 ) -> Iterator[Block]:
+    """Yield Figure 4 for the leaky protocols and the first one that does not leak, with the table of ablations.
+
+    planned : results of GBV-Net by modality; parts : of its ablations
+    """
     protocols = list(dict.fromkeys(r.key("protocol") for r, run in planned if run.role == "whole"))
     wanted = [p for p in protocols if is_leaky(p)] + [p for p in protocols if not is_leaky(p)][:1]
     begun = False

@@ -100,6 +100,7 @@ def _published(r: Result, run: PlannedRun) -> float:
 def accuracy_table_blocks(
     number: str, corpus: str, planned: Sequence[tuple[Result, PlannedRun]], folder: Path
 ) -> Iterator[Block]:
+    """Yield Table 3 or 4 of one corpus, and write its CSV file into folder/tables."""
     if not planned:
         return
     table = accuracies(number, planned)
@@ -217,6 +218,7 @@ def ablation_blocks(
     parts: list[tuple[Result, PlannedRun]],
     folder: Path,
 ) -> Iterator[Block]:
+    """Yield a table of ablations for each target, and write their CSV file into folder/tables."""
     tables = []
     for target in TARGETS:
         of_target = [(r, run) for r, run in parts if r.key("target") == target]
