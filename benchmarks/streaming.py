@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from gbvnet.datasets.formats.signal_file import read_signals, span_s
-from gbvnet.datasets.single_recording import lone
+from gbvnet.datasets.single_recording import open_recording
 from gbvnet.inference.predict import predict_recording
 from gbvnet.inference.predictor import Predictor
 from gbvnet.inference.streaming.causal_filters import delay_s
@@ -77,7 +77,7 @@ def compared(predictor: Predictor, video: Path, signals: Path) -> dict:
     """The same windows by a stream and by the whole recording: how far apart."""
     about, side = predictor.about, predictor.sees_face
     files = [video, signals] if side else [signals]
-    corpus = lone(files, predictor.channels, about["rate_hz"], about["baseline_s"])
+    corpus = open_recording(files, predictor.channels, about["rate_hz"], about["baseline_s"])
     whole = _Keeping(predictor)
     table = predict_recording(whole, corpus, corpus.recording).table.set_index("start_s")  # type: ignore[arg-type]
     begin, end = span_s(signals)

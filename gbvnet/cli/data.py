@@ -67,7 +67,7 @@ def _check(parser) -> Run:
 
     def run(args) -> int:
         from ..datasets import open_corpus
-        from ..datasets.check import check_corpus, count_complete, missing, scale_notes, summarize, told_once
+        from ..datasets.check import check_corpus, count_complete, group_notes, missing, scale_notes, summarize
         from ..datasets.duplicates import notes
 
         corpus, units = open_corpus(args.corpus, args.root, args.raw), []
@@ -78,8 +78,8 @@ def _check(parser) -> Run:
                 units.append(unit)
                 say(_status_lines(unit, args.verbose))
         found = [r for unit in units for r in unit.recordings]
-        sound = [r for r in found if not r.problem]
-        once = told_once(((r.name, finding) for r in found for finding in r.findings), len(found))
+        sound = [r for r in found if not r.error]
+        once = group_notes(((r.name, finding) for r in found for finding in r.warnings), len(found))
         for note in (*once, *corpus.notes(), *notes(sound), *scale_notes(units), *count_complete(units)):
             say(f"note {note}")
         for line in _columns(missing(units)):
@@ -109,7 +109,7 @@ def _prepare(parser) -> Run:
 
     def run(args) -> int:
         from ..datasets import open_corpus
-        from ..datasets.check import told_once
+        from ..datasets.check import group_notes
         from ..store.prepare import prepare_store
         from ..store.reader import open_store
 
@@ -119,7 +119,7 @@ def _prepare(parser) -> Run:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
         of_table = corpus.notes() if args.corpus == "table" else ()  # which channels are not used
         for line in (
-            *told_once(summary.notes, summary.made + summary.found),
+            *group_notes(summary.notes, summary.made + summary.found),
             *summary.names,
             *of_table,
             *summary.scales,
@@ -181,15 +181,15 @@ def _weights(parser) -> Run:
 
 def _status_lines(unit, verbose: bool) -> str:
     """One line for what is good, and one more for each recording that is not."""
-    if unit.problem:
-        return f"BAD  {unit.name}  {unit.problem}"
+    if unit.error:
+        return f"BAD  {unit.name}  {unit.error}"
     videos = sum(r.video is not None for r in unit.recordings)
     lines = [f"ok   {unit.name}  {unit.good} of {len(unit.recordings)} recordings, {videos} with a video"]
-    lines += [f"note {unit.name}  {finding}" for finding in unit.findings]
+    lines += [f"note {unit.name}  {finding}" for finding in unit.warnings]
     for r in unit.recordings:
-        if r.problem:
-            lines.append(f"BAD  {r.name}  {r.problem}")
-        if verbose and not r.problem:
+        if r.error:
+            lines.append(f"BAD  {r.name}  {r.error}")
+        if verbose and not r.error:
             lines.append(f"ok   {r.name}  stimulus {r.stimulus}, {'video' if r.video else 'no video'}")
     return "\n".join(lines if unit.good or not unit.recordings else lines[1:])
 

@@ -61,7 +61,7 @@ ELECTRODES = {f"{row}{column}".upper(): f"{row}{column}" for row, text in _ROWS.
 
 
 def canonical_name(name: str) -> str:
-    """The standard's name of an electrode (`EEG FP1-REF` -> Fp1, T3 -> T7); any other name freed of outer spaces."""
+    """Return the standard name of an electrode (`EEG FP1-REF` -> Fp1, T3 -> T7), or any other name stripped."""
     plain = split_name(name)[0] if name.rstrip()[-1:] in ("]", ")") else name.strip()
     while plain.endswith("."):  # some files fill names up with points
         plain = plain.rstrip(".").rstrip()
@@ -71,16 +71,16 @@ def canonical_name(name: str) -> str:
 
 def _without_reference(name: str) -> str:
     """Not in one expression, which would look at a long row of spaces from each of them anew."""
-    found = _REFERENCE.search(name)
-    before = name[: found.start()].rstrip(" _-") if found else ""
-    return before if found and before and len(before) < found.start() else name
+    reference = _REFERENCE.search(name)
+    before = name[: reference.start()].rstrip(" _-") if reference else ""
+    return before if reference and before and len(before) < reference.start() else name
 
 
 def channel_kind(name: str) -> str | None:
-    """What a channel is by its name: eeg for an electrode of the 10-10 system, gsr, resp, ...; None if it tells not.
+    """Return the kind of a channel by its name: eeg for an electrode of the 10-10 system, gsr, resp, ..., or None.
 
-    Whole words count, never the beginning of one: `GSR1`, `ECG_II`, `EDA (uS)`, `RespBelt` tell, and `response`,
-    `temporal`, `resp_key`, `ecg_quality` do not.
+    Whole words count, never the beginning of one: `GSR1`, `ECG_II`, `EDA (uS)`, `RespBelt` have a kind; `response`,
+    `temporal`, `resp_key`, `ecg_quality` have none.
     """
     plain = split_name(name)[0]
     if canonical_name(plain) in ELECTRODES.values():
@@ -95,18 +95,18 @@ def channel_kind(name: str) -> str | None:
 
 def _words_of(name: str) -> list[str]:
     """The words of a name, in lower case and without their numbers: `RespBelt-2` is resp, belt."""
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name[:200])
-    words = [re.sub(r"(?:\d+c?|\d[0-9a-f]{3})$", "", word) for word in re.findall(r"[a-z0-9]+", apart.lower())]
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name[:200])
+    words = [re.sub(r"(?:\d+c?|\d[0-9a-f]{3})$", "", word) for word in re.findall(r"[a-z0-9]+", spaced.lower())]
     return [word for word in words if word]
 
 
 def numbered_electrodes(names: Sequence[str]) -> list[str]:
-    """Those of a file's channels that are a cap's electrodes by number: BioSemi's A1 to A32, EGI's E1 to E256, `EEG
-    001`. Four of one series at least, so that the ear lobes A1 and A2 are none."""
+    """Return those of a file's channels that are a cap's electrodes by number: BioSemi's A1 to A32, EGI's E1 to
+    E256, `EEG 001`. Four of one series at least, so that the ear lobes A1 and A2 are none."""
     series: dict[str, set[str]] = {}
     for name in names:
-        found = re.fullmatch(r"(?:EEG[ _.-]*)?([A-HE]?)[ _-]?0*(\d{1,3})", name.strip()[:20], re.IGNORECASE)
-        if found and (found[1] or name.strip()[:3].upper() == "EEG"):
+        match = re.fullmatch(r"(?:EEG[ _.-]*)?([A-HE]?)[ _-]?0*(\d{1,3})", name.strip()[:20], re.IGNORECASE)
+        if match and (match[1] or name.strip()[:3].upper() == "EEG"):
             series.setdefault(name.strip().rstrip("0123456789"), set()).add(name)
     caps = {name for same in series.values() if len(same) >= CAP for name in same}
     return [name for name in names if name in caps and not _is_row(name, names)]
@@ -157,10 +157,10 @@ def match_channels(
     wanted: Sequence[str], have: Sequence[str], renamed: Mapping[str, str] | None = None
 ) -> ChannelMatch:
     """Find channels by name. renamed : wanted name -> name among `have`, where they differ beyond spelling."""
-    found = [find_channel((renamed or {}).get(name, name), have) for name in wanted]
-    missing = [name for name, position in zip(wanted, found, strict=True) if position is None]
+    places = [find_channel((renamed or {}).get(name, name), have) for name in wanted]
+    missing = [name for name, position in zip(wanted, places, strict=True) if position is None]
     hint = shortened([f"{name}{similar_names_hint(name, have)}" for name in missing], MOST_NAMED, "; ")
-    return ChannelMatch([position for position in found if position is not None], missing, hint)
+    return ChannelMatch([position for position in places if position is not None], missing, hint)
 
 
 def require_renamed(renamed: Iterable[str], channels: Sequence[str]) -> None:
@@ -185,5 +185,5 @@ def similar_names(wanted: str, have: Sequence[str]) -> list[str]:
 
 def similar_names_hint(wanted: str, have: Sequence[str]) -> str:
     """Return ` (near it: Fp1, Fpz)`, or nothing where no name is similar: for the error that a channel is missing."""
-    found = similar_names(wanted, have)
-    return f" (near it: {', '.join(found)})" if found else ""
+    similar = similar_names(wanted, have)
+    return f" (near it: {', '.join(similar)})" if similar else ""

@@ -62,18 +62,18 @@ LEAST_LIKENESS = 0.5
 
 @dataclass(frozen=True)
 class Presented:
-    """One trial of a recording: the sample at which its video starts, and what is odd about it."""
+    """One trial of a recording: the sample at which its video starts, its error and its warnings."""
 
     start: int
-    problem: str | None = None
-    findings: tuple[str, ...] = ()
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def read_trials(path: Path, n_trials: int = deap.N_TRIALS, seconds: int = deap.TRIAL_S) -> list[Presented]:
     """Find the trials of a BDF by its triggers, in the order of presentation.
 
     Starts alone count the trials; ends check them. Raises BadRecording if the file cannot be read, has another rate or
-    no Status channel, or has more or fewer starts than trials, as then nobody can say which trial is which.
+    no Status channel, or has more or fewer starts than trials, since the trials cannot be identified then.
     """
     raw = open_bdf(path)
     rate_hz = float(raw.info["sfreq"])
@@ -86,50 +86,56 @@ def read_trials(path: Path, n_trials: int = deap.N_TRIALS, seconds: int = deap.T
     nexts = [*starts[1:], len(low)][: len(starts)]
     ends = [[e for e, code in codes if code == END and s < e < n] for s, n in zip(starts, nexts, strict=True)]
     if len(starts) != n_trials:
-        odd = [s for s, e in zip(starts, ends, strict=True) if not e or abs(_apart(s, e[0]) - seconds) > LENGTH_SLACK_S]
+        pairs = zip(starts, ends, strict=True)
+        odd = [s for s, e in pairs if not e or abs(_seconds_between(s, e[0]) - seconds) > LENGTH_SLACK_S]
         at = ", ".join(f"{s / RATE_HZ:.1f} s" for s in odd[:8])
-        found = f"{len(starts)}" + (
+        actual = f"{len(starts)}" + (
             f", of which those at {at} are not followed by an end after {seconds} s" * bool(odd)
         )
         short = cut_short(path, raw)
-        found += f"; {short}" * bool(short)
-        remedy = "Nobody can say which trial is which; the preprocessed release may have this person."
-        raise BadRecording(path, f"{n_trials} starts of a video (code {START} on Status)", found, remedy)
+        actual += f"; {short}" * bool(short)
+        remedy = "The trials cannot be identified; the preprocessed release may have this participant."
+        raise BadRecording(path, f"{n_trials} starts of a video (code {START} on Status)", actual, remedy)
     early = sum(code == END and sample < starts[0] for sample, code in codes)
     trials = []
     for k, (start, mine) in enumerate(zip(starts, ends, strict=True)):
-        findings = [f"code {code} twice within {REPEAT_S:g} s: the first is taken" for s, code in twice if s == start]
-        findings += [f"{early} ends before its start"] if early and k == 0 else []
+        warnings = [f"code {code} twice within {REPEAT_S:g} s: the first is taken" for s, code in twice if s == start]
+        warnings += [f"{early} ends before its start"] if early and k == 0 else []
         if mine:
-            findings += [f"code {END} twice within {REPEAT_S:g} s" for s, _ in twice if s in mine]
-            findings += [f"{len(mine)} ends after its start; the first is taken"] if len(mine) > 1 else []
+            warnings += [f"code {END} twice within {REPEAT_S:g} s" for s, _ in twice if s in mine]
+            warnings += [f"{len(mine)} ends after its start; the first is taken"] if len(mine) > 1 else []
         else:
-            findings.append(f"no end (code {END}) after its start; its length is not checked")
-        since = _apart(ends[k - 1][0] if ends[k - 1] else starts[k - 1], start) if k else start / RATE_HZ
+            warnings.append(f"no end (code {END}) after its start; its length is not checked")
+        since = _seconds_between(ends[k - 1][0] if ends[k - 1] else starts[k - 1], start) if k else start / RATE_HZ
         if k and since < BASELINE_S:
-            findings.append(f"the video before it ends {since:.1f} s before its start, within the baseline")
-        trials.append(_checked(path, start, mine[0] if mine else None, len(low), seconds, tuple(findings)))
+            warnings.append(f"the video before it ends {since:.1f} s before its start, within the baseline")
+        trials.append(_check_trial(path, start, mine[0] if mine else None, len(low), seconds, tuple(warnings)))
     return trials
 
 
-def _checked(path: Path, start: int, end: int | None, n: int, seconds: int, findings: tuple[str, ...]) -> Presented:
-    """A trial with the verdict on its length and on what is recorded before it."""
+def _check_trial(path: Path, start: int, end: int | None, n: int, seconds: int, warnings: tuple[str, ...]) -> Presented:
+    """Return a trial with the errors and warnings on its length and on the signals before it."""
     at = f"the video that starts at {start / RATE_HZ:.1f} s"
     wrong = None
     if start < BASELINE_S * RATE_HZ:
-        found = f"{start / RATE_HZ:.1f} s"
-        wrong = BadRecording(path, f"{BASELINE_S} s of signals before {at}", found)
-    elif _apart(start, n) < seconds - LENGTH_SLACK_S:
-        found = f"{_apart(start, n):.1f} s until the file ends"
-        wrong = BadRecording(path, f"{seconds} s of {at}", found, "Fetch it again.")
-    elif end is not None and _apart(start, end) < seconds - LENGTH_SLACK_S:
-        wrong = BadRecording(path, f"{seconds} s of {at}", f"an end (code {END}) after {_apart(start, end):.1f} s")
-    elif end is not None and _apart(start, end) > seconds + LENGTH_SLACK_S:
-        findings = (*findings, f"its end comes after {_apart(start, end):.1f} s; the first {seconds} s are taken")
-    return Presented(start, str(wrong) if wrong else None, findings)
+        actual = f"{start / RATE_HZ:.1f} s"
+        wrong = BadRecording(path, f"{BASELINE_S} s of signals before {at}", actual)
+    elif _seconds_between(start, n) < seconds - LENGTH_SLACK_S:
+        actual = f"{_seconds_between(start, n):.1f} s until the file ends"
+        wrong = BadRecording(path, f"{seconds} s of {at}", actual, "Fetch it again.")
+    elif end is not None and _seconds_between(start, end) < seconds - LENGTH_SLACK_S:
+        wrong = BadRecording(
+            path, f"{seconds} s of {at}", f"an end (code {END}) after {_seconds_between(start, end):.1f} s"
+        )
+    elif end is not None and _seconds_between(start, end) > seconds + LENGTH_SLACK_S:
+        warnings = (
+            *warnings,
+            f"its end comes after {_seconds_between(start, end):.1f} s; the first {seconds} s are taken",
+        )
+    return Presented(start, str(wrong) if wrong else None, warnings)
 
 
-def _apart(first: int, last: int) -> float:
+def _seconds_between(first: int, last: int) -> float:
     """Seconds between two samples."""
     return (last - first) / RATE_HZ
 
@@ -144,8 +150,8 @@ def _triggers(path: Path, raw: Any) -> np.ndarray:
     named = find_channel(STATUS, names)
     candidates = [i for i, name in enumerate(names) if not name.strip("-0123456789 ")] if named is None else [named]
     if not candidates:
-        found = f"none among {', '.join(names)}{similar_names_hint(STATUS, names)}"
-        raise BadRecording(path, "a channel Status, or the unnamed one that some participants have instead", found)
+        actual = f"none among {', '.join(names)}{similar_names_hint(STATUS, names)}"
+        raise BadRecording(path, "a channel Status, or the unnamed one that some participants have instead", actual)
     low = np.rint(measured(path, raw, candidates)).astype(np.int64) & 0xFF
     starting = [x for x in low if (x == START).any()]
     return (starting or list(low))[0]
@@ -161,36 +167,38 @@ def _codes(low: np.ndarray) -> tuple[list[tuple[int, int]], list[tuple[int, int]
     twice = []
     for sample in begins[np.isin(low[begins], (START, END))].tolist():
         code = int(low[sample])
-        if codes and codes[-1][1] == code and _apart(codes[-1][0], sample) < REPEAT_S:
+        if codes and codes[-1][1] == code and _seconds_between(codes[-1][0], sample) < REPEAT_S:
             twice.append(codes[-1])
         else:
             codes.append((sample, code))
     return codes, twice
 
 
-def refuse_another_order(path: Path, starts: list[int], told: np.ndarray) -> dict[int, str]:
-    """Compare the distances between starts with those that the ratings table tells.
+def compare_trial_times(path: Path, starts: list[int], start_times: np.ndarray) -> dict[int, str]:
+    """Compare the times between starts with those in the ratings table.
 
     starts : samples, in the order of presentation
-    told : Start_time of the same trials; its unit does not matter
-    Returns a finding for each trial (counted from 0) at a distance from the one before that the table does not tell;
-    a break in the recording makes one. Raises BadRecording if more than a quarter of them are: these are other trials.
+    start_times : Start_time of the same trials; its unit does not matter
+    Returns a warning for each trial (counted from 0) whose time after the trial before differs from the table, as after
+    a break in the recording. Raises BadRecording if more than a quarter differ: these are other trials.
     """
-    gaps, wanted = np.diff(starts) / RATE_HZ, np.diff(told)
+    gaps, wanted = np.diff(starts) / RATE_HZ, np.diff(start_times)
     if len(gaps) < 2 or not np.isfinite(wanted).all() or np.median(wanted) <= 0:
         return {}  # nothing to compare with
     wanted = wanted / np.median(wanted / gaps)
     off = np.flatnonzero(np.abs(gaps - wanted) > GAP_SLACK_S)
-    says = {int(k) + 1: f"{gaps[k]:.1f} s after the trial before; by Start_time it is {wanted[k]:.1f} s" for k in off}
+    warnings = {
+        int(k) + 1: f"{gaps[k]:.1f} s after the trial before; by Start_time it is {wanted[k]:.1f} s" for k in off
+    }
     if len(off) > len(gaps) / 4:
-        k, said = next(iter(says.items()))
+        k, first = next(iter(warnings.items()))
         raise BadRecording(
             path,
-            f"starts as far apart as Start_time in {RATINGS_FILE} tells",
-            f"{len(off)} of {len(gaps)} distances that differ, first of trial {k + 1}: {said}",
-            "Is it another person's recording? Start_time is used for this alone: take the column away if it is wrong.",
+            f"starts at the times of Start_time in {RATINGS_FILE}",
+            f"{len(off)} of {len(gaps)} distances that differ, first of trial {k + 1}: {first}",
+            "Is it another participant's recording? Only this uses Start_time: delete the column if it is wrong.",
         )
-    return {k: f"starts {said}" for k, said in says.items()}
+    return {k: f"starts {text}" for k, text in warnings.items()}
 
 
 # ---------------------------------------------------------------- the samples
@@ -226,14 +234,14 @@ def ohm(nanosiemens: np.ndarray) -> np.ndarray:
 
 
 def _skin(recorded: np.ndarray, released: np.ndarray, geneva: bool) -> list[str]:
-    """Findings on skin resistance."""
+    """Return warnings on skin resistance."""
     conductance = recorded[[channel.name for channel in RECORDED].index("GSR1")]
     resistance = np.median(released[[channel.name for channel in CHANNELS].index("GSR")])
     loose = 0.0 if geneva else float(np.mean(conductance < LEAST_NANOSIEMENS))
-    findings = [f"GSR: no contact in {loose:.1%} of the samples; bridged"] if loose else []
+    warnings = [f"GSR: no contact in {loose:.1%} of the samples; bridged"] if loose else []
     if not PLAUSIBLE_OHM[0] <= resistance <= PLAUSIBLE_OHM[1] and loose < 1:
-        findings.append(f"GSR: the skin's resistance is {resistance:.3g} ohm, which is not plausible: another unit?")
-    return findings
+        warnings.append(f"GSR: the skin's resistance is {resistance:.3g} ohm, which is not plausible: another unit?")
+    return warnings
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
@@ -262,34 +270,34 @@ class Reader(deap.Reader):
     folder, suffix = "data_original", ".bdf"
     channels = CHANNELS
 
-    def _judge(self, unit: str, rated: pd.DataFrame) -> Callable[[Recording], Recording]:
+    def _trial_check(self, unit: str, rated: pd.DataFrame) -> Callable[[Recording], Recording]:
         path = self.signal_file(unit)
         rated = rated.sort_values("Trial")
-        unheard = sorted(set(range(1, self.n_trials + 1)).symmetric_difference(rated["Trial"]))
-        if unheard:
-            found = f"{len(rated)} rows; not in both are {', '.join(map(str, unheard))}"
-            raise BadRecording(path, f"trials 1 to {self.n_trials} of this participant in {RATINGS_FILE}", found)
+        unmatched = sorted(set(range(1, self.n_trials + 1)).symmetric_difference(rated["Trial"]))
+        if unmatched:
+            actual = f"{len(rated)} rows; not in both are {', '.join(map(str, unmatched))}"
+            raise BadRecording(path, f"trials 1 to {self.n_trials} of this participant in {RATINGS_FILE}", actual)
         trials = read_trials(path, self.n_trials, self.seconds)
         read_recorded(path, 0, 1)  # now, rather than for each trial, what channels are missing
-        told = np.zeros(len(rated))
+        start_times = np.zeros(len(rated))
         if "Start_time" in rated:
-            told = pd.to_numeric(rated["Start_time"].astype(str), errors="coerce").to_numpy(float)
-        off = refuse_another_order(path, [trial.start for trial in trials], told)
+            start_times = pd.to_numeric(rated["Start_time"].astype(str), errors="coerce").to_numpy(float)
+        off = compare_trial_times(path, [trial.start for trial in trials], start_times)
 
-        def judged(recording: Recording) -> Recording:
+        def checked(recording: Recording) -> Recording:
             k = int(recording.trial) - 1
-            findings = trials[k].findings + ((off[k],) if k in off else ())
-            return replace(recording, row=trials[k].start, problem=trials[k].problem, findings=findings)
+            warnings = trials[k].warnings + ((off[k],) if k in off else ())
+            return replace(recording, row=trials[k].start, error=trials[k].error, warnings=warnings)
 
-        return judged
+        return checked
 
     def inspect(self, recording: Recording) -> Recording:
-        """The same recording with what its video and its samples reveal. Raises BadRecording if one is broken."""
+        """Return the recording with its video's properties and warnings on its samples. Raises BadRecording."""
         recording = super().inspect(recording)
         recorded, onset = self._around(recording)
         released = as_released(recorded, _in_geneva(recording))
-        findings = [*recording.findings, *worn(RECORDED, recorded), *_skin(recorded, released, _in_geneva(recording))]
-        return replace(recording, findings=(*findings, *self._unlike_the_release(recording, released, onset)))
+        warnings = [*recording.warnings, *worn(RECORDED, recorded), *_skin(recorded, released, _in_geneva(recording))]
+        return replace(recording, warnings=(*warnings, *self._unlike_the_release(recording, released, onset)))
 
     def signals(self, recording: Recording) -> Signals:
         """(40, N) at 512 Hz: the trial, and up to 33 s before and 30 s after it."""
@@ -310,18 +318,18 @@ class Reader(deap.Reader):
         return _cached(path, start - onset, last, stat.st_size, stat.st_mtime_ns), onset
 
     def _unlike_the_release(self, recording: Recording, released: np.ndarray, onset: int) -> list[str]:
-        """A finding if the preprocessed release is there too and has other signals in this trial."""
+        """Return a warning if the preprocessed release is there too and has other signals in this trial."""
         if not (self.root / deap.Reader.folder / f"{recording.subject}{deap.Reader.suffix}").is_file():
             return []
         try:
             theirs = self.release(recording.subject)[0][int(recording.stimulus) - 1]
         except BadRecording:
-            return []  # `gbvnet check deap` without --raw tells of it
+            return []  # `gbvnet check deap` without --raw reports it
         rows = [[channel.name for channel in CHANNELS].index(name) for name in COMPARED]
         every = RATE_HZ // deap.RATE_HZ
-        ours = released[rows, onset - BASELINE_S * RATE_HZ :]
-        ours = ours[:, : ours.shape[1] // every * every].reshape(len(rows), -1, every).mean(axis=2)
-        like = likeness(ours, theirs[rows])
+        own = released[rows, onset - BASELINE_S * RATE_HZ :]
+        own = own[:, : own.shape[1] // every * every].reshape(len(rows), -1, every).mean(axis=2)
+        like = likeness(own, theirs[rows])
         if like >= LEAST_LIKENESS:
             return []
         return [

@@ -3,21 +3,21 @@
 "A Multimodal Database for Affect Recognition and Implicit Tagging". Its site is down; docs/corpora.md says
 whom to ask. Files that are read, for each session number N:
 
-    ROOT/Sessions/N/session.xml                                       who, what, how it felt, and the clocks
+    ROOT/Sessions/N/session.xml                                       subject, stimulus, ratings, and the clocks
     ROOT/Sessions/N/Part_1_S_Trial1_emotion.bdf                       32 EEG channels, ECG, skin, breathing, temperature
-    ROOT/Sessions/N/P1-Rec1-2009.07.09.17.53.46_C1 trigger _C_Section_2.avi     the colour camera in front
-    ROOT/Sessions/N/P1-Rec1-All-Data-New_Section_2.tsv                gaze, and the audio clock that joins all
+    ROOT/Sessions/N/P1-Rec1-2009.07.09.17.53.46_C1 trigger _C_Section_2.avi     the front colour camera
+    ROOT/Sessions/N/P1-Rec1-All-Data-New_Section_2.tsv                gaze, and the common audio clock
 
-Only sessions in which an emotional film was shown are recordings; neutral clips and the tagging experiments are counted
-and left alone. So are sessions of which the corpus itself has no ratings (as of subject 12), no name of the film, or
-neither video nor BDF. Two clocks meet in a recording:
+Only sessions with an emotional video are recordings; neutral clips and the tagging experiments are counted and not
+used. The same holds for sessions without ratings (as of subject 12), without the name of the stimulus, or without both
+video and BDF in the corpus itself. A recording has two clocks:
 
     signals   the stimulus runs from the first pulse on the BDF's Status channel to the second, about 30 s after its
               begin and before its end
-    video     the gaze table tells at which audio sample the film started; session.xml tells which audio sample the
-              video file begins with; their distance is where the stimulus starts in the video
+    video     the gaze table gives the audio sample at which the stimulus started, session.xml the one at which the
+              video file begins; their difference is the start of the stimulus in the video
 
-Whatever can be told in two ways is, and what disagrees by more than two frames is a finding that says by how much.
+Every time that two sources give is compared; a difference of more than two frames is a warning.
 """
 
 from collections import Counter
@@ -36,17 +36,17 @@ from .formats.bdf import STATUS, cut_short, measured, open_bdf, places, stored, 
 from .mahnob_session import (
     BDF,
     FETCH,
-    Film,
     Session,
-    apart,
+    StimulusTiming,
+    clock_disagreement,
     colour_video,
-    film_name,
-    film_of,
+    find_single_file,
     on_camera_clock,
-    only,
     ratings_of,
     read_session,
     start_in_video,
+    stimulus_name,
+    stimulus_timing,
     subject_name,
     uncovered,
 )
@@ -55,14 +55,14 @@ from .recording import Channel, Recording, Signals, read_stamp, require_folder
 RATE_HZ = 128  # of the store, as in DEAP
 BDF_RATE_HZ = 256
 BASELINE_S = 3  # the last seconds before the stimulus
-PADDING_S, LEAST_PADDING_S = 30, 29  # signals recorded before and after the stimulus; less is worth telling
+PADDING_S, LEAST_PADDING_S = 30, 29  # signals recorded before and after the stimulus; less is reported
 # Upper right and left chest and left abdomen; ohm; the belt's own microvolts; degrees Celsius at the little finger.
 PERIPHERAL = {"EXG1": "ecg", "EXG2": "ecg", "EXG3": "ecg", "GSR1": "gsr", "Resp": "resp", "Temp": "temp"}
 CHANNELS = (
     *(Channel(name, "eeg") for name in EEG),
     *(Channel(name, kind) for name, kind in PERIPHERAL.items()),  # type: ignore[arg-type]
 )
-PEOPLE = range(1, 31)  # numbers that the corpus gave out; some of them never came to a whole recording
+PARTICIPANTS = range(1, 31)  # numbers of participants in the corpus; some have no complete recording
 
 # The 20 films, seconds, whole ones (github.com/geekdanielz/DeepVANet). In 22 public prints of the pulses for film 53
 # they are 105.0 to 105.1 s apart, where this table says 104: hence the slack.
@@ -90,24 +90,25 @@ def pulses(status: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Span:
-    """Where a stimulus lies in its signals, in samples."""
+    """The start and stop of a stimulus in its signals, in samples."""
 
     start: int
     stop: int
     n_samples: int
     rate_hz: float
-    findings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
+        """Length of the stimulus."""
         return (self.stop - self.start) / self.rate_hz
 
 
 def read_span(path: Path, film_s: float | None) -> Span:
     """Find the stimulus in a BDF by its two pulses.
 
-    film_s : how long the film is, if that is known; of more pulses than two it tells the right pair
-    Raises BadRecording if the file cannot be read, has no Status channel, or its pulses do not tell.
+    film_s : the length of the stimulus, if known; it selects the right pair of more than two pulses
+    Raises BadRecording if the file cannot be read, has no Status channel, or its pulses are ambiguous.
     """
     raw = open_bdf(path)
     rate_hz = float(raw.info["sfreq"])
@@ -116,18 +117,20 @@ def read_span(path: Path, film_s: float | None) -> Span:
     status = stored(path, raw, places(path, raw.ch_names, [STATUS]))[0]
     rises = pulses(status)
     at = ", ".join(f"{rise / rate_hz:.1f} s" for rise in rises[:8])
-    found = f"{len(rises)} pulse{'s' * (len(rises) != 1)}" + (f" (at {at})" if at else "")
+    actual = f"{len(rises)} pulse{'s' * (len(rises) != 1)}" + (f" (at {at})" if at else "")
     pairs = [(int(a), int(b)) for i, a in enumerate(rises) for b in rises[i + 1 :]]
     short = cut_short(path, raw)
-    findings = [short] if short else []
+    warnings = [short] if short else []
     if len(rises) > 2 and film_s is not None:
         pairs = [(a, b) for a, b in pairs if abs((b - a) / rate_hz - film_s) <= LENGTH_SLACK_S]
-        findings.append(f"{found} on Status; taken are the two that are as far apart as the film is long, {film_s:g} s")
+        warnings.append(
+            f"{actual} on Status; taken are the two that are as far apart as the film is long, {film_s:g} s"
+        )
     if len(pairs) != 1:
-        remedy = "Without them nobody can say where the stimulus lies; take the file away to use the video alone."
-        found, remedy = (f"{found}; {short}", FETCH) if short else (found, remedy)
-        raise BadRecording(path, "two pulses on Status, at the stimulus' start and stop", found, remedy)
-    return Span(*pairs[0], len(status), rate_hz, tuple(findings))
+        remedy = "Without them the stimulus cannot be located; remove the file to use only the video."
+        actual, remedy = (f"{actual}; {short}", FETCH) if short else (actual, remedy)
+        raise BadRecording(path, "two pulses on Status, at the stimulus' start and stop", actual, remedy)
+    return Span(*pairs[0], len(status), rate_hz, tuple(warnings))
 
 
 def read_bdf(path: Path) -> tuple[np.ndarray, float]:
@@ -179,123 +182,130 @@ class Reader:
         sessions = {int(f.name): read_session(f) for f in folders}
         if not any(s.kind == "stimulus" and s.lacks is None for s in sessions.values()):
             counted = ", ".join(f"{n} {kind}" for kind, n in Counter(s.kind for s in sessions.values()).items())
-            found = f"{len(sessions)} sessions ({counted})" if sessions else "no session"
-            found = "; ".join([found, *_lacking(s for s in sessions.values() if s.kind == "stimulus")])
-            raise BadRecording(folder, "sessions of the emotion experiment", found, "Were they all unpacked?")
+            actual = f"{len(sessions)} sessions ({counted})" if sessions else "no session"
+            actual = "; ".join([actual, *_lacking(s for s in sessions.values() if s.kind == "stimulus")])
+            raise BadRecording(folder, "sessions of the emotion experiment", actual, "Were they all unpacked?")
         films = truth.get("films", {}) if truth else FILMS
         return cls(root, truth is not None, sessions, {name: float(s) for name, s in films.items()})
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The subjects with a recording, or of whom a session cannot be read: p01, p02, ..."""
+        """The subjects that have a recording or a session that cannot be read: p01, p02, ..."""
         return tuple(sorted({s.subject for s in self.sessions.values() if s.used}))
 
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
-        """What is missing of a person, or of the whole corpus, and what is there and not used."""
+        """Return what is missing for a subject, or for the whole corpus, and which sessions are not used."""
         mine = [s for s in self.sessions.values() if unit in (None, s.subject)]
-        count = Counter(s.kind for s in mine if not s.problem)
+        count = Counter(s.kind for s in mine if not s.error)
         left = [f"{count[kind]} {kind}" for kind in ("neutral", "tagging", "other", "empty") if count[kind]]
         notes = [f"{' and '.join(left)} sessions are not used"] if left else []
         notes += _lacking(s for s in mine if s.kind == "stimulus")
         if self.synthetic:
             return tuple(notes)
         if unit is None:
-            absent = [subject_name(n) for n in PEOPLE if subject_name(n) not in self.units]
+            absent = [subject_name(n) for n in PARTICIPANTS if subject_name(n) not in self.units]
             return (*notes, *([f"no recording of {', '.join(absent)}"] if absent else []))
-        seen = {film_name(s) for s in mine if s.kind == "stimulus"}
-        unseen = [name for name in self.films if name not in seen]
+        shown_stimuli = {stimulus_name(s) for s in mine if s.kind == "stimulus"}
+        unseen = [name for name in self.films if name not in shown_stimuli]
         several = f"{len(unseen)} of the {len(self.films)} films" if len(unseen) > 1 else "film"
         return (*notes, *([f"no session with {several} {', '.join(unseen)}"] if unseen else []))
 
     def recordings(self, unit: str) -> list[Recording]:
-        """A person's sessions with a film, in the order of their numbers, each with its verdict."""
-        return [self._judged(session) for session in self.sessions.values() if session.subject == unit and session.used]
+        """Return a subject's sessions with a stimulus, by number, each with its errors and warnings."""
+        return [
+            self._check_session(session)
+            for session in self.sessions.values()
+            if session.subject == unit and session.used
+        ]
 
-    def _judged(self, session: Session) -> Recording:
+    def _check_session(self, session: Session) -> Recording:
         recording = Recording(session.name, self.dataset, session.subject, str(session.number), "", 0.0)
-        if session.problem:
-            return replace(recording, problem=session.problem)
+        if session.error:
+            return replace(recording, error=session.error)
         try:
             return self._recording(recording, session)
         except BadRecording as e:
-            remedy = FETCH if e.remedy == bdf.FETCH else e.remedy  # nobody can fetch this corpus again
-            return replace(recording, problem=str(BadRecording(e.path, e.expected, e.found, remedy)))
+            remedy = FETCH if e.remedy == bdf.FETCH else e.remedy  # this corpus cannot be downloaded again
+            return replace(recording, error=str(BadRecording(e.path, e.expected, e.found, remedy)))
 
     def _recording(self, recording: Recording, session: Session) -> Recording:
-        stimulus = film_name(session)
+        stimulus = stimulus_name(session)
         recording = replace(recording, stimulus=stimulus, ratings=ratings_of(session))
-        video, findings = colour_video(session)
-        signals = only(session, "bdf", BDF)
+        video, warnings = colour_video(session)
+        signals = find_single_file(session, "bdf", BDF)
         if video is None and signals is None:
             names = ", ".join(sorted(f.name for f in session.folder.iterdir())) or "nothing"
             raise BadRecording(session.folder, "a colour video or a BDF", names, FETCH)
-        film, told = film_of(session, required=signals is None)
-        findings += told if video is not None or signals is None else []
+        film, notes = stimulus_timing(session, required=signals is None)
+        warnings += notes if video is not None or signals is None else []
         if signals is None:
-            assert film is not None and film.seconds is not None
+            if film is None or film.seconds is None:  # `stimulus_timing` has raised the reason
+                raise BadRecording(session.folder, "the length of the stimulus in the gaze table", "none")
             seconds = film.seconds
-            findings.append("no BDF: the video alone, and the stimulus' length by the gaze table")
+            warnings.append("no BDF: the video alone, and the stimulus' length by the gaze table")
         else:
             span = read_span(signals, self.films.get(stimulus))
             seconds = span.seconds
-            findings += self._compared(session, span, film, stimulus)
+            warnings += self._compared(session, span, film, stimulus)
         return replace(
             recording,
             seconds=seconds,
             video=video,
             video_start_s=start_in_video(session, film) if video is not None else 0.0,
             signals=signals,
-            findings=tuple(findings),
+            warnings=tuple(warnings),
         )
 
-    def _compared(self, session: Session, span: Span, film: Film | None, stimulus: str) -> list[str]:
-        """What the pulses say of the stimulus against what else is known of it. Raises BadRecording."""
-        findings = list(span.findings)
+    def _compared(self, session: Session, span: Span, film: StimulusTiming | None, stimulus: str) -> list[str]:
+        """Return warnings where the pulses disagree with what else is known of the stimulus. Raises BadRecording."""
+        warnings = list(span.warnings)
         before, after = span.start / span.rate_hz, (span.n_samples - span.stop) / span.rate_hz
         if before < BASELINE_S:
-            found = f"{before:.1f} s"
-            raise BadRecording(session.folder, f"at least {BASELINE_S} s of signals before the stimulus", found)
+            actual = f"{before:.1f} s"
+            raise BadRecording(session.folder, f"at least {BASELINE_S} s of signals before the stimulus", actual)
         for padding, side in ((before, "before"), (after, "after")):
             if padding < LEAST_PADDING_S:
-                findings.append(f"{padding:.1f} s of signals {side} the stimulus, not {PADDING_S}")
+                warnings.append(f"{padding:.1f} s of signals {side} the stimulus, not {PADDING_S}")
         if span.rate_hz != BDF_RATE_HZ:
-            findings.append(
+            warnings.append(
                 f"the signals have {span.rate_hz:g} samples a second, not {BDF_RATE_HZ}; they are resampled"
             )
         known = self.films.get(stimulus)
         if known is None:
-            findings.append(f"film {stimulus} is none of the {len(self.films)} known ones; its length is not checked")
+            warnings.append(f"film {stimulus} is none of the {len(self.films)} known ones; its length is not checked")
         elif abs(span.seconds - known) > LENGTH_SLACK_S:
-            findings.append(f"by its pulses the stimulus lasts {span.seconds:.1f} s; film {stimulus} has {known:g} s")
+            warnings.append(f"by its pulses the stimulus lasts {span.seconds:.1f} s; film {stimulus} has {known:g} s")
         if film is not None and film.seconds is not None:
-            findings += apart("the stimulus' length", "the pulses", span.seconds, "the gaze table", film.seconds)
+            warnings += clock_disagreement(
+                "the stimulus' length", "the pulses", span.seconds, "the gaze table", film.seconds
+            )
         section = session.number_of("cutLenSec")
         if section is not None and section < span.seconds - LENGTH_SLACK_S:
-            findings.append(f"session.xml cuts {section:g} s, less than the stimulus' {span.seconds:.1f} s")
-        return findings
+            warnings.append(f"session.xml cuts {section:g} s, less than the stimulus' {span.seconds:.1f} s")
+        return warnings
 
     def inspect(self, recording: Recording) -> Recording:
-        """The same recording with what its video and its samples reveal. Raises BadRecording if one is broken."""
-        findings = list(recording.findings)
+        """Return the recording with its video's properties and warnings on its samples. Raises BadRecording."""
+        warnings = list(recording.warnings)
         if recording.signals is not None:
             samples = _read(recording.signals)[0]
-            findings += [*worn(CHANNELS, samples), *unit_notes(recording.signals, CHANNELS, samples)]
+            warnings += [*worn(CHANNELS, samples), *unit_notes(recording.signals, CHANNELS, samples)]
         if recording.video is not None:
             session = self.sessions[int(recording.trial)]
             info = probe(recording.video)
-            findings += info.notes
-            info, told = on_camera_clock(info, session)
-            findings += told + uncovered(recording, info)
+            warnings += info.notes
+            info, notes = on_camera_clock(info, session)
+            warnings += notes + uncovered(recording, info)
             shown = min(recording.video_start_s + recording.seconds, info.seconds) - max(recording.video_start_s, 0)
             if shown <= 0:
                 if recording.signals is None:
-                    raise BadRecording(recording.video, "a video that shows the stimulus", findings[-1])
-                findings.append("so the video shows nothing of the stimulus, and the signals are used alone")
+                    raise BadRecording(recording.video, "a video that shows the stimulus", warnings[-1])
+                warnings.append("so the video shows nothing of the stimulus, and the signals are used alone")
             recording = replace(recording, video_info=info, video=recording.video if shown > 0 else None)
-        return replace(recording, findings=tuple(findings))
+        return replace(recording, warnings=tuple(warnings))
 
     def signals(self, recording: Recording) -> Signals:
-        """The whole BDF, (38, N), with what was recorded before and after the stimulus."""
+        """Return the whole BDF, (38, N), with the signals before and after the stimulus."""
         if recording.signals is None:
             raise BadRecording(recording.name, "a BDF", "none")
         samples, rate_hz = _read(recording.signals)
@@ -304,10 +314,10 @@ class Reader:
 
 
 def _lacking(sessions: Iterable[Session]) -> list[str]:
-    """A line for each thing that the corpus never had of some sessions with a film."""
+    """Return a line for each kind of data that the corpus itself lacks in some sessions with a stimulus."""
     numbers: dict[str, list[str]] = {}
     for session in sessions:
-        if session.lacks is not None and session.problem is None:
+        if session.lacks is not None and session.error is None:
             numbers.setdefault(session.lacks, []).append(str(session.number))
     lines = []
     for lacks, of in numbers.items():

@@ -43,9 +43,9 @@ class Session:
     folder: Path
     subject: str  # "p01"
     kind: Kind
-    told: dict[str, str] = field(default_factory=dict)  # the attributes of the root element
+    attributes: dict[str, str] = field(default_factory=dict)  # the attributes of the root element
     files: dict[str, str] = field(default_factory=dict)  # names of the colour video, the gaze table and the BDF
-    problem: str | None = None
+    error: str | None = None
     lacks: str | None = None  # STUB, UNRATED or UNNAMED: what the corpus itself never had of it
 
     @property
@@ -55,12 +55,12 @@ class Session:
     @property
     def used(self) -> bool:
         """Whether a recording is to be made of it, or reported as one that cannot be read."""
-        return self.problem is not None or (self.kind == "stimulus" and self.lacks is None)
+        return self.error is not None or (self.kind == "stimulus" and self.lacks is None)
 
     def number_of(self, attribute: str) -> float | None:
         """An attribute as a number, None if there is none or it is no finite number."""
         try:
-            value = float(self.told[attribute])
+            value = float(self.attributes[attribute])
         except (KeyError, ValueError):
             return None
         return value if np.isfinite(value) else None
@@ -81,22 +81,22 @@ def read_session(folder: Path) -> Session:
         root = parse(path).getroot()
         if root.tag == "session" and root.find("subject") is not None:
             return _described(folder, root)
-        found = f"a <{root.tag}> without a <subject>" if root.tag == "session" else f"a <{root.tag}>"
-        problem = BadRecording(path, "a <session> with a <subject>", found, FETCH)
+        actual = f"a <{root.tag}> without a <subject>" if root.tag == "session" else f"a <{root.tag}>"
+        error = BadRecording(path, "a <session> with a <subject>", actual, FETCH)
     except ParseError as e:
-        problem = BadRecording(path, expected, f"a file that is no XML ({e})", FETCH)
+        error = BadRecording(path, expected, f"a file that is no XML ({e})", FETCH)
     except DefusedXmlException as e:
-        found = f"XML that defines entities or refers to other files ({type(e).__name__})"
-        problem = BadRecording(path, expected, found, "No session does, and nothing of it was expanded. " + FETCH)
+        actual = f"XML that defines entities or refers to other files ({type(e).__name__})"
+        error = BadRecording(path, expected, actual, "No session does, and nothing of it was expanded. " + FETCH)
     except (ValueError, LookupError) as e:  # an encoding that does not exist
-        problem = BadRecording(path, expected, f"a file that is no XML ({e})", FETCH)
+        error = BadRecording(path, expected, f"a file that is no XML ({e})", FETCH)
     except OSError as e:
-        problem = BadRecording(path, expected, e.strerror or type(e).__name__, FETCH)
-    return _broken(folder, problem)
+        error = BadRecording(path, expected, e.strerror or type(e).__name__, FETCH)
+    return _broken(folder, error)
 
 
-def _broken(folder: Path, problem: BadRecording) -> Session:
-    return Session(int(folder.name), folder, _subject_of(folder), "other", problem=str(problem))
+def _broken(folder: Path, error: BadRecording) -> Session:
+    return Session(int(folder.name), folder, _subject_of(folder), "other", error=str(error))
 
 
 def _subject_of(folder: Path) -> str:
@@ -121,28 +121,36 @@ def _described(folder: Path, root: Any) -> Session:
             files["video"] = track.get("filename", "")
             gaze = [a.get("filename", "") for a in track.iter("annotation") if a.get("type") == "Gaze"]
             files |= {"gaze": gaze[0]} if gaze else {}
-    told, person = dict(root.attrib), subject_name(int(subject))
-    return Session(int(folder.name), folder, person, _kind(told, files), told, files, lacks=_lacks(folder, told, files))
+    attributes, subject_id = dict(root.attrib), subject_name(int(subject))
+    return Session(
+        int(folder.name),
+        folder,
+        subject_id,
+        _kind(attributes, files),
+        attributes,
+        files,
+        lacks=_lacks(folder, attributes, files),
+    )
 
 
-def _lacks(folder: Path, told: dict[str, str], files: dict[str, str]) -> str | None:
+def _lacks(folder: Path, attributes: dict[str, str], files: dict[str, str]) -> str | None:
     """What the corpus never had of a session. One rating of the two alone is a damaged file, and no such lack; so are
     files that session.xml names and that are not there."""
     if not (files.get("bdf") or files.get("video") or visible_files(folder, BDF) or visible_files(folder, COLOUR)):
         return STUB
-    if not any(told.get(RATINGS[name], "").strip() for name in ("valence", "arousal")):
+    if not any(attributes.get(RATINGS[name], "").strip() for name in ("valence", "arousal")):
         return UNRATED
-    return None if told.get("mediaFile", "").strip() else UNNAMED
+    return None if attributes.get("mediaFile", "").strip() else UNNAMED
 
 
-def _kind(told: dict[str, str], files: dict[str, str]) -> Kind:
+def _kind(attributes: dict[str, str], files: dict[str, str]) -> Kind:
     """Which experiment a session is of: by its type, by what its BDF is called (Part_1_N_Trial1_emotion), by isStim."""
-    hints = f"{told.get('experimentType', '')} {files.get('bdf', '')}".lower()
+    hints = f"{attributes.get('experimentType', '')} {files.get('bdf', '')}".lower()
     if "tagging" in hints:
         return "tagging"
-    if re.search(r"_n_trial\d+", hints) or told.get("isStim", "").lower() in ("0", "false"):
+    if re.search(r"_n_trial\d+", hints) or attributes.get("isStim", "").lower() in ("0", "false"):
         return "neutral"
-    if re.search(r"_s_trial\d+", hints) or told.get("isStim", "").lower() in ("1", "true"):
+    if re.search(r"_s_trial\d+", hints) or attributes.get("isStim", "").lower() in ("1", "true"):
         return "stimulus"
     return "other"
 
@@ -152,11 +160,11 @@ def ratings_of(session: Session) -> dict[str, float]:
     path, felt = session.folder / "session.xml", {}
     for name, attribute in RATINGS.items():
         value = session.number_of(attribute)
-        if value is None and attribute not in session.told and name in ("control", "predictability"):
+        if value is None and attribute not in session.attributes and name in ("control", "predictability"):
             continue
         if value is None or not 1 <= value <= 9:
-            found = repr(session.told[attribute]) if attribute in session.told else "no such attribute"
-            raise BadRecording(path, f"{attribute}, a rating from 1 to 9", found, "There is no label without it.")
+            actual = repr(session.attributes[attribute]) if attribute in session.attributes else "no such attribute"
+            raise BadRecording(path, f"{attribute}, a rating from 1 to 9", actual, "There is no label without it.")
         felt[name] = value
     return felt
 
@@ -165,7 +173,7 @@ def ratings_of(session: Session) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Film:
+class StimulusTiming:
     """When the film ran, by the gaze table."""
 
     audio_sample: float  # on the clock of the audio track, at its start
@@ -173,7 +181,7 @@ class Film:
     drift_s: float  # by which the gaze clock and the audio clock come apart over the table
 
 
-def read_gaze(path: Path, audio_hz: float) -> Film:
+def read_gaze(path: Path, audio_hz: float) -> StimulusTiming:
     """Read when the film started from a gaze table: its MovieStart on the gaze clock (ms), which a row with an
     AudioSampleNumber ties to the audio clock.
 
@@ -209,11 +217,11 @@ def read_gaze(path: Path, audio_hz: float) -> Film:
     return _film(events["MovieStart"][0], events["MovieEnd"], anchors, audio_hz)
 
 
-def _film(start_ms: float, ends_ms: list[float], anchors: list[tuple[float, float]], audio_hz: float) -> Film:
+def _film(start_ms: float, ends_ms: list[float], anchors: list[tuple[float, float]], audio_hz: float) -> StimulusTiming:
     at_ms, sample = min(anchors, key=lambda anchor: abs(anchor[0] - start_ms))
     (first_ms, first), (last_ms, last) = anchors[0], anchors[-1]
     ends = [e for e in ends_ms if e > start_ms]
-    return Film(
+    return StimulusTiming(
         audio_sample=sample + (start_ms - at_ms) / 1000 * audio_hz,
         seconds=(ends[0] - start_ms) / 1000 if ends else None,
         drift_s=(last - first) / audio_hz - (last_ms - first_ms) / 1000,
@@ -230,18 +238,18 @@ def _is_number(text: str) -> bool:
 # ---------------------------------------------------------------- files and clocks of a session
 
 
-def only(session: Session, kind: str, pattern: str) -> Path | None:
+def find_single_file(session: Session, kind: str, pattern: str) -> Path | None:
     """The one file of a kind: that which session.xml names, else the only one of such a name. Raises BadRecording."""
     files = visible_files(session.folder, pattern)
     named = [f for f in files if f.name == session.files.get(kind)]
     if len(files) > 1 and not named:
-        found = f"{len(files)}: {', '.join(f.name for f in files)}"
-        raise BadRecording(session.folder, f"one file {pattern}", found, "Take away those that do not belong here.")
+        actual = f"{len(files)}: {', '.join(f.name for f in files)}"
+        raise BadRecording(session.folder, f"one file {pattern}", actual, "Take away those that do not belong here.")
     return next(iter(named or files), None)
 
 
 def colour_video(session: Session) -> tuple[Path | None, list[str]]:
-    video = only(session, "video", COLOUR)
+    video = find_single_file(session, "video", COLOUR)
     if video is not None:
         return video, []
     others = [f.name for f in visible_files(session.folder, "*.avi")]
@@ -249,16 +257,16 @@ def colour_video(session: Session) -> tuple[Path | None, list[str]]:
     return None, [f"no colour video (C1 trigger): the signals alone{there}"]
 
 
-def film_of(session: Session, required: bool) -> tuple[Film | None, list[str]]:
+def stimulus_timing(session: Session, required: bool) -> tuple[StimulusTiming | None, list[str]]:
     """When the film ran by the gaze table, and what is wrong with that. `required`: nothing else tells its length."""
     try:
-        gaze = only(session, "gaze", "*All-Data*_Section_*.tsv")
+        gaze = find_single_file(session, "gaze", "*All-Data*_Section_*.tsv")
         clock = [session.number_of(name) for name in ("audRate", "audBeginSmp")]
         if gaze is None:
             raise BadRecording(session.folder, "a gaze table (*All-Data*_Section_*.tsv)", "none")
         if not clock[0] or clock[0] < 0 or clock[1] is None:
-            found = ", ".join(f"{n}={session.told.get(n)!r}" for n in ("audRate", "audBeginSmp"))
-            raise BadRecording(session.folder / "session.xml", "the audio track's rate and begin", found)
+            actual = ", ".join(f"{n}={session.attributes.get(n)!r}" for n in ("audRate", "audBeginSmp"))
+            raise BadRecording(session.folder / "session.xml", "the audio track's rate and begin", actual)
         film = read_gaze(gaze, clock[0])
         if required and film.seconds is None:
             raise BadRecording(gaze, "MovieEnd after MovieStart", "none")
@@ -268,12 +276,12 @@ def film_of(session: Session, required: bool) -> tuple[Film | None, list[str]]:
         begins = "the video's begin is taken for the stimulus' start, and by how much that is wrong is not known"
         of = "" if Path(e.path) == session.folder else f"{Path(e.path).name}: "
         return None, [f"{of}expected {e.expected}, found {e.found}; {begins}"]
-    return film, apart(
+    return film, clock_disagreement(
         "the gaze table from its first line to its last", "its clock", 0.0, "the audio clock", film.drift_s
     )
 
 
-def start_in_video(session: Session, film: Film | None) -> float:
+def start_in_video(session: Session, film: StimulusTiming | None) -> float:
     """The stimulus' start in the video, seconds; 0 where nothing tells."""
     rate, begin = session.number_of("audRate"), session.number_of("audBeginSmp")
     if film is None or not rate or begin is None:
@@ -281,7 +289,7 @@ def start_in_video(session: Session, film: Film | None) -> float:
     return (film.audio_sample - begin) / rate
 
 
-def apart(what: str, one: str, one_s: float, other: str, other_s: float) -> list[str]:
+def clock_disagreement(what: str, one: str, one_s: float, other: str, other_s: float) -> list[str]:
     """A finding if two tell a time that differs by more than two frames."""
     off = abs(one_s - other_s)
     if off <= TWO_FRAMES_S:
@@ -289,9 +297,9 @@ def apart(what: str, one: str, one_s: float, other: str, other_s: float) -> list
     return [f"{what}: {one} and {other} are {off:.3f} s ({off * FPS:.1f} video frames) apart"]
 
 
-def film_name(session: Session) -> str:
+def stimulus_name(session: Session) -> str:
     """The film that was shown, as mediaFile names it without its ending; empty if it does not."""
-    return Path(session.told.get("mediaFile", "").strip()).stem
+    return Path(session.attributes.get("mediaFile", "").strip()).stem
 
 
 def on_camera_clock(info: VideoInfo, session: Session) -> tuple[VideoInfo, list[str]]:
@@ -303,28 +311,30 @@ def on_camera_clock(info: VideoInfo, session: Session) -> tuple[VideoInfo, list[
     if abs(rate / float(info.fps) - 1) > WRONG_RATE:
         own = f"the video's own {float(info.fps):.2f} frames a second are used"
         return info, [f"session.xml has {rate:g} frames a second, which cannot be; {own}"]
-    findings = []
+    warnings = []
     drift = info.seconds * float(info.fps) / rate - info.seconds
     if abs(drift) > TWO_FRAMES_S:
-        findings.append(
+        warnings.append(
             f"the video says {float(info.fps):.3f} frames a second and session.xml {rate:g}, which is used: "
             f"{abs(drift):.2f} s apart at its end"
         )
     if begin is not None and end is not None:
         off = info.n_frames - round(end - begin)
         if abs(off) > 2:
-            findings.append(f"the video has {info.n_frames} frames, {off:+d} than session.xml says")
+            warnings.append(f"the video has {info.n_frames} frames, {off:+d} than session.xml says")
         audio = [session.number_of(n) for n in ("audBeginSmp", "audEndSmp", "audRate")]
         if None not in audio and audio[2]:
             sound = (audio[1] - audio[0]) / audio[2]  # type: ignore[operator]
-            findings += apart("the section's length in session.xml", "video", (end - begin) / rate, "audio", sound)
-    return replace(info, fps=Fraction(rate).limit_denominator(100_000)), findings
+            warnings += clock_disagreement(
+                "the section's length in session.xml", "video", (end - begin) / rate, "audio", sound
+            )
+    return replace(info, fps=Fraction(rate).limit_denominator(100_000)), warnings
 
 
 def uncovered(recording: Recording, info: VideoInfo) -> list[str]:
     """Findings on stimulus time that the video does not show."""
     early, late = -recording.video_start_s, recording.video_start_s + recording.seconds - info.seconds
-    findings = [f"the video begins {early:.2f} s after the stimulus"] if early > TWO_FRAMES_S else []
+    warnings = [f"the video begins {early:.2f} s after the stimulus"] if early > TWO_FRAMES_S else []
     if late > TWO_FRAMES_S:
-        findings.append(f"the video ends {late:.2f} s before the stimulus")
-    return findings
+        warnings.append(f"the video ends {late:.2f} s before the stimulus")
+    return warnings

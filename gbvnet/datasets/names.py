@@ -1,4 +1,4 @@
-"""Names as people write them: when two of them may be one name in two spellings, and when a name can be a file's."""
+"""Names as users write them: which may be one name in two spellings, and which can be the name of a file."""
 
 import re
 import unicodedata
@@ -12,12 +12,12 @@ _NO_FILE = re.compile(r'[<>:"/\\|?*\x00-\x1f]')  # no file system of Windows tak
 
 
 def normal(name: str) -> str:
-    """The name in Unicode's composed form (NFC): two names that differ only there look the same and are one name."""
+    """Return the name in Unicode's composed form (NFC): names that differ only there are one name."""
     return unicodedata.normalize("NFC", name)
 
 
 def key(name: str) -> str:
-    """What all spellings of one name share: 01 and 1, s01 and S-01, Anna and anna, u with one and with two dots apart.
+    """Return a key that all spellings of one name share: 01 and 1, s01 and S-01, Anna and anna, a.1 and a_1.
 
     Letter case, zeros before a number, blanks, points, dashes and underscores, and the forms of one Unicode character
     make no difference; a separator between two numbers does.
@@ -28,7 +28,7 @@ def key(name: str) -> str:
 
 
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Groups of different names that may be one name in several spellings, sorted."""
+    """Return groups of different names that may be one name in several spellings, sorted."""
     groups: dict[str, set[str]] = defaultdict(set)
     for name in names:
         groups[key(name)].add(name)
@@ -38,19 +38,19 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
 def alike_in_words(unit: str, groups: Sequence[tuple[str, ...]], most: int = 5) -> str:
     """ "01 and 1, Anna and anna: each may be one subject in several spellings"; names are escaped where they look the
     same."""
-    told = [" and ".join(map(visible, group)) for group in groups[:most]]
+    shown = [" and ".join(map(visible, group)) for group in groups[:most]]
     more = f" and {len(groups) - most} more" if len(groups) > most else ""
     each = "these" if len(groups) == 1 else "each of these"
-    return f"{', '.join(told)}{more}: {each} may be one {unit} in several spellings"
+    return f"{', '.join(shown)}{more}: {each} may be one {unit} in several spellings"
 
 
 def visible(name: str) -> str:
-    """The name, with escapes for characters that cannot be told from others by sight (combining marks)."""
+    """Return the name, with escapes for characters that look like others (combining marks)."""
     return name if normal(name) == name else ascii(name)[1:-1]
 
 
-def file_name_problem(name: str) -> str | None:
-    """Why a name cannot be a file's on every usual system (Linux, macOS, Windows), or None if it can."""
+def file_name_error(name: str) -> str | None:
+    """Return why a name cannot be a file name on every usual system (Linux, macOS, Windows), or None if it can."""
     size = len(name.encode(errors="surrogatepass"))
     if size > LONGEST:
         return f"{size} bytes, where {LONGEST} are the most"

@@ -1,4 +1,4 @@
-"""One recording: a person, a stimulus, a face video and signals of the same seconds. What every reader gives."""
+"""One recording: the face video and the signals of a subject during a stimulus. What every reader returns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -28,9 +28,9 @@ class Channel:
 
 @dataclass(frozen=True)
 class Recording:
-    """One trial of one person, as found on disk; nothing of it is loaded yet.
+    """One trial of one subject; its files are not read yet.
 
-    `problem` says why it cannot be used; `findings` are things a user should know that do not stop its use.
+    `problem` is the error for which it cannot be used; `findings` are warnings that do not prevent its use.
     """
 
     name: str  # unique in the corpus, and a file name in the store
@@ -48,8 +48,8 @@ class Recording:
     signal_times: tuple[
         float | None, ...
     ] = ()  # start of stimulus and baseline on the signals' clock, if they are given
-    problem: str | None = None
-    findings: tuple[str, ...] = ()
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
     scales: tuple[tuple[str, float], ...] = ()  # how large its channels are, once they were inspected (units.py)
 
 
@@ -61,9 +61,9 @@ class Signals:
         in rate, an (N,) for each of them, all from the same second on
     rate_hz : of the samples; of the fastest channel, where they differ
     onset : at which sample the stimulus starts; it may start between two
-    baseline : first and past the last sample of the rest before it; the seconds right before it if not given
+    baseline : first sample of the baseline period and the one after its last; the seconds before the onset if not given
     rates_hz : of each channel, where they differ
-    apart : signals around the baseline and its place in them, where it is in none of these samples
+    baseline_signals : signals that contain the baseline, where it is outside of `samples`
     """
 
     samples: np.ndarray | tuple[np.ndarray, ...]
@@ -72,10 +72,10 @@ class Signals:
     channels: tuple[Channel, ...]
     baseline: tuple[float, float] | None = None
     rates_hz: tuple[float, ...] | None = None
-    apart: "Signals | None" = None
+    baseline_signals: "Signals | None" = None
 
-    def only(self, keep: Sequence[int]) -> "Signals":
-        """The channels at these places; the same signals if they are all of them, as they are."""
+    def select(self, keep: Sequence[int]) -> "Signals":
+        """Return the signals of the channels at these positions, in their order; itself if that changes nothing."""
         if [*keep] == [*range(len(self.channels))]:
             return self
         x = self.samples
@@ -84,7 +84,7 @@ class Signals:
             samples=x[[*keep]] if isinstance(x, np.ndarray) else tuple(x[k] for k in keep),
             channels=tuple(self.channels[k] for k in keep),
             rates_hz=self.rates_hz and tuple(self.rates_hz[k] for k in keep),
-            apart=self.apart and self.apart.only(keep),
+            baseline_signals=self.baseline_signals and self.baseline_signals.select(keep),
         )  # fmt: skip
 
 
@@ -93,7 +93,7 @@ class Corpus(Protocol):
 
     dataset: str  # "deap"
     source: str  # of the signals, where a corpus has several: "preprocessed", "raw"; else ""
-    synthetic: bool  # written by `gbvnet synth`; everything made from it is stamped so
+    synthetic: bool  # written by `gbvnet synth`; everything made from it is marked so
     rate_hz: float  # of the signals in the store
     baseline_s: float  # seconds before the stimulus that belong to each recording
     frames_per_s: int  # face frames a second that the paper keeps
@@ -101,19 +101,19 @@ class Corpus(Protocol):
 
     @property
     def units(self) -> tuple[str, ...]:
-        """What can be inspected independently and at once (DEAP: a person, whose 40 trials share a file)."""
+        """Names of the parts that can be inspected in parallel (DEAP: a participant, whose 40 trials share a file)."""
         ...
 
     def recordings(self, unit: str) -> list[Recording]:
-        """All recordings of a unit, each with its verdict. Raises BadRecording if the unit as a whole is unusable."""
+        """Return all recordings of a unit. Raises BadRecording if the unit as a whole cannot be used."""
         ...
 
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
-        """What a user should know of a unit, or of the corpus as a whole, that belongs to no recording."""
+        """Return notes on a unit, or on the corpus as a whole, that belong to no recording."""
         ...
 
     def inspect(self, recording: Recording) -> Recording:
-        """The same recording with what only opening its files tells. Raises BadRecording if one of them is broken."""
+        """Return the recording with the properties of its files. Raises BadRecording if one of them is damaged."""
         ...
 
     def signals(self, recording: Recording) -> Signals:

@@ -1,6 +1,6 @@
-"""One recording that belongs to no corpus: a video, a signal file, or both, for a model to be asked about.
+"""One recording that belongs to no corpus: a video, a signal file, or both, for a model to predict.
 
-The channels are those that the model was trained on, found by name however the file spells them.
+Its channels are those that the model was trained on, matched by name in any spelling.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from .formats.segments import EDGE_S, LATE_S, overlap
 from .formats.signal_file import SignalFile, names_in, open_signals, read_span, require_finite, span_s, units_in
 from .formats.signal_formats import FOLDERS, file_types, kind_of_file
 from .recording import Channel, Recording, Signals
-from .table import MARGIN_S, odd, unit_findings
+from .table import MARGIN_S, signal_warnings, unit_warnings
 from .units import ELECTRICAL, MARK
 
 # Of files that may be uploaded: each tells by its name that it holds signals.
@@ -27,8 +27,8 @@ PART_HINT = "--times.start_s and --times.stop_s choose a part."
 
 
 @dataclass(frozen=True)
-class Lone:
-    """A corpus of one recording. Made by `lone`."""
+class SingleRecording:
+    """A corpus of one recording. Opened by `open_recording`."""
 
     recording: Recording
     channels: tuple[Channel, ...]
@@ -43,35 +43,40 @@ class Lone:
 
     @property
     def units(self) -> tuple[str, ...]:
+        """The name of the recording's subject."""
         return (self.recording.subject,)
 
     def recordings(self, unit: str) -> list[Recording]:
+        """Return the recording."""
         return [self.recording]
 
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
+        """Return no note: all that is known of it belongs to the recording."""
         return ()
 
     def inspect(self, recording: Recording) -> Recording:
-        """The same with its length and what is odd about it. Raises BadRecording if a file is broken or too short, or
-        was paused within the part that is asked about."""
+        """Return the recording with its length and warnings.
+
+        Raises BadRecording if a file is damaged or too short, or has a pause within the requested part.
+        """
         info = probe(recording.video) if recording.video is not None else None
-        start, stop, findings = self.times.start_s, self.times.stop_s, list(recording.findings)
+        start, stop, warnings = self.times.start_s, self.times.stop_s, list(recording.warnings)
         if stop is not None and stop <= start:
             raise BadConfig(f"--times.stop_s {stop:g} is not after --times.start_s {start:g}")
         ends = {}
         if recording.signals is not None:
             begin, ends[recording.signals] = span_s(recording.signals, self.times.signals_rate_hz, HINT)
             if begin > start + 0.05:
-                findings.append(f"{recording.signals.name} begins at {begin:.2f} s of its clock: that is second 0 here")
+                warnings.append(f"{recording.signals.name} begins at {begin:.2f} s of its clock: that is second 0 here")
             start = max(start, begin)
         if recording.video is not None and info is not None:
-            findings += info.notes
+            warnings += info.notes
             ends[recording.video] = info.seconds - self.times.video_offset_s
         last = min(ends.values()) if stop is None else stop
         if last <= start or max(ends.values()) <= start:
             raise _nothing(ends, start, last)
         if stop is not None:
-            findings += [
+            warnings += [
                 f"{of.name} ends {stop - end:.2f} s before stop_s" for of, end in ends.items() if end < stop - 0.05
             ]
         seconds = round(min(last, max(ends.values())) - start, 6)
@@ -79,9 +84,9 @@ class Lone:
         recording = replace(recording, seconds=seconds, video_info=info, video_start_s=video_start)
         if recording.signals is not None:
             signals, notes = self._signals(recording)
-            findings += [*notes, *odd(signals, recording.signals)]
-            findings += unit_findings(recording.signals, self._wanted, signals.samples, self.times.signals_unit)
-        return replace(recording, findings=tuple(findings))
+            warnings += [*notes, *signal_warnings(signals, recording.signals)]
+            warnings += unit_warnings(recording.signals, self._wanted, signals.samples, self.times.signals_unit)
+        return replace(recording, warnings=tuple(warnings))
 
     @property
     def _wanted(self) -> tuple[Channel, ...]:
@@ -89,12 +94,13 @@ class Lone:
         return tuple(replace(c, name=self.renamed.get(c.name, c.name)) for c in self.channels)
 
     def signals(self, recording: Recording) -> Signals:
-        """From the file's begin to its end, or between two pauses, (C, N), microvolts for electrical channels."""
+        """Return signals of the whole file or between two pauses, (C, N), microvolts for electrical channels."""
         return self._signals(recording)[0]
 
     def _signals(self, recording: Recording) -> tuple[Signals, list[str]]:
-        """And what to know of where they and their baseline lie."""
-        assert recording.signals is not None
+        """Return the signals, and notes on their position and that of their baseline."""
+        if recording.signals is None:
+            raise BadRecording(recording.name, "a recording with signals", "none")
         wanted = self._wanted
         file = open_signals(recording.signals, self.times.signals_rate_hz, HINT)
         start, end = max(self.times.start_s, file.segments[0].start_s), file.segments[-1].stop_s
@@ -104,37 +110,37 @@ class Lone:
         notes = [read.note] if read.note else []
         onset = max(0.0, (start - read.start_s) * read.rate_hz)
         signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
-        (first, last), told = self._baseline(file, start, read.start_s)
-        notes += told
+        (first, last), baseline_notes = self._baseline(file, start, read.start_s)
+        notes += baseline_notes
         if first >= read.start_s - EDGE_S and last <= read.start_s + read.seconds + EDGE_S:
-            place = ((first - read.start_s) * read.rate_hz, (last - read.start_s) * read.rate_hz)
-            return replace(signals, baseline=place), notes
-        rest = read_span(file, first, last, wanted, self.times.signals_unit, PART_HINT, MARGIN_S)
-        require_finite(recording.signals, wanted, rest)
-        place = ((first - rest.start_s) * rest.rate_hz, (last - rest.start_s) * rest.rate_hz)
-        apart = Signals(rest.samples, rest.rate_hz, place[0], self.channels, place, rest.rates_hz)
-        return replace(signals, apart=apart), notes
+            baseline = ((first - read.start_s) * read.rate_hz, (last - read.start_s) * read.rate_hz)
+            return replace(signals, baseline=baseline), notes
+        before = read_span(file, first, last, wanted, self.times.signals_unit, PART_HINT, MARGIN_S)
+        require_finite(recording.signals, wanted, before)
+        baseline = ((first - before.start_s) * before.rate_hz, (last - before.start_s) * before.rate_hz)
+        around = Signals(before.samples, before.rate_hz, baseline[0], self.channels, baseline, before.rates_hz)
+        return replace(signals, baseline_signals=around), notes
 
     def _baseline(self, file: SignalFile, start: float, earliest: float) -> tuple[tuple[float, float], list[str]]:
-        """From when to when it is: what the file has of the seconds asked for, else of those before the start, else the
-        first after it.
+        """Return the start and stop of the baseline, and notes: the requested seconds as far as the file has them, else
+        those before the start, else the first after it.
 
-        earliest : of the samples before the start, without a pause
+        earliest : first second before the start from which there is no pause
         """
-        length, told = self.baseline_s, self.times.baseline_start_s
+        length, begin = self.baseline_s, self.times.baseline_start_s
         if not length:
             return (start, start), []
         own = overlap(file.segments, start, start + length) or (start, start)
         notes = []
-        instead = f"the first {own[1] - own[0]:.2f} s of what is asked about are taken instead"
-        if told is not None:
-            there = overlap(file.segments, told, told + length)
-            asked = f"baseline: {file.path.name} has"
+        instead = f"the first {own[1] - own[0]:.2f} s of the requested part are used instead"
+        if begin is not None:
+            there = overlap(file.segments, begin, begin + length)
+            prefix = f"baseline: {file.path.name} has"
             if there is not None:
                 have = there[1] - there[0]
-                short = f"{asked} {have:.2f} of the {length:g} s from {told:g} s on, which are taken"
+                short = f"{prefix} {have:.2f} of the {length:g} s from {begin:g} s on, which are used"
                 return there, [short] if have < length - LATE_S else []
-            notes = [f"{asked} nothing of the {length:g} s from {told:g} s on; {instead}"]
+            notes = [f"{prefix} nothing of the {length:g} s from {begin:g} s on; {instead}"]
         elif start - length >= earliest - LATE_S:
             return (max(earliest, start - length), start), []
         elif start > file.segments[0].start_s + LATE_S:
@@ -143,16 +149,16 @@ class Lone:
 
 
 def _nothing(ends: dict[Path, float], start: float, stop: float) -> BadRecording:
-    """That the part asked about begins after a file has ended, or ends before it begins."""
+    """Return the error that the requested part begins after a file has ended, or ends before it begins."""
     file = min(ends, key=lambda name: ends[name])
     if ends[file] > start:
         return BadRecording(next(iter(ends)), f"signals before {stop:g} s", f"a file that begins at {start:.2f} s")
-    found = f"one that ends at {ends[file]:.2f} s" + (f", asked about from {start:g} s on" if start else "")
+    actual = f"one that ends at {ends[file]:.2f} s" + (f", requested from {start:g} s on" if start else "")
     remedy = "Is --times.video_offset_s right?" if len(ends) > 1 else ""
-    return BadRecording(file, "a recording that is not over", found, remedy)
+    return BadRecording(file, "a recording that is not over", actual, remedy)
 
 
-def lone(
+def open_recording(
     files: list[Path],
     channels: tuple[Channel, ...],
     rate_hz: float,
@@ -160,16 +166,15 @@ def lone(
     times: Times | None = None,
     rename: dict[str, str] | None = None,
     made_with: Mapping[str, Any] | None = None,
-) -> Lone:
-    """One recording of one or two files, of which at most one is a video.
+) -> SingleRecording:
+    """Open a recording of one or two files, of which at most one is a video.
 
     channels : those that the model sees; () if it sees no signals
     rename : the model's name of a channel -> the file's
-    made_with : what the model says of its training, so that one from before units were brought together is not asked
-        about signals in other units
+    made_with : the model's metadata; a model from before units were unified refuses signals in other units
 
-    Raises BadRecording if a file is absent, or a channel is not in it (with near names); BadConfig for more files of a
-    kind than one, or a rename of what the model has not.
+    Raises BadRecording if a file is absent, or a channel is not in it (with near names); BadConfig for more than
+    one file of a kind, or a rename of a channel that the model does not have.
     """
     video, signals = None, None
     for file in files:
@@ -189,7 +194,7 @@ def lone(
     times = times or Times()
     name = (signals or video or Path("recording")).stem
     recording = Recording(name, "lone", name, "1", name, 0.0, video=video, signals=signals if channels else None)
-    return Lone(recording, channels, rate_hz, baseline_s, times, renamed)
+    return SingleRecording(recording, channels, rate_hz, baseline_s, times, renamed)
 
 
 def require_same_units(file: Path, channels: tuple[Channel, ...], made_with: Mapping[str, Any] | None) -> None:
@@ -217,10 +222,10 @@ def require_same_units(file: Path, channels: tuple[Channel, ...], made_with: Map
 
 
 def _is_signals(file: Path) -> bool:
-    """Whether a file, or a folder that is a recording, holds signals rather than a video. Raises BadRecording."""
+    """Return whether a file, or folder of a recording, holds signals rather than a video. Raises BadRecording."""
     if not file.is_file() and not (file.is_dir() and file.suffix.lower() in FOLDERS):
-        found = "a folder" if file.is_dir() else "no such file"
-        raise BadRecording(file, "a recording", found, file_types() if file.is_dir() else "")
+        actual = "a folder" if file.is_dir() else "no such file"
+        raise BadRecording(file, "a recording", actual, file_types() if file.is_dir() else "")
     kind = kind_of_file(file)
     if kind is None:
         try:

@@ -3,19 +3,19 @@
 Each row names a trial: its subject, its files, its start and stop, its ratings.
 
     ROOT/recordings.csv     a row a trial; commas, semicolons or tabs between; or ROOT itself is that file. Columns:
-        recording           a name of its own; made of subject and trial if absent
-        subject, trial      who, and which of theirs
-        stimulus            what was shown; each trial is its own if absent
+        recording           a unique name; SUBJECT_TRIAL if absent
+        subject, trial      the subject, and the subject's trial
+        stimulus            its name; each trial has its own if absent
         video, signals      files, relative to the table; either may be absent in a row
         start_s, stop_s     the stimulus on the signals' clock (on the video's, where there are no signals)
-        baseline_start_s    where the rest before it starts; right before the stimulus if absent
-        video_offset_s      time on the video's clock less time on the signals'; 0 if absent
+        baseline_start_s    start of the baseline period; immediately before the stimulus if absent
+        video_offset_s      time on the video's clock minus time on the signals'; 0 if absent
         valence, arousal, dominance, liking, ...    ratings from 1 to 9, or the words low and high
-    ROOT/table.yaml         optional: what holds for all of them (`Settings` in table_file.py); and the rows themselves,
-                            as a list `recordings`, where there is no recordings.csv
+    ROOT/table.yaml         optional: settings of all recordings (`Settings` in table_schema.py); or the rows too, as a
+                            list `recordings`, where there is no recordings.csv
 
-Signals are whatever mne reads (EDF, BDF, FIF, BrainVision, EEGLAB), or CSV and TSV with a column a channel and either
-a column `time` in seconds or `signals_rate_hz` in table.yaml.
+Signals are in any format that mne reads (EDF, BDF, FIF, BrainVision, EEGLAB), or CSV and TSV with a column a channel
+and either a column `time` in seconds or `signals_rate_hz` in table.yaml.
 """
 
 import os
@@ -38,7 +38,7 @@ from .recording import Channel, Recording, Signals, read_stamp, require_folder
 from .table_schema import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
 from .units import ELECTRICAL, MARK, impossible, messages, scale_of
 
-WORDS = {"low": 1.0, "high": 9.0}  # what a label in words is kept as: low and high under every threshold
+WORDS = {"low": 1.0, "high": 9.0}  # ratings stored for labels in words: below and above every threshold
 MARGIN_S = 10.0  # of signals around what is used, so that no filter's edge reaches into it
 # EEG with an SD outside of these is not in microvolts: the smallest that any electrode gives, and a tenth of a volt,
 # which no amplifier of EEG can have.
@@ -58,14 +58,19 @@ class Reader:
 
     @property
     def source(self) -> str:
-        """How samples were taken: a store made when table.yaml said otherwise is refused."""
-        told = self.settings
-        rate = f", {told.signals_rate_hz:g} samples a second where the file tells none" if told.signals_rate_hz else ""
+        """The settings that change samples: a store made with others is refused."""
+        settings = self.settings
+        rate = (
+            f", {settings.signals_rate_hz:g} samples a second where the file tells none"
+            if settings.signals_rate_hz
+            else ""
+        )
         units = "" if all(c.kind in ELECTRICAL for c in self.channels) else f", {MARK}"
-        return f"{'filtered' if told.filtered else 'not filtered'}, text in {told.signals_unit}{rate}{units}"
+        return f"{'filtered' if settings.filtered else 'not filtered'}, text in {settings.signals_unit}{rate}{units}"
 
     @property
     def dataset(self) -> str:
+        """Name of the corpus in stores and reports."""
         return self.settings.dataset
 
     @property
@@ -75,19 +80,22 @@ class Reader:
 
     @property
     def rate_hz(self) -> float:
+        """Sampling rate of the store."""
         return float(self.settings.rate_hz)
 
     @property
     def baseline_s(self) -> float:
+        """Length of the baseline period before each stimulus."""
         return float(self.settings.baseline_s)
 
     @property
     def frames_per_s(self) -> int:
+        """Face frames per second in the store."""
         return self.settings.frames_per_s
 
     @classmethod
     def open(cls, root: Path) -> "Reader":
-        """Raises BadRecording if there is no table here, or nothing in it can be understood."""
+        """Return the corpus of a table or its folder. Raises BadRecording if no table can be read."""
         if not root.is_file():
             require_folder(root)
         file, settings_file = find_table(root)
@@ -97,17 +105,18 @@ class Reader:
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The people, in the order of their names; the line for a row that names none."""
+        """The subjects, sorted by name; the line of a row that names none."""
         return tuple(sorted(read_table(self.file)["subject"].unique()))
 
     def recordings(self, unit: str) -> list[Recording]:
+        """Return a subject's recordings in the order of the table, each with its errors and warnings."""
         rows = read_table(self.file)
         overlapping = _overlaps(rows[rows["refused"].isna()])
         mine = rows[rows["subject"] == unit]
         return [self._recording(row, overlapping.get(row["recording"])) for row in mine.to_dict("records")]
 
     def _recording(self, row: dict, overlap: str | None) -> Recording:
-        found = Recording(
+        recording = Recording(
             name=row["recording"], dataset=self.dataset, subject=row["subject"], trial=row["trial"],
             stimulus=row["stimulus"] or row["recording"], seconds=0.0,
         )  # fmt: skip
@@ -118,14 +127,14 @@ class Reader:
                 raise BadRecording(
                     self._line(row), "trials that do not overlap", overlap, "Windows would be in two trials."
                 )
-            return self._checked(row, found)
+            return self._check_row(row, recording)
         except BadRecording as error:
-            return replace(found, problem=str(error))
+            return replace(recording, error=str(error))
 
     def _line(self, row: dict) -> str:
         return f"{self.file}, line {row['line']} ({row['recording']})"
 
-    def _checked(self, row: dict, found: Recording) -> Recording:
+    def _check_row(self, row: dict, recording: Recording) -> Recording:
         line = self._line(row)
         files = {name: self.file.parent / row[name] if row[name] else None for name in ("video", "signals")}
         if not any(files.values()):
@@ -136,53 +145,56 @@ class Reader:
                 raise BadRecording(line, f"the file in column {name}", instead, "Paths are relative to the table.")
         start, stop = (seconds_in(line, row, name) for name in ("start_s", "stop_s"))
         if start is None or stop is None or not 0 <= start < stop:
-            told = f"{row['start_s']!r} and {row['stop_s']!r}"
-            raise BadRecording(line, "0 <= start_s < stop_s", told, "They are when the stimulus starts and stops.")
-        ratings, findings = _ratings(line, row)
+            times = f"{row['start_s']!r} and {row['stop_s']!r}"
+            raise BadRecording(line, "0 <= start_s < stop_s", times, "They are when the stimulus starts and stops.")
+        ratings, warnings = _ratings(line, row)
         offset = seconds_in(line, row, "video_offset_s") or 0.0
         return replace(
-            found, seconds=round(stop - start, 6), ratings=ratings, video=files["video"], signals=files["signals"],
-            video_start_s=start + offset, row=int(row["line"]), findings=tuple(findings),
+            recording, seconds=round(stop - start, 6), ratings=ratings, video=files["video"], signals=files["signals"],
+            video_start_s=start + offset, row=int(row["line"]), warnings=tuple(warnings),
             signal_times=(start, seconds_in(line, row, "baseline_start_s")) if files["signals"] else (),
         )  # fmt: skip
 
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
-        """Which channels are not used, where nobody names them."""
+        """Return which channels are not used, where table.yaml does not list them."""
         if unit is not None or self.settings.channels or not self.channels:
             return ()
         known = _first_known(self.file, read_table(self.file))
         return known.notes if isinstance(known, Known) else ()
 
     def inspect(self, recording: Recording) -> Recording:
-        """The same recording with what its files reveal. Raises BadRecording if one of them is broken or too short."""
-        findings = list(recording.findings)
+        """Return the recording with its files' properties. Raises BadRecording if one is damaged or too short."""
+        warnings = list(recording.warnings)
         if recording.signals is not None:
             signals, notes = self._signals(recording)
-            findings += [*notes, *odd(signals, recording.signals)]
-            findings += unit_findings(recording.signals, self.channels, signals.samples, self.settings.signals_unit)
+            warnings += [*notes, *signal_warnings(signals, recording.signals)]
+            warnings += unit_warnings(recording.signals, self.channels, signals.samples, self.settings.signals_unit)
             recording = replace(recording, scales=scales_of(signals))
         info = None
         if recording.video is not None:
             info = probe(recording.video)
-            findings += [*info.notes, *_covered(recording, info)]
-        return replace(recording, video_info=info, findings=tuple(findings))
+            warnings += [*info.notes, *_covered(recording, info)]
+        return replace(recording, video_info=info, warnings=tuple(warnings))
 
     def signals(self, recording: Recording) -> Signals:
-        """The stimulus and what comes before it, with a margin for filters; microvolts for electrical channels."""
+        """Return signals of stimulus and baseline, with a margin for filters; microvolts for electrical channels."""
         return self._signals(recording)[0]
 
     def _signals(self, recording: Recording) -> tuple[Signals, list[str]]:
-        """And what to know of where they lie. Raises BadRecording if not all of the stimulus and its baseline is there,
-        without a pause."""
+        """Return the signals, and notes on their position.
+
+        Raises BadRecording if a part of the stimulus or its baseline is missing, or has a pause.
+        """
         row = read_table(self.file).set_index("line").loc[recording.row].to_dict()
         line = f"{self.file}, line {recording.row} ({recording.name})"
         start = seconds_in(line, row, "start_s") or 0.0
         stop = start + recording.seconds
-        told = seconds_in(line, row, "baseline_start_s")
-        first = start - self.baseline_s if told is None else told
+        given = seconds_in(line, row, "baseline_start_s")
+        first = start - self.baseline_s if given is None else given
         if not first <= start - self.baseline_s + 1e-9:
             raise BadRecording(
-                line, f"{self.baseline_s:g} s of rest before the stimulus at {start:g} s", f"them from {first:g} s on",
+                line, f"{self.baseline_s:g} s of baseline before the stimulus at {start:g} s",
+                f"them from {first:g} s on",
                 f"Set baseline_start_s, or baseline_s in {SETTINGS} (0 for none).",
             )  # fmt: skip
         see = f"See signals_rate_hz and channels in {SETTINGS}, and {line}."
@@ -192,21 +204,22 @@ class Reader:
             read = self._read(recording, start, stop, see)
             see = f"This is the baseline: set baseline_start_s, or baseline_s in {SETTINGS} (0 for none). See {line}."
             around = self._read(recording, first, first + self.baseline_s, see)
-        onset, rest = (
+        onset, baseline_start = (
             max(0.0, (start - read.start_s) * read.rate_hz),
             max(0.0, (first - around.start_s) * around.rate_hz),
         )
         signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
-        baseline = (rest, rest + self.baseline_s * around.rate_hz)
+        baseline = (baseline_start, baseline_start + self.baseline_s * around.rate_hz)
         if around is read:
             signals = replace(signals, baseline=baseline)
         else:
-            apart = Signals(around.samples, around.rate_hz, rest, self.channels, baseline, around.rates_hz)
-            signals = replace(signals, apart=apart)
+            before = Signals(around.samples, around.rate_hz, baseline_start, self.channels, baseline, around.rates_hz)
+            signals = replace(signals, baseline_signals=before)
         return signals, [note for note in dict.fromkeys((around.note, read.note)) if note]
 
     def _read(self, recording: Recording, begin: float, end: float, hint: str) -> Read:
-        assert recording.signals is not None
+        if recording.signals is None:
+            raise BadRecording(recording.name, "a recording with signals", "none")
         read = read_signals(
             recording.signals, begin, end, self.channels, self.settings.signals_rate_hz, self.settings.signals_unit,
             hint, MARGIN_S,
@@ -219,13 +232,13 @@ class Reader:
 
 
 def _ratings(line: str, row: dict) -> tuple[dict[str, float], list[str]]:
-    """Ratings from 1 to 9, or low and high; everything else is refused, and says what is out of scope."""
-    ratings, findings = {}, []
+    """Return ratings from 1 to 9, or for low and high, with notes. Raises BadRecording for anything else."""
+    ratings, warnings = {}, []
     for name in RATINGS:
         text = row[name].lower()
         if text in WORDS:
             ratings[name] = WORDS[text]
-            findings.append(f"{name} is told as {text}, and kept as {WORDS[text]:g}")
+            warnings.append(f"{name} is given as {text}, and stored as {WORDS[text]:g}")
         elif text:
             try:
                 value = float(text)
@@ -234,17 +247,17 @@ def _ratings(line: str, row: dict) -> tuple[dict[str, float], list[str]]:
             if not 1 <= value <= 9:
                 raise BadRecording(line, f"{name} from 1 to 9, or low or high", repr(row[name]), SCOPE)
             ratings[name] = value
-    return ratings, findings
+    return ratings, warnings
 
 
 def _covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
-    """What of the stimulus the video does not show. Raises BadRecording if it shows nothing of its start."""
+    """Yield warnings on parts of the stimulus that the video lacks. Raises BadRecording if it lacks the start."""
     start, stop = recording.video_start_s, recording.video_start_s + recording.seconds
     begin, end, frame_s = float(info.start), info.seconds, 1 / float(info.fps)
     if start < 0 or start >= end or stop <= begin:
         wanted = f"a video that runs at {start:g} s, where the stimulus starts"
-        found = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
-        raise BadRecording(recording.video, wanted, found, "Is video_offset_s right?")
+        actual = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
+        raise BadRecording(recording.video, wanted, actual, "Is video_offset_s right?")
     if begin - start > frame_s:
         yield f"the video begins {begin - start:.1f} s after the stimulus"
     if stop - end > frame_s:
@@ -252,9 +265,9 @@ def _covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
 
 
 def _overlaps(rows: pd.DataFrame) -> dict[str, str]:
-    """Recording -> what it shares seconds of a file with."""
+    """Return a message for each recording that shares seconds of a file with another."""
     start, stop, offset = (pd.to_numeric(rows[c], errors="coerce") for c in ("start_s", "stop_s", "video_offset_s"))
-    found: dict[str, str] = {}
+    overlaps: dict[str, str] = {}
     for of, shift, slack_s in (("signals", 0.0, 0.0), ("video", offset.fillna(0), VIDEO_SLACK_S)):
         file = rows[of].map(os.path.normpath)
         times = pd.DataFrame({"name": rows["recording"], "file": file, "start": start + shift, "stop": stop + shift})
@@ -263,16 +276,16 @@ def _overlaps(rows: pd.DataFrame) -> dict[str, str]:
             for one in group.to_dict("records"):
                 if last and one["start"] < last["stop"] - slack_s:
                     for a, b in ((one, last), (last, one)):
-                        found.setdefault(a["name"], f"seconds of {one['file']} that {b['name']} has too")
+                        overlaps.setdefault(a["name"], f"seconds of {one['file']} that {b['name']} has too")
                 last = one if not last or one["stop"] > last["stop"] else last
-    return found
+    return overlaps
 
 
 # ---------------------------------------------------------------- signals
 
 
 def _channels(file: Path, rows: pd.DataFrame, settings: Settings) -> tuple[Channel, ...]:
-    """As table.yaml says, else as the first readable signal file has them."""
+    """Return the channels of table.yaml, else those of the first readable signal file."""
     if settings.channels:
         return tuple(Channel(name, kind, settings.filtered) for name, kind in settings.channels.items())
     known = _first_known(file, rows)
@@ -284,43 +297,43 @@ def _channels(file: Path, rows: pd.DataFrame, settings: Settings) -> tuple[Chann
 
 
 def _first_known(file: Path, rows: pd.DataFrame) -> Known | BadRecording | None:
-    """What the first readable signal file tells of its channels; why, if none is."""
+    """Return the channels of the first readable signal file; the error, if none is."""
     unread = None
     for path in dict.fromkeys(file.parent / name for name in rows.loc[rows["signals"] != "", "signals"]):
         try:
             known = known_channels(path) if path.is_file() else None
-        except BadRecording as error:  # its own verdict says so; another file may tell
+        except BadRecording as error:  # its own error reports it; another file may be readable
             unread = unread or error
             continue
         if known and known.kinds:
             return known
         if known and known.unknown:
-            found = f"only {', '.join(known.unknown)}"
-            return BadRecording(path, "channels whose names tell their kind", found, f"Name them in {SETTINGS}.")
+            actual = f"only {', '.join(known.unknown)}"
+            return BadRecording(path, "channels whose names tell their kind", actual, f"Name them in {SETTINGS}.")
     return unread
 
 
-def unit_findings(path: Path, channels: tuple[Channel, ...], samples: Iterable[np.ndarray], unit: str) -> list[str]:
-    """What to know of the units of a file's channels, by its header and by their values.
+def unit_warnings(path: Path, channels: tuple[Channel, ...], samples: Iterable[np.ndarray], unit: str) -> list[str]:
+    """Return warnings on the units of a file's channels, by its header and by their values.
 
     channels : named as in the file; samples : (N,) of each of them; unit : of electrical channels in text files
     """
     there, made, _ = units_in(path, channels, unit)
-    told = messages({c.name: one for c, one in zip(there, made, strict=True)})
+    unit_messages = messages({c.name: one for c, one in zip(there, made, strict=True)})
     rows = [(c, x, one.unit) for c, x, one in zip(channels, samples, made, strict=True) if not c.filtered]
-    return told + impossible([c.kind for c, *_ in rows], [c.name for c, *_ in rows], [x for _, x, _ in rows],
+    return unit_messages + impossible([c.kind for c, *_ in rows], [c.name for c, *_ in rows], [x for _, x, _ in rows],
                              [kept for *_, kept in rows])  # fmt: skip
 
 
 def scales_of(signals: Signals) -> tuple[tuple[str, float], ...]:
-    """How large each channel is, to be compared with other recordings."""
+    """Return the amplitude of each channel, for comparison with other recordings."""
     rates = signals.rates_hz or [signals.rate_hz] * len(signals.channels)
     rows = zip(signals.channels, signals.samples, rates, strict=True)
     return tuple((c.name, scale_of(c.kind, x, rate_hz)) for c, x, rate_hz in rows)
 
 
-def odd(signals: Signals, path: Path) -> Iterator[str]:
-    """What a user should know of signals that can be used all the same."""
+def signal_warnings(signals: Signals, path: Path) -> Iterator[str]:
+    """Yield warnings on signals that can be used."""
     rows = zip(signals.channels, signals.samples, strict=True)
     finite = [(c, row) for c, row in rows if np.isfinite(row).all() and len(row)]  # others are refused elsewhere
     flat = [c.name for c, row in finite if np.ptp(row) == 0]

@@ -1,4 +1,4 @@
-"""What a user writes of recordings of one's own: recordings.csv and table.yaml, or all in one YAML file.
+"""The files that describe a user's recordings: recordings.csv and table.yaml, or one YAML file for both.
 
 datasets/table.py says what the columns mean.
 """
@@ -6,23 +6,24 @@ datasets/table.py says what the columns mean.
 import csv
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import numpy as np
 import pandas as pd
 import yaml
+from msgspec import Meta
 
 from ..config import RATINGS
 from ..errors import BadRecording
+from ..io.records import convert
 from ..io.safe_load import from_yaml
 from ..text import did_you_mean, sentence
 from .channel_names import same_channels
-from .formats.signal_text import UNITS
 from .formats.text_file import COMMENTS, read_text, sep_of
-from .names import file_name_problem, normal
+from .names import file_name_error, normal
 from .recording import Kind
 
 TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
@@ -42,48 +43,29 @@ _KINDS: tuple[str, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Settings:
-    """table.yaml: what holds for all recordings of a table."""
+    """table.yaml: the settings of all recordings of a table. The `description` of a type is its name in messages."""
 
-    dataset: str = "table"
-    """what the corpus is called in stores and reports"""
-    rate_hz: float = 128.0
-    """of the store; signals are brought to it"""
-    baseline_s: float = 3.0
-    """seconds of rest before each stimulus; 0 for none"""
-    frames_per_s: int = 10
-    """face frames a second to keep"""
-    channels: dict[str, Any] = field(default_factory=dict)
-    """name -> kind (eeg, ecg, gsr, resp, ppg, temp, emg, eog); all files must have them. If not given: of the first
-    file, those whose names tell their kind"""
-    filtered: bool = False
-    """the signals were filtered already, and must not be again"""
-    signals_rate_hz: float | None = None
-    """of CSV and TSV files without a column `time`"""
-    signals_unit: str = "uV"
-    """of electrical channels in CSV and TSV files: uV, mV or V; mne's formats say theirs themselves"""
-
-
-def _within(low: float, high: float) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-
-
-# Setting -> what it must be, and whether a value is that.
-_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "dataset": (
-        "a name of letters, digits, points and dashes",
-        lambda value: isinstance(value, str) and bool(re.fullmatch(NAME, value)),
-    ),
-    "rate_hz": ("a number from 1 to 10000", _within(1, 10_000)),
-    "baseline_s": ("a number of seconds from 0 to 3600", _within(0, 3600)),
-    "frames_per_s": (
-        "a whole number from 1 to 1000",
-        lambda value: isinstance(value, int) and _within(1, 1000)(value),
-    ),
-    "channels": ("a kind for each name (Fp1: eeg)", lambda value: isinstance(value, dict)),
-    "filtered": ("true or false", lambda value: isinstance(value, bool)),
-    "signals_rate_hz": ("a number from 1 to 1000000", lambda value: value is None or _within(1, 1e6)(value)),
-    "signals_unit": (", ".join(UNITS), lambda value: isinstance(value, str) and value in UNITS),
-}
+    dataset: Annotated[str, Meta(pattern=f"^{NAME}$", description="a name of letters, digits, points and dashes")] = (
+        "table"
+    )
+    """name of the corpus in stores and reports"""
+    rate_hz: Annotated[float, Meta(ge=1, le=10_000, description="a number from 1 to 10000")] = 128.0
+    """sampling rate of the store; signals are resampled to it"""
+    baseline_s: Annotated[float, Meta(ge=0, le=3600, description="a number of seconds from 0 to 3600")] = 3.0
+    """seconds of baseline before each stimulus; 0 for none"""
+    frames_per_s: Annotated[int, Meta(ge=1, le=1000, description="a whole number from 1 to 1000")] = 10
+    """face frames per second in the store"""
+    channels: Annotated[dict[Any, Any], Meta(description="a kind for each name (Fp1: eeg)")] = field(
+        default_factory=dict
+    )
+    """name -> kind (eeg, ecg, gsr, resp, ppg, temp, emg, eog); all files must have them. Default: the channels of the
+    first file whose names have a known kind"""
+    filtered: Annotated[bool, Meta(description="true or false")] = False
+    """true if the signals are filtered already and must not be filtered again"""
+    signals_rate_hz: Annotated[float | None, Meta(ge=1, le=1e6, description="a number from 1 to 1000000")] = None
+    """sampling rate of CSV and TSV files without a column `time`"""
+    signals_unit: Annotated[Literal["uV", "mV", "V"], Meta(description="uV, mV, V")] = "uV"
+    """unit of electrical channels in CSV and TSV files; other formats state theirs"""
 
 
 def read_settings(file: Path) -> Settings:
@@ -96,10 +78,12 @@ def read_settings(file: Path) -> Settings:
             raise BadRecording(file, "settings that exist", f"{name!r}", hint)
     if held.get("channels", ()) is None:  # `channels:` with all of its lines commented out
         del held["channels"]
+    kinds = get_type_hints(Settings, include_extras=True)
     for name, value in held.items():
-        wanted, is_one = _RULES[name]
-        if not is_one(value):
-            raise BadRecording(file, f"{wanted} for {name}", repr(value))
+        try:
+            held[name] = convert(value, kinds[name])
+        except ValueError:
+            raise BadRecording(file, f"{_description(kinds[name])} for {name}", repr(value)) from None
     channels = {str(name): kind for name, kind in held.get("channels", {}).items()}
     for name, kind in channels.items():
         if kind not in _KINDS:
@@ -107,6 +91,11 @@ def read_settings(file: Path) -> Settings:
     for spellings in same_channels(list(channels)):
         raise BadRecording(file, "each channel once", f"{' and '.join(spellings)}, which are one electrode")
     return Settings(**(held | ({"channels": channels} if channels else {})))
+
+
+def _description(kind: Any) -> str:
+    """Return the name of an annotated type in messages."""
+    return next(str(meta.description) for meta in get_args(kind) if isinstance(meta, Meta))
 
 
 def _read_yaml(file: Path) -> dict:
@@ -154,28 +143,28 @@ def read_table(file: Path) -> pd.DataFrame:
     absent = [name for name in NEEDED if name not in named]
     if absent or not {"video", "signals"} & set(named):
         wanted = ", ".join(absent or ["video or signals"])
-        found = f"none named {wanted}, but {', '.join(named)}"
-        raise BadRecording(file, f"columns {', '.join(NEEDED)}, and video or signals", found)
+        actual = f"none named {wanted}, but {', '.join(named)}"
+        raise BadRecording(file, f"columns {', '.join(NEEDED)}, and video or signals", actual)
     _refuse_unknown(file, named)
     rows = rows.assign(**{name: "" for name in (*COLUMNS, *RATINGS) if name not in rows})
     for name in ("subject", "trial", "recording", "stimulus"):
         rows[name] = rows[name].map(normal)  # the same letters in another form of Unicode are the same name
     rows["recording"] = rows["recording"].where(rows["recording"] != "", rows["subject"] + "_" + rows["trial"])
     for name in ("video", "signals"):
-        rows[name] = [found_as(file.parent, cell) for cell in rows[name]]
+        rows[name] = [existing_path(file.parent, cell) for cell in rows[name]]
     rows = rows.assign(refused=pd.Series(_refused(rows), index=rows.index, dtype=object))
     nameless = "line " + rows["line"].astype(str)  # what a row without a subject is listed under
     return rows.assign(subject=rows["subject"].where(rows["subject"] != "", nameless))
 
 
 def _refused(rows: pd.DataFrame) -> list[tuple[str, str, str] | None]:
-    """What was expected and found in each row that cannot be told from another, or whose names cannot be used."""
-    told = [name for name in rows if name != "line"]
+    """Return what was expected and found in each row that is a duplicate or has names that cannot be used."""
+    content = [name for name in rows if name != "line"]
     lines: dict[tuple[str, ...], list[int]] = {}
     for by in (("recording",), ("subject", "trial")):
         for line, *names in rows[["line", *by]].itertuples(index=False):
             lines.setdefault((*by, *names), []).append(line)
-    copy = dict(zip(rows["line"], rows.duplicated(told), strict=True))
+    copy = dict(zip(rows["line"], rows.duplicated(content), strict=True))
     refused = []
     for row in rows.to_dict("records"):
         same = sorted({*lines["recording", row["recording"]], *lines["subject", "trial", row["subject"], row["trial"]]})
@@ -186,15 +175,15 @@ def _refused(rows: pd.DataFrame) -> list[tuple[str, str, str] | None]:
 def _name_refused(row: dict) -> tuple[str, str, str] | None:
     for name in ("subject", "trial", "recording"):
         if not is_name(row[name]):
-            found = repr(row[name]) if row[name] else "nothing"
+            actual = repr(row[name]) if row[name] else "nothing"
             return (
                 f"a {name} of letters, digits, points, dashes and underscores",
-                found,
+                actual,
                 "It begins with a letter or digit.",
             )
-    problem = file_name_problem(row["recording"])
+    reason = file_name_error(row["recording"])
     remedy = "Give the recording a name of its own in the column `recording`."
-    return ("a recording whose name can be a file's", problem, remedy) if problem else None
+    return ("a recording whose name can be a file's", reason, remedy) if reason else None
 
 
 def _row_refused(row: dict, same: list[int], copy: dict[int, bool]) -> tuple[str, str, str] | None:
@@ -202,9 +191,9 @@ def _row_refused(row: dict, same: list[int], copy: dict[int, bool]) -> tuple[str
     others = [line for line in same if not copy[line]] if not copy[row["line"]] else same
     if not others:
         return None
-    found = f"{row['recording']} again in line{'s' * (len(others) > 1)} {', '.join(map(str, others))}"
+    actual = f"{row['recording']} again in line{'s' * (len(others) > 1)} {', '.join(map(str, others))}"
     remedy = "Delete all but one." if copy[row["line"]] else "Which of them is meant? Correct or delete the others."
-    return "each recording, and each trial of a subject, once", found, remedy
+    return "each recording, and each trial of a subject, once", actual, remedy
 
 
 def is_name(text: str) -> bool:
@@ -213,7 +202,7 @@ def is_name(text: str) -> bool:
     return text[:1].isalnum() and all(c.isalnum() or c in "._-" or unicodedata.category(c)[0] == "M" for c in text)
 
 
-def found_as(folder: Path, cell: str) -> str:
+def existing_path(folder: Path, cell: str) -> str:
     """A file's path as it is on this disk: a table from Windows has backslashes, and a letter with an accent may have
     one form of Unicode in the table and another in the file's name. What is found in no way stays as it is."""
     if (cell.isascii() and "\\" not in cell) or (folder / cell).exists():
@@ -248,20 +237,20 @@ def _refuse_unknown(file: Path, named: list[str]) -> None:
 
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line and cells by column, freed of outer spaces. Lines that are empty or begin with # are none."""
+    """Yield line and cells by column, without outer spaces. Lines that are empty or begin with # are none."""
     try:
         text = read_text(file, "a table of recordings")
     except FileNotFoundError:
         raise BadRecording(file, "a table of recordings", "no such file", "`gbvnet table init` makes one.") from None
     except OSError as error:
         raise BadRecording(file, "a table of recordings", f"a file that does not read ({error.strerror})") from None
-    told = ["" if line.lstrip().startswith(COMMENTS) else line for line in text.splitlines(keepends=True)]
-    said = next((mark for line in told[:1] if (mark := sep_of(line))), None)  # Excel's `sep=;`
-    if said:
-        told[0] = ""
-    head = next((line for line in told if line.strip()), "")
+    lines = ["" if line.lstrip().startswith(COMMENTS) else line for line in text.splitlines(keepends=True)]
+    separator = next((mark for line in lines[:1] if (mark := sep_of(line))), None)  # Excel's `sep=;`
+    if separator:
+        lines[0] = ""
+    head = next((line for line in lines if line.strip()), "")
     # Spreadsheets write semicolons where a comma is the decimal point.
-    reader = csv.reader(told, delimiter=said or max(",;\t", key=head.count), skipinitialspace=True)
+    reader = csv.reader(lines, delimiter=separator or max(",;\t", key=head.count), skipinitialspace=True)
     columns: list[str] = []
     n = 0
     try:
@@ -275,10 +264,10 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 continue
             last = max(k for k, cell in enumerate(cells) if cell)
             if last >= len(columns) or not columns[last]:
-                found = f"{last + 1} in line {reader.line_num}"
+                actual = f"{last + 1} in line {reader.line_num}"
                 hint = "A cell with a comma in it needs quotes around it."
                 raise BadRecording(
-                    file, f"{len([c for c in columns if c])} cells in a line, as many as columns", found, hint
+                    file, f"{len([c for c in columns if c])} cells in a line, as many as columns", actual, hint
                 )
             n += 1
             yield reader.line_num, {name: cell for name, cell in zip(columns, cells, strict=False) if name}
@@ -297,7 +286,7 @@ def _refuse_twice(file: Path, names: list[str]) -> None:
 def _yaml_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The same of a list `recordings` in a YAML file, a mapping a trial. Values are taken as they are written, so that
     a subject called no, or 01, stays what it is."""
-    _read_yaml(file)  # what cannot be read is told
+    _read_yaml(file)  # raises BadRecording for what cannot be read
     root = yaml.compose(file.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
     nodes = [value for name, value in root.value if name.value == ROWS] if isinstance(root, yaml.MappingNode) else []
     if not nodes or not isinstance(nodes[0], yaml.SequenceNode) or not nodes[0].value:

@@ -1,4 +1,4 @@
-"""A recordings table to fill in, made from a folder of one's own: what `gbvnet table init` writes."""
+"""A recordings table to fill in, written by `gbvnet table init` from the files in a folder."""
 
 import re
 from collections import Counter
@@ -24,11 +24,11 @@ HEAD = """\
 # the names of folders and files. Delete the lines of files that you do not want; those that begin with # are comments.
 #
 # subject, trial     letters, digits, points and dashes; each trial of a subject once
-# stimulus           what was shown, the same word for the same film; may be empty
+# stimulus           name of the stimulus, the same for the same stimulus; may be empty
 # video, signals     files relative to this one; one of them may be empty
 # start_s, stop_s    the stimulus, in seconds on the signals' clock (on the video's, if there are no signals)
-# baseline_start_s   where the rest before it starts; empty: right before the stimulus
-# video_offset_s     the video's clock less the signals' clock: -28 where the stimulus is at 30 s of the signals and at
+# baseline_start_s   start of the baseline period; empty: immediately before the stimulus
+# video_offset_s     the video's clock minus the signals' clock: -28 where the stimulus is at 30 s of the signals and at
 #                    2 s of the video; empty: 0
 # valence, arousal   ratings from 1 to 9, or the words low and high; also dominance, liking, familiarity, control,
 #                    predictability; may be empty
@@ -58,14 +58,14 @@ def write_template(folder: Path) -> tuple[Path, int]:
     signals, beside = _one_of_each_wristband([f for f in signals if f not in other])
     if not videos and not signals:
         known = ", ".join((*VIDEOS, *SIGNALS))
-        found = "; ".join(f"{_cell(folder, f)}: {why}" for f, why in list(other.items())[:5]) or "none"
+        actual = "; ".join(f"{_cell(folder, f)}: {why}" for f, why in list(other.items())[:5]) or "none"
         more = f" and {len(other) - 5} more" if len(other) > 5 else ""
         columns = "Columns need names that tell their kind (Fp1, ECG, EDA, ...), or name them in table.yaml. "
         hint = f"{columns if other else ''}Files that end in {known} are looked for."
-        raise BadInput(folder, "videos or signal files", found + more, hint)
+        raise BadInput(folder, "videos or signal files", actual + more, hint)
     lines = list(_lines(folder, videos, signals))
-    told = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
-    content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *beside, *told))
+    notes = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
+    content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *beside, *notes))
     try:
         atomic_write(folder / SETTINGS, _settings(signals).encode())
         atomic_write(table, content.encode())
@@ -109,7 +109,10 @@ def _lines(folder: Path, videos: list[Path], signals: list[Path]) -> Iterator[st
     """A line a trial; trials are counted within each subject."""
     counts: Counter[str] = Counter()
     for video, signal in _pairs(videos, signals):
-        subject = _subject(folder, video or signal)
+        file = video or signal
+        if file is None:
+            continue
+        subject = _subject(folder, file)
         counts[subject] += 1
         cells = (subject, f"{counts[subject]:02d}", "", _cell(folder, video), _cell(folder, signal))
         yield ",".join(cells) + "," * (COLUMNS.count(",") + 1 - len(cells))
@@ -139,12 +142,11 @@ def _key(file: Path) -> str:
     return name
 
 
-def _subject(folder: Path, file: Path | None) -> str:
+def _subject(folder: Path, file: Path) -> str:
     """A guess: the folder, if it is not called after its content; else what the file's name begins with."""
-    assert file is not None
     above = [p for p in file.relative_to(folder).parts[:-1] if not _FOLDER.fullmatch(p)]
-    begin, *rest = re.split(r"[ _]", _key(file))
-    guess = above[0] if above else begin if rest and not _FOLDER.fullmatch(begin) else ""
+    begin, *others = re.split(r"[ _]", _key(file))
+    guess = above[0] if above else begin if others and not _FOLDER.fullmatch(begin) else ""
     return re.sub(r"[^A-Za-z0-9._-]", "-", guess).lstrip("._-") or "s01"
 
 
@@ -158,16 +160,16 @@ def _cell(folder: Path, file: Path | None) -> str:
 
 def _settings(signals: list[Path]) -> str:
     lines = [
-        f"# What holds for all recordings of {TABLE}. Every line may be left out; these are the defaults.",
+        f"# Settings of all recordings of {TABLE}. Every line may be left out; these are the defaults.",
         "dataset: table            # what the corpus is called in stores and reports",
         "rate_hz: 128              # of the store; signals are brought to it",
-        "baseline_s: 3             # seconds of rest before each stimulus; 0 for none",
+        "baseline_s: 3             # seconds of baseline before each stimulus; 0 for none",
         "frames_per_s: 10          # face frames a second to keep",
         "filtered: false           # true: the signals were filtered already",
         "signals_rate_hz: null     # of CSV and TSV files without a column `time`",
         "signals_unit: uV          # of electrical channels in CSV and TSV files: uV, mV or V",
     ]
-    file, known = next(((f, found) for f in signals if (found := _known(f))), (None, None))
+    file, known = next(((f, channels) for f in signals if (channels := _known(f))), (None, None))
     if file and known:
         lines += [
             "# Which channels to use, by name; every signal file must have them. Delete what no model should see.",

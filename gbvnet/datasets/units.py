@@ -63,7 +63,7 @@ _NOT_STATED = ("", "n/a", "na", "none", "nan", "unknown", "-", "?")
 
 
 class Unit(NamedTuple):
-    """What values in a unit must go through: stored = value * scale + offset, in the quantity's unit of STORED."""
+    """The conversion of values in a unit: stored = value * scale + offset, in the quantity's unit of STORED."""
 
     quantity: str
     scale: float
@@ -74,7 +74,7 @@ class Conversion(NamedTuple):
     """How a channel's values become the values that are kept: value * scale + offset.
 
     unit : of the values kept; empty where it is not known
-    message : what a user should know of it; empty where all is clear
+    message : a warning for the user; empty where there is none
     """
 
     unit: str
@@ -84,15 +84,15 @@ class Conversion(NamedTuple):
 
 
 def parse_unit(text: str) -> Unit | None:
-    """The unit that a text names, however it is spelled; None for no text and for any other unit."""
+    """Return the unit that a text names, however it is spelled; None for no text and for any other unit."""
     plain = _plain(text)
     lower = plain.lower()
     for quantity, pattern in _ELECTRIC.items():
-        found = pattern.fullmatch(lower)
-        if found and quantity == "resistance" and found[1] == "m":  # only here both exist: 1 MOhm is dry skin
+        match = pattern.fullmatch(lower)
+        if match and quantity == "resistance" and match[1] == "m":  # only here both exist: 1 MOhm is dry skin
             return Unit(quantity, 1e6) if plain[0] == "M" else None
-        if found:
-            return Unit(quantity, _PREFIXES[found[1]] * (1.0 if quantity == "resistance" else 1e6))
+        if match:
+            return Unit(quantity, _PREFIXES[match[1]] * (1.0 if quantity == "resistance" else 1e6))
     for pattern, scale, offset in _TEMPERATURES.values():
         if pattern.fullmatch(lower):
             return Unit("temperature", scale, offset)
@@ -108,7 +108,7 @@ def _plain(text: str) -> str:
 
 
 def is_stated(text: str) -> bool:
-    """Whether a file names a unit at all, known or not."""
+    """Return whether a file names a unit at all, known or not."""
     return _plain(text).lower() not in _NOT_STATED
 
 
@@ -125,22 +125,22 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def convert(kind: str | None, text: str, default: str = "") -> Conversion:
-    """How to bring a channel of a kind, whose unit a file names as `text`, to the unit that is kept.
+    """Return the conversion of a channel of a kind from the unit `text` of a file to the unit that is stored.
 
     default : the unit of electrical channels where a format or a user says so and the file names none
     """
     unit = parse_unit(text)
     if unit is None and kind in ELECTRICAL:
-        told = f"the unit {text.strip()!r}, which is no voltage" if is_stated(text) else "no unit"
+        stated = f"the unit {text.strip()!r}, which is no voltage" if is_stated(text) else "no unit"
         sure = bool(default) and not is_stated(text)
         assumed = parse_unit(default) or Unit("voltage", 1.0)
-        return Conversion("uV", assumed.scale, 0.0, "" if sure else f"{told}: taken as {default or 'uV'}")
+        return Conversion("uV", assumed.scale, 0.0, "" if sure else f"{stated}: taken as {default or 'uV'}")
     if unit is None:
         wanted = EXPECTED.get(kind or "")
         if not wanted or (default and not is_stated(text)):
             return Conversion("", message="")
-        told = f"the unit {text.strip()!r}, which is not known" if is_stated(text) else "no unit"
-        return Conversion("", message=f"{told}: kept as the file has it")
+        stated = f"the unit {text.strip()!r}, which is not known" if is_stated(text) else "no unit"
+        return Conversion("", message=f"{stated}: kept as the file has it")
     message = ""
     if unit.quantity not in EXPECTED.get(kind or "", (unit.quantity,)):
         of = " or ".join(_WORDS[quantity] for quantity in EXPECTED[kind or ""])
@@ -149,7 +149,7 @@ def convert(kind: str | None, text: str, default: str = "") -> Conversion:
 
 
 def apply(samples: _Rows, conversions: Sequence[Conversion], applied: Sequence[float] | None = None) -> _Rows:
-    """Bring samples, (C, N) or (N,) of each channel, to the units that are kept, in place.
+    """Convert samples, (C, N) or (N,) of each channel, to the units that are stored, in place.
 
     applied : factors that a reader has multiplied each channel with already (MNE: 1e-6 for microvolts); 1 if not given
     """
@@ -163,12 +163,14 @@ def apply(samples: _Rows, conversions: Sequence[Conversion], applied: Sequence[f
 
 
 def messages(conversions: Mapping[str, Conversion]) -> list[str]:
-    """What to know of the units of channels by name, channels with the same message together."""
+    """Return warnings on the units of channels by name, channels with the same message together."""
     by_message: dict[str, list[str]] = {}
     for name, one in conversions.items():
         if one.message:
             by_message.setdefault(one.message, []).append(name)
-    return [f"{shortened(names)} {'have' if len(names) > 1 else 'has'} {told}" for told, names in by_message.items()]
+    return [
+        f"{shortened(names)} {'have' if len(names) > 1 else 'has'} {message}" for message, names in by_message.items()
+    ]
 
 
 # ---------------------------------------------------------------- values that tell of another unit
@@ -176,7 +178,7 @@ def messages(conversions: Mapping[str, Conversion]) -> list[str]:
 # Levels that a body can have, by the unit that is kept.
 POSSIBLE = {("gsr", "uS"): (0.005, 300.0), ("gsr", "ohm"): (2e3, 1e9), ("temp", "C"): (5.0, 50.0)}
 _OF = {"gsr": {"uS": "a skin conductance", "ohm": "a skin resistance"}, "temp": {"C": "a temperature"}}
-APART = 100.0  # recordings of one channel that are further apart than this factor are not in one unit
+LARGEST_RATIO = 100.0  # of one channel in two recordings with the same unit
 LEVELS = ("gsr", "temp")  # kinds whose level tells; of others it is how far they swing
 SWING_S = 0.1
 
@@ -188,14 +190,14 @@ def impossible(
 
     units : of the values, as of `Conversion`; a temperature without one is held to be in degrees Celsius
     """
-    told = []
+    lines = []
     for kind, name, row, unit in zip(kinds, names, samples, units, strict=True):
         unit = unit or ("C" if kind == "temp" else "")
         low, high = POSSIBLE.get((kind, unit), (-np.inf, np.inf))
         level = float(np.median(row)) if len(row) else np.nan
         if not low <= level <= high and np.isfinite(level):
-            told.append(f"{name}: {_OF[kind][unit]} of {level:.3g} {unit} is not possible: is its unit another?")
-    return told
+            lines.append(f"{name}: {_OF[kind][unit]} of {level:.3g} {unit} is not possible: is its unit another?")
+    return lines
 
 
 def scale_of(kind: str, x: np.ndarray, rate_hz: float) -> float:
@@ -207,9 +209,9 @@ def scale_of(kind: str, x: np.ndarray, rate_hz: float) -> float:
     return float(np.median(np.abs(x[lag:] - x[:-lag]))) if len(x) > lag else 0.0
 
 
-def scales_apart(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Channels whose scales fall into groups that are more than a hundredfold apart, as those of one channel in two
-    units do, with the recordings of each group.
+def unit_disagreements(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return a line for each channel whose scales form groups that differ by a factor of more than 100, as those of one
+    channel in two units do, with the recordings of each group.
 
     scales : recording -> channel -> `scale_of`
     """
@@ -218,24 +220,26 @@ def scales_apart(scales: Mapping[str, Mapping[str, float]]) -> list[str]:
         for channel, value in mine.items():
             if value > 0 and np.isfinite(value):
                 by_channel.setdefault(channel, []).append((value, recording))
-    told: dict[str, list[str]] = {}
-    for channel, found in by_channel.items():
-        found.sort()
-        groups: list[list[tuple[float, str]]] = [found[:1]]
-        for before, one in pairwise(found):
-            if one[0] > APART * before[0]:
+    by_groups: dict[str, list[str]] = {}
+    for channel, values in by_channel.items():
+        values.sort()
+        groups: list[list[tuple[float, str]]] = [values[:1]]
+        for before, one in pairwise(values):
+            if one[0] > LARGEST_RATIO * before[0]:
                 groups.append([])
             groups[-1].append(one)
         if len(groups) > 1:
-            said = "; ".join(
+            description = "; ".join(
                 f"about {np.median([value for value, _ in group]):.2g} in "
                 f"{shortened(sorted(name for _, name in group))}"
                 for group in sorted(groups, key=len, reverse=True)
             )
-            told.setdefault(said if len(by_channel) < 3 else _shape(groups), []).append(f"{channel}: {said}")
-    more = [f" (and so {len(same) - 1} more channels)" if len(same) > 1 else "" for same in told.values()]
+            by_groups.setdefault(description if len(by_channel) < 3 else _shape(groups), []).append(
+                f"{channel}: {description}"
+            )
+    more = [f" (and so {len(same) - 1} more channels)" if len(same) > 1 else "" for same in by_groups.values()]
     ask = ": are all recordings in one unit?"
-    return [f"{same[0]}{others}{ask}" for same, others in zip(told.values(), more, strict=True)]
+    return [f"{same[0]}{others}{ask}" for same, others in zip(by_groups.values(), more, strict=True)]
 
 
 def _shape(groups: list[list[tuple[float, str]]]) -> str:
@@ -243,17 +247,19 @@ def _shape(groups: list[list[tuple[float, str]]]) -> str:
 
 
 def unlike_training(names: Sequence[str], windows: np.ndarray, sd: np.ndarray) -> list[str]:
-    """Channels of a recording that swing more than a hundredfold more or less than in a model's training.
+    """Return a warning on channels whose SD differs by a factor of more than 100 from a model's training.
 
     windows : (W, C, L). sd : (C,) of each channel in training
     """
     if not windows.size:
         return []
     mine = windows.std(axis=(0, 2))
-    told = []
+    unlike = []
     for name, own, trained in zip(names, mine, sd, strict=True):
-        if own > 0 and trained > 0 and not 1 / APART < own / trained < APART:
+        if own > 0 and trained > 0 and not 1 / LARGEST_RATIO < own / trained < LARGEST_RATIO:
             times = own / trained if own > trained else trained / own
-            told.append(f"{name} ({times:.2g} times {'more' if own > trained else 'less'})")
-    said = f"signals vary far more or less than in training: {shortened(told)}: is their unit that of the training?"
-    return [said] if told else []
+            unlike.append(f"{name} ({times:.2g} times {'more' if own > trained else 'less'})")
+    message = (
+        f"signals vary far more or less than in training: {shortened(unlike)}: is their unit that of the training?"
+    )
+    return [message] if unlike else []

@@ -22,7 +22,7 @@ from ..config import Times
 from ..datasets import open_corpus
 from ..datasets.channel_names import match_channels
 from ..datasets.recording import Corpus, Recording
-from ..datasets.single_recording import Lone, lone
+from ..datasets.single_recording import SingleRecording, open_recording
 from ..datasets.units import unlike_training
 from ..errors import BadConfig, BadModel, BadRecording, GbvnetError
 from ..io.path_kinds import require_folder_to_write, similar
@@ -72,7 +72,7 @@ def predict_recording(
             recording.signals or recording.video or recording.name, f"at least one window of {window_s:g} s",
             f"{recording.seconds:g} s", "It is too short for this model.",
         )  # fmt: skip
-    findings = list(recording.findings)
+    findings = list(recording.warnings)
     use_face = predictor.sees_face and recording.video is not None
     use_signals = predictor.sees_signals and recording.signals is not None
     _require_enough(predictor, recording, use_face, use_signals)
@@ -177,7 +177,7 @@ def _signals(
             f"none for {match.hint} among {', '.join(names)}",
             f"If one has another name there: --rename {match.missing[0]}=NAME.",
         )  # fmt: skip
-    raw = raw.only(match.positions)
+    raw = raw.select(match.positions)
     about = predictor.about
     cleaned = clean(raw, predictor.prepare, about["rate_hz"], about["baseline_s"])
     made = cut(cleaned.x, cleaned.onset, about["rate_hz"], starts, about["samples_per_window"])
@@ -313,8 +313,8 @@ class PredictWork:
         return self.told(recording, None)
 
     def told(self, recording: Recording, progress: ProgressCallback | None) -> Emotions:
-        if recording.problem:
-            raise GbvnetError(recording.problem)
+        if recording.error:
+            raise GbvnetError(recording.error)
         if self.made_by not in ((), fingerprint(self.model)):
             expected, found = "the model that the prediction began with", "another: it was replaced meanwhile"
             raise BadModel(self.model, expected, found, "Predict these recordings again.")
@@ -398,16 +398,18 @@ def predict_files(
     Raises as `predict_recording`, and BadModel.
     """
     predictor = _cached(Path(model), device)
-    made: Any = _lone(predictor, [Path(file) for file in files], times, rename)
+    made: Any = _open_recording(predictor, [Path(file) for file in files], times, rename)
     return predict_recording(predictor, made, made.recording, step_s=step_s, smooth_s=smooth_s)
 
 
-def _lone(predictor: Predictor, files: list[Path], times: Times | None, rename: dict[str, str] | None) -> Lone:
+def _open_recording(
+    predictor: Predictor, files: list[Path], times: Times | None, rename: dict[str, str] | None
+) -> SingleRecording:
     for file in files:
         if not file.exists():
             raise BadRecording(file, "a video or a file of signals", f"no such file{similar(file)}")
     wanted, about = predictor.channels if predictor.sees_signals else (), predictor.about
-    return lone(files, wanted, about["rate_hz"], about["baseline_s"], times, rename, about)
+    return open_recording(files, wanted, about["rate_hz"], about["baseline_s"], times, rename, about)
 
 
 class Done(NamedTuple):
@@ -452,7 +454,7 @@ def predict_many(
     predictor.require_step(step_s)
     _require_smooth(smooth_s)
     if corpus is None:
-        made: Any = _lone(predictor, list(files), times, rename)
+        made: Any = _open_recording(predictor, list(files), times, rename)
         chosen = made.recordings(made.units[0])
         rename = None  # it is done
     else:

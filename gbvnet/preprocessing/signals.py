@@ -61,10 +61,11 @@ def clean(signals: Signals, config: PrepareConfig, rate_hz: float, baseline_s: f
     onset = round(signals.onset * rate_hz / signals.rate_hz)
     if onset < 0:
         raise BadConfig(f"a stimulus that starts {-onset / rate_hz:.2f} s before its signals")
-    if signals.apart is None:
+    if signals.baseline_signals is None:
         rest = _baseline(signals, x, onset, rate_hz, baseline_s)
     else:
-        rest = _baseline(signals.apart, _brought(signals.apart, config.filter, rate_hz), 0, rate_hz, baseline_s)
+        around = signals.baseline_signals
+        rest = _baseline(around, _brought(around, config.filter, rate_hz), 0, rate_hz, baseline_s)
     before = rest.astype(np.float32)
     marked = baseline_mark(rest, rate_hz, config.baseline)  # not of the rounded: 33 degrees are steady
     stimulus = x[:, onset:]

@@ -19,7 +19,7 @@ from ..config import PrepareConfig, to_dict
 from ..datasets.check import check_corpus
 from ..datasets.duplicates import notes, second_of_one_file
 from ..datasets.recording import Corpus, Recording
-from ..datasets.units import LEVELS, scale_of, scales_apart
+from ..datasets.units import LEVELS, scale_of, unit_disagreements
 from ..errors import BadRecording, BadStore, GbvnetError, TaskDied
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import TRIES, Jobs, run
@@ -64,9 +64,9 @@ def prepare_store(
     create_store(path, settings)
     summary, verdicts, todo = Summary(), [], []
     for unit in check_corpus(corpus, jobs, videos=False, progress=progress):
-        todo += [recording for recording in unit.recordings if not recording.problem]
+        todo += [recording for recording in unit.recordings if not recording.error]
         refused: list[tuple[Recording | str, str | None]]
-        refused = [(unit.name, unit.problem), *((recording, recording.problem) for recording in unit.recordings)]
+        refused = [(unit.name, unit.error), *((recording, recording.error) for recording in unit.recordings)]
         for what, problem in refused:
             if problem:
                 log.warning("BAD  %s", problem)
@@ -114,7 +114,7 @@ def scale_notes(made: Store) -> list[str]:
             else float(np.median([scale_of(kind, one[c], made.settings["rate_hz"]) for one in x]))
             for c, (name, kind) in enumerate(kinds)
         }
-    return scales_apart(scales)
+    return unit_disagreements(scales)
 
 
 def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
@@ -282,7 +282,7 @@ class _Work:
             found = f"a stimulus of {recording.seconds:g} s"
             raise BadRecording(recording.name, f"at least one window of {config.window_s:g} s", found)
         arrays: dict[str, np.ndarray] = {}
-        findings = list(recording.findings)
+        findings = list(recording.warnings)
         if config.signals and recording.signals is not None:
             arrays["signals"], arrays["baseline"] = self._signals(recording, starts)
             findings += lost(len(arrays["signals"]), starts)
@@ -320,7 +320,7 @@ class _Work:
     def _signals(self, recording: Recording, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The windows (W, C, L), and the baseline (C, B) that was before them, float32."""
         raw = self.corpus.signals(recording)
-        raw = raw.only(choose(raw.channels, self.config.channels))
+        raw = raw.select(choose(raw.channels, self.config.channels))
         rate_hz = self.corpus.rate_hz
         x, onset, before = clean(raw, self.config, rate_hz, self.corpus.baseline_s)
         return cut(x, onset, rate_hz, starts, self.settings["samples_per_window"]), before

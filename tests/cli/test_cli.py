@@ -92,7 +92,7 @@ def test_good_and_bad_recordings_are_told_apart_by_the_exit_code(deap, tmp_path,
     shown = capsys.readouterr().out
     assert "synthetic data" in shown
     assert "ok   s02  3 of 3 recordings, 0 with a video" in shown
-    assert "6 good recordings of 2 people, 0 with a video; 0 bad" in shown
+    assert "6 good recordings of 2 subjects, 0 with a video; 0 bad" in shown
     (deap / "data_preprocessed_python/s01.dat").write_bytes(b"")
     assert main(["check", "deap", str(deap)]) == 1
     assert "BAD  s01" in capsys.readouterr().out

@@ -162,7 +162,7 @@ def test_a_nan_refuses_its_trial_and_no_other(deap):
     samples[1, 36, 500] = np.nan  # Experiment_id 2 is Trial 3
     labels = pickle.loads(dat(deap).read_bytes())["labels"]
     dat(deap).write_bytes(pickle.dumps({"data": samples, "labels": labels}, protocol=2))
-    verdicts = {r.name: r.problem for r in open_corpus("deap", deap).recordings("s01")}
+    verdicts = {r.name: r.error for r in open_corpus("deap", deap).recordings("s01")}
     assert verdicts["s01_trial01"] is None and verdicts["s01_trial02"] is None
     assert "first in channel GSR at sample 500" in verdicts["s01_trial03"]
 
@@ -172,7 +172,7 @@ def test_a_flat_channel_is_a_finding(deap):
     samples[0, 39] = 36.6
     labels = pickle.loads(dat(deap).read_bytes())["labels"]
     dat(deap).write_bytes(pickle.dumps({"data": samples, "labels": labels}, protocol=2))
-    found = {r.name: r.findings for r in open_corpus("deap", deap).recordings("s01")}
+    found = {r.name: r.warnings for r in open_corpus("deap", deap).recordings("s01")}
     assert found["s01_trial02"] == ("flat channels: Temperature",)
 
 
@@ -184,7 +184,7 @@ def test_a_video_for_a_trial_that_does_not_exist_is_a_verdict_of_its_own(deap):
     found = {r.name: r for r in open_corpus("deap", deap).recordings("s01")}
     assert found["s01_trial02"].video == folder / "s01_trial02.avi"
     assert found["s01_trial01"].video is None
-    assert "a name that belongs to none" in found["s01_trial41"].problem
+    assert "a name that belongs to none" in found["s01_trial41"].error
 
 
 def test_files_that_macos_puts_beside_videos_are_not_taken(deap):
@@ -201,7 +201,7 @@ def test_files_that_macos_puts_beside_videos_are_not_taken(deap):
     found = corpus.recordings("s01")
     assert not any(unit.startswith(".") for unit in corpus.units)
     assert [r.video for r in found if r.video] == [folder / "s01_trial02.avi"]
-    assert not any(r.problem for r in found)
+    assert not any(r.error for r in found)
 
 
 def test_no_corpus_says_what_is_missing(tmp_path):

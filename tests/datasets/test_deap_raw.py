@@ -19,10 +19,10 @@ from gbvnet.datasets.deap_raw import (
     CHANNELS,
     RECORDED,
     as_released,
+    compare_trial_times,
     ohm,
     read_recorded,
     read_trials,
-    refuse_another_order,
 )
 from gbvnet.datasets.synthetic import deap as synthetic
 from gbvnet.datasets.synthetic import deap_raw as synthetic_bdf
@@ -97,7 +97,7 @@ def s01(root):
 def looked_at(root):
     """Every recording by name, and the problem of each unit that has one."""
     units = list(check_corpus(open_corpus("deap", root, raw=True)))
-    return {r.name: r for u in units for r in u.recordings}, {u.name: u.problem for u in units if u.problem}
+    return {r.name: r for u in units for r in u.recordings}, {u.name: u.error for u in units if u.error}
 
 
 # ---------------------------------------------------------------- a corpus whose truth is known
@@ -320,9 +320,9 @@ END_OF = [s + 2 * RATE for s in STARTS]
 
 def test_sound_recordings_have_nothing_to_tell(one):
     bdf(s01(one), STARTS)
-    found, problems = looked_at(one)
-    assert problems == {} and len(found) == 4
-    assert all(r.problem is None and r.findings == () for r in found.values())
+    found, errors = looked_at(one)
+    assert errors == {} and len(found) == 4
+    assert all(r.error is None and r.warnings == () for r in found.values())
 
 
 @pytest.mark.parametrize(
@@ -340,8 +340,8 @@ def test_too_few_or_too_many_starts_refuse_the_person(one, triggers, message):
 
 
 def findings_of(root):
-    found, problems = looked_at(root)
-    assert problems == {}
+    found, errors = looked_at(root)
+    assert errors == {}
     return [found[f"s01_trial{k:02d}"] for k in range(1, 5)]
 
 
@@ -349,9 +349,9 @@ def test_a_trigger_written_twice_counts_once_and_is_told(one):
     bdf(s01(one), STARTS, codes=codes() | {STARTS[1] + 100: 4, END_OF[3] + 50: 5})
     told = findings_of(one)
     assert [r.row for r in told] == STARTS
-    assert told[1].findings == ("code 4 twice within 1 s: the first is taken",)
-    assert told[3].findings == ("code 5 twice within 1 s",)
-    assert told[0].findings == told[2].findings == ()
+    assert told[1].warnings == ("code 4 twice within 1 s: the first is taken",)
+    assert told[3].warnings == ("code 5 twice within 1 s",)
+    assert told[0].warnings == told[2].warnings == ()
 
 
 def test_a_code_that_lasts_is_one_trigger(one):
@@ -360,14 +360,14 @@ def test_a_code_that_lasts_is_one_trigger(one):
     for start, end in zip(STARTS, END_OF, strict=True):
         low[start:end], low[end : end + RATE] = 4, 5
     bdf(s01(one), STARTS, length_s=40, Status=low)
-    assert [(r.row, r.findings) for r in findings_of(one)] == [(s, ()) for s in STARTS]
+    assert [(r.row, r.warnings) for r in findings_of(one)] == [(s, ()) for s in STARTS]
 
 
 def test_an_end_that_is_missing_or_too_many_is_told_and_stops_nothing(one):
     triggers = codes() | {5 * RATE: 5, END_OF[2] + 2 * RATE: 5}
     del triggers[END_OF[0]]
     bdf(s01(one), STARTS, codes=triggers)
-    told = [r.findings for r in findings_of(one)]
+    told = [r.warnings for r in findings_of(one)]
     assert told[0] == ("1 ends before its start", "no end (code 5) after its start; its length is not checked")
     assert told[2] == ("2 ends after its start; the first is taken",)
     assert told[1] == told[3] == ()
@@ -377,9 +377,9 @@ def test_a_video_broken_off_refuses_its_trial_alone_and_a_long_one_is_told(one):
     triggers = {s: c for s, c in codes().items() if s not in (END_OF[1], END_OF[2])}
     bdf(s01(one), STARTS, codes=triggers | {STARTS[1] + RATE // 2: 5, STARTS[2] + 4 * RATE: 5})
     told = findings_of(one)
-    assert "2 s of the video that starts at 16.0 s, found an end (code 5) after 0.5 s" in told[1].problem
-    assert told[2].findings == ("its end comes after 4.0 s; the first 2 s are taken",)
-    assert [r.problem is None for r in told] == [True, False, True, True]
+    assert "2 s of the video that starts at 16.0 s, found an end (code 5) after 0.5 s" in told[1].error
+    assert told[2].warnings == ("its end comes after 4.0 s; the first 2 s are taken",)
+    assert [r.error is None for r in told] == [True, False, True, True]
 
 
 def test_a_recording_cut_short_and_one_without_a_baseline_lose_those_trials_alone(tmp_path):
@@ -394,16 +394,16 @@ def test_a_recording_cut_short_and_one_without_a_baseline_lose_those_trials_alon
     starts[-1] -= RATE // 2
     bdf(s01(root), starts, codes={s: 4 for s in starts} | {s + 2 * RATE: 5 for s in starts[:3]}, length_s=28)
     told = findings_of(root)
-    assert "3 s of signals before the video that starts at 1.0 s, found 1.0 s" in told[0].problem
-    assert "2 s of the video that starts at 27.5 s, found 0.5 s until the file ends" in told[3].problem
-    assert told[1].problem is None and told[2].problem is None
+    assert "3 s of signals before the video that starts at 1.0 s, found 1.0 s" in told[0].error
+    assert "2 s of the video that starts at 27.5 s, found 0.5 s until the file ends" in told[3].error
+    assert told[1].error is None and told[2].error is None
 
 
 def test_a_baseline_that_reaches_into_the_video_before_is_told(tmp_path):
     starts = [8 * RATE, 16 * RATE, 20 * RATE, 28 * RATE]
     root = corpus(tmp_path / "deap", starts=starts)
     bdf(s01(root), starts)
-    assert findings_of(root)[2].findings == ("the video before it ends 2.0 s before its start, within the baseline",)
+    assert findings_of(root)[2].warnings == ("the video before it ends 2.0 s before its start, within the baseline",)
 
 
 def test_starts_that_the_ratings_table_does_not_know_refuse_the_person(one):
@@ -420,12 +420,12 @@ def test_one_distance_that_differs_is_a_break_and_is_told():
     starts = np.cumsum([10, 80, 90, 85, 70, 95, 81]) * RATE
     told = starts / RATE * 10_000.0
     told[4:] += 300 * 10_000  # the amplifier was paused
-    found = refuse_another_order("s01.bdf", list(starts), told)
+    found = compare_trial_times("s01.bdf", list(starts), told)
     assert found == {4: "starts 70.0 s after the trial before; by Start_time it is 370.0 s"}
-    assert refuse_another_order("s01.bdf", list(starts), np.zeros(7)) == {}
-    assert refuse_another_order("s01.bdf", list(starts), np.full(7, np.nan)) == {}
+    assert compare_trial_times("s01.bdf", list(starts), np.zeros(7)) == {}
+    assert compare_trial_times("s01.bdf", list(starts), np.full(7, np.nan)) == {}
     with pytest.raises(BadRecording, match="first of trial 2"):
-        refuse_another_order("s01.bdf", list(starts), told[[1, 0, 3, 2, 5, 4, 6]])
+        compare_trial_times("s01.bdf", list(starts), told[[1, 0, 3, 2, 5, 4, 6]])
 
 
 def test_ratings_without_a_trial_refuse_the_person(one):
@@ -476,16 +476,16 @@ def test_flat_clipped_and_loose_channels_are_told(one):
     gsr[STARTS[0] : STARTS[0] + RATE] = 0
     bdf(s01(one), STARTS, length_s=38, Cz=np.full(n, 7.0), EXG4=stuck, GSR1=gsr)
     for recording in findings_of(one):
-        assert recording.findings[0] == "flat channels: Cz"
-        assert recording.findings[1].startswith("clipped channels: EXG4 (")
-        assert re.fullmatch(r"GSR: no contact in 2\.[67]% of the samples; bridged", recording.findings[2])
+        assert recording.warnings[0] == "flat channels: Cz"
+        assert recording.warnings[1].startswith("clipped channels: EXG4 (")
+        assert re.fullmatch(r"GSR: no contact in 2\.[67]% of the samples; bridged", recording.warnings[2])
 
 
 def test_skin_in_the_other_sites_unit_is_told(tmp_path):
     root = corpus(tmp_path / "deap", subjects=(23,))
     bdf(root / "data_original/s23.bdf", STARTS, order=EEG)  # 5000 ohm: no skin, but 5000 nanosiemens are
     found, _ = looked_at(root)
-    assert found["s23_trial01"].findings == (
+    assert found["s23_trial01"].warnings == (
         "GSR: the skin's resistance is 5e+03 ohm, which is not plausible: another unit?",
     )
 
@@ -503,10 +503,10 @@ def test_a_release_with_other_signals_in_a_trial_is_told(known, tmp_path):
     made = synthetic_bdf.recording(1, list(table.Start_time), [data[i] for i in rows], np.random.default_rng(0))
     s01(tmp_path).write_bytes(made)
     found, _ = looked_at(tmp_path)
-    told = [found[f"s01_trial0{k}"].findings for k in (1, 2, 3, 4)]
+    told = [found[f"s01_trial0{k}"].warnings for k in (1, 2, 3, 4)]
     assert told[0] == told[3] == ()
-    for findings in (told[1], told[2]):
-        assert len(findings) == 1 and findings[0].startswith("the preprocessed release has other signals")
+    for warnings in (told[1], told[2]):
+        assert len(warnings) == 1 and warnings[0].startswith("the preprocessed release has other signals")
 
 
 # ---------------------------------------------------------------- the commands
@@ -520,7 +520,7 @@ def test_check_and_prepare_take_the_recordings_and_one_bad_file_stops_no_other(t
     bdf(root / "data_original/s23.bdf", STARTS, order=EEG, status="", length_s=40, GSR1=ohms)
     assert main(["check", "deap", str(root), "--raw"]) == 1
     said = capsys.readouterr().out
-    assert "ok   s01  4 of 4" in said and "BAD  s02" in said and "8 good recordings of 3 people" in said
+    assert "ok   s01  4 of 4" in said and "BAD  s02" in said and "8 good recordings of 3 subjects" in said
     command = ["prepare", "deap", str(root), str(store), "--faces", "false", "--jobs", "1"]
     assert main([*command, "--raw"]) == 1
     assert "8 recordings made, 0 found done, 1 bad" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from gbvnet.cli.main import main
 from gbvnet.config import CrossvalConfig, PrepareConfig
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.duplicates import SAMPLE, same_bytes, second_of_one_file, spellings
-from gbvnet.datasets.names import alike, file_name_problem
+from gbvnet.datasets.names import alike, file_name_error
 from gbvnet.datasets.recording import Recording
 from gbvnet.evaluation.plan import make_plan_without_folds
 from gbvnet.store.prepare import prepare_store
@@ -131,12 +131,12 @@ def test_only_a_table_keeps_which_file_a_recording_is_from(copied, deap, tmp_pat
 
 @pytest.mark.parametrize("name", ["CON", "nul.x", "com1", "a.", " a", "a:b", "a/b", "x" * 201, "\u4eba" * 67, ""])
 def test_names_that_no_file_can_have_everywhere(name):
-    assert file_name_problem(name)
+    assert file_name_error(name)
 
 
 @pytest.mark.parametrize("name", ["x" * 200, "CON_1", "company", "a.b", "J\u00fcrgen", "s01_trial01", "-1"])
 def test_names_that_a_file_can_have(name):
-    assert file_name_problem(name) is None
+    assert file_name_error(name) is None
 
 
 def test_prepare_tells_of_names_and_bytes_and_why_a_line_was_refused(tmp_path, capsys):

@@ -109,7 +109,7 @@ def test_a_recording_knows_person_film_ratings_and_where_the_stimulus_lies(whole
     assert list(found) == ["p01_s2", "p01_s4", "p02_s132", "p02_s134"]
     for trial in plan(SMALL):
         recording = found[f"p{trial.subject:02d}_s{trial.session}"]
-        assert (recording.problem, recording.stimulus, recording.trial) == (None, trial.film, str(trial.session))
+        assert (recording.error, recording.stimulus, recording.trial) == (None, trial.film, str(trial.session))
         assert recording.ratings == trial.ratings
         assert set(recording.ratings) == {"valence", "arousal", "control", "predictability"}
         assert recording.seconds == trial.seconds
@@ -211,8 +211,8 @@ def test_a_bdf_without_two_pulses_is_refused_with_what_there_is(mine, at, found)
     shutil.rmtree(mine / "Sessions/4")
     edit(mine / "Sessions/2/session.xml", 'mediaFile="[^"]+"', 'mediaFile="unknown.avi"')
     verdict = recordings(mine)["p01_s2"]
-    assert re.search(rf"expected two pulses on Status.*found {found}\. Without them", verdict.problem)
-    assert recordings(mine)["p02_s132"].problem is None  # the others go on
+    assert re.search(rf"expected two pulses on Status.*found {found}\. Without them", verdict.error)
+    assert recordings(mine)["p02_s132"].error is None  # the others go on
 
 
 def test_of_three_pulses_the_two_that_fit_the_film_are_taken_and_that_is_told(tmp_path):
@@ -220,30 +220,30 @@ def test_of_three_pulses_the_two_that_fit_the_film_are_taken_and_that_is_told(tm
     path.write_bytes(bdf(pulses_s=(3.0, 30.0, 40.0), seconds=70))
     span = read_span(path, 9.0)
     assert (span.start, span.stop) == (30 * 256, 40 * 256)
-    [finding] = span.findings
-    assert "3 pulses (at 3.0 s, 30.0 s, 40.0 s) on Status" in finding and "9 s" in finding
+    [warning] = span.warnings
+    assert "3 pulses (at 3.0 s, 30.0 s, 40.0 s) on Status" in warning and "9 s" in warning
     with pytest.raises(BadRecording, match="3 pulses"):
         read_span(path, 20.0)  # none fits
 
 
 def test_a_missing_status_channel_is_named(mine):
     put_bdf(mine, Status=None)
-    assert "expected a channel Status, found none for Status among" in recordings(mine)["p01_s2"].problem
+    assert "expected a channel Status, found none for Status among" in recordings(mine)["p01_s2"].error
 
 
 def test_missing_channels_are_named_with_what_is_near_them(mine):
     put_bdf(mine, rename={"GSR1": "GSR9"}, T8=None)
-    problem = looked_at(mine)["p01_s2"].problem
-    assert "expected 38 channels by name, found none for T8" in problem
-    assert "GSR1 (near it: GSR" in problem
+    error = looked_at(mine)["p01_s2"].error
+    assert "expected 38 channels by name, found none for T8" in error
+    assert "GSR1 (near it: GSR" in error
 
 
 def test_another_rate_is_resampled_with_a_finding_and_too_slow_a_one_refused(mine, tmp_path):
     put_bdf(mine, rate=512, pulses_s=(30.0, 32.0))
     put_bdf(mine, rate=64, session=4)
     found = recordings(mine)
-    assert "the signals have 512 samples a second, not 256; they are resampled" in found["p01_s2"].findings
-    assert "expected 256 samples a second, found 64" in found["p01_s4"].problem
+    assert "the signals have 512 samples a second, not 256; they are resampled" in found["p01_s2"].warnings
+    assert "expected 256 samples a second, found 64" in found["p01_s4"].error
     prepare_store(open_corpus("mahnob", mine), tmp_path / "store", SIGNALS_ONLY)
     assert (open_store(tmp_path / "store").windows["recording"] == "p01_s2").sum() == 2
 
@@ -252,16 +252,16 @@ def test_flat_and_clipped_channels_are_findings(mine):
     n = 64 * 256
     wave = 500 * np.sin(np.arange(n) / 20)
     put_bdf(mine, O1=np.zeros(n), Fz=np.clip(wave, -400, 400), EXG2=wave, Temp=np.repeat(33 + np.arange(64), 256))
-    findings = looked_at(mine)["p01_s2"].findings
-    assert "flat channels: O1" in findings
+    warnings = looked_at(mine)["p01_s2"].warnings
+    assert "flat channels: O1" in warnings
     # |sin| is above 0.8 for 41 % of the time; the first sample of a crest does not stay yet
-    assert [f for f in findings if f.startswith("clipped")] == ["clipped channels: Fz (39.4%)"]
+    assert [f for f in warnings if f.startswith("clipped")] == ["clipped channels: Fz (39.4%)"]
 
 
 @pytest.mark.parametrize(("content", "found"), [(b"", "0 bytes"), (b"\xffBIOSEMI" + b"x" * 9000, "cannot be read")])
 def test_a_file_that_is_no_bdf_is_told(mine, content, found):
     file(mine, "*.bdf").write_bytes(content)
-    assert found in recordings(mine)["p01_s2"].problem
+    assert found in recordings(mine)["p01_s2"].error
 
 
 def test_a_bdf_that_is_cut_short_has_no_second_pulse_or_too_little_after_it(mine):
@@ -270,24 +270,24 @@ def test_a_bdf_that_is_cut_short_has_no_second_pulse_or_too_little_after_it(mine
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     found = recordings(mine)
     cut = r"the file ends at {}\d s, where its header promises 6\d s"
-    assert re.search(rf"found [01] pulses?.*; {cut.format(2)}", found["p01_s2"].problem)
-    assert found["p01_s2"].problem.endswith("its site is down (docs/corpora.md says whom to ask).")
-    assert any("s of signals after the stimulus, not 30" in f for f in found["p01_s4"].findings)
-    assert any(re.match(cut.format(5), f) for f in found["p01_s4"].findings)
+    assert re.search(rf"found [01] pulses?.*; {cut.format(2)}", found["p01_s2"].error)
+    assert found["p01_s2"].error.endswith("its site is down (docs/corpora.md says whom to ask).")
+    assert any("s of signals after the stimulus, not 30" in f for f in found["p01_s4"].warnings)
+    assert any(re.match(cut.format(5), f) for f in found["p01_s4"].warnings)
 
 
 def test_short_signals_before_the_stimulus_are_a_finding_and_without_a_baseline_a_refusal(mine):
     put_bdf(mine, pulses_s=(20.0, 22.0))
     put_bdf(mine, pulses_s=(2.5, 4.5), session=4)
     found = recordings(mine)
-    assert "20.0 s of signals before the stimulus, not 30" in found["p01_s2"].findings
-    assert "expected at least 3 s of signals before the stimulus, found 2.5 s" in found["p01_s4"].problem
+    assert "20.0 s of signals before the stimulus, not 30" in found["p01_s2"].warnings
+    assert "expected at least 3 s of signals before the stimulus, found 2.5 s" in found["p01_s4"].error
 
 
 def test_a_stimulus_of_another_length_than_its_film_is_told(mine):
     put_bdf(mine, pulses_s=(30.0, 38.0), seconds=70)
-    [finding] = [f for f in recordings(mine)["p01_s2"].findings if "by its pulses" in f]
-    assert finding.startswith("by its pulses the stimulus lasts 8.0 s; film ")
+    [warning] = [f for f in recordings(mine)["p01_s2"].warnings if "by its pulses" in f]
+    assert warning.startswith("by its pulses the stimulus lasts 8.0 s; film ")
 
 
 # ---------------------------------------------------------------- session.xml
@@ -316,16 +316,16 @@ LEVELS = "".join(
 def test_a_bad_description_is_a_verdict_and_no_entity_is_expanded(mine, content, message):
     (mine / "Sessions/2/session.xml").write_text(content)
     start = time.perf_counter()
-    found = [r for r in recordings(mine).values() if r.problem]
+    found = [r for r in recordings(mine).values() if r.error]
     assert time.perf_counter() - start < 5  # 10^25 laughs would take longer
     [bad] = found
     assert bad.name == "p01_s2"
-    assert re.search(message, bad.problem)
+    assert re.search(message, bad.error)
 
 
 def test_a_session_without_its_file_is_a_verdict(mine):
     (mine / "Sessions/2/session.xml").unlink()
-    assert "No such file" in recordings(mine)["p01_s2"].problem
+    assert "No such file" in recordings(mine)["p01_s2"].error
 
 
 @pytest.mark.parametrize(
@@ -339,8 +339,8 @@ def test_a_session_without_its_file_is_a_verdict(mine):
 def test_a_rating_that_is_none_refuses_the_session(mine, pattern, by, message):
     edit(mine / "Sessions/2/session.xml", pattern, by)
     found = recordings(mine)
-    assert message in found["p01_s2"].problem
-    assert found["p01_s4"].problem is None
+    assert message in found["p01_s2"].error
+    assert found["p01_s4"].error is None
 
 
 FELT = r'felt(Vlnc|Arsl|Ctrl|Pred|Emo)="\d+"'
@@ -371,7 +371,7 @@ def test_what_the_corpus_itself_never_had_is_a_message_and_no_error(mine, capsys
     }
     assert main(["check", "mahnob", str(mine)]) == 0
     shown = capsys.readouterr().out
-    assert "1 good recordings of 1 people, 0 with a video; 0 bad" in shown and "Traceback" not in shown
+    assert "1 good recordings of 1 subjects, 0 with a video; 0 bad" in shown and "Traceback" not in shown
     assert "note sessions with a film without the film's name (mediaFile) are not used: 2 (132, 1984)" in shown
 
 
@@ -379,22 +379,22 @@ def test_a_session_without_a_bdf_is_used_by_its_video(mine):
     put_video(mine)
     without_media(mine, 2, "*.bdf")
     found = recordings(mine)["p01_s2"]
-    assert found.problem is None and found.signals is None and found.video is not None
-    assert any(f.startswith("no BDF: the video alone") for f in found.findings)
+    assert found.error is None and found.signals is None and found.video is not None
+    assert any(f.startswith("no BDF: the video alone") for f in found.warnings)
 
 
 def test_files_that_session_xml_names_and_that_are_absent_are_an_error_with_advice(mine):
     without_media(mine, 2)
-    problem = recordings(mine)["p01_s2"].problem
-    assert "expected a colour video or a BDF, found session.xml" in problem
-    assert "Take it from another copy of the corpus: its site is down" in problem
+    error = recordings(mine)["p01_s2"].error
+    assert "expected a colour video or a BDF, found session.xml" in error
+    assert "Take it from another copy of the corpus: its site is down" in error
     (mine / "Sessions/4/Part_1_S_Trial2_emotion.bdf").write_bytes(b"0" * 400)
-    assert "its site is down" in recordings(mine)["p01_s4"].problem
+    assert "its site is down" in recordings(mine)["p01_s4"].error
 
 
 def test_one_rating_of_the_two_is_a_damaged_file_and_no_lack(mine):
     edit(mine / "Sessions/2/session.xml", r'feltVlnc="\d"', 'feltVlnc=""')
-    assert "expected feltVlnc, a rating from 1 to 9, found ''" in recordings(mine)["p01_s2"].problem
+    assert "expected feltVlnc, a rating from 1 to 9, found ''" in recordings(mine)["p01_s2"].error
 
 
 def test_many_sessions_that_lack_the_same_are_counted(mine):
@@ -421,7 +421,7 @@ def test_the_stimulus_start_in_the_video_is_what_was_planted_to_within_a_frame(w
         put_video(mine, trial.session)
         found = recordings(mine)[f"p{trial.subject:02d}_s{trial.session}"]
         assert abs(found.video_start_s - trial.video_start_s) < 1 / 60.97 / 4  # the table has whole milliseconds
-        assert found.findings == ()
+        assert found.warnings == ()
 
 
 def test_the_gaze_clock_is_tied_to_the_audio_clock_at_the_nearest_anchor_and_damaged_lines_are_passed_over(tmp_path):
@@ -454,21 +454,21 @@ def test_without_a_gaze_table_the_video_is_taken_from_its_begin_and_that_is_told
     put_video(mine)
     file(mine, "*.tsv").unlink()
     found = recordings(mine)["p01_s2"]
-    assert (found.problem, found.video_start_s) == (None, 0.0)
-    [finding] = found.findings
-    assert finding.startswith("expected a gaze table") and "by how much that is wrong is not known" in finding
+    assert (found.error, found.video_start_s) == (None, 0.0)
+    [warning] = found.warnings
+    assert warning.startswith("expected a gaze table") and "by how much that is wrong is not known" in warning
 
 
 def test_clocks_that_disagree_by_more_than_two_frames_are_told_by_how_much(mine):
     put_video(mine)
     edit(file(mine, "*.tsv"), r"(\d+)((?:\t[^\t\n]*){20}\tMovieEnd)", lambda m: f"{int(m[1]) + 200}{m[2]}")
-    [finding] = recordings(mine)["p01_s2"].findings
+    [warning] = recordings(mine)["p01_s2"].warnings
     assert re.fullmatch(
         r"the stimulus' length: the pulses and the gaze table are 0\.(199|200|201) s \(12\.\d video frames\) apart",
-        finding,
+        warning,
     )
     edit(mine / "Sessions/2/session.xml", 'audRate="44100"', 'audRate="48000"')
-    assert any("its clock and the audio clock are" in f for f in recordings(mine)["p01_s2"].findings)
+    assert any("its clock and the audio clock are" in f for f in recordings(mine)["p01_s2"].warnings)
 
 
 def test_a_video_is_on_session_xmls_clock_and_what_disagrees_is_told(mine):
@@ -476,17 +476,17 @@ def test_a_video_is_on_session_xmls_clock_and_what_disagrees_is_told(mine):
     set_frames(mine, 305)
     found = looked_at(mine)["p01_s2"]
     assert float(found.video_info.fps) == 60.97
-    assert found.findings == ()  # 5.000 and 5.002 s
+    assert found.warnings == ()  # 5.000 and 5.002 s
     edit(mine / "Sessions/2/session.xml", 'vidRate="60.97"', 'vidRate="60.2"')
-    told = "\n".join(looked_at(mine)["p01_s2"].findings)
+    told = "\n".join(looked_at(mine)["p01_s2"].warnings)
     assert "the video says 61.000 frames a second and session.xml 60.2, which is used: 0.07 s apart at its end" in told
     assert "the section's length in session.xml: video and audio are 0.06" in told
     set_frames(mine, 300)
-    assert "the video has 305 frames, +5 than session.xml says" in "\n".join(looked_at(mine)["p01_s2"].findings)
+    assert "the video has 305 frames, +5 than session.xml says" in "\n".join(looked_at(mine)["p01_s2"].warnings)
     edit(mine / "Sessions/2/session.xml", 'vidRate="60.2"', 'vidRate="600"')
     found = looked_at(mine)["p01_s2"]
     assert float(found.video_info.fps) == 61
-    assert any("600 frames a second, which cannot be" in f for f in found.findings)
+    assert any("600 frames a second, which cannot be" in f for f in found.warnings)
 
 
 def test_a_video_that_misses_a_part_of_the_stimulus_is_told_and_one_that_misses_all_is_left_out(mine, tmp_path):
@@ -499,17 +499,17 @@ def test_a_video_that_misses_a_part_of_the_stimulus_is_told_and_one_that_misses_
         lambda m: f'audBeginSmp="{float(m[1]) + 60 * 44100}"',
     )
     found = looked_at(mine)
-    assert any(re.search(r"the video ends [\d.]+ s before the stimulus", f) for f in found["p01_s2"].findings)
+    assert any(re.search(r"the video ends [\d.]+ s before the stimulus", f) for f in found["p01_s2"].warnings)
     assert found["p01_s2"].video is not None
-    assert found["p01_s4"].video is None and found["p01_s4"].problem is None
-    assert any("the video shows nothing of the stimulus" in f for f in found["p01_s4"].findings)
+    assert found["p01_s4"].video is None and found["p01_s4"].error is None
+    assert any("the video shows nothing of the stimulus" in f for f in found["p01_s4"].warnings)
 
 
 def test_without_the_colour_camera_the_signals_are_used_alone(mine):
     (mine / "Sessions/2/P1-Rec1-2009.07.09.17.53.46_BW1 _C_Section_2.avi").write_bytes(b"x")
     found = recordings(mine)
-    assert found["p01_s4"].findings == ("no colour video (C1 trigger): the signals alone",)
-    assert found["p01_s2"].findings == (
+    assert found["p01_s4"].warnings == ("no colour video (C1 trigger): the signals alone",)
+    assert found["p01_s2"].warnings == (
         "no colour video (C1 trigger): the signals alone; other cameras are not read: "
         "P1-Rec1-2009.07.09.17.53.46_BW1 _C_Section_2.avi",
     )
@@ -522,17 +522,17 @@ def test_without_a_bdf_the_video_is_used_alone_and_without_both_there_is_nothing
     found = recordings(mine)
     assert found["p01_s2"].signals is None
     assert found["p01_s2"].seconds == pytest.approx(plan(SMALL)[0].seconds, abs=0.002)
-    assert any(f.startswith("no BDF: the video alone") for f in found["p01_s2"].findings)
-    assert "expected a colour video or a BDF, found P1-Rec1-All-Data" in found["p01_s4"].problem
+    assert any(f.startswith("no BDF: the video alone") for f in found["p01_s2"].warnings)
+    assert "expected a colour video or a BDF, found P1-Rec1-All-Data" in found["p01_s4"].error
     file(mine, "*.tsv").unlink()
-    assert "expected a gaze table" in recordings(mine)["p01_s2"].problem  # nothing tells the stimulus any more
+    assert "expected a gaze table" in recordings(mine)["p01_s2"].error  # nothing tells the stimulus any more
 
 
 def test_two_files_of_a_kind_are_refused_unless_session_xml_names_one(mine):
     shutil.copy(file(mine, "*.bdf"), mine / "Sessions/2/copy.bdf")
-    assert recordings(mine)["p01_s2"].problem is None
+    assert recordings(mine)["p01_s2"].error is None
     edit(mine / "Sessions/2/session.xml", r"Part_1_S_Trial1_emotion\.bdf", "Part_1_S_Trial9_emotion.bdf")
-    assert "expected one file *.bdf, found 2" in recordings(mine)["p01_s2"].problem
+    assert "expected one file *.bdf, found 2" in recordings(mine)["p01_s2"].error
 
 
 def test_a_gaze_table_that_comes_later_has_its_recording_made_again(mine, tmp_path):
@@ -553,7 +553,7 @@ def test_a_real_corpus_is_measured_by_the_real_films_and_says_who_and_what_is_mi
     corpus = open_corpus("mahnob", mine)
     assert not corpus.synthetic and corpus.films == FILMS and len(FILMS) == 20 and sum(FILMS.values()) == 1611
     film = recordings(mine)["p01_s2"].stimulus
-    assert any(f"film {film} has {FILMS[film]} s" in f for f in recordings(mine)["p01_s2"].findings)
+    assert any(f"film {film} has {FILMS[film]} s" in f for f in recordings(mine)["p01_s2"].warnings)
     [_, unseen] = corpus.notes("p01")
     assert unseen.startswith("no session with 18 of the 20 films 58, earworm_f, 53") and unseen.count(",") == 17
     assert corpus.notes()[-1].startswith("no recording of p03, p04") and corpus.notes()[-1].endswith("p30")
@@ -566,8 +566,8 @@ def test_check_shows_a_line_for_each_person_what_is_left_alone_and_who_lacks_wha
     assert "ok   p01  2 of 2 recordings, 1 with a video" in shown
     assert "note p01  1 neutral and 3 tagging sessions are not used" in shown
     assert "note without a video: p02" in shown
-    assert "note 1 of 2 people have both a video and signals" in shown
-    assert shown[-1] == "4 good recordings of 2 people, 1 with a video; 0 bad"
+    assert "note 1 of 2 subjects have both a video and signals" in shown
+    assert shown[-1] == "4 good recordings of 2 subjects, 1 with a video; 0 bad"
     (mine / "Sessions/2/session.xml").write_text("<")
     assert main(["check", "mahnob", str(mine)]) == 1
     assert "BAD  p01_s2" in capsys.readouterr().out
@@ -578,7 +578,7 @@ def test_check_ends_with_a_table_of_what_is_missing_and_why(mine, capsys):
     file(mine, "*.bdf", 132).write_bytes(b"")
     assert main(["check", "mahnob", str(mine)]) == 1
     shown = capsys.readouterr().out.splitlines()
-    start = shown.index("who  found  good  video  signals  what is missing, and why")
+    start = shown.index("subject  found  good  video  signals  what is missing, and why")
     assert [line.split(maxsplit=5) for line in shown[start + 1 : -1]] == [
         ["p01", "2", "2", "1", "2", "1 without a video"],
         ["p02", "2", "1", "0", "1", "p02_s132: expected a BDF, found 0 bytes; 1 without a video"],

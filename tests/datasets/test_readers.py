@@ -115,7 +115,7 @@ def test_recordings_are_named_once_for_all_and_rated_from_1_to_9(kind, root):
     assert len(found) > 2
     assert len({r.name for r in found}) == len(found)
     for r in found:
-        assert r.problem is None and r.dataset == kind.split()[0]
+        assert r.error is None and r.dataset == kind.split()[0]
         assert re.fullmatch(r"[\w.+-]+", r.name), r.name  # it will be a file's name
         assert r.subject and r.trial and r.stimulus and r.seconds > 0
         assert r.ratings and set(r.ratings) <= set(RATINGS)
@@ -171,8 +171,8 @@ def test_a_corrupted_file_is_reported_and_the_other_recordings_are_used(kind, tm
     units = list(check_corpus(opened(kind, tmp_path / "corpus")))
     good, bad = sum(u.good for u in units), sum(u.bad for u in units)
     assert bad >= 1 and 0 < good < whole
-    problems = [p for u in units for p in (u.problem, *(r.problem for r in u.recordings)) if p]
-    assert any(corrupted.name in problem and "expected" in problem and "found" in problem for problem in problems)
+    errors = [p for u in units for p in (u.error, *(r.error for r in u.recordings)) if p]
+    assert any(corrupted.name in error and "expected" in error and "found" in error for error in errors)
     assert main(["check", *kind.split()[:1], str(tmp_path / "corpus"), *kind.split()[1:], "--jobs", "1"]) == 1
     assert corrupted.name in capsys.readouterr().out
     summary = prepare_store(opened(kind, tmp_path / "corpus"), tmp_path / "store", SIGNALS_ONLY)

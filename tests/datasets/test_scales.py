@@ -7,8 +7,8 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.check import check_corpus, scale_notes, told_once
-from gbvnet.datasets.units import impossible, scale_of, scales_apart, unlike_training
+from gbvnet.datasets.check import check_corpus, group_notes, scale_notes
+from gbvnet.datasets.units import impossible, scale_of, unit_disagreements, unlike_training
 from gbvnet.store.prepare import prepare_store
 
 RATE_HZ, SECONDS = 64, 30
@@ -51,10 +51,10 @@ def test_people_differ_and_that_is_no_unit(channel, tmp_path):
 
 
 def test_a_resistance_beside_conductances_is_reported():
-    found = scales_apart({"a": {"GSR": 5.0}, "b": {"GSR": 2e5}, "c": {"GSR": 3.0}, "flat": {"GSR": 0.0}})
+    found = unit_disagreements({"a": {"GSR": 5.0}, "b": {"GSR": 2e5}, "c": {"GSR": 3.0}, "flat": {"GSR": 0.0}})
     assert found == ["GSR: about 4 in a, c; about 2e+05 in b: are all recordings in one unit?"]
     many = {name: {f"ch{k}": size for k in range(32)} for name, size in (("a", 10.0), ("b", 1e-5))}
-    [said] = scales_apart(many)
+    [said] = unit_disagreements(many)
     assert said.startswith("ch0: about 1e-05 in b; about 10 in a (and so 31 more channels)")
 
 
@@ -85,10 +85,10 @@ def test_a_recording_unlike_the_training_is_reported():
 
 def test_notes_that_say_the_same_are_said_once():
     flat = [(f"s{k:02d}", "flat channels: Fp1") for k in range(40)]
-    assert told_once(flat, 40) == ["all 40 recordings  flat channels: Fp1"]
-    assert told_once(flat[:5], 40) == ["5 recordings (s00, s01, s02 and 2 more)  flat channels: Fp1"]
+    assert group_notes(flat, 40) == ["all 40 recordings  flat channels: Fp1"]
+    assert group_notes(flat[:5], 40) == ["5 recordings (s00, s01, s02 and 2 more)  flat channels: Fp1"]
     late = [("a", "the video ends 1.5 s early"), ("b", "the video ends 2 s early"), ("c", "flat channels: Fp2")]
-    assert told_once([*late, ("d", "flat channels: Fp1")], 9) == [
+    assert group_notes([*late, ("d", "flat channels: Fp1")], 9) == [
         "2 recordings (a, b)  the video ends 1.5 s early (numbers of a; those of the others differ)",
         "c  flat channels: Fp2", "d  flat channels: Fp1",
     ]  # fmt: skip

@@ -153,7 +153,7 @@ def test_every_format_gives_what_was_written(tmp_path, name, write, off):
     kinds = "channels: {Fp1: eeg, O1: eeg, GSR1: gsr}\nsignals_rate_hz: 256\n"
     write_rows(tmp_path, [ROW | {"signals": name}], kinds)
     corpus, recording = only(tmp_path)
-    assert (recording.problem, corpus.inspect(recording).findings) == (None, ())
+    assert (recording.error, corpus.inspect(recording).warnings) == (None, ())
     got = corpus.signals(recording)
     assert (got.rate_hz, got.onset) == (RATE, 10 * RATE)  # a margin of 10 s, or what there is of it
     assert got.samples == pytest.approx(x[:, : 30 * RATE], abs=off)  # skin in microsiemens in each of them
@@ -164,10 +164,10 @@ def test_volts_are_told_and_can_be_set(tmp_path):
     pd.DataFrame(x.T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
     write_rows(tmp_path, [ROW | {"signals": "x.csv"}], "signals_rate_hz: 256\n")
     corpus, recording = only(tmp_path)
-    assert "looks like volts: is signals_unit right?" in corpus.inspect(recording).findings[0]
+    assert "looks like volts: is signals_unit right?" in corpus.inspect(recording).warnings[0]
     (tmp_path / "table.yaml").write_text("signals_rate_hz: 256\nsignals_unit: V\n")
     corpus, recording = only(tmp_path)
-    assert corpus.inspect(recording).findings == ()
+    assert corpus.inspect(recording).warnings == ()
 
 
 def test_flat_and_clipped_channels_are_findings(tmp_path):
@@ -177,7 +177,7 @@ def test_flat_and_clipped_channels_are_findings(tmp_path):
     write_fif(tmp_path / "a_raw.fif", x)
     write_rows(tmp_path, [ROW])
     corpus, recording = only(tmp_path)
-    assert corpus.inspect(recording).findings == (
+    assert corpus.inspect(recording).warnings == (
         "flat channels: O1",
         "clipped channels (more than 1 % of samples at their limits): EEG FP1-REF",
     )
@@ -198,26 +198,26 @@ def test_a_wrong_row_is_told_with_its_line_and_the_others_go_on(mine, change, sa
     good = ROW | {"trial": "2", "start_s": 25, "stop_s": 30}
     write_rows(mine, [ROW | change, good])
     first, second = open_corpus("table", mine).recordings("anna")
-    assert second.problem is None
-    assert "line 2 (anna_1)" in first.problem
+    assert second.error is None
+    assert "line 2 (anna_1)" in first.error
     with pytest.raises(AssertionError, match=said):
-        raise AssertionError(first.problem)
+        raise AssertionError(first.error)
 
 
 GOOD = ROW | {"subject": "bert", "start_s": 25, "stop_s": 30}
 
 
-def problems(folder):
+def errors(folder):
     """Of each recording, by line, what is wrong with it; check, prepare and the store agree on which are good."""
     corpus = open_corpus("table", folder)
     checked = [r for unit in check_corpus(corpus) for r in unit.recordings]
     summary = prepare_store(corpus, folder / "store", PrepareConfig(faces=False))
-    good = [r.name for r in checked if r.problem is None]
+    good = [r.name for r in checked if r.error is None]
     assert sorted(open_store(folder / "store").windows["recording"].unique()) == sorted(good)
     assert len(summary.bad) == len(checked) - len(good)
     rows = read_table(folder / "recordings.csv")
     line = {key: n for n, *key in rows[["line", "subject", "trial"]].itertuples(index=False) for key in [tuple(key)]}
-    return {line[r.subject, r.trial]: r.problem for r in checked}
+    return {line[r.subject, r.trial]: r.error for r in checked}
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def problems(folder):
 )
 def test_a_name_that_cannot_be_used_costs_its_own_row_only(mine, change, said):
     write_rows(mine, [ROW | {"recording": ""} | change, GOOD])
-    told = problems(mine)
+    told = errors(mine)
     assert told[3] is None
     assert re.search(said, told[2])
     assert "recordings.csv, line 2" in told[2]
@@ -256,7 +256,7 @@ def test_a_name_that_cannot_be_used_costs_its_own_row_only(mine, change, said):
 )
 def test_names_of_any_script_and_length_are_kept(mine, names):
     write_rows(mine, [ROW | names, GOOD])
-    assert list(problems(mine).values()) == [None, None]
+    assert list(errors(mine).values()) == [None, None]
     windows = open_store(mine / "store").windows
     assert set(windows["subject"]) == {names["subject"], "bert"}
     assert np.isfinite(open_store(mine / "store").read(np.arange(len(windows)), faces=False)[2]).all()
@@ -270,9 +270,9 @@ def test_one_name_in_two_forms_of_unicode_is_one_subject_and_one_file(mine):
     write_rows(mine, rows)
     corpus = open_corpus("table", mine)
     assert corpus.units == (composed,)
-    assert [r.problem for r in corpus.recordings(composed)] == [None, None]
+    assert [r.error for r in corpus.recordings(composed)] == [None, None]
     write_rows(mine, [rows[0], rows[1] | {"trial": "1"}])
-    assert all("again in line" in r.problem for r in open_corpus("table", mine).recordings(composed))
+    assert all("again in line" in r.error for r in open_corpus("table", mine).recordings(composed))
 
 
 def test_paths_of_windows_are_found(mine):
@@ -281,7 +281,7 @@ def test_paths_of_windows_are_found(mine):
     (mine / "b\\c_raw.fif").write_bytes((mine / "data/day 1/a_raw.fif").read_bytes())  # a name that Linux allows
     write_rows(mine, [ROW | {"signals": r"data\day 1\a_raw.fif"}, GOOD | {"signals": r"b\c_raw.fif"},
                       ROW | {"subject": "carl", "signals": r"..\x_raw.fif"}])  # fmt: skip
-    told = problems(mine)
+    told = errors(mine)
     assert (told[2], told[3]) == (None, None)
     assert r"no" in told[4] and r"..\x_raw.fif" in told[4]
 
@@ -289,17 +289,17 @@ def test_paths_of_windows_are_found(mine):
 def test_of_equal_rows_the_first_counts_and_of_others_with_one_name_none(mine):
     write_rows(mine, [ROW, ROW, GOOD, ROW])
     one, two, four = open_corpus("table", mine).recordings("anna")
-    assert one.problem is None
-    assert "line 3 (anna_1): expected each recording, and each trial of a subject, once" in two.problem
-    assert "Delete all but one" in two.problem and "Delete all but one" in four.problem
+    assert one.error is None
+    assert "line 3 (anna_1): expected each recording, and each trial of a subject, once" in two.error
+    assert "Delete all but one" in two.error and "Delete all but one" in four.error
     write_rows(mine, [ROW, ROW | {"valence": 2}, GOOD])
     one, two = open_corpus("table", mine).recordings("anna")
-    assert "found anna_1 again in line 3. Which of them is meant?" in one.problem
-    assert "found anna_1 again in line 2" in two.problem
+    assert "found anna_1 again in line 3. Which of them is meant?" in one.error
+    assert "found anna_1 again in line 2" in two.error
     write_rows(mine, [ROW | {"subject": "a_b", "trial": "c"}, GOOD, GOOD | {"subject": "a", "trial": "b_c"}])
     corpus = open_corpus("table", mine)  # two trials, and one name for both
-    told = [r.problem for unit in corpus.units for r in corpus.recordings(unit)]
-    assert [bool(problem) for problem in told] == [True, True, False]
+    told = [r.error for unit in corpus.units for r in corpus.recordings(unit)]
+    assert [bool(error) for error in told] == [True, True, False]
 
 
 def test_overlapping_trials_are_refused_both(mine):
@@ -308,27 +308,27 @@ def test_overlapping_trials_are_refused_both(mine):
         [ROW, ROW | {"trial": "2", "start_s": 19, "stop_s": 25}, ROW | {"trial": "3", "start_s": 25, "stop_s": 30}],
     )
     one, two, three = open_corpus("table", mine).recordings("anna")
-    assert "seconds of a_raw.fif that anna_2 has too" in one.problem
-    assert "that anna_1 has too" in two.problem
-    assert three.problem is None
+    assert "seconds of a_raw.fif that anna_2 has too" in one.error
+    assert "that anna_1 has too" in two.error
+    assert three.error is None
 
 
 def test_a_long_trial_overlaps_all_that_are_within_it_and_a_video_is_one_trials_too(mine):
     """Neighbours alone do not tell: the third starts after the second has ended."""
     times = ((4, 30), (10, 12), (20, 25), (31, 39))
     write_rows(mine, [ROW | {"trial": str(n), "start_s": a, "stop_s": b} for n, (a, b) in enumerate(times)])
-    problems = [r.problem for r in open_corpus("table", mine).recordings("anna")]
-    assert [bool(p) for p in problems] == [True, True, True, False]
-    assert "seconds of a_raw.fif that anna_0 has too" in problems[2]
+    errors = [r.error for r in open_corpus("table", mine).recordings("anna")]
+    assert [bool(p) for p in errors] == [True, True, True, False]
+    assert "seconds of a_raw.fif that anna_0 has too" in errors[2]
     write_fif(mine / "b_raw.fif", signals())
     (mine / "x.mp4").write_bytes(b"")
     filmed = [ROW | {"video": "x.mp4"}, ROW | {"subject": "ben", "signals": "b_raw.fif", "video": "./x.mp4"}]
     write_rows(mine, [row | {"video_offset_s": offset} for row, offset in zip(filmed, (0, 5), strict=True)])
     corpus = open_corpus("table", mine)
-    assert "seconds of x.mp4 that ben_1 has too" in corpus.recordings("anna")[0].problem
+    assert "seconds of x.mp4 that ben_1 has too" in corpus.recordings("anna")[0].error
     write_rows(mine, [row | {"video_offset_s": offset} for row, offset in zip(filmed, (0, 9.95), strict=True)])
     corpus = open_corpus("table", mine)  # clocks may be off by a frame or two
-    assert [r.problem for unit in corpus.units for r in corpus.recordings(unit)] == [None, None]
+    assert [r.error for unit in corpus.units for r in corpus.recordings(unit)] == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -343,7 +343,7 @@ def test_a_long_trial_overlaps_all_that_are_within_it_and_a_video_is_one_trials_
 def test_a_table_is_read_as_spreadsheets_and_people_write_it(mine, text):
     (mine / "recordings.csv").write_text(text, encoding="utf-8")
     _, recording = only(mine)
-    assert (recording.problem, recording.ratings, recording.seconds) == (None, {"valence": 7}, 10)
+    assert (recording.error, recording.ratings, recording.seconds) == (None, {"valence": 7}, 10)
     assert recording.row == 1 + next(k for k, line in enumerate(text.splitlines()) if line.startswith("anna"))
 
 
@@ -351,7 +351,7 @@ def test_a_file_may_have_a_sign_of_comments_or_a_comma_in_its_name(mine):
     (mine / "a_raw.fif").rename(mine / "a#1, x_raw.fif")
     write_rows(mine, [ROW | {"signals": "a#1, x_raw.fif"}])
     corpus, recording = only(mine)
-    assert recording.problem is None and corpus.signals(recording).onset
+    assert recording.error is None and corpus.signals(recording).onset
 
 
 @pytest.mark.parametrize(
@@ -409,7 +409,7 @@ def test_any_table_is_read_back_as_it_was_written(tmp_path, lines, as_yaml, orde
     assert [(r.subject, r.trial) for r in found] == [(row["subject"], row["trial"]) for row in rows]
     words = {"low": 1.0, "high": 9.0}
     for recording, row in zip(found, rows, strict=True):
-        assert recording.problem is None
+        assert recording.error is None
         assert recording.stimulus == (row["stimulus"] or recording.name)
         assert recording.seconds == pytest.approx(float(row["stop_s"]) - float(row["start_s"]), abs=1e-6)
         assert recording.video_start_s == float(row["start_s"]) + float(row["video_offset_s"] or 0)
@@ -419,7 +419,7 @@ def test_any_table_is_read_back_as_it_was_written(tmp_path, lines, as_yaml, orde
 
 def test_a_decimal_comma_in_a_table_is_told(mine):
     (mine / "recordings.csv").write_text("subject;trial;signals;start_s;stop_s\nanna;1;a_raw.fif;10,5;20\n")
-    assert "found '10,5'. A decimal point is a point here." in only(mine)[1].problem
+    assert "found '10,5'. A decimal point is a point here." in only(mine)[1].error
 
 
 IN_YAML = """
@@ -443,7 +443,7 @@ def test_all_may_be_in_one_yaml_file(mine, name):
     assert corpus.baseline_s == 2 and corpus.units == ("anna", "no")
     [one], [other] = corpus.recordings("anna"), corpus.recordings("no")
     assert (one.name, one.trial, one.seconds, one.ratings, one.row) == ("anna_01", "01", 10.5, {"valence": 7}, 4)
-    assert (other.problem, other.ratings, other.row) == (None, {"arousal": 1}, 5)
+    assert (other.error, other.ratings, other.row) == (None, {"arousal": 1}, 5)
     assert corpus.signals(other).samples.shape[0] == 3
     (mine / "recordings.csv").write_text("subject")
     if name == "table.yaml":
@@ -456,7 +456,7 @@ def test_the_yaml_of_the_documentation_is_such_a_table(mine):
     (mine / "mine.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
     corpus = open_corpus("table", mine / "mine.yaml")
     assert [c.kind for c in corpus.channels] == ["eeg", "eeg", "gsr"]
-    assert all("expected the file in column" in r.problem for r in corpus.recordings("anna"))
+    assert all("expected the file in column" in r.error for r in corpus.recordings("anna"))
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,7 @@ def test_one_broken_signal_file_does_not_stop_the_others(mine):
     assert len(corpus.channels) == 3
     with pytest.raises(BadRecording, match="expected a signal file that mne reads"):
         corpus.inspect(corpus.recordings("anna")[0])
-    assert corpus.inspect(corpus.recordings("anna")[1]).findings == ()
+    assert corpus.inspect(corpus.recordings("anna")[1]).warnings == ()
     write_rows(mine, [ROW | {"trial": "0", "signals": "0_raw.fif"}])
     with pytest.raises(BadRecording, match="expected a signal file that mne reads"):
         open_corpus("table", mine)  # nothing tells which channels there are
@@ -500,8 +500,8 @@ def test_signals_in_another_unit_than_their_files_say_are_told(tmp_path):
     write_fif(tmp_path / "a_raw.fif", signals() * [[1e6], [1e6], [1]])
     write_rows(tmp_path, [ROW])
     corpus, recording = only(tmp_path)
-    [finding] = corpus.inspect(recording).findings
-    assert "uV SD looks like microvolts that were taken for volts" in finding and "the file's header" in finding
+    [warning] = corpus.inspect(recording).warnings
+    assert "uV SD looks like microvolts that were taken for volts" in warning and "the file's header" in warning
 
 
 def test_a_store_of_signals_in_another_unit_or_filtered_is_refused(tmp_path):
@@ -711,7 +711,7 @@ def test_a_real_face_with_real_signals_is_found_but_where_it_is_covered_and_that
     assert windows["hand"].all() and len(windows["hand"]) == 18  # the tracker follows the face behind the fingers
     # A frame may borrow a face from up to a second away: covered to more than that is what lies from 6 to 8 s.
     assert windows["cloth"].index[~windows["cloth"]].tolist() == [6.0, 7.0]
-    assert [f for f in summary.findings if "no face" in f] == ["p2_cloth: no face in 2 of 18 windows: 6 to 8 s"]
+    assert [f for f in summary.warnings if "no face" in f] == ["p2_cloth: no face in 2 of 18 windows: 6 to 8 s"]
 
 
 def _cover(source, target, from_s, to_s):

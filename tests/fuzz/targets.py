@@ -26,7 +26,7 @@ from gbvnet.datasets import deap, mahnob_session, recording, table
 from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
 from gbvnet.datasets.formats import signal_file
 from gbvnet.datasets.recording import Channel
-from gbvnet.datasets.single_recording import lone
+from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.synthetic.mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic.mahnob import session_xml
 from gbvnet.evaluation import predictions, splits
@@ -99,7 +99,7 @@ def session_seeds() -> tuple[bytes, ...]:
 
 def session(data: bytes) -> None:
     found = mahnob_session.read_session(put("2/session.xml", data).parent)
-    if found.problem is None:
+    if found.error is None:
         mahnob_session.film_name(found)
         mahnob_session.film_of(found, required=False)
         mahnob_session.start_in_video(found, mahnob_session.Film(1.0, 2.0, 0.0))
@@ -151,7 +151,7 @@ def own_yaml_table(data: bytes) -> None:
 def every_recording(opened: table.Table) -> None:
     for unit in opened.units:
         for found in opened.recordings(unit):
-            if found.problem is None and found.signals is not None:
+            if found.error is None and found.signals is not None:
                 opened.signals(found)
 
 
@@ -185,7 +185,7 @@ def upload(data: bytes) -> None:
     """A file that a visitor of the web page gives, to the windows that the model sees."""
     from gbvnet.inference import predict
 
-    corpus = lone([put("upload.csv", data)], SIGNALS, 128.0, 0.5)
+    corpus = open_recording([put("upload.csv", data)], SIGNALS, 128.0, 0.5)
     (found,) = corpus.recordings(corpus.units[0])
     found = corpus.inspect(found)
     asked = SimpleNamespace(

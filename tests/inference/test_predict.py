@@ -19,7 +19,7 @@ from gbvnet.cli.main import main
 from gbvnet.config import CrossvalConfig, GBVNetConfig, ModelConfig, PrepareConfig, SynthConfig, Times, TrainConfig
 from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.recording import Channel
-from gbvnet.datasets.single_recording import lone
+from gbvnet.datasets.single_recording import open_recording
 from gbvnet.errors import BadConfig, BadModel, BadRecording
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.inference.predict import PredictWork, _cached, predict_files, predict_many, predict_recording
@@ -390,7 +390,7 @@ def test_overlapping_windows_are_as_many_as_steps_fit(table, tmp_path):
     ask(table, [table / "x.edf"], tmp_path / "out", step_s=0.25)
     found = pd.read_csv(tmp_path / "out/emotions.csv")
     assert len(found) == 45 and found["stop_s"].iloc[-1] == 12
-    whole = lone([table / "x.edf"], (Channel("EEG FP1-REF", "eeg"),), 128, 3)
+    whole = open_recording([table / "x.edf"], (Channel("EEG FP1-REF", "eeg"),), 128, 3)
     assert whole.inspect(whole.recording).seconds == 12
 
 
@@ -482,7 +482,7 @@ def test_a_model_that_is_gone_or_another_in_the_middle_is_no_answer(tmp_path):
     model, recording = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "x.csv")
     predict_files(model, [recording])
     predictor = _cached(model, "auto")
-    made = lone([recording], predictor.channels, 128.0, 3.0)
+    made = open_recording([recording], predictor.channels, 128.0, 3.0)
     work = PredictWork(model, made, tmp_path / "out", None, (), "auto", alone=True, made_by=fingerprint(model))
     work(made.recording)
     replaced(model)

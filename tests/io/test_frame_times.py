@@ -11,7 +11,7 @@ import pytest
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.mahnob_session import Session, on_camera_clock
 from gbvnet.datasets.recording import Recording
-from gbvnet.datasets.single_recording import lone
+from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.table import _covered
 from gbvnet.errors import BadRecording
 from gbvnet.inference.streaming import sources as feeds
@@ -317,11 +317,11 @@ def test_a_table_and_a_lone_recording_tell_of_a_gap(tmp_path):
     video = write_film(tmp_path / "a.mp4", GAP)
     (tmp_path / "recordings.csv").write_text("subject,trial,video,start_s,stop_s,valence\nanna,1,a.mp4,0,7,7\n")
     table = open_corpus("table", tmp_path)
-    alone = lone([video], (), 128.0, 3.0)
+    alone = open_recording([video], (), 128.0, 3.0)
     for corpus in (table, alone):
         [recording] = corpus.recordings(corpus.units[0])
         inspected = corpus.inspect(recording)
-        assert any(GAP_SAID in finding for finding in inspected.findings)
+        assert any(GAP_SAID in finding for finding in inspected.warnings)
         assert inspected.video_info.seconds == 7.0
     assert inspected.seconds == 7.0
 
@@ -335,7 +335,7 @@ def test_deap_tells_of_dropped_frames_and_keeps_its_pixels(deap):
     corpus = open_corpus("deap", deap)
     [filmed] = [r for r in corpus.recordings("s01") if r.video]
     inspected = corpus.inspect(filmed)
-    assert any(GAP_SAID in finding for finding in inspected.findings)
+    assert any(GAP_SAID in finding for finding in inspected.warnings)
     assert inspected.video_info.pixel_aspect == 1
 
 

@@ -197,7 +197,7 @@ def test_each_broken_video_is_told_and_the_rest_is_done(mine, tmp_path):
         assert name in told
     assert "expected a face in at least one of" in told and "a name that belongs to none" in told
     verdicts = [r for unit in check_corpus(open_corpus("deap", mine)) for r in unit.recordings]
-    assert sum(r.problem is not None for r in verdicts) == 3  # `check` does not look for faces
+    assert sum(r.error is not None for r in verdicts) == 3  # `check` does not look for faces
 
 
 @landmarks

@@ -21,7 +21,7 @@ from typing import Any
 from ...config import Times
 from ...datasets.channel_names import match_channels, similar_names
 from ...datasets.formats.signal_file import names_in
-from ...datasets.single_recording import SIGNAL_SUFFIXES, lone
+from ...datasets.single_recording import SIGNAL_SUFFIXES, open_recording
 from ...errors import BadConfig, BadRecording, GbvnetError
 from ...io.atomic import atomic_write
 from ..predict import predict_recording
@@ -206,7 +206,7 @@ def _answered(
 
     about = predictor.about
     wanted = predictor.channels if predictor.sees_signals else ()
-    corpus: Any = lone(files, wanted, about["rate_hz"], about["baseline_s"], asked.times, names, about)
+    corpus: Any = open_recording(files, wanted, about["rate_hz"], about["baseline_s"], asked.times, names, about)
     recording = corpus.recordings(corpus.units[0])[0]
     doing = "looking for faces" if predictor.sees_face and recording.video is not None else "asking the model"
     told(0.0, doing)

@@ -18,7 +18,7 @@ from ...config import LiveSources
 from ...datasets.formats.segments import pauses
 from ...datasets.formats.signal_file import open_signals, read_span
 from ...datasets.recording import Channel, Signals
-from ...datasets.single_recording import lone
+from ...datasets.single_recording import open_recording
 from ...errors import BadConfig, BadInput, BadRecording
 from ...io.atomic import atomic_write
 from ...preprocessing.signals import at_one_rate, beyond
@@ -141,7 +141,7 @@ def _open(
     feeds: list[Iterable[Event]] = []
     names, rate_hz, played_s = tuple(c.name for c in predictor.channels), None, None
     if use_signals and sources.signals is not None:
-        lone(
+        open_recording(
             [sources.signals],
             predictor.channels,
             predictor.about["rate_hz"],

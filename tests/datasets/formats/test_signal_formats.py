@@ -7,7 +7,7 @@ import pytest
 from gbvnet.cli.options import renamed_channels
 from gbvnet.datasets.formats.signal_formats import READ, TEXTS, VIDEOS, kind_of_file
 from gbvnet.datasets.recording import Channel
-from gbvnet.datasets.single_recording import lone
+from gbvnet.datasets.single_recording import open_recording
 from gbvnet.errors import BadConfig, BadRecording
 
 FP1 = (Channel("Fp1", "eeg"),)
@@ -37,17 +37,17 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 def test_what_cannot_be_read_is_named_with_the_remedy_and_never_called_a_broken_video(name, content, said, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadRecording, match=said) as error:
-        lone([tmp_path / name], FP1, 128, 0)
+        open_recording([tmp_path / name], FP1, 128, 0)
     assert "expected a video," not in str(error.value)
 
 
 def test_folders(tmp_path):
     (tmp_path / "a.mff").mkdir()
     with pytest.raises(BadRecording, match=r"pip install mffpy|does not open"):
-        lone([tmp_path / "a.mff"], FP1, 128, 0)
+        open_recording([tmp_path / "a.mff"], FP1, 128, 0)
     (tmp_path / "mine").mkdir()
     with pytest.raises(BadRecording, match=r"expected a recording, found a folder. Videos are .avi"):
-        lone([tmp_path / "mine"], FP1, 128, 0)
+        open_recording([tmp_path / "mine"], FP1, 128, 0)
 
 
 @pytest.mark.parametrize("ending", ["avi", "mp4", "mkv", "ts"])
@@ -63,7 +63,7 @@ def test_a_film_is_one_whatever_it_is_called(ending, tmp_path):
         file.rename(tmp_path / name)
         file = tmp_path / name
         assert kind_of_file(file) == "video"
-        assert lone([file], (), 128, 0).recording.video == file
+        assert open_recording([file], (), 128, 0).recording.video == file
 
 
 def test_names_alone_tell_where_there_is_nothing_to_read(tmp_path):

@@ -286,7 +286,7 @@ def test_a_table_of_recordings_may_be_written_so_too(before, mark, encoding, tmp
     (tmp_path / "recordings.csv").write_bytes(text.encode(encoding))
     corpus = open_corpus("table", tmp_path)
     [recording] = corpus.recordings("a")
-    assert recording.problem is None and corpus.inspect(recording).findings == ()
+    assert recording.error is None and corpus.inspect(recording).warnings == ()
 
 
 def test_the_attributes_of_a_table_are_what_its_comments_say(tmp_path):

@@ -17,7 +17,7 @@ from gbvnet.datasets.formats.bdf import open_bdf
 from gbvnet.datasets.formats.segments import Segment, overlap
 from gbvnet.datasets.formats.signal_file import open_signals, read_signals
 from gbvnet.datasets.recording import Channel, Signals
-from gbvnet.datasets.single_recording import lone
+from gbvnet.datasets.single_recording import open_recording
 from gbvnet.errors import BadConfig, BadRecording
 from gbvnet.preprocessing.signals import clean
 from gbvnet.store.prepare import prepare_store
@@ -109,7 +109,7 @@ def test_each_channel_at_its_own_rate_as_edfio_reads_it_from_any_second_on(tmp_p
 def test_windows_of_a_slow_channel_hold_the_seconds_that_were_asked_for(tmp_path, name, start):
     write_mixed(tmp_path / name, *MIXED[name])
     corpus = table(tmp_path, [f"anna,1,{name},{start},{start + 30},,7"])
-    assert judged(corpus)["anna_1"].problem is None
+    assert judged(corpus)["anna_1"].error is None
     summary, windows = prepared(corpus, tmp_path / "store")
     assert (summary.made, windows["anna_1"].shape) == (1, (30, 2, HZ))
     times = start + np.arange(30 * HZ) / HZ
@@ -142,7 +142,7 @@ def test_an_edf_is_opened_once_for_all_of_its_trials(tmp_path, monkeypatch):
     read_raw = mne.io.read_raw
     monkeypatch.setattr(mne.io, "read_raw", lambda *a, **k: opened.append(k.get("include")) or read_raw(*a, **k))
     verdicts = judged(corpus)
-    assert not any(r.problem for r in verdicts.values())
+    assert not any(r.error for r in verdicts.values())
     assert opened == [None, ["EDA"]]  # and once for the channels of a rate of their own
     write_mixed(tmp_path / "a.edf", {"Fp1": 256, "EDA": 8}, 1.0, {})  # another file of that name is read anew
     assert read_signals(tmp_path / "a.edf", 10, 20, (EEG, GSR)).rates_hz == (256, 8)
@@ -153,7 +153,7 @@ def test_a_file_ends_where_its_last_whole_record_does(tmp_path):
     whole = (tmp_path / "a.edf").read_bytes()
     (tmp_path / "a.edf").write_bytes(whole[:-100])
     said = judged(table(tmp_path, ["anna,1,a.edf,90,118,,7", "bert,1,a.edf,118,119.5,,7"]))
-    assert said["anna_1"].problem is None and "ends at 119.00 s" in said["bert_1"].problem
+    assert said["anna_1"].error is None and "ends at 119.00 s" in said["bert_1"].error
     for size in (0, 256, 3 * 256, 3 * 256 + 7):
         (tmp_path / "a.edf").write_bytes(whole[:size])
         with pytest.raises(BadRecording):
@@ -186,7 +186,7 @@ def test_slow_channels_keep_their_level_and_too_slow_ones_are_told_by_their_own_
     slow_eeg = Signals((level, x), 256.0, 0, (EEG, GSR), rates_hz=(4.0, 256.0))
     with pytest.raises(BadConfig, match="signals at 4 Hz hold nothing of 4 to 45 Hz"):
         clean(slow_eeg, PrepareConfig(), 128.0, 0.0)
-    assert both.only([1]).rates_hz == (4.0,) and both.only([0, 1]) is both
+    assert both.select([1]).rates_hz == (4.0,) and both.select([0, 1]) is both
 
 
 # ---------------------------------------------------------------- outside the file
@@ -211,7 +211,7 @@ def test_a_trial_outside_of_its_file_is_refused_by_check_and_prepare_and_stops_n
         else:
             write_late(file, 1.7e9 if file.suffix == ".tsv" else 25.0)
     corpus = table(tmp_path, [f"{who},1,{who}_{row},7" for who, row in rows.items()])
-    said = {name: r.problem for name, r in judged(corpus).items()}
+    said = {name: r.error for name, r in judged(corpus).items()}
     for who in ("before", "partly", "after"):
         assert "found a file that begins at 25.00 s and ends at 85.00 s" in said[f"{who}_1"]
     assert "begins at 1700000000.00 s" in said["unix_1"]
@@ -236,13 +236,13 @@ def test_a_trial_that_ends_with_its_file_is_whole_and_one_beyond_loses_a_window_
         write_edf(tmp_path / f"{who}.edf", {"Fp1": (64, noise(3840), "uV"), "EDA": (64, np.arange(3840) / 64, "uS")})
     stops = {"a": 60, "b": 60 + 1 / 64, "c": 60.1}
     corpus = table(tmp_path, [f"{who},1,{who}.edf,50,{stop},,7" for who, stop in stops.items()])
-    assert [bool(r.problem) for r in judged(corpus).values()] == [False, False, True]
+    assert [bool(r.error) for r in judged(corpus).values()] == [False, False, True]
     _, windows = prepared(corpus, tmp_path / "store")
     assert [len(w) for w in windows.values()] == [10, 10]
     config = PrepareConfig(faces=False, filter=False, baseline="none", window_s=(10 + 1 / 64) / 2)
     summary, windows = prepared(corpus, tmp_path / "store2", config)
     assert len(windows["b_1"]) == 1
-    assert "b_1: the signals end before the last 1 of 2 windows, which are left out" in summary.findings
+    assert "b_1: the signals end before the last 1 of 2 windows, which are left out" in summary.warnings
 
 
 def test_a_trial_shorter_than_a_window_is_reported_by_check_as_prepare_refuses_it(tmp_path):
@@ -251,7 +251,7 @@ def test_a_trial_shorter_than_a_window_is_reported_by_check_as_prepare_refuses_i
     rows = ["anna,1,a.csv,10,10.5,,7", "anna,2,a.csv,20,21,,7", "anna,3,a.csv,30,32.7,,7"]
     corpus = table(tmp_path, rows, "channels: {Fp1: eeg, EDA: gsr}\nbaseline_s: 0\n")
     verdicts = judged(corpus)
-    said = [[f for f in verdicts[f"anna_{k}"].findings if "shorter than a window" in f] for k in (1, 2, 3)]
+    said = [[f for f in verdicts[f"anna_{k}"].warnings if "shorter than a window" in f] for k in (1, 2, 3)]
     assert said == [["of 0.5 s, shorter than a window: `gbvnet prepare` refuses it without --window_s"], [], []]
     _, windows = prepared(corpus, tmp_path / "store")
     assert {name: len(x) for name, x in windows.items()} == {"anna_2": 1, "anna_3": 2}
@@ -274,11 +274,11 @@ def test_a_baseline_may_be_anywhere_in_the_file_and_what_is_missing_of_it_is_tol
         write_edf(file, {"Fp1": (HZ, x, "uV"), "EDA": (HZ, clock, "uS")})
     else:
         write_csv(file, {"Fp1": x, "EDA": clock}, HZ)
-    made = lone([file], (EEG, GSR), 128.0, 3.0, Times(start_s=30, stop_s=50, baseline_start_s=at))
+    made = open_recording([file], (EEG, GSR), 128.0, 3.0, Times(start_s=30, stop_s=50, baseline_start_s=at))
     found = made.inspect(made.recording)
     cleaned = clean(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
     assert cleaned.x[1, cleaned.onset] == pytest.approx(30 - level, abs=0.02)
-    notes = [f for f in found.findings if f.startswith("baseline")]
+    notes = [f for f in found.warnings if f.startswith("baseline")]
     assert notes == [] if told is None else told in notes[0]
 
 
@@ -287,7 +287,7 @@ def test_a_baseline_may_be_anywhere_in_the_file_and_what_is_missing_of_it_is_tol
     [
         (
             {"start_s": 90},
-            "expected a recording that is not over, found one that ends at 85.00 s, asked about from 90 s",
+            "expected a recording that is not over, found one that ends at 85.00 s, requested from 90 s",
         ),
         ({"start_s": 50, "stop_s": 40}, "--times.stop_s 40 is not after --times.start_s 50"),
         ({"stop_s": 20}, "expected signals before 20 s, found a file that begins at 25.00 s"),
@@ -295,21 +295,21 @@ def test_a_baseline_may_be_anywhere_in_the_file_and_what_is_missing_of_it_is_tol
 )
 def test_a_part_that_is_not_in_the_recording_is_refused(tmp_path, times, said):
     write_late(tmp_path / "late.csv", 25.0)
-    made = lone([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(**times))
+    made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(**times))
     with pytest.raises((BadRecording, BadConfig), match=said):
         made.inspect(made.recording)
 
 
 def test_a_part_from_before_the_first_sample_on_begins_with_it_and_is_told(tmp_path):
     write_late(tmp_path / "late.csv", 25.0)
-    made = lone([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=26, stop_s=40))
+    made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=26, stop_s=40))
     found = made.inspect(made.recording)
     cleaned = clean(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
     assert cleaned.x[1, cleaned.onset] == pytest.approx(-1.5, abs=0.02)  # its own first 3 s
-    assert any("no 3 s right before 26 s" in f for f in found.findings)
-    made = lone([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=20, stop_s=40))
+    assert any("no 3 s right before 26 s" in f for f in found.warnings)
+    made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=20, stop_s=40))
     found = made.inspect(made.recording)
-    assert found.seconds == 15 and "begins at 25.00 s of its clock" in found.findings[0]
+    assert found.seconds == 15 and "begins at 25.00 s of its clock" in found.warnings[0]
 
 
 def test_no_index_reaches_behind_the_first_sample():
@@ -393,10 +393,10 @@ def test_a_span_is_of_the_true_time_and_one_across_a_pause_is_refused(tmp_path, 
         corpus = table(tmp_path, [f"{row},1,{name},{rows[row]},7"])
         (recording,) = judged(corpus).values()
         if row in ("across", "within", "over", "rest"):
-            assert "a pause from 40.00 to 100.00 s" in recording.problem
+            assert "a pause from 40.00 to 100.00 s" in recording.error
             continue
-        assert recording.problem is None
-        told = [f for f in recording.findings if "a pause from 40.00 to 100.00 s" in f]
+        assert recording.error is None
+        told = [f for f in recording.warnings if "a pause from 40.00 to 100.00 s" in f]
         assert bool(told) == (row != "first")
         cleaned = clean(corpus.signals(recording), PLAIN, 128.0, 3.0)
         seconds = cleaned.x[1, cleaned.onset :][::HZ]
@@ -415,10 +415,10 @@ def test_a_break_of_a_length_that_is_not_told_is_refused_and_told_behind_it(tmp_
     write_vhdr(tmp_path / "b.vhdr", {"Fp1": x, "EDA": clock}, HZ, [(1, "20240101100000000000"), (40 * HZ + 1, "")])
     write_eeglab(tmp_path / "c.set", np.stack([x, clock]), HZ, [("boundary", 40 * HZ + 0.5, np.nan)])
     for name in ("a_raw.fif", "b.vhdr", "c.set"):
-        for span, problem in (("20,40", None), ("30,50", "a break at 40.00 s"), ("60,70", None)):
+        for span, error in (("20,40", None), ("30,50", "a break at 40.00 s"), ("60,70", None)):
             (recording,) = judged(table(tmp_path, [f"anna,1,{name},{span},,7"])).values()
-            assert recording.problem is None if problem is None else problem in recording.problem
-            assert any("counted as if nothing were missing" in f for f in recording.findings) == (span == "60,70")
+            assert recording.error is None if error is None else error in recording.error
+            assert any("counted as if nothing were missing" in f for f in recording.warnings) == (span == "60,70")
 
 
 def test_a_recording_of_several_pauses_that_begins_late(tmp_path):
@@ -498,7 +498,7 @@ def test_skips_are_left_out_and_one_at_the_begin_is_no_pause(tmp_path):
 
 def test_predict_takes_a_part_of_a_paused_recording_and_refuses_the_whole(tmp_path):
     write_paused(tmp_path / "a.edf")
-    whole = lone([tmp_path / "a.edf"], (EEG, GSR), 128.0, 3.0)
+    whole = open_recording([tmp_path / "a.edf"], (EEG, GSR), 128.0, 3.0)
     with pytest.raises(BadRecording, match=r"a pause from 40.00 to 100.00 s. --times.start_s and"):
         whole.inspect(whole.recording)
     for times, start, level, told in (
@@ -508,12 +508,12 @@ def test_predict_takes_a_part_of_a_paused_recording_and_refuses_the_whole(tmp_pa
         (Times(start_s=101, stop_s=120), 101, 102.5, "baseline: a.edf has no 3 s right before 101 s"),
         (Times(stop_s=40), 0, 1.5, ""),
     ):
-        made = lone([tmp_path / "a.edf"], (EEG, GSR), 128.0, 3.0, times)
+        made = open_recording([tmp_path / "a.edf"], (EEG, GSR), 128.0, 3.0, times)
         found = made.inspect(made.recording)
         cleaned = clean(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
         assert cleaned.x[1, cleaned.onset] == pytest.approx(start - level, abs=0.02)
-        assert any(f.startswith("baseline") for f in found.findings) == bool(told)
-        assert not told or any(told in f for f in found.findings)
+        assert any(f.startswith("baseline") for f in found.warnings) == bool(told)
+        assert not told or any(told in f for f in found.warnings)
 
 
 def test_a_fif_that_begins_with_another_sample_is_one_segment_whatever_its_annotations(tmp_path):

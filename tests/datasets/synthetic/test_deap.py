@@ -104,7 +104,7 @@ def test_the_reader_for_the_real_corpus_accepts_it_and_finds_the_planted_order(c
     deap = Reader.open(corpus)
     assert (deap.synthetic, deap.n_trials, deap.seconds, deap.units) == (True, 2, 1, ("s01",))
     found = [deap.inspect(r) for r in deap.recordings("s01")]
-    assert [r.findings for r in found] == [(), ()]
+    assert [r.warnings for r in found] == [(), ()]
     assert [(r.trial, r.stimulus) for r in found] == [("01", "02"), ("02", "01")]  # of two, both must be out of place
     planted = {f"{t.trial:02d}": t.ratings for t in plan(SMALL)}
     assert {r.trial: r.ratings for r in found} == planted

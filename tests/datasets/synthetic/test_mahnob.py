@@ -242,7 +242,7 @@ def test_a_flash_and_a_jump_land_in_the_same_window_in_every_recording(tmp_path)
     summary = prepare_store(corpus, tmp_path / "store", PrepareConfig(face_side=32), jobs=2)
     assert summary.made == 6 and summary.bad == []
     late = {f"p{t.subject:02d}_s{t.session}" for t in plan(config) if t.video_start_s < -0.04}
-    assert {f.split(":")[0] for f in summary.findings} == late  # only videos that begin after their film are told of
+    assert {f.split(":")[0] for f in summary.warnings} == late  # only videos that begin after their film are told of
     starts = {t.session: t.video_start_s for t in plan(config)}
     assert np.ptp(list(starts.values())) > 0.5
     store = open_store(tmp_path / "store")
@@ -272,7 +272,7 @@ def test_from_the_command_line_to_a_cross_validation_over_people(tmp_path):
     size = ("--subjects", 3, "--trials", 2, "--seconds", 2)
     assert "3 people x 2 trials x 2 s and up to 2 s more" in gbvnet("synth", "mahnob", root, *size, "--jobs", 2)
     checked = gbvnet("check", "mahnob", root, "--jobs", 1)
-    assert "6 good recordings of 3 people, 6 with a video; 0 bad" in checked
+    assert "6 good recordings of 3 subjects, 6 with a video; 0 bad" in checked
     assert "6 recordings made, 0 found done, 0 bad" in gbvnet("prepare", "mahnob", root, store, "--face-side", 32)
     ridge = ("--system", "ridge", "--modality", "bio")
     shown = gbvnet("crossval", store, run, "--protocol", "subject", *ridge, "--folds", 3)
@@ -294,7 +294,7 @@ def test_windows_before_a_late_videos_begin_have_no_face_and_none_is_lost(corpus
     summary = prepare_store(
         open_corpus("mahnob", root), tmp_path / "store", PrepareConfig(face_side=32, window_s=0.2, frames_per_window=2)
     )
-    assert any("the video begins 0.45 s after the stimulus" in f for f in summary.findings)
+    assert any("the video begins 0.45 s after the stimulus" in f for f in summary.warnings)
     about = open_store(tmp_path / "store").recordings.iloc[0]
     assert about["n_windows"] == 5 and about["n_with_signals"] == 5
     assert about["frames_borrowed"] == 5  # those at 0, 0.1, 0.2, 0.3 and 0.4 s, from the first that there is

@@ -133,7 +133,7 @@ def test_too_short_too_many_and_too_late_are_told(ask, tmp_path):
     assert "at least one window of 1 s, found 0.77" in ask(signals=[short]).problem
     two = ask(signals=[tmp_path / "a.csv", write_csv(tmp_path / "b.csv")])
     assert "a.csv and b.csv are both signals" in two.problem
-    assert "ends at 6.00 s, asked about from 7 s on" in ask(signals=[tmp_path / "a.csv"], start_s=7).problem
+    assert "ends at 6.00 s, requested from 7 s on" in ask(signals=[tmp_path / "a.csv"], start_s=7).problem
     (tmp_path / "a.csv").unlink()
     assert "it was deleted. Upload it again." in ask(signals=[tmp_path / "a.csv"]).problem
     assert ask().problem == "Give a face video, a file of signals, or both"
