@@ -4,6 +4,7 @@ Each line is a word or a pattern, and what to write instead. Names (functions, c
 (docstrings, comments, messages, help, pages, documents) are looked through alike.
 """
 
+import builtins
 import io
 import re
 import tokenize
@@ -41,13 +42,15 @@ NAMES = {
 RECIPES = [f"{corpus}-{kind}" for corpus in ("deap", "mahnob") for kind in ("paper", "honest", "lineage")]
 ALLOWED = {
     "gbvnet/errors.py": {"found"},  # BadInput's part after "expected"
+    "gbvnet/datasets/mahnob.py": {"found"},  # the same part of an error that is raised again
     "gbvnet/provenance.py": {"made-up", "made_up"},  # the former stamp, which is read
     "recipes/folds/make.py": {"rest"},  # a text in the fixed folds, whose bytes do not change
     # The keys `people` and `paper_people` of recipes.
     **{f"recipes/{name}.yaml": {"people"} for name in RECIPES},
 }
 PENDING = {
-    "gbvnet/__init__.py", "gbvnet/config.py", "gbvnet/cli", "gbvnet/io", "gbvnet/parallel", "gbvnet/datasets",
+    "gbvnet/__init__.py", "gbvnet/config.py", "gbvnet/cli", "gbvnet/io", "gbvnet/parallel", "gbvnet/datasets/formats",
+    "gbvnet/datasets/synthetic",
     "gbvnet/preprocessing", "gbvnet/store", "gbvnet/evaluation", "gbvnet/network", "gbvnet/systems", "gbvnet/report",
     "gbvnet/experiments", "gbvnet/inference", "gbvnet/errors.py", "recipes/folds", "docs", "README.md", "Makefile",
     "tests", "benchmarks",
@@ -67,7 +70,7 @@ def name_words(name: str) -> str:
 def words_of_python(source: str):
     """Each forbidden word of a Python file with its line: in names, comments and strings."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.NAME:
+        if token.type == tokenize.NAME and token.string not in dir(builtins):
             yield from ((token.start[0], m[1]) for m in NAME.finditer(name_words(token.string)))
         elif token.type == tokenize.COMMENT or (token.type == tokenize.STRING and not KEY.fullmatch(token.string)):
             yield from words_of_text(token.string, token.start[0])

@@ -29,7 +29,7 @@ from ..errors import BadRecording
 from . import deap
 from .channel_names import find_channel, similar_names_hint
 from .deap import BASELINE_S, EEG, RATINGS_FILE
-from .formats.bdf import STATUS, cut_short, measured, open_bdf, places, worn
+from .formats.bdf import STATUS, cut_short, flat_and_clipped_channels, open_bdf, places, read_microvolts
 from .recording import Channel, Recording, Signals
 
 RATE_HZ = 512
@@ -152,7 +152,7 @@ def _triggers(path: Path, raw: Any) -> np.ndarray:
     if not candidates:
         actual = f"none among {', '.join(names)}{similar_names_hint(STATUS, names)}"
         raise BadRecording(path, "a channel Status, or the unnamed one that some participants have instead", actual)
-    low = np.rint(measured(path, raw, candidates)).astype(np.int64) & 0xFF
+    low = np.rint(read_microvolts(path, raw, candidates)).astype(np.int64) & 0xFF
     starting = [x for x in low if (x == START).any()]
     return (starting or list(low))[0]
 
@@ -207,7 +207,7 @@ def compare_trial_times(path: Path, starts: list[int], start_times: np.ndarray) 
 def read_recorded(path: Path, first: int = 0, last: int | None = None) -> np.ndarray:
     """Samples of a BDF as they were recorded, (44, N) in the order of RECORDED; electrodes in microvolts."""
     raw = open_bdf(path)
-    return measured(path, raw, places(path, raw.ch_names, [channel.name for channel in RECORDED]), first, last)
+    return read_microvolts(path, raw, places(path, raw.ch_names, [channel.name for channel in RECORDED]), first, last)
 
 
 @lru_cache(maxsize=1)
@@ -296,7 +296,11 @@ class Reader(deap.Reader):
         recording = super().inspect(recording)
         recorded, onset = self._around(recording)
         released = as_released(recorded, _in_geneva(recording))
-        warnings = [*recording.warnings, *worn(RECORDED, recorded), *_skin(recorded, released, _in_geneva(recording))]
+        warnings = [
+            *recording.warnings,
+            *flat_and_clipped_channels(RECORDED, recorded),
+            *_skin(recorded, released, _in_geneva(recording)),
+        ]
         return replace(recording, warnings=(*warnings, *self._unlike_the_release(recording, released, onset)))
 
     def signals(self, recording: Recording) -> Signals:

@@ -23,17 +23,17 @@ def notes(recordings: Sequence[Recording]) -> list[str]:
 
 def spellings(recordings: Sequence[Recording]) -> Iterator[str]:
     """Names that differ in letter case, zeros, separators or form of Unicode alone."""
-    told = [("subjects", "subject", [r.subject for r in recordings])]
-    told += [("stimuli", "stimulus", [r.stimulus for r in recordings if r.stimulus != r.name])]
-    for units, unit, found in told:
-        groups = alike(found)
+    columns = [("subjects", "subject", [r.subject for r in recordings])]
+    columns += [("stimuli", "stimulus", [r.stimulus for r in recordings if r.stimulus != r.name])]
+    for units, unit, names in columns:
+        groups = alike(names)
         if groups:
             yield f"{units} {alike_in_words(unit, groups)}; a split by {unit} takes them for different ones"
     trials = defaultdict(list)
     for r in recordings:
         trials[r.subject].append(r.trial)
-    for subject, found in trials.items():
-        groups = alike(found)
+    for subject, names in trials.items():
+        groups = alike(names)
         if groups:
             yield f"trials of subject {subject}: {alike_in_words('trial', groups)}"
     for group in _one_file([r.name for r in recordings]):
@@ -90,7 +90,7 @@ def _equal(files: Iterable[Path]) -> Iterator[list[Path]]:
             by: dict[object, list[Path]] = defaultdict(list)
             for file in group:
                 by[of(file)].append(file)
-            parted += [part for found, part in by.items() if found and len(part) > 1]
+            parted += [part for content, part in by.items() if content and len(part) > 1]
         groups = parted
     yield from groups
 
@@ -109,7 +109,7 @@ def _sample(file: Path) -> bytes:
             for start in (0, max(0, size // 2 - SAMPLE // 2), max(0, size - SAMPLE)):
                 f.seek(start)
                 taken.update(f.read(SAMPLE))
-    except OSError:  # its own verdict says so
+    except OSError:  # its own error reports it
         return b""
     return taken.digest()
 

@@ -32,7 +32,16 @@ from ..errors import BadRecording
 from ..io.video import probe
 from .deap import EEG  # the BDFs of MAHNOB-HCI have the EEG channels of DEAP's release, in the same order
 from .formats import bdf
-from .formats.bdf import STATUS, cut_short, measured, open_bdf, places, stored, unit_notes, worn
+from .formats.bdf import (
+    STATUS,
+    cut_short,
+    flat_and_clipped_channels,
+    open_bdf,
+    places,
+    read_microvolts,
+    stored,
+    unit_notes,
+)
 from .mahnob_session import (
     BDF,
     FETCH,
@@ -141,7 +150,7 @@ def read_bdf(path: Path) -> tuple[np.ndarray, float]:
     """
     raw = open_bdf(path)
     at = places(path, raw.ch_names, [channel.name for channel in CHANNELS])
-    return measured(path, raw, at, kinds=[channel.kind for channel in CHANNELS]), float(raw.info["sfreq"])
+    return read_microvolts(path, raw, at, kinds=[channel.kind for channel in CHANNELS]), float(raw.info["sfreq"])
 
 
 @lru_cache(maxsize=1)
@@ -289,7 +298,10 @@ class Reader:
         warnings = list(recording.warnings)
         if recording.signals is not None:
             samples = _read(recording.signals)[0]
-            warnings += [*worn(CHANNELS, samples), *unit_notes(recording.signals, CHANNELS, samples)]
+            warnings += [
+                *flat_and_clipped_channels(CHANNELS, samples),
+                *unit_notes(recording.signals, CHANNELS, samples),
+            ]
         if recording.video is not None:
             session = self.sessions[int(recording.trial)]
             info = probe(recording.video)

@@ -1,6 +1,6 @@
-"""A session of MAHNOB-HCI but for its BDF: what session.xml tells, when the film ran, and where it lies in the video.
+"""A session of MAHNOB-HCI without its BDF: session.xml, the time of the stimulus, and its start in the video.
 
-datasets/mahnob.py says what is on disk.
+datasets/mahnob.py describes the files.
 """
 
 import csv
@@ -26,7 +26,7 @@ FETCH = "Take it from another copy of the corpus: its site is down (docs/corpora
 BDF, COLOUR = "*.bdf", "*C1 trigger*_C_Section_*.avi"  # what the files of a session are called
 
 Kind = Literal["stimulus", "neutral", "tagging", "other", "empty"]
-# What the corpus itself lacks in some sessions with a film, so that no recording can be made of them.
+# What the corpus itself lacks in some sessions with a stimulus, which are no recordings.
 STUB = "without a colour video and a BDF, in session.xml as on the disk,"
 UNRATED = "without felt ratings (feltVlnc, feltArsl)"
 UNNAMED = "without the film's name (mediaFile)"
@@ -37,7 +37,7 @@ UNNAMED = "without the film's name (mediaFile)"
 
 @dataclass(frozen=True)
 class Session:
-    """What a session's XML file says, or why it says nothing."""
+    """The content of a session's XML file, or the error for which it cannot be read."""
 
     number: int
     folder: Path
@@ -50,15 +50,16 @@ class Session:
 
     @property
     def name(self) -> str:
+        """Name of the recording."""
         return f"{self.subject}_s{self.number}"
 
     @property
     def used(self) -> bool:
-        """Whether a recording is to be made of it, or reported as one that cannot be read."""
+        """Whether it is a recording, or an error to report."""
         return self.error is not None or (self.kind == "stimulus" and self.lacks is None)
 
     def number_of(self, attribute: str) -> float | None:
-        """An attribute as a number, None if there is none or it is no finite number."""
+        """Return an attribute as a number, None if it is absent or not a finite number."""
         try:
             value = float(self.attributes[attribute])
         except (KeyError, ValueError):
@@ -67,7 +68,7 @@ class Session:
 
 
 def read_session(folder: Path) -> Session:
-    """Read Sessions/N/session.xml, expanding no entity. What is wrong with it is in the session's `problem`."""
+    """Read Sessions/N/session.xml without expanding entities. Its error, if any, is in `Session.error`."""
     from xml.etree.ElementTree import ParseError
 
     from defusedxml import DefusedXmlException
@@ -105,6 +106,7 @@ def _subject_of(folder: Path) -> str:
 
 
 def subject_name(number: int) -> str:
+    """Return p01 for participant 1."""
     return f"p{number:02d}"
 
 
@@ -156,7 +158,7 @@ def _kind(attributes: dict[str, str], files: dict[str, str]) -> Kind:
 
 
 def ratings_of(session: Session) -> dict[str, float]:
-    """What was felt, 1 to 9. Raises BadRecording if valence or arousal is not told, or one is out of its range."""
+    """Return the felt ratings, 1 to 9. Raises BadRecording if valence or arousal is absent, or one is out of range."""
     path, felt = session.folder / "session.xml", {}
     for name, attribute in RATINGS.items():
         value = session.number_of(attribute)
@@ -174,15 +176,15 @@ def ratings_of(session: Session) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class StimulusTiming:
-    """When the film ran, by the gaze table."""
+    """The time of the stimulus, by the gaze table."""
 
     audio_sample: float  # on the clock of the audio track, at its start
-    seconds: float | None  # None if its end is not told
+    seconds: float | None  # None if its end is unknown
     drift_s: float  # by which the gaze clock and the audio clock come apart over the table
 
 
 def read_gaze(path: Path, audio_hz: float) -> StimulusTiming:
-    """Read when the film started from a gaze table: its MovieStart on the gaze clock (ms), which a row with an
+    """Read the time of the stimulus from a gaze table: its MovieStart on the gaze clock (ms), which a row with an
     AudioSampleNumber ties to the audio clock.
 
     Lines that are damaged (public reports name some) are passed over. Raises BadRecording if the table cannot be read
@@ -239,7 +241,7 @@ def _is_number(text: str) -> bool:
 
 
 def find_single_file(session: Session, kind: str, pattern: str) -> Path | None:
-    """The one file of a kind: that which session.xml names, else the only one of such a name. Raises BadRecording."""
+    """Return the file of a kind that session.xml names, else the only one of such a name. Raises BadRecording."""
     files = visible_files(session.folder, pattern)
     named = [f for f in files if f.name == session.files.get(kind)]
     if len(files) > 1 and not named:
@@ -249,6 +251,7 @@ def find_single_file(session: Session, kind: str, pattern: str) -> Path | None:
 
 
 def colour_video(session: Session) -> tuple[Path | None, list[str]]:
+    """Return the colour video, None if the session has none, and warnings. Raises BadRecording if there are several."""
     video = find_single_file(session, "video", COLOUR)
     if video is not None:
         return video, []
@@ -258,7 +261,7 @@ def colour_video(session: Session) -> tuple[Path | None, list[str]]:
 
 
 def stimulus_timing(session: Session, required: bool) -> tuple[StimulusTiming | None, list[str]]:
-    """When the film ran by the gaze table, and what is wrong with that. `required`: nothing else tells its length."""
+    """Return the time of the stimulus by the gaze table, and warnings. required : its length is not known otherwise"""
     try:
         gaze = find_single_file(session, "gaze", "*All-Data*_Section_*.tsv")
         clock = [session.number_of(name) for name in ("audRate", "audBeginSmp")]
@@ -282,7 +285,7 @@ def stimulus_timing(session: Session, required: bool) -> tuple[StimulusTiming | 
 
 
 def start_in_video(session: Session, film: StimulusTiming | None) -> float:
-    """The stimulus' start in the video, seconds; 0 where nothing tells."""
+    """Return the start of the stimulus in the video, seconds; 0 if it is unknown."""
     rate, begin = session.number_of("audRate"), session.number_of("audBeginSmp")
     if film is None or not rate or begin is None:
         return 0.0
@@ -290,7 +293,7 @@ def start_in_video(session: Session, film: StimulusTiming | None) -> float:
 
 
 def clock_disagreement(what: str, one: str, one_s: float, other: str, other_s: float) -> list[str]:
-    """A finding if two tell a time that differs by more than two frames."""
+    """Return a warning if two sources of a time differ by more than two frames."""
     off = abs(one_s - other_s)
     if off <= TWO_FRAMES_S:
         return []
@@ -298,12 +301,12 @@ def clock_disagreement(what: str, one: str, one_s: float, other: str, other_s: f
 
 
 def stimulus_name(session: Session) -> str:
-    """The film that was shown, as mediaFile names it without its ending; empty if it does not."""
+    """Return the name of the stimulus, mediaFile without its ending; empty if there is none."""
     return Path(session.attributes.get("mediaFile", "").strip()).stem
 
 
 def on_camera_clock(info: VideoInfo, session: Session) -> tuple[VideoInfo, list[str]]:
-    """The video's frames on the clock of session.xml, which measured the camera; and where the two disagree."""
+    """Return the video with the frame rate of session.xml, which was measured at the camera, and warnings."""
     info = replace(info, pixel_aspect=Fraction(1))  # as released: stores stay what they were
     rate, begin, end = (session.number_of(n) for n in ("vidRate", "vidBeginSmp", "vidEndSmp"))
     if not rate or rate <= 0:
@@ -332,7 +335,7 @@ def on_camera_clock(info: VideoInfo, session: Session) -> tuple[VideoInfo, list[
 
 
 def uncovered(recording: Recording, info: VideoInfo) -> list[str]:
-    """Findings on stimulus time that the video does not show."""
+    """Return warnings on parts of the stimulus that the video does not show."""
     early, late = -recording.video_start_s, recording.video_start_s + recording.seconds - info.seconds
     warnings = [f"the video begins {early:.2f} s after the stimulus"] if early > TWO_FRAMES_S else []
     if late > TWO_FRAMES_S:

@@ -30,7 +30,7 @@ class Channel:
 class Recording:
     """One trial of one subject; its files are not read yet.
 
-    `problem` is the error for which it cannot be used; `findings` are warnings that do not prevent its use.
+    `error` says why it cannot be used; `warnings` do not prevent its use.
     """
 
     name: str  # unique in the corpus, and a file name in the store

@@ -36,7 +36,7 @@ class SingleRecording:
     baseline_s: float
     times: Times
     renamed: dict[str, str] = field(default_factory=dict)  # the model's name -> the file's
-    dataset = "lone"
+    dataset = "single"
     synthetic = False
     source = ""
     frames_per_s = 10
@@ -193,7 +193,7 @@ def open_recording(
         require_same_units(signals, tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels), made_with)
     times = times or Times()
     name = (signals or video or Path("recording")).stem
-    recording = Recording(name, "lone", name, "1", name, 0.0, video=video, signals=signals if channels else None)
+    recording = Recording(name, "single", name, "1", name, 0.0, video=video, signals=signals if channels else None)
     return SingleRecording(recording, channels, rate_hz, baseline_s, times, renamed)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from gbvnet.datasets.formats.bdf import measured, open_bdf
+from gbvnet.datasets.formats.bdf import open_bdf, read_microvolts
 from gbvnet.datasets.formats.signal_file import read_signals, units_in
 from gbvnet.datasets.mahnob import CHANNELS, read_bdf
 from gbvnet.datasets.recording import Channel
@@ -129,7 +129,7 @@ def test_the_corpus_reader_and_predict_read_a_bdf_alike(tmp_path):
     assert by_kind["ecg"].std() == pytest.approx(640, rel=0.1)
     raw = open_bdf(file)
     skin = raw.ch_names.index("GSR1")
-    assert measured(file, raw, [skin]).mean() == pytest.approx(5000, rel=0.1)  # without kinds, as the file has it
+    assert read_microvolts(file, raw, [skin]).mean() == pytest.approx(5000, rel=0.1)  # no kinds: not converted
 
 
 def test_brainvision_fif_and_eeglab_are_not_scaled_twice(tmp_path):

@@ -75,7 +75,7 @@ def stored(path: Path, raw: Any, at: list[int], first: int = 0, last: int | None
         raise BadRecording(path, "a BDF", f"samples that cannot be read ({type(e).__name__}: {e})", FETCH) from None
 
 
-def measured(
+def read_microvolts(
     path: Path,
     raw: Any,
     at: list[int],
@@ -103,7 +103,7 @@ def unit_notes(path: Path, channels: Sequence[Channel], samples: np.ndarray) -> 
     return messages(dict(zip(names, made, strict=True))) + impossible(kinds, names, samples, units)
 
 
-def worn(channels: Sequence[Channel], samples: np.ndarray) -> list[str]:
+def flat_and_clipped_channels(channels: Sequence[Channel], samples: np.ndarray) -> list[str]:
     """Findings on flat and clipped channels of (C, N)."""
     flat = [c.name for c, x in zip(channels, samples, strict=True) if np.ptp(x) == 0]
     clipped = []
