@@ -62,7 +62,9 @@ class Settings:
     first file whose names have a known kind"""
     filtered: Annotated[bool, Meta(description="true or false")] = False
     """true if the signals are filtered already and must not be filtered again"""
-    signals_rate_hz: Annotated[float | None, Meta(ge=1, le=1e6, description="a number from 1 to 1000000")] = None
+    signals_rate_hz: Annotated[
+        Annotated[float, Meta(ge=1, le=1e6)] | None, Meta(description="a number from 1 to 1000000")
+    ] = None
     """sampling rate of CSV and TSV files without a column `time`"""
     signals_unit: Annotated[Literal["uV", "mV", "V"], Meta(description="uV, mV, V")] = "uV"
     """unit of electrical channels in CSV and TSV files; other formats state theirs"""
