@@ -91,8 +91,8 @@ def test_every_corpus_but_the_users_own_has_a_synthetic_twin():
 
 
 def test_an_unknown_corpus_is_told_and_a_folder_without_one_too(kind, tmp_path):
-    with pytest.raises(BadConfig, match="no corpus named seed; there are deap, mahnob, table"):
-        open_corpus("seed", tmp_path)
+    with pytest.raises(BadConfig, match=f"no corpus named 0; there are {', '.join(corpora())}"):
+        open_corpus("0", tmp_path)
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "empty", tmp_path / "nowhere"):
         with pytest.raises(BadRecording, match=re.escape(str(path))):
