@@ -43,6 +43,9 @@ RECIPES = [f"{corpus}-{kind}" for corpus in ("deap", "mahnob") for kind in ("pap
 ALLOWED = {
     "gbvnet/errors.py": {"found"},  # BadInput's part after "expected"
     "gbvnet/datasets/mahnob.py": {"found"},  # the same part of an error that is raised again
+    "gbvnet/evaluation/split_check.py": {"person"},  # a column in files of other software
+    "gbvnet/evaluation/splits.py": {"inner"},  # part of the seed: another word would give other folds
+    "gbvnet/report/audit_results.py": {"person"},  # as gbvnet 0.1 wrote it
     "gbvnet/provenance.py": {"made-up", "made_up"},  # the former stamp, which is read
     "recipes/folds/make.py": {"rest"},  # a text in the fixed folds, whose bytes do not change
     # The keys `people` and `paper_people` of recipes.
@@ -51,7 +54,7 @@ ALLOWED = {
 PENDING = {
     "gbvnet/__init__.py", "gbvnet/config.py", "gbvnet/cli", "gbvnet/io", "gbvnet/parallel", "gbvnet/datasets/formats",
     "gbvnet/datasets/synthetic",
-    "gbvnet/preprocessing", "gbvnet/store", "gbvnet/evaluation", "gbvnet/network", "gbvnet/systems", "gbvnet/report",
+    "gbvnet/preprocessing", "gbvnet/store", "gbvnet/network", "gbvnet/systems",
     "gbvnet/experiments", "gbvnet/inference", "gbvnet/errors.py", "recipes/folds", "docs", "README.md", "Makefile",
     "tests", "benchmarks",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Whether a class can be told by where a recording comes from: all of it from one file, one folder or one subject.
+"""Whether a class can be inferred from the source of a recording: all of it from one file, one folder or one subject.
 
 Eyes closed in one file and eyes open in another: a system that recognises the file scores as if it read the eyes.
 """
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-CLASSES = {1: "high", 0: "low"}
+from .labels import CLASSES
+
 # From the narrowest to the widest: what a store's table of recordings may say of where they come from.
 SOURCES = {
     "signals": "signal file", "video": "video file", "folder": "folder", "session": "folders named",
@@ -18,14 +19,14 @@ SOURCES = {
 
 
 def confounds(recordings: pd.DataFrame, high: pd.Series, target: str) -> list[str]:
-    """What a reader of any score must know of classes that are bound to a source of the recordings.
+    """Return warnings about classes that coincide with a source of the recordings.
 
     recordings : a store's table, with recording and subject, and the files signals and video where it knows them
     high : 0 or 1, by name of recording, of those that are used
 
     Two things are reported, the first one before the second, and of several sources the one that says most:
     - all recordings of one class come from one and the same source, and there are others;
-    - each source with several recordings has one class alone, both classes are among them, and so the source tells it.
+    - each source with several recordings has one class alone, and both classes are among them.
     """
     used = recordings[recordings["recording"].isin(high.index)]
     folders = _folders(used)
@@ -36,8 +37,8 @@ def confounds(recordings: pd.DataFrame, high: pd.Series, target: str) -> list[st
     if table["y"].nunique() < 2:
         return []
     sources = [name for name in SOURCES if name in table and (table[name].fillna("") != "").all()]
-    told = list(_from_one(table, sources, target)) or list(_pure(table, sources, target))
-    return [f"confound: {text}; what marks the source may be scored as the class" for text in told]
+    sources_of_class = list(_from_one(table, sources, target)) or list(_pure(table, sources, target))
+    return [f"confound: {text}; what marks the source may be scored as the class" for text in sources_of_class]
 
 
 def _folders(recordings: pd.DataFrame) -> list[str]:
@@ -52,9 +53,9 @@ def _folders(recordings: pd.DataFrame) -> list[str]:
 def _from_one(table: pd.DataFrame, sources: list[str], target: str) -> Iterator[str]:
     for y, name in CLASSES.items():
         for source in sources:
-            found = table.loc[table["y"] == y, source].unique()
-            if len(found) == 1 and table[source].nunique() > 1:
-                yield f"every window of class {name} in {target} comes from {SOURCES[source]} {found[0]}"
+            values = table.loc[table["y"] == y, source].unique()
+            if len(values) == 1 and table[source].nunique() > 1:
+                yield f"every window of class {name} in {target} comes from {SOURCES[source]} {values[0]}"
                 break
 
 

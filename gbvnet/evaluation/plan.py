@@ -1,4 +1,4 @@
-"""What follows from a store and the settings before anything is trained: which windows, which labels, which folds."""
+"""The plan of a cross-validation: which windows, which labels, which folds. Nothing is trained for it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,16 +18,16 @@ from .labels import is_high, shuffle_within_subjects, targets_of
 from .splits import PLURAL, Fold
 
 PARTS = ("face", "signals")
-OTHERS = "another person than those chosen"  # a reason to leave windows out
+OTHERS = "another subject than those chosen"  # a reason to leave windows out
 LISTED = 40  # names of a store that a message lists at most
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What follows from store and settings, before anything is trained.
+    """The windows, labels and folds that follow from store and settings, before anything is trained.
 
     windows : the store's windows that are scored, under their row numbers
-    rating, high : target -> Series over these rows: as the person gave it; 0 or 1
+    rating, high : target -> Series over these rows: as the subject gave it; 0 or 1
     """
 
     windows: pd.DataFrame
@@ -36,7 +36,7 @@ class Plan:
     excluded: dict[str, int]  # reason -> windows
     folds: list[Fold]
     warnings: tuple[str, ...] = ()  # what a reader of the results must know
-    unused: tuple[str, ...] = ()  # settings that had no say in this plan
+    unused: tuple[str, ...] = ()  # settings that have no effect on this plan
 
 
 def make_plan(store: Store, config: CrossvalConfig) -> Plan:
@@ -48,7 +48,7 @@ def make_plan(store: Store, config: CrossvalConfig) -> Plan:
 
 
 def make_plan_without_folds(store: Store, config: CrossvalConfig) -> Plan:
-    """The plan without its folds: which windows, and their labels. Raises BadConfig."""
+    """Return the plan without its folds: which windows, and their labels. Raises BadConfig."""
     _require_modality(store, config)
     windows, excluded = choose_windows(store, config)
     rating = {target: windows[target] for target in targets_of(config.target)}
@@ -61,13 +61,13 @@ def make_plan_without_folds(store: Store, config: CrossvalConfig) -> Plan:
 def data_warnings(
     store: Store, windows: pd.DataFrame, high: dict[str, pd.Series], config: CrossvalConfig
 ) -> Iterator[str]:
-    """What a reader of a score must know of the names and sources of the windows that it is made of."""
+    """Yield warnings about names that may be one, windows that are in the store twice, and confounded classes."""
     used = store.recordings[store.recordings["recording"].isin(windows["recording"].unique())]
     for unit in ("subject", "stimulus") if "stimulus" in config.protocol else ("subject",):
         groups = alike(windows[unit].astype(str).unique())
         if groups:
-            apart = "may be on both sides" if unit in config.protocol else "count as several"
-            yield f"{PLURAL[unit]} {alike_in_words(unit, groups)}, and {apart}"
+            consequence = "may be on both sides" if unit in config.protocol else "count as several"
+            yield f"{PLURAL[unit]} {alike_in_words(unit, groups)}, and {consequence}"
     yield from same_windows(used)
     if config.shuffle_labels is None:
         for target, y in high.items():
@@ -98,7 +98,7 @@ def _lacks(store: Store, part: str) -> str | None:
 
 
 def choose_windows(store: Store, config: CrossvalConfig) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The windows to score, and how many were left out for which reason.
+    """Return the windows to score, and how many were left out for which reason.
 
     complete : those with every modality that the store has, whatever this system uses, so that all systems and
         modalities are scored on the same ones. A modality that no window has is none of the store's.
@@ -151,20 +151,20 @@ def require_known(store: Store, unit: str, names: Sequence[str], setting: str) -
     near = [one for name in unknown for one in have if key(one) == key(name)]
     hint = f"; did you mean {', '.join(near)}?" if near else ""
     more = f" and {len(have) - LISTED} more" if len(have) > LISTED else ""
-    told = f"{', '.join(map(visible, have[:LISTED]))}{more}{hint}"
-    raise BadConfig(f"{setting}: {store.path} has no {unit} {', '.join(map(visible, unknown))}; it has {told}")
+    names_it_has = f"{', '.join(map(visible, have[:LISTED]))}{more}{hint}"
+    raise BadConfig(f"{setting}: {store.path} has no {unit} {', '.join(map(visible, unknown))}; it has {names_it_has}")
 
 
 def _advice(store: Store, config: CrossvalConfig) -> str:
     """The fewest options that would leave windows to score, as ". Add --modality eeg --target valence"; or nothing."""
     kinds = {kind for _, kind in store.settings["channels"]}
     signals = "eeg" if kinds == {"eeg"} else "bio"
-    asked = (config.target, config.modality, config.rows)
+    current = (config.target, config.modality, config.rows)
     tried = list(product(("both", "valence", "arousal"), (config.modality, signals, "face"), (config.rows, "any")))
     tried = [one for one in tried if one[0] == config.target or one[0] != "both"]
 
     def changes(one: tuple[str, ...]) -> list[tuple[str, str]]:
-        named = zip(("target", "modality", "rows"), one, asked, strict=True)
+        named = zip(("target", "modality", "rows"), one, current, strict=True)
         return [(name, value) for name, value, was in named if value != was]
 
     for one in sorted(tried, key=lambda one: len(changes(one))):

@@ -39,7 +39,7 @@ SCHEMA = pa.schema(
         ("stimulus", pa.string()),
         ("window", pa.int64()),
         ("start_s", pa.float64()),  # from the start of the stimulus, seconds
-        ("rating", pa.float64()),  # as the person gave it, 1 to 9
+        ("rating", pa.float64()),  # as the subject gave it, 1 to 9
         ("y", pa.int8()),  # 1 high, 0 low
         ("p", pa.float64()),  # predicted probability of high
         ("prior", pa.float64()),  # share of high among the windows this fold was trained on
@@ -75,7 +75,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a predictions table and check every promise that the scores rest on. Raises BadRun."""
+    """Read a predictions table and check everything that the scores depend on. Raises BadRun."""
     path = Path(path)
     if not path.is_file():
         raise BadRun(path, "a predictions table", "no such file", "Give the file that `gbvnet crossval` wrote.")
@@ -101,11 +101,11 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def read_run(folder: Path) -> pd.DataFrame:
-    """The predictions of a run folder. Raises BadRun, with how far an unfinished run has come."""
+    """Read the predictions of a run folder. Raises BadRun, with how far an unfinished run has come."""
     folder = Path(folder)
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "no such folder"
-        raise BadRun(folder, "the run folder that `gbvnet crossval` wrote", found, "Check the path.")
+        what = "a file" if folder.exists() else "no such folder"
+        raise BadRun(folder, "the run folder that `gbvnet crossval` wrote", what, "Check the path.")
     if not (folder / FILE).exists() and list(folder.glob("fold*")):
         done = len({file.parents[1] for file in folder.glob(f"fold*/*/{FILE}")})
         raise BadRun(
@@ -118,7 +118,7 @@ def read_run(folder: Path) -> pd.DataFrame:
 
 
 def concatenate(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Several tables as one, rows renumbered. Raises BadRun if a window of one result comes in twice."""
+    """Return several tables as one, rows renumbered. Raises BadRun if a window of one result comes in twice."""
     table = pd.concat(tables, ignore_index=True)
     _check_values(table, Path(FILE))
     return table

@@ -1,4 +1,4 @@
-"""Anybody's split, checked for leaks: who is on both sides, from names alone.
+"""A check of any split for leaks: what is on both sides, from names alone.
 
 Read are: gbvnet's splits.json and predictions tables; a JSON file of folds with a list of names a side; a table (CSV,
 TSV, Parquet) with a row a window and columns subject, trial (or recording), fold, and, unless each row is listed in
@@ -44,7 +44,7 @@ _FORMS = (
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedGroups:
     """How many groups of a unit are on the test side and on another side of one and the same fold."""
 
     unit: str
@@ -55,17 +55,18 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """What a split does. `leaks`: trials, or windows themselves, are trained and tested on; or chosen by the test."""
+class SplitCheck:
+    """The result of checking a split; `notes` say how names were read."""
 
     title: str
     folds: int
-    shared: tuple[Shared, ...]
+    shared: tuple[SharedGroups, ...]
     validates_on_test: bool
     notes: tuple[str, ...] = ()  # how names were read, and what may be one name in two spellings
 
     @property
     def leaks(self) -> bool:
+        """Whether trials or windows are trained and tested on, or the test side chooses the model."""
         return self.validates_on_test or any(s.train for s in self.shared if s.unit in ("window", "trial"))
 
     def __str__(self) -> str:
@@ -80,16 +81,17 @@ class Checked:
 
     @property
     def assessment(self) -> str:
+        """What the split shares, in one sentence."""
         by_unit = {s.unit: s for s in self.shared}
         if self.leaks:
             worst = next((s.unit for s in self.shared if s.train and s.unit in ("window", "trial")), None)
             if worst == "window":
-                said = "the very same windows are trained and tested on"
+                text = "the very same windows are trained and tested on"
             elif worst == "trial":
-                said = "windows of one trial are trained and tested on, so a score shows that trials are recognised"
+                text = "windows of one trial are trained and tested on, so a score shows that trials are recognised"
             else:
-                said = "the validation side is the test side, so the test chose its own model"
-            return f"LEAK: {said}."
+                text = "the validation side is the test side, so the test chose its own model"
+            return f"LEAK: {text}."
         kept = [u for u in ("trial", "stimulus", "subject") if u in by_unit and not by_unit[u].train]
         shared = [PLURAL[u] for u in ("stimulus", "subject") if u in by_unit and by_unit[u].train]
         unknown = [PLURAL[u] for u in ("trial", "stimulus", "subject") if u not in by_unit]
@@ -106,7 +108,7 @@ class Checked:
         return words
 
 
-def check_splits(file: str | Path) -> Checked:
+def check_splits(file: str | Path) -> SplitCheck:
     """Check a split file or a table of predictions. Raises BadInput if it cannot be understood.
 
     A predictions table with several results is checked for each, and the worst of them is returned.
@@ -145,7 +147,7 @@ def _of_json(file: Path) -> tuple[pd.DataFrame, list[str]]:
         return pd.DataFrame(rows), [f"gbvnet's own split file; the names are of unit {unit}"]
     read = _reading(file, [name for _, _, name in entries if isinstance(name, str)], unit)
     rows = [{"fold": fold, "side": side, **_named(file, name, read)} for fold, side, name in entries]
-    return pd.DataFrame(rows), list(_said(entries, read))
+    return pd.DataFrame(rows), list(_describe_reading(entries, read))
 
 
 def _entries(file: Path, held: Any) -> Iterator[Entry]:
@@ -168,9 +170,9 @@ def _own(file: Path, name: Any, unit: str) -> dict[str, str]:
     """What a name in gbvnet's own file holds (`splits.group_names` made it). It is taken letter by letter."""
     if not isinstance(name, str):
         raise BadInput(file, "names that are text", f"{name!r:.100}", "Restore the file.")
-    of, _, rest = name.partition(" ")
+    of, _, group = name.partition(" ")
     if "+" in unit and of in unit.split("+"):
-        return {of: rest}
+        return {of: group}
     if unit in ("trial", "window"):
         units = ("subject", "trial", "window")[: 2 if unit == "trial" else 3]
         parts = name.rsplit("/", len(units) - 1)  # a subject's name may have slashes of its own
@@ -185,7 +187,7 @@ _SEPARATORS = ("/", "|", ":", ",", ";", " ", "_", "-")
 _SUBJECT_WORDS = {"s", "sub", "subj", "subject", "p", "participant", "person", "vp", "id"}
 _WINDOW = re.compile(r"(?:(.+)[_\-:, ])?((?:w|win|window|seg|segment|epoch|chunk)[_-]?\d+)", re.IGNORECASE)
 _NUMBERED = re.compile(r"(.+)[_\-:, ]\d+")
-# What is said before a trial's number: film-3 is one name.
+# What stands before a trial's number: film-3 is one name.
 _TRIAL_WORDS = {"t", "trial", "film", "movie", "video", "clip", "stim", "stimulus", "run", "rec", "recording", "task"}
 Reading = Callable[[str], dict[str, str]]  # a name -> its units
 
@@ -209,11 +211,11 @@ def _reading(file: Path, names: Sequence[str], unit: str) -> Reading:
         odd = max(names, key=lambda name: len(_split(name, by or "-")))
         raise BadInput(file, "names subject/trial/window or subject/trial", f"{odd!r}, which tells no trial", _FORMS)
     separator, windowed = fits[0]
-    apart = [_split(name, separator) for name in names]
-    three = all(len(p) == 3 for p in apart)
-    if three and {p[1].casefold() for p in apart} <= _TRIAL_WORDS:
+    names_split = [_split(name, separator) for name in names]
+    three = all(len(p) == 3 for p in names_split)
+    if three and {p[1].casefold() for p in names_split} <= _TRIAL_WORDS:
         return partial(_worded, separator=separator)
-    swapped = three and all(_WINDOW.fullmatch(p[1]) and not _WINDOW.fullmatch(p[2]) for p in apart)
+    swapped = three and all(_WINDOW.fullmatch(p[1]) and not _WINDOW.fullmatch(p[2]) for p in names_split)
     return partial(_positional, separator=separator, windowed=windowed, swapped=swapped)
 
 
@@ -259,7 +261,7 @@ def _named(file: Path, name: Any, read: Reading) -> dict[str, str]:
     raise BadInput(file, "names subject/trial/window or subject/trial", f"{name!r}, which tells no trial", _FORMS)
 
 
-def _said(entries: Sequence[Entry], read: Reading) -> Iterator[str]:
+def _describe_reading(entries: Sequence[Entry], read: Reading) -> Iterator[str]:
     """How names were read, and what follows if a number at a trial's end is one of its windows."""
     names = [(fold, side, name) for fold, side, name in entries if isinstance(name, str)]
     if not names:
@@ -292,8 +294,8 @@ def _of_table(file: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
                 file, sep="\t" if file.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False
             )
     except Exception as error:  # a damaged Parquet file can raise anything
-        found = f"a file that does not open ({type(error).__name__}: {error})"
-        raise BadInput(file, "a table", found, _FORMS) from None
+        content = f"a file that does not open ({type(error).__name__}: {error})"
+        raise BadInput(file, "a table", content, _FORMS) from None
     if set(KEYS) <= set(table.columns):  # predictions: recording is there too, but trial is the name that counts
         for _, one in table.groupby(KEYS, sort=False):
             yield _columns(file, one, exact=True), []
@@ -302,25 +304,25 @@ def _of_table(file: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
 
 
 def _columns(file: Path, table: pd.DataFrame, exact: bool = False) -> pd.DataFrame:
-    found = _keys(table.columns)
-    absent = [name for name in ("trial", "fold") if name not in found]
+    columns_of = _keys(table.columns)
+    absent = [name for name in ("trial", "fold") if name not in columns_of]
     if absent:
         columns = ", ".join(str(c).lower() for c in table.columns)
         raise BadInput(file, f"a column {' and one '.join(absent)}", f"columns {columns}", _FORMS)
-    _refuse_blank(file, table[[key for keys in found.values() for key in keys]])
-    units = {unit: keys for unit, keys in found.items() if unit in UNITS}
-    told = ({unit: _value(row, keys) for unit, keys in units.items()} for row in table.to_dict("records"))
-    fold = table["fold" if "fold" in table else found["fold"][0]].map(_plain).to_numpy()
-    rows = pd.DataFrame([_full(row, exact) for row in told]).assign(fold=fold)
-    if "side" not in found:
+    _refuse_blank(file, table[[key for keys in columns_of.values() for key in keys]])
+    units = {unit: keys for unit, keys in columns_of.items() if unit in UNITS}
+    units_of_rows = ({unit: _value(row, keys) for unit, keys in units.items()} for row in table.to_dict("records"))
+    fold = table["fold" if "fold" in table else columns_of["fold"][0]].map(_plain).to_numpy()
+    rows = pd.DataFrame([_full(row, exact) for row in units_of_rows]).assign(fold=fold)
+    if "side" not in columns_of:
         if len(rows) and rows["fold"].nunique() < 2:
-            found_folds = f"one fold and no column {' or '.join(COLUMNS['side'])}: nothing is trained on"
-            raise BadInput(file, "at least two folds, or a column that tells the sides", found_folds, _FORMS)
+            content = f"one fold and no column {' or '.join(COLUMNS['side'])}: nothing is trained on"
+            raise BadInput(file, "at least two folds, or a column that names the sides", content, _FORMS)
         return rows.assign(side="test")
     of = {word: side for side, words in SIDES.items() for word in words}
-    side = table[found["side"][0]].astype(str).str.strip().str.lower().map(of)
+    side = table[columns_of["side"][0]].astype(str).str.strip().str.lower().map(of)
     if side.isna().any():
-        odd = table[found["side"][0]][side.isna().to_numpy()].iloc[0]
+        odd = table[columns_of["side"][0]][side.isna().to_numpy()].iloc[0]
         raise BadInput(file, f"sides {', '.join(of)}", f"{odd!r}", _FORMS)
     return rows.assign(side=side.to_numpy())
 
@@ -328,10 +330,11 @@ def _columns(file: Path, table: pd.DataFrame, exact: bool = False) -> pd.DataFra
 def _keys(names: Iterable[Any]) -> dict[str, tuple[Any, ...]]:
     """Unit, fold or side -> the columns that tell it: one, but for trials that are numbered within sessions."""
     have = {str(name).strip().lower(): name for name in names}
-    found = {unit: tuple(have[word] for word in words if word in have)[:1] for unit, words in COLUMNS.items()}
-    if "session" in have and found["trial"] != (have["session"],):  # trial 1 of session 2 is not trial 1 of session 1
-        found["trial"] = (have["session"], *found["trial"])
-    return {unit: keys for unit, keys in found.items() if keys}
+    columns_of = {unit: tuple(have[word] for word in words if word in have)[:1] for unit, words in COLUMNS.items()}
+    if "session" in have and columns_of["trial"] != (have["session"],):
+        # trial 1 of session 2 is not trial 1 of session 1
+        columns_of["trial"] = (have["session"], *columns_of["trial"])
+    return {unit: keys for unit, keys in columns_of.items() if keys}
 
 
 def _value(row: Mapping[Any, Any], keys: Sequence[Any]) -> Any:
@@ -345,12 +348,12 @@ def _refuse_blank(file: Path, used: pd.DataFrame) -> None:
     for column, cells in used.items():
         blank = cells.isna() | (cells.astype(str).str.strip() == "")
         if blank.any():
-            found = f"none in row {int(blank.to_numpy().argmax()) + 1} below the head, of {int(blank.sum())} such rows"
-            raise BadInput(file, f"a {str(column).strip()} in each row", found, "Fill it in, or delete the row.")
+            blanks = f"none in row {int(blank.to_numpy().argmax()) + 1} below the head, of {int(blank.sum())} such rows"
+            raise BadInput(file, f"a {str(column).strip()} in each row", blanks, "Fill it in, or delete the row.")
 
 
 def _full(known: Mapping[Any, Any], exact: bool = False) -> dict[str, str]:
-    """Trials and windows by their whole name: trial 05 of one person is another than trial 05 of the next.
+    """Trials and windows by their whole name: trial 05 of one subject is not trial 05 of another.
 
     exact : take names letter by letter, as gbvnet writes them; else 05, 5 and 5.0 are one
     """
@@ -383,14 +386,14 @@ def _spellings(rows: pd.DataFrame) -> Iterator[str]:
             yield f"{PLURAL[unit]} {alike_in_words(unit, groups)}, and are counted as several"
 
 
-def _check(file: Path, rows: pd.DataFrame, notes: list[str]) -> Checked:
+def _check(file: Path, rows: pd.DataFrame, notes: list[str]) -> SplitCheck:
     units = [u for u in UNITS if u in rows and rows[u].notna().any()]
     if not units:
         raise BadInput(file, "names of windows, trials, stimuli or subjects", "none", _FORMS)
     untested = sorted(set(rows["fold"]) - set(rows.loc[rows["side"] == "test", "fold"]), key=str)
     if untested:
-        found = f"none in fold {untested[0]}"
-        raise BadInput(file, "names on the test side of each fold", found, "Without them there is nothing to check.")
+        missing = f"none in fold {untested[0]}"
+        raise BadInput(file, "names on the test side of each fold", missing, "Without them there is nothing to check.")
     listed_once = not (rows["side"] != "test").any()  # each row is in the fold that tests it, and trains in the others
     shared, folds = [], rows["fold"].nunique()
     for unit in units:
@@ -400,7 +403,7 @@ def _check(file: Path, rows: pd.DataFrame, notes: list[str]) -> Checked:
             of_group = known.groupby(unit)["fold"].nunique()
             both = of_group.index[of_group > 1]
             in_folds = known[known[unit].isin(both)]["fold"].nunique()
-            shared.append(Shared(unit, len(of_group), len(both), 0, in_folds))
+            shared.append(SharedGroups(unit, len(of_group), len(both), 0, in_folds))
             continue
         pairs = {
             side: tested[["fold", unit]].drop_duplicates().merge(
@@ -409,9 +412,9 @@ def _check(file: Path, rows: pd.DataFrame, notes: list[str]) -> Checked:
             for side in ("train", "validation")
         }  # fmt: skip
         train, validation = (int(pairs[side][unit].nunique()) for side in ("train", "validation"))
-        shared.append(Shared(unit, tested[unit].nunique(), train, validation, pairs["train"]["fold"].nunique()))
+        shared.append(SharedGroups(unit, tested[unit].nunique(), train, validation, pairs["train"]["fold"].nunique()))
     counted = ", ".join(f"{s.groups:,} {PLURAL[s.unit]}" for s in shared)
-    return Checked(
+    return SplitCheck(
         f"{file}: {folds} fold{'s' * (folds > 1)}; tested are {counted}", folds, tuple(shared),
         _same(rows, units[0]), tuple(notes),
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Who is trained on and who is tested on.
+"""Which windows are trained on, validated on and tested on.
 
 Sees only columns of names (and labels, if asked to balance them), never a signal or a face. A split is made of groups:
-trials, stimuli or people. Windows of one trial look alike and share its label, so a split between them tests on what
+trials, stimuli or subjects. Windows of one trial look alike and share its label, so a split between them tests on what
 was trained on; protocol `window`, which does so, is there because papers report it, and is labelled leaky everywhere.
 
 Group names, as they stand in splits.json and in the fixed folds:
@@ -44,7 +44,7 @@ PLURAL = {"window": "windows", "trial": "trials", "stimulus": "stimuli", "subjec
 class Fold:
     """One split of the windows. The three sides are sorted int64 row numbers (the index of the windows table).
 
-    A row may be on no side: another person's under scope per-subject, or, under subject+stimulus, one whose subject
+    A row may be on no side: another subject's under scope per-subject, or, under subject+stimulus, one whose subject
     is on one side and whose stimulus is on another.
     """
 
@@ -58,6 +58,7 @@ class Fold:
 
     @property
     def sides(self) -> dict[str, np.ndarray]:
+        """The rows by the name of their side."""
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
@@ -67,7 +68,7 @@ class _Groups:
 
     unit: str
     names: list[str]  # sorted
-    strata: list[str]  # over which folds are spread evenly: each trial's person, for other units all the same
+    strata: list[str]  # over which folds are spread evenly: each trial's subject, for other units all the same
     of_row: np.ndarray  # (n,) int, into names
 
 
@@ -80,13 +81,13 @@ def make_folds(windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | N
         of rows, or of Python's hashes.
     labels : (n,) the class of each row of `windows`: needed, and used, only if `split.stratify`.
 
-    Folds have equally many groups (to 1), under protocol trial also of each person. Under subject+stimulus, fold i
-    tests what its people answered to its stimuli and trains on rows of neither: k folds test each person and each
+    Folds have equally many groups (to 1), under protocol trial also of each subject. Under subject+stimulus, fold i
+    tests its subjects' trials with its stimuli and trains on rows of neither: k folds test each subject and each
     stimulus once, but only 1 / k of the rows.
 
     The validation side is a share `split.validation` of the training groups, at least one, and obeys the same protocol.
-    Under subject+stimulus it is that share of the training people with that share of the training stimuli; rows of a
-    validation person with a training stimulus, or the other way round, are dropped. It is drawn without labels.
+    Under subject+stimulus it is that share of the training subjects with that share of the training stimuli; rows of a
+    validation subject with a training stimulus, or the other way round, are dropped. It is drawn without labels.
 
     Raises LeakySplit if there are too few groups, BadConfig if settings and table do not fit each other.
     """
@@ -94,10 +95,10 @@ def make_folds(windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | N
         raise BadConfig("no windows to split: no row of the store is left")
     if split.stratify and labels is None:
         raise BadConfig("stratify balances labels over the folds, and no labels were given")
-    people = windows["subject"].to_numpy(str)
+    subjects = windows["subject"].to_numpy(str)
     folds: list[Fold] = []
-    for name in np.unique(people).tolist() if split.scope == "per-subject" else [""]:
-        at = people == name if name else np.ones(len(people), bool)
+    for name in np.unique(subjects).tolist() if split.scope == "per-subject" else [""]:
+        at = subjects == name if name else np.ones(len(subjects), bool)
         folds += _folds_of(windows[at], split, None if labels is None else np.asarray(labels)[at], name, len(folds))
     tables = {unit: group_names(windows, unit) for unit in UNITS[split.protocol]}
     for fold in folds:
@@ -106,14 +107,14 @@ def make_folds(windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | N
 
 
 def hold_out(windows: pd.DataFrame, test: np.ndarray, split: SplitConfig) -> Fold:
-    """The one fold that tests given rows and learns from all others, as from one corpus for another.
+    """Return the one fold that tests given rows and trains on all others, as on one corpus for another.
 
     windows : as in `make_folds`
     test : (n,) bool, which of them are tested
-    split : protocol, which neither persons nor anything else may break; validation, seed
+    split : protocol, which the given rows may not break; validation, seed
 
-    The validation side is a share `split.validation` of the training *trials*, whatever the protocol: who and what is
-    tested is given, and all people and stimuli of the other corpus are there to learn from.
+    The validation side is a share `split.validation` of the training *trials*, whatever the protocol: what is
+    tested is given, and all subjects and stimuli of the other corpus may be trained on.
 
     Raises LeakySplit if the rows given break the protocol.
     """
@@ -126,25 +127,27 @@ def hold_out(windows: pd.DataFrame, test: np.ndarray, split: SplitConfig) -> Fol
 
 
 def train_validation_split(windows: pd.DataFrame, split: SplitConfig) -> tuple[np.ndarray, np.ndarray]:
-    """Row numbers to train on, and those of a share `split.validation` of the protocol's groups, by which the epoch of
-    a model that is tested on nothing here is chosen. Raises LeakySplit if there are too few groups."""
+    """Return row numbers to train on, and row numbers to choose the epoch by, for a model that is not tested here.
+
+    The second are a share `split.validation` of the protocol's groups. Raises LeakySplit if there are too few groups.
+    """
     rows = windows.index.to_numpy(np.int64)
     groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
     validation = [_validation_rows(g, np.ones(len(rows), bool), split, "all", 1) for g in groups]
-    kept, rest = np.logical_and.reduce(validation), ~np.logical_or.reduce(validation)
-    for what, at in {"train on": rest, "choose the epoch by": kept}.items():
+    kept, others = np.logical_and.reduce(validation), ~np.logical_or.reduce(validation)
+    for what, at in {"train on": others, "choose the epoch by": kept}.items():
         if not at.any():
             raise LeakySplit(
                 f"no window is left to {what} under protocol {split.protocol} with a share of {split.validation:g} of "
                 f"{_counts(groups)} kept back; keep back less or use another protocol"
             )
-    return np.sort(rows[rest]), np.sort(rows[kept])
+    return np.sort(rows[others]), np.sort(rows[kept])
 
 
 def check_fold(windows: pd.DataFrame, fold: Fold, protocol: str) -> None:
     """Raise LeakySplit if any group of the protocol is on two sides of the fold, and name it.
 
-    Called by training itself, on the rows it is about to use: whoever made the fold is not trusted.
+    Called by training itself, on the rows that it is about to use, whatever made the fold.
     """
     checks = {protocol: fold.sides}
     if fold.validation_protocol is not None:
@@ -171,7 +174,7 @@ def _refuse_shared(tables: dict[str, pd.Series], sides: dict[str, np.ndarray], n
 
 
 def names(windows: pd.DataFrame, fold: Fold, protocol: str) -> dict[str, list[str]]:
-    """The group names on each side of a fold, sorted, for splits.json: no name may be on two sides.
+    """Return the group names on each side of a fold, sorted, for splits.json: no name may be on two sides.
 
     Where a protocol has two units, each name says which: "subject s01", "stimulus 07".
     """
@@ -187,7 +190,7 @@ def _names_of(windows: pd.DataFrame, protocol: str) -> list[str]:
 
 
 def group_names(windows: pd.DataFrame, unit: str) -> pd.Series:
-    """The name of each row's group, as listed at the top of this file, under the table's own index."""
+    """Return the name of each row's group, as listed at the top of this file, under the table's own index."""
     if unit in ("subject", "stimulus"):
         return windows[unit].astype(str)
     trial = windows["subject"].astype(str) + "/" + windows["trial"].astype(str)
@@ -197,7 +200,7 @@ def group_names(windows: pd.DataFrame, unit: str) -> pd.Series:
 def _folds_of(
     windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | None, name: str, before: int
 ) -> list[Fold]:
-    """The folds of all people together, or of the one called `name`, numbered from `before` + 1."""
+    """The folds of all subjects together, or of the one called `name`, numbered from `before` + 1."""
     rows = windows.index.to_numpy(np.int64)
     groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
     if split.fixed:
@@ -210,15 +213,16 @@ def _folds_of(
     folds = []
     for part in range(split.folds):
         test = np.logical_and.reduce([t == part for t in tested])
-        rest = np.logical_and.reduce([t != part for t in tested])
+        others = np.logical_and.reduce([t != part for t in tested])
         if split.fixed and not test.any():
             log.info("fold %d of %s tests nobody in this store", part + 1, split.fixed)
             continue
         number = before + part + 1
-        validation = [_validation_rows(g, rest, split, f"{name}/{part}", number) for g in groups]  # by unit: (n,) bool
+        salt = f"{name}/{part}"
+        validation = [_validation_rows(g, others, split, salt, number) for g in groups]  # by unit: (n,) bool
         sides = {
-            "train": rest & ~np.logical_or.reduce(validation),
-            "validation": rest & np.logical_and.reduce(validation),
+            "train": others & ~np.logical_or.reduce(validation),
+            "validation": others & np.logical_and.reduce(validation),
             "test": test,
         }
         for side, at in sides.items():
@@ -235,17 +239,17 @@ def _folds_of(
 def _group(windows: pd.DataFrame, unit: str) -> _Groups:
     table = group_names(windows, unit).to_numpy(str)
     names, first, of_row = np.unique(table, return_index=True, return_inverse=True)
-    people = windows["subject"].to_numpy(str)[first].tolist()
-    return _Groups(unit, names.tolist(), people if unit == "trial" else [""] * len(names), of_row)
+    subjects = windows["subject"].to_numpy(str)[first].tolist()
+    return _Groups(unit, names.tolist(), subjects if unit == "trial" else [""] * len(names), of_row)
 
 
 def _parts(groups: _Groups, split: SplitConfig, labels: np.ndarray | None, name: str) -> np.ndarray:
-    """(n,) which fold tests each row, 0 to k - 1: the shuffled groups are dealt out like cards."""
+    """(n,) which fold tests each row, 0 to k - 1: the shuffled groups are assigned in turn."""
     if split.stratify and labels is not None:
         return _stratified_parts(groups, split, labels, name)
-    dealt = _shuffled(groups, range(len(groups.names)), f"{split.seed}/folds/{name}")
+    shuffled = _shuffled(groups, range(len(groups.names)), f"{split.seed}/folds/{name}")
     part = np.empty(len(groups.names), int)
-    part[dealt] = np.arange(len(dealt)) % split.folds
+    part[shuffled] = np.arange(len(shuffled)) % split.folds
     return part[groups.of_row]
 
 
@@ -272,25 +276,25 @@ def _stratified_parts(groups: _Groups, split: SplitConfig, labels: np.ndarray, n
     return part
 
 
-def _validation_rows(groups: _Groups, rest: np.ndarray, split: SplitConfig, salt: str, number: int) -> np.ndarray:
-    """(n,) bool, rows of the groups kept back: every so many of the shuffled groups that the rows `rest` have."""
-    left = _shuffled(groups, np.unique(groups.of_row[rest]), f"{split.seed}/inner/{salt}")
+def _validation_rows(groups: _Groups, others: np.ndarray, split: SplitConfig, salt: str, number: int) -> np.ndarray:
+    """(n,) bool, rows of the validation groups: every so many of the shuffled groups that the rows `others` have."""
+    left = _shuffled(groups, np.unique(groups.of_row[others]), f"{split.seed}/inner/{salt}")
     if len(left) < 2:
         raise LeakySplit(
             f"fold {number} has {_count(len(left), groups.unit)} left to train on, and 2 are needed, since one is kept "
             f"back for the choice of the epoch; the {split.folds} folds are made of {_counts([groups])}"
         )
     kept = min(max(1, round(split.validation * len(left))), len(left) - 1)
-    at = (np.arange(kept) + 0.5) * len(left) / kept  # evenly spaced, and so spread over the people
+    at = (np.arange(kept) + 0.5) * len(left) / kept  # evenly spaced, and so spread over the subjects
     return np.isin(groups.of_row, np.asarray(left)[at.astype(int)])
 
 
 def _require_enough(groups: _Groups, split: SplitConfig, name: str) -> None:
     if len(groups.names) < split.folds:
-        who = f"of subject {name} " if name else ""
+        of_subject = f"of subject {name} " if name else ""
         raise LeakySplit(
-            f"{split.folds} folds need at least {split.folds} {PLURAL[groups.unit]}; the windows {who}to score have "
-            f"{_counts([groups])}. Use fewer folds or more data"
+            f"{split.folds} folds need at least {split.folds} {PLURAL[groups.unit]}; the windows {of_subject}to score "
+            f"have {_counts([groups])}. Use fewer folds or more data"
         )
 
 
@@ -326,7 +330,7 @@ def _number(text: str) -> int:
 class FixedFolds:
     """Folds by name: unit -> fold -> names.
 
-    trial_by : the column that, after the person's name, names a trial: `trial`, or `stimulus` for a corpus in which
+    trial_by : the column that, after the subject's name, names a trial: `trial`, or `stimulus` for a corpus in which
         nobody sees a stimulus twice and trials have no number of their own
     """
 
@@ -387,7 +391,7 @@ def _plain(name: str) -> str:
 def assign_round_robin(
     names: Sequence[str], strata: Sequence[str], unit: str, salt: str, folds: int = 10
 ) -> list[list[str]]:
-    """Names dealt out to folds, each stratum evenly, by names and salt alone: how the shipped folds were made."""
+    """Return names by fold, each stratum spread evenly, from names and salt alone: how the shipped folds were made."""
     groups = _Groups(unit, list(names), list(strata), np.arange(len(names)))
     part = _parts(groups, SplitConfig(folds=folds, seed=0), None, salt)
     return [[n for n, p in zip(names, part, strict=True) if p == fold] for fold in range(folds)]

@@ -79,7 +79,8 @@ def audit_blocks(audit: Audit, folder: Path, name: str = "audit") -> Iterator[Bl
         yield Text(sentence, "lead")
     if is_marked_synthetic(audit.about["store"]):
         yield Text(
-            f"This audit is of {SYNTHETIC}: it shows what an audit can detect, and nothing about people.", "warning"
+            f"This audit is of {SYNTHETIC}: it shows what an audit can detect, and nothing about real subjects.",
+            "warning",
         )
     yield from _protocol_blocks(audit, folder, name)
     yield from _inflation_blocks(audit, folder, name)

@@ -1,6 +1,6 @@
 """The report's figures, drawn without pyplot's global state. Each carries its stamps: leaky, synthetic data.
 
-Colours are Okabe and Ito's, which colour-blind readers can distinguish; what a colour says is also said by a hatch, a
+Colours are Okabe and Ito's, which colour-blind readers can distinguish; what a colour means is also shown by a hatch, a
 marker or a word.
 """
 

@@ -124,7 +124,8 @@ def _opening_blocks(results: Sequence[Result], errors: Sequence[GbvnetError]) ->
     if SYNTHETIC in stamps:
         which = "All results" if all(r.synthetic for r in results) else "Some results"
         yield Text(
-            f"{which} below are from {SYNTHETIC}, written by `gbvnet synth`. They say nothing about people.", "warning"
+            f"{which} below are from {SYNTHETIC}, written by `gbvnet synth`. They say nothing about real subjects.",
+            "warning",
         )
     if LEAKY in stamps:
         yield Text(

@@ -36,9 +36,11 @@ def describe_results(results: Sequence[Result], comparisons: Sequence[Comparison
             sentences.append(TWO_TESTS)
         paragraphs.append(" ".join(sentences))
     if all(r.synthetic for r in results):
-        paragraphs.append(f"All of this is {SYNTHETIC}: it shows that the software works, and nothing about people.")
+        paragraphs.append(
+            f"All of this is {SYNTHETIC}: it shows that the software works, and nothing about real subjects."
+        )
     elif any(r.synthetic for r in results):
-        paragraphs.append(f"Some of these results are from {SYNTHETIC} and show nothing about people.")
+        paragraphs.append(f"Some of these results are from {SYNTHETIC} and show nothing about real subjects.")
     return "\n\n".join(paragraphs)
 
 

@@ -431,7 +431,7 @@ def test_chosen_people_are_all_there_is(tmp_path, planted, log_power):
     table = predictions.read(cross_validate(planted, tmp_path / "run", config))
     assert set(table["subject"]) == {"s02", "s04"}
     left_out = json.loads((tmp_path / "run/environment.json").read_text())["data"]["excluded"]
-    assert left_out == {"another person than those chosen": 60}
+    assert left_out == {"another subject than those chosen": 60}
     with pytest.raises(BadConfig, match="has no subject s09; it has s01, s02, s03, s04"):
         cross_validate(planted, tmp_path / "other", replace(CONFIG, subjects=("s09",)))
 
