@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from ..config import FinalConfig, to_dict, uses_face, uses_signals
 from ..errors import BadConfig, BadModel, BadRun
+from ..evaluation.labels import has_one_class
 from ..evaluation.plan import data_warnings, make_plan_without_folds, require_known
 from ..evaluation.splits import train_validation_split
 from ..io.atomic import remove_stale_temp_files
@@ -120,7 +121,7 @@ def _choose_data(store: Store, config: FinalConfig) -> _Data:
     rows, validation = train_validation_split(windows, one)
     y = pd.DataFrame(plan.high)
     for target in y:
-        if y[target].loc[rows].nunique() < 2:
+        if has_one_class(y[target].loc[rows]):
             raise BadConfig(f"all {len(rows)} training windows have the same {target}: there is nothing to learn")
     return _Data(windows, y, rows, validation)
 
