@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
+from typing_extensions import override
 
 from ..datasets.names import alike, alike_in_words
 from ..errors import BadInput
@@ -69,6 +70,7 @@ class SplitCheck:
         """Whether trials or windows are trained and tested on, or the test side chooses the model."""
         return self.validates_on_test or any(s.train for s in self.shared if s.unit in ("window", "trial"))
 
+    @override
     def __str__(self) -> str:
         return "\n".join([self.title, *(f"  {line}" for line in (*self._lines(), *self.notes)), self.assessment])
 
