@@ -8,7 +8,7 @@ from gbvnet.config import PrepareConfig
 from gbvnet.experiments.reproduction.plan import estimate_studies, plan_studies
 from gbvnet.experiments.reproduction.recipe import load_recipe
 from gbvnet.experiments.reproduction.reproduce import run_all
-from gbvnet.store.dry_run import Described
+from gbvnet.store.dry_run import DryRunStore
 
 RECIPE = """
 name: estimate
@@ -24,7 +24,7 @@ ablations: [variant small]
 def measure():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store = Described("deap:4x9x10", PrepareConfig(frames_per_window=5))
+        store = DryRunStore("deap:4x9x10", PrepareConfig(frames_per_window=5))
         (folder / "estimate.yaml").write_text(RECIPE)
         studies = plan_studies([load_recipe(folder / "estimate.yaml")], [store])
         expected = sum(e.seconds for e in estimate_studies(studies, folder).values())

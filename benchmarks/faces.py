@@ -114,7 +114,8 @@ def peak_memory(root: Path, video: Path, seconds: int) -> float:
 
 
 def _peak(video: Path, seconds: int) -> float:
-    from gbvnet.preprocessing.faces import track_faces
+    from gbvnet.preprocessing.face_windows import FaceSettings, FaceWindows
 
-    track_faces(video, np.arange(0, seconds * 50, 5), 64)
+    for _ in FaceWindows(video, np.arange(seconds, dtype=float), FaceSettings(1.0, 10, 64)):
+        pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

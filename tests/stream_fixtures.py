@@ -8,9 +8,9 @@ import torch
 from gbvnet.config import GBVNetConfig, PrepareConfig, to_dict
 from gbvnet.network.checkpoint.checkpoint import save_model
 from gbvnet.network.model import GBVNet
-from gbvnet.preprocessing.faces import Face
+from gbvnet.preprocessing.landmarks import Face
 
-from .preprocessing.test_faces import mean_landmarks
+from .preprocessing.face_fixtures import mean_landmarks
 
 SIDE, F, TO_HZ, RATE = 32, 5, 64.0, 200
 CHANNELS = (("Fp1", "eeg"), ("O1", "eeg"), ("GSR1", "gsr"), ("ECG", "ecg"))

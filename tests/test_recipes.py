@@ -20,7 +20,7 @@ from gbvnet.experiments.reproduction.recipe import (
     shipped,
 )
 from gbvnet.experiments.reproduction.runtime_estimate import Workload, workload_of
-from gbvnet.store.dry_run import Described
+from gbvnet.store.dry_run import DryRunStore
 
 from .synthetic_store import write_store
 
@@ -158,7 +158,7 @@ def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_pa
 
 def workloads(name, size):
     recipe = load_recipe(name)
-    store = Described(size, PrepareConfig(**recipe.prepare))
+    store = DryRunStore(size, PrepareConfig(**recipe.prepare))
     known = {}
     return store, {run.name: workload_of(run, known) for run in runs_of(recipe, store)}
 
@@ -208,13 +208,13 @@ def test_the_papers_recipe_on_mahnob():
 def test_the_bytes_of_a_store_that_is_not_there():
     # a window: 10 frames of 64 x 64 x 3 bytes, 10 flags, 10 x 52 coefficients of 4 bytes, 40 x 128 samples of 4 bytes
     window = 10 * 64 * 64 * 3 + 10 + 10 * 52 * 4 + 40 * 128 * 4
-    assert Described("deap:22x40x60").nbytes == 52_800 * window + 880 * 40 * 384 * 4 == 7_733_827_200
+    assert DryRunStore("deap:22x40x60").nbytes == 52_800 * window + 880 * 40 * 384 * 4 == 7_733_827_200
 
 
 @pytest.mark.parametrize("size", ["deap", "deap:22x40", "deap:0x4x4", "dreamer:2x3x4"])
 def test_a_size_that_is_none_is_refused(size):
-    with pytest.raises(BadConfig, match="expected deap or mahnob, then people x trials x seconds"):
-        Described(size)
+    with pytest.raises(BadConfig, match="expected deap or mahnob, then subjects x trials x seconds"):
+        DryRunStore(size)
 
 
 def test_an_ablation_changes_one_setting():
@@ -222,7 +222,7 @@ def test_an_ablation_changes_one_setting():
     made = changed(model, "local_cnn false")
     assert made.local_cnn is False
     assert changed(made, "local_cnn true") == model
-    runs = runs_of(load_recipe("deap-honest"), Described("deap:22x40x60"))
+    runs = runs_of(load_recipe("deap-honest"), DryRunStore("deap:22x40x60"))
     ablations = {run.name: run for run in runs if run.role == "ablation"}
     assert ablations["trial-ablation-tcn-none"].config.model.tcn == "none"
     assert all(run.config.protocol == "trial" and run.config.modality == "facebio" for run in ablations.values())
@@ -248,16 +248,16 @@ def test_the_command_makes_a_store_that_fits():
         assert re.fullmatch(rf"gbvnet prepare {recipe.dataset} \w+ {name}\.store( --[a-z-]+ \S+)*", command)
         given = dict(re.findall(r"--([a-z-]+) (\S+)", command))
         typed = {option.replace("-", "_"): yaml.safe_load(value) for option, value in given.items()}
-        check_store(recipe, Described(f"{recipe.dataset}:2x2x2", PrepareConfig(**typed)))
+        check_store(recipe, DryRunStore(f"{recipe.dataset}:2x2x2", PrepareConfig(**typed)))
 
 
 def test_stores_that_differ_in_windows_or_frames_alone_are_ablations():
-    one = Described("deap:3x4x4")
+    one = DryRunStore("deap:3x4x4")
     longer, fewer = (
-        Described("deap:3x4x4", PrepareConfig(**how)) for how in ({"window_s": 2}, {"frames_per_window": 5})
+        DryRunStore("deap:3x4x4", PrepareConfig(**how)) for how in ({"window_s": 2}, {"frames_per_window": 5})
     )
     assert differs_in_windows_only(one, longer) and differs_in_windows_only(one, fewer)
     assert not differs_in_windows_only(one, one)
-    assert not differs_in_windows_only(one, Described("deap:3x4x4", PrepareConfig(window_s=2, face_side=112)))
+    assert not differs_in_windows_only(one, DryRunStore("deap:3x4x4", PrepareConfig(window_s=2, face_side=112)))
     runs = runs_of(load_recipe("tiny"), one, [longer, fewer])
     assert [run.label for run in runs if run.store is not one] == ["windows of 2 s", "5 frames a window"]

@@ -83,7 +83,7 @@ def test_commands_killed_at_random_moments_end_as_if_nothing_had_happened(tmp_pa
 def test_a_store_that_was_killed_in_its_first_write_is_begun_again(deap, tmp_path):
     (tmp_path / "store").mkdir()
     (tmp_path / "store/.store.json.x1.part").write_bytes(HALF)
-    assert prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY).made == 6
+    assert prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY).n_prepared == 6
     assert sorted(f.name for f in (tmp_path / "store").iterdir()) == [
         "data", "locks", "recordings.parquet", "store.json", "windows.parquet",
     ]  # fmt: skip
@@ -177,7 +177,7 @@ def test_tables_that_do_not_fit_leave_the_recordings_and_the_next_run_writes_the
         patch.setattr(prepare.store, "finish", full)
         with pytest.raises(BadStore, match="expected tables that can be written, found No space left on device"):
             prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
-    assert prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY).found == 6
+    assert prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY).n_reused == 6
 
 
 def test_a_training_without_room_for_its_checkpoint_is_told_in_a_line(planted, tmp_path, monkeypatch, capsys):

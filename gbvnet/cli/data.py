@@ -119,17 +119,17 @@ def _prepare(parser) -> Run:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
         of_table = corpus.notes() if args.corpus == "table" else ()  # which channels are not used
         for line in (
-            *group_notes(summary.notes, summary.made + summary.found),
-            *summary.names,
+            *group_notes(summary.recording_warnings, summary.n_good),
+            *summary.name_warnings,
             *of_table,
-            *summary.scales,
+            *summary.scale_warnings,
         ):
             say(f"note {line}")
-        if summary.made or summary.found:
+        if summary.n_good:
             say(f"{open_store(args.store)!r}")
         else:
             say(f"{args.store}: no recording could be used, so this is no finished store; correct them and run again")
-        say(f"{summary.made} recordings made, {summary.found} found done, {len(summary.bad)} bad")
+        say(f"{summary.n_prepared} recordings prepared, {summary.n_reused} prepared before, {len(summary.bad)} bad")
         return 1 if summary.bad else 0
 
     return run

@@ -28,9 +28,10 @@ def _crossval(parser) -> Run:
     def run(args) -> int:
         from ..experiments.crossval import cross_validate
         from ..report.report import summary_text
-        from ..store.feature_cache import Remembering
+        from ..store.feature_cache import FeatureCache
+        from ..store.reader import open_store
 
-        config, store = chosen_settings(args, CrossvalConfig), Remembering(args.store)
+        config, store = chosen_settings(args, CrossvalConfig), FeatureCache(open_store(args.store))
         with bar("trainings", unit="epochs") as progress:
             cross_validate(store, args.run, config, args.jobs, progress)
 
@@ -60,9 +61,10 @@ def _compare(parser) -> Run:
     def run(args) -> int:
         from ..experiments.compare import compare
         from ..report.summary import terminal_table
-        from ..store.feature_cache import Remembering
+        from ..store.feature_cache import FeatureCache
+        from ..store.reader import open_store
 
-        config, store = chosen_settings(args, CompareConfig), Remembering(args.store)
+        config, store = chosen_settings(args, CompareConfig), FeatureCache(open_store(args.store))
         with bar("comparison", unit="epochs") as progress:
             report = compare(store, args.comparison, config, args.jobs, progress)
         say(terminal_table(report.results, 110))

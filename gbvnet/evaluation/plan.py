@@ -11,7 +11,7 @@ from ..config import CrossvalConfig, uses_face, uses_signals
 from ..datasets.duplicates import same_windows
 from ..datasets.names import alike, alike_in_words, key, visible
 from ..errors import BadConfig
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from . import splits
 from .confounds import confounds
 from .labels import is_high, shuffle_within_subjects, targets_of
@@ -39,7 +39,7 @@ class Plan:
     unused: tuple[str, ...] = ()  # settings that have no effect on this plan
 
 
-def make_plan(store: Store, config: CrossvalConfig) -> Plan:
+def make_plan(store: WindowSource, config: CrossvalConfig) -> Plan:
     """Choose the windows to score, label them, and split them. Raises BadConfig or LeakySplit."""
     plan = make_plan_without_folds(store, config)
     classes = sum(2**i * y.to_numpy(int) for i, y in enumerate(plan.high.values()))
@@ -47,7 +47,7 @@ def make_plan(store: Store, config: CrossvalConfig) -> Plan:
     return replace(plan, folds=folds)
 
 
-def make_plan_without_folds(store: Store, config: CrossvalConfig) -> Plan:
+def make_plan_without_folds(store: WindowSource, config: CrossvalConfig) -> Plan:
     """Return the plan without its folds: which windows, and their labels. Raises BadConfig."""
     _require_modality(store, config)
     windows, excluded = choose_windows(store, config)
@@ -59,7 +59,7 @@ def make_plan_without_folds(store: Store, config: CrossvalConfig) -> Plan:
 
 
 def data_warnings(
-    store: Store, windows: pd.DataFrame, high: dict[str, pd.Series], config: CrossvalConfig
+    store: WindowSource, windows: pd.DataFrame, high: dict[str, pd.Series], config: CrossvalConfig
 ) -> Iterator[str]:
     """Yield warnings about names that may be one, windows that are in the store twice, and confounded classes."""
     used = store.recordings[store.recordings["recording"].isin(windows["recording"].unique())]
@@ -74,14 +74,14 @@ def data_warnings(
             yield from confounds(used, y.groupby(windows["recording"]).first(), target)
 
 
-def _require_modality(store: Store, config: CrossvalConfig) -> None:
+def _require_modality(store: WindowSource, config: CrossvalConfig) -> None:
     """Raise BadConfig for a modality that the store lacks; under `rows any`, only if it was prepared without."""
     made = store.settings["prepare"]
     if config.rows == "complete" or not (made["faces"] and made["signals"]):
         require_parts(store, config.modality, _advice(store, config))
 
 
-def require_parts(store: Store, modality: str, advice: str = "") -> None:
+def require_parts(store: WindowSource, modality: str, advice: str = "") -> None:
     """Raise BadConfig if no window of the store has a face, or signals, where the modality has them."""
     for part in PARTS:
         lacks = _lacks(store, part) if _uses(modality, part) else None
@@ -90,14 +90,14 @@ def require_parts(store: Store, modality: str, advice: str = "") -> None:
             raise BadConfig(f"modality {modality} needs {what}, and {lacks}{advice}")
 
 
-def _lacks(store: Store, part: str) -> str | None:
+def _lacks(store: WindowSource, part: str) -> str | None:
     """Why a store has nothing of "face" or "signals" at all, or None if it has."""
     if not store.settings["prepare"][{"face": "faces"}.get(part, part)]:
         return f"{store.path} was prepared without"
     return None if store.has(part) else f"no window of {store.path} has {'one' if part == 'face' else 'any'}"
 
 
-def choose_windows(store: Store, config: CrossvalConfig) -> tuple[pd.DataFrame, dict[str, int]]:
+def choose_windows(store: WindowSource, config: CrossvalConfig) -> tuple[pd.DataFrame, dict[str, int]]:
     """Return the windows to score, and how many were left out for which reason.
 
     complete : those with every modality that the store has, whatever this system uses, so that all systems and
@@ -124,7 +124,7 @@ def choose_windows(store: Store, config: CrossvalConfig) -> tuple[pd.DataFrame, 
 
 
 def _reasons(
-    store: Store, subjects: tuple[str, ...] | None, target: str, modality: str, rows: str
+    store: WindowSource, subjects: tuple[str, ...] | None, target: str, modality: str, rows: str
 ) -> dict[str, pd.Series]:
     """Reason -> (n,) bool, which windows it leaves out under these settings."""
     windows = store.windows
@@ -139,7 +139,7 @@ def _reasons(
     return reasons | {f"no rating of {name}": windows[name].isna() for name in targets_of(target)}
 
 
-def require_known(store: Store, unit: str, names: Sequence[str], setting: str) -> None:
+def require_known(store: WindowSource, unit: str, names: Sequence[str], setting: str) -> None:
     """Raise BadConfig for names of subjects or recordings that the store does not have, with those it has.
 
     unit : "subject" or "recording". setting : the option that the names were given by
@@ -155,7 +155,7 @@ def require_known(store: Store, unit: str, names: Sequence[str], setting: str) -
     raise BadConfig(f"{setting}: {store.path} has no {unit} {', '.join(map(visible, unknown))}; it has {names_it_has}")
 
 
-def _advice(store: Store, config: CrossvalConfig) -> str:
+def _advice(store: WindowSource, config: CrossvalConfig) -> str:
     """The fewest options that would leave windows to score, as ". Add --modality eeg --target valence"; or nothing."""
     kinds = {kind for _, kind in store.settings["channels"]}
     signals = "eeg" if kinds == {"eeg"} else "bio"

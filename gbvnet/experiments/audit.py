@@ -27,8 +27,8 @@ from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..report.audit_results import FILE, FORMAT, Audit, read_audit
 from ..report.report import write_report
-from ..store.reader import Store
 from ..store.rebaselined import Rebaselined
+from ..store.window_source import WindowSource
 from ..systems.features.extract import spectral
 from .crossval import cross_validate
 from .run_folder import write_json
@@ -66,7 +66,11 @@ class Step:
 
 
 def audit(
-    store: Store, folder: str | Path, config: AuditConfig, jobs: Jobs = 1, progress: ProgressCallback | None = None
+    store: WindowSource,
+    folder: str | Path,
+    config: AuditConfig,
+    jobs: Jobs = 1,
+    progress: ProgressCallback | None = None,
 ) -> Audit:
     """Run the parts of an audit that are not finished, and write its report.
 
@@ -80,7 +84,7 @@ def audit(
     for number, step in enumerate(steps, 1):
         if not (folder / step.folder / PREDICTIONS).exists():
             log.info("audit, %d of %d: %s", number, len(steps), step.folder)
-        windows = Rebaselined(store.path, step.baseline) if step.baseline else store
+        windows = Rebaselined(store, step.baseline) if step.baseline else store
         cross_validate(
             windows, folder / step.folder, step.config, jobs, numbered_progress(progress, number, len(steps))
         )
@@ -101,7 +105,7 @@ def audit(
 # --- the cross-validations ---
 
 
-def plan_audit(store: Store, config: AuditConfig) -> tuple[list[Step], list[str]]:
+def plan_audit(store: WindowSource, config: AuditConfig) -> tuple[list[Step], list[str]]:
     """Return all cross-validations of an audit, and what is left out, each with the reason."""
     steps: list[Step] = []
     left_out: list[str] = []
@@ -131,10 +135,10 @@ def plan_audit(store: Store, config: AuditConfig) -> tuple[list[Step], list[str]
     return steps, left_out
 
 
-def _baseline_steps(store: Store, config: AuditConfig) -> Iterator[Step]:
+def _baseline_steps(store: WindowSource, config: AuditConfig) -> Iterator[Step]:
     if not store.settings["prepare"]["signals"]:
         raise BadConfig(f"{store.path} was prepared without signals")
-    Rebaselined(store.path, "template")  # or a BadConfig that says why not
+    Rebaselined(store, "template")  # or a BadConfig that says why not
     subjects = _whole_subjects(store, config, BASELINE_WINDOWS)
     for protocol in ("window", "trial"):
         for how in BASELINES:
@@ -145,7 +149,7 @@ def _baseline_steps(store: Store, config: AuditConfig) -> Iterator[Step]:
                 yield Step("baseline", f"{how}-{learner}-{protocol}", of_step, how)
 
 
-def _whole_subjects(store: Store, config: AuditConfig, max_windows: int) -> tuple[str, ...]:
+def _whole_subjects(store: WindowSource, config: AuditConfig, max_windows: int) -> tuple[str, ...]:
     """The first subjects, by name, that together have at most so many windows; at least one subject."""
     windows, _ = choose_windows(store, config)
     counts = windows["subject"].value_counts().sort_index()
@@ -155,7 +159,7 @@ def _whole_subjects(store: Store, config: AuditConfig, max_windows: int) -> tupl
 # --- identification ---
 
 
-def identification_accuracies(store: Store, config: AuditConfig) -> list[dict]:
+def identification_accuracies(store: WindowSource, config: AuditConfig) -> list[dict]:
     """Return how well subjects, and trials, can be identified from one window: what a model may use besides emotion.
 
     Linear discriminant analysis on mean, SD and band powers of each channel and a 16-pixel picture of the face.

@@ -27,6 +27,7 @@ from ..report.comparison_section import ComparisonSection, Cost
 from ..report.report import Report, write_report
 from ..store.channels import channels_of
 from ..store.reader import Store
+from ..store.window_source import WindowSource
 from ..systems import SYSTEMS, require_sense, require_system, system
 from .crossval import cross_validate
 from .run_folder import write_json
@@ -49,7 +50,11 @@ class Entry:
 
 
 def compare(
-    store: Store, folder: str | Path, config: CompareConfig, jobs: Jobs = 1, progress: ProgressCallback | None = None
+    store: WindowSource,
+    folder: str | Path,
+    config: CompareConfig,
+    jobs: Jobs = 1,
+    progress: ProgressCallback | None = None,
 ) -> Report:
     """Cross-validate every system that is not finished, measure what each costs, and write the report.
 
@@ -102,7 +107,7 @@ def compare(
 # --- what is compared ---
 
 
-def plan_comparison(store: Store, config: CompareConfig) -> tuple[list[Entry], dict[str, str]]:
+def plan_comparison(store: WindowSource, config: CompareConfig) -> tuple[list[Entry], dict[str, str]]:
     """Return an entry for each chosen system that can run here, and the others with the reason.
 
     A system that cannot run here is an error if it was chosen by name, and left out if it was chosen by `all`. Raises
@@ -124,7 +129,7 @@ def plan_comparison(store: Store, config: CompareConfig) -> tuple[list[Entry], d
     return list({entry.name: entry for entry in entries}.values()), left_out
 
 
-def _entry(store: Store, config: CompareConfig, chosen: str) -> Entry:
+def _entry(store: WindowSource, config: CompareConfig, chosen: str) -> Entry:
     """The entry of a name such as "gbvnet", "gbvnet:face" or "gbvnet:shuffled". Raises BadConfig or LeakySplit."""
     name, _, suffix = chosen.partition(":")
     require_system(name)
@@ -146,7 +151,7 @@ def _entry(store: Store, config: CompareConfig, chosen: str) -> Entry:
     return Entry(f"{name}-{modality}" + (f"-{SHUFFLED_SUFFIX}" if shuffled else ""), one)
 
 
-def available_modality(store: Store, name: str) -> str:
+def available_modality(store: WindowSource, name: str) -> str:
     """Return the first of a system's modalities that a store has. Raises BadConfig if it has none of them."""
     first_error = None
     for modality in system(name).modalities:
@@ -163,7 +168,7 @@ def available_modality(store: Store, name: str) -> str:
 # --- what the systems cost ---
 
 
-def cost_of(store: Store, run: Path, config: CrossvalConfig) -> Cost:
+def cost_of(store: WindowSource, run: Path, config: CrossvalConfig) -> Cost:
     """Return time and memory of a system's trainings, and how fast its first model predicts without cached features.
 
     run : the run folder of `config` on `store`
@@ -179,7 +184,7 @@ def cost_of(store: Store, run: Path, config: CrossvalConfig) -> Cost:
     )
 
 
-def _windows_per_s(store: Store, run: Path, config: CrossvalConfig) -> float:
+def _windows_per_s(store: WindowSource, run: Path, config: CrossvalConfig) -> float:
     folder = next((f for f in sorted(run.glob("fold*/*/model"))), None)
     if folder is None:  # every fold had one class
         return float("nan")

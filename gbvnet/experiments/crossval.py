@@ -33,7 +33,7 @@ from ..parallel.tasks import Jobs, cores, limit_threads, neighbours, run, thread
 from ..progress import ProgressCallback
 from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from ..systems import Predicted, require_sense, system
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
@@ -62,7 +62,11 @@ class Task:
 
 
 def cross_validate(
-    store: Store, run_dir: str | Path, config: CrossvalConfig, jobs: Jobs = 1, progress: ProgressCallback | None = None
+    store: WindowSource,
+    run_dir: str | Path,
+    config: CrossvalConfig,
+    jobs: Jobs = 1,
+    progress: ProgressCallback | None = None,
 ) -> Path:
     """Train and test the system on every fold, and write a run folder.
 
@@ -81,7 +85,7 @@ def cross_validate(
 
 
 def run_plan(
-    store: Store,
+    store: WindowSource,
     run_dir: str | Path,
     config: CrossvalConfig,
     plan: Plan,
@@ -100,7 +104,12 @@ def run_plan(
 
 
 def _train_all(
-    run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, jobs: Jobs, progress: ProgressCallback | None
+    run_dir: Path,
+    store: WindowSource,
+    config: CrossvalConfig,
+    plan: Plan,
+    jobs: Jobs,
+    progress: ProgressCallback | None,
 ) -> None:
     """Run the trainings that are not finished. One that fails does not stop the others."""
     targets = targets_of(config.target)
@@ -164,7 +173,7 @@ def _epochs(folder: Path) -> int:
 class _TrainAndTest:
     """Train and test one task. Sent to other processes, where the store is opened again."""
 
-    store: Store
+    store: WindowSource
     config: CrossvalConfig
     plan: Plan
     run_dir: Path

@@ -37,7 +37,7 @@ from ..io.safe_load import from_json, from_yaml
 from ..progress import ProgressCallback
 from ..report.explanation_section import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from ..systems import require_system
 from .probes import (
     ExplainedRun,
@@ -72,7 +72,10 @@ class Explanation:
 
 
 def explain_run(
-    store: Store, run_dir: str | Path, config: ExplainConfig | None = None, progress: ProgressCallback | None = None
+    store: WindowSource,
+    run_dir: str | Path,
+    config: ExplainConfig | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Explanation:
     """Explain a finished cross-validation on its own test windows, into RUN/explain.
 
@@ -97,7 +100,7 @@ def explain_run(
 # ---------------------------------------------------------------- the run
 
 
-def _open_run(store: Store, run_dir: Path, config: ExplainConfig) -> ExplainedRun:
+def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig) -> ExplainedRun:
     """Read a run, and check that store, settings and predictions belong together."""
     table = predictions.read_run(run_dir)
     run = _read_config(run_dir / "config.yaml")
@@ -280,7 +283,7 @@ def _png(picture: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def mean_face(store: Store, rows: np.ndarray) -> np.ndarray:
+def mean_face(store: WindowSource, rows: np.ndarray) -> np.ndarray:
     """Return (S, S, 3) uint8, the mean over windows of their good frames; windows without a face do not count."""
     side = store.settings["face_side"]
     total, count = np.zeros((side, side, 3)), 0

@@ -5,7 +5,6 @@ Shapes: n windows, F frames a window, S face side, C channels, L samples a windo
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,35 +14,38 @@ from typing_extensions import override
 from ..errors import GbvnetError
 from ..network.augment import noisy, picture_noise
 from ..network.model import IMAGENET_MEAN, IMAGENET_SD
-from ..store.reader import Store
+from ..store.window_source import Arrays, DerivedSource, WindowSource
 
-Arrays = tuple[Any, Any, Any]  # faces, face_ok, signals, as `Store.read` returns them
 Perturbation = Callable[[np.ndarray, Arrays], Arrays]  # from row numbers and the arrays read there
 
 
-class Altered(Store):
-    """A store that is read changed, and is otherwise the store it was made from.
+class PerturbedSource(DerivedSource):
+    """Another source whose windows are changed as they are read.
 
-    alter : what becomes of the windows that are read
+    perturb : changes the arrays of the windows that are read
     without : face or signals, which every window then lacks
     """
 
-    def __init__(self, store: Store, perturb: Perturbation, without: str | None = None):
-        self.__dict__.update(store.__dict__)
-        self._as_it_is, self._alter, self._without = store, perturb, without
+    def __init__(self, source: WindowSource, perturb: Perturbation, without: str | None = None):
+        super().__init__(source)
+        self._perturb, self._without = perturb, without
         if without:
-            self.windows = store.windows.copy()
+            self.windows = source.windows.copy()
             self.windows[f"has_{without}"] = False
 
     @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
         rows = np.asarray(rows, np.int64)
-        pictures, ok, samples = self._alter(rows, self._as_it_is.read(rows, faces, signals))
+        pictures, ok, samples = self._perturb(rows, self.source.read(rows, faces, signals))
         if self._without == "face" and pictures is not None:
             pictures, ok = np.zeros_like(pictures), np.zeros_like(ok)
         if self._without == "signals" and samples is not None:
             samples = np.zeros_like(samples)
         return pictures, ok, samples
+
+    @override
+    def face_ok(self, rows: ArrayLike) -> np.ndarray:
+        return np.asarray(self.read(rows, signals=False)[1])
 
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
@@ -55,7 +57,7 @@ def unchanged(rows: np.ndarray, arrays: Arrays) -> Arrays:
     return arrays
 
 
-def swap_channel(store: Store, donor: np.ndarray, channel: int) -> Perturbation:
+def swap_channel(store: WindowSource, donor: np.ndarray, channel: int) -> Perturbation:
     """Return a perturbation by which one channel of each row is read from its donor row.
 
     donor : (windows of the store,) a row number for each row number

@@ -20,9 +20,9 @@ from ..evaluation.splits import Fold
 from ..progress import ProgressCallback
 from ..report.explanation_section import CHANNELS, FACE, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of, statistics
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from ..systems import Contract, system
-from .perturbations import Altered, Perturbation, add_noise, paint_patch, swap_channel, unchanged
+from .perturbations import Perturbation, PerturbedSource, add_noise, paint_patch, swap_channel, unchanged
 
 NOISE = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of a modality's power that is noise
 HANDLES_MISSING = ("gbvnet",)  # systems that learn a substitute for a missing modality
@@ -48,7 +48,7 @@ class ProbedModel:
 class ExplainedRun:
     """A run that is explained: its settings, data and models."""
 
-    store: Store
+    store: WindowSource
     run: CrossvalConfig
     config: ExplainConfig
     plan: Plan
@@ -116,7 +116,9 @@ class Probe:
         self, rows: np.ndarray, perturb: Perturbation | None = None, without: str | None = None
     ) -> ProbeResult:
         store = (
-            self.store if perturb is None and without is None else Altered(self.store, perturb or unchanged, without)
+            self.store
+            if perturb is None and without is None
+            else PerturbedSource(self.store, perturb or unchanged, without)
         )
         predicted = self.system.predict(store, rows)
         self.count.add(1, str(self.part.name))

@@ -32,7 +32,7 @@ from ..io.remote import require_path
 from ..io.safe_load import from_json
 from ..network.pretrained import digest_of
 from ..provenance import is_leaky
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def lock_run(run_dir: Path) -> Iterator[None]:
         ) from error
 
 
-def begin_run(run_dir: Path, store: Store, config: CrossvalConfig, plan: Plan, threads: int) -> None:
+def begin_run(run_dir: Path, store: WindowSource, config: CrossvalConfig, plan: Plan, threads: int) -> None:
     """Write settings, environment and splits; in a folder with a run, check first that it is the same one.
 
     threads : of each training. Raises BadRun for a run of other settings, another store or other face weights.
@@ -115,7 +115,7 @@ def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
     return {name: value for name, value in to_dict(config).items() if name not in plan.unused}
 
 
-def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: Store, environment: dict) -> None:
+def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSource, environment: dict) -> None:
     try:
         flat_then = flatten(present_names(yaml_record((run_dir / "config.yaml").read_text(), dict[str, Any])))
     except (OSError, ValueError) as error:
@@ -163,7 +163,7 @@ def log_prefix(config: CrossvalConfig) -> str:
     return "LEAKY (protocol window): " if is_leaky(config.protocol) else ""
 
 
-def _environment(store: Store, config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
+def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
     from_store = ("dataset", "source", "synthetic", "prepare", "stores")
     n = len(plan.windows)
     return {

@@ -16,7 +16,7 @@ from ..io.atomic import is_empty
 from ..io.records import convert
 from ..io.safe_load import from_json
 from ..progress import ProgressCallback
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .run_folder import write_json
 
 
@@ -27,7 +27,9 @@ class _Record(msgspec.Struct):
     config: dict[str, Any]
 
 
-def begin_run_group(file: Path, kind: str, store: Store, settings: dict[str, Any], version: int) -> dict[str, Any]:
+def begin_run_group(
+    file: Path, kind: str, store: WindowSource, settings: dict[str, Any], version: int
+) -> dict[str, Any]:
     """Write the record of a group of runs; or, if it is there, check that it is of these settings. Returns the record.
 
     kind : what messages call the group ("an audit")

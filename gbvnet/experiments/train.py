@@ -35,7 +35,7 @@ from ..network.training import CHECKPOINT, HISTORY
 from ..progress import ProgressCallback
 from ..report.results import Result, read_results
 from ..store.joined import training_store
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from ..systems.gbvnet import System
 from .run_folder import config_digest
 from .run_group import begin_run_group, call_periodically
@@ -46,7 +46,7 @@ FILE, FORMAT = "train.json", 1
 
 
 def train_model(
-    store: Store,
+    store: WindowSource,
     folder: str | Path,
     config: FinalConfig | None = None,
     runs: Sequence[Path] = (),
@@ -92,7 +92,7 @@ def train_model(
     return folder
 
 
-def _remove_checkpoint(folder: Path, work: Path, store: Store, config: FinalConfig) -> None:
+def _remove_checkpoint(folder: Path, work: Path, store: WindowSource, config: FinalConfig) -> None:
     """Remove the checkpoint of a training whose process was killed after its model was saved."""
     with suppress(BadModel):
         about = read_config(folder)[1]["about"]
@@ -110,7 +110,7 @@ class _Data(NamedTuple):
     validation: np.ndarray  # row numbers that choose its epoch
 
 
-def _choose_data(store: Store, config: FinalConfig) -> _Data:
+def _choose_data(store: WindowSource, config: FinalConfig) -> _Data:
     """Raises BadConfig if there is nothing to train on, or nothing to learn."""
     one = config.crossval()
     plan = make_plan_without_folds(store, one)
@@ -127,7 +127,7 @@ def _choose_data(store: Store, config: FinalConfig) -> _Data:
 
 
 def _fit(
-    store: Store, config: FinalConfig, data: _Data, work: Path, progress: ProgressCallback | None
+    store: WindowSource, config: FinalConfig, data: _Data, work: Path, progress: ProgressCallback | None
 ) -> tuple[System, dict[str, Any]]:
     """Return the trained system, and metadata of the training for its model."""
     one = config.crossval()
@@ -240,7 +240,7 @@ def _kept_epoch(work: Path, system: System) -> float | None:
     return float(history.to_dict()[system.fitted.chosen_epoch])
 
 
-def honest_scores(store: Store, config: FinalConfig, runs: Sequence[Path]) -> list[CrossvalScore]:
+def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]) -> list[CrossvalScore]:
     """Return the scores of cross-validations with a model's settings, for its card.
 
     Raises BadRun for runs that leak, are of another store, or of other settings.
@@ -276,7 +276,7 @@ def _score(result: Result) -> CrossvalScore:
 _FREE = ("memory_gib", "device", "devices", "compile", "precision")
 
 
-def _require_same(result: Result, store: Store, config: FinalConfig) -> None:
+def _require_same(result: Result, store: WindowSource, config: FinalConfig) -> None:
     run, remedy = result.run.folder, "Cross-validate with the settings that the model is trained with."
     if result.scores.leaky:
         raise BadRun(run, "a cross-validation that does not leak", f"protocol {result.key('protocol')}", remedy)

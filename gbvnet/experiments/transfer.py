@@ -14,7 +14,7 @@ from ..evaluation.plan import Plan, make_plan_without_folds
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..store.joined import JoinedStore, join
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from ..systems import require_sense
 from .crossval import run_plan
 
@@ -24,8 +24,8 @@ UNUSED = ("folds", "stratify", "fixed", "subjects")
 
 
 def transfer(
-    first: Store,
-    second: Store,
+    first: WindowSource,
+    second: WindowSource,
     run_dir: str | Path,
     config: CrossvalConfig | None = None,
     jobs: Jobs = 1,

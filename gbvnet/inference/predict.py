@@ -29,9 +29,9 @@ from ..io.path_kinds import require_folder_to_write, similar
 from ..network.checkpoint.folder import fingerprint
 from ..parallel.prefetch import ahead
 from ..parallel.tasks import run
-from ..preprocessing.face_windows import FacePart, FaceWindows
-from ..preprocessing.signals import beyond, clean
-from ..preprocessing.windowing import cut, lost, window_starts
+from ..preprocessing.face_windows import FacePart, FaceSettings, FaceWindows
+from ..preprocessing.signals import missing_bandwidth, preprocess
+from ..preprocessing.windowing import cut, missing_windows, window_starts
 from ..progress import ProgressCallback
 from .prediction import Emotions, far_finding, flags, held_prediction, with_smooth
 from .predictor import Answers, Predictor
@@ -82,7 +82,7 @@ def predict_recording(
         signals, slow = _signals(predictor, corpus, recording, starts, rename or {})
         findings += [slow] if slow else []
     if signals is not None:
-        findings += lost(len(signals), starts)
+        findings += missing_windows(len(signals), starts)
         if not predictor.per_recording:
             sd = np.asarray(predictor.network.signal_sd.cpu())
             findings += unlike_training([c.name for c in predictor.channels], signals, sd)
@@ -91,14 +91,14 @@ def predict_recording(
     faces = _faces(predictor, recording, starts) if use_face else None
     answers, ok, pictures = asked.all_of(faces)
     if faces is not None:
-        if not faces.found:
+        if not faces.n_detected:
             if not use_signals or not predictor.can_do_without:
                 raise BadRecording(
                     recording.video, f"a face in at least one of {len(faces.frames)} frames", "none",
                     "Look at the video; or leave it out, if the model can do without faces.",
                 )  # fmt: skip
             findings.append("no face in the whole video: the signals alone")
-        findings += [faces.finding] if faces.finding else []
+        findings += [faces.warning] if faces.warning else []
     table = _table(asked, answers, ok)
     findings += [far] if (far := far_finding(table["flags"].tolist())) else []
     if smooth_s is not None:
@@ -179,27 +179,30 @@ def _signals(
         )  # fmt: skip
     raw = raw.select(match.positions)
     about = predictor.about
-    cleaned = clean(raw, predictor.prepare, about["rate_hz"], about["baseline_s"])
+    cleaned = preprocess(raw, predictor.prepare, about["rate_hz"], about["baseline_s"])
     made = cut(cleaned.x, cleaned.onset, about["rate_hz"], starts, about["samples_per_window"])
     if not np.isfinite(made).all():
         bad = [name for name, x in zip(wanted, made.transpose(1, 0, 2), strict=True) if not np.isfinite(x).all()]
         raise BadRecording(recording.signals, "finite samples", f"NaN or infinite ones in {', '.join(bad[:8])}")
-    return made, beyond(raw.channels, raw.rates_hz or raw.rate_hz, about["rate_hz"])
+    return made, missing_bandwidth(raw.channels, raw.rates_hz or raw.rate_hz, about["rate_hz"])
 
 
 def _faces(predictor: Predictor, recording: Recording, starts: np.ndarray) -> FaceWindows:
     assert recording.video is not None
+    settings = FaceSettings(
+        predictor.prepare.window_s,
+        predictor.about["frames_per_window"],
+        predictor.about["face_side"],
+        predictor.prepare.landmarks,
+    )
     return FaceWindows(
         recording.video,
         starts,
-        window_s=predictor.prepare.window_s,
-        n_frames=predictor.about["frames_per_window"],
-        side=predictor.about["face_side"],
-        backend=predictor.prepare.landmarks,
+        settings,
         video_start_s=recording.video_start_s,
         info=recording.video_info,
         part=PART,
-        ahead=True,
+        prefetch=True,
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..config import uses_face
 from ..store.channels import CHUNK_ROWS, channels_of, statistics, subject_scale
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 
 GIB = 2**30
 
@@ -41,7 +41,7 @@ class Windows:
 
     def __init__(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         modality: str,
         y: np.ndarray | None = None,

@@ -31,7 +31,7 @@ from typing_extensions import override
 from ..config import TrainConfig, require
 from ..errors import GbvnetError
 from ..io.atomic import atomic_write
-from ..preprocessing.faces import ignore_its_timers
+from ..preprocessing.native_library import ignore_profiling_signals
 from .batches import Batch, Windows
 from .devices import channels_last, device_of, precision_of
 from .model import pixels
@@ -95,7 +95,7 @@ def fit_network(
     else:
         size = min(batch_size(len(train), config), len(train))
         loop.batch_windows = size
-        ignore_its_timers()
+        ignore_profiling_signals()
         with _quietly(), _own_random_state(device), _default_ctrl_c(), _compiling(config.compile):
             trainer = _trainer(config, device)
             _require_shares(size, trainer.world_size)

@@ -1,10 +1,11 @@
-"""The faces of a recording's windows, some windows at a time: memory does not grow with the video.
+"""The faces of a recording's windows, a few windows at a time, so that memory does not grow with the video.
 
-Shapes: W windows, F frames a window, S face side; n frames that any window looks at.
+Shapes: W windows, F frames a window, S face side; n frames that any window uses.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +14,26 @@ import numpy as np
 from ..io.frame_times import VideoInfo
 from ..io.video import probe, read_frames
 from ..parallel.prefetch import ahead
-from .faces import EXPRESSIONS, follow_face, nearest_good
+from .alignment import align
+from .landmarks import EXPRESSIONS, open_landmarker
+from .participant import Participant
 from .windowing import frame_times
 
-AHEAD = 6  # frames
-BORROW_S = 1.0  # how far away a good frame may be that stands in for one without a face
+PREFETCH_FRAMES = 6
+BORROW_S = 1.0  # largest distance in time to a good frame that replaces one without a face
+
+
+@dataclass(frozen=True)
+class FaceSettings:
+    """How the faces of a window are sampled and cut out."""
+
+    window_s: float
+    n_frames: int
+    """face frames a window, F, evenly spaced"""
+    side: int
+    """of a face picture, S, pixels"""
+    backend: str = "mediapipe"
+    """of the landmarks: mediapipe, dlib or fan"""
 
 
 class FacePart(NamedTuple):
@@ -25,101 +41,151 @@ class FacePart(NamedTuple):
 
     first: int
     faces: np.ndarray  # (w, F, S, S, 3) uint8, black where there is no face
-    ok: np.ndarray  # (w, F) bool, a face was found or borrowed
+    ok: np.ndarray  # (w, F) bool, a face was detected or borrowed
     expression: np.ndarray | None  # (w, F, 52) float32, zeros where there is no face; None without MediaPipe
 
 
 class FaceWindows:
-    """An iterator over FaceParts. Where no face was found, the nearest good frame of those that any window looks at,
+    """An iterator over FaceParts. Where no face was detected, the nearest good frame of those that any window uses,
     within a second, is borrowed and counts as good.
 
-    starts : (W,) seconds from the stimulus' start        video_start_s : that start on the video's own clock
-    part : how many windows at a time
-    ahead : decode in a thread of its own, while landmarks are looked for
+    starts : (W,) seconds from the start of the stimulus
+    video_start_s : that start on the video's own clock
+    part : windows at a time
+    prefetch : decode in another thread while landmarks are detected
 
-    Once it ends: `found`, `borrowed` and `missing` count frames, and `finding` says what to know of the video.
-    Raises, while it runs, BadRecording (the file is no video), BadModel (no landmark model), GbvnetError (a package is
-    absent).
+    After the iteration, `n_detected`, `n_borrowed` and `n_missing` count frames, and `warning` says what a user should
+    know about the video. Raises, during the iteration, BadRecording (the file is no video), BadModel (no landmark
+    model), GbvnetError (a package is missing).
     """
 
     def __init__(
         self,
         video: Path,
         starts: np.ndarray,
+        settings: FaceSettings,
         *,
-        window_s: float,
-        n_frames: int,
-        side: int,
-        backend: str = "mediapipe",
         video_start_s: float = 0.0,
         info: VideoInfo | None = None,
         part: int = 32,
-        ahead: bool = False,
+        prefetch: bool = False,
     ):
-        self.video, self.side, self.backend, self.part = video, side, backend, part
-        self.ahead = ahead
+        self.video, self.settings, self.part, self.prefetch = video, settings, part, prefetch
         self.info = info or probe(video)
-        times = video_start_s + frame_times(starts, window_s, n_frames)  # (W, F)
+        times = video_start_s + frame_times(starts, settings.window_s, settings.n_frames)  # (W, F)
         numbers, shown_s = self.info.look(times.ravel())
-        # Windows may overlap, and share frames. Where no frame is on show, the time itself is looked at, in vain.
+        # Windows may overlap and share frames. A time at which the video shows no frame keeps a place without a face.
         self.times, first, place = np.unique(shown_s, return_index=True, return_inverse=True)
         self.frames = numbers[first]
         self.place = place.reshape(times.shape)
-        self.found = self.borrowed = self.missing = 0
-        self.finding: str | None = None
+        self.n_detected = self.n_borrowed = self.n_missing = 0
+        self.warning: str | None = None
 
     def __iter__(self) -> Iterator[FacePart]:
-        self.found = self.borrowed = self.missing = 0
-        self.finding = None
-        # It may begin after the stimulus does, and end before it.
+        self.n_detected = self.n_borrowed = self.n_missing = 0
+        self.warning = None
+        settings = self.settings
+        # The video may begin after the stimulus and end before it.
         reader = read_frames(self.video, np.unique(self.frames[self.frames >= 0]), info=self.info)
-        with ExitStack() as opened:
-            frames = opened.enter_context(closing(ahead(reader, AHEAD))) if self.ahead else reader
+        with ExitStack() as resources:
+            frames = resources.enter_context(closing(ahead(reader, PREFETCH_FRAMES))) if self.prefetch else reader
             messages: list[str] = []
-            seen = opened.enter_context(
-                closing(follow_face(frames, self.info.time_s, self.side, self.backend, messages))
+            tracked = resources.enter_context(
+                closing(follow_face(frames, self.info.time_s, settings.side, settings.backend, messages))
             )
-            yield from self._parts(seen)
-            for _ in seen:  # to its end, where the reader says what was wrong
+            yield from self._parts(tracked)
+            for _ in tracked:  # to its end, where the reader reports what was wrong
                 pass
-            self.finding = "; ".join([*messages, *filter(None, [reader.finding])]) or None
+            self.warning = "; ".join([*messages, *filter(None, [reader.finding])]) or None
 
-    def _parts(self, seen: Iterator[tuple[int, np.ndarray, np.ndarray | None]]) -> Iterator[FacePart]:
+    def _parts(self, tracked: Iterator[tuple[int, np.ndarray, np.ndarray | None]]) -> Iterator[FacePart]:
         times = self.times
-        there = np.flatnonzero((self.frames >= 0) & (self.frames < self.info.n_frames))  # places with a frame
-        kept: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}  # faces by their place in `frames`
-        reached = counted = 0  # places before these are decoded, or counted
+        existing = np.flatnonzero((self.frames >= 0) & (self.frames < self.info.n_frames))  # places with a frame
+        buffer: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}  # faces by their place in `frames`
+        decoded = counted = 0  # places before these are decoded, or counted
         for first in range(0, len(self.place), self.part):
             place = self.place[first : first + self.part]
             low, high = int(place.min()), int(place.max())
             begin, end = np.searchsorted(times, (times[low] - BORROW_S - 1e-6, times[high] + BORROW_S + 1e-6)).tolist()
-            while reached < end:
-                face = next(seen, None)
+            while decoded < end:
+                face = next(tracked, None)
                 if face is None:
-                    reached = len(times)
+                    decoded = len(times)
                 else:
-                    reached = int(there[np.searchsorted(self.frames[there], face[0])]) + 1
-                    kept[reached - 1] = face[1:]
-            kept = {k: v for k, v in kept.items() if k >= begin}
-            ok = np.array([k in kept for k in range(begin, end)])
+                    decoded = int(existing[np.searchsorted(self.frames[existing], face[0])]) + 1
+                    buffer[decoded - 1] = face[1:]
+            buffer = {k: v for k, v in buffer.items() if k >= begin}
+            ok = np.array([k in buffer for k in range(begin, end)])
             source = nearest_good(ok, times[begin:end], BORROW_S)  # (end - begin,), -1 for none
-            new = np.arange(counted, high + 1) - begin
-            found, good = int(ok[new].sum()), int((source[new] >= 0).sum())
-            self.found, self.borrowed, self.missing = (
-                self.found + found, self.borrowed + good - found, self.missing + len(new) - good
-            )  # fmt: skip
+            self._count(ok, source, np.arange(counted, high + 1) - begin)
             counted = high + 1
-            yield self._part(first, place, source, begin, kept)
+            yield self._part(first, place, source, begin, buffer)
 
-    def _part(self, first: int, place: np.ndarray, source: np.ndarray, begin: int, kept: dict[int, tuple]) -> FacePart:
-        """Faces of windows by `place` (w, F), each taken from where `source` says."""
-        of = source[place - begin]  # (w, F)
-        ok = of >= 0
-        faces = np.zeros((*place.shape, self.side, self.side, 3), np.uint8)
-        expression = np.zeros((*place.shape, len(EXPRESSIONS)), np.float32) if self.backend == "mediapipe" else None
+    def _count(self, ok: np.ndarray, source: np.ndarray, new: np.ndarray) -> None:
+        """Add the frames at the places `new`, which no earlier part had."""
+        detected, good = int(ok[new].sum()), int((source[new] >= 0).sum())
+        self.n_detected += detected
+        self.n_borrowed += good - detected
+        self.n_missing += len(new) - good
+
+    def _part(
+        self, first: int, place: np.ndarray, source: np.ndarray, begin: int, buffer: dict[int, tuple]
+    ) -> FacePart:
+        """Return the faces of windows by `place` (w, F), each taken from where `source` says."""
+        side = self.settings.side
+        frame = source[place - begin]  # (w, F)
+        ok = frame >= 0
+        faces = np.zeros((*place.shape, side, side, 3), np.uint8)
+        with_expression = self.settings.backend == "mediapipe"
+        expression = np.zeros((*place.shape, len(EXPRESSIONS)), np.float32) if with_expression else None
         for at in zip(*np.nonzero(ok), strict=True):
-            face, found = kept[int(of[at]) + begin]
+            face, coefficients = buffer[int(frame[at]) + begin]
             faces[at] = face
             if expression is not None:
-                expression[at] = found
+                expression[at] = coefficients
         return FacePart(first, faces, ok, expression)
+
+
+def follow_face(
+    frames: Iterable[tuple[int, np.ndarray]],
+    time_s: Callable[[int], float],
+    side: int,
+    backend: str = "mediapipe",
+    messages: list[str] | None = None,
+) -> Generator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Yield each frame of a video that shows the participant's face: its number, the face (S, S, 3) uint8 and, if the
+    back-end gives one, the expression (52,) float32, in the order of `frames`. Raises as FaceWindows.
+
+    frames : (number, picture (H, W, 3) uint8)
+    time_s : returns when a frame is shown, in seconds, by its number
+    messages : at the end, what a user should know about the face is added to it
+    """
+    with open_landmarker(backend) as landmarker:
+        participant = Participant(landmarker)
+        try:
+            for index, rgb in frames:
+                face = participant.find(rgb, time_s(index))
+                if face is not None:
+                    yield index, align(rgb, face.landmarks, side), face.expression
+        finally:
+            if messages is not None:
+                messages += participant.events.messages()
+
+
+def nearest_good(ok: np.ndarray, times_s: np.ndarray, within_s: float = BORROW_S) -> np.ndarray:
+    """Return for each frame the number of the good frame nearest in time: itself if it is good, the earlier of two at
+    the same distance, -1 if there is none within `within_s` (inclusive).
+
+    ok : (n,) bool        times_s : (n,) seconds, in order        Returns (n,) int64.
+    """
+    good = np.flatnonzero(ok)
+    if not len(good):
+        return np.full(len(ok), -1, np.int64)
+    times_s = np.asarray(times_s, np.float64)
+    at = np.searchsorted(good, np.arange(len(ok)))  # the first good frame that is not before this one
+    before, after = good[np.maximum(at - 1, 0)], good[np.minimum(at, len(good) - 1)]
+    distances = np.abs(times_s[np.stack([before, after])] - times_s)  # (2, n)
+    # Times are multiples of a frame's duration, and no two differ by a microsecond unless by rounding.
+    nearest = np.where(distances[0] <= distances[1] + 1e-6, before, after)
+    nearest = np.where(ok, np.arange(len(ok)), nearest)
+    return np.where(np.abs(times_s[nearest] - times_s) <= within_s + 1e-6, nearest, -1)

@@ -1,9 +1,9 @@
-"""Which of several faces is the participant's: place, size and time tell it, as nothing is known of who anybody is.
+"""Which of several faces is the participant's, decided by position, size and time; faces are not identified.
 
-A landmark back-end follows one face, and stays with whatever it has found: when a hand covers the participant, with
-somebody who sits behind. So all faces of a frame are looked for once a second, and whenever the followed face is lost
-or jumps. A face that was seen beside the participant's is another person's, and is hidden from the back-end until the
-participant's is back. What cannot be decided is kept for messages.
+A landmark back-end follows one face and stays with it: if a hand covers the participant, it moves to somebody behind.
+So all faces of a frame are detected once a second, and whenever the followed face is lost or jumps. A face seen beside
+the participant's is someone else's, and is hidden from the back-end until the participant's is back. What cannot be
+decided is reported in messages.
 
 Places are in pixels, times in seconds on the video's clock. H, W of a frame.
 """
@@ -13,79 +13,79 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .face_events import Events
+from .face_events import FaceEvents
 
-CHECK_S = 1.0  # from one look for all faces to the next
-NEAR = 1.0  # widths that a face may move from one look to the next
-SAME = 0.8  # widths between two estimates of one face's place
-ALIKE = 1.6  # ratio of widths up to which a face may be the same
-LIKE_SIZE = 0.6  # width of another face, as a share of the participant's, from which on it is reported
-FORGOTTEN_S = 10.0  # after which a face that was not seen again is no longer another person's
-GIVEN_UP_S = 30.0  # without the participant's face, after which another person's is taken
-HOME_S = 60.0  # after a jump, in which a face at the former place is the participant's again
-CLEAR = 0.6  # score from which on a detector's find is a face
-TRIES, LOOKS = 6, 60  # frames with a face, and at most in all, of which is asked how they are turned
-UPRIGHT = 0.85  # score from which on a face is upright, and no turned picture is tried
-TURNED, BETTER = 0.75, 0.05  # score that a turned picture must reach, and by how much it must be above the upright one
-COVER = 1.6  # of a hidden face's box, so that hair and chin are hidden with it
+CHECK_S = 1.0  # from one detection of all faces to the next
+NEAR = 1.0  # widths that a face may move from one frame to the next
+SAME = 0.8  # widths between two estimates of one face's position
+MAX_SIZE_RATIO = 1.6  # of widths up to which a face may be the same
+SIMILAR_SIZE = 0.6  # width of another face, as a share of the participant's, above which it is reported
+FORGET_S = 10.0  # after which a face that was not seen again is no longer taken for someone else's
+GIVE_UP_S = 30.0  # without the participant's face, after which another face is followed
+RETURN_S = 60.0  # after a jump, during which a face at the former position is the participant's again
+MIN_SCORE = 0.6  # of a detection that is a face
+MAX_ROTATION_TESTS, MAX_ROTATION_FRAMES = 6, 60  # frames with a face, and frames in all, tested for rotation
+UPRIGHT = 0.85  # score from which a face is upright, and no rotated frame is tried
+ROTATED, MARGIN = 0.75, 0.05  # score that a rotated frame must reach, and its margin above the upright one
+COVER = 1.6  # scale of a hidden face's box, so that hair and chin are hidden too
 
 
 class Place(NamedTuple):
-    """The middle of a face, and its width, in pixels."""
+    """The centre of a face, and its width, in pixels."""
 
     x: float
     y: float
     width: float
 
-    def apart(self, other: "Place") -> float:
-        """The distance of another face in widths of this one."""
+    def distance(self, other: "Place") -> float:
+        """Return the distance of another face in widths of this one."""
         return float(np.hypot(self.x - other.x, self.y - other.y)) / self.width
 
-    def alike(self, other: "Place") -> bool:
-        return 1 / ALIKE < other.width / self.width < ALIKE
+    def similar_size(self, other: "Place") -> bool:
+        """Return whether another face may be the same by its size."""
+        return 1 / MAX_SIZE_RATIO < other.width / self.width < MAX_SIZE_RATIO
 
     def continues(self, other: "Place") -> bool:
-        """Whether the face may have come from that place since the last look."""
-        return self.apart(other) < NEAR and self.alike(other)
+        """Return whether the face may have moved to that place since the last frame."""
+        return self.distance(other) < NEAR and self.similar_size(other)
 
     def overlaps(self, other: "Place") -> bool:
+        """Return whether the boxes of two faces overlap."""
         return max(abs(self.x - other.x), abs(self.y - other.y)) < (self.width + other.width) / 2
 
     def cost(self, other: "Place") -> float:
-        """How unlike two places are: widths apart, and doublings of size twice."""
-        return self.apart(other) + 2 * abs(float(np.log2(other.width / self.width)))
+        """Return how different two places are: the distance in widths, plus twice the doublings of size."""
+        return self.distance(other) + 2 * abs(float(np.log2(other.width / self.width)))
 
 
 def place_of(landmarks: np.ndarray) -> Place:
-    """Of landmarks (68, 2): as wide as a detector's box of the same face."""
-    inner = landmarks[17:]
-    low, high = inner.min(axis=0), inner.max(axis=0)
+    """Return the place of landmarks (68, 2), as wide as a detector's box of the same face."""
+    features = landmarks[17:]  # without the jaw
+    low, high = features.min(axis=0), features.max(axis=0)
     x, y = (low + high) / 2
     return Place(float(x), float(y), 1.29 * float((high - low).max()))
 
 
-class Others:
+class OtherFaces:
     """Faces that were seen beside the participant's."""
 
     def __init__(self) -> None:
-        self.known: list[tuple[Place, float]] = []  # and when it was seen last
+        self.places: list[tuple[Place, float]] = []  # and when each was seen last
 
-    def see(self, places: Iterable[Place], time_s: float) -> None:
-        """Faces that are not the participant's."""
+    def add(self, places: Iterable[Place], time_s: float) -> None:
+        """Add or update faces that are not the participant's."""
         for place in places:
-            self.known = [(p, t) for p, t in self.known if not place.continues(p)]
-            self.known.append((place, time_s))
-        self.known = [(p, t) for p, t in self.known if time_s - t <= FORGOTTEN_S]
+            self.places = [(p, t) for p, t in self.places if not place.continues(p)]
+            self.places.append((place, time_s))
+        self.places = [(p, t) for p, t in self.places if time_s - t <= FORGET_S]
 
     def has(self, place: Place) -> bool:
-        return any(place.continues(p) for p, _ in self.known)
-
-    def forget(self, place: Place) -> None:
-        self.known = [(p, t) for p, t in self.known if not place.continues(p)]
+        """Return whether a face is one of them."""
+        return any(place.continues(p) for p, _ in self.places)
 
 
-def covered(rgb: np.ndarray, hidden: Sequence[Place], kept: Place | None) -> np.ndarray:
-    """A frame (H, W, 3) with faces painted over; what is at `kept` stays, unless one of them is there."""
+def cover_faces(rgb: np.ndarray, hidden: Sequence[Place], kept: Place | None) -> np.ndarray:
+    """Return a frame (H, W, 3) with faces painted over; the face at `kept` stays, unless one of them overlaps it."""
     out = rgb.copy()
     colour = rgb[::8, ::8].mean(axis=(0, 1)).astype(np.uint8)
     for place in hidden:
@@ -104,139 +104,141 @@ def _box(place: Place, scale: float, shape: tuple[int, ...]) -> tuple[slice, sli
 
 
 class Backend(Protocol):
-    """A landmark back-end: `find` as in faces.Landmarker; `all_faces`, where it is there, as many as a frame shows."""
+    """A landmark back-end, see landmarks.Landmarker, which may also have its `all_faces`."""
 
-    def find(self, rgb: np.ndarray, time_s: float) -> Any: ...
+    def find(self, rgb: np.ndarray, time_s: float) -> Any:
+        """Return the face in a frame (H, W, 3) uint8, contiguous, or None."""
+        ...
 
 
 class Participant:
-    """A landmark back-end that follows the participant's face and no other one's; `find` as a back-end's.
+    """A landmark back-end that follows the face of the participant only; `find` as a back-end's.
 
-    The participant is whose face is the largest of the first frame that shows any. A face may move by its own width
-    from one look to the next. If it does not, of all faces in the picture the one is taken that is nearest in place and
-    size to the participant's, those of others apart. `events` keeps what a user should know.
+    The participant's face is the largest of the first frame that shows a face. A face may move by its own width from
+    one frame to the next. After a larger jump, the face nearest in position and size to the participant's is chosen
+    from all faces of the frame, those of others excluded. `events` keeps what a user should know.
     """
 
     def __init__(self, backend: Backend):
         self.backend = backend
-        self.events = Events()
-        self._others = Others()
+        self.events = FaceEvents()
+        self._others = OtherFaces()
         self._at: Place | None = None  # where the participant was seen last, and when
         self._at_s = 0.0
         self._lost = False
-        self._home: tuple[Place, float] | None = None  # where the participant was before a jump, and when
+        self._before_jump: tuple[Place, float] | None = None  # where the participant was before a jump, and when
         self._checked_s = -np.inf
-        self._tried = self._looks = 0  # frames of which was asked how they are turned: with a face, and all
+        self._n_tested = self._n_tried = 0  # frames tested for rotation: with a face, and all
         self._last: tuple[np.ndarray, list[tuple[Place, float]]] | None = None  # a frame, and all faces in it
 
     def find(self, rgb: np.ndarray, time_s: float) -> Any:
-        """The participant's face in a frame (H, W, 3) uint8, contiguous, or None. Times must increase."""
+        """Return the participant's face in a frame (H, W, 3) uint8, contiguous, or None. Times must increase."""
         self._last = None  # a camera may have written another picture to the same memory
         check = time_s - self._checked_s >= CHECK_S - 1e-6
         if check:
             self._checked_s = time_s
-            self._try_turned(rgb)
-        face = self._look_past_others(rgb, time_s) if self._hides(time_s) else self.backend.find(rgb, time_s)
+            self._test_rotation(rgb)
+        face = self._find_hiding_others(rgb, time_s) if self._hides_others(time_s) else self.backend.find(rgb, time_s)
         if face is not None:
-            face = self._chosen(face, rgb, time_s, check)
-        self._take(face, rgb, time_s)
+            face = self._choose(face, rgb, time_s, check)
+        self._update(face, rgb, time_s)
         return face
 
-    def _hides(self, time_s: float) -> bool:
-        return self._lost and bool(self._others.known) and time_s - self._at_s <= GIVEN_UP_S
+    def _hides_others(self, time_s: float) -> bool:
+        return self._lost and bool(self._others.places) and time_s - self._at_s <= GIVE_UP_S
 
-    def _look_past_others(self, rgb: np.ndarray, time_s: float) -> Any:
-        """While the participant is lost: with the faces of others painted over."""
-        hidden = [place for place in self._all(rgb) if self._others.has(place)]
-        self._others.see(hidden, time_s)
-        face = self._find_but(rgb, time_s, hidden, self._at)
+    def _find_hiding_others(self, rgb: np.ndarray, time_s: float) -> Any:
+        """Find the participant's face, while it is lost, with the faces of others painted over."""
+        hidden = [place for place in self._detect_all(rgb) if self._others.has(place)]
+        self._others.add(hidden, time_s)
+        face = self._find_without(rgb, time_s, hidden, self._at)
         if face is None and hidden:
-            self.events.extend(self.events.strangers, time_s, 2 * CHECK_S)
+            self.events.extend(self.events.only_others, time_s, 2 * CHECK_S)
         return face
 
-    def _chosen(self, face: Any, rgb: np.ndarray, time_s: float, check: bool) -> Any:
-        """The participant's face, where the back-end found a face; or None."""
+    def _choose(self, face: Any, rgb: np.ndarray, time_s: float, check: bool) -> Any:
+        """Return the participant's face in a frame in which the back-end found `face`; or None."""
         place = place_of(face.landmarks)
         moved = self._at is None or not self._at.continues(place)
         if not moved and not check:
             return face
-        beside = [p for p in self._all(rgb) if p.apart(place) > SAME]
-        best = self._best(place, beside, time_s) if moved else self._came_home(place, beside, time_s)
+        beside = [p for p in self._detect_all(rgb) if p.distance(place) > SAME]
+        best = self._nearest(place, beside, time_s) if moved else self._returned(place, beside, time_s)
         if best is None:
-            self._others.see([place, *beside], time_s)
-            self.events.extend(self.events.strangers, time_s, 2 * CHECK_S)
+            self._others.add([place, *beside], time_s)
+            self.events.extend(self.events.only_others, time_s, 2 * CHECK_S)
             return None
         if best is not place:
-            face = self._find_but(rgb, time_s, [p for p in (place, *beside) if p is not best], best)
+            face = self._find_without(rgb, time_s, [p for p in (place, *beside) if p is not best], best)
             if face is None or not best.continues(place_of(face.landmarks)):
                 return None
         others = [p for p in (place, *beside) if p is not best]
-        self._others.see(others, time_s)
-        if any(p.width > LIKE_SIZE * best.width for p in others):
-            self.events.extend(self.events.beside, time_s, 2 * CHECK_S)
+        self._others.add(others, time_s)
+        if any(p.width > SIMILAR_SIZE * best.width for p in others):
+            self.events.extend(self.events.similar, time_s, 2 * CHECK_S)
         return face
 
-    def _best(self, place: Place, beside: list[Place], time_s: float) -> Place | None:
-        """Of faces after a jump, a loss, or at first: the participant's, if it is among them."""
+    def _nearest(self, place: Place, beside: list[Place], time_s: float) -> Place | None:
+        """Return the participant's face after a jump, a loss, or at the start, if it is among these."""
         if self._at is None:
             largest = max(beside, key=lambda p: p.width, default=place)
             return largest if largest.width > 1.1 * place.width else place
         free = [p for p in (place, *beside) if not self._others.has(p)]
-        if not free and time_s - self._at_s > GIVEN_UP_S:
-            self._others.known.clear()
+        if not free and time_s - self._at_s > GIVE_UP_S:
+            self._others.places.clear()
             free = [place, *beside]
         return min(free, key=self._at.cost, default=None)
 
-    def _came_home(self, place: Place, beside: list[Place], time_s: float) -> Place:
-        """The face that is followed; but if another is now where the participant was before a jump, that one."""
-        if self._home is None:
+    def _returned(self, place: Place, beside: list[Place], time_s: float) -> Place:
+        """Return the followed face; but if another is now where the participant was before a jump, that one."""
+        if self._before_jump is None:
             return place
-        home, since_s = self._home
-        if time_s - since_s > HOME_S or home.continues(place):
-            self._home = None
+        former, since_s = self._before_jump
+        if time_s - since_s > RETURN_S or former.continues(place):
+            self._before_jump = None
             return place
-        there = [p for p in beside if home.continues(p)]
-        return min(there, key=home.cost, default=place)
+        candidates = [p for p in beside if former.continues(p)]
+        return min(candidates, key=former.cost, default=place)
 
-    def _take(self, face: Any, rgb: np.ndarray, time_s: float) -> None:
-        """Remember where the participant is, and what is to be reported."""
+    def _update(self, face: Any, rgb: np.ndarray, time_s: float) -> None:
+        """Store where the participant is, and what is to be reported."""
         self._lost = face is None
         if face is None:
             return
         place = place_of(face.landmarks)
         if self._at is not None and not self._at.continues(place):
-            self._home = self._home or (self._at, self._at_s)
-            self.events.moved(time_s, self._at.apart(place), place.width / self._at.width)
-        self.events.face(self._at_s if self._at is not None else time_s, time_s, face.landmarks, rgb)
+            self._before_jump = self._before_jump or (self._at, self._at_s)
+            self.events.add_jump(time_s, self._at.distance(place), place.width / self._at.width)
+        self.events.add_face(self._at_s if self._at is not None else time_s, time_s, face.landmarks, rgb)
         self._at, self._at_s = place, time_s
 
-    def _find_but(self, rgb: np.ndarray, time_s: float, hidden: list[Place], kept: Place | None) -> Any:
-        return self.backend.find(covered(rgb, hidden, kept) if hidden else rgb, time_s)
+    def _find_without(self, rgb: np.ndarray, time_s: float, hidden: list[Place], kept: Place | None) -> Any:
+        return self.backend.find(cover_faces(rgb, hidden, kept) if hidden else rgb, time_s)
 
-    def _all(self, rgb: np.ndarray) -> list[Place]:
-        return [place for place, score in self._scored(rgb) if score >= CLEAR]
+    def _detect_all(self, rgb: np.ndarray) -> list[Place]:
+        return [place for place, score in self._detections(rgb) if score >= MIN_SCORE]
 
-    def _scored(self, rgb: np.ndarray) -> list[tuple[Place, float]]:
-        """All faces of a frame with their scores; of the same frame only once."""
+    def _detections(self, rgb: np.ndarray) -> list[tuple[Place, float]]:
+        """Return all faces of a frame with their scores; one frame is searched once."""
         if self._last is None or self._last[0] is not rgb:
             all_faces = getattr(self.backend, "all_faces", None)
             self._last = rgb, all_faces(rgb) if all_faces is not None else []
         return self._last[1]
 
     def _best_score(self, rgb: np.ndarray) -> float:
-        return max((score for _, score in self._scored(rgb)), default=0.0)
+        return max((score for _, score in self._detections(rgb)), default=0.0)
 
-    def _try_turned(self, rgb: np.ndarray) -> None:
-        """Of some frames: whether a face is better seen when they are turned by 90, 180 or 270 degrees."""
-        if self._tried == TRIES or self._looks == LOOKS:
+    def _test_rotation(self, rgb: np.ndarray) -> None:
+        """Test, in some frames, whether a face scores higher when they are rotated by 90, 180 or 270 degrees."""
+        if self._n_tested == MAX_ROTATION_TESTS or self._n_tried == MAX_ROTATION_FRAMES:
             return
-        self._looks += 1
-        upright, seen, quarters = self._best_score(rgb), self._last, 0
+        self._n_tried += 1
+        upright, last, quarters = self._best_score(rgb), self._last, 0
         if upright < UPRIGHT:
-            turned = [self._best_score(np.ascontiguousarray(np.rot90(rgb, k))) for k in (1, 2, 3)]
-            self._last = seen
-            if max(turned) >= max(TURNED, upright + BETTER):
-                quarters = 1 + int(np.argmax(turned))
-        if quarters or upright >= CLEAR:
-            self._tried += 1
-            self.events.clearest[quarters] += 1
+            rotated = [self._best_score(np.ascontiguousarray(np.rot90(rgb, k))) for k in (1, 2, 3)]
+            self._last = last
+            if max(rotated) >= max(ROTATED, upright + MARGIN):
+                quarters = 1 + int(np.argmax(rotated))
+        if quarters or upright >= MIN_SCORE:
+            self._n_tested += 1
+            self.events.best_rotation[quarters] += 1

@@ -1,4 +1,4 @@
-"""Signals made ready to be cut: filtered by kind, brought to the store's rate, freed of their baseline.
+"""Preprocessing of signals: filtered by kind, resampled to the store's rate, baseline-corrected.
 
 Shapes: C channels, N samples of a whole recording, L samples a window.
 """
@@ -15,8 +15,8 @@ from ..config import PrepareConfig
 from ..datasets.recording import Channel, Signals
 from ..errors import BadConfig
 
-# Pass bands in Hz (low, high); None is open. EEG as DEAP was released; the heart and the muscles keep their slow
-# part; what is slow by nature is only freed of what is faster than it can be. Sources and reasons: docs/method.md.
+# Pass bands in Hz (low, high); None is open. EEG as DEAP was released; ECG and EMG keep their slow part; slow signals
+# are only low-pass filtered, above the fastest change they can have. Sources and reasons: docs/method.md.
 BANDS: dict[str, tuple[float | None, float]] = {
     "eeg": (4.0, 45.0),
     "ecg": (0.5, 45.0),
@@ -27,16 +27,16 @@ BANDS: dict[str, tuple[float | None, float]] = {
     "temp": (None, 5.0),
     "ppg": (None, 20.0),
 }
-CHUNK = 2**20  # samples that are filtered at once: a long recording's copies would take more memory than itself
-DRIFT = 0.01  # samples of the new rate by which the last one may be off after resampling
-PLAIN = 20_000  # the largest whole number in a ratio of rates that is resampled by a polyphase filter
-HALF, KAISER = 10, 5.0  # of the anti-alias filter: samples of the lower rate on either side, as scipy's; and its window
-PHASES = 512  # places between two samples at which it is tabulated
-ORDER = 4  # of the Butterworth filter; run forwards and backwards, so its phase is zero and its gain is squared
+CHUNK = 2**20  # samples filtered at once: copies of a long recording would take more memory than the recording
+MAX_DRIFT = 0.01  # error in time of the last sample after resampling, in samples of the new rate
+MAX_FACTOR = 20_000  # the largest factor, up or down, for which the polyphase filter is used
+HALF_LENGTH, KAISER_BETA = 10, 5.0  # of the anti-alias filter, as scipy's; the length in samples of the lower rate
+PHASES = 512  # positions between two samples at which it is tabulated
+ORDER = 4  # of the Butterworth filter, applied forwards and backwards: zero phase, squared gain
 
 
-def choose(channels: tuple[Channel, ...], names: tuple[str, ...] | None) -> list[int]:
-    """Which channels to keep, by name. Raises BadConfig that lists what there is."""
+def select_channels(channels: tuple[Channel, ...], names: tuple[str, ...] | None) -> list[int]:
+    """Return the numbers of the channels with these names, or of all. Raises BadConfig that lists the channels."""
     if names is None:
         return list(range(len(channels)))
     have = [c.name for c in channels]
@@ -46,44 +46,47 @@ def choose(channels: tuple[Channel, ...], names: tuple[str, ...] | None) -> list
     return [have.index(n) for n in names]
 
 
-class Cleaned(NamedTuple):
-    x: np.ndarray  # (C, N) float64, the whole recording; its baseline is taken off from the stimulus on
+class Preprocessed(NamedTuple):
+    """A whole recording after preprocessing."""
+
+    x: np.ndarray  # (C, N) float64, baseline-corrected from the stimulus on
     onset: int  # the sample at which the stimulus starts
-    before: np.ndarray  # (C, B) float32, the baseline itself, filtered
+    baseline: np.ndarray  # (C, B) float32, filtered, nothing subtracted
 
 
-def clean(signals: Signals, config: PrepareConfig, rate_hz: float, baseline_s: float) -> Cleaned:
-    """A whole recording, filtered, at `rate_hz`, without its baseline: the `baseline_s` seconds before the stimulus.
+def preprocess(signals: Signals, config: PrepareConfig, rate_hz: float, baseline_s: float) -> Preprocessed:
+    """Return a whole recording, filtered, at `rate_hz`, corrected by its baseline: `baseline_s` seconds before the
+    stimulus. Raises BadConfig for a stimulus or a baseline outside the signals, or a rate that is too low.
 
-    The whole of it is filtered and resampled before anything is cut, so that no window has a filter's edges.
+    All of it is filtered and resampled before it is cut into windows, so that no window has a filter's edge effects.
     """
-    x = _brought(signals, config.filter, rate_hz)
+    x = _resampled(signals, config.filter, rate_hz)
     onset = round(signals.onset * rate_hz / signals.rate_hz)
     if onset < 0:
         raise BadConfig(f"a stimulus that starts {-onset / rate_hz:.2f} s before its signals")
     if signals.baseline_signals is None:
-        rest = _baseline(signals, x, onset, rate_hz, baseline_s)
+        baseline = _baseline(signals, x, onset, rate_hz, baseline_s)
     else:
-        around = signals.baseline_signals
-        rest = _baseline(around, _brought(around, config.filter, rate_hz), 0, rate_hz, baseline_s)
-    before = rest.astype(np.float32)
-    marked = baseline_mark(rest, rate_hz, config.baseline)  # not of the rounded: 33 degrees are steady
+        before = signals.baseline_signals
+        baseline = _baseline(before, _resampled(before, config.filter, rate_hz), 0, rate_hz, baseline_s)
+    kept = baseline.astype(np.float32)
+    correction = baseline_correction(baseline, rate_hz, config.baseline)  # before rounding: 33 degrees are steady
     stimulus = x[:, onset:]
-    if marked.shape[1] == 1:
-        stimulus -= marked
+    if correction.shape[1] == 1:
+        stimulus -= correction
     else:
-        stimulus -= np.tile(marked, -(-stimulus.shape[1] // marked.shape[1]))[:, : stimulus.shape[1]]
-    return Cleaned(x, onset, before)
+        stimulus -= np.tile(correction, -(-stimulus.shape[1] // correction.shape[1]))[:, : stimulus.shape[1]]
+    return Preprocessed(x, onset, kept)
 
 
-def _brought(signals: Signals, filtered: bool, rate_hz: float) -> np.ndarray:
-    """All channels at one rate, filtered at their own if asked for, (C, N); a copy: the corpus keeps its own."""
+def _resampled(signals: Signals, filtered: bool, rate_hz: float) -> np.ndarray:
+    """Return a copy of all channels at one rate, (C, N), each filtered at its own rate if `filtered`."""
     if signals.rates_hz is None:
         x = np.array(signals.samples, dtype=np.float64)
         if filtered:
             x = band_limit(x, signals.rate_hz, signals.channels)
         return x if rate_hz == signals.rate_hz else resample(x, signals.rate_hz, rate_hz)
-    made: dict[int, np.ndarray] = {}
+    rows_of: dict[int, np.ndarray] = {}
     for own_hz in sorted(set(signals.rates_hz)):
         rows = [k for k, hz in enumerate(signals.rates_hz) if hz == own_hz]
         x = np.array([signals.samples[k] for k in rows], dtype=np.float64)
@@ -91,25 +94,25 @@ def _brought(signals: Signals, filtered: bool, rate_hz: float) -> np.ndarray:
             x = band_limit(x, own_hz, tuple(signals.channels[k] for k in rows))
         if own_hz != rate_hz:
             x = resample(x, own_hz, rate_hz)
-        made |= dict(zip(rows, x, strict=True))
-    n = min(len(row) for row in made.values())
-    return np.stack([made[k][:n] for k in range(len(made))])
+        rows_of |= dict(zip(rows, x, strict=True))
+    n = min(len(row) for row in rows_of.values())
+    return np.stack([rows_of[k][:n] for k in range(len(rows_of))])
 
 
 def at_one_rate(signals: Signals) -> np.ndarray:
-    """The samples of channels of several rates at that of the fastest, (C, N), not filtered."""
-    return _brought(signals, False, signals.rate_hz)
+    """Return the samples of channels with several rates at the highest of them, (C, N), not filtered."""
+    return _resampled(signals, False, signals.rate_hz)
 
 
 def _baseline(signals: Signals, x: np.ndarray, onset: int, rate_hz: float, baseline_s: float) -> np.ndarray:
-    """What the baseline is of x, (C, N) -> (C, B). Raises BadConfig if it lies outside."""
+    """Return the baseline of x, (C, N) -> (C, B). Raises BadConfig if it lies outside."""
     length = round(baseline_s * rate_hz)
     if signals.baseline is None:
         return x[:, max(0, onset - length) : onset]
-    begin, end = (place * rate_hz / signals.rate_hz for place in signals.baseline)
+    begin, end = (sample * rate_hz / signals.rate_hz for sample in signals.baseline)
     first = round(begin)
-    have = round(end - begin)
-    last = first + (length if have >= length - 1 else have)  # all of it, but for rounding; or what there is of it
+    available = round(end - begin)
+    last = first + (length if available >= length - 1 else available)  # the full length, up to rounding, or less
     if not (0 <= first <= last <= x.shape[1] + 1):
         raise BadConfig(
             f"a baseline from {begin / rate_hz:.2f} to {end / rate_hz:.2f} s of signals of {x.shape[1] / rate_hz:.2f} s"
@@ -118,12 +121,13 @@ def _baseline(signals: Signals, x: np.ndarray, onset: int, rate_hz: float, basel
 
 
 def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> np.ndarray:
-    """Filter each channel by its kind, zero-phase, in place, (C, N). What was released filtered is left alone."""
+    """Filter each channel by its kind, zero-phase, in place, (C, N), and return x. Channels released filtered are
+    skipped."""
     for band in sorted(set(BANDS.values()), key=str):
         rows = [i for i, c in enumerate(channels) if BANDS[c.kind] == band and not c.filtered]
         sections = band_sections(*band, rate_hz) if rows else None
         if sections is not None:
-            if x.shape[1] <= 3 * (2 * len(sections) + 1):  # what the filter mirrors at each end
+            if x.shape[1] <= 3 * (2 * len(sections) + 1):  # the filter mirrors so many at each end
                 raise BadConfig(f"{x.shape[1]} samples at {rate_hz:g} Hz are too few to be filtered")
             at_once = max(1, CHUNK // x.shape[1])
             for i in range(0, len(rows), at_once):
@@ -134,9 +138,9 @@ def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> 
 
 @lru_cache  # designing a filter takes longer than running it over a trial
 def band_sections(low: float | None, high: float, rate_hz: float) -> np.ndarray | None:
-    """Second-order sections of a band's filter, or None where the rate itself limits the band enough.
+    """Return the second-order sections of a band's filter, or None if the rate itself limits the band.
 
-    Raises BadConfig for a rate at which nothing of the band is left.
+    Raises BadConfig for a rate at which nothing of the band remains.
     """
     open_above = high >= rate_hz / 2
     if low is not None and low >= rate_hz / 2:
@@ -150,9 +154,9 @@ def band_sections(low: float | None, high: float, rate_hz: float) -> np.ndarray 
     return butter(ORDER, [low, high], "bandpass", fs=rate_hz, output="sos")
 
 
-def beyond(channels: tuple[Channel, ...], rate_hz: float | Sequence[float], to_hz: float) -> str:
-    """What signals at `rate_hz` (of all channels, or of each) lack of the bands that are used at `to_hz`, as a finding;
-    empty for nothing."""
+def missing_bandwidth(channels: tuple[Channel, ...], rate_hz: float | Sequence[float], to_hz: float) -> str:
+    """Return a warning on what signals at `rate_hz` (of all channels, or of each) lack of the bands that are used at
+    `to_hz`; empty for nothing."""
     rates = [rate_hz] * len(channels) if isinstance(rate_hz, int | float) else rate_hz
     slow = [(c.kind, hz) for c, hz in zip(channels, rates, strict=True) if min(BANDS[c.kind][1], to_hz / 2) > hz / 2]
     lacking = sorted({kind for kind, _ in slow})
@@ -167,55 +171,56 @@ def beyond(channels: tuple[Channel, ...], rate_hz: float | Sequence[float], to_h
 
 
 def resample(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
-    """Resampling with its own anti-alias filter, (C, N) -> (C, N * to_hz / rate_hz).
+    """Return signals at another rate, with an anti-alias filter, (C, N) -> (C, N * to_hz / rate_hz).
 
-    Polyphase at plain ratios of rates, else interpolated at the exact times. The time of each sample is right to DRIFT
-    samples of the new rate.
+    Polyphase for simple ratios of rates, otherwise interpolated at the exact times. The time of each sample is right to
+    MAX_DRIFT samples of the new rate.
 
-    Outside, the first and the last sample go on: beside zeros, the first of a channel at 33 degrees would be at 16.
+    Outside, the first and the last sample are repeated: beside zeros, a channel at 33 degrees would begin at 16.
     """
-    plain = ratio(rate_hz, to_hz, x.shape[1])
-    if plain is None:
+    factors = ratio(rate_hz, to_hz, x.shape[1])
+    if factors is None:
         return interpolate(x, rate_hz, to_hz)
-    window = ("kaiser", KAISER) if plain[0] == 1 else _polyphase(*plain)
-    return resample_poly(x, *plain, axis=-1, window=window, padtype="edge")
+    window = ("kaiser", KAISER_BETA) if factors[0] == 1 else _polyphase(*factors)
+    return resample_poly(x, *factors, axis=-1, window=window, padtype="edge")
 
 
 @lru_cache  # at 127.98 Hz it has 128,001 taps
 def _polyphase(up: int, down: int) -> np.ndarray:
-    """scipy's filter, of which the taps that make one sample add up to the same for every sample: without that a level
-    of 33 degrees wavers by 0.02 from one sample to the next."""
-    half = HALF * max(up, down)
-    taps = firwin(2 * half + 1, 1 / max(up, down), window=("kaiser", KAISER))
+    """Return scipy's filter, with the taps of each output sample scaled to the same sum: otherwise a level of 33
+    degrees varies by 0.02 from one sample to the next."""
+    half = HALF_LENGTH * max(up, down)
+    taps = firwin(2 * half + 1, 1 / max(up, down), window=("kaiser", KAISER_BETA))
     for phase in range(up):  # not in one expression: their numbers of taps differ
         taps[phase::up] /= up * taps[phase::up].sum()
     return taps
 
 
 def ratio(rate_hz: float, to_hz: float, n_samples: float) -> tuple[int, int] | None:
-    """Whole numbers (up, down) up to PLAIN that bring `n_samples` to another rate, the last one right to DRIFT; None if
-    there are none, as for many measured rates (255.999 Hz): the polyphase filter would be as long as they are large."""
+    """Return integer factors (up, down), at most MAX_FACTOR, that resample `n_samples` with the last one right to
+    MAX_DRIFT; None if there are none, as for many measured rates (255.999 Hz): the filter's length grows with them."""
     wanted = Fraction(to_hz) / Fraction(rate_hz)
-    allowed = DRIFT / max(1.0, n_samples * float(wanted))
+    allowed = MAX_DRIFT / max(1.0, n_samples * float(wanted))
     rounded = Fraction(round(to_hz * 1000), max(1, round(rate_hz * 1000)))
     limits = [2**k for k in range(15)]
-    for found in (rounded, *(wanted.limit_denominator(limit) for limit in limits)):
-        if found > 0 and max(found.numerator, found.denominator) <= PLAIN and abs(found / wanted - 1) <= allowed:
-            return found.numerator, found.denominator
+    for near in (rounded, *(wanted.limit_denominator(limit) for limit in limits)):
+        if near > 0 and max(near.numerator, near.denominator) <= MAX_FACTOR and abs(near / wanted - 1) <= allowed:
+            return near.numerator, near.denominator
     return None
 
 
 def interpolate(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
-    """The same filter as a windowed sinc around each exact time, (C, N) -> (C, N * to_hz / rate_hz), for any rates.
+    """Return signals at another rate, by a windowed sinc around each exact time, (C, N) -> (C, N * to_hz / rate_hz).
 
-    The filter is tabulated at PHASES places between two samples, and taken linearly between those; its taps add up to 1
-    at each of them, so that a level stays what it is.
+    The filter is tabulated at PHASES positions between two samples and interpolated linearly between them; its taps sum
+    to 1 at each of them, so that a constant level is preserved.
     """
     step = rate_hz / to_hz  # from one new sample to the next, in old ones
-    half = int(np.ceil(HALF * max(1.0, step)))
+    half = int(np.ceil(HALF_LENGTH * max(1.0, step)))
     place = np.arange(-half + 1, half + 1) - np.arange(PHASES + 1)[:, None] / PHASES  # (P + 1, T), from the new sample
     place /= max(1.0, step)
-    taps = np.sinc(place) * np.i0(KAISER * np.sqrt(np.clip(1 - (place / HALF) ** 2, 0, None))) * (abs(place) <= HALF)
+    taps = np.sinc(place) * np.i0(KAISER_BETA * np.sqrt(np.clip(1 - (place / HALF_LENGTH) ** 2, 0, None)))
+    taps *= abs(place) <= HALF_LENGTH
     taps /= taps.sum(axis=1, keepdims=True)
     padded = np.concatenate([np.repeat(x[:, :1], half, 1), x, np.repeat(x[:, -1:], half + 1, 1)], axis=1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half, axis=1)  # (C, N + 2, T)
@@ -231,12 +236,12 @@ def interpolate(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
     return out
 
 
-def baseline_mark(before: np.ndarray, rate_hz: float, how: str) -> np.ndarray:
-    """What the stimulus is freed of, made from the signals before it, (C, B) -> (C, 1) or (C, one second).
+def baseline_correction(before: np.ndarray, rate_hz: float, how: str) -> np.ndarray:
+    """Return what is subtracted from the stimulus, from the signals before it, (C, B) -> (C, 1) or (C, one second).
 
     mean      the mean over the whole baseline: one number a channel and trial
-    template  the mean of the baseline's 1-s pieces, repeated through the trial: one waveform a channel and trial. Older
-              code does so; it marks every window of a trial with the same waveform (docs/method.md, the box)
+    template  the mean of the baseline's 1-s pieces, repeated through the trial: one waveform a channel and trial, as
+              in older code; it adds the same waveform to every window of a trial (docs/method.md, the box)
     none      0
     """
     second = round(rate_hz)

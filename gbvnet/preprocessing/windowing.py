@@ -1,4 +1,4 @@
-"""Where windows lie: the same seconds of the face video and of the signals.
+"""The times of windows: the same seconds of the face video and of the signals.
 
 Shapes: W windows, F face frames a window, C channels, L samples a window, N samples of a recording.
 """
@@ -7,34 +7,36 @@ import numpy as np
 
 from ..errors import BadConfig
 
-MOST = 10_000_000  # windows of one recording: eleven days of them, ten a second
-_SLACK = 1e-6  # of a window; seconds are floats, and 60 windows must fit into 60 s
+MAX_WINDOWS = 10_000_000  # of one recording: eleven days at ten a second
+_TOLERANCE = 1e-6  # of a window; seconds are floats, and 60 windows must fit into 60 s
 
 
 def window_starts(seconds: float, window_s: float, step_s: float) -> np.ndarray:
-    """Start of each whole window within a stimulus, in seconds from its start, (W,) float64.
+    """Return the start of each whole window of a stimulus, in seconds from its start, (W,) float64.
 
-    Raises BadConfig if there are so many that the times can only be wrong.
+    Raises BadConfig if there are more than MAX_WINDOWS, because then the times must be wrong.
     """
-    if seconds < window_s * (1 - _SLACK):
+    if seconds < window_s * (1 - _TOLERANCE):
         return np.zeros(0)
     steps = (seconds - window_s) / step_s
-    if not steps < MOST:
-        raise BadConfig(f"{seconds:g} s make more than {MOST:,} windows {step_s:g} s apart: are the times in seconds?")
-    return np.arange(int(steps + _SLACK) + 1) * step_s
+    if not steps < MAX_WINDOWS:
+        raise BadConfig(
+            f"{seconds:g} s make more than {MAX_WINDOWS:,} windows {step_s:g} s apart: are the times in seconds?"
+        )
+    return np.arange(int(steps + _TOLERANCE) + 1) * step_s
 
 
 def frame_times(starts: np.ndarray, window_s: float, n_frames: int) -> np.ndarray:
-    """When to look at the face: `n_frames` evenly spaced times from the start of each window, (W, F) seconds."""
+    """Return the times of face frames: `n_frames` evenly spaced from the start of each window, (W, F) seconds."""
     return starts[:, None] + np.arange(n_frames) * (window_s / n_frames)
 
 
 def cut(x: np.ndarray, onset: int, rate_hz: float, starts: np.ndarray, length: int) -> np.ndarray:
-    """Cut windows out of a recording: (C, N) -> (W, C, L) float32.
+    """Return the windows of a recording: (C, N) -> (W, C, L) float32.
 
     onset : the sample at which the stimulus, and so second 0, starts
-    Windows that reach past the end of the signals are left off at the end, so W may be smaller than len(starts). Raises
-    BadConfig if the first begins before the signals do.
+    Windows that reach past the end of the signals are omitted, so W may be smaller than len(starts). Raises BadConfig
+    if the first begins before the signals do.
     """
     first = onset + np.round(starts * rate_hz).astype(np.int64)  # (W,)
     if len(first) and first.min() < 0:
@@ -46,8 +48,8 @@ def cut(x: np.ndarray, onset: int, rate_hz: float, starts: np.ndarray, length: i
     return out
 
 
-def lost(n: int, starts: np.ndarray) -> list[str]:
-    """A finding if the signals fill only the first n windows."""
+def missing_windows(n: int, starts: np.ndarray) -> list[str]:
+    """Return a warning if the signals fill only the first n windows."""
     if n == len(starts):
         return []
     return [f"the signals end before the last {len(starts) - n} of {len(starts)} windows, which are left out"]

@@ -9,12 +9,12 @@ import numpy as np
 
 from ..config import uses_face, uses_signals
 from ..errors import BadConfig
-from .reader import Store
+from .window_source import WindowSource
 
 CHUNK_ROWS = 2048  # rows that are read at once where all rows are visited
 
 
-def channels_of(store: Store, modality: str) -> list[int]:
+def channels_of(store: WindowSource, modality: str) -> list[int]:
     """Return the numbers of the store's channels that a modality uses: `eeg` those of that kind, `peri` the others,
     `bio` all; none for `face`.
 
@@ -38,7 +38,7 @@ def _uses_kind(modality: str, kind: str) -> bool:
     return kind != "eeg" if modality.endswith("peri") else True
 
 
-def statistics(store: Store, rows: np.ndarray, channels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def statistics(store: WindowSource, rows: np.ndarray, channels: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean and SD of each channel over all samples of some rows, (C,) float64 each; a flat channel has SD 1.
 
     Summed in float64, a chunk at a time and relative to the first window's mean, because skin temperature, for example,
@@ -62,7 +62,7 @@ def statistics(store: Store, rows: np.ndarray, channels: Sequence[int]) -> tuple
 
 
 def subject_scale(
-    store: Store, channels: Sequence[int], subjects: np.ndarray
+    store: WindowSource, channels: Sequence[int], subjects: np.ndarray
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Return each subject's own mean and SD of every channel, (C,) each, over all windows of that subject in the store
     that have signals."""

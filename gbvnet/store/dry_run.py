@@ -1,4 +1,4 @@
-"""A store that does not exist yet, known by its size alone, so that one can plan before anything is prepared."""
+"""A store that does not exist yet, described by its size alone, to plan before anything is prepared."""
 
 import re
 from pathlib import Path
@@ -13,66 +13,67 @@ from ..config import RATINGS, PrepareConfig, to_dict
 from ..datasets import deap, mahnob
 from ..errors import BadConfig
 from ..preprocessing.windowing import window_starts
-from .reader import Store
+from .window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
 
 RATE_HZ, BASELINE_S = 128, 3  # of both corpora in a store
 FRAMES_PER_S = {"deap": 10, "mahnob": 12}
-CHANNELS_OF = {
-    name: [[c.name, c.kind] for c in reader.CHANNELS] for name, reader in (("deap", deap), ("mahnob", mahnob))
-}
-EXPRESSION = 52  # MediaPipe's coefficients, float32, are kept of each frame
+CHANNELS = {name: [[c.name, c.kind] for c in reader.CHANNELS] for name, reader in (("deap", deap), ("mahnob", mahnob))}
 SIZE = re.compile(r"(\w+):(\d+)x(\d+)x(\d+)")
 
 
-class Described(Store):
-    """So many people, each with so many trials of so many seconds, all filmed. Reads give noise."""
+class DryRunStore(WindowSource):
+    """So many subjects, each with so many trials of so many seconds, all with a face video. Reads return noise.
+
+    text : corpus:SUBJECTSxTRIALSxSECONDS, as in deap:22x40x60. Raises BadConfig for another text
+    """
 
     def __init__(self, text: str, prepare: PrepareConfig | None = None):
-        """text : corpus:PEOPLExTRIALSxSECONDS, as in deap:22x40x60. Raises BadConfig."""
-        found = SIZE.fullmatch(text)
-        if not found or found[1] not in CHANNELS_OF or not all(int(found[k]) for k in (2, 3, 4)):
-            known = " or ".join(CHANNELS_OF)
-            raise BadConfig(f"describe {text}: expected {known}, then people x trials x seconds, as in deap:22x40x60")
-        self.text, self.asked = text, prepare or PrepareConfig()
+        size = SIZE.fullmatch(text)
+        if not size or size[1] not in CHANNELS or not all(int(size[k]) for k in (2, 3, 4)):
+            corpora = " or ".join(CHANNELS)
+            raise BadConfig(
+                f"describe {text}: expected {corpora}, then subjects x trials x seconds, as in deap:22x40x60"
+            )
+        self.text, self.prepare = text, prepare or PrepareConfig()
         self.path = Path(text)
-        self.settings = _settings(found[1], self.asked)
-        self.windows = _windows(int(found[2]), int(found[3]), int(found[4]), self.asked)
+        self.settings = _settings(size[1], self.prepare)
+        self.windows = _windows(int(size[2]), int(size[3]), int(size[4]), self.prepare)
         recordings = self.windows["recording"].unique()
         self.recordings = pd.DataFrame({"recording": recordings, "verdict": "ok", "sha256": ""})
 
     @override
-    def __getstate__(self) -> Any:
-        return self.text, self.asked
-
-    @override
-    def __setstate__(self, state: Any) -> None:
-        self.__init__(*state)  # type: ignore[misc]
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.text, self.prepare)
 
     @override
     def __repr__(self) -> str:
-        return f"Described({self.text!r}: {len(self)} windows)"
+        return f"DryRunStore({self.text!r}: {len(self)} windows)"
 
     @property
     def nbytes(self) -> int:
-        """What such a store will take on disk, to a per cent or so."""
+        """The size of such a store on disk, in bytes, to about a per cent."""
         s = self.settings
-        face = s["frames_per_window"] * (3 * s["face_side"] ** 2 + 1 + 4 * EXPRESSION)
+        face = s["frames_per_window"] * (3 * s["face_side"] ** 2 + 1 + 4 * N_EXPRESSION)
         signals = 4 * len(s["channels"]) * s["samples_per_window"]
-        before = 4 * len(s["channels"]) * BASELINE_S * RATE_HZ
-        return len(self) * (face + signals) + len(self.recordings) * before
+        baseline = 4 * len(s["channels"]) * BASELINE_S * RATE_HZ
+        return len(self) * (face + signals) + len(self.recordings) * baseline
 
     @override
-    def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> tuple[Any, Any, Any]:
-        n, s, rng = len(np.asarray(rows)), self.settings, np.random.default_rng(0)
+    def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
+        n, s, rng = len(check_rows(self, rows)), self.settings, np.random.default_rng(0)
         shape = (n, s["frames_per_window"], s["face_side"], s["face_side"], 3)
-        seen = rng.integers(0, 256, shape, np.uint8) if faces else None
+        pictures = rng.integers(0, 256, shape, np.uint8) if faces else None
         ok = np.ones(shape[:2], bool) if faces else None
-        heard = rng.standard_normal((n, len(s["channels"]), s["samples_per_window"]), np.float32) if signals else None
-        return seen, ok, heard
+        x = rng.standard_normal((n, len(s["channels"]), s["samples_per_window"]), np.float32) if signals else None
+        return pictures, ok, x
+
+    @override
+    def face_ok(self, rows: ArrayLike) -> np.ndarray:
+        return np.ones((len(check_rows(self, rows)), self.settings["frames_per_window"]), bool)
 
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
-        shape = (len(np.asarray(rows)), self.settings["frames_per_window"], EXPRESSION)
+        shape = (len(check_rows(self, rows)), self.settings["frames_per_window"], N_EXPRESSION)
         return np.random.default_rng(0).random(shape, np.float32)
 
     @override
@@ -85,7 +86,7 @@ class Described(Store):
 
 def _settings(dataset: str, prepare: PrepareConfig) -> dict[str, Any]:
     frames = prepare.frames_per_window or max(1, round(FRAMES_PER_S[dataset] * prepare.window_s))
-    channels = [c for c in CHANNELS_OF[dataset] if prepare.channels is None or c[0] in prepare.channels]
+    channels = [c for c in CHANNELS[dataset] if prepare.channels is None or c[0] in prepare.channels]
     return {
         "dataset": dataset,
         "synthetic": False,
@@ -99,12 +100,12 @@ def _settings(dataset: str, prepare: PrepareConfig) -> dict[str, Any]:
     }
 
 
-def _windows(people: int, trials: int, seconds: int, prepare: PrepareConfig) -> pd.DataFrame:
-    """One row a window; half of the trials are rated high."""
+def _windows(subjects: int, trials: int, seconds: int, prepare: PrepareConfig) -> pd.DataFrame:
+    """Return one row a window; half of the trials have ratings of the positive class."""
     starts = window_starts(seconds, prepare.window_s, prepare.step_s or prepare.window_s)
-    p, t, w = (a.ravel() for a in np.meshgrid(range(people), range(trials), range(len(starts)), indexing="ij"))
-    subject, trial = np.char.mod("s%02d", p + 1), np.char.mod("%02d", t + 1)
-    rating = np.where((p + t) % 2, 7.0, 3.0)
+    s, t, w = (a.ravel() for a in np.meshgrid(range(subjects), range(trials), range(len(starts)), indexing="ij"))
+    subject, trial = np.char.mod("s%02d", s + 1), np.char.mod("%02d", t + 1)
+    rating = np.where((s + t) % 2, 7.0, 3.0)
     return pd.DataFrame(
         {
             "recording": np.char.add(np.char.add(subject, "_"), trial),

@@ -1,10 +1,10 @@
-"""A store that remembers what was computed of its windows, so that systems and folds share it.
+"""A source that keeps the features computed from its windows, so that systems and folds share them.
 
-It lies beside the store, as the store itself is never changed, and may be deleted at any time:
+They are kept beside the store, which is never changed, and may be deleted at any time:
 
     STORE.features/<name>-<digest of the store>/000000.npy ...     float32, the store's rows in slices of 2048
 
-What is remembered must follow from each window alone, and from no label: then it does not matter who asks first.
+A feature may depend on its own window only, and on no label: then it does not matter which fold computes it first.
 """
 
 import io
@@ -14,35 +14,42 @@ from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from typing_extensions import override
 
 from ..errors import BadStore
 from ..io.atomic import atomic_write, remove_stale_temp_files
-from .reader import Store
+from .window_source import DerivedSource
 
 log = logging.getLogger(__name__)
 
-SLICE = 2048  # rows a file: a computation that is cut off has lost at most one
+SLICE = 2048  # rows a file: an interrupted computation loses at most one
 
 
-class Remembering(Store):
-    """A store with a memory. Read it like any other."""
+class FeatureCache(DerivedSource):
+    """Another source, with a cache of features beside its folder."""
 
     @property
-    def memory(self) -> Path:
+    @override
+    def digest(self) -> str:
+        return self.source.digest
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the features."""
         return self.path.with_name(self.path.name + ".features")
 
-    def remembered(self, name: str, compute: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
-        """`compute(rows)`, (n, ...) float32, taken from memory; what is not there yet is computed for all rows.
+    def features(self, name: str, compute: Callable[[np.ndarray], np.ndarray], rows: np.ndarray) -> np.ndarray:
+        """Return `compute(rows)`, (n, ...) float32, from the cache; slices that are not in it are computed first.
 
-        name : says what it is, with all settings; the store's digest is added
-        Raises BadStore if the memory cannot be written or was damaged.
+        name : identifies the features, with all their settings; the store's digest is added
+        Raises BadStore if the cache cannot be written or was damaged.
         """
-        folder = self.memory / f"{name}-{self.digest}"
+        folder = self.folder / f"{name}-{self.digest}"
         starts = range(0, len(self), SLICE)
         try:
             if not all(_file(folder, start).exists() for start in starts):
                 folder.mkdir(parents=True, exist_ok=True)
-                with FileLock(folder / "lock"):  # another process may want the same, and then waits for it
+                with FileLock(folder / "lock"):  # another process that needs the same features waits for them
                     remove_stale_temp_files(folder)
                     for start in starts:
                         if not _file(folder, start).exists():
@@ -59,18 +66,18 @@ class Remembering(Store):
         atomic_write(_file(folder, start), content.getvalue())
 
     def _gather(self, folder: Path, rows: np.ndarray) -> np.ndarray:
-        of = rows // SLICE
+        slices = rows // SLICE
         out = None
-        for which in np.unique(of).tolist():
-            file, at = _file(folder, which * SLICE), np.flatnonzero(of == which)
+        for number in np.unique(slices).tolist():
+            file, at = _file(folder, number * SLICE), np.flatnonzero(slices == number)
             try:
-                part = np.load(file, mmap_mode="r", allow_pickle=False)
-                found = part[rows[at] - which * SLICE]
+                content = np.load(file, mmap_mode="r", allow_pickle=False)
+                part = content[rows[at] - number * SLICE]
             except (ValueError, OSError, EOFError, IndexError) as e:
-                found_there = f"a file that does not read ({e})"
-                raise BadStore(file, "features of this store", found_there, "Delete it; it is made again.") from None
-            out = np.empty((len(rows), *found.shape[1:]), np.float32) if out is None else out
-            out[at] = found
+                actual = f"a file that cannot be read ({e})"
+                raise BadStore(file, "features of this store", actual, "Delete it; it is made again.") from None
+            out = np.empty((len(rows), *part.shape[1:]), np.float32) if out is None else out
+            out[at] = part
         return np.empty((0,), np.float32) if out is None else out
 
 

@@ -1,7 +1,7 @@
 """The format of a store: its files, what their settings and headers hold, and how both are read and checked.
 
-store.json                      what made it; other settings are refused, never mixed in
-recordings.parquet              a row a recording: verdict, reason, counts
+store.json                      its settings; a preparation with other settings is refused, never mixed in
+recordings.parquet              a row a recording: status, reason, counts
 windows.parquet                 a row a window: names, times, ratings
 data/<recording>.safetensors    faces (W, F, S, S, 3) uint8, face_ok (W, F) bool, expression (W, F, 52) float32,
                                 signals (W, C, L) float32, and baseline (C, B) float32, the seconds before the
@@ -11,19 +11,21 @@ data/<recording>.safetensors    faces (W, F, S, S, 3) uint8, face_ok (W, F) bool
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from ..config import RATINGS, PrepareConfig, from_dict
 from ..errors import BadConfig, BadStore
+from ..io.records import convert
 from ..io.safe_load import from_json
 
 FORMAT = 2
 NAMES = ["recording", "subject", "trial", "stimulus"]
-FILES = ("signals", "video")  # of a recording, where the corpus says what they are relative to; else no columns
+FILES = ("signals", "video")  # columns of a recording whose corpus says what its files are relative to
 COUNTS = ["n_windows", "n_with_face", "n_with_signals", "frames_found", "frames_borrowed", "frames_missing"]
-# What `finish` writes, as pandas calls it; ratings that a corpus has not are missing.
+# Columns as `finish_store` writes them, with their kinds in pandas' terms; ratings that a corpus lacks are absent.
 WINDOW_COLUMNS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(NAMES, ("string", "empty")), "window": ("integer",), "start_s": ("floating",),
     "has_face": ("boolean",), "has_signals": ("boolean",), **dict.fromkeys(RATINGS, ("floating",)),
@@ -31,37 +33,75 @@ WINDOW_COLUMNS: dict[str, tuple[str, ...]] = {
 RECORDING_COLUMNS: dict[str, tuple[str, ...]] = dict.fromkeys(
     (*NAMES, "verdict", "reason", "findings", "sha256"), ("string", "empty")
 )
-FILE_NAME = re.compile(r"[^/\\\0]{1,200}")  # in data/, and nowhere else
+FILE_NAME = re.compile(r"[^/\\\0]{1,200}")  # of a recording: a file in data/, and nowhere else
 DTYPES = {"U8": np.uint8, "BOOL": np.bool_, "F32": np.float32}
-NUMBER = (int, float)
 FORMER_SYNTHETIC_KEY = "made_up"  # of `synthetic`, in stores that gbvnet 0.1 wrote
-# What a reader relies on in store.json, and what `finish` relies on in the header of a recording.
-SETTINGS_FIELDS: dict[str, Any] = {
-    "dataset": str, "synthetic": bool, "prepare": dict, "channels": list, "rate_hz": NUMBER, "baseline_s": NUMBER,
-    "samples_per_window": int, "frames_per_window": int, "face_side": int,
-}  # fmt: skip
-HEADER_FIELDS: dict[str, Any] = {
-    **dict.fromkeys((*NAMES, "verdict", "reason", "sha256"), str), "start_s": list, "has_face": list,
-    "has_signals": bool, "ratings": dict, "findings": list,
-}  # fmt: skip
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors' own limit
 PREPARE_AGAIN = "Delete the file and run `gbvnet prepare` again."
 
+Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+Count = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
+Place = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class StoreSettings(msgspec.Struct):
+    """What store.json holds, with the limits of what a reader can use. Further names are kept as they are."""
+
+    dataset: str
+    synthetic: bool
+    prepare: dict[str, Any]
+    channels: list[tuple[str, str]]
+    rate_hz: Annotated[float, msgspec.Meta(ge=0, le=10**6)]
+    baseline_s: float
+    samples_per_window: Annotated[int, msgspec.Meta(ge=0, le=10**6)]
+    frames_per_window: Annotated[int, msgspec.Meta(ge=0, le=256)]
+    face_side: Annotated[int, msgspec.Meta(ge=0, le=512)]
+
+
+class RecordingHeader(msgspec.Struct, kw_only=True):
+    """The metadata of a recording, in its file's header: what `finish_store` writes into the tables."""
+
+    recording: str
+    subject: str
+    trial: str
+    stimulus: str
+    status: str = msgspec.field(name="verdict")
+    reason: str
+    sha256: str
+    start_s: list[Number]
+    has_face: list[bool]
+    has_signals: bool
+    ratings: dict[str, Number]
+    warnings: list[str] = msgspec.field(name="findings")
+    n_windows: Count = 0
+    n_with_face: Count = 0
+    n_with_signals: Count = 0
+    frames_detected: Count = msgspec.field(name="frames_found", default=0)
+    frames_borrowed: Count = 0
+    frames_missing: Count = 0
+
+
+class Tensor(msgspec.Struct):
+    """A tensor of a safetensors file: its type, shape and bytes."""
+
+    dtype: Literal["U8", "BOOL", "F32"]
+    shape: list[Place]
+    data_offsets: tuple[Place, Place]
+
+    @property
+    def is_consistent(self) -> bool:
+        """Whether type, shape and number of bytes agree."""
+        first, last = self.data_offsets
+        return last - first == math.prod(self.shape) * np.dtype(DTYPES[self.dtype]).itemsize
+
 
 def data_file(path: Path, recording: str) -> Path:
+    """Return the file of a recording's windows in the store at `path`."""
     return path / "data" / f"{recording}.safetensors"
 
 
-def first_wrong_field(held: dict, kinds: dict[str, Any]) -> str | None:
-    """The name of a value that is absent or no such thing; True and False are no numbers."""
-    for name, kind in kinds.items():
-        value = held.get(name)
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            return name
-    return None
-
-
-def read_manifest(path: Path) -> dict:
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return the settings of the store at `path`, from store.json. Raises BadStore."""
     manifest = path / "store.json"
     try:
         settings = from_json(manifest.read_text())
@@ -70,36 +110,27 @@ def read_manifest(path: Path) -> dict:
     except (OSError, ValueError) as e:
         raise BadStore(manifest, "the settings of a store", f"a file that cannot be read ({e})") from None
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-        found = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
-        raise BadStore(manifest, f"store format {FORMAT}", f"format {found}", "It was made by another gbvnet version.")
+        actual = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
+        raise BadStore(manifest, f"store format {FORMAT}", f"format {actual}", "It was made by another gbvnet version.")
     if FORMER_SYNTHETIC_KEY in settings:
         settings["synthetic"] = settings.pop(FORMER_SYNTHETIC_KEY)
-    flaw = _flaw_of(settings)
-    if flaw:
-        raise BadStore(manifest, *flaw, "Restore the file, or run `gbvnet prepare` into another folder.")
+    remedy = "Restore the file, or run `gbvnet prepare` into another folder."
+    try:
+        convert(settings, StoreSettings)
+    except ValueError as e:
+        raise BadStore(manifest, "the settings of a store", f"other contents ({e})", remedy) from None
+    try:
+        from_dict(PrepareConfig, settings["prepare"], "prepare.")
+    except (BadConfig, TypeError) as e:
+        raise BadStore(manifest, "settings of `gbvnet prepare`", str(e), remedy) from None
     return settings
 
 
-def _flaw_of(settings: dict) -> tuple[str, str] | None:
-    """What was expected and what was found, where a setting makes no sense."""
-    wrong = first_wrong_field(settings, SETTINGS_FIELDS)
-    if wrong is None:
-        sizes = {"frames_per_window": 256, "face_side": 512, "samples_per_window": 10**6, "rate_hz": 10**6}
-        wrong = next((name for name, most in sizes.items() if not 0 <= settings[name] <= most), None)
-    if wrong:
-        return f"{wrong} that makes sense", repr(settings.get(wrong, "none"))
-    pairs = [p for p in settings["channels"] if isinstance(p, list) and len(p) == 2 and all(type(x) is str for x in p)]
-    if len(pairs) != len(settings["channels"]):
-        return "channels as pairs of name and kind", repr(settings["channels"])[:200]
-    try:
-        from_dict(PrepareConfig, settings["prepare"], "prepare.")
-    except (BadConfig, TypeError) as error:
-        return "settings of `gbvnet prepare`", str(error)
-    return None
+def read_header(file: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+    """Return the tensors of a recording's file, the recording's metadata, and the byte at which the data begin.
 
-
-def read_header(file: Path) -> tuple[dict, dict, int]:
-    """The tensors' places, what is known of the recording, and where the data begin. Raises BadStore."""
+    Raises BadStore.
+    """
     try:
         size = file.stat().st_size
         with file.open("rb") as f:
@@ -107,23 +138,15 @@ def read_header(file: Path) -> tuple[dict, dict, int]:
             if not 2 <= length <= min(_HEADER_LIMIT, size - 8):
                 raise BadStore(file, "a safetensors file", f"{size} bytes that are none", PREPARE_AGAIN)
             header = from_json(f.read(length))
-        about = from_json(header.pop("__metadata__")["gbvnet"])
-        if not isinstance(about, dict):
-            raise ValueError(f"it is told by a {type(about).__name__}")
-        end = max((_end_of(name, tensor) for name, tensor in header.items()), default=0)
+        metadata = convert(from_json(header.pop("__metadata__")["gbvnet"]), dict[str, Any])
+        tensors = convert(header, dict[str, Tensor])
+        wrong = next((name for name, tensor in tensors.items() if not tensor.is_consistent), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong}: {tensors[wrong]}")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as e:
-        found = f"a file that cannot be read ({type(e).__name__}: {e})"
-        raise BadStore(file, "a recording of this store", found, PREPARE_AGAIN) from None
+        actual = f"a file that cannot be read ({type(e).__name__}: {e})"
+        raise BadStore(file, "a recording of this store", actual, PREPARE_AGAIN) from None
+    end = max((tensor.data_offsets[1] for tensor in tensors.values()), default=0)
     if size != 8 + length + end:
         raise BadStore(file, f"{8 + length + end} bytes", f"{size}", PREPARE_AGAIN)
-    return header, about, 8 + length
-
-
-def _end_of(name: str, tensor: dict) -> int:
-    """Where a tensor ends; ValueError or TypeError if its kind, its shape and its place do not agree."""
-    first, last = tensor["data_offsets"]
-    shape = tensor["shape"]
-    whole = isinstance(shape, list) and all(type(n) is int and n >= 0 for n in (first, *shape))
-    if not whole or last - first != math.prod(shape) * np.dtype(DTYPES[tensor["dtype"]]).itemsize:
-        raise ValueError(f"{name} of {tensor['dtype']} {shape} from byte {first} to {last}")
-    return last
+    return tensors, metadata, 8 + length

@@ -1,7 +1,5 @@
 """Read a finished store: its windows by row number, its tables and its settings."""
 
-import hashlib
-import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,15 +10,14 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
+from typing_extensions import override
 
 from ..config import RATINGS, PrepareConfig, to_dict
-from ..errors import BadStore, GbvnetError
+from ..errors import BadStore
 from ..io.remote import fetched, is_address
-from ..provenance import SYNTHETIC
 from .format import (
     DTYPES,
     FILE_NAME,
-    FORMER_SYNTHETIC_KEY,
     PREPARE_AGAIN,
     RECORDING_COLUMNS,
     WINDOW_COLUMNS,
@@ -28,149 +25,128 @@ from .format import (
     read_header,
     read_manifest,
 )
+from .window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
 
 
-def _file_handles(wanted: int = 4096) -> int:
-    """How many files may be open at once, raised if the system lets us: DEAP alone has 1280 recordings."""
+def _max_open_files(wanted: int = 4096) -> int:
+    """Return how many files may be open at once; the limit is raised if the system allows: DEAP has 1280 recordings."""
     try:
         import resource
-    except ImportError:  # Windows, whose limit is not a process's to set
+    except ImportError:  # on Windows, where a process cannot set the limit
         return 512 + 256
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    return max(soft, most)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return max(soft, limit)
 
 
-class _Maps:
-    """Memory maps of recordings, opened on first use. A map holds a file handle, so only so many are kept."""
+class _MemoryMaps:
+    """Memory maps of recordings, opened on first use. Each holds a file open, so the number of maps is limited."""
 
     def __init__(self, path: Path):
         self.path = path
         self.open: OrderedDict[str, dict[str, np.ndarray]] = OrderedDict()
-        self.most = max(16, _file_handles() - 512)
+        self.limit = max(16, _max_open_files() - 512)
 
     def __getitem__(self, recording: str) -> dict[str, np.ndarray]:
         if recording in self.open:
             self.open.move_to_end(recording)
             return self.open[recording]
-        while len(self.open) >= self.most:
+        while len(self.open) >= self.limit:
             self.open.popitem(last=False)
         file = data_file(self.path, recording)
         tensors, _, begin = read_header(file)
-        whole = np.memmap(file, dtype=np.uint8, mode="r")
-        views = {}
-        for name, t in tensors.items():
-            first, last = (begin + o for o in t["data_offsets"])
-            views[name] = np.asarray(whole[first:last]).view(DTYPES[t["dtype"]]).reshape(t["shape"])
+        content = np.memmap(file, dtype=np.uint8, mode="r")
+        views: dict[str, np.ndarray] = {}
+        for name, tensor in tensors.items():
+            first, last = (begin + offset for offset in tensor.data_offsets)
+            views[name] = np.asarray(content[first:last]).view(DTYPES[tensor.dtype]).reshape(tensor.shape)
         self.open[recording] = views
         return views
 
 
 @dataclass(frozen=True)
-class _Shape:
+class _WindowShape:
     frames: int
     side: int
     channels: int
     samples: int
 
 
-class Store:
+class Store(WindowSource):
     """A finished store, for reading.
 
-    settings : dict, everything that made it
-    windows : DataFrame, one row a window; the row's number is what `read` takes
-    recordings : DataFrame, one row a recording with its verdict
+    settings : how it was made, as in store.json
+    windows : one row a window; the row's number is what `read` takes
+    recordings : one row a recording with its status
     """
 
     def __init__(self, path: str | Path):
-        self._asked = path
+        self._address = path
         self.path = fetched(path) if is_address(path) else Path(path)
         self.settings = read_manifest(self.path)
-        self.settings["prepare"] = to_dict(PrepareConfig()) | self.settings["prepare"]  # defaults of what is not told
+        self.settings["prepare"] = to_dict(PrepareConfig()) | self.settings["prepare"]  # defaults of absent settings
         self._refuse_if_nothing_is_good()
         self.windows = self._table("windows.parquet", WINDOW_COLUMNS)
         self.recordings = self._table("recordings.parquet", RECORDING_COLUMNS)
-        names, self._of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
+        names, self._recording_of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
         self._names = [str(n) for n in names]
-        odd = [n for n in self._names if not FILE_NAME.fullmatch(n)]
-        if odd:
-            raise BadStore(self.path / "windows.parquet", "names of recordings that are names of files", repr(odd[0]))
-        missing = [n for n in self._names if not data_file(self.path, n).exists()]
-        if missing:
-            file = data_file(self.path, missing[0])
-            found = f"no such file, as for {len(missing)} of {len(self._names)} recordings"
-            raise BadStore(file, "a recording's windows", found, "Run `gbvnet prepare` again.")
-        if not len(self.windows):  # an older gbvnet finished a store in which nothing was good
-            raise BadStore(
-                self.path, "a store with windows", "none", "Run `gbvnet prepare` again, and see what is bad."
-            )
         self._window = self.windows["window"].to_numpy()
-        if len(self) and self._window.min() < 0:
-            raise BadStore(self.path / "windows.parquet", "numbers of windows from 0", f"{self._window.min()}")
-        self._maps = _Maps(self.path)
+        self._check_windows()
+        self._maps = _MemoryMaps(self.path)
         s = self.settings
-        self._shape = _Shape(s["frames_per_window"], s["face_side"], len(s["channels"]), s["samples_per_window"])
+        self._shape = _WindowShape(s["frames_per_window"], s["face_side"], len(s["channels"]), s["samples_per_window"])
 
-    def __getstate__(self):  # a store crosses to another process as its path; nothing mapped goes along
-        return self._asked
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A store crosses to another process as its path; its maps and tables are opened there."""
+        return type(self), (self._address,)
 
-    def __setstate__(self, path):
-        self.__init__(path)  # type: ignore[misc]
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def has(self, modality: str) -> bool:
-        """Whether any window has a "face", or "signals": a store can be prepared for faces of which there are none."""
-        return bool(self.windows[f"has_{modality}"].any())
-
+    @override
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}: {len(self)} windows of {len(self._names)} recordings, {self.title})"
 
-    @property
-    def synthetic(self) -> bool:
-        return bool(self.settings["synthetic"])
-
-    @property
-    def title(self) -> str:
-        """The corpus' name, with its stamp if it is synthetic."""
-        return self.settings["dataset"] + (f" ({SYNTHETIC})" if self.synthetic else "")
-
-    @property
-    def digest(self) -> str:
-        """Identity of the contents: of every array, and of the settings that made them."""
-        settings = {k: v for k, v in self.settings.items() if k != "versions"}
-        settings[FORMER_SYNTHETIC_KEY] = settings.pop(
-            "synthetic"
-        )  # so that a store of before has the digest that it had
-        parts = [json.dumps(settings, sort_keys=True)]
-        parts += (self.recordings["recording"] + self.recordings["sha256"]).tolist()
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    def _check_windows(self) -> None:
+        """Raise BadStore if the table of windows names recordings that are not there, or names no windows."""
+        table = self.path / "windows.parquet"
+        invalid = [n for n in self._names if not FILE_NAME.fullmatch(n)]
+        if invalid:
+            raise BadStore(table, "names of recordings that are names of files", repr(invalid[0]))
+        missing = [n for n in self._names if not data_file(self.path, n).exists()]
+        if missing:
+            file = data_file(self.path, missing[0])
+            actual = f"no such file, as for {len(missing)} of {len(self._names)} recordings"
+            raise BadStore(file, "a recording's windows", actual, "Run `gbvnet prepare` again.")
+        if not len(self.windows):  # an older gbvnet finished a store in which nothing was good
+            remedy = "Run `gbvnet prepare` again, and see what is bad."
+            raise BadStore(self.path, "a store with windows", "none", remedy)
+        if self._window.min() < 0:
+            raise BadStore(table, "numbers of windows from 0", f"{self._window.min()}")
 
     def _refuse_if_nothing_is_good(self) -> None:
-        """A store of which every recording was refused has a table of verdicts, and no windows."""
+        """Raise BadStore for a store of which every recording was refused: it has the table of recordings alone."""
         if (self.path / "windows.parquet").exists() or not (self.path / "recordings.parquet").exists():
             return
-        told = self._table("recordings.parquet", RECORDING_COLUMNS)
-        if not (told["verdict"] == "ok").any():
-            first = f", the first for this reason: {told['reason'].iloc[0]}" if len(told) else ""
-            found = f"that all {len(told)} of its recordings were refused{first.rstrip('.')}"
-            raise BadStore(self.path, "a store with windows", found, "Correct that, and run `gbvnet prepare` again.")
+        refused = self._table("recordings.parquet", RECORDING_COLUMNS)
+        if not (refused["verdict"] == "ok").any():
+            first = f", the first for this reason: {refused['reason'].iloc[0]}" if len(refused) else ""
+            actual = f"that all {len(refused)} of its recordings were refused{first.rstrip('.')}"
+            raise BadStore(self.path, "a store with windows", actual, "Correct that, and run `gbvnet prepare` again.")
 
     def _table(self, name: str, columns: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+        """Return a table after checking its columns. Raises BadStore."""
         file = self.path / name
         if not file.exists():
             raise BadStore(self.path, "a finished store", f"no {name}", "Run `gbvnet prepare` again: it goes on.")
         again = "Run `gbvnet prepare` again."
         try:
             arrow = pq.read_table(file, partitioning=None)
-            arrow.validate(full=True)  # pandas finds out that text is no UTF-8 only when it is looked at
+            arrow.validate(full=True)  # pandas notices text that is not UTF-8 only when it is used
             table = arrow.to_pandas()
         except Exception as e:  # a damaged table can raise anything
-            found = f"a file that cannot be read ({type(e).__name__}: {e})"
-            raise BadStore(file, "a table", found, again) from None
+            actual = f"a file that cannot be read ({type(e).__name__}: {e})"
+            raise BadStore(file, "a table", actual, again) from None
         absent = [name for name in columns if name not in table and name not in RATINGS]
         if absent:
             raise BadStore(file, f"columns {', '.join(columns)}", f"none named {', '.join(absent)}", again)
@@ -180,17 +156,11 @@ class Store:
                 raise BadStore(file, f"{' or '.join(kinds)} in column {name}", kind, again)
         return table
 
-    def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> tuple[Any, Any, Any]:
-        """Windows by row number, in the order asked for.
-
-        Returns faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32; None for what was not
-        asked for. A window that lacks a modality has zeros there, and False in face_ok.
-        """
-        rows = np.asarray(rows, dtype=np.int64)
-        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
-            raise GbvnetError(f"{self.path}: rows 0 to {len(self) - 1} exist, not {rows.min()} to {rows.max()}")
+    @override
+    def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
+        rows = check_rows(self, rows)
         n, s = len(rows), self._shape
-        # np.empty and only the gaps zeroed: a batch of faces is tens of megabytes
+        # np.empty, and only the gaps are zeroed: a batch of faces is tens of megabytes
         out = {}
         if faces:
             out["faces"] = np.empty((n, s.frames, s.side, s.side, 3), np.uint8)
@@ -201,22 +171,28 @@ class Store:
             self._fill(name, target, rows)
         return out.get("faces"), out.get("face_ok"), out.get("signals")
 
-    def expression(self, rows: ArrayLike) -> np.ndarray:
-        """MediaPipe's 52 expression coefficients, (n, F, 52) float32; NaN where no face, or another tracker, was."""
-        rows = np.asarray(rows, dtype=np.int64)
-        out = np.empty((len(rows), self._shape.frames, 52), np.float32)
-        ok = np.empty(out.shape[:2], np.bool_)
-        self._fill("expression", out, rows, absent=np.nan)
+    @override
+    def face_ok(self, rows: ArrayLike) -> np.ndarray:
+        rows = check_rows(self, rows)
+        ok = np.empty((len(rows), self._shape.frames), np.bool_)
         self._fill("face_ok", ok, rows)
-        out[~ok] = np.nan  # there the file has zeros
+        return ok
+
+    @override
+    def expression(self, rows: ArrayLike) -> np.ndarray:
+        rows = check_rows(self, rows)
+        out = np.empty((len(rows), self._shape.frames, N_EXPRESSION), np.float32)
+        self._fill("expression", out, rows, absent=np.nan)
+        out[~self.face_ok(rows)] = np.nan  # there the file has zeros
         return out
 
+    @override
     def baseline(self, recording: str) -> np.ndarray | None:
-        """The signals before the stimulus, (C, B) float32, from which nothing is subtracted; None if there are none."""
         return self._maps[recording].get("baseline")
 
     def _fill(self, name: str, out: np.ndarray, rows: np.ndarray, absent: float = 0) -> None:
-        files, windows = self._of_row[rows], self._window[rows]
+        """Copy a tensor of some windows to `out`, (n, ...); `absent` where a recording does not have it."""
+        files, windows = self._recording_of_row[rows], self._window[rows]
         # Neighbouring rows of one recording are copied as one slice: whole-store reads are then plain copies.
         breaks = np.flatnonzero((np.diff(files) != 0) | (np.diff(windows) != 1)) + 1
         edges = [0, *breaks.tolist(), len(rows)] if len(rows) else []
@@ -229,18 +205,18 @@ class Store:
                 w = first_window[begin]
                 part = view[w : w + end - begin]
                 if part.shape != out[begin:end].shape or part.dtype != out.dtype:
-                    raise self._unlike_the_store(name, self._names[first_file[begin]], view)
+                    raise self._wrong_shape(name, self._names[first_file[begin]], view)
                 out[begin:end] = part
 
-    def _unlike_the_store(self, name: str, recording: str, found: np.ndarray) -> BadStore:
-        """NumPy would stretch some of them over their place without a word."""
+    def _wrong_shape(self, name: str, recording: str, tensor: np.ndarray) -> BadStore:
+        """Return the error for a tensor that does not fit the settings; NumPy would silently broadcast some of them."""
         windows = int((self.windows["recording"] == recording).sum())
         expected = f"{name} of {windows} windows with the store's settings"
-        return BadStore(data_file(self.path, recording), expected, f"{found.dtype} {found.shape}", PREPARE_AGAIN)
+        return BadStore(data_file(self.path, recording), expected, f"{tensor.dtype} {tensor.shape}", PREPARE_AGAIN)
 
 
 def open_store(path: str | Path) -> Store:
-    """Open a finished store: a folder, or an address that fsspec knows (s3://...), from which it is copied once.
+    """Return a finished store: a folder, or an address that fsspec knows (s3://...), from which it is copied once.
 
     Raises BadStore with the reason and the remedy.
     """

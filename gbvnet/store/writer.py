@@ -15,43 +15,32 @@ from safetensors.numpy import save as to_safetensors
 from ..config import RATINGS
 from ..errors import BadStore
 from ..io.atomic import atomic_write, is_empty
+from ..io.records import convert
 from ..io.remote import require_path
-from .format import (
-    COUNTS,
-    FILES,
-    FORMAT,
-    HEADER_FIELDS,
-    NAMES,
-    NUMBER,
-    PREPARE_AGAIN,
-    data_file,
-    first_wrong_field,
-    read_header,
-    read_manifest,
-)
+from .format import COUNTS, FILES, FORMAT, NAMES, PREPARE_AGAIN, RecordingHeader, data_file, read_header, read_manifest
 
 log = logging.getLogger(__name__)
 
 
 def create_store(path: Path, settings: dict) -> None:
-    """Begin a store, or go on with one that was made with the very same settings. One that an earlier run ended
-    without a single recording is begun anew, with whatever settings.
+    """Create a store, or continue one with exactly the same settings. If an earlier run ended without a good recording,
+    the store is created again, with any settings.
 
     Raises BadStore naming the first setting that differs, or if the folder cannot be written or holds something else.
     """
     require_path(path)
     manifest = path / "store.json"
     settings = {"format": FORMAT, **settings}
-    anew = manifest.exists() and _ended_empty(path)
-    if anew:
-        log.info("%s: no recording was good before; it is begun anew", path)
+    again = manifest.exists() and _is_without_recordings(path)
+    if again:
+        log.info("%s: no recording was good before; it is created again", path)
     elif manifest.exists():
         _refuse_other_settings(path, read_manifest(path), settings)
     elif path.is_dir() and not is_empty(path):
         raise BadStore(path, "an empty folder or a store", "a folder with other things in it", "Give another folder.")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if anew or not manifest.exists():  # before all else: a folder that has it is a store, whenever this ends
+        if again or not manifest.exists():  # first: a folder with this file is a store, even if the run is killed now
             atomic_write(manifest, (json.dumps(settings, indent=2) + "\n").encode())
         elif not os.access(path, os.W_OK):
             raise PermissionError(13, "Permission denied")
@@ -61,127 +50,126 @@ def create_store(path: Path, settings: dict) -> None:
         raise BadStore(path, "a folder that can be written", e.strerror, "Give another folder.") from None
 
 
-def _ended_empty(path: Path) -> bool:
-    """Whether a run refused every recording: it wrote its verdicts, and nothing else."""
+def _is_without_recordings(path: Path) -> bool:
+    """Return whether a run refused every recording: it wrote the table of recordings, and nothing else."""
     ended = (path / "recordings.parquet").exists() and not (path / "windows.parquet").exists()
     return ended and next((path / "data").glob("*.safetensors"), None) is None
 
 
-def _refuse_other_settings(path: Path, made_with: dict, asked: dict) -> None:
-    made_with, asked = dict(made_with), dict(asked)
-    then, now = made_with.pop("versions", {}), asked.pop("versions", {})
-    if "source" in asked:
-        made_with.setdefault("source", "preprocessed")  # a store of DEAP from before there was another source
-    for name in [*asked, *made_with]:
-        was, wanted = made_with.get(name), asked.get(name)
-        if isinstance(was, dict) and isinstance(wanted, dict):
-            name, was, wanted = _first_difference(name, was, wanted)
-        if was != wanted:
+def _refuse_other_settings(path: Path, existing: dict, wanted: dict) -> None:
+    existing, wanted = dict(existing), dict(wanted)
+    then, now = existing.pop("versions", {}), wanted.pop("versions", {})
+    if "source" in wanted:
+        existing.setdefault("source", "preprocessed")  # a store of DEAP from before there was another source
+    for name in [*wanted, *existing]:
+        old, new = existing.get(name), wanted.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            name, old, new = _first_difference(name, old, new)
+        if old != new:
             raise BadStore(
                 path,
-                f"a store made with {name} = {json.dumps(wanted)}",
-                f"one made with {json.dumps(was)}",
-                "Use another folder, or delete this one to make it anew.",
+                f"a store made with {name} = {json.dumps(new)}",
+                f"one made with {json.dumps(old)}",
+                "Use another folder, or delete this one to make it again.",
             )
     changed = sorted(k for k in now if then.get(k) != now[k])
     if changed:
         log.warning(
-            "%s: begun with %s, going on with %s",
+            "%s: begun with %s, continued with %s",
             path,
             ", ".join(f"{k} {then.get(k)}" for k in changed),
             ", ".join(f"{k} {now[k]}" for k in changed),
         )
 
 
-def _first_difference(name: str, was: dict, wanted: dict) -> tuple[str, Any, Any]:
-    for key in [*wanted, *was]:
-        if was.get(key) != wanted.get(key):
-            return f"{name}.{key}", was.get(key), wanted.get(key)
-    return name, was, wanted
+def _first_difference(name: str, old: dict, new: dict) -> tuple[str, Any, Any]:
+    for key in [*new, *old]:
+        if old.get(key) != new.get(key):
+            return f"{name}.{key}", old.get(key), new.get(key)
+    return name, old, new
 
 
-def write_recording(path: Path, recording: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
-    """Write one recording's windows, whole or not at all. Returns `about` with the digest of the arrays added.
+def write_recording(path: Path, recording: str, arrays: dict[str, np.ndarray], metadata: dict) -> dict:
+    """Write one recording's windows, whole or not at all. Returns its metadata with the digest of the arrays added.
 
-    The bytes depend on the arrays and `about` alone: no dates, one metadata key (several would be in random order).
+    The bytes depend on arrays and metadata alone: no dates, and one key (several would be in random order). Raises
+    BadStore if the disk is full or cannot be written.
     """
     digest = hashlib.sha256()
     for name in sorted(arrays):
         digest.update(name.encode() + str(arrays[name].shape).encode())
         digest.update(np.ascontiguousarray(arrays[name]).data)
-    about = {**about, "sha256": digest.hexdigest()}
+    metadata = {**metadata, "sha256": digest.hexdigest()}
     target = data_file(path, recording)
     need = sum(a.nbytes for a in arrays.values())
     free = shutil.disk_usage(target.parent).free
     if free < need + 1_000_000:
-        raise BadStore(target, f"room for {need / 1e6:.1f} MB", f"{free / 1e6:.1f} MB free", "Free some and run again.")
+        raise BadStore(
+            target, f"room for {need / 1e6:.1f} MB", f"{free / 1e6:.1f} MB free", "Free some space and run again."
+        )
     contiguous = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
     try:
-        atomic_write(target, to_safetensors(contiguous, metadata={"gbvnet": json.dumps(about, sort_keys=True)}))
+        atomic_write(target, to_safetensors(contiguous, metadata={"gbvnet": json.dumps(metadata, sort_keys=True)}))
     except OSError as e:
         raise BadStore(target, "a file that can be written", e.strerror, "Finished work is kept; run again.") from None
-    return about
+    return metadata
 
 
 def prepared_recording(path: Path, recording: str) -> dict | None:
-    """What is known of a recording that was prepared already, or None. Raises BadStore."""
+    """Return the metadata of a recording that was prepared already, or None. Raises BadStore."""
     file = data_file(path, recording)
     if not file.exists():
         return None
-    about = read_header(file)[1]
-    wrong = first_wrong_field(about, HEADER_FIELDS | {name: int for name in COUNTS if name in about})
-    if wrong is None:
-        windows = len(about["start_s"])
-        numbers = [*about["start_s"], *about["ratings"].values(), *(about.get(name, 0) for name in COUNTS)]
-        fits = {
-            "recording": about["recording"] == recording,
-            "start_s, ratings or counts": all(isinstance(n, NUMBER) and abs(n) < 1e15 for n in numbers),
-            "has_face": len(about["has_face"]) == windows and all(type(has) is bool for has in about["has_face"]),
-            "findings": all(isinstance(finding, str) for finding in about["findings"]),
-        }
-        wrong = next((name for name, good in fits.items() if not good), None)
-    if wrong:
-        raise BadStore(file, f"{wrong} of recording {recording} in its header", "another or none", PREPARE_AGAIN)
-    return about
+    metadata = read_header(file)[1]
+    try:
+        header = convert(metadata, RecordingHeader)
+    except ValueError as e:
+        expected = f"the metadata of recording {recording} in its header"
+        raise BadStore(file, expected, f"other contents ({e})", PREPARE_AGAIN) from None
+    if header.recording != recording:
+        raise BadStore(file, f"a file of recording {recording}", f"one of {header.recording}", PREPARE_AGAIN)
+    if len(header.has_face) != len(header.start_s):
+        expected = f"has_face of {len(header.start_s)} windows"
+        raise BadStore(file, expected, f"{len(header.has_face)}", PREPARE_AGAIN)
+    return metadata
 
 
 def mark_unfinished(path: Path) -> None:
-    """Before anything is added: the tables would no longer tell the whole, so the store counts as unfinished."""
+    """Delete the tables before recordings are added: they would be incomplete, so the store counts as unfinished."""
     for table in ("windows.parquet", "recordings.parquet"):
         (path / table).unlink(missing_ok=True)
 
 
-def finish_store(path: Path, verdicts: list[dict]) -> None:
-    """Write both tables. verdicts: one dict a recording, the good ones as `write_recording` returned them.
+def finish_store(path: Path, recordings: list[dict]) -> None:
+    """Write both tables. recordings: the metadata of each, of the good ones as `write_recording` returned it.
 
-    Where none is good there are no windows, and the store stays unfinished: only the table of verdicts is written.
+    If none is good there are no windows, and the store stays unfinished: only the table of recordings is written.
     """
-    verdicts = sorted(verdicts, key=lambda v: v["recording"])
+    recordings = sorted(recordings, key=lambda metadata: metadata["recording"])
     columns = [*NAMES, "verdict", "reason", "findings", *COUNTS, "sha256"]
-    columns += [name for name in FILES if any(name in verdict for verdict in verdicts)]
-    recordings = pd.DataFrame(verdicts).reindex(columns=columns)
-    recordings["findings"] = ["; ".join(v.get("findings", ())) for v in verdicts]
-    recordings[COUNTS] = recordings[COUNTS].fillna(0).astype("int64")
+    columns += [name for name in FILES if any(name in metadata for metadata in recordings)]
+    table = pd.DataFrame(recordings).reindex(columns=columns)
+    table["findings"] = ["; ".join(metadata.get("findings", ())) for metadata in recordings]
+    table[COUNTS] = table[COUNTS].fillna(0).astype("int64")
     for text in columns:
-        if text in COUNTS:
-            continue
-        recordings[text] = recordings[text].astype(object).fillna("").astype(str)  # a column nobody fills is no text
-    good = [_window_rows(v) for v in verdicts if v["verdict"] == "ok"]
+        if text not in COUNTS:
+            table[text] = table[text].astype(object).fillna("").astype(str)  # an empty column has no type
+    good = [_window_rows(metadata) for metadata in recordings if metadata["verdict"] == "ok"]
     if not good:
         mark_unfinished(path)
-    atomic_write(path / "recordings.parquet", recordings.to_parquet(index=False))
+    atomic_write(path / "recordings.parquet", table.to_parquet(index=False))
     if not good:
         return
     windows = pd.concat(good)
-    # Last: a store with this table is whole.
+    # Last: a store with this table is finished.
     atomic_write(path / "windows.parquet", windows.reset_index(drop=True).to_parquet(index=False))
 
 
-def _window_rows(about: dict) -> pd.DataFrame:
-    n = len(about["start_s"])
-    rows: dict = {name: np.full(n, about[name], dtype=object) for name in NAMES}
-    rows |= {"window": np.arange(n, dtype=np.int64), "start_s": np.asarray(about["start_s"], dtype=np.float64)}
-    rows["has_face"] = np.asarray(about["has_face"], dtype=bool)
-    rows["has_signals"] = np.full(n, bool(about["has_signals"]))
-    rows |= {r: np.full(n, about["ratings"].get(r, np.nan), dtype=np.float64) for r in RATINGS}
+def _window_rows(metadata: dict) -> pd.DataFrame:
+    n = len(metadata["start_s"])
+    rows: dict = {name: np.full(n, metadata[name], dtype=object) for name in NAMES}
+    rows |= {"window": np.arange(n, dtype=np.int64), "start_s": np.asarray(metadata["start_s"], dtype=np.float64)}
+    rows["has_face"] = np.asarray(metadata["has_face"], dtype=bool)
+    rows["has_signals"] = np.full(n, bool(metadata["has_signals"]))
+    rows |= {r: np.full(n, metadata["ratings"].get(r, np.nan), dtype=np.float64) for r in RATINGS}
     return pd.DataFrame(rows)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..config import CrossvalConfig
 from ..errors import BadConfig
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from ..text import did_you_mean
 
 SYSTEMS: tuple[str, ...] = tuple(
@@ -46,7 +46,7 @@ class Contract(Protocol):
 
     def fit(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         y: np.ndarray,
         *,
@@ -59,11 +59,11 @@ class Contract(Protocol):
         """
         ...
 
-    def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         """The probability of high, (n,) or (n, K) float64."""
         ...
 
-    def predict(self, store: Store, rows: np.ndarray) -> Predicted:
+    def predict(self, store: WindowSource, rows: np.ndarray) -> Predicted:
         """The same, with gates where the system has them."""
         ...
 
@@ -86,7 +86,7 @@ def require_system(name: str) -> None:
         raise BadConfig(f"no system {name}; {did_you_mean(name, SYSTEMS)}")
 
 
-def require_sense(config: CrossvalConfig, store: Store | None = None) -> None:
+def require_sense(config: CrossvalConfig, store: WindowSource | None = None) -> None:
     """Raise BadConfig if there is no such system, or it cannot see this modality, be tested by this protocol, or (where
     it has a classmethod `require_store`) learn from this store."""
     made = system(config.system)

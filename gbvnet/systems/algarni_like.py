@@ -19,7 +19,7 @@ from typing_extensions import override
 
 from ..network.batches import Windows
 from ..network.devices import device_of
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .features.extract import extracted
 from .features.time_domain import SETS
 from .learners.classical import require_whole
@@ -33,7 +33,9 @@ CELLS, LAYERS, DROPOUT = 64, 2, 0.5
 class Described(Windows):
     """Rows of a store as the features of their channels: batches whose `signals` are (B, C, Q)."""
 
-    def __init__(self, store: Store, rows: np.ndarray, modality: str, y: np.ndarray | None, device: torch.device):
+    def __init__(
+        self, store: WindowSource, rows: np.ndarray, modality: str, y: np.ndarray | None, device: torch.device
+    ):
         super().__init__(store, rows, modality, y, device)  # keeps nothing in memory by itself
         x = np.concatenate([extracted(store, self.rows, self.channels, each) for each in FEATURES], axis=2)
         self.kept = (None, None, torch.from_numpy(x).to(self.device))
@@ -80,7 +82,7 @@ class System(Network):
     @override
     def fit(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         y: np.ndarray,
         *,
@@ -112,6 +114,6 @@ class System(Network):
         return {**super().about, "n_features": chosen.numel(), "n_features_chosen": int(chosen.sum())}
 
     @override
-    def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
+    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
         require_whole(store, rows, self.config)
         return Described(store, rows, self.config.modality, y, device_of(self.config.train))

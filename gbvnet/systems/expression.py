@@ -16,7 +16,7 @@ from typing_extensions import override
 from ..errors import BadConfig
 from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .learners.classical import Classical, Learnt
 
 STATISTICS = ("mean", "sd", "min", "max", "slope")  # the slope is per second
@@ -28,7 +28,7 @@ class System(Classical):
     modalities: ClassVar[tuple[str, ...]] = ("face",)
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         frame_s = float(store.settings["prepare"]["window_s"]) / max(1, store.settings["frames_per_window"])
         parts = [
             statistics(store.expression(rows[i : i + CHUNK_ROWS]), frame_s) for i in range(0, len(rows), CHUNK_ROWS)
@@ -50,7 +50,7 @@ class System(Classical):
         return expit(_scaled(x, learnt["mean"], learnt["sd"]) @ learnt["weights"] + learnt["bias"][0])
 
     @classmethod
-    def require_store(cls, store: Store) -> None:
+    def require_store(cls, store: WindowSource) -> None:
         """Raise BadConfig for a store whose faces another tracker found."""
         tracker = store.settings["prepare"].get("landmarks", "mediapipe")
         if tracker != "mediapipe":
@@ -60,7 +60,7 @@ class System(Classical):
             )
 
     @override
-    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+    def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
         super().refuse_missing(store, rows)
         self.require_store(store)
         if not any(

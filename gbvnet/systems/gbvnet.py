@@ -20,9 +20,21 @@ from ..network.pretrained import FaceWeights, load_face_weights
 from ..network.training import predict_network
 from ..preprocessing import face_statistics as facestats
 from ..store.channels import channels_of
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from . import Predicted
 from .learners.neural import Network, Shape
+
+
+def network_config(config: CrossvalConfig, shape: Shape) -> GBVNetConfig:
+    """Return the settings of the network that is trained with these settings on windows of this shape."""
+    return GBVNetConfig(
+        **asdict(config.model),
+        modality=config.modality,
+        n_channels=max(1, shape.n_channels),
+        n_samples=shape.n_samples,
+        n_frames=max(1, shape.n_frames),
+        n_outputs=shape.n_outputs,
+    )
 
 
 class System(Network):
@@ -37,16 +49,7 @@ class System(Network):
 
     @override
     def build(self, shape: Shape) -> GBVNet:
-        network = GBVNet(
-            GBVNetConfig(
-                **asdict(self.config.model),
-                modality=self.config.modality,
-                n_channels=max(1, shape.n_channels),
-                n_samples=shape.n_samples,
-                n_frames=max(1, shape.n_frames),
-                n_outputs=shape.n_outputs,
-            )
-        )
+        network = GBVNet(network_config(self.config, shape))
         if self.config.train.face_weights and network.sees_face:
             self.face_weights = load_face_weights(network, self.config.train.face_weights)
         return network
@@ -54,7 +57,7 @@ class System(Network):
     @override
     def fit(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         y: np.ndarray,
         *,
@@ -68,7 +71,7 @@ class System(Network):
         return self
 
     @override
-    def predict(self, store: Store, rows: np.ndarray) -> Predicted:
+    def predict(self, store: WindowSource, rows: np.ndarray) -> Predicted:
         network = self._network()
         logits, face, bio = predict_network(network, self._windows(store, np.asarray(rows)), self.config.train)
         return Predicted(expit(logits[:, 0] if logits.shape[1] == 1 else logits), face, bio)
@@ -87,7 +90,7 @@ class System(Network):
         return made
 
     @override
-    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+    def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
         """Without modality dropout nothing was learnt to stand in for a missing modality."""
         needed = [
             name
@@ -106,7 +109,7 @@ class System(Network):
             )
 
 
-def model_metadata(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict:
+def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray) -> dict:
     """What a model folder should say of its data, so that new recordings can be prepared in the same way."""
     s = store.settings
     return {
@@ -130,13 +133,13 @@ def model_metadata(store: Store, config: CrossvalConfig, rows: np.ndarray) -> di
     }
 
 
-def _face_statistics(store: Store, config: CrossvalConfig, rows: np.ndarray) -> dict:
+def _face_statistics(store: WindowSource, config: CrossvalConfig, rows: np.ndarray) -> dict:
     """How bright, contrasty and sharp the training's faces are, so that others can be told from them."""
     rows = np.asarray(rows)
     with_face = rows[store.windows.iloc[rows]["has_face"].to_numpy(bool)] if uses_face(config.modality) else rows[:0]
     found = []
     for start in range(
-        0, len(some := _evenly(with_face, facestats.SAMPLE)), 64
+        0, len(some := _evenly(with_face, facestats.MAX_WINDOWS)), 64
     ):  # few at a time: large faces are large
         faces, ok, _ = store.read(some[start : start + 64], signals=False)
         found.append(facestats.measure(faces, ok))

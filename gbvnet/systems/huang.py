@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import override
 
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from . import Contract
 from .features.electrode_pairs import decibels
 from .learners.face_cnn import Face
@@ -29,7 +29,7 @@ class EEG(Machine):
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         return decibels(store, rows)
 
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from typing_extensions import override
 
 from ..store.channels import channels_of
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .features.band_power import LOG_POWER
 from .features.extract import Extractor, extracted
 from .learners.linear import Linear
@@ -26,7 +26,7 @@ class System(Linear):
     modalities: ClassVar[tuple[str, ...]] = ("bio", "eeg", "peri")
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         channels = channels_of(store, self.config.modality)
         slow = [i for i in channels if store.settings["channels"][i][1] != "eeg"]
         parts = [extracted(store, rows, channels, LOG_POWER), extracted(store, rows, slow, LEVEL)]

@@ -3,7 +3,7 @@
 import numpy as np
 from typing_extensions import override
 
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .learners.classical import Classical, Learnt
 
 
@@ -11,11 +11,11 @@ class System(Classical):
     """The share of high among all training rows is predicted for every window."""
 
     @override
-    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+    def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
         pass  # it looks at nothing that a window could lack
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         return np.empty((len(rows), 0))
 
     @override

@@ -23,7 +23,7 @@ from typing_extensions import override
 
 from ..network.batches import Windows
 from ..network.devices import device_of
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from . import Contract
 from .features.electrode_pairs import decibels, derivations_of, require_bands
 from .learners.classical import require_whole
@@ -66,14 +66,14 @@ class EEG(Network):
         return LSTM(shape.n_channels, shape.n_outputs)
 
     @override
-    def _shape(self, store: Store, n_outputs: int) -> Shape:
+    def _shape(self, store: WindowSource, n_outputs: int) -> Shape:
         """Features in the place of channels, windows in that of samples."""
         n_features = len(derivations_of(store)) * require_bands(store)
         names = tuple((str(i), "feature") for i in range(n_features))
         return Shape(names, 1 / float(store.settings["prepare"]["window_s"]), CUT.length, 0, 0, n_outputs)
 
     @override
-    def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
+    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
         require_whole(store, rows, self.config)
         return Sequences(store, rows, CUT, y, device_of(self.config.train))
 

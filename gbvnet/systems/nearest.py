@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 from typing_extensions import override
 
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .features.extract import plain
 from .learners.classical import Classical, Learnt
 
@@ -17,7 +17,7 @@ class System(Classical):
     """One nearest neighbour in Euclidean distance on `features.plain`, each value z-scored over training rows."""
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         return plain(store, rows, self.config.modality)
 
     @override

@@ -9,7 +9,7 @@ from sklearn.linear_model import RidgeClassifier
 from typing_extensions import override
 
 from ..evaluation.labels import has_one_class
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .features.extract import plain
 from .learners.classical import Classical, Learnt
 
@@ -18,7 +18,7 @@ class System(Classical):
     """RidgeClassifier on `features.plain`, z-scored over training rows; p is the expit of its decision."""
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         return plain(store, rows, self.config.modality)
 
     @override

@@ -25,7 +25,7 @@ from typing_extensions import override
 from ..config import CrossvalConfig
 from ..datasets.channel_names import canonical_name
 from ..errors import BadConfig
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from . import Contract
 from .learners.late_fusion import Fused
 from .learners.neural import Answer, Network, Normalising, Shape
@@ -171,7 +171,7 @@ class System(Fused):
         self.fused_by = self.rule  # whatever other systems are told to fuse by
 
     @override
-    def _weigh(self, store: Store, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _weigh(self, store: WindowSource, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
         """(K, 3): of the face's logit, the EEG's, and a constant; half of each where one class is all there is."""
         weights = []
         for target, x in zip(np.asarray(y).reshape(len(rows), -1).T, self._logits(store, rows), strict=True):
@@ -182,14 +182,14 @@ class System(Fused):
                 weights.append(np.append(fitted.coef_[0], fitted.intercept_))
         return np.stack(weights)
 
-    def _logits(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def _logits(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         """(K, n, 2), the face's first."""
         scores = self._scores(store, rows)
         p = np.stack([scores["face"], scores["eeg"]], axis=2)
         return logit(p.clip(1 - MOST, MOST))
 
     @override
-    def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         if len(self.parts) == 1:
             return super().predict_proba(store, rows)
         x = self._logits(store, np.asarray(rows))  # (K, n, 2)

@@ -26,7 +26,7 @@ from ..config import uses_face
 from ..errors import BadConfig
 from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS, channels_of
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .features.band_power import LOG_POWER, bands_of
 from .features.extract import extracted, thumbnails
 from .features.peripheral import AUTONOMIC
@@ -46,7 +46,7 @@ class System(Classical):
     modalities: ClassVar[tuple[str, ...]] = ("facebio", "bio", "eeg", "peri", "face", "faceeeg", "faceperi")
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         """What is to be reduced to principal components first, block by block, then the rest; `widths` of each."""
         seen = self.config.modality
         channels = channels_of(store, seen)
@@ -95,7 +95,7 @@ class System(Classical):
         return expit(hidden @ learnt["outward"] + learnt["bias"][0])
 
 
-def scalps(store: Store, rows: np.ndarray, channels: list[int]) -> np.ndarray:
+def scalps(store: WindowSource, rows: np.ndarray, channels: list[int]) -> np.ndarray:
     """(n, bands * P) float32: the scalp in log power of each band. Raises BadConfig without electrodes or bands."""
     names = [store.settings["channels"][i][0] for i in channels]
     kept = placed(names)
@@ -111,14 +111,14 @@ def scalps(store: Store, rows: np.ndarray, channels: list[int]) -> np.ndarray:
     return np.concatenate(pictures, axis=1)
 
 
-def has_expressions(store: Store) -> bool:
+def has_expressions(store: WindowSource) -> bool:
     """Whether the first filmed window of any recording has MediaPipe's coefficients: a matter of the store alone."""
     filmed = store.windows[store.windows["has_face"]]
     first = filmed.drop_duplicates("recording").index.to_numpy()
     return bool(np.isfinite(store.expression(first)).any())
 
 
-def faces(store: Store, rows: np.ndarray) -> np.ndarray:
+def faces(store: WindowSource, rows: np.ndarray) -> np.ndarray:
     """(n, D) float32: `movements` if the store has expressions, else the mean good frame as a small picture."""
     known, parts = has_expressions(store), []
     for begin in range(0, max(1, len(rows)), CHUNK_ROWS):

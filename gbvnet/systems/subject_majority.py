@@ -6,7 +6,7 @@ A person without training rows (protocol subject) gets the class that is commone
 import numpy as np
 from typing_extensions import override
 
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .learners.classical import Classical, Learnt
 
 
@@ -14,11 +14,11 @@ class System(Classical):
     """The share of high among a person's own training rows is predicted for each of their windows."""
 
     @override
-    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+    def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
         pass  # it looks at nothing that a window could lack
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         return store.windows["subject"].to_numpy(str)[rows]
 
     @override

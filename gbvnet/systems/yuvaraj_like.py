@@ -16,7 +16,7 @@ from sklearn.tree import DecisionTreeClassifier
 from typing_extensions import override
 
 from ..store.channels import channels_of
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .features.extract import extracted
 from .features.time_domain import SETS
 from .learners.classical import Classical, Learnt
@@ -29,14 +29,14 @@ class System(Machine):
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         channels = channels_of(store, self.config.modality)
         return extracted(store, rows, channels, SETS[self.config.rival.feature_set]).reshape(len(rows), -1)
 
     @override
     def fit(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         y: np.ndarray,
         *,

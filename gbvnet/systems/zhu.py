@@ -15,7 +15,7 @@ from sklearn.svm import LinearSVC
 from typing_extensions import override
 
 from ..store.channels import channels_of
-from ..store.reader import Store
+from ..store.window_source import WindowSource
 from .features.band_power import ENTROPY
 from .features.extract import extracted
 from .features.kalman import smoothed_in_trials
@@ -31,10 +31,10 @@ class System(Linear):
     }
 
     @override
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         channels = channels_of(store, self.config.modality)
 
-        def entropies(of: Store, at: np.ndarray) -> np.ndarray:
+        def entropies(of: WindowSource, at: np.ndarray) -> np.ndarray:
             return extracted(of, at, channels, ENTROPY).reshape(len(at), -1)
 
         return smoothed_in_trials(store, rows, entropies)

@@ -99,7 +99,7 @@ def test_good_and_bad_recordings_are_told_apart_by_the_exit_code(deap, tmp_path,
     assert (
         main(["prepare", "deap", str(deap), str(tmp_path / "store"), "--faces", "false", "--channels", "Fp1,GSR"]) == 1
     )
-    assert "3 recordings made, 0 found done, 1 bad" in capsys.readouterr().out
+    assert "3 recordings prepared, 0 prepared before, 1 bad" in capsys.readouterr().out
 
 
 def test_settings_come_from_a_file_and_options_win(deap, tmp_path, capsys):

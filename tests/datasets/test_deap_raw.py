@@ -216,17 +216,17 @@ def test_a_plain_mne_script_makes_the_same_of_a_recording(known):
         band, kind = ([low, high], "bandpass") if k < 36 else (high, "lowpass")
         filtered.append(sosfiltfilt(butter(4, band, kind, fs=RATE, output="sos"), x[name]))
     filtered = np.stack(filtered)
-    from gbvnet.preprocessing.signals import clean
+    from gbvnet.preprocessing.signals import preprocess
 
     for recording in corpus.recordings("s01"):
         start = starts[int(recording.trial) - 1]
         assert recording.row == start
         at_128 = resample_poly(filtered[:, start % 4 :], 1, 4, axis=1)
         wanted = at_128[:, start // 4 :][:, : 4 * 128]
-        cleaned = clean(corpus.signals(recording), UNSUBTRACTED, 128.0, 3.0)
+        cleaned = preprocess(corpus.signals(recording), UNSUBTRACTED, 128.0, 3.0)
         got = cleaned.x[:, cleaned.onset :][:, : 4 * 128]
         before = at_128[:, start // 4 - 3 * 128 : start // 4]
-        assert np.abs(cleaned.before - before).max(axis=1).max() <= 1e-4 * before.std(axis=1).max()
+        assert np.abs(cleaned.baseline - before).max(axis=1).max() <= 1e-4 * before.std(axis=1).max()
         assert (np.abs(got - wanted).max(axis=1) <= 1e-4 * wanted.std(axis=1)).all()
 
 
@@ -238,12 +238,12 @@ def test_filtering_around_a_trial_is_filtering_the_whole_recording(one):
     drift = np.random.default_rng(3).standard_normal(n).cumsum() + 8000
     path = bdf(s01(corpus_of_two), starts, length_s=200, Fp1=drift, EXG1=-drift, Temp=300 + drift / 10)
     opened = open_corpus("deap", corpus_of_two, raw=True)
-    from gbvnet.preprocessing.signals import band_limit, clean
+    from gbvnet.preprocessing.signals import band_limit, preprocess
 
     whole = band_limit(as_released(read_recorded(path), False), RATE, CHANNELS)
     for recording, start in zip(opened.recordings("s01"), starts, strict=True):
         assert opened.signals(recording).samples.shape[1] < n / 2
-        cleaned = clean(opened.signals(recording), UNSUBTRACTED, 128.0, 3.0)
+        cleaned = preprocess(opened.signals(recording), UNSUBTRACTED, 128.0, 3.0)
         wanted = resample_poly(whole[:, start % 4 :], 1, 4, axis=1)[:, start // 4 :][:, :256]
         off = np.abs(cleaned.x[:, cleaned.onset :][:, :256] - wanted).max(axis=1) / wanted.std(axis=1)
         assert off.max() < 1e-9
@@ -523,10 +523,10 @@ def test_check_and_prepare_take_the_recordings_and_one_bad_file_stops_no_other(t
     assert "ok   s01  4 of 4" in said and "BAD  s02" in said and "8 good recordings of 3 subjects" in said
     command = ["prepare", "deap", str(root), str(store), "--faces", "false", "--jobs", "1"]
     assert main([*command, "--raw"]) == 1
-    assert "8 recordings made, 0 found done, 1 bad" in capsys.readouterr().out
+    assert "8 recordings prepared, 0 prepared before, 1 bad" in capsys.readouterr().out
     assert open_store(store).settings["source"] == "raw"
     assert main([*command, "--raw"]) == 1
-    assert "0 recordings made, 8 found done, 1 bad" in capsys.readouterr().out
+    assert "0 recordings prepared, 8 prepared before, 1 bad" in capsys.readouterr().out
 
 
 def test_a_store_of_one_source_is_not_gone_on_with_from_the_other(known, tmp_path, capsys):

@@ -156,7 +156,7 @@ def test_a_store_in_which_nothing_was_good_is_begun_anew_with_other_channels(tmp
     write_csv(tmp_path / "a.csv", 20, ("Fp1", "Fp2"))
     head, table, config = "subject,trial,signals,start_s,stop_s,valence\n", tmp_path / "recordings.csv", PrepareConfig()
     table.write_text(head + "a,1,absent.csv,5,10,2\n")
-    assert prepare_store(open_corpus("table", tmp_path), tmp_path / "store", config).made == 0
+    assert prepare_store(open_corpus("table", tmp_path), tmp_path / "store", config).n_prepared == 0
     table.write_text(head + "a,1,a.csv,5,10,2\n")  # only now are its channels known
-    assert prepare_store(open_corpus("table", tmp_path), tmp_path / "store", config).made == 1
+    assert prepare_store(open_corpus("table", tmp_path), tmp_path / "store", config).n_prepared == 1
     assert [name for name, _ in open_store(tmp_path / "store").settings["channels"]] == ["Fp1", "Fp2"]

@@ -542,7 +542,7 @@ def test_a_gaze_table_that_comes_later_has_its_recording_made_again(mine, tmp_pa
     prepare_store(open_corpus("mahnob", mine), tmp_path / "store", SIGNALS_ONLY)
     aside.rename(gaze)
     summary = prepare_store(open_corpus("mahnob", mine), tmp_path / "store", SIGNALS_ONLY)
-    assert (summary.made, summary.found) == (1, 3)
+    assert (summary.n_prepared, summary.n_reused) == (1, 3)
 
 
 # ---------------------------------------------------------------- the corpus

@@ -24,7 +24,7 @@ from gbvnet.datasets import (
 )
 from gbvnet.datasets.check import check_corpus
 from gbvnet.errors import BadConfig, BadRecording
-from gbvnet.preprocessing.signals import clean
+from gbvnet.preprocessing.signals import preprocess
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 
@@ -150,14 +150,14 @@ def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_
     summary = prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
     assert contents(root) == before  # a corpus is never written to
     found = {r.name: r for r in recordings(corpus)}
-    assert summary.made == len(found) and summary.bad == []
+    assert summary.n_prepared == len(found) and summary.bad == []
     store = open_store(tmp_path / "store")
     for name, windows in store.windows.groupby("recording"):
         recording = found[name]
         assert len(windows) == int(recording.seconds)
         assert windows["subject"].iloc[0] == recording.subject
         assert {c: windows[c].iloc[0] for c in recording.ratings} == recording.ratings
-        cleaned = clean(corpus.signals(recording), SIGNALS_ONLY, corpus.rate_hz, corpus.baseline_s)
+        cleaned = preprocess(corpus.signals(recording), SIGNALS_ONLY, corpus.rate_hz, corpus.baseline_s)
         last = windows.index[-1]
         begin = cleaned.onset + round(windows.loc[last, "start_s"] * corpus.rate_hz)
         wanted = cleaned.x[:, begin : begin + store.settings["samples_per_window"]]
@@ -176,7 +176,7 @@ def test_a_corrupted_file_is_reported_and_the_other_recordings_are_used(kind, tm
     assert main(["check", *kind.split()[:1], str(tmp_path / "corpus"), *kind.split()[1:], "--jobs", "1"]) == 1
     assert corrupted.name in capsys.readouterr().out
     summary = prepare_store(opened(kind, tmp_path / "corpus"), tmp_path / "store", SIGNALS_ONLY)
-    assert summary.made == good and len(summary.bad) == bad
+    assert summary.n_prepared == good and len(summary.bad) == bad
 
 
 def test_an_interrupted_prepare_goes_on_and_ends_with_the_same_bytes(kind, root, tmp_path):
@@ -191,6 +191,6 @@ def test_an_interrupted_prepare_goes_on_and_ends_with_the_same_bytes(kind, root,
     done = len(list((tmp_path / "cut/data").glob("*.safetensors")))
     assert 0 < done < len(recordings(corpus))
     summary = prepare_store(corpus, tmp_path / "cut", SIGNALS_ONLY)
-    assert (summary.found, summary.made) == (done, len(recordings(corpus)) - done)
+    assert (summary.n_reused, summary.n_prepared) == (done, len(recordings(corpus)) - done)
     prepare_store(corpus, tmp_path / "whole", SIGNALS_ONLY)
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")

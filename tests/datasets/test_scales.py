@@ -37,17 +37,17 @@ def test_one_recording_in_another_unit_is_reported_by_check_and_by_prepare(chann
     corpus = write_table(tmp_path, factors, channel)
     [said] = scale_notes(list(check_corpus(corpus)))
     assert said.startswith(f"{channel}: about ") and "in a_1, b_1, d_1; about" in said and " in c_1: are all" in said
-    [of_store] = prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False)).scales
+    [of_store] = prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False)).scale_warnings
     assert "in a_1, b_1, d_1; about" in of_store and " in c_1: are all recordings in one unit?" in of_store
     again = prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False))  # nothing is made anew
-    assert (again.found, again.scales) == (4, [of_store])
+    assert (again.n_reused, again.scale_warnings) == (4, [of_store])
 
 
 @pytest.mark.parametrize("channel", ["EDA", "Fp1"])
 def test_people_differ_and_that_is_no_unit(channel, tmp_path):
     corpus = write_table(tmp_path, {"a": 1, "b": 0.2, "c": 3, "d": 0.05}, channel)
     assert scale_notes(list(check_corpus(corpus))) == []
-    assert prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False)).scales == []
+    assert prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False)).scale_warnings == []
 
 
 def test_a_resistance_beside_conductances_is_reported():

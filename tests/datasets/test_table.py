@@ -605,9 +605,9 @@ def test_a_table_that_cannot_be_meant_is_refused(mine, rows, settings, said):
 def test_a_corrected_row_is_prepared_again(mine, tmp_path):
     write_rows(mine, [ROW])
     prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False))
-    assert prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False)).found == 1
+    assert prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False)).n_reused == 1
     write_rows(mine, [ROW | {"valence": 2}])
-    assert prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False)).made == 1
+    assert prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False)).n_prepared == 1
     assert open_store(tmp_path / "store").windows["valence"].iloc[0] == 2
 
 
@@ -616,10 +616,10 @@ def test_a_row_with_other_seconds_of_the_signals_is_prepared_again(mine, tmp_pat
     config = PrepareConfig(faces=False)
     write_rows(mine, [ROW])
     prepare_store(open_corpus("table", mine), tmp_path / "store", config)
-    assert prepare_store(open_corpus("table", mine), tmp_path / "store", config).found == 1
+    assert prepare_store(open_corpus("table", mine), tmp_path / "store", config).n_reused == 1
     before = open_store(tmp_path / "store").read([0])[2]
     write_rows(mine, [ROW | corrected])
-    assert prepare_store(open_corpus("table", mine), tmp_path / "store", config).made == 1
+    assert prepare_store(open_corpus("table", mine), tmp_path / "store", config).n_prepared == 1
     assert not np.array_equal(open_store(tmp_path / "store").read([0])[2], before)
 
 

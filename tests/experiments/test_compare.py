@@ -21,7 +21,7 @@ from gbvnet.evaluation.ranking import rank_systems
 from gbvnet.experiments import compare as module
 from gbvnet.experiments.compare import compare, plan_comparison
 from gbvnet.report.comparison_section import describe_ranking
-from gbvnet.store.feature_cache import Remembering
+from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.systems import SYSTEMS
 
 from ..synthetic_store import write_store
@@ -37,7 +37,7 @@ QUICK = CompareConfig(
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return Remembering(write_store(tmp_path_factory.mktemp("planted") / "store", people=6, trials=4, windows=3).path)
+    return FeatureCache(write_store(tmp_path_factory.mktemp("planted") / "store", people=6, trials=4, windows=3))
 
 
 @pytest.fixture(scope="module")

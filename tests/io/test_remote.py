@@ -14,7 +14,7 @@ from gbvnet.config import CrossvalConfig
 from gbvnet.errors import BadConfig, BadStore
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.io.remote import fetched, is_address
-from gbvnet.store.feature_cache import Remembering
+from gbvnet.store.feature_cache import FeatureCache
 
 from ..synthetic_store import write_store
 
@@ -49,7 +49,7 @@ def test_an_address_is_told_from_a_path():
 def test_a_store_at_an_address_is_read_as_one_that_is_here(away, store):
     same(open_store(away), store)
     same(open_store(Path(away)), store)  # a Path has lost one / of two
-    same(Remembering(away), store)
+    same(FeatureCache(open_store(away)), store)
 
 
 def test_what_was_brought_once_is_not_brought_again(away, store, monkeypatch):

@@ -1,12 +1,11 @@
-"""Batches hold the rows asked for, whether kept in memory or read, and statistics are those of numpy in float64."""
+"""Batches hold the rows asked for, whether kept in memory or read."""
 
 import numpy as np
 import pytest
 import torch
 
-from gbvnet.errors import BadConfig
 from gbvnet.network.batches import GIB, Windows
-from gbvnet.store.channels import channels_of, statistics
+from gbvnet.store.channels import channels_of
 
 from ..synthetic_store import write_store
 
@@ -57,23 +56,6 @@ def test_what_windows_take_in_memory_is_known_before_they_are_read(store):
     assert Windows(store, np.arange(21), "facebio", memory_gib=limit).kept is None
 
 
-def test_statistics_are_exact_even_far_from_zero(tmp_path, monkeypatch):
-    monkeypatch.setattr("gbvnet.store.channels.CHUNK_ROWS", 7)
-    rng = np.random.default_rng(0)
-    signals = (rng.normal(size=(50, 3, 32)) * [[0.01], [1], [1e3]] + [[1e4], [0], [1e5]]).astype(np.float32)
-    signals[:, 1] = 4.0  # flat
-
-    class Held:
-        def read(self, rows, faces, signals_=None):
-            return None, None, signals[rows]
-
-    mean, sd = statistics(Held(), np.arange(50), [0, 1, 2])
-    exact = signals.astype(np.longdouble)
-    assert mean == pytest.approx(exact.mean(axis=(0, 2)).astype(float), rel=1e-9)
-    assert sd[[0, 2]] == pytest.approx(exact.std(axis=(0, 2)).astype(float)[[0, 2]], rel=1e-5)
-    assert sd[1] == 1.0
-
-
 def test_normalising_within_a_person_gives_each_of_them_mean_0_and_sd_1(store):
     whole = store.windows.index[store.windows["has_signals"]]
     windows = Windows(store, whole, "bio", per_subject=True)
@@ -92,12 +74,3 @@ def test_leaving_a_reading_early_leaves_no_thread_behind(store):
     next(batches)
     batches.close()
     assert not [t for t in threading.enumerate() if t.name.startswith("read-ahead") and t.is_alive()]
-
-
-def test_a_modality_that_the_store_does_not_hold_is_refused(tmp_path):
-    bare = write_store(tmp_path / "s", people=1, trials=2, faces=False)
-    with pytest.raises(BadConfig, match="modality faceeeg needs faces"):
-        channels_of(bare, "faceeeg")
-    bare.settings["channels"] = [["Fz", "eeg"]]
-    with pytest.raises(BadConfig, match=r"modality peri sees no channel of .* kinds of channels there: eeg"):
-        channels_of(bare, "peri")

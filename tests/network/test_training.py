@@ -311,7 +311,7 @@ AFTER_FACES = """
 import sys, threading, time
 from contextlib import ExitStack
 sys.path.insert(0, sys.argv[1])
-from gbvnet.preprocessing.faces import open_landmarker
+from gbvnet.preprocessing.landmarks import open_landmarker
 from gbvnet.store.reader import open_store
 from tests.network.test_training import train
 

@@ -132,7 +132,7 @@ def test_a_node_is_killed_and_the_work_ends_as_on_one_machine(nodes, deap, tmp_p
     until(lambda: any((tmp_path / "ray.store" / "data").glob("[!.]*")), prepare)
     nodes.kill()
     said = prepare.communicate(timeout=300)[0]
-    assert prepare.returncode == 0 and "10 recordings made, 0 found done, 0 bad" in said
+    assert prepare.returncode == 0 and "10 recordings prepared, 0 prepared before, 0 bad" in said
     assert contents(tmp_path / "ray.store") == contents(tmp_path / "local.store")
 
     gbvnet(tmp_path, "crossval", "local.store", "local", *CROSSVAL, "--jobs", cores())

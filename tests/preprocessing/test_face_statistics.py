@@ -6,7 +6,7 @@ import pytest
 
 from gbvnet.config import CrossvalConfig
 from gbvnet.inference.prediction import far_finding
-from gbvnet.preprocessing.face_statistics import KEY, MEASURES, SAMPLE, far, measure, summarise
+from gbvnet.preprocessing.face_statistics import KEY, MAX_WINDOWS, MEASURES, far, measure, summarise
 from gbvnet.systems.gbvnet import model_metadata
 
 from ..synthetic_store import write_store
@@ -82,7 +82,7 @@ def test_a_model_keeps_the_statistics_of_its_training_rows_alone(tmp_path, monke
     made = model_metadata(store, CrossvalConfig(target="valence"), rows)[KEY]
     assert made == summarise(measure(pictures, ok))
     assert KEY not in model_metadata(store, CrossvalConfig(target="valence", modality="bio"), rows)
-    assert SAMPLE >= 64
-    monkeypatch.setattr("gbvnet.preprocessing.face_statistics.SAMPLE", 2)
+    assert MAX_WINDOWS >= 64
+    monkeypatch.setattr("gbvnet.preprocessing.face_statistics.MAX_WINDOWS", 2)
     few = model_metadata(store, CrossvalConfig(target="valence"), rows)[KEY]
     assert few == summarise(measure(pictures[[0, -1]], ok[[0, -1]]))

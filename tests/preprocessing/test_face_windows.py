@@ -1,4 +1,4 @@
-"""The faces of windows, some windows at a time, are those of the whole video at once."""
+"""The faces of windows, a few windows at a time, are those of the whole video at once; gaps are filled by the rule."""
 
 import sys
 from contextlib import contextmanager
@@ -11,13 +11,12 @@ import pytest
 from gbvnet.errors import BadRecording
 from gbvnet.io.frame_times import frame_at
 from gbvnet.io.video import probe
-from gbvnet.preprocessing import face_windows as facewindows
-from gbvnet.preprocessing import faces
-from gbvnet.preprocessing.face_windows import FaceWindows
-from gbvnet.preprocessing.faces import Face, nearest_good, track_faces
+from gbvnet.preprocessing import face_windows
+from gbvnet.preprocessing.face_windows import FaceSettings, FaceWindows, nearest_good
+from gbvnet.preprocessing.landmarks import Face
 from gbvnet.preprocessing.windowing import frame_times, window_starts
 
-from .test_faces import mean_landmarks
+from .face_fixtures import mean_landmarks, track_faces
 
 GONE = [
     (0, 3),
@@ -62,14 +61,12 @@ def finder(monkeypatch):
         finally:
             Finder.open -= 1
 
-    monkeypatch.setattr(faces, "open_landmarker", opened)
+    monkeypatch.setattr(face_windows, "open_landmarker", opened)
     return Finder
 
 
 def windows(video, starts, part, n_frames=5, window_s=1.0, video_start_s=0.0):
-    return FaceWindows(
-        video, starts, window_s=window_s, n_frames=n_frames, side=32, video_start_s=video_start_s, part=part
-    )
+    return FaceWindows(video, starts, FaceSettings(window_s, n_frames, 32), video_start_s=video_start_s, part=part)
 
 
 def plainly(video, starts, n_frames=5, window_s=1.0, video_start_s=0.0):
@@ -113,8 +110,8 @@ def test_parts_are_those_of_the_whole(video, how, part):
     assert [p.first for p in parts] == list(range(0, len(starts), part))
     assert np.array_equal(np.concatenate([p.ok for p in parts]), ok)
     assert np.array_equal(np.concatenate([p.faces for p in parts]), pictures)
-    assert (made.found, made.borrowed, made.missing) == counts
-    assert made.finding == finding
+    assert (made.n_detected, made.n_borrowed, made.n_missing) == counts
+    assert made.warning == finding
     assert 0 < ok.mean() < 1
 
 
@@ -130,7 +127,9 @@ def test_what_is_kept_does_not_grow_and_nothing_stays_open(video, finder, monkey
     made = windows(video, np.arange(12.0), 1)
     kept = []
     real = FaceWindows._part
-    monkeypatch.setattr(facewindows.FaceWindows, "_part", lambda self, *a: (kept.append(len(a[-1])), real(self, *a))[1])
+    monkeypatch.setattr(
+        face_windows.FaceWindows, "_part", lambda self, *a: (kept.append(len(a[-1])), real(self, *a))[1]
+    )
     list(made)
     assert max(kept) <= 15  # a second before, a window, a second after: 5 frames each
     assert finder.open == 0
@@ -167,4 +166,35 @@ def test_frames_of_an_uneven_film_are_those_on_show_and_a_gap_has_none(tmp_path,
     assert ok[4].all() and grey[4].tolist() == pytest.approx([58] * 5, abs=3)  # shown from 3.8 s on, for a second
     assert ok[5].tolist() == [False] * 4 + [True]  # 5.8 s borrows from 6.8 s
     assert ok[6].all() and grey[6].tolist() == pytest.approx([60] * 5, abs=3)
-    assert (made.found, made.borrowed, made.missing) == (26, 5, 4)
+    assert (made.n_detected, made.n_borrowed, made.n_missing) == (26, 5, 4)
+
+
+# ---------------------------------------------------------------- missing faces
+
+
+def test_a_gap_takes_the_nearest_good_frame_within_a_second():
+    ok = np.array([0, 0, 1, 0, 0, 0, 0, 1, 0, 0], bool)
+    times = np.array([0.0, 0.5, 1.0, 1.4, 1.8, 2.1, 2.6, 3.0, 4.0, 4.1])
+    # 0.0 is 1.0 s before frame 2, just near enough; 1.8 is nearer to frame 2, 2.1 to frame 7; 4.1 is too far away.
+    assert nearest_good(ok, times).tolist() == [2, 2, 2, 2, 2, 7, 7, 7, 7, -1]
+
+
+def test_of_two_good_frames_at_the_same_distance_the_earlier_is_taken():
+    assert nearest_good(np.array([1, 0, 0, 0, 1], bool), np.array([0.1, 0.2, 0.3, 0.4, 0.5])).tolist() == [
+        0,
+        0,
+        0,
+        4,
+        4,
+    ]
+
+
+def test_exactly_a_second_is_within_a_second_whatever_the_rounding():
+    for k in range(200):
+        times = np.array([k / 10, k / 10 + 1.0, (k + 20) / 10 + 0.1])
+        assert nearest_good(np.array([1, 0, 0], bool), times).tolist() == [0, 0, -1]
+
+
+def test_nothing_is_borrowed_where_no_face_was_found_or_there_is_no_frame():
+    assert nearest_good(np.zeros(3, bool), np.arange(3.0)).tolist() == [-1, -1, -1]
+    assert nearest_good(np.zeros(0, bool), np.zeros(0)).tolist() == []

@@ -1,4 +1,4 @@
-"""Whose face is followed: the participant's, through losses, jumps and company; and what is reported of it."""
+"""The followed face is the participant's, through losses, jumps and other faces; and what is reported about it."""
 
 from contextlib import contextmanager
 
@@ -7,12 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from gbvnet.preprocessing import faces
-from gbvnet.preprocessing.face_windows import FaceWindows
-from gbvnet.preprocessing.faces import Face
-from gbvnet.preprocessing.participant import GIVEN_UP_S, Participant, Place, covered, place_of
+from gbvnet.preprocessing import face_windows
+from gbvnet.preprocessing.face_windows import FaceSettings, FaceWindows
+from gbvnet.preprocessing.landmarks import Face, open_landmarker
+from gbvnet.preprocessing.participant import GIVE_UP_S, Participant, Place, cover_faces, place_of
 
-from .test_faces import mean_landmarks, need_model, portrait
+from .face_fixtures import mean_landmarks, need_model, portrait
 
 COLOURS = {"anna": (200, 0, 0), "ben": (0, 200, 0), "carla": (0, 0, 200)}
 RATE = 10
@@ -77,17 +77,17 @@ ANNA, BEN = (120, 120, 80), (340, 120, 70)
 
 
 def test_the_largest_face_of_the_first_frame_is_the_participants():
-    names, told = followed([scene(anna=ANNA, ben=BEN)] * 20)
+    names, message = followed([scene(anna=ANNA, ben=BEN)] * 20)
     assert names == ["anna"] * 20
-    assert told == "two faces of like size (0.0 to 1.0 s): the one like the participant's before is taken"
+    assert message == "two faces of similar size (0.0 to 1.0 s): the one nearest to the participant's before is used"
 
 
 def test_a_bystander_does_not_become_the_participant_while_that_face_is_hidden():
     both, alone = scene(anna=ANNA, ben=BEN), scene(ben=BEN)
-    names, told = followed([both] * 15 + [alone] * 40 + [both] * 15)
+    names, message = followed([both] * 15 + [alone] * 40 + [both] * 15)
     assert names == ["anna"] * 15 + [""] * 40 + ["anna"] * 15
-    assert "only another person's face is in the picture (1.5 to 5.4 s): it is not taken" in told
-    assert "the face was lost for long (1.4 to 5.5 s)" in told and "jumps" not in told
+    assert "only someone else's face is in the picture (1.5 to 5.4 s): it is not used" in message
+    assert "the face was lost for long (1.4 to 5.5 s)" in message and "jumps" not in message
 
 
 def test_a_bystander_who_moves_while_the_participant_is_hidden_stays_another():
@@ -99,15 +99,15 @@ def test_a_bystander_who_moves_while_the_participant_is_hidden_stays_another():
 
 def test_somebody_who_came_in_meanwhile_is_taken_until_the_participant_is_back():
     frames = [scene(anna=ANNA)] * 12 + [scene()] * 3 + [scene(carla=(360, 120, 75))] * 15
-    names, told = followed([*frames, *[scene(anna=ANNA, carla=(360, 120, 75))] * 20])
+    names, message = followed([*frames, *[scene(anna=ANNA, carla=(360, 120, 75))] * 20])
     assert names[15:30] == ["carla"] * 15 and set(names[-10:]) == {"anna"}
-    assert "jumps by more than its width at 1.5 s (3.0 widths)" in told
+    assert "jumps by more than its width at 1.5 s (3.0 widths)" in message
 
 
 def test_a_participant_who_walks_past_somebody_is_followed_without_a_word():
     frames = [scene(ben=(240, 60, 50), anna=(60 + 6 * k, 170, 90)) for k in range(60)]
-    names, told = followed(frames)
-    assert names == ["anna"] * 60 and "jumps" not in told and "picture" not in told
+    names, message = followed(frames)
+    assert names == ["anna"] * 60 and "jumps" not in message and "picture" not in message
 
 
 def test_a_participant_who_comes_nearer_is_followed_without_a_word():
@@ -116,22 +116,22 @@ def test_a_participant_who_comes_nearer_is_followed_without_a_word():
 
 
 @pytest.mark.parametrize(
-    ("after", "told"),
+    ("after", "message"),
     [
         ((360, 120, 80), "jumps by more than its width at 2.0 s (3.0 widths)"),
         ((120, 120, 180), "changes its size at 2.0 s (2.2 times as wide)"),
     ],
 )
-def test_a_cut_or_a_zoom_loses_nobody_and_is_reported(after, told):
+def test_a_cut_or_a_zoom_loses_nobody_and_is_reported(after, message):
     names, said = followed([scene(anna=ANNA)] * 20 + [scene(anna=after)] * 20)
-    assert names == ["anna"] * 40 and told in said
+    assert names == ["anna"] * 40 and message in said
 
 
 def test_whoever_is_left_is_taken_at_last_and_that_is_reported():
-    n = round(2 * GIVEN_UP_S) + 5
-    names, told = followed([scene(anna=ANNA, ben=BEN)] * 5 + [scene(ben=BEN)] * n, rate=2)
+    n = round(2 * GIVE_UP_S) + 5
+    names, message = followed([scene(anna=ANNA, ben=BEN)] * 5 + [scene(ben=BEN)] * n, rate=2)
     assert set(names[5 : n - 1]) == {""} and names[-1] == "ben"
-    assert "jumps by more than its width" in told and "lost for long (2.0 to 32.5 s)" in told
+    assert "jumps by more than its width" in message and "lost for long (2.0 to 32.5 s)" in message
 
 
 def test_a_small_face_far_away_is_no_second_participant():
@@ -140,27 +140,27 @@ def test_a_small_face_far_away_is_no_second_participant():
 
 def test_a_long_loss_is_reported_and_a_short_one_is_not():
     assert followed([scene(anna=ANNA)] * 5 + [scene()] * 5 + [scene(anna=ANNA)] * 5, rate=2)[1] == ""
-    names, told = followed([scene(anna=ANNA)] * 5 + [scene()] * 22 + [scene(anna=ANNA)] * 5, rate=2)
+    names, message = followed([scene(anna=ANNA)] * 5 + [scene()] * 22 + [scene(anna=ANNA)] * 5, rate=2)
     assert names[-1] == "anna"
-    assert told == "the face was lost for long (2.0 to 13.5 s): who came back may be another person"
+    assert message == "the face was lost for long (2.0 to 13.5 s): the next face may be someone else's"
 
 
-def test_somebody_who_took_the_seat_while_the_participant_was_away_is_told():
-    """Place and size are the participant's: only the time for which the face was lost says something."""
-    names, told = followed([scene(anna=ANNA)] * 20 + [scene()] * 40 + [scene(ben=ANNA)] * 20)
+def test_somebody_who_took_the_seat_while_the_participant_was_away_is_reported():
+    """Place and size are the participant's: only the time for which the face was lost shows it."""
+    names, message = followed([scene(anna=ANNA)] * 20 + [scene()] * 40 + [scene(ben=ANNA)] * 20)
     assert names[-1] == "ben"
-    assert told == "the face was lost for long (1.9 to 6.0 s): who came back may be another person"
+    assert message == "the face was lost for long (1.9 to 6.0 s): the next face may be someone else's"
 
 
 def test_dark_and_turned_faces_are_reported_with_their_seconds():
     dark = [scene(anna=ANNA)] * 10 + [np.where(scene(anna=ANNA) == 60, 5, 20).astype(np.uint8)] * 6
     backend = Sticky()
     backend.seen = lambda rgb: {"anna": Place(*ANNA)}
-    told = followed(dark + [scene(anna=ANNA)] * 4, backend)[1]
-    assert told == "faces in 6 frames that are nearly black (1.0 to 1.5 s): look whether they can be used"
+    message = followed(dark + [scene(anna=ANNA)] * 4, backend)[1]
+    assert message == "faces in 6 frames that are nearly black (1.0 to 1.5 s): check whether they can be used"
     for degrees in (90, 180, -100):
-        told = followed([scene(anna=ANNA)] * 12, Sticky(degrees=degrees))[1]
-        assert told.startswith("a face on its side or upside down in 12 frames (0.0 to 1.1 s)")
+        message = followed([scene(anna=ANNA)] * 12, Sticky(degrees=degrees))[1]
+        assert message.startswith("a face on its side or upside down in 12 frames (0.0 to 1.1 s)")
     assert followed([scene(anna=ANNA)] * 12, Sticky(degrees=40))[1] == ""
 
 
@@ -168,19 +168,19 @@ def test_a_back_end_that_finds_one_face_only_is_followed_as_it_is():
     backend = Sticky()
     del Sticky.all_faces
     try:
-        names, told = followed([scene(anna=ANNA)] * 5 + [scene()] * 3 + [scene(ben=BEN)] * 5, backend)
+        names, message = followed([scene(anna=ANNA)] * 5 + [scene()] * 3 + [scene(ben=BEN)] * 5, backend)
     finally:
         Sticky.all_faces = lambda self, rgb: [(place, 0.9) for place in self.seen(rgb).values()]
-    assert names == ["anna"] * 5 + [""] * 3 + ["ben"] * 5 and "jumps" in told
+    assert names == ["anna"] * 5 + [""] * 3 + ["ben"] * 5 and "jumps" in message
 
 
 def test_what_is_covered_is_the_face_and_not_the_kept_one():
     rgb = scene(anna=(100, 100, 60), ben=(161, 100, 60))
     for kept in (None, Place(100, 100, 60)):
-        out = covered(rgb, [Place(161, 100, 60)], kept)
+        out = cover_faces(rgb, [Place(161, 100, 60)], kept)
         assert (out[70:130, 131:191] != COLOURS["ben"]).any(axis=2).all()
         assert (out[70:130, 70:130] == COLOURS["anna"]).all() == (kept is not None)
-    assert (covered(rgb, [Place(150, 100, 60)], Place(140, 100, 60)) != COLOURS["ben"]).any(axis=2).all()
+    assert (cover_faces(rgb, [Place(150, 100, 60)], Place(140, 100, 60)) != COLOURS["ben"]).any(axis=2).all()
     assert (rgb == scene(anna=(100, 100, 60), ben=(161, 100, 60))).all()
 
 
@@ -202,18 +202,18 @@ def room(participant=True, bystander=True):
 def test_a_hand_over_the_face_does_not_make_a_bystander_the_participant():
     need_model()
     both, alone = room(), room(participant=False)
-    with faces.open_landmarker("mediapipe") as landmarker:
+    with open_landmarker("mediapipe") as landmarker:
         participant = Participant(landmarker)
         found = [participant.find(f, k / 5) for k, f in enumerate([both] * 7 + [alone] * 15 + [both] * 6)]
     x = [None if face is None else face.landmarks[17:, 0].mean() for face in found]
     assert all(at is not None and at < 360 for at in x[:7] + x[-5:])
     assert x[8:22] == [None] * 14
-    told = " | ".join(participant.events.messages())
-    assert "two faces of like size" in told and "only another person's face is in the picture" in told
+    message = " | ".join(participant.events.messages())
+    assert "two faces of similar size" in message and "only someone else's face is in the picture" in message
 
 
-def told_of(frame, n=5):
-    with faces.open_landmarker("mediapipe") as landmarker:
+def messages_of(frame, n=5):
+    with open_landmarker("mediapipe") as landmarker:
         participant = Participant(landmarker)
         for k in range(n):
             participant.find(np.ascontiguousarray(frame), float(k))
@@ -221,28 +221,28 @@ def told_of(frame, n=5):
 
 
 @pytest.mark.parametrize(
-    ("quarters", "wanted", "turn"),
+    ("quarters", "wanted", "rotation"),
     [(1, "on its side", "transpose=1"), (2, "upside down", "hflip,vflip"), (3, "on its side", "transpose=2")],
 )
-def test_a_turned_film_is_reported_with_what_turns_it_back(quarters, wanted, turn):
+def test_a_rotated_video_is_reported_with_what_rotates_it_back(quarters, wanted, rotation):
     need_model()
-    told = told_of(np.rot90(room(bystander=False), quarters))
-    assert f"the film seems to be {wanted}" in told and f"-vf {turn} TURNED" in told
+    message = messages_of(np.rot90(room(bystander=False), quarters))
+    assert f"the video seems to be {wanted}" in message and f"-vf {rotation} ROTATED" in message
 
 
-def test_an_upright_film_is_not_called_turned_though_its_face_is_small():
+def test_an_upright_video_is_not_called_rotated_though_its_face_is_small():
     """Of portraits too small for the landmarks, the detector finds something upside down."""
     need_model()
-    assert told_of(room(bystander=False)) == ""
+    assert messages_of(room(bystander=False)) == ""
     small = cv2.resize(portrait(), (150, 176), interpolation=cv2.INTER_AREA)
     for x, y in ((280, 100), (200, 5)):
         rgb = np.full((400, 720, 3), 90, np.uint8)
         rgb[y : y + 176, x : x + 150] = small
-        assert "seems to be" not in told_of(rgb)
+        assert "seems to be" not in messages_of(rgb)
 
 
-def test_all_faces_of_a_frame_are_looked_for_once():
-    """It costs time. Turned pictures are tried only where no face is surely upright, and not for ever."""
+def test_all_faces_of_a_frame_are_detected_once():
+    """It takes time. Rotated frames are tried only if no face is surely upright, and only in the first frames."""
     backend = Sticky()
     looked = []
     backend.all_faces = lambda rgb: looked.append(rgb.shape) or [(Place(*ANNA), backend.score)]
@@ -255,7 +255,7 @@ def test_all_faces_of_a_frame_are_looked_for_once():
     assert len(looked) == 4 * 60
 
 
-def test_windows_of_a_film_bring_the_messages(tmp_path, monkeypatch):
+def test_windows_of_a_video_bring_the_messages(tmp_path, monkeypatch):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("libx264rgb", rate=RATE, options={"qp": "0"})
         stream.width, stream.height, stream.pix_fmt = 480, 240, "rgb24"
@@ -268,8 +268,8 @@ def test_windows_of_a_film_bring_the_messages(tmp_path, monkeypatch):
     def opened(backend):
         yield Sticky()
 
-    monkeypatch.setattr(faces, "open_landmarker", opened)
-    windows = FaceWindows(tmp_path / "a.mp4", np.arange(6.0), window_s=1.0, n_frames=5, side=32)
+    monkeypatch.setattr(face_windows, "open_landmarker", opened)
+    windows = FaceWindows(tmp_path / "a.mp4", np.arange(6.0), FaceSettings(1.0, 5, 32))
     parts = list(windows)
     assert all(part.ok.all() for part in parts)
-    assert "jumps by more than its width at 3.2 s (3.0 widths)" in windows.finding
+    assert "jumps by more than its width at 3.2 s (3.0 widths)" in windows.warning

@@ -11,7 +11,17 @@ from scipy.signal import butter, chirp, resample_poly, sosfreqz
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets.recording import Channel, Signals
 from gbvnet.errors import BadConfig
-from gbvnet.preprocessing.signals import BANDS, PLAIN, band_limit, baseline_mark, beyond, choose, clean, ratio, resample
+from gbvnet.preprocessing.signals import (
+    BANDS,
+    MAX_FACTOR,
+    band_limit,
+    baseline_correction,
+    missing_bandwidth,
+    preprocess,
+    ratio,
+    resample,
+    select_channels,
+)
 
 RATE = 128.0
 
@@ -103,7 +113,7 @@ def test_a_plain_rate_is_resampled_by_scipy_and_no_filter_is_long(rate):
     assert np.array_equal(mine, scipys) if up == 1 else np.allclose(mine, scipys, rtol=0, atol=1e-3 * np.abs(x).max())
     for off in (1e-3, -1.7e-5, 3e-7):  # relative
         found = ratio(rate * (1 + off), RATE, rate * 3600)
-        assert found is None or max(found) <= PLAIN
+        assert found is None or max(found) <= MAX_FACTOR
 
 
 @pytest.mark.parametrize("rate", [15.5, 32.0, 51.2, 100.0, 127.98, 128.02, 250.0, 250.4, 300.0, 1000.0, 255.999])
@@ -126,49 +136,49 @@ def test_resampling_at_a_measured_rate_takes_no_more_memory_than_at_a_round_one(
 
 def test_the_mean_baseline_is_one_number_a_channel():
     before = np.array([[1.0, 3.0], [0.0, 0.0]], np.float32)
-    assert baseline_mark(before, 1, "mean").tolist() == [[2], [0]]
-    assert baseline_mark(before, 1, "none").tolist() == [[0], [0]]
+    assert baseline_correction(before, 1, "mean").tolist() == [[2], [0]]
+    assert baseline_correction(before, 1, "none").tolist() == [[0], [0]]
 
 
 def test_the_template_is_the_mean_second():
     before = np.array([[1.0, 2.0, 3.0, 4.0]], np.float32)  # 2 Hz; two baseline seconds (1 2) and (3 4)
-    assert baseline_mark(before, 2, "template").tolist() == [[2, 3]]
+    assert baseline_correction(before, 2, "template").tolist() == [[2, 3]]
 
 
 @pytest.mark.parametrize(("how", "left"), [("none", [10, 10, 10]), ("mean", [7, 7, 7]), ("template", [7.5, 6.5, 7.5])])
 def test_the_stimulus_is_freed_of_the_last_seconds_before_it(how, left):
     signals = recording(np.array([90.0, 90, 1, 3, 4, 4, 10, 10, 10]), onset=6, rate=2.0)
     config = PrepareConfig(filter=False, baseline=how)
-    cleaned = clean(signals, config, 2.0, 2.0)
+    cleaned = preprocess(signals, config, 2.0, 2.0)
     assert cleaned.onset == 6
     assert cleaned.x[0, 6:].tolist() == left
-    assert cleaned.before.tolist() == [[1, 3, 4, 4]]
+    assert cleaned.baseline.tolist() == [[1, 3, 4, 4]]
     assert signals.samples[0, 6:].tolist() == [10, 10, 10]
 
 
 def test_a_whole_recording_is_filtered_then_freed_of_its_baseline():
     t = np.arange(0, 10, 1 / RATE)
     signals = recording(np.sin(2 * np.pi * 10 * t) + 50, kind="emg", onset=384)
-    x, onset, before = clean(signals, PrepareConfig(), RATE, 3.0)
+    x, onset, before = preprocess(signals, PrepareConfig(), RATE, 3.0)
     assert onset == before.shape[1] == 384
-    kept = clean(signals, PrepareConfig(baseline="none"), RATE, 3.0).x
+    kept = preprocess(signals, PrepareConfig(baseline="none"), RATE, 3.0).x
     assert x[0, 384:] + before.mean() == pytest.approx(kept[0, 384:], abs=1e-6)
     assert x[0, 600:1000].std() == pytest.approx(np.sqrt(0.5), rel=0.02)
-    raw = clean(signals, PrepareConfig(filter=False, baseline="none"), RATE, 3.0)
+    raw = preprocess(signals, PrepareConfig(filter=False, baseline="none"), RATE, 3.0)
     assert (raw.x == signals.samples).all()
 
 
 def test_another_rate_moves_the_onset_with_it():
-    cleaned = clean(recording(np.zeros(2560), onset=768, rate=256.0), PrepareConfig(), RATE, 3.0)
-    assert cleaned.onset == cleaned.before.shape[1] == 384
+    cleaned = preprocess(recording(np.zeros(2560), onset=768, rate=256.0), PrepareConfig(), RATE, 3.0)
+    assert cleaned.onset == cleaned.baseline.shape[1] == 384
 
 
 def test_channels_are_chosen_by_name_and_an_absent_one_is_named():
     channels = (Channel("Fp1", "eeg"), Channel("GSR", "gsr"))
-    assert choose(channels, ("GSR", "Fp1")) == [1, 0]
-    assert choose(channels, None) == [0, 1]
+    assert select_channels(channels, ("GSR", "Fp1")) == [1, 0]
+    assert select_channels(channels, None) == [0, 1]
     with pytest.raises(BadConfig, match="no Fpz; it has Fp1, GSR"):
-        choose(channels, ("Fpz",))
+        select_channels(channels, ("Fpz",))
 
 
 def test_a_rate_at_which_nothing_of_a_band_is_left_is_refused_and_a_slow_one_told():
@@ -176,11 +186,11 @@ def test_a_rate_at_which_nothing_of_a_band_is_left_is_refused_and_a_slow_one_tol
         band_limit(np.zeros((1, 100)), 1.0, (Channel("Cz", "eeg"),))
     assert band_limit(np.ones((1, 100)), 1.0, (Channel("GSR", "gsr"),)).min() == 1  # slow by nature
     channels = (Channel("Cz", "eeg"), Channel("ECG", "ecg"), Channel("GSR", "gsr"))
-    assert beyond(channels, 60, 128).startswith(
+    assert missing_bandwidth(channels, 60, 128).startswith(
         "signals at 60 Hz hold nothing above 30 Hz, and the model saw more of ecg,"
     )
-    assert beyond(channels, 100, 128) == "" and beyond(channels[2:], 16, 128) == ""
-    assert beyond(channels, 64, 64) == ""  # nor did the model
+    assert missing_bandwidth(channels, 100, 128) == "" and missing_bandwidth(channels[2:], 16, 128) == ""
+    assert missing_bandwidth(channels, 64, 64) == ""  # nor did the model
 
 
 @pytest.mark.parametrize("rate", [100, 256, 512, 1000 / 3])

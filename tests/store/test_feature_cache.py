@@ -5,7 +5,7 @@ import pytest
 
 from gbvnet.errors import BadStore
 from gbvnet.store import feature_cache as remembering
-from gbvnet.store.feature_cache import Remembering
+from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.store.reader import open_store
 from gbvnet.systems.features.extract import Extractor, extracted
 
@@ -15,7 +15,7 @@ from ..synthetic_store import write_store
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setattr(remembering, "SLICE", 50)  # of 120 rows: three files
-    return Remembering(write_store(tmp_path / "store").path)
+    return FeatureCache(write_store(tmp_path / "store"))
 
 
 class Counting:
@@ -37,7 +37,7 @@ def test_what_is_remembered_is_what_is_computed_and_computed_once(store):
     assert kept.dtype == np.float32
     assert np.array_equal(kept, plain)
     assert of.rows == 4 + 120
-    again = extracted(Remembering(store.path), np.arange(120), [0, 1], Extractor("moments", of))
+    again = extracted(FeatureCache(store), np.arange(120), [0, 1], Extractor("moments", of))
     assert np.array_equal(again[3, 0], kept[1, 1])
     assert of.rows == 4 + 120
     extracted(store, rows, [0], Extractor("moments", of, version=2))
@@ -64,7 +64,7 @@ def test_a_damaged_memory_is_told_and_the_store_is_untouched(store):
     before = sorted(f.name for f in store.path.iterdir())
     extracted(store, np.arange(3), [0], Extractor("moments", Counting()))
     assert sorted(f.name for f in store.path.iterdir()) == before
-    file = next(store.memory.glob("moments-v1-*/000050.npy"))
+    file = next(store.folder.glob("moments-v1-*/000050.npy"))
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(BadStore, match=r"000050\.npy: expected features of this store.*Delete it"):
         extracted(store, np.arange(60), [0], Extractor("moments", Counting()))
@@ -72,11 +72,11 @@ def test_a_damaged_memory_is_told_and_the_store_is_untouched(store):
 
 def test_another_store_at_the_same_place_has_its_own_memory(tmp_path):
     for seed in (0, 1):
-        store = Remembering(write_store(tmp_path / f"{seed}" / "store", seed=seed).path)
+        store = FeatureCache(write_store(tmp_path / f"{seed}" / "store", seed=seed))
         store.path.rename(tmp_path / "store") if not (tmp_path / "store").exists() else None
-    first = Remembering(tmp_path / "store")
+    first = FeatureCache(open_store(tmp_path / "store"))
     one = extracted(first, np.arange(5), [0], Extractor("moments", Counting()))
     (tmp_path / "store").rename(tmp_path / "gone")
     (tmp_path / "1" / "store").rename(tmp_path / "store")
-    two = extracted(Remembering(tmp_path / "store"), np.arange(5), [0], Extractor("moments", Counting()))
+    two = extracted(FeatureCache(open_store(tmp_path / "store")), np.arange(5), [0], Extractor("moments", Counting()))
     assert not np.array_equal(one, two)

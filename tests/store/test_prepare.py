@@ -66,7 +66,7 @@ def test_windows_carry_the_ratings_and_names_of_their_trial(deap, tmp_path):
 def test_a_bad_person_does_not_stop_the_others_and_is_in_the_table(deap, tmp_path):
     (deap / "data_preprocessed_python/s01.dat").write_bytes(b"oops")
     summary = prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
-    assert (summary.made, len(summary.bad)) == (3, 1)
+    assert (summary.n_prepared, len(summary.bad)) == (3, 1)
     store = open_store(tmp_path / "store")
     assert len(store) == 12
     bad = store.recordings.query("verdict == 'bad'").iloc[0]
@@ -96,7 +96,7 @@ def test_a_second_run_does_nothing_again_and_changes_no_byte(deap, tmp_path):
     prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
     before = contents(tmp_path / "store")
     summary = prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
-    assert (summary.made, summary.found) == (0, 6)
+    assert (summary.n_prepared, summary.n_reused) == (0, 6)
     assert contents(tmp_path / "store") == before
 
 
@@ -105,7 +105,7 @@ def test_a_recording_whose_raw_file_was_replaced_is_made_again(deap, tmp_path):
     file = deap / "data_preprocessed_python/s01.dat"
     file.write_bytes(file.read_bytes() + b"\0")  # what follows the end of a pickle is not read
     summary = prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
-    assert (summary.made, summary.found) == (3, 3)
+    assert (summary.n_prepared, summary.n_reused) == (3, 3)
 
 
 def test_a_damaged_recording_is_made_again(deap, tmp_path):
@@ -114,7 +114,7 @@ def test_a_damaged_recording_is_made_again(deap, tmp_path):
     before = contents(tmp_path / "store")
     file = tmp_path / "store/data/s01_trial01.safetensors"
     file.write_bytes(file.read_bytes()[:-5])
-    assert prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY).made == 1
+    assert prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY).n_prepared == 1
     assert contents(tmp_path / "store") == before
 
 
@@ -134,9 +134,9 @@ def test_a_full_disk_loses_nothing_and_is_told_for_each(deap, tmp_path, monkeypa
     with monkeypatch.context() as patch:
         patch.setattr(writer.shutil, "disk_usage", full)
         summary = prepare_store(corpus, path, SIGNALS_ONLY)
-    assert (summary.made, len(summary.bad)) == (2, 4)
-    assert "free. Free some and run again." in summary.bad[0]
-    assert prepare_store(corpus, path, SIGNALS_ONLY).made == 4
+    assert (summary.n_prepared, len(summary.bad)) == (2, 4)
+    assert "free. Free some space and run again." in summary.bad[0]
+    assert prepare_store(corpus, path, SIGNALS_ONLY).n_prepared == 4
 
 
 def test_a_store_that_cannot_be_written_is_told_before_any_work(deap, tmp_path, monkeypatch):
@@ -191,7 +191,7 @@ def test_each_broken_video_is_told_and_the_rest_is_done(mine, tmp_path):
     write_video(folder / "s01_trial03.avi", [np.full((288, 360, 3), 90, np.uint8)] * 2)
     (mine / "face_video/s02/s02_trial09.avi").write_bytes(whole)
     summary = prepare_store(open_corpus("deap", mine), tmp_path / "store", SMALL)
-    assert (summary.made, len(summary.bad)) == (3, 4)
+    assert (summary.n_prepared, len(summary.bad)) == (3, 4)
     told = "\n".join(summary.bad)
     for name in ("s01_trial01.avi", "s01_trial02.avi", "s01_trial03.avi", "s02_trial09.avi"):
         assert name in told
@@ -210,7 +210,7 @@ def test_a_short_video_is_a_finding_and_its_last_windows_have_no_face(mine, tmp_
     (mine / "SYNTHETIC.json").write_text(json.dumps(stamp))
     write_video(file, frames[:40:40], rate=50, each=40)  # 0.8 s of 2
     summary = prepare_store(open_corpus("deap", mine), tmp_path / "store", SMALL)
-    assert any("video is 0.8 s, 1.2 s shorter than its trial" in f for f in summary.findings)
+    assert any("video is 0.8 s, 1.2 s shorter than its trial" in f for f in summary.warnings)
     windows = open_store(tmp_path / "store").windows.query("recording == 's01_trial01'")
     # 0.5 s is seen; 1.0 and 1.5 s borrow it, as both are within a second
     assert windows["has_face"].tolist() == [True, True]
@@ -234,7 +234,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(filmed, tmp_path):
     with pytest.raises(BadStore, match="Run `gbvnet prepare` again"):
         open_store(killed)
     again = subprocess.run([*command, str(killed), *options], capture_output=True, text=True, check=True)
-    assert f"{6 - done} recordings made, {done} found done, 0 bad" in again.stdout
+    assert f"{6 - done} recordings prepared, {done} prepared before, 0 bad" in again.stdout
     prepare_store(open_corpus("deap", filmed), whole, SMALL)
     assert contents(killed) == contents(whole)
 

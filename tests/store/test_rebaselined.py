@@ -27,14 +27,14 @@ def stores(tmp_path_factory):
 @pytest.mark.parametrize("made", ["none", "mean", "template"])
 @pytest.mark.parametrize("wanted", ["none", "mean", "template"])
 def test_it_reads_as_if_prepared_so(stores, made, wanted):
-    seen, real = Rebaselined(stores / made, wanted), open_store(stores / wanted)
+    seen, real = Rebaselined(open_store(stores / made), wanted), open_store(stores / wanted)
     rows = np.array([5, 0, 17, 3])
     assert seen.read(rows)[2] == pytest.approx(real.read(rows)[2], abs=1e-3)  # of values up to 2300
     assert seen.settings["prepare"] == real.settings["prepare"]
 
 
 def test_another_baseline_is_another_identity_and_crosses_processes(stores):
-    seen = Rebaselined(stores / "mean", "template")
+    seen = Rebaselined(open_store(stores / "mean"), "template")
     assert seen.digest != open_store(stores / "mean").digest
     again = pickle.loads(pickle.dumps(seen))
     assert again.digest == seen.digest
@@ -45,5 +45,5 @@ def test_a_template_of_other_windows_is_refused(stores, tmp_path):
     corpus = open_corpus("deap", stores / "deap")
     prepare_store(corpus, tmp_path / "half", PrepareConfig(faces=False, window_s=0.5))
     with pytest.raises(BadConfig, match="template needs windows of 1 s"):
-        Rebaselined(tmp_path / "half", "template")
-    Rebaselined(tmp_path / "half", "none").read([0])
+        Rebaselined(open_store(tmp_path / "half"), "template")
+    Rebaselined(open_store(tmp_path / "half"), "none").read([0])

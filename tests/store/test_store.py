@@ -133,9 +133,9 @@ def test_tables_hold_names_ratings_and_verdicts(path):
 
 
 def test_few_open_files_read_the_same(path, monkeypatch):
-    monkeypatch.setattr(reader, "_file_handles", lambda: 0)
+    monkeypatch.setattr(reader, "_max_open_files", lambda: 0)
     store = open_store(path)
-    store._maps.most = 1
+    store._maps.limit = 1
     rows = [0, 8, 1, 4, 7, 2]
     assert (store.read(rows)[0] == open_store(path).read(rows)[0]).all()
     assert len(store._maps.open) == 1
@@ -158,7 +158,7 @@ def test_other_settings_are_refused_by_name_and_the_same_go_on(path):
 
 def test_other_versions_go_on_with_a_warning(path, caplog):
     create_store(path, SETTINGS | {"versions": {"gbvnet": "1"}})
-    assert "begun with gbvnet 0, going on with gbvnet 1" in caplog.text
+    assert "begun with gbvnet 0, continued with gbvnet 1" in caplog.text
 
 
 def test_a_folder_of_other_things_is_not_written_into(tmp_path):
@@ -301,12 +301,12 @@ def test_tensors_of_another_shape_are_not_stretched_over_their_place(path, shape
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("frames_per_window"), "frames_per_window that makes sense, found 'none'"),
-        (lambda s: s.update(synthetic=None), "synthetic that makes sense, found None"),
-        (lambda s: s.update(dataset=["deap"]), r"dataset that makes sense, found \['deap'\]"),
-        (lambda s: s.update(face_side=True), "face_side that makes sense"),
-        (lambda s: s.update(face_side=10**9), "face_side that makes sense, found 1000000000"),
-        (lambda s: s.update(channels=["Fp1"]), "channels as pairs of name and kind"),
+        (lambda s: s.pop("frames_per_window"), "no `frames_per_window`"),
+        (lambda s: s.update(synthetic=None), "synthetic: expected true or false, found None"),
+        (lambda s: s.update(dataset=["deap"]), r"dataset: expected text, found \['deap'\]"),
+        (lambda s: s.update(face_side=True), "face_side: expected a whole number, found True"),
+        (lambda s: s.update(face_side=10**9), "face_side: expected a whole number <= 512, found 1000000000"),
+        (lambda s: s.update(channels=["Fp1"]), r"channels\[0\]: expected a list, found 'Fp1'"),
         (lambda s: s.update(prepare={"windows": 1}), "did you mean prepare.window_s"),
         (lambda s: s.update(prepare={"window_s": "1"}), "settings of `gbvnet prepare`"),
     ],
@@ -346,13 +346,13 @@ def test_a_table_that_makes_no_sense_is_refused_by_column(path, change, message)
 @pytest.mark.parametrize(
     ("known", "message"),
     [
-        ({"recording": "s09"}, "expected recording of recording s01_trial01 in its header"),
-        ({"start_s": None}, "expected start_s"),
-        ({"start_s": ["0"] * 3}, "expected start_s, ratings or counts"),
-        ({"has_face": [True]}, "expected has_face"),
-        ({"n_windows": 10**30}, "expected start_s, ratings or counts"),
-        ({"sha256": 1}, "expected sha256"),
-        ({"has_signals": 1}, "expected has_signals"),
+        ({"recording": "s09"}, "expected a file of recording s01_trial01, found one of s09"),
+        ({"start_s": None}, "start_s: expected a list, found None"),
+        ({"start_s": ["0"] * 3}, r"start_s\[0\]: expected a number"),
+        ({"has_face": [True]}, "expected has_face of 3 windows, found 1"),
+        ({"n_windows": 10**30}, "n_windows"),
+        ({"sha256": 1}, "sha256: expected text, found 1"),
+        ({"has_signals": 1}, "has_signals: expected true or false, found 1"),
     ],
 )
 def test_what_a_file_says_of_itself_is_checked_before_it_goes_into_the_tables(path, known, message):

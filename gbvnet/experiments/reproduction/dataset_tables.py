@@ -19,7 +19,7 @@ from ...report.document import Block, Heading, Table, Text
 from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, styled, write_picture
 from ...report.formatting import NONE
 from ...report.published_results import PAPER_DATA, PAPER_MONTAGE
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from ...text import shortened
 
 TITLES = {"deap": "DEAP", "mahnob": "MAHNOB-HCI"}
@@ -27,9 +27,9 @@ FRAMES = {"deap": "10 fps", "mahnob": "12 fps"}  # section 4.1
 MOST_ROWS = 30  # of a list on the page; the CSV file has all
 
 
-def data_blocks(stores: Sequence[Store], folder: Path) -> Iterator[Block]:
+def data_blocks(stores: Sequence[WindowSource], folder: Path) -> Iterator[Block]:
     """Yield Table 1, what was excluded, and Table 2, for each corpus; writes into folder/tables and folder/figures."""
-    first: dict[str, Store] = {}
+    first: dict[str, WindowSource] = {}
     for store in stores:
         first.setdefault(store.title, store)
     for store in first.values():
@@ -57,7 +57,7 @@ def corpus_name(title: str) -> str:
 # ---------------------------------------------------------------- Table 1: the data
 
 
-def table_1(store: Store) -> pd.DataFrame:
+def table_1(store: WindowSource) -> pd.DataFrame:
     """Return what a store contains beside what the paper's Table 1 says. Columns: attribute, found, paper."""
     paper = PAPER_DATA.get(store.settings["dataset"], {})
     windows, s = store.windows, store.settings
@@ -91,7 +91,7 @@ def table_1(store: Store) -> pd.DataFrame:
     return pd.DataFrame([(a, f, p or "not given") for a, f, p in rows], columns=["attribute", "found", "paper"])
 
 
-def complete(store: Store) -> pd.Series:
+def complete(store: WindowSource) -> pd.Series:
     """Return whether each window has every modality that the store was prepared with."""
     prepared, ok = store.settings["prepare"], pd.Series(True, store.windows.index)
     for column, part in (("has_face", "faces"), ("has_signals", "signals")):
@@ -109,7 +109,7 @@ def _range(values: pd.Series) -> str:
     return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
-def _table_1(store: Store, folder: Path) -> Iterator[Block]:
+def _table_1(store: WindowSource, folder: Path) -> Iterator[Block]:
     table = table_1(store)
     table.to_csv(folder / "tables" / f"paper_table1_{slug(store.title)}.csv", index=False)
     yield Heading(f"Table 1: {corpus_name(store.title)} in the store", 3)
@@ -126,7 +126,7 @@ def _table_1(store: Store, folder: Path) -> Iterator[Block]:
     )  # fmt: skip
 
 
-def excluded(store: Store) -> pd.DataFrame:
+def excluded(store: WindowSource) -> pd.DataFrame:
     """Return the recordings that a store lacks in whole or in part: a row each with status, reason and warnings."""
     r = store.recordings
     without = store.windows[~complete(store)].groupby("recording").size().rename("windows_left_out")
@@ -142,7 +142,7 @@ def excluded(store: Store) -> pd.DataFrame:
     return table[reported].reset_index(drop=True)
 
 
-def _missing_modalities(store: Store) -> dict[str, str]:
+def _missing_modalities(store: WindowSource) -> dict[str, str]:
     """recording -> the modality that none, or not all, of its windows have."""
     reasons: dict[str, str] = {}
     for name, of_recording in store.windows.groupby("recording"):
@@ -156,7 +156,7 @@ def _missing_modalities(store: Store) -> dict[str, str]:
     return reasons
 
 
-def _left_out(store: Store, folder: Path) -> Iterator[Block]:
+def _left_out(store: WindowSource, folder: Path) -> Iterator[Block]:
     table = excluded(store)
     table.to_csv(folder / "tables" / f"paper_excluded_{slug(store.title)}.csv", index=False)
     if table.empty:
@@ -197,7 +197,7 @@ def _first(n: int) -> str:
 # ---------------------------------------------------------------- Table 2: the montage
 
 
-def table_2(store: Store) -> pd.DataFrame:
+def table_2(store: WindowSource) -> pd.DataFrame:
     """Return the store's channels in order beside the paper's Table 2. Columns: number, channel, kind, paper, same."""
     channels = store.settings["channels"]
     paper = [*PAPER_MONTAGE, *[""] * len(channels)][: max(len(channels), len(PAPER_MONTAGE))]
@@ -209,7 +209,7 @@ def table_2(store: Store) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _table_2(store: Store, folder: Path) -> Iterator[Block]:
+def _table_2(store: WindowSource, folder: Path) -> Iterator[Block]:
     if not store.settings["channels"]:
         return
     table = table_2(store)

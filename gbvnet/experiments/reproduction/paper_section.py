@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from ...provenance import SYNTHETIC
 from ...report.document import Block, Heading, Items, Text
 from ...report.results import Result
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from .dataset_tables import data_blocks
 from .paper_figures import ablation_figure_blocks, diagram_blocks, learning_curve_blocks
 from .paper_tables import PUBLISHED, accuracy_table_blocks, cost_blocks
@@ -33,7 +33,7 @@ class Paper:
 
     recipes: Sequence[Recipe]
     runs: dict[Path, PlannedRun]
-    stores: Sequence[Store]
+    stores: Sequence[WindowSource]
     ablations: Sequence[Result] = ()
     costs: pd.DataFrame | None = None
     diagrams: dict[str, Figure] = field(default_factory=dict)

@@ -14,8 +14,8 @@ from ...errors import BadConfig, BadStore, LeakySplit
 from ...evaluation.predictions import FILE as PREDICTIONS
 from ...parallel.tasks import Jobs
 from ...progress import ProgressCallback
-from ...store.dry_run import Described
-from ...store.reader import Store
+from ...store.dry_run import DryRunStore
+from ...store.window_source import WindowSource
 from ...systems import require_sense
 from .recipe import (
     PlannedRun,
@@ -44,7 +44,7 @@ class Study:
     """
 
     recipe: Recipe
-    store: Store
+    store: WindowSource
     runs: list[PlannedRun]
     workloads: list[Workload]
     left_out: list[str] = field(default_factory=list)
@@ -87,22 +87,24 @@ def recipes_for(names: Sequence[str], datasets: Sequence[str], subjects: str | N
     return [replace(recipe, people=subjects) for recipe in recipes] if subjects else recipes  # type: ignore[arg-type]
 
 
-def described_stores(sizes: Sequence[str], recipes: Sequence[Recipe]) -> list[Described]:
+def described_stores(sizes: Sequence[str], recipes: Sequence[Recipe]) -> list[DryRunStore]:
     """Return stores that are known by size alone ("deap:22x40x60"), as each recipe would prepare them.
 
     Raises BadConfig if no recipe is for any of these corpora, or for a size of another form.
     """
     stores = [
-        Described(size, PrepareConfig(**recipe.prepare))
+        DryRunStore(size, PrepareConfig(**recipe.prepare))
         for size in sizes for recipe in recipes
         if recipe.dataset in ("any", size.split(":")[0])
     ]  # fmt: skip
     if not stores:
         raise BadConfig(f"no recipe of {', '.join(r.name for r in recipes)} is for {', '.join(sizes)}")
-    return list({(store.text, store.asked): store for store in stores}.values())
+    return list({(store.text, store.prepare): store for store in stores}.values())
 
 
-def assign(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[tuple[Recipe, Store, list[Store]]]:
+def assign(
+    recipes: Sequence[Recipe], stores: Sequence[WindowSource]
+) -> list[tuple[Recipe, WindowSource, list[WindowSource]]]:
     """Return each recipe with the store it runs on and the stores of its ablations of windows and frames.
 
     Raises BadStore if no store suits a recipe (with the command that prepares one) or no recipe uses a store, and
@@ -131,7 +133,7 @@ def assign(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[tuple[Rec
     return assigned
 
 
-def _for_each_corpus(recipes: Sequence[Recipe], stores: Sequence[Store]) -> Iterator[Recipe]:
+def _for_each_corpus(recipes: Sequence[Recipe], stores: Sequence[WindowSource]) -> Iterator[Recipe]:
     """A recipe for any corpus, given stores of several, becomes one for each, with runs of its own."""
     datasets = list(dict.fromkeys(store.settings["dataset"] for store in stores))
     for recipe in recipes:
@@ -142,7 +144,7 @@ def _for_each_corpus(recipes: Sequence[Recipe], stores: Sequence[Store]) -> Iter
             yield replace(recipe, name=f"{recipe.name}-{dataset}", dataset=dataset)
 
 
-def _refuse_unused(store: Store, recipes: Sequence[Recipe]) -> None:
+def _refuse_unused(store: WindowSource, recipes: Sequence[Recipe]) -> None:
     for recipe in recipes:
         if recipe.dataset in ("any", store.settings["dataset"]):
             check_store(recipe, store)
@@ -152,7 +154,7 @@ def _refuse_unused(store: Store, recipes: Sequence[Recipe]) -> None:
     )  # fmt: skip
 
 
-def plan_studies(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[Study]:
+def plan_studies(recipes: Sequence[Recipe], stores: Sequence[WindowSource]) -> list[Study]:
     """Return the runs of all recipes on their stores. A run that its store does not allow is left out, with the reason.
 
     Raises BadStore or BadConfig as `assign` does, and BadConfig if no run is left.
@@ -179,7 +181,7 @@ def plan_studies(recipes: Sequence[Recipe], stores: Sequence[Store]) -> list[Stu
     return studies
 
 
-def _absent(recipe: Recipe, store: Store) -> Iterator[str]:
+def _absent(recipe: Recipe, store: WindowSource) -> Iterator[str]:
     """What a recipe names and is not here: systems that are not installed, subjects that the store lacks."""
     yield from (f"{recipe.name}: no system {name} is installed" for name in recipe.absent)
     absent = sorted({*recipe.paper_people} - {*(recipe.crossval.subjects or ())})
@@ -213,7 +215,7 @@ def estimate_studies(
 def plan_text(
     studies: Sequence[Study],
     estimates: dict[tuple[str, str, str], Estimate],
-    stores: Sequence[Store],
+    stores: Sequence[WindowSource],
     folder: Path | None,
 ) -> str:
     """Return the plan as it is printed: a table, time and disk space, and what is left out."""
@@ -270,9 +272,9 @@ def _size(nbytes: float) -> str:
     return f"{nbytes / 1e9:,.1f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:,.1f} MB"
 
 
-def store_bytes(store: Store) -> int:
+def store_bytes(store: WindowSource) -> int:
     """Return the size of a store's data, in bytes; of a store known by size alone, what it would have."""
-    if isinstance(store, Described):
+    if isinstance(store, DryRunStore):
         return store.nbytes
     return sum(file.stat().st_size for file in (store.path / "data").iterdir())
 

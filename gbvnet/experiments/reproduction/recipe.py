@@ -25,7 +25,7 @@ from ...config import (
 from ...errors import BadConfig, BadStore
 from ...io.safe_load import from_yaml
 from ...provenance import is_leaky
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from ...systems import SYSTEMS
 
 T = TypeVar("T")
@@ -82,7 +82,7 @@ class Recipe:
             "ablations need a protocol that does not leak, and it has none",
         )
 
-    def among(self, store: Store) -> "Recipe":
+    def among(self, store: WindowSource) -> "Recipe":
         """Return the recipe with its subjects limited to those of a store. Raises BadConfig if none is left."""
         if self.people == "found":
             return self
@@ -124,7 +124,7 @@ class PlannedRun:
     config: CrossvalConfig
     role: Role
     label: str
-    store: Store
+    store: WindowSource
 
 
 def _require(true: Any, recipe: Recipe, message: str) -> None:
@@ -247,7 +247,7 @@ def changed(model: ModelConfig, ablation: str) -> ModelConfig:
     return made
 
 
-def runs_of(recipe: Recipe, store: Store, others: Sequence[Store] = ()) -> list[PlannedRun]:
+def runs_of(recipe: Recipe, store: WindowSource, others: Sequence[WindowSource] = ()) -> list[PlannedRun]:
     """Return all cross-validations of a recipe on a store. Raises BadStore if the store does not suit it.
 
     others : stores that differ from `store` in the length of windows or the number of frames alone; each is an ablation
@@ -256,7 +256,7 @@ def runs_of(recipe: Recipe, store: Store, others: Sequence[Store] = ()) -> list[
     return [*_modalities(recipe, store), *_systems(recipe, store), *_ablations(recipe, store, others)]
 
 
-def _modalities(recipe: Recipe, store: Store) -> Iterator[PlannedRun]:
+def _modalities(recipe: Recipe, store: WindowSource) -> Iterator[PlannedRun]:
     for protocol in recipe.protocols:
         for modality in recipe.modalities if "gbvnet" in recipe.systems else ():
             role: Role = "whole" if modality == "facebio" else "modality"
@@ -264,7 +264,7 @@ def _modalities(recipe: Recipe, store: Store) -> Iterator[PlannedRun]:
             yield PlannedRun(f"{protocol}-{modality}", config, role, "GBV-Net", store)
 
 
-def _systems(recipe: Recipe, store: Store) -> Iterator[PlannedRun]:
+def _systems(recipe: Recipe, store: WindowSource) -> Iterator[PlannedRun]:
     for protocol in recipe.protocols:
         for system in recipe.installed:
             modality = recipe.systems[system]
@@ -274,7 +274,7 @@ def _systems(recipe: Recipe, store: Store) -> Iterator[PlannedRun]:
             yield PlannedRun(f"{protocol}-{system}-{modality}", config, "system", system, store)
 
 
-def _ablations(recipe: Recipe, store: Store, others: Sequence[Store]) -> Iterator[PlannedRun]:
+def _ablations(recipe: Recipe, store: WindowSource, others: Sequence[WindowSource]) -> Iterator[PlannedRun]:
     """Under the first honest protocol: a leaky one would show which network recognises a trial best."""
     protocol = recipe.first_honest
     if protocol is None:
@@ -289,7 +289,7 @@ def _ablations(recipe: Recipe, store: Store, others: Sequence[Store]) -> Iterato
         yield PlannedRun(f"{protocol}-ablation-{name}", recipe.config(protocol), "ablation", label, other)
 
 
-def _store_label(store: Store, other: Store) -> str:
+def _store_label(store: WindowSource, other: WindowSource) -> str:
     window_s, frames = other.settings["prepare"]["window_s"], other.settings["frames_per_window"]
     if window_s != store.settings["prepare"]["window_s"]:
         return f"windows of {window_s:g} s"
@@ -299,7 +299,7 @@ def _store_label(store: Store, other: Store) -> str:
 # ---------------------------------------------------------------- which store
 
 
-def check_store(recipe: Recipe, store: Store) -> None:
+def check_store(recipe: Recipe, store: WindowSource) -> None:
     """Raise BadStore, with the command that prepares another, if a store does not suit a recipe."""
     dataset = store.settings["dataset"]
     if recipe.dataset not in ("any", dataset):
@@ -314,7 +314,7 @@ def check_store(recipe: Recipe, store: Store) -> None:
         )  # fmt: skip
 
 
-def unfit(recipe: Recipe, store: Store) -> Iterator[tuple[str, Any, Any]]:
+def unfit(recipe: Recipe, store: WindowSource) -> Iterator[tuple[str, Any, Any]]:
     """Yield name, required and actual value of each setting in which a store differs from what a recipe needs."""
     made = made_with(store)
     for name, wanted in recipe.prepare.items():
@@ -326,7 +326,7 @@ def unfit(recipe: Recipe, store: Store) -> Iterator[tuple[str, Any, Any]]:
             yield name, wanted, made[name]
 
 
-def made_with(store: Store) -> dict[str, Any]:
+def made_with(store: WindowSource) -> dict[str, Any]:
     """Return the settings that a store was prepared with; values that are left to the corpus are filled in."""
     made = dict(store.settings["prepare"])
     made["step_s"] = made["step_s"] or made["window_s"]
@@ -335,7 +335,7 @@ def made_with(store: Store) -> dict[str, Any]:
     return made
 
 
-def differs_in_windows_only(store: Store, other: Store) -> bool:
+def differs_in_windows_only(store: WindowSource, other: WindowSource) -> bool:
     """Return whether two stores differ only in the length of their windows or the number of frames."""
     one, two = made_with(store), made_with(other)
     different = {name for name in one if one[name] != two[name]}

@@ -22,7 +22,7 @@ from ...parallel.tasks import Jobs
 from ...progress import ProgressCallback
 from ...report.report import Report, write_report
 from ...report.results import Result, read_results
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from ..crossval import cross_validate
 from ..run_group import numbered_progress
 from .paper_section import Paper
@@ -105,22 +105,16 @@ def _ablations(runs: dict[Path, PlannedRun]) -> list[Result]:
     return read_results(paths)[0] if paths else []
 
 
-def network_config(run: PlannedRun) -> GBVNetConfig:
+def network_of(run: PlannedRun) -> GBVNetConfig:
     """Return the settings of the network that a run of GBV-Net trains."""
-    from ...store.channels import channels_of
+    from ...systems.gbvnet import network_config
+    from ...systems.learners.neural import input_shape
 
-    s = run.store.settings
-    return GBVNetConfig(
-        **to_dict(run.config.model),
-        modality=run.config.modality,
-        n_channels=max(1, len(channels_of(run.store, run.config.modality))),
-        n_samples=s["samples_per_window"],
-        n_frames=max(1, s["frames_per_window"]),
-        n_outputs=2 if run.config.joint else 1,
-    )
+    shape = input_shape(run.store, run.config.modality, 2 if run.config.joint else 1)
+    return network_config(run.config, shape)
 
 
-def face_side(store: Store) -> int:
+def face_side(store: WindowSource) -> int:
     """Return the side of a store's face crops in pixels; of a store without faces, the one that they would have."""
     return store.settings["face_side"] or PrepareConfig.face_side
 
@@ -128,7 +122,7 @@ def face_side(store: Store) -> int:
 def _diagram(run: PlannedRun) -> Figure:
     from .network_diagram import diagram
 
-    return diagram(network_config(run), face_side(run.store))
+    return diagram(network_of(run), face_side(run.store))
 
 
 def _costs(studies: Sequence[Study], folder: Path) -> pd.DataFrame | None:
@@ -137,7 +131,7 @@ def _costs(studies: Sequence[Study], folder: Path) -> pd.DataFrame | None:
 
     wanted: dict[str, tuple[GBVNetConfig, int]] = {}
     for run in _network_runs(studies):
-        wanted.setdefault(network_name(run), (network_config(run), face_side(run.store)))
+        wanted.setdefault(network_name(run), (network_of(run), face_side(run.store)))
     if not wanted:
         return None
     file = folder / "costs.csv"

@@ -20,7 +20,7 @@ from ...evaluation.plan import choose_windows, make_plan
 from ...parallel.ray_cluster import Cluster
 from ...parallel.tasks import Jobs, at_once, cores, limit_threads, neighbours, threads_each
 from ...progress import ProgressCallback
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from ...systems import system
 from .recipe import PlannedRun
 
@@ -247,7 +247,7 @@ def _parts(config: CrossvalConfig) -> tuple[bool, bool]:
     return uses_face(config.modality), uses_signals(config.modality)
 
 
-def _window_bytes(store: Store, config: CrossvalConfig) -> int:
+def _window_bytes(store: WindowSource, config: CrossvalConfig) -> int:
     s = store.settings
     face, signals = _parts(config)
     pixels, samples = 3 * s["frames_per_window"] * s["face_side"] ** 2, len(s["channels"]) * s["samples_per_window"]

@@ -15,9 +15,9 @@ from scipy.signal import sosfilt, sosfilt_zi, sosfreqz
 from scipy.special import i0
 
 from ...datasets.recording import Channel
-from ...preprocessing.signals import BANDS, HALF, KAISER, band_sections, ratio
+from ...preprocessing.signals import BANDS, HALF_LENGTH, KAISER_BETA, band_sections, ratio
 
-LONG_S = 4 * 3600  # of a stream without gaps; so long its times are right to `signals.DRIFT` samples
+LONG_S = 4 * 3600  # of a stream without gaps; so long its times are right to `signals.MAX_DRIFT` samples
 SPARE = 4  # samples kept beyond those needed, as places may be corrected by a little
 Places = Callable[[np.ndarray], np.ndarray]
 
@@ -47,7 +47,7 @@ class CausalFilter:
 
 class CausalResampler:
     """Brings a stream to another rate: sample for sample what `signals.resample` makes of the whole, its first and last
-    sample repeated outside. A sample is ready once HALF samples of the lower rate after it are there.
+    sample repeated outside. A sample is ready once HALF_LENGTH samples of the lower rate after it are there.
 
     The filter is evaluated where it is needed instead of kept in a table: a rate such as 255.999 Hz costs no more than
     a round one, and samples may be asked for anywhere between those that came (`places`).
@@ -57,7 +57,7 @@ class CausalResampler:
         plain = ratio(rate_hz, to_hz, LONG_S * rate_hz)
         self.ratio = plain[1] / plain[0] if plain else rate_hz / to_hz
         self._wide = max(1.0, self.ratio)  # a sample of the lower rate, in samples that come
-        self.half = HALF * self._wide
+        self.half = HALF_LENGTH * self._wide
         self.n_taps = int(2 * self.half) + 1
         self._tail: np.ndarray | None = None  # samples from number `_first` on
         self._first = -(self.n_taps - 1)
@@ -97,7 +97,7 @@ class CausalResampler:
         begin = np.maximum(last - (self.n_taps - 1), self._first)
         distance = at[:, None] - begin[:, None] - np.arange(self.n_taps)  # (m, taps)
         inside = np.clip(1 - (distance / self.half) ** 2, 0, None)
-        weights = np.sinc(distance / self._wide) * i0(KAISER * np.sqrt(inside)) * (inside > 0)
+        weights = np.sinc(distance / self._wide) * i0(KAISER_BETA * np.sqrt(inside)) * (inside > 0)
         weights /= weights.sum(axis=1, keepdims=True)  # they differ by some 1e-4, and a large offset would waver
         windows = np.lib.stride_tricks.sliding_window_view(x, self.n_taps, axis=1)  # (C, n, taps)
         return np.einsum("cmt,mt->cm", windows[:, begin - self._first], weights)

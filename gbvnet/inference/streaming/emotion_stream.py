@@ -26,7 +26,7 @@ import numpy as np
 from ...datasets.channel_names import match_channels, require_renamed
 from ...errors import BadConfig
 from ...preprocessing.face_windows import BORROW_S
-from ...preprocessing.faces import open_landmarker
+from ...preprocessing.landmarks import open_landmarker
 from ...preprocessing.windowing import frame_times
 from ..prediction import FAR_WORDS, columns, flags
 from ..predictor import Predictor

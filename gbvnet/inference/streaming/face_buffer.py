@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...preprocessing.alignment import align
 from ...preprocessing.face_windows import BORROW_S
-from ...preprocessing.faces import Landmarker, align
+from ...preprocessing.landmarks import Landmarker
 from ...preprocessing.participant import Participant
 
 SLACK = 1e-6  # seconds; times are multiples of a frame's length, rounded

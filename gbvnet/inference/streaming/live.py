@@ -21,7 +21,7 @@ from ...datasets.recording import Channel, Signals
 from ...datasets.single_recording import open_recording
 from ...errors import BadConfig, BadInput, BadRecording
 from ...io.atomic import atomic_write
-from ...preprocessing.signals import at_one_rate, beyond
+from ...preprocessing.signals import at_one_rate, missing_bandwidth
 from ..predict import stamps
 from ..predictor import Predictor
 from .emotion_stream import EmotionStream
@@ -161,7 +161,7 @@ def _open(
         if device.unsaid:
             notes.append(f"{sources.lsl} says no unit of {', '.join(device.unsaid[:4])}...: taken as microvolts")
         feeds.append(chunks(device, clock))
-    slow = beyond(predictor.channels, rate_hz, predictor.about["rate_hz"]) if rate_hz else ""
+    slow = missing_bandwidth(predictor.channels, rate_hz, predictor.about["rate_hz"]) if rate_hz else ""
     notes += [slow] if slow else []
     if use_video:
         assert sources.video is not None

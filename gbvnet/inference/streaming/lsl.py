@@ -9,7 +9,7 @@ import numpy as np
 from ...datasets.channel_names import channel_kind
 from ...datasets.units import ELECTRICAL, Conversion, apply, convert
 from ...errors import GbvnetError
-from ...preprocessing.faces import hushed_stderr
+from ...preprocessing.native_library import silenced_stderr
 from .sources import Event
 
 PULL_S = 0.05
@@ -33,7 +33,7 @@ def open_lsl(name: str, wait_s: float = 5.0) -> Generator[LslStream]:
         from mne_lsl.lsl import StreamInlet, resolve_streams
     except ImportError as error:
         raise GbvnetError(f"signals from LSL need mne-lsl ({error}): pip install 'gbvnet[live]'") from None
-    with hushed_stderr("liblsl"):  # it greets with two lines
+    with silenced_stderr("liblsl"):  # it greets with two lines
         found = resolve_streams(timeout=wait_s, name=name)
     if not found:
         others = ", ".join(sorted(s.name for s in resolve_streams(timeout=1.0))) or "none"

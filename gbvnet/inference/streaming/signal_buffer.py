@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 
 from ...datasets.recording import Channel
-from ...preprocessing.signals import baseline_mark
+from ...preprocessing.signals import baseline_correction
 from .causal_filters import CausalFilter, CausalResampler, Places
 from .device_clock import STEP_S, DeviceClock
 
@@ -175,7 +175,7 @@ class SignalStream:
             self._before[:, self._rested : self._rested + new.shape[1]] = new
             self._rested += new.shape[1]
             if self._rested == wanted:
-                self._mark = baseline_mark(self._before, self.to_hz, self.how)
+                self._mark = baseline_correction(self._before, self.to_hz, self.how)
         self._write(y, self._end + y.shape[1])
 
     def _write(self, y: np.ndarray, end: int) -> None:

@@ -14,8 +14,8 @@ from scipy.signal.windows import dpss
 
 from ...datasets.channel_names import find_channel, similar_names_hint
 from ...errors import BadConfig
-from ...store.feature_cache import Remembering
-from ...store.reader import Store
+from ...store.feature_cache import FeatureCache
+from ...store.window_source import WindowSource
 
 ELECTRODES = ("Fp1", "T7", "CP1", "Oz", "Fp2", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2", "PO4")
 DIFFERENCES = (("T7", "T8"), ("Fp1", "Fp2"), ("CP1", "CP2"))
@@ -27,7 +27,7 @@ SLICE = 256  # windows worked on at once
 VERSION = 1  # another number whenever the values change
 
 
-def decibels(store: Store, rows: np.ndarray) -> np.ndarray:
+def decibels(store: WindowSource, rows: np.ndarray) -> np.ndarray:
     """(n, D * K) float32: of each derivation that the store's channels allow, its bands that the rate allows.
 
     Raises BadConfig if there is none of either.
@@ -39,12 +39,12 @@ def decibels(store: Store, rows: np.ndarray) -> np.ndarray:
         parts = [_decibels(store, at[i : i + SLICE], made_of) for i in range(0, max(1, len(at)), SLICE)]
         return np.concatenate(parts)
 
-    if isinstance(store, Remembering):
-        return store.remembered(f"derivations-v{VERSION}", of, rows)
+    if isinstance(store, FeatureCache):
+        return store.features(f"derivations-v{VERSION}", of, rows)
     return of(rows)
 
 
-def derivations_of(store: Store) -> list[tuple[int, int | None]]:
+def derivations_of(store: WindowSource) -> list[tuple[int, int | None]]:
     """Of each derivation the channel, and the one that is subtracted from it; those whose electrodes are not there are
     left out. Raises BadConfig if no electrode is."""
     names = [name for name, _ in store.settings["channels"]]
@@ -58,7 +58,7 @@ def derivations_of(store: Store) -> list[tuple[int, int | None]]:
     return [*((i, None) for i in at.values()), *pairs]
 
 
-def require_bands(store: Store) -> int:
+def require_bands(store: WindowSource) -> int:
     """How many of the bands can be told at the store's rate and length of windows. Raises BadConfig if none can."""
     length, rate_hz = store.settings["samples_per_window"], float(store.settings["rate_hz"])
     if not (count := len(_bins(length, rate_hz))):
@@ -84,7 +84,7 @@ def log_powers(x: np.ndarray, rate_hz: float) -> np.ndarray:
     return np.stack([db[:, :, first:end].mean(axis=2) for first, end in bins], axis=2)
 
 
-def _decibels(store: Store, rows: np.ndarray, made_of: list[tuple[int, int | None]]) -> np.ndarray:
+def _decibels(store: WindowSource, rows: np.ndarray, made_of: list[tuple[int, int | None]]) -> np.ndarray:
     x = store.read(rows, faces=False)[2]
     derived = np.stack([x[:, i] if j is None else x[:, i] - x[:, j] for i, j in made_of], axis=1)
     return (

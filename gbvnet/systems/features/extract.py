@@ -10,8 +10,8 @@ import numpy as np
 
 from ...config import uses_face, uses_signals
 from ...store.channels import CHUNK_ROWS, channels_of
-from ...store.feature_cache import Remembering
-from ...store.reader import Store
+from ...store.feature_cache import FeatureCache
+from ...store.window_source import WindowSource
 
 SLICE = 256  # windows worked on at once
 THUMBNAIL = 16  # side of a face as a vector, pixels
@@ -31,16 +31,18 @@ class Extractor:
     version: int = 1
 
 
-def extracted(store: Store, rows: np.ndarray, channels: Sequence[int], extractor: Extractor) -> np.ndarray:
+def extracted(store: WindowSource, rows: np.ndarray, channels: Sequence[int], extractor: Extractor) -> np.ndarray:
     """(n, C, K) float32 of some of the store's channels; remembered from one system and fold to the next if the store
     can. Rows without signals are those of zeros."""
-    if isinstance(store, Remembering):
+    if isinstance(store, FeatureCache):
         name = f"{extractor.name}-v{extractor.version}"
-        return store.remembered(name, lambda at: _extract(store, at, extractor), rows)[:, list(channels)]
+        return store.features(name, lambda at: _extract(store, at, extractor), rows)[:, list(channels)]
     return _extract(store, rows, extractor, channels)
 
 
-def _extract(store: Store, rows: np.ndarray, extractor: Extractor, channels: Sequence[int] | None = None) -> np.ndarray:
+def _extract(
+    store: WindowSource, rows: np.ndarray, extractor: Extractor, channels: Sequence[int] | None = None
+) -> np.ndarray:
     parts = []
     for begin in range(0, max(1, len(rows)), SLICE):
         x = store.read(rows[begin : begin + SLICE], faces=False)[2]
@@ -49,7 +51,7 @@ def _extract(store: Store, rows: np.ndarray, extractor: Extractor, channels: Seq
     return np.concatenate(parts)
 
 
-def plain(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:
+def plain(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
     """Every sample of the modality's channels, and the face as a small picture; (n, D) float32.
 
     Each channel of each window is freed of its own mean and SD, so that what counts is its waveform: otherwise drift
@@ -63,7 +65,7 @@ def plain(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:
     return _gather(store, rows, modality, of)
 
 
-def spectral(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:
+def spectral(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
     """Mean, log SD and log power in five bands of each channel, and the face as a small picture; (n, D) float32."""
     rate_hz = store.settings["rate_hz"]
 
@@ -78,7 +80,7 @@ def spectral(store: Store, rows: np.ndarray, modality: str) -> np.ndarray:
 
 
 def _gather(
-    store: Store, rows: np.ndarray, modality: str, of_signals: Callable[[np.ndarray], np.ndarray]
+    store: WindowSource, rows: np.ndarray, modality: str, of_signals: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     channels, faces = channels_of(store, modality), uses_face(modality)
     parts = []

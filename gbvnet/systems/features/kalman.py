@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 
 # Variances in units of the noise's, as TorchEEG's hook for linear dynamic systems has them: a window then tells about
 # its neighbours up to some 100 windows away. That hook leaves out the backward pass.
@@ -34,7 +34,7 @@ def smoothed(x: np.ndarray, drift: float = DRIFT, start: float = START) -> np.nd
 
 
 def smoothed_in_trials(
-    store: Store, rows: np.ndarray, features: Callable[[Store, np.ndarray], np.ndarray]
+    store: WindowSource, rows: np.ndarray, features: Callable[[WindowSource, np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """(n, D) float32 of some rows, smoothed over all windows with signals that the store has of their trials.
 

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save
 from ...config import MODALITIES, CrossvalConfig, uses_face, uses_signals
 from ...errors import BadConfig, BadModel
 from ...io.atomic import atomic_write
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from .. import Predicted
 
 FILE = "model.safetensors"
@@ -33,7 +33,7 @@ class Classical(ABC):
         self.learnt: list[Learnt] = []  # one a target
 
     @abstractmethod
-    def vectors(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         """(n, D) what the system sees of each window."""
 
     @abstractmethod
@@ -46,7 +46,7 @@ class Classical(ABC):
 
     def fit(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         y: np.ndarray,
         *,
@@ -60,21 +60,21 @@ class Classical(ABC):
         self.learnt = [self.learn(x, target, seed) for target in y.reshape(len(y), -1).T]
         return self
 
-    def predict(self, store: Store, rows: np.ndarray) -> Predicted:
+    def predict(self, store: WindowSource, rows: np.ndarray) -> Predicted:
         return Predicted(self.predict_proba(store, rows))
 
-    def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         if not self.learnt:
             raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
         x = self._seen(store, np.asarray(rows))
         p = np.stack([self.probability(learnt, x) for learnt in self.learnt], axis=1).astype(np.float64)  # (n, K)
         return p[:, 0] if p.shape[1] == 1 else p
 
-    def _seen(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def _seen(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         self.refuse_missing(store, rows)
         return self.vectors(store, rows)
 
-    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+    def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
         """Raise BadConfig if a row lacks what this system cannot do without."""
         require_whole(store, rows, self.config)
 
@@ -100,7 +100,7 @@ class Classical(ABC):
         return {"n_parameters": sum(a.size for one in self.learnt for a in one.values())}
 
 
-def require_whole(store: Store, rows: np.ndarray, config: CrossvalConfig) -> None:
+def require_whole(store: WindowSource, rows: np.ndarray, config: CrossvalConfig) -> None:
     """Raise BadConfig if a row lacks a modality: this system has nothing to put in its place."""
     for name, used in (("face", uses_face(config.modality)), ("signals", uses_signals(config.modality))):
         lacks = ~store.windows[f"has_{name}"].to_numpy(bool)[rows]

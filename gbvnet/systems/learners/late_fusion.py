@@ -25,7 +25,7 @@ from ...config import CrossvalConfig
 from ...errors import BadModel
 from ...io.atomic import atomic_write
 from ...network.training import CHECKPOINT
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from .. import Contract, Predicted
 from .classical import Classical
 
@@ -102,7 +102,7 @@ class Fused(ABC):
 
     def fit(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         y: np.ndarray,
         *,
@@ -123,7 +123,7 @@ class Fused(ABC):
                 (self.work / name / CHECKPOINT).unlink(missing_ok=True)
         return self
 
-    def _weigh(self, store: Store, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _weigh(self, store: WindowSource, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
         """(K, 2): fitted on trials, each with the mean of its windows' scores, as the source does."""
         of_target = np.asarray(y).reshape(len(rows), -1).T
         recording = store.windows["recording"].to_numpy(str)[rows]
@@ -139,11 +139,11 @@ class Fused(ABC):
             return enumerated(face, eeg, y)
         return boosted(face, eeg, y, log=self.config.rival.adaboost_log)
 
-    def _scores(self, store: Store, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def _scores(self, store: WindowSource, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Of each part (K, n)."""
         return {name: p.predict_proba(store, rows).reshape(len(rows), -1).T for name, p in self.parts.items()}
 
-    def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         rows = np.asarray(rows)
         scores = list(self._scores(store, rows).values())
         if len(scores) == 1:
@@ -153,7 +153,7 @@ class Fused(ABC):
             p = np.stack([word(w, *each) for w, *each in zip(self.weights, *scores, strict=True)])
         return p[0] if len(p) == 1 else p.T
 
-    def predict(self, store: Store, rows: np.ndarray) -> Predicted:
+    def predict(self, store: WindowSource, rows: np.ndarray) -> Predicted:
         return Predicted(self.predict_proba(store, rows))
 
     def save(self, folder: Path) -> None:

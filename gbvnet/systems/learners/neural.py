@@ -29,7 +29,7 @@ from ...network.devices import device_of
 from ...network.model import keep_scale
 from ...network.training import Fitted, fit_network, predict_network
 from ...store.channels import channels_of
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from .. import Predicted
 from .classical import require_whole
 
@@ -68,6 +68,21 @@ class Shape:
     def places(self, *kinds: str) -> list[int]:
         """Where the channels of these kinds are."""
         return [i for i, (_, kind) in enumerate(self.channels) if kind in kinds]
+
+
+def input_shape(store: WindowSource, modality: str, n_outputs: int) -> Shape:
+    """Return the shape of a store's windows as a network of this modality reads them. Raises BadConfig if the store
+    does not have what the modality needs."""
+    s = store.settings
+    channels = channels_of(store, modality) if uses_signals(modality) else []
+    return Shape(
+        channels=tuple((s["channels"][i][0], s["channels"][i][1]) for i in channels),
+        rate_hz=float(s["rate_hz"]),
+        n_samples=s["samples_per_window"],
+        n_frames=s["frames_per_window"] if uses_face(modality) else 0,
+        side=s["face_side"] if uses_face(modality) else 0,
+        n_outputs=n_outputs,
+    )
 
 
 class Normalising(nn.Module):
@@ -136,7 +151,7 @@ class Network(ABC):
 
     def fit(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         y: np.ndarray,
         *,
@@ -163,7 +178,7 @@ class Network(ABC):
         )
         return self
 
-    def _fit_normaliser(self, store: Store, train: Windows) -> None:
+    def _fit_normaliser(self, store: WindowSource, train: Windows) -> None:
         """Fill the buffers by which the network z-scores its signals, where it has them, from the training windows."""
         assert self.network is not None
         scale = _scale(self.network)
@@ -184,20 +199,20 @@ class Network(ABC):
             raise BadStore(store.path, expected, found, "Prepare the store again, or leave these channels out.")
         keep_scale(*scale, mean, sd)
 
-    def untrained(self, store: Store, n_outputs: int, seed: int) -> nn.Module:
+    def untrained(self, store: WindowSource, n_outputs: int, seed: int) -> nn.Module:
         """The network for windows of this store, as it starts: its weights follow from the seed alone."""
         self.shape = self._shape(store, n_outputs)
         with torch.random.fork_rng():  # nobody else's random state moves
             torch.manual_seed(seed)
             return self.build(self.shape)
 
-    def predict(self, store: Store, rows: np.ndarray) -> Predicted:
+    def predict(self, store: WindowSource, rows: np.ndarray) -> Predicted:
         network = self._network()
         self._require_fit(store)
         logits, _, _ = predict_network(network, self._windows(store, np.asarray(rows)), self.config.train)
         return Predicted(expit(logits[:, 0] if logits.shape[1] == 1 else logits))
 
-    def predict_proba(self, store: Store, rows: np.ndarray) -> np.ndarray:
+    def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         return self.predict(store, rows).p
 
     def save(self, folder: Path) -> None:
@@ -234,7 +249,7 @@ class Network(ABC):
             raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
         return self.network
 
-    def _require_fit(self, store: Store) -> None:
+    def _require_fit(self, store: WindowSource) -> None:
         """Raise BadConfig if the windows of a store are not of the shape that was learnt from."""
         assert self.shape is not None
         here = self._shape(store, self.shape.n_outputs)
@@ -246,19 +261,10 @@ class Network(ABC):
                     f"have {now}: prepare both in the same way"
                 )
 
-    def _shape(self, store: Store, n_outputs: int) -> Shape:
-        s, modality = store.settings, self.config.modality
-        channels = channels_of(store, modality) if uses_signals(modality) else []
-        return Shape(
-            channels=tuple((s["channels"][i][0], s["channels"][i][1]) for i in channels),
-            rate_hz=float(s["rate_hz"]),
-            n_samples=s["samples_per_window"],
-            n_frames=s["frames_per_window"] if uses_face(modality) else 0,
-            side=s["face_side"] if uses_face(modality) else 0,
-            n_outputs=n_outputs,
-        )
+    def _shape(self, store: WindowSource, n_outputs: int) -> Shape:
+        return input_shape(store, self.config.modality, n_outputs)
 
-    def _windows(self, store: Store, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
+    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
         self.refuse_missing(store, rows)
         train = self.config.train
         return Windows(
@@ -271,7 +277,7 @@ class Network(ABC):
             per_subject=train.normalise == "subject",
         )
 
-    def refuse_missing(self, store: Store, rows: np.ndarray) -> None:
+    def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
         """Raise BadConfig if a row lacks what this network cannot do without."""
         require_whole(store, rows, self.config)
 

@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 from typing_extensions import override
 
 from ...evaluation.labels import has_one_class
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 from .classical import Classical, Learnt
 
 AT_ONCE = 2048  # windows whose kernels are in memory together
@@ -25,7 +25,7 @@ class Machine(Classical):
     @override
     def fit(
         self,
-        store: Store,
+        store: WindowSource,
         rows: np.ndarray,
         y: np.ndarray,
         *,

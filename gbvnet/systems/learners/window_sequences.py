@@ -14,13 +14,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from ...network.batches import Batch, Windows
-from ...store.reader import Store
+from ...store.window_source import WindowSource
 
 
 class Cut(NamedTuple):
     """How sequences are made. stride : in training, windows from the start of one to the next, of the same trial"""
 
-    features: Callable[[Store, np.ndarray], np.ndarray]  # of rows (n,): (n, D)
+    features: Callable[[WindowSource, np.ndarray], np.ndarray]  # of rows (n,): (n, D)
     length: int  # T
     stride: int
 
@@ -35,7 +35,12 @@ class Sequences(Windows):
     """
 
     def __init__(
-        self, store: Store, rows: np.ndarray, cut: Cut, y: np.ndarray | None = None, device: torch.device | str = "cpu"
+        self,
+        store: WindowSource,
+        rows: np.ndarray,
+        cut: Cut,
+        y: np.ndarray | None = None,
+        device: torch.device | str = "cpu",
     ):
         self.device = torch.device(device)
         rows = np.asarray(rows, np.int64)
@@ -59,7 +64,7 @@ class Sequences(Windows):
         return x.mean(dim=0).float(), x.std(dim=0, correction=0).float()
 
 
-def _trials(store: Store, rows: np.ndarray) -> list[np.ndarray]:
+def _trials(store: WindowSource, rows: np.ndarray) -> list[np.ndarray]:
     """Places in `rows` of each trial's windows, in their order in time."""
     recording, window = (store.windows[name].to_numpy()[rows] for name in ("recording", "window"))
     order = np.lexsort([window, recording.astype(str)])
@@ -67,7 +72,7 @@ def _trials(store: Store, rows: np.ndarray) -> list[np.ndarray]:
     return np.split(order, breaks) if len(order) else []
 
 
-def _strided(store: Store, rows: np.ndarray, cut: Cut) -> np.ndarray:
+def _strided(store: WindowSource, rows: np.ndarray, cut: Cut) -> np.ndarray:
     """(m, T) places in `rows`: of each trial the sequences that begin at every `stride`-th window."""
     found = []
     for trial in _trials(store, rows):
@@ -76,7 +81,7 @@ def _strided(store: Store, rows: np.ndarray, cut: Cut) -> np.ndarray:
     return np.concatenate(found) if found else np.empty((0, cut.length), np.int64)
 
 
-def _around(store: Store, rows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+def _around(store: WindowSource, rows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows that are needed, those of the trials of `rows` that have signals, and for each of `rows` the (T,) places of
     its sequence among them."""
     recording = store.windows["recording"].to_numpy(str)

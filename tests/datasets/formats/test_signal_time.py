@@ -19,7 +19,7 @@ from gbvnet.datasets.formats.signal_file import open_signals, read_signals
 from gbvnet.datasets.recording import Channel, Signals
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.errors import BadConfig, BadRecording
-from gbvnet.preprocessing.signals import clean
+from gbvnet.preprocessing.signals import preprocess
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 
@@ -111,7 +111,7 @@ def test_windows_of_a_slow_channel_hold_the_seconds_that_were_asked_for(tmp_path
     corpus = table(tmp_path, [f"anna,1,{name},{start},{start + 30},,7"])
     assert judged(corpus)["anna_1"].error is None
     summary, windows = prepared(corpus, tmp_path / "store")
-    assert (summary.made, windows["anna_1"].shape) == (1, (30, 2, HZ))
+    assert (summary.n_prepared, windows["anna_1"].shape) == (1, (30, 2, HZ))
     times = start + np.arange(30 * HZ) / HZ
     assert np.concatenate(windows["anna_1"][:, 1]) == pytest.approx(times, abs=0.006)
 
@@ -181,11 +181,11 @@ def test_a_corpus_of_one_rate_does_not_take_a_bdf_of_several(tmp_path):
 def test_slow_channels_keep_their_level_and_too_slow_ones_are_told_by_their_own_rate():
     level, x = np.full(4 * 30, 33.0), noise(256 * 30)
     both = Signals((x, level), 256.0, 0, (EEG, GSR), rates_hz=(256.0, 4.0))
-    made = clean(both, PLAIN, 128.0, 0.0).x
+    made = preprocess(both, PLAIN, 128.0, 0.0).x
     assert made.shape == (2, 30 * 128) and made[1] == pytest.approx(33.0, abs=1e-9)
     slow_eeg = Signals((level, x), 256.0, 0, (EEG, GSR), rates_hz=(4.0, 256.0))
     with pytest.raises(BadConfig, match="signals at 4 Hz hold nothing of 4 to 45 Hz"):
-        clean(slow_eeg, PrepareConfig(), 128.0, 0.0)
+        preprocess(slow_eeg, PrepareConfig(), 128.0, 0.0)
     assert both.select([1]).rates_hz == (4.0,) and both.select([0, 1]) is both
 
 
@@ -222,7 +222,7 @@ def test_a_trial_outside_of_its_file_is_refused_by_check_and_prepare_and_stops_n
     for who, span in (("rest", "23.00 to 26.00"), ("rest2", "20.00 to 23.00"), ("early", "-1.00 to 2.00")):
         assert f"expected signals from {span} s" in said[f"{who}_1"] and "This is the baseline" in said[f"{who}_1"]
     summary, windows = prepared(corpus, tmp_path / "store")
-    assert (summary.made, len(summary.bad)) == (3, 8)
+    assert (summary.n_prepared, len(summary.bad)) == (3, 8)
     assert {p.split(": ")[0] for p in summary.bad} == {p.split(": ")[0] for p in said.values() if p}
     assert {name: w[:, 1, 0].tolist() for name, w in windows.items()} == {
         "good_1": pytest.approx(list(range(40, 60)), abs=0.01),
@@ -276,7 +276,7 @@ def test_a_baseline_may_be_anywhere_in_the_file_and_what_is_missing_of_it_is_tol
         write_csv(file, {"Fp1": x, "EDA": clock}, HZ)
     made = open_recording([file], (EEG, GSR), 128.0, 3.0, Times(start_s=30, stop_s=50, baseline_start_s=at))
     found = made.inspect(made.recording)
-    cleaned = clean(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
+    cleaned = preprocess(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
     assert cleaned.x[1, cleaned.onset] == pytest.approx(30 - level, abs=0.02)
     notes = [f for f in found.warnings if f.startswith("baseline")]
     assert notes == [] if told is None else told in notes[0]
@@ -304,7 +304,7 @@ def test_a_part_from_before_the_first_sample_on_begins_with_it_and_is_told(tmp_p
     write_late(tmp_path / "late.csv", 25.0)
     made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=26, stop_s=40))
     found = made.inspect(made.recording)
-    cleaned = clean(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
+    cleaned = preprocess(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
     assert cleaned.x[1, cleaned.onset] == pytest.approx(-1.5, abs=0.02)  # its own first 3 s
     assert any("no 3 s right before 26 s" in f for f in found.warnings)
     made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=20, stop_s=40))
@@ -316,7 +316,7 @@ def test_no_index_reaches_behind_the_first_sample():
     x = np.stack([noise(10 * HZ), np.arange(10 * HZ) / HZ])
     for onset, baseline in ((-HZ, None), (HZ, (-HZ, 2 * HZ)), (HZ, (9 * HZ, 12 * HZ))):
         with pytest.raises(BadConfig):
-            clean(Signals(x, 128.0, onset, (EEG, GSR), baseline), PrepareConfig(filter=False), 128.0, 3.0)
+            preprocess(Signals(x, 128.0, onset, (EEG, GSR), baseline), PrepareConfig(filter=False), 128.0, 3.0)
 
 
 def test_what_a_library_does_not_expect_in_one_recording_loses_no_other(tmp_path, monkeypatch):
@@ -398,12 +398,12 @@ def test_a_span_is_of_the_true_time_and_one_across_a_pause_is_refused(tmp_path, 
         assert recording.error is None
         told = [f for f in recording.warnings if "a pause from 40.00 to 100.00 s" in f]
         assert bool(told) == (row != "first")
-        cleaned = clean(corpus.signals(recording), PLAIN, 128.0, 3.0)
+        cleaned = preprocess(corpus.signals(recording), PLAIN, 128.0, 3.0)
         seconds = cleaned.x[1, cleaned.onset :][::HZ]
         start = float(rows[row].split(",")[0])
         assert seconds[0] == pytest.approx(start, abs=0.02)
         if row == "apart":
-            assert cleaned.before[1].mean() == pytest.approx(11.5, abs=0.02)
+            assert cleaned.baseline[1].mean() == pytest.approx(11.5, abs=0.02)
 
 
 def test_a_break_of_a_length_that_is_not_told_is_refused_and_told_behind_it(tmp_path):
@@ -510,7 +510,7 @@ def test_predict_takes_a_part_of_a_paused_recording_and_refuses_the_whole(tmp_pa
     ):
         made = open_recording([tmp_path / "a.edf"], (EEG, GSR), 128.0, 3.0, times)
         found = made.inspect(made.recording)
-        cleaned = clean(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
+        cleaned = preprocess(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
         assert cleaned.x[1, cleaned.onset] == pytest.approx(start - level, abs=0.02)
         assert any(f.startswith("baseline") for f in found.warnings) == bool(told)
         assert not told or any(told in f for f in found.warnings)

@@ -240,7 +240,7 @@ def test_a_flash_and_a_jump_land_in_the_same_window_in_every_recording(tmp_path)
     write_synthetic("mahnob", tmp_path / "mahnob", replace(config, mark_s=1.45), jobs=2)
     corpus = open_corpus("mahnob", tmp_path / "mahnob")
     summary = prepare_store(corpus, tmp_path / "store", PrepareConfig(face_side=32), jobs=2)
-    assert summary.made == 6 and summary.bad == []
+    assert summary.n_prepared == 6 and summary.bad == []
     late = {f"p{t.subject:02d}_s{t.session}" for t in plan(config) if t.video_start_s < -0.04}
     assert {f.split(":")[0] for f in summary.warnings} == late  # only videos that begin after their film are told of
     starts = {t.session: t.video_start_s for t in plan(config)}
@@ -273,7 +273,9 @@ def test_from_the_command_line_to_a_cross_validation_over_people(tmp_path):
     assert "3 people x 2 trials x 2 s and up to 2 s more" in gbvnet("synth", "mahnob", root, *size, "--jobs", 2)
     checked = gbvnet("check", "mahnob", root, "--jobs", 1)
     assert "6 good recordings of 3 subjects, 6 with a video; 0 bad" in checked
-    assert "6 recordings made, 0 found done, 0 bad" in gbvnet("prepare", "mahnob", root, store, "--face-side", 32)
+    assert "6 recordings prepared, 0 prepared before, 0 bad" in gbvnet(
+        "prepare", "mahnob", root, store, "--face-side", 32
+    )
     ridge = ("--system", "ridge", "--modality", "bio")
     shown = gbvnet("crossval", store, run, "--protocol", "subject", *ridge, "--folds", 3)
     assert "subject" in shown and "synthetic data" in shown

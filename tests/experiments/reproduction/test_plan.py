@@ -17,7 +17,7 @@ from gbvnet.experiments.reproduction.plan import (
     run_folder,
 )
 from gbvnet.experiments.reproduction.recipe import load_recipe, runs_of
-from gbvnet.store.dry_run import Described
+from gbvnet.store.dry_run import DryRunStore
 
 from ...synthetic_store import write_store
 
@@ -76,8 +76,8 @@ def test_the_papers_people_alone_where_they_are_asked_for(tmp_path):
 
 def test_stores_go_to_the_recipes_that_they_suit():
     texts = {name: PrepareConfig(**load_recipe(name).prepare) for name in ("deap-honest", "deap-lineage")}
-    whole, lineage = (Described("deap:3x4x4", made) for made in texts.values())
-    longer = Described("deap:3x4x4", PrepareConfig(window_s=2, frames_per_window=10))
+    whole, lineage = (DryRunStore("deap:3x4x4", made) for made in texts.values())
+    longer = DryRunStore("deap:3x4x4", PrepareConfig(window_s=2, frames_per_window=10))
     for number, store in enumerate((whole, lineage, longer)):
         store.path = Path(f"store{number}")
     recipes = [load_recipe(f"deap-{kind}") for kind in ("paper", "honest", "lineage")]
@@ -95,7 +95,7 @@ def test_stores_go_to_the_recipes_that_they_suit():
 
 
 def test_a_rival_that_a_protocol_would_let_leak_is_left_out_and_said():
-    store = Described("deap:6x10x4", PrepareConfig(**load_recipe("deap-paper").prepare))
+    store = DryRunStore("deap:6x10x4", PrepareConfig(**load_recipe("deap-paper").prepare))
     [study] = plan_studies([load_recipe("deap-paper")], [store])
     names = {run.name for run in study.runs}
     assert {"window-huang-faceeeg", "window-deepvanet-facebio"} <= names
@@ -104,7 +104,7 @@ def test_a_rival_that_a_protocol_would_let_leak_is_left_out_and_said():
 
 
 def test_a_recipe_for_any_corpus_is_done_for_each_with_runs_of_its_own(tmp_path):
-    stores = [Described("deap:3x4x4", PrepareConfig()), Described("mahnob:3x4x4", PrepareConfig())]
+    stores = [DryRunStore("deap:3x4x4", PrepareConfig()), DryRunStore("mahnob:3x4x4", PrepareConfig())]
     for store in stores:
         store.path = Path(store.settings["dataset"])
     found = assign([load_recipe("tiny")], stores)

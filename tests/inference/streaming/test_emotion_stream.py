@@ -12,10 +12,10 @@ from gbvnet.inference.prediction import FLAT
 from gbvnet.inference.predictor import Answers, Predictor
 from gbvnet.inference.streaming import emotion_stream as streams
 from gbvnet.inference.streaming.emotion_stream import EmotionStream
-from gbvnet.preprocessing.faces import align
+from gbvnet.preprocessing.alignment import align
 from gbvnet.preprocessing.windowing import cut, frame_times
 
-from ...preprocessing.test_faces import mean_landmarks
+from ...preprocessing.face_fixtures import mean_landmarks
 from ...stream_fixtures import BLANK, DEVICE, RATE, RENAME, SIDE, TO_HZ, F, fake_landmarker, picture, signals
 from ...stream_fixtures import write_model as made
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gbvnet.errors import BadConfig
-from gbvnet.store.feature_cache import Remembering
+from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.store.reader import open_store
 from gbvnet.systems.features import electrode_pairs as derivations
 
@@ -76,7 +76,7 @@ def test_electrodes_are_found_by_name_and_differences_where_both_sides_are(tmp_p
 def test_a_store_that_remembers_gives_the_same(tmp_path):
     store = write_store(tmp_path / "store")
     rows = np.array([7, 0, 119])
-    remembered = derivations.decibels(Remembering(store.path), rows)
+    remembered = derivations.decibels(FeatureCache(store), rows)
     assert np.array_equal(remembered, derivations.decibels(store, rows))
 
 

@@ -1,0 +1,133 @@
+"""The interface of whatever windows are read from: a store, two stores joined, a part of one, an altered one.
+
+Shapes: n rows, F face frames a window, S face side, C channels, L samples a window, B samples of a baseline.
+"""
+
+import hashlib
+import json
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from typing_extensions import override
+
+from ..errors import GbvnetError
+from ..provenance import SYNTHETIC
+from .format import FORMER_SYNTHETIC_KEY
+
+# faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32, as `read` returns them
+Arrays: TypeAlias = tuple[Any, Any, Any]
+N_EXPRESSION = 52  # MediaPipe's expression coefficients of each frame
+
+
+class WindowSource(Protocol):
+    """Windows with their tables and settings: the type of whatever a function reads windows from.
+
+    path : the folder, or a name in messages for a source that is no folder
+    settings : how the windows were made, as store.json holds it
+    windows : one row a window; the row's number is what `read` takes
+    recordings : one row a recording with its status
+    """
+
+    path: Path
+    settings: dict[str, Any]
+    windows: pd.DataFrame
+    recordings: pd.DataFrame
+
+    @abstractmethod
+    def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
+        """Return windows by row number, in the order of `rows`.
+
+        Returns faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32; None for those that are not
+        wanted. A window that lacks a modality has zeros there, and False in face_ok. Raises GbvnetError for rows that
+        do not exist.
+        """
+
+    @abstractmethod
+    def expression(self, rows: ArrayLike) -> np.ndarray:
+        """Return MediaPipe's 52 expression coefficients, (n, F, 52) float32; NaN for frames without a face and for
+        other landmark back-ends."""
+
+    @abstractmethod
+    def baseline(self, recording: str) -> np.ndarray | None:
+        """Return the signals before the stimulus, (C, B) float32, nothing subtracted; None if there are none."""
+
+    def face_ok(self, rows: ArrayLike) -> np.ndarray:
+        """Return which frames show a face, (n, F) bool."""
+        return np.asarray(self.read(rows, signals=False)[1])
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def has(self, modality: str) -> bool:
+        """Return whether any window has a "face", or "signals"; a store may be prepared for faces that no video has."""
+        return bool(self.windows[f"has_{modality}"].any())
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of the data is synthetic."""
+        return bool(self.settings["synthetic"])
+
+    @property
+    def title(self) -> str:
+        """The corpus' name, with its stamp if it is synthetic."""
+        return str(self.settings["dataset"]) + (f" ({SYNTHETIC})" if self.synthetic else "")
+
+    @property
+    def digest(self) -> str:
+        """Identity of the contents: of every array, and of the settings that made them."""
+        return contents_digest(self.settings, self.recordings)
+
+
+class DerivedSource(WindowSource):
+    """Another source read in another way. Whatever a subclass does not override is the other source's."""
+
+    def __init__(self, source: WindowSource):
+        self.source = source
+        self.path, self.settings = source.path, source.settings
+        self.windows, self.recordings = source.windows, source.recordings
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A source crosses to another process as what it was made of; tables are opened there."""
+        return type(self), (self.source,)
+
+    @override
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.source!r})"
+
+    @override
+    def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
+        return self.source.read(rows, faces, signals)
+
+    @override
+    def expression(self, rows: ArrayLike) -> np.ndarray:
+        return self.source.expression(rows)
+
+    @override
+    def baseline(self, recording: str) -> np.ndarray | None:
+        return self.source.baseline(recording)
+
+    @override
+    def face_ok(self, rows: ArrayLike) -> np.ndarray:
+        return self.source.face_ok(rows)
+
+
+def check_rows(source: WindowSource, rows: ArrayLike) -> np.ndarray:
+    """Return row numbers as (n,) int64. Raises GbvnetError for rows that do not exist."""
+    rows = np.asarray(rows, dtype=np.int64)
+    if rows.size and (rows.min() < 0 or rows.max() >= len(source)):
+        raise GbvnetError(f"{source.path}: rows 0 to {len(source) - 1} exist, not {rows.min()} to {rows.max()}")
+    return rows
+
+
+def contents_digest(settings: dict[str, Any], recordings: pd.DataFrame) -> str:
+    """Return the identity of windows, 16 hexadecimal digits, from their settings and the recordings' sha256."""
+    identity = {k: v for k, v in settings.items() if k != "versions"}
+    identity[FORMER_SYNTHETIC_KEY] = identity.pop("synthetic")  # so that stores of 0.1 keep their digest
+    parts = [json.dumps(identity, sort_keys=True)]
+    parts += (recordings["recording"] + recordings["sha256"]).tolist()
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

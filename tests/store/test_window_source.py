@@ -1,0 +1,177 @@
+"""Whatever windows are read from behaves alike: a store, a part of one, two joined, one read in another way."""
+
+import importlib
+import inspect
+import pickle
+import pkgutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gbvnet
+from gbvnet.config import PrepareConfig
+from gbvnet.errors import GbvnetError
+from gbvnet.experiments.perturbations import PerturbedSource
+from gbvnet.store.dry_run import DryRunStore
+from gbvnet.store.feature_cache import FeatureCache
+from gbvnet.store.joined import JoinedStore
+from gbvnet.store.reader import Store
+from gbvnet.store.rebaselined import Rebaselined
+from gbvnet.store.subset import StoreSubset
+from gbvnet.store.window_source import DerivedSource, WindowSource
+
+from ..synthetic_store import write_store
+
+MISSING = {(1, 2): "face", (2, 1): "signals"}
+
+
+def halve(rows, arrays):
+    """Something that changes what is read, and needs no system."""
+    faces, ok, signals = arrays
+    return faces, ok, None if signals is None else signals / 2
+
+
+KINDS = {
+    Store: lambda store, other: store,
+    DerivedSource: lambda store, other: DerivedSource(store),
+    StoreSubset: lambda store, other: StoreSubset(store, [2, 0], 1),
+    JoinedStore: lambda store, other: JoinedStore(store, other),
+    Rebaselined: lambda store, other: Rebaselined(store, "none"),
+    FeatureCache: lambda store, other: FeatureCache(store),
+    DryRunStore: lambda store, other: DryRunStore("deap:2x3x4", PrepareConfig(face_side=32, frames_per_window=3)),
+    PerturbedSource: lambda store, other: PerturbedSource(store, halve),
+}
+
+
+def every_kind() -> set[type]:
+    """All classes of the package that are sources of windows."""
+    for module in pkgutil.walk_packages(gbvnet.__path__, "gbvnet."):
+        if module.name.startswith(("gbvnet.store.", "gbvnet.experiments.")):
+            importlib.import_module(module.name)
+    found, new = set(), {WindowSource}
+    while new:
+        new = {kind for each in new for kind in each.__subclasses__() if kind.__module__.startswith("gbvnet.")} - found
+        found |= new
+    return {kind for kind in found if not inspect.isabstract(kind)}
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    return (
+        write_store(folder / "one", people=3, trials=3, windows=4, missing=MISSING.items()),
+        write_store(folder / "two", people=2, trials=2, windows=4, seed=1),
+    )
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+def source(request, stores):
+    return KINDS[request.param](*stores)
+
+
+def test_every_kind_is_tested_here():
+    assert every_kind() == set(KINDS)
+
+
+def test_a_source_says_how_its_windows_were_made(source):
+    assert len(source) == len(source.windows) > 0
+    assert {"recording", "subject", "trial", "stimulus", "window", "start_s"} <= set(source.windows)
+    assert set(source.windows["recording"]) <= set(source.recordings["recording"])
+    assert source.windows.index.tolist() == list(range(len(source)))
+    assert source.title.startswith(source.settings["dataset"])
+    assert source.has("face") == bool(source.windows["has_face"].any())
+    assert isinstance(source.synthetic, bool) and len(source.digest) == 16
+    assert type(source).__name__ in repr(source)
+
+
+def test_windows_have_the_shapes_of_the_settings(source):
+    s, rows = source.settings, [5, 0, 7]
+    faces, ok, signals = source.read(rows)
+    assert faces.shape == (3, s["frames_per_window"], s["face_side"], s["face_side"], 3) and faces.dtype == np.uint8
+    assert ok.shape == faces.shape[:2] and ok.dtype == bool
+    assert signals.shape == (3, len(s["channels"]), s["samples_per_window"]) and signals.dtype == np.float32
+    assert np.array_equal(source.face_ok(rows), ok)
+    assert source.read(rows, faces=False)[:2] == (None, None)
+    assert source.read(rows, signals=False)[2] is None
+    assert source.read([])[0].shape == (0, *faces.shape[1:])
+
+
+def test_rows_come_in_the_order_wanted_and_those_that_do_not_exist_are_refused(source):
+    if isinstance(source, DryRunStore):
+        return  # its reads are noise
+    rows = np.random.default_rng(0).integers(0, len(source), 30)
+    together = source.read(rows)
+    for i, row in enumerate(rows):
+        for array, one in zip(together, source.read([row]), strict=True):
+            assert np.array_equal(array[i], one[0])
+
+
+@pytest.mark.parametrize("read", ["read", "face_ok"])
+def test_rows_that_do_not_exist_are_refused(source, read):
+    last = len(source) - 1
+    with pytest.raises(GbvnetError, match=rf"rows 0 to {last} exist, not 2 to {last + 1}"):
+        getattr(source, read)([2, last + 1])
+
+
+def test_a_window_without_a_modality_has_zeros(source):
+    faces, ok, signals = source.read(np.arange(len(source)))
+    without = {name: ~source.windows[name].to_numpy(bool) for name in ("has_face", "has_signals")}
+    assert not faces[without["has_face"]].any() and not ok[without["has_face"]].any()
+    assert not signals[without["has_signals"]].any()
+    assert ok[~without["has_face"]].any(axis=1).all()
+
+
+def test_expressions_are_of_good_frames_or_refused(source):
+    if isinstance(source, PerturbedSource):
+        with pytest.raises(GbvnetError, match="expression coefficients"):
+            source.expression([0])
+        return
+    coefficients = source.expression([5, 0, 7])
+    assert coefficients.shape == (3, source.settings["frames_per_window"], 52) and coefficients.dtype == np.float32
+
+
+def test_a_baseline_is_that_of_its_recording(source):
+    for name in source.windows["recording"].unique()[:4]:
+        before = source.baseline(name)
+        assert before is None or (before.shape[0] == len(source.settings["channels"]) and before.dtype == np.float32)
+    if not isinstance(source, DryRunStore):
+        assert source.baseline(source.windows["recording"].iloc[0]) is not None
+
+
+def test_a_source_crosses_to_another_process_without_its_tables(source):
+    if isinstance(source, PerturbedSource):
+        return  # it is used in one process only
+    sent = pickle.dumps(source)
+    there = pickle.loads(sent)
+    assert len(sent) < 2000 and type(there) is type(source)
+    assert there.digest == source.digest
+    pd.testing.assert_frame_equal(there.windows, source.windows)
+    if not isinstance(source, DryRunStore):
+        assert all(np.array_equal(a, b) for a, b in zip(there.read([3, 1]), source.read([3, 1]), strict=True))
+
+
+def test_reading_changes_neither_the_source_nor_the_store_below(source, stores):
+    before = [array.copy() for array in stores[0].read([0, 1])], stores[0].digest, dict(stores[0].settings)
+    first = source.read([0, 1])
+    for array in first:
+        array[:] = 0
+    again = stores[0].read([0, 1])
+    assert all(np.array_equal(a, b) for a, b in zip(again, before[0], strict=True))
+    assert (stores[0].digest, stores[0].settings) == before[1:]
+
+
+def test_a_part_read_as_a_part_has_the_digest_of_the_whole_and_another_baseline_has_its_own(stores):
+    store, other = stores
+    assert (
+        StoreSubset(store, [0], 1).digest == FeatureCache(store).digest == DerivedSource(store).digest == store.digest
+    )
+    assert len({store.digest, other.digest, Rebaselined(store, "none").digest, JoinedStore(store, other).digest}) == 4
+
+
+def test_sources_can_be_derived_from_one_another(stores):
+    store, other = stores
+    joined = JoinedStore(StoreSubset(FeatureCache(store), [1, 2], 2), StoreSubset(other, [1, 2], 2))
+    assert np.array_equal(joined.read([len(store)])[2], other.read([0])[2][:, 1:3])
+    corrected = Rebaselined(joined, "none").read([0])[2]
+    assert np.array_equal(corrected, Rebaselined(store, "none").read([0])[2][:, 1:3])
