@@ -22,7 +22,7 @@ from gbvnet.datasets.single_recording import open_recording
 from gbvnet.inference.predict import predict_recording
 from gbvnet.inference.predictor import Predictor
 from gbvnet.inference.streaming.causal_filters import delay_s
-from gbvnet.inference.streaming.emotion_stream import EmotionStream
+from gbvnet.inference.streaming.emotion_stream import EmotionStream, StreamSettings
 from gbvnet.io.video import probe, read_frames
 
 FPS, RATE_HZ, CHUNK_S = 10, 512, 0.05
@@ -75,9 +75,9 @@ def soak(predictor: Predictor, video: Path, seconds: int) -> dict:
 
 def compared(predictor: Predictor, video: Path, signals: Path) -> dict:
     """The same windows by a stream and by the whole recording: how far apart."""
-    about, side = predictor.about, predictor.sees_face
+    model, side = predictor.input, predictor.uses_face
     files = [video, signals] if side else [signals]
-    corpus = open_recording(files, predictor.channels, about["rate_hz"], about["baseline_s"])
+    corpus = open_recording(files, predictor.channels, model.rate_hz, model.baseline_s)
     whole = _Keeping(predictor)
     table = predict_recording(whole, corpus, corpus.recording).table.set_index("start_s")  # type: ignore[arg-type]
     begin, end = span_s(signals)
@@ -86,11 +86,11 @@ def compared(predictor: Predictor, video: Path, signals: Path) -> dict:
     streamed = _Keeping(predictor)
     rows = []
     with EmotionStream(
-        streamed,
+        streamed,  # type: ignore[arg-type]
         rate_hz,
         [c.name for c in predictor.channels],
         faces=side,
-        baseline_start_s=0.0,  # type: ignore[arg-type]
+        settings=StreamSettings(baseline_start_s=0.0),
     ) as stream:
         if side:
             sent = 0
@@ -137,9 +137,9 @@ class _Keeping:
     def __getattr__(self, name: str):
         return getattr(self._predictor, name)
 
-    def ask(self, faces, ok, signals):
+    def predict_windows(self, faces, ok, signals):
         self.kept.append(signals)
-        return self._predictor.ask(faces, ok, signals)
+        return self._predictor.predict_windows(faces, ok, signals)
 
 
 def main() -> None:

@@ -34,6 +34,7 @@ _HOME = {
     "predict_recording": "inference.predict",
     "Predictor": "inference.predictor",
     "EmotionStream": "inference.streaming.emotion_stream",
+    "StreamSettings": "inference.streaming.emotion_stream",
     "GBVNet": "network.model",
     "SharedGBVNet": "network.checkpoint.hub_model",
     "GBVNetConfig": "config",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from .inference.predict import predict_recording as predict_recording
     from .inference.predictor import Predictor as Predictor
     from .inference.streaming.emotion_stream import EmotionStream as EmotionStream
+    from .inference.streaming.emotion_stream import StreamSettings as StreamSettings
     from .network.checkpoint.checkpoint import load_model as load_model
     from .network.checkpoint.checkpoint import save_model as save_model
     from .network.checkpoint.hub_model import SharedGBVNet as SharedGBVNet

@@ -1,6 +1,9 @@
 """Commands for models: train, predict, live, app, model; and demo."""
 
+import signal
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 from ..errors import BadConfig
 from .command import Run, command
@@ -81,21 +84,25 @@ def _predict(parser) -> Run:
     add_jobs(parser, default=1)
 
     def run(args) -> int:
-        from ..inference.predict import predict_many
+        from ..inference.batch import CorpusSource, FileSource, PredictionSettings, predict_many
 
         if len(args.paths) < 2:
             raise BadConfig("predict: give a recording and then the folder to write")
         *files, out = args.paths
+        settings = PredictionSettings(args.step_s, args.smooth_s, renamed_channels(args.rename), args.device)
+        source: CorpusSource | FileSource = FileSource(files, args.times)
+        if args.corpus is not None:
+            if len(files) != 1:
+                raise BadConfig(f"predict --corpus {args.corpus}: give its folder, and then the folder to write")
+            selected = names_in_text(args.recordings), names_in_text(args.subjects)
+            source = CorpusSource(args.corpus, files[0], *selected)
         with bar("recordings", unit="windows") as progress:
-            told = predict_many(
-                args.model, files, out, corpus=args.corpus, recordings=names_in_text(args.recordings),
-                subjects=names_in_text(args.subjects), times=args.times, rename=renamed_channels(args.rename),
-                step_s=args.step_s, smooth_s=args.smooth_s, overwrite=args.overwrite, device=args.device,
-                jobs=args.jobs, progress=progress,
-            )  # fmt: skip
-        for line in told.lines:
+            batch = predict_many(
+                args.model, source, out, settings, overwrite=args.overwrite, jobs=args.jobs, progress=progress
+            )
+        for line in batch.lines:
             say(line)
-        return 1 if told.bad else 0
+        return 1 if batch.bad else 0
 
     return run
 
@@ -125,11 +132,12 @@ def _live(parser) -> Run:
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
 
     def run(args) -> int:
-        from ..inference.streaming.live import run_live
+        from ..inference.streaming.row_file import RowOutput
+        from .live import run_live
 
         run_live(
-            args.model, chosen_settings(args, LiveSources), rename=renamed_channels(args.rename), seconds=args.seconds,
-            out=args.out, overwrite=args.overwrite, device=args.device, say=say,
+            args.model, chosen_settings(args, LiveSources), say, rename=renamed_channels(args.rename),
+            seconds=args.seconds, output=args.out and RowOutput(args.out, args.overwrite), device=args.device,
         )  # fmt: skip
         return 0
 
@@ -163,11 +171,19 @@ def _app(parser) -> Run:
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
 
     def run(args) -> int:
-        from ..inference.app.server import serve
+        from ..inference.app.server import serving
 
         origins = tuple(name.strip() for name in (args.allow_origin or "").split(",") if name.strip())
         limits = args.max_mb, args.device, args.max_total_mb
-        return serve(say, args.model, args.host, args.port, *limits, origins)
+        stopped = Event()
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+        with serving(args.model, args.host, args.port, *limits, origins) as (address, folder):
+            say(f"{address}    files are stored in {folder} until this ends (Ctrl-C)")
+            with suppress(KeyboardInterrupt):
+                while not stopped.wait(1):
+                    pass
+        say("stopped; all files are deleted")
+        return 0
 
     return run
 

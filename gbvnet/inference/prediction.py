@@ -1,9 +1,9 @@
-"""What a model says of one recording, second by second: a table, and what is written beside it.
+"""The prediction of one recording, window by window: a table, and the files that are written for it.
 
-OUT/emotions.csv      a row a window: start_s, stop_s, a probability of high for each target, gate_face, gate_bio,
-                      face_ok (share of its frames that show a face), has_signals, flags, stamps, worth
-OUT/recording.json    which model and which files, how long it took, and what to know of the recording
-OUT/timeline.png      the curves;  OUT/timeline.html the same to move about in, with pictures of the face
+OUT/emotions.csv      a row per window: start_s, stop_s, a probability of the positive class for each target, gate_face,
+                      gate_bio, face_ok (share of its frames that show a face), has_signals, flags, stamps, worth
+OUT/recording.json    model, files, computing time, and warnings about the recording
+OUT/timeline.png      the curves;  OUT/timeline.html the same as an interactive page, with pictures of the face
 """
 
 import io
@@ -21,18 +21,19 @@ from ..datasets.recording import Channel
 from ..io.atomic import atomic_write
 from ..io.safe_load import from_json
 
-CSV, ABOUT = "emotions.csv", "recording.json"
-FLAT, FAR = 0.01, 8.0  # of a channel's training SD: a window with less swing is flat, one further away is strange
+CSV, DETAILS = "emotions.csv", "recording.json"
+# In units of a channel's training SD: a window that varies less is flat, one that deviates more is far from training.
+FLAT, FAR = 0.01, 8.0
 FAST = ("eeg", "eog", "ecg", "emg")
-CERTAIN = 1e-6  # probabilities are kept this far from 0 and 1 before their log odds are taken
-FAR_WORDS = "far from training"
-NAMED = 4  # channels in a flag, before it says how many more
+MIN_PROBABILITY = 1e-6  # probabilities are clipped to this distance from 0 and 1 before the logit
+FAR_FROM_TRAINING = "far from training"
+MAX_NAMES = 4  # channels in a flag, before the others are counted
 
 
 def columns(targets: Sequence[str]) -> tuple[str, ...]:
-    """Names of the columns of a prediction, of a recording or of a stream.
+    """Return the column names of a prediction, of a recording or of a stream.
 
-    stamps and worth are the same in every row: a table that is cut, joined or sent on takes them along, and readers of
+    stamps and worth are the same in every row: a table that is cut, joined or sent on keeps them, and readers of
     CSV files need no option for comment lines.
     """
     return (
@@ -50,134 +51,132 @@ def columns(targets: Sequence[str]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Emotions:
-    """One recording, asked about."""
+class RecordingPrediction:
+    """The prediction of one recording."""
 
     name: str
-    table: pd.DataFrame
+    table: pd.DataFrame  # with the columns that `columns` names
     targets: tuple[str, ...]
-    sees_face: bool
-    sees_signals: bool
-    stamps: tuple[str, ...] = ()  # synthetic data, LEAKY: what must be read before any number
-    findings: tuple[str, ...] = ()
-    about: dict[str, Any] = field(default_factory=dict)
+    uses_face: bool
+    uses_signals: bool
+    stamps: tuple[str, ...] = ()  # synthetic data, LEAKY: warnings that belong to every number
+    warnings: tuple[str, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
     faces: tuple[tuple[float, np.ndarray], ...] = ()  # a few (start_s, face (S, S, 3) uint8), for pictures
-    worth: str = ""  # how often the model is right, as far as that is known: one or two sentences
-    smooth_s: float | None = None  # over which the columns that `smooth_name` names are means
-    high: str = ""  # what a curve is the probability of, as "the rating is 5 or more of 9"
+    accuracy_note: str = ""  # what is known of the model's accuracy: one or two sentences
+    smooth_s: float | None = None  # averaging length of the columns that `smooth_name` names
+    positive_class: str = ""  # the event whose probability is predicted, as "the rating is 5 or more of 9"
 
     @property
-    def curve(self) -> str:
-        """What the columns named after ratings are, in words."""
-        return f"probability that {self.high or 'the rating is high'}"
+    def curve_label(self) -> str:
+        """The quantity in the columns named after ratings, in words."""
+        return f"probability that {self.positive_class or 'the rating is high'}"
 
     @property
-    def seen(self) -> str:
-        """What each window was made of, in words."""
-        parts = (("face", self.sees_face), ("signals", self.sees_signals))
-        return " and ".join(what for what, there in parts if there)
+    def modalities(self) -> str:
+        """The modalities that windows were predicted from: face, signals, or face and signals."""
+        parts = (("face", self.uses_face), ("signals", self.uses_signals))
+        return " and ".join(name for name, used in parts if used)
 
     def write(self, folder: Path) -> None:
-        """Write emotions.csv and recording.json, each whole or not at all."""
+        """Write emotions.csv and recording.json, each atomically."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self.contents():
             atomic_write(folder / name, content)
 
     def contents(self) -> Iterator[tuple[str, bytes]]:
-        """The files that `write` writes: name and content."""
+        """Yield name and content of each file that `write` writes."""
         text = io.StringIO()
         self.table.to_csv(text, index=False, float_format="%.6g", lineterminator="\n")
         yield CSV, text.getvalue().encode()
-        about = {
-            "recording": self.name, "stamps": self.stamps, "worth": self.worth, "high": self.high,
-            "findings": self.findings, **self.about,
+        details = {
+            "recording": self.name, "stamps": self.stamps, "worth": self.accuracy_note, "high": self.positive_class,
+            "findings": self.warnings, **self.details,
         }  # fmt: skip
-        yield ABOUT, (json.dumps(about, indent=2, default=str) + "\n").encode()
+        yield DETAILS, (json.dumps(details, indent=2, default=str) + "\n").encode()
 
 
-def held_prediction(folder: Path) -> dict[str, Any] | None:
-    """What recording.json of a folder says, {} if that does not read; None if no emotions.csv is there to be lost."""
+def read_details(folder: Path) -> dict[str, Any] | None:
+    """Return recording.json of a folder, {} if it is not readable; None if the folder has no emotions.csv."""
     if not (folder / CSV).exists():
         return None
     try:
-        held = from_json((folder / ABOUT).read_text(encoding="utf-8"))
+        details = from_json((folder / DETAILS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return held if isinstance(held, dict) else {}
+    return details if isinstance(details, dict) else {}
 
 
 def smooth_name(target: str) -> str:
-    """The column of a target's smoothed curve."""
+    """Return the column name of a target's smoothed curve."""
     return f"{target}_smooth"
 
 
 def with_smooth(table: pd.DataFrame, targets: Sequence[str], smooth_s: float) -> pd.DataFrame:
-    """The table with a column more for each target: the mean over `smooth_s` seconds centred on each window.
+    """Return the table with an additional column per target: its mean over `smooth_s` seconds centred on each window.
 
-    The mean is of log odds over the windows whose middles lie within `smooth_s` / 2, as a trial's score is in the
-    reports; so it weighs a certain window more than a mean of probabilities would. At the ends it is of fewer windows.
-    A window without an answer counts for nothing and gets none.
+    The mean is taken of log odds, over the windows whose centres lie within `smooth_s` / 2, as for a trial's score in
+    the reports; so it gives a confident window more weight than a mean of probabilities would. At both ends it covers
+    fewer windows. Windows without a prediction are left out and get none.
     """
-    middle = ((table["start_s"] + table["stop_s"]) / 2).to_numpy()
-    near = 1e-6 + smooth_s / 2
-    first, past = np.searchsorted(middle, middle - near), np.searchsorted(middle, middle + near)
-    made = table.copy()
+    centre = ((table["start_s"] + table["stop_s"]) / 2).to_numpy()
+    half = 1e-6 + smooth_s / 2
+    first, past = np.searchsorted(centre, centre - half), np.searchsorted(centre, centre + half)
+    smoothed = table.copy()
     for target in targets:
-        odds = logit(np.clip(table[target].to_numpy(), CERTAIN, 1 - CERTAIN))
-        there = np.isfinite(odds)
-        total, count = (np.append(0, np.cumsum(x)) for x in (np.where(there, odds, 0), there))
+        log_odds = logit(np.clip(table[target].to_numpy(), MIN_PROBABILITY, 1 - MIN_PROBABILITY))
+        finite = np.isfinite(log_odds)
+        total, count = (np.append(0, np.cumsum(x)) for x in (np.where(finite, log_odds, 0), finite))
         with np.errstate(invalid="ignore"):
             mean = (total[past] - total[first]) / (count[past] - count[first])
-        made[smooth_name(target)] = np.where(there, expit(mean), np.nan)
-    return made
+        smoothed[smooth_name(target)] = np.where(finite, expit(mean), np.nan)
+    return smoothed
 
 
-def flags(
-    has_face: np.ndarray | None,
-    face_ok: np.ndarray | None,
-    signals: np.ndarray | None,
-    channels: tuple[Channel, ...],
-    mean: np.ndarray,
-    sd: np.ndarray,
-    far_faces: Sequence[str] = (),
-) -> list[str]:
-    """What is odd about each of n windows, in words with "; " between; empty for nothing.
+def face_flags(face_ok: np.ndarray) -> list[str]:
+    """Return for each of n windows whether its face is missing in all or some of its frames; "" for a full window.
 
-    has_face (n,) bool, None where no face is expected; face_ok (n, F) bool
-    signals (n, C, L), None where none are expected or there; mean, sd (C,) of the channels in training
-    far_faces : n names of what about a face is far from the training (`facestats.far`), or none
+    face_ok : (n, F) bool
     """
-    n = len(has_face if has_face is not None else signals)  # type: ignore[arg-type]
-    said: list[list[str]] = [[] for _ in range(n)]
-    if has_face is not None:
-        for window, has in zip(said, has_face.tolist(), strict=True):
-            if not has:
-                window.append("no face")
-        if face_ok is not None:
-            share = face_ok.mean(axis=1)
-            for k in np.flatnonzero((share > 0) & (share < 1)).tolist():
-                said[k].append(f"face in {face_ok[k].sum()} of {face_ok.shape[1]} frames")
-    for window, names in zip(said, far_faces, strict=False):
-        if names:
-            window.append(f"{FAR_WORDS}: {names}")
-    if signals is not None and signals.size:
-        fast = np.array([c.kind in FAST for c in channels])
-        flat = signals.std(axis=2) < FLAT * sd  # (n, C)
-        flat[:, ~fast] = (signals.std(axis=(0, 2)) == 0)[~fast]  # what is slow hardly moves in a second
-        far = (np.abs(signals.mean(axis=2) - mean) > FAR * sd) | (signals.std(axis=2) > FAR * sd)
-        for what, of in (("flat", flat), (FAR_WORDS, far)):
-            for k in np.flatnonzero(of.any(axis=1)).tolist():
-                said[k].append(f"{what}: {_listed([channels[c].name for c in np.flatnonzero(of[k])])}")
-    return ["; ".join(window) for window in said]
+    n_ok, n_frames = face_ok.sum(axis=1).tolist(), face_ok.shape[1]
+    return ["no face" if not ok else f"face in {ok} of {n_frames} frames" if ok < n_frames else "" for ok in n_ok]
 
 
-def far_finding(flags: Sequence[str]) -> str:
-    """How many windows are unlike the training data, in a sentence; "" for none. flags: of all windows."""
-    n = sum(FAR_WORDS in text for text in flags)
-    told = f"{n} of {len(flags)} windows are far from the training data (flags say in what)"
-    return f"{told}: what the model says of them is a guess outside of what it knows" if n else ""
+def signal_flags(signals: np.ndarray, channels: Sequence[Channel], mean: np.ndarray, sd: np.ndarray) -> list[list[str]]:
+    """Return for each of n windows which channels are flat, and which are far from the training data.
+
+    signals : (n, C, L)        mean, sd : (C,) of the channels in training
+    """
+    flagged: list[list[str]] = [[] for _ in signals]
+    if not signals.size:
+        return flagged
+    fast = np.array([c.kind in FAST for c in channels])
+    flat = signals.std(axis=2) < FLAT * sd  # (n, C)
+    flat[:, ~fast] = (signals.std(axis=(0, 2)) == 0)[~fast]  # slow signals hardly change within a second
+    far = (np.abs(signals.mean(axis=2) - mean) > FAR * sd) | (signals.std(axis=2) > FAR * sd)
+    for label, mask in (("flat", flat), (FAR_FROM_TRAINING, far)):
+        for k in np.flatnonzero(mask.any(axis=1)).tolist():
+            flagged[k].append(f"{label}: {_channel_list([channels[c].name for c in np.flatnonzero(mask[k]).tolist()])}")
+    return flagged
 
 
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return " ".join(names[:NAMED]) + more
+def unusual_face_flag(properties: str) -> str:
+    """Return the flag of a window whose face has these properties far from the training data; "" for none."""
+    return f"{FAR_FROM_TRAINING}: {properties}" if properties else ""
+
+
+def joined_flags(*flags: str) -> str:
+    """Join the flags of one window with "; ", empty ones left out."""
+    return "; ".join(flag for flag in flags if flag)
+
+
+def far_from_training_warning(flags: Sequence[str]) -> str:
+    """Return a sentence on how many windows are unlike the training data; "" for none. flags: of all windows."""
+    n = sum(FAR_FROM_TRAINING in text for text in flags)
+    count = f"{n} of {len(flags)} windows are far from the training data (column flags says why)"
+    return f"{count}: the model's predictions there are extrapolations" if n else ""
+
+
+def _channel_list(names: list[str]) -> str:
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return " ".join(names[:MAX_NAMES]) + more

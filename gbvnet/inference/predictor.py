@@ -1,15 +1,15 @@
-"""A trained model, ready to be asked about windows: the network with all that says how its input is made.
+"""A trained model that predicts windows: the network together with the description of its input.
 
 Shapes: n windows, F frames, S face side, C channels, L samples, K targets.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import numpy as np
 import torch
 from scipy.special import expit
@@ -17,6 +17,7 @@ from scipy.special import expit
 from ..config import RATINGS, GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
 from ..datasets.recording import Channel, Kind
 from ..errors import BadConfig, BadModel, GbvnetError
+from ..io.records import convert
 from ..network.checkpoint.checkpoint import load_model
 from ..network.checkpoint.folder import CONFIG
 from ..network.checkpoint.worth import brief_worth, high_means, worth
@@ -25,149 +26,215 @@ from ..network.model import pixels
 from ..preprocessing.face_statistics import far, measure
 from ..provenance import model_stamps
 
-BATCH = 64  # windows
-# What `about` must say of a model's input, in this order, for a recording to be made into it.
-_INPUT: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "prepare": ("settings by name", lambda v: isinstance(v, dict)),
-    "channels": ("pairs of name and kind", lambda v: isinstance(v, list) and all(map(_is_channel, v))),
-    "rate_hz": ("a number above 0", lambda v: _is_number(v) and 0 < v <= 1e6),
-    "samples_per_window": ("a whole number", lambda v: type(v) is int and v >= 0),
-    "frames_per_window": ("a whole number", lambda v: type(v) is int and v >= 0),
-    "face_side": ("0 to 512 pixels", lambda v: type(v) is int and 0 <= v <= 512),
-    "baseline_s": ("a number of seconds", lambda v: _is_number(v) and 0 <= v <= 1e6),
-    "targets": ("names of ratings", lambda v: isinstance(v, list) and len({*map(str, v)} & {*RATINGS}) == len(v)),
-}
+BATCH_SIZE = 64  # windows
 
 
-class Answers(NamedTuple):
-    """What a model says of n windows. Gates are NaN where it has none, or a window lacks a modality."""
+class NetworkOutput(NamedTuple):
+    """Predictions of n windows. Gates are NaN if the network has none, or if a window lacks a modality."""
 
-    p: np.ndarray  # (n, K) probability of high
-    gate_face: np.ndarray  # (n,) mean gate, 0 shut to 1 open
+    probabilities: np.ndarray  # (n, K) of the positive class
+    gate_face: np.ndarray  # (n,) mean gate, 0 closed to 1 open
     gate_bio: np.ndarray
 
 
+@dataclass(frozen=True)
+class ModelInput:
+    """How the input of a model is made from a recording."""
+
+    prepare: PrepareConfig
+    channels: tuple[Channel, ...]  # in the order of the network's input
+    rate_hz: float
+    samples_per_window: int
+    frames_per_window: int
+    face_side: int  # pixels
+    baseline_s: float
+    targets: tuple[str, ...]
+
+
 class Predictor:
-    """A model folder of GBV-Net, loaded. Raises BadModel if it is none, or does not say how its input is made.
+    """A GBV-Net loaded from a model folder.
 
     device : auto, cpu or gpu
+
+    Raises BadModel if the folder holds no model, or the model does not say how its input is made.
     """
 
     def __init__(self, folder: str | Path, device: str = "auto"):
         self.folder = Path(folder)
-        self.network, self.about = load_model(folder)
-        _require_input(self.folder / CONFIG, self.network.config, self.about)
-        self.targets: tuple[str, ...] = tuple(self.about["targets"])
-        if len(self.targets) != self.network.config.n_outputs:
-            found = f"{', '.join(self.targets)} for {self.network.config.n_outputs} outputs"
-            raise BadModel(self.folder / CONFIG, "a name for each output", found, "Restore the file.")
-        self.channels = tuple(Channel(name, kind) for name, kind in self.about["channels"])
-        try:
-            made = from_dict(PrepareConfig, self.about["prepare"])
-        except (GbvnetError, TypeError, AttributeError) as error:
-            raise BadModel(self.folder / CONFIG, "settings of prepare", str(error), "Restore the file.") from None
-        self.prepare = replace(made, channels=tuple(c.name for c in self.channels) or None)
+        self.network, self.metadata = load_model(folder)
+        self.input = _model_input(self.folder / CONFIG, self.network.config, self.metadata)
         self.device = device_of(TrainConfig(device=device))  # type: ignore[arg-type]
         self.network.to(self.device).eval()
 
     @property
-    def sees_face(self) -> bool:
+    def prepare(self) -> PrepareConfig:
+        """Preprocessing settings of the training store, with the model's channels."""
+        return self.input.prepare
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Signal channels in the order of the network's input."""
+        return self.input.channels
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of the predicted ratings, one per output."""
+        return self.input.targets
+
+    @property
+    def uses_face(self) -> bool:
+        """Whether the network has a face encoder."""
         return self.network.sees_face
 
     @property
-    def sees_signals(self) -> bool:
+    def uses_signals(self) -> bool:
+        """Whether the network has a signal encoder."""
         return self.network.sees_signals
 
     @property
-    def can_do_without(self) -> bool:
-        """Whether it learnt what to put in the place of a modality that is missing."""
+    def accepts_missing_modality(self) -> bool:
+        """Whether the network was trained with modality dropout and so has missing-modality embeddings."""
         return self.network.sees_both and self.network.config.modality_dropout > 0
 
     @property
-    def per_recording(self) -> bool:
-        """Whether signals are scaled by the recording itself (train.normalise subject), which needs all of it."""
-        return self.about.get("normalise") == "subject"
+    def normalises_per_recording(self) -> bool:
+        """Whether signals are z-scored by the recording itself (train.normalise subject), which needs all of it."""
+        return self.metadata.get("normalise") == "subject"
 
     @property
-    def worth(self) -> str:
-        """What is known of how often it is right, in one or two sentences, for whoever reads a prediction."""
-        return worth(self.about)
+    def accuracy_note(self) -> str:
+        """What is known of the model's accuracy, in one or two sentences for readers of a prediction."""
+        return worth(self.metadata)
 
     @property
-    def high(self) -> str:
-        """What its probabilities are the probability of, as "the rating is 5 or more of 9"."""
-        return high_means(self.about)
+    def positive_class(self) -> str:
+        """The event whose probability is predicted, such as "the rating is 5 or more of 9"."""
+        return high_means(self.metadata)
 
     @property
     def stamps(self) -> tuple[str, ...]:
-        """What must be read before any number of it: that it was trained on synthetic data, or by a leaky protocol."""
-        return tuple(model_stamps(self.about))
+        """Warnings that belong to every number of the model: synthetic training data, or a protocol with leakage."""
+        return tuple(model_stamps(self.metadata))
 
     @cached_property
-    def notes(self) -> tuple[str, str]:
+    def row_notes(self) -> tuple[str, str]:
         """The columns `stamps` and `worth`, the same in every row of a prediction."""
-        return "; ".join(self.stamps), brief_worth(self.about)
+        return "; ".join(self.stamps), brief_worth(self.metadata)
 
-    def far_faces(self, faces: np.ndarray, face_ok: np.ndarray) -> list[str]:
-        """For each of n windows what about its faces is far from the training; see `facestats.far`. faces
-        (n, F, S, S, 3) uint8, face_ok (n, F) bool."""
-        return far(measure(faces, face_ok), self.about)
+    def unusual_faces(self, faces: np.ndarray, face_ok: np.ndarray) -> list[str]:
+        """Return for each of n windows which properties of its faces are far from the training data; "" for none.
+
+        faces : (n, F, S, S, 3) uint8        face_ok : (n, F) bool
+        """
+        return far(measure(faces, face_ok), self.metadata)
 
     def require_step(self, step_s: float | None) -> None:
-        """Raise BadConfig for a step from window to window that is shorter than a sample, or no number."""
-        sample_s = 1 / self.about["rate_hz"]
+        """Raise BadConfig for a step between windows that is shorter than a sample, or not finite."""
+        sample_s = 1 / self.input.rate_hz
         if step_s is not None and not sample_s <= step_s < math.inf:
+            raise BadConfig(f"the step between windows must be at least a sample ({sample_s:g} s), not {step_s:g}")
+
+    def require_modalities(self, source: str, face: bool, signals: bool) -> None:
+        """Raise BadConfig if the model cannot predict from the modalities that a source has.
+
+        source : the recording or stream, as named in the message
+        """
+        if not face and not signals:
+            wanted = ("face video", "signals") if self.network.sees_both else (
+                ("face video",) if self.uses_face else ("signals",))  # fmt: skip
+            raise BadConfig(f"{source}: the model uses {self.network.config.modality}: give it {' or '.join(wanted)}")
+        lacking = (self.uses_face and not face) or (self.uses_signals and not signals)
+        if lacking and not self.accepts_missing_modality:
             raise BadConfig(
-                f"the step from window to window must be at least a sample ({sample_s:g} s), not {step_s:g}"
+                f"{source} has no {'signals' if face else 'face video'}, and this model was trained without modality "
+                "dropout (model.modality_dropout 0), so it needs both: give both, or use another model"
             )
 
     @torch.inference_mode()
-    def ask(
+    def predict_windows(
         self,
         faces: np.ndarray | None,
         face_ok: np.ndarray | None,
         signals: np.ndarray | None,
-    ) -> Answers:
-        """faces (n, F, S, S, 3) uint8 with face_ok (n, F) bool, and signals (n, C, L) float32 as a store has them;
-        None for a modality that is missing. Raises GbvnetError for other shapes, or if it cannot do without one."""
-        n = len(faces if faces is not None else signals)  # type: ignore[arg-type]
-        parts = [self._ask(*(None if x is None else x[i : i + BATCH] for x in (faces, face_ok, signals)))
-                 for i in range(0, n, BATCH)]  # fmt: skip
-        if not parts:
-            return Answers(np.empty((0, len(self.targets))), np.empty(0), np.empty(0))
-        return Answers(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    ) -> NetworkOutput:
+        """Return the predictions of n windows.
 
-    def _ask(self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None) -> Answers:
+        faces : (n, F, S, S, 3) uint8 with face_ok (n, F) bool, or None without faces
+        signals : (n, C, L) float32 as in a store, or None without signals
+
+        Raises GbvnetError for other shapes, or if the model needs a modality that is None.
+        """
+        n = len(faces if faces is not None else signals)  # type: ignore[arg-type]
+        batches = [
+            self._predict_batch(*(None if x is None else x[i : i + BATCH_SIZE] for x in (faces, face_ok, signals)))
+            for i in range(0, n, BATCH_SIZE)
+        ]
+        if not batches:
+            return NetworkOutput(np.empty((0, len(self.targets))), np.empty(0), np.empty(0))
+        return NetworkOutput(*(np.concatenate(column) for column in zip(*batches, strict=True)))
+
+    def _predict_batch(
+        self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None
+    ) -> NetworkOutput:
         tensors = [None if x is None else torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
                    for x in (faces, ok, signals)]  # fmt: skip
         out = self.network(None if tensors[0] is None else pixels(tensors[0]), *tensors[1:])
         gates = (np.asarray(g.double().cpu()) for g in (out.gate_face, out.gate_bio))
-        return Answers(expit(np.asarray(out.logits.double().cpu())), *gates)
+        return NetworkOutput(expit(np.asarray(out.logits.double().cpu())), *gates)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+class _InputMetadata(msgspec.Struct):
+    """The keys of a model's metadata that describe its input."""
+
+    prepare: dict[str, Any]
+    channels: list[tuple[str, Kind]]
+    rate_hz: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+    samples_per_window: Annotated[int, msgspec.Meta(ge=0)]
+    frames_per_window: Annotated[int, msgspec.Meta(ge=0)]
+    face_side: Annotated[int, msgspec.Meta(ge=0, le=512)]
+    baseline_s: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+    targets: list[str]
 
 
-def _is_channel(pair: Any) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and pair[1] in get_args(Kind)
+def _model_input(path: Path, config: GBVNetConfig, metadata: dict) -> ModelInput:
+    """Read how a model's input is made from its metadata. `path` of config.json is for messages.
 
-
-def _require_input(path: Path, config: GBVNetConfig, about: dict) -> None:
-    """Refuse a model, by its config's path, that does not say how its input is made, or says what its network is not
-    made for. Raises BadModel."""
-    for name, (expected, is_one) in _INPUT.items():
-        if name not in about:
+    Raises BadModel if something is missing, malformed or not what the network was built for.
+    """
+    for name in _InputMetadata.__struct_fields__:
+        if name not in metadata:
             remedy = "Make the model with `gbvnet train` or `gbvnet crossval`, which note how its input is made."
-            raise BadModel(path, "what a recording must go through", f"no {name}", remedy)
-        if not is_one(about[name]):
-            raise BadModel(path, f"{expected} for {name}", f"{about[name]!r:.200}", "Restore the file.")
+            raise BadModel(path, "a description of the model's input", f"no {name}", remedy)
+    try:
+        model: _InputMetadata = convert(metadata, _InputMetadata)
+    except ValueError as error:
+        raise BadModel(path, "a description of the model's input", str(error), "Restore the file.") from None
+    if len({*model.targets} & {*RATINGS}) != len(model.targets):
+        raise BadModel(path, "names of ratings for targets", f"{model.targets!r:.200}", "Restore the file.")
     sizes: dict[str, tuple[int, int]] = {}
     if uses_signals(config.modality):
-        sizes |= {"channels": (len(about["channels"]), config.n_channels)}
-        sizes |= {"samples_per_window": (about["samples_per_window"], config.n_samples)}
+        sizes |= {"channels": (len(model.channels), config.n_channels)}
+        sizes |= {"samples_per_window": (model.samples_per_window, config.n_samples)}
     if uses_face(config.modality):
-        sizes |= {"frames_per_window": (about["frames_per_window"], config.n_frames)}
-    for name, (told, wanted) in sizes.items():
-        if told != wanted:
-            raise BadModel(path, f"{wanted} {name}, as the network has", str(told), "Restore the file.")
+        sizes |= {"frames_per_window": (model.frames_per_window, config.n_frames)}
+    for name, (stated, wanted) in sizes.items():
+        if stated != wanted:
+            raise BadModel(path, f"{wanted} {name}, as the network has", str(stated), "Restore the file.")
+    if len(model.targets) != config.n_outputs:
+        outputs = f"{', '.join(model.targets)} for {config.n_outputs} outputs"
+        raise BadModel(path, "a name for each output", outputs, "Restore the file.")
+    try:
+        prepare = from_dict(PrepareConfig, model.prepare)
+    except (GbvnetError, TypeError, AttributeError) as error:
+        raise BadModel(path, "settings of prepare", str(error), "Restore the file.") from None
+    channels = tuple(Channel(name, kind) for name, kind in model.channels)
+    return ModelInput(
+        replace(prepare, channels=tuple(c.name for c in channels) or None),
+        channels,
+        model.rate_hz,
+        model.samples_per_window,
+        model.frames_per_window,
+        model.face_side,
+        model.baseline_s,
+        tuple(model.targets),
+    )

@@ -52,14 +52,16 @@ def test_what_was_excluded_is_told_apart_by_what_was_learnt_from_the_others(stor
     faces, ok, signals = store.read(rows)
     predictor = Predictor(trained)
     assert predictor.targets == ("valence", "arousal")
-    said = predictor.ask(faces, ok, signals)
-    assert said.p.shape == (10, 2)
+    output = predictor.predict_windows(faces, ok, signals)
+    assert output.probabilities.shape == (10, 2)
     high = (store.windows.loc[rows, "valence"] >= 5).to_numpy()
     assert 0 < high.sum() < len(high)
-    assert auc(high, said.p[:, 0]) > 0.9 and auc(~high, said.p[:, 1]) > 0.9  # arousal is planted the other way round
-    assert np.isfinite(said.gate_face).all()
-    assert np.isfinite(predictor.ask(faces, ok, None).p).all()  # modality dropout is on
-    assert np.isfinite(predictor.ask(None, None, signals).p).all()
+    assert (
+        auc(high, output.probabilities[:, 0]) > 0.9 and auc(~high, output.probabilities[:, 1]) > 0.9
+    )  # arousal is planted the other way round
+    assert np.isfinite(output.gate_face).all()
+    assert np.isfinite(predictor.predict_windows(faces, ok, None).probabilities).all()  # modality dropout is on
+    assert np.isfinite(predictor.predict_windows(None, None, signals).probabilities).all()
 
 
 @pytest.mark.journey
@@ -69,7 +71,7 @@ def test_the_model_says_how_it_was_made_and_that_nothing_is_known_of_its_worth(s
     assert about["store_digest"] == store.digest and about["synthetic"]
     assert about["trials"] + about["validation"]["trials"] == 24 - 2
     assert about["scores"] == {} and about["tests"] == []
-    assert "never tested on unseen subjects" in Predictor(trained).worth
+    assert "never tested on unseen subjects" in Predictor(trained).accuracy_note
     assert 0 <= about["validation"]["accuracy"] <= 1
     card = (trained / "README.md").read_text()
     assert "synthetic data" in card and "None are known: no cross-validation" in card and "Meant for research" in card

@@ -188,12 +188,9 @@ def upload(data: bytes) -> None:
     corpus = open_recording([put("upload.csv", data)], SIGNALS, 128.0, 0.5)
     (found,) = corpus.recordings(corpus.units[0])
     found = corpus.inspect(found)
-    asked = SimpleNamespace(
-        channels=SIGNALS,
-        prepare=PrepareConfig(),
-        about={"rate_hz": 128.0, "baseline_s": 0.5, "samples_per_window": 128},
-    )
-    predict._signals(asked, corpus, found, window_starts(found.seconds, 1.0, 1.0), {})  # type: ignore[arg-type]
+    model = SimpleNamespace(rate_hz=128.0, baseline_s=0.5, samples_per_window=128)
+    asked = SimpleNamespace(channels=SIGNALS, prepare=PrepareConfig(), input=model)
+    predict.read_signal_windows(asked, corpus, found, window_starts(found.seconds, 1.0, 1.0), {})  # type: ignore[arg-type]
 
 
 def names(data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A model and a recording: the same windows as in training, whatever is missing said, whatever is wrong refused."""
+"""A model and a recording: the same windows as in training; what is missing is reported, what is wrong is refused."""
 
 import json
 import os
@@ -22,8 +22,9 @@ from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.errors import BadConfig, BadModel, BadRecording
 from gbvnet.experiments.crossval import cross_validate
-from gbvnet.inference.predict import PredictWork, _cached, predict_files, predict_many, predict_recording
-from gbvnet.inference.prediction import flags
+from gbvnet.inference.batch import CorpusSource, FileSource, PredictionSettings, PredictionTask, predict_many
+from gbvnet.inference.predict import cached_predictor, predict_files, predict_recording
+from gbvnet.inference.prediction import face_flags, signal_flags
 from gbvnet.inference.predictor import Predictor
 from gbvnet.network.checkpoint.checkpoint import load_model, save_model
 from gbvnet.network.checkpoint.folder import fingerprint
@@ -32,7 +33,7 @@ from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 from gbvnet.systems.gbvnet import model_metadata
 
-from .. import app_fixtures as asked
+from .. import app_fixtures as app_fixtures
 
 RATE = 200
 NAMES = {"EEG FP1-REF": "eeg", "O1": "eeg", "GSR1": "gsr"}
@@ -83,8 +84,16 @@ def html_text(file):
     return re.sub(r"<(script|style).*?</\1>", "", file.read_text(), flags=re.DOTALL)
 
 
-def ask(table, files, out, **options):
-    return predict_many(table / "model", [Path(f) for f in files], out, **options)
+def predict_into(model, files, out, *, times=None, corpus=None, recordings=(), subjects=(), overwrite=False, jobs=1,
+                 **settings):  # fmt: skip
+    """predict_many of files, or of recordings of a corpus in the first of them."""
+    files = [Path(f) for f in files]
+    source = CorpusSource(corpus, files[0], recordings, subjects) if corpus else FileSource(files, times)
+    return predict_many(model, source, out, PredictionSettings(**settings), overwrite=overwrite, jobs=jobs)
+
+
+def predict(table, files, out, **options):
+    return predict_into(table / "model", files, out, **options)
 
 
 # The same windows as in training
@@ -92,13 +101,15 @@ def ask(table, files, out, **options):
 
 def test_a_file_by_itself_gives_what_the_same_file_gives_in_a_table(table, tmp_path):
     store = open_store(table / "store")
-    wanted = Predictor(table / "model").ask(None, None, store.read(np.arange(6))[2]).p[:, 0]
-    done = ask(table, [table / "x.edf"], tmp_path / "out", times=Times(start_s=4, stop_s=10))
+    wanted = Predictor(table / "model").predict_windows(None, None, store.read(np.arange(6))[2]).probabilities[:, 0]
+    done = predict(table, [table / "x.edf"], tmp_path / "out", times=Times(start_s=4, stop_s=10))
     assert done.bad == 0
-    found = pd.read_csv(tmp_path / "out/emotions.csv")
-    assert found["start_s"].tolist() == [0, 1, 2, 3, 4, 5]
-    assert found["valence"].to_numpy() == pytest.approx(wanted, abs=1e-4)  # of another filter edge: the table has 10 s
-    by_table = ask(table, [table], tmp_path / "of-table", corpus="table")
+    written = pd.read_csv(tmp_path / "out/emotions.csv")
+    assert written["start_s"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert written["valence"].to_numpy() == pytest.approx(
+        wanted, abs=1e-4
+    )  # of another filter edge: the table has 10 s
+    by_table = predict(table, [table], tmp_path / "of-table", corpus="table")
     assert by_table.bad == 0
     again = pd.read_csv(tmp_path / "of-table/anna_1/emotions.csv")
     assert again["valence"].to_numpy() == pytest.approx(wanted, abs=1e-5)
@@ -107,7 +118,7 @@ def test_a_file_by_itself_gives_what_the_same_file_gives_in_a_table(table, tmp_p
 
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
-    """2 synthetic people with 4 trials of 2 s, their store, and a fold's model."""
+    """2 synthetic subjects with 4 trials of 2 s, their store, and a fold's model."""
     root = tmp_path_factory.mktemp("filmed")
     write_synthetic("deap", root / "deap", SynthConfig(subjects=2, trials=4, seconds=2, seed=1))
     prepare_store(open_corpus("deap", root / "deap"), root / "store", PrepareConfig(face_side=32, frames_per_window=3))
@@ -121,18 +132,18 @@ def filmed(tmp_path_factory):
 
 @pytest.mark.journey
 def test_a_window_is_given_what_its_cross_validation_gave_it(filmed, tmp_path):
-    told = pd.read_parquet(filmed / "run/predictions.parquet").query("fold == 1")
-    names = tuple(told["recording"].unique())
-    done = predict_many(
+    reports = pd.read_parquet(filmed / "run/predictions.parquet").query("fold == 1")
+    names = tuple(reports["recording"].unique())
+    done = predict_into(
         filmed / "run/fold01/valence/model", [filmed / "deap"], tmp_path / "out", corpus="deap", recordings=names
     )
     assert done.bad == 0
     for name in names:
-        found = pd.read_csv(tmp_path / "out" / name / "emotions.csv")
-        mine = told[told["recording"] == name].sort_values("window")
-        assert found["valence"].to_numpy() == pytest.approx(mine["p"].to_numpy(), abs=1e-5)
-        assert found["gate_face"].to_numpy() == pytest.approx(mine["gate_face"].to_numpy(), abs=1e-5)
-        assert (found["face_ok"] == 1).all() and found["has_signals"].all()
+        written = pd.read_csv(tmp_path / "out" / name / "emotions.csv")
+        mine = reports[reports["recording"] == name].sort_values("window")
+        assert written["valence"].to_numpy() == pytest.approx(mine["p"].to_numpy(), abs=1e-5)
+        assert written["gate_face"].to_numpy() == pytest.approx(mine["gate_face"].to_numpy(), abs=1e-5)
+        assert (written["face_ok"] == 1).all() and written["has_signals"].all()
     about = json.loads((tmp_path / "out" / names[0] / "recording.json").read_text())
     assert about["stamps"] == ["model trained on synthetic data"]
     assert about["video"].endswith(".avi") and about["seconds"] == 2
@@ -142,31 +153,31 @@ def test_a_window_is_given_what_its_cross_validation_gave_it(filmed, tmp_path):
 
 
 @pytest.mark.journey
-def test_a_video_alone_is_done_without_signals_and_that_is_told(filmed, tmp_path):
+def test_a_video_alone_is_done_without_signals_and_that_is_reported(filmed, tmp_path):
     model, video = filmed / "run/fold01/valence/model", filmed / "deap/face_video/s01/s01_trial01.avi"
-    done = predict_many(model, [video], tmp_path / "out")
-    assert done.bad == 0 and any("no signals: the face alone" in line for line in done.lines)
-    found = pd.read_csv(tmp_path / "out/emotions.csv")
-    assert len(found) == 2 and found["valence"].notna().all() and not found["has_signals"].any()
-    assert found["gate_face"].isna().all() and found["gate_bio"].isna().all()  # nothing to weigh a face against
+    done = predict_into(model, [video], tmp_path / "out")
+    assert done.bad == 0 and any("no signals: predicted from the face" in line for line in done.lines)
+    written = pd.read_csv(tmp_path / "out/emotions.csv")
+    assert len(written) == 2 and written["valence"].notna().all() and not written["has_signals"].any()
+    assert written["gate_face"].isna().all() and written["gate_bio"].isna().all()  # nothing to weigh a face against
     assert "gate" not in html_text(tmp_path / "out/timeline.html")
-    assert (found["stamps"] == "model trained on synthetic data").all()  # without any option for comment lines
-    assert (found["worth"] == "never tested on unseen subjects").all()
+    assert (written["stamps"] == "model trained on synthetic data").all()  # without any option for comment lines
+    assert (written["worth"] == "never tested on unseen subjects").all()
     assert "never tested on unseen subjects" in json.loads((tmp_path / "out/recording.json").read_text())["worth"]
 
 
 # What is wrong with a recording
 
 
-def test_channels_under_other_names_are_found_renamed_or_told_with_near_ones(table, tmp_path):
+def test_channels_under_other_names_are_detected_renamed_or_reported_with_near_ones(table, tmp_path):
     write_edf(tmp_path / "same.edf", names={"Fp1": "eeg", "EEG O1-LE": "eeg", "GSR1": "gsr", "extra": "eeg"})
-    assert ask(table, [tmp_path / "same.edf"], tmp_path / "a").bad == 0
+    assert predict(table, [tmp_path / "same.edf"], tmp_path / "a").bad == 0
     other = write_edf(tmp_path / "other.edf", names={"Fp1": "eeg", "O1": "eeg", "EDA": "gsr", "GSR2": "gsr"})
     with pytest.raises(BadRecording, match=r"none for GSR1 \(near it: GSR2\).*--rename GSR1=NAME"):
-        ask(table, [other], tmp_path / "b")
-    assert ask(table, [other], tmp_path / "b", rename={"GSR1": "EDA"}).bad == 0
+        predict(table, [other], tmp_path / "b")
+    assert predict(table, [other], tmp_path / "b", rename={"GSR1": "EDA"}).bad == 0
     with pytest.raises(BadConfig, match=r"--rename GSR: the model has no such channel \(near it: GSR1\)"):
-        ask(table, [other], tmp_path / "c", rename={"GSR": "EDA"})
+        predict(table, [other], tmp_path / "c", rename={"GSR": "EDA"})
 
 
 def test_order_of_channels_in_the_file_does_not_matter(table, tmp_path):
@@ -176,7 +187,7 @@ def test_order_of_channels_in_the_file_does_not_matter(table, tmp_path):
     edfio.Edf(list(reversed(edf.signals))).write(tmp_path / "two.edf")
     assert list(raw) != list(NAMES)
     for name in ("one", "two"):
-        ask(table, [tmp_path / f"{name}.edf"], tmp_path / name)
+        predict(table, [tmp_path / f"{name}.edf"], tmp_path / name)
     a, b = (pd.read_csv(tmp_path / name / "emotions.csv")["valence"] for name in ("one", "two"))
     assert a.to_numpy() == pytest.approx(b.to_numpy(), abs=1e-5)
 
@@ -192,22 +203,24 @@ def test_order_of_channels_in_the_file_does_not_matter(table, tmp_path):
         ("x.mp4", b"nothing at all" * 99, "expected a video"),
     ],
 )
-def test_a_corrupt_or_empty_file_is_told(table, tmp_path, name, content, message):
+def test_a_corrupt_or_empty_file_is_reported(table, tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     try:
-        done = ask(table, [tmp_path / name], tmp_path / "out")
-        said = "\n".join(done.lines)
+        done = predict(table, [tmp_path / name], tmp_path / "out")
+        message = "\n".join(done.lines)
         assert done.bad == 1
     except (BadRecording, BadConfig) as error:
-        said = str(error)
-    assert message in said
+        message = str(error)
+    assert message in message
     assert not (tmp_path / "out/emotions.csv").exists()
 
 
-def test_signals_shorter_than_a_window_or_over_before_the_start_are_told(table, tmp_path):
+def test_signals_shorter_than_a_window_or_over_before_the_start_are_reported(table, tmp_path):
     write_edf(tmp_path / "short.edf", seconds=0.5)
-    assert "at least one window of 1 s, found 0.5 s" in ask(table, [tmp_path / "short.edf"], tmp_path / "o").lines[0]
-    late = ask(table, [table / "x.edf"], tmp_path / "o", times=Times(start_s=30))
+    assert (
+        "at least one window of 1 s, found 0.5 s" in predict(table, [tmp_path / "short.edf"], tmp_path / "o").lines[0]
+    )
+    late = predict(table, [table / "x.edf"], tmp_path / "o", times=Times(start_s=30))
     assert late.bad == 1 and "expected a recording that is not over" in late.lines[0]
 
 
@@ -221,70 +234,70 @@ def test_absurd_times_are_refused(change, message):
         Times(**change)
 
 
-def test_absurd_rates_are_refused_and_slow_ones_told(table, tmp_path):
+def test_absurd_rates_are_refused_and_slow_ones_reported(table, tmp_path):
     x = np.random.default_rng(0).normal(size=(3000, 3))
     pd.DataFrame(x, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
 
-    def said(rate):
-        return ask(table, [tmp_path / "x.csv"], tmp_path / f"out-{rate}", times=Times(signals_rate_hz=rate)).lines
+    def message(rate):
+        return predict(table, [tmp_path / "x.csv"], tmp_path / f"out-{rate}", times=Times(signals_rate_hz=rate)).lines
 
-    assert "signals at 1 Hz hold nothing of 4 to 45 Hz" in said(1.0)[0]
-    assert any("signals at 60 Hz hold nothing above 30 Hz" in line for line in said(60.0))
-    assert not any("hold nothing" in line for line in said(200.0))
+    assert "signals at 1 Hz hold nothing of 4 to 45 Hz" in message(1.0)[0]
+    assert any("signals at 60 Hz hold nothing above 30 Hz" in line for line in message(60.0))
+    assert not any("hold nothing" in line for line in message(200.0))
 
 
 @pytest.mark.parametrize("step_s", [0.0, -1.0, 1e-9, float("nan"), float("inf")])
 def test_a_step_shorter_than_a_sample_is_refused(table, tmp_path, step_s):
     with pytest.raises(BadConfig, match="must be at least a sample"):
-        ask(table, [table / "x.edf"], tmp_path / "out", step_s=step_s)
+        predict(table, [table / "x.edf"], tmp_path / "out", step_s=step_s)
 
 
 def test_a_text_file_needs_a_rate_and_takes_one(table, tmp_path):
     edf = edfio.read_edf(table / "x.edf")
     columns = {s.label: s.data for s in edf.signals}
     pd.DataFrame(columns).to_csv(tmp_path / "x.csv", index=False)
-    ask(table, [table / "x.edf"], tmp_path / "edf")
-    assert ask(table, [tmp_path / "x.csv"], tmp_path / "csv", times=Times(signals_rate_hz=RATE)).bad == 0
+    predict(table, [table / "x.edf"], tmp_path / "edf")
+    assert predict(table, [tmp_path / "x.csv"], tmp_path / "csv", times=Times(signals_rate_hz=RATE)).bad == 0
     one, two = (pd.read_csv(tmp_path / name / "emotions.csv")["valence"] for name in ("edf", "csv"))
     assert one.to_numpy() == pytest.approx(two.to_numpy(), abs=1e-5)
     pd.DataFrame(columns).assign(time=np.arange(len(columns["O1"])) / RATE).to_csv(tmp_path / "t.csv", index=False)
-    assert ask(table, [tmp_path / "t.csv"], tmp_path / "timed").bad == 0
+    assert predict(table, [tmp_path / "t.csv"], tmp_path / "timed").bad == 0
 
 
 @pytest.mark.parametrize(
-    ("late", "told"), [(1 / RATE, ""), (1_700_000_000.0, "begins at 1700000000.00 s of its clock")]
+    ("late", "reports"), [(1 / RATE, ""), (1_700_000_000.0, "begins at 1700000000.00 s of its clock")]
 )
-def test_a_clock_that_begins_later_begins_the_recording(table, tmp_path, late, told):
+def test_a_clock_that_begins_later_begins_the_recording(table, tmp_path, late, reports):
     edf = edfio.read_edf(table / "x.edf")
     made = pd.DataFrame({s.label: s.data for s in edf.signals})
     for name, begin in {"on.csv": 0.0, "late.csv": late}.items():
         made.assign(time=begin + np.arange(len(made)) / RATE).to_csv(tmp_path / name, index=False)
-        assert ask(table, [tmp_path / name], tmp_path / f"of-{Path(name).stem}").bad == 0
+        assert predict(table, [tmp_path / name], tmp_path / f"of-{Path(name).stem}").bad == 0
     one, two = (pd.read_csv(tmp_path / f"of-{name}/emotions.csv") for name in ("on", "late"))
     pd.testing.assert_frame_equal(one, two, atol=1e-4, rtol=0)
-    said = json.loads((tmp_path / "of-late/recording.json").read_text())
-    assert told in " ".join(said["findings"]) and ("clock" in " ".join(said["findings"])) == bool(told)
+    message = json.loads((tmp_path / "of-late/recording.json").read_text())
+    assert reports in " ".join(message["findings"]) and ("clock" in " ".join(message["findings"])) == bool(reports)
 
 
-def test_samples_that_are_no_numbers_are_told_with_their_channel(table, tmp_path):
+def test_samples_that_are_no_numbers_are_reported_with_their_channel(table, tmp_path):
     x = np.random.default_rng(0).normal(size=(2000, 3))
     x[700:720, 1] = np.nan
     pd.DataFrame(x, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
-    done = ask(table, [tmp_path / "x.csv"], tmp_path / "out", times=Times(signals_rate_hz=RATE))
+    done = predict(table, [tmp_path / "x.csv"], tmp_path / "out", times=Times(signals_rate_hz=RATE))
     assert "expected finite samples, found NaN or infinite ones in O1" in done.lines[0]
 
 
-def test_two_files_of_a_kind_a_folder_and_an_absent_file_are_told(table, tmp_path):
+def test_two_files_of_a_kind_a_folder_and_an_absent_file_are_reported(table, tmp_path):
     with pytest.raises(BadConfig, match="are both signals: give one recording at a time"):
-        ask(table, [table / "x.edf", table / "x.edf"], tmp_path / "out")
+        predict(table, [table / "x.edf", table / "x.edf"], tmp_path / "out")
     with pytest.raises(BadRecording, match="expected a recording, found a folder"):
-        ask(table, [tmp_path], tmp_path / "out")
+        predict(table, [tmp_path], tmp_path / "out")
     with pytest.raises(BadRecording, match="no such file"):
-        ask(table, [tmp_path / "none.edf"], tmp_path / "out")
+        predict(table, [tmp_path / "none.edf"], tmp_path / "out")
 
 
 @pytest.mark.journey
-def test_a_video_without_a_face_is_told_or_done_without(filmed, tmp_path):
+def test_a_video_without_a_face_is_reported_or_done_without(filmed, tmp_path):
     import av
 
     with av.open(str(tmp_path / "grey.avi"), "w") as container:
@@ -296,7 +309,7 @@ def test_a_video_without_a_face_is_told_or_done_without(filmed, tmp_path):
             )
         container.mux(stream.encode())
     model = filmed / "run/fold01/valence/model"
-    done = predict_many(model, [tmp_path / "grey.avi"], tmp_path / "out")
+    done = predict_into(model, [tmp_path / "grey.avi"], tmp_path / "out")
     assert done.bad == 1 and "expected a face in at least one of 9 frames, found none" in done.lines[0]
 
 
@@ -323,7 +336,7 @@ def test_a_folder_that_is_no_whole_model_is_refused(table, tmp_path, spoil, mess
     shutil.copytree(table / "model", tmp_path / "model")
     spoil(tmp_path / "model")
     with pytest.raises(BadModel, match=message):
-        predict_many(tmp_path / "model", [table / "x.edf"], tmp_path / "out")
+        predict_into(tmp_path / "model", [table / "x.edf"], tmp_path / "out")
 
 
 def test_a_model_that_does_not_say_how_its_input_is_made_is_refused(table, tmp_path):
@@ -332,7 +345,7 @@ def test_a_model_that_does_not_say_how_its_input_is_made_is_refused(table, tmp_p
     with pytest.raises(BadModel, match="expected a name for each output, found valence, arousal for 1 outputs"):
         Predictor(tmp_path / "model")
     save_model(tmp_path / "bare", GBVNet(GBVNetConfig(variant="micro", modality="bio", n_channels=3)), {})
-    with pytest.raises(BadModel, match="expected what a recording must go through, found no prepare"):
+    with pytest.raises(BadModel, match=r"expected a description of the model.s input, found no prepare"):
         Predictor(tmp_path / "bare")
 
 
@@ -341,15 +354,18 @@ def test_a_model_that_does_not_say_how_its_input_is_made_is_refused(table, tmp_p
     [
         ({"targets": ["<script>alert(1)</script>"]}, "names of ratings for targets, found"),
         ({"targets": ["valence", "valence"]}, "names of ratings for targets"),
-        ({"targets": "valence"}, "names of ratings for targets"),
-        ({"channels": [["Fp1"]]}, "pairs of name and kind for channels"),
+        ({"targets": "valence"}, ".* found targets: expected a list, found 'valence'"),
+        (
+            {"channels": [["Fp1"]]},
+            r"a description of the model.s input, found channels\[0\]: expected a list of length 2",
+        ),
         ({"channels": [["Fp1", "eeg"]]}, "3 channels, as the network has, found 1"),
-        ({"rate_hz": "128"}, "a number above 0 for rate_hz, found '128'"),
-        ({"rate_hz": 1e300}, "a number above 0 for rate_hz"),
+        ({"rate_hz": "128"}, ".* found rate_hz: expected a number, found '128'"),
+        ({"rate_hz": 1e300}, ".* found rate_hz: expected a number <= "),
         ({"samples_per_window": 10**9}, "128 samples_per_window, as the network has, found 1000000000"),
-        ({"face_side": 10**9}, "0 to 512 pixels for face_side"),
-        ({"baseline_s": True}, "a number of seconds for baseline_s"),
-        ({"prepare": [1]}, "settings by name for prepare"),
+        ({"face_side": 10**9}, ".* found face_side: expected a whole number <= 512"),
+        ({"baseline_s": True}, ".* found baseline_s: expected a number"),
+        ({"prepare": [1]}, ".* found prepare: expected a mapping of names to values"),
     ],
 )
 def test_what_a_model_says_of_its_input_is_not_believed(table, tmp_path, about, message):
@@ -362,11 +378,11 @@ def test_what_a_model_says_of_its_input_is_not_believed(table, tmp_path, about, 
         Predictor(config.parent)
 
 
-def test_a_model_that_cannot_do_without_a_modality_says_so(filmed, table, tmp_path):
+def test_a_model_that_needs_both_modalities_says_so(filmed, table, tmp_path):
     make_model(tmp_path / "strict", open_store(filmed / "store"), "facebio", dropout=0.0)
     video = filmed / "deap/face_video/s01/s01_trial01.avi"
-    done = predict_many(tmp_path / "strict", [video], tmp_path / "out")
-    assert done.bad == 1 and "this model learnt nothing to put in their place" in done.lines[0]
+    done = predict_into(tmp_path / "strict", [video], tmp_path / "out")
+    assert done.bad == 1 and "trained without modality dropout" in done.lines[0]
 
 
 # Several recordings, and the command
@@ -377,19 +393,19 @@ def test_one_bad_recording_stops_no_other(table, tmp_path):
     (tmp_path / "b.edf").write_bytes(b"nothing")
     rows = ["subject,trial,signals,start_s,stop_s", "anna,1,a.edf,4,8", "ben,1,b.edf,4,8", "cleo,1,a.edf,8,12"]
     (tmp_path / "recordings.csv").write_text("\n".join(rows) + "\n")
-    done = ask(table, [tmp_path], tmp_path / "out", corpus="table", jobs=2)
+    done = predict(table, [tmp_path], tmp_path / "out", corpus="table", jobs=2)
     assert done.bad == 1 and sum(line.startswith("ok") for line in done.lines) == 2
     assert sorted(f.name for f in (tmp_path / "out").iterdir()) == ["anna_1", "cleo_1"]
-    some = ask(table, [tmp_path], tmp_path / "some", corpus="table", subjects=("cleo",))
+    some = predict(table, [tmp_path], tmp_path / "some", corpus="table", subjects=("cleo",))
     assert [f.name for f in (tmp_path / "some").iterdir()] == ["cleo_1"] and some.bad == 0
-    with pytest.raises(BadConfig, match="the corpus has no person dora; it has anna, ben, cleo"):
-        ask(table, [tmp_path], tmp_path / "x", corpus="table", subjects=("dora",))
+    with pytest.raises(BadConfig, match="the corpus has no subject dora; it has anna, ben, cleo"):
+        predict(table, [tmp_path], tmp_path / "x", corpus="table", subjects=("dora",))
 
 
 def test_overlapping_windows_are_as_many_as_steps_fit(table, tmp_path):
-    ask(table, [table / "x.edf"], tmp_path / "out", step_s=0.25)
-    found = pd.read_csv(tmp_path / "out/emotions.csv")
-    assert len(found) == 45 and found["stop_s"].iloc[-1] == 12
+    predict(table, [table / "x.edf"], tmp_path / "out", step_s=0.25)
+    written = pd.read_csv(tmp_path / "out/emotions.csv")
+    assert len(written) == 45 and written["stop_s"].iloc[-1] == 12
     whole = open_recording([table / "x.edf"], (Channel("EEG FP1-REF", "eeg"),), 128, 3)
     assert whole.inspect(whole.recording).seconds == 12
 
@@ -397,14 +413,14 @@ def test_overlapping_windows_are_as_many_as_steps_fit(table, tmp_path):
 def test_signals_scaled_by_the_recording_itself_are_so(table, tmp_path):
     make_model(tmp_path / "model", open_store(table / "store"), normalise="subject")
     predictor = Predictor(tmp_path / "model")
-    assert predictor.per_recording
+    assert predictor.normalises_per_recording
     louder = edfio.Edf(
         [edfio.EdfSignal(3 * s.data, RATE, label=s.label, physical_dimension=s.physical_dimension)
          for s in edfio.read_edf(table / "x.edf").signals]
     )  # fmt: skip
     louder.write(tmp_path / "loud.edf")
     for name, file in (("plain", table / "x.edf"), ("loud", tmp_path / "loud.edf")):
-        predict_many(tmp_path / "model", [file], tmp_path / name)
+        predict_into(tmp_path / "model", [file], tmp_path / name)
     one, two = (pd.read_csv(tmp_path / name / "emotions.csv")["valence"] for name in ("plain", "loud"))
     assert one.to_numpy() == pytest.approx(two.to_numpy(), abs=1e-3)
 
@@ -417,8 +433,9 @@ def test_flags_name_what_is_flat_far_or_without_a_face():
     x[2, 2] += 100  # a skin that was never seen
     x[:, 2] = x[:, 2].mean(axis=1, keepdims=True) + 0.001 * x[:, 2]  # slow, and not flat for that
     ok = np.array([[True, True], [True, False], [False, False], [True, True]])
-    said = flags(ok.any(axis=1), ok, x, channels, np.zeros(3), np.array([10.0, 10.0, 1.0]))
-    assert said == ["", "face in 1 of 2 frames; flat: Cz", "no face; far from training: GSR1", ""]
+    assert face_flags(ok) == ["", "face in 1 of 2 frames", "no face", ""]
+    flags = signal_flags(x, channels, np.zeros(3), np.array([10.0, 10.0, 1.0]))
+    assert flags == [[], ["flat: Cz"], ["far from training: GSR1"], []]
 
 
 def test_from_the_command_line(table, tmp_path, capsys):
@@ -431,22 +448,25 @@ def test_from_the_command_line(table, tmp_path, capsys):
     assert "expected MODELNAME=FILENAME" in capsys.readouterr().err
 
 
-def test_files_can_be_asked_about_from_python(table):
-    emotions = gbvnet.predict_files(table / "model", [str(table / "x.edf")], times=Times(start_s=4, stop_s=10))
-    assert len(emotions.table) == 6 and emotions.findings == ()
+def test_files_can_be_requested_about_from_python(table):
+    prediction = gbvnet.predict_files(table / "model", [str(table / "x.edf")], times=Times(start_s=4, stop_s=10))
+    assert len(prediction.table) == 6 and prediction.warnings == ()
     with pytest.raises(BadRecording, match="no such file"):
         gbvnet.predict_files(table / "model", ["none.edf"])
 
 
-def test_a_recording_can_be_asked_about_from_python(table):
+def test_a_recording_can_be_requested_about_from_python(table):
     predictor = Predictor(table / "model")
     corpus = open_corpus("table", table)
-    told = []
-    emotions = predict_recording(
-        predictor, corpus, corpus.recordings("anna")[0], progress=lambda done, total, what: told.append((done, total))
+    reports = []
+    prediction = predict_recording(
+        predictor,
+        corpus,
+        corpus.recordings("anna")[0],
+        progress=lambda done, total, what: reports.append((done, total)),
     )
-    assert len(emotions.table) == 6 and told[-1] == (6, 6)
-    assert replace(emotions, faces=()).targets == ("valence",)
+    assert len(prediction.table) == 6 and reports[-1] == (6, 6)
+    assert replace(prediction, faces=()).targets == ("valence",)
 
 
 # --- a model that is replaced ---
@@ -454,40 +474,46 @@ def test_a_recording_can_be_asked_about_from_python(table):
 
 def replaced(model, **about):
     """Put another model of the same shape, and so of the same size, into a folder."""
-    network, known = load_model(model)
+    network, metadata = load_model(model)
     with torch.no_grad():
         network.head[-1].bias += 5
-    save_model(model, network, known | about)
+    save_model(model, network, metadata | about)
 
 
 def test_a_model_trained_again_into_its_folder_answers_anew(tmp_path):
-    model, recording = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "x.csv")
+    model, recording = (
+        app_fixtures.write_model(tmp_path / "m", modality="bio"),
+        app_fixtures.write_csv(tmp_path / "x.csv"),
+    )
     first = predict_files(model, [recording]).table["valence"].to_numpy()
     assert (predict_files(model, [recording]).table["valence"].to_numpy() == first).all()
-    one = _cached(model, "auto")
-    assert _cached(model, "auto") is one  # and not loaded anew for nothing
+    one = cached_predictor(model, "auto")
+    assert cached_predictor(model, "auto") is one  # and not loaded anew for nothing
     before = (model / "model.safetensors").stat()
     replaced(model)
     after = (model / "model.safetensors").stat()
     assert before.st_size == after.st_size
     os.utime(model / "model.safetensors", ns=(before.st_atime_ns, before.st_mtime_ns))  # as a copy that keeps times
     assert (predict_files(model, [recording]).table["valence"].to_numpy() > first).all()
-    out = predict_many(model, [recording], tmp_path / "out")
+    out = predict_into(model, [recording], tmp_path / "out")
     assert out.bad == 0
     written = pd.read_csv(tmp_path / "out/emotions.csv", comment="#")["valence"].to_numpy()
     assert (written > first).all()
 
 
 def test_a_model_that_is_gone_or_another_in_the_middle_is_no_answer(tmp_path):
-    model, recording = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "x.csv")
+    model, recording = (
+        app_fixtures.write_model(tmp_path / "m", modality="bio"),
+        app_fixtures.write_csv(tmp_path / "x.csv"),
+    )
     predict_files(model, [recording])
-    predictor = _cached(model, "auto")
+    predictor = cached_predictor(model, "auto")
     made = open_recording([recording], predictor.channels, 128.0, 3.0)
-    work = PredictWork(model, made, tmp_path / "out", None, (), "auto", alone=True, made_by=fingerprint(model))
-    work(made.recording)
+    task = PredictionTask(model, made, tmp_path / "out", PredictionSettings(), True, fingerprint(model))
+    task(made.recording)
     replaced(model)
     with pytest.raises(BadModel, match="the model that the prediction began with, found another"):
-        work(made.recording)
+        task(made.recording)
     shutil.rmtree(model)
     with pytest.raises(BadModel, match="no such folder"):
         predict_files(model, [recording])
@@ -500,31 +526,34 @@ def rows(folder):
     return len(pd.read_csv(folder / "emotions.csv"))
 
 
-def test_a_prediction_is_replaced_only_if_that_is_asked_for(tmp_path):
-    model = asked.write_model(tmp_path / "m", modality="bio")
-    long, short = (asked.write_csv(tmp_path / f"{n}.csv", seconds=n) for n in (6, 1))
+def test_a_prediction_is_replaced_only_if_that_is_requested_for(tmp_path):
+    model = app_fixtures.write_model(tmp_path / "m", modality="bio")
+    long, short = (app_fixtures.write_csv(tmp_path / f"{n}.csv", seconds=n) for n in (6, 1))
     out = tmp_path / "out"
-    assert predict_many(model, [long], out).bad == 0 and rows(out) == 6
+    assert predict_into(model, [long], out).bad == 0 and rows(out) == 6
     before = {f.name: f.read_bytes() for f in out.iterdir()}
     for again in (short, long):
         with pytest.raises(BadRecording, match=r"expected no prediction yet, found one of 6 by model m.*--overwrite"):
-            predict_many(model, [again], out)
+            predict_into(model, [again], out)
     assert {f.name: f.read_bytes() for f in out.iterdir()} == before
     assert main(["predict", str(model), str(short), str(out)]) == 2 and rows(out) == 6
     assert main(["predict", str(model), str(short), str(out), "--overwrite"]) == 0 and rows(out) == 1
 
 
 def test_a_prediction_that_was_cut_off_is_made_again(tmp_path):
-    model, x = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "x.csv", seconds=2)
-    predict_many(model, [x], tmp_path / "out")
+    model, x = (
+        app_fixtures.write_model(tmp_path / "m", modality="bio"),
+        app_fixtures.write_csv(tmp_path / "x.csv", seconds=2),
+    )
+    predict_into(model, [x], tmp_path / "out")
     (tmp_path / "out/timeline.html").unlink()  # the last file that is written
     with pytest.raises(BadRecording, match="no prediction yet"):
-        predict_many(model, [x], tmp_path / "out", smooth_s=2.0)
-    assert predict_many(model, [x], tmp_path / "out").bad == 0
+        predict_into(model, [x], tmp_path / "out", smooth_s=2.0)
+    assert predict_into(model, [x], tmp_path / "out").bad == 0
     assert (tmp_path / "out/timeline.html").exists()
     (tmp_path / "out/recording.json").write_text("[broken")
     with pytest.raises(BadRecording, match="found one of a recording by model"):
-        predict_many(model, [x], tmp_path / "out")
+        predict_into(model, [x], tmp_path / "out")
 
 
 def test_a_batch_goes_on_and_loses_nothing(table, tmp_path):
@@ -532,27 +561,27 @@ def test_a_batch_goes_on_and_loses_nothing(table, tmp_path):
     text = (table / "recordings.csv").read_text()
     (table / "recordings.csv").write_text(text + "bert,1,y.edf,4,10,2\n")
     try:
-        first = ask(table, [table], tmp_path / "out", corpus="table", subjects=("anna",))
+        first = predict(table, [table], tmp_path / "out", corpus="table", subjects=("anna",))
         assert first.bad == 0
         made = (tmp_path / "out/anna_1/emotions.csv").stat().st_mtime_ns
-        second = ask(table, [table], tmp_path / "out", corpus="table")
+        second = predict(table, [table], tmp_path / "out", corpus="table")
         assert second.bad == 0 and any(line.startswith("kept anna_1") for line in second.lines)
         assert any(line.startswith("ok   bert_1") for line in second.lines)
         assert (tmp_path / "out/anna_1/emotions.csv").stat().st_mtime_ns == made
-        third = ask(table, [table], tmp_path / "out", corpus="table", step_s=0.5)  # other settings
+        third = predict(table, [table], tmp_path / "out", corpus="table", step_s=0.5)  # other settings
         assert third.bad == 2 and all("--overwrite" in line for line in third.lines if line.startswith("BAD"))
         assert (tmp_path / "out/anna_1/emotions.csv").stat().st_mtime_ns == made
-        fourth = ask(table, [table], tmp_path / "out", corpus="table", step_s=0.5, overwrite=True)
+        fourth = predict(table, [table], tmp_path / "out", corpus="table", step_s=0.5, overwrite=True)
         assert fourth.bad == 0 and rows(tmp_path / "out/anna_1") == 11
     finally:
         (table / "recordings.csv").write_text(text)
         (table / "y.edf").unlink()
 
 
-def test_a_misspelt_file_is_told_as_missing_wherever_it_stands(tmp_path):
-    model, x = asked.write_model(tmp_path / "m", modality="bio"), asked.write_csv(tmp_path / "eeg_1.csv")
+def test_a_misspelt_file_is_reported_as_missing_wherever_it_stands(tmp_path):
+    model, x = app_fixtures.write_model(tmp_path / "m", modality="bio"), app_fixtures.write_csv(tmp_path / "eeg_1.csv")
     with pytest.raises(BadRecording, match=r"eeg1.csv: .*found no such file \(did you mean eeg_1.csv\?\)"):
-        predict_many(model, [tmp_path / "eeg1.csv"], tmp_path / "out")
+        predict_into(model, [tmp_path / "eeg1.csv"], tmp_path / "out")
     with pytest.raises(BadConfig, match=r"eeg1.csv: no such file \(did you mean eeg_1.csv\?\). The last argument"):
-        predict_many(model, [x], tmp_path / "eeg1.csv")
+        predict_into(model, [x], tmp_path / "eeg1.csv")
     assert not (tmp_path / "eeg1.csv").exists() and not (tmp_path / "out").exists()

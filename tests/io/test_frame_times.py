@@ -14,8 +14,8 @@ from gbvnet.datasets.recording import Recording
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.table import _covered
 from gbvnet.errors import BadRecording
-from gbvnet.inference.streaming import sources as feeds
-from gbvnet.inference.streaming.sources import Film
+from gbvnet.inference.streaming import sources as stream_sources
+from gbvnet.inference.streaming.sources import VideoFile
 from gbvnet.io.frame_times import Stamps, VideoInfo, by_stamps, counted
 from gbvnet.io.video import probe, read_frames
 
@@ -348,7 +348,7 @@ def test_mahnobs_rate_is_its_sessions_and_its_pixels_are_as_released(tmp_path):
 
 
 def test_a_film_that_is_played_keeps_its_times(tmp_path):
-    film = Film(write_film(tmp_path / "a.mkv", GAP))
+    film = VideoFile(write_film(tmp_path / "a.mkv", GAP))
     events = list(film)
     assert [e.time_s for e in events[:-1]] == pytest.approx(GAP, abs=0.001)
     assert [number_of(e.frame) for e in events[:-1]] == list(range(100))
@@ -358,5 +358,5 @@ def test_a_film_that_is_played_keeps_its_times(tmp_path):
 
 def test_what_a_film_has_before_its_second_0_is_not_played(tmp_path, monkeypatch):
     path = write_film(tmp_path / "a.mp4", [k / 25 for k in range(10)])
-    monkeypatch.setattr(feeds, "probe", lambda path: replace(probe(path), start=Fraction(-2, 25)))
-    assert [number_of(e.frame) for e in list(Film(path))[:-1]] == list(range(2, 10))
+    monkeypatch.setattr(stream_sources, "probe", lambda path: replace(probe(path), start=Fraction(-2, 25)))
+    assert [number_of(e.frame) for e in list(VideoFile(path))[:-1]] == list(range(2, 10))

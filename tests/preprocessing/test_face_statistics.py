@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gbvnet.config import CrossvalConfig
-from gbvnet.inference.prediction import far_finding
+from gbvnet.inference.prediction import far_from_training_warning
 from gbvnet.preprocessing.face_statistics import KEY, MAX_WINDOWS, MEASURES, far, measure, summarise
 from gbvnet.systems.gbvnet import model_metadata
 
@@ -69,8 +69,8 @@ def test_a_training_in_one_light_does_not_flag_each_other_light():
 
 
 def test_the_count_of_far_windows_is_a_finding():
-    assert far_finding(["", "no face", "flat: Cz"]) == ""
-    assert far_finding(["far from training: GSR1", "no face", ""]).startswith(
+    assert far_from_training_warning(["", "no face", "flat: Cz"]) == ""
+    assert far_from_training_warning(["far from training: GSR1", "no face", ""]).startswith(
         "1 of 3 windows are far from the training"
     )
 

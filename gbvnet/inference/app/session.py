@@ -1,8 +1,8 @@
-"""A visitor of the web page and a model: files in, curves out, in words for a page. Knows no web framework.
+"""The visitors of the web page, their files, and the prediction of an upload. Independent of the web framework.
 
-What is kept where: each visitor has a folder of their own below the server's, for what is made from their files; the
-uploads themselves lie where the web framework puts them, below the server's folder as well, and are claimed by the
-visitors that use them (the same file sent twice is kept once). `leave` deletes both.
+Each visitor has a folder below the server's, for results; uploads are stored where the web framework puts them, below
+the server's folder as well, and are claimed by the visitors that use them (the same file sent twice is stored once).
+`leave` deletes both.
 """
 
 import logging
@@ -21,11 +21,11 @@ from typing import Any
 from ...config import Times
 from ...datasets.channel_names import match_channels, similar_names
 from ...datasets.formats.signal_file import names_in
-from ...datasets.single_recording import SIGNAL_SUFFIXES, open_recording
+from ...datasets.single_recording import SIGNAL_SUFFIXES
 from ...errors import BadConfig, BadRecording, GbvnetError
 from ...io.atomic import atomic_write
-from ..predict import predict_recording
-from ..prediction import ABOUT, CSV, Emotions
+from ..predict import predict_recording, recording_of_files
+from ..prediction import CSV, DETAILS, RecordingPrediction
 from ..predictor import Predictor
 from ..timeline import HTML, timeline_html
 from .transcode import playable
@@ -33,112 +33,113 @@ from .transcode import playable
 log = logging.getLogger(__name__)
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".m4v", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts")
-EXAMPLE = "example"  # folder of the example, below the server's
-KEPT_S = 3600  # an upload, and what was made from it, if nobody deletes it earlier
-UNUSED_S = 300  # an upload that no page said it has got
-UPLOADS = "[0-9a-f]" * 64  # the web framework's folders, named by what is in them
+EXAMPLE = "example"  # folder of the synthetic example, below the server's
+MAX_AGE_S = 3600  # of uploads and results, if nobody deletes them earlier
+MAX_UNCLAIMED_AGE_S = 300  # of an upload that no visitor has claimed
+UPLOADS = "[0-9a-f]" * 64  # the web framework's folders, named by a hash of their content
 STOPPED = "Stopped."  # because the visitor deleted the files, or left
-BESIDE = (".eeg", ".dat", ".vmrk", ".fdt")  # files that go with a .vhdr or .set
+COMPANION_SUFFIXES = (".eeg", ".dat", ".vmrk", ".fdt")  # of files that belong to a .vhdr or .set file
 LIMITS = (
-    "A model of this kind learnt how people rated films in a laboratory. It cannot know what anyone feels, and it "
-    "knows nothing of people, cameras and sensors unlike those it was trained on. Not for decisions about a person."
+    "A model of this kind was trained on ratings that participants gave to videos in a laboratory. It cannot know what "
+    "anyone feels, and it does not generalise to subjects, cameras and sensors unlike those of its training. Do not "
+    "use it for decisions about anyone."
 )
-# What errors say to users of the command line, in the words of the page.
-_PAGE_WORDS = (
+# Options of the command line in error messages -> boxes of the page.
+_PAGE_TERMS = (
     (r"--rename ([^\s,]+?)(?=[,.]?(\s|$))", r"\1 in the box “Names of channels”"),
     (r"--times\.signals_rate_hz", "the box “Rate of a CSV”"),
 )
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a visitor asks."""
+class PredictionRequest:
+    """The files and options of a visitor."""
 
     video: Path | None
-    signals: Sequence[Path]  # with the files that go with it
-    names: str = ""  # lines MODELNAME=FILENAME
+    signals: Sequence[Path]  # with companion files
+    channel_names: str = ""  # lines MODELNAME=FILENAME
     step_s: float | None = None
     times: Times = field(default_factory=Times)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What comes of it: the emotions and files to show, or what is wrong."""
+class SessionResult:
+    """The result of a request: a prediction and files to show, or an error."""
 
-    emotions: Emotions | None = None
+    prediction: RecordingPrediction | None = None
     files: tuple[Path, ...] = ()  # to download
-    video: Path | None = None  # one that browsers play
-    video_start_s: float = 0.0  # of the curves' 0, on the video's clock
-    problem: str = ""
-    names: str | None = None  # what to put into the box of names: lines to complete
+    video: Path | None = None  # in a format that browsers play
+    video_start_s: float = 0.0  # second 0 of the curves on the video's clock
+    error: str = ""
+    channel_names: str | None = None  # lines to complete, for the box of channel names
 
 
 @dataclass
 class Visitors:
-    """Who is here, and which files are theirs. Safe to use from several threads."""
+    """The visitors of the page and their files. Thread-safe."""
 
     root: Path
     folders: dict[str, Path] = field(default_factory=dict)
     claims: dict[Path, set[str]] = field(default_factory=dict)
-    answered: dict[str, Path] = field(default_factory=dict)  # the folder of a visitor's last answer
+    last_results: dict[str, Path] = field(default_factory=dict)  # folder of a visitor's last result
     lock: Lock = field(default_factory=Lock)
 
     def folder(self, visitor: str) -> Path:
-        """A new empty folder for one answer, below the visitor's own."""
+        """Make an empty folder for one result, below the visitor's own, and return it."""
         with self.lock:
-            if visitor not in self.folders:  # never named by what a browser sends
+            if visitor not in self.folders:  # its name never depends on what a browser sends
                 self.folders[visitor] = Path(tempfile.mkdtemp(prefix="visitor-", dir=self.root))
-            return Path(tempfile.mkdtemp(prefix="answer-", dir=self.folders[visitor]))
+            return Path(tempfile.mkdtemp(prefix="result-", dir=self.folders[visitor]))
 
     def claim(self, visitor: str, files: Iterable[Path]) -> None:
-        """Note that a visitor uses these uploads; files that are not there, or not the server's, count for nothing."""
+        """Note that a visitor uses these uploads; others' and missing files are ignored."""
         with self.lock:
             for file in files:
                 if self.root in file.parents and file.exists():
                     self.claims.setdefault(file, set()).add(visitor)
 
     def keep_last(self, visitor: str, folder: Path) -> None:
-        """Delete the files of a visitor's answer before this one: the page no longer shows it."""
+        """Delete the files of a visitor's previous result, which the page no longer shows."""
         with self.lock:
-            before = self.answered.pop(visitor, None)
+            before = self.last_results.pop(visitor, None)
             if folder.is_dir():
-                self.answered[visitor] = folder
+                self.last_results[visitor] = folder
         if before is not None and before != folder:
             _delete(before)
 
     def leave(self, visitor: str) -> None:
-        """Delete what was made for a visitor, and uploads that nobody else uses.
+        """Delete the results of a visitor, and uploads that no other visitor uses.
 
-        What is still at work for the visitor can write nothing more: its folder has gone.
+        A prediction that is still running for the visitor can write nothing more, as its folder has gone.
         """
         with self.lock:
-            made = self.folders.pop(visitor, None)
-            self.answered.pop(visitor, None)
-            for file in [f for f, by in self.claims.items() if visitor in by]:
+            folder = self.folders.pop(visitor, None)
+            self.last_results.pop(visitor, None)
+            for file in [f for f, users in self.claims.items() if visitor in users]:
                 self.claims[file].discard(visitor)
                 if not self.claims[file]:
                     del self.claims[file]
                     _delete_upload(file)
-        if made is not None:
-            _delete(made)
+        if folder is not None:
+            _delete(folder)
 
     def delete_older(self, age_s: float) -> None:
-        """Delete answers and uploads of all visitors that were made longer ago; uploads that nobody uses earlier."""
+        """Delete results and uploads of all visitors that are older than an age; unclaimed uploads earlier."""
         before = time.time() - age_s
-        unused = max(before, time.time() - UNUSED_S)
+        unused = max(before, time.time() - MAX_UNCLAIMED_AGE_S)
         with self.lock:
-            for visitor, folder in list(self.answered.items()):
-                if _changed(folder) < before:
-                    del self.answered[visitor]
+            for visitor, folder in list(self.last_results.items()):
+                if _changed_s(folder) < before:
+                    del self.last_results[visitor]
                     _delete(folder)
             for file in self.root.glob(f"{UPLOADS}/*"):
-                if _changed(file) < (before if file in self.claims else unused):
+                if _changed_s(file) < (before if file in self.claims else unused):
                     self.claims.pop(file, None)
                     _delete_upload(file)
 
 
-def _changed(file: Path) -> float:
-    """When a file or folder was made or renamed; long ago if it is not there."""
+def _changed_s(file: Path) -> float:
+    """Return when a file or folder was made or renamed, in seconds since 1970; 0 if it does not exist."""
     try:
         return file.stat().st_ctime
     except OSError:
@@ -148,128 +149,139 @@ def _changed(file: Path) -> float:
 def _delete_upload(file: Path) -> None:
     with suppress(OSError):
         file.unlink(missing_ok=True)
-        file.parent.rmdir()  # fails if it is not empty: another file of the same content and another name
+        file.parent.rmdir()  # fails if it is not empty: another file with the same content and another name
 
 
 def _delete(folder: Path) -> None:
-    """Delete a folder that others may be writing into: first it loses its name, so that nothing new can get there."""
-    gone = folder.with_name(f"left-{folder.name}")
+    """Delete a folder that other threads may be writing into: it is renamed first, so that nothing new gets there."""
+    renamed = folder.with_name(f"left-{folder.name}")
     try:
-        folder.rename(gone)
-    except OSError:  # it is not there; or, on Windows, a file in it is open
-        gone = folder
-    shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(renamed)
+    except OSError:  # it does not exist; or, on Windows, a file in it is open
+        renamed = folder
+    shutil.rmtree(renamed, ignore_errors=True)
 
 
-def answer(predictor: Predictor, asked: Asked, folder: Path, progress: Callable[[float | None, str], None]) -> Answer:
-    """Ask a model about a visitor's recording. Never raises: what is wrong is told in words.
+Progress = Callable[[float | None, str], None]  # share done (None: unknown), and what is being done
 
-    folder : the visitor's, where copies and results go; once it is deleted the work stops, and nothing is written.
-        It is deleted here as well unless there is an answer
-    progress : called with the share done (None: not known) and what is being done
+
+def process_request(
+    predictor: Predictor, request: PredictionRequest, folder: Path, progress: Progress
+) -> SessionResult:
+    """Predict a visitor's recording. Never raises: errors are in the result, in words for the page.
+
+    folder : the visitor's, for copies and results; once it is deleted the work stops, and nothing is written. It is
+        deleted here as well if there is no result
     """
     files: list[Path] = []
     names: dict[str, str] = {}
-    made = Answer(problem=STOPPED)
+    result = SessionResult(error=STOPPED)
     try:
-        names = named(asked.names)
+        names = parse_channel_names(request.channel_names)
         progress(None, "reading the files")
-        files = _gathered(asked, folder)
-        made = _answered(predictor, asked, files, names, folder, progress)
+        files = _gather_files(request, folder)
+        result = _predict(predictor, request, files, names, _StopWhenDeleted(folder, progress))
     except GbvnetError as error:
         if folder.is_dir():
-            made = Answer(problem=in_page_words(str(error), folder), names=_to_complete(predictor, files, names))
+            message, to_complete = in_terms_of_page(str(error), folder), _names_to_complete(predictor, files, names)
+            result = SessionResult(error=message, channel_names=to_complete)
     except Exception as error:
         if folder.is_dir():
-            # A fault of ours: the page stays up, and the terminal has the rest.
-            log.exception("a recording could not be answered for")
-            words = f"Something went wrong here ({type(error).__name__}). The server's terminal tells more."
-            made = Answer(problem=words)
+            # A bug: the page stays up, and the terminal shows the traceback.
+            log.exception("a recording could not be predicted")
+            message = f"Something went wrong here ({type(error).__name__}). The server's terminal has details."
+            result = SessionResult(error=message)
     if not folder.is_dir():
-        made = Answer(problem=STOPPED)
-    shutil.rmtree(folder / "files" if made.files else folder, ignore_errors=True)
-    return made
+        result = SessionResult(error=STOPPED)
+    shutil.rmtree(folder / "files" if result.files else folder, ignore_errors=True)
+    return result
 
 
-def _answered(
-    predictor: Predictor,
-    asked: Asked,
-    files: list[Path],
-    names: dict[str, str],
-    folder: Path,
-    progress: Callable[[float | None, str], None],
-) -> Answer:
-    def told(share: float | None, what: str) -> None:
-        if not folder.is_dir():
-            raise _Left
-        progress(share, what)
+@dataclass(frozen=True)
+class _StopWhenDeleted:
+    """Passes progress on, and raises _VisitorLeft once the visitor's folder is deleted."""
 
-    about = predictor.about
-    wanted = predictor.channels if predictor.sees_signals else ()
-    corpus: Any = open_recording(files, wanted, about["rate_hz"], about["baseline_s"], asked.times, names, about)
+    folder: Path
+    progress: Progress
+
+    def __call__(self, share: float | None, doing: str) -> None:
+        if not self.folder.is_dir():
+            raise _VisitorLeft
+        self.progress(share, doing)
+
+
+def _predict(
+    predictor: Predictor, request: PredictionRequest, files: list[Path], names: dict[str, str], report: _StopWhenDeleted
+) -> SessionResult:
+    folder = report.folder
+    corpus: Any = recording_of_files(predictor, files, request.times, names)
     recording = corpus.recordings(corpus.units[0])[0]
-    doing = "looking for faces" if predictor.sees_face and recording.video is not None else "asking the model"
-    told(0.0, doing)
-    emotions = predict_recording(
+    doing = "looking for faces" if predictor.uses_face and recording.video is not None else "predicting"
+    report(0.0, doing)
+    prediction = predict_recording(
         predictor,
         corpus,
         recording,
-        step_s=asked.step_s,
-        progress=lambda done, n, _="": told(done / n, f"{doing}: {done} of {n} windows"),
+        step_s=request.step_s,
+        progress=lambda done, n, _="": report(done / n, f"{doing}: {done} of {n} windows"),
     )
-    told(None, "drawing the curves")
-    for name, content in (*emotions.contents(), (HTML, timeline_html(emotions).encode())):
+    report(None, "drawing the curves")
+    for name, content in (*prediction.contents(), (HTML, timeline_html(prediction).encode())):
         atomic_write(folder / name, content)
     video = None
-    if asked.video is not None:
-        told(None, "making the video playable")
-        video = playable(asked.video, folder / "video.mp4", lambda share: told(share, "making the video playable"))
-    return Answer(emotions, tuple(folder / name for name in (CSV, HTML, ABOUT)), video, recording.video_start_s)
+    if request.video is not None:
+        doing = "converting the video"
+        report(None, doing)
+        video = playable(request.video, folder / "video.mp4", lambda share: report(share, doing))
+    return SessionResult(
+        prediction, tuple(folder / name for name in (CSV, HTML, DETAILS)), video, recording.video_start_s
+    )
 
 
-class _Left(GbvnetError):
-    """The visitor has gone, or deleted all files."""
+class _VisitorLeft(GbvnetError):
+    """The visitor has closed the page, or deleted all files."""
 
 
-def named(text: str) -> dict[str, str]:
-    """Lines (or a list with commas) of MODELNAME=FILENAME; what is left open, as in `GSR1=`, counts for nothing.
-
-    Raises BadConfig for a line without an equals sign.
-    """
+def parse_channel_names(text: str) -> dict[str, str]:
+    """Return the names in lines (or a list with commas) of MODELNAME=FILENAME. Incomplete ones, as `GSR1=`, are
+    ignored. Raises BadConfig for a line without an equals sign."""
     names = {}
     for line in re.split(r"[\n,]", text or ""):
-        one, equals, other = (part.strip() for part in line.partition("="))
-        if line.strip() and not (one and equals):
-            raise BadConfig(f"Names of channels: {line.strip()!r}: expected MODELNAME=FILENAME, one a line")
-        if other:
-            names[one] = other
+        model_name, equals, file_name = (part.strip() for part in line.partition("="))
+        if line.strip() and not (model_name and equals):
+            raise BadConfig(f"Names of channels: {line.strip()!r}: expected MODELNAME=FILENAME, one per line")
+        if file_name:
+            names[model_name] = file_name
     return names
 
 
-def _gathered(asked: Asked, folder: Path) -> list[Path]:
-    """The video and the signal file, in one folder with what goes with it. Raises BadConfig, BadRecording."""
-    together = folder / "files"
-    together.mkdir()
+def _gather_files(request: PredictionRequest, folder: Path) -> list[Path]:
+    """Link the video and the signal file into one folder with companion files, and return the main ones.
+
+    Raises BadConfig, BadRecording.
+    """
+    gathered = folder / "files"
+    gathered.mkdir()
     files = []
-    for given, suffixes, what in (
-        ([asked.video] if asked.video else [], VIDEO_SUFFIXES, "a face video"),
-        (asked.signals, (*SIGNAL_SUFFIXES, *BESIDE), "a file of signals"),
+    for uploads, suffixes, expected in (
+        ([request.video] if request.video else [], VIDEO_SUFFIXES, "a face video"),
+        (request.signals, (*SIGNAL_SUFFIXES, *COMPANION_SUFFIXES), "a file of signals"),
     ):
-        for file in given:
+        for file in uploads:
             if not file.is_file():
                 raise BadRecording(file.name, "an upload", "none: it was deleted", "Upload it again.")
             if file.suffix.lower() not in suffixes:
-                raise BadRecording(file.name, f"{what} ({' '.join(suffixes)})", f"{file.suffix or 'no ending'}")
+                raise BadRecording(file.name, f"{expected} ({' '.join(suffixes)})", f"{file.suffix or 'no ending'}")
             if file.stat().st_size == 0:
-                raise BadRecording(file.name, what, "an empty file (0 bytes)", "Was it copied to its end?")
-            files.append(_linked(file, together / file.name))
-    mains = [f for f in files if f.suffix.lower() not in BESIDE]
-    if not mains:
+                raise BadRecording(file.name, expected, "an empty file (0 bytes)", "Was it copied completely?")
+            files.append(_link(file, gathered / file.name))
+    main_files = [f for f in files if f.suffix.lower() not in COMPANION_SUFFIXES]
+    if not main_files:
         raise BadConfig("Give a face video, a file of signals, or both")
-    return mains
+    return main_files
 
 
-def _linked(file: Path, to: Path) -> Path:
+def _link(file: Path, to: Path) -> Path:
     try:
         os.link(file, to)
     except FileExistsError:
@@ -279,27 +291,29 @@ def _linked(file: Path, to: Path) -> Path:
     return to
 
 
-def _to_complete(predictor: Predictor, files: list[Path], names: dict[str, str]) -> str | None:
-    """A line for each channel that a signal file has not, with the nearest name that it has; None if it has all."""
+def _names_to_complete(predictor: Predictor, files: list[Path], names: dict[str, str]) -> str | None:
+    """Return a line for each channel that the signal file lacks, with the most similar name in it; None if it has
+    all."""
     signals = next((f for f in files if f.suffix.lower() in SIGNAL_SUFFIXES), None)
-    if signals is None or not predictor.sees_signals:
+    if signals is None or not predictor.uses_signals:
         return None
     try:
-        have = names_in(signals)
+        available = names_in(signals)
     except GbvnetError:
         return None
     wanted = [c.name for c in predictor.channels]
-    absent = match_channels(wanted, have, names).missing
-    if not absent:
+    missing = match_channels(wanted, available, names).missing
+    if not missing:
         return None
-    kept = {name: other for name, other in names.items() if name not in absent and name in wanted}
-    kept |= {name: next(iter(similar_names(name, have)), "") for name in absent}
-    return "\n".join(f"{name}={other}" for name, other in kept.items())
+    lines = {name: other for name, other in names.items() if name not in missing and name in wanted}
+    lines |= {name: next(iter(similar_names(name, available)), "") for name in missing}
+    return "\n".join(f"{name}={other}" for name, other in lines.items())
 
 
-def in_page_words(message: str, folder: Path) -> str:
-    """An error without the server's paths, and with the page's boxes for the command line's options."""
+def in_terms_of_page(message: str, folder: Path) -> str:
+    """Return an error message without the server's paths, and with the page's boxes in place of options of the command
+    line."""
     message = re.sub(rf"{re.escape(str(folder))}/(files/)?", "", message)
-    for pattern, words in _PAGE_WORDS:
-        message = re.sub(pattern, words, message)
+    for pattern, term in _PAGE_TERMS:
+        message = re.sub(pattern, term, message)
     return message

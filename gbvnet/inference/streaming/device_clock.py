@@ -1,27 +1,27 @@
 """When samples of a device were taken, from the time stamps of its chunks.
 
-A device that states 256 Hz may give 255.75: after 15 minutes its samples, counted at 256 Hz, are 0.9 s from where they
-belong. Time stamps say what its rate is, and waver by milliseconds, or tens of them where chunks wait for a network. So
-a line is fitted through the time stamps of the last minute: its slope is the true rate, and samples lie on it.
+A device with a stated rate of 256 Hz may in fact run at 255.75 Hz: after 15 minutes its samples, counted at 256 Hz, are
+0.9 s off. Time stamps reveal the rate, but vary by milliseconds, or by tens of them if chunks wait for a network. So a
+line is fitted to the time stamps of the last minute: its slope gives the true rate, and samples are placed on it.
 
 Times in seconds on the stream's clock. Nominal time is the number of samples over the stated rate; the deviation is the
-time stamp less that.
+time stamp minus the nominal time.
 """
 
 from collections import deque
 
 import numpy as np
 
-BLOCK_S = 0.1  # time stamps are taken together by their median, so that a late one does no harm
-BLOCKS = 600  # that a line is fitted through: a minute
-FEWEST = 3  # blocks before anything is corrected
-SETTLED = 100  # blocks from which on the line's own slope is taken, more than chance or not
-SURE = 3.0  # standard errors by which a deviation must be more than chance
-LIMIT = 0.05  # largest difference from the stated rate that is corrected, as a share
-LEAST = 1e-4  # smallest difference that is reported, as a share
-SLEW = 0.02  # seconds a second by which samples move to a corrected line at most: they never jump
-STEP_BLOCKS, STEP_S = 3, 0.015  # so many blocks in a row, all so far to one side of the line: samples were lost there
-COARSE_S, PAUSE_S = 4.0, 0.5  # stretch that a coarse estimate of the rate needs; time stamps further apart are a pause
+BLOCK_S = 0.1  # time stamps of a block are summarised by their median, which is robust against late ones
+BLOCKS = 600  # that the line is fitted to: a minute
+MIN_BLOCKS = 3  # before anything is corrected
+SETTLED_BLOCKS = 100  # from which on the fitted slope is used, whether it is significant or not
+MIN_Z = 3.0  # standard errors from which on a deviation is significant
+MAX_DRIFT = 0.05  # largest relative difference from the stated rate that is corrected
+MIN_REPORTED_DRIFT = 1e-4  # smallest relative difference that is reported
+SLEW = 0.02  # seconds per second by which samples move to a corrected line at most: they never jump
+STEP_BLOCKS, STEP_S = 3, 0.015  # consecutive blocks, and their distance to one side of the line: samples were lost
+COARSE_S, PAUSE_S = 4.0, 0.5  # duration that a coarse estimate of the rate needs; time stamps further apart are a pause
 KNOT_S, KNOTS = 0.02, 128  # spacing and number of the times for which the applied deviation is kept
 
 
@@ -33,18 +33,18 @@ class DeviceClock:
 
     def __init__(self, rate_hz: float):
         self.rate_hz = rate_hz
-        self.noise_s = np.inf  # standard deviation of the blocks about the line; infinite while unknown
-        self.jitter_s = np.inf  # mean distance of single time stamps from the line, the last ones counting most
-        self._drift = 0.0  # slope of the deviation, seconds a second
-        self._drifts = False  # that is more than chance
-        self._seen: tuple[float, int] | None = None  # a time stamp, and samples since then
-        self._pairs: deque[tuple[int, float]] = deque(maxlen=200)  # samples, and seconds from stamp to stamp
+        self.noise_s = np.inf  # standard deviation of the blocks around the line; infinite while unknown
+        self.jitter_s = np.inf  # exponentially weighted mean distance of single time stamps from the line
+        self._drift = 0.0  # slope of the deviation, seconds per second
+        self._drift_is_significant = False
+        self._last_stamp: tuple[float, int] | None = None  # a time stamp, and samples since then
+        self._intervals: deque[tuple[int, float]] = deque(maxlen=200)  # samples, and seconds from stamp to stamp
         self.restart(0.0)
 
     def restart(self, begin_s: float) -> None:
-        """Begin anew after a gap, with a sample that is taken at begin_s. What is known of the rate stays."""
+        """Start again after a gap, with a sample taken at begin_s. The estimated rate is kept."""
         self.begin_s, self.n = begin_s, 0
-        self.corrected = self._drifts  # else samples are where the stated rate has them
+        self.corrected = self._drift_is_significant  # else samples are placed by the stated rate
         self._fitted = False
         self._offset = 0.0  # of the line at nominal time 0
         self._blocks: deque[tuple[float, float]] = deque(maxlen=BLOCKS)  # nominal time, deviation
@@ -53,19 +53,19 @@ class DeviceClock:
 
     @property
     def true_rate_hz(self) -> float:
-        """The rate by the time stamps; the stated one while nothing else is known."""
+        """The rate estimated from the time stamps; the stated one before there is an estimate."""
         return self.rate_hz / (1 + self._drift)
 
     @property
     def message(self) -> str:
-        """A sentence if the rate is not the stated one, else nothing."""
+        """A sentence if the rate differs from the stated one, else ""."""
         coarse = self._coarse_rate_hz()
-        if abs(coarse / self.rate_hz - 1) > LIMIT:
+        if abs(coarse / self.rate_hz - 1) > MAX_DRIFT:
             return (
                 f"the device gives about {coarse:.4g} Hz by its time stamps, not {self.rate_hz:g} Hz. A difference of "
-                f"more than {LIMIT:.0%} is not corrected, and windows are lost: state the device's true rate"
+                f"more than {MAX_DRIFT:.0%} is not corrected, and windows are lost: state the device's true rate"
             )
-        if not self._drifts or abs(self._drift) < LEAST:
+        if not self._drift_is_significant or abs(self._drift) < MIN_REPORTED_DRIFT:
             return ""
         return (
             f"the device gives {self.true_rate_hz:.5g} Hz by its time stamps, not {self.rate_hz:g} Hz: its samples are "
@@ -74,7 +74,7 @@ class DeviceClock:
 
     @property
     def next_s(self) -> float:
-        """When the next sample should be taken."""
+        """The expected time of the next sample."""
         nominal = self.n / self.rate_hz
         return self.begin_s + nominal + (self._line(nominal) if self.corrected else 0.0)
 
@@ -83,20 +83,20 @@ class DeviceClock:
         """The time up to which samples are placed."""
         return self.begin_s + self.n / self.rate_hz + self._knots[-1][1]
 
-    def places(self, times_s: np.ndarray) -> np.ndarray:
-        """Where times (m,) lie among the samples since the last gap: 2.5 is between sample 2 and sample 3."""
+    def positions(self, times_s: np.ndarray) -> np.ndarray:
+        """Return where times (m,) lie among the samples since the last gap: 2.5 is between samples 2 and 3."""
         nominal, deviation = np.array(self._knots).T
         seconds = times_s - self.begin_s
         return (seconds - np.interp(seconds, nominal + deviation, deviation)) * self.rate_hz
 
-    def see(self, n: int, stamp_s: float) -> None:
-        """Note that n samples were sent, the first of them stamped; whether they are used or not."""
-        if self._seen is None:
-            self._seen = stamp_s, 0
-        elif self._seen[1] >= BLOCK_S / 2 * self.rate_hz:
-            self._pairs.append((self._seen[1], stamp_s - self._seen[0]))
-            self._seen = stamp_s, 0
-        self._seen = self._seen[0], self._seen[1] + n
+    def note_chunk(self, n: int, stamp_s: float) -> None:
+        """Note that n samples were sent, and the time stamp of the first one, whether they are used or not."""
+        if self._last_stamp is None:
+            self._last_stamp = stamp_s, 0
+        elif self._last_stamp[1] >= BLOCK_S / 2 * self.rate_hz:
+            self._intervals.append((self._last_stamp[1], stamp_s - self._last_stamp[0]))
+            self._last_stamp = stamp_s, 0
+        self._last_stamp = self._last_stamp[0], self._last_stamp[1] + n
 
     def push(self, n: int, stamp_s: float | None = None) -> float | None:
         """Take the next n samples, the first of them stamped or not. Returns nothing, or a time: from there on time
@@ -111,7 +111,7 @@ class DeviceClock:
         return self._offset + self._drift * nominal
 
     def _move_to(self, nominal: float) -> None:
-        """Bring the applied deviation nearer to the line."""
+        """Move the applied deviation towards the line."""
         last, applied = self._knots[-1]
         passed = nominal - last
         follow = self._drift * passed
@@ -128,8 +128,8 @@ class DeviceClock:
             x, d = np.median(self._block, axis=0).tolist()
             self._blocks.append((x, d))
             self._block = []
-            lost_from = self._moved()
-            if len(self._blocks) >= FEWEST and lost_from is None:
+            lost_from = self._step_start()
+            if len(self._blocks) >= MIN_BLOCKS and lost_from is None:
                 self._fit()
         deviation = stamp_s - self.begin_s - nominal
         self._block.append((nominal, deviation))
@@ -138,8 +138,8 @@ class DeviceClock:
             self.jitter_s = away if np.isinf(self.jitter_s) else self.jitter_s + 0.02 * (away - self.jitter_s)
         return lost_from
 
-    def _moved(self) -> float | None:
-        """Since when the blocks lie on one side of the line and far from it, if they do."""
+    def _step_start(self) -> float | None:
+        """Return since when the blocks lie on one side of the line and far from it; None if they do not."""
         if len(self._blocks) < 5 * STEP_BLOCKS:
             return None
         before, *last = list(self._blocks)[-STEP_BLOCKS - 1 :]
@@ -149,26 +149,26 @@ class DeviceClock:
         return None
 
     def _fit(self) -> None:
-        """Put a line through the blocks; and decide whether it is more than chance."""
+        """Fit a line to the blocks, and decide whether its slope and offset are significant."""
         x, d = np.array(self._blocks).T
         k, x_mean, d_mean = len(x), x.mean(), d.mean()
         spread = ((x - x_mean) ** 2).sum()
         slope = float(((x - x_mean) * d).sum() / spread)
         left = d - d_mean - slope * (x - x_mean)
         self.noise_s = float(np.sqrt((left**2).sum() / (k - 2)))
-        sure = SURE * (1 + 6 / (k - 2) ** 2)  # few blocks may lie on a line by chance
+        z = MIN_Z * (1 + 6 / (k - 2) ** 2)  # few blocks may lie on a line by chance
         least = 0.005 / self.rate_hz
         differs = abs(slope - self._drift)
-        if differs > sure * self.noise_s / np.sqrt(spread) and differs * (x[-1] - x[0]) > least:
-            self._drifts = self._fitted = True
-        if self._fitted or k >= SETTLED:
-            self._drift = float(np.clip(slope, -LIMIT, LIMIT))
+        if differs > z * self.noise_s / np.sqrt(spread) and differs * (x[-1] - x[0]) > least:
+            self._drift_is_significant = self._fitted = True
+        if self._fitted or k >= SETTLED_BLOCKS:
+            self._drift = float(np.clip(slope, -MAX_DRIFT, MAX_DRIFT))
         self._offset = float(d_mean - self._drift * x_mean)
-        if self._fitted or self._drifts or abs(self._offset) > sure * self.noise_s / np.sqrt(k) + least:
+        if self._fitted or self._drift_is_significant or abs(self._offset) > z * self.noise_s / np.sqrt(k) + least:
             self.corrected = True
 
     def _coarse_rate_hz(self) -> float:
-        """By what was sent in the last seconds, pauses apart; the stated rate while that is little."""
-        pairs = [(n, s) for n, s in self._pairs if -PAUSE_S < s < 3 * n / self.rate_hz + PAUSE_S]
+        """Return the rate of the last seconds, pauses excluded; the stated rate while they are few."""
+        pairs = [(n, s) for n, s in self._intervals if -PAUSE_S < s < 3 * n / self.rate_hz + PAUSE_S]
         n, seconds = sum(n for n, _ in pairs), sum(s for _, s in pairs)
         return n / seconds if seconds > COARSE_S else self.rate_hz

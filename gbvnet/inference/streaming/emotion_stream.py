@@ -1,25 +1,26 @@
-"""Emotions as they happen: frames and samples go in as they come, a row comes out for each window that is complete.
+"""Real-time prediction: frames and samples are pushed as they arrive; each complete window returns a row.
 
     with EmotionStream(Predictor("model"), 512, ["Fp1", "F3", ..., "GSR"]) as stream:
         ...
         for row in stream.frame(rgb, time_s) + stream.samples(chunk):
             print(row["start_s"], row["valence"])
 
-Rows have the columns of `gbvnet predict`'s emotions.csv, from the same model and windows. What differs, because nothing
-that is still to come is known (docs/streaming.md has figures):
+Rows have the columns of emotions.csv of `gbvnet predict`, from the same model and windows. The differences, because a
+stream does not know its future (docs/streaming.md has figures):
 
 - Filters run forwards once. Offline they run forwards and backwards: no delay, and the gain squared.
-- A frame without a face borrows one of the second before it, never of the second after.
-- The baseline is the mean of the stream's first seconds, of a stated period, or of the seconds before each window.
-- A modality that does not arrive in time is missing from its window, and the row's flags say so.
+- A frame without a face borrows the face of an earlier frame, at most a second before, never of a later one.
+- The baseline is the mean of the stream's first seconds, of a given period, or of the seconds before each window.
+- A modality that does not arrive in time is missing from its window; the row's flags say so.
 
-Memory does not grow: samples and faces are kept for the seconds that a window may still ask for.
+Memory does not grow: samples and faces are kept only for windows that are still to come.
 """
 
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,32 +28,50 @@ from ...datasets.channel_names import match_channels, require_renamed
 from ...errors import BadConfig
 from ...preprocessing.face_windows import BORROW_S
 from ...preprocessing.landmarks import open_landmarker
-from ...preprocessing.windowing import frame_times
-from ..prediction import FAR_WORDS, columns, flags
+from ..prediction import columns, face_flags, joined_flags, signal_flags, unusual_face_flag
 from ..predictor import Predictor
-from .face_buffer import SLACK, FaceStream
-from .signal_buffer import SignalStream
+from .baseline import stream_baseline
+from .face_buffer import SLACK, FaceBuffer
+from .signal_buffer import SignalBuffer
+from .window_schedule import WindowSchedule
 
 PIECE_S = 0.1  # a chunk is taken in pieces of this length, so that a long one cannot push windows out of memory
 SILENCE_S = 10.0
-REMEMBERED = 10  # windows, to tell whether a slow channel is flat
+N_RECENT = 10  # windows, to tell whether a slow channel is flat
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """When the windows and the baseline of a stream are. Times are on the stream's clock.
+
+    step_s : from one window to the next; the window length if None
+    start_s : start of the first window; the end of the baseline if None
+    baseline_start_s : start of the baseline period; the first sample if None
+    running_s : subtract the mean of the seconds before each window instead of a baseline period
+    deadline_s : how long after its end a window waits for a modality while the other continues
+    """
+
+    step_s: float | None = None
+    start_s: float | None = None
+    baseline_start_s: float | None = None
+    running_s: float | None = None
+    deadline_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.running_s is not None and not 0 < self.running_s < np.inf:
+            raise BadConfig(f"running_s must be above 0, not {self.running_s:g}")
 
 
 class EmotionStream:
-    """Use it in a `with`, which closes the landmarker.
+    """A model and a stream of frames, of samples, or of both. Use it in a `with`, which closes the landmarker.
 
-    signals_rate_hz, channels : of the chunks that will come, with the device's names; None if no signals will come
+    signals_rate_hz, channels : of the chunks that will be pushed, with the device's names; None without signals
     rename : the model's name of a channel -> the device's
-    faces : whether frames will come
-    step_s : from one window to the next; the windows' own length if not given
-    start_s : when the first window starts, on the stream's clock; if not given, when the baseline is over
-    baseline_start_s : when the rest starts; if not given, with the first sample
-    running_s : take off the mean of the seconds right before each window instead
-    deadline_s : how long after its end a window waits for a modality while the other goes on
+    faces : whether frames will be pushed
 
-    Every window has a row, except where nothing at all came for more than SILENCE_S: `silent` counts those.
-    Raises BadConfig if the model cannot do with what will come, or its signals are scaled by whole recordings; as
-    `open_landmarker` besides.
+    Every window has a row, except where nothing at all was received for more than SILENCE_S: `n_skipped` counts those.
+    Raises BadConfig if the model cannot predict from these modalities, or normalises signals by whole recordings; and
+    the errors of `open_landmarker`.
     """
 
     def __init__(
@@ -63,55 +82,40 @@ class EmotionStream:
         *,
         rename: Mapping[str, str] | None = None,
         faces: bool = True,
-        step_s: float | None = None,
-        start_s: float | None = None,
-        baseline_start_s: float | None = None,
-        running_s: float | None = None,
-        deadline_s: float = 0.5,
+        settings: StreamSettings | None = None,
     ):
-        self.predictor, about = predictor, predictor.about
+        self.predictor, self.settings = predictor, settings or StreamSettings()
         self.window_s: float = predictor.prepare.window_s
-        self.step_s = step_s or self.window_s
-        self.deadline_s = deadline_s
-        self.use_face = predictor.sees_face and faces
-        self.use_signals = predictor.sees_signals and signals_rate_hz is not None
-        _require_sense(predictor, self.use_face, self.use_signals)
-        predictor.require_step(step_s)
-        for name, value in (("running_s", running_s), ("signals_rate_hz", signals_rate_hz)):
-            if value is not None and not 0 < value < np.inf:
-                raise BadConfig(f"{name} must be above 0, not {value:g}")
-        if running_s is not None and predictor.prepare.baseline == "template":
-            raise BadConfig("running_s: this model's baseline is a template of one rest, not a mean that can run along")
-        self.silent = 0
-        self._n_frames: int = about["frames_per_window"]
-        self._length: int = about["samples_per_window"]
-        self._to_hz: float = about["rate_hz"]
-        self._start_s, self._rest_from = start_s, baseline_start_s
-        self._rest_s = 0.0
-        self._next = 0  # window
-        self._reached_s = np.inf  # when rows were last looked for
-        self._seen: deque[np.ndarray] = deque(maxlen=REMEMBERED)  # signals of the last windows
+        self.step_s = self.settings.step_s or self.window_s
+        self._first_wait_s = 0.0  # from the first frame or sample to the first window
+        self._schedule: WindowSchedule | None = None  # None before the first frame or sample
+        self._reached_s = np.inf  # up to which frames or samples were received at the last call
+        self._video_note = ""
         self._closing = ExitStack()
-        self._signals: SignalStream | None = None
-        self._of_frames = ""
-        self._faces: FaceStream | None = None
-        if self.use_signals:
-            assert signals_rate_hz is not None
-            self._pick = _places(predictor, channels, rename or {})
-            self._n_channels, self._rate_hz = len(channels), float(signals_rate_hz)
-            how = predictor.prepare.baseline
-            self._rest_s = 0.0 if how == "none" else running_s if running_s is not None else about["baseline_s"]
-            self._signals = SignalStream(
-                predictor.channels, self._rate_hz, self._to_hz, keep_s=self.window_s + deadline_s + 2 * PIECE_S + 1,
-                filter=predictor.prepare.filter, baseline=how, baseline_s=about["baseline_s"],
-                baseline_start_s=baseline_start_s, running_s=None if how == "none" else running_s,
-            )  # fmt: skip
-        if self.use_face:
+        self._signals: _Signals | None = None
+        self._faces: FaceBuffer | None = None
+        use_face, use_signals = predictor.uses_face and faces, predictor.uses_signals and signals_rate_hz is not None
+        _require_settings(predictor, self.settings, use_signals)
+        predictor.require_modalities("the stream", use_face, use_signals)
+        if use_signals and signals_rate_hz is not None:
+            self._signals = self._open_signals(float(signals_rate_hz), channels, rename or {})
+            self._first_wait_s = self._signals.buffer.baseline.wait_s
+        if use_face:
             landmarker = self._closing.enter_context(open_landmarker(predictor.prepare.landmarks))
-            self._faces = FaceStream(landmarker, about["face_side"], self._looked_at)
-        network = predictor.network
-        if predictor.sees_signals:
-            self._mean, self._sd = np.asarray(network.signal_mean.cpu()), np.asarray(network.signal_sd.cpu())
+            self._faces = FaceBuffer(landmarker, predictor.input.face_side, self._is_sampled)
+
+    def _open_signals(self, rate_hz: float, channels: Sequence[str], rename: Mapping[str, str]) -> "_Signals":
+        if not 0 < rate_hz < np.inf:
+            raise BadConfig(f"signals_rate_hz must be above 0, not {rate_hz:g}")
+        model, network, settings = self.predictor.input, self.predictor.network, self.settings
+        indices = _channel_indices(self.predictor, channels, rename)
+        buffer = SignalBuffer(
+            model.channels, rate_hz, model.rate_hz,
+            stream_baseline(model, settings.baseline_start_s, settings.running_s),
+            keep_s=self.window_s + settings.deadline_s + 2 * PIECE_S + 1, filter=model.prepare.filter,
+        )  # fmt: skip
+        mean, sd = (np.asarray(x.cpu()) for x in (network.signal_mean, network.signal_sd))
+        return _Signals(buffer, len(channels), indices, mean, sd)
 
     def __enter__(self) -> "EmotionStream":
         return self
@@ -120,7 +124,7 @@ class EmotionStream:
         self.close()
 
     def close(self) -> None:
-        """Close the landmarker. What was not told is lost; `finish` tells it."""
+        """Close the landmarker. Rows of incomplete windows are lost; call `finish` before to get them."""
         self._closing.close()
 
     @property
@@ -129,191 +133,234 @@ class EmotionStream:
         return columns(self.predictor.targets)
 
     @property
+    def n_skipped(self) -> int:
+        """Number of windows that were left out because nothing was received for a long time."""
+        return 0 if self._schedule is None else self._schedule.skipped
+
+    @property
     def messages(self) -> list[str]:
-        """What to know of what came so far: a face that jumped or had company, a device whose rate is not the stated
-        one, samples that were left out."""
+        """Warnings so far: a face that jumped or had company, a device whose rate is not the stated one, samples that
+        were left out."""
         texts = [] if self._faces is None else self._faces.participant.events.messages()
         if self._signals is not None:
-            twice = self._signals.dropped
-            texts += [self._signals.message]
-            texts += [f"{twice:,} samples were not used: they came twice, or their time stamps went back"] * bool(twice)
-        return [text for text in (*texts, self._of_frames) if text]
+            texts.append(self._signals.buffer.message)
+            if n := self._signals.buffer.dropped:
+                texts.append(f"{n:,} samples were not used: they came twice, or their time stamps went back")
+        return [text for text in (*texts, self._video_note) if text]
 
     def frame(self, rgb: np.ndarray, time_s: float) -> list[dict[str, Any]]:
-        """A frame (H, W, 3) uint8 RGB at a time on the stream's clock, later than the last one's. Returns the rows of
-        windows that it completes. Raises ValueError for another shape or an earlier time."""
+        """Push a frame (H, W, 3) uint8 RGB, taken at a time on the stream's clock that is later than the last one's.
+
+        Returns the rows of windows that it completes. Raises ValueError for another shape or an earlier time.
+        """
         if self._faces is None:
-            raise ValueError("no frames were announced, or the model sees none")
-        self._begin(time_s)
+            raise ValueError("this stream was opened without frames, or its model uses none")
+        schedule = self._begin(time_s)
         self._faces.push(rgb, time_s)
-        return self._rows()
+        return self._rows(schedule)
 
     def samples(self, chunk: np.ndarray, time_s: float | None = None) -> list[dict[str, Any]]:
-        """Samples (C, n) of all channels announced, electrical ones in microvolts, else in the units that the model was
-        trained with; and the time of the first one, or None if it follows the last one (the first of all is at 0).
-        With times, samples lie where those say, though the rate is up to 5 % from the stated one.
-        Returns the rows of windows that they complete. Raises ValueError for another shape."""
+        """Push samples (C, n) of all of the device's channels.
+
+        chunk : electrical channels in microvolts, others in the units that the model was trained with
+        time_s : of the first sample; None if it follows the last one (the first of all is at 0). With times, samples
+            are placed by them, even if the device's rate differs by up to 5 % from the stated one.
+
+        Returns the rows of windows that they complete. Raises ValueError for another shape.
+        """
         if self._signals is None:
-            raise ValueError("no signals were announced, or the model sees none")
+            raise ValueError("this stream was opened without signals, or its model uses none")
         chunk = np.asarray(chunk, np.float64)
-        if chunk.ndim != 2 or len(chunk) != self._n_channels:
-            raise ValueError(f"a chunk must be ({self._n_channels}, n), not {chunk.shape}")
-        chunk = chunk[self._pick]
+        if chunk.ndim != 2 or len(chunk) != self._signals.n_device_channels:
+            raise ValueError(f"a chunk must be ({self._signals.n_device_channels}, n), not {chunk.shape}")
+        buffer, chunk = self._signals.buffer, chunk[self._signals.indices]
         rows: list[dict[str, Any]] = []
-        if time_s is not None and self._signals.repeats(chunk, time_s):
+        if time_s is not None and buffer.is_repeated(chunk, time_s):
             return rows
-        size = max(1, round(PIECE_S * self._rate_hz))
+        size = max(1, round(PIECE_S * buffer.rate_hz))
         for first in range(0, chunk.shape[1], size):
-            at = None if time_s is None else time_s + first / self._signals.true_rate_hz
-            reached = self._signals.reached_s
-            self._begin(at if at is not None else max(reached, 0.0))
-            self._signals.take(chunk[:, first : first + size], at, stamped=time_s is not None and first == 0)
-            rows += self._rows()
+            at = None if time_s is None else time_s + first / buffer.true_rate_hz
+            schedule = self._begin(at if at is not None else max(buffer.reached_s, 0.0))
+            buffer.take(chunk[:, first : first + size], at, stamped=time_s is not None and first == 0)
+            rows += self._rows(schedule)
         return rows
 
     def finish(self) -> list[dict[str, Any]]:
-        """Nothing more will come: the rows of the windows that are left."""
-        if self._start_s is None:
+        """Note that nothing more will come. Returns the rows of the remaining windows."""
+        if self._schedule is None:
             return []
-        for part in (self._signals, self._faces):
-            if part is not None:
-                part.finish()
-        return self._rows(ended=True)
+        for buffer in self._buffers():
+            buffer.finish()
+        return self._rows(self._schedule, ended=True)
 
     def end_of_signals(self) -> list[dict[str, Any]]:
-        """No more samples will come, frames may: as `finish`, of the windows that waited for samples. Those that follow
-        have the flag "signals ended" and wait for nothing."""
-        return self._end_of(self._signals)
+        """Note that no more samples will come, while frames may.
+
+        Returns the rows of the windows that waited for samples. Later ones do not wait, and have the flag "signals
+        ended".
+        """
+        return self._end(None if self._signals is None else self._signals.buffer)
 
     def end_of_frames(self, note: str = "") -> list[dict[str, Any]]:
-        """No more frames will come, samples may; later windows have the flag "video ended".
+        """Note that no more frames will come, while samples may; later windows have the flag "video ended".
 
-        note : what was wrong with them, which becomes one of the messages
+        note : an error of the video, which becomes one of the messages
         """
-        self._of_frames = note
-        return self._end_of(self._faces)
+        self._video_note = note
+        return self._end(self._faces)
 
-    def _end_of(self, part: SignalStream | FaceStream | None) -> list[dict[str, Any]]:
-        if part is None or self._start_s is None:
+    def _end(self, buffer: SignalBuffer | FaceBuffer | None) -> list[dict[str, Any]]:
+        if buffer is None or self._schedule is None:
             return []
-        part.end()
-        return self._rows()
+        buffer.end()
+        return self._rows(self._schedule)
 
     # --- windows ---
 
-    def _begin(self, time_s: float) -> None:
-        """The first that comes says when the first window starts, unless that is stated."""
-        if self._start_s is None:
-            self._start_s = (time_s if self._rest_from is None else self._rest_from) + self._rest_s
+    def _buffers(self) -> list[SignalBuffer | FaceBuffer]:
+        signals = [] if self._signals is None else [self._signals.buffer]
+        return [*signals, *([] if self._faces is None else [self._faces])]
 
-    def _times(self, windows: np.ndarray) -> np.ndarray:
-        """When windows look at the face, (W, F) seconds."""
-        assert self._start_s is not None
-        return self._start_s + frame_times(windows * self.step_s, self.window_s, self._n_frames)
+    def _begin(self, time_s: float) -> WindowSchedule:
+        """Return the schedule; the first frame or sample makes it, as its time may set the first window's start."""
+        if self._schedule is None:
+            start_s, baseline_start_s = self.settings.start_s, self.settings.baseline_start_s
+            if start_s is None:
+                start_s = (time_s if baseline_start_s is None else baseline_start_s) + self._first_wait_s
+            n_frames = max(1, self.predictor.input.frames_per_window)  # 0 of a model without faces
+            self._schedule = WindowSchedule(start_s, self.step_s, self.window_s, n_frames)
+        return self._schedule
 
-    def _looked_at(self, a: float, b: float) -> bool:
-        assert self._start_s is not None
-        low = max(self._next, int((a - self._start_s - self.window_s) // self.step_s))
-        high = int((b - self._start_s) // self.step_s)
-        times = self._times(np.arange(low, high + 1))
-        return bool(((times >= a) & (times < b)).any())
+    def _is_sampled(self, from_s: float, to_s: float) -> bool:
+        return self._schedule is not None and self._schedule.is_sampled(from_s, to_s)
 
-    def _rows(self, ended: bool = False) -> list[dict[str, Any]]:
-        """Of all windows that are complete, or have waited long enough."""
-        assert self._start_s is not None
-        rows = []
-        now = max(part.reached_s for part in (self._signals, self._faces) if part is not None)
+    def _rows(self, schedule: WindowSchedule, ended: bool = False) -> list[dict[str, Any]]:
+        """Return the rows of all windows that are complete, or have waited long enough."""
+        rows: list[dict[str, Any]] = []
+        now = max(buffer.reached_s for buffer in self._buffers())
         before, self._reached_s = self._reached_s, now
         while True:
-            start = self._start_s + self._next * self.step_s
+            start = schedule.next_start_s
             if now - before > SILENCE_S and start > before + BORROW_S:
-                self._skip(now - PIECE_S)
+                schedule.skip_to(now - PIECE_S)
                 before = now
                 continue
-            stop = start + self.window_s
-            if now < stop - SLACK - self.window_s / self._n_frames:
-                break
-            times = self._times(np.array([self._next]))[0]
-            onset = round(self._start_s * self._to_hz)
-            first = onset + round(self._next * self.step_s * self._to_hz)
-            has_frames = self._faces is None or self._faces.ended or self._faces.reached_s >= times[-1] - SLACK
-            has_samples = self._signals is None or self._signals.has(first + self._length)
-            if not (has_frames and has_samples) and now < stop + (-SLACK if ended else self.deadline_s):
-                break
-            rows.append(self._row(start, times, first, onset))
-            self._next += 1
+            window = self._window(schedule)
+            if not self._is_due(schedule, window, now, ended):
+                return rows
+            rows.append(self._row(window))
+            schedule.next += 1
             if self._faces is not None:
                 self._faces.forget(start + self.step_s)
-        return rows
 
-    def _skip(self, to_s: float) -> None:
-        """Leave out the windows that end before a time."""
-        assert self._start_s is not None
-        to = max(self._next, int((to_s - self.window_s - self._start_s) // self.step_s) + 1)
-        self.silent += to - self._next
-        self._next = to
+    def _window(self, schedule: WindowSchedule) -> "_Window":
+        rate_hz = self.predictor.input.rate_hz
+        onset = round(schedule.start_s * rate_hz)
+        first_sample = onset + round(schedule.next * self.step_s * rate_hz)
+        return _Window(schedule.next_start_s, schedule.frame_times(np.array([schedule.next]))[0], first_sample, onset)
 
-    def _row(self, start: float, times: np.ndarray, first: int, onset: int) -> dict[str, Any]:
-        signals: np.ndarray | None = None
-        faces: np.ndarray | None = None
-        ok: np.ndarray | None = None
-        odd: list[str] = []
+    def _is_due(self, schedule: WindowSchedule, window: "_Window", now: float, ended: bool) -> bool:
+        stop = window.start_s + self.window_s
+        if now < stop - SLACK - self.window_s / schedule.n_frames:
+            return False
+        faces, signals = self._faces, self._signals
+        has_frames = faces is None or faces.ended or faces.reached_s >= window.frame_times[-1] - SLACK
+        has_samples = signals is None or signals.buffer.has(
+            window.first_sample + self.predictor.input.samples_per_window
+        )
+        return (has_frames and has_samples) or now >= stop + (-SLACK if ended else self.settings.deadline_s)
+
+    def _row(self, window: "_Window") -> dict[str, Any]:
+        faces, ok, signals = None, None, None
+        flags: list[str] = []
         if self._faces is not None:
-            faces, ok, came = self._faces.window(times)
-            none = np.empty(0)
-            late, ended = self._faces.reached_s < times[-1] - SLACK, self._faces.ended
-            odd += flags(np.array([ok.any()]), ok[None], None, (), none, none) if came else []
-            odd += ["video ended"] if late and ended else ["frames late"] if late and came else []
-            odd += ["no frames"] if not came and not (late and ended) else []
-            odd += [f"{FAR_WORDS}: {what}" for what in self.predictor.far_faces(faces[None], ok[None]) if what]
+            faces, ok, any_frame = self._faces.window(window.frame_times)
+            late = self._faces.reached_s < window.frame_times[-1] - SLACK
+            flags += self._frame_flags(self._faces, faces, ok, any_frame, late)
         if self._signals is not None:
-            signals, why = self._signals.window(first, self._length, onset)
+            signals, reason = self._signals.buffer.window(
+                window.first_sample, self.predictor.input.samples_per_window, window.onset
+            )
             if signals is not None:
-                self._seen.append(signals)
-                seen = np.stack(self._seen)
-                odd.append(flags(None, None, seen, self.predictor.channels, self._mean, self._sd)[-1])
-            odd.append(why)
-        numbers = self._ask(faces, ok, signals)
+                flags += self._signals.flags(signals)
+            flags.append(reason)
+        numbers = self._predict(faces, ok, signals)
         if np.isnan(numbers[0]):
-            odd.append("no answer")
-        values = (round(start, 6), round(start + self.window_s, 6), *numbers,
-                  float(ok.mean()) if ok is not None else 0.0, signals is not None,
-                  "; ".join(text for text in odd if text), *self.predictor.notes)  # fmt: skip
+            flags.append("no prediction")
+        values = (round(window.start_s, 6), round(window.start_s + self.window_s, 6), *numbers,
+                  float(ok.mean()) if ok is not None else 0.0, signals is not None, joined_flags(*flags),
+                  *self.predictor.row_notes)  # fmt: skip
         return dict(zip(self.columns, values, strict=True))
 
-    def _ask(self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None) -> list[float]:
-        """Probabilities and two gates of one window; all NaN if the model has nothing to put in the place of what is
-        missing, and the gates if one modality is."""
+    def _frame_flags(
+        self, buffer: FaceBuffer, faces: np.ndarray, ok: np.ndarray, any_frame: bool, late: bool
+    ) -> list[str]:
+        flags = face_flags(ok[None]) if any_frame else []
+        if late and buffer.ended:
+            flags.append("video ended")
+        elif not any_frame:
+            flags.append("no frames")
+        elif late:
+            flags.append("frames late")
+        return flags + [unusual_face_flag(text) for text in self.predictor.unusual_faces(faces[None], ok[None])]
+
+    def _predict(self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None) -> list[float]:
+        """Return the probabilities and the two gates of one window; all are NaN if the model needs a modality that is
+        missing, and the gates are NaN if there is only one modality."""
         has_face = ok is not None and bool(ok.any())
-        lacking = (self.predictor.sees_face and not has_face) or (self.predictor.sees_signals and signals is None)
-        if lacking and not (self.predictor.can_do_without and (has_face or signals is not None)):
+        lacking = (self.predictor.uses_face and not has_face) or (self.predictor.uses_signals and signals is None)
+        if lacking and not (self.predictor.accepts_missing_modality and (has_face or signals is not None)):
             return [np.nan] * (len(self.predictor.targets) + 2)
-        answers = self.predictor.ask(*(None if x is None else x[None] for x in (faces, ok, signals)))
-        if not has_face or signals is None:  # a gate weighs two modalities
-            return [*answers.p[0].tolist(), np.nan, np.nan]
-        return [*answers.p[0].tolist(), float(answers.gate_face[0]), float(answers.gate_bio[0])]
+        output = self.predictor.predict_windows(*(None if x is None else x[None] for x in (faces, ok, signals)))
+        probabilities = output.probabilities[0].tolist()
+        if not has_face or signals is None:
+            return [*probabilities, np.nan, np.nan]
+        return [*probabilities, float(output.gate_face[0]), float(output.gate_bio[0])]
 
 
-def _require_sense(predictor: Predictor, use_face: bool, use_signals: bool) -> None:
-    if predictor.per_recording and use_signals:
+class _Window(NamedTuple):
+    """Where one window lies."""
+
+    start_s: float
+    frame_times: np.ndarray  # (F,) seconds
+    first_sample: int
+    onset: int  # number of the first window's first sample
+
+
+@dataclass
+class _Signals:
+    """The signals of a device: which of its channels the model takes, and their samples."""
+
+    buffer: SignalBuffer
+    n_device_channels: int
+    indices: list[int]  # of the model's channels among the device's
+    mean: np.ndarray  # (C,) in training
+    sd: np.ndarray
+    recent: deque[np.ndarray] = field(default_factory=lambda: deque(maxlen=N_RECENT))  # windows (C, L)
+
+    def flags(self, window: np.ndarray) -> list[str]:
+        """Return which channels of a window (C, L) are flat, or far from training."""
+        self.recent.append(window)
+        return signal_flags(np.stack(self.recent), self.buffer.channels, self.mean, self.sd)[-1]
+
+
+def _require_settings(predictor: Predictor, settings: StreamSettings, use_signals: bool) -> None:
+    """Raise BadConfig if a stream of this model cannot have these settings."""
+    if predictor.normalises_per_recording and use_signals:
         raise BadConfig(
-            f"{predictor.folder}: this model scales signals by the mean and SD of the whole recording "
-            "(train.normalise subject), which a stream has not before it ends: train it with train.normalise train"
+            f"{predictor.folder}: this model normalises signals by the mean and SD of the whole recording "
+            "(train.normalise subject), which a stream does not know before its end: train it with train.normalise "
+            "train"
         )
-    if not use_face and not use_signals:
-        wanted = "frames" if not predictor.sees_signals else "signals" if not predictor.sees_face else "frames, signals"
-        raise BadConfig(f"the model sees {predictor.network.config.modality}: give it {wanted}")
-    lacking = (predictor.sees_face and not use_face) or (predictor.sees_signals and not use_signals)
-    if lacking and not predictor.can_do_without:
-        what = "signals" if use_face else "frames"
+    predictor.require_step(settings.step_s)
+    if settings.running_s is not None and predictor.prepare.baseline == "template":
         raise BadConfig(
-            f"there will be no {what}, and this model learnt nothing to put in their place (model.modality_dropout 0): "
-            "give both, or another model"
+            "running_s: the model's baseline is a template of one period, not a mean, which could be running"
         )
 
 
-def _places(predictor: Predictor, names: Sequence[str], rename: Mapping[str, str]) -> list[int]:
-    """Where the model's channels are among the device's. Raises BadConfig with near names."""
+def _channel_indices(predictor: Predictor, names: Sequence[str], rename: Mapping[str, str]) -> list[int]:
+    """Return where the model's channels are among the device's. Raises BadConfig with similar names."""
     wanted = [c.name for c in predictor.channels]
     require_renamed(rename, wanted)
     match = match_channels(wanted, names, rename)

@@ -1,35 +1,45 @@
-"""Signals as they come: cleaned causally, and kept only as long as a window may still ask for them.
+"""The signals of a stream: filtered and resampled causally, and kept for the windows that are still to come.
 
-Shapes: C channels; n samples that came; L samples a window.
+Shapes: C channels; n samples received; L samples a window.
 """
 
 from collections import deque
+from dataclasses import dataclass
 from zlib import crc32
 
 import numpy as np
 
 from ...datasets.recording import Channel
-from ...preprocessing.signals import baseline_correction
-from .causal_filters import CausalFilter, CausalResampler, Places
+from .baseline import StreamBaseline
+from .causal_filters import CausalFilter, CausalResampler, Positions
 from .device_clock import STEP_S, DeviceClock
+from .sample_ring import SampleRing
 
-GAP_S = 0.25  # time stamps waver by milliseconds; a jump of more than this is a gap
-AROUND_S = 0.1  # that the anti-alias filter spreads a sample at most, near enough
+GAP_S = 0.25  # time stamps vary by milliseconds; a jump of more than this is a gap
+AROUND_S = 0.1  # how far the anti-alias filter spreads a sample, nearly
 LATE, ENDED, GAP, NO_BASELINE = "signals late", "signals ended", "gap in the signals", "no baseline yet"
 
 
-class SignalStream:
-    """Channels of one device on the clock of a stream.
+@dataclass
+class _Segment:
+    """A stretch of samples without a gap, and the filters that started with it."""
 
-    rate_hz, to_hz : of what comes, and of the windows
-    keep_s : how far back a window may ask
-    filter, baseline : as in prepare
-    baseline_s : length of the rest; baseline_start_s : its start on the stream's clock, the first sample if None
-    running_s : take the mean of the seconds right before each window instead; None for no such thing
+    first: int  # number of its first sample at to_hz
+    on_grid: bool  # its samples at to_hz lie on a regular grid that starts with the first
+    filter: CausalFilter
+    resampler: CausalResampler
 
-    A gap (times that jump, samples that are no numbers) starts the filters anew; windows that touch it have no signals.
-    Samples lie where the time stamps of their chunks say, though the device's rate is not quite the stated one
-    (`deviceclock`); `message` says so.
+
+class SignalBuffer:
+    """The channels of one device on the clock of a stream.
+
+    rate_hz, to_hz : of the received samples, and of the windows
+    keep_s : how long samples are kept for windows
+    filter : as in prepare
+
+    A gap (time stamps that jump, samples that are not finite) restarts the filters; windows that overlap it have no
+    signals. Samples are placed by the time stamps of their chunks, also if the device's rate differs from the stated
+    one (`device_clock`); `message` reports that.
     """
 
     def __init__(
@@ -37,192 +47,160 @@ class SignalStream:
         channels: tuple[Channel, ...],
         rate_hz: float,
         to_hz: float,
+        baseline: StreamBaseline,
         *,
         keep_s: float,
         filter: bool = True,
-        baseline: str = "mean",
-        baseline_s: float = 0.0,
-        baseline_start_s: float | None = None,
-        running_s: float | None = None,
     ):
         self.channels, self.rate_hz, self.to_hz = channels, rate_hz, to_hz
-        self.filter, self.how = filter, baseline
-        self.running = None if running_s is None else round(running_s * to_hz)
+        self.filter, self.baseline = filter, baseline
         self.ended = False
-        self.dropped = 0  # samples that came twice, or too late
-        self._ring = np.full((len(channels), round((keep_s + (running_s or 0)) * to_hz)), np.nan)
-        self._end: int | None = None  # number of the next sample at to_hz; number 0 is at second 0
-        self._catching_up = False  # what comes now came before
-        self._clock = DeviceClock(rate_hz)  # of the piece without gaps
-        self._piece_from = 0  # number of the piece's first sample at to_hz
-        self._on_grid = True  # samples at to_hz are those of a regular grid from the piece's first one on
-        self._stamped: deque[tuple[float, int]] = deque(maxlen=64)  # the last time stamps, and sums of their samples
-        self._bad: deque[tuple[int, int]] = deque(maxlen=64)  # numbers from, to: samples of uncertain time
-        rest = 0 if baseline == "none" or running_s is not None else round(baseline_s * to_hz)
-        self._before = np.empty((len(channels), rest))
-        self._rested = 0  # samples of it that are there
-        self._rest_from = None if baseline_start_s is None else round(baseline_start_s * to_hz)
-        self._mark = np.zeros((len(channels), 1)) if not rest else None
+        self.dropped = 0  # samples that were received twice, or too late
+        self._ring = SampleRing(len(channels), round((keep_s + baseline.keep_s) * to_hz))
+        self._segment: _Segment | None = None  # None before the first sample
+        self._clock = DeviceClock(rate_hz)  # of the segment
+        self._catching_up = False  # the samples received now were received before
+        self._recent_chunks: deque[tuple[float, int]] = deque(maxlen=64)  # time stamps, and checksums of the samples
+        self._uncertain: deque[tuple[int, int]] = deque(maxlen=64)  # sample numbers from, to: of uncertain time
 
     @property
     def reached_s(self) -> float:
-        """The time up to which samples came; minus infinity before the first."""
-        return -np.inf if self._end is None else self._clock.reached_s
+        """The time up to which samples were received; minus infinity before the first."""
+        return -np.inf if self._segment is None else self._clock.reached_s
 
     @property
     def true_rate_hz(self) -> float:
-        """By the time stamps so far."""
+        """The device's rate estimated from the time stamps."""
         return self._clock.true_rate_hz
 
     @property
     def message(self) -> str:
-        """A sentence if the device's rate is not the stated one, else nothing."""
+        """A sentence if the device's rate differs from the stated one, else ""."""
         return self._clock.message
 
     def push(self, x: np.ndarray, time_s: float | None = None) -> None:
-        """x (C, n), the time of its first sample; None: right after the last, the first of all at 0."""
-        if time_s is None or not self.repeats(x, time_s):
+        """Take a chunk x (C, n) and the time of its first sample; None: right after the last one, the first at 0."""
+        if time_s is None or not self.is_repeated(x, time_s):
             self.take(x, time_s, stamped=time_s is not None)
 
-    def repeats(self, x: np.ndarray, time_s: float) -> bool:
-        """Whether this very chunk came shortly before, and must not be taken again. Notes its time stamp."""
-        this = time_s, crc32(np.ascontiguousarray(x).tobytes())
-        if this in self._stamped:
+    def is_repeated(self, x: np.ndarray, time_s: float) -> bool:
+        """Return whether this very chunk was received shortly before, and must not be taken again. Notes its time
+        stamp."""
+        chunk = time_s, crc32(np.ascontiguousarray(x).tobytes())
+        if chunk in self._recent_chunks:
             self.dropped += x.shape[1]
             return True
-        self._clock.see(x.shape[1], time_s)
-        self._stamped.append(this)
+        self._clock.note_chunk(x.shape[1], time_s)
+        self._recent_chunks.append(chunk)
         return False
 
     def take(self, x: np.ndarray, time_s: float | None, stamped: bool) -> None:
-        """As `push`, of a chunk that is no repetition, or of a piece of one.
+        """Take a chunk that is not repeated, or a piece of one, as `push` does.
 
-        stamped : the time is the device's own, and not counted from an earlier one
+        stamped : the time is the device's own, not counted from an earlier one
         """
         self.ended = False
         if time_s is None:
-            time_s = 0.0 if self._end is None else self.reached_s
+            time_s = 0.0 if self._segment is None else self.reached_s
         finite = np.isfinite(x).all(axis=0)
         if finite.all():
-            self._push(x, time_s, stamped=stamped)
+            self._push_finite(x, time_s, stamped=stamped)
             return
         edges = np.flatnonzero(np.diff(finite)) + 1
         for first, last in zip([0, *edges], [*edges, x.shape[1]], strict=True):
             if finite[first]:
-                self._push(x[:, first:last], time_s + first / self.true_rate_hz, anew=first > 0)
-            elif last == x.shape[1]:  # so that the next chunk is no continuation
-                self._gap_to(time_s + last / self.true_rate_hz)
+                self._push_finite(x[:, first:last], time_s + first / self.true_rate_hz, after_gap=first > 0)
+            elif last == x.shape[1]:  # the next chunk does not continue this one
+                self._start_segment(time_s + last / self.true_rate_hz)
 
-    def _push(self, x: np.ndarray, time_s: float, anew: bool = False, stamped: bool = False) -> None:
-        jump = time_s - (-np.inf if self._end is None else self._clock.next_s)
-        if jump > GAP_S or anew:
-            self._gap_to(time_s)
+    def _push_finite(self, x: np.ndarray, time_s: float, after_gap: bool = False, stamped: bool = False) -> None:
+        jump = np.inf if self._segment is None else time_s - self._clock.next_s
+        if jump > GAP_S or after_gap:
+            self._start_segment(time_s)
         elif jump < -GAP_S or self._catching_up:
-            twice = max(0, min(round(-jump * self.rate_hz), x.shape[1]))
-            self.dropped += twice
-            x, stamped = x[:, twice:], stamped and not twice
+            repeated = max(0, min(round(-jump * self.rate_hz), x.shape[1]))
+            self.dropped += repeated
+            x, stamped = x[:, repeated:], stamped and not repeated
             self._catching_up = not x.shape[1]
         elif stamped and -jump > max(STEP_S, 10 * self._clock.jitter_s) and self._goes_back(time_s):
-            self._doubt(time_s, self._clock.next_s + x.shape[1] / self.rate_hz)  # chunks in the wrong order
+            # chunks in the wrong order
+            self._mark_uncertain(time_s, self._clock.next_s + x.shape[1] / self.rate_hz)
         if x.shape[1]:
             lost_from = self._clock.push(x.shape[1], time_s if stamped else None)
             if lost_from is not None:
-                self._doubt(lost_from, self._clock.reached_s)
-                self._gap_to(time_s)
+                self._mark_uncertain(lost_from, self._clock.reached_s)
+                self._start_segment(time_s)
                 self._clock.push(x.shape[1], time_s)
-            self._append(self._resampled(self._filtered(x) if self.filter else x, self._places()))
+            if (segment := self._segment) is not None:
+                filtered = segment.filter(x) if self.filter else x
+                self._append(segment.resampler(filtered, self._positions(segment)))
 
     def _goes_back(self, time_s: float) -> bool:
-        """Whether a time is before that of the chunk that came right before."""
-        return len(self._stamped) > 1 and time_s < self._stamped[-2][0]
+        """Return whether a time is before that of the previous chunk."""
+        return len(self._recent_chunks) > 1 and time_s < self._recent_chunks[-2][0]
 
-    def _doubt(self, from_s: float, to_s: float) -> None:
-        """Windows that touch these seconds have no signals."""
-        self._bad.append(
+    def _mark_uncertain(self, from_s: float, to_s: float) -> None:
+        """Let windows that overlap these seconds have no signals."""
+        self._uncertain.append(
             (int(np.floor((from_s - AROUND_S) * self.to_hz)), int(np.ceil((to_s + AROUND_S) * self.to_hz)))
         )
 
-    def _places(self) -> Places | None:
-        """Where samples at to_hz lie among those of the piece; None: on the regular grid."""
-        self._on_grid = self._on_grid and not self._clock.corrected
-        if self._on_grid:
+    def _positions(self, segment: _Segment) -> Positions | None:
+        """Return where samples at to_hz lie among the received ones of a segment; None: on the regular grid."""
+        segment.on_grid = segment.on_grid and not self._clock.corrected
+        if segment.on_grid:
             return None
-        return lambda numbers: self._clock.places((self._piece_from + numbers) / self.to_hz)
+        return lambda numbers: self._clock.positions((segment.first + numbers) / self.to_hz)
 
-    def _gap_to(self, time_s: float) -> None:
-        """Begin anew at a time."""
+    def _start_segment(self, time_s: float) -> None:
+        """Start a segment at a time, after a gap."""
         number = int(np.ceil(time_s * self.to_hz - 1e-6))
         self.finish()
         self._catching_up = False
-        if self._end is not None:
-            number = max(number, self._end)
-            self._write(np.full((len(self.channels), 1), np.nan), self._end)  # however short, a gap is in some window
-            self._write(np.full((len(self.channels), min(number - self._end, self._ring.shape[1])), np.nan), number)
-        self._end = self._piece_from = number
+        if self._segment is None:
+            self._ring.start(number)
+        else:
+            number = max(number, self._ring.end)
+            self._ring.skip_to(number)
         self._clock.restart(time_s)
-        self._on_grid = abs(number / self.to_hz - time_s) < 1e-6
-        self._filtered = CausalFilter(self.channels, self.rate_hz)
-        self._resampled = CausalResampler(len(self.channels), self.rate_hz, self.to_hz)
-        if self._mark is None:
-            self._rested = 0
-            self._rest_from = number if self._rest_from is None else max(self._rest_from, number)
+        self._segment = _Segment(
+            number,
+            abs(number / self.to_hz - time_s) < 1e-6,
+            CausalFilter(self.channels, self.rate_hz),
+            CausalResampler(len(self.channels), self.rate_hz, self.to_hz),
+        )
+        self.baseline.restart(number)
 
     def _append(self, y: np.ndarray) -> None:
-        assert self._end is not None
-        if self._mark is None and self._rest_from is not None:
-            wanted = self._before.shape[1]
-            new = y[:, max(0, self._rest_from + self._rested - self._end) :][:, : wanted - self._rested]
-            self._before[:, self._rested : self._rested + new.shape[1]] = new
-            self._rested += new.shape[1]
-            if self._rested == wanted:
-                self._mark = baseline_correction(self._before, self.to_hz, self.how)
-        self._write(y, self._end + y.shape[1])
-
-    def _write(self, y: np.ndarray, end: int) -> None:
-        """Put samples in that end before number `end`."""
-        size = self._ring.shape[1]
-        y = y[:, -size:] if y.shape[1] > size else y
-        self._ring[:, np.arange(end - y.shape[1], end) % size] = y
-        self._end = end
+        self.baseline.collect(y, self._ring.end)
+        self._ring.append(y)
 
     def finish(self) -> None:
-        """No more will come before a gap or the end: what waited for the next samples is made without them."""
-        if self._end is not None and self._clock.n:
-            self._append(self._resampled.rest(self._clock.n, self._places()))
+        """Make the samples that wait for later ones, as none will come before a gap or the end."""
+        if self._segment is not None and self._clock.n:
+            self._append(self._segment.resampler.flush(self._clock.n, self._positions(self._segment)))
 
     def end(self) -> None:
-        """No more will come."""
+        """Note that no more samples will come."""
         self.finish()
         self.ended = True
 
     def has(self, past: int) -> bool:
-        """Whether all samples before number `past` are there, or will never be."""
-        return self.ended or (self._end is not None and self._end >= past)
+        """Return whether all samples before number `past` are there, or will never be."""
+        return self.ended or (self._segment is not None and self._ring.end >= past)
 
     def window(self, first: int, length: int, onset: int) -> tuple[np.ndarray | None, str]:
-        """Samples `first` to first + length, (C, L) float32, without their baseline; or None, and why.
+        """Return samples `first` to first + length, baseline-corrected, (C, L) float32, and ""; or None and a flag that
+        says why there are none.
 
-        onset : where a baseline of 1-s pieces begins to repeat
+        onset : sample number at which a baseline template starts to repeat
         """
-        if self._end is None or self._end < first + length:
+        if self._segment is None or self._ring.end < first + length:
             return None, ENDED if self.ended else LATE
-        x = self._read(first, length)
-        if not np.isfinite(x).all() or any(a < first + length and b > first for a, b in self._bad):
+        x = self._ring.read(first, length)
+        if not np.isfinite(x).all() or any(a < first + length and b > first for a, b in self._uncertain):
             return None, GAP
-        mark = self._mark
-        if self.running is not None:
-            mark = self._read(first - self.running, self.running).mean(axis=1, keepdims=True)
-        if mark is None or not np.isfinite(mark).all():
+        baseline = self.baseline.values(self._ring, first, length, onset)
+        if baseline is None:
             return None, NO_BASELINE
-        if mark.shape[1] > 1:
-            mark = mark[:, np.arange(first - onset, first - onset + length) % mark.shape[1]]
-        return (x - mark).astype(np.float32), ""
-
-    def _read(self, first: int, length: int) -> np.ndarray:
-        """(C, length), NaN where nothing came or it is forgotten."""
-        assert self._end is not None
-        size = self._ring.shape[1]
-        at = np.arange(first, first + length)
-        x = self._ring[:, at % size]
-        x[:, (at < self._end - size) | (at >= self._end)] = np.nan
-        return x
+        return (x - baseline).astype(np.float32), ""

@@ -1,4 +1,4 @@
-"""Where a stream comes from: a camera, a film, a signal file; each an iterator of events that carry their time.
+"""Sources of a stream: a camera, a video file, a signal file. Each is an iterator of events that carry their time.
 
 Shapes: C channels, n samples; H, W of a frame.
 """
@@ -17,29 +17,29 @@ import numpy as np
 from ...errors import GbvnetError
 from ...io.video import probe, read_frames
 
-CHUNK_S = 0.05  # of a signal file that is played
-WAITING = 64  # events between those who read and who uses them
-FRAMES_WAITING = 8  # beyond these, a frame is dropped rather than shown late
-PATIENCE_S = 3.0  # for a camera that gives nothing
+CHUNK_S = 0.05  # of a signal file that is replayed
+QUEUE_SIZE = 64  # events between the reading threads and the consumer
+MAX_QUEUED_FRAMES = 8  # from here on a frame is dropped, so that it does not delay later ones
+TIMEOUT_S = 3.0  # of a camera that gives no frames
 
 
 class Event(NamedTuple):
-    """A frame (H, W, 3) uint8 RGB, or a chunk of samples (C, n), or neither: what is `ended` is over, "video" or
-    "signals". Times are on the stream's clock, which begins at 0."""
+    """A frame (H, W, 3) uint8 RGB, or a chunk of samples (C, n), or the end of a source: `ended` is "video" or
+    "signals". Times are on the stream's clock, which starts at 0."""
 
     time_s: float  # of the frame, or of the chunk's first sample
-    due_s: float  # when it is there: a chunk with its last sample
+    due_s: float  # when it is available: a chunk with its last sample
     frame: np.ndarray | None = None
     chunk: np.ndarray | None = None
     ended: str = ""
-    note: str = ""  # what was wrong with it
+    note: str = ""  # errors of the source
 
 
-class Film:
-    """All frames of a video file, on the file's own clock (see `frametimes`).
+class VideoFile:
+    """All frames of a video file, on the file's own clock (see `io.frame_times`).
 
-    begin_s, end_s : when its first frame is shown, and until when its last one is
-    notes : what to know of its times and tracks; which frames could not be decoded is told by its last event
+    begin_s, end_s : start of its first frame, and end of its last one
+    notes : warnings about its times and tracks; its last event reports frames that could not be decoded
 
     Raises BadRecording.
     """
@@ -53,13 +53,13 @@ class Film:
         reader = read_frames(self.path, np.arange(self.info.n_frames), info=self.info)
         for index, rgb in reader:
             time_s = self.info.time_s(index)
-            if time_s >= 0:  # what a file has before its second 0 is not shown
+            if time_s >= 0:  # frames before second 0 are not presented
                 yield Event(time_s, time_s, frame=rgb)
         yield Event(self.end_s, self.end_s, ended="video", note=reader.finding or "")
 
 
-def played(samples: np.ndarray, rate_hz: float, begin_s: float = 0.0) -> Iterator[Event]:
-    """Samples (C, N) in chunks, as a device would give them."""
+def replay_samples(samples: np.ndarray, rate_hz: float, begin_s: float = 0.0) -> Iterator[Event]:
+    """Yield samples (C, N) in chunks, as a device would send them."""
     n = max(1, round(CHUNK_S * rate_hz))
     for first in range(0, samples.shape[1], n):
         chunk = samples[:, first : first + n]
@@ -69,83 +69,86 @@ def played(samples: np.ndarray, rate_hz: float, begin_s: float = 0.0) -> Iterato
     yield Event(end_s, end_s, ended="signals")
 
 
-def earlier(feed: Iterable[Event], by_s: float) -> Generator[Event]:
-    """A feed whose second `by_s` is second 0 of the stream. What comes before that is left out."""
-    for event in feed:
-        if event.time_s >= by_s - 1e-6 or event.ended:
-            yield event._replace(time_s=event.time_s - by_s, due_s=event.due_s - by_s)
+def shift_clock(source: Iterable[Event], zero_s: float) -> Generator[Event]:
+    """Yield the events of a source whose second `zero_s` is second 0 of the stream. Earlier events are left out."""
+    for event in source:
+        if event.time_s >= zero_s - 1e-6 or event.ended:
+            yield event._replace(time_s=event.time_s - zero_s, due_s=event.due_s - zero_s)
 
 
-def camera(number: int, clock: Callable[[], float]) -> Iterator[Event]:
-    """Frames of a camera, each with the time at which it came. Ends if the camera goes away. Raises GbvnetError if it
-    is not there."""
+def camera_frames(number: int, clock: Callable[[], float]) -> Generator[Event]:
+    """Yield the frames of a camera, each with the time at which it was received. Ends when the camera is disconnected.
+    Raises GbvnetError if there is no such camera."""
     import cv2
 
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it greets an absent camera with many lines
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it prints many lines about an absent camera
     device = cv2.VideoCapture(number)
     try:
         if not device.isOpened():
             raise GbvnetError(
                 f"no camera {number}: is it plugged in, used by no other program, and may this user read "
-                f"/dev/video{number}? --video FILE plays a film instead"
+                f"/dev/video{number}? --video FILE plays a video file instead"
             )
-        came = clock()
-        while clock() - came < PATIENCE_S:
-            there, bgr = device.read()
-            if there:
-                came = clock()
-                yield Event(came, came, frame=np.ascontiguousarray(bgr[:, :, ::-1]))
+        received_s = clock()
+        while clock() - received_s < TIMEOUT_S:
+            ok, bgr = device.read()
+            if ok:
+                received_s = clock()
+                yield Event(received_s, received_s, frame=np.ascontiguousarray(bgr[:, :, ::-1]))
             else:
                 time.sleep(0.02)
     finally:
         device.release()
 
 
-class Arrived(NamedTuple):
+class ReceivedEvent(NamedTuple):
+    """An event and when it was received."""
+
     event: Event
-    at_s: float  # on the clock, when it was read
+    at_s: float  # on the stream's clock
 
 
-class Together:
-    """Several feeds as one iterator of Arrived, by time.
+class MergedSources:
+    """An iterator over the events of several sources, in the order of time.
 
-    clock : seconds since the stream began, or None: as fast as possible, which only files can
-    until_s : stop then
+    clock : returns the seconds since the start of the stream; None: as fast as possible, for files only
+    until_s : end of the stream
 
-    With a clock, each feed is read by a thread of its own, and files wait until their events are due; frames that wait
-    too long to be used are left out, and `dropped` counts them.
+    With a clock, each source is read in a thread of its own, and files wait until their events are due; frames that
+    would be processed too late are left out, and `dropped` counts them.
     """
 
-    def __init__(self, feeds: Sequence[Iterable[Event]], clock: Callable[[], float] | None, until_s: float | None):
-        self.feeds, self.clock, self.until_s = feeds, clock, until_s or float("inf")
+    def __init__(self, sources: Sequence[Generator[Event]], clock: Callable[[], float] | None, until_s: float | None):
+        self.sources, self.clock, self.until_s = sources, clock, until_s or float("inf")
         self.dropped = 0
-        self._ready: queue.Queue = queue.Queue(WAITING)
+        self._queue: queue.Queue = queue.Queue(QUEUE_SIZE)
         self._stop = threading.Event()
 
-    def __iter__(self) -> Generator[Arrived]:
+    def __iter__(self) -> Generator[ReceivedEvent]:
         return self._fast() if self.clock is None else self._paced(self.clock)
 
-    def _fast(self) -> Generator[Arrived]:
-        for event in heapq.merge(*self.feeds, key=lambda e: e.due_s):
+    def _fast(self) -> Generator[ReceivedEvent]:
+        for event in heapq.merge(*self.sources, key=lambda e: e.due_s):
             if event.due_s > self.until_s:
                 return
-            yield Arrived(event, event.due_s)
+            yield ReceivedEvent(event, event.due_s)
 
-    def _paced(self, clock: Callable[[], float]) -> Generator[Arrived]:
+    def _paced(self, clock: Callable[[], float]) -> Generator[ReceivedEvent]:
         threads = [
-            threading.Thread(target=self._read, args=(feed, clock), name="feed", daemon=True) for feed in self.feeds
+            threading.Thread(target=self._read, args=(source, clock), name="source", daemon=True)
+            for source in self.sources
         ]
         for thread in threads:
             thread.start()
         try:
-            left = len(threads)
-            while left and clock() < self.until_s:
+            running = len(threads)
+            while running and clock() < self.until_s:
                 try:
-                    item = self._ready.get(timeout=0.1)
+                    item = self._queue.get(timeout=0.1)
                 except queue.Empty:
                     continue
                 if item is None:
-                    left -= 1
+                    running -= 1
                 elif isinstance(item, BaseException):
                     raise item
                 else:
@@ -153,23 +156,21 @@ class Together:
         finally:
             self._stop.set()
             for thread in threads:
-                thread.join(PATIENCE_S)  # a camera may hang in its driver
+                thread.join(TIMEOUT_S)  # a camera may hang in its driver
 
-    def _read(self, feed: Iterable[Event], clock: Callable[[], float]) -> None:
+    def _read(self, source: Generator[Event], clock: Callable[[], float]) -> None:
         last: BaseException | None = None
         try:
-            events = iter(feed)
-            assert isinstance(events, Generator)
-            with closing(events):
+            with closing(source) as events:
                 for event in events:
                     while (early := event.due_s - clock()) > 0 and not self._stop.is_set():
                         self._stop.wait(min(early, 0.1))
                     if self._stop.is_set():
                         return
-                    if event.frame is not None and self._ready.qsize() >= FRAMES_WAITING:
+                    if event.frame is not None and self._queue.qsize() >= MAX_QUEUED_FRAMES:
                         self.dropped += 1
                     else:
-                        self._put(Arrived(event, clock()))
+                        self._put(ReceivedEvent(event, clock()))
         except BaseException as error:
             last = error
         self._put(last)
@@ -177,7 +178,7 @@ class Together:
     def _put(self, item: object) -> None:
         while not self._stop.is_set():
             try:
-                self._ready.put(item, timeout=0.1)
+                self._queue.put(item, timeout=0.1)
                 return
             except queue.Full:
                 continue

@@ -1,4 +1,4 @@
-"""Curves of the last minute in a terminal."""
+"""The curves of a stream's last windows in a terminal."""
 
 import math
 from collections import deque
@@ -10,16 +10,16 @@ from rich.panel import Panel
 from rich.text import Text
 
 LEVELS = " ▁▂▃▄▅▆▇█"
-TALL = 5  # lines of a target's curve, an odd number: one half is in the middle of a line; gates have one line
-HALF = "─"
-LABEL = 10  # characters for a name
-SCALE = {TALL - 1: "  1 ┤", TALL // 2: "0.5 ┼", 0: "  0 ┤"}  # by lines from the foot
-AROUND = LABEL + 2 + len(SCALE[0]) + 6 + 4  # characters beside a curve: name, scale, value, frame
-EVERY = 10  # windows from one time on the axis to the next
+HEIGHT = 5  # lines of a target's curve, an odd number: 0.5 is in the middle of a line; gates have one line
+HALF_LINE = "─"
+NAME_WIDTH = 10  # characters
+SCALE = {HEIGHT - 1: "  1 ┤", HEIGHT // 2: "0.5 ┼", 0: "  0 ┤"}  # by line, from the bottom
+MARGIN = NAME_WIDTH + 2 + len(SCALE[0]) + 6 + 4  # characters beside a curve: name, scale, value, frame
+TICK_EVERY = 10  # windows
 
 
 def bars(values: Sequence[float], height: int) -> list[str]:
-    """Values of 0 to 1 as columns, `height` lines from the top; a dot at the foot where there is none."""
+    """Return values of 0 to 1 as bars, in `height` lines from the top; a dot at the bottom for NaN."""
     lines = []
     for line in reversed(range(height)):
         text = ""
@@ -33,10 +33,10 @@ def bars(values: Sequence[float], height: int) -> list[str]:
     return lines
 
 
-class Curves:
-    """The last `width` rows of a stream, for rich to draw.
+class TerminalPlot:
+    """The last `width` rows of a stream, drawn by rich.
 
-    targets : names in a row whose curves are tall;  title, stamp : what is read above and below them
+    targets : names in a row that are drawn as curves        title, stamp : texts above and below
     """
 
     def __init__(self, targets: Sequence[str], title: str, stamp: str = "", width: int = 60):
@@ -46,16 +46,17 @@ class Curves:
         self.note = ""
 
     def add(self, row: Mapping[str, Any], note: str = "") -> None:
+        """Add a row, and show a note below the curves."""
         self._rows.append(row)
         self._count += 1
         self.note = note
 
     def __rich__(self) -> Panel:
-        parts = [part for name in self.targets for part in self._tall(name)]
+        parts = [part for name in self.targets for part in self._curve(name)]
         parts += self._axis()
         for name in ("gate_face", "gate_bio", "face_ok"):
             values = [float(row[name]) for row in self._rows]
-            if all(map(math.isnan, values)):  # no gates of one modality, or of a network without
+            if all(map(math.isnan, values)):  # one modality, or a network without gates
                 continue
             parts.append(Text(self._line(name, "     ", bars(values, 1)[0], values), style="dim"))
         if self._rows:
@@ -64,25 +65,25 @@ class Curves:
         parts.append(Text(self.note, style="dim"))
         return Panel(Group(*parts), title=self.title, subtitle=self.stamp or None)
 
-    def _tall(self, name: str) -> list[Text]:
-        """A target's curve, with a scale from 0 to 1 and a line at one half."""
+    def _curve(self, name: str) -> list[Text]:
+        """Return a target's curve, with a scale from 0 to 1 and a line at 0.5."""
         values = [float(row[name]) for row in self._rows]
         lines = []
-        for foot, line in zip(reversed(range(TALL)), bars(values, TALL), strict=True):
+        for row, line in zip(reversed(range(HEIGHT)), bars(values, HEIGHT), strict=True):
             line = f"{line:<{self.width}}"
-            if foot == TALL // 2:
-                line = line.replace(" ", HALF)
-            last = foot == 0
-            text = self._line(name if last else "", SCALE.get(foot, "    │"), line, values if last else [])
+            if row == HEIGHT // 2:
+                line = line.replace(" ", HALF_LINE)
+            last = row == 0
+            text = self._line(name if last else "", SCALE.get(row, "    │"), line, values if last else [])
             lines.append(Text(text, style="bold"))
         return lines
 
     def _axis(self) -> list[Text]:
-        """Seconds below the curves: where windows start."""
-        ticks, times = list("─" * self.width), [" "] * (self.width + LABEL)
+        """Return the time axis: where windows start, in seconds."""
+        ticks, times = list("─" * self.width), [" "] * (self.width + NAME_WIDTH)
         first = self._count - len(self._rows)
         for k, row in enumerate(self._rows):
-            if (first + k) % EVERY == 0:
+            if (first + k) % TICK_EVERY == 0:
                 ticks[k] = "┬"
                 label = f"{row['start_s']:g} s"
                 times[k : k + len(label)] = label
@@ -91,13 +92,13 @@ class Curves:
 
     def _line(self, name: str, scale: str, curve: str, values: Sequence[float]) -> str:
         value = "" if not values else "  –" if math.isnan(values[-1]) else f"  {values[-1]:.2f}"
-        return f"{name:<{LABEL}} {scale}{curve:<{self.width}}{value}"
+        return f"{name:<{NAME_WIDTH}} {scale}{curve:<{self.width}}{value}"
 
 
-def plain(row: Mapping[str, Any], targets: Sequence[str]) -> str:
-    """A row as a line, where there is no terminal."""
+def format_row(row: Mapping[str, Any], targets: Sequence[str]) -> str:
+    """Return a row as a line of text."""
     gates = [name for name in ("gate_face", "gate_bio") if not math.isnan(row[name])]
-    said = "  ".join(f"{name} {row[name]:.2f}" for name in (*targets, *gates))
+    numbers = "  ".join(f"{name} {row[name]:.2f}" for name in (*targets, *gates))
     signals = "signals" if row["has_signals"] else "no signals"
     flags = f"  [{row['flags']}]" if row["flags"] else ""
-    return f"{row['start_s']:.1f} to {row['stop_s']:.1f} s  {said}  face {row['face_ok']:.0%}  {signals}{flags}"
+    return f"{row['start_s']:.1f} to {row['stop_s']:.1f} s  {numbers}  face {row['face_ok']:.0%}  {signals}{flags}"

@@ -530,14 +530,14 @@ def test_a_fif_that_begins_with_another_sample_is_one_segment_whatever_its_annot
 
 def test_live_plays_a_paused_file_at_its_true_times(tmp_path):
     from gbvnet.config import LiveSources
-    from gbvnet.inference.streaming.live import _played_file
+    from gbvnet.inference.streaming.live_inputs import replay_file
 
     starts = [r if r < 40 else r + 60 for r in range(120)]
     x, slow = noise(120 * 256), clock_of(*PARTS, hz=4)
     write_edf(tmp_path / "a.edf", {"EDA": (4, slow, "uS"), "Fp1": (256, x, "uV")}, onsets=starts, kind="D")
-    file = _played_file(tmp_path / "a.edf", LiveSources(), (EEG, GSR))
-    assert file[1:] == (256, 0, 180, ["a.edf has a pause from 40.00 to 100.00 s"])
-    *events, end = file.feed
+    file = replay_file(tmp_path / "a.edf", LiveSources(), (EEG, GSR))
+    assert file[2:] == (256, 0, 180, ["a.edf has a pause from 40.00 to 100.00 s"])
+    *events, end = file.events
     assert end.ended and not any(event.ended for event in events)
     times = np.concatenate([event.time_s + np.arange(event.chunk.shape[1]) / 256 for event in events])
     held = np.concatenate([event.chunk[1] for event in events])

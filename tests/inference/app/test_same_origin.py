@@ -1,4 +1,4 @@
-"""Requests of other pages and under other names are refused; those of the page itself and of people pass."""
+"""Requests of other pages and under other names are refused; those of the page itself and of visitors pass."""
 
 import asyncio
 
@@ -75,7 +75,7 @@ def test_the_origin_counts_with_the_port_that_its_scheme_means():
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
-def test_without_an_origin_the_browser_says_who_asks(site):
+def test_without_an_origin_the_browser_says_visitor_asks(site):
     host = {"host": "localhost:7860"}
     assert refusal(host | {"sec-fetch-site": site}, "/gradio_api/file=/x", "GET") is not None
     assert refusal(host | {"sec-fetch-site": "same-origin"}, "/gradio_api/file=/x", "GET") is None
@@ -110,7 +110,7 @@ def test_what_is_no_address_of_a_proxy_is_refused(address):
         addresses("127.0.0.1", (address,))
 
 
-def answered(scope, headers):
+def response(scope, headers):
     """Status of a request, and whether it reached the application."""
     reached, sent = [], []
 
@@ -126,12 +126,12 @@ def answered(scope, headers):
 
 
 def test_the_middleware_lets_through_what_the_page_uses_and_nothing_else():
-    mine, other = {"host": "localhost"}, {"host": "localhost", "origin": "http://evil.example"}
-    assert answered({"type": "http"}, mine) == (None, True)
-    assert answered({"type": "http"}, other) == (403, False)
-    assert answered({"type": "http", "method": "OPTIONS", "path": "/gradio_api/upload"}, other) == (403, False)
+    own, other = {"host": "localhost"}, {"host": "localhost", "origin": "http://evil.example"}
+    assert response({"type": "http"}, own) == (None, True)
+    assert response({"type": "http"}, other) == (403, False)
+    assert response({"type": "http", "method": "OPTIONS", "path": "/gradio_api/upload"}, other) == (403, False)
     for path in ("/gradio_api/deep_link", "/gradio_api/proxy=http://a", "/monitoring", "/gradio_api/call/x", "/login"):
-        assert answered({"type": "http", "path": path}, mine) == (404, False)
-        assert answered({"type": "http", "path": path}, other) == (403, False)
-    assert answered({"type": "websocket"}, other) == ("websocket.close", False)
-    assert answered({"type": "lifespan"}, {}) == (None, True)
+        assert response({"type": "http", "path": path}, own) == (404, False)
+        assert response({"type": "http", "path": path}, other) == (403, False)
+    assert response({"type": "websocket"}, other) == ("websocket.close", False)
+    assert response({"type": "lifespan"}, {}) == (None, True)

@@ -27,7 +27,7 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.datasets.single_recording import SIGNAL_SUFFIXES
 from gbvnet.inference.app.session import VIDEO_SUFFIXES
-from gbvnet.inference.predict import predict_many
+from gbvnet.inference.batch import FileSource, PredictionSettings, predict_many
 
 from ...app_fixtures import write_csv, write_model
 
@@ -70,8 +70,8 @@ class Server:
 
     def kept(self) -> list[str]:
         """Names of files that the server keeps of visitors, its example apart."""
-        found = [f for root in self.folder.glob("gbvnet-app-*") for f in root.rglob("*") if f.is_file()]
-        return [f.name for f in found if f.parent.name != "example"]
+        names = [f for root in self.folder.glob("gbvnet-app-*") for f in root.rglob("*") if f.is_file()]
+        return [f.name for f in names if f.parent.name != "example"]
 
     def request(self, method="GET", path="/", content=None, **headers):
         """Status and body of a request that no browser sends for a page: with any headers."""
@@ -118,17 +118,19 @@ def browser():
 @pytest.fixture
 def visit(browser, server):
     """Opens the page as another visitor; it may ask no other server for anything."""
-    contexts, asked, wrong = [], [], []
+    contexts, requested, wrong = [], [], []
 
     def opened(width=1280, scheme="light"):
         contexts.append(browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme))
         page = contexts[-1].new_page()
         page.set_default_timeout(WAIT)
-        page.on("request", lambda request: asked.append(request.url))
+        page.on("request", lambda request: requested.append(request.url))
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda said: wrong.append(said.text) if "Content Security Policy" in said.text else None)
+        page.on(
+            "console", lambda message: wrong.append(message.text) if "Content Security Policy" in message.text else None
+        )
         page.goto(server.address)
-        page.wait_for_selector("#go")
+        page.wait_for_selector("#predict")
         return page
 
     yield opened
@@ -137,7 +139,7 @@ def visit(browser, server):
     until = time.monotonic() + 30
     while list(server.folder.glob("gbvnet-app-*/visitor-*")) and time.monotonic() < until:
         time.sleep(0.05)
-    others = {urlparse(url).netloc for url in asked if not url.startswith(("data:", "blob:"))}
+    others = {urlparse(url).netloc for url in requested if not url.startswith(("data:", "blob:"))}
     assert others == {urlparse(server.address).netloc}
     assert wrong == []
 
@@ -148,10 +150,10 @@ def upload(page, box, *files):
         page.locator(box).get_by_text(file.stem[:4]).first.wait_for()
 
 
-def ask(page):
+def predict(page):
     page.wait_for_timeout(300)
-    page.click("#go")
-    page.wait_for_selector("#said .said, #said .problem")
+    page.click("#predict")
+    page.wait_for_selector("#result .summary, #result .error")
 
 
 def curves(page):
@@ -165,31 +167,31 @@ def table(page):
 
 
 def expected(model, files, out):
-    predict_many(model, files, out, device="cpu")
+    predict_many(model, FileSource(files), out, PredictionSettings(device="cpu"))
     return pd.read_csv(out / "emotions.csv")
 
 
-def same(found, wanted):
-    pd.testing.assert_frame_equal(found, wanted, rtol=1e-4)
+def same(names, wanted):
+    pd.testing.assert_frame_equal(names, wanted, rtol=1e-4)
 
 
 @needs_page
 @pytest.mark.journey
-def test_the_example_gives_curves_beside_the_video_and_stamps_are_seen(visit, server):
+def test_the_example_gives_curves_beside_the_video_and_stamps_are_shown(visit, server):
     page = visit()
     top = page.inner_text("body")
     assert "model trained on synthetic data" in top and "LEAKY" in top
     assert "It cannot know what anyone feels" in top and "temporary folder until you press" in top
-    page.click("#try")
+    page.click("#example")
     curves(page)
-    assert "this recording is synthetic data" in page.inner_text("#said")
+    assert "this recording is synthetic data" in page.inner_text("#result")
     assert page.locator("#curves .scatterlayer .trace").count() == 3  # valence and two gates
-    page.wait_for_function("document.querySelector('#film video')?.readyState >= 2")
-    page.evaluate("document.querySelector('#film video').currentTime = 6")
-    page.wait_for_function("parseFloat(document.querySelector('#curves .now')?.style.left) > 100")
-    found = table(page)
-    assert len(found) == 12 and (found["face_ok"] == 1).all() and found["has_signals"].all()
-    film, plot = (page.locator(name).bounding_box() for name in ("#film", "#curves"))
+    page.wait_for_function("document.querySelector('#player video')?.readyState >= 2")
+    page.evaluate("document.querySelector('#player video').currentTime = 6")
+    page.wait_for_function("parseFloat(document.querySelector('#curves .cursor')?.style.left) > 100")
+    names = table(page)
+    assert len(names) == 12 and (names["face_ok"] == 1).all() and names["has_signals"].all()
+    film, plot = (page.locator(name).bounding_box() for name in ("#player", "#curves"))
     assert film["x"] + film["width"] <= plot["x"] and abs(film["y"] - plot["y"]) < 40
 
 
@@ -197,18 +199,18 @@ def test_the_example_gives_curves_beside_the_video_and_stamps_are_seen(visit, se
 @pytest.mark.journey
 def test_on_a_telephone_nothing_is_wider_than_the_screen(visit):
     page = visit(width=390)
-    page.click("#try")
+    page.click("#example")
     curves(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    film, plot = (page.locator(name).bounding_box() for name in ("#film", "#curves"))
+    film, plot = (page.locator(name).bounding_box() for name in ("#player", "#curves"))
     assert film["y"] + film["height"] <= plot["y"]
 
 
 def colours(page, figure):
     """Of the text of a plotly figure, of its first curve, and of its paper."""
-    found = "const made = document.querySelector(arguments); const {font, paper_bgcolor} = made._fullLayout;"
-    found = found.replace("arguments", repr(figure))
-    return page.evaluate("() => {" + found + "return [font.color, made.data[0].line.color, paper_bgcolor]}")
+    names = "const made = document.querySelector(arguments); const {font, paper_bgcolor} = made._fullLayout;"
+    names = names.replace("arguments", repr(figure))
+    return page.evaluate("() => {" + names + "return [font.color, made.data[0].line.color, paper_bgcolor]}")
 
 
 @needs_page
@@ -217,7 +219,7 @@ def test_the_curves_take_the_colours_of_the_page(visit, browser, tmp_path):
     page, figure = visit(scheme="dark"), "#curves .js-plotly-plot"
     for seconds in (3, 4):  # the second answer's figure is drawn into the first one's place
         upload(page, "#signals", write_csv(tmp_path / f"{seconds}s.csv", seconds))
-        ask(page)
+        predict(page)
         page.get_by_text(f"{seconds}s, from signals: {seconds} windows").wait_for()
         curves(page)
         page.wait_for_function(f"document.querySelector('{figure}')._fullLayout.font.color === '#D5DBE1'")
@@ -239,19 +241,19 @@ def test_the_curves_take_the_colours_of_the_page(visit, browser, tmp_path):
 
 @needs_page
 @pytest.mark.journey
-def test_an_upload_gives_the_table_that_predict_gives_and_is_deleted_when_asked(visit, server, model, tmp_path):
+def test_an_upload_gives_the_table_that_predict_gives_and_is_deleted_when_requested(visit, server, model, tmp_path):
     file = write_csv(tmp_path / "mine.csv", 7, seed=3)
     page = visit()
     upload(page, "#signals", file)
-    ask(page)
+    predict(page)
     curves(page)
     same(table(page), expected(model, [file], tmp_path / "out"))
     with page.expect_download() as given:
         page.click("#json")
     about = json.loads(Path(given.value.path()).read_bytes())
-    assert about["signals"] == "mine.csv" and about["worth"] in page.inner_text("#said")
+    assert about["signals"] == "mine.csv" and about["worth"] in page.inner_text("#result")
     assert "mine.csv" in server.kept()
-    page.click("#forget")
+    page.click("#delete")
     page.wait_for_selector("#curves", state="hidden")
     assert "mine.csv" not in server.kept()
 
@@ -260,8 +262,8 @@ def test_an_upload_gives_the_table_that_predict_gives_and_is_deleted_when_asked(
 @pytest.mark.journey
 def test_wrong_huge_and_broken_files_are_refused_in_words(visit, server, tmp_path):
     page = visit()
-    told = page.inner_text("body")
-    assert " ".join(VIDEO_SUFFIXES) in told and all(suffix in told for suffix in SIGNAL_SUFFIXES)
+    message = page.inner_text("body")
+    assert " ".join(VIDEO_SUFFIXES) in message and all(suffix in message for suffix in SIGNAL_SUFFIXES)
     (tmp_path / "notes.txt").write_text("hello")
     page.locator("#signals input[type=file]").set_input_files(str(tmp_path / "notes.txt"))
     page.get_by_text("Invalid file type").first.wait_for()
@@ -272,24 +274,24 @@ def test_wrong_huge_and_broken_files_are_refused_in_words(visit, server, tmp_pat
     page = visit()
     (tmp_path / "film.mp4").write_bytes(b"\0" * 2000)
     upload(page, "#video", tmp_path / "film.mp4")
-    ask(page)
-    assert "film.mp4: expected" in (told := page.inner_text("#said .problem"))
-    assert str(server.folder) not in told and "Traceback" not in page.inner_text("body")
+    predict(page)
+    assert "film.mp4: expected" in (message := page.inner_text("#result .error"))
+    assert str(server.folder) not in message and "Traceback" not in page.inner_text("body")
 
 
 @needs_page
 @pytest.mark.journey
-def test_channels_of_other_names_are_asked_for_and_completed(visit, model, tmp_path):
+def test_channels_of_other_names_are_requested_for_and_completed(visit, model, tmp_path):
     page = visit()
     upload(page, "#signals", write_csv(tmp_path / "mine.csv", names=("Fp1", "Occ1", "EDA")))
-    ask(page)
-    assert "none for O1 (near it: Occ1); GSR (near it: EDA)" in page.inner_text("#said .problem")
+    predict(page)
+    assert "none for O1 (near it: Occ1); GSR (near it: EDA)" in page.inner_text("#result .error")
     box = page.locator("#names textarea")
     box.wait_for()
     assert box.input_value() == "O1=Occ1\nGSR=EDA"
     box.fill("O1=Occ1\nGSR=EDA")
-    page.click("#go")
-    page.wait_for_selector("#said .said")
+    page.click("#predict")
+    page.wait_for_selector("#result .summary")
     same(table(page), expected(model, [write_csv(tmp_path / "plain.csv")], tmp_path / "out"))
 
 
@@ -302,10 +304,10 @@ def test_two_visitors_at_once_get_their_own_and_files_are_gone_when_they_leave(v
         upload(page, "#signals", file)
         page.wait_for_timeout(300)
     for page in pages:
-        page.click("#go")
+        page.click("#predict")
     for page, file in zip(pages, files, strict=True):
         curves(page)
-        assert page.inner_text("#said .said").startswith(file.stem)
+        assert page.inner_text("#result .summary").startswith(file.stem)
         same(table(page), expected(model, [file], tmp_path / file.stem))
     pages[0].close()
     until = time.monotonic() + 30
@@ -406,13 +408,13 @@ def test_a_full_server_says_so_in_the_page_and_takes_files_again_when_some_are_d
         page.get_by_text("40 MB for the files of all visitors").first.wait_for()
         os.truncate(root / "others", 40 << 20)
         page = visit()
-        page.click("#try")
-        page.wait_for_selector("#said .problem")
-        assert "0.0 MB are free" in page.inner_text("#said .problem")
+        page.click("#example")
+        page.wait_for_selector("#result .error")
+        assert "0.0 MB are free" in page.inner_text("#result .error")
     finally:
         (root / "others").unlink()
-    page.click("#go")
-    page.wait_for_selector("#said .said")
+    page.click("#predict")
+    page.wait_for_selector("#result .summary")
 
 
 @needs_page
@@ -423,17 +425,17 @@ def test_delete_my_files_resets_the_options_and_removes_what_is_still_made(visit
     page.click("#more button")
     page.fill("#start input", "2")
     page.fill("#rate input", "64")
-    ask(page)
+    predict(page)
     page.locator("#names textarea").wait_for()
-    page.click("#forget")
+    page.click("#delete")
     page.wait_for_selector("#names textarea", state="hidden")
     server.await_kept(kept)
     page.click("#more button")
     assert page.locator("#names textarea").input_value() == ""
     assert [page.locator(f"#{box} input").input_value() for box in ("start", "rate")] == ["0", "0"]
-    page.click("#try")
+    page.click("#example")
     page.get_by_text("looking for faces").first.wait_for()
-    page.click("#forget")
+    page.click("#delete")
     page.wait_for_timeout(3000)  # the answer would be there
     server.await_kept(kept)
     assert page.locator("#curves .js-plotly-plot").count() == 0
@@ -441,7 +443,7 @@ def test_delete_my_files_resets_the_options_and_removes_what_is_still_made(visit
 
 @needs_page
 @pytest.mark.journey
-def test_nothing_is_left_when_the_server_is_told_to_end(model, tmp_path):
+def test_nothing_is_left_when_the_server_is_reported_to_end(model, tmp_path):
     import urllib.request
 
     served = Server(model, tmp_path)

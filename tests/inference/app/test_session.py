@@ -13,8 +13,14 @@ from gbvnet.config import Times
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.synthetic.single_recording import write_lone
 from gbvnet.errors import BadConfig, BadRecording
-from gbvnet.inference.app import session as visit
-from gbvnet.inference.app.session import Asked, Visitors, answer, in_page_words, named
+from gbvnet.inference.app import session
+from gbvnet.inference.app.session import (
+    PredictionRequest,
+    Visitors,
+    in_terms_of_page,
+    parse_channel_names,
+    process_request,
+)
 from gbvnet.inference.app.transcode import playable
 from gbvnet.inference.predictor import Predictor
 from gbvnet.io.video import probe
@@ -29,68 +35,72 @@ def predictor(tmp_path_factory):
 
 
 @pytest.fixture
-def ask(predictor, tmp_path):
+def predict(predictor, tmp_path):
     visitors = Visitors(tmp_path)
 
-    def asked(video=None, signals=(), names="", **times):
+    def request(video=None, signals=(), names="", **times):
         folder = visitors.folder("somebody")
-        found = answer(predictor, Asked(video, signals, names, None, Times(**times)), folder, lambda share, what: None)
+        result = process_request(
+            predictor, PredictionRequest(video, signals, names, None, Times(**times)), folder, lambda share, what: None
+        )
         assert not (folder / "files").exists()
-        return found
+        return result
 
-    return asked
+    return request
 
 
 # Answers
 
 
-def test_signals_give_a_row_a_window_and_files_to_download(ask, tmp_path):
-    found = ask(signals=[write_csv(tmp_path / "mine.csv")])
-    assert found.problem == "" and found.names is None and found.video is None
-    table, page = (pd.read_csv(found.files[0], comment="#"), found.files[1].read_text())
-    assert json.loads(found.files[2].read_text())["signals"] == "mine.csv"
+def test_signals_give_a_row_a_window_and_files_to_download(predict, tmp_path):
+    result = predict(signals=[write_csv(tmp_path / "mine.csv")])
+    assert result.error == "" and result.channel_names is None and result.video is None
+    table, page = (pd.read_csv(result.files[0], comment="#"), result.files[1].read_text())
+    assert json.loads(result.files[2].read_text())["signals"] == "mine.csv"
     assert table["start_s"].tolist() == [0, 1, 2, 3, 4, 5]
     assert np.ptp(table["valence"]) > 1e-4
     assert "model trained on synthetic data" in page and "mine" in page
-    later = pd.read_csv(ask(signals=[tmp_path / "mine.csv"], start_s=2, stop_s=5).files[0])
+    later = pd.read_csv(predict(signals=[tmp_path / "mine.csv"], start_s=2, stop_s=5).files[0])
     assert later["start_s"].tolist() == [0, 1, 2]
 
 
 def test_two_at_once_get_what_each_gets_alone(predictor, tmp_path):
     files = [write_csv(tmp_path / f"{seed}.csv", seed=seed) for seed in (1, 2)]
-    visitors, found = Visitors(tmp_path), {}
+    visitors, result = Visitors(tmp_path), {}
 
-    def ask(who, file):
-        asked = Asked(None, [file])
-        found[who] = answer(predictor, asked, visitors.folder(who), lambda share, what: None).emotions.table["valence"]
+    def predict(visitor, file):
+        request = PredictionRequest(None, [file])
+        result[visitor] = process_request(
+            predictor, request, visitors.folder(visitor), lambda share, what: None
+        ).prediction.table["valence"]
 
     for file in files:
-        ask(f"alone-{file.stem}", file)
-    threads = [threading.Thread(target=ask, args=(f"{k}-{file.stem}", file)) for k in range(3) for file in files]
+        predict(f"alone-{file.stem}", file)
+    threads = [threading.Thread(target=predict, args=(f"{k}-{file.stem}", file)) for k in range(3) for file in files]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not np.allclose(found["alone-1"], found["alone-2"], atol=1e-5)
-    for who, table in found.items():
-        assert np.allclose(table, found[f"alone-{who[-1]}"], atol=1e-6)
+    assert not np.allclose(result["alone-1"], result["alone-2"], atol=1e-5)
+    for visitor, table in result.items():
+        assert np.allclose(table, result[f"alone-{visitor[-1]}"], atol=1e-6)
 
 
-# What is wrong is told in words
+# Errors are shown in words
 
 
-def test_channels_that_are_missing_are_told_with_near_names_and_a_form_to_complete(ask, tmp_path):
+def test_channels_that_are_missing_are_reported_with_near_names_and_a_form_to_complete(predict, tmp_path):
     file = write_csv(tmp_path / "mine.csv", names=("FP1", "Occ1", "EDA"))
-    found = ask(signals=[file])
-    assert "none for O1 (near it: Occ1); GSR" in found.problem
-    assert "Names of channels" in found.problem and "--" not in found.problem
-    assert found.names == "O1=Occ1\nGSR=EDA"
-    assert ask(signals=[file], names="O1=Occ1\nGSR=EDA").problem == ""
-    half = ask(signals=[file], names="Fp1=FP1\nO1=nothing\nGSR=EDA")
-    assert half.names == "Fp1=FP1\nGSR=EDA\nO1=Occ1"
-    assert "no such channel (near it: GSR)" in ask(signals=[file], names="GSR1=EDA").problem
-    assert "'what' : expected" not in (told := ask(signals=[file], names="what").problem)
-    assert "'what': expected MODELNAME=FILENAME" in told
+    result = predict(signals=[file])
+    assert "none for O1 (near it: Occ1); GSR" in result.error
+    assert "Names of channels" in result.error and "--" not in result.error
+    assert result.channel_names == "O1=Occ1\nGSR=EDA"
+    assert predict(signals=[file], names="O1=Occ1\nGSR=EDA").error == ""
+    half = predict(signals=[file], names="Fp1=FP1\nO1=nothing\nGSR=EDA")
+    assert half.channel_names == "Fp1=FP1\nGSR=EDA\nO1=Occ1"
+    assert "no such channel (near it: GSR)" in predict(signals=[file], names="GSR1=EDA").error
+    assert "'what' : expected" not in (reports := predict(signals=[file], names="what").error)
+    assert "'what': expected MODELNAME=FILENAME" in reports
 
 
 @pytest.mark.parametrize(
@@ -105,73 +115,77 @@ def test_channels_that_are_missing_are_told_with_near_names_and_a_form_to_comple
         ("eeg.vmrk", b"x", "Give a face video, a file of signals, or both"),
     ],
 )
-def test_a_file_that_is_no_recording_is_told(ask, tmp_path, name, content, words):
+def test_a_file_that_is_no_recording_is_reported(predict, tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
-    found = ask(signals=[tmp_path / name])
-    assert words in found.problem
-    assert str(tmp_path) not in found.problem and "Traceback" not in found.problem
-    assert found.emotions is None and found.files == ()
+    result = predict(signals=[tmp_path / name])
+    assert words in result.error
+    assert str(tmp_path) not in result.error and "Traceback" not in result.error
+    assert result.prediction is None and result.files == ()
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"", "an empty file"), (b"\0" * 999, "film.mp4: expected")])
-def test_a_video_that_is_none_is_told(ask, tmp_path, content, words):
+def test_a_video_that_is_none_is_reported(predict, tmp_path, content, words):
     (tmp_path / "film.mp4").write_bytes(content)
-    assert words in ask(video=tmp_path / "film.mp4").problem
+    assert words in predict(video=tmp_path / "film.mp4").error
 
 
-def test_a_video_without_a_face_is_told(ask, tmp_path):
+def test_a_video_without_a_face_is_reported(predict, tmp_path):
     film = write_video(tmp_path / "film.avi", 60, fps=25)
-    assert "film.avi: expected a face in at least one of" in ask(video=film).problem
-    both = ask(video=film, signals=[write_csv(tmp_path / "mine.csv")])
-    assert both.problem == "" and "no face in the whole video: the signals alone" in both.emotions.findings
+    assert "film.avi: expected a face in at least one of" in predict(video=film).error
+    both = predict(video=film, signals=[write_csv(tmp_path / "mine.csv")])
+    assert (
+        both.error == "" and "no face in the whole video: predicted from the signals alone" in both.prediction.warnings
+    )
     assert both.video is not None
 
 
-def test_too_short_too_many_and_too_late_are_told(ask, tmp_path):
+def test_too_short_too_many_and_too_late_are_reported(predict, tmp_path):
     short = tmp_path / "short.csv"
     short.write_text("".join(write_csv(tmp_path / "a.csv").read_text().splitlines(keepends=True)[:100]))
-    assert "at least one window of 1 s, found 0.77" in ask(signals=[short]).problem
-    two = ask(signals=[tmp_path / "a.csv", write_csv(tmp_path / "b.csv")])
-    assert "a.csv and b.csv are both signals" in two.problem
-    assert "ends at 6.00 s, requested from 7 s on" in ask(signals=[tmp_path / "a.csv"], start_s=7).problem
+    assert "at least one window of 1 s, found 0.77" in predict(signals=[short]).error
+    two = predict(signals=[tmp_path / "a.csv", write_csv(tmp_path / "b.csv")])
+    assert "a.csv and b.csv are both signals" in two.error
+    assert "ends at 6.00 s, requested from 7 s on" in predict(signals=[tmp_path / "a.csv"], start_s=7).error
     (tmp_path / "a.csv").unlink()
-    assert "it was deleted. Upload it again." in ask(signals=[tmp_path / "a.csv"]).problem
-    assert ask().problem == "Give a face video, a file of signals, or both"
+    assert "it was deleted. Upload it again." in predict(signals=[tmp_path / "a.csv"]).error
+    assert predict().error == "Give a face video, a file of signals, or both"
 
 
-def test_a_fault_of_ours_shows_no_traceback(ask, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(visit, "predict_recording", lambda *a, **k: 1 / 0)
-    found = ask(signals=[write_csv(tmp_path / "mine.csv")])
-    assert found.problem == "Something went wrong here (ZeroDivisionError). The server's terminal tells more."
+def test_an_unexpected_error_shows_no_traceback(predict, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(session, "predict_recording", lambda *a, **k: 1 / 0)
+    result = predict(signals=[write_csv(tmp_path / "mine.csv")])
+    assert result.error == "Something went wrong here (ZeroDivisionError). The server's terminal has details."
     assert "division by zero" in caplog.text
 
 
 def test_the_work_stops_when_the_visitor_has_gone(predictor, tmp_path):
     visitors = Visitors(tmp_path)
-    told = []
+    reports = []
 
     def progress(share, what):
-        told.append(share)
+        reports.append(share)
         visitors.leave("anna")
 
-    asked = Asked(None, [write_csv(tmp_path / "mine.csv")])
-    assert answer(predictor, asked, visitors.folder("anna"), progress).problem == "Stopped."
-    assert told == [None]
+    request = PredictionRequest(None, [write_csv(tmp_path / "mine.csv")])
+    assert process_request(predictor, request, visitors.folder("anna"), progress).error == "Stopped."
+    assert reports == [None]
 
 
 def deleted_at(predictor, root, files, when):
-    """What is left after a visitor has deleted all files at the `when`th time that something is told."""
-    visitors, told = Visitors(root), []
+    """What is left after a visitor has deleted all files at the `when`th report of progress."""
+    visitors, reports = Visitors(root), []
 
     def progress(share, what):
-        told.append(what)
-        if len(told) == when:
+        reports.append(what)
+        if len(reports) == when:
             visitors.leave("anna")
 
     visitors.claim("anna", files)
-    asked = Asked(next((f for f in files if f.suffix == ".avi"), None), [f for f in files if f.suffix == ".csv"])
-    found = answer(predictor, asked, visitors.folder("anna"), progress)
-    return found, told, [f for f in root.rglob("*") if f.is_file()], visitors
+    request = PredictionRequest(
+        next((f for f in files if f.suffix == ".avi"), None), [f for f in files if f.suffix == ".csv"]
+    )
+    result = process_request(predictor, request, visitors.folder("anna"), progress)
+    return result, reports, [f for f in root.rglob("*") if f.is_file()], visitors
 
 
 def test_nothing_is_left_whenever_a_visitor_deletes_all_files(predictor, tmp_path):
@@ -181,21 +195,21 @@ def test_nothing_is_left_whenever_a_visitor_deletes_all_files(predictor, tmp_pat
         files = [write_csv(root / "hash/mine.csv", 3), write_video(root / "hash/film.avi", 75, fps=25)]
         return deleted_at(predictor, root, files, when)
 
-    found, told, left, visitors = run(0)
-    assert found.emotions is not None and len(left) == 6  # two uploads, three files to download, a copy of the video
-    assert {"reading the files", "looking for faces: 3 of 3 windows", "making the video playable"} <= set(told)
+    result, reports, left, visitors = run(0)
+    assert result.prediction is not None and len(left) == 6  # two uploads, three files to download, a copy of the video
+    assert {"reading the files", "looking for faces: 3 of 3 windows", "converting the video"} <= set(reports)
     visitors.leave("anna")
     assert not any(f.is_file() for f in (tmp_path / "0").rglob("*"))
-    for when in range(1, len(told) + 1):
-        found, _, left, visitors = run(when)
-        assert (found.problem, found.files, left) == ("Stopped.", (), []), told[when - 1]
+    for when in range(1, len(reports) + 1):
+        result, _, left, visitors = run(when)
+        assert (result.error, result.files, left) == ("Stopped.", (), []), reports[when - 1]
         assert visitors.folders == {} and visitors.claims == {}
         assert list((tmp_path / str(when)).iterdir()) == []
 
 
 @pytest.mark.parametrize("function", ["timeline_html", "atomic_write", "playable", "predict_recording"])
 def test_nothing_is_left_by_a_step_during_which_a_visitor_left(predictor, tmp_path, monkeypatch, function):
-    visitors, step = Visitors(tmp_path), getattr(visit, function)
+    visitors, step = Visitors(tmp_path), getattr(session, function)
 
     def leaves_before(*args, **kwargs):
         visitors.leave("anna")
@@ -207,12 +221,14 @@ def test_nothing_is_left_by_a_step_during_which_a_visitor_left(predictor, tmp_pa
         return made
 
     for leaving in (leaves_before, leaves_after):
-        monkeypatch.setattr(visit, function, leaving)
+        monkeypatch.setattr(session, function, leaving)
         (tmp_path / "hash").mkdir()
         files = [write_csv(tmp_path / "hash/mine.csv", 3), write_video(tmp_path / "hash/film.avi", 75, fps=25)]
         visitors.claim("anna", files)
-        found = answer(predictor, Asked(files[1], files[:1]), visitors.folder("anna"), lambda share, what: None)
-        assert (found.problem, list(tmp_path.iterdir())) == ("Stopped.", [])
+        result = process_request(
+            predictor, PredictionRequest(files[1], files[:1]), visitors.folder("anna"), lambda share, what: None
+        )
+        assert (result.error, list(tmp_path.iterdir())) == ("Stopped.", [])
 
 
 def test_leaving_at_any_moment_from_another_thread_leaves_nothing(predictor, tmp_path):
@@ -224,7 +240,7 @@ def test_leaving_at_any_moment_from_another_thread_leaves_nothing(predictor, tmp
         timer = threading.Timer(delay, visitors.leave, ["anna"])
         folder = visitors.folder("anna")
         timer.start()
-        answer(predictor, Asked(None, [mine]), folder, lambda share, what: None)
+        process_request(predictor, PredictionRequest(None, [mine]), folder, lambda share, what: None)
         timer.join()
         assert list(tmp_path.iterdir()) == []
 
@@ -234,7 +250,9 @@ def test_a_recording_that_could_not_be_used_leaves_nothing_made_of_it(predictor,
     visitors.root.mkdir()
     (tmp_path / "bad.csv").write_text("x")
     folder = visitors.folder("anna")
-    assert answer(predictor, Asked(None, [tmp_path / "bad.csv"]), folder, lambda share, what: None).problem
+    assert process_request(
+        predictor, PredictionRequest(None, [tmp_path / "bad.csv"]), folder, lambda share, what: None
+    ).error
     assert not folder.exists()
 
 
@@ -244,7 +262,7 @@ def test_only_the_last_answer_is_kept(predictor, tmp_path):
     mine = write_csv(tmp_path / "mine.csv", 2)
     for _ in range(2):
         folders.append(visitors.folder("anna"))
-        answer(predictor, Asked(None, [mine]), folders[-1], lambda share, what: None)
+        process_request(predictor, PredictionRequest(None, [mine]), folders[-1], lambda share, what: None)
         visitors.keep_last("anna", folders[-1])
     assert [folder.exists() for folder in folders] == [False, True]
 
@@ -259,22 +277,22 @@ def test_answers_and_uploads_go_after_their_time(tmp_path, monkeypatch):
     visitors.claim("anna", [mine])
     visitors.keep_last("anna", folder)
     for later_s, left in ((0, 4), (400, 3), (3500, 3), (3700, 1)):
-        monkeypatch.setattr(visit.time, "time", lambda later_s=later_s: now + later_s)
+        monkeypatch.setattr(session.time, "time", lambda later_s=later_s: now + later_s)
         visitors.delete_older(3600)
         assert sum(f.exists() for f in (mine, unused, folder, at_work)) == left
     assert at_work.exists() and visitors.claims == {} and len(list(tmp_path.iterdir())) == 2
 
 
 def test_names_are_lines_or_a_list():
-    assert named("") == {}
-    assert named("Fp1 = A\n\nO1=B, GSR=") == {"Fp1": "A", "O1": "B"}
+    assert parse_channel_names("") == {}
+    assert parse_channel_names("Fp1 = A\n\nO1=B, GSR=") == {"Fp1": "A", "O1": "B"}
     with pytest.raises(BadConfig, match="'=A': expected"):
-        named("=A")
+        parse_channel_names("=A")
 
 
 def test_errors_name_no_folder_of_the_server(tmp_path):
-    said = in_page_words(f"{tmp_path}/files/a.csv: give --rename Fp1=NAME, or --times.signals_rate_hz.", tmp_path)
-    assert said == "a.csv: give Fp1=NAME in the box “Names of channels”, or the box “Rate of a CSV”."
+    message = in_terms_of_page(f"{tmp_path}/files/a.csv: give --rename Fp1=NAME, or --times.signals_rate_hz.", tmp_path)
+    assert message == "a.csv: give Fp1=NAME in the box “Names of channels”, or the box “Rate of a CSV”."
 
 
 # Files are gone afterwards
@@ -308,7 +326,7 @@ def test_nothing_outside_the_servers_folder_is_claimed_or_made(tmp_path):
 # A video that browsers play, and the example
 
 
-def test_what_browsers_play_is_left_alone_and_the_rest_copied_small(tmp_path):
+def test_what_browsers_play_is_left_alone_and_the_baseline_copied_small(tmp_path):
     plain = write_video(tmp_path / "a.mp4", 30)
     assert playable(plain, tmp_path / "b.mp4") == plain
     shares = []

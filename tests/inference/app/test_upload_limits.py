@@ -38,7 +38,7 @@ def test_what_counts_is_on_the_disk_or_on_its_way(quota, tmp_path):
         quota.require(30 * KB + 1)
 
 
-def test_a_full_disk_is_told_before_the_quota_is(quota, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_the_quota_is(quota, tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 10 * KB}))
     with pytest.raises(BadConfig, match=r"0\.0 MB are free"):
         quota.require()
@@ -57,14 +57,14 @@ def test_temporary_files_go_unless_an_upload_is_writing_them(quota, tmp_path):
     kept = [write(tmp_path / name) for name in ("hash/mine.csv", "example/tmpfilm", "visitor-x/tmp")]
     old = write(tmp_path / "tmpold", 0)
     quota.uploads[1] = Upload(time.time() + 3600, 1)
-    quota.sweep()
+    quota.remove_orphans()
     assert not old.exists()
     quota.uploads[1] = Upload(time.time(), 1)
     arriving = write(tmp_path / "tmparriving")
-    quota.sweep()
+    quota.remove_orphans()
     assert arriving.exists()
     quota.uploads.clear()
-    quota.sweep()
+    quota.remove_orphans()
     assert not arriving.exists() and all(file.exists() for file in kept)
 
 
@@ -156,7 +156,7 @@ def test_many_files_in_one_upload_are_refused_on_their_way(limits, tmp_path):
     assert send_to(limits, body(*[10] * 50))[0] == 200
 
 
-def test_too_many_at_once_are_asked_to_wait(limits, quota):
+def test_too_many_at_once_are_requested_to_wait(limits, quota):
     for k in range(16):
         quota.uploads[k] = Upload(time.time(), 1)
     assert send_to(limits, body(10))[0] == 503

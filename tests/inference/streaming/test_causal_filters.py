@@ -56,7 +56,7 @@ def test_resampling_in_pieces_is_that_of_the_whole(rate, to, longest):
     low = min(rate, to)
     expected = whole.shape[1] - (10 * to / low if rate != to else 0)
     assert abs(sooner.shape[1] - expected) <= 1 + to / low  # ten samples of the lower rate are waited for, no more
-    made = np.concatenate([sooner, resampled.rest(x.shape[1])], axis=1)
+    made = np.concatenate([sooner, resampled.flush(x.shape[1])], axis=1)
     assert made.shape == whole.shape
     assert np.allclose(made, whole, rtol=0, atol=1e-8)
 
@@ -69,7 +69,9 @@ def test_a_measured_rate_in_pieces_keeps_every_samples_time(rate):
     made = []
     for longest in (60, 3000):
         resampled = CausalResampler(1, rate, 128.0)
-        made.append(np.concatenate([*(resampled(p) for p in in_pieces(x, longest=longest)), resampled.rest(n)], axis=1))
+        made.append(
+            np.concatenate([*(resampled(p) for p in in_pieces(x, longest=longest)), resampled.flush(n)], axis=1)
+        )
         assert resampled.n_taps < 200 and resampled._tail.size < 500
     assert np.array_equal(*made)
     wanted = np.sin(2 * np.pi * 3 * np.arange(made[0].shape[1]) / 128)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from gbvnet.datasets.recording import Channel
+from gbvnet.inference.streaming.baseline import NoBaseline
 from gbvnet.inference.streaming.device_clock import BLOCKS, KNOTS, DeviceClock
-from gbvnet.inference.streaming.signal_buffer import SignalStream
+from gbvnet.inference.streaming.signal_buffer import SignalBuffer
 
 TO_HZ = 128
 
@@ -28,7 +29,7 @@ def chunks(true_hz, seconds, chunk_s=0.05, begin_s=0.0, jitter=None):
 
 
 def played(given, stated_hz, first=0):
-    stream = SignalStream((Channel("EDA", "gsr"),), stated_hz, TO_HZ, keep_s=4, filter=False, baseline="none")
+    stream = SignalBuffer((Channel("EDA", "gsr"),), stated_hz, TO_HZ, NoBaseline(), keep_s=4, filter=False)
     result, window = Result(), first
     for stamp_s, piece in given:
         stream.push(piece[None], stamp_s)
@@ -101,7 +102,7 @@ def test_a_gap_costs_the_windows_that_touch_it_and_the_rate_stays_known(pause_s,
     assert max(away for window, away in result.away.items() if window > 2) < 1e-3
 
 
-def test_a_lost_chunk_too_short_for_a_gap_is_found_and_costs_its_windows():
+def test_a_lost_chunk_too_short_for_a_gap_is_detected_and_costs_its_windows():
     given = chunks(256, 25)
     result, _ = played(given[:204] + given[205:], 256)  # 50 ms at 10.2 s
     assert result.lost == [10]
@@ -141,7 +142,7 @@ def test_a_rate_that_is_far_off_is_reported_with_what_to_do(true_hz):
 def test_what_a_clock_keeps_does_not_grow():
     clock = DeviceClock(100)
     for k in range(3000):
-        clock.see(10, k * 0.1005)
+        clock.note_chunk(10, k * 0.1005)
         clock.push(10, k * 0.1005)
-    assert len(clock._blocks) == BLOCKS and len(clock._knots) == KNOTS and len(clock._pairs) <= 200
+    assert len(clock._blocks) == BLOCKS and len(clock._knots) == KNOTS and len(clock._intervals) <= 200
     assert len(clock._block) <= 2

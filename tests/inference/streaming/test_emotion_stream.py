@@ -9,9 +9,9 @@ from scipy import signal
 
 from gbvnet.errors import BadConfig
 from gbvnet.inference.prediction import FLAT
-from gbvnet.inference.predictor import Answers, Predictor
+from gbvnet.inference.predictor import NetworkOutput, Predictor
 from gbvnet.inference.streaming import emotion_stream as streams
-from gbvnet.inference.streaming.emotion_stream import EmotionStream
+from gbvnet.inference.streaming.emotion_stream import EmotionStream, StreamSettings
 from gbvnet.preprocessing.alignment import align
 from gbvnet.preprocessing.windowing import cut, frame_times
 
@@ -43,8 +43,8 @@ def predictor(tmp_path_factory):
     return Predictor(made(tmp_path_factory.mktemp("model") / "m"), "cpu")
 
 
-def opened(predictor, **options):
-    return EmotionStream(predictor, RATE, DEVICE, rename=RENAME, **options)
+def opened(predictor, faces=True, **settings):
+    return EmotionStream(predictor, RATE, DEVICE, rename=RENAME, faces=faces, settings=StreamSettings(**settings))
 
 
 def fed(stream, x=None, frames=(), chunk_s=0.05, rate=RATE, finish=True):
@@ -84,7 +84,7 @@ def whole(predictor, x, frames, begin, n_windows, step_s=1.0):
     for at, t in np.ndenumerate(begin + frame_times(starts, 1.0, F)):
         rgb = [rgb for time, rgb in frames if time <= t + 1e-6][-1]
         faces[at], ok[at] = align(rgb, mean_landmarks(48), SIDE), True
-    return predictor.ask(faces, ok, windows), windows
+    return predictor.predict_windows(faces, ok, windows), windows
 
 
 @pytest.mark.parametrize("chunk_s", [0.005, 0.05, 0.4])
@@ -96,30 +96,30 @@ def test_a_stream_says_what_causal_filters_over_the_whole_say(predictor, chunk_s
     n = round(8 / step_s) + 1
     wanted, _ = whole(predictor, x, frames, 3.0, n, step_s)
     assert [row["start_s"] for row in rows] == [3 + k * step_s for k in range(n)]
-    assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.p[:, 0], abs=1e-5)
+    assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.probabilities[:, 0], abs=1e-5)
     assert np.array([row["gate_bio"] for row in rows]) == pytest.approx(wanted.gate_bio, abs=1e-5)
     assert np.array([row["gate_face"] for row in rows]) == pytest.approx(wanted.gate_face, abs=1e-5)
-    assert np.ptp(wanted.p) > 0.1  # it is not always the same
+    assert np.ptp(wanted.probabilities) > 0.1  # it is not always the same
     assert all(list(row) == COLUMNS for row in rows)
     assert {row["flags"] for row in rows} == {""} and all(row["has_signals"] and row["face_ok"] == 1 for row in rows)
 
 
 def test_a_row_comes_when_its_window_is_complete_and_no_later(predictor):
     x, frames = signals(8), dict(frames_of(8))
-    told = {}
+    arrival = {}
     with opened(predictor) as stream:
         for k in range(8 * 100):  # 2 samples at a time
             rows = stream.frame(frames[k / 100], k / 100) if k / 100 in frames else []
             rows += stream.samples(x[:, 2 * k : 2 * k + 2])
-            told |= {row["start_s"]: (k + 1) / 100 for row in rows}
+            arrival |= {row["start_s"]: (k + 1) / 100 for row in rows}
     # The window's end, and ten samples of the lower rate for the anti-alias filter.
-    assert told == pytest.approx({s: s + 1 + 10 / TO_HZ for s in (3.0, 4.0, 5.0, 6.0)}, abs=0.02)
+    assert arrival == pytest.approx({s: s + 1 + 10 / TO_HZ for s in (3.0, 4.0, 5.0, 6.0)}, abs=0.02)
 
 
 def test_only_frames_that_windows_look_at_are_searched(predictor):
-    with EmotionStream(predictor, RATE, DEVICE, rename=RENAME, start_s=0) as stream:
+    with opened(predictor, start_s=0) as stream:
         fed(stream, signals(4), frames_of(4, fps=50))
-        assert stream._faces.frames == 4 * F
+        assert stream._faces.n_searched == 4 * F
 
 
 def test_an_uneven_camera_shows_the_newest_frame_that_is_not_later(predictor):
@@ -132,7 +132,7 @@ def test_an_uneven_camera_shows_the_newest_frame_that_is_not_later(predictor):
         rows = fed(stream, x, frames)
     wanted, _ = whole(predictor, x, frames, 3.0, len(rows))
     assert len(rows) == 7
-    assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.p[:, 0], abs=1e-5)
+    assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.probabilities[:, 0], abs=1e-5)
 
 
 def test_faces_are_borrowed_from_the_past_second_and_never_from_the_future(tmp_path):
@@ -150,7 +150,7 @@ def test_faces_are_borrowed_from_the_past_second_and_never_from_the_future(tmp_p
 
 
 def test_what_is_borrowed_is_the_nearest_of_before(predictor):
-    looks = streams.FaceStream(fake_landmarker("").__enter__(), SIDE, lambda a, b: True)
+    looks = streams.FaceBuffer(fake_landmarker("").__enter__(), SIDE, lambda a, b: True)
     for t, rgb in [(0.0, picture(0)), (0.2, picture(1)), (0.4, BLANK), (0.6, BLANK), (0.8, picture(2))]:
         looks.push(rgb, t)
     faces, ok, came = looks.window(np.array([0.4, 0.6, 0.8]))
@@ -191,12 +191,12 @@ def test_a_row_that_waits_comes_with_the_deadline(predictor):
     assert rows[0]["start_s"] == 3 and rows[0]["face_ok"] == 1  # 3.4 s was on show when frames stopped
 
 
-def test_without_a_stand_in_there_is_no_answer_but_a_row(tmp_path):
+def test_without_a_embedding_there_is_no_answer_but_a_row(tmp_path):
     strict = Predictor(made(tmp_path / "m", dropout=0.0), "cpu")
     with opened(strict) as stream:
         rows = fed(stream, signals(8), frames_of(5))
     assert [np.isnan(row["valence"]) for row in rows] == [False, False, False, True, True]
-    assert [row["flags"] for row in rows] == ["", "", "frames late", *["no frames; no answer"] * 2]
+    assert [row["flags"] for row in rows] == ["", "", "frames late", *["no frames; no prediction"] * 2]
     with pytest.raises(BadConfig, match="modality_dropout 0"):
         opened(strict, faces=False)
 
@@ -218,7 +218,7 @@ def test_samples_that_come_twice_are_taken_once(predictor):
             stream.samples(x[:, : 3 * RATE], 0.0)
         twice.samples(x[:, 1 * RATE : 3 * RATE], 1.0)
         a, b = (s.samples(x[:, 3 * RATE :], 3.0) for s in (once, twice))
-    assert twice._signals.dropped == 2 * RATE
+    assert twice._signals.buffer.dropped == 2 * RATE
     assert [row["start_s"] for row in a] == [2, 3, 4]
     assert [row["valence"] for row in a] == [row["valence"] for row in b]
 
@@ -235,7 +235,7 @@ def test_a_device_with_another_rate_loses_no_window_and_its_time_does_not_wander
         for first in range(0, x.shape[1], chunk):
             rows += stream.samples(x[:, first : first + chunk], first / true)
         rows += stream.finish()
-    assert len(rows) == 57 and all(row["has_signals"] for row in rows) and stream._signals.dropped == 0
+    assert len(rows) == 57 and all(row["has_signals"] for row in rows) and stream._signals.buffer.dropped == 0
     gsr = np.concatenate(windows)[10:50, 2]  # low-passed: what it shows is late, and always by as much
     crossing = (np.diff(gsr > gsr.mean()) != 0).argmax(axis=1)
     assert np.ptp(crossing) <= 1
@@ -270,8 +270,8 @@ def test_the_baseline_may_be_stated_or_run_along_or_be_none(tmp_path):
     assert kept["first"][1] == pytest.approx(wanted, abs=1e-3)
     assert kept["begun"][1] == pytest.approx(wanted[1:], abs=1e-3)
     _, plain = whole(bio, x, [(0, picture(0))], 0.0, 14)
-    rest = plain[2:5].mean(axis=(0, 2))[:, None]
-    assert kept["stated"][1] == pytest.approx(plain[5:] - rest, abs=1e-3)
+    baseline = plain[2:5].mean(axis=(0, 2))[:, None]
+    assert kept["stated"][1] == pytest.approx(plain[5:] - baseline, abs=1e-3)
     before = np.stack([plain[k - 2 : k].mean(axis=(0, 2)) for k in range(2, 14)])[..., None]
     assert kept["running"][1] == pytest.approx(plain[2:] - before, abs=1e-3)
     none = Predictor(made(tmp_path / "none", modality="bio", baseline="none"), "cpu")
@@ -300,9 +300,9 @@ class _Spy:
     def __getattr__(self, name):
         return getattr(self._predictor, name)
 
-    def ask(self, faces, ok, x):
+    def predict_windows(self, faces, ok, x):
         self._kept.append(x)
-        return self._predictor.ask(faces, ok, x)
+        return self._predictor.predict_windows(faces, ok, x)
 
 
 def test_no_answer_before_the_baseline_is_over(predictor):
@@ -325,7 +325,7 @@ def test_a_long_silence_is_left_out_and_counted(predictor):
         stream.samples(signals(6), 0.0)
         stream.frame(picture(0), 6.0)
         rows = stream.frame(picture(1), 1e9)
-        assert len(rows) < 10 and stream.silent > 1e8
+        assert len(rows) < 10 and stream.n_skipped > 1e8
         rows = stream.samples(signals(6, seed=1), 1e9)
     assert rows[-1]["has_signals"] and rows[-1]["start_s"] > 1e9
 
@@ -338,7 +338,7 @@ def test_what_makes_no_sense_is_refused(tmp_path, predictor):
         EmotionStream(predictor, RATE, DEVICE)
     with pytest.raises(BadConfig, match=r"no such channel \(near it: GSR1"):
         EmotionStream(predictor, RATE, DEVICE, rename={"GSR2": "x"})
-    with pytest.raises(BadConfig, match="the model sees face"):
+    with pytest.raises(BadConfig, match="the model uses face"):
         EmotionStream(Predictor(made(tmp_path / "f", modality="face")), RATE, DEVICE, faces=False)
     for wrong, message in (
         ({"step_s": -1.0}, "at least a sample"), ({"step_s": 1e-9}, "at least a sample"),
@@ -356,13 +356,15 @@ def test_what_makes_no_sense_is_refused(tmp_path, predictor):
         stream.frame(picture(0), 1.0)
         with pytest.raises(ValueError, match="must increase"):
             stream.frame(picture(0), 1.0)
-    with EmotionStream(predictor) as stream, pytest.raises(ValueError, match="no signals were announced"):
+    with EmotionStream(predictor) as stream, pytest.raises(ValueError, match="opened without signals"):
         stream.samples(np.zeros((5, 2)))
 
 
 def test_nothing_grows_over_ten_minutes(predictor, monkeypatch):
-    half = Answers(np.full((1, 1), 0.5), np.full(1, 0.5), np.full(1, 0.5))
-    monkeypatch.setattr(Predictor, "ask", lambda self, faces, ok, x: half)  # what is asked about is the stream
+    half = NetworkOutput(np.full((1, 1), 0.5), np.full(1, 0.5), np.full(1, 0.5))
+    monkeypatch.setattr(
+        Predictor, "predict_windows", lambda self, faces, ok, x: half
+    )  # what is asked about is the stream
     x, pictures = signals(60), [picture(k) for k in range(20)]
     held = []
     with opened(predictor) as stream:
@@ -380,12 +382,12 @@ def test_nothing_grows_over_ten_minutes(predictor, monkeypatch):
 
 def _bytes_held(root, but) -> int:
     """Of all that can be reached from an object, modules, classes and functions apart."""
-    seen, waiting, total = {id(but), id(gc)}, [root], 0
+    visited, waiting, total = {id(but), id(gc)}, [root], 0
     while waiting:
         one = waiting.pop()
-        if id(one) in seen or isinstance(one, (type, type(gc), type(_bytes_held))):
+        if id(one) in visited or isinstance(one, (type, type(gc), type(_bytes_held))):
             continue
-        seen.add(id(one))
+        visited.add(id(one))
         total += sys.getsizeof(one)
         waiting += gc.get_referents(one)
         if isinstance(one, np.ndarray) and one.base is not None:

@@ -1,4 +1,4 @@
-"""What is live: feeds come together by time, a table is whole whenever it stops, what is not there is told."""
+"""Live sessions: sources are merged by time, the table is complete whenever it stops, missing devices are reported."""
 
 import io
 import itertools
@@ -14,17 +14,18 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from gbvnet.cli.live import run_live
 from gbvnet.cli.main import main
 from gbvnet.config import LiveSources
 from gbvnet.errors import BadConfig, BadRecording, GbvnetError
 from gbvnet.inference.streaming import emotion_stream as streams
-from gbvnet.inference.streaming import live
-from gbvnet.inference.streaming import sources as feeds
+from gbvnet.inference.streaming import live_inputs
+from gbvnet.inference.streaming import sources as stream_sources
 from gbvnet.inference.streaming.emotion_stream import EmotionStream
-from gbvnet.inference.streaming.live import run_live
-from gbvnet.inference.streaming.lsl import chunks, open_lsl
-from gbvnet.inference.streaming.sources import Event, Together, camera, played
-from gbvnet.inference.streaming.terminal_plot import Curves, bars, plain
+from gbvnet.inference.streaming.lsl import lsl_chunks, open_lsl
+from gbvnet.inference.streaming.row_file import RowOutput, row_file
+from gbvnet.inference.streaming.sources import Event, MergedSources, camera_frames, replay_samples
+from gbvnet.inference.streaming.terminal_plot import TerminalPlot, bars, format_row
 
 from ...stream_fixtures import DEVICE, RATE, RENAME, fake_landmarker, picture, signals, write_model
 
@@ -35,10 +36,10 @@ ROW = {"start_s": 3.0, "stop_s": 4.0, "valence": 0.25, "gate_face": math.nan, "g
 @pytest.fixture(autouse=True)
 def faked(monkeypatch):
     monkeypatch.setattr(streams, "open_landmarker", fake_landmarker)
-    monkeypatch.setattr(live, "Film", FakeFilm)
+    monkeypatch.setattr(live_inputs, "VideoFile", FakeVideoFile)
 
 
-class FakeFilm:
+class FakeVideoFile:
     """8 s of frames; the first is shown at `begin_s` of the file's clock."""
 
     begin_s = 0.0
@@ -70,43 +71,44 @@ def saved(file, x, begin_s=0.0):
     return file
 
 
-def run(model, said=None, **options):
+def run(model, lines=None, out=None, overwrite=False, **options):
     names = ("video", "signals", "lsl", "fast", "running_s", "baseline_start_s", "video_offset_s")
     sources = {k: options.pop(k) for k in names if k in options}
-    said = [] if said is None else said
-    run_live(model, LiveSources(**sources), device="cpu", rename=RENAME, say=said.append, **options)
-    return said
+    lines = [] if lines is None else lines
+    output = RowOutput(out, overwrite) if out is not None else None
+    run_live(model, LiveSources(**sources), lines.append, device="cpu", rename=RENAME, output=output, **options)
+    return lines
 
 
 def test_files_give_what_a_stream_fed_by_hand_gives(model, table, tmp_path):
-    said = run(model, video="film.mp4", signals=table, fast=True, out=tmp_path / "deep/o.csv")
-    found = pd.read_csv(tmp_path / "deep/o.csv", keep_default_na=False)
+    lines = run(model, video="film.mp4", signals=table, fast=True, out=tmp_path / "deep/o.csv")
+    written = pd.read_csv(tmp_path / "deep/o.csv", keep_default_na=False)
     with EmotionStream(streams.Predictor(model, "cpu"), RATE, DEVICE, rename=RENAME) as stream:
         rows = []
         x = signals(8)
         for k in range(80):
             rows += stream.frame(picture(k), k / 10) + stream.samples(x[:, 20 * k : 20 * k + 20])
         rows += stream.finish()
-    assert list(found.columns) == list(stream.columns)
-    assert found["start_s"].tolist() == [3, 4, 5, 6, 7] == [row["start_s"] for row in rows]
-    assert found["valence"].to_numpy() == pytest.approx([row["valence"] for row in rows], abs=1e-5)
-    assert found["has_signals"].all() and (found["face_ok"] == 1).all()
-    assert "note 3 of 80 frames are damaged" in said
+    assert list(written.columns) == list(stream.columns)
+    assert written["start_s"].tolist() == [3, 4, 5, 6, 7] == [row["start_s"] for row in rows]
+    assert written["valence"].to_numpy() == pytest.approx([row["valence"] for row in rows], abs=1e-5)
+    assert written["has_signals"].all() and (written["face_ok"] == 1).all()
+    assert "note 3 of 80 frames are damaged" in lines
     about = json.loads((tmp_path / "deep/o.json").read_text())
     assert about["filters"] == "causal" and about["stamps"] == ["model trained on synthetic data"]
     assert about["video"] == "film.mp4" and about["signals"] == "x.csv"
-    assert said[:2] == ["note the frame rate varies", "note model trained on synthetic data"]
-    assert "unseen subjects" in said[2] and about["worth"] == said[2].removeprefix("note ")
-    assert about["messages"] == ["3 of 80 frames are damaged"] and "note 3 of 80 frames are damaged" in said
-    assert said[-2].startswith("5 windows in ") and said[-1] == str(tmp_path / "deep/o.csv")
+    assert lines[:2] == ["note the frame rate varies", "note model trained on synthetic data"]
+    assert "unreceived subjects" in lines[2] and about["worth"] == lines[2].removeprefix("note ")
+    assert about["messages"] == ["3 of 80 frames are damaged"] and "note 3 of 80 frames are damaged" in lines
+    assert lines[-2].startswith("5 windows in ") and lines[-1] == str(tmp_path / "deep/o.csv")
 
 
 def test_real_time_is_kept_and_seconds_end_it(model, table):
     start = time.monotonic()
-    said = run(model, video="film.mp4", signals=table, seconds=2.2, running_s=0.5)
+    lines = run(model, video="film.mp4", signals=table, seconds=2.2, running_s=0.5)
     assert 2.2 <= time.monotonic() - start < 10
-    assert [line[:12] for line in said[3:4]] == ["0.5 to 1.5 s"]
-    assert "of its last frame or sample" in said[-1]
+    assert [line[:12] for line in lines[3:4]] == ["0.5 to 1.5 s"]
+    assert "of its last frame or sample" in lines[-1]
 
 
 def test_ctrl_c_is_a_good_end_and_leaves_the_table_whole(model, table, tmp_path, monkeypatch):
@@ -123,12 +125,14 @@ def test_ctrl_c_is_a_good_end_and_leaves_the_table_whole(model, table, tmp_path,
     text = (tmp_path / "o.csv").read_text()
     assert text.endswith("\n")
     assert pd.read_csv(tmp_path / "o.csv")["start_s"].tolist() == [3, 4, 5]
-    assert not [t for t in threading.enumerate() if t.name.startswith("feed")]
+    assert not [t for t in threading.enumerate() if t.name == "source"]
 
 
 def test_each_row_is_on_the_disk_before_the_next(model, table, tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr(live, "plain", lambda row, targets: lines.append((tmp_path / "o.csv").read_text().count("\n")))
+    monkeypatch.setattr(
+        "gbvnet.cli.live.format_row", lambda row, targets: lines.append((tmp_path / "o.csv").read_text().count("\n"))
+    )
     run(model, video="a.mp4", signals=table, fast=True, out=tmp_path / "o.csv")
     assert lines == [2, 3, 4, 5, 6]
 
@@ -138,29 +142,29 @@ def test_a_signal_file_may_begin_anywhere_on_its_clock(model, tmp_path, begin_s)
     file = saved(tmp_path / "late.csv", signals(8), begin_s)
     real_time = begin_s == 1000.0
     start = time.monotonic()
-    said = run(model, signals=file, fast=not real_time, seconds=1.8, running_s=0.5)
+    lines = run(model, signals=file, fast=not real_time, seconds=1.8, running_s=0.5)
     assert time.monotonic() - start < 10
-    rows = [line for line in said if " s  valence" in line]
+    rows = [line for line in lines if " s  valence" in line]
     assert [row.split()[0] for row in rows] == ["0.5"]  # in real time, after 1.6 s
-    told = f"note late.csv begins at {begin_s:.2f} s of its clock: that is second 0 here"
-    assert (told in said) == (begin_s != 0)
+    message = f"note late.csv begins at {begin_s:.2f} s of its clock: that is second 0 here"
+    assert (message in lines) == (begin_s != 0)
 
 
 def test_the_same_rows_come_wherever_the_clocks_of_both_files_begin(model, tmp_path, monkeypatch):
     def rows(name, begin_s, **options):
         file = saved(tmp_path / f"{name}.csv", signals(8), begin_s)
-        monkeypatch.setattr(FakeFilm, "begin_s", options.pop("film_s", begin_s))
-        said = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / f"{name}-rows.csv", **options)
-        return pd.read_csv(tmp_path / f"{name}-rows.csv"), said
+        monkeypatch.setattr(FakeVideoFile, "begin_s", options.pop("film_s", begin_s))
+        lines = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / f"{name}-rows.csv", **options)
+        return pd.read_csv(tmp_path / f"{name}-rows.csv"), lines
 
     here, _ = rows("here", 0.0)
     for name, begin_s, options in (
         ("boot", 1000.0, {}), ("unix", 1.7e9, {"film_s": 0.0, "video_offset_s": -1.7e9}),
         ("stated", 1000.0, {"baseline_start_s": 1000.0}),
     ):  # fmt: skip
-        there, said = rows(name, begin_s, **options)
+        there, lines = rows(name, begin_s, **options)
         pd.testing.assert_frame_equal(here, there, atol=1e-4, rtol=0)
-        assert f"note {name}.csv begins at {begin_s:.2f} s of its clock: that is second 0 here" in said
+        assert f"note {name}.csv begins at {begin_s:.2f} s of its clock: that is second 0 here" in lines
     with pytest.raises(BadRecording, match=r"shares seconds with apart.csv, which lasts from 1000.00 to 1008.00 s .*"
                        r"one that lasts from 0.00 to 8.00 s .*--video_offset_s .* -1000.00 if both begin"):  # fmt: skip
         rows("apart", 1000.0, film_s=0.0)
@@ -170,33 +174,33 @@ def test_the_same_rows_come_wherever_the_clocks_of_both_files_begin(model, tmp_p
 
 def test_a_video_that_begins_before_or_after_the_signals_is_moved_with_them(model, tmp_path, monkeypatch):
     file = saved(tmp_path / "x.csv", signals(8), 2.0)
-    said = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / "o.csv")
-    assert "note the first 2.00 s of a.mp4 come before the signals begin, and are not used" in said
+    lines = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / "o.csv")
+    assert "note the first 2.00 s of a.mp4 come before the signals begin, and are not used" in lines
     flags = pd.read_csv(tmp_path / "o.csv", keep_default_na=False).set_index("start_s")["flags"]
     assert flags.to_dict() == {3: "", 4: "", 5: "", 6: "video ended", 7: "video ended"}
-    monkeypatch.setattr(FakeFilm, "begin_s", 6.5)
-    said = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / "p.csv")
-    assert "note a.mp4 begins 4.50 s after the signals" in said
+    monkeypatch.setattr(FakeVideoFile, "begin_s", 6.5)
+    lines = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / "p.csv")
+    assert "note a.mp4 begins 4.50 s after the signals" in lines
     table = pd.read_csv(tmp_path / "p.csv").set_index("start_s")
     assert table["face_ok"].loc[3:5].tolist() == [0, 0.4, 1] and table["face_ok"].loc[11] == 1
     assert table["flags"].loc[8:].tolist() == ["signals ended"] * len(table.loc[8:])
 
 
 def test_a_video_that_begins_late_and_is_alone_begins_at_once(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(FakeFilm, "begin_s", 40.0)
-    said = run(model, video="a.mp4", seconds=1.5)
-    assert "note a.mp4 begins at 40.00 s of its clock: that is second 0 here" in said
-    assert any(line.startswith("0.0 to 1.0 s") for line in said)
+    monkeypatch.setattr(FakeVideoFile, "begin_s", 40.0)
+    lines = run(model, video="a.mp4", seconds=1.5)
+    assert "note a.mp4 begins at 40.00 s of its clock: that is second 0 here" in lines
+    assert any(line.startswith("0.0 to 1.0 s") for line in lines)
 
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_signals_that_ended_are_not_late(model, tmp_path, fast):
     file = saved(tmp_path / "short.csv", signals(2.0))
-    said = run(model, video="a.mp4", signals=file, fast=fast, seconds=None if fast else 2.8, running_s=0.5,
+    lines = run(model, video="a.mp4", signals=file, fast=fast, seconds=None if fast else 2.8, running_s=0.5,
                out=tmp_path / "o.csv")  # fmt: skip
     flags = pd.read_csv(tmp_path / "o.csv", keep_default_na=False)["flags"].tolist()
     assert flags[0] == "" and set(flags[1:]) == {"signals ended"} and len(flags) == (7 if fast else 2)
-    assert not any("late" in line for line in said)
+    assert not any("late" in line for line in lines)
 
 
 def test_gates_are_empty_where_there_is_one_modality(model, tmp_path):
@@ -207,13 +211,13 @@ def test_gates_are_empty_where_there_is_one_modality(model, tmp_path):
 
 
 @pytest.mark.parametrize("there", ["o.csv", "o.json", "both"])
-def test_a_file_that_is_there_is_replaced_only_where_that_is_asked_for(model, table, tmp_path, there):
+def test_a_file_that_is_there_is_replaced_only_where_that_is_requested_for(model, table, tmp_path, there):
     names = ["o.csv", "o.json"] if there == "both" else [there]
     for name in names:
         (tmp_path / name).write_text("consent: signed")
     with pytest.raises(BadConfig, match=rf"{names[0]} exists.*--overwrite"):
         run(model, signals=table, fast=True, out=tmp_path / "o.csv")
-    with pytest.raises(BadConfig, match="exists"), live._table(tmp_path / "o.csv", None, LiveSources(), None):
+    with pytest.raises(BadConfig, match="exists"), row_file(RowOutput(tmp_path / "o.csv"), None, {}, []):
         pass
     assert {p.name: p.read_text() for p in tmp_path.glob("o.*")} == dict.fromkeys(names, "consent: signed")
     run(model, signals=table, fast=True, out=tmp_path / "o.csv", overwrite=True)
@@ -223,7 +227,7 @@ def test_a_file_that_is_there_is_replaced_only_where_that_is_asked_for(model, ta
 
 def test_what_is_played_is_never_written_over(model, table, tmp_path):
     before = table.read_bytes()
-    with pytest.raises(BadConfig, match=r"x.csv is what is played"):
+    with pytest.raises(BadConfig, match=r"x.csv is an input file"):
         run(model, signals=table, fast=True, out=table, overwrite=True)
     with pytest.raises(BadConfig, match=r"ends in \.csv"):
         run(model, signals=table, fast=True, out=tmp_path / "o.json")
@@ -238,15 +242,15 @@ def test_what_a_device_does_wrong_is_in_the_messages(model, tmp_path, monkeypatc
         for k in range(160):
             yield Event(k * 0.0502, k * 0.0502 + 0.05, chunk=samples[:, 10 * k : 10 * k + 10])
 
-    monkeypatch.setattr(live, "played", slow)
-    said = run(model, signals=saved(tmp_path / "x.csv", signals(8)), fast=True, out=tmp_path / "o.csv")
-    told = "the device gives 199.2 Hz by its time stamps, not 200 Hz: its samples are placed by their time stamps"
-    assert f"note {told}" in said and json.loads((tmp_path / "o.json").read_text())["messages"] == [told]
+    monkeypatch.setattr(live_inputs, "replay_samples", slow)
+    lines = run(model, signals=saved(tmp_path / "x.csv", signals(8)), fast=True, out=tmp_path / "o.csv")
+    message = "the device gives 199.2 Hz by its time stamps, not 200 Hz: its samples are placed by their time stamps"
+    assert f"note {message}" in lines and json.loads((tmp_path / "o.json").read_text())["messages"] == [message]
 
 
-def test_what_cannot_begin_is_said_with_a_remedy(model, table, tmp_path, monkeypatch, capsys):
+def test_what_cannot_begin_is_reported_with_a_remedy(model, table, tmp_path, monkeypatch, capsys):
     (tmp_path / "there.csv").write_text("dear\n")
-    with pytest.raises(BadConfig, match="cannot be made again"):
+    with pytest.raises(BadConfig, match="cannot be repeated"):
         run(model, video="a.mp4", signals=table, out=tmp_path / "there.csv")
     assert (tmp_path / "there.csv").read_text() == "dear\n"
     with pytest.raises(BadConfig, match="give one of them"):
@@ -256,30 +260,30 @@ def test_what_cannot_begin_is_said_with_a_remedy(model, table, tmp_path, monkeyp
     with pytest.raises(BadConfig, match="seconds must be above 0"):
         run(model, video="a.mp4", seconds=-1.0)
     with pytest.raises(BadRecording, match="none for ECG"):
-        run_live(model, LiveSources(signals=table), device="cpu", say=print)
+        run_live(model, LiveSources(signals=table), print, device="cpu")
     for name in ("mne_lsl", "mne_lsl.lsl"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(GbvnetError, match=r"pip install 'gbvnet\[live\]'"):
         run(model, lsl="amp")
     monkeypatch.setattr("cv2.VideoCapture", _Camera([], opened=False))
     assert main(["live", str(model), "--device", "cpu"]) == 2  # camera 0, as nothing was given
-    told = capsys.readouterr().err
-    assert "no camera 0" in told and "--video FILE" in told and told.count("\n") == 1
+    message = capsys.readouterr().err
+    assert "no camera 0" in message and "--video FILE" in message and message.count("\n") == 1
 
 
 def test_a_modality_that_the_model_does_not_see_is_not_read(tmp_path, table):
     face = write_model(tmp_path / "face", modality="face")
-    said = run_live_said(face, video="a.mp4", signals=table, fast=True)
-    assert "note the model sees no signals: they are not read" in said
+    lines = reported_lines(face, video="a.mp4", signals=table, fast=True)
+    assert "note the model uses no signals: they are not read" in lines
     bio = write_model(tmp_path / "bio", modality="bio")
-    said = run(bio, video="a.mp4", signals=table, fast=True)
-    assert "note the model sees no face: --video is not read" in said
+    lines = run(bio, video="a.mp4", signals=table, fast=True)
+    assert "note the model uses no face: --video is not read" in lines
 
 
-def run_live_said(model, **sources):
-    said = []
-    run_live(model, LiveSources(**sources), device="cpu", say=said.append)
-    return said
+def reported_lines(model, **sources):
+    lines = []
+    run_live(model, LiveSources(**sources), lines.append, device="cpu")
+    return lines
 
 
 # --- feeds ---
@@ -309,9 +313,9 @@ def test_a_camera_gives_rgb_and_ends_when_it_goes_away(monkeypatch):
     bgr = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     device = _Camera([bgr, None, bgr])
     monkeypatch.setattr("cv2.VideoCapture", device)
-    monkeypatch.setattr(feeds, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(stream_sources, "TIMEOUT_S", 0.2)
     ticks = itertools.count()
-    events = list(camera(0, lambda: next(ticks) / 100))
+    events = list(camera_frames(0, lambda: next(ticks) / 100))
     assert len(events) == 2 and np.array_equal(events[0].frame, bgr[:, :, [2, 1, 0]])
     assert events[0].time_s < events[1].time_s and device.released
 
@@ -319,12 +323,12 @@ def test_a_camera_gives_rgb_and_ends_when_it_goes_away(monkeypatch):
 def test_feeds_come_together_by_time():
     x = np.arange(200.0)[None]
     pictures = (Event(k / 10, k / 10, frame=picture(0)) for k in range(10))
-    events = [a.event for a in Together([played(x, 200, 0.0), pictures], None, None)]
+    events = [a.event for a in MergedSources([replay_samples(x, 200, 0.0), pictures], None, None)]
     assert [e.ended for e in events if e.frame is None and e.chunk is None] == ["signals"]
     assert [e.due_s for e in events] == sorted(e.due_s for e in events)
     assert np.array_equal(np.concatenate([e.chunk for e in events if e.chunk is not None], axis=1), x)
     assert sum(e.frame is not None for e in events) == 10
-    few = list(Together([played(x, 200, 0.0)], None, 0.5))
+    few = list(MergedSources([replay_samples(x, 200, 0.0)], None, 0.5))
     assert few[-1].event.due_s == pytest.approx(0.5)
 
 
@@ -335,19 +339,19 @@ def clock_from_now():
 
 def test_frames_that_come_too_late_are_left_out_and_samples_never_are():
     frames = (Event(k / 1000, k / 1000, frame=picture(0)) for k in range(300))
-    together = Together([frames, played(np.zeros((1, 300)), 1000)], clock_from_now(), None)
-    seen = []
-    for arrived in together:
-        seen.append(arrived)
+    merged = MergedSources([frames, replay_samples(np.zeros((1, 300)), 1000)], clock_from_now(), None)
+    received = []
+    for arrived in merged:
+        received.append(arrived)
         time.sleep(0.004)  # slower than they come
-    got = sum(a.event.frame is not None for a in seen)
-    assert together.dropped > 100 and got + together.dropped == 300
-    assert sum(a.event.chunk.shape[1] for a in seen if a.event.chunk is not None) == 300
+    got = sum(a.event.frame is not None for a in received)
+    assert merged.dropped > 100 and got + merged.dropped == 300
+    assert sum(a.event.chunk.shape[1] for a in received if a.event.chunk is not None) == 300
 
 
 def test_no_event_comes_before_it_is_due():
     clock = clock_from_now()
-    for arrived in Together([played(np.zeros((1, 40)), 100)], clock, None):
+    for arrived in MergedSources([replay_samples(np.zeros((1, 40)), 100)], clock, None):
         assert clock() >= arrived.event.due_s
 
 
@@ -358,7 +362,7 @@ def test_a_feed_that_breaks_breaks_the_whole_and_stops_the_others():
 
     before = threading.active_count()
     with pytest.raises(BadRecording):
-        list(Together([broken(), played(np.zeros((1, 10_000)), 10)], clock_from_now(), None))
+        list(MergedSources([broken(), replay_samples(np.zeros((1, 10_000)), 10)], clock_from_now(), None))
     assert threading.active_count() == before
 
 
@@ -372,7 +376,7 @@ def test_bars_are_as_high_as_values():
 
 
 def test_curves_show_the_last_rows_and_the_stamp():
-    curves = Curves(["valence"], "model", "synthetic data", width=5)
+    curves = TerminalPlot(["valence"], "model", "synthetic data", width=5)
     assert "─────" in drawn(curves)
     for k in range(8):
         curves.add(ROW | {"valence": k / 10}, "12 ms")
@@ -389,7 +393,7 @@ def drawn(curves, width=40):
 
 def test_a_terminal_shows_curves_with_what_they_are(model, table, monkeypatch):
     shown = Console(width=90, force_terminal=True, file=io.StringIO(), record=True)
-    monkeypatch.setattr("rich.console.Console", lambda: shown)
+    monkeypatch.setattr("gbvnet.cli.live.Console", lambda: shown)
     run(model, signals=table, fast=True)
     text = shown.export_text()
     assert "model: probability that the rating is high" in text and "0.5 ┼" in text
@@ -397,7 +401,7 @@ def test_a_terminal_shows_curves_with_what_they_are(model, table, monkeypatch):
 
 
 def test_curves_have_a_line_at_one_half_and_seconds_below():
-    curves = Curves(["valence"], "model", width=40)
+    curves = TerminalPlot(["valence"], "model", width=40)
     for k in range(25):
         curves.add(ROW | {"start_s": 3.0 + k, "valence": 0.9 if k < 5 else 0.1})
     lines = drawn(curves, width=80).splitlines()
@@ -416,7 +420,9 @@ def test_curves_have_a_line_at_one_half_and_seconds_below():
 
 
 def test_a_plain_line_says_the_same():
-    assert plain(ROW, ["valence"]) == ("3.0 to 4.0 s  valence 0.25  gate_bio 0.50  face 80%  signals  [frames late]")
+    assert format_row(ROW, ["valence"]) == (
+        "3.0 to 4.0 s  valence 0.25  gate_bio 0.50  face 80%  signals  [frames late]"
+    )
 
 
 # --- LSL ---
@@ -467,10 +473,10 @@ def outlet():
 def test_an_lsl_stream_is_read_with_names_units_and_times(outlet, model):
     with open_lsl(outlet) as device:
         assert device.names == tuple(DEVICE) and device.rate_hz == 200
-        assert [one.scale for one in device.units] == [1, 1, 1, 1e3, 1e6] and device.unsaid == ()
+        assert [one.scale for one in device.units] == [1, 1, 1, 1e3, 1e6] and device.unknown_units == ()
         clock = clock_from_now()
         came = []
-        for event in chunks(device, clock):
+        for event in lsl_chunks(device, clock):
             came.append((event, clock()))
             if clock() > 1.5:
                 break
@@ -480,11 +486,11 @@ def test_an_lsl_stream_is_read_with_names_units_and_times(outlet, model):
     for (a, _), (b, at) in itertools.pairwise(came):
         assert b.time_s == pytest.approx(a.time_s + a.chunk.shape[1] / 200, abs=0.1)
         assert -0.05 < at - (b.time_s + b.chunk.shape[1] / 200) < 0.5  # taken just before they came
-    said = run(model, video="film.mp4", lsl=outlet, seconds=2.5, running_s=0.5)
-    assert any("signals" in line and "no signals" not in line for line in said if line[0].isdigit())
+    lines = run(model, video="film.mp4", lsl=outlet, seconds=2.5, running_s=0.5)
+    assert any("signals" in line and "no signals" not in line for line in lines if line[0].isdigit())
 
 
-def test_a_stream_that_is_not_there_is_told(outlet):
-    told = rf"no LSL stream named gbvnet-none .* there is .*{outlet}"
-    with pytest.raises(GbvnetError, match=told), open_lsl("gbvnet-none", wait_s=1.0):
+def test_a_stream_that_is_not_there_is_reported(outlet):
+    message = rf"no LSL stream named gbvnet-none .* there is .*{outlet}"
+    with pytest.raises(GbvnetError, match=message), open_lsl("gbvnet-none", wait_s=1.0):
         pass

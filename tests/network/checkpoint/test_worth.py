@@ -74,8 +74,8 @@ def test_control_characters_of_a_config_do_not_reach_a_terminal():
 def test_it_is_read_back_from_a_model_folder_and_shown(tmp_path):
     folder = write_model(tmp_path / "model", tests=as_notes([SCORE]))
     assert json.loads((folder / "config.json").read_text())["about"]["tests"][0]["low"] == 0.51
-    assert "58.3% of windows" in Predictor(folder, "cpu").worth
-    assert Predictor(folder, "cpu").worth in passport(folder)
+    assert "58.3% of windows" in Predictor(folder, "cpu").accuracy_note
+    assert Predictor(folder, "cpu").accuracy_note in passport(folder)
     save_model(tmp_path / "bare", GBVNet(GBVNetConfig(variant="micro", n_channels=3)), {})
     assert "never tested on unseen subjects" in passport(tmp_path / "bare")
 

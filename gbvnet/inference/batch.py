@@ -1,0 +1,249 @@
+"""Predict many recordings and write the results: those of a corpus, or one recording given as files."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..config import Times
+from ..datasets import open_corpus
+from ..datasets.recording import Corpus, Recording
+from ..errors import BadConfig, BadModel, BadRecording, GbvnetError
+from ..io.path_kinds import require_folder_to_write
+from ..network.checkpoint.folder import fingerprint
+from ..parallel.tasks import run
+from ..progress import ProgressCallback
+from .predict import cached_predictor, predict_recording, recording_of_files, require_smooth
+from .prediction import RecordingPrediction, read_details
+from .predictor import Predictor
+from .timeline import HTML, write_timeline
+
+
+@dataclass(frozen=True)
+class PredictionSettings:
+    """Settings that apply to every recording.
+
+    step_s : from one window to the next; the window length if None
+    smooth_s : also average the curves over so many seconds around each window
+    rename : the model's name of a channel -> the file's
+    device : auto, cpu or gpu
+    """
+
+    step_s: float | None = None
+    smooth_s: float | None = None
+    rename: dict[str, str] = field(default_factory=dict)
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """One recording: a video, a signal file, or both; `times` chooses a part of it."""
+
+    files: Sequence[Path]
+    times: Times | None = None
+
+
+@dataclass(frozen=True)
+class CorpusSource:
+    """Recordings of a corpus (deap, mahnob, table) in a folder: all, or those with the given names and subjects."""
+
+    corpus: str
+    folder: Path
+    recordings: Sequence[str] = ()
+    subjects: Sequence[str] = ()
+
+
+class BatchPrediction(NamedTuple):
+    """The result of several recordings: report lines, and the number of recordings that failed."""
+
+    lines: list[str]
+    bad: int
+
+
+def predict_many(
+    model: Path,
+    source: FileSource | CorpusSource,
+    out: Path,
+    settings: PredictionSettings | None = None,
+    *,
+    overwrite: bool = False,
+    jobs: int = 1,
+    progress: ProgressCallback | None = None,
+) -> BatchPrediction:
+    """Predict recordings and write emotions.csv, recording.json and the timelines of each.
+
+    out : folder of the files; for a corpus, with a folder per recording
+    overwrite : replace existing predictions. Without it, a recording of files is refused if it has one; of a corpus, a
+        recording that this model predicted with the same settings is skipped, so that an interrupted batch can
+        continue, and any other is an error.
+    jobs : processes
+
+    An error in one recording does not stop the others. Raises BadModel, BadConfig or BadRecording if the batch cannot
+    start.
+    """
+    model, settings = Path(model), settings or PredictionSettings()
+    predictor = cached_predictor(model, settings.device)
+    require_folder_to_write(out)
+    if out.is_file():
+        raise BadConfig(f"{out} is a file: give a folder to write into")
+    predictor.require_step(settings.step_s)
+    require_smooth(settings.smooth_s)
+    corpus, recordings = _open_source(source, predictor, settings)
+    single = isinstance(source, FileSource)
+    if single:
+        settings = replace(settings, rename={})  # the channels of the recording are renamed already
+    task = PredictionTask(model, corpus, Path(out), settings, single, fingerprint(model))
+    lines, bad, todo = _skip_existing(task, recordings, overwrite)
+    for done, (recording, result) in enumerate(_results(task, todo, jobs, progress), 1):
+        if progress is not None and len(todo) > 1:
+            progress(done, len(todo), recording.name)
+        if isinstance(result, GbvnetError):
+            bad += 1
+            lines.append(f"BAD  {recording.name}: {result}")
+            continue
+        lines.append(report_line(result))
+        lines += [f"note {recording.name}: {warning}" for warning in result.warnings]
+    lines.append(f"note {predictor.accuracy_note}")
+    lines.append(f"{len(recordings) - bad} recordings predicted, {bad} bad; in {out}")
+    return BatchPrediction(lines, bad)
+
+
+def report_line(prediction: RecordingPrediction) -> str:
+    """Return a summary of one recording's prediction in one line."""
+    shares = ", ".join(f"{t} high in {(prediction.table[t] >= 0.5).mean():.0%}" for t in prediction.targets)
+    stamp = f" [{'; '.join(prediction.stamps)}]" if prediction.stamps else ""
+    return (
+        f"ok   {prediction.name}: {len(prediction.table)} windows, {shares} of them; "
+        f"{prediction.details['times_real_time']:g} x real time{stamp}"
+    )
+
+
+@dataclass(frozen=True)
+class PredictionTask:
+    """Predicts recordings of a corpus and writes the results, in this process or another (it can be pickled)."""
+
+    model: Path
+    corpus: Corpus
+    out: Path
+    settings: PredictionSettings
+    single: bool  # the files are written into `out` itself, not into a folder of the recording's name
+    model_fingerprint: tuple = ()  # of the model that the batch began with; empty: any model
+
+    def __call__(self, recording: Recording) -> RecordingPrediction:
+        """Predict one recording. Raises GbvnetError."""
+        return self.predict(recording, None)
+
+    def predict(self, recording: Recording, progress: ProgressCallback | None) -> RecordingPrediction:
+        """Predict one recording and report windows. Raises GbvnetError."""
+        if recording.error:
+            raise GbvnetError(recording.error)
+        if self.model_fingerprint not in ((), fingerprint(self.model)):
+            replaced = "another: it was replaced meanwhile"
+            raise BadModel(
+                self.model, "the model that the prediction began with", replaced, "Predict these recordings again."
+            )
+        predictor = cached_predictor(self.model, self.settings.device)
+        prediction = predict_recording(
+            predictor, self.corpus, recording, step_s=self.settings.step_s, smooth_s=self.settings.smooth_s,
+            rename=self.settings.rename, progress=progress,
+        )  # fmt: skip
+        prediction = replace(prediction, details=prediction.details | {"asked": self.inputs(recording)})
+        folder = self.folder(recording)
+        prediction.write(folder)
+        write_timeline(prediction, folder)
+        return replace(prediction, faces=())
+
+    def folder(self, recording: Recording) -> Path:
+        """Return the folder of a recording's files."""
+        return self.out if self.single else self.out / recording.name
+
+    def inputs(self, recording: Recording) -> dict[str, Any]:
+        """Return all that determines a prediction, as in recording.json: model, files by name and size, settings."""
+        files = [f for f in (recording.video, recording.signals) if f is not None]
+        times = getattr(self.corpus, "times", None)  # of files
+        return {
+            "model_sha256": self.model_fingerprint[0] if self.model_fingerprint else None,
+            "files": [[f.name, f.stat().st_size if f.is_file() else None] for f in files],
+            "video_start_s": recording.video_start_s,
+            "times": None if times is None else {f.name: getattr(times, f.name) for f in fields(Times)},
+            "rename": self.settings.rename or dict(getattr(self.corpus, "renamed", {})),
+            "step_s": self.settings.step_s,
+            "smooth_s": self.settings.smooth_s,
+        }
+
+    def is_done(self, recording: Recording, overwrite: bool) -> bool:
+        """Return whether a recording of a corpus has a complete prediction of these very inputs. Raises BadRecording
+        if its folder has another prediction, which would be lost."""
+        folder = self.folder(recording)
+        existing = None if overwrite else read_details(folder)
+        if existing is None:
+            return False
+        same = existing.get("asked") == json.loads(json.dumps(self.inputs(recording)))
+        if same and not (folder / HTML).exists():  # interrupted before its last file
+            return False
+        if same and not self.single:
+            return True
+        existing_one = f"one of {existing.get('recording', 'a recording')} by model {existing.get('model', '?')}"
+        raise BadRecording(
+            folder, "no prediction yet", existing_one, "Give another folder; or --overwrite, and it is replaced."
+        )
+
+
+def _open_source(
+    source: FileSource | CorpusSource, predictor: Predictor, settings: PredictionSettings
+) -> tuple[Corpus, list[Recording]]:
+    if isinstance(source, FileSource):
+        corpus: Any = recording_of_files(predictor, source.files, source.times, settings.rename)
+        return corpus, corpus.recordings(corpus.units[0])
+    corpus = open_corpus(source.corpus, source.folder)
+    return corpus, list(_selected(corpus, source.recordings, source.subjects))
+
+
+def _selected(corpus: Corpus, recordings: Sequence[str], subjects: Sequence[str]) -> Iterator[Recording]:
+    """Yield the recordings of the given names and subjects. Raises BadConfig for a name that the corpus lacks."""
+    available = [r for unit in corpus.units for r in corpus.recordings(unit)]
+    for names, existing, kind in (
+        (recordings, {r.name for r in available}, "recording"),
+        (subjects, {r.subject for r in available}, "subject"),
+    ):
+        unknown = [name for name in names if name not in existing]
+        if unknown:
+            few = ", ".join(sorted(existing)[:8])
+            more = " ..." if len(existing) > 8 else ""
+            raise BadConfig(f"the corpus has no {kind} {unknown[0]}; it has {few}{more}")
+    for recording in available:
+        if (not recordings or recording.name in recordings) and (not subjects or recording.subject in subjects):
+            yield recording
+
+
+def _skip_existing(
+    task: PredictionTask, recordings: Sequence[Recording], overwrite: bool
+) -> tuple[list[str], int, list[Recording]]:
+    """Return report lines, the number of errors, and the recordings that remain to be predicted."""
+    lines, bad, todo = [], 0, []
+    for recording in recordings:
+        try:
+            done = task.is_done(recording, overwrite)
+        except BadRecording as error:
+            if task.single:
+                raise
+            bad += 1
+            lines.append(f"BAD  {recording.name}: {error}")
+            continue
+        if done:
+            lines.append(f"kept {recording.name}: predicted before, by this model with these settings")
+        else:
+            todo.append(recording)
+    return lines, bad, todo
+
+
+def _results(
+    task: PredictionTask, todo: Sequence[Recording], jobs: int, progress: ProgressCallback | None
+) -> Iterable[tuple[Recording, RecordingPrediction | GbvnetError]]:
+    if len(todo) != 1:
+        return run(task, todo, jobs)
+    try:  # in this process, so that its windows can be counted
+        return [(todo[0], task.predict(todo[0], progress))]
+    except GbvnetError as error:
+        return [(todo[0], error)]
