@@ -146,6 +146,11 @@ def test_names_in_a_recipe_stay_text():
     assert recipe.prepare["channels"] == ("1", "02")
 
 
+def test_a_setting_of_the_store_may_be_its_default_without_repeating_it():
+    text = text_of("tiny").replace("prepare: {}", "prepare: {face_side: default, window_s: 2.0}")
+    assert parse_recipe(text, "tiny").prepare == {"face_side": PrepareConfig().face_side, "window_s": 2.0}
+
+
 def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_path(tmp_path):
     with pytest.raises(BadConfig, match=r"no recipe deap-papr; did you mean deap-paper\?"):
         load_recipe("deap-papr")

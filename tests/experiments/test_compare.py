@@ -104,18 +104,18 @@ def test_scores_ranks_and_costs_are_in_the_report(done):
     folder, report = done
     assert report.errors == [] and len(report.results) == 3
     text = (folder / "report" / "report.md").read_text()
-    assert "Every system on the same windows" in text and "What each costs" in text
+    assert "Every system on the same windows" in text and "### Costs" in text
     assert (folder / "report" / "figures" / "ranks-valence.png").exists()
     costs = pd.read_csv(folder / "report" / "tables" / "costs.csv").set_index("run")
     assert set(costs.index) == {"ridge-facebio", "majority-facebio", "expression-face"}
     assert (costs[["fit_s", "windows_per_s"]] > 0).all(axis=None)
     assert costs.loc["majority-facebio", "parameters"] == 1
     pairs = pd.read_csv(folder / "report" / "tables" / "ranking-valence.csv")
-    by_person = {
+    by_subject = {
         r.key("system"): r.scores.subjects.set_index("subject")["accuracy"] for r in report.results
     }  # of the predictions alone
     row = pairs[(pairs["a"].str.startswith("ridge")) & (pairs["b"].str.startswith("majority"))].iloc[0]
-    assert row["difference"] == pytest.approx((by_person["ridge"] - by_person["majority"]).mean())
+    assert row["difference"] == pytest.approx((by_subject["ridge"] - by_subject["majority"]).mean())
 
 
 def test_a_second_call_trains_nothing_and_more_systems_may_join(done, store, tmp_path, monkeypatch):
