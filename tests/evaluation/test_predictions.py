@@ -9,6 +9,7 @@ import pytest
 
 from gbvnet.errors import BadRun
 from gbvnet.evaluation import predictions
+from gbvnet.provenance import LEAKY
 
 
 def table(protocol="trial", dataset="deap"):
@@ -148,7 +149,7 @@ def test_stamps_travel_in_the_table():
     assert predictions.stamps(table("window")) == ["LEAKY: windows of one trial on both sides"]
     assert predictions.stamps(table("trial", "deap (synthetic data)")) == ["synthetic data"]
     both = pd.concat([table("window"), table("trial", "deap (synthetic data)")])
-    assert predictions.stamps(both) == [predictions.LEAKY, "synthetic data"]
+    assert predictions.stamps(both) == [LEAKY, "synthetic data"]
 
 
 def test_the_bytes_do_not_depend_on_the_version_of_pandas(tmp_path):

@@ -240,7 +240,7 @@ def table_of(tmp_path, rows, head="subject,trial,fold,side"):
         (["s1,1,1,train", "s1,,1,test"], "subject,trial,fold,side", "a trial in each row, found none in row 2"),
         (["s1,1,1,train", "s1,1,,test"], "subject,trial,fold,side", "a fold in each row, found none in row 2"),
         (["s1,1,1,train", "s1,2,1,train"], "subject,trial,fold,side", "test side of each fold, found none in fold 1"),
-        (["s1,1,1", "s1,2,1"], "subject,trial,fold", "at least two folds, or a column that tells the sides"),
+        (["s1,1,1", "s1,2,1"], "subject,trial,fold", "at least two folds, or a column that names the sides"),
     ],
 )  # fmt: skip
 def test_what_a_table_leaves_out_is_no_clean_split(tmp_path, rows, head, told):
