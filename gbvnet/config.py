@@ -242,28 +242,6 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class RivalConfig:
-    """What can be chosen of the rival systems. The defaults are each system's own; a system takes what concerns it."""
-
-    feature_set: Literal["statistical", "fractal", "hjorth", "hos", "wavelet"] = "fractal"
-    """yuvaraj-like: which numbers are drawn from each channel (its source finds fractal with cart the best)"""
-    classifier: Literal["cart", "svm"] = "cart"
-    """yuvaraj-like: a decision tree, or a support vector machine with a Gaussian kernel"""
-    svm_windows: int = 10_000
-    """yuvaraj-like, huang: a support vector machine learns from so many training windows at most, drawn by seed
-    and evenly over trials (ours): its time grows with their square"""
-    head: Literal["elm", "mlp"] = "elm"
-    """siddharth-like: an extreme learning machine (ridge on random features), or a network with one hidden layer"""
-    fusion: Literal["enumerate", "adaboost"] | None = None
-    """huang and mindlink-eumpy: how face and EEG are weighed; if not given as the system has it"""
-    adaboost_log: bool = True
-    """huang and mindlink-eumpy: AdaBoost's weight with its logarithm; off, as in the published code, which lacks it"""
-
-    def __post_init__(self) -> None:
-        require(self.svm_windows >= 10, f"rival.svm_windows must be at least 10, not {self.svm_windows}")
-
-
-@dataclass(frozen=True)
 class SplitConfig:
     """How windows are split into training, validation and test sides."""
 
@@ -303,7 +281,7 @@ class CrossvalConfig(SplitConfig):
     """A cross-validation: the system, its data, the splits and the training."""
 
     system: str = "gbvnet"
-    """name of the system; a file in gbvnet/systems"""
+    """name of the system; a file in gbvnet/systems; `--system NAME --help` lists its own options, too"""
     modality: Modality = "facebio"
     """modalities that the system sees: face, bio (all signals), eeg, peri (all but EEG), or face with one of them"""
     target: Literal["valence", "arousal", "both"] = "both"
@@ -324,7 +302,8 @@ class CrossvalConfig(SplitConfig):
     windows; any: score windows with at least one of the modalities that the system uses"""
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
-    rival: RivalConfig = field(default_factory=RivalConfig)
+    options: Any = None
+    """options of the system: some of them by name, or its class Options; default: the system's own"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -377,10 +356,16 @@ class CompareConfig(CrossvalConfig):
 
     systems: tuple[str, ...] = ("all",)
     """names of the systems (gbvnet,deepvanet,zhu); all: every installed system and gbvnet:shuffled, which is GBV-Net
-    trained on permuted labels; a name may be followed by a modality (gbvnet:bio); default: the system's own"""
+    trained on permuted labels; a name may be followed by a modality (gbvnet:bio); default: the system's own; the help
+    lists the options of systems that are named before it"""
+    options: dict[str, Any] | None = None
+    """options of systems, by the system's name: {yuvaraj-like: {feature_set: wavelet}}; default: the systems' own"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require(
+            isinstance(self.options or {}, dict), f"options: expected options by system, found {self.options!r:.60}"
+        )
         require(self.systems, "systems names no system; give all, or names with commas between")
         require(
             self.shuffle_labels is None, "a comparison on shuffled labels compares nothing: name a system NAME:shuffled"
@@ -519,6 +504,55 @@ FORMER_NAMES = {"inner": "validation"}  # former name of a setting: its present 
 FORMER_VALUES = {"train.select": {"inner": "validation"}}  # setting: {former value: present value}
 
 
+# Files of earlier versions have one group `rival` with the options of all systems, and these defaults.
+_RIVAL = {
+    "feature_set": "fractal", "classifier": "cart", "svm_windows": 10_000, "head": "elm", "fusion": None,
+    "adaboost_log": True,
+}  # fmt: skip
+_RIVAL_OF = {
+    "huang": ("svm_windows", "fusion", "adaboost_log"),
+    "mindlink-eumpy": ("fusion", "adaboost_log"),
+    "siddharth-like": ("head",),
+    "yuvaraj-like": ("feature_set", "classifier", "svm_windows"),
+}
+_RIVAL_FUSION = {"huang": "enumerate", "mindlink-eumpy": "adaboost"}  # which a fusion of None stood for
+
+
+def options_from_rival(rival: Any) -> dict[str, dict[str, Any]]:
+    """Return the options of each system from the group `rival` of an earlier version. Raises BadConfig."""
+    require(isinstance(rival or {}, dict), f"rival: expected settings by name, found {rival!r:.60}")
+    given = {name: value for name, value in (rival or {}).items() if value is not None}
+    for name in given:
+        near = get_close_matches(name, _RIVAL, n=1)
+        require(name in _RIVAL, f"no setting rival.{name}" + (f"; did you mean rival.{near[0]}?" if near else ""))
+    by_system = {system: {n: given[n] for n in names if n in given} for system, names in _RIVAL_OF.items()}
+    return {system: options for system, options in by_system.items() if options}
+
+
+def options_for_rival(values: dict) -> dict:
+    """Return settings (`to_dict`) with the group `rival` in place of its options, as earlier versions wrote them: by
+    these the digest of a run's settings stays the same."""
+    system, options = values["system"], dict(values["options"] or {})
+    rival = {name: options.pop(name) for name in _RIVAL_OF.get(system, ()) if name in options}
+    if rival.get("fusion") == _RIVAL_FUSION.get(system):
+        rival.pop("fusion", None)
+    others = {name: value for name, value in values.items() if name != "options"}
+    return others | {"rival": _RIVAL | rival} | ({"options": options} if options else {})
+
+
+def _with_options(values: dict) -> dict:
+    """Return settings read from a file, with `options` in place of an earlier version's `rival`.
+
+    Of a comparison (it has `systems`) they are options by system, of a run those of its system. Raises BadConfig.
+    """
+    if "rival" not in values:
+        return values
+    require("options" not in values, "rival is the former name of options: give one of them")
+    by_system = options_from_rival(values["rival"])
+    options = by_system if "systems" in values else by_system.get(values.get("system", CrossvalConfig.system), {})
+    return {name: value for name, value in values.items() if name != "rival"} | {"options": options}
+
+
 def present_names(values: dict, group: str = "") -> dict:
     """Return settings read from a file with former names and values replaced by the present ones; others are kept.
 
@@ -526,7 +560,7 @@ def present_names(values: dict, group: str = "") -> dict:
     Raises BadConfig if a setting is there under both of its names.
     """
     renamed: dict = {}
-    for name, value in values.items():
+    for name, value in (values if group else _with_options(values)).items():
         new = FORMER_NAMES.get(f"{group}{name}", name)
         require(new == name or new not in values, f"{group}{name} is the former name of {group}{new}: give one of them")
         if isinstance(value, dict):

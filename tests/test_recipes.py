@@ -151,6 +151,27 @@ def test_a_setting_of_the_store_may_be_its_default_without_repeating_it():
     assert parse_recipe(text, "tiny").prepare == {"face_side": PrepareConfig().face_side, "window_s": 2.0}
 
 
+def test_a_recipe_has_options_by_system_and_one_of_before_is_read():
+    text = text_of("tiny").replace("  ridge: bio", "  yuvaraj-like: eeg\n  ridge: bio")
+    options = {"yuvaraj-like": {"feature_set": "hos"}}
+    new = parse_recipe(text + "options: {yuvaraj-like: {feature_set: hos}}\n", "tiny")
+    old = parse_recipe(
+        text.replace("  folds: 3", "  folds: 3\n  rival: {feature_set: hos, head: mlp, fusion: null}"), "tiny"
+    )
+    assert new.options == old.options == options
+    runs = runs_of(new, DryRunStore("deap:3x4x4"))
+    assert {run.config.system: run.config.options for run in runs} == {
+        "gbvnet": None, "majority": None, "ridge": None, "yuvaraj-like": options["yuvaraj-like"],
+    }  # fmt: skip
+    for wrong, message in (
+        ("zhu: {}", "options of zhu, which is not among its systems"),
+        ("yuvaraj-lik: {}", r"did you mean yuvaraj-like\?"),
+        ("yuvaraj-like: {feature_st: hos}", r"no option feature_st of yuvaraj-like; did you mean feature_set\?"),
+    ):
+        with pytest.raises(BadConfig, match=f"^recipe tiny: .*{message}"):
+            parse_recipe(text + f"options: {{{wrong}}}\n", "tiny")
+
+
 def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_path(tmp_path):
     with pytest.raises(BadConfig, match=r"no recipe deap-papr; did you mean deap-paper\?"):
         load_recipe("deap-papr")

@@ -54,7 +54,7 @@ ALLOWED = {
 PENDING = {
     "gbvnet/__init__.py", "gbvnet/config.py", "gbvnet/cli", "gbvnet/io", "gbvnet/parallel", "gbvnet/datasets/formats",
     "gbvnet/datasets/synthetic",
-    "gbvnet/preprocessing", "gbvnet/store", "gbvnet/network", "gbvnet/systems",
+    "gbvnet/preprocessing", "gbvnet/store", "gbvnet/network",
     "gbvnet/experiments", "gbvnet/inference", "gbvnet/errors.py", "recipes/folds", "docs", "README.md", "Makefile",
     "tests", "benchmarks",
 }  # fmt: skip

@@ -19,6 +19,7 @@ from .help import help_format, overview, terms, usage_line
 from .options import chosen_jobs, keep_names_as_text, quote_names, require_groups
 from .paths import require_kinds, require_paths
 from .progress import say
+from .system_options import add_system_options, option_name
 
 
 def _parser(name: str, argv: Sequence[str] = ()):
@@ -32,6 +33,7 @@ def _parser(name: str, argv: Sequence[str] = ()):
         exit_on_error=False,
     )
     run = chosen.build(parser, argv) if chosen.by_arguments else chosen.build(parser)
+    add_system_options(parser, argv)
     parser.add_argument("--verbose", action="store_true", help="more lines, and a traceback if something fails")
     keep_names_as_text(parser)
     example = "\n\nexample:\n  " + chosen.example.replace("\n", "\n  ")
@@ -74,7 +76,7 @@ def _with_underscores(argv: list[str]) -> list[str]:
     for argument in argv:
         if argument.startswith("--"):
             name, equals, value = argument.partition("=")
-            argument = "--" + name[2:].replace("-", "_") + equals + value
+            argument = "--" + option_name(name[2:]) + equals + value
         arguments.append(argument)
     return arguments
 

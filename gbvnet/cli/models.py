@@ -29,7 +29,7 @@ def _train(parser) -> Run:
     parser.add_argument(
         "--runs", default="", metavar="RUNS", help="cross-validations of the same settings, for the model's card"
     )
-    skip = {"system", "scope", "folds", "fixed", "stratify", "joint", "shuffle_labels", "recipe", "rival"}
+    skip = {"system", "scope", "folds", "fixed", "stratify", "joint", "shuffle_labels", "recipe"}
     add_settings(parser, FinalConfig, skip=skip)
 
     def run(args) -> int:

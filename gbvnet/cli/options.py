@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import BadConfig
 from ..io.safe_load import keep_names, split_names
+from .system_options import by_system
 
 
 def names_in_text(text: str) -> tuple[str, ...]:
@@ -76,14 +77,15 @@ def chosen_jobs(args):
 
 
 def add_settings(parser, settings: type, skip: set[str] | None = None) -> None:
-    parser.add_class_arguments(settings, as_group=False, skip=skip)
+    parser.add_class_arguments(settings, as_group=False, skip={"options", *(skip or ())})  # main adds the system's
     parser.add_argument("--config", action="config", help="a YAML file with any of these settings")
 
 
 def chosen_settings(args, settings: type):
     from dataclasses import fields
 
-    return settings(**{f.name: getattr(args, f.name) for f in fields(settings) if hasattr(args, f.name)})
+    given = {f.name: getattr(args, f.name) for f in fields(settings) if hasattr(args, f.name)}
+    return settings(**given | ({"options": by_system(given["options"])} if "options" in given else {}))
 
 
 def name_lists(parser) -> set[str]:
@@ -137,6 +139,6 @@ def quote_names(argv: list[str], parser) -> list[str]:
 def require_groups(parser, args) -> None:
     """Raise BadConfig if a file of settings has a single value where a group of settings is (`train: 2`)."""
     for name, group in parser.groups.items():
-        value = args.get(name)
+        value = args.get(name.replace("-", "_"))
         if getattr(group, "group_class", None) is not None and not hasattr(value, "__dict__"):
             raise BadConfig(f"{name}: expected settings, a name and a value each, as {name}.NAME; found {value!r}")

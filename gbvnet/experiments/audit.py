@@ -29,7 +29,7 @@ from ..report.audit_results import FILE, FORMAT, Audit, read_audit
 from ..report.report import write_report
 from ..store.rebaselined import Rebaselined
 from ..store.window_source import WindowSource
-from ..systems.features.extract import spectral
+from ..systems.features.extract import spectral_features
 from .crossval import cross_validate
 from .run_folder import write_json
 from .run_group import begin_run_group, numbered_progress
@@ -120,7 +120,7 @@ def plan_audit(store: WindowSource, config: AuditConfig) -> tuple[list[Step], li
             continue
         steps.append(Step("ladder", protocol, real))
         steps += [
-            Step("majority", f"{which}-{protocol}", replace(real, system=which))
+            Step("majority", f"{which}-{protocol}", replace(real, system=which, options=None))
             for which in ("majority", "subject-majority")
         ]
     steps += [
@@ -144,7 +144,7 @@ def _baseline_steps(store: WindowSource, config: AuditConfig) -> Iterator[Step]:
         for how in BASELINES:
             for learner in LEARNERS:
                 of_step = config.crossval(
-                    protocol=protocol, system=learner, modality="bio", shuffle_labels=1, subjects=subjects
+                    protocol=protocol, system=learner, options=None, modality="bio", shuffle_labels=1, subjects=subjects
                 )
                 yield Step("baseline", f"{how}-{learner}-{protocol}", of_step, how)
 
@@ -172,7 +172,7 @@ def identification_accuracies(store: WindowSource, config: AuditConfig) -> list[
     used = {"face": uses_face(config.modality), "bio": uses_signals(config.modality)}
     results = []
     for modality in (name for name in used if used[name]):
-        x = spectral(store, rows, modality)
+        x = spectral_features(store, rows, modality)
         for kind, column, group in (("person", "subject", "recording"), ("trial", "recording", None)):
             names = windows[column].to_numpy(str)
             classes = len(np.unique(names))

@@ -28,7 +28,7 @@ from ..report.report import Report, write_report
 from ..store.channels import channels_of
 from ..store.reader import Store
 from ..store.window_source import WindowSource
-from ..systems import SYSTEMS, require_sense, require_system, system
+from ..systems import SYSTEMS, read_options, require_system, system, validate_config
 from .crossval import cross_validate
 from .run_folder import write_json
 from .run_group import begin_run_group, numbered_progress
@@ -64,7 +64,8 @@ def compare(
     """
     folder = Path(folder)
     entries, left_out = plan_comparison(store, config)
-    free = ("systems", "system", "modality", "shuffle_labels")  # more systems may join a comparison later
+    # More systems may join a comparison later; each run keeps the options of its system.
+    free = ("systems", "system", "options", "modality", "shuffle_labels")
     settings = {name: value for name, value in to_dict(config).items() if name not in free}
     record = begin_run_group(folder / FILE, "a comparison", store, settings, FORMAT)
     failed: dict[str, GbvnetError] = {}
@@ -115,6 +116,10 @@ def plan_comparison(store: WindowSource, config: CompareConfig) -> tuple[list[En
     """
     entries, left_out = [], {}
     by_name = [name for name in config.systems if name != "all"]
+    for name, options in (config.options or {}).items():
+        read_options(system(name), options, name)
+        if "all" not in config.systems and name not in {chosen.partition(":")[0] for chosen in by_name}:
+            raise BadConfig(f"options of {name}, which is not compared: systems are {', '.join(by_name)}")
     others = [name for name in EVERYTHING if name not in by_name] if "all" in config.systems else []
     for name in [*by_name, *others]:
         try:
@@ -144,8 +149,9 @@ def _entry(store: WindowSource, config: CompareConfig, chosen: str) -> Entry:
     else:
         modality = available_modality(store, name)
     shuffled = suffix == SHUFFLED_SUFFIX
-    one = config.crossval(system=name, modality=modality, shuffle_labels=1 if shuffled else None)
-    require_sense(one, store)
+    options = (config.options or {}).get(name)
+    one = config.crossval(system=name, options=options, modality=modality, shuffle_labels=1 if shuffled else None)
+    one = validate_config(one, store)
     channels_of(store, modality)
     make_plan(store, one)
     return Entry(f"{name}-{modality}" + (f"-{SHUFFLED_SUFFIX}" if shuffled else ""), one)

@@ -34,7 +34,7 @@ from ..progress import ProgressCallback
 from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
 from ..store.window_source import WindowSource
-from ..systems import Predicted, require_sense, system
+from ..systems import SystemOutput, system, validate_config
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
 
@@ -80,7 +80,7 @@ def cross_validate(
     the folder holds another run or is being written by another process, and, after all other trainings, GbvnetError if
     some failed.
     """
-    require_sense(config, store)
+    config = validate_config(config, store)
     return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
 
 
@@ -210,12 +210,12 @@ class _TrainAndTest:
         accuracy = (predicted_high(table["p"]) == table["y"]).mean()
         return f"accuracy {accuracy:.1%} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
 
-    def _fit_and_predict(self, task: Task, y: pd.DataFrame, folder: Path) -> tuple[Predicted, dict[str, Any]]:
+    def _fit_and_predict(self, task: Task, y: pd.DataFrame, folder: Path) -> tuple[SystemOutput, dict[str, Any]]:
         fold, test = task.fold, task.fold.test
         if all(map(has_one_class, y.loc[fold.train].to_numpy().T)):
             prior = _prior(y, fold)
             shutil.rmtree(folder / "model", ignore_errors=True)
-            return Predicted(np.tile(prior, (len(test), 1))), {"constant": True}
+            return SystemOutput(np.tile(prior, (len(test), 1))), {"constant": True}
         labels = {side: y.loc[rows].to_numpy() for side, rows in fold.sides.items()}  # (n, K)
         if len(task.targets) == 1:
             labels = {side: each[:, 0] for side, each in labels.items()}
@@ -237,7 +237,7 @@ class _TrainAndTest:
         fitted.save(folder / "model")
         return predicted, dict(fitted.about)
 
-    def _table(self, task: Task, y: pd.DataFrame, predicted: Predicted) -> pd.DataFrame:
+    def _table(self, task: Task, y: pd.DataFrame, predicted: SystemOutput) -> pd.DataFrame:
         """Return the rows of the predictions table, one target after the other."""
         c, test = self.config, task.fold.test
         names = ["recording", "subject", "trial", "stimulus", "window", "start_s"]

@@ -21,7 +21,7 @@ from ..progress import ProgressCallback
 from ..report.explanation_section import CHANNELS, FACE, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of, statistics
 from ..store.window_source import WindowSource
-from ..systems import Contract, system
+from ..systems import BaseSystem, system
 from .perturbations import Perturbation, PerturbedSource, add_noise, paint_patch, swap_channel, unchanged
 
 NOISE = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of a modality's power that is noise
@@ -99,7 +99,7 @@ class Probe:
     def __init__(self, work: ExplainedRun, part: ProbedModel, count: PredictionCounter):
         self.store, self.run, self.config, self.part, self.count = work.store, work.run, work.config, part, count
         self.high = pd.DataFrame({target: work.plan.high[target] for target in part.targets})
-        self.system: Contract = system(work.run.system).load(part.model, work.run)
+        self.system: BaseSystem = system(work.run.system).load(part.model, work.run)
 
     def rows_with(self, has: str) -> np.ndarray:
         """Return the rows that have a face, or signals.

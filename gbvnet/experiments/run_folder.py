@@ -13,6 +13,7 @@ import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from .. import __version__
-from ..config import CrossvalConfig, SplitConfig, flatten, former_names, present_names, to_dict
-from ..errors import BadRun
+from ..config import CrossvalConfig, SplitConfig, flatten, former_names, options_for_rival, present_names, to_dict
+from ..errors import BadConfig, BadRun
 from ..evaluation import splits
 from ..evaluation.labels import RULES, has_one_class
 from ..evaluation.plan import OTHERS, Plan
@@ -33,6 +34,7 @@ from ..io.safe_load import from_json
 from ..network.pretrained import digest_of
 from ..provenance import is_leaky
 from ..store.window_source import WindowSource
+from ..systems import read_options, system
 
 log = logging.getLogger(__name__)
 
@@ -117,8 +119,9 @@ def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
 
 def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSource, environment: dict) -> None:
     try:
-        flat_then = flatten(present_names(yaml_record((run_dir / "config.yaml").read_text(), dict[str, Any])))
-    except (OSError, ValueError) as error:
+        settings_then = present_names(yaml_record((run_dir / "config.yaml").read_text(), dict[str, Any]))
+        flat_then = flatten(_with_all_options(settings_then))
+    except (OSError, ValueError, BadConfig) as error:
         raise BadRun(
             run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
         ) from None
@@ -139,6 +142,12 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         )
 
 
+def _with_all_options(settings: dict) -> dict:
+    """Complete the options of a run's system, which may have had fewer when the run was started."""
+    name = settings.get("system", CrossvalConfig.system)
+    return settings | {"options": asdict(read_options(system(name), settings.get("options"), name))}
+
+
 def _refuse_other_weights(run_dir: Path, config: CrossvalConfig, environment: dict) -> None:
     """The file of pretrained face weights may have changed under its name."""
     now, then = _face_weights(config), environment.get("face_weights")
@@ -153,8 +162,8 @@ def _face_weights(config: CrossvalConfig) -> str | None:
 
 def config_digest(config: CrossvalConfig) -> str:
     """Return twelve characters that identify the settings which decide the predictions, the same in every version."""
-    flat = {name: value for name, value in flatten(to_dict(config)).items() if name.split(".")[-1] not in RESOURCES}
-    flat = former_names(flat)
+    flat = flatten(options_for_rival(to_dict(config)))
+    flat = former_names({name: value for name, value in flat.items() if name.split(".")[-1] not in RESOURCES})
     return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:12]
 
 

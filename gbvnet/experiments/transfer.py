@@ -15,7 +15,7 @@ from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..store.joined import JoinedStore, join
 from ..store.window_source import WindowSource
-from ..systems import require_sense
+from ..systems import validate_config
 from .crossval import run_plan
 
 PROTOCOL: Protocol = "subject+stimulus"
@@ -43,8 +43,7 @@ def transfer(
     Returns the path of predictions.parquet. Raises BadConfig or BadStore if the two stores cannot be read as one,
     LeakySplit if they share subjects or stimuli, BadRun if the folder holds another run.
     """
-    config = config or CrossvalConfig()
-    require_sense(config)
+    config = validate_config(config or CrossvalConfig())
     _refuse_folds(config)
     config = replace(config, protocol=PROTOCOL)
     joined, warnings = join(first, second, faces=uses_face(config.modality), signals=uses_signals(config.modality))

@@ -1,18 +1,24 @@
-"""Systems that tell high from low: GBV-Net and each rival, one file and one contract each.
+"""Systems, each of which classifies windows as positive (high) or negative (low): GBV-Net and the comparison methods.
 
-A file in this folder is a system, called as the file (with - for _); its class is named `System`. Nothing is imported
-before it is asked for. Adding a system is adding a file; the contract tests find it by itself.
+A file in this folder is a system of the same name (with - for _). Its class `System` is a `BaseSystem`, its options are
+the dataclass `System.Options`. New files are found automatically; none is imported before it is used.
 """
 
 import importlib
 import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from typing_extensions import override
 
-from ..config import CrossvalConfig
+from ..config import MODALITIES, CrossvalConfig
 from ..errors import BadConfig
+from ..io.records import convert
 from ..store.window_source import WindowSource
 from ..text import did_you_mean
 
@@ -21,29 +27,53 @@ SYSTEMS: tuple[str, ...] = tuple(
 )
 
 
-class Predicted(NamedTuple):
-    """What a system says of n windows."""
+class SystemOutput(NamedTuple):
+    """A system's output for n windows."""
 
-    p: np.ndarray  # (n,) probability of high, or (n, K) if K targets were trained jointly; float64
+    p: np.ndarray  # (n,) probability of the positive class, or (n, K) if K targets were trained jointly; float64
     gate_face: np.ndarray | None = None  # (n,) mean gate of a modality in 0..1; None where the system has no gate
     gate_bio: np.ndarray | None = None
 
 
-class Contract(Protocol):
-    """What every system promises, after scikit-learn's manner. Whatever is fitted sees the rows given to `fit` only.
+class BaseSystem(ABC):
+    """The interface of every system, in the manner of scikit-learn. All fitting is on the rows given to `fit` alone.
 
-    config : the run's settings; a system takes what concerns it (modality, model, train, ...)
-    work : a folder where `fit` may leave what it needs to go on after it was killed
-    label : what its log lines begin with
-    modalities : what it can see, first what it was made for
-    refused : protocol -> why it would be no fair test of this system
+    config : the run's settings, of which a system uses those that concern it (modality, model, train, ...); their
+        `options` become `self.options`
+    work : a folder where `fit` may keep what it needs to continue after it was stopped
+    label : the beginning of its log lines
+
+    A subclass may add private methods only: a public name that no base class has is a TypeError, since it is most often
+    a misspelt hook. A class that declares hooks for its own subclasses says so: `class X(BaseSystem, new_hooks=True)`.
     """
 
-    modalities: ClassVar[tuple[str, ...]]
-    refused: ClassVar[dict[str, str]]
+    modalities: ClassVar[tuple[str, ...]] = MODALITIES  # what it can see; the first is the one that it was made for
+    refused: ClassVar[dict[str, str]] = {}  # protocol: why it would be no fair test of this system
 
-    def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""): ...
+    @dataclass(frozen=True)
+    class Options:
+        """The system's own options: fields with defaults and docstrings, none unless a subclass has some."""
 
+    options: Any  # of type Options
+
+    @override
+    def __init_subclass__(cls, new_hooks: bool = False, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        names = (name for base in cls.__mro__[1:] for name in (*vars(base), *vars(base).get("__annotations__", ())))
+        known = {name for name in names if not name.startswith("_")}
+        for name in vars(cls):
+            if not (name.startswith("_") or new_hooks or name in known):
+                near = get_close_matches(name, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+                raise TypeError(
+                    f"{cls.__module__}.{cls.__qualname__}: a system has no {name}; {hint} Other names begin with _"
+                )
+
+    def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
+        self.config, self.work, self.label = config, work, label
+        self.options = read_options(type(self), config.options, config.system)
+
+    @abstractmethod
     def fit(
         self,
         store: WindowSource,
@@ -52,56 +82,118 @@ class Contract(Protocol):
         *,
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         seed: int = 0,
-    ) -> "Contract":
+    ) -> Self:
         """Learn from rows of a store and their labels (n,) of 0 and 1, or (n, K) for K targets at once.
 
-        validation : rows and labels of the validation groups; a system without early stopping trains on both together
+        validation : rows and labels of the fold's validation groups; a system without early stopping trains on both
         """
-        ...
 
+    @abstractmethod
     def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
-        """The probability of high, (n,) or (n, K) float64."""
-        ...
+        """Return the probability of the positive class, (n,) or (n, K) float64."""
 
-    def predict(self, store: WindowSource, rows: np.ndarray) -> Predicted:
-        """The same, with gates where the system has them."""
-        ...
+    def predict(self, store: WindowSource, rows: np.ndarray) -> SystemOutput:
+        """Return the same probabilities, with gates where the system has them."""
+        return SystemOutput(self.predict_proba(store, rows))
 
+    @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write what was learnt as a model folder, from which `load` makes a system that predicts the same."""
-        ...
+        """Write what was learnt as a model folder, from which `load` makes a system with the same predictions."""
 
     @classmethod
-    def load(cls, folder: Path, config: CrossvalConfig) -> "Contract": ...
+    @abstractmethod
+    def load(cls, folder: Path, config: CrossvalConfig) -> Self:
+        """Return a trained system read from a model folder. Raises BadModel."""
 
     @property
-    def about(self) -> dict:
-        """What a run notes of a training: n_parameters, chosen_epoch, device; {} is allowed."""
-        ...
+    @abstractmethod
+    def about(self) -> dict[str, Any]:
+        """What a run records of a training: n_parameters, chosen_epoch, device; {} is allowed."""
+
+    @classmethod  # noqa: B027  a hook that most systems do not need
+    def require_store(cls, store: WindowSource) -> None:
+        """Raise BadConfig if the system cannot learn from this store, whatever the settings."""
+
+
+# --- the registry ---
 
 
 def require_system(name: str) -> None:
-    """Raise BadConfig for a name that is no system, with the nearest that is one. Imports nothing."""
+    """Raise BadConfig for an unknown name, with the nearest known one. Imports nothing."""
     if name not in SYSTEMS:
         raise BadConfig(f"no system {name}; {did_you_mean(name, SYSTEMS)}")
 
 
-def require_sense(config: CrossvalConfig, store: WindowSource | None = None) -> None:
-    """Raise BadConfig if there is no such system, or it cannot see this modality, be tested by this protocol, or (where
-    it has a classmethod `require_store`) learn from this store."""
-    made = system(config.system)
-    if config.modality not in made.modalities:
-        others = "" if len(made.modalities) == 1 else f"one of {', '.join(made.modalities)}: "
-        raise BadConfig(
-            f"{config.system} cannot see modality {config.modality}; give {others}--modality {made.modalities[0]}"
-        )
-    if config.protocol in made.refused:
-        raise BadConfig(f"{config.system} is not tested by protocol {config.protocol}: {made.refused[config.protocol]}")
-    if store is not None and hasattr(made, "require_store"):
-        made.require_store(store)
-
-
-def system(name: str) -> type[Contract]:
-    """The class of a system. Raises BadConfig for a name that is none."""
+def system(name: str) -> type[BaseSystem]:
+    """Return the class of a system. Raises BadConfig for an unknown name."""
     require_system(name)
     return importlib.import_module(f".{name.replace('-', '_')}", __name__).System
+
+
+def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -> CrossvalConfig:
+    """Return the settings with the system's options complete.
+
+    Raises BadConfig if there is no such system, or if it cannot see this modality, be tested by this protocol, have
+    these options or learn from this store.
+    """
+    chosen = system(config.system)
+    if config.modality not in chosen.modalities:
+        others = "" if len(chosen.modalities) == 1 else f"one of {', '.join(chosen.modalities)}: "
+        raise BadConfig(
+            f"{config.system} cannot see modality {config.modality}; give {others}--modality {chosen.modalities[0]}"
+        )
+    if config.protocol in chosen.refused:
+        reason = chosen.refused[config.protocol]
+        raise BadConfig(f"{config.system} is not tested by protocol {config.protocol}: {reason}")
+    if store is not None:
+        chosen.require_store(store)
+    return replace(config, options=read_options(chosen, config.options, config.system))
+
+
+# --- options ---
+
+
+def option_names(chosen: type[BaseSystem]) -> tuple[str, ...]:
+    """Return the names of a system's options."""
+    return tuple(field.name for field in fields(chosen.Options))
+
+
+def read_options(chosen: type[BaseSystem], given: Any, name: str) -> Any:
+    """Return the `Options` of a system, complete, from some of them by name, or from such an object.
+
+    name : what messages call the system
+    Raises BadConfig for an option that the system does not have, and for a value of another type.
+    """
+    if type(given) is chosen.Options:
+        return given
+    if is_dataclass(given) and not isinstance(given, type):
+        given = {field.name: getattr(given, field.name) for field in fields(given)}
+    if not isinstance(given or {}, Mapping):
+        raise BadConfig(f"options: expected options of {name} by name, found {given!r:.60}")
+    require_options(chosen, given or {}, name)
+    try:
+        return convert(dict(given or {}), chosen.Options)
+    except ValueError as error:
+        raise BadConfig(f"{name}: options.{error}") from None
+
+
+def require_options(chosen: type[BaseSystem], given: Mapping[str, Any], name: str) -> None:
+    """Raise BadConfig for an option that a system does not have, with the nearest that it has or whose it is."""
+    known = option_names(chosen)
+    for option in given:
+        if option in known:
+            continue
+        if near := get_close_matches(str(option), known, n=1):
+            raise BadConfig(f"no option {option} of {name}; did you mean {near[0]}?")
+        there = f"which has {', '.join(known)}" if known else "which has none"
+        raise BadConfig(f"no option {option} of {name}, {there}{_other_system_with(str(option))}")
+
+
+def _other_system_with(option: str) -> str:
+    """Say which systems have an option, or one of a similar name."""
+    owners: dict[str, list[str]] = {}
+    for name in SYSTEMS:
+        for known in option_names(system(name)):
+            owners.setdefault(known, []).append(name)
+    near = get_close_matches(option, owners, n=1)
+    return f"; {near[0]} is an option of {' and '.join(owners[near[0]])}" if near else ""

@@ -1,11 +1,11 @@
-"""algarni-like: numbers drawn from each channel, of which grey wolves choose, and a stacked Bi-LSTM over the channels.
+"""algarni-like: features of each channel, chosen by grey wolf optimisation, and a stacked Bi-LSTM over the channels.
 
 After what is known here of Algarni et al. 2022 (Sensors 22:2976), the abstract: statistical and wavelet features and
-the Hurst exponent of EEG, chosen by a binary grey wolf optimiser, told apart by a stacked bidirectional LSTM. Which
+the Hurst exponent of EEG, chosen by a binary grey wolf optimiser, classified by a stacked bidirectional LSTM. Which
 statistics, which sequence, sizes and protocol are not known here, so this is no measure of their result.
 
-Chosen here: the features of waveforms.py (statistical, wavelet, hurst), z-scored over training rows. The wolves
-(grey_wolf.py) see training rows only, judged by trials held out from these, not the validation rows. The
+Chosen here: the features of time_domain.py (statistical, wavelet, hurst), z-scored over training rows. The optimiser
+(grey_wolf.py) uses training rows only, evaluated on trials held out from these, not the validation rows. The
 sequence is of the channels in their order, each with its features; those not chosen are 0. Two layers of 64 cells
 either way, dropout 0.5, then the last states into one linear layer. Nothing is augmented. EEG first, or other signals.
 """
@@ -20,29 +20,29 @@ from typing_extensions import override
 from ..network.batches import Windows
 from ..network.devices import device_of
 from ..store.window_source import WindowSource
-from .features.extract import extracted
-from .features.time_domain import SETS
-from .learners.classical import require_whole
-from .learners.grey_wolf import ridge_cost, select
-from .learners.neural import Answer, Network, Shape
+from .features.extract import extract_features
+from .features.time_domain import FEATURE_SETS
+from .learners.classical import require_modalities
+from .learners.grey_wolf import ridge_cost, select_features
+from .learners.neural import NetworkOutput, NeuralSystem, Shape
 
-FEATURES = tuple(SETS[name] for name in ("statistical", "wavelet", "hurst"))
+FEATURES = tuple(FEATURE_SETS[name] for name in ("statistical", "wavelet", "hurst"))
 CELLS, LAYERS, DROPOUT = 64, 2, 0.5
 
 
-class Described(Windows):
+class FeatureWindows(Windows):
     """Rows of a store as the features of their channels: batches whose `signals` are (B, C, Q)."""
 
     def __init__(
         self, store: WindowSource, rows: np.ndarray, modality: str, y: np.ndarray | None, device: torch.device
     ):
-        super().__init__(store, rows, modality, y, device)  # keeps nothing in memory by itself
-        x = np.concatenate([extracted(store, self.rows, self.channels, each) for each in FEATURES], axis=2)
+        super().__init__(store, rows, modality, y, device)  # memory_gib 0: the base class keeps nothing
+        x = np.concatenate([extract_features(store, self.rows, self.channels, each) for each in FEATURES], axis=2)
         self.kept = (None, None, torch.from_numpy(x).to(self.device))
 
 
 class StackedLSTM(nn.Module):
-    """Features of channels (B, C, Q) -> logits; those that are not `chosen` (C, Q) count for nothing."""
+    """Features of channels (B, C, Q) -> logits; those that are not `chosen` (C, Q) are set to 0."""
 
     mean: Tensor
     sd: Tensor
@@ -65,19 +65,19 @@ class StackedLSTM(nn.Module):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> Answer:
-        """signals: (B, C, Q) features; nothing else is looked at."""
+    ) -> NetworkOutput:
+        """Return logits (B, K) of features `signals` (B, C, Q); the other arguments are not used."""
         x = torch.where(self.chosen > 0, (signals - self.mean) / self.sd, 0)
         _, (last, _) = self.lstm(x)  # (2 * layers, B, 64): of each layer forwards, then backwards
-        return Answer.of(self.head(torch.cat([last[-2], last[-1]], dim=1)))
+        return NetworkOutput.of(self.head(torch.cat([last[-2], last[-1]], dim=1)))
 
 
-class System(Network):
+class System(NeuralSystem):
     """Chosen features of each channel, and a stacked Bi-LSTM over the channels."""
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg", "bio", "peri")
     waveforms: ClassVar[bool] = False
-    found: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # mean, SD and choice, (C, Q) each
+    _selection: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # mean, SD and chosen features, (C, Q) each
 
     @override
     def fit(
@@ -94,17 +94,17 @@ class System(Network):
         x = described.reshape(len(rows), -1)  # (n, C * Q)
         groups, rng = store.windows["recording"].to_numpy(str)[rows], np.random.default_rng(seed)
         cost = ridge_cost(x, np.asarray(y).reshape(len(rows), -1), groups, rng)
-        chosen = np.ones(x.shape[1], bool) if cost is None else select(cost, x.shape[1], rng)
+        chosen = np.ones(x.shape[1], bool) if cost is None else select_features(cost, x.shape[1], rng)
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-        sd = np.where(sd > 1e-6 * np.abs(mean), sd, 1)  # what never moves has no scale
-        self.found = tuple(each.reshape(described.shape[1:]) for each in (mean, sd, chosen))  # type: ignore[assignment]
+        sd = np.where(sd > 1e-6 * np.abs(mean), sd, 1)  # a constant feature has no scale
+        self._selection = tuple(each.reshape(described.shape[1:]) for each in (mean, sd, chosen))  # type: ignore[assignment]
         return super().fit(store, rows, y, validation=validation, seed=seed)
 
     @override
     def build(self, shape: Shape) -> nn.Module:
         network = StackedLSTM(shape)
-        for buffer, found in zip((network.mean, network.sd, network.chosen), self.found or (), strict=False):
-            buffer.copy_(torch.from_numpy(np.asarray(found)))
+        for buffer, value in zip((network.mean, network.sd, network.chosen), self._selection or (), strict=False):
+            buffer.copy_(torch.from_numpy(np.asarray(value)))
         return network
 
     @property
@@ -115,5 +115,5 @@ class System(Network):
 
     @override
     def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
-        require_whole(store, rows, self.config)
-        return Described(store, rows, self.config.modality, y, device_of(self.config.train))
+        require_modalities(store, rows, self.config)
+        return FeatureWindows(store, rows, self.config.modality, y, device_of(self.config.train))

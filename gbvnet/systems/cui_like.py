@@ -1,4 +1,4 @@
-"""cui-like: tokens of the EEG attend to tokens of the face, and these to those.
+"""cui-like: cross-attention between tokens of the EEG and tokens of the face.
 
 After the title of Cui, Chen & Li 2024 (Knowl.-Based Syst. 304:112587), "Emotion Recognition Using Cross-Modal
 Attention from EEG and Facial Expression". Nothing else of it is known here, so this is no measure of their result.
@@ -6,7 +6,7 @@ Attention from EEG and Facial Expression". Nothing else of it is known here, so 
 Chosen here: a token of 64 features for each frame (four convolutions of stride 2) and for each 1/8 s of signals (one
 convolution in time, one that cuts), with learned positions; one layer of cross-attention in either direction (4 heads)
 with a feed-forward layer, normalised before each; the means of both sides' tokens into one linear layer. A frame
-without a face is attended to by nobody and is in no mean. Either modality alone has nothing to attend to: refused.
+without a face is masked in the attention and left out of the mean. One modality alone is refused.
 """
 
 from typing import ClassVar
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..network.model import HEADS, mean_of_good
-from .learners.neural import Answer, Network, Normalising, Shape
+from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
 
 WIDTH = 64  # of a token
 TOKEN_S = 0.125  # of signals
@@ -27,13 +27,13 @@ DROPOUT = 0.1
 
 
 class FaceTokens(nn.Module):
-    """(B, F, 3, S, S) in [0, 1] -> (B, F, 64), each frame by itself."""
+    """(B, F, 3, S, S) in [0, 1] -> (B, F, 64), each frame alone."""
 
     def __init__(self, n_frames: int):
         super().__init__()
         layers: list[nn.Module] = []
         for n_in, n_out in zip((3, *FACE_WIDTHS), FACE_WIDTHS, strict=False):
-            # Group norm, not batch norm: no frame may have a say in another's.
+            # Group norm, not batch norm: no frame may influence another's token.
             layers += [nn.Conv2d(n_in, n_out, 3, stride=2, padding=1), nn.GroupNorm(4, n_out), nn.GELU()]
         self.space = nn.Sequential(*layers)
         self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(n_frames, WIDTH), std=0.02))
@@ -64,7 +64,7 @@ class SignalTokens(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Tokens `x` (B, T, D) take up what they find in `others` (B, T', D), of which `ok` (B, T') may be looked at."""
+    """Tokens `x` (B, T, D) attend to `others` (B, T', D), of which those with `ok` (B, T') False are masked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,20 +75,22 @@ class CrossAttention(nn.Module):
 
     @override
     def forward(self, x: Tensor, others: Tensor, ok: Tensor | None = None) -> Tensor:
-        """Result: (B, T, D)."""
-        seen = self.norm_others(others)
+        """Return the tokens (B, T, D)."""
+        keys = self.norm_others(others)
         hidden = None if ok is None else ~ok
-        found, _ = self.attention(self.norm_x(x), seen, seen, key_padding_mask=hidden, need_weights=False)
-        x = x + self.dropout(found)
+        attended, _ = self.attention(self.norm_x(x), keys, keys, key_padding_mask=hidden, need_weights=False)
+        x = x + self.dropout(attended)
         return x + self.dropout(self.narrow(self.dropout(F.gelu(self.widen(self.norm_after(x))))))
 
 
-class CuiLike(Normalising):
+class CuiLike(NormalisingNetwork):
+    """Tokens of both modalities, cross-attention in both directions -> K logits."""
+
     def __init__(self, shape: Shape):
         super().__init__(shape.n_channels)
         self.face = FaceTokens(shape.n_frames)
         self.signals = SignalTokens(shape.n_channels, shape.n_samples, shape.rate_hz)
-        self.to_face, self.to_signals = CrossAttention(), CrossAttention()  # who is looked at
+        self.to_face, self.to_signals = CrossAttention(), CrossAttention()  # named by the side that is attended to
         self.head = nn.Sequential(nn.LayerNorm(2 * WIDTH), nn.Dropout(0.5), nn.Linear(2 * WIDTH, shape.n_outputs))
 
     @override
@@ -99,15 +101,18 @@ class CuiLike(Normalising):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> Answer:
-        """faces: (B, F, 3, S, S), face_ok: (B, F), signals: (B, C, L). No window lacks any, so the rest is not used."""
+    ) -> NetworkOutput:
+        """Return logits (B, K) of faces (B, F, 3, S, S) with face_ok (B, F), and signals (B, C, L).
+
+        Every window has both, so has_face and has_signals are not used.
+        """
         ok = torch.ones(faces.shape[:2], dtype=torch.bool, device=faces.device) if face_ok is None else face_ok
         face, bio = self.face(faces), self.signals(self.z_scored(signals))  # (B, F, 64), (B, T, 64)
-        seen_face, seen_bio = self.to_signals(face, bio), self.to_face(bio, face, ok)
-        return Answer.of(self.head(torch.cat([mean_of_good(seen_face, ok), seen_bio.mean(1)], dim=1)))
+        face_after, bio_after = self.to_signals(face, bio), self.to_face(bio, face, ok)
+        return NetworkOutput.of(self.head(torch.cat([mean_of_good(face_after, ok), bio_after.mean(1)], dim=1)))
 
 
-class System(Network):
+class System(NeuralSystem):
     """Cross-modal attention between the face and the EEG, or other signals."""
 
     modalities: ClassVar[tuple[str, ...]] = ("faceeeg", "facebio", "faceperi")

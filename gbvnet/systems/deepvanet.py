@@ -6,8 +6,8 @@ a ConvLSTM of 128 channels over the frames, a linear layer to 16 features; signa
 (kernel 5), 16 (3) and 8 (3) channels, a linear layer to 64; then 80 -> 20 -> 1 with dropout 0.5. One modality alone
 has the same branch and its own head. For 64-pixel faces and 128 samples the shapes are theirs.
 
-Otherwise than there: the convolutions start at random (theirs were trained on another corpus of faces, which cannot
-be shipped), frames without a face are passed over, signals are z-scored, the epoch is never chosen by the test side.
+Differences from the source: the convolutions start at random (there they were trained on another corpus of faces, which
+cannot be shipped), frames without a face are skipped, signals are z-scored, the test side never chooses the epoch.
 """
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..errors import BadConfig
-from .learners.neural import Answer, Network, Normalising, Shape
+from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
 
 FACE_WIDTH, SIGNAL_WIDTH, HIDDEN = 16, 64, 20
 CELLS = 128  # channels of the ConvLSTM, and of what it reads
@@ -43,12 +43,12 @@ class ConvLSTM(nn.Module):
         for t in range(x.shape[1]):
             gates = driven[:, t] if t == 0 else driven[:, t] + self.of_state(state)
             write, keep, show, new = gates.chunk(4, dim=1)
-            now = keep.sigmoid() * memory + write.sigmoid() * new.tanh()
-            shown = show.sigmoid() * now.tanh()
+            cell = keep.sigmoid() * memory + write.sigmoid() * new.tanh()
+            output = show.sigmoid() * cell.tanh()
             if ok is not None:
-                seen = ok[:, t, None, None, None]
-                now, shown = torch.where(seen, now, memory), torch.where(seen, shown, state)
-            memory, state = now, shown
+                good = ok[:, t, None, None, None]
+                cell, output = torch.where(good, cell, memory), torch.where(good, output, state)
+            memory, state = cell, output
         return state
 
 
@@ -86,7 +86,9 @@ class SignalBranch(nn.Sequential):
         super().__init__(*layers, nn.Flatten(), nn.Linear(8 * (n_samples - LOST), SIGNAL_WIDTH))
 
 
-class DeepVANet(Normalising):
+class DeepVANet(NormalisingNetwork):
+    """The branches of the face and the signals side by side -> K logits."""
+
     def __init__(self, shape: Shape):
         super().__init__(shape.n_channels)
         width = 0
@@ -108,17 +110,20 @@ class DeepVANet(Normalising):
         signals: Tensor | None,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> Answer:
-        """faces: (B, F, 3, S, S), face_ok: (B, F), signals: (B, C, L). No window lacks any, so the rest is not used."""
+    ) -> NetworkOutput:
+        """Return logits (B, K) of faces (B, F, 3, S, S) with face_ok (B, F), and signals (B, C, L).
+
+        Every window has both, so has_face and has_signals are not used.
+        """
         features = []
         if self.face is not None and faces is not None:
             features.append(self.face(faces, face_ok))  # (B, 16)
         if self.signals is not None and signals is not None:
             features.append(self.signals(self.z_scored(signals)))  # (B, 64)
-        return Answer.of(self.head(torch.cat(features, dim=1)))
+        return NetworkOutput.of(self.head(torch.cat(features, dim=1)))
 
 
-class System(Network):
+class System(NeuralSystem):
     """DeepVANet, all signals and the face or either of them."""
 
     @override

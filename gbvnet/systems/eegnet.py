@@ -3,14 +3,14 @@
 From the paper: 8 temporal filters of half the sampling rate, 2 spatial filters for each of them (norm at most 1), ELU,
 mean pool of 4, dropout; a separable convolution to 16 maps over half a second of what is left, ELU, mean pool of 8,
 dropout; a linear layer (norm at most 0.25). Batch norms after each convolution, which so need no bias. Dropout is 0.5,
-the paper's for training within a person (0.25 is theirs across people). As in the authors' code (arl-eegmodels, Keras):
-the epsilon of batch norms is 1e-3, and convolutions in time are padded with zeros to the length they had, of an even
-filter with one zero more at the end. Otherwise than there: one logit a target in place of a softmax; batch norms that
-follow their batches faster (0.1 a step, not 0.01), as small data have few; weights that start as torch's, not Glorot's.
+the paper's for training within a subject (0.25 is theirs across subjects). As in the authors' code (arl-eegmodels,
+Keras): the epsilon of batch norms is 1e-3, and convolutions in time are padded with zeros to the length they had, of an
+even filter with one zero more at the end. Differences from the source: one logit a target in place of a softmax; a
+momentum of batch norms of 0.1 (there 0.01), as small data have few batches; PyTorch's initial weights, not Glorot's.
 Networks saved by earlier versions, whose epsilon was 1e-5, keep it.
 
-What the paper has for 128 Hz follows the rate here. Windows shorter than 32 samples, or than a filter, make filters
-and pools shorter; the log says so. Made for EEG, and takes other signals as further channels.
+Filter lengths, given for 128 Hz in the paper, follow the rate here. Windows shorter than 32 samples, or than a filter,
+make filters and pools shorter; the log says so. Made for EEG, and takes other signals as further channels.
 """
 
 import logging
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from .learners.neural import Answer, KerasBatchNorm2d, Network, Normalising, Shape
+from .learners.neural import KerasBatchNorm2d, NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,9 @@ class Sizes:
         self.shrunk = self.pools != POOLS or (self.temporal, self.separable) != wanted
 
 
-class EEGNet(Normalising):
+class EEGNet(NormalisingNetwork):
+    """(B, C, L) -> K logits."""
+
     def __init__(self, shape: Shape):
         super().__init__(shape.n_channels)
         sizes = Sizes(shape.n_samples, shape.rate_hz)
@@ -61,11 +63,11 @@ class EEGNet(Normalising):
             *(KerasBatchNorm2d(MAPS), nn.ELU(), nn.AvgPool2d((1, sizes.pools[1])), nn.Dropout(DROPOUT), nn.Flatten()),
         )
         self.head = nn.Linear(MAPS * sizes.places, shape.n_outputs)
-        self.register_state_dict_pre_hook(lambda network, *_: network.bound())  # what is kept obeys the bounds, too
+        self.register_state_dict_pre_hook(lambda network, *_: network.bound())  # saved weights obey the bounds, too
 
     @torch.no_grad()
     def bound(self) -> None:
-        """Bring each filter whose norm has grown too large back to the bound: after each step, as the next is begun."""
+        """Scale each filter whose norm exceeds its bound back to the bound; called before each step and each save."""
         _bound(self.spatial.weight, SPATIAL_NORM)
         _bound(self.head.weight, HEAD_NORM)
 
@@ -77,12 +79,12 @@ class EEGNet(Normalising):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> Answer:
-        """signals: (B, C, L); nothing else is looked at."""
+    ) -> NetworkOutput:
+        """Return logits (B, K) of signals (B, C, L); the other arguments are not used."""
         self.bound()
         x = self.temporal(self.z_scored(signals)[:, None])  # (B, 8, C, L)
         x = self.after_spatial(self.spatial(x))  # (B, 16, 1, L/4)
-        return Answer.of(self.head(self.separable(x)))  # (B, 16 * L/32) -> (B, K)
+        return NetworkOutput.of(self.head(self.separable(x)))  # (B, 16 * L/32) -> (B, K)
 
 
 def _bound(weight: Tensor, norm: float) -> None:
@@ -91,11 +93,12 @@ def _bound(weight: Tensor, norm: float) -> None:
 
 
 def _same(kernel: int) -> nn.ZeroPad2d:
-    """Keeps the length under a kernel, even ones included: the odd zero comes last, as TensorFlow's `same` has it."""
+    """Return the padding that keeps the length; of an even kernel the extra zero comes last, as in TensorFlow's
+    `same`."""
     return nn.ZeroPad2d(((kernel - 1) // 2, kernel // 2, 0, 0))
 
 
-class System(Network):
+class System(NeuralSystem):
     """EEGNet-8,2 on signals."""
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg", "bio", "peri")

@@ -1,9 +1,9 @@
-"""What a face does, in words: how much each of 52 movements is seen in a window, and a logistic regression on that.
+"""A logistic regression on statistics of 52 facial expression coefficients: the plain baseline of the face.
 
-Ours, and no published system. MediaPipe gives 52 coefficients a frame (jaw open, left corner of the mouth up, ...),
-each 0 to 1 and made to depend little on who it is or on the light. Of each we take the mean, SD, minimum, maximum and
-slope over the window's frames. Every weight has a name, the training takes seconds, and a network that sees the same
-faces should do better than this before anything is said for it. A store made with another tracker has none of them.
+Not a published system. MediaPipe gives 52 coefficients a frame (jaw open, left corner of the mouth up, ...), each 0 to
+1 and meant to depend little on the subject or on the light. The features are the mean, SD, minimum, maximum and slope
+of each over the window's frames. Every weight has a name, the training takes seconds, and a network that sees the same
+faces should do better than this. A store made with another tracker than MediaPipe has no coefficients.
 """
 
 from typing import ClassVar
@@ -17,13 +17,13 @@ from ..errors import BadConfig
 from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS
 from ..store.window_source import WindowSource
-from .learners.classical import Classical, Learnt
+from .learners.classical import ClassicalSystem, Parameters
 
 STATISTICS = ("mean", "sd", "min", "max", "slope")  # the slope is per second
 
 
-class System(Classical):
-    """LogisticRegression(C=1) on z-scored statistics; what a window does not show is put in as the training mean."""
+class System(ClassicalSystem):
+    """LogisticRegression(C=1) on z-scored statistics; values that a window lacks are replaced by the training mean."""
 
     modalities: ClassVar[tuple[str, ...]] = ("face",)
 
@@ -36,22 +36,23 @@ class System(Classical):
         return np.concatenate(parts) if parts else np.empty((0, len(STATISTICS) * 52), np.float32)
 
     @override
-    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
-        seen = ~np.isnan(x[:, 0])
-        mean, sd = x[seen].mean(axis=0), x[seen].std(axis=0)
-        sd = np.where(sd > 1e-6, sd, 1).astype(np.float32)  # a movement that never is
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
+        with_face = ~np.isnan(x[:, 0])
+        mean, sd = x[with_face].mean(axis=0), x[with_face].std(axis=0)
+        sd = np.where(sd > 1e-6, sd, 1).astype(np.float32)  # a movement that never occurs
         if has_one_class(y):  # of several targets, one may have a single class
             return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
         fitted = LogisticRegression(max_iter=1000).fit(_scaled(x, mean, sd), y)
         return {"weights": fitted.coef_.ravel(), "bias": fitted.intercept_, "mean": mean, "sd": sd}
 
     @override
-    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
-        return expit(_scaled(x, learnt["mean"], learnt["sd"]) @ learnt["weights"] + learnt["bias"][0])
+    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        return expit(_scaled(x, parameters["mean"], parameters["sd"]) @ parameters["weights"] + parameters["bias"][0])
 
     @classmethod
+    @override
     def require_store(cls, store: WindowSource) -> None:
-        """Raise BadConfig for a store whose faces another tracker found."""
+        """Raise BadConfig for a store whose faces were tracked by another method than mediapipe."""
         tracker = store.settings["prepare"].get("landmarks", "mediapipe")
         if tracker != "mediapipe":
             raise BadConfig(
@@ -70,10 +71,10 @@ class System(Classical):
 
 
 def statistics(coefficients: np.ndarray, frame_s: float) -> np.ndarray:
-    """(n, F, 52) -> (n, 5 * 52) float32: all means, then all SDs, minima, maxima and slopes.
+    """Return statistics (n, 5 * 52) float32 of coefficients (n, F, 52): all means, SDs, minima, maxima and slopes.
 
-    Over the frames that are no NaN: those that show a face. A window without any is NaN throughout.
-    frame_s : from one frame to the next, seconds
+    They are over the frames that show a face, which are not NaN. A window without any is all NaN.
+    frame_s : time from one frame to the next, seconds
     """
     x = coefficients.astype(np.float64)
     ok = ~np.isnan(x[:, :, :1])  # (n, F, 1): all 52 are there or none

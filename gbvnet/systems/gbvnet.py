@@ -1,7 +1,7 @@
 """GBV-Net (Yu et al. 2025) as a system: the network of model.py, trained as section 4 of the paper says.
 
-The paper gives Adam, a learning rate of 1e-3, batches of 256 and binary cross-entropy. Ours, as it is silent: the epoch
-is the one with the best loss on validation groups, and never chosen by the test side.
+The paper gives Adam, a learning rate of 1e-3, batches of 256 and binary cross-entropy. It does not
+give the epoch: here it is the one with the best loss on validation groups, never chosen by the test side.
 """
 
 from dataclasses import asdict
@@ -21,8 +21,8 @@ from ..network.training import predict_network
 from ..preprocessing import face_statistics as facestats
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
-from . import Predicted
-from .learners.neural import Network, Shape
+from . import SystemOutput
+from .learners.neural import NeuralSystem, Shape
 
 
 def network_config(config: CrossvalConfig, shape: Shape) -> GBVNetConfig:
@@ -37,8 +37,8 @@ def network_config(config: CrossvalConfig, shape: Shape) -> GBVNetConfig:
     )
 
 
-class System(Network):
-    """GBV-Net. See `gbvnet.systems.Contract` for the methods."""
+class System(NeuralSystem):
+    """GBV-Net."""
 
     network: GBVNet | None
 
@@ -71,27 +71,27 @@ class System(Network):
         return self
 
     @override
-    def predict(self, store: WindowSource, rows: np.ndarray) -> Predicted:
+    def predict(self, store: WindowSource, rows: np.ndarray) -> SystemOutput:
         network = self._network()
         logits, face, bio = predict_network(network, self._windows(store, np.asarray(rows)), self.config.train)
-        return Predicted(expit(logits[:, 0] if logits.shape[1] == 1 else logits), face, bio)
+        return SystemOutput(expit(logits[:, 0] if logits.shape[1] == 1 else logits), face, bio)
 
     @override
     def save(self, folder: Path) -> None:
-        network = self._network()
-        assert isinstance(network, GBVNet)
-        save_model(folder, network, {**self.model_metadata, **self.about})
+        if self.network is None:
+            raise BadConfig("this gbvnet is not trained yet: call fit or load first")
+        save_model(folder, self.network, {**self.model_metadata, **self.about})
 
     @classmethod
     @override
     def load(cls, folder: Path, config: CrossvalConfig) -> Self:
-        made = cls(config)
-        made.network, _ = load_model(folder)
-        return made
+        system = cls(config)
+        system.network, _ = load_model(folder)
+        return system
 
     @override
     def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
-        """Without modality dropout nothing was learnt to stand in for a missing modality."""
+        """Raise BadConfig for missing modalities: without modality dropout no embedding was learnt in their place."""
         needed = [
             name
             for name, used in (("face", "face" in self.config.modality), ("signals", self.config.modality != "face"))
@@ -105,12 +105,12 @@ class System(Network):
         if self.config.model.modality_dropout == 0 and not has.all():
             raise BadConfig(
                 f"{(~has.all(axis=1)).sum()} of {len(rows)} windows lack a modality, and with model.modality_dropout 0 "
-                "nothing is learnt to stand in for it; set it above 0, or rows to complete"
+                "no embedding is learnt in its place; set it above 0, or rows to complete"
             )
 
 
 def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray) -> dict:
-    """What a model folder should say of its data, so that new recordings can be prepared in the same way."""
+    """Return what a model folder records of its training data, so that recordings can be prepared in the same way."""
     s = store.settings
     return {
         "system": "gbvnet",
@@ -134,19 +134,19 @@ def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray
 
 
 def _face_statistics(store: WindowSource, config: CrossvalConfig, rows: np.ndarray) -> dict:
-    """How bright, contrasty and sharp the training's faces are, so that others can be told from them."""
+    """Return brightness, contrast and sharpness of the training faces, by which unusual faces are recognised."""
     rows = np.asarray(rows)
     with_face = rows[store.windows.iloc[rows]["has_face"].to_numpy(bool)] if uses_face(config.modality) else rows[:0]
-    found = []
+    measurements = []
     for start in range(
-        0, len(some := _evenly(with_face, facestats.MAX_WINDOWS)), 64
+        0, len(sample := _equally_spaced(with_face, facestats.MAX_WINDOWS)), 64
     ):  # few at a time: large faces are large
-        faces, ok, _ = store.read(some[start : start + 64], signals=False)
-        found.append(facestats.measure(faces, ok))
-    summary = facestats.summarise(np.concatenate(found)) if found else None
+        faces, ok, _ = store.read(sample[start : start + 64], signals=False)
+        measurements.append(facestats.measure(faces, ok))
+    summary = facestats.summarise(np.concatenate(measurements)) if measurements else None
     return {facestats.KEY: summary} if summary else {}
 
 
-def _evenly(rows: np.ndarray, most: int) -> np.ndarray:
-    """At most so many of some rows, from the first to the last at equal distances."""
+def _equally_spaced(rows: np.ndarray, most: int) -> np.ndarray:
+    """Return at most `most` of the rows, equally spaced from the first to the last."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]

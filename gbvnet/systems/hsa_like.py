@@ -1,4 +1,4 @@
-"""hsa-like: local, then global self-attention over a sequence of differential entropies, channels weighed before.
+"""hsa-like: channel weights, then local and global self-attention over a sequence of differential entropies.
 
 After what is known of Zhang et al. 2023 (IEEE Trans. Affect. Comput. 14:2458): the abstract, which names short-term
 continuity (local attention), long-term similarity (global attention) and a squeeze-and-excitation module over the
@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from ..errors import BadConfig
 from ..network.model import TransformerLayer
-from .learners.neural import Answer, Network, Normalising, Shape
+from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
 
 BANDS_HZ = ((4, 8), (8, 13), (13, 30), (30, 45))
 SEGMENT_S = 0.125
@@ -64,7 +64,8 @@ class BandEntropy(nn.Module):
 
 
 class Excitation(nn.Module):
-    """Squeeze-and-excitation (Hu et al. 2018) over channels: each is weighed by 0 to 1, from all of their means."""
+    """Squeeze-and-excitation (Hu et al. 2018) over channels: each is weighted by 0 to 1, computed from all of their
+    means."""
 
     def __init__(self, n_channels: int):
         super().__init__()
@@ -79,7 +80,7 @@ class Excitation(nn.Module):
 
 
 class LocalAttention(nn.Module):
-    """A Transformer layer in which a segment sees those of its own block only: (B, T, D), in and out."""
+    """A Transformer layer in which a segment attends to its own block only: (B, T, D), in and out."""
 
     def __init__(self, width: int, block: int = BLOCK):
         super().__init__()
@@ -95,7 +96,9 @@ class LocalAttention(nn.Module):
         return self.layer(blocks, there).view(batch, -1, width)[:, :places]
 
 
-class HSALike(Normalising):
+class HSALike(NormalisingNetwork):
+    """Band entropies (B, T, C, Q), excitation, local and global attention -> K logits."""
+
     def __init__(self, shape: Shape):
         super().__init__(shape.n_channels)
         self.entropy = BandEntropy(shape.n_samples, shape.rate_hz)
@@ -115,17 +118,17 @@ class HSALike(Normalising):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> Answer:
-        """signals: (B, C, L); nothing else is looked at."""
+    ) -> NetworkOutput:
+        """Return logits (B, K) of signals (B, C, L); the other arguments are not used."""
         x = self.entropy(self.z_scored(signals))  # (B, T, C, Q)
         x = self.norm(x.flatten(2).transpose(1, 2)).transpose(1, 2).view(x.shape)
         x = self.inward(self.excitation(x).flatten(2)) + self.positions  # (B, T, D)
         x = self.local(x)
         x = self.everywhere(x, torch.ones(x.shape[:2], dtype=torch.bool, device=x.device))
-        return Answer.of(self.head(x.mean(1)))
+        return NetworkOutput.of(self.head(x.mean(1)))
 
 
-class System(Network):
+class System(NeuralSystem):
     """Local and global attention over band-wise entropies of EEG."""
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)

@@ -1,7 +1,7 @@
-"""The label of the training window with the most similar waveforms: it learns nothing, and so finds leaks.
+"""The label of the training window with the most similar waveforms: it learns nothing, and so reveals leaks.
 
-A probe, not a rival: where windows of one trial are on both sides of a split, what they share (a baseline's waveform,
-a face's look) makes the nearest window one of the same trial, with the same label.
+A control, not a comparison method: where windows of one trial are on both sides of a split, what they share (a
+baseline's waveform, a face's look) makes the nearest window one of the same trial, with the same label.
 """
 
 import numpy as np
@@ -9,24 +9,24 @@ from sklearn.neighbors import NearestNeighbors
 from typing_extensions import override
 
 from ..store.window_source import WindowSource
-from .features.extract import plain
-from .learners.classical import Classical, Learnt
+from .features.extract import waveform_features
+from .learners.classical import ClassicalSystem, Parameters
 
 
-class System(Classical):
+class System(ClassicalSystem):
     """One nearest neighbour in Euclidean distance on `features.plain`, each value z-scored over training rows."""
 
     @override
     def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
-        return plain(store, rows, self.config.modality)
+        return waveform_features(store, rows, self.config.modality)
 
     @override
-    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
         mean, sd = x.mean(axis=0), x.std(axis=0) + np.float32(1e-12)
         return {"x": (x - mean) / sd, "y": np.asarray(y, np.int8), "mean": mean, "sd": sd}
 
     @override
-    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
-        nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(learnt["x"])
-        found = nearest.kneighbors((x - learnt["mean"]) / learnt["sd"], return_distance=False)[:, 0]
-        return learnt["y"][found].astype(np.float64)
+    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        nearest = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(parameters["x"])
+        neighbour = nearest.kneighbors((x - parameters["mean"]) / parameters["sd"], return_distance=False)[:, 0]
+        return parameters["y"][neighbour].astype(np.float64)

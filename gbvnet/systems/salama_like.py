@@ -7,12 +7,11 @@ protocol are not known, so this is no measure of their result. They cut faces by
 Chosen here: a block is the window's samples by a 9 x 9 map of the scalp, each electrode at the place that its 10-10
 name gives it, zero where there is none. Three convolutions of 3 x 3 x 3 (8, 16 and 32 channels) with batch norm, ReLU
 and max pooling, then 64 features, for either modality; a frame without a face is as the nearest good one of its
-window. Each network is trained alone; their logits are stacked by a logistic regression fitted on the
-validation rows (training rows that neither has learnt from; without these, on the training rows as they are).
+window. Each network is trained separately; their logits are stacked by a logistic regression fitted on the validation
+rows (training rows that neither has learnt from; without these, on all training rows).
 """
 
 import logging
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -22,13 +21,11 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..config import CrossvalConfig
 from ..datasets.channel_names import canonical_name
 from ..errors import BadConfig
-from ..store.window_source import WindowSource
-from . import Contract
-from .learners.late_fusion import Fused
-from .learners.neural import Answer, Network, Normalising, Shape
+from . import BaseSystem
+from .learners.late_fusion import LateFusion
+from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +40,9 @@ MOST = 1 - 1e-6  # of a probability, where it is made a logit again
 
 
 def place(name: str) -> tuple[int, int] | None:
-    """Row and column of an electrode in the map, None if it has no place there."""
-    said = canonical_name(name).upper()
-    row, column = ROWS.get(said[:-1]), COLUMNS.get(said[-1:])
+    """Return row and column of an electrode in the map, None if it has no place there."""
+    electrode = canonical_name(name).upper()
+    row, column = ROWS.get(electrode[:-1]), COLUMNS.get(electrode[-1:])
     return None if row is None or column is None else (row, column)
 
 
@@ -57,7 +54,7 @@ class Scalp(nn.Module):
 
     def __init__(self, names: list[str]):
         super().__init__()
-        places = {i: found for i, name in enumerate(names) if (found := place(name)) is not None}
+        places = {i: position for i, name in enumerate(names) if (position := place(name)) is not None}
         lost = [name for i, name in enumerate(names) if i not in places]
         if not places:
             raise BadConfig(
@@ -77,7 +74,7 @@ class Scalp(nn.Module):
 
 
 def convolutions(n_in: int, strides: tuple[int, int, int], pools: list[tuple[int, int, int]]) -> nn.Sequential:
-    """Three 3-D convolutions, (B, n_in, T, H, W) -> (B, 32, T', H', W'), the first with strides."""
+    """Return three 3-D convolutions, (B, n_in, T, H, W) -> (B, 32, T', H', W'), the first with strides."""
     layers: list[nn.Module] = []
     for i, (width, pool) in enumerate(zip(WIDTHS, pools, strict=True)):
         convolution = nn.Conv3d(n_in if i == 0 else WIDTHS[i - 1], width, 3, strides if i == 0 else 1, padding=1)
@@ -87,10 +84,13 @@ def convolutions(n_in: int, strides: tuple[int, int, int], pools: list[tuple[int
 
 
 def head(n_in: int, n_outputs: int) -> nn.Sequential:
+    """Return two linear layers on flattened maps, (B, n_in) -> (B, K)."""
     return nn.Sequential(nn.Flatten(), nn.Linear(n_in, WIDTH), nn.ReLU(), nn.Dropout(0.5), nn.Linear(WIDTH, n_outputs))
 
 
-class EEGBlocks(Normalising):
+class EEGBlocks(NormalisingNetwork):
+    """3-D convolutions over EEG on a map of the scalp -> K logits."""
+
     def __init__(self, shape: Shape):
         super().__init__(shape.n_channels)
         self.scalp = Scalp([name for name, _ in shape.channels])
@@ -106,12 +106,14 @@ class EEGBlocks(Normalising):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> Answer:
-        """signals: (B, C, L); nothing else is looked at."""
-        return Answer.of(self.head(self.space(self.scalp(self.z_scored(signals)))))
+    ) -> NetworkOutput:
+        """Return logits (B, K) of signals (B, C, L); the other arguments are not used."""
+        return NetworkOutput.of(self.head(self.space(self.scalp(self.z_scored(signals)))))
 
 
 class FaceBlocks(nn.Module):
+    """3-D convolutions over face frames -> K logits."""
+
     def __init__(self, shape: Shape):
         super().__init__()
         self.space = convolutions(3, (1, 2, 2), [(1, 2, 2), (2, 2, 2), (2, 2, 2)])
@@ -126,25 +128,29 @@ class FaceBlocks(nn.Module):
         signals: Tensor | None = None,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> Answer:
-        """faces: (B, F, 3, S, S), face_ok: (B, F); nothing else is looked at."""
+    ) -> NetworkOutput:
+        """Return logits (B, K) of faces (B, F, 3, S, S) with face_ok (B, F); the other arguments are not used."""
         if face_ok is not None:
             faces = nearest_good(faces, face_ok)
-        return Answer.of(self.head(self.space(faces.transpose(1, 2) - 0.5)))  # (B, 3, F, S, S) inward
+        return NetworkOutput.of(self.head(self.space(faces.transpose(1, 2) - 0.5)))  # (B, 3, F, S, S) inward
 
 
 def nearest_good(faces: Tensor, ok: Tensor) -> Tensor:
-    """Each frame that is not good becomes the nearest good one of its window, of two the earlier.
+    """Return the faces with each frame that is not good replaced by the nearest good one of its window.
+
+    Of two equally near frames it is the earlier.
 
     faces, result: (B, F, 3, S, S). ok: (B, F) bool.
     """
     t = torch.arange(ok.shape[1], device=ok.device)
-    away = (t[:, None] - t).abs().expand(len(ok), -1, -1)  # (B, F, F): from each frame to each
+    away = (t[:, None] - t).abs().expand(len(ok), -1, -1)  # (B, F, F): distance of each frame from each
     instead = away.masked_fill(~ok[:, None], len(t)).argmin(2)  # (B, F)
     return faces[torch.arange(len(ok), device=ok.device)[:, None], instead]
 
 
-class EEG(Network):
+class EEGSystem(NeuralSystem):
+    """The network on EEG blocks."""
+
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
 
     @override
@@ -152,7 +158,9 @@ class EEG(Network):
         return EEGBlocks(shape)
 
 
-class Face(Network):
+class FaceSystem(NeuralSystem):
+    """The network on face blocks."""
+
     modalities: ClassVar[tuple[str, ...]] = ("face",)
 
     @override
@@ -160,21 +168,17 @@ class Face(Network):
         return FaceBlocks(shape)
 
 
-class System(Fused):
+class System(LateFusion):
     """Both networks and a logistic regression on their logits; of one modality, its network alone."""
 
-    made_of: ClassVar[dict[str, type[Contract]]] = {"face": Face, "eeg": EEG}
+    part_classes: ClassVar[dict[str, type[BaseSystem]]] = {"face": FaceSystem, "eeg": EEGSystem}
     rule: ClassVar[str] = "stack"
 
-    def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
-        super().__init__(config, work, label)
-        self.fused_by = self.rule  # whatever other systems are told to fuse by
-
     @override
-    def _weigh(self, store: WindowSource, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """(K, 3): of the face's logit, the EEG's, and a constant; half of each where one class is all there is."""
+    def fit_weights(self, scores: dict[str, np.ndarray], y: np.ndarray, trials: np.ndarray) -> np.ndarray:
+        """Return weights (K, 3) of the face's logit, the EEG's, and the constant; 1/2, 1/2, 0 with a single class."""
         weights = []
-        for target, x in zip(np.asarray(y).reshape(len(rows), -1).T, self._logits(store, rows), strict=True):
+        for target, x in zip(y.T, _logits(scores["face"], scores["eeg"]), strict=True):
             if len(np.unique(target)) == 1:
                 weights.append(np.array([0.5, 0.5, 0.0]))
             else:
@@ -182,16 +186,12 @@ class System(Fused):
                 weights.append(np.append(fitted.coef_[0], fitted.intercept_))
         return np.stack(weights)
 
-    def _logits(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
-        """(K, n, 2), the face's first."""
-        scores = self._scores(store, rows)
-        p = np.stack([scores["face"], scores["eeg"]], axis=2)
-        return logit(p.clip(1 - MOST, MOST))
-
     @override
-    def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
-        if len(self.parts) == 1:
-            return super().predict_proba(store, rows)
-        x = self._logits(store, np.asarray(rows))  # (K, n, 2)
-        p = expit(np.einsum("knm,km->nk", x, self.weights[:, :2]) + self.weights[:, 2])
-        return p[:, 0] if p.shape[1] == 1 else p
+    def fuse(self, face: np.ndarray, eeg: np.ndarray) -> np.ndarray:
+        weighted = np.einsum("knm,km->nk", _logits(face, eeg), self.weights[:, :2])
+        return expit(weighted + self.weights[:, 2]).T
+
+
+def _logits(face: np.ndarray, eeg: np.ndarray) -> np.ndarray:
+    """Return the logits (K, n, 2) of two probabilities (K, n)."""
+    return logit(np.stack([face, eeg], axis=2).clip(1 - MOST, MOST))

@@ -1,20 +1,21 @@
-"""siddharth-like: scalp pictures of EEG power, a few numbers of heart and skin, what the face does, one layer.
+"""siddharth-like: scalp maps of EEG power, features of heart and skin, facial expression, and one hidden layer.
 
-After Siddharth, Jung and Sejnowski 2019 (arXiv 1905.07039; IEEE Trans. Affect. Comput. 2022), which paints theta, alpha
-and beta power of the EEG as red, green and blue of a scalp, passes that and spectrograms of heart and skin through a
+After Siddharth, Jung and Sejnowski 2019 (arXiv 1905.07039; IEEE Trans. Affect. Comput. 2022), which maps theta, alpha
+and beta power of the EEG to red, green and blue of a scalp, passes that and spectrograms of heart and skin through a
 network trained on photographs (VGG-16), keeps 30 principal components, adds how channels depend on one another, and
-describes the face by the mean, SD and 95th percentile of its features over frames; all are put side by side, and an
-extreme learning machine decides. Its trained networks cannot be shipped. So this is no measure of its result.
+describes the face by the mean, SD and 95th percentile of its features over frames; all are concatenated for an
+extreme learning machine. Its trained networks cannot be shipped. So this is no measure of its result.
 
-Chosen here: the pictures themselves (scalp.py, log power), then 30 principal components. As spreading is linear, these
-are components of the log powers, each electrode counting by the area around it. Of heart (ECG, or the pulse in the
-blood) and skin conductance the numbers of autonomic.py. Of the face the same three statistics of MediaPipe's 52
-expression coefficients; if the store has none, the 30 components of a small picture. The pairs of channels are left
-out. The machine: 500 tanh units with random weights and a ridge on them; `rival.head mlp` trains 64 units instead.
+Chosen here: the maps themselves (topography.py, log power), then 30 principal components. As interpolation is linear,
+these are components of the log powers, with each electrode weighted by the area around it. Of heart (ECG or PPG) and
+skin conductance the features of peripheral.py. Of the face the same three statistics of MediaPipe's 52
+expression coefficients; if the store has none, 30 components of a thumbnail. The pairs of channels are left
+out. The classifier: 500 tanh units with random weights and a ridge on them; the option `head mlp` trains 64 units.
 """
 
 import warnings
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy.special import expit
@@ -28,10 +29,10 @@ from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS, channels_of
 from ..store.window_source import WindowSource
 from .features.band_power import LOG_POWER, bands_of
-from .features.extract import extracted, thumbnails
+from .features.extract import extract_features, face_thumbnails
 from .features.peripheral import AUTONOMIC
-from .features.topography import placed, spread
-from .learners.classical import Classical, Learnt
+from .features.topography import interpolation_weights, known_electrodes
+from .learners.classical import ClassicalSystem, Parameters
 
 BANDS = ((4, 8), (8, 13), (13, 30))  # theta, alpha, beta: red, green and blue
 HEART_AND_SKIN = ("ecg", "ppg", "gsr")
@@ -42,93 +43,113 @@ MLP_UNITS, MLP_EPOCHS, MLP_RATE, MLP_DECAY = 64, 50, 3e-3, 1.0
 STILL = 1e-9  # an SD below which a feature counts as constant
 
 
-class System(Classical):
+class System(ClassicalSystem):
+    """Principal components of scalp maps, features of heart, skin and face, and one hidden layer."""
+
     modalities: ClassVar[tuple[str, ...]] = ("facebio", "bio", "eeg", "peri", "face", "faceeeg", "faceperi")
+
+    @dataclass(frozen=True)
+    class Options(ClassicalSystem.Options):
+        """The options of siddharth-like."""
+
+        head: Literal["elm", "mlp"] = "elm"
+        """an extreme learning machine (ridge on random features), or a trained network with one hidden layer"""
+
+    options: Options
 
     @override
     def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
-        """What is to be reduced to principal components first, block by block, then the rest; `widths` of each."""
-        seen = self.config.modality
-        channels = channels_of(store, seen)
+        """Return blocks of features (n, D), first those to be reduced to principal components; sets the `_widths`."""
+        modality = self.config.modality
+        channels = channels_of(store, modality)
         of_eeg = [i for i in channels if store.settings["channels"][i][1] == "eeg"]
         others = [i for i in channels if store.settings["channels"][i][1] in HEART_AND_SKIN]
         pictures, plain = [], []
         if of_eeg:
-            pictures.append(scalps(store, rows, of_eeg))
+            pictures.append(scalp_maps(store, rows, of_eeg))
         if others:
-            plain.append(extracted(store, rows, others, AUTONOMIC).reshape(len(rows), -1))
-        if uses_face(seen):
+            plain.append(extract_features(store, rows, others, AUTONOMIC).reshape(len(rows), -1))
+        if uses_face(modality):
             (plain if has_expressions(store) else pictures).append(faces(store, rows))
         if not pictures and not plain:
             raise BadConfig(
-                f"siddharth-like sees {', '.join(HEART_AND_SKIN)} of modality {seen}, and {store.path} has none of them"
+                f"siddharth-like sees {', '.join(HEART_AND_SKIN)} of modality {modality}, and {store.path} "
+                "has none of them"
             )
         blocks = [*pictures, *plain]
-        self.widths = np.array([[block.shape[1], i < len(pictures)] for i, block in enumerate(blocks)])
+        self._widths = np.array([[block.shape[1], i < len(pictures)] for i, block in enumerate(blocks)])
         return np.concatenate(blocks, axis=1)
 
     @override
-    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
         fill = _mean_of_known(x)
         x = np.where(np.isnan(x), fill, x)
-        centre, axes = _components(x, self.widths)
-        x = _reduced(x, self.widths, axes, centre)
+        centre, axes = _components(x, self._widths)
+        x = _reduced(x, self._widths, axes, centre)
         mean, sd = x.mean(axis=0), x.std(axis=0)
         sd = np.where(sd > STILL, sd, 1.0)
-        learnt = {"widths": self.widths, "fill": fill, "centre": centre, "axes": axes, "mean": mean, "sd": sd}
+        parameters = {"widths": self._widths, "fill": fill, "centre": centre, "axes": axes, "mean": mean, "sd": sd}
         if has_one_class(y):  # of several targets, one may have a single class
             nothing = {"inward": np.zeros((x.shape[1], 1)), "offset": np.zeros(1), "outward": np.zeros(1)}
-            return learnt | nothing | {"bias": np.array([4.0 if y[0] else -4.0])}
-        head = _mlp if self.config.rival.head == "mlp" else _elm
-        return learnt | head((x - mean) / sd, y, seed)
+            return parameters | nothing | {"bias": np.array([4.0 if y[0] else -4.0])}
+        head = _mlp if self.options.head == "mlp" else _elm
+        return parameters | head((x - mean) / sd, y, seed)
 
     @override
-    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
-        if not np.array_equal(learnt["widths"], self.widths):
+    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        if not np.array_equal(parameters["widths"], self._widths):
             raise BadConfig(
                 "siddharth-like learnt from other channels, bands or kinds of faces than this store has: blocks of "
-                f"{learnt['widths'][:, 0].tolist()} numbers, not {self.widths[:, 0].tolist()}"
+                f"{parameters['widths'][:, 0].tolist()} numbers, not {self._widths[:, 0].tolist()}"
             )
-        x = np.where(np.isnan(x), learnt["fill"], x)
-        x = _reduced(x, learnt["widths"], learnt["axes"], learnt["centre"])
-        hidden = np.tanh((x - learnt["mean"]) / learnt["sd"] @ learnt["inward"] + learnt["offset"])
-        return expit(hidden @ learnt["outward"] + learnt["bias"][0])
+        x = np.where(np.isnan(x), parameters["fill"], x)
+        x = _reduced(x, parameters["widths"], parameters["axes"], parameters["centre"])
+        hidden = np.tanh((x - parameters["mean"]) / parameters["sd"] @ parameters["inward"] + parameters["offset"])
+        return expit(hidden @ parameters["outward"] + parameters["bias"][0])
 
 
-def scalps(store: WindowSource, rows: np.ndarray, channels: list[int]) -> np.ndarray:
-    """(n, bands * P) float32: the scalp in log power of each band. Raises BadConfig without electrodes or bands."""
+def scalp_maps(store: WindowSource, rows: np.ndarray, channels: list[int]) -> np.ndarray:
+    """Return scalp maps of the log power of each band, (n, bands * P) float32.
+
+    Raises BadConfig if no channel is a known electrode, or the windows are too short for all bands.
+    """
     names = [store.settings["channels"][i][0] for i in channels]
-    kept = placed(names)
+    kept = known_electrodes(names)
     if not kept:
         raise BadConfig(f"{store.path}: none of its EEG channels has a known place on the scalp: {', '.join(names)}")
     there = [band for band, _, _ in bands_of(store.settings["samples_per_window"], float(store.settings["rate_hz"]))]
     if not set(BANDS) & set(there):
         bands = ", ".join(f"{low}-{high} Hz" for low, high in BANDS)
-        raise BadConfig(f"{store.path}: its windows show none of the bands {bands}")
-    power = extracted(store, rows, [channels[i] for i in kept], LOG_POWER)  # (n, C, K)
-    weights = spread(tuple(names[i] for i in kept)).astype(np.float32)  # (P, C)
+        raise BadConfig(f"{store.path}: its windows resolve none of the bands {bands}")
+    power = extract_features(store, rows, [channels[i] for i in kept], LOG_POWER)  # (n, C, K)
+    weights = interpolation_weights(tuple(names[i] for i in kept)).astype(np.float32)  # (P, C)
     pictures = [power[:, :, there.index(band)] @ weights.T for band in BANDS if band in there]
     return np.concatenate(pictures, axis=1)
 
 
 def has_expressions(store: WindowSource) -> bool:
-    """Whether the first filmed window of any recording has MediaPipe's coefficients: a matter of the store alone."""
+    """Return whether the store has MediaPipe's coefficients: in the first window with a face of any recording."""
     filmed = store.windows[store.windows["has_face"]]
     first = filmed.drop_duplicates("recording").index.to_numpy()
     return bool(np.isfinite(store.expression(first)).any())
 
 
 def faces(store: WindowSource, rows: np.ndarray) -> np.ndarray:
-    """(n, D) float32: `movements` if the store has expressions, else the mean good frame as a small picture."""
+    """Return `expression_statistics` if the store has coefficients, else face thumbnails, (n, D) float32."""
     known, parts = has_expressions(store), []
     for begin in range(0, max(1, len(rows)), CHUNK_ROWS):
         at = rows[begin : begin + CHUNK_ROWS]
-        parts.append(movements(store.expression(at)) if known else thumbnails(*store.read(at, signals=False)[:2]))
+        parts.append(
+            expression_statistics(store.expression(at))
+            if known
+            else face_thumbnails(*store.read(at, signals=False)[:2])
+        )
     return np.concatenate(parts, dtype=np.float32)
 
 
-def movements(coefficients: np.ndarray) -> np.ndarray:
-    """(n, F, 52) -> (n, 3 * 52): mean, SD and 95th percentile over the frames that show a face; NaN if none does."""
+def expression_statistics(coefficients: np.ndarray) -> np.ndarray:
+    """Return mean, SD and 95th percentile (n, 3 * 52) of coefficients (n, F, 52) over the frames that show a face; NaN
+    if none does."""
     x = coefficients.astype(np.float64)
     ok = np.isfinite(x).all(axis=2) & (x != 0).any(axis=2)  # (n, F); frames without a face are NaN, or all zeros
     n = ok.sum(axis=1)
@@ -147,7 +168,7 @@ def movements(coefficients: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_known(x: np.ndarray) -> np.ndarray:
-    """(D,) of what is not NaN; 0 where all is."""
+    """Return the mean (D,) of the values that are not NaN; 0 where all are."""
     known = ~np.isnan(x)
     return np.where(known, x, 0).sum(axis=0, dtype=np.float64) / np.maximum(known.sum(axis=0), 1)
 
@@ -155,42 +176,42 @@ def _mean_of_known(x: np.ndarray) -> np.ndarray:
 def _components(x: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and principal axes of the blocks that are to be reduced, (W,) and (W, sum of components)."""
     total = int(widths[widths[:, 1] == 1, 0].sum())
-    centre, found, begin = x[:, :total].mean(axis=0, dtype=np.float64), [], 0
+    centre, components, begin = x[:, :total].mean(axis=0, dtype=np.float64), [], 0
     for width, reduce in widths.tolist():
         if reduce:
             block = x[:, begin : begin + width] - centre[begin : begin + width]
             axes = np.linalg.eigh(block.T @ block)[1][:, ::-1][:, : min(COMPONENTS, width, len(x))]
             whole = np.zeros((total, axes.shape[1]))
-            whole[begin : begin + width] = axes * np.where(axes.sum(axis=0) < 0, -1, 1)  # a sign of their own
-            found.append(whole)
+            whole[begin : begin + width] = axes * np.where(axes.sum(axis=0) < 0, -1, 1)  # a fixed sign
+            components.append(whole)
         begin += width
-    return centre, np.concatenate([np.zeros((total, 0)), *found], axis=1)
+    return centre, np.concatenate([np.zeros((total, 0)), *components], axis=1)
 
 
 def _reduced(x: np.ndarray, widths: np.ndarray, axes: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return np.concatenate([(x[:, : len(centre)] - centre) @ axes, x[:, len(centre) :]], axis=1)
 
 
-def _elm(x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+def _elm(x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
     """Random units, and the ridge that brings them closest to -1 and 1 (Huang, Zhu and Siew 2006)."""
     rng = np.random.default_rng(seed)
     inward = rng.normal(size=(x.shape[1], UNITS)) / np.sqrt(x.shape[1])
     offset = rng.normal(size=UNITS)
     hidden = np.tanh(x @ inward + offset)
-    mean, told = hidden.mean(axis=0), 2.0 * y - 1
+    mean, target = hidden.mean(axis=0), 2.0 * y - 1
     centred = hidden - mean
     sd = np.maximum(centred.std(axis=0), STILL)
     centred /= sd
     gram = centred.T @ centred + RIDGE * len(x) * np.eye(UNITS)
-    outward = np.linalg.solve(gram, centred.T @ (told - told.mean())) / sd
+    outward = np.linalg.solve(gram, centred.T @ (target - target.mean())) / sd
     # Least squares to -1 and 1 estimate 2 p - 1; twice that is the logit near p = 1/2.
     return {
         "inward": inward, "offset": offset, "outward": 2 * outward,
-        "bias": np.array([2 * (told.mean() - mean @ outward)]),
+        "bias": np.array([2 * (target.mean() - mean @ outward)]),
     }  # fmt: skip
 
 
-def _mlp(x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+def _mlp(x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
     network = MLPClassifier(
         MLP_UNITS,
         activation="tanh",

@@ -5,11 +5,12 @@ fractal dimension, Hjorth, higher-order statistics, wavelet), each with a suppor
 tree (CART), on five corpora; fractal dimension with CART did best. Windows, sizes and protocol are not known, so this
 is no measure of their result.
 
-Chosen here: the sets of waveforms.py from every EEG channel; a tree whose leaves hold at least 5 windows, so that a
-leaf has a share of high rather than a word; the machine of svm.py. `rival.feature_set` and `rival.classifier` choose.
+Chosen here: the sets of time_domain.py from every EEG channel; a tree with at least 5 windows a leaf, so that a leaf
+has a probability and not only a class; the support vector machine of rbf_svm.py.
 """
 
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.tree import DecisionTreeClassifier
@@ -17,21 +18,34 @@ from typing_extensions import override
 
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
-from .features.extract import extracted
-from .features.time_domain import SETS
-from .learners.classical import Classical, Learnt
-from .learners.rbf_svm import Machine
+from .features.extract import extract_features
+from .features.time_domain import FEATURE_SETS
+from .learners.classical import ClassicalSystem, Parameters
+from .learners.rbf_svm import RbfSvm
 
 LEAF = 5  # windows
 
 
-class System(Machine):
+class System(RbfSvm):
+    """A decision tree or a support vector machine on one set of features of each channel."""
+
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
+
+    @dataclass(frozen=True)
+    class Options(RbfSvm.Options):
+        """The options of yuvaraj-like."""
+
+        feature_set: Literal["statistical", "fractal", "hjorth", "hos", "wavelet"] = "fractal"
+        """the features of each channel (its source finds fractal with cart the best)"""
+        classifier: Literal["cart", "svm"] = "cart"
+        """a decision tree, or a support vector machine with a Gaussian kernel"""
+
+    options: Options
 
     @override
     def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         channels = channels_of(store, self.config.modality)
-        return extracted(store, rows, channels, SETS[self.config.rival.feature_set]).reshape(len(rows), -1)
+        return extract_features(store, rows, channels, FEATURE_SETS[self.options.feature_set]).reshape(len(rows), -1)
 
     @override
     def fit(
@@ -43,13 +57,15 @@ class System(Machine):
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         seed: int = 0,
     ) -> Self:
-        if self.config.rival.classifier == "svm":
+        if self.options.classifier == "svm":
             return super().fit(store, rows, y, validation=validation, seed=seed)
-        return Classical.fit(self, store, rows, y, validation=validation, seed=seed)  # a tree learns from all windows
+        return ClassicalSystem.fit(
+            self, store, rows, y, validation=validation, seed=seed
+        )  # a tree learns from all windows
 
     @override
-    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
-        if self.config.rival.classifier == "svm":
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
+        if self.options.classifier == "svm":
             return super().learn(x, y, seed)
         tree = DecisionTreeClassifier(min_samples_leaf=LEAF, random_state=seed).fit(x, y).tree_
         high = tree.value[:, 0, 1] if tree.n_classes[0] == 2 else np.full(tree.node_count, float(y[0]))
@@ -62,13 +78,13 @@ class System(Machine):
         }
 
     @override
-    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
-        if self.config.rival.classifier == "svm":
-            return super().probability(learnt, x)
+    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        if self.options.classifier == "svm":
+            return super().probability(parameters, x)
         at, rows = np.zeros(len(x), np.int64), np.arange(len(x))
         while True:
-            inner = learnt["below"][at] >= 0
-            if not inner.any():
-                return learnt["high"][at]
-            below = x[rows, learnt["feature"][at] * inner] <= learnt["threshold"][at]
-            at = np.where(inner, np.where(below, learnt["below"][at], learnt["above"][at]), at)
+            at_branch = parameters["below"][at] >= 0
+            if not at_branch.any():
+                return parameters["high"][at]
+            below = x[rows, parameters["feature"][at] * at_branch] <= parameters["threshold"][at]
+            at = np.where(at_branch, np.where(below, parameters["below"][at], parameters["above"][at]), at)

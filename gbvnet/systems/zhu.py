@@ -1,11 +1,12 @@
-"""Zhu et al. 2015 (EMBC): differential entropies of the EEG, smoothed along each trial, and a linear machine.
+"""Zhu et al. 2015 (EMBC): differential entropies of the EEG, smoothed along each trial, and a linear support vector
+machine.
 
 The source: differential entropy of each channel in five bands, a linear dynamic system that takes out what is too quick
-to be emotion, a linear support vector machine; three classes on SEED, other people held out. It does not give the
-system's variances, the bands' edges or C in what we could read. Chosen here: bands of features.py, entropies by
-spectra.py, the variances and the two passes of smoothing.py, LinearSVC(C=1) on z-scored features.
+to be emotion, a linear support vector machine; three classes on SEED, other subjects held out. It does not give the
+system's variances, the bands' edges or C in what we could read. Chosen here: bands of extract.py, entropies by
+band_power.py, the variances and the two passes of kalman.py, LinearSVC(C=1) on z-scored features.
 
-A window's features follow from all of its trial, also from what comes later: nothing to be used while a trial lasts.
+A window's features follow from all of its trial, also from later windows: it cannot be used in real time.
 """
 
 from typing import Any, ClassVar
@@ -17,12 +18,12 @@ from typing_extensions import override
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
 from .features.band_power import ENTROPY
-from .features.extract import extracted
-from .features.kalman import smoothed_in_trials
-from .learners.linear import Linear
+from .features.extract import extract_features
+from .features.kalman import smooth_trials
+from .learners.linear import LinearSystem
 
 
-class System(Linear):
+class System(LinearSystem):
     """LinearSVC(C=1, dual=False): its time grows with the windows only, so it learns from all of them."""
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
@@ -35,9 +36,9 @@ class System(Linear):
         channels = channels_of(store, self.config.modality)
 
         def entropies(of: WindowSource, at: np.ndarray) -> np.ndarray:
-            return extracted(of, at, channels, ENTROPY).reshape(len(at), -1)
+            return extract_features(of, at, channels, ENTROPY).reshape(len(at), -1)
 
-        return smoothed_in_trials(store, rows, entropies)
+        return smooth_trials(store, rows, entropies)
 
     @override
     def classifier(self) -> Any:

@@ -29,7 +29,7 @@ from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.run_folder import config_digest
 from gbvnet.report.results import read_run
 from gbvnet.store.reader import open_store
-from gbvnet.systems import Predicted
+from gbvnet.systems import SystemOutput
 
 from ..synthetic_store import write_store
 from ..test_config import as_version_0
@@ -62,7 +62,7 @@ class LogPower:
         return self
 
     def predict(self, store, rows):
-        return Predicted(self.model.predict_proba(self._features(store, rows))[:, 1])
+        return SystemOutput(self.model.predict_proba(self._features(store, rows))[:, 1])
 
     def save(self, folder):
         folder.mkdir()

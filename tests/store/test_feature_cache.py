@@ -7,7 +7,7 @@ from gbvnet.errors import BadStore
 from gbvnet.store import feature_cache as remembering
 from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.store.reader import open_store
-from gbvnet.systems.features.extract import Extractor, extracted
+from gbvnet.systems.features.extract import Extractor, extract_features
 
 from ..synthetic_store import write_store
 
@@ -30,17 +30,17 @@ class Counting:
 def test_what_is_remembered_is_what_is_computed_and_computed_once(store):
     of = Counting()
     rows = np.array([119, 3, 70, 3])
-    plain = extracted(open_store(store.path), rows, [2, 0], Extractor("moments", of))
+    plain = extract_features(open_store(store.path), rows, [2, 0], Extractor("moments", of))
     assert of.rows == 4
-    kept = extracted(store, rows, [2, 0], Extractor("moments", of))
+    kept = extract_features(store, rows, [2, 0], Extractor("moments", of))
     assert kept.shape == (4, 2, 2)
     assert kept.dtype == np.float32
     assert np.array_equal(kept, plain)
     assert of.rows == 4 + 120
-    again = extracted(FeatureCache(store), np.arange(120), [0, 1], Extractor("moments", of))
+    again = extract_features(FeatureCache(store), np.arange(120), [0, 1], Extractor("moments", of))
     assert np.array_equal(again[3, 0], kept[1, 1])
     assert of.rows == 4 + 120
-    extracted(store, rows, [0], Extractor("moments", of, version=2))
+    extract_features(store, rows, [0], Extractor("moments", of, version=2))
     assert of.rows == 4 + 240
 
 
@@ -52,22 +52,22 @@ def test_a_computation_that_was_cut_off_goes_on(store):
             return super().__call__(x, rate_hz)
 
     with pytest.raises(KeyboardInterrupt):
-        extracted(store, np.arange(3), [0], Extractor("moments", Dies()))
+        extract_features(store, np.arange(3), [0], Extractor("moments", Dies()))
     of = Counting()
-    kept = extracted(store, np.arange(120), [0], Extractor("moments", of))
+    kept = extract_features(store, np.arange(120), [0], Extractor("moments", of))
     assert of.rows == 70
-    plain = extracted(open_store(store.path), np.arange(120), [0], Extractor("moments", of))
+    plain = extract_features(open_store(store.path), np.arange(120), [0], Extractor("moments", of))
     assert np.array_equal(kept, plain)
 
 
 def test_a_damaged_memory_is_told_and_the_store_is_untouched(store):
     before = sorted(f.name for f in store.path.iterdir())
-    extracted(store, np.arange(3), [0], Extractor("moments", Counting()))
+    extract_features(store, np.arange(3), [0], Extractor("moments", Counting()))
     assert sorted(f.name for f in store.path.iterdir()) == before
     file = next(store.folder.glob("moments-v1-*/000050.npy"))
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(BadStore, match=r"000050\.npy: expected features of this store.*Delete it"):
-        extracted(store, np.arange(60), [0], Extractor("moments", Counting()))
+        extract_features(store, np.arange(60), [0], Extractor("moments", Counting()))
 
 
 def test_another_store_at_the_same_place_has_its_own_memory(tmp_path):
@@ -75,8 +75,10 @@ def test_another_store_at_the_same_place_has_its_own_memory(tmp_path):
         store = FeatureCache(write_store(tmp_path / f"{seed}" / "store", seed=seed))
         store.path.rename(tmp_path / "store") if not (tmp_path / "store").exists() else None
     first = FeatureCache(open_store(tmp_path / "store"))
-    one = extracted(first, np.arange(5), [0], Extractor("moments", Counting()))
+    one = extract_features(first, np.arange(5), [0], Extractor("moments", Counting()))
     (tmp_path / "store").rename(tmp_path / "gone")
     (tmp_path / "1" / "store").rename(tmp_path / "store")
-    two = extracted(FeatureCache(open_store(tmp_path / "store")), np.arange(5), [0], Extractor("moments", Counting()))
+    two = extract_features(
+        FeatureCache(open_store(tmp_path / "store")), np.arange(5), [0], Extractor("moments", Counting())
+    )
     assert not np.array_equal(one, two)

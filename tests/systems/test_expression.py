@@ -9,7 +9,7 @@ import pytest
 from gbvnet.config import CrossvalConfig
 from gbvnet.errors import BadConfig
 from gbvnet.store.reader import open_store
-from gbvnet.systems import require_sense, system
+from gbvnet.systems import system, validate_config
 from gbvnet.systems.expression import statistics
 
 from ..synthetic_store import write_store
@@ -49,7 +49,7 @@ def test_a_window_without_coefficients_is_that_of_the_mean_face(tmp_path):
     blind = OneUnseen(store.path)
     fitted = system("expression")(CONFIG).fit(blind, rows, y)
     p = fitted.predict_proba(blind, rows)
-    bias = fitted.learnt[0]["bias"][0]
+    bias = fitted.parameters[0]["bias"][0]
     assert p[7] == pytest.approx(1 / (1 + np.exp(-bias)))
     assert not np.isin(np.delete(p, 7), p[7]).any()
 
@@ -59,7 +59,7 @@ def test_the_corner_of_the_mouth_weighs_most_where_it_alone_tells(tmp_path):
     fitted = system("expression")(CONFIG).fit(
         store, np.arange(len(store)), (store.windows["valence"] > 5).to_numpy(int)
     )
-    weights = fitted.learnt[0]["weights"].reshape(5, 52)
+    weights = fitted.parameters[0]["weights"].reshape(5, 52)
     assert set(np.argsort(weights[0])[-2:]) == {44, 45}  # of the means
 
 
@@ -76,4 +76,4 @@ def test_a_store_of_another_tracker_is_refused_with_the_remedy(tmp_path):
 
 def test_signals_are_not_for_it():
     with pytest.raises(BadConfig, match="expression cannot see modality bio; give --modality face"):
-        require_sense(replace(CONFIG, modality="bio"))
+        validate_config(replace(CONFIG, modality="bio"))

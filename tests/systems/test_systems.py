@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from gbvnet.config import CrossvalConfig, ModelConfig, RivalConfig, TrainConfig
+from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
 from gbvnet.evaluation.metrics import auc
 from gbvnet.evaluation.plan import make_plan
 from gbvnet.store.reader import Store
 from gbvnet.systems import SYSTEMS, require_system, system
-from gbvnet.systems.learners.classical import Classical
+from gbvnet.systems.learners.classical import ClassicalSystem
 
 from ..synthetic_store import write_store
 
@@ -52,12 +52,12 @@ CASES = {  # system: settings
     ],
     "siddharth-like": [
         *[replace(SMALL, modality=modality) for modality in ("facebio", "bio", "eeg", "face")],
-        replace(SMALL, modality="facebio", rival=RivalConfig(head="mlp")),
+        replace(SMALL, modality="facebio", options=dict(head="mlp")),
     ],
     "subject-majority": BOTH[:1],
     # What is planted in a signal is a gain, of which a fractal dimension is free.
     "yuvaraj-like": [
-        replace(SMALL, modality="eeg", rival=RivalConfig(feature_set=of, classifier=by))
+        replace(SMALL, modality="eeg", options=dict(feature_set=of, classifier=by))
         for of, by in (("hjorth", "cart"), ("statistical", "svm"), ("wavelet", "svm"))
     ],
     "zhu": [replace(SMALL, modality="eeg")],
@@ -124,7 +124,7 @@ def test_every_system_has_a_case():
     assert set(CASES) == set(SYSTEMS)
 
 
-@pytest.mark.parametrize("config", [c for c in ALL if issubclass(system(c.values[0].system), Classical)])
+@pytest.mark.parametrize("config", [c for c in ALL if issubclass(system(c.values[0].system), ClassicalSystem)])
 def test_several_targets_at_once_are_each_as_if_alone(config, planted):
     plan = make_plan(planted, replace(config, target="both"))
     fold, y = plan.folds[0], np.stack([plan.high[t].to_numpy() for t in ("valence", "arousal")], axis=1)
@@ -137,7 +137,7 @@ def test_several_targets_at_once_are_each_as_if_alone(config, planted):
 def test_an_unknown_system_is_told_with_the_nearest_name():
     with pytest.raises(BadConfig, match="no system gvbnet; did you mean gbvnet"):
         require_system("gvbnet")
-    with pytest.raises(BadConfig, match="no system svm; there are algarni-like, cui-like, deepvanet"):
+    with pytest.raises(BadConfig, match=r"no system svm; there are algarni-like, .*deepvanet, "):
         system("svm")
 
 

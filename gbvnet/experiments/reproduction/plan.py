@@ -16,7 +16,7 @@ from ...parallel.tasks import Jobs
 from ...progress import ProgressCallback
 from ...store.dry_run import DryRunStore
 from ...store.window_source import WindowSource
-from ...systems import require_sense
+from ...systems import validate_config
 from .recipe import (
     PlannedRun,
     Recipe,
@@ -167,7 +167,7 @@ def plan_studies(recipes: Sequence[Recipe], stores: Sequence[WindowSource]) -> l
         impossible: dict[str, list[PlannedRun]] = {}
         for run in runs_of(recipe, store, others):
             try:
-                require_sense(run.config, run.store)
+                validate_config(run.config, run.store)
                 workloads.append(workload_of(run, known))
             except (BadConfig, LeakySplit) as error:
                 reason = f"{recipe.name}, protocol {run.config.protocol}: {error}"

@@ -19,6 +19,7 @@ from ...config import (
     Protocol,
     Target,
     from_dict,
+    options_from_rival,
     present_names,
     to_dict,
 )
@@ -26,11 +27,14 @@ from ...errors import BadConfig, BadStore
 from ...io.safe_load import from_yaml
 from ...provenance import is_leaky
 from ...store.window_source import WindowSource
-from ...systems import SYSTEMS
+from ...systems import SYSTEMS, read_options, system
 
 T = TypeVar("T")
 Role = Literal["whole", "modality", "system", "ablation"]
-OWN = {"protocol": "protocols", "target": "targets", "system": "systems", "modality": "modalities", "recipe": "name"}
+OWN = {
+    "protocol": "protocols", "target": "targets", "system": "systems", "options": "options", "modality": "modalities",
+    "recipe": "name",
+}  # fmt: skip
 NAME_LISTS = ("subjects", "paper_people", "channels")  # read as text: the subject 01 is not the number 1
 STORE_ABLATIONS = ("window_s", "step_s", "frames_per_window")  # what a further store may differ in
 
@@ -63,6 +67,8 @@ class Recipe:
     """of GBV-Net: the rows of Table 4"""
     systems: dict[str, Modality] = field(default_factory=lambda: {"gbvnet": "facebio"})
     """system -> its modality: the rows of Table 3"""
+    options: dict[str, Any] = field(default_factory=dict)
+    """options of systems, by the system's name: {yuvaraj-like: {feature_set: wavelet}}"""
     ablations: tuple[str, ...] = ()
     """settings of the network, each "name value": the bars of Figure 4, under the first honest protocol"""
 
@@ -76,6 +82,12 @@ class Recipe:
             self.config(protocol)
         for ablation in self.ablations:
             changed(self.crossval.model, ablation)
+        for name, options in self.options.items():
+            near = get_close_matches(name, self.systems, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            _require(name in self.systems, self, f"options of {name}, which is not among its systems{hint}")
+            if name in SYSTEMS:
+                read_options(system(name), options, name)
         _require(
             not self.ablations or self.first_honest,
             self,
@@ -109,7 +121,8 @@ class Recipe:
     def config(self, protocol: str, **changes: Any) -> CrossvalConfig:
         """Return the settings of one of its cross-validations."""
         target = "both" if len(self.targets) > 1 else self.targets[0]
-        return replace(self.crossval, protocol=protocol, target=target, recipe=self.name, **changes)  # type: ignore[arg-type]
+        given = changes | {"options": self.options.get(changes.get("system", self.crossval.system))}
+        return replace(self.crossval, protocol=protocol, target=target, recipe=self.name, **given)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -169,6 +182,9 @@ def parse_recipe(text: str, where: str) -> Recipe:
         prepare = _with_defaults(_named(values, "prepare"))
         made = _parsed(PrepareConfig, prepare, "prepare.")
         shared = _shared(values)
+        if former := _named(values, "crossval").get("rival"):  # in recipes of earlier versions, of all systems
+            by_system, systems = options_from_rival(former), _named(values, "systems")
+            values = values | {"options": {name: own for name, own in by_system.items() if name in systems}}
         _parsed(CrossvalConfig, shared, "crossval.")
         named = {name: getattr(made, name) for name in prepare}
         return _parsed(Recipe, values | {"prepare": named, "crossval": shared})
@@ -193,7 +209,7 @@ def _with_defaults(prepare: dict) -> dict:
 
 def _shared(values: dict) -> dict:
     """The settings that all cross-validations share, with a protocol that suits `select test`, which needs one."""
-    own = present_names(_named(values, "crossval"))
+    own = present_names({name: value for name, value in _named(values, "crossval").items() if name != "rival"})
     for name, instead in OWN.items():
         if name in own:
             raise BadConfig(f"crossval.{name} is set by {instead}")
@@ -266,12 +282,12 @@ def _modalities(recipe: Recipe, store: WindowSource) -> Iterator[PlannedRun]:
 
 def _systems(recipe: Recipe, store: WindowSource) -> Iterator[PlannedRun]:
     for protocol in recipe.protocols:
-        for system in recipe.installed:
-            modality = recipe.systems[system]
-            if system == "gbvnet" and modality in recipe.modalities:
+        for name in recipe.installed:
+            modality = recipe.systems[name]
+            if name == "gbvnet" and modality in recipe.modalities:
                 continue
-            config = recipe.config(protocol, system=system, modality=modality)
-            yield PlannedRun(f"{protocol}-{system}-{modality}", config, "system", system, store)
+            config = recipe.config(protocol, system=name, modality=modality)
+            yield PlannedRun(f"{protocol}-{name}-{modality}", config, "system", name, store)
 
 
 def _ablations(recipe: Recipe, store: WindowSource, others: Sequence[WindowSource]) -> Iterator[PlannedRun]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...config import CrossvalConfig, ModelConfig, RivalConfig, TrainConfig, uses_face, uses_signals
+from ...config import CrossvalConfig, ModelConfig, TrainConfig, uses_face, uses_signals
 from ...evaluation.labels import targets_of
 from ...evaluation.plan import choose_windows, make_plan
 from ...parallel.ray_cluster import Cluster
@@ -126,7 +126,7 @@ def workload_of(run: PlannedRun, known: dict[Any, Workload] | None = None) -> Wo
     c = run.config
     modality = c.modality if c.rows == "any" else "facebio"
     same_folds = replace(
-        c, system="", modality=modality, model=ModelConfig(), train=TrainConfig(), rival=RivalConfig(), recipe=None
+        c, system="", modality=modality, model=ModelConfig(), train=TrainConfig(), options=None, recipe=None
     )
     key = (run.store.path, same_folds)
     if key not in known:

@@ -1,8 +1,8 @@
 """Band powers of single electrodes and of differences between two: the EEG of Huang et al. 2019 and Li et al. 2021.
 
 14 electrodes and 3 differences of left and right, 5 bands each: 85 numbers a second. Two versions of the source's code
-disagree. One averages the band-passed samples, which is nothing but rounding, as what was band-passed has no mean. The
-other takes a multitaper spectrum of each second and averages it in decibels over the band, both ends included: that is
+disagree. One averages the band-passed samples, which is about 0, as a band-passed signal has no mean. The other
+takes a multitaper spectrum of each second and averages it in decibels over the band, both ends included: that is
 done here. Shapes: n windows, C channels, D derivations, L samples, K bands.
 """
 
@@ -20,23 +20,24 @@ from ...store.window_source import WindowSource
 ELECTRODES = ("Fp1", "T7", "CP1", "Oz", "Fp2", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2", "PO4")
 DIFFERENCES = (("T7", "T8"), ("Fp1", "Fp2"), ("CP1", "CP2"))
 BANDS_HZ = ((4, 8), (8, 10), (8, 12), (12, 30), (30, 45))  # theta, slow alpha, alpha, beta, gamma
-HALF_BANDWIDTH = 4.0  # of the tapers, in units of 1 / window: mne's default, which the source leaves as it is
+HALF_BANDWIDTH = 4.0  # of the tapers, in units of 1 / window: mne's default, which the source does not change
 CONCENTRATED = 0.9  # of a taper's energy lies within that bandwidth, or it is not used (mne's `low_bias`)
-FLOOR = 1e-30  # of a power, so that a dead channel has a logarithm
-SLICE = 256  # windows worked on at once
-VERSION = 1  # another number whenever the values change
+FLOOR = 1e-30  # of a power, so that a flat channel has a logarithm
+SLICE = 256  # windows processed at once
+VERSION = 1  # to be increased whenever the values change
 
 
-def decibels(store: WindowSource, rows: np.ndarray) -> np.ndarray:
-    """(n, D * K) float32: of each derivation that the store's channels allow, its bands that the rate allows.
+def pair_features(store: WindowSource, rows: np.ndarray) -> np.ndarray:
+    """Return band powers in dB, (n, D * K) float32, of each derivation that the store's channels allow and each band
+    that its rate allows.
 
-    Raises BadConfig if there is none of either.
+    Raises BadConfig if there is no derivation or no band.
     """
-    made_of = derivations_of(store)
+    derivations = derivations_of(store)
     require_bands(store)
 
     def of(at: np.ndarray) -> np.ndarray:
-        parts = [_decibels(store, at[i : i + SLICE], made_of) for i in range(0, max(1, len(at)), SLICE)]
+        parts = [_derivation_powers(store, at[i : i + SLICE], derivations) for i in range(0, max(1, len(at)), SLICE)]
         return np.concatenate(parts)
 
     if isinstance(store, FeatureCache):
@@ -45,8 +46,8 @@ def decibels(store: WindowSource, rows: np.ndarray) -> np.ndarray:
 
 
 def derivations_of(store: WindowSource) -> list[tuple[int, int | None]]:
-    """Of each derivation the channel, and the one that is subtracted from it; those whose electrodes are not there are
-    left out. Raises BadConfig if no electrode is."""
+    """Return the channel of each derivation and the channel that is subtracted from it, without the derivations whose
+    electrodes the store lacks. Raises BadConfig if it has none of the electrodes."""
     names = [name for name, _ in store.settings["channels"]]
     at = {name: i for name in ELECTRODES if (i := find_channel(name, names)) is not None}
     if not at:
@@ -59,7 +60,7 @@ def derivations_of(store: WindowSource) -> list[tuple[int, int | None]]:
 
 
 def require_bands(store: WindowSource) -> int:
-    """How many of the bands can be told at the store's rate and length of windows. Raises BadConfig if none can."""
+    """Return how many of the bands the store's rate and window length resolve. Raises BadConfig if none."""
     length, rate_hz = store.settings["samples_per_window"], float(store.settings["rate_hz"])
     if not (count := len(_bins(length, rate_hz))):
         raise BadConfig(
@@ -70,7 +71,7 @@ def require_bands(store: WindowSource) -> int:
 
 
 def log_powers(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """(n, D, L) float64 -> (n, D, K): the multitaper power density, in dB of the squared unit, mean over each band."""
+    """Return the multitaper power density (n, D, K) of windows (n, D, L) float64: dB of unit^2, mean over each band."""
     tapers, weights = _tapers(x.shape[2])
     x = x - x.mean(axis=2, keepdims=True)
     power = np.zeros((*x.shape[:2], x.shape[2] // 2 + 1))
@@ -84,9 +85,9 @@ def log_powers(x: np.ndarray, rate_hz: float) -> np.ndarray:
     return np.stack([db[:, :, first:end].mean(axis=2) for first, end in bins], axis=2)
 
 
-def _decibels(store: WindowSource, rows: np.ndarray, made_of: list[tuple[int, int | None]]) -> np.ndarray:
+def _derivation_powers(store: WindowSource, rows: np.ndarray, derivations: list[tuple[int, int | None]]) -> np.ndarray:
     x = store.read(rows, faces=False)[2]
-    derived = np.stack([x[:, i] if j is None else x[:, i] - x[:, j] for i, j in made_of], axis=1)
+    derived = np.stack([x[:, i] if j is None else x[:, i] - x[:, j] for i, j in derivations], axis=1)
     return (
         log_powers(derived.astype(np.float64), float(store.settings["rate_hz"]))
         .reshape(len(rows), -1)
@@ -97,8 +98,8 @@ def _decibels(store: WindowSource, rows: np.ndarray, made_of: list[tuple[int, in
 def _bins(length: int, rate_hz: float) -> list[tuple[int, int]]:
     """First and one past the last bin of each band; bands above half the rate or between bins are left out."""
     hz = rfftfreq(length, 1 / rate_hz)
-    found = [np.flatnonzero((low <= hz) & (hz <= high)) for low, high in BANDS_HZ if high <= rate_hz / 2]
-    return [(int(at[0]), int(at[-1]) + 1) for at in found if len(at)]
+    bins = [np.flatnonzero((low <= hz) & (hz <= high)) for low, high in BANDS_HZ if high <= rate_hz / 2]
+    return [(int(at[0]), int(at[-1]) + 1) for at in bins if len(at)]
 
 
 @lru_cache(maxsize=8)

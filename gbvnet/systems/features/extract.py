@@ -1,4 +1,4 @@
-"""Windows as plain vectors, for systems and probes that are no networks.
+"""Windows as feature vectors, for systems and controls without networks.
 
 Shapes: n rows, C channels of the modality, L samples a window, D features.
 """
@@ -13,17 +13,17 @@ from ...store.channels import CHUNK_ROWS, channels_of
 from ...store.feature_cache import FeatureCache
 from ...store.window_source import WindowSource
 
-SLICE = 256  # windows worked on at once
-THUMBNAIL = 16  # side of a face as a vector, pixels
+SLICE = 256  # windows processed at once
+THUMBNAIL = 16  # side of a face thumbnail, pixels
 BANDS_HZ = ((1, 4), (4, 8), (8, 13), (13, 30), (30, 45))  # delta to gamma
 
 
 @dataclass(frozen=True)
 class Extractor:
-    """Numbers drawn from each channel of each window by itself, without labels: any row may be asked for at any time.
+    """Features of one channel in one window, without labels, so that they may be computed for any row at any time.
 
     of : windows (n, C, L) float64 and their rate in Hz -> (n, C, K)
-    version : another number whenever `of` gives other values than before, so that none are remembered wrongly
+    version : to be increased whenever `of` gives other values than before, so that the cache does not return old ones
     """
 
     name: str
@@ -31,9 +31,14 @@ class Extractor:
     version: int = 1
 
 
-def extracted(store: WindowSource, rows: np.ndarray, channels: Sequence[int], extractor: Extractor) -> np.ndarray:
-    """(n, C, K) float32 of some of the store's channels; remembered from one system and fold to the next if the store
-    can. Rows without signals are those of zeros."""
+def extract_features(
+    store: WindowSource, rows: np.ndarray, channels: Sequence[int], extractor: Extractor
+) -> np.ndarray:
+    """Return the features (n, C, K) float32 of some of the store's channels.
+
+    A store with a feature cache keeps them for other systems and folds. Rows without signals have the features of
+    zeros.
+    """
     if isinstance(store, FeatureCache):
         name = f"{extractor.name}-v{extractor.version}"
         return store.features(name, lambda at: _extract(store, at, extractor), rows)[:, list(channels)]
@@ -51,11 +56,11 @@ def _extract(
     return np.concatenate(parts)
 
 
-def plain(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
-    """Every sample of the modality's channels, and the face as a small picture; (n, D) float32.
+def waveform_features(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
+    """Return every sample of the modality's channels, and the face as a thumbnail; (n, D) float32.
 
-    Each channel of each window is freed of its own mean and SD, so that what counts is its waveform: otherwise drift
-    and gain, which are large, would decide every distance.
+    Each channel of each window is z-scored, so that only its waveform counts: otherwise drift and gain, which are
+    large, would decide every distance.
     """
 
     def of(x: np.ndarray) -> np.ndarray:
@@ -65,8 +70,8 @@ def plain(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
     return _gather(store, rows, modality, of)
 
 
-def spectral(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
-    """Mean, log SD and log power in five bands of each channel, and the face as a small picture; (n, D) float32."""
+def spectral_features(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
+    """Return mean, log SD and log power in five bands of each channel, and the face as a thumbnail; (n, D) float32."""
     rate_hz = store.settings["rate_hz"]
 
     def of(x: np.ndarray) -> np.ndarray:
@@ -90,13 +95,13 @@ def _gather(
         if x is not None:
             columns.append(of_signals(x[:, channels]))
         if pictures is not None:
-            columns.append(thumbnails(pictures, ok))
+            columns.append(face_thumbnails(pictures, ok))
         parts.append(np.concatenate(columns, axis=1, dtype=np.float32))
     return np.concatenate(parts)
 
 
-def thumbnails(faces: np.ndarray, ok: np.ndarray) -> np.ndarray:
-    """(n, F, S, S, 3) uint8 -> (n, D) float32 in 0..1: the mean of the good frames, in blocks of pixels."""
+def face_thumbnails(faces: np.ndarray, ok: np.ndarray) -> np.ndarray:
+    """Return the mean good frame of faces (n, F, S, S, 3) uint8 in blocks of pixels, (n, D) float32 in 0..1."""
     n, _, side, _, _ = faces.shape
     good = ok / np.maximum(ok.sum(axis=1, keepdims=True), 1)  # (n, F)
     mean = np.einsum("nfxyc,nf->nxyc", faces, good.astype(np.float32))

@@ -1,7 +1,7 @@
-"""What heart and skin show within one window: level, trend, spread, roughness, peaks. Windows (n, C, L), rate in Hz.
+"""Features of heart and skin in one window: level, trend, spread, roughness, peaks. Windows (n, C, L), rate in Hz.
 
 Libraries for these signals (neurokit2, biosppy) need many heartbeats, or the half minute of a skin response; a window
-has a second or a few. So these numbers are few, and say no more than such a window holds.
+lasts a second or a few. So these are the few features that such a window allows.
 """
 
 import numpy as np
@@ -10,13 +10,13 @@ from scipy.ndimage import maximum_filter1d
 from .band_power import log_power
 from .extract import Extractor
 
-APART_S = 0.3  # two peaks are further apart: 200 heartbeats a minute
+PEAK_DISTANCE_S = 0.3  # the least between two peaks: 200 heartbeats a minute
 HEIGHT = 1.0  # of a peak above the window's mean, in SDs
 
 
 def autonomic(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """(n, C, 5 + bands): mean, SD, slope (unit / s), mean absolute difference (unit / s), peaks per s, log band powers
-    as in spectra.py."""
+    """Return features (n, C, 5 + bands): mean, SD, slope (unit / s), mean absolute difference (unit / s), peaks per s,
+    log band powers as in band_power.py."""
     at = (np.arange(x.shape[2]) - (x.shape[2] - 1) / 2) / rate_hz  # seconds from the middle
     rough = np.abs(np.diff(x, axis=2)).mean(axis=2) * rate_hz
     described = [x.mean(axis=2), x.std(axis=2), x @ at / (at**2).sum(), rough, peaks(x, rate_hz)]
@@ -24,11 +24,12 @@ def autonomic(x: np.ndarray, rate_hz: float) -> np.ndarray:
 
 
 def peaks(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """(n, C) a second: samples above the mean by an SD, higher than the one before, and the highest for 0.3 s around.
+    """Return the peaks a second (n, C): samples an SD above the mean, higher than the one before, and the highest
+    within 0.3 s.
 
-    The first and the last sample are no peak: whether it goes on rising is not seen.
+    The first and the last sample are no peaks, as the signal may rise outside the window.
     """
-    reach = max(1, round(APART_S * rate_hz))
+    reach = max(1, round(PEAK_DISTANCE_S * rate_hz))
     highest = x == maximum_filter1d(x, 2 * reach + 1, axis=2, mode="nearest")
     high = x > x.mean(axis=2, keepdims=True) + HEIGHT * x.std(axis=2, keepdims=True)
     rising = np.diff(x, axis=2)[:, :, :-1] > 0

@@ -1,7 +1,8 @@
-"""Numbers that describe the waveform of one channel in one window, as EEG papers draw them; five sets and one more.
+"""Features of the waveform of one channel in one window, as in EEG papers: five sets and the Hurst exponent.
 
-Every function takes windows (n, C, L) float64 and their rate in Hz, and gives (n, C, K) float64, finite for any finite
-signal: what a flat channel leaves undefined (0 / 0) is 0, or what a straight line has. Time is counted in samples.
+Every function takes windows (n, C, L) float64 and their rate in Hz, and returns (n, C, K) float64, finite for any
+finite signal: a value that is undefined for a flat channel (0 / 0) is 0, or that of a straight line. Time is in
+samples.
 """
 
 from functools import lru_cache
@@ -14,16 +15,17 @@ from scipy.special import gammaln
 from ...errors import BadConfig
 from .extract import Extractor
 
-SHORTEST = 8  # samples a window must have for a waveform
+SHORTEST = 8  # samples that a window must have
 DELAYS = 10  # Higuchi's k goes up to it: the default of antropy and mne-features
 WAVELET, LEVELS = "db4", 6  # as mne-features; fewer levels where the window is too short for them
 HURST_SIZES, HURST_SMALLEST = 20, 16  # pieces that a window is cut into, and the samples of the smallest
-AT_ONCE = 256  # channels of windows worked on together where that is quicker
+CHANNELS_AT_ONCE = 256  # channels of windows processed together where that is faster
 FLOOR = 1e-30  # of an energy, so that a flat channel has a logarithm
 
 
 def statistical(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Mean, SD, mean absolute first and second difference, and both again in units of the SD (Picard et al. 2001).
+    """Return mean, SD, mean absolute first and second difference, and both again in units of the SD (Picard et al.
+    2001).
 
     The second difference is between samples two apart, as there.
     """
@@ -35,7 +37,7 @@ def statistical(x: np.ndarray, rate_hz: float) -> np.ndarray:
 
 
 def hos(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Higher orders: skewness, excess kurtosis; of the bispectrum the log mean magnitude and two entropies.
+    """Return higher orders: skewness, excess kurtosis; of the bispectrum the log mean magnitude and two entropies.
 
     The bispectrum is that of the z-scored window, from half-overlapping Hann-tapered halves, over the pairs of
     frequencies whose sum is below half the rate. Entropies are Shannon's of the magnitudes, and of their squares, as
@@ -58,13 +60,14 @@ def hos(x: np.ndarray, rate_hz: float) -> np.ndarray:
 
 
 def fractal(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Fractal dimensions after Higuchi (1988), Katz (1988) and Petrosian (1995); of a straight line they are 1."""
+    """Return fractal dimensions after Higuchi (1988), Katz (1988) and Petrosian (1995); of a straight line they are
+    1."""
     _require_length(x)
     return np.stack([_higuchi(x), _katz(x), _petrosian(x)], axis=2)
 
 
 def hjorth(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Activity (the variance), mobility in 1/sample and complexity (Hjorth 1970)."""
+    """Return activity (the variance), mobility in 1/sample and complexity (Hjorth 1970)."""
     _require_length(x)
     of_x, of_first, of_second = (np.diff(x, order, axis=2).var(axis=2) for order in range(3))
     mobility = np.sqrt(_ratio(of_first, of_x))
@@ -73,36 +76,36 @@ def hjorth(x: np.ndarray, rate_hz: float) -> np.ndarray:
 
 
 def wavelet(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Log energy of each level's details, finest first, and of what is left; then the entropy of each over its places.
+    """Return the log energy of each level's details, finest first, and of the approximation; then the entropy of each.
 
     At 128 Hz and 1 s: 32-64, 16-32, 8-16, 4-8 and 0-4 Hz.
     """
     _require_length(x)
-    levels, rest = [], x
+    levels, approximation = [], x
     for _ in range(max(1, min(LEVELS, pywt.dwt_max_level(x.shape[2], pywt.Wavelet(WAVELET).dec_len)))):
-        rest, details = pywt.dwt(rest, WAVELET, axis=2)
+        approximation, details = pywt.dwt(approximation, WAVELET, axis=2)
         levels.append(details**2)
-    levels.append(rest**2)
+    levels.append(approximation**2)
     energies = [np.log(np.maximum(level.sum(axis=2), FLOOR)) for level in levels]
     return np.stack(energies + [_entropy(level) for level in levels], axis=2)
 
 
 def hurst(x: np.ndarray, rate_hz: float) -> np.ndarray:
-    """(n, C, 1): Hurst's exponent by the rescaled range of pieces of several sizes, freed of what short pieces of white
-    noise have by themselves (Anis and Lloyd 1976): white noise is near 0.5, and what keeps its direction above."""
+    """Return Hurst's exponent (n, C, 1) by the rescaled range of pieces of several sizes, corrected for the bias of
+    short pieces of white noise (Anis and Lloyd 1976): white noise is near 0.5, a persistent signal above."""
     _require_length(x)
     by_time = np.ascontiguousarray(x.reshape(-1, x.shape[2]).T)  # (L, n * C)
-    parts = [_hurst(by_time[:, i : i + AT_ONCE]) for i in range(0, by_time.shape[1], AT_ONCE)]
+    parts = [_hurst(by_time[:, i : i + CHANNELS_AT_ONCE]) for i in range(0, by_time.shape[1], CHANNELS_AT_ONCE)]
     return np.concatenate([np.empty(0), *parts]).reshape(*x.shape[:2], 1)
 
 
-SETS = {of.__name__: Extractor(of.__name__, of) for of in (statistical, fractal, hjorth, hos, wavelet, hurst)}
+FEATURE_SETS = {of.__name__: Extractor(of.__name__, of) for of in (statistical, fractal, hjorth, hos, wavelet, hurst)}
 
 
 def _require_length(x: np.ndarray) -> None:
     if x.shape[2] < SHORTEST:
         raise BadConfig(
-            f"windows of {x.shape[2]} samples are too short to be described: prepare them with {SHORTEST} or more"
+            f"windows of {x.shape[2]} samples are too short for these features: prepare them with {SHORTEST} or more"
         )
 
 
@@ -138,11 +141,11 @@ def _higuchi_weights(length: int, k: int) -> np.ndarray:
 
 
 def _katz(x: np.ndarray) -> np.ndarray:
-    """Distances are of values alone, so that the unit of time has no say."""
+    """Distances are of values alone, so that the unit of time has no influence."""
     steps = x.shape[2] - 1
     far = _ratio(np.abs(x - x[:, :, :1]).max(axis=2), np.abs(np.diff(x, axis=2)).sum(axis=2))  # in curve lengths
     bend = np.log(steps) + np.log(np.where(far > 0, far, 1))
-    # 0 or less only where the curve never leaves a step's length around its start: no line, and no number to give.
+    # 0 or less only where the curve stays within a step's length of its start: the dimension is undefined.
     return np.where((far > 0) & (bend > 0), np.log(steps) / np.where(bend > 0, bend, 1), 1)
 
 
@@ -160,15 +163,15 @@ def _bispectrum(z: np.ndarray) -> np.ndarray:
     half, taper = length // 2, np.hanning(length + 2)[1:-1]
     pieces = sliding_window_view(z, length, axis=2)[:, :, :: max(1, length // 2)]
     spectra = np.fft.rfft((pieces - pieces.mean(axis=3, keepdims=True)) * taper, axis=3)  # (n, C, pieces, bins)
-    found = [
+    products = [
         (spectra[..., k : half - k + 1] * spectra[..., k, None] * spectra[..., 2 * k : half + 1].conj()).mean(axis=2)
         for k in range(1, half // 2 + 1)
     ]
-    return np.abs(np.concatenate(found, axis=2))
+    return np.abs(np.concatenate(products, axis=2))
 
 
 def _hurst(x: np.ndarray) -> np.ndarray:
-    """(L, m) -> (m,): time goes first, as pieces are too short to be summed over quickly."""
+    """(L, m) -> (m,): time goes first, as sums over short pieces are slow."""
     sizes = _hurst_sizes(len(x))
     logs = np.empty((x.shape[1], len(sizes)))
     for i, size in enumerate(sizes):
@@ -189,7 +192,7 @@ def _hurst_sizes(length: int) -> np.ndarray:
 
 @lru_cache(maxsize=256)
 def _expected(size: int) -> float:
-    """Log of the rescaled range to be expected of so many samples of white noise."""
+    """Return the log of the expected rescaled range of `size` samples of white noise."""
     i = np.arange(1, size)
     gammas = np.exp(gammaln((size - 1) / 2) - gammaln(size / 2)) / np.sqrt(np.pi)
     return float(np.log(gammas * np.sqrt((size - i) / i).sum()))

@@ -1,7 +1,7 @@
-"""Pictures of the scalp: a value at each electrode, spread over a small disc. Shapes: C electrodes, P pixels.
+"""Maps of the scalp: values at electrodes, interpolated over a small disc. Shapes: C electrodes, P pixels.
 
-Positions are mne's `easycap-M1`, the places of the 10-10 system on a sphere, laid flat with all angles from the vertex
-kept. Values spread by a radial basis function (scipy's `linear` kernel): exact at the electrodes, straight between.
+Positions are mne's `easycap-M1`, those of the 10-10 system on a sphere, projected so that angles from the vertex are
+preserved. Interpolation is by a radial basis function (scipy's `linear` kernel): exact at the electrodes.
 """
 
 from collections.abc import Sequence
@@ -15,23 +15,24 @@ SIDE = 16  # pixels
 EDGE = 0.55  # radius of the picture: the angle from the vertex, in half turns; the equator is at 0.5
 
 
-def placed(names: Sequence[str]) -> list[int]:
-    """Which of the names are electrodes with a known place."""
+def known_electrodes(names: Sequence[str]) -> list[int]:
+    """Return the indices of the names that are electrodes with a known position."""
     known = _places()
     return [i for i, name in enumerate(names) if canonical_name(name) in known]
 
 
 @lru_cache(maxsize=16)
-def spread(names: tuple[str, ...]) -> np.ndarray:
-    """(P, C) how much each electrode counts in each pixel within the disc, rows from the front, columns from the left.
+def interpolation_weights(names: tuple[str, ...]) -> np.ndarray:
+    """Return the weight (P, C) of each electrode in each pixel within the disc, rows from the front, columns from the
+    left.
 
-    names : electrodes, all of which have a place. Two names of one place share it.
+    names : electrodes with a known position. Two names of one position share it.
     """
     from scipy.interpolate import RBFInterpolator
 
-    found, share = np.unique([canonical_name(name) for name in names], return_inverse=True)
-    at = np.array([_places()[name] for name in found])
-    each = np.zeros((len(found), len(names)))
+    positions, share = np.unique([canonical_name(name) for name in names], return_inverse=True)
+    at = np.array([_places()[name] for name in positions])
+    each = np.zeros((len(positions), len(names)))
     each[share, np.arange(len(names))] = 1
     each /= each.sum(axis=1, keepdims=True)
     return (
@@ -42,7 +43,8 @@ def spread(names: tuple[str, ...]) -> np.ndarray:
 
 
 def pixels() -> np.ndarray:
-    """(P, 2) places of the pixels, to the right and to the front of the vertex, in the units of `EDGE`."""
+    """Return the positions (P, 2) of the pixels, to the right and to the front of the vertex, in the units of
+    `EDGE`."""
     line = EDGE * (np.arange(SIDE) + 0.5 - SIDE / 2) / (SIDE / 2)
     right, front = np.meshgrid(line, line[::-1])
     inside = right**2 + front**2 <= EDGE**2
@@ -53,9 +55,9 @@ def pixels() -> np.ndarray:
 def _places() -> dict[str, tuple[float, float]]:
     from mne.channels import make_standard_montage
 
-    found = {}
+    positions = {}
     for name, (right, front, up) in make_standard_montage("easycap-M1").get_positions()["ch_pos"].items():
         flat = np.hypot(right, front)
         angle = np.arctan2(flat, up) / np.pi  # 0 at the vertex, 0.5 at the equator
-        found[canonical_name(name)] = (angle * right / max(flat, 1e-12), angle * front / max(flat, 1e-12))
-    return found
+        positions[canonical_name(name)] = (angle * right / max(flat, 1e-12), angle * front / max(flat, 1e-12))
+    return positions

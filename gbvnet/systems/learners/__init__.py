@@ -1,1 +1,1 @@
-"""What systems learn with, beside GBV-Net itself."""
+"""Base classes and learning methods that systems share."""

@@ -1,4 +1,4 @@
-"""Linear classifiers on z-scored vectors: one weight a feature, which can be read."""
+"""Linear classifiers on z-scored features: one weight a feature, which can be interpreted."""
 
 from abc import abstractmethod
 from typing import Any
@@ -8,20 +8,20 @@ from scipy.special import expit
 from typing_extensions import override
 
 from ...evaluation.labels import has_one_class
-from .classical import Classical, Learnt
+from .classical import ClassicalSystem, Parameters
 
 STILL = 1e-9  # an SD below which a feature counts as constant
 
 
-class Linear(Classical):
-    """A subclass says which of scikit-learn's linear classifiers; p is the logistic of its decision value."""
+class LinearSystem(ClassicalSystem, new_hooks=True):
+    """One of scikit-learn's linear classifiers, which a subclass chooses; p is the logistic of its decision value."""
 
     @abstractmethod
     def classifier(self) -> Any:
-        """One that is not trained yet."""
+        """Return the classifier, untrained."""
 
     @override
-    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         sd = np.where(sd > STILL, sd, 1.0)
         if has_one_class(y):  # of several targets, one may have a single class
@@ -30,5 +30,5 @@ class Linear(Classical):
         return {"weights": fitted.coef_.ravel(), "bias": np.atleast_1d(fitted.intercept_), "mean": mean, "sd": sd}
 
     @override
-    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
-        return expit((x - learnt["mean"]) / learnt["sd"] @ learnt["weights"] + learnt["bias"][0])
+    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        return expit((x - parameters["mean"]) / parameters["sd"] @ parameters["weights"] + parameters["bias"][0])

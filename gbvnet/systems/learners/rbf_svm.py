@@ -1,9 +1,10 @@
-"""A support vector machine with a Gaussian kernel, kept as its support vectors.
+"""A support vector machine with a Gaussian (RBF) kernel, saved as its support vectors.
 
-Its time grows with the square of the windows that it learns from: rival.svm_windows of them at most, drawn by the seed
-and evenly over trials. Shapes: n windows, D features, V support vectors.
+Its training time grows with the square of the windows that it learns from: at most the option svm_windows of them,
+sampled by the seed with equal numbers a trial. Shapes: n windows, D features, V support vectors.
 """
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,16 +12,30 @@ from scipy.special import expit
 from sklearn.svm import SVC
 from typing_extensions import override
 
+from ...config import require
 from ...evaluation.labels import has_one_class
 from ...store.window_source import WindowSource
-from .classical import Classical, Learnt
+from .classical import ClassicalSystem, Parameters
 
-AT_ONCE = 2048  # windows whose kernels are in memory together
+BATCH = 2048  # windows whose kernel values are in memory together
 CACHE_MB = 1000
 
 
-class Machine(Classical):
-    """SVC(C=1, gamma=1 / D) on z-scored vectors; p is the logistic of its decision value."""
+class RbfSvm(ClassicalSystem):
+    """SVC(C=1, gamma=1 / D) on z-scored features; p is the logistic of its decision value."""
+
+    @dataclass(frozen=True)
+    class Options(ClassicalSystem.Options):
+        """The options of a support vector machine."""
+
+        svm_windows: int = 10_000
+        """training windows of the support vector machine at most, sampled by the seed with equal numbers a trial
+        (implementation choice): its training time grows with their square"""
+
+        def __post_init__(self) -> None:
+            require(self.svm_windows >= 10, f"options.svm_windows must be at least 10, not {self.svm_windows}")
+
+    options: Options
 
     @override
     def fit(
@@ -34,11 +49,11 @@ class Machine(Classical):
     ) -> Self:
         if validation is not None:
             rows, y = np.concatenate([rows, validation[0]]), np.concatenate([y, validation[1]])
-        kept = evenly(store.windows["recording"].to_numpy(str)[rows], self.config.rival.svm_windows, seed)
-        return super().fit(store, np.asarray(rows)[kept], np.asarray(y)[kept], seed=seed)
+        at = subsample_per_trial(store.windows["recording"].to_numpy(str)[rows], self.options.svm_windows, seed)
+        return super().fit(store, np.asarray(rows)[at], np.asarray(y)[at], seed=seed)
 
     @override
-    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Learnt:
+    def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         sd = np.where(sd > 1e-9, sd, 1.0)  # a dead channel
         if has_one_class(y):  # of several targets, one may have a single class
@@ -49,20 +64,23 @@ class Machine(Classical):
         return {"vectors": svc.support_vectors_, "weights": weights, "bias": svc.intercept_, "mean": mean, "sd": sd}
 
     @override
-    def probability(self, learnt: Learnt, x: np.ndarray) -> np.ndarray:
-        x = (x - learnt["mean"]) / learnt["sd"]
-        return expit(np.concatenate([decision(learnt, x[i : i + AT_ONCE]) for i in range(0, max(1, len(x)), AT_ONCE)]))
+    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        x = (x - parameters["mean"]) / parameters["sd"]
+        return expit(np.concatenate([decision(parameters, x[i : i + BATCH]) for i in range(0, max(1, len(x)), BATCH)]))
 
 
-def decision(learnt: Learnt, x: np.ndarray) -> np.ndarray:
-    """(n, D) z-scored -> (n,): above 0 is high."""
-    v = learnt["vectors"]
+def decision(parameters: Parameters, x: np.ndarray) -> np.ndarray:
+    """Return the decision value (n,), above 0 for the positive class, of z-scored features (n, D)."""
+    v = parameters["vectors"]
     squared = (x**2).sum(axis=1)[:, None] + (v**2).sum(axis=1) - 2 * x @ v.T  # (n, V) of distances
-    return np.exp(-np.maximum(squared, 0) / x.shape[1]) @ learnt["weights"] + learnt["bias"][0]
+    return np.exp(-np.maximum(squared, 0) / x.shape[1]) @ parameters["weights"] + parameters["bias"][0]
 
 
-def evenly(trials: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Places, in order, of at most so many of the rows, whose trials are (n,): as many of each trial as can be."""
+def subsample_per_trial(trials: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return the sorted places of at most `most` rows, as equal numbers of each trial as possible.
+
+    trials : (n,) the trial of each row
+    """
     if len(trials) <= most:
         return np.arange(len(trials))
     rng = np.random.default_rng(seed)

@@ -74,11 +74,11 @@ def _trials(store: WindowSource, rows: np.ndarray) -> list[np.ndarray]:
 
 def _strided(store: WindowSource, rows: np.ndarray, cut: Cut) -> np.ndarray:
     """(m, T) places in `rows`: of each trial the sequences that begin at every `stride`-th window."""
-    found = []
+    sequences = []
     for trial in _trials(store, rows):
         starts = np.arange(0, max(1, len(trial) - cut.length + 1), cut.stride)
-        found.append(trial[np.minimum(starts[:, None] + np.arange(cut.length), len(trial) - 1)])
-    return np.concatenate(found) if found else np.empty((0, cut.length), np.int64)
+        sequences.append(trial[np.minimum(starts[:, None] + np.arange(cut.length), len(trial) - 1)])
+    return np.concatenate(sequences) if sequences else np.empty((0, cut.length), np.int64)
 
 
 def _around(store: WindowSource, rows: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from gbvnet.experiments import crossval
 from gbvnet.experiments.reproduction import runtime_estimate
 from gbvnet.experiments.reproduction.runtime_estimate import Throughput
 from gbvnet.network import complexity
-from gbvnet.systems import Predicted
+from gbvnet.systems import SystemOutput
 
 
 class StubSystem:
@@ -33,7 +33,7 @@ class StubSystem:
     def predict(self, store, rows):
         loud = store.read(rows, faces=False)[2][:, 1].std(axis=1) - 10
         noise = np.random.default_rng(len(self.config.modality)).normal(size=len(rows))
-        return Predicted(1 / (1 + np.exp(-loud - 2 * noise)))
+        return SystemOutput(1 / (1 + np.exp(-loud - 2 * noise)))
 
     def save(self, folder):
         folder.mkdir()

@@ -70,18 +70,18 @@ def test_electrodes_are_found_by_name_and_differences_where_both_sides_are(tmp_p
     x = store.read(rows)[2].astype(np.float64)
     wanted = derivations.log_powers(x[:, [3]] - x[:, [0]], 32.0)  # CP1 - CP2, in the bands below 16 Hz
     assert wanted.shape == (2, 1, 3)
-    assert derivations.decibels(store, rows)[:, -3:] == pytest.approx(wanted[:, 0], abs=1e-3)
+    assert derivations.pair_features(store, rows)[:, -3:] == pytest.approx(wanted[:, 0], abs=1e-3)
 
 
 def test_a_store_that_remembers_gives_the_same(tmp_path):
     store = write_store(tmp_path / "store")
     rows = np.array([7, 0, 119])
-    remembered = derivations.decibels(FeatureCache(store), rows)
-    assert np.array_equal(remembered, derivations.decibels(store, rows))
+    remembered = derivations.pair_features(FeatureCache(store), rows)
+    assert np.array_equal(remembered, derivations.pair_features(store, rows))
 
 
 def test_no_electrode_and_no_band_are_said(tmp_path):
     with pytest.raises(BadConfig, match=r"none of the electrodes Fp1, .* \(near it: Fpz\); it has Fpz, Pz, A, B, C"):
-        derivations.decibels(renamed(tmp_path / "a", ["Fpz", "Pz", "A", "B", "C"]), np.arange(3))
+        derivations.pair_features(renamed(tmp_path / "a", ["Fpz", "Pz", "A", "B", "C"]), np.arange(3))
     with pytest.raises(BadConfig, match="windows of 32 samples at 8 Hz show none of the bands 4-8 Hz, "):
-        derivations.decibels(renamed(tmp_path / "b", ["Cz", "Pz", "A", "B", "C"], rate_hz=8.0), np.arange(3))
+        derivations.pair_features(renamed(tmp_path / "b", ["Cz", "Pz", "A", "B", "C"], rate_hz=8.0), np.arange(3))

@@ -11,7 +11,7 @@ import pywt
 from scipy import stats
 
 from gbvnet.errors import BadConfig
-from gbvnet.systems.features.time_domain import SETS, fractal, hjorth, hos, hurst, statistical, wavelet
+from gbvnet.systems.features.time_domain import FEATURE_SETS, fractal, hjorth, hos, hurst, statistical, wavelet
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
 REAL = ("eeg_ec", "eeg_eo", "ecg", "eda", "resp", "ppg", "emg")
@@ -147,9 +147,9 @@ def test_the_range_that_white_noise_has_is_found_in_white_noise():
     assert (np.ptp(path, axis=1) / pieces.std(axis=1)).mean() == pytest.approx(white_range(16), rel=0.005)
 
 
-@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("name", FEATURE_SETS)
 def test_every_number_is_finite_and_of_its_own_channel_and_window(name):
-    of = SETS[name].of
+    of = FEATURE_SETS[name].of
     rng = np.random.default_rng(0)
     for length in (8, 13, 32, 128, 513):
         x = rng.normal(size=(3, 4, length))
@@ -167,4 +167,6 @@ def test_every_number_is_finite_and_of_its_own_channel_and_window(name):
 @pytest.mark.parametrize("name", ["fractal", "hos", "hurst"])
 def test_what_describes_form_alone_does_not_see_gain_or_offset(name):
     x = noise()[1:2]
-    assert SETS[name].of(50 * x - 20, 128.0) == pytest.approx(SETS[name].of(x, 128.0), rel=1e-6, abs=1e-8)
+    assert FEATURE_SETS[name].of(50 * x - 20, 128.0) == pytest.approx(
+        FEATURE_SETS[name].of(x, 128.0), rel=1e-6, abs=1e-8
+    )

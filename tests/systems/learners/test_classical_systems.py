@@ -1,6 +1,5 @@
-"""The rivals that are no networks: smoothing in trials, trees and machines kept as arrays, pictures of the scalp."""
+"""Comparison methods without networks: smoothing in trials, trees and support vector machines as arrays, scalp maps."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,16 @@ from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from gbvnet.config import CrossvalConfig, RivalConfig
+from gbvnet.config import CrossvalConfig
 from gbvnet.errors import BadConfig
 from gbvnet.evaluation.metrics import auc
 from gbvnet.report.published_results import PAPER_MONTAGE
 from gbvnet.store.reader import Store
-from gbvnet.systems import require_sense, siddharth_like, system
+from gbvnet.systems import siddharth_like, system, validate_config
 from gbvnet.systems.features import topography as scalp
 from gbvnet.systems.features.band_power import ENTROPY, LOG_POWER, log_power
-from gbvnet.systems.features.extract import extracted
-from gbvnet.systems.features.kalman import smoothed, smoothed_in_trials
+from gbvnet.systems.features.extract import extract_features
+from gbvnet.systems.features.kalman import smooth, smooth_trials
 from gbvnet.systems.features.peripheral import autonomic, peaks
 from gbvnet.systems.features.time_domain import fractal
 
@@ -35,7 +34,7 @@ def config(name, **changes):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return write_store(tmp_path_factory.mktemp("rivals") / "store")
+    return write_store(tmp_path_factory.mktemp("classical") / "store")
 
 
 class Changed(Store):
@@ -75,40 +74,40 @@ def test_smoothing_gives_the_mean_that_follows_from_all_windows_at_once(drift, s
     t = np.arange(20)
     covariance = start + drift * np.minimum(t[:, None], t)
     exact = x.mean(axis=0) + covariance @ np.linalg.solve(covariance + np.eye(20), x - x.mean(axis=0))
-    assert smoothed(x, drift, start) == pytest.approx(exact, rel=1e-9)
+    assert smooth(x, drift, start) == pytest.approx(exact, rel=1e-9)
 
 
 def test_smoothing_of_one_window_or_of_steady_ones_changes_nothing():
-    assert smoothed(np.array([[3.0, 4.0]])).tolist() == [[3, 4]]
-    assert smoothed(np.full((9, 1), 5.0)) == pytest.approx(np.full((9, 1), 5.0))
+    assert smooth(np.array([[3.0, 4.0]])).tolist() == [[3, 4]]
+    assert smooth(np.full((9, 1), 5.0)) == pytest.approx(np.full((9, 1), 5.0))
 
 
 def test_smoothing_takes_all_of_a_trial_in_its_order_and_nothing_else(store):
     def features(of, at):
-        return extracted(of, at, [0, 1], ENTROPY).reshape(len(at), -1)
+        return extract_features(of, at, [0, 1], ENTROPY).reshape(len(at), -1)
 
     rows = np.array([7, 3, 8, 119])  # 5 windows a trial
     plain = features(store, np.arange(len(store)))
-    expected = [smoothed(plain[5:10])[2], smoothed(plain[:5])[3], smoothed(plain[5:10])[3], smoothed(plain[115:])[4]]
-    assert smoothed_in_trials(store, rows, features) == pytest.approx(np.stack(expected), rel=1e-5)
+    expected = [smooth(plain[5:10])[2], smooth(plain[:5])[3], smooth(plain[5:10])[3], smooth(plain[115:])[4]]
+    assert smooth_trials(store, rows, features) == pytest.approx(np.stack(expected), rel=1e-5)
     louder = Changed(store.path)
     louder.louder = np.array([9])
-    moved = smoothed_in_trials(louder, np.arange(len(store)), features)
-    same = np.isclose(moved, smoothed_in_trials(store, np.arange(len(store)), features), rtol=1e-6).all(axis=1)
+    moved = smooth_trials(louder, np.arange(len(store)), features)
+    same = np.isclose(moved, smooth_trials(store, np.arange(len(store)), features), rtol=1e-6).all(axis=1)
     assert np.flatnonzero(~same).tolist() == [5, 6, 7, 8, 9]
 
 
 def test_zhu_sees_smoothed_entropies(store):
     rows = np.arange(10)
-    raw = extracted(store, rows, [0, 1, 2], ENTROPY).reshape(10, -1)
-    expected = np.concatenate([smoothed(raw[:5]), smoothed(raw[5:])])
+    raw = extract_features(store, rows, [0, 1, 2], ENTROPY).reshape(10, -1)
+    expected = np.concatenate([smooth(raw[:5]), smooth(raw[5:])])
     assert system("zhu")(config("zhu")).vectors(store, rows) == pytest.approx(expected, rel=1e-5)
 
 
 def test_zhu_is_not_tested_where_smoothing_would_leak():
     with pytest.raises(BadConfig, match="zhu is not tested by protocol window: it smooths over all windows of a trial"):
-        require_sense(config("zhu", protocol="window"))
-    require_sense(config("zhu", protocol="trial"))
+        validate_config(config("zhu", protocol="window"))
+    validate_config(config("zhu", protocol="trial"))
 
 
 # ---------------------------------------------------------------- trees and machines
@@ -130,26 +129,26 @@ def test_the_tree_says_what_scikit_learns_says():
 
 
 @pytest.mark.parametrize("only", [0, 1])
-@pytest.mark.parametrize("rival", [RivalConfig(), RivalConfig(classifier="svm")])
-def test_of_one_class_alone_it_says_that_class(only, rival):
-    made = system("yuvaraj-like")(config("yuvaraj-like", rival=rival))
+@pytest.mark.parametrize("options", [{}, {"classifier": "svm"}])
+def test_of_one_class_alone_it_predicts_that_class(only, options):
+    made = system("yuvaraj-like")(config("yuvaraj-like", options=options))
     x, _ = data()
     assert (made.probability(made.learn(x, np.full(len(x), only), 0), x) > 0.5).all() == bool(only)
 
 
 def test_the_machine_says_what_scikit_learns_says_and_learns_from_so_many_windows_only(store):
-    made = system("yuvaraj-like")(config("yuvaraj-like", rival=RivalConfig(classifier="svm", svm_windows=24)))
+    made = system("yuvaraj-like")(config("yuvaraj-like", options=dict(classifier="svm", svm_windows=24)))
     x, y = data()
-    learnt = made.learn(x, y, 0)
+    parameters = made.learn(x, y, 0)
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     theirs = SVC(C=1.0, gamma=1 / 6).fit(z, y).decision_function(z)
-    p = made.probability(learnt, x)
+    p = made.probability(parameters, x)
     assert np.log(p / (1 - p)) == pytest.approx(theirs, abs=1e-4)
     seen = []
     made.learn = lambda x, y, seed: seen.append(x) or {"vectors": x}
     made.fit(store, np.arange(120), np.arange(120) % 2)
     assert len(seen[0]) == 24
-    tree = system("yuvaraj-like")(config("yuvaraj-like", rival=RivalConfig(svm_windows=24)))
+    tree = system("yuvaraj-like")(config("yuvaraj-like", options=dict(svm_windows=24)))
     tree.learn = made.learn
     tree.fit(store, np.arange(120), np.arange(120) % 2)
     assert len(seen[1]) == 120
@@ -162,8 +161,8 @@ def test_fractal_dimensions_with_a_tree_tell_rough_signals_from_smooth_ones():
     x[:, 2] += 0.4 * y[:, None] * rng.normal(size=(400, 128)).cumsum(axis=1)
     features = fractal(x, 128.0).reshape(400, -1).astype(np.float32)
     made = system("yuvaraj-like")(config("yuvaraj-like"))
-    learnt = made.learn(features[:300], y[:300], 0)
-    assert auc(y[300:], made.probability(learnt, features[300:])) > 0.9
+    parameters = made.learn(features[:300], y[:300], 0)
+    assert auc(y[300:], made.probability(parameters, features[300:])) > 0.9
 
 
 def test_what_the_regression_sees_are_log_powers_and_the_level_of_what_is_no_eeg(store):
@@ -181,40 +180,42 @@ def test_what_the_regression_sees_are_log_powers_and_the_level_of_what_is_no_eeg
 
 def test_a_scalp_has_each_electrodes_value_at_its_place_and_left_is_left():
     names = tuple(PAPER_MONTAGE)
-    assert scalp.placed(names) == list(range(32))
+    assert scalp.known_electrodes(names) == list(range(32))
     values = np.zeros(32)
     values[names.index("C3")] = 1
-    picture = scalp.spread(names) @ values
+    picture = scalp.interpolation_weights(names) @ values
     at = scalp.pixels()
     peak = at[np.argmax(picture)]
     assert peak[0] < -0.15 and abs(peak[1]) < 0.06  # left of the vertex, neither front nor back
     values = np.zeros(32)
     values[[names.index("Fp1"), names.index("Fp2")]] = 1
-    peak = at[np.argmax(scalp.spread(names) @ values)]
+    peak = at[np.argmax(scalp.interpolation_weights(names) @ values)]
     assert peak[1] > 0.4
     assert at[0, 1] == at[:, 1].max() and at[0, 0] < at[1, 0]  # rows from the front, columns from the left
-    assert scalp.spread(names).sum(axis=1) == pytest.approx(np.ones(len(at)))  # a flat scalp is flat
+    assert scalp.interpolation_weights(names).sum(axis=1) == pytest.approx(np.ones(len(at)))  # a flat scalp is flat
 
 
 @pytest.mark.parametrize("names", [("Cz",), ("Fz", "Cz", "Oz"), ("T3", "T7"), ("F3", "F4", "P3", "P4")])
 def test_any_number_of_electrodes_makes_a_scalp(names):
-    assert scalp.spread(names).sum(axis=1) == pytest.approx(np.ones(len(scalp.pixels())))
+    assert scalp.interpolation_weights(names).sum(axis=1) == pytest.approx(np.ones(len(scalp.pixels())))
 
 
 def test_scalps_follow_the_electrodes_names_not_their_order(store):
     rows = np.arange(6)
-    found = siddharth_like.scalps(store, rows, [0, 1, 2])
-    assert found == pytest.approx(siddharth_like.scalps(store, rows, [2, 0, 1]), rel=1e-5)
-    weights = scalp.spread(("Fz", "Cz", "Oz"))
+    found = siddharth_like.scalp_maps(store, rows, [0, 1, 2])
+    assert found == pytest.approx(siddharth_like.scalp_maps(store, rows, [2, 0, 1]), rel=1e-5)
+    weights = scalp.interpolation_weights(("Fz", "Cz", "Oz"))
     middle = (scalp.pixels() ** 2).sum(axis=1) < 0.05**2
     assert middle.sum() == 4 and (weights[middle].argmax(axis=1) == 1).all() and weights[middle, 1].min() > 0.6
-    power = extracted(store, rows, [0, 1, 2], LOG_POWER)[:, :, 1:]  # theta and alpha: beta is above half the rate
+    power = extract_features(store, rows, [0, 1, 2], LOG_POWER)[
+        :, :, 1:
+    ]  # theta and alpha: beta is above half the rate
     assert found == pytest.approx(np.einsum("nck,pc->nkp", power, weights).reshape(6, -1), rel=1e-4)
 
 
 def test_eeg_channels_without_a_place_are_told(store):
     with pytest.raises(BadConfig, match="none of its EEG channels has a known place on the scalp: E1, E2, E3"):
-        siddharth_like.scalps(named(store, ["E1", "E2", "E3", "GSR1", "Resp"]), np.arange(3), [0, 1, 2])
+        siddharth_like.scalp_maps(named(store, ["E1", "E2", "E3", "GSR1", "Resp"]), np.arange(3), [0, 1, 2])
 
 
 # ---------------------------------------------------------------- heart, skin and face
@@ -247,7 +248,7 @@ def test_heartbeats_are_counted_as_scipy_counts_them():
 @pytest.mark.parametrize("beats_a_minute", [55, 70, 95, 120])
 @pytest.mark.parametrize("kind", ["ecg", "ppg"])
 def test_heartbeats_are_counted_as_neurokit_counts_them(kind, beats_a_minute):
-    """neurokit2 holds pandas below 3, so it is not installed with the rest: docs/rivals.md says how this is run."""
+    """neurokit2 needs pandas below 3, so it is no dependency; docs/comparison_methods.md has the commands."""
     nk = pytest.importorskip("neurokit2", reason="neurokit2 is not installed")
     rate, n = 128, 1280  # windows of ten seconds
     make, find = {
@@ -265,7 +266,7 @@ def test_movements_are_numpys_statistics_over_the_frames_that_show_a_face():
     x[1, 3:] = np.nan
     x[2, ::2] = 0
     x[3] = np.nan
-    found = siddharth_like.movements(x).reshape(4, 3, 52)
+    found = siddharth_like.expression_statistics(x).reshape(4, 3, 52)
     for window, frames in ((0, x[0]), (1, x[1, :3]), (2, x[2, 1::2])):
         expected = np.stack([frames.mean(axis=0), frames.std(axis=0), np.percentile(frames, 95, axis=0)])
         assert found[window] == pytest.approx(expected, rel=1e-5)
@@ -284,11 +285,11 @@ def test_pictures_are_reduced_to_the_components_that_scikit_learn_finds():
 
 def test_the_extreme_learning_machine_is_a_ridge_on_random_units():
     x, y = data()
-    learnt = siddharth_like._elm(x, y, seed=0)
-    hidden = np.tanh(x @ learnt["inward"] + learnt["offset"])
+    parameters = siddharth_like._elm(x, y, seed=0)
+    hidden = np.tanh(x @ parameters["inward"] + parameters["offset"])
     z = (hidden - hidden.mean(axis=0)) / hidden.std(axis=0)
     theirs = Ridge(alpha=siddharth_like.RIDGE * len(x)).fit(z, 2 * y - 1).predict(z)
-    assert hidden @ learnt["outward"] + learnt["bias"] == pytest.approx(2 * theirs, rel=1e-6, abs=1e-6)
+    assert hidden @ parameters["outward"] + parameters["bias"] == pytest.approx(2 * theirs, rel=1e-6, abs=1e-6)
 
 
 def test_a_store_without_expressions_gives_small_pictures_and_is_not_mixed_up_with_one_that_has_them(store):
@@ -310,7 +311,9 @@ def test_a_window_whose_face_shows_no_expression_counts_as_the_mean(store):
     made.fit(store, np.arange(60), y[:60])
     x = made.vectors(store, np.arange(60))
     gone, mean = np.full((1, x.shape[1]), np.nan), x.mean(axis=0, keepdims=True)
-    assert made.probability(made.learnt[0], gone) == pytest.approx(made.probability(made.learnt[0], mean), abs=1e-4)
+    assert made.probability(made.parameters[0], gone) == pytest.approx(
+        made.probability(made.parameters[0], mean), abs=1e-4
+    )
 
 
 def test_peripheral_signals_that_are_neither_heart_nor_skin_are_not_enough(store):
@@ -322,7 +325,7 @@ def test_peripheral_signals_that_are_neither_heart_nor_skin_are_not_enough(store
     assert made.vectors(store, np.arange(3)).shape == (3, 8)  # skin conductance: 5 numbers and 3 bands
 
 
-@pytest.mark.parametrize("rival", [{"svm_windows": 5}, {"head": "elm", "svm_windows": 0}])
-def test_a_machine_needs_some_windows(rival):
-    with pytest.raises(BadConfig, match=r"rival\.svm_windows must be at least 10"):
-        replace(RivalConfig(), **rival)
+@pytest.mark.parametrize("options", [{"svm_windows": 5}, {"classifier": "svm", "svm_windows": 0}])
+def test_a_support_vector_machine_needs_some_windows(options):
+    with pytest.raises(BadConfig, match=r"options\.svm_windows must be at least 10"):
+        system("yuvaraj-like")(config("yuvaraj-like", options=options))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import balanced_accuracy_score
 
-from gbvnet.systems.learners.grey_wolf import COST_OF_ALL, RIDGE, ridge_cost, select
+from gbvnet.systems.learners.grey_wolf import COST_OF_ALL, RIDGE, ridge_cost, select_features
 
 
 def noise_with_two_that_tell(rows=400, features=30, seed=0):
@@ -22,30 +22,30 @@ def test_wolves_come_down_to_the_least_cost_of_an_easy_hill():
     goal, rng = np.arange(200) % 3 == 0, np.random.default_rng(0)
     cost = lambda choice: float((choice != goal).mean())  # noqa: E731
     by_chance = min(cost(rng.random(200) < share) for share in rng.random(2000))
-    found = [cost(select(cost, 200, np.random.default_rng(seed), rounds=40)) for seed in range(5)]
+    found = [cost(select_features(cost, 200, np.random.default_rng(seed), rounds=40)) for seed in range(5)]
     assert max(found) < by_chance
 
 
 def test_what_tells_is_kept_and_much_else_is_not():
     x, y, groups = noise_with_two_that_tell()
     cost = ridge_cost(x, y, groups, np.random.default_rng(0))
-    chosen = select(cost, 30, np.random.default_rng(0))
+    chosen = select_features(cost, 30, np.random.default_rng(0))
     assert chosen[[3, 7]].all()
     assert chosen.sum() < 20
     assert cost(chosen) < cost(np.ones(30, bool))
-    assert np.array_equal(chosen, select(cost, 30, np.random.default_rng(0)))
-    assert not np.array_equal(chosen, select(cost, 30, np.random.default_rng(1)))
+    assert np.array_equal(chosen, select_features(cost, 30, np.random.default_rng(0)))
+    assert not np.array_equal(chosen, select_features(cost, 30, np.random.default_rng(1)))
 
 
 def test_more_rounds_never_end_worse():
     x, y, groups = noise_with_two_that_tell()
     cost = ridge_cost(x, y, groups, np.random.default_rng(0))
-    costs = [cost(select(cost, 30, np.random.default_rng(0), rounds=rounds)) for rounds in (0, 10)]
+    costs = [cost(select_features(cost, 30, np.random.default_rng(0), rounds=rounds)) for rounds in (0, 10)]
     assert costs[1] < costs[0]
 
 
 def test_a_choice_is_never_empty():
-    assert select(lambda choice: float(choice.sum()), 3, np.random.default_rng(0), rounds=40).sum() == 1
+    assert select_features(lambda choice: float(choice.sum()), 3, np.random.default_rng(0), rounds=40).sum() == 1
 
 
 def test_the_cost_is_the_balanced_error_of_scikit_learns_ridge_and_a_little_for_each_feature():
@@ -56,8 +56,8 @@ def test_the_cost_is_the_balanced_error_of_scikit_learns_ridge_and_a_little_for_
         test = np.isin(groups, held)
         z = (x - x[~test].mean(axis=0)) / x[~test].std(axis=0)
         ridge = Ridge(alpha=RIDGE * (~test).sum()).fit(z[~test][:, choice], 2 * y[~test, 0] - 1)
-        learnt = ridge.predict(z[~test][:, choice])
-        even = (learnt[y[~test, 0] == 1].mean() + learnt[y[~test, 0] == 0].mean()) / 2
+        parameters = ridge.predict(z[~test][:, choice])
+        even = (parameters[y[~test, 0] == 1].mean() + parameters[y[~test, 0] == 0].mean()) / 2
         found[test] = ridge.predict(z[test][:, choice]) > even
     error = 1 - balanced_accuracy_score(y[:, 0], found)
     cost = ridge_cost(x, y, groups, np.random.default_rng(4))

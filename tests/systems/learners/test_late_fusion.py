@@ -8,20 +8,27 @@ import pytest
 import torch
 from sklearn.svm import SVC
 
-from gbvnet.config import CrossvalConfig, RivalConfig, TrainConfig
+from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
 from gbvnet.evaluation import predictions
 from gbvnet.evaluation.metrics import auc
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.provenance import SHUFFLED_SYSTEM
 from gbvnet.store.reader import open_store
-from gbvnet.systems import require_sense
-from gbvnet.systems.features.electrode_pairs import decibels
-from gbvnet.systems.huang import EEG
-from gbvnet.systems.learners.classical import Classical
+from gbvnet.systems import validate_config
+from gbvnet.systems.features.electrode_pairs import pair_features
+from gbvnet.systems.huang import EEGSystem
+from gbvnet.systems.learners.classical import ClassicalSystem
 from gbvnet.systems.learners.face_cnn import FaceCNN, grey
-from gbvnet.systems.learners.late_fusion import FILE, Fused, boosted, enumerated, mixed, voted
-from gbvnet.systems.learners.rbf_svm import decision, evenly
+from gbvnet.systems.learners.late_fusion import (
+    FILE,
+    WeightedFusion,
+    adaboost_weights,
+    enumerated_weights,
+    weighted_mean,
+    weighted_vote,
+)
+from gbvnet.systems.learners.rbf_svm import decision, subsample_per_trial
 
 from ...synthetic_store import write_store
 
@@ -45,45 +52,45 @@ def scores(y, wrong):
 
 def test_of_equally_good_weights_the_largest_is_taken():
     y = np.array([1, 0])
-    assert enumerated(scores(y, []), scores(y, []), y).tolist() == [1, 0]
+    assert enumerated_weights(scores(y, []), scores(y, []), y).tolist() == [1, 0]
     # 0.4 w + 1 (1 - w) >= 0.5 up to w = 0.83; the second trial is right for every w
-    assert enumerated(np.array([0.4, 0.1]), np.array([1.0, 0.4]), y) == pytest.approx([0.83, 0.17])
+    assert enumerated_weights(np.array([0.4, 0.1]), np.array([1.0, 0.4]), y) == pytest.approx([0.83, 0.17])
     # the first trial needs w <= 0.83 as before, the second w > 0.6: 0.25 w + 0.875 (1 - w) < 0.5; and 0.83 it is again
-    assert enumerated(np.array([0.4, 0.25]), np.array([1.0, 0.875]), y) == pytest.approx([0.83, 0.17])
+    assert enumerated_weights(np.array([0.4, 0.25]), np.array([1.0, 0.875]), y) == pytest.approx([0.83, 0.17])
     # a face that is always wrong has no say, and the EEG is barely right: 0.1 w + 0.56 (1 - w) >= 0.5 up to w = 0.13
-    assert enumerated(np.array([0.1, 0.9]), np.array([0.56, 0.1]), y) == pytest.approx([0.13, 0.87])
+    assert enumerated_weights(np.array([0.1, 0.9]), np.array([0.56, 0.1]), y) == pytest.approx([0.13, 0.87])
 
 
 def test_adaboosts_weights_by_hand():
     y = np.array([1, 1, 1, 1, 0, 0, 0, 0])
     face, eeg = scores(y, [0]), scores(y, [3, 6])
     # the face errs on 1 of 8; then that trial counts 1/2 and each other 1/14, of which the EEG gets two wrong
-    assert boosted(face, eeg, y) == pytest.approx([log(7) / 2, log(6) / 2])
+    assert adaboost_weights(face, eeg, y) == pytest.approx([log(7) / 2, log(6) / 2])
     # without the logarithm 7/2; then each trial that was right counts e^-3.5 / 8
     error = 2 * exp(-3.5) / 8
-    assert boosted(face, eeg, y, log=False) == pytest.approx([3.5, (1 - error) / error / 2], rel=1e-6)
+    assert adaboost_weights(face, eeg, y, log=False) == pytest.approx([3.5, (1 - error) / error / 2], rel=1e-6)
 
 
 def test_adaboost_counts_no_error_as_half_a_trial_and_turns_round_who_is_mostly_wrong():
     y = np.array([1, 1, 1, 1, 0, 0, 0, 0])
-    assert boosted(scores(y, []), scores(y, np.arange(8)), y) == pytest.approx([log(15) / 2, -log(15) / 2])
-    literal = boosted(scores(y, []), scores(y, [2]), y, log=False)
+    assert adaboost_weights(scores(y, []), scores(y, np.arange(8)), y) == pytest.approx([log(15) / 2, -log(15) / 2])
+    literal = adaboost_weights(scores(y, []), scores(y, [2]), y, log=False)
     assert literal == pytest.approx([0.5e11, 0.5e11], rel=1e-3)  # what the published code gives
-    assert np.isfinite(boosted(scores(y, [1]), scores(y, [1]), y, log=False)).all()
+    assert np.isfinite(adaboost_weights(scores(y, [1]), scores(y, [1]), y, log=False)).all()
 
 
 def test_votes_are_probabilities():
     weights = np.array([log(7) / 2, log(6) / 2])
     face, eeg = np.array([0.9, 0.6, 0.1, 0.2]), np.array([0.8, 0.2, 0.7, 0.4])
     # odds of 7 x 6, 7 / 6, 6 / 7 and 1 / 42
-    assert voted(weights, face, eeg) == pytest.approx([42 / 43, 7 / 13, 6 / 13, 1 / 43])
-    assert mixed(np.array([0.25, 0.75]), face, eeg) == pytest.approx([0.825, 0.3, 0.55, 0.35])
+    assert weighted_vote(weights, face, eeg) == pytest.approx([42 / 43, 7 / 13, 6 / 13, 1 / 43])
+    assert weighted_mean(np.array([0.25, 0.75]), face, eeg) == pytest.approx([0.825, 0.3, 0.55, 0.35])
 
 
 # who is weighed on what
 
 
-class Memoriser(Classical):
+class Memoriser(ClassicalSystem):
     """Knows every window that it learnt from, and is wrong of any other."""
 
     modalities = ("face",)
@@ -94,8 +101,8 @@ class Memoriser(Classical):
     def learn(self, x, y, seed):
         return {"rows": x[:, 0], "y": y.astype(float)}
 
-    def probability(self, learnt, x):
-        known = dict(zip(learnt["rows"], learnt["y"], strict=True))
+    def probability(self, parameters, x):
+        known = dict(zip(parameters["rows"], parameters["y"], strict=True))
         return np.array([HIGH if known.get(row, row % 10 < 5) else LOW for row in x[:, 0]])
 
 
@@ -104,13 +111,12 @@ class Honest(Memoriser):
 
     modalities = ("eeg",)
 
-    def probability(self, learnt, x):
+    def probability(self, parameters, x):
         return np.where(x[:, 0] % 10 < 5, LOW, HIGH)
 
 
-class Two(Fused):
-    made_of = {"face": Memoriser, "eeg": Honest}  # noqa: RUF012
-    rule = "enumerate"
+class Two(WeightedFusion):
+    part_classes = {"face": Memoriser, "eeg": Honest}  # noqa: RUF012
 
 
 CONFIG = CrossvalConfig(system="huang", modality="faceeeg", target="valence")
@@ -123,7 +129,7 @@ def test_weights_are_fitted_on_windows_that_neither_has_learnt_from(planted):
     fused = Two(CONFIG).fit(planted, *told.values(), validation=(ROWS[80:], TRUTH[80:]))
     # the memoriser is wrong of all of them: 0.1 w + 0.9 (1 - w) >= 0.5 for the high ones needs w <= 0.5
     assert fused.weights == pytest.approx(np.array([[0.5, 0.5]]), abs=0.011)
-    assert sorted(fused.parts["face"].learnt[0]["rows"]) == ROWS.tolist()  # and then it learns from all
+    assert sorted(fused.parts["face"].parameters[0]["rows"]) == ROWS.tolist()  # and then it learns from all
     # without validation rows it is as in the source: all weights are equally good, and it takes the face
     assert Two(CONFIG).fit(planted, *told.values()).weights.tolist() == [[1, 0]]
 
@@ -132,19 +138,19 @@ def test_trials_are_weighed_and_not_windows(planted):
     class Unsure(Honest):
         modalities = ("face",)
 
-        def probability(self, learnt, x):
-            p = super().probability(learnt, x)
+        def probability(self, parameters, x):
+            p = super().probability(parameters, x)
             return np.where(x[:, 0] % 5 < 2, 1 - p, p)  # two of a trial's five windows are wrong, the trial is not
 
     class Both(Two):
-        made_of = {"face": Unsure, "eeg": Honest}  # noqa: RUF012
+        part_classes = {"face": Unsure, "eeg": Honest}  # noqa: RUF012
 
     assert Both(CONFIG).fit(planted, ROWS, TRUTH).weights.tolist() == [[1, 0]]
 
 
 def test_each_target_has_its_weight_and_the_rule_is_kept_with_the_model(planted, tmp_path):
     both = np.stack([TRUTH, 1 - TRUTH], axis=1)  # the honest one is always wrong of the second
-    fused = Two(replace(CONFIG, rival=RivalConfig(fusion="adaboost"))).fit(planted, ROWS, both)
+    fused = Two(replace(CONFIG, options=dict(fusion="adaboost"))).fit(planted, ROWS, both)
     assert fused.weights[:, 1] == pytest.approx([log(47) / 2, -log(47) / 2])  # 24 trials
     p = fused.predict_proba(planted, ROWS)
     assert p.shape == (120, 2)
@@ -156,7 +162,7 @@ def test_each_target_has_its_weight_and_the_rule_is_kept_with_the_model(planted,
 
 
 def test_the_logarithm_can_be_left_out(planted):
-    config = replace(CONFIG, rival=RivalConfig(fusion="adaboost", adaboost_log=False))
+    config = replace(CONFIG, options=dict(fusion="adaboost", adaboost_log=False))
     fused = Two(config).fit(planted, ROWS[:80], TRUTH[:80], validation=(ROWS[80:], TRUTH[80:]))
     assert fused.weights[0] == pytest.approx([0, 0.5e11], abs=1e-9, rel=1e-6)  # always wrong, never wrong
     assert np.array_equal(fused.predict_proba(planted, ROWS) > 0.5, TRUTH == 1)
@@ -176,29 +182,29 @@ def test_one_modality_alone_is_not_fused(planted):
 def test_the_machine_from_its_arrays_is_scikit_learns(planted):
     config = replace(CONFIG, modality="eeg")
     y = (planted.windows["valence"].to_numpy() > 5).astype(int)
-    fitted = EEG(config).fit(planted, ROWS[:80], y[:80])
-    x = decibels(planted, ROWS).astype(np.float64)
+    fitted = EEGSystem(config).fit(planted, ROWS[:80], y[:80])
+    x = pair_features(planted, ROWS).astype(np.float64)
     x = (x - x[:80].mean(axis=0)) / x[:80].std(axis=0)
     wanted = SVC(gamma="auto").fit(x[:80], y[:80]).decision_function(x)
-    assert decision(fitted.learnt[0], x) == pytest.approx(wanted, abs=1e-6)
+    assert decision(fitted.parameters[0], x) == pytest.approx(wanted, abs=1e-6)
     assert fitted.predict_proba(planted, ROWS) == pytest.approx(1 / (1 + np.exp(-wanted)), abs=1e-6)
 
 
 def test_too_many_windows_are_thinned_evenly_over_trials():
     trials = np.array(["b"] * 10 + ["a"] * 4 + ["c"] * 1)
-    kept = evenly(trials, 9, seed=3)
+    kept = subsample_per_trial(trials, 9, seed=3)
     assert len(set(kept)) == 9
     assert dict(zip(*np.unique(trials[kept], return_counts=True), strict=True)) == {"a": 4, "b": 4, "c": 1}
-    assert np.array_equal(evenly(trials, 9, seed=3), kept)
-    assert not np.array_equal(evenly(trials, 9, seed=4), kept)
-    assert np.array_equal(evenly(trials, 15, seed=3), np.arange(15))
+    assert np.array_equal(subsample_per_trial(trials, 9, seed=3), kept)
+    assert not np.array_equal(subsample_per_trial(trials, 9, seed=4), kept)
+    assert np.array_equal(subsample_per_trial(trials, 15, seed=3), np.arange(15))
 
 
 def test_the_machine_learns_from_no_more_windows_than_it_may(planted):
-    few = replace(CONFIG, modality="eeg", rival=RivalConfig(svm_windows=24))
+    few = replace(CONFIG, modality="eeg", options=dict(svm_windows=24))
     y = (planted.windows["valence"].to_numpy() > 5).astype(int)
-    fitted = EEG(few).fit(planted, ROWS[:60], y[:60], validation=(ROWS[60:], y[60:]))
-    assert 0 < len(fitted.learnt[0]["vectors"]) <= 24
+    fitted = EEGSystem(few).fit(planted, ROWS[:60], y[:60], validation=(ROWS[60:], y[60:]))
+    assert 0 < len(fitted.parameters[0]["vectors"]) <= 24
 
 
 # the face network
@@ -242,7 +248,7 @@ def test_bad_frames_of_a_face_are_never_looked_at():
 
 def test_signals_beside_eeg_are_not_for_them():
     with pytest.raises(BadConfig, match="huang cannot see modality facebio; give one of faceeeg, face, eeg"):
-        require_sense(replace(CONFIG, modality="facebio"))
+        validate_config(replace(CONFIG, modality="facebio"))
 
 
 @pytest.mark.journey

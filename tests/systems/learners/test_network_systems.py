@@ -1,4 +1,4 @@
-"""What each rival network promises of its own; the promise of all systems is in test_systems.py."""
+"""What each comparison network promises; what all systems promise is in test_systems.py."""
 
 import logging
 from dataclasses import replace
@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from scipy import signal, stats
 from torch import nn
 
-from gbvnet.config import CrossvalConfig, RivalConfig, TrainConfig
+from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
 from gbvnet.network.training import predict_network
 from gbvnet.systems import algarni_like, cui_like, deepvanet, eegnet, hsa_like, salama_like, system
@@ -413,7 +413,7 @@ def test_a_sample_of_an_electrode_lies_at_its_place_and_the_rest_is_zero(caplog)
 
 
 def test_salama_like_refuses_channels_of_which_none_has_a_place():
-    made = salama_like.EEG(CrossvalConfig(system="salama-like", modality="eeg"))
+    made = salama_like.EEGSystem(CrossvalConfig(system="salama-like", modality="eeg"))
     with pytest.raises(BadConfig, match="of E0, E1 none is one; name the channels so"):
         made.build(shape(many(2)))
 
@@ -448,15 +448,16 @@ class Told:
 def test_the_stack_listens_to_the_part_that_is_right(tmp_path):
     y = np.arange(200) % 2
     rng = np.random.default_rng(0)
-    rival = RivalConfig(fusion="adaboost")  # of others
-    made = system("salama-like")(CrossvalConfig(system="salama-like", modality="faceeeg", rival=rival))
-    assert made.fused_by == "stack"
+    made = system("salama-like")(CrossvalConfig(system="salama-like", modality="faceeeg"))
+    assert made.fusion_rule == "stack"
     made.parts = {"face": Told(rng.uniform(0.1, 0.9, 200)), "eeg": Told(np.where(y, 0.8, 0.2))}
-    made.weights = made._weigh(None, np.arange(100), y[:100])
+    made.weights = made.fit_weights(made._scores(None, np.arange(100)), y[:100, None], None)
     face, eeg, _ = made.weights[0]
     assert eeg > 2 and abs(face) < 0.5
     assert ((made.predict_proba(None, np.arange(100, 200)) > 0.5) == y[100:]).all()
-    made.weights = made._weigh(None, np.arange(100), np.ones(100))  # one class only: an even mean of the logits
+    made.weights = made.fit_weights(
+        made._scores(None, np.arange(100)), np.ones((100, 1)), None
+    )  # one class only: an even mean of the logits
     odd = np.array([made.parts[name].p[0] / (1 - made.parts[name].p[0]) for name in ("face", "eeg")])
     assert made.predict_proba(None, np.arange(1)) == pytest.approx(1 / (1 + odd.prod() ** -0.5))
 
@@ -496,7 +497,7 @@ def test_wolves_and_scale_see_the_training_rows_and_not_the_validation_ones(plan
 
     def found(validation, labels):
         fitted = system("algarni-like")(config).fit(planted, rows[:90], y[:90], validation=(validation, labels))
-        return fitted.found, fitted.about
+        return fitted._selection, fitted.about
 
     (mean, sd, chosen), about = found(rows[90:], y[90:])
     for again, same in zip(found(rows[95:], ~y[95:])[0], (mean, sd, chosen), strict=True):

@@ -7,7 +7,7 @@ import torch
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig
 from gbvnet.store.reader import Store
-from gbvnet.systems import require_sense, system
+from gbvnet.systems import system, validate_config
 from gbvnet.systems.learners.window_sequences import Cut, Sequences
 from gbvnet.systems.mindlink_eumpy import LSTM
 
@@ -116,7 +116,7 @@ def test_training_on_one_trial_does_not_look_at_another(long):
 
 def test_random_windows_would_leak_and_are_refused():
     with pytest.raises(BadConfig, match="mindlink-eumpy is not tested by protocol window: its sequences of 10 windows"):
-        require_sense(CrossvalConfig(system="mindlink-eumpy", modality="faceeeg", protocol="window"))
+        validate_config(CrossvalConfig(system="mindlink-eumpy", modality="faceeeg", protocol="window"))
 
 
 def test_the_lstm_has_the_sources_sizes():

@@ -1,0 +1,106 @@
+"""Options of systems on the command line. They are declared in each system's own file, so a parser gets those of the
+systems that a command line names, and no other system is imported."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..errors import BadConfig
+
+GROUP = "options"
+
+
+def add_system_options(parser, argv: Sequence[str]) -> None:
+    """Add the options of the systems that are chosen: --options.NAME to a command with --system, to one with --systems
+    --options.SYSTEM.NAME. Raises BadConfig for an option that a system does not have.
+    """
+    from ..systems import option_names, require_options, system
+
+    known = parser._option_string_actions
+    if not {"--system", "--systems"} & set(known):
+        return
+    values = _settings(argv)
+    several = "--systems" in known
+    given = _given(argv, values)
+    if several and (alone := [name for name, own in given.items() if not isinstance(own, dict)]):
+        raise BadConfig(f"options of a comparison are --{GROUP}.SYSTEM.NAME, found --{GROUP}.{alone[0]}")
+    for name in _compared(values, given) if several else _chosen(values, given):
+        chosen = system(name)
+        require_options(chosen, given.get(name, {}) if several else given, name)
+        if option_names(chosen):
+            parser.add_class_arguments(chosen.Options, f"{GROUP}.{name}" if several else GROUP)
+
+
+def option_name(name: str) -> str:
+    """Return an option's name as the parser has it: with _ for -, except in the name of a system."""
+    parts = name.split(".")
+    if len(parts) == 3 and parts[0] == GROUP:
+        return ".".join([GROUP, parts[1].replace("_", "-"), parts[2].replace("-", "_")])
+    return name.replace("-", "_")
+
+
+def by_system(options: Any) -> Any:
+    """Return the parser's options of several systems by the systems' names; those of one system stay as they are."""
+    from jsonargparse import Namespace
+
+    if not isinstance(options, Namespace):
+        return options
+    return {name.replace("_", "-"): value for name, value in vars(options).items()}
+
+
+def _chosen(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
+    """Yield the system that a command line names; the default one only with options, as its import takes seconds."""
+    from ..config import CrossvalConfig
+
+    if "system" in values or given:
+        yield str(values.get("system", CrossvalConfig.system))
+
+
+def _compared(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
+    """Yield the systems that a comparison names, in its list or by their options."""
+    from ..io.safe_load import split_names
+
+    systems = values.get("systems") or ()
+    names = [str(name) for name in systems] if isinstance(systems, list) else split_names(str(systems or ""))
+    listed = [name.partition(":")[0] for name in names if name != "all"]
+    yield from dict.fromkeys([*listed, *given])
+
+
+def _settings(argv: Sequence[str]) -> dict[str, Any]:
+    """Return the last --system, --systems and options on the command line and in its --config files.
+
+    Values that the parser will refuse are ignored."""
+    from pathlib import Path
+
+    from ..config import present_names
+    from ..io.safe_load import from_yaml
+
+    values: dict[str, Any] = {}
+    for at, argument in enumerate(argv):
+        option, equals, value = argument.partition("=")
+        value = value if equals else "".join(argv[at + 1 : at + 2])
+        if option in ("--system", "--systems"):
+            values[option[2:]] = value
+        elif option == "--config":
+            try:
+                held = from_yaml(Path(value).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            held = present_names(held) if isinstance(held, dict) else {}
+            values |= {name: held[name] for name in ("system", "systems", GROUP) if name in held}
+    return values
+
+
+def _given(argv: Sequence[str], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the options on the command line and in its files, by name; of a comparison by system and name."""
+    held = values.get(GROUP)
+    given: dict[str, Any] = dict(held) if isinstance(held, dict) else {}
+    for argument in argv:
+        first, *names = argument.partition("=")[0].split(".")
+        if first != f"--{GROUP}" or not names:
+            continue
+        if len(names) == 2:
+            own = given.get(names[0])
+            given[names[0]] = {**(own if isinstance(own, dict) else {}), names[1]: None}
+        else:
+            given.setdefault(names[0], None)
+    return given
