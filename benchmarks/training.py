@@ -11,7 +11,7 @@ import torch
 from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network.batches import Windows
 from gbvnet.network.model import GBVNet, pixels
-from gbvnet.network.training import fit_network
+from gbvnet.network.training import TrainingData, fit_network
 from gbvnet.store.reader import open_store
 
 from .clock import in_turn
@@ -77,7 +77,7 @@ def loop_epoch(net: GBVNet, store, rows, y, memory_gib: float) -> float:
     """Seconds of the second epoch of the package's own loop."""
     config = TrainConfig(epochs=2, batch_size=BATCH, device="cpu")
     windows = Windows(store, rows, "facebio", y, memory_gib=memory_gib)
-    return fit_network(net, windows, None, config, seed=0).history[1]["seconds"]
+    return fit_network(net, TrainingData(windows), config, seed=0).history[1]["seconds"]
 
 
 def one_window(store):

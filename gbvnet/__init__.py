@@ -36,7 +36,7 @@ _HOME = {
     "EmotionStream": "inference.streaming.emotion_stream",
     "StreamSettings": "inference.streaming.emotion_stream",
     "GBVNet": "network.model",
-    "SharedGBVNet": "network.checkpoint.hub_model",
+    "HubGBVNet": "network.checkpoint.hub_model",
     "GBVNetConfig": "config",
     "PrepareConfig": "config",
     "CrossvalConfig": "config",
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from .inference.streaming.emotion_stream import StreamSettings as StreamSettings
     from .network.checkpoint.checkpoint import load_model as load_model
     from .network.checkpoint.checkpoint import save_model as save_model
-    from .network.checkpoint.hub_model import SharedGBVNet as SharedGBVNet
+    from .network.checkpoint.hub_model import HubGBVNet as HubGBVNet
     from .network.checkpoint.onnx import export_onnx as export_onnx
     from .network.model import GBVNet as GBVNet
     from .parallel.ray_cluster import Cluster as Cluster

@@ -24,8 +24,8 @@ from gbvnet.experiments.run_group import begin_run_group
 from gbvnet.experiments.train import train_model
 from gbvnet.io.atomic import atomic_write
 from gbvnet.network.checkpoint.checkpoint import save_model
+from gbvnet.network.lightning_module import CHECKPOINT, HISTORY
 from gbvnet.network.model import GBVNet
-from gbvnet.network.training import CHECKPOINT, HISTORY
 from gbvnet.parallel.tasks import run
 from gbvnet.report import report
 from gbvnet.store import prepare, store
@@ -181,7 +181,7 @@ def test_tables_that_do_not_fit_leave_the_recordings_and_the_next_run_writes_the
 
 
 def test_a_training_without_room_for_its_checkpoint_is_told_in_a_line(planted, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("gbvnet.network.training.atomic_write", full)
+    monkeypatch.setattr("gbvnet.network.lightning_module.atomic_write", full)
     words = ["--model.variant", "micro", "--modality", "bio", "--train.device", "cpu"]
     assert main(["train", str(planted.path), str(tmp_path / "model"), *words]) == 2
     said = capsys.readouterr().err.strip().splitlines()

@@ -14,7 +14,7 @@ from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network.batches import Windows
 from gbvnet.network.devices import is_first
 from gbvnet.network.model import GBVNet, SelfAttention
-from gbvnet.network.training import fit_network
+from gbvnet.network.training import TrainingData, fit_network
 from gbvnet.store.reader import open_store
 
 
@@ -51,7 +51,9 @@ def main(store_path: str, n: int, out: str) -> None:
     # Batches of 15 are no multiple of 2, and the last batch of the validation windows is a single one.
     windows, validation = (Windows(store, part, "facebio", y[part], memory_gib=1) for part in (rows[:-31], rows[-31:]))
     config = TrainConfig(epochs=3, batch_size=15, device="cpu", augment=False, devices=n)
-    fitted = fit_network(network, windows, validation, config, seed=3, work=Path(out).with_suffix(".work"))
+    fitted = fit_network(
+        network, TrainingData(windows, validation), config, seed=3, work=Path(out).with_suffix(".work")
+    )
     if is_first():
         Path(out).write_text(json.dumps({"history": fitted.history, "chosen": fitted.chosen_epoch}))
 

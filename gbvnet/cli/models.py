@@ -205,9 +205,9 @@ def _model(parser) -> Run:
 
     def run(args) -> int:
         if args.what == "show":
-            from ..network.checkpoint.describe import passport
+            from ..network.checkpoint.describe import describe_model
 
-            say(passport(args.model))
+            say(describe_model(args.model))
             return 0
         if not args.to:
             missing = "the file to write, as model.onnx" if args.what == "export" else "the destination, as user/name"

@@ -28,10 +28,10 @@ from ..evaluation.plan import data_warnings, make_plan_without_folds, require_kn
 from ..evaluation.splits import train_validation_split
 from ..io.atomic import remove_stale_temp_files
 from ..network.checkpoint.folder import read_config
-from ..network.checkpoint.worth import CrossvalScore, as_notes, worth
+from ..network.checkpoint.tested_accuracy import CrossvalScore, accuracy_statement, as_notes
 from ..network.devices import is_first
+from ..network.lightning_module import CHECKPOINT, HISTORY
 from ..network.pretrained import digest_of
-from ..network.training import CHECKPOINT, HISTORY
 from ..progress import ProgressCallback
 from ..report.results import Result, read_results
 from ..store.joined import training_store
@@ -226,7 +226,7 @@ def closing_lines(folder: Path) -> list[str]:
         if accuracy is None
         else f", accuracy {accuracy:.1%} on the {validation.get('trials')} trials that chose it (no score)"
     )
-    lines = [f"epoch {kept} of {len(_history(work)) or '?'} kept{chosen}", worth(about)]
+    lines = [f"epoch {kept} of {len(_history(work)) or '?'} kept{chosen}", accuracy_statement(about)]
     lines.append(f"{work} keeps history.csv, the losses of each epoch; nothing else needs that folder")
     files = " ".join(["video.mp4"] * uses_face(modality) + ["eeg.bdf"] * uses_signals(modality))
     return [*lines, f"next: gbvnet model show {folder}", f"      gbvnet predict {folder} {files} out"]
@@ -268,7 +268,7 @@ def _score(result: Result) -> CrossvalScore:
         chance=float(scores.chance["window"].upper),
         majority=float(scores.majority["window"]),
         trials=float(scores.trial["accuracy"]),
-        verdict=scores.assessment,
+        status=scores.assessment,
     )
 
 

@@ -20,7 +20,7 @@ from ..errors import BadConfig, BadModel, GbvnetError
 from ..io.records import convert
 from ..network.checkpoint.checkpoint import load_model
 from ..network.checkpoint.folder import CONFIG
-from ..network.checkpoint.worth import brief_worth, high_means, worth
+from ..network.checkpoint.tested_accuracy import accuracy_statement, accuracy_summary, positive_class
 from ..network.devices import device_of
 from ..network.model import pixels
 from ..preprocessing.face_statistics import far, measure
@@ -104,12 +104,12 @@ class Predictor:
     @property
     def accuracy_note(self) -> str:
         """What is known of the model's accuracy, in one or two sentences for readers of a prediction."""
-        return worth(self.metadata)
+        return accuracy_statement(self.metadata)
 
     @property
     def positive_class(self) -> str:
         """The event whose probability is predicted, such as "the rating is 5 or more of 9"."""
-        return high_means(self.metadata)
+        return positive_class(self.metadata)
 
     @property
     def stamps(self) -> tuple[str, ...]:
@@ -119,7 +119,7 @@ class Predictor:
     @cached_property
     def row_notes(self) -> tuple[str, str]:
         """The columns `stamps` and `worth`, the same in every row of a prediction."""
-        return "; ".join(self.stamps), brief_worth(self.metadata)
+        return "; ".join(self.stamps), accuracy_summary(self.metadata)
 
     def unusual_faces(self, faces: np.ndarray, face_ok: np.ndarray) -> list[str]:
         """Return for each of n windows which properties of its faces are far from the training data; "" for none.

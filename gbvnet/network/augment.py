@@ -1,14 +1,15 @@
-"""Augmentation of training windows, on the tensors a network reads.
+"""Augmentation of training windows, on the tensors that a network reads.
 
 The paper (section 4.1) names flipping, colour jittering and Gaussian blur for faces, additive noise, temporal shift and
-amplitude scaling for signals, and gives no strength; the strengths here are ours (docs/method.md). Each window draws
-its own parameters, and all its frames and channels share them: a change of light or of pose within a window would be
-an expression that nobody made.
+amplitude scaling for signals, and gives no strength; the strengths are implementation choices (docs/method.md).
+Each window has its own random parameters, which all its frames and channels share: a change of light or pose within a
+window would look like an expression.
 
-`corrupt` is no augmentation of the paper's: it spoils one modality of a window, so that a gate can learn whom to trust.
+`corrupt` is not in the paper: it corrupts one modality of a window, so that a gate learns to weight modalities by their
+quality.
 
 All randomness comes from the generator that is passed, which must be on the tensors' device. Nothing is changed in
-place. Shapes: B windows, F frames a window, S face side, C channels, L samples a window.
+place. Shapes: B windows, F frames per window, S face side, C channels, L samples per window.
 """
 
 import math
@@ -34,10 +35,10 @@ SCALE = (0.9, 1.1)
 
 
 def augment_faces(faces: Tensor, generator: torch.Generator) -> Tensor:
-    """Flip, jitter and blur: (B, F, 3, S, S) floats in [0, 1], in and out."""
+    """Return faces after a random flip, jitter and blur: (B, F, 3, S, S) floats in [0, 1], in and out."""
     flip, blur, brightness, contrast, saturation, sigma = torch.rand(
         6, len(faces), generator=generator, device=faces.device
-    )  # each (B,), in [0, 1): as many draws whatever they decide, so that windows do not depend on one another
+    )  # each (B,), in [0, 1): always as many random numbers, so that windows do not depend on one another
     out = jitter(faces, *(1 + JITTER * (2 * u - 1) for u in (brightness, contrast, saturation)))
     flipped, blurred = flip < FLIP_CHANCE, (blur < BLUR_CHANCE).nonzero()[:, 0]
     out[flipped] = out[flipped].flip(-1)
@@ -48,29 +49,29 @@ def augment_faces(faces: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def jitter(faces: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
-    """Change brightness, then contrast about the window's mean grey, then saturation about each pixel's grey.
+    """Return faces with brightness, then contrast about the window's mean grey, then saturation changed.
 
-    faces: (B, F, 3, S, S) in [0, 1]. Factors: (B,), 1 changes nothing, 0 gives black, plain grey, grey tones.
-    One affine map of colours a window does all three, X' = A X + t, and its result is cut to [0, 1] at the end.
+    faces: (B, F, 3, S, S) in [0, 1]. Factors: (B,), 1 changes nothing, 0 gives black, uniform grey, grey tones.
+    All three are one affine map of colours per window, X' = A X + t; its result is clipped to [0, 1] at the end.
     """
     luma = torch.tensor(GRAY, dtype=faces.dtype, device=faces.device)
-    last = faces.movedim(2, 4)  # (B, F, S, S, 3), which is how stored faces lie in memory
+    last = faces.movedim(2, 4)  # (B, F, S, S, 3), the memory layout of stored faces
     mean_grey = last.mean((1, 2, 3)) @ luma * brightness  # (B,)
     offset = mean_grey * (1 - contrast)  # (B,): t, the same for red, green and blue
     gain, s = brightness * contrast, saturation[:, None, None]
     colour = gain[:, None, None] * (s * torch.eye(3, device=faces.device) + (1 - s) * luma)  # (B, 3, 3): A
-    # A product with a 3 x 3 matrix is too thin to be fast: eight pixels at a time make it 24 x 24, and the same.
+    # A product with a 3 x 3 matrix is slow: eight pixels at a time make it 24 x 24, with the same result.
     n_pixels = math.prod(last.shape[1:4])  # of a window
     several = math.gcd(8, n_pixels)
     matrix = torch.einsum("ij,boc->bicjo", torch.eye(several, device=faces.device), colour)  # block-diagonal A^T
-    with torch.autocast(faces.device.type, enabled=False):  # eight bits of a pixel do not fit into those of bf16
+    with torch.autocast(faces.device.type, enabled=False):  # bf16 has fewer digits than a pixel of eight bits
         rows = last.reshape(len(faces), n_pixels // several, 3 * several)
         out = torch.baddbmm(offset[:, None, None], rows, matrix.reshape(-1, 3 * several, 3 * several))
     return out.clamp_(0, 1).view(last.shape).movedim(4, 2)
 
 
 def gaussian_blur(frames: Tensor, sigma: float) -> Tensor:
-    """A Gaussian blur of 5 x 5 pixels, borders mirrored: frames (F, 3, S, S), sigma in pixels."""
+    """Return frames after a Gaussian blur of 5 x 5 pixels, borders mirrored: frames (F, 3, S, S), sigma in pixels."""
     half = BLUR_SIDE // 2
     offsets = torch.arange(-half, half + 1, device=frames.device, dtype=frames.dtype)
     weights = torch.softmax(-(offsets**2) / (2 * sigma**2), dim=0)  # (5,), sum 1
@@ -80,9 +81,9 @@ def gaussian_blur(frames: Tensor, sigma: float) -> Tensor:
 
 
 def augment_signals(signals: Tensor, sd: Tensor, generator: torch.Generator, mean: Tensor | float = 0.0) -> Tensor:
-    """Shift, scale and add noise: (B, C, L), in and out, in the channels' own units.
+    """Return signals after a random shift, scaling and noise: (B, C, L), in and out, in the channels' own units.
 
-    sd: (C,) of the training windows, the measure of the noise. mean: (C,) or a number, the level about which
+    sd: (C,) of the training windows, the unit of the noise. mean: (C,) or a number, the level about which
     amplitudes are scaled: without it a temperature of 32 degrees would be scaled with its offset.
     """
     batch, _, length = signals.shape
@@ -90,7 +91,7 @@ def augment_signals(signals: Tensor, sd: Tensor, generator: torch.Generator, mea
     shift = torch.randint(-SHIFT, SHIFT + 1, (batch, 1), generator=generator, device=device)
     scale = SCALE[0] + (SCALE[1] - SCALE[0]) * torch.rand(batch, 1, 1, generator=generator, device=device)
     noise = torch.randn(signals.shape, generator=generator, device=device, dtype=signals.dtype)
-    # The edge sample fills the place of those that a shift would need from outside the window.
+    # The edge sample replaces those that a shift would need from outside the window.
     index = (torch.arange(length, device=device) + shift).clamp_(0, length - 1)  # (B, L)
     shifted = signals.gather(2, index[:, None].expand_as(signals))
     mean = mean[:, None] if isinstance(mean, Tensor) else mean  # (C, 1)
@@ -98,25 +99,26 @@ def augment_signals(signals: Tensor, sd: Tensor, generator: torch.Generator, mea
 
 
 def noisy(x: T, share: T | float, mean: T | float, sd: T | float, noise: T) -> T:
-    """x with noise in place of a `share` of its power: all of x at 0, nothing of x at 1.
+    """Return x with noise in place of a fraction `share` of its power: x itself at 0, noise only at 1.
 
-    About `mean`, x is scaled by sqrt(1 - share) and noise of `sd` by sqrt(share): what has that mean and SD keeps them
-    at every share, so that it is not the loudness that tells how much is noise. Tensors or arrays of shapes that
-    broadcast.
+    About `mean`, x is scaled by sqrt(1 - share) and noise of `sd` by sqrt(share), so that the mean and SD are the same
+    at every share and the amplitude does not show how much is noise. Tensors or arrays of shapes that broadcast.
     """
     return mean + (1 - share) ** 0.5 * (x - mean) + share**0.5 * sd * noise
 
 
 def picture_noise(white: Tensor) -> Tensor:
-    """White noise (n, 3, S, S) of SD 1 -> noise of SD 1 with the spectrum of natural pictures, amplitude 1 / frequency.
+    """Return white noise (n, 3, S, S) of SD 1 with the spectrum of natural images, amplitude 1 / frequency, SD 1.
 
-    White noise drowns the fine detail of a face and leaves what is coarse, as a mean over pixels is nearly free of it.
-    Pictures have their power in the coarse (Field 1987), so that a share of this noise is about that share at every
-    scale.
+    White noise hides the fine detail of a face but not its coarse structure, as it averages out over pixels. Natural
+    images have their power at low frequencies (Field 1987), so that a fraction of this noise is about the same fraction
+    at every scale.
     """
     side = white.shape[-1]
-    along, across = torch.fft.fftfreq(side, 1 / side), torch.fft.rfftfreq(side, 1 / side)  # cycles a picture
-    amplitude = 1 / (along[:, None] ** 2 + across**2).sqrt().clamp(min=1)  # (S, S/2 + 1); the mean as the coarsest wave
+    along, across = torch.fft.fftfreq(side, 1 / side), torch.fft.rfftfreq(side, 1 / side)  # cycles per image
+    amplitude = 1 / (along[:, None] ** 2 + across**2).sqrt().clamp(
+        min=1
+    )  # (S, S/2 + 1); the mean counts as frequency 1
     full = 1 / (along[:, None] ** 2 + along**2).sqrt().clamp(min=1)  # (S, S)
     amplitude = (amplitude / full.square().mean().sqrt()).to(white.device)
     return torch.fft.irfft2(torch.fft.rfft2(white) * amplitude, s=(side, side))
@@ -125,21 +127,21 @@ def picture_noise(white: Tensor) -> Tensor:
 def corrupt(
     faces: Tensor | None, signals: Tensor | None, share: float, mean: Tensor, sd: Tensor, generator: torch.Generator
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Spoil the face or the signals of a share of the windows: (B, F, 3, S, S) in [0, 1] and (B, C, L), in and out.
+    """Return faces (B, F, 3, S, S) in [0, 1] and signals (B, C, L), one of them corrupted in a share of the windows.
 
-    Which of the two is tossed up; where one is None it is always the other. At even chance it gets noise mixed in
-    (`noisy`, of the mean and SD that the network normalises with; the face's is `picture_noise`), or a part of it is
-    covered: a square of the face, in all frames alike, or some of the channels. How much, of power, of area or of
-    channels, is drawn evenly from 0 to 1.
+    Face or signals are chosen with equal probability; if one is None it is always the other. With equal probability
+    noise is mixed in (`noisy`, of the mean and SD by which the network normalises; `picture_noise` for the face), or a
+    part is covered: a square of the face, the same in all frames, or some of the channels. The strength, a fraction of
+    power, area or channels, is uniform in [0, 1).
 
-    mean, sd : (C,) of the training windows; not looked at where signals are None
+    mean, sd : (C,) of the training windows; not used if signals are None
     """
     some = faces if faces is not None else signals
     if some is None:
         return None, None
-    spoilt, which, how, strength, right, down = torch.rand(6, len(some), generator=generator, device=some.device)
+    chosen, which, how, strength, right, down = torch.rand(6, len(some), generator=generator, device=some.device)
     of_face = which < (0.5 if signals is not None else 1.0) if faces is not None else which < 0
-    noise, cover = (spoilt < share) & (how < 0.5), (spoilt < share) & (how >= 0.5)
+    noise, cover = (chosen < share) & (how < 0.5), (chosen < share) & (how >= 0.5)
     if faces is not None:
         faces = _noisy_faces(faces, strength, noise & of_face, generator)
         faces = _covered_faces(faces, strength, right, down, cover & of_face)
@@ -152,12 +154,12 @@ def corrupt(
 
 
 def _noisy_faces(faces: Tensor, strength: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
-    """strength (B,) of noise in the windows `chosen` (B,) bool."""
+    """Faces with noise of `strength` (B,) in the windows `chosen` (B,) bool."""
     at = chosen.nonzero()[:, 0]
-    if not len(at):  # no Fourier transform is made of nothing
+    if not len(at):  # a Fourier transform of no window is an error
         return faces
     centre, sd = (faces.new_tensor(c).view(3, 1, 1) for c in (IMAGENET_MEAN, IMAGENET_SD))
-    # One pattern a window: what is drawn anew in each frame is gone in the mean over frames.
+    # One pattern per window: another in each frame would average out in the mean over frames.
     white = torch.randn((len(at), *faces.shape[2:]), generator=generator, device=faces.device, dtype=faces.dtype)
     out = faces.clone()
     out[at] = noisy(faces[at], strength[at].view(-1, 1, 1, 1, 1), centre, sd, picture_noise(white)[:, None]).clamp_(
@@ -167,7 +169,7 @@ def _noisy_faces(faces: Tensor, strength: Tensor, chosen: Tensor, generator: tor
 
 
 def _covered_faces(faces: Tensor, strength: Tensor, right: Tensor, down: Tensor, chosen: Tensor) -> Tensor:
-    """A plain square over a share `strength` of the face; right, down (B,) in 0..1 say where."""
+    """Faces with a uniform square over a fraction `strength` of the area, at position right, down (B,) in [0, 1)."""
     side = faces.shape[-1]
     wide = (strength.sqrt() * side).round()  # (B,) pixels
     at = torch.arange(side, device=faces.device)
@@ -183,5 +185,5 @@ def _noisy_signals(
     signals: Tensor, strength: Tensor, chosen: Tensor, mean: Tensor, sd: Tensor, generator: torch.Generator
 ) -> Tensor:
     noise = torch.randn(signals.shape, generator=generator, device=signals.device, dtype=signals.dtype)
-    spoilt = noisy(signals, strength[:, None, None], mean[:, None], sd[:, None], noise)
-    return torch.where(chosen[:, None, None], spoilt, signals)
+    corrupted = noisy(signals, strength[:, None, None], mean[:, None], sd[:, None], noise)
+    return torch.where(chosen[:, None, None], corrupted, signals)

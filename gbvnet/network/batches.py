@@ -1,6 +1,6 @@
-"""Rows of a store as batches of tensors: kept in memory, or on the device, if they fit; else read one batch ahead.
+"""Rows of a store as batches of tensors: in memory, or on the device, if they fit; otherwise read one batch ahead.
 
-Shapes: n rows, B windows in a batch, F face frames a window, S face side, C channels, L samples a window, K targets.
+Shapes: n rows, B windows in a batch, F face frames per window, S face side, C channels, L samples, K targets.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,7 @@ GIB = 2**30
 
 
 class Batch(NamedTuple):
-    """What a network and its loss need of some windows. None: not asked for, or (the masks) true everywhere."""
+    """The input of a network and its loss for some windows. None: not used, or, for a mask, true everywhere."""
 
     faces: Tensor | None  # (B, F, S, S, 3) uint8
     face_ok: Tensor | None  # (B, F) bool
@@ -34,9 +34,9 @@ class Windows:
 
     rows : (n,) row numbers of the store
     y : (n, K) labels, or None
-    memory_gib : what may be kept in memory; more is read from the store batch by batch
-    per_subject : z-score each channel by the mean and SD of all the person's windows (transductive: uses the signals,
-        never the labels, of windows that will be tested)
+    memory_gib : size up to which rows are kept in memory, GiB; larger data are read from the store batch by batch
+    per_subject : z-score each channel by the mean and SD of all windows of the subject (transductive: uses the
+        signals, never the labels, of test windows)
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Windows:
         self.faces, self.channels = uses_face(modality), channels_of(store, modality)
         table = store.windows.iloc[self.rows]
         has_face, has_signals = (table[name].to_numpy(bool) for name in ("has_face", "has_signals"))
-        # None where every row has it: a network then need not look, and on a GPU looking means waiting.
+        # None if it is true for all rows: a network then need not check it, which would synchronise a GPU.
         self.has_face = self._mask(has_face) if self.faces else None
         self.has_signals = self._mask(has_signals) if self.channels else None
         self.with_signals = self.rows[has_signals]
@@ -67,13 +67,13 @@ class Windows:
 
     @property
     def nbytes(self) -> int:
-        """What all rows take in memory."""
+        """The size of all rows in memory."""
         s = self.store.settings
         face = s["frames_per_window"] * (3 * s["face_side"] ** 2 + 1) if self.faces else 0
         return len(self.rows) * (face + 4 * len(self.channels) * s["samples_per_window"])
 
     def batches(self, orders: Iterable[np.ndarray]) -> Iterator[Batch]:
-        """A batch for each order, an int array of positions in `rows`; the next one is read while one is used."""
+        """Yield a batch for each order, an int array of positions in `rows`; the next one is read while one is used."""
         if self.kept is not None:
             yield from map(self._gather, orders)
             return
@@ -82,23 +82,23 @@ class Windows:
                 yield self._assemble(order, *ready.result())
 
     def _ahead(self, orders: Iterable[np.ndarray], reader: ThreadPoolExecutor) -> Iterator[tuple[np.ndarray, Future]]:
-        """Each order with its read, given out only when the next read has been begun."""
+        """Yield each order with its read, once the next read has been started."""
         waiting = None
         for order in orders:
-            begun = (order, reader.submit(self._read, order))
+            started = (order, reader.submit(self._read, order))
             if waiting is not None:
                 yield waiting
-            waiting = begun
+            waiting = started
         if waiting is not None:
             yield waiting
 
     def in_order(self, size: int) -> Iterator[Batch]:
-        """All rows, `size` at a time, in the order given."""
-        everything = np.arange(len(self.rows))
-        return self.batches(everything[i : i + size] for i in range(0, len(everything), size))
+        """Yield all rows in their order, `size` at a time."""
+        order = np.arange(len(self.rows))
+        return self.batches(order[i : i + size] for i in range(0, len(order), size))
 
     def signal_statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and SD of each channel, (C,) and (C,), over all samples of the rows that have signals."""
+        """Return the mean and SD of each channel, (C,) and (C,), over all samples of the rows that have signals."""
         if self.scale is not None:  # z-scored already
             return torch.zeros(len(self.channels)), torch.ones(len(self.channels))
         mean, sd = statistics(self.store, self.with_signals, self.channels)
@@ -115,7 +115,7 @@ class Windows:
                     kept[i] = torch.empty((len(self.rows), *array.shape[1:]), dtype=array.dtype, device=self.device)
                 kept[i][start : start + len(array)] = array  # type: ignore[index]
         if kept[1] is not None and kept[1].all():
-            kept[1] = None  # all frames are good
+            kept[1] = None  # all frames are valid
         return kept[0], kept[1], kept[2]
 
     def _read(self, order: np.ndarray, pin: bool = True) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
@@ -128,8 +128,8 @@ class Windows:
                 signals = ((signals - mean[:, :, None]) / sd[:, :, None]).astype(np.float32)
         pin = pin and self.device.type == "cuda"  # only pinned memory can be copied while the GPU computes
         tensors = (None if a is None else torch.from_numpy(a) for a in (faces, face_ok, signals))
-        made = [t.pin_memory() if pin and t is not None else t for t in tensors]
-        return made[0], made[1], made[2]
+        pinned = [t.pin_memory() if pin and t is not None else t for t in tensors]
+        return pinned[0], pinned[1], pinned[2]
 
     def _gather(self, order: np.ndarray) -> Batch:
         at = self._to_device(torch.from_numpy(order))

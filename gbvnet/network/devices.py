@@ -1,4 +1,4 @@
-"""Where a network computes, and in what precision. No training is loaded to know it: that alone takes seconds."""
+"""The device of a network and its precision. Imports neither Lightning nor the training, which takes seconds."""
 
 import os
 
@@ -10,7 +10,7 @@ from ..errors import GbvnetError
 
 
 def device_of(config: TrainConfig) -> torch.device:
-    """Where to train. Raises GbvnetError if a GPU is asked for and there is none."""
+    """Return the device to train on. Raises GbvnetError if a GPU is requested and there is none."""
     if config.device == "gpu" and not torch.cuda.is_available():
         raise GbvnetError("train.device is gpu, and torch finds none here; use --train.device cpu")
     use = torch.cuda.is_available() and config.device != "cpu"
@@ -20,19 +20,22 @@ def device_of(config: TrainConfig) -> torch.device:
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes, of those that train one model together."""
-    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # as torchrun, SLURM and Lightning's own launcher number them
+    """Return whether this process is the one that writes, of those that train one model together."""
+    names = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # set by torchrun, SLURM and Lightning's own launcher
     return int(next((os.environ[name] for name in names if name in os.environ), "0")) == 0
 
 
 def precision_of(config: TrainConfig, device: torch.device) -> str:
-    """Lightning's name of the precision: bf16 where asked for, or where a GPU computes in it."""
+    """Return Lightning's name of the precision: bf16 if requested, or if automatic on a GPU that supports it."""
     auto = config.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     return "bf16-mixed" if auto or config.precision == "bf16" else "32-true"
 
 
 def channels_last(network: nn.Module) -> None:
-    """Lay the weights of 2-D convolutions as a GPU likes them. `Module.to` would do it, but fails on 3-D ones."""
+    """Store the weights of 2-D convolutions with channels last, which is faster on a GPU.
+
+    `Module.to` fails if the network has 3-D convolutions.
+    """
     for weight in network.parameters():
         if weight.ndim == 4:
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)

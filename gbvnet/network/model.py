@@ -1,8 +1,8 @@
-"""GBV-Net, whole: a face encoder, a signal encoder, and the gate that weighs their features.
+"""The complete GBV-Net: a face encoder, a signal encoder, and the gate that weighs their features.
 
 Yu, Ru, Lei, Chen (2025), "GBV-Net: Hierarchical Fusion of Facial Expressions and Physiological Signals for
-Multimodal Emotion Recognition". Eq. and section numbers are the paper's; docs/method.md says where the paper
-speaks, where it does not, and why each choice was made.
+Multimodal Emotion Recognition". Eq. and section numbers are the paper's; docs/method.md says what the
+paper specifies, what it does not, and the reason for each choice.
 
 Shapes, here and in every comment below:
     B  windows in the batch      C  signal channels            D  features
@@ -21,7 +21,7 @@ from typing_extensions import override
 from ..config import GBVNetConfig, uses_face, uses_signals
 from ..errors import GbvnetError
 
-FACE_WIDTH, SIGNAL_WIDTH = 128, 64  # f in R^128, b in R^64; ours, as all widths here (the paper gives none but the 8)
+FACE_WIDTH, SIGNAL_WIDTH = 128, 64  # f in R^128, b in R^64; implementation choices, as all widths but the 8
 HEADS = 4
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of RGB in [0, 1]
 
@@ -37,13 +37,13 @@ SIZES = {
 }
 
 
-class Prediction(NamedTuple):
-    """What the network says about each window.
+class NetworkOutput(NamedTuple):
+    """The output of the network for each window.
 
-    logits (B, K): above 0 means high. gate_face, gate_bio (B,): the mean gate over the features of one modality,
-    0 shut to 1 open, NaN where the network has no gate or a window has one modality only: there is nothing to weigh.
-    fused (B, D): what the classifier reads.
-    gates (B, D): every gate, the face's first; None where there is none.
+    logits (B, K): above 0: the positive (high) class. gate_face, gate_bio (B,): the mean gate over the features of one
+    modality, from 0 (blocked) to 1 (passed); NaN if the network has no gate or the window has one modality only.
+    fused (B, D): the input of the classifier.
+    gates (B, D): all gates, those of the face first; None if the network has none.
     """
 
     logits: Tensor
@@ -54,9 +54,10 @@ class Prediction(NamedTuple):
 
 
 def pixels(faces: Tensor) -> Tensor:
-    """Stored faces (B, F, S, S, 3) uint8 -> network faces (B, F, 3, S, S) float32 in [0, 1].
+    """Return stored faces (B, F, S, S, 3) uint8 as network faces (B, F, 3, S, S) float32 in [0, 1].
 
-    Only the order of the dimensions changes, not that of the memory: each frame is what torch calls channels_last.
+    Only the order of the dimensions changes, not that of the memory: each frame is in torch's channels_last format.
+    Raises GbvnetError for another shape or type.
     """
     if faces.dtype != torch.uint8 or faces.ndim != 5 or faces.shape[-1] != 3:
         raise GbvnetError(f"stored faces are (B, F, S, S, 3) uint8, not {tuple(faces.shape)} {faces.dtype}")
@@ -67,22 +68,22 @@ def pixels(faces: Tensor) -> Tensor:
 
 
 def patches(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """A k x k convolution of stride k (Eq. 1): x (N, H, W, E) -> (N, H/k, W/k, E').
+    """Apply a k x k convolution of stride k (Eq. 1): x (N, H, W, E) -> (N, H/k, W/k, E').
 
-    Where k does not divide the side, zeros complete the last row and column: a face is not cut (112 px are 28, 14, 7
-    and then 4 patches, not 3).
+    If k does not divide the side, zeros complete the last row and column, so that no part of a face is lost (112 px
+    are 28, 14, 7 and then 4 patches, not 3).
     """
     k, (height, width) = conv.stride[0], x.shape[1:3]
     if height % k or width % k:
         x = F.pad(x, (0, 0, 0, -width % k, 0, -height % k))
-    return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # both permutes are free: the memory stays (N, H, W, E)
+    return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copies: the memory stays (N, H, W, E)
 
 
 class GlobalResponseNorm(nn.Module):
     """GRN of ConvNeXt V2 (Woo et al. 2023, section 3): channels of a frame compete by their energy.
 
-    G_e = ||X_e||_2 over the frame, N_e = G_e / mean_e G_e, Y = gamma X N + beta + X. Both parameters start at zero,
-    so that at first Y = X.
+    G_e = ||X_e||_2 over the frame, N_e = G_e / mean_e G_e, Y = gamma X N + beta + X. Both parameters are
+    initialised with zero, so that Y = X at first.
     """
 
     def __init__(self, width: int):
@@ -93,8 +94,8 @@ class GlobalResponseNorm(nn.Module):
     @override
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (N, H, W, E)."""
-        # Not vector_norm: over the middle dimensions of a map it takes up to 60 times as long. In float32, as a sum
-        # of squares leaves the precision of bf16 at once. 1e-12 keeps the root's gradient finite on an empty map.
+        # Not vector_norm, which takes up to 60 times as long over the middle dimensions of a map. In float32, as bf16
+        # is too coarse for a sum of squares. 1e-12 keeps the gradient of the root finite on a map of zeros.
         energy = x.flatten(1, 2).float().square().sum(1)  # (N, E)
         norm = (energy + 1e-12).sqrt()
         scale = 1 + self.gamma * norm / (norm.mean(-1, keepdim=True) + 1e-6)  # (N, E)
@@ -108,7 +109,7 @@ class Block(nn.Module):
         super().__init__()
         self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.widen = nn.Linear(width, 4 * width)  # a 1x1 convolution of maps that keep the channels last
+        self.widen = nn.Linear(width, 4 * width)  # a 1x1 convolution of maps with the channels last
         self.grn = GlobalResponseNorm(4 * width)
         self.narrow = nn.Linear(4 * width, width)
 
@@ -136,7 +137,7 @@ class Downsample(nn.Module):
 
 
 class ConvNeXtV2(nn.Module):
-    """Section 3.2.1, space: four levels of downsampling, from a frame to one vector."""
+    """Section 3.2.1, spatial part: four levels of downsampling, from a frame to one vector."""
 
     def __init__(self, depths: tuple[int, ...], widths: tuple[int, ...]):
         super().__init__()
@@ -154,12 +155,12 @@ class ConvNeXtV2(nn.Module):
         x = frames.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1)  # (N, S, S, 3)
         x = self.stem_norm(patches(self.stem, x))  # (N, S/4, S/4, E)
         for i, stage in enumerate(self.stages):
-            x = stage(x if i == 0 else self.downs[i - 1](x))  # half the side, about twice the channels
+            x = stage(x if i == 0 else self.downs[i - 1](x))  # half the side, twice the channels
         return self.norm(x.mean((1, 2)))  # (N, S/32, S/32, E) -> (N, E)
 
 
 class FaceEncoder(nn.Module):
-    """A frame of a face -> its features. Pixels are normalised here, so that nobody can forget it."""
+    """From a frame of a face to its features. Pixels are normalised here, so that no caller can forget it."""
 
     mean: Tensor
     sd: Tensor
@@ -180,7 +181,7 @@ class FaceEncoder(nn.Module):
 
 
 def _truncated_normal(module: nn.Module) -> None:
-    """How ConvNeXt starts: weights from a truncated normal of SD 0.02, biases zero."""
+    """The initialisation of ConvNeXt: weights from a truncated normal distribution of SD 0.02, biases zero."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
@@ -201,18 +202,18 @@ class SelfAttention(nn.Module):
 
     @override
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """x, result: (B, T, D) for T places in time. mask (B, T) bool: which of them may be looked at."""
-        batch, places, width = x.shape
-        qkv = self.qkv(x).view(batch, places, 3, HEADS, width // HEADS)
+        """x, result: (B, T, D) for T positions in time. mask (B, T) bool: positions that may be attended to."""
+        batch, positions, width = x.shape
+        qkv = self.qkv(x).view(batch, positions, 3, HEADS, width // HEADS)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each (B, heads, T, D / heads)
         dropout = self.dropout if self.training else 0.0
-        seen = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, T): the same for every head and query
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
-        return self.out(y.transpose(1, 2).reshape(batch, places, width))
+        visible = None if mask is None else mask[:, None, None, :]  # (B, 1, 1, T): the same for every head and query
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=visible, dropout_p=dropout)
+        return self.out(y.transpose(1, 2).reshape(batch, positions, width))
 
 
 class TransformerLayer(nn.Module):
-    """One encoder layer, normalised before each half: attention, then feed-forward 128 -> 256 -> 128 with GELU."""
+    """One pre-norm encoder layer: attention, then feed-forward 128 -> 256 -> 128 with GELU."""
 
     def __init__(self, width: int, dropout: float = 0.1):
         super().__init__()
@@ -230,7 +231,7 @@ class TransformerLayer(nn.Module):
 
 
 class FrameTransformer(nn.Module):
-    """Section 3.2.1, time: learned positions and a 2-layer Transformer over the frames of a window."""
+    """Section 3.2.1, temporal part: learned positions and a 2-layer Transformer over the frames of a window."""
 
     def __init__(self, n_frames: int):
         super().__init__()
@@ -240,8 +241,8 @@ class FrameTransformer(nn.Module):
     @override
     def forward(self, x: Tensor, ok: Tensor) -> Tensor:
         """x, result: (B, F, 128). ok (B, F) bool: frames that show a face; only these are attended to."""
-        # A window without any good frame attends to all: a softmax over nothing is NaN on some
-        # devices. Its result is not used.
+        # A window without a valid frame attends to all frames: a softmax over none is NaN on some devices. Its result
+        # is not used.
         mask = ok | ~ok.any(1, keepdim=True)
         x = x + self.positions
         for layer in self.layers:
@@ -249,8 +250,8 @@ class FrameTransformer(nn.Module):
         return x
 
 
-def mean_of_good(x: Tensor, ok: Tensor) -> Tensor:
-    """The mean over the good frames: x (B, F, D), ok (B, F) bool -> (B, D); zero where no frame is good."""
+def mean_of_valid(x: Tensor, ok: Tensor) -> Tensor:
+    """Return the mean over the valid frames: x (B, F, D), ok (B, F) bool -> (B, D); zero if no frame is valid."""
     return torch.where(ok[..., None], x, 0).sum(1) / ok.sum(1, keepdim=True).clamp(min=1)
 
 
@@ -258,14 +259,14 @@ def mean_of_good(x: Tensor, ok: Tensor) -> Tensor:
 
 
 def conv_bn_relu(n_in: int, n_out: int, kernel: int, dilation: int = 1) -> nn.Sequential:
-    """Eq. 3: ReLU(BN(W * X + b)), (B, n_in, L) -> (B, n_out, L): padded so that the length stays."""
+    """Return Eq. 3, ReLU(BN(W * X + b)), (B, n_in, L) -> (B, n_out, L), padded so that the length is kept."""
     pad = dilation * (kernel - 1) // 2
     conv = nn.Conv1d(n_in, n_out, kernel, padding=pad, dilation=dilation)
     return nn.Sequential(conv, nn.BatchNorm1d(n_out), nn.ReLU())
 
 
 class ParallelTCN(nn.Module):
-    """Eq. 4 to the letter: ReLU(BN(sum over d in {1, 2, 4} of W_d *_d X + b_d)), one step for all dilations."""
+    """Eq. 4 literally: ReLU(BN(sum over d in {1, 2, 4} of W_d *_d X + b_d)), all dilations in one layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -279,30 +280,30 @@ class ParallelTCN(nn.Module):
 
 
 def make_tcn(name: str) -> nn.Module:
-    """What config.tcn names: (B, 24, L) -> (B, 8, L)."""
-    parallel = ParallelTCN()  # made first whatever the name: what a seed draws for all that follows depends on it
-    if name == "sequential":  # Eq. 4 as the text tells it: three layers in a row, the last to 8 channels
+    """Return the TCN that config.tcn names: (B, 24, L) -> (B, 8, L)."""
+    parallel = ParallelTCN()  # always built first: later layers would get other weights from the same seed
+    if name == "sequential":  # Eq. 4 as in the text: three layers in series, the last with 8 channels
         widths = ((24, 16, 1), (16, 16, 2), (16, 8, 4))
         return nn.Sequential(*(conv_bn_relu(a, b, 3, dilation) for a, b, dilation in widths))
     return parallel if name == "parallel" else nn.Conv1d(24, 8, 1)
 
 
 class ConvAttention(nn.Module):
-    """Eq. 5: Residual(FFN(Attention(Conv_point(Conv_depth(X)))), X). All positions of a window see one another.
+    """Eq. 5: Residual(FFN(Attention(Conv_point(Conv_depth(X)))), X). Every position attends to the whole window.
 
-    For ablations: without `attention` that sublayer is left out, with the norm before it (a norm of a norm says
-    nothing), and each position sees its neighbours only; without `residual` X is not added.
+    For ablations: without `attention` that sublayer and the norm before it are left out (two norms in series are
+    redundant), and each position depends on its neighbours only; without `residual` X is not added.
     """
 
-    def __init__(self, width: int = 8, inner: int = 32, attention: bool = True, residual: bool = True):
+    def __init__(self, width: int = 8, hidden: int = 32, attention: bool = True, residual: bool = True):
         super().__init__()
         self.residual = residual
         self.depth = nn.Conv1d(width, width, 3, padding=1, groups=width)
-        self.point = nn.Conv1d(width, inner, 1)
-        self.norm1 = nn.LayerNorm(inner) if attention else None
-        self.norm2 = nn.LayerNorm(inner)
-        self.attention = SelfAttention(inner) if attention else None
-        self.widen, self.narrow = nn.Linear(inner, 2 * inner), nn.Linear(2 * inner, width)
+        self.point = nn.Conv1d(width, hidden, 1)
+        self.norm1 = nn.LayerNorm(hidden) if attention else None
+        self.norm2 = nn.LayerNorm(hidden)
+        self.attention = SelfAttention(hidden) if attention else None
+        self.widen, self.narrow = nn.Linear(hidden, 2 * hidden), nn.Linear(2 * hidden, width)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -314,16 +315,18 @@ class ConvAttention(nn.Module):
         return x + y if self.residual else y
 
 
-def mean_pool(x: Tensor, places: int) -> Tensor:
-    """Adaptive mean pooling: (B, 8, L) -> (B, 8, places)."""
-    # Where `places` divides L a plain mean is the same, and its gradient on a GPU does not depend on the run.
-    return x.unflatten(2, (places, -1)).mean(3) if x.shape[2] % places == 0 else F.adaptive_avg_pool1d(x, places)
+def mean_pool(x: Tensor, positions: int) -> Tensor:
+    """Return the adaptive mean pooling: (B, 8, L) -> (B, 8, positions)."""
+    # If `positions` divides L, a mean is the same, and its gradient on a GPU is deterministic.
+    if x.shape[2] % positions == 0:
+        return x.unflatten(2, (positions, -1)).mean(3)
+    return F.adaptive_avg_pool1d(x, positions)
 
 
 class SignalEncoder(nn.Module):
     """Section 3.2.2: local, medium and global patterns of the signals of a window.
 
-    local_cnn, tcn, self_attention, residual, pooling : which of its parts there are; see ModelConfig
+    local_cnn, tcn, self_attention, residual, pooling : which of its parts are used; see ModelConfig
     """
 
     def __init__(
@@ -344,14 +347,14 @@ class SignalEncoder(nn.Module):
         )
         self.medium = make_tcn(tcn)
         self.wide = ConvAttention(attention=self_attention, residual=residual)
-        self.places = 16 if pooling == "adaptive" else 1  # in time, after the pooling
-        self.out = nn.Linear(8 * self.places, SIGNAL_WIDTH)
+        self.positions = 16 if pooling == "adaptive" else 1  # in time, after the pooling
+        self.out = nn.Linear(8 * self.positions, SIGNAL_WIDTH)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, L), z-scored. Result: (B, 64)."""
         x = self.wide(self.medium(self.local(x)))  # (B, 8, L)
-        return self.out(mean_pool(x, self.places).flatten(1))  # (B, 8, 16) -> (B, 128) -> (B, 64)
+        return self.out(mean_pool(x, self.positions).flatten(1))  # (B, 8, 16) -> (B, 128) -> (B, 64)
 
 
 # ----------------------------------------------------------------------------------------------------------- fusion
@@ -360,7 +363,7 @@ class SignalEncoder(nn.Module):
 class GatedFusion(nn.Module):
     """Eq. 6 with the text's "stack of fully connected layers": [f, b] * g, g = sigmoid(FC(ReLU(FC([f, b])))).
 
-    Each gate sees both modalities. A gate of 1 lets its feature through, 0 shuts it out.
+    Each gate sees both modalities. A gate of 1 passes its feature, 0 blocks it.
     """
 
     def __init__(self, width: int):
@@ -376,7 +379,7 @@ class GatedFusion(nn.Module):
 
 
 class LiteralFusion(nn.Module):
-    """Eq. 6 to the letter: x * sigmoid(x) of the concatenation; no weights, and no modality sees the other."""
+    """Eq. 6 literally: x * sigmoid(x) of the concatenation; no weights, and each gate depends on its feature only."""
 
     @override
     def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -387,7 +390,7 @@ class LiteralFusion(nn.Module):
 
 
 class ConcatFusion(nn.Module):
-    """Plain concatenation, for comparison."""
+    """The concatenation alone, for comparison."""
 
     @override
     def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -396,7 +399,7 @@ class ConcatFusion(nn.Module):
 
 
 class SumFusion(nn.Module):
-    """The sum of both modalities, projected to one width, for comparison; as many parameters as the gate's."""
+    """The sum of both modalities, projected to one width, for comparison; about as many parameters as the gate."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -409,7 +412,7 @@ class SumFusion(nn.Module):
 
 
 def make_fusion(name: str, width: int) -> nn.Module:
-    """The fusion that config.fusion names; every one of them takes and gives the same shapes."""
+    """Return the fusion that config.fusion names; all have the same input and output shapes."""
     if name in ("gate", "sum"):
         return GatedFusion(width) if name == "gate" else SumFusion(width)
     return LiteralFusion() if name == "literal" else ConcatFusion()
@@ -419,29 +422,29 @@ def make_fusion(name: str, width: int) -> nn.Module:
 
 
 @torch.no_grad()
-def keep_scale(kept_mean: Tensor, kept_sd: Tensor, mean: Tensor, sd: Tensor) -> None:
+def set_normaliser(mean_buffer: Tensor, sd_buffer: Tensor, mean: Tensor, sd: Tensor) -> None:
     """Write the mean and SD of each channel, (C,) each, into the buffers by which a network z-scores its signals.
 
-    A channel that never moves has no scale; its SD is taken as 1, and it stays zero. Raises GbvnetError if there are
-    not C of them, or one is not finite.
+    The SD of a constant channel is set to 1, so that its z-score is zero. Raises GbvnetError if there are not C values,
+    or one is not finite.
     """
     for name, values in (("mean", mean), ("sd", sd)):
-        if values.shape != kept_mean.shape or not torch.isfinite(values).all():
+        if values.shape != mean_buffer.shape or not torch.isfinite(values).all():
             raise GbvnetError(
-                f"the {name} of {len(kept_mean)} channels must be that many finite numbers, "
+                f"the {name} of {len(mean_buffer)} channels must be that many finite numbers, "
                 f"not {tuple(values.shape)}: {values.tolist()}"
             )
-    still = sd <= 1e-6 * mean.abs()
-    kept_mean.copy_(mean)
-    kept_sd.copy_(torch.where(still, torch.ones_like(sd), sd))
+    constant = sd <= 1e-6 * mean.abs()
+    mean_buffer.copy_(mean)
+    sd_buffer.copy_(torch.where(constant, torch.ones_like(sd), sd))
 
 
 class GBVNet(nn.Module):
     """The network of Figure 1, or one branch of it with the classifier (`modality` face, or any without the face).
 
-    A window may lack a modality. With both branches and `modality_dropout` above 0, a learned stand-in takes the
-    place of the missing features: in training each modality is hidden with that chance, never both, so that the
-    stand-ins are learnt. Otherwise a missing modality is refused.
+    A modality of a window may be missing. With both branches and `modality_dropout` above 0, a learned embedding
+    replaces the missing features: in training each modality is hidden with that probability, never both, so that the
+    embeddings are learnt. Otherwise a window with a missing modality is refused.
     """
 
     signal_mean: Tensor
@@ -475,15 +478,14 @@ class GBVNet(nn.Module):
             nn.Linear(width, 64), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(64, config.n_outputs)
         )
 
-    @torch.no_grad()
     def fit_normaliser(self, mean: Tensor, sd: Tensor) -> None:
-        """Keep the channels' mean and SD of the training windows, (C,) each; `forward` z-scores with them.
+        """Set the channels' mean and SD of the training windows, (C,) each, by which `forward` z-scores.
 
-        A channel that never moves has no scale; its SD is taken as 1, and it stays zero.
+        Raises GbvnetError as `set_normaliser` does, and for a network without signals.
         """
         if not self.sees_signals:
             raise GbvnetError(f"a network of modality {self.config.modality} reads no signals to normalise")
-        keep_scale(self.signal_mean, self.signal_sd, mean, sd)
+        set_normaliser(self.signal_mean, self.signal_sd, mean, sd)
 
     @override
     def forward(
@@ -493,18 +495,18 @@ class GBVNet(nn.Module):
         signals: Tensor | None,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> Prediction:
-        """What each window shows.
+    ) -> NetworkOutput:
+        """Return logits, gates and fused features of each window.
 
-        faces: (B, F, 3, S, S) float in [0, 1], S at least 32, as `pixels` gives them; face_ok: (B, F) bool, frames
+        faces: (B, F, 3, S, S) float in [0, 1], S at least 32, as `pixels` returns them; face_ok: (B, F) bool, frames
         that show a face, all if None. signals: (B, C, L) float as stored. has_face, has_signals: (B,) bool, windows
-        that have the modality at all; all if None. A window none of whose frames is good has no face.
-        faces or signals may be None where the network does not use them, or where every window lacks them.
-        Raises GbvnetError for other shapes, and where a window lacks what this network cannot do without.
+        that have the modality; all if None. A window without a valid frame has no face.
+        faces or signals may be None if the network does not use them, or if they are missing in every window.
+        Raises GbvnetError for other shapes, and if a modality that this network needs is missing.
         """
         faces, signals = (faces if self.sees_face else None), (signals if self.sees_signals else None)
         self._check_shapes(faces, face_ok, signals, has_face, has_signals)
-        has_face, has_signals, face_ok = _what_is_there(faces, face_ok, signals, has_face, has_signals)
+        has_face, has_signals, face_ok = _availability(faces, face_ok, signals, has_face, has_signals)
         self._refuse_missing(has_face, has_signals)
         if self.sees_both:
             fused, gates = self._fuse(faces, face_ok, signals, has_face, has_signals)  # (B, 192) each, or no gates
@@ -517,36 +519,36 @@ class GBVNet(nn.Module):
         if gates is not None:
             shares = gates[:, :FACE_WIDTH].mean(1), gates[:, FACE_WIDTH:].mean(1)
             gate_face, gate_bio = (torch.where(has_face & has_signals, share, torch.nan) for share in shares)
-        return Prediction(self.head(fused), gate_face, gate_bio, fused, gates)
+        return NetworkOutput(self.head(fused), gate_face, gate_bio, fused, gates)
 
     def _fuse(
         self, faces: Tensor | None, face_ok: Tensor, signals: Tensor | None, has_face: Tensor, has_signals: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """Both branches, a stand-in wherever a modality is missing or hidden, and the fusion."""
+        """Both branches, an embedding in place of a missing or hidden modality, and the fusion."""
         use_face, use_signals = (
             self._hide_modalities(has_face, has_signals) if self.training else (has_face, has_signals)
         )
         f = self._face_features(faces, face_ok & use_face[:, None])  # (B, 128)
-        b = self._signal_features(signals, has_signals)  # (B, 64); hidden ones too: the batch norm sees what there is
+        b = self._signal_features(signals, has_signals)  # (B, 64); hidden ones too, for the batch norm
         f = torch.where(use_face[:, None], f, self.missing_face)
         b = torch.where(use_signals[:, None], b, self.missing_bio)
         fused, gates = self.fusion(f, b)
         return fused, None if gates is None else gates.float()
 
     def _face_features(self, faces: Tensor | None, ok: Tensor) -> Tensor:
-        """faces (B, F, 3, S, S), ok (B, F) bool -> f (B, 128), zero for a window without any good frame."""
+        """faces (B, F, 3, S, S), ok (B, F) bool -> f (B, 128), zero for a window without a valid frame."""
         if faces is None or not ok.any():
             return torch.zeros(len(ok), FACE_WIDTH, device=ok.device)
-        frames, good = faces.flatten(0, 1), ok.flatten()  # (N, 3, S, S), (N,)
+        frames, valid = faces.flatten(0, 1), ok.flatten()  # (N, 3, S, S), (N,)
         if frames.device.type == "cpu":
-            # Frames that nobody will look at are not encoded. On a GPU they are: there a batch of another size each
-            # step costs more than it saves.
-            seen = self.face(frames[good])
-            x = seen.new_zeros(len(frames), FACE_WIDTH).masked_scatter(good[:, None], seen)
+            # Masked frames are not encoded. On a GPU they are: there a batch of another size in each step costs more
+            # than it saves.
+            encoded = self.face(frames[valid])
+            x = encoded.new_zeros(len(frames), FACE_WIDTH).masked_scatter(valid[:, None], encoded)
         else:
-            x = torch.where(good[:, None], self.face(frames), 0)
+            x = torch.where(valid[:, None], self.face(frames), 0)
         x = x.view(*ok.shape, FACE_WIDTH)  # (B, F, 128)
-        return mean_of_good(x if self.time is None else self.time(x, ok), ok)  # (B, 128)
+        return mean_of_valid(x if self.time is None else self.time(x, ok), ok)  # (B, 128)
 
     def _signal_features(self, signals: Tensor | None, has: Tensor) -> Tensor:
         """signals (B, C, L), has (B,) bool -> b (B, 64), zero for a window without signals."""
@@ -555,11 +557,11 @@ class GBVNet(nn.Module):
         x = (signals - self.signal_mean[:, None]) / self.signal_sd[:, None]  # (B, C, L), z-scored by channel
         if has.all():
             return self.signals(x)
-        seen = self.signals(x[has])  # windows without signals are left out: they would shift the others' batch norm
-        return seen.new_zeros(len(has), SIGNAL_WIDTH).masked_scatter(has[:, None], seen)
+        encoded = self.signals(x[has])  # windows without signals are left out: they would change the batch norm
+        return encoded.new_zeros(len(has), SIGNAL_WIDTH).masked_scatter(has[:, None], encoded)
 
     def _hide_modalities(self, has_face: Tensor, has_signals: Tensor) -> tuple[Tensor, Tensor]:
-        """Modality dropout: one draw a window hides its face, or its signals, or nothing. (B,) bool, in and out.
+        """Modality dropout: a random number per window hides its face, its signals or neither. (B,) bool, in and out.
 
         A window that has only one modality keeps it.
         """
@@ -569,21 +571,21 @@ class GBVNet(nn.Module):
         return has_face & ~(both & hide_face), has_signals & ~(both & hide_signals)
 
     def _refuse_missing(self, has_face: Tensor, has_signals: Tensor) -> None:
-        """Refuse windows that lack what this network cannot do without: see the class. Both (B,) bool."""
-        alone, never_missed = not self.sees_both, self.config.modality_dropout == 0
-        enough = has_face & has_signals if never_missed and not alone else has_face | has_signals
-        if enough.all():
+        """Raise GbvnetError if a modality that this network needs is missing in a window. Both (B,) bool."""
+        single, needs_both = not self.sees_both, self.config.modality_dropout == 0
+        usable = has_face & has_signals if needs_both and not single else has_face | has_signals
+        if usable.all():
             return
-        few = f"{int((~enough).sum())} of {len(enough)} windows"
-        if alone:
+        count = f"{int((~usable).sum())} of {len(usable)} windows"
+        if single:
             only = "face" if self.sees_face else "signals"
-            raise GbvnetError(f"{few} have no {only}, and this network ({self.config.modality}) reads nothing else")
-        if never_missed:
+            raise GbvnetError(f"{count} have no {only}, and this network ({self.config.modality}) reads nothing else")
+        if needs_both:
             raise GbvnetError(
-                f"{few} lack their face or their signals, and this network was made with modality_dropout 0, so it "
-                "cannot do without: leave these windows out, or train with modality_dropout above 0"
+                f"{count} lack their face or their signals, and this network was trained with modality_dropout 0, so "
+                "that it needs both: leave these windows out, or train with modality_dropout above 0"
             )
-        raise GbvnetError(f"{few} have neither a face nor signals: leave them out")
+        raise GbvnetError(f"{count} have neither a face nor signals: leave them out")
 
     def _check_shapes(
         self,
@@ -593,7 +595,7 @@ class GBVNet(nn.Module):
         has_face: Tensor | None,
         has_signals: Tensor | None,
     ) -> None:
-        """Refuse whatever has not the shape that `forward` promises to take."""
+        """Raise GbvnetError unless the inputs have the shapes that `forward` names."""
         config = self.config
         if faces is None and signals is None:
             raise GbvnetError(f"a network of modality {config.modality} got none of the inputs that it reads")
@@ -613,14 +615,14 @@ class GBVNet(nn.Module):
                 raise GbvnetError(f"{name} is {tuple(tensor.shape)}, and this network reads {shape} here")
 
 
-def _what_is_there(
+def _availability(
     faces: Tensor | None,
     face_ok: Tensor | None,
     signals: Tensor | None,
     has_face: Tensor | None,
     has_signals: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """has_face (B,), has_signals (B,), face_ok (B, F), all bool and none of them None; the three agree."""
+    """Return has_face (B,), has_signals (B,) and face_ok (B, F), all bool, none of them None, and consistent."""
     first = faces if faces is not None else signals
     everywhere = torch.ones(len(first), dtype=torch.bool, device=first.device)  # type: ignore[arg-type, union-attr]
     has_signals = ~everywhere if signals is None else everywhere if has_signals is None else has_signals

@@ -1,8 +1,8 @@
-"""Public ConvNeXt V2 weights as the start of the face encoder (Woo et al. 2023: FCMAE, or fine-tuned on ImageNet).
+"""Public ConvNeXt V2 weights to initialise the face encoder (Woo et al. 2023: FCMAE, or fine-tuned on ImageNet).
 
-The encoder is that network, so that its published weights fit as they are; only names differ. Three layouts are known:
-of the authors (facebookresearch/ConvNeXt-V2), of timm, and of transformers. The head that told ImageNet's classes is
-left out. Files of FCMAE alone have no last norm; it then starts as it would without a file.
+The encoder is that network, so that its published weights fit; only names differ. Three layouts are known: those of the
+authors (facebookresearch/ConvNeXt-V2), of timm, and of transformers. The classifier of ImageNet's classes is left out.
+Files of FCMAE alone have no last norm; it is then initialised as without a file.
 """
 
 import hashlib
@@ -16,19 +16,20 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
+from typing_extensions import override
 
 from ..errors import BadModel
 from .model import SIZES, ConvNeXtV2, GBVNet
 
 log = logging.getLogger(__name__)
 
-PICKLED = (".pt", ".pth", ".bin")  # read by torch's unpickler that knows tensors only
-WRAPPERS = ("model", "state_dict")  # files of training have their tensors in one of these
+PICKLED = (".pt", ".pth", ".bin")  # read by torch's unpickler of tensors only
+WRAPPERS = ("model", "state_dict")  # entries of training files that hold the tensors
 PREFIXES = ("module.", "convnextv2.")
 HEADS = ("head.", "classifier.", "decoder.", "proj.", "pred.", "mask_token")  # of ImageNet's classes, and FCMAE's
 LAST_NORM = ("norm.weight", "norm.bias")
 
-# What the parts of model.ConvNeXtV2 are called; i is the stage, j the block, both from 0.
+# Names of the parts of model.ConvNeXtV2; i is the stage, j the block, both from 0.
 LAYOUTS: dict[str, dict[str, str]] = {
     "its authors": {
         "stem": "downsample_layers.0.0",
@@ -79,18 +80,19 @@ LAYOUTS: dict[str, dict[str, str]] = {
 
 
 class FaceWeights(NamedTuple):
-    """What a face encoder began as."""
+    """The file with which a face encoder was initialised."""
 
     file: str
     layout: str
     sha256: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.file} (layout of {self.layout}, sha256 {self.sha256})"
 
 
 def load_face_weights(network: GBVNet, path: str | Path) -> FaceWeights:
-    """Put the public weights of a local file into the network's face encoder, all but the head of the file.
+    """Load the public weights of a local file, without its classifier, into the network's face encoder.
 
     Raises BadModel for a file that cannot be read, of an unknown layout, of another size (with the variant that would
     fit), with tensors that are missing or unknown, or with numbers that are not finite.
@@ -99,62 +101,63 @@ def load_face_weights(network: GBVNet, path: str | Path) -> FaceWeights:
     tensors = _read(path)
     layout = _layout(path, tensors)
     own = network.face.space.state_dict()
-    names = {name: _public(name, LAYOUTS[layout]) for name in own}  # ours -> the file's
+    names = {name: _public(name, LAYOUTS[layout]) for name in own}  # name in this package -> name in the file
     faults = _faults(tensors, {names[name]: tensor for name, tensor in own.items()}, _optional(layout))
     if faults:
         _refuse(path, tensors, layout, network.config.variant, faults)
-    taken = {name: tensors[there] for name, there in names.items() if there in tensors}
-    for name, tensor in taken.items():
+    loaded = {name: tensors[there] for name, there in names.items() if there in tensors}
+    for name, tensor in loaded.items():
         if not torch.isfinite(tensor).all():
             raise BadModel(path, "finite weights", f"NaN or infinity in {names[name]}", "Fetch the file again.")
-    if lacking := sorted(set(own) - set(taken)):
-        log.info("%s has no %s: these start as without a file", path.name, " and ".join(names[n] for n in lacking))
-    started = {
-        name: taken[name].reshape(tensor.shape).float() if name in taken else tensor for name, tensor in own.items()
+    if missing := sorted(set(own) - set(loaded)):
+        log.info("%s has no %s: initialised as without a file", path.name, " and ".join(names[n] for n in missing))
+    initial = {
+        name: loaded[name].reshape(tensor.shape).float() if name in loaded else tensor for name, tensor in own.items()
     }
-    network.face.space.load_state_dict(started)
+    network.face.space.load_state_dict(initial)
     return FaceWeights(path.name, layout, digest_of(path))
 
 
 def digest_of(path: str | Path) -> str:
-    """sha256 of a weights file. Raises BadModel if it cannot be read."""
+    """Return the sha256 of a weights file. Raises BadModel if it cannot be read."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        found = error.strerror or type(error).__name__
+        actual = error.strerror or type(error).__name__
         raise BadModel(
-            path, "a file of ConvNeXt V2 weights", found, "See docs/sharing.md for where to get one."
+            path, "a file of ConvNeXt V2 weights", actual, "See docs/sharing.md for where to get one."
         ) from None
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The file's tensors, head and all. No code of the file's is run."""
+    """All tensors of the file. No code from the file is run."""
     if path.suffix not in (".safetensors", *PICKLED):
         kinds = ", ".join((".safetensors", *PICKLED))
         raise BadModel(path, f"a file of ConvNeXt V2 weights, {kinds}", path.suffix or "no suffix")
     digest_of(path)
     try:
         if path.suffix == ".safetensors":
-            held = load_file(path)
+            tensors = load_file(path)
         else:
-            held = torch.load(path, map_location="cpu", weights_only=True)
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise BadModel(path, "a safetensors file", str(error), "Fetch the file again.") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        found = (
-            f"what torch's reader of tensors refuses ({str(error).splitlines()[0][:120] if str(error) else error!r})"
-        )
+        reason = str(error).splitlines()[0][:120] if str(error) else repr(error)
+        actual = f"a file that torch's reader of tensors refuses ({reason})"
         remedy = "gbvnet opens no other pickles: take the .safetensors file of the same weights."
-        raise BadModel(path, "a file of tensors and nothing else", found, remedy) from None
+        raise BadModel(path, "a file of tensors only", actual, remedy) from None
     for wrapper in WRAPPERS:
-        if isinstance(held, dict) and isinstance(held.get(wrapper), dict):
-            held = held[wrapper]
-    if not isinstance(held, dict) or not all(isinstance(v, Tensor) and isinstance(k, str) for k, v in held.items()):
-        raise BadModel(path, "tensors by name", f"a {type(held).__name__} of other things")
+        if isinstance(tensors, dict) and isinstance(tensors.get(wrapper), dict):
+            tensors = tensors[wrapper]
+    if not isinstance(tensors, dict) or not all(
+        isinstance(value, Tensor) and isinstance(name, str) for name, value in tensors.items()
+    ):
+        raise BadModel(path, "tensors by name", f"a {type(tensors).__name__} with other content")
     for prefix in PREFIXES:
-        held = {name.removeprefix(prefix): tensor for name, tensor in held.items()}
-    return held
+        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
 
 
 def _layout(path: Path, tensors: dict[str, Tensor]) -> str:
@@ -162,52 +165,52 @@ def _layout(path: Path, tensors: dict[str, Tensor]) -> str:
         if f"{parts['stem']}.weight" in tensors and f"{parts['stem_norm']}.weight" in tensors:
             return layout
     if any(name.endswith(".kernel") for name in tensors):
-        found = "the sparse network of FCMAE's own training (names that end in .kernel)"
-        raise BadModel(path, "ConvNeXt V2 weights", found, "Take the dense file of the same weights, such as timm's.")
+        actual = "the sparse network of FCMAE's own training (names that end in .kernel)"
+        raise BadModel(path, "ConvNeXt V2 weights", actual, "Take the dense file of the same weights, such as timm's.")
     known, first = ", ".join(LAYOUTS), ", ".join(sorted(tensors)[:3])
     raise BadModel(path, f"ConvNeXt V2 weights in the layout of one of {known}", f"tensors such as {first}")
 
 
 def _public(name: str, layout: dict[str, str]) -> str:
-    """What one of our tensors is called in a layout."""
+    """The name in a layout of a tensor of model.ConvNeXtV2."""
     *place, leaf = name.split(".")
     match place:
-        case ["downs", k, part]:  # ours stand before stages 1, 2 and 3
-            there = layout[f"downs.{part}"].format(i=int(k) + 1)
+        case ["downs", k, part]:  # here they are before stages 1, 2 and 3
+            module = layout[f"downs.{part}"].format(i=int(k) + 1)
         case ["stages", i, j, part]:
             inside = layout["norm in a block" if part == "norm" else part]
-            there = f"{layout['block'].format(i=i, j=j)}.{inside}"
+            module = f"{layout['block'].format(i=i, j=j)}.{inside}"
         case _:
-            there = layout[place[0]]
-    return f"{there}.{layout.get(leaf, leaf)}"
+            module = layout[place[0]]
+    return f"{module}.{layout.get(leaf, leaf)}"
 
 
 def _optional(layout: str) -> set[str]:
     return {_public(name, LAYOUTS[layout]) for name in LAST_NORM}
 
 
-def _faults(tensors: dict[str, Tensor], wanted: dict[str, Tensor], optional: Iterable[str]) -> list[str]:
-    """What stands between the file and a network; nothing if it fits. wanted: tensors by the file's names."""
-    faults = [f"no {name}" for name in wanted if name not in tensors and name not in optional]
+def _faults(tensors: dict[str, Tensor], expected: dict[str, Tensor], optional: Iterable[str]) -> list[str]:
+    """Differences between the file and a network; none if it fits. expected: tensors by the names in the file."""
+    faults = [f"no {name}" for name in expected if name not in tensors and name not in optional]
     faults += [
         f"{name} {tuple(tensors[name].shape)} instead of {tuple(tensor.shape)}"
-        for name, tensor in wanted.items()
+        for name, tensor in expected.items()
         if name in tensors and _squeezed(tensors[name]) != _squeezed(tensor)
     ]
-    return faults + [f"an unknown {name}" for name in tensors if name not in wanted and not name.startswith(HEADS)]
+    return faults + [f"an unknown {name}" for name in tensors if name not in expected and not name.startswith(HEADS)]
 
 
 def _squeezed(tensor: Tensor) -> tuple[int, ...]:
-    """The shape without its ones: GRN is (1, 1, 1, E) in some files, and a 1x1 convolution (E', E, 1, 1)."""
+    """The shape without dimensions of size 1: GRN is (1, 1, 1, E) in some files, a 1x1 convolution (E', E, 1, 1)."""
     return tuple(side for side in tensor.shape if side != 1)
 
 
 def _refuse(path: Path, tensors: dict[str, Tensor], layout: str, variant: str, faults: list[str]) -> None:
-    """Say which variant the file fits, or else what is wrong with it."""
+    """Raise BadModel with the variant that the file fits, or else with the differences."""
     for other, (depths, widths) in SIZES.items():
         with torch.device("meta"):
-            wanted = {_public(n, LAYOUTS[layout]): t for n, t in ConvNeXtV2(depths, widths).state_dict().items()}
-        if not _faults(tensors, wanted, _optional(layout)):
+            expected = {_public(n, LAYOUTS[layout]): t for n, t in ConvNeXtV2(depths, widths).state_dict().items()}
+        if not _faults(tensors, expected, _optional(layout)):
             raise BadModel(path, f"weights of variant {variant}", f"those of {other}", f"Give --model.variant {other}.")
     more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
     raise BadModel(path, f"weights of ConvNeXt V2 {variant}", "; ".join(faults[:3]) + more)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..network.model import HEADS, mean_of_good
+from ..network.model import HEADS, mean_of_valid
 from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
 
 WIDTH = 64  # of a token
@@ -109,7 +109,7 @@ class CuiLike(NormalisingNetwork):
         ok = torch.ones(faces.shape[:2], dtype=torch.bool, device=faces.device) if face_ok is None else face_ok
         face, bio = self.face(faces), self.signals(self.z_scored(signals))  # (B, F, 64), (B, T, 64)
         face_after, bio_after = self.to_signals(face, bio), self.to_face(bio, face, ok)
-        return NetworkOutput.of(self.head(torch.cat([mean_of_good(face_after, ok), bio_after.mean(1)], dim=1)))
+        return NetworkOutput.of(self.head(torch.cat([mean_of_valid(face_after, ok), bio_after.mean(1)], dim=1)))
 
 
 class System(NeuralSystem):

@@ -386,9 +386,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import gbvnet.parallel.tasks
-import gbvnet.network.training
+import gbvnet.network.lightning_module
 gbvnet.parallel.tasks.cores = lambda: 1
-gbvnet.network.training.SAVE_EVERY_S = 0
+gbvnet.network.lightning_module.SAVE_EVERY_S = 0
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.store.reader import open_store
 from tests.experiments.test_crossval import SLOW

@@ -35,7 +35,7 @@ from gbvnet.experiments import run_folder, run_group
 from gbvnet.experiments.reproduction import recipe
 from gbvnet.io.frame_times import VideoInfo
 from gbvnet.network.checkpoint import folder as modelfolder
-from gbvnet.network.checkpoint.describe import passport
+from gbvnet.network.checkpoint.describe import describe_model
 from gbvnet.preprocessing.windowing import window_starts
 from gbvnet.report import results
 from gbvnet.report.audit_results import read_audit
@@ -418,7 +418,7 @@ def targets() -> dict[str, Target]:
         Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 130),
         Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 140),
         Target("model config", "json", model_seeds(), model_config, 60),
-        Target("model shown", "json", model_seeds(), lambda data: passport(model_folder(data)), 20),
+        Target("model shown", "json", model_seeds(), lambda data: describe_model(model_folder(data)), 20),
         Target("model asked", "json", model_seeds(), whole_model, 2),
         Target("store header", "tensors", store_seeds(), of_file("r.safetensors", read_header), 110),
         Target("store resumed", "tensors", store_seeds(), known, 8),

@@ -172,7 +172,7 @@ def test_the_noise_is_a_twentieth_of_each_channels_sd():
     assert out[:, 0].mean().item() == pytest.approx(0, abs=0.002)
 
 
-# ---------------------------------------------------------------- a spoilt modality
+# ---------------------------------------------------------------- a corrupted modality
 
 
 def corrupted(share=1.0, n=400, faces=True, signals=True, seed=0):
@@ -248,7 +248,7 @@ def test_signals_lose_channels_or_are_drowned_in_noise_of_their_own_level():
     assert (s[noise] - 5).square().mean().item() == pytest.approx(4, rel=0.1)
 
 
-def test_what_is_spoilt_follows_from_the_generator_alone_and_nothing_is_changed_in_place():
+def test_what_is_corrupted_follows_from_the_generator_alone_and_nothing_is_changed_in_place():
     (faces, signals), (f, s) = corrupted(seed=3)
     assert (faces == 0.9).all() and (signals == 7).all()
     _, again = corrupted(seed=3)
@@ -259,7 +259,7 @@ def test_what_is_spoilt_follows_from_the_generator_alone_and_nothing_is_changed_
 
 
 @pytest.mark.parametrize("modality", ["facebio", "face", "bio"])
-def test_a_training_spoils_its_windows_as_it_is_told(modality):
+def test_a_training_corrupts_its_windows_as_its_settings_say(modality):
     made = System(CrossvalConfig(modality=modality, train=TrainConfig(augment=False, corrupt=0.5)))
     made.network = GBVNet(GBVNetConfig(variant="micro", modality=modality, n_channels=2, n_samples=32, n_frames=2))
     faces = some_faces(64, 2) if "face" in modality else None

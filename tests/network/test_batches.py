@@ -19,7 +19,7 @@ def store(tmp_path_factory):
 
 @pytest.mark.parametrize("memory_gib", [1.0, 0.0])
 @pytest.mark.parametrize("modality", ["facebio", "face", "bio", "eeg", "faceperi"])
-def test_batches_hold_the_rows_asked_for(store, modality, memory_gib):
+def test_batches_hold_the_requested_rows(store, modality, memory_gib):
     rows = np.array([7, 3, 30, 55, 6, 31])
     y = np.arange(6)[:, None] % 2
     faces, face_ok, signals = store.read(rows)
@@ -56,12 +56,12 @@ def test_what_windows_take_in_memory_is_known_before_they_are_read(store):
     assert Windows(store, np.arange(21), "facebio", memory_gib=limit).kept is None
 
 
-def test_normalising_within_a_person_gives_each_of_them_mean_0_and_sd_1(store):
+def test_normalising_within_a_subject_gives_each_of_them_mean_0_and_sd_1(store):
     whole = store.windows.index[store.windows["has_signals"]]
     windows = Windows(store, whole, "bio", per_subject=True)
     x = torch.cat([b.signals for b in windows.in_order(32)]).numpy()
-    for person in set(windows.subject):
-        mine = x[windows.subject == person]
+    for subject in set(windows.subject):
+        mine = x[windows.subject == subject]
         assert mine.mean(axis=(0, 2)) == pytest.approx(np.zeros(5), abs=1e-4)
         assert mine.std(axis=(0, 2)) == pytest.approx(np.ones(5), rel=1e-4)
     assert windows.signal_statistics()[0].tolist() == [0.0] * 5

@@ -67,12 +67,12 @@ def test_the_sum_costs_as_much_as_the_gate_so_that_only_the_idea_differs():
 # ----------------------------------------------------------------------------------------------------- face encoder
 
 
-def copy_from_transformers(ours, theirs):
+def copy_from_transformers(own, theirs):
     """Give our ConvNeXtV2 the weights of transformers' ConvNextV2Model; every one of theirs must be used."""
     source = dict(theirs.state_dict())
     blocks = {"depthwise": "dwconv", "norm": "layernorm", "widen": "pwconv1", "narrow": "pwconv2"}
     names = {"stem": "embeddings.patch_embeddings", "stem_norm": "embeddings.layernorm", "norm": "layernorm"}
-    for i, stage in enumerate(ours.stages):
+    for i, stage in enumerate(own.stages):
         if i:
             names[f"downs.{i - 1}.norm"] = f"encoder.stages.{i}.downsampling_layer.0"
             names[f"downs.{i - 1}.conv"] = f"encoder.stages.{i}.downsampling_layer.1"
@@ -84,7 +84,7 @@ def copy_from_transformers(ours, theirs):
         target = f"stages.{i}.{j}.grn." + {"weight": "gamma", "bias": "beta"}[part]
         state[target] = source.pop(name).flatten()
     assert not source
-    ours.load_state_dict(state)
+    own.load_state_dict(state)
 
 
 @pytest.mark.journey  # importing transformers takes seconds
@@ -100,12 +100,12 @@ def test_the_face_encoder_is_convnext_v2_as_transformers_has_it(variant, side, f
     with torch.no_grad():
         for name, p in theirs.named_parameters():  # as after training: at the start GRN does nothing
             p.copy_(torch.randn_like(p) * 0.2 + (1.0 if "norm" in name and name.endswith("weight") else 0.0))
-    ours = m.ConvNeXtV2(depths, widths)
-    copy_from_transformers(ours, theirs)
+    own = m.ConvNeXtV2(depths, widths)
+    copy_from_transformers(own, theirs)
     x = torch.randn(frames, 3, side, side)
     expected = theirs(x).pooler_output
     assert expected.abs().max() > 0.5
-    torch.testing.assert_close(ours(x), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(own(x), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_grn_equals_its_formula_written_slowly():
@@ -140,9 +140,9 @@ def test_a_side_that_is_no_multiple_of_32_loses_no_pixel():
 
 def test_pixels_are_normalised_with_the_imagenet_mean_and_sd():
     encoder = m.FaceEncoder("micro")
-    seen = []
+    captured = []
     encoder.space = nn.Sequential(nn.Flatten(), nn.Identity())
-    encoder.space[1].register_forward_hook(lambda *a: seen.append(a[2]))
+    encoder.space[1].register_forward_hook(lambda *a: captured.append(a[2]))
     encoder.out = nn.Identity()
     gray = torch.full((1, 3, 1, 1), 0.5)
     expected = [(0.5 - 0.485) / 0.229, (0.5 - 0.456) / 0.224, (0.5 - 0.406) / 0.225]
@@ -165,20 +165,20 @@ def test_stored_faces_become_floats_without_moving_in_memory():
 
 def test_the_frame_transformer_is_torchs_own_with_copied_weights():
     torch.manual_seed(0)
-    ours = m.FrameTransformer(FRAMES).eval()
+    own = m.FrameTransformer(FRAMES).eval()
     layer = nn.TransformerEncoderLayer(128, 4, 256, activation="gelu", batch_first=True, norm_first=True)
     theirs = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
-    for a, b in zip(ours.layers, theirs.layers, strict=True):
+    for a, b in zip(own.layers, theirs.layers, strict=True):
         b.self_attn.in_proj_weight.data, b.self_attn.in_proj_bias.data = a.attention.qkv.weight, a.attention.qkv.bias
         b.self_attn.out_proj.load_state_dict(a.attention.out.state_dict())
         for mine, other in (("norm1", "norm1"), ("norm2", "norm2"), ("widen", "linear1"), ("narrow", "linear2")):
             getattr(b, other).load_state_dict(getattr(a, mine).state_dict())
     x, ok = torch.randn(2, FRAMES, 128), torch.tensor([[True, False, True], [True, True, True]])
-    expected = theirs(x + ours.positions, src_key_padding_mask=~ok)
-    torch.testing.assert_close(ours(x, ok)[ok], expected[ok], rtol=1e-5, atol=1e-5)
+    expected = theirs(x + own.positions, src_key_padding_mask=~ok)
+    torch.testing.assert_close(own(x, ok)[ok], expected[ok], rtol=1e-5, atol=1e-5)
 
 
-def test_attention_of_equal_keys_is_the_mean_of_the_values_that_may_be_seen():
+def test_attention_of_equal_keys_is_the_mean_of_the_unmasked_values():
     attention = m.SelfAttention(4)
     nn.init.zeros_(attention.qkv.weight)
     nn.init.zeros_(attention.qkv.bias)
@@ -186,14 +186,14 @@ def test_attention_of_equal_keys_is_the_mean_of_the_values_that_may_be_seen():
     attention.out.weight.data = torch.eye(4)
     nn.init.zeros_(attention.out.bias)
     x = torch.tensor([[[1.0] * 4, [3.0] * 4, [100.0] * 4]])
-    seen = attention(x, torch.tensor([[True, True, False]]))
-    assert seen[0, :, 0].tolist() == pytest.approx([2.0, 2.0, 2.0])  # (1 + 3) / 2
+    captured = attention(x, torch.tensor([[True, True, False]]))
+    assert captured[0, :, 0].tolist() == pytest.approx([2.0, 2.0, 2.0])  # (1 + 3) / 2
 
 
 def test_the_mean_is_over_the_good_frames_and_zero_without_any():
     x = torch.tensor([[[1.0], [3.0], [50.0]], [[7.0], [8.0], [9.0]]])
     ok = torch.tensor([[True, True, False], [False, False, False]])
-    assert m.mean_of_good(x, ok).tolist() == [[2.0], [0.0]]  # (1 + 3) / 2
+    assert m.mean_of_valid(x, ok).tolist() == [[2.0], [0.0]]  # (1 + 3) / 2
 
 
 def test_the_order_of_frames_matters_only_with_the_transformer():
@@ -259,13 +259,13 @@ def test_pooling_is_adaptive_mean_pooling_also_where_16_does_not_divide_the_leng
 
 def test_signals_are_z_scored_inside_and_a_dead_channel_stays_zero():
     net = network(modality="bio").eval()
-    seen = []
-    net.signals.local.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
+    captured = []
+    net.signals.local.register_forward_pre_hook(lambda _m, inputs: captured.append(inputs[0]))
     net.fit_normaliser(torch.tensor([0.0, 1, 2, 3, 30]), torch.tensor([1.0, 2, 4, 8, 0]))
     signals = torch.full((1, C, L), 5.0)
     signals[0, 4] = 30.0
     net(None, None, signals)
-    assert seen[0][0, :, 0].tolist() == [5.0, 2.0, 0.75, 0.25, 0.0]
+    assert captured[0][0, :, 0].tolist() == [5.0, 2.0, 0.75, 0.25, 0.0]
     with pytest.raises(GbvnetError, match=r"the sd of 5 channels .* not \(4,\)"):
         net.fit_normaliser(torch.zeros(5), torch.ones(4))
     with pytest.raises(GbvnetError, match="modality face reads no signals"):
@@ -292,9 +292,9 @@ ABLATIONS = {"local_cnn": False, "tcn": "none", "self_attention": False, "residu
 def test_an_ablation_takes_away_its_own_parameters_and_leaves_the_network_working(name):
     whole, net = network(), network(**{name: ABLATIONS[name]})
     assert count(whole) - count(net) == FEWER[name]
-    said = net(*batch())
-    assert said.logits.shape == (B, 1)
-    said.logits.sum().backward()
+    output = net(*batch())
+    assert output.logits.shape == (B, 1)
+    output.logits.sum().backward()
     assert not [n for n, p in net.signals.named_parameters() if p.grad is None]
     assert not torch.allclose(net.eval()(*batch()).logits, whole.eval()(*batch()).logits)
 
@@ -311,8 +311,8 @@ def reach(module, channels, length=64, at=32):
     """How far before and after a sample of the output lie the samples of the input that it depends on."""
     x = torch.randn(1, channels, length, requires_grad=True)
     module.eval()(x)[0, :, at].sum().backward()
-    seen = x.grad.abs().sum((0, 1)).nonzero()[:, 0] - at
-    return seen.min().item(), seen.max().item()
+    captured = x.grad.abs().sum((0, 1)).nonzero()[:, 0] - at
+    return captured.min().item(), captured.max().item()
 
 
 def test_what_is_left_of_an_ablated_part_sees_no_further_than_it_should():
@@ -362,15 +362,15 @@ def test_a_gate_of_one_half_halves_every_feature():
     assert fused[0, 128:].unique().tolist() == [-1.0]
 
 
-def test_the_gates_of_both_modalities_are_averaged_apart():
+def test_the_gates_of_each_modality_are_averaged_separately():
     net = network().eval()
     nn.init.zeros_(net.fusion.fc2.weight)
     net.fusion.fc2.bias.data[:128] = math.log(3)  # sigmoid(log 3) = 3 / 4
     net.fusion.fc2.bias.data[128:] = -math.log(4)  # sigmoid(-log 4) = 1 / 5
-    said = net(*batch())
-    assert said.gate_face.tolist() == pytest.approx([0.75] * B)
-    assert said.gate_bio.tolist() == pytest.approx([0.2] * B)
-    assert said.gates.shape == said.fused.shape == (B, 192)
+    output = net(*batch())
+    assert output.gate_face.tolist() == pytest.approx([0.75] * B)
+    assert output.gate_bio.tolist() == pytest.approx([0.2] * B)
+    assert output.gates.shape == output.fused.shape == (B, 192)
 
 
 def test_literal_fusion_is_x_times_sigmoid_x_and_has_no_weights():
@@ -385,12 +385,12 @@ def test_literal_fusion_is_x_times_sigmoid_x_and_has_no_weights():
 
 @pytest.mark.parametrize("fusion", ["gate", "literal", "concat", "sum"])
 def test_every_fusion_gives_192_features_and_only_gates_have_a_mean(fusion):
-    said = network(fusion=fusion, n_outputs=2).eval()(*batch())
-    assert said.logits.shape == (B, 2)
-    assert said.fused.shape == (B, 192)
+    output = network(fusion=fusion, n_outputs=2).eval()(*batch())
+    assert output.logits.shape == (B, 2)
+    assert output.fused.shape == (B, 192)
     has_gate = fusion in ("gate", "literal")
-    assert (said.gates is not None) is has_gate
-    for gate in (said.gate_face, said.gate_bio):
+    assert (output.gates is not None) is has_gate
+    for gate in (output.gate_face, output.gate_bio):
         assert gate.shape == (B,)
         assert bool(torch.isfinite(gate).all()) is has_gate
 
@@ -402,14 +402,14 @@ def test_every_fusion_gives_192_features_and_only_gates_have_a_mean(fusion):
 def test_every_modality_builds_the_branches_it_reads_and_no_other(modality, width):
     net = network(modality=modality).eval()
     faces, ok, signals = batch()
-    said = net(faces, ok, signals)
-    assert said.logits.shape == (B, 1)
-    assert said.fused.shape == (B, width)
+    output = net(faces, ok, signals)
+    assert output.logits.shape == (B, 1)
+    assert output.fused.shape == (B, width)
     assert hasattr(net, "face") is modality.startswith("face")
     assert hasattr(net, "signals") is (modality != "face")
-    assert (said.gates is None) is (width != 192)
+    assert (output.gates is None) is (width != 192)
     alone = net(faces if width != 64 else None, ok if width != 64 else None, signals if width != 128 else None)
-    torch.testing.assert_close(alone.logits, said.logits)
+    torch.testing.assert_close(alone.logits, output.logits)
 
 
 # --------------------------------------------------------------------------------------- what is missing is missing
@@ -423,10 +423,10 @@ def test_a_bad_frame_has_no_influence_and_gets_no_gradient():
     other = faces.clone()
     other[0, 1], other[2] = torch.rand(3, SIDE, SIDE), 0.0
     other.requires_grad_()
-    said = net(other, ok, signals)
-    for a, b in zip(said, clean, strict=True):
+    output = net(other, ok, signals)
+    for a, b in zip(output, clean, strict=True):
         torch.testing.assert_close(a, b, equal_nan=True)  # no gate where there is no face
-    said.logits.sum().backward()
+    output.logits.sum().backward()
     assert (other.grad.abs().sum((2, 3, 4)) > 0).tolist() == ok.tolist()
     ok[0, 1] = True
     assert not torch.allclose(net(faces, ok, signals).logits[0], clean.logits[0])
@@ -437,7 +437,7 @@ def test_frames_that_are_left_out_change_nothing_against_encoding_them_all(monke
     faces, ok, _ = batch()
     ok[0, 1] = ok[1, :2] = False
     x = torch.where(ok[..., None], net.face(faces.flatten(0, 1)).view(B, FRAMES, 128), 0)  # as on a GPU
-    torch.testing.assert_close(net._face_features(faces, ok), m.mean_of_good(net.time(x, ok), ok))
+    torch.testing.assert_close(net._face_features(faces, ok), m.mean_of_valid(net.time(x, ok), ok))
 
 
 def test_a_window_without_any_good_frame_is_a_window_without_a_face():
@@ -446,13 +446,13 @@ def test_a_window_without_any_good_frame_is_a_window_without_a_face():
     faces, ok, signals = batch()
     ok[1] = False
     for mode in (net.train(), net.eval()):
-        said = mode(faces, ok, signals)
-        assert torch.isfinite(said.logits).all()
-        said.logits.sum().backward()
+        output = mode(faces, ok, signals)
+        assert torch.isfinite(output.logits).all()
+        output.logits.sum().backward()
         assert all(torch.isfinite(p.grad).all() for p in net.parameters() if p.grad is not None)
-    told = net(faces, None, signals, has_face=torch.tensor([True, False, True, True]))
-    torch.testing.assert_close(said.logits, told.logits)
-    torch.testing.assert_close(said.fused[1, :128] / said.gates[1, :128], torch.full((128,), 7.0))
+    masked = net(faces, None, signals, has_face=torch.tensor([True, False, True, True]))
+    torch.testing.assert_close(output.logits, masked.logits)
+    torch.testing.assert_close(output.fused[1, :128] / output.gates[1, :128], torch.full((128,), 7.0))
 
 
 @pytest.mark.parametrize("missing", ["face", "signals"])
@@ -463,9 +463,9 @@ def test_a_missing_modality_has_no_influence_and_its_stand_in_takes_its_place(mi
     presence = {f"has_{missing}": has}
     clean = net(faces, ok, signals, **presence)
     odd = (torch.rand_like(faces), ok, signals) if missing == "face" else (faces, ok, signals + 99)
-    said = net(*odd, **presence)
-    assert torch.equal(said.logits[~has], clean.logits[~has])
-    assert not torch.allclose(said.logits[has], clean.logits[has])
+    output = net(*odd, **presence)
+    assert torch.equal(output.logits[~has], clean.logits[~has])
+    assert not torch.allclose(output.logits[has], clean.logits[has])
     none = net(None if missing == "face" else faces, None, None if missing == "signals" else signals)
     torch.testing.assert_close(none.logits[~has], clean.logits[~has])
     for gate in (clean.gate_face, clean.gate_bio):  # with one modality there is nothing to weigh
@@ -503,8 +503,8 @@ def test_modality_dropout_hides_each_modality_with_its_chance_and_never_both():
 def test_modality_dropout_works_in_training_only_and_reaches_the_stand_ins():
     net = network(modality_dropout=0.5)  # every window loses one
     faces, ok, signals = batch(16)
-    said = net(faces, ok, signals)
-    said.logits.sum().backward()
+    output = net(faces, ok, signals)
+    output.logits.sum().backward()
     assert net.missing_face.grad.abs().sum() > 0
     assert net.missing_bio.grad.abs().sum() > 0
     net.zero_grad()
@@ -563,9 +563,9 @@ def test_the_same_seed_gives_the_same_network_and_the_same_step():
     def step():
         net = network(seed=3)
         torch.manual_seed(4)
-        said = net(*batch())
-        said.logits.sum().backward()
-        return [said.logits.detach(), *(p.grad for p in net.parameters() if p.grad is not None)]
+        output = net(*batch())
+        output.logits.sum().backward()
+        return [output.logits.detach(), *(p.grad for p in net.parameters() if p.grad is not None)]
 
     for a, b in zip(step(), step(), strict=True):
         assert torch.equal(a, b)

@@ -13,7 +13,7 @@ from transformers import ConvNextV2Config, ConvNextV2ForImageClassification
 from gbvnet.config import CrossvalConfig, GBVNetConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadModel, BadRun
 from gbvnet.experiments.crossval import cross_validate
-from gbvnet.network.checkpoint.describe import passport
+from gbvnet.network.checkpoint.describe import describe_model
 from gbvnet.network.checkpoint.folder import read_config
 from gbvnet.network.model import SIZES, GBVNet
 from gbvnet.network.pretrained import load_face_weights
@@ -92,30 +92,30 @@ EXAMPLES = {
 
 @pytest.mark.parametrize("layout", EXAMPLES)
 def test_each_layout_gives_the_features_that_transformers_gives(layout, tmp_path):
-    oracle, ours = theirs(), face_network()
+    oracle, own = theirs(), face_network()
     state = in_layout(layout, oracle.state_dict())
     assert EXAMPLES[layout] in state
     save_file(state, tmp_path / "weights.safetensors")
-    before = ours.face.out.weight.clone()
-    said = load_face_weights(ours, tmp_path / "weights.safetensors")
-    assert (said.file, said.layout) == ("weights.safetensors", layout)
-    assert said.sha256 == hashlib.sha256((tmp_path / "weights.safetensors").read_bytes()).hexdigest()
+    before = own.face.out.weight.clone()
+    source = load_face_weights(own, tmp_path / "weights.safetensors")
+    assert (source.file, source.layout) == ("weights.safetensors", layout)
+    assert source.sha256 == hashlib.sha256((tmp_path / "weights.safetensors").read_bytes()).hexdigest()
     frames = torch.randn(3, 3, 64, 64)
     with torch.inference_mode():
         expected = oracle.convnextv2(frames).pooler_output
-        found = ours.face.space(frames)
+        actual = own.face.space(frames)
     assert expected.std() > 0.1
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    assert torch.equal(ours.face.out.weight, before)  # what is ours alone stays as it started
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
+    assert torch.equal(own.face.out.weight, before)  # a layer that the file does not have keeps its initial weights
 
 
 @pytest.mark.parametrize("wrapped", [lambda s: s, lambda s: {"model": s, "epoch": 3}, lambda s: {"state_dict": s}])
 def test_a_pt_file_of_tensors_alone_is_read(wrapped, tmp_path):
     state = in_layout("its authors", theirs("micro").state_dict())
     torch.save(wrapped(state), tmp_path / "weights.pt")
-    ours = face_network("micro")
-    assert load_face_weights(ours, tmp_path / "weights.pt").layout == "its authors"
-    assert torch.equal(ours.face.space.stem.weight, state["downsample_layers.0.0.weight"])
+    own = face_network("micro")
+    assert load_face_weights(own, tmp_path / "weights.pt").layout == "its authors"
+    assert torch.equal(own.face.space.stem.weight, state["downsample_layers.0.0.weight"])
 
 
 class Evil:
@@ -126,7 +126,7 @@ class Evil:
 def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"model": {}, "args": Evil()}, tmp_path / "weights.pth")
-    with pytest.raises(BadModel, match=r"found what torch's reader of tensors refuses.*gbvnet opens no other pickles"):
+    with pytest.raises(BadModel, match=r"a file that torch's reader of tensors refuses.*gbvnet opens no other pickles"):
         load_face_weights(face_network("micro"), tmp_path / "weights.pth")
     assert [f.name for f in tmp_path.iterdir()] == ["weights.pth"]
 
@@ -136,12 +136,12 @@ def test_weights_of_fcmae_alone_leave_the_last_norm_as_it_was(tmp_path, caplog):
     fcmae = {name: tensor for name, tensor in state.items() if not name.startswith(("norm.", "head."))}
     fcmae |= {"mask_token": torch.zeros(1, 512, 1, 1), "decoder.0.dwconv.weight": torch.zeros(2)}
     save_file(fcmae, tmp_path / "fcmae.safetensors")
-    ours = face_network("micro")
+    own = face_network("micro")
     with caplog.at_level("INFO", "gbvnet"):
-        load_face_weights(ours, tmp_path / "fcmae.safetensors")
-    assert "fcmae.safetensors has no norm.bias and norm.weight: these start as without a file" in caplog.text
-    assert ours.face.space.norm.weight.unique().tolist() == [1.0]
-    assert torch.equal(ours.face.space.stem.bias, state["downsample_layers.0.0.bias"])
+        load_face_weights(own, tmp_path / "fcmae.safetensors")
+    assert "fcmae.safetensors has no norm.bias and norm.weight: initialised as without a file" in caplog.text
+    assert own.face.space.norm.weight.unique().tolist() == [1.0]
+    assert torch.equal(own.face.space.stem.bias, state["downsample_layers.0.0.bias"])
 
 
 def drop(name):
@@ -165,13 +165,13 @@ def drop(name):
         ),
     ],
 )
-def test_what_is_missing_unknown_or_misshapen_is_told(spoil, message, tmp_path):
+def test_what_is_missing_unknown_or_misshapen_is_reported(spoil, message, tmp_path):
     save_file(spoil(in_layout("its authors", theirs("micro").state_dict())), tmp_path / "weights.safetensors")
-    ours = face_network("micro")
-    before = ours.face.space.stem.weight.clone()
+    own = face_network("micro")
+    before = own.face.space.stem.weight.clone()
     with pytest.raises(BadModel, match=message):
-        load_face_weights(ours, tmp_path / "weights.safetensors")
-    assert torch.equal(ours.face.space.stem.weight, before)
+        load_face_weights(own, tmp_path / "weights.safetensors")
+    assert torch.equal(own.face.space.stem.weight, before)
 
 
 @pytest.mark.parametrize("layout", EXAMPLES)
@@ -186,11 +186,11 @@ def test_weights_of_another_size_name_the_variant_that_they_fit(layout, tmp_path
     [
         ("none.safetensors", None, "No such file or directory"),
         ("cut.safetensors", b"\x10\0\0\0\0\0\0\0{", "expected a safetensors file"),
-        ("cut.pt", b"PK\x03\x04 no more", "a file of tensors and nothing else"),
+        ("cut.pt", b"PK\x03\x04 no more", "a file of tensors only"),
         ("weights.onnx", b"", r"\.safetensors, \.pt, \.pth, \.bin, found \.onnx"),
     ],
 )
-def test_a_file_that_is_none_is_told(name, content, message, tmp_path):
+def test_a_file_of_another_kind_is_refused(name, content, message, tmp_path):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(BadModel, match=message):
@@ -243,7 +243,7 @@ def test_a_run_tells_the_files_hash_and_goes_on_with_no_other(store, weights, tm
     began = read_config(model)[1]["about"]["face_weights"]
     assert began == f"public.safetensors (layout of timm, sha256 {digest})"
     assert began in (model / "README.md").read_text()
-    assert began in passport(model)
+    assert began in describe_model(model)
     (run / "predictions.parquet").unlink()
     cross_validate(store, run, config)  # the same file: goes on
     save_file(in_layout("its authors", theirs("micro").state_dict()), weights)

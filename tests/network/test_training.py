@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -18,10 +17,9 @@ from torch import Tensor, nn
 
 from gbvnet.config import TrainConfig
 from gbvnet.errors import BadConfig, GbvnetError
-from gbvnet.network import devices
-from gbvnet.network import training as fitting
+from gbvnet.network import devices, lightning_module, training
 from gbvnet.network.batches import Windows
-from gbvnet.network.training import batch_size, fit_network, predict_network
+from gbvnet.network.training import TrainingData, batch_size, fit_network, predict_network
 
 from ..synthetic_store import write_store
 
@@ -55,7 +53,7 @@ def noise(batch, generator):
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return write_store(tmp_path_factory.mktemp("fitting") / "store")
+    return write_store(tmp_path_factory.mktemp("training") / "store")
 
 
 def sides(store, memory_gib=1.0):
@@ -66,7 +64,9 @@ def sides(store, memory_gib=1.0):
 
 def train(store, config=CPU, work=None, memory_gib=1.0, network=None, **more):
     network = network or Tiny()
-    fitted = fit_network(network, *sides(store, memory_gib), config, seed=3, augment=noise, work=work, **more)
+    fitted = fit_network(
+        network, TrainingData(*sides(store, memory_gib)), config, seed=3, augment=noise, work=work, **more
+    )
     everything = Windows(store, np.arange(len(store)), "bio")
     return fitted, predict_network(network, everything, config)[0]
 
@@ -92,18 +92,18 @@ def test_windows_kept_in_memory_and_windows_read_as_needed_train_alike(store):
 @pytest.mark.parametrize("epochs_before", [1, 3, 6])
 def test_a_training_that_dies_after_an_epoch_ends_with_the_same_weights(store, tmp_path, monkeypatch, epochs_before):
     whole, p = train(store)
-    monkeypatch.setattr(fitting, "SAVE_EVERY_S", 0.0)
-    save = fitting._Loop._save
+    monkeypatch.setattr(lightning_module, "SAVE_EVERY_S", 0.0)
+    save = lightning_module.TrainingModule._save
 
     def save_and_die(self, work):
         save(self, work)
         if self.epochs_done == epochs_before:
             raise RuntimeError("killed")
 
-    monkeypatch.setattr(fitting._Loop, "_save", save_and_die)
+    monkeypatch.setattr(lightning_module.TrainingModule, "_save", save_and_die)
     with pytest.raises(RuntimeError, match="killed"):
         train(store, work=tmp_path)
-    monkeypatch.setattr(fitting._Loop, "_save", save)
+    monkeypatch.setattr(lightning_module.TrainingModule, "_save", save)
     torch.manual_seed(12345)  # whatever state the new process is in
     resumed, q = train(store, work=tmp_path)
     assert without_seconds(resumed) == without_seconds(whole)
@@ -165,7 +165,9 @@ def test_select_last_keeps_the_last_epoch_whatever_the_validation_loss(store):
 
 def test_without_validation_windows_the_last_epoch_is_kept(store):
     network = Tiny()
-    fitted = fit_network(network, sides(store)[0], None, TrainConfig(device="cpu", batch_size=16, epochs=2), seed=0)
+    fitted = fit_network(
+        network, TrainingData(sides(store)[0]), TrainConfig(device="cpu", batch_size=16, epochs=2), seed=0
+    )
     assert fitted.chosen_epoch == 2
     assert math.isnan(fitted.history[0]["inner_loss"])
 
@@ -201,68 +203,13 @@ def test_validation_without_any_window_is_refused(store):
     windows = sides(store)[0]
     nobody = Windows(store, np.arange(0), "bio", np.zeros((0, 1)))
     with pytest.raises(BadConfig, match="no validation window"):
-        fit_network(Tiny(), windows, nobody, CPU, seed=0)
-
-
-def one_of(world, rank, network):
-    """The loop as one of several processes has it, without starting any."""
-    loop = fitting._Loop(network, CPU, 0, None, None, "", has_validation=True)
-    loop._trainer = SimpleNamespace(world_size=world, global_rank=rank)
-    loop.sums = {side: torch.zeros(3) for side in ("train", "validation")}
-    return loop
-
-
-@pytest.fixture
-def apart(monkeypatch):
-    monkeypatch.setattr(fitting._Loop, "trainer", property(lambda self: self._trainer))
-    monkeypatch.setattr(fitting._Loop, "device", property(lambda self: torch.device("cpu")))
-
-
-@pytest.mark.parametrize("world", [2, 3, 8, 13])
-@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 16, 31])
-def test_shares_of_a_batch_are_even_and_lose_no_window(apart, world, n):
-    shares = [one_of(world, rank, Tiny()).share(np.arange(n)) for rank in range(world)]
-    assert np.array_equal(np.concatenate(shares), np.arange(n))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-@pytest.mark.parametrize(("world", "n"), [(2, 1), (3, 7), (8, 9), (8, 5)])
-def test_the_validation_loss_of_several_processes_is_that_of_one_even_if_some_have_no_window(apart, store, world, n):
-    def summed(of):
-        total = torch.zeros(3)
-        for rank in range(of):
-            loop = one_of(of, rank, Tiny().eval())
-            for batch in windows.batches([loop.share(np.arange(n))]):
-                loop.validation_step(batch, 0)
-            total += loop.sums["validation"]
-        return total
-
-    windows = sides(store)[1]
-    torch.testing.assert_close(summed(world), summed(1))
-    assert summed(world)[2] == n and torch.isfinite(summed(world)).all()
-
-
-@pytest.mark.parametrize(("world", "n"), [(2, 7), (3, 16), (5, 6)])
-def test_gradients_averaged_over_uneven_shares_are_those_of_the_whole_batch(apart, store, world, n):
-    def gradient(of):
-        total = torch.zeros(5)
-        for rank in range(of):
-            network = Tiny().eval()  # neither dropout nor batch norm, which depend on how a batch is shared out
-            loop = one_of(of, rank, network)
-            loop.batch_windows, loop.epochs = n, 0
-            for batch in windows.batches([loop.share(np.arange(n))]):
-                loop.training_step(batch, 0).backward()
-            total += network.weight.grad / of  # what DistributedDataParallel makes of them
-        return total
-
-    windows = sides(store)[0]
-    torch.testing.assert_close(gradient(world), gradient(1))
+        fit_network(Tiny(), TrainingData(windows, nobody), CPU, seed=0)
 
 
 def test_more_processes_than_windows_in_a_batch_are_refused():
     with pytest.raises(BadConfig, match=r"batch of 16 windows cannot be shared out among 17 processes.*batch_size"):
-        fitting._require_shares(16, 17)
-    fitting._require_shares(16, 16)
+        training._require_shares(16, 17)
+    training._require_shares(16, 16)
 
 
 def test_training_leaves_the_random_state_and_the_folder_alone_and_lightning_is_silent(
@@ -277,7 +224,7 @@ def test_training_leaves_the_random_state_and_the_folder_alone_and_lightning_is_
     assert torch.rand(1) == expected
     assert not list(tmp_path.iterdir())
     assert capfd.readouterr() == ("", "")
-    assert [r.name for r in caplog.records] == ["gbvnet.network.training"] * 6
+    assert [r.name for r in caplog.records] == ["gbvnet.network.lightning_module"] * 6
     assert all(m.startswith("mine: epoch") for m in caplog.messages)
 
 
@@ -285,7 +232,7 @@ def test_ctrl_c_reaches_the_caller(store, monkeypatch):
     def interrupt(self, batch, step):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting._Loop, "training_step", interrupt)
+    monkeypatch.setattr(lightning_module.TrainingModule, "training_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(store)
 
@@ -351,17 +298,17 @@ def test_a_terminated_training_dies_at_once(store):
     assert ended.stdout == ""
 
 
-def test_a_compiler_that_does_not_work_is_told(store, monkeypatch):
+def test_a_compiler_that_does_not_work_is_reported(store, monkeypatch):
     def fail(self, batch, step):
         raise torch._dynamo.exc.BackendCompilerFailed(lambda: None, RuntimeError("no g++"), None)
 
     monkeypatch.setattr(torch, "compile", lambda network: network)
-    monkeypatch.setattr(fitting._Loop, "training_step", fail)
+    monkeypatch.setattr(lightning_module.TrainingModule, "training_step", fail)
     with pytest.raises(GbvnetError, match=r"torch\.compile does not work here .*; leave train\.compile off"):
         train(store, replace(CPU, compile=True))
 
 
-def test_a_gpu_that_is_not_there_is_told():
+def test_a_missing_gpu_is_reported():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     with pytest.raises(GbvnetError, match=r"train\.device is gpu, and torch finds none"):

@@ -12,8 +12,7 @@ import gbvnet.systems
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadStore, GbvnetError
 from gbvnet.experiments import explain, perturbations
-from gbvnet.network import batches
-from gbvnet.network import training as fitting
+from gbvnet.network import batches, lightning_module
 from gbvnet.network.batches import Batch
 from gbvnet.store import dry_run as described
 from gbvnet.store import joined
@@ -34,7 +33,7 @@ SHARED = [
     described,
     explain,
     face_cnn,
-    fitting,
+    lightning_module,
     fusion,
     joined,
     linear,
@@ -76,7 +75,7 @@ def test_whatever_is_marked_as_an_override_has_something_to_override():
 
 def test_whatever_overrides_is_marked_where_types_do_not_show_it():
     """Lightning's classes have no types here, so mypy sees none of their hooks."""
-    for made in (fitting._Loop, fitting._WholeCheckpoints):
+    for made in (lightning_module.TrainingModule, lightning_module.AtomicCheckpointIO):
         hooks = [name for name, _ in functions(made) if any(name in vars(base) for base in made.__mro__[1:])]
         assert hooks and all(marked(dict(functions(made))[name]) for name in hooks), made
 

@@ -121,7 +121,7 @@ def _signals(network: GBVNet) -> Iterator[_Spec]:
     name = "conv. self-attention" if c.self_attention else "no self-attention"
     inside = "depthwise, pointwise,\n" + "self-attention, " * c.self_attention + "feed-forward"
     yield _Spec(name, inside + ("\n+ residual" if c.residual else ""), (encoder.wide,))
-    pooled = f"pooling\nto {encoder.places} places" if encoder.places > 1 else "mean of\nthe window"
+    pooled = f"pooling\nto {encoder.positions} positions" if encoder.positions > 1 else "mean of\nthe window"
     yield _Spec("linear", "after the " + pooled, (encoder.out,))
 
 

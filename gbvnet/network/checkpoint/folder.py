@@ -1,4 +1,4 @@
-"""A model folder before any tensor is read: its three files, what its config says, and what is wrong with it.
+"""A model folder before any tensor is read: its three files, its config, and the checks of both.
 
 No torch here: `gbvnet model show` is instant.
 """
@@ -7,91 +7,117 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
+import msgspec
 from safetensors import SafetensorError, safe_open
 
 from ...config import GBVNetConfig, from_dict
 from ...errors import BadConfig, BadModel
+from ...io.records import convert
 from ...io.safe_load import from_json
 
 FORMAT = 1
 TENSORS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-LATER = ("local_cnn", "self_attention", "residual", "pooling")  # a model saved before them was made with their defaults
+ADDED_FIELDS = ("local_cnn", "self_attention", "residual", "pooling")  # absent in older models: then the default
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib")
 
-FACTS = {
+# Entries of `about` in the table of the model card, and their names there.
+CARD_FACTS = {
     "dataset": "Trained on",
-    "subjects": "People",
+    "subjects": "Subjects",
     "n_windows": "Training windows",
     "targets": "Outputs",
-    "threshold": "Rule for high",
+    "threshold": "Rule for the positive (high) class",
     "protocol": "Protocol",
     "scope": "Scope",
-    "chosen_epoch": "Epoch kept",
+    "chosen_epoch": "Chosen epoch",
     "rate_hz": "Signal rate, Hz",
     "face_side": "Face side, pixels",
     "normalise": "Normalisation",
-    "face_weights": "Face encoder began as",
+    "face_weights": "Face encoder initialised from",
     "store_digest": "Store digest",
     "warnings": "Warnings",
 }
 
 
+class _Numbered(msgspec.Struct):
+    """A config.json of any format."""
+
+    format: int
+
+
+class _Content(_Numbered):
+    """A config.json of this format."""
+
+    config: dict[str, Any]
+    about: dict[str, Any]
+
+
 def read_config(folder: Path) -> tuple[str, dict]:
-    """The text of config.json and what it says; refuses what is not a model folder of ours."""
+    """Return the text of config.json and its content, with sections `config` and `about`.
+
+    Raises BadModel for what is not a model folder of gbvnet, or of a newer format.
+    """
     if not (folder / CONFIG).is_file() or not (folder / TENSORS).is_file():
         _refuse_incomplete(folder)
     path = folder / CONFIG
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        made = from_json(text)
+        content = from_json(text)
     except ValueError as e:
-        raise BadModel(path, "JSON", f"text that breaks off or is damaged ({e})", "Restore the file.") from e
-    if not isinstance(made, dict) or not isinstance(made.get("format"), int):
-        raise BadModel(path, "the config of a gbvnet model", "none: it has no format number")
-    if made["format"] > FORMAT:
+        raise BadModel(path, "JSON", f"text that is truncated or damaged ({e})", "Restore the file.") from e
+    try:
+        number = convert(content, _Numbered).format
+    except ValueError as e:
+        raise BadModel(path, "the config of a gbvnet model", f"another file ({e})", "Restore the file.") from e
+    if number > FORMAT:
         remedy = "The model was saved by a newer gbvnet: update this one."
-        raise BadModel(path, f"format {FORMAT} or older", f"format {made['format']}", remedy)
-    for part in ("config", "about"):
-        if not isinstance(made.get(part), dict):
-            raise BadModel(path, f"a section {part!r}", f"{made.get(part)!r}", "Restore the file.")
-    return text, made
+        raise BadModel(path, f"format {FORMAT} or older", f"format {number}", remedy)
+    try:
+        convert(content, _Content)
+    except ValueError as e:
+        raise BadModel(
+            path, "sections `config` and `about`", f"a file with another content ({e})", "Restore the file."
+        ) from e
+    return text, content
 
 
 def fingerprint(folder: Path) -> tuple:
-    """What changes whenever another model is put into this folder; empty where there is none, as for a hub's name.
+    """Return values that change whenever another model is put into this folder; empty if it is no folder.
 
-    The hash of the tensors counts, and not only size and time: a model of the same shape has the same size, and a copy
-    may keep its time.
+    They include the hash of the tensors: a model of the same shape has the same size, and a copy may keep its time.
     """
     try:
         stats = [(folder / name).stat() for name in (TENSORS, CONFIG)]
-        numbers = read_header(folder / TENSORS).numbers
-    except (OSError, BadModel):  # whoever loads it says what is wrong
+        tensors_digest = read_header(folder / TENSORS).tensors_digest
+    except (OSError, BadModel):  # loading it raises the error
         return ()
-    return (numbers, *((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats))
+    return (tensors_digest, *((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats))
 
 
 def _refuse_incomplete(folder: Path) -> None:
-    """Say what the folder lacks to be a model."""
+    """Raise BadModel with the files that the folder lacks to be a model."""
     if not folder.is_dir():
         raise BadModel(folder, "a model folder", "no such folder", "Give the folder that `gbvnet train` wrote.")
     pickles = sorted(path.name for pattern in PICKLES for path in folder.glob(pattern))
     if pickles and not (folder / TENSORS).is_file():
-        remedy = "A pickle runs code of whoever wrote it when it is opened; gbvnet does not open them."
+        remedy = "A pickle can run any code when it is opened; gbvnet does not open them."
         raise BadModel(folder, TENSORS, f"pickled weights ({', '.join(pickles)})", remedy)
-    lacking = [name for name in (TENSORS, CONFIG) if not (folder / name).is_file()]
+    missing = [name for name in (TENSORS, CONFIG) if not (folder / name).is_file()]
     present = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "an empty folder"
-    raise BadModel(folder, " and ".join(lacking), present, "Give the folder that `gbvnet train` wrote.")
+    raise BadModel(folder, " and ".join(missing), present, "Give the folder that `gbvnet train` wrote.")
 
 
 def build_config(path: Path, values: dict) -> GBVNetConfig:
-    """The network's config; every field must be there (but for later ones), of its own type, and make sense."""
+    """Return the network's config. Raises BadModel unless every field is there, of its type and in its range.
+
+    Only ADDED_FIELDS may be absent.
+    """
     try:
         config = from_dict(GBVNetConfig, values)
     except (BadConfig, TypeError) as e:
         raise BadModel(path, "a network this gbvnet can build", str(e), "Restore the file.") from e
     for name, kind in get_type_hints(GBVNetConfig).items():
-        if name in LATER and name not in values:
+        if name in ADDED_FIELDS and name not in values:
             continue
         value, choices = values.get(name), get_args(kind)
         kinds = (int, float) if kind is float else (kind,)
@@ -103,27 +129,27 @@ def build_config(path: Path, values: dict) -> GBVNetConfig:
 
 
 class Header(NamedTuple):
-    """What the tensors' file says of itself."""
+    """The header of model.safetensors."""
 
     shapes: dict[str, tuple[int, ...]]
-    digest: str | None  # sha256 of the config.json that it was saved with; None in files of others
-    numbers: str | None = None  # sha256 of all that follows the header; None in files of others
+    config_digest: str | None  # sha256 of the config.json that it was saved with; None in files of other programs
+    tensors_digest: str | None = None  # sha256 of all that follows the header; None in files of other programs
 
 
 def read_header(path: Path) -> Header:
-    """Names and shapes of the tensors, none of which is read. Raises BadModel for what is no safetensors file."""
+    """Return names and shapes of the tensors without reading them. Raises BadModel if it is no safetensors file."""
     try:
         with safe_open(path, framework="np") as file:
-            known = file.metadata() or {}
+            metadata = file.metadata() or {}
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            return Header(shapes, known.get("config_sha256"), known.get("tensors_sha256"))
+            return Header(shapes, metadata.get("config_sha256"), metadata.get("tensors_sha256"))
     except (SafetensorError, OSError) as e:
         raise BadModel(path, "a safetensors file", str(e), "Fetch or train the model again.") from e
 
 
 def refuse_edited(folder: Path, text: str, header: Header) -> None:
-    """Refuse a config.json, by its text, that is not the one which the tensors were saved with."""
-    if header.digest not in (None, sha256(text)):
+    """Raise BadModel if config.json, given its text, is not the one that the tensors were saved with."""
+    if header.config_digest not in (None, sha256(text)):
         raise BadModel(
             folder / CONFIG,
             "the config that these tensors were saved with",
@@ -133,30 +159,31 @@ def refuse_edited(folder: Path, text: str, header: Header) -> None:
 
 
 def refuse_damaged(path: Path, header: Header) -> None:
-    """Refuse tensors of which a byte has changed since they were saved."""
-    if header.numbers is None:
+    """Raise BadModel if a byte of the tensors has changed since they were saved."""
+    if header.tensors_digest is None:
         return
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     with path.open("rb") as file:
         file.seek(8 + int.from_bytes(file.read(8), "little"))
         while part := file.read(1 << 20):
-            found.update(part)
-    if found.hexdigest() != header.numbers:
+            digest.update(part)
+    if digest.hexdigest() != header.tensors_digest:
         remedy = "Fetch the model again, or restore the file."
         raise BadModel(path, "the tensors that were saved", "others: the file is damaged or was changed", remedy)
 
 
 def sha256(text: str) -> str:
+    """Return the hexadecimal SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def plain(value: Any) -> str:
-    """A value as a reader expects it in a table."""
+    """Return a value as text for a table: floats with four digits, lists with commas."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return ", ".join(plain(v) for v in value) if isinstance(value, list | tuple) else str(value)
 
 
 def printable(text: str) -> str:
-    """Without control characters: a model of somebody else's does not steer this terminal."""
+    """Return the text with control characters replaced by ?, so that a foreign model cannot control the terminal."""
     return "".join(c if c.isprintable() else "?" for c in text)

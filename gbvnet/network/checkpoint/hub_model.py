@@ -1,4 +1,4 @@
-"""GBV-Net with the three methods that users of the Hugging Face hub know, and a folder sent after it was checked."""
+"""GBV-Net with the three methods that users of the Hugging Face hub know, and the upload of a checked folder."""
 
 import tempfile
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Self
 from ...config import GBVNetConfig
 from ..model import GBVNet
 from .checkpoint import load_model, save_model
-from .hub import find_model, send_model
+from .hub import find_model, upload_model
 
 
-class SharedGBVNet(GBVNet):
-    """A GBV-Net that knows what is known of it.
+class HubGBVNet(GBVNet):
+    """A GBV-Net together with its description, which can be downloaded from the hub and uploaded to it.
 
-    about : how its input was prepared and what its output means; see `save_model`
+    about : how its input was prepared and what its output means; see `checkpoint.save_model`
     """
 
     def __init__(self, config: GBVNetConfig, about: dict | None = None):
@@ -22,24 +22,28 @@ class SharedGBVNet(GBVNet):
 
     @classmethod
     def from_pretrained(cls, name: str | Path, *, revision: str | None = None) -> Self:
-        """A model folder, or user/name of the hub, in evaluation mode. Raises BadModel as `load_model` does."""
+        """Return the model of a folder, or of user/name on the hub, in evaluation mode.
+
+        revision : branch, tag or commit on the hub; default: the newest
+        Raises BadModel as `checkpoint.load_model` does.
+        """
         model, about = load_model(find_model(name, revision))
-        made = cls(model.config, about)
-        made.load_state_dict(model.state_dict())
-        return made.eval()
+        own = cls(model.config, about)
+        own.load_state_dict(model.state_dict())
+        return own.eval()
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model folder; one that is there already is replaced as a whole."""
+        """Write the model folder; an older model in it is replaced as a whole. Raises BadModel."""
         save_model(folder, self, self.about)
 
     def push_to_hub(self, name: str, *, private: bool = True) -> str:
-        """Send it to user/name on the hub, made if it is not there; gives its address."""
+        """Upload the model to user/name on the hub, created if absent. Return its address. Raises BadModel."""
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(Path(folder) / "model")
-            return send_model(Path(folder) / "model", name, private=private)
+            return upload_model(Path(folder) / "model", name, private=private)
 
 
 def push_model(folder: str | Path, name: str, *, private: bool = True) -> str:
-    """Check a model folder as if it were to be used, and send it to user/name on the hub; gives its address."""
-    load_model(Path(folder).absolute())  # a folder here: a name of the hub is no absolute path
-    return send_model(folder, name, private=private)
+    """Upload a model folder to user/name on the hub, if it loads. Return its address. Raises BadModel."""
+    load_model(Path(folder).absolute())  # a local folder: a name of the hub is never an absolute path
+    return upload_model(folder, name, private=private)

@@ -26,7 +26,7 @@ from typing_extensions import override
 from ...config import CrossvalConfig
 from ...errors import BadModel
 from ...io.atomic import atomic_write
-from ...network.training import CHECKPOINT
+from ...network.lightning_module import CHECKPOINT
 from ...store.window_source import WindowSource
 from .. import BaseSystem, option_names
 from .classical import ClassicalSystem

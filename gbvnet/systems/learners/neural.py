@@ -26,8 +26,8 @@ from ...io.atomic import atomic_write
 from ...network.augment import augment_faces, augment_signals, corrupt
 from ...network.batches import Batch, Windows
 from ...network.devices import device_of
-from ...network.model import keep_scale
-from ...network.training import Fitted, fit_network, predict_network
+from ...network.model import GBVNet, set_normaliser
+from ...network.training import TrainingData, TrainingResult, fit_network, predict_network
 from ...store.channels import channels_of
 from ...store.window_source import WindowSource
 from .. import BaseSystem, SystemOutput
@@ -87,6 +87,10 @@ class NormalisingNetwork(nn.Module):
             self.register_buffer("signal_mean", torch.zeros(n_channels))
             self.register_buffer("signal_sd", torch.ones(n_channels))
 
+    def fit_normaliser(self, mean: Tensor, sd: Tensor) -> None:
+        """Set the channels' mean and SD, (C,) each. Raises GbvnetError as `set_normaliser` does."""
+        set_normaliser(self.signal_mean, self.signal_sd, mean, sd)
+
     def z_scored(self, signals: Tensor) -> Tensor:
         """Return signals (B, C, L) with each channel z-scored."""
         return (signals - self.signal_mean[:, None]) / self.signal_sd[:, None]
@@ -128,7 +132,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         super().__init__(config, work, label)
         self.shape: Shape | None = None
         self.network: nn.Module | None = None
-        self.fitted: Fitted | None = None
+        self.fitted: TrainingResult | None = None
 
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:
@@ -154,8 +158,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         self._fit_normaliser(store, train)
         self.fitted = fit_network(
             self.network,
-            train,
-            validation_windows,
+            TrainingData(train, validation_windows),
             self.config.train,
             seed,
             augment=self.augment if self.config.train.augment or self.config.train.corrupt else None,
@@ -166,10 +169,10 @@ class NeuralSystem(BaseSystem, new_hooks=True):
 
     def _fit_normaliser(self, store: WindowSource, train: Windows) -> None:
         """Set the mean and SD by which the network z-scores its signals, if it does, from the training windows."""
-        scale = _scale(self._network())
+        network = self._network()
         if not train.channels:
             return
-        if scale is None:
+        if not isinstance(network, GBVNet | NormalisingNetwork):
             name = self.config.system
             require(
                 not self.config.train.corrupt,
@@ -182,7 +185,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
             names = ", ".join(self.shape.channels[i][0] for i in odd)
             expected, values = "finite signals in every training window", f"NaN or infinite values in {names}"
             raise BadStore(store.path, expected, values, "Prepare the store again, or leave these channels out.")
-        keep_scale(*scale, mean, sd)
+        network.fit_normaliser(mean, sd)
 
     def untrained(self, store: WindowSource, n_outputs: int, seed: int) -> nn.Module:
         """Return the untrained network for windows of this store; its initial weights depend on the seed alone."""

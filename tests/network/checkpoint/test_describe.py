@@ -12,7 +12,7 @@ from gbvnet.cli.main import main
 from gbvnet.config import GBVNetConfig
 from gbvnet.errors import BadModel
 from gbvnet.network.checkpoint.checkpoint import save_model
-from gbvnet.network.checkpoint.describe import passport
+from gbvnet.network.checkpoint.describe import describe_model
 from gbvnet.network.model import GBVNet
 
 ABOUT = {
@@ -48,44 +48,46 @@ def saved(tmp_path):
     return tmp_path / "model"
 
 
-def test_all_that_a_user_must_know_is_told(saved):
-    told = dict(line.strip().split("  ", 1) for line in passport(saved).splitlines() if "  " in line.strip())
-    told = {name: value.strip() for name, value in told.items()}
-    assert told["face"] == "4 frames a window, aligned, RGB, 48 x 48 pixels"
-    assert told["signals"] == "3 channels x 128 samples a window at 128 Hz"
-    assert told["eeg"] == "2: Fp1 Fz"
-    assert told["gsr"] == "1: GSR"
-    assert "transductive" in told["normalised"]
-    assert told["window_s"] == "1"
-    assert told["filter"] == "True"
-    assert told["baseline"] == "mean"
-    assert told["outputs"] == "arousal"
-    assert told["high is"] == "a rating above 5"
-    assert told["people"] == "2: s01, s02"
-    assert told["windows"] == "144"
-    assert told["protocol"] == "trial, pooled"
-    assert told["trained on"] == "deap"
-    assert told["without"] == "s03_trial01"
-    assert "faces" not in told  # that it was prepared with faces is told by "face"
-    assert told["store digest"] == "abc123"
-    assert told["epoch kept"] == "7"
-    assert int(told["parameters"].replace(",", "")) == sum(p.numel() for p in network().parameters())
-    assert "balanced accuracy 0.6123" in passport(saved)
-    assert passport(saved).splitlines()[1].startswith("model trained on synthetic data")
+def test_the_description_has_all_that_a_user_must_know(saved):
+    description = dict(
+        line.strip().split("  ", 1) for line in describe_model(saved).splitlines() if "  " in line.strip()
+    )
+    description = {name: value.strip() for name, value in description.items()}
+    assert description["face"] == "4 frames per window, aligned, RGB, 48 x 48 pixels"
+    assert description["signals"] == "3 channels x 128 samples per window at 128 Hz"
+    assert description["eeg"] == "2: Fp1 Fz"
+    assert description["gsr"] == "1: GSR"
+    assert "transductive" in description["normalised"]
+    assert description["window_s"] == "1"
+    assert description["filter"] == "True"
+    assert description["baseline"] == "mean"
+    assert description["outputs"] == "arousal"
+    assert description["positive class"] == "a rating above 5"
+    assert description["subjects"] == "2: s01, s02"
+    assert description["windows"] == "144"
+    assert description["protocol"] == "trial, pooled"
+    assert description["trained on"] == "deap"
+    assert description["excluded"] == "s03_trial01"
+    assert "faces" not in description  # "face" shows that it was prepared with faces
+    assert description["store digest"] == "abc123"
+    assert description["chosen epoch"] == "7"
+    assert int(description["parameters"].replace(",", "")) == sum(p.numel() for p in network().parameters())
+    assert "balanced accuracy 0.6123" in describe_model(saved)
+    assert describe_model(saved).splitlines()[1].startswith("model trained on synthetic data")
 
 
 def test_a_network_of_one_modality_says_nothing_of_the_other(tmp_path):
     save_model(tmp_path / "face", network(modality="face"), {"protocol": "window"})
-    told = passport(tmp_path / "face")
-    assert "side not told, at least 32 pixels" in told
-    assert "signals" not in told and "normalised" not in told
-    assert "may lack        nothing" in told
-    assert told.splitlines()[1].startswith("LEAKY")
+    description = describe_model(tmp_path / "face")
+    assert "side not stated, at least 32 pixels" in description
+    assert "signals" not in description and "normalised" not in description
+    assert "may be missing  nothing" in description
+    assert description.splitlines()[1].startswith("LEAKY")
     save_model(tmp_path / "bio", network(modality="bio"), {})
-    assert "frames" not in passport(tmp_path / "bio")
+    assert "frames" not in describe_model(tmp_path / "bio")
 
 
-def test_it_is_told_without_torch(saved):
+def test_a_model_is_described_without_torch(saved):
     heavy = ("torch", "pandas", "lightning", "huggingface_hub")
     code = f"import sys\nfrom gbvnet.cli.main import main\nmain(['model', 'show', {str(saved)!r}])\n"
     code += f"print('LOADED', [m for m in {heavy} if m in sys.modules])"
@@ -135,22 +137,22 @@ def broken_channels(folder):
 def test_a_bad_folder_is_one_line_and_exit_2(saved, spoil, message, capsys):
     spoil(saved)
     assert main(["model", "show", str(saved)]) == 2
-    told = capsys.readouterr()
-    assert message in told.err
-    assert told.err.count("\n") == 1
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert message in output.err
+    assert output.err.count("\n") == 1
+    assert output.out == ""
 
 
 def test_somebody_elses_words_do_not_steer_the_terminal(tmp_path):
     save_model(tmp_path / "model", network(), {"dataset": "deap\x1b[2J", "subjects": 3})
-    told = passport(tmp_path / "model")
-    assert "\x1b" not in told
-    assert "deap?[2J" in told
-    assert "people          not told" in told
+    description = describe_model(tmp_path / "model")
+    assert "\x1b" not in description
+    assert "deap?[2J" in description
+    assert "subjects        not stated" in description
 
 
-def test_tensors_bound_to_no_config_are_told(saved):
+def test_tensors_bound_to_no_config_are_reported(saved):
     save_file(load_file(saved / "model.safetensors"), saved / "model.safetensors")
-    assert "an edited one would not be noticed" in passport(saved)
+    assert "an edited config would not be noticed" in describe_model(saved)
     with pytest.raises(BadModel, match="no such folder"):
-        passport(saved / "none")
+        describe_model(saved / "none")

@@ -18,7 +18,7 @@ from gbvnet.config import GBVNetConfig
 from gbvnet.errors import BadModel
 from gbvnet.network.checkpoint.checkpoint import load_model, save_model
 from gbvnet.network.checkpoint.hub import is_hub_name
-from gbvnet.network.checkpoint.hub_model import SharedGBVNet, push_model
+from gbvnet.network.checkpoint.hub_model import HubGBVNet, push_model
 from gbvnet.network.model import GBVNet
 
 ABOUT = {"dataset": "deap", "targets": ["valence"], "channels": [["Fp1", "eeg"], ["GSR", "gsr"]]}
@@ -84,14 +84,14 @@ def test_what_is_pushed_is_what_loads_by_name(hub):
 
 
 def test_the_three_methods_of_the_hub(hub):
-    shared = SharedGBVNet(network().config, ABOUT)
+    shared = HubGBVNet(network().config, ABOUT)
     shared.load_state_dict(network().state_dict())
     shared.save_pretrained("local")
     assert load_model("local")[1] == ABOUT
     shared.push_to_hub("lab/model", private=False)
     assert hub.made == [("lab/model", False, True)]
     for name, revision in (("local", None), ("lab/model", "v1")):
-        made = SharedGBVNet.from_pretrained(name, revision=revision)
+        made = HubGBVNet.from_pretrained(name, revision=revision)
         assert made.about == ABOUT
         assert not made.training
         assert torch.equal(made(None, None, SIGNALS).logits, network()(None, None, SIGNALS).logits)
@@ -128,11 +128,11 @@ def test_what_is_damaged_is_never_sent(hub):
     assert hub.made == hub.revisions == []
 
 
-def test_a_model_that_is_nowhere_and_a_hub_that_refuses_are_told_in_one_line(hub, monkeypatch, capsys):
+def test_a_model_that_is_nowhere_and_a_hub_that_refuses_are_reported_in_one_line(hub, monkeypatch, capsys):
     assert main(["model", "show", "lab/none"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert told[0] == "lab/none is no folder here: looking for it on the Hugging Face hub"
-    assert "found LocalEntryNotFoundError: no such repository lab/none. Check the name and the network" in told[1]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "lab/none is not a local folder: looking for it on the Hugging Face hub"
+    assert "found LocalEntryNotFoundError: no such repository lab/none. Check the name and the network" in lines[1]
     save_model("mine", network(), ABOUT)
 
     def refuse(*_, **__):
@@ -140,19 +140,19 @@ def test_a_model_that_is_nowhere_and_a_hub_that_refuses_are_told_in_one_line(hub
 
     monkeypatch.setattr(hub, "create_repo", refuse)
     assert main(["model", "push", "mine", "lab/model"]) == 2
-    assert "a place on the hub that you may write to" in capsys.readouterr().err
+    assert "a repository on the hub that you may write to" in capsys.readouterr().err
     assert main(["model", "push", "mine", "model"]) == 2
     assert "expected a name on the hub as user/name" in capsys.readouterr().err
     assert main(["model", "push", "mine"]) == 2
     assert "say where to, as user/name" in capsys.readouterr().err
 
 
-def test_a_fault_of_ours_is_not_told_as_the_networks(hub, monkeypatch):
+def test_an_error_in_this_package_is_not_reported_as_one_of_the_network(hub, monkeypatch):
     def broken(*_, **__):
-        raise TypeError("ours")
+        raise TypeError("a bug")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", broken)
-    with pytest.raises(TypeError, match="ours"):
+    with pytest.raises(TypeError, match="a bug"):
         load_model("lab/model")
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from gbvnet.config import FinalConfig, GBVNetConfig, ModelConfig, TrainConfig, to_dict
 from gbvnet.errors import BadRun
@@ -11,8 +12,8 @@ from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.train import honest_scores
 from gbvnet.inference.predictor import Predictor
 from gbvnet.network.checkpoint.checkpoint import save_model
-from gbvnet.network.checkpoint.describe import passport
-from gbvnet.network.checkpoint.worth import CrossvalScore, as_notes, worth
+from gbvnet.network.checkpoint.describe import describe_model
+from gbvnet.network.checkpoint.tested_accuracy import CrossvalScore, accuracy_statement, as_notes
 from gbvnet.network.model import GBVNet
 from gbvnet.report.results import read_results
 
@@ -23,8 +24,8 @@ SCORE = CrossvalScore("valence", "subject", 0.583, 0.51, 0.652, "subjects", 0.54
 
 
 def test_accuracy_interval_chance_and_protocol_are_all_in_the_sentence():
-    said = worth({"dataset": "deap", "scores": {}, "tests": as_notes([SCORE])})
-    assert said == (
+    text = accuracy_statement({"dataset": "deap", "scores": {}, "tests": as_notes([SCORE])})
+    assert text == (
         "In cross-validations with its settings on deap: valence right in 58.3% of windows [51.0% to "
         "65.2%, 95 % bootstrap over subjects] on subjects not seen in training (protocol subject; chance up to 54.1%, "
         "majority class 55.0%: above chance)."
@@ -32,11 +33,11 @@ def test_accuracy_interval_chance_and_protocol_are_all_in_the_sentence():
 
 
 def test_scores_in_new_trials_of_known_subjects_are_no_scores_on_unseen_ones():
-    known = replace(SCORE, protocol="trial", low=None, high=None)
-    said = worth({"dataset": "deap", "tests": as_notes([known])})
-    assert said.startswith("This model was never tested on unseen subjects. In cross-validations")
-    assert "58.3% of windows on new trials of subjects seen in training (protocol trial" in said and "[" not in said
-    both = worth({"tests": as_notes([known, SCORE])})
+    known = structs.replace(SCORE, protocol="trial", low=None, high=None)
+    text = accuracy_statement({"dataset": "deap", "tests": as_notes([known])})
+    assert text.startswith("This model was never tested on unseen subjects. In cross-validations")
+    assert "58.3% of windows on new trials of subjects seen in training (protocol trial" in text and "[" not in text
+    both = accuracy_statement({"tests": as_notes([known, SCORE])})
     assert "never tested" not in both and both.index("protocol subject") < both.index("protocol trial")
 
 
@@ -52,8 +53,8 @@ def test_scores_in_new_trials_of_known_subjects_are_no_scores_on_unseen_ones():
         ({"scores": {"valence, protocol subject": "61% of windows"}}, ["In cross-validations", "61% of windows"]),
     ],
 )
-def test_what_is_not_known_is_said(about, words):
-    assert all(word in worth(about) for word in words)
+def test_what_is_not_known_is_stated(about, words):
+    assert all(word in accuracy_statement(about) for word in words)
 
 
 @pytest.mark.parametrize(
@@ -62,22 +63,24 @@ def test_what_is_not_known_is_said(about, words):
 )
 def test_what_somebody_else_wrote_into_a_config_is_no_score(change):
     noted = as_notes([SCORE])[0] | change
-    assert "never tested on unseen subjects" in worth({"tests": [noted, "x", None]})
-    assert "never tested on unseen subjects" in worth({"tests": noted, "scores": ["x"]})
+    assert "never tested on unseen subjects" in accuracy_statement({"tests": [noted, "x", None]})
+    assert "never tested on unseen subjects" in accuracy_statement({"tests": noted, "scores": ["x"]})
 
 
 def test_control_characters_of_a_config_do_not_reach_a_terminal():
-    assert "\x1b" not in worth({"dataset": "\x1b[31m", "tests": as_notes([replace(SCORE, verdict="\x1b[2J")])})
-    assert "\x1b" not in worth({"scores": {"a\x1b": "b\x1b"}})
+    assert "\x1b" not in accuracy_statement(
+        {"dataset": "\x1b[31m", "tests": as_notes([structs.replace(SCORE, status="\x1b[2J")])}
+    )
+    assert "\x1b" not in accuracy_statement({"scores": {"a\x1b": "b\x1b"}})
 
 
 def test_it_is_read_back_from_a_model_folder_and_shown(tmp_path):
     folder = write_model(tmp_path / "model", tests=as_notes([SCORE]))
     assert json.loads((folder / "config.json").read_text())["about"]["tests"][0]["low"] == 0.51
     assert "58.3% of windows" in Predictor(folder, "cpu").accuracy_note
-    assert Predictor(folder, "cpu").accuracy_note in passport(folder)
+    assert Predictor(folder, "cpu").accuracy_note in describe_model(folder)
     save_model(tmp_path / "bare", GBVNet(GBVNetConfig(variant="micro", n_channels=3)), {})
-    assert "never tested on unseen subjects" in passport(tmp_path / "bare")
+    assert "never tested on unseen subjects" in describe_model(tmp_path / "bare")
 
 
 # What `train --runs` takes for a score of the model
