@@ -220,16 +220,16 @@ def test_a_window_run_is_called_leaky_in_every_log_line(tmp_path, planted, log_p
     assert all(m.startswith("LEAKY (protocol window): fold") for m in caplog.messages)
 
 
-def test_a_training_side_of_one_class_predicts_its_share_and_is_a_finding(tmp_path, log_power, caplog):
+def test_a_training_side_of_one_class_predicts_its_share_with_a_warning(tmp_path, log_power, caplog):
     ratings = np.full((3, 4), 7.0)
-    ratings[0] = 3.0  # only the first person rates low
+    ratings[0] = 3.0  # only the first subject rates low
     held = write_store(tmp_path / "s", people=3, trials=4, ratings=ratings)
     path = cross_validate(held, tmp_path / "run", replace(CONFIG, protocol="subject", validation=0.5))
     table = predictions.read(path)
     findings = json.loads((path.parent / "environment.json").read_text())["findings"]
     confound, *of_folds = findings
     assert confound.startswith("confound: every window of class low in valence comes from subject s01")
-    assert of_folds and all("nothing can be learnt" in f for f in of_folds)
+    assert of_folds and all("a model cannot learn from them" in f for f in of_folds)
     assert findings[0] in caplog.text
     for number in {int(f.split()[1].rstrip(":")) for f in of_folds}:
         rows = table[table["fold"] == number]
