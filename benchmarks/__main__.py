@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from gbvnet import __version__
-from gbvnet.parallel.tasks import cores
+from gbvnet.parallel.tasks import available_cores
 
 ALL = ("starts", "signals", "reads", "faces", "training", "estimate", "export")
 RESULTS = Path(__file__).parent / "results"
@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 def machine() -> str:
     info = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {cores()} cores"
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {available_cores()} cores"
 
 
 def main(names: list[str]) -> None:

@@ -11,7 +11,7 @@ from gbvnet import __version__
 from gbvnet.config import CrossvalConfig, ModelConfig, PrepareConfig, SynthConfig, TrainConfig
 from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.experiments.crossval import cross_validate
-from gbvnet.parallel.tasks import cores
+from gbvnet.parallel.tasks import available_cores
 from gbvnet.report.results import read_results
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
             # Augmentation hides fingerprints for a while. Where they are all there is to learn, it is left out.
             train=TrainConfig(epochs=EPOCHS[protocol], select="last", augment=corpus == "planted"),
         )
-        cross_validate(store(folder, corpus), run, config, jobs=cores())
+        cross_validate(store(folder, corpus), run, config, jobs=available_cores())
         results[corpus, protocol, modality, seed] = read_results([run])[0][0].scores
         (folder / "evidence.md").write_text("\n".join(page(results)) + "\n")
         print(run.name, f"{results[corpus, protocol, modality, seed].window['accuracy']:.3f}", flush=True)
@@ -55,8 +55,8 @@ def store(folder: Path, corpus: str):
     path = folder / f"{corpus}.store"
     if not (path / "windows.parquet").exists():
         root = folder / corpus
-        write_synthetic("deap", root, SynthConfig(subjects=8, trials=12, **CORPORA[corpus]), cores())
-        prepare_store(open_corpus("deap", root), path, PREPARE, cores())
+        write_synthetic("deap", root, SynthConfig(subjects=8, trials=12, **CORPORA[corpus]), available_cores())
+        prepare_store(open_corpus("deap", root), path, PREPARE, available_cores())
     return open_store(path)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import open_corpus, write_synthetic
-from gbvnet.io.landmark_model import landmark_model
-from gbvnet.parallel.tasks import cores
+from gbvnet.io.landmark_model import landmark_model_path
+from gbvnet.parallel.tasks import available_cores
 from gbvnet.store.prepare import prepare_store
 
 TRIALS, SECONDS = 4, 60
@@ -22,7 +22,7 @@ TRIALS, SECONDS = 4, 60
 def measure():
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "deap"
-        write_synthetic("deap", root, SynthConfig(subjects=1, trials=TRIALS, seconds=SECONDS), cores())
+        write_synthetic("deap", root, SynthConfig(subjects=1, trials=TRIALS, seconds=SECONDS), available_cores())
         corpus = open_corpus("deap", root)
         videos = sorted(root.glob("face_video/*/*.avi"))
         for jobs in (1, 2):  # side by side: all of one number of processes, one after the other
@@ -93,7 +93,7 @@ def landmarker():
     from mediapipe.tasks.python import BaseOptions, vision
 
     options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(landmark_model())),
+        base_options=BaseOptions(model_asset_path=str(landmark_model_path())),
         running_mode=vision.RunningMode.VIDEO,
         output_face_blendshapes=True,
     )

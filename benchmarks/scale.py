@@ -63,7 +63,7 @@ def prepare_from_files(folder: Path, share: float) -> dict:
     """Seconds that `gbvnet prepare` takes for the signals of a share of both corpora's people, on all cores."""
     from gbvnet.config import PrepareConfig, SynthConfig
     from gbvnet.datasets import open_corpus, write_synthetic
-    from gbvnet.parallel.tasks import cores
+    from gbvnet.parallel.tasks import available_cores
     from gbvnet.store.prepare import prepare_store
 
     from .signals import full_size_subject
@@ -90,7 +90,9 @@ def prepare_from_files(folder: Path, share: float) -> dict:
     found = {}
     for name, (root, n) in {"deap": (deap, len(people)), "mahnob": (mahnob, round(IN_MAHNOB * share))}.items():
         began = time.perf_counter()
-        done = prepare_store(open_corpus(name, root), folder / f"{name}.store", PrepareConfig(faces=False), cores())
+        done = prepare_store(
+            open_corpus(name, root), folder / f"{name}.store", PrepareConfig(faces=False), available_cores()
+        )
         seconds = time.perf_counter() - began
         size = sum(f.stat().st_size for f in (folder / f"{name}.store").rglob("*.safetensors"))
         found[name] = {"people": n, "made": done.made, "bad": len(done.bad), "seconds": seconds, "bytes": size}

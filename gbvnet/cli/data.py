@@ -171,9 +171,9 @@ def _weights(parser) -> Run:
     parser.add_argument("--from", dest="file", type=Path, default=None, help="use this file, no download")
 
     def run(args) -> int:
-        from ..io.landmark_model import fetch
+        from ..io.landmark_model import fetch_landmark_model
 
-        say(str(fetch(args.file)))
+        say(str(fetch_landmark_model(args.file)))
         return 0
 
     return run

@@ -10,7 +10,7 @@ from .system_options import by_system
 
 
 def names_in_text(text: str) -> tuple[str, ...]:
-    return tuple(split_names(text))
+    return tuple(parse_names(text))
 
 
 def add_rename(parser, by: str) -> None:
@@ -69,11 +69,11 @@ def add_jobs(parser, default: int = 0, cluster: bool = False) -> None:
 
 def chosen_jobs(args):
     """Return the number of local processes, or the cluster, that the options name."""
-    from ..parallel.tasks import Cluster, cores
+    from ..parallel.tasks import Cluster, available_cores
 
     if getattr(args, "ray", None):
         return Cluster(args.ray, args.cpus_per_task, args.gpus_per_task)
-    return args.jobs or cores()
+    return args.jobs or available_cores()
 
 
 def add_settings(parser, settings: type, skip: set[str] | None = None) -> None:
@@ -105,7 +105,7 @@ def keep_names_as_text(parser) -> None:
 
     plain, names = get_loader("yaml"), name_lists(parser)
     mode = "yaml_with_names"
-    set_loader(mode, lambda text: _present(keep_names(plain(text), text, names)), (yaml.YAMLError,))
+    set_loader(mode, lambda text: _present(with_literal_names(plain(text), text, names)), (yaml.YAMLError,))
     parser.parser_mode = mode
 
 
@@ -129,9 +129,9 @@ def quote_names(argv: list[str], parser) -> list[str]:
     for argument in argv:
         name, equals, value = argument.partition("=")
         if equals and takes_names(name):
-            argument = f"{name}={json.dumps(split_names(value))}"
+            argument = f"{name}={json.dumps(parse_names(value))}"
         elif quoted and takes_names(quoted[-1]) and not argument.startswith("--"):
-            argument = json.dumps(split_names(argument))
+            argument = json.dumps(parse_names(argument))
         quoted.append(argument)
     return quoted
 

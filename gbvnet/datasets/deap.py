@@ -27,7 +27,7 @@ import pandas as pd
 from ..errors import BadRecording
 from ..io.atomic import visible_files
 from ..io.video import probe
-from .formats.numpy_pickle import Refused, read_pickle
+from .formats.numpy_pickle import UnsafePickle, read_pickle
 from .recording import Channel, Recording, Signals, read_stamp, require_folder
 
 RATE_HZ = 128
@@ -94,7 +94,7 @@ def _unpickle(path: Path) -> object:
         raise BadRecording(path, expected, "no such file") from None
     except OSError as e:
         raise BadRecording(path, expected, f"a file that cannot be read ({e.strerror})") from None
-    except Refused as e:
+    except UnsafePickle as e:
         size = path.stat().st_size
         raise BadRecording(path, expected, f"{size:,} bytes that are refused: {e}", _FETCH) from None
     except Exception as e:  # a damaged pickle can raise anything at all, and is then simply a damaged pickle

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from ..text import shortened
 from .channel_names import canonical_name, channel_kind, numbered_electrodes, same_channels
-from .formats.mne_units import labels
-from .formats.signal_file import names_in, types_in
-from .formats.signal_text import clocks, column_names, is_text
+from .formats.mne_units import header_labels
+from .formats.signal_file import channel_names_in, channel_types_in
+from .formats.signal_text import column_names, is_text, time_columns
 
 # MNE's types that somebody must have set; `eeg` is its default for all that it does not know.
 _TYPES = {"eog": "eog", "ecg": "ecg", "emg": "emg", "gsr": "gsr", "resp": "resp", "temperature": "temp"}
@@ -29,14 +29,14 @@ class Known(NamedTuple):
 
 def known_channels(path: Path) -> Known:
     """What a file tells of its channels. Raises BadRecording if it cannot be opened."""
-    names = names_in(path)
+    names = channel_names_in(path)
     twice = _twice(path, names)
     if is_text(path):
-        names = [name for name in names if name not in clocks(names)]
+        names = [name for name in names if name not in time_columns(names)]
         cap = numbered_electrodes(names)  # columns A1 to A32 may be answers as well: somebody must name them
         kinds = {name: None if name in cap else channel_kind(name) for name in names}
     else:
-        types = dict(zip(names, types_in(path), strict=True))
+        types = dict(zip(names, channel_types_in(path), strict=True))
         cap = [name for name in numbered_electrodes(names) if types[name] in ("eeg", "misc")]
         kinds = {name: "eeg" if name in cap else _kind(name, types[name]) for name in names}
     known = {name: kind for name, kind in kinds.items() if kind and name not in twice}
@@ -55,7 +55,7 @@ def _kind(name: str, type_: str) -> str | None:
 
 def _twice(path: Path, names: list[str]) -> dict[str, str]:
     """Channels that share their name with another one: how they are called apart here -> the name."""
-    counts = Counter(column_names(path) if is_text(path) else labels(path))
+    counts = Counter(column_names(path) if is_text(path) else header_labels(path))
     ending = "." if is_text(path) else "-"
     return {
         name: before

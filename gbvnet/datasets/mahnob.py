@@ -123,7 +123,7 @@ def read_span(path: Path, film_s: float | None) -> Span:
     rate_hz = float(raw.info["sfreq"])
     if rate_hz < LEAST_BDF_RATE_HZ:
         raise BadRecording(path, f"{BDF_RATE_HZ} samples a second", f"{rate_hz:g}", "It is too slow for the bands.")
-    status = stored(path, raw, places(path, raw.ch_names, [STATUS]))[0]
+    status = read_mne_samples(path, raw, channel_positions(path, raw.ch_names, [STATUS]))[0]
     rises = pulses(status)
     at = ", ".join(f"{rise / rate_hz:.1f} s" for rise in rises[:8])
     actual = f"{len(rises)} pulse{'s' * (len(rises) != 1)}" + (f" (at {at})" if at else "")

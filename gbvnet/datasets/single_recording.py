@@ -13,9 +13,17 @@ from ..config import Times
 from ..errors import BadConfig, BadRecording
 from ..io.video import probe
 from .channel_names import match_channels, require_renamed
-from .formats.segments import EDGE_S, LATE_S, overlap
-from .formats.signal_file import SignalFile, names_in, open_signals, read_span, require_finite, span_s, units_in
-from .formats.signal_formats import FOLDERS, file_types, kind_of_file
+from .formats.segments import MAX_LATE_S, TOLERANCE_S, overlap
+from .formats.signal_file import (
+    SignalFile,
+    channel_names_in,
+    channel_units_in,
+    open_signals,
+    read_span,
+    require_finite,
+    span_s,
+)
+from .formats.signal_formats import FOLDER_SUFFIXES, file_kind, supported_files
 from .recording import Channel, Recording, Signals
 from .table import MARGIN_S, signal_warnings, unit_warnings
 from .units import ELECTRICAL, MARK
@@ -143,7 +151,7 @@ class SingleRecording:
             notes = [f"{prefix} nothing of the {length:g} s from {begin:g} s on; {instead}"]
         elif start - length >= earliest - LATE_S:
             return (max(earliest, start - length), start), []
-        elif start > file.segments[0].start_s + LATE_S:
+        elif start > file.segments[0].start_s + MAX_LATE_S:
             notes = [f"baseline: {file.path.name} has no {length:g} s right before {start:g} s; {instead}"]
         return own, notes
 
@@ -208,7 +216,7 @@ def require_same_units(file: Path, channels: tuple[Channel, ...], made_with: Map
     others = tuple(c for c in channels if c.kind not in ELECTRICAL)
     if not others or MARK in str(made_with.get("source", "")):
         return
-    there, made, applied = units_in(file, others)
+    there, made, applied = channel_units_in(file, others)
     changed = [
         f"{c.name} in {one.unit}"
         for c, one, factor in zip(there, made, applied, strict=True)
@@ -231,12 +239,12 @@ def _is_signals(file: Path) -> bool:
         try:
             probe(file)
         except BadRecording:
-            raise BadRecording(file, "a video or a signal file", "neither", file_types()) from None
+            raise BadRecording(file, "a video or a signal file", "neither", supported_files()) from None
     return kind == "signals"
 
 
 def _require_channels(file: Path, channels: tuple[Channel, ...], renamed: dict[str, str]) -> None:
-    have = names_in(file)
+    have = channel_names_in(file)
     match = match_channels([c.name for c in channels], have, renamed)
     if match.missing:
         raise BadRecording(

@@ -30,8 +30,8 @@ from ..config import RATINGS
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
-from .formats.signal_file import Read, read_signals, require_finite, units_in
-from .formats.signal_formats import FOLDERS
+from .formats.signal_file import SignalSpan, channel_units_in, read_signals, require_finite
+from .formats.signal_formats import FOLDER_SUFFIXES
 from .formats.signal_text import is_text
 from .known_channels import Known, known_channels
 from .recording import Channel, Recording, Signals, read_stamp, require_folder
@@ -140,7 +140,7 @@ class Reader:
         if not any(files.values()):
             raise BadRecording(line, "a video or signals", "neither")
         for name, file in files.items():
-            if file is not None and not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDERS)):
+            if file is not None and not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDER_SUFFIXES)):
                 instead = f"the folder {file}" if file.is_dir() else f"no {file}"
                 raise BadRecording(line, f"the file in column {name}", instead, "Paths are relative to the table.")
         start, stop = (seconds_in(line, row, name) for name in ("start_s", "stop_s"))

@@ -8,8 +8,8 @@ from pathlib import Path
 from ..errors import BadInput
 from ..io.atomic import atomic_write, visible_files
 from .channel_names import channel_kind
-from .formats.signal_file import names_in
-from .formats.signal_text import clocks, is_empatica, is_text
+from .formats.signal_file import channel_names_in
+from .formats.signal_text import empatica_rate_hz, is_text, time_columns
 from .known_channels import Known, known_channels
 from .table_schema import SETTINGS, TABLE
 
@@ -77,10 +77,10 @@ def write_template(folder: Path) -> tuple[Path, int]:
 def _why_not(file: Path) -> str:
     """Why a text file holds no signals; empty if it may: a column is a clock, or named as a signal."""
     try:
-        names = names_in(file)
+        names = channel_names_in(file)
     except BadInput as error:
         return f"expected {error.expected}, found {error.found}"
-    if any(channel_kind(name) for name in names) or (clocks(names) and len(names) > 1):
+    if any(channel_kind(name) for name in names) or (time_columns(names) and len(names) > 1):
         return ""
     listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
     return f"no column is named like a signal ({listed})"
@@ -88,7 +88,7 @@ def _why_not(file: Path) -> str:
 
 def _one_of_each_wristband(signals: list[Path]) -> tuple[list[Path], list[str]]:
     """Of the files of each Empatica E4 the one that a line can name, and a comment on the others beside it."""
-    rates = {f: rate for f in signals if is_text(f) and (rate := is_empatica(f))}
+    rates = {f: rate for f in signals if is_text(f) and (rate := empatica_rate_hz(f))}
     comments = []
     for folder in dict.fromkeys(f.parent for f in rates):
         first, *others = sorted((f for f in rates if f.parent == folder), key=lambda f: f.stem != "EDA")

@@ -28,8 +28,8 @@ from ..evaluation.labels import has_one_class, predicted_high, targets_of
 from ..evaluation.plan import Plan, make_plan
 from ..evaluation.splits import Fold
 from ..io.atomic import remove_stale_temp_files
-from ..parallel.peak_memory import Peak
-from ..parallel.tasks import Jobs, cores, limit_threads, neighbours, run, threads_each
+from ..parallel.peak_memory import PeakMemory
+from ..parallel.tasks import Jobs, available_cores, limit_threads, run, tasks_per_machine, threads_per_task
 from ..progress import ProgressCallback
 from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
@@ -96,7 +96,7 @@ def run_plan(
     run_dir = Path(run_dir)
     require(config.train.devices == 1, "train.devices is for `gbvnet train`; here --jobs trains several folds at once")
     with lock_run(run_dir):
-        begin_run(run_dir, store, config, plan, threads_each(jobs))
+        begin_run(run_dir, store, config, plan, threads_per_task(jobs))
         if not (run_dir / predictions.FILE).exists():
             _train_all(run_dir, store, config, plan, jobs, progress)
             _finish(run_dir)
@@ -118,7 +118,7 @@ def _train_all(
     if len(left) < len(tasks):
         log.info("%s%d of %d trainings were finished already", log_prefix(config), len(tasks) - len(left), len(tasks))
     # Each task brings its own fold.
-    train_and_test = _TrainAndTest(store, config, replace(plan, folds=[]), run_dir, jobs, threads_each(jobs))
+    train_and_test = _TrainAndTest(store, config, replace(plan, folds=[]), run_dir, jobs, threads_per_task(jobs))
     failed = {}
     try:
         with _progress_reported(run_dir, tasks, config, progress):
@@ -129,7 +129,7 @@ def _train_all(
                 else:
                     log.info("%s%s: %s", log_prefix(config), task, outcome)
     finally:
-        limit_threads(cores())  # a training in this process had only its share
+        limit_threads(available_cores())  # a training in this process had only its share
     if failed:
         raise GbvnetError(
             f"{run_dir}: {len(failed)} of {len(tasks)} trainings failed, the first {next(iter(failed))}: "
@@ -200,7 +200,7 @@ class _TrainAndTest:
         remove_stale_temp_files(folder)
         y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
         system(self.config.system)  # its libraries are loaded first, and do not count as its memory
-        with Peak() as peak:
+        with PeakMemory() as peak:
             predicted, about = self._fit_and_predict(task, y, folder)
         about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
         write_json(folder / "fit.json", about)
@@ -222,7 +222,7 @@ class _TrainAndTest:
         config = replace(
             self.config,
             target=task.targets[0] if len(task.targets) == 1 else "both",  # type: ignore[arg-type]
-            train=replace(self.config.train, memory_gib=self.config.train.memory_gib / neighbours(self.jobs)),
+            train=replace(self.config.train, memory_gib=self.config.train.memory_gib / tasks_per_machine(self.jobs)),
         )
         rows, y_train, validation = fold.train, labels["train"], (fold.validation, labels["validation"])
         if (

@@ -16,13 +16,15 @@ from fractions import Fraction
 
 import numpy as np
 
-STANDS_S = 1.0  # how long at most a frame stands for what is shown when no other follows
-ABSURD_S = 3600.0  # between two frames: no gap, but stamps of another clock
-FAR_S = 60.0  # a first stamp beyond it is no late start, but a piece of a longer stream
-ROUNDED_S = Fraction(2, 1000)  # stamps in steps up to this are rounded times of frames; in longer steps they are exact
+MAX_HOLD_S = 1.0  # how long at most a frame stands for what is shown when no other follows
+MAX_INTERVAL_S = 3600.0  # between two frames: no gap, but stamps of another clock
+MAX_START_S = 60.0  # a first stamp beyond it is no late start, but a piece of a longer stream
+MAX_ROUNDING_S = Fraction(
+    2, 1000
+)  # stamps in steps up to this are rounded times of frames; in longer steps they are exact
 REGULAR = 0.9  # share of like intervals from which on the others are gaps, and not a rate that varies
 GAP = 1.5  # usual intervals from which on one is a gap
-TOLD = 3  # gaps that a note lists
+LISTED = 3  # gaps that a note lists
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class VideoInfo:
         """When the last frame's time is over, on the video's clock: it is shown for as long as the one before it."""
         lasts = 1 / self.fps
         if not self.even and self.stamps is not None and self.tick is not None and self.n_frames > 1:
-            lasts = min(int(self.stamps[-1] - self.stamps[-2]) * self.tick, Fraction(STANDS_S))
+            lasts = min(int(self.stamps[-1] - self.stamps[-2]) * self.tick, Fraction(MAX_HOLD_S))
         return float(self._exact(self.n_frames - 1) + lasts)
 
     def time_s(self, number: int) -> float:
@@ -75,14 +77,14 @@ class VideoInfo:
         """
         times_s = np.asarray(times_s, np.float64).reshape(-1)
         if self.even or self.stamps is None:
-            numbers = np.array([_places(t, self.fps, self.start) for t in times_s.tolist()], np.int64)
+            numbers = np.array([_frame_after(t, self.fps, self.start) for t in times_s.tolist()], np.int64)
             return numbers, numbers / float(self.fps) + float(self.start)
         tick = self._tick
-        slack = Fraction(1, 2) if tick <= ROUNDED_S else Fraction(0)
-        ticks = np.array([((_exactly(t) / tick) + slack).__floor__() for t in times_s.tolist()], np.int64)
+        slack = Fraction(1, 2) if tick <= MAX_ROUNDING_S else Fraction(0)
+        ticks = np.array([((_as_fraction(t) / tick) + slack).__floor__() for t in times_s.tolist()], np.int64)
         numbers = np.searchsorted(self.stamps, ticks, side="right").astype(np.int64) - 1
         shown = self.stamps[np.maximum(numbers, 0)] * float(tick)
-        none = (numbers < 0) | (times_s - shown > STANDS_S + 1e-6)
+        none = (numbers < 0) | (times_s - shown > MAX_HOLD_S + 1e-6)
         over = times_s >= self.seconds - 1e-9
         return np.where(over, self.n_frames, np.where(none, -1, numbers)), np.where(over | none, times_s, shown)
 
@@ -106,22 +108,22 @@ def frame_at(t_s: float | Fraction, fps: Fraction | int) -> int:
     Exact: a float is read as the simplest fraction that it can mean, so that 0.3 s at 50 fps is frame 15, and not 14
     as 0.3's nearest binary number would have it.
     """
-    return (_exactly(t_s) * fps).__floor__()
+    return (_as_fraction(t_s) * fps).__floor__()
 
 
-def _exactly(t_s: float | Fraction) -> Fraction:
+def _as_fraction(t_s: float | Fraction) -> Fraction:
     return t_s if isinstance(t_s, Fraction) else Fraction(t_s).limit_denominator(1_000_000)
 
 
-def _places(t_s: float, fps: Fraction, start: Fraction) -> int:
-    return frame_at(_exactly(t_s) - start, fps) if start else frame_at(t_s, fps)
+def _frame_after(t_s: float, fps: Fraction, start: Fraction) -> int:
+    return frame_at(_as_fraction(t_s) - start, fps) if start else frame_at(t_s, fps)
 
 
 # ---------------------------------------------------------------- from what a container says
 
 
 @dataclass
-class Stamps:
+class PacketTimes:
     """Of each packet of a video in the order of the file; `shown` is false for those that an edit list cuts away."""
 
     pts: list[int | None] = field(default_factory=list)
@@ -141,7 +143,7 @@ class Stamps:
         self.shown.append(shown)
 
 
-def counted(size: tuple[int, int], stamps: Stamps, declared: Fraction) -> VideoInfo:
+def info_by_counting(size: tuple[int, int], stamps: PacketTimes, declared: Fraction) -> VideoInfo:
     """The frames of an AVI: by their places in it, of which some may be empty. They are the decoding stamps."""
     places = [d for d, shown in zip(stamps.dts, stamps.shown, strict=True) if shown and d is not None]
     n = sum(stamps.shown)
@@ -153,17 +155,17 @@ def counted(size: tuple[int, int], stamps: Stamps, declared: Fraction) -> VideoI
     uneven_s = float((slots - slots[0] - np.arange(n)).max() / declared)
     start = int(slots[0]) / declared
     found = VideoInfo(*size, declared, n, uneven_s, start, slots, even=False)
-    return _noted(found, np.ones(len(slots) - 1, bool), 1.0)
+    return _with_timing_notes(found, np.ones(len(slots) - 1, bool), 1.0)
 
 
-def by_stamps(
-    size: tuple[int, int], stamps: Stamps, tick: Fraction, declared: Fraction | None, origin: int
+def info_by_time_stamps(
+    size: tuple[int, int], stamps: PacketTimes, tick: Fraction, declared: Fraction | None, origin: int
 ) -> VideoInfo:
     """The frames of a container with time stamps, in steps of `tick` s, of which `origin` is second 0.
 
     declared : the rate that the file says it has, if it does
     """
-    wrong = _unusable(stamps, tick)
+    wrong = _why_unusable(stamps, tick)
     if wrong:
         rate = declared or Fraction(25)
         note = f"{wrong}: its frames are counted, at {float(rate):.5g} frames per second, and times may be off"
@@ -177,10 +179,10 @@ def by_stamps(
     even = off <= min(1.0, 0.25 / float(fps * tick)) and fps >= 1
     uneven_s = off * float(tick)
     found = VideoInfo(*size, fps, len(shown), uneven_s, start, shown, origin, tick, even)
-    return _noted(found, like, usual)
+    return _with_timing_notes(found, like, usual)
 
 
-def _unusable(stamps: Stamps, tick: Fraction) -> str:
+def _why_unusable(stamps: PacketTimes, tick: Fraction) -> str:
     """Why a container's time stamps cannot be the times of its frames; empty if they can."""
     told = [p for p, shown in zip(stamps.pts, stamps.shown, strict=True) if shown and p is not None]
     n = sum(stamps.shown)
@@ -195,7 +197,7 @@ def _unusable(stamps: Stamps, tick: Fraction) -> str:
         by = float((order[back[0]] - order[back[0] + 1]) * tick)
         return f"the time stamps go back by {by:.2f} s after {back[0] + 1:,} frames"
     longest = float(np.diff(apart).max() * tick) if len(apart) > 1 else 0.0
-    return f"the time stamps of two frames are {longest:,.0f} s apart" if longest > ABSURD_S else ""
+    return f"the time stamps of two frames are {longest:,.0f} s apart" if longest > MAX_INTERVAL_S else ""
 
 
 def _rate(steps: np.ndarray, tick: Fraction, declared: Fraction | None) -> tuple[Fraction, np.ndarray, float]:
@@ -217,52 +219,52 @@ def _rate(steps: np.ndarray, tick: Fraction, declared: Fraction | None) -> tuple
 # ---------------------------------------------------------------- what to tell of it
 
 
-def _noted(info: VideoInfo, like: np.ndarray, usual: float) -> VideoInfo:
+def _with_timing_notes(info: VideoInfo, like: np.ndarray, usual: float) -> VideoInfo:
     """With notes on what is more than a frame off: a late start, gaps, a rate that varies."""
     assert info.stamps is not None
     notes = list(info.notes)
     if info.start > 1 / info.fps:
         notes.append(f"the picture begins at {float(info.start):.2f} s of the video's clock")
     if info.fps < 1:
-        notes.append(f"{float(info.fps):.3g} frames per second: each is shown for at most {STANDS_S:g} s")
+        notes.append(f"{float(info.fps):.3g} frames per second: each is shown for at most {MAX_HOLD_S:g} s")
     if info.uneven_s > 1.01 / float(info.fps):
         steps = np.diff(info.stamps)
         at = np.flatnonzero(steps > GAP * usual)
         gaps = len(at) > 0 and like.mean() >= REGULAR
         if gaps:
-            notes.append(_gaps(info, at, steps, usual))
-        if not gaps or _bends(np.delete(steps, at)):  # from 30 to 24 a second, say, with or without gaps
-            notes.append(_varies(info, steps))
+            notes.append(_gap_note(info, at, steps, usual))
+        if not gaps or _is_uneven(np.delete(steps, at)):  # from 30 to 24 a second, say, with or without gaps
+            notes.append(_varying_rate_note(info, steps))
     return replace(info, notes=tuple(notes))
 
 
-def _gaps(info: VideoInfo, at: np.ndarray, steps: np.ndarray, usual: float) -> str:
+def _gap_note(info: VideoInfo, at: np.ndarray, steps: np.ndarray, usual: float) -> str:
     lost = int(np.round(steps[at] / usual - 1).sum())
-    where = _spans(info, at, steps)
+    where = _longest_spans(info, at, steps)
     return (
         f"{lost:,} of {lost + info.n_frames:,} frames are missing in {len(at)} gap{'s' * (len(at) != 1)} ({where}): "
-        f"the frame before stands for them, for at most {STANDS_S:g} s"
+        f"the frame before stands for them, for at most {MAX_HOLD_S:g} s"
     )
 
 
-def _bends(steps: np.ndarray) -> bool:
+def _is_uneven(steps: np.ndarray) -> bool:
     """Whether frames at these intervals are more than one from where an even rate has them."""
     even = steps.mean() * np.arange(1, len(steps) + 1)
     return float(np.abs(np.cumsum(steps) - even).max()) > 1.01 * steps.mean()
 
 
-def _varies(info: VideoInfo, steps: np.ndarray) -> str:
+def _varying_rate_note(info: VideoInfo, steps: np.ndarray) -> str:
     slow, fast = (1 / (q * float(info._tick)) for q in np.percentile(steps, (98, 2)))
-    at = np.flatnonzero(steps * float(info._tick) > STANDS_S)
-    gaps = f"; no frame for more than {STANDS_S:g} s at {_spans(info, at, steps)}" if len(at) else ""
+    at = np.flatnonzero(steps * float(info._tick) > MAX_HOLD_S)
+    gaps = f"; no frame for more than {MAX_HOLD_S:g} s at {_longest_spans(info, at, steps)}" if len(at) else ""
     return (
         f"the frame rate varies from {slow:.3g} to {fast:.3g} frames per second, up to {info.uneven_s:.2f} s off an "
         f"even one: frames are taken by their time stamps{gaps}"
     )
 
 
-def _spans(info: VideoInfo, at: np.ndarray, steps: np.ndarray) -> str:
+def _longest_spans(info: VideoInfo, at: np.ndarray, steps: np.ndarray) -> str:
     """The longest of the intervals that begin with frames `at`, in their order: "15.00 to 20.03 s"."""
-    longest = sorted(at[np.argsort(-steps[at], kind="stable")][:TOLD].tolist())
+    longest = sorted(at[np.argsort(-steps[at], kind="stable")][:LISTED].tolist())
     told = ", ".join(f"{info.time_s(k):.2f} to {info.time_s(k + 1):.2f} s" for k in longest)
-    return told + (f" and {len(at) - TOLD} more" if len(at) > TOLD else "")
+    return told + (f" and {len(at) - LISTED} more" if len(at) > LISTED else "")

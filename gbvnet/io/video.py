@@ -14,20 +14,20 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadRecording
-from .frame_times import FAR_S, Stamps, VideoInfo, by_stamps, counted
+from .frame_times import MAX_START_S, PacketTimes, VideoInfo, info_by_counting, info_by_time_stamps
 
 log = logging.getLogger(__name__)
 
 # FFmpeg guesses a format from a file's bytes: it would draw a text file as a picture, and follow a play list's links.
 FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpeg,mpegts,asf,flv,ogg,mxf,dv,wtv"
-OPEN = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+OPEN_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 REMEDY = "If the file was copied or downloaded, fetch it again."
 CHUNK_HEAD = 8  # bytes before the content of a packet in an AVI, where its index points to
-BARE = (".h264", ".264", ".avc", ".h265", ".265", ".hevc")  # streams without a container
-PICTURES = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")  # codecs of covers, though mjpeg is that of films as well
-WIDEST = 4  # a pixel this many times as wide as high, or as high as wide, is a mistake in a header
-REORDERED = 20  # frames that a decoder may hold back to put them in order; H.264 and HEVC allow 16
-SMEARED_S = 1.0  # after damage without a key frame: then most of a picture was coded anew
+RAW_STREAM_SUFFIXES = (".h264", ".264", ".avc", ".h265", ".265", ".hevc")  # streams without a container
+COVER_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")  # codecs of covers, though mjpeg is that of films as well
+MAX_PIXEL_ASPECT = 4  # a pixel this many times as wide as high, or as high as wide, is a mistake in a header
+MAX_REORDERED = 20  # frames that a decoder may hold back to put them in order; H.264 and HEVC allow 16
+DAMAGE_S = 1.0  # after damage without a key frame: then most of a picture was coded anew
 LISTED = 3  # spans of lost frames that a finding lists
 
 
@@ -36,7 +36,7 @@ def probe(path: str | Path) -> VideoInfo:
 
     Raises BadRecording if the file is absent, empty, cut short, no video, or without a picture.
     """
-    info, n_packets, promised = _scanned(Path(path))
+    info, n_packets, promised = _scan(Path(path))
     # Files of the field lack a frame or two at times. Half a second less than the header says is something else.
     if n_packets < promised - info.fps / 2:
         raise BadRecording(
@@ -48,15 +48,15 @@ def probe(path: str | Path) -> VideoInfo:
     return info
 
 
-def _scanned(path: Path) -> tuple[VideoInfo, int, int]:
+def _scan(path: Path) -> tuple[VideoInfo, int, int]:
     """What a video holds; its places for frames; and how many its header promises."""
-    with opened(path) as container:
+    with open_container(path) as container:
         stream = video_stream(path, container)
         is_avi = container.format.name == "avi"
         promised = stream.frames
         if container.format.name.startswith("mov") and promised:  # less what an edit list leaves out
             promised = len(getattr(stream, "index_entries", ())) or promised
-        stamps, n_packets = Stamps(), 0
+        stamps, n_packets = PacketTimes(), 0
         for packet in _packets(path, container, stream):
             n_packets = packet.dts + 1 if is_avi and packet.dts is not None else n_packets + 1  # empty ones too
             stamps.add(packet.pts, packet.dts, not packet.is_discard)
@@ -66,19 +66,19 @@ def _scanned(path: Path) -> tuple[VideoInfo, int, int]:
             raise BadRecording(path, "a video", found, REMEDY)
         size = stream.codec_context.width, stream.codec_context.height
         if is_avi:
-            info = counted(size, stamps, Fraction(rate))
+            info = info_by_counting(size, stamps, Fraction(rate))
         else:
-            origin, note = _origin(container, stream, stamps)
-            info = by_stamps(size, stamps, stream.time_base, Fraction(rate) if rate else None, origin)
+            origin, note = _clock_origin(container, stream, stamps)
+            info = info_by_time_stamps(size, stamps, stream.time_base, Fraction(rate) if rate else None, origin)
             info = info.noting(note)
         return _with_tracks(info, container, stream), n_packets, promised
 
 
-def _origin(container: Any, stream: Any, stamps: Stamps) -> tuple[int, str]:
+def _clock_origin(container: Any, stream: Any, stamps: PacketTimes) -> tuple[int, str]:
     """The time stamp of the video clock's second 0, as `frametimes` says, and what to tell of it."""
     first_s = Fraction(container.start_time or 0, 1_000_000)
     anywhere = container.format.name in ("mpegts", "mpeg")
-    if not anywhere and first_s <= FAR_S:
+    if not anywhere and first_s <= MAX_START_S:
         # Where no stamp may be negative, all are moved up by what B-frames need to be put in order.
         moved = first_s <= stamps.delay * stream.time_base + Fraction(1, 1000)
         return (round(first_s / stream.time_base) if moved else 0), ""
@@ -89,12 +89,12 @@ def _origin(container: Any, stream: Any, stamps: Stamps) -> tuple[int, str]:
 def _with_tracks(info: VideoInfo, container: Any, stream: Any) -> VideoInfo:
     """With the shape of its pixels, and a note if there are several videos to choose from."""
     aspect = Fraction(stream.sample_aspect_ratio or 1)
-    if not Fraction(1, WIDEST) <= aspect <= WIDEST:
+    if not Fraction(1, MAX_PIXEL_ASPECT) <= aspect <= MAX_PIXEL_ASPECT:
         info = info.noting(f"pixels of {aspect.numerator} to {aspect.denominator} cannot be, and are taken for square")
         aspect = Fraction(1)
-    tracks = _films(container)
+    tracks = _video_tracks(container)
     if len(tracks) > 1:
-        sizes = ", ".join(_told(s) for s in tracks)
+        sizes = ", ".join(_track_size(s) for s in tracks)
         info = info.noting(
             f"the file has {len(tracks)} video tracks ({sizes}): number {tracks.index(stream) + 1} of them is used"
         )
@@ -123,16 +123,16 @@ class FrameReader:
             return
         last = int(self.indices[-1])
         asked = set(self.indices.tolist())
-        self.info = info = self.info or _scanned(self.path)[0]
+        self.info = info = self.info or _scan(self.path)[0]
         reformatter = VideoReformatter()  # one for all: making its tables again for each frame halves the speed
         due = 0  # the number of the frame that comes next
-        with opened(self.path) as container:
+        with open_container(self.path) as container:
             stream = video_stream(self.path, container)
             stream.codec_context.thread_count = self.threads
             if self.threads > 1:
                 stream.codec_context.thread_type = "AUTO"
             damage = _Damage(info)
-            for number, frame, errors in _numbered(self.path, container, stream, info, self.threads):
+            for number, frame, errors in _numbered_frames(self.path, container, stream, info, self.threads):
                 self.n_decoded += 1
                 if damage.spoils(number, frame, errors) or number < due:
                     continue
@@ -185,7 +185,7 @@ class _Damage:
     """Which decoded frames are not to be trusted: those that the decoder mended, and those that build on them."""
 
     def __init__(self, info: VideoInfo):
-        self.lasts = round(SMEARED_S * info.fps)  # frames
+        self.lasts = round(DAMAGE_S * info.fps)  # frames
         self.errors = 0
         self.until = 0  # the number of the first sound frame
         self.due = 0  # the number of the frame that should come next
@@ -204,19 +204,21 @@ class _Damage:
 # ---------------------------------------------------------------- which frame a decoded picture is
 
 
-def _numbered(path: Path, container: Any, stream: Any, info: VideoInfo, threads: int) -> Iterator[tuple[int, Any, int]]:
+def _numbered_frames(
+    path: Path, container: Any, stream: Any, info: VideoInfo, threads: int
+) -> Iterator[tuple[int, Any, int]]:
     """Decoded frames in the order in which they are shown, each with its number and the count of errors before it."""
     if info.stamps is None or info.tick is None:
-        yield from _by_count(path, container, stream, REORDERED + threads)
+        yield from _frames_by_counting(path, container, stream, MAX_REORDERED + threads)
         return
-    for (_, errors), frame in _decoded(path, container, stream, renumber=False):
+    for (_, errors), frame in _decode(path, container, stream, renumber=False):
         if frame.pts is not None:
             number = int(np.searchsorted(info.stamps, frame.pts - info.origin))
             if number < info.n_frames and info.stamps[number] == frame.pts - info.origin:
                 yield number, frame, errors
 
 
-def _by_count(path: Path, container: Any, stream: Any, held: int) -> Iterator[tuple[int, Any, int]]:
+def _frames_by_counting(path: Path, container: Any, stream: Any, held: int) -> Iterator[tuple[int, Any, int]]:
     """Frames numbered by counting, past those that were lost.
 
     A frame tells of which packet it is. All packets before one that begins anew (a key frame) are shown before it, so
@@ -224,7 +226,7 @@ def _by_count(path: Path, container: Any, stream: Any, held: int) -> Iterator[tu
     """
     came = np.zeros(1024, bool)  # packets whose frame was decoded
     number, trouble = -1, False
-    for n, ((sent, errors), frame) in enumerate(_decoded(path, container, stream, renumber=True)):
+    for n, ((sent, errors), frame) in enumerate(_decode(path, container, stream, renumber=True)):
         own = frame.pts  # the packet's number, as it was given to the decoder
         trouble = trouble or errors > 0 or sent - n > held
         number += 1
@@ -240,7 +242,7 @@ def _by_count(path: Path, container: Any, stream: Any, held: int) -> Iterator[tu
 _B = 3  # FFmpeg's AV_PICTURE_TYPE_B
 
 
-def _decoded(path: Path, container: Any, stream: Any, renumber: bool) -> Iterator[tuple[tuple[int, int], Any]]:
+def _decode(path: Path, container: Any, stream: Any, renumber: bool) -> Iterator[tuple[tuple[int, int], Any]]:
     """Frames, each with the number of packets and of errors so far. A packet that cannot be decoded is passed over.
 
     renumber : give each packet its number in place of its time stamp
@@ -274,10 +276,10 @@ def _to_rgb(frame: Any, reformatter: Any, pixel_aspect: Fraction) -> np.ndarray:
         height = round(height / pixel_aspect)
     rgb = reformatter.reformat(frame, width, height, format="rgb24").to_ndarray()  # (H, W, 3) uint8
     # Rows are padded in memory where the width is no multiple of 16 (MAHNOB-HCI: 780), and MediaPipe sees no face then.
-    return np.ascontiguousarray(_upright(rgb, frame))
+    return np.ascontiguousarray(_rotate_upright(rgb, frame))
 
 
-def _upright(rgb: np.ndarray, frame: Any) -> np.ndarray:
+def _rotate_upright(rgb: np.ndarray, frame: Any) -> np.ndarray:
     """As the file asks for it to be shown: telephones store upright pictures lying down, front cameras mirrored.
 
     The first two rows of a display matrix say where a pixel goes: x' = a x + c y, y' = b x + d y.
@@ -295,26 +297,26 @@ def _upright(rgb: np.ndarray, frame: Any) -> np.ndarray:
 # ---------------------------------------------------------------- the file
 
 
-def opened(path: Path) -> Any:
+def open_container(path: Path) -> Any:
     """The file as PyAV's container, to be used in a `with`. Raises BadRecording."""
     import av
 
     try:
         if path.stat().st_size == 0:
             raise BadRecording(path, "a video", "an empty file (0 bytes)", REMEDY)
-        return av.open(f"file:{path}", options=OPEN)  # or a colon in its name would be read as a protocol's
+        return av.open(f"file:{path}", options=OPEN_OPTIONS)  # or a colon in its name would be read as a protocol's
     except OSError as e:  # absent, a folder, not ours to read
         raise BadRecording(path, "a video", e.strerror or type(e).__name__, REMEDY) from None
     except av.error.FFmpegError as e:
         remedy = REMEDY
-        if path.suffix.lower() in BARE:
+        if path.suffix.lower() in RAW_STREAM_SUFFIXES:
             remedy = f"A bare stream has no times: ffmpeg -framerate RATE -i {path.name} -c copy {path.stem}.mp4"
         raise BadRecording(path, "a video", f"content that FFmpeg cannot read ({e.strerror})", remedy) from None
 
 
 def video_stream(path: Path, container: Any) -> Any:
     """The video of a file: no cover picture; of several the default one, then the largest. Raises BadRecording."""
-    tracks = _films(container)
+    tracks = _video_tracks(container)
     if not tracks:
         kinds = sorted({"a cover picture" if s.type == "video" else s.type for s in container.streams})
         found = " and ".join(kinds) or "no stream at all"
@@ -322,11 +324,11 @@ def video_stream(path: Path, container: Any) -> Any:
     known = [s for s in tracks if s.codec_context is not None]
     if not known:
         remedy = "Convert it with the program that wrote it, for example to H.264 in an MP4. " + REMEDY
-        raise BadRecording(path, "a video that FFmpeg can decode", ", ".join(_told(s) for s in tracks), remedy)
+        raise BadRecording(path, "a video that FFmpeg can decode", ", ".join(_track_size(s) for s in tracks), remedy)
     return max(known, key=lambda s: (_is_default(s), s.codec_context.width * s.codec_context.height, -s.index))
 
 
-def _told(stream: Any) -> str:
+def _track_size(stream: Any) -> str:
     """A track's size, or that nothing here decodes it: "320 x 240"."""
     codec = stream.codec_context
     return f"{codec.width} x {codec.height}" if codec is not None else "a track of an unknown codec"
@@ -338,13 +340,13 @@ def _is_default(stream: Any) -> bool:
     return bool(stream.disposition & Disposition.default)
 
 
-def _films(container: Any) -> list[Any]:
+def _video_tracks(container: Any) -> list[Any]:
     """The video tracks that are no pictures shown beside a film or a piece of music."""
     from av.stream import Disposition
 
     still = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     tracks = [s for s in container.streams.video if not s.disposition & still]
-    moving = [s for s in tracks if s.codec_context is None or s.codec_context.name not in PICTURES or s.frames != 1]
+    moving = [s for s in tracks if s.codec_context is None or s.codec_context.name not in COVER_CODECS or s.frames != 1]
     return moving or tracks
 
 
@@ -355,7 +357,7 @@ def _packets(path: Path, container: Any, stream: Any, flush: bool = False) -> It
     """
     from av.error import FFmpegError
 
-    places = _places(container, stream)
+    places = _avi_index(container, stream)
     indexed = max(places, default=0)
     first = True
     try:
@@ -376,7 +378,7 @@ def _packets(path: Path, container: Any, stream: Any, flush: bool = False) -> It
         yield None
 
 
-def _places(container: Any, stream: Any) -> dict[int, int]:
+def _avi_index(container: Any, stream: Any) -> dict[int, int]:
     """Where the packets of an AVI begin -> their numbers, by its index; empty if it has none."""
     if container.format.name != "avi":
         return {}

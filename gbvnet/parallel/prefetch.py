@@ -10,7 +10,7 @@ T = TypeVar("T")
 _END = object()
 
 
-def ahead(items: Iterable[T], depth: int = 4) -> Generator[T]:
+def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T]:
     """The same items in the same order, made by another thread, at most `depth` of them before they are asked for.
 
     An exception there is raised here. Closed early, it stops the thread and closes the iterator.
@@ -45,7 +45,7 @@ def ahead(items: Iterable[T], depth: int = 4) -> Generator[T]:
             if stop.is_set():
                 return
 
-    thread = threading.Thread(target=work, name="ahead", daemon=True)
+    thread = threading.Thread(target=work, name="prefetch", daemon=True)
     thread.start()
     try:
         while (item := ready.get()) is not _END:

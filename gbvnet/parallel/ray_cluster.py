@@ -20,8 +20,8 @@ from ..errors import BadConfig, GbvnetError, TaskDied
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 5.0  # how often it is asked whether the nodes that are left can still do what is left
-PATIENCE_S = 120.0  # how long no node may be able to; a node that comes back, or a new one, takes a while
+POLL_S = 5.0  # how often it is asked whether the nodes that are left can still do what is left
+NO_NODE_TIMEOUT_S = 120.0  # how long no node may be able to; a node that comes back, or a new one, takes a while
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Cluster:
 
     def room(self) -> int:
         """How many trainings run at once, if nobody else uses the cluster. Raises BadConfig."""
-        ray = _connected(self.address)
-        return sum(_room(node, *self._needs(ray, True)) for node in _alive(ray))
+        ray = _connect(self.address)
+        return sum(_node_slots(node, *self._needs(ray, True)) for node in _alive_nodes(ray))
 
     def run(
         self, call: Callable[[Any], Any], items: Sequence[Any], tries: int, trains: bool
@@ -61,22 +61,22 @@ class Cluster:
         BadConfig if there is no such cluster or no node that could do a task, GbvnetError if none is left that could.
         Leaving the loop early stops what runs.
         """
-        ray = _connected(self.address)
+        ray = _connect(self.address)
         cpus, gpus = self._needs(ray, trains)
-        if not any(_room(node, cpus, gpus) for node in _alive(ray)):
+        if not any(_node_slots(node, cpus, gpus) for node in _alive_nodes(ray)):
             raise BadConfig(
                 f"--ray {self.address}: no node has {cpus} CPUs and {gpus:g} GPUs, as a task needs; the cluster has "
-                + ", ".join(map(_told, _alive(ray)))
+                + ", ".join(map(_describe_node, _alive_nodes(ray)))
             )
         # SPREAD: a task that died with its memory full goes elsewhere, where there is an elsewhere.
-        task = ray.remote(_do).options(num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD")
+        task = ray.remote(_run_task).options(num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD")
         packed = ray.put(pickle.dumps(call))
         here = (os.getcwd(), __version__)
         running = {task.remote(packed, item, *here): i for i, item in enumerate(items)}
         tried, last_room = Counter(running.values()), time.monotonic()
         try:
             while running:
-                ended, _ = ray.wait(list(running), timeout=LOOK_S)
+                ended, _ = ray.wait(list(running), timeout=POLL_S)
                 for ref in ended:
                     i = running.pop(ref)
                     try:
@@ -85,11 +85,13 @@ class Cluster:
                         raise  # a fault of ours, with the traceback of the node
                     except ray.exceptions.RayError as why:
                         if tried[i] < tries:
-                            log.warning("%s: %s; it is tried again", items[i], _why(why))
+                            log.warning("%s: %s; it is tried again", items[i], _first_line(why))
                             tried[i] += 1
                             running[task.remote(packed, items[i], *here)] = i
                             continue
-                        outcome = TaskDied(f"{items[i]}: it died {tries} times, the last time of this: {_why(why)}")
+                        outcome = TaskDied(
+                            f"{items[i]}: it died {tries} times, the last time of this: {_first_line(why)}"
+                        )
                     yield i, outcome
                 last_room = self._still_room(ray, cpus, gpus, last_room)
         finally:
@@ -98,24 +100,24 @@ class Cluster:
 
     def _needs(self, ray: Any, trains: bool) -> tuple[int, float]:
         """CPUs and GPUs of a task."""
-        there = any(node["Resources"].get("GPU") for node in _alive(ray))
+        there = any(node["Resources"].get("GPU") for node in _alive_nodes(ray))
         gpus = self.gpus_per_task if self.gpus_per_task is not None else float(there)
         return self.cpus_per_task, gpus if trains else 0.0
 
     def _still_room(self, ray: Any, cpus: int, gpus: float, last: float) -> float:
         """When some node could last do a task. Raises GbvnetError if that is too long ago: Ray would wait for ever."""
         now = time.monotonic()
-        if any(_room(node, cpus, gpus) for node in _alive(ray)):
+        if any(_node_slots(node, cpus, gpus) for node in _alive_nodes(ray)):
             return now
-        if now - last > PATIENCE_S:
+        if now - last > NO_NODE_TIMEOUT_S:
             raise GbvnetError(
-                f"--ray {self.address}: for {PATIENCE_S:.0f} s no node was left with {cpus} CPUs and {gpus:g} GPUs; "
+                f"--ray {self.address}: for {NO_NODE_TIMEOUT_S:.0f} s no node had {cpus} CPUs and {gpus:g} GPUs; "
                 "finished work is kept; run the same command again to continue"
             )
         return last
 
 
-def _do(packed: bytes, item: Any, folder: str, version: str) -> Any:
+def _run_task(packed: bytes, item: Any, folder: str, version: str) -> Any:
     """One task, on its node. What it works on is unpacked only here, in the folder where its paths make sense."""
     node = platform.node()
     if __version__ != version:
@@ -127,25 +129,25 @@ def _do(packed: bytes, item: Any, folder: str, version: str) -> Any:
     return pickle.loads(packed)(item)  # noqa: S301 - it came from the command that asked, not from a file
 
 
-def _connected(address: str) -> Any:
+def _connect(address: str) -> Any:
     try:
         import ray
     except ModuleNotFoundError:
         raise BadConfig("--ray needs Ray, here and on every node: pip install 'gbvnet[ray]'") from None
     if ray.is_initialized():
         return ray
-    _require_answer(address)
+    _require_listener(address)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of what it will do one day
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise BadConfig(
-            f"--ray {address}: there is no Ray cluster ({_why(error)}); begin one with `ray start --head`"
+            f"--ray {address}: there is no Ray cluster ({_first_line(error)}); begin one with `ray start --head`"
         ) from None
     return ray
 
 
-def _require_answer(address: str) -> None:
+def _require_listener(address: str) -> None:
     """Raise BadConfig if nobody listens at host:port, where Ray would try for minutes."""
     if address == "auto":
         return
@@ -160,22 +162,22 @@ def _require_answer(address: str) -> None:
         ) from None
 
 
-def _alive(ray: Any) -> list[dict[str, Any]]:
+def _alive_nodes(ray: Any) -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
 
 
-def _room(node: dict[str, Any], cpus: int, gpus: float) -> int:
+def _node_slots(node: dict[str, Any], cpus: int, gpus: float) -> int:
     """How many tasks a node takes at once."""
     room = node["Resources"].get("CPU", 0) // cpus
     return int(min(room, node["Resources"].get("GPU", 0) / gpus + 1e-9)) if gpus else int(room)
 
 
-def _told(node: dict[str, Any]) -> str:
+def _describe_node(node: dict[str, Any]) -> str:
     has = node["Resources"]
     return f"{node['NodeManagerHostname']} ({has.get('CPU', 0):g} CPUs, {has.get('GPU', 0):g} GPUs)"
 
 
-def _why(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     """The first line of what Ray says, which goes on for a page."""
     lines = str(error).strip().splitlines()
     return lines[0].strip().rstrip(".") if lines else type(error).__name__

@@ -23,27 +23,27 @@ LOGGER = "gbvnet"  # whose lines a task brings back
 
 Item = TypeVar("Item")
 Jobs = int | Cluster
-TRIES = 3  # a task whose process died (out of memory, say) is tried again, and then given up with the reason
+MAX_ATTEMPTS = 3  # a task whose process died (out of memory, say) is tried again, and then given up with the reason
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-def cores() -> int:
+def available_cores() -> int:
     """Cores this process may use, which on a shared machine are fewer than there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def threads_each(jobs: Jobs) -> int:
+def threads_per_task(jobs: Jobs) -> int:
     """Threads of one task."""
-    return jobs.cpus_per_task if isinstance(jobs, Cluster) else max(1, cores() // max(1, jobs))
+    return jobs.cpus_per_task if isinstance(jobs, Cluster) else max(1, available_cores() // max(1, jobs))
 
 
-def neighbours(jobs: Jobs) -> int:
+def tasks_per_machine(jobs: Jobs) -> int:
     """How many tasks share the memory of this machine; a task asks on its own node."""
-    return max(1, cores() // jobs.cpus_per_task if isinstance(jobs, Cluster) else jobs)
+    return max(1, available_cores() // jobs.cpus_per_task if isinstance(jobs, Cluster) else jobs)
 
 
-def at_once(jobs: Jobs) -> int:
+def parallel_trainings(jobs: Jobs) -> int:
     """How many trainings run at once."""
     return max(1, jobs.room() if isinstance(jobs, Cluster) else jobs)
 
@@ -81,8 +81,8 @@ def run(
     _stop_if_imported()
     items = list(items)
     if isinstance(jobs, Cluster):
-        for i, told in jobs.run(_Elsewhere(function, jobs.cpus_per_task), items, TRIES, trains):
-            yield items[i], _heard(told)
+        for i, told in jobs.run(_RemoteCall(function, jobs.cpus_per_task), items, MAX_ATTEMPTS, trains):
+            yield items[i], _log_and_unpack(told)
         return
     if not apart and (jobs <= 1 or len(items) <= 1):
         for item in items:
@@ -96,7 +96,7 @@ def run(
             yield items[i], outcome
         for i in suspects:
             left.remove(i)
-            yield items[i], _run_alone(function, items[i], threads_each(jobs))
+            yield items[i], _run_in_own_process(function, items[i], threads_per_task(jobs))
 
 
 def _stop_if_imported() -> None:
@@ -119,37 +119,37 @@ def _run_pool(
     function: Callable[[Item], Any], items: list[Item], todo: list[int], jobs: int, suspects: list[int]
 ) -> Iterator[tuple[int, Any]]:
     """One pool's life. It ends early when a process of it dies, and then fills `suspects`."""
-    pool, started = _pool(min(jobs, len(todo)), threads_each(jobs))
+    pool, started = _make_pool(min(jobs, len(todo)), threads_per_task(jobs))
     futures: dict[Future, int] = {}
     try:
         for i in list(todo):
-            futures[pool.submit(_Elsewhere(function), items[i])] = i
+            futures[pool.submit(_RemoteCall(function), items[i])] = i
         while futures:
             ended, _ = wait(futures, return_when=FIRST_COMPLETED)
             for future in ended:
-                outcome = _heard(future.result())
+                outcome = _log_and_unpack(future.result())
                 yield futures.pop(future), outcome
     except BrokenProcessPool:
         _require_started(started)
         suspects += list(futures.values())[: 2 * max(1, jobs)]  # in the order in which they were handed out
         log.warning("a process died; what it was at is tried again by itself")
     finally:
-        _stop(pool)
+        _stop_pool(pool)
 
 
-def _run_alone(function: Callable[[Item], Any], item: Item, threads: int) -> Any | GbvnetError:
-    for _ in range(TRIES - 1):  # it was tried once, in company
-        pool, started = _pool(1, threads)
+def _run_in_own_process(function: Callable[[Item], Any], item: Item, threads: int) -> Any | GbvnetError:
+    for _ in range(MAX_ATTEMPTS - 1):  # it was tried once, in company
+        pool, started = _make_pool(1, threads)
         try:
-            return _heard(pool.submit(_Elsewhere(function), item).result())
+            return _log_and_unpack(pool.submit(_RemoteCall(function), item).result())
         except BrokenProcessPool:
             _require_started(started)
         finally:
-            _stop(pool)
-    return TaskDied(f"{item}: its process was killed {TRIES} times; is there enough memory, is the file sound?")
+            _stop_pool(pool)
+    return TaskDied(f"{item}: its process was killed {MAX_ATTEMPTS} times; is there enough memory, is the file sound?")
 
 
-def _pool(processes: int, threads: int) -> tuple[ProcessPoolExecutor, Any]:
+def _make_pool(processes: int, threads: int) -> tuple[ProcessPoolExecutor, Any]:
     """A pool, and an event that is set once one of its processes has begun to work."""
     context = multiprocessing.get_context("spawn")  # fork breaks BLAS and OpenCV threads
     started = context.Event()
@@ -157,7 +157,7 @@ def _pool(processes: int, threads: int) -> tuple[ProcessPoolExecutor, Any]:
     return ProcessPoolExecutor(max(1, processes), context, initializer=_begin_worker, initargs=initargs), started
 
 
-def _stop(pool: ProcessPoolExecutor) -> None:
+def _stop_pool(pool: ProcessPoolExecutor) -> None:
     workers = list((pool._processes or {}).values())  # no public way before Python 3.14
     pool.shutdown(wait=False, cancel_futures=True)
     for process in workers:
@@ -179,31 +179,31 @@ def _call(function: Callable[[Item], Any], item: Item) -> Any | GbvnetError:
 
 
 @dataclass(frozen=True)
-class _Elsewhere:
+class _RemoteCall:
     """Picklable: calls a function in another process, and brings back what was logged with what came of it."""
 
     function: Callable[[Any], Any]
     threads: int | None = None  # where nobody has seen to it before
     level: int = field(default_factory=lambda: logging.getLogger(LOGGER).getEffectiveLevel())
 
-    def __call__(self, item: Any) -> "_Told":
-        logger, kept = logging.getLogger(LOGGER), _Kept()
+    def __call__(self, item: Any) -> "_TaskResult":
+        logger, kept = logging.getLogger(LOGGER), _LogCollector()
         logger.addHandler(kept)
         logger.setLevel(self.level)
         if self.threads:
             limit_threads(self.threads)
         try:
-            return _Told(_call(self.function, item), kept.lines)
+            return _TaskResult(_call(self.function, item), kept.lines)
         finally:
             logger.removeHandler(kept)
 
 
-class _Told(NamedTuple):
+class _TaskResult(NamedTuple):
     outcome: Any
     lines: list[tuple[int, str]]  # level and text
 
 
-class _Kept(logging.Handler):
+class _LogCollector(logging.Handler):
     """Keeps lines until they can be told."""
 
     def __init__(self) -> None:
@@ -214,9 +214,9 @@ class _Kept(logging.Handler):
         self.lines.append((record.levelno, self.format(record)))
 
 
-def _heard(told: Any) -> Any:
+def _log_and_unpack(told: Any) -> Any:
     """Log here what was logged there. TaskDied comes from nobody."""
-    if not isinstance(told, _Told):
+    if not isinstance(told, _TaskResult):
         return told
     for level, line in told.lines:
         log.log(level, "%s", line)

@@ -152,7 +152,7 @@ def _require_landmarks(backend: str) -> None:
     from ..preprocessing.landmarks import open_landmarker
 
     if backend == "mediapipe":
-        landmark_model()
+        landmark_model_path()
     else:
         with open_landmarker(backend):
             pass

@@ -27,7 +27,7 @@ from gbvnet.datasets.deap_raw import (
 from gbvnet.datasets.synthetic import deap as synthetic
 from gbvnet.datasets.synthetic import deap_raw as synthetic_bdf
 from gbvnet.datasets.synthetic.deap_raw import TWENTE
-from gbvnet.datasets.synthetic.writer import Trace, bdf_bytes
+from gbvnet.datasets.synthetic.writer import BdfChannel, bdf_bytes
 from gbvnet.errors import BadConfig, BadRecording
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
@@ -55,7 +55,7 @@ def bdf(path, starts, seconds=2, length_s=None, order=TWENTE, codes=None, status
     x |= {"Status": low + (0x19FF00 if status == "" else 0)}
     x = {name: samples for name, samples in (x | changed).items() if samples is not None}
     whole = (-(2.0**23), 2.0**23 - 1)
-    traces = [Trace((rename or {}).get(name, name), "uV", (-(2.0**18), 2.0**18), s) for name, s in x.items()]
+    traces = [BdfChannel((rename or {}).get(name, name), "uV", (-(2.0**18), 2.0**18), s) for name, s in x.items()]
     traces = [t._replace(limits=whole, unit="nS") if t.label == "GSR1" else t for t in traces]
     traces = [t._replace(label=status, limits=whole, unit="Boolean") if t.label == "Status" else t for t in traces]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def known(tmp_path_factory):
     """Four people of a synthetic corpus of 29: of both sites, and of every kind of Status; 4 trials of 4 s."""
     root = tmp_path_factory.mktemp("known") / "deap"
     config = synthetic.Settings(subjects=29, trials=4, seconds=4, videos=0, raw=True, seed=5)
-    pieces = {p.path: p for p in synthetic._pieces(config) if p.subject in (1, 23, 24, 29)}
+    pieces = {p.path: p for p in synthetic._corpus_files(config) if p.subject in (1, 23, 24, 29)}
     assert len(pieces) == 8
     for path in (RATINGS_FILE, *pieces):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -457,7 +457,7 @@ def test_missing_channels_are_named_with_near_ones(one):
 def test_another_rate_is_refused(one):
     n = 20 * 256
     s01(one).parent.mkdir()
-    s01(one).write_bytes(bdf_bytes([Trace("Fp1", "uV", (-100.0, 100.0), np.zeros(n))], 256))
+    s01(one).write_bytes(bdf_bytes([BdfChannel("Fp1", "uV", (-100.0, 100.0), np.zeros(n))], 256))
     with pytest.raises(BadRecording, match="expected 512 samples a second, found 256"):
         open_corpus("deap", one, raw=True).recordings("s01")
 
@@ -500,7 +500,7 @@ def test_a_release_with_other_signals_in_a_trial_is_told(known, tmp_path):
     table = pd.read_csv(known / RATINGS_FILE).query("Participant_id == 1").sort_values("Trial")
     rows = list(table.Experiment_id - 1)
     rows[1], rows[2] = rows[2], rows[1]
-    made = synthetic_bdf.recording(1, list(table.Start_time), [data[i] for i in rows], np.random.default_rng(0))
+    made = synthetic_bdf.bdf_recording(1, list(table.Start_time), [data[i] for i in rows], np.random.default_rng(0))
     s01(tmp_path).write_bytes(made)
     found, _ = looked_at(tmp_path)
     told = [found[f"s01_trial0{k}"].warnings for k in (1, 2, 3, 4)]

@@ -11,7 +11,7 @@ from gbvnet.datasets.formats.signal_file import read_signals, units_in
 from gbvnet.datasets.mahnob import CHANNELS, read_bdf
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import require_same_units
-from gbvnet.datasets.synthetic.writer import Trace, bdf_bytes
+from gbvnet.datasets.synthetic.writer import BdfChannel, bdf_bytes
 from gbvnet.datasets.units import MARK, Conversion, apply, convert, messages, parse_unit, split_name
 from gbvnet.errors import BadRecording
 
@@ -114,7 +114,7 @@ def test_the_corpus_reader_and_predict_read_a_bdf_alike(tmp_path):
     limits = {"eeg": 4096.0, "ecg": 64.0, "resp": 8.0, "gsr": 8e4, "temp": 400.0}
     level = {"gsr": 5000.0, "temp": 306.0}
     traces = [
-        Trace(c.name, units[c.kind], (-limits[c.kind], limits[c.kind]),
+        BdfChannel(c.name, units[c.kind], (-limits[c.kind], limits[c.kind]),
               level.get(c.kind, 0) + limits[c.kind] / 100 * rng.standard_normal(256 * 4))
         for c in CHANNELS
     ]  # fmt: skip
@@ -207,7 +207,7 @@ Ch2=EDA,,1,
 """
     (tmp_path / "a.vhdr").write_text(header)
     np.stack([WAVE, WAVE]).T.astype("<f4").tofile(tmp_path / "a.eeg")
-    there, made, _ = units_in(tmp_path / "a.vhdr", (Channel("Fp1", "eeg"), Channel("EDA", "gsr")))
+    there, made, _ = channel_units_in(tmp_path / "a.vhdr", (Channel("Fp1", "eeg"), Channel("EDA", "gsr")))
     assert messages({c.name: one for c, one in zip(there, made, strict=True)}) == [
         "EDA has no unit: kept as the file has it"
     ]

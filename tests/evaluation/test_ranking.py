@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from gbvnet.evaluation.ranking import rank_systems
-from gbvnet.parallel.peak_memory import Peak
+from gbvnet.parallel.peak_memory import PeakMemory
 
 
 def scores(*columns, names="abcdefgh"):
@@ -67,13 +67,13 @@ def test_gaps_are_refused_and_equal_systems_are_one_clique():
 
 
 def test_memory_is_what_was_held_at_most_and_not_what_is_held_at_the_end():
-    with Peak() as peak:
+    with PeakMemory() as peak:
         x = np.ones(20_000_000)  # 160 MB
         del x
     if peak.mb is None:
         pytest.skip("this system keeps no count of resident memory")
     assert 150 < peak.mb < 200
-    with Peak() as little:
+    with PeakMemory() as little:
         np.ones(1000).sum()
     assert little.mb < 20
 

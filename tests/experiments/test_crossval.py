@@ -82,7 +82,7 @@ def log_power(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
-    monkeypatch.setattr("gbvnet.parallel.tasks.cores", lambda: 1)
+    monkeypatch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)
 
 
 @pytest.fixture(scope="module")

@@ -34,8 +34,8 @@ CONFIG = CrossvalConfig(
 def one_thread():
     """Networks this small are slower with two."""
     patch = pytest.MonkeyPatch()
-    patch.setattr("gbvnet.parallel.tasks.cores", lambda: 1)
-    patch.setattr("gbvnet.experiments.crossval.cores", lambda: 1)
+    patch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)
+    patch.setattr("gbvnet.experiments.crossval.available_cores", lambda: 1)
     yield
     patch.undo()
 

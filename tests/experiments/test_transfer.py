@@ -63,7 +63,7 @@ def as_other(held, path, frames=3, scale=1.0, **settings):
 
 @pytest.fixture(autouse=True)
 def one_thread(monkeypatch):
-    monkeypatch.setattr("gbvnet.parallel.tasks.cores", lambda: 1)
+    monkeypatch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)
 
 
 @pytest.fixture(scope="module")

@@ -168,7 +168,7 @@ def own_settings(data: bytes) -> None:
 
 def signals(data: bytes) -> None:
     file = put("signals.csv", data)
-    signal_file.names_in(file)
+    signal_file.channel_names_in(file)
     signal_file.span_s(file, 128.0)
     signal_file.read_signals(file, 0.0, 1.0, SIGNALS, 128.0)
 

@@ -215,20 +215,20 @@ def test_dropped_frames_of_an_avi_keep_their_places(tmp_path):
 
 
 def test_counted_frames_know_no_stamps():
-    stamps = Stamps()
+    stamps = PacketTimes()
     for k in (1, 3, 2, 4):  # scrambled
         stamps.add(k, None, True)
-    assert counted((4, 4), stamps, Fraction(25)) == VideoInfo(4, 4, Fraction(25), 4)
+    assert info_by_counting((4, 4), stamps, Fraction(25)) == VideoInfo(4, 4, Fraction(25), 4)
 
 
 # ---------------------------------------------------------------- stamps that cannot be
 
 
 def info_of(pts, dts=None):
-    stamps = Stamps()
+    stamps = PacketTimes()
     for p, d in zip(pts, dts or pts, strict=True):
         stamps.add(p, d, True)
-    return by_stamps((4, 4), stamps, MS, Fraction(25), 0)
+    return info_by_time_stamps((4, 4), stamps, MS, Fraction(25), 0)
 
 
 @pytest.mark.parametrize(

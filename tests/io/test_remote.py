@@ -53,10 +53,10 @@ def test_a_store_at_an_address_is_read_as_one_that_is_here(away, store):
 
 
 def test_what_was_brought_once_is_not_brought_again(away, store, monkeypatch):
-    folder = fetched(away)
+    folder = fetch_store(away)
     files = type(fsspec.filesystem("memory"))
     monkeypatch.setattr(files, "get_file", lambda *_, **__: pytest.fail("it is there already"))
-    assert fetched(away) == folder
+    assert fetch_store(away) == folder
 
 
 def test_a_copy_that_broke_off_goes_on(away, store, monkeypatch):
@@ -77,10 +77,10 @@ def test_a_copy_that_broke_off_goes_on(away, store, monkeypatch):
 
 
 def test_a_store_that_changed_is_another_copy(away, store, tmp_path):
-    first = fetched(away)
+    first = fetch_store(away)
     more = write_store(tmp_path / "more", people=3, trials=5, windows=2)
     fsspec.filesystem("memory").put(f"{more.path}/", "/bucket/deap.store/", recursive=True)
-    assert fetched(away) != first
+    assert fetch_store(away) != first
     same(open_store(away), more)
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from gbvnet import __version__
 from gbvnet.errors import BadConfig, BadRecording, TaskDied
-from gbvnet.parallel.ray_cluster import Cluster, _do, _room
-from gbvnet.parallel.tasks import at_once, cores, neighbours, run, threads_each
+from gbvnet.parallel.ray_cluster import Cluster, _node_slots, _run_task
+from gbvnet.parallel.tasks import available_cores, parallel_trainings, run, tasks_per_machine, threads_per_task
 
 pytestmark = [
     pytest.mark.journey,  # it starts nodes
@@ -135,7 +135,7 @@ def test_a_node_is_killed_and_the_work_ends_as_on_one_machine(nodes, deap, tmp_p
     assert prepare.returncode == 0 and "10 recordings prepared, 0 prepared before, 0 bad" in said
     assert contents(tmp_path / "ray.store") == contents(tmp_path / "local.store")
 
-    gbvnet(tmp_path, "crossval", "local.store", "local", *CROSSVAL, "--jobs", cores())
+    gbvnet(tmp_path, "crossval", "local.store", "local", *CROSSVAL, "--jobs", available_cores())
     nodes.second()
     crossval = gbvnet(tmp_path, "crossval", "ray.store", "ray", *CROSSVAL, *on, start=True)
     began = tmp_path / "ray"
@@ -181,8 +181,8 @@ def test_a_task_that_no_node_can_do_is_refused_with_what_there_is(cluster):
 
 
 def test_a_node_must_have_the_same_disk_and_the_same_version():
-    assert "sees no folder /nowhere" in str(_do(b"", None, "/nowhere", __version__))
-    assert "has gbvnet" in str(_do(b"", None, ".", "0.0.0"))
+    assert "sees no folder /nowhere" in str(_run_task(b"", None, "/nowhere", __version__))
+    assert "has gbvnet" in str(_run_task(b"", None, ".", "0.0.0"))
 
 
 @pytest.mark.parametrize(
@@ -191,13 +191,13 @@ def test_a_node_must_have_the_same_disk_and_the_same_version():
      ({"CPU": 8.0}, 1, 1, 0), ({"CPU": 64.0, "GPU": 1.0}, 1, 0.1, 10), ({}, 1, 0, 0)],
 )  # fmt: skip
 def test_what_a_node_has_room_for(has, cpus, gpus, room):
-    assert _room({"Resources": has}, cpus, gpus) == room
+    assert _node_slots({"Resources": has}, cpus, gpus) == room
 
 
 def test_threads_and_neighbours_on_a_cluster():
     two = Cluster(cpus_per_task=2)
-    assert (threads_each(two), neighbours(two)) == (2, max(1, cores() // 2))
-    assert (threads_each(1), neighbours(3), at_once(0)) == (cores(), 3, 1)
+    assert (threads_per_task(two), tasks_per_machine(two)) == (2, max(1, available_cores() // 2))
+    assert (threads_per_task(1), tasks_per_machine(3), parallel_trainings(0)) == (available_cores(), 3, 1)
 
 
 @pytest.mark.parametrize("share", [-1, 1.5])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gbvnet.errors import BadRecording
-from gbvnet.parallel.tasks import TaskDied, cores, run, threads_each
+from gbvnet.parallel.tasks import TaskDied, available_cores, run, threads_per_task
 
 pytestmark = pytest.mark.journey  # each starts processes
 
@@ -46,8 +46,8 @@ def test_results_come_with_their_items_and_an_error_is_one_of_them(jobs):
 
 
 def test_each_process_gets_its_share_of_the_cores():
-    assert dict(run(threads, range(2), 2)) == dict.fromkeys(range(2), str(threads_each(2)))
-    assert threads_each(1000) == 1 and threads_each(1) == cores()
+    assert dict(run(threads, range(2), 2)) == dict.fromkeys(range(2), str(threads_per_task(2)))
+    assert threads_per_task(1000) == 1 and threads_per_task(1) == available_cores()
 
 
 def test_a_task_whose_process_died_is_tried_again(tmp_path):

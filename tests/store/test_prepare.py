@@ -22,7 +22,7 @@ from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.deap import CHANNELS, RATINGS_FILE
 from gbvnet.datasets.synthetic.deap import dat_bytes
 from gbvnet.errors import BadModel, BadStore
-from gbvnet.io.landmark_model import landmark_model
+from gbvnet.io.landmark_model import landmark_model_path
 from gbvnet.store import writer
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
@@ -33,7 +33,7 @@ SMALL = PrepareConfig(face_side=32, frames_per_window=2)
 
 def needs_landmarks():
     try:
-        landmark_model()
+        landmark_model_path()
     except BadModel as e:
         return str(e)
     return ""

@@ -16,7 +16,7 @@ from ..recording import Channel
 from ..units import Conversion, apply, impossible, messages
 from .mne_units import conversions
 
-FETCH = "Fetch it again."
+REFETCH = "Fetch it again."
 STATUS = "Status"  # the channel of triggers, in its low byte
 STUCK_SAMPLES = 8  # samples in which an electrode stays at its extreme value: 24 bits never do so by chance
 
@@ -27,21 +27,21 @@ def open_bdf(path: Path) -> Any:
 
     if not path.is_file() or path.stat().st_size < 256:
         found = f"{path.stat().st_size} bytes" if path.is_file() else "no such file"
-        raise BadRecording(path, "a BDF", found, FETCH)
+        raise BadRecording(path, "a BDF", found, REFETCH)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of dates before 1985 and filters that its header does not name
             raw = mne.io.read_raw_bdf(path, preload=False, verbose="ERROR")
     except Exception as e:  # a damaged header can raise anything at all, and is then simply a damaged header
-        raise BadRecording(path, "a BDF", f"a file that cannot be read ({type(e).__name__}: {e})", FETCH) from None
+        raise BadRecording(path, "a BDF", f"a file that cannot be read ({type(e).__name__}: {e})", REFETCH) from None
     counts = set(map(int, raw._raw_extras[0]["n_samps"][raw._raw_extras[0]["sel"]]))
     if len(counts) > 1:  # MNE would bring the slower ones to the fastest rate, from wherever a slice begins
         found = f"{', '.join(map(str, sorted(counts)))} samples of them in a data record"
-        raise BadRecording(path, "channels of one rate, as the corpus has them", found, FETCH)
+        raise BadRecording(path, "channels of one rate, as the corpus has them", found, REFETCH)
     return raw
 
 
-def cut_short(path: Path, raw: Any) -> str:
+def truncation_message(path: Path, raw: Any) -> str:
     """By how much a file ends before its header says, as of one that was not fetched whole; empty if it does not."""
     with path.open("rb") as file:
         head = file.read(256)
@@ -55,7 +55,7 @@ def cut_short(path: Path, raw: Any) -> str:
     return f"the file ends at {have_s:.0f} s, where its header promises {promised_s:.0f} s"
 
 
-def places(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
+def channel_positions(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:
     """Where channels are in a file, by name. Raises BadRecording that names those it lacks."""
     match = match_channels(wanted, names)
     if match.missing:
@@ -65,14 +65,14 @@ def places(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]
     return match.positions
 
 
-def stored(path: Path, raw: Any, at: list[int], first: int = 0, last: int | None = None) -> np.ndarray:
+def read_mne_samples(path: Path, raw: Any, at: list[int], first: int = 0, last: int | None = None) -> np.ndarray:
     """Samples `first` to `last` (all, if not given) of the channels at these places, as MNE gives them, (C, N)."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return raw.get_data(picks=at, start=first, stop=last, verbose="ERROR")
     except Exception as e:  # as for the header
-        raise BadRecording(path, "a BDF", f"samples that cannot be read ({type(e).__name__}: {e})", FETCH) from None
+        raise BadRecording(path, "a BDF", f"samples that cannot be read ({type(e).__name__}: {e})", REFETCH) from None
 
 
 def read_microvolts(
@@ -87,7 +87,7 @@ def read_microvolts(
 
     kinds : of the channels; without them voltages alone are brought to microvolts, and all else is as the file has it
     """
-    samples = stored(path, raw, at, first, last)
+    samples = read_mne_samples(path, raw, at, first, last)
     made, applied = conversions(raw, at, kinds or [None] * len(at))
     if kinds is None:
         made = [one if one.unit == "uV" else Conversion("") for one in made]
@@ -98,7 +98,7 @@ def unit_notes(path: Path, channels: Sequence[Channel], samples: np.ndarray) -> 
     """What to know of the units of (C, N), by the file's header and by their values."""
     raw = open_bdf(path)
     names, kinds = [c.name for c in channels], [c.kind for c in channels]
-    made, _ = conversions(raw, places(path, raw.ch_names, names), kinds)
+    made, _ = conversions(raw, channel_positions(path, raw.ch_names, names), kinds)
     units = [one.unit for one in made]
     return messages(dict(zip(names, made, strict=True))) + impossible(kinds, names, samples, units)
 

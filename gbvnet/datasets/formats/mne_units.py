@@ -18,7 +18,7 @@ _GDF_BASES = {4256: "V", 4288: "Ohm", 6048: "C"}  # codes of GDF 2; the last fiv
 _GDF_PREFIXES = {0: "", 3: "k", 4: "M", 18: "m", 19: "u", 20: "n", 21: "p"}
 
 
-class Given(NamedTuple):
+class MneUnit(NamedTuple):
     """How MNE gives a channel.
 
     text : the unit that the file names; empty where it names none
@@ -31,7 +31,7 @@ class Given(NamedTuple):
     default: str = ""
 
 
-def given(raw: Any) -> list[Given]:
+def mne_units(raw: Any) -> list[MneUnit]:
     """Of each channel of an `mne.io.Raw`, in its order."""
     extras = raw._raw_extras[0] if raw._raw_extras else {}
     extras = extras if isinstance(extras, dict) else {}
@@ -40,19 +40,22 @@ def given(raw: Any) -> list[Given]:
     if "sel" in extras and "units" in extras and len(extras["units"]) == len(raw.ch_names):
         texts = _gdf_texts(files[0]) if suffix == ".gdf" else _edf_texts(files[0])
         texts = [texts[k] if k < len(texts) else "" for k in map(int, extras["sel"])]
-        return [Given(text, float(factor)) for text, factor in zip(texts, extras["units"], strict=True)]
+        return [MneUnit(text, float(factor)) for text, factor in zip(texts, extras["units"], strict=True)]
     kind = type(raw).__name__
     if kind.startswith("RawBrainVision"):
         header = _vhdr_texts(Path(raw._init_kwargs.get("vhdr_fname", "")))
-        return [_brainvision(header.get(name, raw._orig_units.get(name, "")), name in header) for name in raw.ch_names]
+        return [
+            _unit_of_brainvision(header.get(name, raw._orig_units.get(name, "")), name in header)
+            for name in raw.ch_names
+        ]
     if kind == "RawEEGLAB":  # the format names no unit, and by its convention electrodes are in microvolts
-        return [Given("", 1e-6, "uV") for _ in raw.ch_names]
-    return [_other(ch, raw._orig_units.get(ch["ch_name"], "")) for ch in raw.info["chs"]]
+        return [MneUnit("", 1e-6, "uV") for _ in raw.ch_names]
+    return [_unit_of_mne(ch, raw._orig_units.get(ch["ch_name"], "")) for ch in raw.info["chs"]]
 
 
 def conversions(raw: Any, at: Sequence[int], kinds: Sequence[str | None]) -> tuple[list[Conversion], list[float]]:
     """How to bring some channels to the units that are kept, and what MNE did to them; for `units.apply`."""
-    of_all = given(raw)
+    of_all = mne_units(raw)
     mine = [of_all[place] for place in at]
     voltages_only = type(raw).__name__.startswith("RawBrainVision")  # the format's default is one of voltages
     made = [
@@ -68,7 +71,7 @@ def _edf_texts(path: Path) -> list[str]:
         head = file.read(256)
         n = int(head[252:256])
         file.seek(256 + n * (16 + 80))
-        return [_text(file.read(8)) for _ in range(n)]
+        return [_decode_cell(file.read(8)) for _ in range(n)]
 
 
 def _gdf_texts(path: Path) -> list[str]:
@@ -79,7 +82,7 @@ def _gdf_texts(path: Path) -> list[str]:
         n = int.from_bytes(head[252:256], "little")
         if version < 1.9:
             file.seek(256 + n * (16 + 80))
-            return [_text(file.read(8)) for _ in range(n)]
+            return [_decode_cell(file.read(8)) for _ in range(n)]
         n = int.from_bytes(head[252:254], "little")
         file.seek(256 + n * (16 + 80 + 6))
         codes = [int.from_bytes(file.read(2), "little") for _ in range(n)]
@@ -106,24 +109,24 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _brainvision(text: str, in_header: bool) -> Given:
+def _unit_of_brainvision(text: str, in_header: bool) -> MneUnit:
     """Without a unit the format means microvolts, and MNE takes them so."""
     if not text and in_header:
-        return Given("", 1e-6, "uV")
-    return Given(text, BRAINVISION.get(text.replace("Â", ""), 1.0))
+        return MneUnit("", 1e-6, "uV")
+    return MneUnit(text, BRAINVISION.get(text.replace("Â", ""), 1.0))
 
 
-def _other(channel: dict, text: str) -> Given:
+def _unit_of_mne(channel: dict, text: str) -> MneUnit:
     """MNE gives voltages in volts; of other units its own code is all that is known."""
     code = CODES.get(int(channel["unit"]), "")
     known = convert(None, text).unit
     factor = 10.0 ** -int(channel.get("unit_mul", 0))
     if known and known != "uV":
-        return Given(text, factor)
-    return Given(code, factor, "" if code else "V")  # without a unit, MNE's electrodes are in volts all the same
+        return MneUnit(text, factor)
+    return MneUnit(code, factor, "" if code else "V")  # without a unit, MNE's electrodes are in volts all the same
 
 
-def _text(cell: bytes) -> str:
+def _decode_cell(cell: bytes) -> str:
     """In UTF-8 if it is, else in Latin-1, in which EDF's `µ` is often written."""
     try:
         return cell.decode("utf-8").strip("\0 ")
@@ -131,10 +134,10 @@ def _text(cell: bytes) -> str:
         return cell.decode("latin-1").strip("\0 ")
 
 
-def labels(path: Path) -> list[str]:
+def header_labels(path: Path) -> list[str]:
     """The labels in the header of an EDF or BDF as they are there, doubles too; of other files none."""
     if path.suffix.lower() not in (".edf", ".bdf"):
         return []
     with path.open("rb") as file:
         n = int(file.read(256)[252:256])
-        return [_text(file.read(16)) for _ in range(n)]
+        return [_decode_cell(file.read(16)) for _ in range(n)]

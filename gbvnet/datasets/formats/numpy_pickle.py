@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 
-class Refused(ValueError):
+class UnsafePickle(ValueError):
     """The pickle asks for something that arrays of numbers do not need."""
 
 
@@ -31,14 +31,14 @@ def read_pickle(path: Path) -> object:
 
 
 @dataclass(frozen=True)
-class _Name:
+class _GlobalName:
     """A name that the pickle would import; here it stays one."""
 
     full: str
 
 
 @dataclass
-class _Kind:
+class _Dtype:
     """A dtype in the making: its code without the order of bytes (f8), and that order."""
 
     code: str
@@ -54,7 +54,7 @@ class _Array:
 
 _MAKE_ARRAY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct")
 _NO_BYTES = ("__builtin__.bytes", "builtins.bytes")  # called with nothing, for an empty array in old pickles
-_KNOWN = (*_MAKE_ARRAY, *_NO_BYTES, "numpy.ndarray", "numpy.dtype", "_codecs.encode")
+_ALLOWED_NAMES = (*_MAKE_ARRAY, *_NO_BYTES, "numpy.ndarray", "numpy.dtype", "_codecs.encode")
 _CODES = re.compile(r"[<>|=]?([fiu][1248]|b1)")
 _MARK = object()
 # Instruction -> how many bytes its number has: texts and bytes that are told with their length, and whole numbers.
@@ -75,7 +75,7 @@ class _Reader:
     def load(self) -> object:
         while (code := self._take(1)) != b".":
             self._do(code)
-        return _finished(self.stack.pop())
+        return _final_values(self.stack.pop())
 
     def _take(self, n: int) -> bytes:
         taken = self.data[self.at : self.at + n]
@@ -111,7 +111,7 @@ class _Reader:
         elif code in _PLAIN:
             _PLAIN[code](self)
         else:
-            raise Refused(f"it has the instruction {code!r}, which no array needs")
+            raise UnsafePickle(f"it has the instruction {code!r}, which no array needs")
 
     def _replace(self, n: int, by: Any) -> None:
         if n > len(self.stack):
@@ -178,27 +178,27 @@ class _Reader:
         self._name(_text(module), _text(name))
 
     def _name(self, module: str, name: str) -> None:
-        if f"{module}.{name}" not in _KNOWN:
-            raise Refused(f"it asks for {module}.{name}, which no array needs")
-        self.stack.append(_Name(f"{module}.{name}"))
+        if f"{module}.{name}" not in _ALLOWED_NAMES:
+            raise UnsafePickle(f"it asks for {module}.{name}, which no array needs")
+        self.stack.append(_GlobalName(f"{module}.{name}"))
 
     def _reduce(self) -> None:
         """What calling a name gives. Nothing is called."""
         args, name = self.stack.pop(), self.stack.pop()
-        full = name.full if isinstance(name, _Name) else ""
+        full = name.full if isinstance(name, _GlobalName) else ""
         if full in _NO_BYTES and args == ():
             self.stack.append(b"")
             return
         if not isinstance(args, tuple) or not args:
             self._strange("calls something with nothing")
         if full == "_codecs.encode":  # through which Python 3 writes bytes into old pickles
-            self.stack.append(_encoded(*args))
+            self.stack.append(_encode_latin1(*args))
         elif full == "numpy.dtype":
             code = _CODES.fullmatch(_text(args[0]))
             if not code:
-                raise Refused(f"it has an array of {_text(args[0])[:40]!r}, and not of numbers")
-            self.stack.append(_Kind(code[1]))
-        elif full in _MAKE_ARRAY and args[0] == _Name("numpy.ndarray"):
+                raise UnsafePickle(f"it has an array of {_text(args[0])[:40]!r}, and not of numbers")
+            self.stack.append(_Dtype(code[1]))
+        elif full in _MAKE_ARRAY and args[0] == _GlobalName("numpy.ndarray"):
             self.stack.append(_Array())
         else:
             self._strange("calls what makes no array")
@@ -206,12 +206,12 @@ class _Reader:
     def _build(self) -> None:
         """What an array or a dtype is told of itself."""
         state, made = self.stack.pop(), self.stack[-1]
-        if isinstance(made, _Kind):
+        if isinstance(made, _Dtype):
             made.order = _text(state[1])
         elif isinstance(made, _Array):
             _, shape, kind, fortran, raw = state
             raw = raw.encode("latin1") if isinstance(raw, str) else raw
-            if not isinstance(kind, _Kind) or kind.order not in "<>|=" or not isinstance(raw, bytes):
+            if not isinstance(kind, _Dtype) or kind.order not in "<>|=" or not isinstance(raw, bytes):
                 self._strange("has an array of other things than numbers")
             values = np.frombuffer(raw, np.dtype(kind.order + kind.code))
             values = values.astype(kind.code, copy=False)  # in this machine's order of bytes
@@ -220,7 +220,7 @@ class _Reader:
             self._strange("tells a state of what has none")
 
     def _strange(self, what: str) -> NoReturn:
-        raise Refused(f"it {what}")
+        raise UnsafePickle(f"it {what}")
 
 
 _PLAIN = {
@@ -243,17 +243,17 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("latin1")
     if not isinstance(value, str):
-        raise Refused(f"it has a {type(value).__name__} where only text makes sense")
+        raise UnsafePickle(f"it has a {type(value).__name__} where only text makes sense")
     return value
 
 
-def _encoded(text: Any, encoding: Any = "") -> bytes:
+def _encode_latin1(text: Any, encoding: Any = "") -> bytes:
     if _text(encoding) != "latin1" or not isinstance(text, str):
-        raise Refused(f"it asks to encode as {_text(encoding)[:40]!r}")
+        raise UnsafePickle(f"it asks to encode as {_text(encoding)[:40]!r}")
     return text.encode("latin1")
 
 
-def _finished(made: Any) -> Any:
+def _final_values(made: Any) -> Any:
     """Arrays in place of what they were made in, at the first level of a dict: deeper ones nobody asks for."""
     if isinstance(made, dict):
         return {key: value.values if isinstance(value, _Array) else value for key, value in made.items()}

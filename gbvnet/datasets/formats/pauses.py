@@ -18,8 +18,8 @@ import numpy as np
 from ...errors import BadRecording
 from .segments import Segment
 
-LEAST_S = 0.02  # a shorter pause is taken for a rounded time
-DRIFT_S = 0.05  # by which the times of records may move away from their length, in all, before they count as paused
+MIN_PAUSE_S = 0.02  # a shorter pause is taken for a rounded time
+MAX_DRIFT_S = 0.05  # by which the times of records may move away from their length, in all, before they count as paused
 _SKIPS = ("bad_acq_skip", "bad_disconnection")  # how MNE's names of parts without samples begin
 _BOUNDARIES = ("boundary", "bad boundary", "edge boundary")
 _NEW_SEGMENT = re.compile(r"^Mk\d+=New Segment,[^,]*,(\d+),[^,]*,[^,\r\n]*(?:,(\d{20}))?", re.MULTILINE)
@@ -33,22 +33,22 @@ class _Break(NamedTuple):
     filled: bool = False  # whether samples stand for what is missing: those right before `at`
 
 
-def segments_of(path: Path, raw: Any) -> tuple[Segment, ...]:
+def find_segments(path: Path, raw: Any) -> tuple[Segment, ...]:
     """The segments of an opened `mne.io.Raw`. Raises BadRecording if the times of its data records cannot be used."""
     rate_hz = float(raw.info["sfreq"])
     seconds = float(raw.n_times / rate_hz)
     records = record_times(path) if path.suffix.lower() in (".edf", ".bdf") else None
     if records is not None:
-        segments = _of_records(path, *records, seconds)
+        segments = _segments_of_records(path, *records, seconds)
         if len(segments) > 1 or segments[0].start_s:
             return segments
-    breaks = {one.at: one for one in _annotated(path, raw)}
+    breaks = {one.at: one for one in _breaks_of_annotations(path, raw)}
     if path.suffix.lower() in (".vhdr", ".ahdr"):
-        breaks |= {one.at: one for one in _new_segments(path, rate_hz)}
-    return _between(sorted(breaks.values(), key=lambda one: one.at), seconds, rate_hz)
+        breaks |= {one.at: one for one in _breaks_of_brainvision(path, rate_hz)}
+    return _segments_between(sorted(breaks.values(), key=lambda one: one.at), seconds, rate_hz)
 
 
-def _between(breaks: list[_Break], seconds: float, rate_hz: float) -> tuple[Segment, ...]:
+def _segments_between(breaks: list[_Break], seconds: float, rate_hz: float) -> tuple[Segment, ...]:
     segments: list[Segment] = []
     at_s, shift_s, told = 0.0, 0.0, True
     for at, lost_s, filled in breaks:
@@ -73,7 +73,7 @@ def record_times(path: Path) -> tuple[float, np.ndarray] | None:
     Raises BadRecording for a discontinuous file whose records should.
     """
     try:
-        head = _Head.read(path)
+        head = _RecordLayout.read(path)
         if head is None:
             return None
         times = head.times()
@@ -86,7 +86,7 @@ def record_times(path: Path) -> tuple[float, np.ndarray] | None:
     return head.record_s, times
 
 
-class _Head(NamedTuple):
+class _RecordLayout(NamedTuple):
     """What of an EDF+ header tells where the annotations lie."""
 
     path: Path
@@ -98,7 +98,7 @@ class _Head(NamedTuple):
     last: int
 
     @classmethod
-    def read(cls, path: Path) -> "_Head | None":
+    def read(cls, path: Path) -> "_RecordLayout | None":
         """None if it is no EDF+, or has no annotations. Raises OSError or ValueError for a damaged one."""
         with path.open("rb") as file:
             head = file.read(256)
@@ -129,19 +129,19 @@ class _Head(NamedTuple):
         return np.array([float(one[1]) for one in found if one]) if all(found) else None
 
 
-def _of_records(path: Path, record_s: float, times: np.ndarray, seconds: float) -> tuple[Segment, ...]:
+def _segments_of_records(path: Path, record_s: float, times: np.ndarray, seconds: float) -> tuple[Segment, ...]:
     """Second 0 is the header's time; a fraction of a second in the first record's time belongs to that."""
     times = times[: max(1, round(seconds / record_s))] if record_s > 0 else times[:1]
     times = times - (times[0] if times[0] < 1 else 0.0)
     late = np.diff(times) - record_s
-    if (late < -LEAST_S).any():
-        k = int(np.argmax(late < -LEAST_S)) + 1
+    if (late < -MIN_PAUSE_S).any():
+        k = int(np.argmax(late < -MIN_PAUSE_S)) + 1
         found = f"record {k + 1} at {times[k]:.2f} s, after one of {record_s:g} s at {times[k - 1]:.2f} s"
         raise BadRecording(path, "data records one after the other in time", found)
     edges = [0]
     for k in range(1, len(times)):
         moved = times[k] - times[edges[-1]] - (k - edges[-1]) * record_s
-        if late[k - 1] > LEAST_S or abs(moved) > DRIFT_S:
+        if late[k - 1] > MIN_PAUSE_S or abs(moved) > MAX_DRIFT_S:
             edges.append(k)
     edges.append(len(times))
     stops = [edge * record_s for edge in edges[1:-1]] + [seconds]
@@ -154,7 +154,7 @@ def _of_records(path: Path, record_s: float, times: np.ndarray, seconds: float) 
 # ---------------------------------------------------------------- BrainVision
 
 
-def _new_segments(path: Path, rate_hz: float) -> Iterator[_Break]:
+def _breaks_of_brainvision(path: Path, rate_hz: float) -> Iterator[_Break]:
     """By the marker file; how long each pause was by the times of day, where both of its ends have one."""
     try:
         named = _MARKER_FILE.search(path.read_text(encoding="latin-1"))
@@ -171,9 +171,9 @@ def _new_segments(path: Path, rate_hz: float) -> Iterator[_Break]:
         lost_s = None
         if began is not None and begins is not None:
             lost_s = begins - began - (at - first) / rate_hz
-        if lost_s is None or lost_s < -LEAST_S:
+        if lost_s is None or lost_s < -MIN_PAUSE_S:
             yield _Break(at, None)
-        elif lost_s > LEAST_S:
+        elif lost_s > MIN_PAUSE_S:
             yield _Break(at, lost_s)
 
 
@@ -188,7 +188,7 @@ def _time_of_day(text: str) -> float | None:
 # ---------------------------------------------------------------- annotations
 
 
-def _annotated(path: Path, raw: Any) -> Iterator[_Break]:
+def _breaks_of_annotations(path: Path, raw: Any) -> Iterator[_Break]:
     rate_hz, noted = float(raw.info["sfreq"]), raw.annotations
     boundaries: dict[int, float | None] = {}
     for onset, length_s, said in zip(noted.onset - raw.first_time, noted.duration, noted.description, strict=True):
@@ -197,9 +197,9 @@ def _annotated(path: Path, raw: Any) -> Iterator[_Break]:
             if not _holds_samples(raw, first, last):
                 yield _Break(last, (last - first) / rate_hz, filled=True)
         elif _is_boundary(path, str(said)):
-            boundaries[_after(float(onset) * rate_hz)] = None
+            boundaries[_first_sample_after(float(onset) * rate_hz)] = None
     if boundaries and path.suffix.lower() == ".set":
-        boundaries |= _cut_out(path, rate_hz)
+        boundaries |= _cut_lengths(path, rate_hz)
     yield from (_Break(at, lost_s) for at, lost_s in boundaries.items() if 0 < at < raw.n_times)
 
 
@@ -215,18 +215,18 @@ def _is_boundary(path: Path, said: str) -> bool:
     return said.lower().split("/")[-1] in _BOUNDARIES or (path.suffix.lower() == ".set" and said in ("-99", "-99.0"))
 
 
-def _after(place: float) -> int:
+def _first_sample_after(place: float) -> int:
     """The first sample behind a place: EEGLAB's boundaries lie half way between two."""
     return int(np.ceil(place - 0.01))
 
 
-def _cut_out(path: Path, rate_hz: float) -> dict[int, float | None]:
+def _cut_lengths(path: Path, rate_hz: float) -> dict[int, float | None]:
     """How long what was cut out at each of EEGLAB's boundaries was. MNE's own shorten what is longer than the rest."""
     import mne
 
     noted = mne.read_annotations(path)
     return {
-        _after(float(onset) * rate_hz): float(length_s) if length_s > 0 else None
+        _first_sample_after(float(onset) * rate_hz): float(length_s) if length_s > 0 else None
         for onset, length_s, said in zip(noted.onset, noted.duration, noted.description, strict=True)
         if _is_boundary(path, str(said))
     }

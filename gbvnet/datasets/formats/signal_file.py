@@ -18,15 +18,15 @@ from ..channel_names import find_channel, match_channels
 from ..recording import Channel
 from ..units import Conversion, apply, convert, split_name
 from .mne_units import conversions
-from .pauses import segments_of
-from .segments import Segment, locate, note
-from .signal_formats import why_not_opened, why_unread
-from .signal_text import is_text, numbers, text_clock, text_rate_hz, text_table
+from .pauses import find_segments
+from .segments import Segment, find_segment, pause_note
+from .signal_formats import open_failure, unsupported_format
+from .signal_text import is_text, read_clock, read_text_table, text_rate_hz, to_numbers
 
 _EDF_LIKE = (".edf", ".bdf", ".gdf")  # formats in which each channel may have a rate of its own
 
 
-class Read(NamedTuple):
+class SignalSpan(NamedTuple):
     """Some seconds of some channels."""
 
     samples: np.ndarray | tuple[np.ndarray, ...]  # (C, N) float64; one (N,) a channel where their rates differ
@@ -51,7 +51,7 @@ def read_signals(
     unit: str = "uV",
     hint: str = "",
     margin_s: float = 0.0,
-) -> Read:
+) -> SignalSpan:
     """The seconds from `begin` to `end` of some channels, by name, however a file spells it.
 
     begin, end : seconds on the file's clock; all of them must be there, without a pause; an end of inf is the file's
@@ -74,23 +74,23 @@ def read_span(
     unit: str = "uV",
     hint: str = "",
     margin_s: float = 0.0,
-) -> Read:
+) -> SignalSpan:
     """The same of a file that is open."""
-    at = _pick(file.path, file.names, channels, hint)
+    at = _channel_positions(file.path, file.names, channels, hint)
     fastest = max((file.rates_hz[k] for k in at), default=1.0)
     end = file.segments[-1].stop_s if end == inf else end
-    segment = locate(file.path, file.segments, begin, end, fastest, hint)
+    segment = find_segment(file.path, file.segments, begin, end, fastest, hint)
     late_s = segment.start_s - segment.at_s
     first = max(segment.start_s, begin - margin_s) - late_s
     last = min(segment.stop_s, end + margin_s) - late_s
     rows, first = file.read(at, first, last, segment)
     apply(rows, *file.units(at, channels, unit))
     rates = tuple(file.rates_hz[k] for k in at)
-    said = note(file.path, file.segments, segment)
+    said = pause_note(file.path, file.segments, segment)
     if isinstance(rows, np.ndarray):
         rows, first = _finite_margins(rows, first, fastest, begin - late_s, end - late_s)
-        return Read(rows, fastest, late_s + first, None, said)
-    return Read(tuple(rows), fastest, late_s + first, rates, said)
+        return SignalSpan(rows, fastest, late_s + first, None, said)
+    return SignalSpan(tuple(rows), fastest, late_s + first, rates, said)
 
 
 def _finite_margins(
@@ -104,7 +104,7 @@ def _finite_margins(
     return rows[:, low:high], first + low / rate_hz
 
 
-def require_finite(path: Path, channels: tuple[Channel, ...], read: Read) -> None:
+def require_finite(path: Path, channels: tuple[Channel, ...], read: SignalSpan) -> None:
     """Raise BadRecording that tells which channels have samples that are no numbers, and from which second on."""
     rates = read.rates_hz or (read.rate_hz,) * len(channels)
     bad = {
@@ -118,19 +118,19 @@ def require_finite(path: Path, channels: tuple[Channel, ...], read: Read) -> Non
         raise BadRecording(path, "finite samples", found)
 
 
-def names_in(path: Path) -> list[str]:
+def channel_names_in(path: Path) -> list[str]:
     """The names of a file's channels, as it spells them. Raises BadRecording."""
     if is_text(path):
-        return [str(c).strip() for c in text_table(path, nrows=1).columns]
+        return [str(c).strip() for c in read_text_table(path, nrows=1).columns]
     return list(_mne_file(path).names)
 
 
-def types_in(path: Path) -> list[str]:
+def channel_types_in(path: Path) -> list[str]:
     """MNE's type of each channel, eeg where it knows none; not of text files. Raises BadRecording."""
     return list(_mne_file(path).raw.get_channel_types())
 
 
-def units_in(
+def channel_units_in(
     path: Path, channels: tuple[Channel, ...], unit: str = "uV"
 ) -> tuple[tuple[Channel, ...], list[Conversion], list[float]]:
     """Those of the channels that a file has, how each is brought to the unit that is kept, and what MNE did to it.
@@ -138,7 +138,7 @@ def units_in(
     unit : of electrical channels in text files. Raises BadRecording.
     """
     if is_text(path):
-        names = names_in(path)
+        names = channel_names_in(path)
         there = [(c, k) for c in channels if (k := find_channel(c.name, names)) is not None]
         made = [convert(c.kind, split_name(names[k])[1], unit) for c, k in there]
         return tuple(c for c, _ in there), made, [1.0] * len(there)
@@ -172,7 +172,7 @@ def open_signals(path: Path, rate_hz: float | None = None, hint: str = "") -> "S
     return TextFile(path, table, rate_hz, (Segment(start_s, len(table) / rate_hz, 0.0),))
 
 
-def _pick(path: Path, names: tuple[str, ...], channels: tuple[Channel, ...], hint: str) -> list[int]:
+def _channel_positions(path: Path, names: tuple[str, ...], channels: tuple[Channel, ...], hint: str) -> list[int]:
     """Where each channel is in a file. Raises BadRecording that lists near names."""
     match = match_channels([c.name for c in channels], names)
     if match.missing:
@@ -203,7 +203,7 @@ class TextFile:
     def read(self, at: list[int], first_s: float, last_s: float, segment: Segment) -> tuple[np.ndarray, float]:
         """(C, N) from one second of samples to another, and the second of the first one."""
         first, last = (min(max(0, round(s * self.rate_hz)), len(self.table)) for s in (first_s, last_s))
-        samples = self.table.iloc[first:last, at].apply(numbers).to_numpy(np.float64).T.copy()
+        samples = self.table.iloc[first:last, at].apply(to_numbers).to_numpy(np.float64).T.copy()
         return samples.reshape(len(at), last - first), first / self.rate_hz
 
     def units(self, at: list[int], channels: tuple[Channel, ...], unit: str) -> tuple[list[Conversion], None]:
@@ -213,7 +213,7 @@ class TextFile:
 
 @lru_cache(maxsize=1)  # trials of one table come one after the other
 def _timed_table(path: Path, size: int, changed_ns: int) -> tuple[pd.DataFrame, float | None, float]:
-    return text_clock(path, text_table(path))
+    return read_clock(path, read_text_table(path))
 
 
 # ---------------------------------------------------------------- what MNE reads
@@ -236,7 +236,7 @@ def _open_mne(path: Path, only: list[str] | None = None) -> Any:
     """only : the channels to open, in formats where rates may differ: MNE brings those it opens to the fastest rate."""
     import mne
 
-    if unread := why_unread(path):
+    if unread := unsupported_format(path):
         raise BadRecording(path, "a signal file that mne reads", *unread)
     options: dict[str, Any] = {}
     if path.suffix.lower() in (".edf", ".bdf"):  # names as they are with all channels open; any text in annotations
@@ -246,7 +246,7 @@ def _open_mne(path: Path, only: list[str] | None = None) -> Any:
     try:
         return mne.io.read_raw(path, preload=False, verbose="error", **options)
     except Exception as error:  # each of mne's readers fails in its own way
-        raise BadRecording(path, "a signal file that mne reads", *why_not_opened(path, error)) from None
+        raise BadRecording(path, "a signal file that mne reads", *open_failure(path, error)) from None
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ class MneFile:
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
-        return segments_of(self.path, self.raw)
+        return find_segments(self.path, self.raw)
 
     @cached_property
     def _opened(self) -> dict[tuple[str, ...], Any]:

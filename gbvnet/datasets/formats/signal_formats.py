@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-VIDEOS = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".flv", ".3gp")
-TEXTS = (".csv", ".tsv", ".txt")
-# Read as they are. The first of them are what most people have, and what messages name.
-READ = (".edf", ".bdf", ".fif", ".vhdr", ".set", ".gdf", ".cnt", ".nedf", ".ahdr", ".mff", ".eeg", ".lay", ".cdt",
-        ".snirf", ".gz", ".mefd", ".ds", ".nxe")  # fmt: skip
-FOLDERS = (".mff", ".mefd", ".ds")  # recordings that are folders
+VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".flv", ".3gp")
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+# Read through MNE without conversion. The first ten are the commonest: messages list those only.
+MNE_SUFFIXES = (".edf", ".bdf", ".fif", ".vhdr", ".set", ".gdf", ".cnt", ".nedf", ".ahdr", ".mff",
+                ".eeg", ".lay", ".cdt", ".snirf", ".gz", ".mefd", ".ds", ".nxe")  # fmt: skip
+FOLDER_SUFFIXES = (".mff", ".mefd", ".ds")  # recordings that are folders
 _EXPORT = "Export it as EDF or CSV"
 _XDF = "Read it with pyxdf (pip install pyxdf) and write each stream as CSV with a column time, or as EDF."
 # What gbvnet does not read -> its name, and what to do.
-_UNREAD = {
+_UNSUPPORTED = {
     ".xdf": ("XDF, of LabRecorder", _XDF),
     ".xdfz": ("XDF, of LabRecorder", _XDF),
     ".acq": ("BIOPAC's AcqKnowledge", f"{_EXPORT} there, or read it with bioread (pip install bioread) and write CSV."),
@@ -34,7 +34,7 @@ _UNREAD = {
     ".pkl": ("a pickle", "Save it as CSV with a name for each column."),
 }  # fmt: skip
 # What MNE needs besides itself -> the packages.
-_NEEDS = {
+_EXTRA_PACKAGES = {
     ".mff": ("EGI's MFF", "mffpy"),
     ".cdt": ("Curry", "curryreader"),
     ".snirf": ("SNIRF", "h5py"),
@@ -43,7 +43,7 @@ _NEEDS = {
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def _begin(path: Path) -> bytes:
+def _first_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(4096)
@@ -51,15 +51,15 @@ def _begin(path: Path) -> bytes:
         return b""
 
 
-def kind_of_file(path: Path) -> str | None:
+def file_kind(path: Path) -> str | None:
     """Whether a file or folder holds `signals` or a `video`, by what it begins with, then by its name; None if neither
     tells."""
-    begin, suffix = _begin(path) if path.is_file() else b"", path.suffix.lower()
+    begin, suffix = _first_bytes(path) if path.is_file() else b"", path.suffix.lower()
     if _is_video(begin):
         return "video"
-    if _is_signals(begin) or suffix in (*READ, *TEXTS, *_UNREAD):
+    if _is_signals(begin) or suffix in (*MNE_SUFFIXES, *TEXT_SUFFIXES, *_UNSUPPORTED):
         return "signals"
-    return "video" if suffix in VIDEOS else None
+    return "video" if suffix in VIDEO_SUFFIXES else None
 
 
 def _is_video(begin: bytes) -> bool:
@@ -82,28 +82,28 @@ def _is_signals(begin: bytes) -> bool:
     )
 
 
-def file_types() -> str:
+def supported_files() -> str:
     """The files that are taken, in words."""
-    videos, signals = ", ".join(VIDEOS[:9]), ", ".join((*READ[:10], *TEXTS))
+    videos, signals = ", ".join(VIDEO_SUFFIXES[:9]), ", ".join((*MNE_SUFFIXES[:10], *TEXT_SUFFIXES))
     return f"Videos are {videos} and whatever else has pictures; signals are {signals} and other formats of MNE."
 
 
-def why_unread(path: Path) -> tuple[str, str] | None:
+def unsupported_format(path: Path) -> tuple[str, str] | None:
     """What a file or folder is, and what to do, where gbvnet cannot read its format; None where it may."""
-    suffix, begin = path.suffix.lower(), _begin(path) if path.is_file() else b""
+    suffix, begin = path.suffix.lower(), _first_bytes(path) if path.is_file() else b""
     if begin.startswith(b"XDF:"):
         suffix = ".xdf"
-    if suffix in _UNREAD:
-        name, remedy = _UNREAD[suffix]
+    if suffix in _UNSUPPORTED:
+        name, remedy = _UNSUPPORTED[suffix]
         return f"{name}, which gbvnet does not read", remedy
-    if path.is_dir() and suffix not in FOLDERS:
+    if path.is_dir() and suffix not in FOLDER_SUFFIXES:
         return "a folder", "Give a file in it."
     return None
 
 
-def why_not_opened(path: Path, error: Exception) -> tuple[str, str]:
+def open_failure(path: Path, error: Exception) -> tuple[str, str]:
     """What to tell of a file that MNE does not open: what was found, and what to do."""
-    suffix, begin = path.suffix.lower(), _begin(path) if path.is_file() else b""
+    suffix, begin = path.suffix.lower(), _first_bytes(path) if path.is_file() else b""
     said = " ".join(str(error).split())[:300]
     found = f"one that does not open ({type(error).__name__}: {said})"
     lacks = isinstance(error, ImportError) or "could not be imported" in said or "pip install" in said
@@ -120,7 +120,7 @@ def why_not_opened(path: Path, error: Exception) -> tuple[str, str]:
         return f"a Neuroscan .cnt that does not open ({said})", f"{_EXPORT}, if MNE cannot read it."
     if suffix == ".eeg":
         return found, "Of a BrainVision recording give the .vhdr beside it."
-    if lacks and suffix in _NEEDS:
-        name, packages = _NEEDS[suffix]
+    if lacks and suffix in _EXTRA_PACKAGES:
+        name, packages = _EXTRA_PACKAGES[suffix]
         return f"{name} ({said})", f"It needs more than MNE: pip install {packages}. Or export it as EDF."
     return found, "Install what it names." if lacks else "Is it whole, with the files beside it?"

@@ -9,13 +9,13 @@ import pandas as pd
 
 from ...errors import BadRecording
 from ..units import parse_unit
-from .text_file import Layout, layout, stated_rate_hz
+from .text_file import Layout, detect_layout, stated_rate_hz
 
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
 CLOCKS = ("time", "time_s", "t")  # how a text file's column of seconds is called first of all
-LATEST_S, MOST_RATE_HZ = 1e10, 1e6  # seconds since 1970 are below the first
-LEAST_RATE_HZ = 1.0  # nothing that tells of windows of a second is slower; a column of milliseconds looks so
-EARLIEST_YEAR_S, LATEST_YEAR_S = 6e8, 5e9  # 1989 to 2128: what seconds since 1970 of a recording can be
+MAX_TIME_S, MAX_RATE_HZ = 1e10, 1e6  # seconds since 1970 are below the first
+MIN_RATE_HZ = 1.0  # nothing that tells of windows of a second is slower; a column of milliseconds looks so
+MIN_UNIX_TIME_S, MAX_UNIX_TIME_S = 6e8, 5e9  # 1989 to 2128: what seconds since 1970 of a recording can be
 # Words in the names of clocks; one of the first is needed, and all others must be of the rest.
 _CLOCK = set("time times timestamp timestamps t sec secs second seconds ms msec msecs milliseconds millis unix".split())
 _CLOCK |= set("unixtime unixtimestamp microseconds usec elapsedtime".split())
@@ -29,11 +29,15 @@ _SECONDS_PER = {
     **dict.fromkeys("ns nsec nanosecond nanoseconds".split(), 1e-9),
 }
 _NO_CLOCK = "if samples are even all the same, delete the column and give their rate."
-EVEN = 0.5  # of a step, by which the steps of a regular clock may differ
-ROUNDED = 1.1  # of the last decimal, by which a rounded regular clock may be off in all
-JUMPS = 2  # other steps than the usual one that make a rate; a single one is a lost sample
-COARSE_S = 0.02  # a clock rounded to more than this, and to more than a step, does not tell when a sample was taken
-ASTRAY_S = 0.02  # by which a clock may be off the straight line through its ends: 50 ppm of drift over 15 minutes
+MAX_STEP_DIFFERENCE = 0.5  # of a step, by which the steps of a regular clock may differ
+MAX_ROUNDING = 1.1  # of the last decimal, by which a rounded regular clock may be off in all
+MIN_OTHER_STEPS = 2  # other steps than the usual one that make a rate; a single one is a lost sample
+MAX_ROUNDING_S = (
+    0.02  # a clock rounded to more than this, and to more than a step, does not tell when a sample was taken
+)
+MAX_DEVIATION_S = (
+    0.02  # by which a clock may be off the straight line through its ends: 50 ppm of drift over 15 minutes
+)
 
 
 def is_text(path: Path) -> bool:
@@ -43,13 +47,13 @@ def is_text(path: Path) -> bool:
 # ---------------------------------------------------------------- the table
 
 
-def text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
+def read_text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
     """A column a channel, named as the file names them; a unit in a line of its own stands behind its name.
 
     What the file says besides is in `attrs`: rate_hz, start_s. Raises BadRecording.
     """
     first, more = ("\t,;", ",;\t") if path.suffix.lower() == ".tsv" else (",;\t", ",;\t")
-    form = layout(path, first or more)
+    form = detect_layout(path, first or more)
     e4 = _empatica(path, form)
     names, skip, said = list(form.names), form.skip + 1, {"rate_hz": stated_rate_hz(form.comments)}
     if e4 is not None:
@@ -63,21 +67,21 @@ def text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
         names = [f"{n} [{u}]" if is_ else n for n, u, is_ in zip(names, units, is_one, strict=True)]
         skip += 1
     width = max((len(row) for row in form.rows), default=len(names))
-    lead, names = _fit(path, names, width, form)
+    lead, names = _fit_names(path, names, width, form)
     try:
         table = pd.read_csv(
             path, sep=form.mark, decimal=form.decimal, thousands=form.thousands, comment=form.comment, nrows=nrows,
-            encoding=form.encoding, encoding_errors="replace", header=None, names=[*lead, *_apart(names)],
+            encoding=form.encoding, encoding_errors="replace", header=None, names=[*lead, *_unique_names(names)],
             skiprows=skip, index_col=False, skipinitialspace=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
-        raise _unread(path, str(error)) from None
+        raise _read_error(path, str(error)) from None
     table = table.drop(columns=[*lead, *(n for n in table.columns if not n)])
     table.attrs = {name: value for name, value in said.items() if value is not None}
     return table
 
 
-def _unread(path: Path, said: str) -> BadRecording:
+def _read_error(path: Path, said: str) -> BadRecording:
     """That pandas does not read a table: in its own words, or with the line that has too many cells."""
     cells = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", said)
     if not cells:
@@ -89,15 +93,15 @@ def _unread(path: Path, said: str) -> BadRecording:
 
 def column_names(path: Path) -> list[str]:
     """The names of the columns as they are written, doubles too. Raises BadRecording."""
-    return list(layout(path).names)
+    return list(detect_layout(path).names)
 
 
-def _apart(names: list[str]) -> list[str]:
+def _unique_names(names: list[str]) -> list[str]:
     """Each name once: the second GSR is called GSR.1."""
     return [f"{n}.{names[:k].count(n)}" if n in names[:k] else n for k, n in enumerate(names)]
 
 
-def _fit(path: Path, names: list[str], width: int, form: Layout) -> tuple[list[str], list[str]]:
+def _fit_names(path: Path, names: list[str], width: int, form: Layout) -> tuple[list[str], list[str]]:
     """A name for each cell of a line: of row names that the first line does not name, and of the columns. Lines may end
     in a mark."""
     while len(names) > 1 and not names[-1]:
@@ -132,23 +136,23 @@ def _empatica(path: Path, form: Layout) -> tuple[list[str], int, dict] | None:
         return None
     start, rate_hz = (float(cell.replace(",", ".")) for cell in (form.names[0], form.rows[0][0]))
     alike = len(set(form.names)) == 1 and len(set(form.rows[0])) == 1 and len(form.names) == len(form.rows[0])
-    if not (alike and EARLIEST_YEAR_S < start < LATEST_YEAR_S and 0 < rate_hz <= 1000):
+    if not (alike and MIN_UNIX_TIME_S < start < MAX_UNIX_TIME_S and 0 < rate_hz <= 1000):
         return None
     stem = path.stem
     names = [stem] if len(form.names) == 1 else [f"{stem}_{k}" for k in range(len(form.names))]
     return names, form.skip + 2, {"rate_hz": rate_hz, "start_s": start}
 
 
-def is_empatica(path: Path) -> float | None:
+def empatica_rate_hz(path: Path) -> float | None:
     """The rate of an Empatica E4's file of one channel; None of any other file."""
     try:
-        found = _empatica(path, layout(path))
+        found = _empatica(path, detect_layout(path))
     except BadRecording:
         return None
     return found[2]["rate_hz"] if found and len(found[0]) == 1 else None
 
 
-def numbers(column: pd.Series) -> pd.Series:
+def to_numbers(column: pd.Series) -> pd.Series:
     """NaN for what is none. A whole number of 400 digits is one only as text: as such it is infinite."""
     return pd.to_numeric(column.astype(str) if column.dtype == object else column, errors="coerce")
 
@@ -161,12 +165,12 @@ class _Clock(NamedTuple):
     unit_s: float | None  # seconds in one of its units, where its name says so
 
 
-def clocks(names: list[str]) -> list[str]:
+def time_columns(names: list[str]) -> list[str]:
     """Those columns that hold the time, by their names; the likelier ones first."""
-    return [clock.name for clock in _clocks(names)]
+    return [clock.name for clock in _find_clocks(names)]
 
 
-def _clocks(names: list[str]) -> list[_Clock]:
+def _find_clocks(names: list[str]) -> list[_Clock]:
     found = []
     for name in names:
         apart = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name[:100]).lower()
@@ -178,11 +182,15 @@ def _clocks(names: list[str]) -> list[_Clock]:
     return sorted(found, key=lambda clock: order.get(clock.name.strip().lower(), len(order)))
 
 
-def text_clock(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, float | None, float]:
+def read_clock(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, float | None, float]:
     """The table with tidy names, its rate by its clock (None if it has none), and the time of its first row."""
     table.columns = [str(c).strip() for c in table.columns]
-    found = _clocks(list(table.columns))
-    return (table, *_agreed(path, table, found)) if found else (table, None, float(table.attrs.get("start_s", 0.0)))
+    found = _find_clocks(list(table.columns))
+    return (
+        (table, *_read_agreeing_clocks(path, table, found))
+        if found
+        else (table, None, float(table.attrs.get("start_s", 0.0)))
+    )
 
 
 def text_rate_hz(path: Path, table: pd.DataFrame, clock_hz: float | None, given_hz: float | None, hint: str) -> float:
@@ -191,12 +199,12 @@ def text_rate_hz(path: Path, table: pd.DataFrame, clock_hz: float | None, given_
     if rate_hz is None:
         have = ", ".join(map(str, table.columns[:8])) + (" ..." if len(table.columns) > 8 else "")
         raise BadRecording(path, "a column time", f"none among {have}", hint)
-    if not 0 < rate_hz <= MOST_RATE_HZ:
-        raise BadRecording(path, f"a rate above 0, at most {MOST_RATE_HZ:g}", f"{rate_hz:g} samples a second", hint)
+    if not 0 < rate_hz <= MAX_RATE_HZ:
+        raise BadRecording(path, f"a rate above 0, at most {MAX_RATE_HZ:g}", f"{rate_hz:g} samples a second", hint)
     return float(rate_hz)
 
 
-def _agreed(path: Path, table: pd.DataFrame, found: list[_Clock]) -> tuple[float, float]:
+def _read_agreeing_clocks(path: Path, table: pd.DataFrame, found: list[_Clock]) -> tuple[float, float]:
     """Rate and start by the first clock; others of a steady rate must tell the same. Raises BadRecording."""
     rate_hz, start = _read_clock(path, table, found[0])
     for other in found[1:]:
@@ -213,7 +221,7 @@ def _agreed(path: Path, table: pd.DataFrame, found: list[_Clock]) -> tuple[float
 def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, float]:
     """The rate and the first second by one column. Raises BadRecording that tells the line of what is wrong."""
     column = table[clock.name]
-    t = numbers(column).to_numpy(np.float64)
+    t = to_numbers(column).to_numpy(np.float64)
     bad = np.flatnonzero(~np.isfinite(t))
     expected = f"a number in each row of column {clock.name}"
     if len(bad):
@@ -226,7 +234,7 @@ def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, 
         raise BadRecording(path, f"column {clock.name} with even steps of seconds", f"{len(t)} rows")
     unit_s = clock.unit_s or _unit_of(t)
     t = t * unit_s
-    if not (np.abs(t) < LATEST_S).all():
+    if not (np.abs(t) < MAX_TIME_S).all():
         raise BadRecording(path, f"seconds in column {clock.name}", f"{t[0]:g}", "Name its unit, as time_ms.")
     decimal = _decimal_of(t / unit_s) * unit_s
     _require_even(path, clock.name, t, decimal)
@@ -236,7 +244,7 @@ def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, 
     if decimal < t[-1] - t[0]:  # else all of them are next to 0
         _require_fine(path, clock.name, decimal, 1 / rate_hz)
     _require_steady(path, clock.name, t, decimal)
-    if rate_hz < LEAST_RATE_HZ:
+    if rate_hz < MIN_RATE_HZ:
         found = f"{rate_hz:.3g} lines a second"
         remedy = "Are they milliseconds? Then name the column time_ms." if unit_s == 1 else "Is this its unit?"
         raise BadRecording(path, f"seconds in column {clock.name}", found, remedy)
@@ -246,9 +254,9 @@ def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, 
 def _unit_of(t: np.ndarray) -> float:
     """Seconds in one of a clock's units, where its name does not say so: seconds, but for what can only be a finer
     unit since 1970."""
-    if np.abs(t).max() < LATEST_S:
+    if np.abs(t).max() < MAX_TIME_S:
         return 1.0
-    fits = [unit for unit in (1e-3, 1e-6, 1e-9) if EARLIEST_YEAR_S < t[0] * unit < LATEST_YEAR_S]
+    fits = [unit for unit in (1e-3, 1e-6, 1e-9) if MIN_UNIX_TIME_S < t[0] * unit < MAX_UNIX_TIME_S]
     return fits[0] if fits else 1.0
 
 
@@ -269,7 +277,7 @@ def _require_even(path: Path, name: str, t: np.ndarray, decimal: float) -> None:
     """Raise BadRecording that tells where and by how much, unless a clock is regular, or a regular one rounded."""
     steps = np.diff(t)
     usual = float(np.median(steps))
-    if steps.min() > 0 and np.ptp(steps) <= EVEN * usual:
+    if steps.min() > 0 and np.ptp(steps) <= MAX_STEP_DIFFERENCE * usual:
         return
     if steps.min() >= 0 and t[-1] > t[0] and decimal and _is_rounded(t, steps, decimal):
         return
@@ -277,7 +285,7 @@ def _require_even(path: Path, name: str, t: np.ndarray, decimal: float) -> None:
     late = steps.min() >= 0 and steps.max() - usual > 0.9 * (usual - steps.min())
     k = int(np.argmax(steps) if late else np.argmin(steps))
     what = "goes back by" if steps[k] < 0 else "stands still" if steps[k] == 0 else "jumps by"
-    many = int((off > EVEN * usual).sum())
+    many = int((off > MAX_STEP_DIFFERENCE * usual).sum())
     size = f" {abs(steps[k]):.6g} s" if steps[k] else ""
     found = (
         f"gaps or jumps: between data rows {k + 1} and {k + 2}, at {t[k]:.3f} s, it {what}{size}, "
@@ -291,7 +299,7 @@ def _require_even(path: Path, name: str, t: np.ndarray, decimal: float) -> None:
 
 def _require_fine(path: Path, name: str, decimal: float, step_s: float) -> None:
     """Raise BadRecording if a clock is rounded so much that it does not tell when a sample was taken."""
-    if decimal > 1.5 * max(COARSE_S, step_s):
+    if decimal > 1.5 * max(MAX_ROUNDING_S, step_s):
         found = f"times rounded to {decimal:g} s, of about {1 / step_s:.4g} samples a second"
         raise BadRecording(
             path, f"column {name} with the time of each sample", found, f"Write more digits; {_NO_CLOCK}"
@@ -304,7 +312,7 @@ def _require_steady(path: Path, name: str, t: np.ndarray, decimal: float) -> Non
     step_s = (t[-1] - t[0]) / (len(t) - 1)
     off = t - t[0] - step_s * np.arange(len(t))
     k = int(np.argmax(np.abs(off)))
-    if abs(off[k]) <= max(ASTRAY_S, step_s / 2, ROUNDED * decimal):
+    if abs(off[k]) <= max(MAX_DEVIATION_S, step_s / 2, MAX_ROUNDING * decimal):
         return
     found = f"a rate that changes: data row {k + 1}, at {t[k]:.3f} s, is {abs(off[k]):.3g} s "
     found += f"{'later' if off[k] > 0 else 'earlier'} than at {1 / step_s:.6g} samples a second throughout"
@@ -320,9 +328,9 @@ def _is_rounded(t: np.ndarray, steps: np.ndarray, decimal: float) -> bool:
     """
     sizes = np.rint(steps / decimal).astype(np.int64)
     low, high = int(sizes.min()), int(sizes.max())
-    if high - low > 2 or min((sizes == low).sum(), (sizes == high).sum()) < JUMPS:
+    if high - low > 2 or min((sizes == low).sum(), (sizes == high).sum()) < MIN_OTHER_STEPS:
         return False
-    return _off_line(t - t[0], decimal) <= ROUNDED * decimal
+    return _off_line(t - t[0], decimal) <= MAX_ROUNDING * decimal
 
 
 def _off_line(t: np.ndarray, decimal: float) -> float:

@@ -15,7 +15,7 @@ from typing import BinaryIO, NamedTuple
 from ...errors import BadRecording
 
 COMMENTS = ("#", "%")
-PEEK_LINES = 200  # that are looked at before a table is read
+MAX_SAMPLED_LINES = 200  # that are looked at before a table is read
 _SEP = re.compile(r'^"?sep=(.)"?[;,\t ]*$', re.IGNORECASE)
 _NUMBER = r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?"
 
@@ -44,20 +44,20 @@ class Layout(NamedTuple):
     rows: tuple[tuple[str, ...], ...]
 
 
-def encoding_of(path: Path, what: str = "a table of signals") -> str:
+def detect_encoding(path: Path, what: str = "a table of signals") -> str:
     """In which encoding a text file is; `what` it should hold, for errors.
 
     Raises BadRecording if it is no text, OSError if it cannot be read.
     """
     stat = path.stat()
-    found = _encoding_of(path, stat.st_size, stat.st_mtime_ns)
+    found = _detect_encoding(path, stat.st_size, stat.st_mtime_ns)
     if found is None:
         raise BadRecording(path, what, "bytes that are no text", "Save it as CSV in UTF-8.")
     return found
 
 
 @lru_cache(maxsize=16)  # all of a file is looked at, and a table of trials names one many times
-def _encoding_of(path: Path, size: int, changed_ns: int) -> str | None:
+def _detect_encoding(path: Path, size: int, changed_ns: int) -> str | None:
     """None if it is no text."""
     with path.open("rb") as file:
         begin = file.read(4096)
@@ -90,31 +90,31 @@ def read_text(path: Path, what: str) -> str:
 
     Raises BadRecording if it is no text, OSError if it cannot be read.
     """
-    return path.read_text(encoding=encoding_of(path, what), errors="replace")
+    return path.read_text(encoding=detect_encoding(path, what), errors="replace")
 
 
-def sep_of(line: str) -> str | None:
+def stated_delimiter(line: str) -> str | None:
     """What parts cells, as Excel's first line `sep=;` says it; None for any other line."""
     found = _SEP.match(line.strip("\ufeff\r\n"))
     return found[1] if found else None
 
 
-def layout(path: Path, marks: str = ",;\t") -> Layout:
+def detect_layout(path: Path, marks: str = ",;\t") -> Layout:
     """How a table is written, by its first lines. Raises BadRecording if it cannot be read or has no line.
 
     marks : what may part cells, the likelier ones first
     """
     try:
-        encoding = encoding_of(path)
+        encoding = detect_encoding(path)
         with path.open(encoding=encoding, errors="replace", newline=None) as file:
-            lines = [line for line, _ in zip(file, range(PEEK_LINES), strict=False)]
+            lines = [line for line, _ in zip(file, range(MAX_SAMPLED_LINES), strict=False)]
     except OSError as error:
         raise BadRecording(
             path, "a table of signals", f"a file that does not read ({error.strerror or error})"
         ) from None
     skip, comments, said = 0, [], None
     for line in lines:
-        told = sep_of(line)
+        told = stated_delimiter(line)
         if told:
             said = told
         elif line.lstrip().startswith(COMMENTS):
@@ -126,11 +126,11 @@ def layout(path: Path, marks: str = ",;\t") -> Layout:
         raise BadRecording(path, "a table of signals, a line that names its columns first", "none")
     comment = "%" if any(line.startswith("%") for line in comments) else "#"
     body = [line for line in lines[skip:] if line.strip() and not line.lstrip().startswith(COMMENTS)]
-    mark = said or _mark(body, marks)
+    mark = said or _detect_delimiter(body, marks)
     rows = tuple(tuple(cell.strip() for cell in cells) for cells in _cells(body, mark))
     if not rows:
         raise BadRecording(path, "a table of signals, a line that names its columns first", "one that is no CSV")
-    decimal, thousands = _decimal(rows[1:], mark)
+    decimal, thousands = _detect_decimal(rows[1:], mark)
     return Layout(encoding, mark, skip, tuple(comments), rows[0], decimal, thousands, comment, rows[1:])
 
 
@@ -141,7 +141,7 @@ def _cells(lines: list[str], mark: str) -> Iterator[list[str]]:
         return
 
 
-def _mark(body: list[str], marks: str) -> str:
+def _detect_delimiter(body: list[str], marks: str) -> str:
     """The mark that parts the first two lines into as many cells; else the commonest in the first."""
     counts = {}
     for mark in marks:
@@ -151,7 +151,7 @@ def _mark(body: list[str], marks: str) -> str:
     return max(counts, key=lambda m: counts[m]) if counts else max(marks, key=body[0].count)
 
 
-def _decimal(rows: tuple[tuple[str, ...], ...], mark: str) -> tuple[str, str | None]:
+def _detect_decimal(rows: tuple[tuple[str, ...], ...], mark: str) -> tuple[str, str | None]:
     """The decimal mark and the thousands' mark of the numbers in some rows."""
     cells = [cell for row in rows for cell in row]
     if mark != "," and not any("," in cell for cell in cells):

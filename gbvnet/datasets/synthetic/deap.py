@@ -18,26 +18,26 @@ import numpy as np
 from ...config import SynthConfig
 from ...progress import ProgressCallback
 from ..deap import RATINGS, RATINGS_FILE
-from .deap_raw import recording
-from .face import FPS, HEIGHT, WIDTH, Face, act, trial_light
-from .signals import Body, signals_of_trial
+from .deap_raw import bdf_recording
+from .face import FPS, HEIGHT, WIDTH, Face, act_trial, trial_light
+from .signals import Physiology, signals_of_trial
 from .writer import (
     SyntheticCorpus,
     avi_bytes,
-    filmed,
+    generator,
     latent_pairs,
-    random,
-    rating,
-    require_eeg,
-    scrambled,
-    stamp_of,
+    make_stamp,
+    n_with_video,
+    rating_of,
+    require_eeg_channels,
+    shuffled_order,
     write_corpus,
 )
 
 # Of what is planted, without and with the original recordings; a corpus of another format is another corpus, even with
 # the same settings.
 FORMAT, RAW_FORMAT = 1, 2
-NO_FAMILIARITY = (2, 15, 23)  # participants whose column is empty in the real table
+WITHOUT_FAMILIARITY = (2, 15, 23)  # participants whose column is empty in the real table
 
 # What a random number is for.
 _PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS, _NOISE = range(1, 8)
@@ -68,7 +68,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Piece:
+class CorpusFile:
     """A file that can be written on its own: a person's signals, or the video of one trial."""
 
     subject: int
@@ -87,30 +87,32 @@ class Piece:
 
 def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
     """Write a synthetic DEAP, as `write_synthetic` says. Raises BadConfig for evidence in no EEG channel."""
-    require_eeg(config.evidence or ())
-    pieces = {p.path: p for p in _pieces(config)}
+    require_eeg_channels(config.evidence or ())
+    pieces = {p.path: p for p in _corpus_files(config)}
     content = partial(_content, config, pieces)
     write_corpus(
         Path(root),
         SyntheticCorpus(
-            stamp_of(RAW_FORMAT if config.raw else FORMAT, config), truth(config), (RATINGS_FILE, *pieces), content
+            make_stamp(RAW_FORMAT if config.raw else FORMAT, config), truth(config), (RATINGS_FILE, *pieces), content
         ),
         jobs,
         progress,
     )
 
 
-def _content(config: Settings, pieces: dict[str, Piece], path: str) -> bytes:
+def _content(config: Settings, pieces: dict[str, CorpusFile], path: str) -> bytes:
     if path == RATINGS_FILE:
         return _ratings_bytes(config)
     piece = pieces[path]
     trials = [t for t in plan(config) if t.subject == piece.subject]
     if piece.raw:
-        data, _ = signals_of_person(config, trials)
-        noise = random(config, piece.subject, 0, _NOISE)
-        return recording(piece.subject, [t.start_time for t in trials], [data[t.experiment - 1] for t in trials], noise)
+        data, _ = signals_of_subject(config, trials)
+        noise = generator(config, piece.subject, 0, _NOISE)
+        return bdf_recording(
+            piece.subject, [t.start_time for t in trials], [data[t.experiment - 1] for t in trials], noise
+        )
     if piece.trial is None:
-        return dat_bytes(*signals_of_person(config, trials))
+        return dat_bytes(*signals_of_subject(config, trials))
     return video_bytes(config, next(t for t in trials if t.trial == piece.trial))
 
 
@@ -123,12 +125,12 @@ def truth(config: SynthConfig) -> dict:
     }
 
 
-def _pieces(config: Settings) -> list[Piece]:
+def _corpus_files(config: Settings) -> list[CorpusFile]:
     pieces = []
     for subject in range(1, config.subjects + 1):
-        trials = range(1, config.trials + 1) if subject <= filmed(config) else ()
-        pieces += [Piece(subject, raw=True)] if config.raw else []
-        pieces += [Piece(subject), *(Piece(subject, trial) for trial in trials)]
+        trials = range(1, config.trials + 1) if subject <= n_with_video(config) else ()
+        pieces += [CorpusFile(subject, raw=True)] if config.raw else []
+        pieces += [CorpusFile(subject), *(CorpusFile(subject, trial) for trial in trials)]
     return pieces
 
 
@@ -138,20 +140,20 @@ def _pieces(config: Settings) -> list[Piece]:
 @lru_cache(maxsize=4)
 def plan(config: SynthConfig) -> tuple[Trial, ...]:
     """Every trial of the corpus, a person at a time, in the order of presentation."""
-    return tuple(t for subject in range(1, config.subjects + 1) for t in _plan_of(config, subject))
+    return tuple(t for subject in range(1, config.subjects + 1) for t in _plan_subject(config, subject))
 
 
-def _plan_of(config: SynthConfig, subject: int) -> list[Trial]:
-    rng = random(config, subject, 0, _PLAN)
+def _plan_subject(config: SynthConfig, subject: int) -> list[Trial]:
+    rng = generator(config, subject, 0, _PLAN)
     latents = {target: latent_pairs(config.trials, rng) for target in ("valence", "arousal")}
     clock = 1_700_000
     trials = []
-    for i, experiment in enumerate(scrambled(config.trials, rng)):
+    for i, experiment in enumerate(shuffled_order(config.trials, rng)):
         planted = {target: pairs[i] for target, pairs in latents.items()}
-        ratings = {target: rating(*pair, config) for target, pair in planted.items()}
+        ratings = {target: rating_of(*pair, config) for target, pair in planted.items()}
         ratings |= {name.lower(): round(float(rng.uniform(1, 9)), 2) for name in RATINGS[2:]}  # tell nothing
         familiarity = float(rng.integers(1, 6))
-        if subject not in NO_FAMILIARITY:
+        if subject not in WITHOUT_FAMILIARITY:
             ratings["familiarity"] = familiarity
         blinks_s = np.cumsum(rng.uniform(1.5, 6, 40))
         trials.append(
@@ -184,34 +186,34 @@ def _ratings_bytes(config: SynthConfig) -> bytes:
 # ---------------------------------------------------------------- signals and video
 
 
-def signals_of_person(config: SynthConfig, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
+def signals_of_subject(config: SynthConfig, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
     """A person's data (trials, 40, samples) and labels (trials, 4), in the order of Experiment_id."""
     trials = sorted(trials, key=lambda t: t.experiment)
-    person = Body.of_person(config.fingerprint, random(config, trials[0].subject, 0, _BODY), config.evidence)
+    person = Physiology.of_person(config.fingerprint, generator(config, trials[0].subject, 0, _BODY), config.evidence)
     data = [_signals_of(config, person, t) for t in trials]
     return np.stack(data), np.array([[t.ratings[name.lower()] for name in RATINGS] for t in trials])
 
 
-def _signals_of(config: SynthConfig, person: Body, trial: Trial) -> np.ndarray:
+def _signals_of(config: SynthConfig, person: Physiology, trial: Trial) -> np.ndarray:
     """(40, samples) of a trial, its baseline before it."""
-    drawn = random(config, trial.subject, trial.experiment, _BODY)
-    body = person + Body.of_trial(config.fingerprint, drawn, config.evidence)
-    rng = random(config, trial.subject, trial.experiment, _SIGNALS)
+    drawn = generator(config, trial.subject, trial.experiment, _BODY)
+    body = person + Physiology.of_trial(config.fingerprint, drawn, config.evidence)
+    rng = generator(config, trial.subject, trial.experiment, _SIGNALS)
     valence, arousal = (config.effect * trial.signals[target] for target in ("valence", "arousal"))
     return signals_of_trial(body, valence, arousal, config.seconds, np.array(trial.blinks_s), rng, config.evidence)
 
 
 @lru_cache(maxsize=1)
 def _face(config: SynthConfig, subject: int) -> Face:
-    return Face(random(config, subject, 0, _LOOK))
+    return Face(generator(config, subject, 0, _LOOK))
 
 
 def video_bytes(config: SynthConfig, trial: Trial) -> bytes:
     """The face video of a trial, an AVI."""
-    rng = partial(random, config, trial.subject, trial.experiment)
+    rng = partial(generator, config, trial.subject, trial.experiment)
     valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
     mouth_only = config.face_evidence == "mouth"
-    acting = act(valence, arousal, config.seconds, np.array(trial.blinks_s), rng(_ACTING), mouth_only)
+    acting = act_trial(valence, arousal, config.seconds, np.array(trial.blinks_s), rng(_ACTING), mouth_only)
     light = trial_light(config.fingerprint, rng(_LIGHT))
     return avi_bytes(_face(config, trial.subject).frames(acting, light), FPS, WIDTH, HEIGHT)
 

@@ -14,29 +14,29 @@ from .. import deap
 from ..deap import BASELINE_S, EEG
 from ..deap_raw import BIPOLAR, END, FIRST_OF_GENEVA, RATE_HZ, SENSORS, START
 from ..formats.bdf import STATUS
-from .writer import Trace, bdf_bytes
+from .writer import BdfChannel, bdf_bytes
 
 # The order of the amplifier's electrodes A1 to A32, in which Twente recorded.
 TWENTE = (
     "Fp1 AF3 F7 F3 FC1 FC5 T7 C3 CP1 CP5 P7 P3 Pz PO3 O1 Oz O2 PO4 P4 P8 CP6 CP2 C4 T8 FC6 FC2 F4 F8 AF4 Fp2 Fz Cz"
 ).split()
-UNNAMED_FROM, TWICE_FROM = 24, 29  # participants whose Status has no name, and who have a second such channel
+UNNAMED_FROM, DOUBLE_STATUS_FROM = 24, 29  # participants whose Status has no name, and who have a second such channel
 # What the amplifier puts into the upper bits of Status: where it has a name; and where it has none, at the first moment
 # (a bit says that an epoch begins), after it, and, in some recordings, from some time on (a bit says: battery low).
 IDLE, FIRST_UNNAMED, IDLE_UNNAMED, IDLE_LOW = 1 << 20, 0x19FF00, 0x18FF00, 0x58FF00
 BEFORE_S, AFTER_S = 5, 4  # recorded before the first trial's baseline and after the last video
 PULSE_S = 0.1
 RATING, FIXATION = 1, 3  # other codes: a rating screen, and the fixation cross before a video
-LEAST_MICROSIEMENS = 0.125  # 8 megohm, near what 24 bits of whole ohms can hold
+MIN_MICROSIEMENS = 0.125  # 8 megohm, near what 24 bits of whole ohms can hold
 
 
-def starts_of(start_times: Sequence[int]) -> np.ndarray:
+def video_starts(start_times: Sequence[int]) -> np.ndarray:
     """Sample at which each video starts; start_times : of the ratings table (0.1 ms), in the order of presentation"""
     seconds = BEFORE_S + BASELINE_S + (np.asarray(start_times) - start_times[0]) / 10_000
     return np.round(seconds * RATE_HZ).astype(int)
 
 
-def recording(
+def bdf_recording(
     subject: int, start_times: Sequence[int], trials: Sequence[np.ndarray], rng: np.random.Generator
 ) -> bytes:
     """A person's BDF.
@@ -44,34 +44,38 @@ def recording(
     trials : (40, (3 + seconds) * 128) of the .dat each, in the order of presentation
     start_times : of the same trials, as in the ratings table
     """
-    starts = starts_of(start_times)
+    starts = video_starts(start_times)
     length = (trials[0].shape[1] // deap.RATE_HZ - BASELINE_S) * RATE_HZ
     n = -(-(starts[-1] + length + AFTER_S * RATE_HZ) // RATE_HZ) * RATE_HZ  # whole seconds
-    x = _joined(trials, starts - BASELINE_S * RATE_HZ, n, rng)
+    x = _join_trials(trials, starts - BASELINE_S * RATE_HZ, n, rng)
     row = {channel.name: samples for channel, samples in zip(deap.CHANNELS, x, strict=True)}
     time_s = np.arange(n) / RATE_HZ
     reference = 20 * np.sin(2 * np.pi * 50 * time_s) + 15 * np.sin(2 * np.pi * 7.3 * time_s + rng.uniform(0, 6))
 
-    def electrode(label: str, samples: np.ndarray) -> Trace:
+    def electrode(label: str, samples: np.ndarray) -> BdfChannel:
         offset, drift = rng.normal(0, [5000, 5])
-        return Trace(label, "uV", (-(2.0**18), 2.0**18), samples + reference + offset + drift * time_s)
+        return BdfChannel(label, "uV", (-(2.0**18), 2.0**18), samples + reference + offset + drift * time_s)
 
     geneva = subject >= FIRST_OF_GENEVA
     traces = [electrode(name, row[name]) for name in (EEG if geneva else TWENTE)]
     for name, leads in BIPOLAR.items():
         traces += [electrode(lead, half * row[name]) for lead, half in zip(leads, (0.5, -0.5), strict=True)]
-    siemens = np.maximum(row["GSR"], LEAST_MICROSIEMENS)
-    traces.append(Trace(SENSORS["GSR"], "Ohm" if geneva else "nS", _WHOLE, 1e6 / siemens if geneva else 1e3 * siemens))
-    traces += [Trace(unused, "uV", (-(2.0**18), 2.0**18), np.zeros(n)) for unused in ("GSR2", "Erg1", "Erg2")]
+    siemens = np.maximum(row["GSR"], MIN_MICROSIEMENS)
+    traces.append(
+        BdfChannel(
+            SENSORS["GSR"], "Ohm" if geneva else "nS", _INTEGER_LIMITS, 1e6 / siemens if geneva else 1e3 * siemens
+        )
+    )
+    traces += [BdfChannel(unused, "uV", (-(2.0**18), 2.0**18), np.zeros(n)) for unused in ("GSR2", "Erg1", "Erg2")]
     traces += [
-        Trace(SENSORS[name], "uV", (-(2.0**14), 2.0**14), row[name]) for name in ("Respiration", "Plethysmograph")
+        BdfChannel(SENSORS[name], "uV", (-(2.0**14), 2.0**14), row[name]) for name in ("Respiration", "Plethysmograph")
     ]
-    traces.append(Trace(SENSORS["Temperature"], "Degree C", (-2048.0, 2048.0), row["Temperature"]))
+    traces.append(BdfChannel(SENSORS["Temperature"], "Degree C", (-2048.0, 2048.0), row["Temperature"]))
     label = STATUS if subject < UNNAMED_FROM else ""
-    status = _upper_bits(subject, n) + _codes(starts, length, n)
-    traces.append(Trace(label, "Boolean", _WHOLE, status.astype(float)))
-    if subject >= TWICE_FROM:  # the codes are on the first of the two
-        traces.append(Trace(label, "Boolean", _WHOLE, np.zeros(n)))
+    status = _upper_bits(subject, n) + _trigger_codes(starts, length, n)
+    traces.append(BdfChannel(label, "Boolean", _INTEGER_LIMITS, status.astype(float)))
+    if subject >= DOUBLE_STATUS_FROM:  # the codes are on the first of the two
+        traces.append(BdfChannel(label, "Boolean", _INTEGER_LIMITS, np.zeros(n)))
     return bdf_bytes(traces, RATE_HZ)
 
 
@@ -86,10 +90,10 @@ def _upper_bits(subject: int, n: int) -> np.ndarray:
     return upper
 
 
-_WHOLE = (-(2.0**23), 2.0**23 - 1)  # of a channel that holds whole numbers
+_INTEGER_LIMITS = (-(2.0**23), 2.0**23 - 1)  # of a channel that holds whole numbers
 
 
-def _joined(trials: Sequence[np.ndarray], begins: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+def _join_trials(trials: Sequence[np.ndarray], begins: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """(40, n) at 512 Hz: trials in their places, a straight line from each to the next, and noise on electrodes."""
     faster = [resample_poly(trial, RATE_HZ // deap.RATE_HZ, 1, axis=1, padtype="line") for trial in trials]
     ends = begins + faster[0].shape[1]
@@ -103,7 +107,7 @@ def _joined(trials: Sequence[np.ndarray], begins: np.ndarray, n: int, rng: np.ra
     return x
 
 
-def _codes(starts: np.ndarray, length: int, n: int) -> np.ndarray:
+def _trigger_codes(starts: np.ndarray, length: int, n: int) -> np.ndarray:
     """(n,) the low byte of Status: for a moment each, a fixation cross, the video, its end, and a rating screen."""
     low = np.zeros(n, int)
     for start in starts:

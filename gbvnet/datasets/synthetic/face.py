@@ -48,7 +48,7 @@ class Acting:
     head: np.ndarray
 
 
-def act(
+def act_trial(
     valence: float,
     arousal: float,
     seconds: int,
@@ -102,8 +102,8 @@ class Face:
     """One person: the portrait with a shape, colours, background and camera of their own, always the same."""
 
     def __init__(self, rng: np.random.Generator) -> None:
-        picture = _reshaped(portrait(), rng)
-        picture = _recoloured(picture, rng)
+        picture = _reshape(portrait(), rng)
+        picture = _recolour(picture, rng)
         blur_px = rng.uniform(0, 1.1)
         self.picture = cv2.GaussianBlur(picture, (0, 0), blur_px) if blur_px > 0.3 else picture  # (600, 512, 3), 0..255
         self._aim_camera(rng)
@@ -120,7 +120,7 @@ class Face:
         hold = _fade(right / 170) * _fade(below / 200)  # 1 on the face, 0 at the box's border: nothing tears
         zero = np.zeros_like(hold)
         moves = [(hold, zero), (zero, hold), (-below * hold, right * hold), (right * hold, below * hold)]
-        self.head_moves = _coarse(np.stack([np.stack([dx / across, dy / down], axis=-1) for dx, dy in moves]), 4)
+        self.head_moves = _downsample(np.stack([np.stack([dx / across, dy / down], axis=-1) for dx, dy in moves]), 4)
 
     def frames(self, acting: Acting, light: np.ndarray) -> Iterator[np.ndarray]:
         """Each frame of a trial, (HEIGHT, WIDTH, 3) uint8 RGB; the same array every time, so use it before the next.
@@ -136,8 +136,8 @@ class Face:
             drawn = cv2.addWeighted(shut, blink, face, 1 - blink, 0) if blink > 0.02 else face
             opening = min(2 * expressions[EXPRESSIONS.index("jaw")] / JAW_PX, 1)
             drawn = cv2.addWeighted(agape, opening, drawn, 1 - opening, 0) if opening > 0.02 else drawn
-            picture[FACE_BOX] = _expressed(drawn, expressions)
-            at = _moved(head_map, head, self.head_moves)
+            picture[FACE_BOX] = _with_expression(drawn, expressions)
+            at = _displaced_map(head_map, head, self.head_moves)
             frame[HEAD_BOX] = cv2.remap(picture, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
             yield frame
 
@@ -176,29 +176,31 @@ def _expression_fields() -> tuple[np.ndarray, np.ndarray]:
     below_lips = 1 / (1 + np.exp(-(y - MOUTH[1] - JAW_PX / 2) / (0.3 * JAW_PX)))
     chin = np.clip(bump(CHIN - [0, 36], 32, 18) + bump(CHIN - [0, 6], 48, 24), 0, 1)
     jaw = np.stack([0 * x, below_lips * chin], axis=-1)
-    fields = _coarse(np.stack([smile, brows, lids, jaw]), 2)
+    fields = _downsample(np.stack([smile, brows, lids, jaw]), 2)
     at = np.stack([x - FACE_BOX[1].start, y - FACE_BOX[0].start], axis=-1)
     return at, fields
 
 
-def _coarse(fields: np.ndarray, by: int) -> np.ndarray:
+def _downsample(fields: np.ndarray, by: int) -> np.ndarray:
     """(K, rows, columns, 2) fields of movement at 1 / `by` of the size: they are smooth, and four times as fast."""
     rows, columns = fields.shape[1] // by, fields.shape[2] // by
     small = [cv2.resize(f.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA) for f in fields]
     return np.stack(small)
 
 
-def _moved(at: np.ndarray, strengths: np.ndarray, fields: np.ndarray) -> np.ndarray:
+def _displaced_map(at: np.ndarray, strengths: np.ndarray, fields: np.ndarray) -> np.ndarray:
     """(rows, columns, 2) where to take each pixel from, when `fields` act with `strengths` (K,)."""
     small = np.tensordot(strengths.astype(np.float32), fields, axes=1)
     shift = cv2.resize(small, (at.shape[1], at.shape[0]), interpolation=cv2.INTER_LINEAR)
     return cv2.subtract(at, shift, dst=shift)
 
 
-def _expressed(face: np.ndarray, expressions: np.ndarray) -> np.ndarray:
+def _with_expression(face: np.ndarray, expressions: np.ndarray) -> np.ndarray:
     """`face` (FACE_BOX of the portrait, uint8) with an expression, the same shape."""
     at, fields = _expression_fields()
-    return cv2.remap(face, _moved(at, expressions, fields), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return cv2.remap(
+        face, _displaced_map(at, expressions, fields), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
 
 
 def _with_dark_mouth(face: np.ndarray) -> np.ndarray:
@@ -221,7 +223,7 @@ def _with_eyes_shut(face: np.ndarray) -> np.ndarray:
     return shut.astype(np.uint8)
 
 
-def _reshaped(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _reshape(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A face of another build: wider or narrower jaw, mouth and eyes, longer or shorter chin; sometimes mirrored."""
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
     shift = np.zeros((*x.shape, 2), np.float32)
@@ -233,7 +235,7 @@ def _reshaped(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.remap(picture, x - shift[..., 0], y - shift[..., 1], cv2.INTER_LINEAR)
 
 
-def _recoloured(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _recolour(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Another complexion and contrast, and another wall behind the head."""
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
     head = np.exp(-((((x - FACE_CENTRE[0]) / 130) ** 2 + ((y - 200) / 180) ** 2) ** 3))

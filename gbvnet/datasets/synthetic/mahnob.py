@@ -25,24 +25,24 @@ from ..mahnob import BDF_RATE_HZ, FILMS, PADDING_S
 from ..mahnob_session import RATINGS
 from . import signals as made
 from . import writer
-from .face import FPS, HEIGHT, WIDTH, Acting, Face, act, trial_light
-from .signals import Body
+from .face import FPS, HEIGHT, WIDTH, Acting, Face, act_trial, trial_light
+from .signals import Physiology
 from .writer import (
+    BdfChannel,
     SyntheticCorpus,
-    Trace,
     avi_bytes,
-    filmed,
+    generator,
     latent_pairs,
-    random,
-    rating,
-    require_eeg,
-    scrambled,
-    stamp_of,
+    make_stamp,
+    n_with_video,
+    rating_of,
+    require_eeg_channels,
+    shuffled_order,
     write_corpus,
 )
 
 FORMAT = 2  # of what is planted; a corpus of another format is another corpus, even with the same settings
-PEOPLE = tuple(n for n in range(1, 31) if n not in (12, 15, 26))  # who has whole recordings in the real corpus
+SUBJECTS = tuple(n for n in range(1, 31) if n not in (12, 15, 26))  # who has whole recordings in the real corpus
 VIDEO_FPS, VIDEO_SIZE = Fraction(6097, 100), (780, 580)
 AUDIO_HZ, GAZE_HZ = 44_100, 60
 PULSE = 16  # on Status, which is 0 otherwise: what marks the film
@@ -67,7 +67,7 @@ class Settings(SynthConfig):
     length of the shortest stimulus; the others are up to 2 s longer.
     """
 
-    limits: ClassVar = {"subjects": len(PEOPLE), "trials": len(FILMS), "seconds": 115}
+    limits: ClassVar = {"subjects": len(SUBJECTS), "trials": len(FILMS), "seconds": 115}
 
     mark_s: float | None = None
     """second of each stimulus at which the video flashes and all electrodes jump, to measure their synchrony"""
@@ -108,7 +108,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Other:
+class OtherSession:
     """A session that no recording is made of."""
 
     subject: int
@@ -118,8 +118,8 @@ class Other:
 
 def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
     """Write a synthetic MAHNOB-HCI, as `write_synthetic` says. Raises BadConfig for evidence in no EEG channel."""
-    require_eeg(config.evidence or ())
-    stamp = stamp_of(FORMAT, config, corpus="mahnob")
+    require_eeg_channels(config.evidence or ())
+    stamp = make_stamp(FORMAT, config, corpus="mahnob")
     corpus = SyntheticCorpus(stamp, truth(config), _paths(config), partial(_content, config))
     write_corpus(Path(root), corpus, jobs, progress)
 
@@ -143,33 +143,35 @@ def films(config: SynthConfig) -> dict[str, int]:
 
 
 def _paths(config: SynthConfig) -> tuple[str, ...]:
-    with_video = PEOPLE[: filmed(config)]
-    paths = [f"Sessions/{number}/session.xml" for number in _others()]
+    with_video = SUBJECTS[: n_with_video(config)]
+    paths = [f"Sessions/{number}/session.xml" for number in _other_sessions()]
     for t in plan(config):
         names = ["session.xml", *(name for kind, name in t.files.items() if kind != "video" or t.subject in with_video)]
         paths += [f"Sessions/{t.session}/{name}" for name in names]
     return tuple(paths)
 
 
-def _others() -> dict[int, Other]:
+def _other_sessions() -> dict[int, OtherSession]:
     """Sessions that no recording is made of, of each kind that the real corpus has. Of them only what describes them is
     written."""
     film = {"experimentType": "emotion elicitation", "isStim": "1"}
     felt = {"feltVlnc": "5", "feltArsl": "5", "feltCtrl": "5", "feltPred": "5", "feltEmo": "0"}
     return {
-        1: Other(1, {"experimentType": "emotion elicitation", "isStim": "0"}, "Part_1_N_Trial1_emotion.bdf"),
-        41: Other(1, {"experimentType": "image tagging", "isStim": "1"}, "Part_1_taggingImages1.bdf"),
-        45: Other(1, {"experimentType": "video tagging", "isStim": "1"}, "Part_1_taggingVideos.bdf"),
-        47: Other(1, {"experimentType": "video tagging", "isStim": "1"}),  # a stub
-        1432: Other(12, film | {"mediaFile": "69.avi"}, "Part_12_S_Trial1_emotion.bdf"),  # nothing was rated
-        1984: Other(16, film | felt, "Part_16_S_Trial17_emotion.bdf"),  # without a film's name, and without a BDF
+        1: OtherSession(1, {"experimentType": "emotion elicitation", "isStim": "0"}, "Part_1_N_Trial1_emotion.bdf"),
+        41: OtherSession(1, {"experimentType": "image tagging", "isStim": "1"}, "Part_1_taggingImages1.bdf"),
+        45: OtherSession(1, {"experimentType": "video tagging", "isStim": "1"}, "Part_1_taggingVideos.bdf"),
+        47: OtherSession(1, {"experimentType": "video tagging", "isStim": "1"}),  # a stub
+        1432: OtherSession(12, film | {"mediaFile": "69.avi"}, "Part_12_S_Trial1_emotion.bdf"),  # nothing was rated
+        1984: OtherSession(
+            16, film | felt, "Part_16_S_Trial17_emotion.bdf"
+        ),  # without a film's name, and without a BDF
     }
 
 
 def _content(config: Settings, path: str) -> bytes:
     _, session, name = path.split("/")
-    if int(session) in _others():
-        other = _others()[int(session)]
+    if int(session) in _other_sessions():
+        other = _other_sessions()[int(session)]
         return _xml({"sessionId": session} | other.told, other.subject, {"bdf": other.bdf} if other.bdf else {})
     trial = next(t for t in plan(config) if t.session == int(session))
     if name == "session.xml":
@@ -187,18 +189,18 @@ def _content(config: Settings, path: str) -> bytes:
 @lru_cache(maxsize=4)
 def plan(config: SynthConfig) -> tuple[Trial, ...]:
     """Every trial of the corpus, a person at a time, in the order of presentation."""
-    return tuple(t for subject in PEOPLE[: config.subjects] for t in _plan_of(config, subject))
+    return tuple(t for subject in SUBJECTS[: config.subjects] for t in _plan_subject(config, subject))
 
 
-def _plan_of(config: SynthConfig, subject: int) -> list[Trial]:
-    rng = random(config, subject, 0, _PLAN)
+def _plan_subject(config: SynthConfig, subject: int) -> list[Trial]:
+    rng = generator(config, subject, 0, _PLAN)
     latents = {target: latent_pairs(config.trials, rng) for target in ("valence", "arousal")}
     lengths = films(config)
     trials = []
-    for i, place in enumerate(scrambled(config.trials, rng)):
+    for i, place in enumerate(shuffled_order(config.trials, rng)):
         film = list(lengths)[place - 1]
         planted = {target: pairs[i] for target, pairs in latents.items()}
-        ratings = {target: _whole(rating(*pair, config)) for target, pair in planted.items()}
+        ratings = {target: _integer_rating(rating_of(*pair, config)) for target, pair in planted.items()}
         ratings |= {name: int(rng.integers(1, 10)) for name in ("control", "predictability")}  # tell nothing
         # From pulse to pulse it is up to 0.1 s more than the film has, another bit each time.
         seconds = lengths[film] + int(rng.integers(0, 26)) / BDF_RATE_HZ
@@ -219,7 +221,7 @@ def _plan_of(config: SynthConfig, subject: int) -> list[Trial]:
     return trials
 
 
-def _whole(value: float) -> int:
+def _integer_rating(value: float) -> int:
     """A rating as this corpus has them, 1 to 9; what is high stays high, and none is the undecided 5."""
     return int(np.ceil(value) if value > 5 else np.floor(value))
 
@@ -241,15 +243,15 @@ class Clocks:
         return self.first_sample + (self.start_s + film_s) * AUDIO_HZ
 
 
-def clocks(config: SynthConfig, trial: Trial) -> Clocks:
-    rng = random(config, trial.subject, trial.trial, _CLOCKS)
+def draw_clocks(config: SynthConfig, trial: Trial) -> Clocks:
+    rng = generator(config, trial.subject, trial.trial, _CLOCKS)
     frame, sample, gaze = rng.uniform([1e3, 1e6, 1e4], [1e5, 1e8, 1e6])
     return Clocks(float(round(frame)), round(float(sample), 2), float(round(gaze)), trial.video_start_s)
 
 
 def session_xml(config: SynthConfig, trial: Trial) -> bytes:
     """A session's description, with the attributes and children that the real ones have."""
-    at, length_s = clocks(config, trial), trial.n_frames / VIDEO_FPS
+    at, length_s = draw_clocks(config, trial), trial.n_frames / VIDEO_FPS
     told = {
         "sessionId": trial.session,
         "date": "2009/07/09",
@@ -293,7 +295,7 @@ GAZE_COLUMNS = (
 
 def gaze_tsv(config: SynthConfig, trial: Trial) -> bytes:
     """23 lines of header, a line of names, then 60 lines a second and one for each event; whole milliseconds."""
-    at = clocks(config, trial)
+    at = draw_clocks(config, trial)
     head = ["System Properties:", "Operating System\tMicrosoft Windows XP", *[""] * 20, "Export Data:"]
     rows = [_gaze_row(Timestamp=round(at.gaze_ms), Event="MovieStart", Descriptor=f"{trial.film}.avi")]
     rows.append(_gaze_row(Timestamp=round(at.gaze_ms + 1000 * trial.seconds), Event="MovieEnd"))
@@ -317,10 +319,10 @@ def _gaze_row(**cells: object) -> dict[str, str]:
 
 def _signals(config: Settings, trial: Trial) -> dict[str, np.ndarray]:
     """All channels of a BDF, (N,) each, at 256 Hz: 30 s, the film, and 30 s up to the next whole second."""
-    person = Body.of_person(config.fingerprint, random(config, trial.subject, 0, _BODY), config.evidence)
-    drawn = random(config, trial.subject, trial.trial, _BODY)
-    body = person + Body.of_trial(config.fingerprint, drawn, config.evidence)
-    rng = random(config, trial.subject, trial.trial, _SIGNALS)
+    person = Physiology.of_person(config.fingerprint, generator(config, trial.subject, 0, _BODY), config.evidence)
+    drawn = generator(config, trial.subject, trial.trial, _BODY)
+    body = person + Physiology.of_trial(config.fingerprint, drawn, config.evidence)
+    rng = generator(config, trial.subject, trial.trial, _SIGNALS)
     n = int(np.ceil(2 * PADDING_S + trial.seconds)) * BDF_RATE_HZ
     time_s = np.arange(n) / BDF_RATE_HZ - PADDING_S
     blank = dict.fromkeys(BDF, np.zeros(n))
@@ -337,7 +339,7 @@ def _signals(config: Settings, trial: Trial) -> dict[str, np.ndarray]:
     return channels | {STATUS: status.astype(float)}
 
 
-def _time(trial: Trial) -> np.ndarray:
+def _film_time(trial: Trial) -> np.ndarray:
     """Seconds of the film at the rate that synthetic_signals draws with, half of a BDF's."""
     return np.arange(int(np.ceil(2 * PADDING_S + trial.seconds)) * made.RATE_HZ) / made.RATE_HZ - PADDING_S
 
@@ -347,19 +349,19 @@ def _during(trial: Trial, time_s: np.ndarray) -> np.ndarray:
     return np.clip(time_s / 0.5, 0, 1) * (time_s < trial.seconds)
 
 
-def _faster(x: np.ndarray) -> np.ndarray:
+def _upsample(x: np.ndarray) -> np.ndarray:
     """From 128 to 256 samples a second."""
     return resample_poly(x, BDF_RATE_HZ // made.RATE_HZ, 1, axis=-1)
 
 
-def _electrodes(config: SynthConfig, trial: Trial, body: Body, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _electrodes(config: SynthConfig, trial: Trial, body: Physiology, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """EEG and EXG in microvolts as an amplifier without filters records them: on an offset, with drift and mains."""
-    time_s = _time(trial)
+    time_s = _film_time(trial)
     during = _during(trial, time_s)
     valence, arousal = (config.effect * trial.signals[target] * during for target in ("valence", "arousal"))
-    brain = _faster(made.eeg(body, valence, arousal, rng, config.evidence)) * np.exp(body.gain[: len(EEG)])[:, None]
+    brain = _upsample(made.eeg(body, valence, arousal, rng, config.evidence)) * np.exp(body.gain[: len(EEG)])[:, None]
     beats = 70 + body.heart_per_min + made.BEATS_PER_MIN * (0 if config.evidence else arousal)
-    heart = _faster(heartbeats(time_s, beats, rng))
+    heart = _upsample(heartbeats(time_s, beats, rng))
     free = 5 * rng.standard_normal((5, brain.shape[1]))
     x = np.concatenate([brain, np.outer([-0.3, 0.5, 1.0], heart), free])  # (40, N)
     at = np.arange(x.shape[1]) / BDF_RATE_HZ
@@ -369,17 +371,17 @@ def _electrodes(config: SynthConfig, trial: Trial, body: Body, rng: np.random.Ge
     return dict(zip(list(BDF)[: len(x)], x, strict=True))
 
 
-def _sensors(config: SynthConfig, trial: Trial, body: Body, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _sensors(config: SynthConfig, trial: Trial, body: Physiology, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Skin resistance in ohm, the breathing belt in its own microvolts, the finger's temperature in degrees Celsius."""
-    time_s = _time(trial)
+    time_s = _film_time(trial)
     arousal = 0.0 if config.evidence else config.effect * trial.signals["arousal"]
     slope = body.drift[0] * (time_s > -3) + made.SKIN_PER_S * arousal * (_during(trial, time_s) > 0)
     siemens = 1e-6 * np.maximum(made.skin_conductance(time_s, slope, rng), 0.5)
     breath = 50 * made.breathing(time_s, 15 + body.breaths_per_min, body.drift[2] / 5, rng)
     return {
-        "GSR1": _faster(1 / siemens),
-        "Resp": _faster(breath),
-        "Temp": _faster(made.temperature(time_s, body.drift[1] / 5, rng)),
+        "GSR1": _upsample(1 / siemens),
+        "Resp": _upsample(breath),
+        "Temp": _upsample(made.temperature(time_s, body.drift[1] / 5, rng)),
     }
 
 
@@ -398,7 +400,7 @@ def bdf_bytes(channels: dict[str, np.ndarray], rate_hz: int) -> bytes:
     for name, x in channels.items():
         unit = BDF.get(name, "uV")
         limits = (-(2.0**23), 2.0**23 - 1) if name == STATUS else (-(2.0**18), 2.0**18)
-        traces.append(Trace(name, unit, (-(2.0**22), 2.0**22) if unit == "Ohm" else limits, x))
+        traces.append(BdfChannel(name, unit, (-(2.0**22), 2.0**22) if unit == "Ohm" else limits, x))
     return writer.bdf_bytes(traces, rate_hz)
 
 
@@ -407,27 +409,29 @@ def bdf_bytes(channels: dict[str, np.ndarray], rate_hz: int) -> bytes:
 
 @lru_cache(maxsize=1)
 def _face(config: SynthConfig, subject: int) -> Face:
-    return Face(random(config, subject, 0, _LOOK))
+    return Face(generator(config, subject, 0, _LOOK))
 
 
 def _frames(config: Settings, trial: Trial) -> Iterator[np.ndarray]:
     """Each frame of a session's video, (580, 780, 3) uint8 RGB: before the film, during it and after."""
-    rng = partial(random, config, trial.subject, trial.trial)
+    rng = partial(generator, config, trial.subject, trial.trial)
     valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
     mouth_only = config.face_evidence == "mouth"
     seconds = int(np.ceil(trial.seconds))
-    acting = act(valence, arousal, seconds, np.array(trial.blinks_s), rng(_ACTING), mouth_only)
+    acting = act_trial(valence, arousal, seconds, np.array(trial.blinks_s), rng(_ACTING), mouth_only)
     film_s = np.arange(trial.n_frames) / float(VIDEO_FPS) - trial.video_start_s
     light = trial_light(config.fingerprint, rng(_LIGHT))
     across, down = (VIDEO_SIZE[0] - WIDTH) // 2, (VIDEO_SIZE[1] - HEIGHT) // 2
-    for at, frame in zip(film_s, _face(config, trial.subject).frames(_at(acting, film_s), light), strict=True):
+    for at, frame in zip(
+        film_s, _face(config, trial.subject).frames(_resample_acting(acting, film_s), light), strict=True
+    ):
         frame = cv2.copyMakeBorder(frame, down, down, across, across, cv2.BORDER_REPLICATE)
         if config.mark_s is not None and config.mark_s <= at < config.mark_s + FLASH_S:
             frame = cv2.add(frame, np.full_like(frame, 80))
         yield frame
 
 
-def _at(acting: Acting, time_s: np.ndarray) -> Acting:
+def _resample_acting(acting: Acting, time_s: np.ndarray) -> Acting:
     """What is acted at other times than DEAP's frames have; before the first and after the last it is held."""
     known_s = np.arange(len(acting.blink)) / FPS
 

@@ -23,24 +23,24 @@ SKIN_PER_S = 0.6  # arousal: slope of skin conductance, microsiemens a second
 BEATS_PER_MIN = 4.0  # arousal: heart rate
 
 # Fingerprints at strength 1, log amplitude: a person's, and a trial's on top of it.
-PERSON_GAIN, TRIAL_GAIN = 0.3, 1.6
-STEADIER = 0.3  # the share of that gain in channels that carry evidence, lest the bait drown the truth
-PERSON_ALPHA, TRIAL_ALPHA = 0.4, 0.5
+SUBJECT_GAIN, TRIAL_GAIN = 0.3, 1.6
+EVIDENCE_GAIN_SHARE = 0.3  # the share of that gain in channels that carry evidence, lest the bait drown the truth
+SUBJECT_ALPHA, TRIAL_ALPHA = 0.4, 0.5
 
 _LEFT = ("Fp1", "AF3", "F3", "F7", "FC5", "FC1")
 _RIGHT = ("Fp2", "AF4", "F4", "F8", "FC6", "FC2")
 
 
-_EVIDENT = (*_LEFT, *_RIGHT, "zEMG", "tEMG", "GSR")
+_EVIDENCE_CHANNELS = (*_LEFT, *_RIGHT, "zEMG", "tEMG", "GSR")
 
 
-def _unsteadiness(evident: Sequence[str]) -> np.ndarray:
+def _gain_shares(evident: Sequence[str]) -> np.ndarray:
     """(40,) the share of a fingerprint's gain that each channel gets."""
-    return np.where(np.isin([c.name for c in CHANNELS], evident), STEADIER, 1.0)
+    return np.where(np.isin([c.name for c in CHANNELS], evident), EVIDENCE_GAIN_SHARE, 1.0)
 
 
 @dataclass(frozen=True)
-class Body:
+class Physiology:
     """What marks one person (or, on top of it, one trial); every field is a departure from the average."""
 
     gain: np.ndarray  # (40,), log amplitude of each channel
@@ -52,21 +52,23 @@ class Body:
     drift: np.ndarray  # (3,), a second: skin conductance, temperature, breathing depth
 
     @classmethod
-    def of_person(cls, strength: float, rng: np.random.Generator, evidence: Sequence[str] | None = None) -> "Body":
+    def of_person(
+        cls, strength: float, rng: np.random.Generator, evidence: Sequence[str] | None = None
+    ) -> "Physiology":
         """Somebody. strength : of all fingerprints; 0 makes everybody the same. evidence : as in `signals_of_trial`"""
-        return cls._draw(strength * PERSON_GAIN, strength * PERSON_ALPHA, strength, evidence, rng)
+        return cls._draw(strength * SUBJECT_GAIN, strength * SUBJECT_ALPHA, strength, evidence, rng)
 
     @classmethod
-    def of_trial(cls, strength: float, rng: np.random.Generator, evidence: Sequence[str] | None = None) -> "Body":
+    def of_trial(cls, strength: float, rng: np.random.Generator, evidence: Sequence[str] | None = None) -> "Physiology":
         """What is added to a person in one trial."""
         return cls._draw(strength * TRIAL_GAIN, strength * TRIAL_ALPHA, strength, evidence, rng)
 
     @classmethod
     def _draw(
         cls, gain: float, alpha: float, strength: float, evidence: Sequence[str] | None, rng: np.random.Generator
-    ) -> "Body":
+    ) -> "Physiology":
         return cls(
-            gain=gain * _unsteadiness(evidence or _EVIDENT) * rng.standard_normal(len(CHANNELS)),
+            gain=gain * _gain_shares(evidence or _EVIDENCE_CHANNELS) * rng.standard_normal(len(CHANNELS)),
             alpha=alpha * rng.standard_normal(len(EEG)),
             alpha_hz=strength * rng.normal(0, 0.5),
             slope=strength * rng.normal(0, 0.2),
@@ -75,12 +77,12 @@ class Body:
             drift=strength * rng.normal(0, [0.15, 0.02, 0.02]),
         )
 
-    def __add__(self, other: "Body") -> "Body":
-        return Body(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+    def __add__(self, other: "Physiology") -> "Physiology":
+        return Physiology(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
 
 
 def signals_of_trial(
-    body: Body,
+    body: Physiology,
     valence: float,
     arousal: float,
     seconds: int,
@@ -116,7 +118,7 @@ def signals_of_trial(
 
 
 def eeg(
-    body: Body,
+    body: Physiology,
     valence: np.ndarray,
     arousal: np.ndarray,
     rng: np.random.Generator,

@@ -45,7 +45,7 @@ def write_corpus(
     Raises BadInput if the folder holds anything else, or cannot be written.
     """
     try:
-        _claim(root, corpus)
+        _prepare_folder(root, corpus)
         todo = [p for p in corpus.paths if not (root / p).exists()]
         done = len(corpus.paths) - len(todo)
         if done:
@@ -56,7 +56,7 @@ def write_corpus(
             done += 1
             if progress:
                 progress(done, len(corpus.paths))
-        atomic_write(root / STAMP_FILE, _as_json(corpus.stamp | corpus.truth))
+        atomic_write(root / STAMP_FILE, _to_json(corpus.stamp | corpus.truth))
         (root / UNFINISHED_FILE).unlink(missing_ok=True)
     except OSError as e:
         raise BadInput(root, "a folder that can be written", e.strerror or e) from None
@@ -70,7 +70,7 @@ def _write_piece(root: Path, content: Callable[[str], bytes], path: str) -> None
         raise BadInput(root / path, "a file that can be written", e.strerror or e) from None
 
 
-def stamp_of(form: int, config: SynthConfig, **more: object) -> dict:
+def make_stamp(form: int, config: SynthConfig, **more: object) -> dict:
     """What a corpus is made with. Two that differ here are two corpora.
 
     form : of what is planted; it changes when the same settings write other files
@@ -85,33 +85,33 @@ def stamp_of(form: int, config: SynthConfig, **more: object) -> dict:
     return {"stamp": SYNTHETIC, "format": form, "config": settings | more}
 
 
-def require_eeg(names: Iterable[str]) -> None:
+def require_eeg_channels(names: Iterable[str]) -> None:
     """Raises BadConfig, with the nearest name, for evidence in no EEG channel."""
     for name in names:
         if name not in EEG:
             raise BadConfig(f"evidence: no EEG channel {name}; {did_you_mean(name, EEG)}")
 
 
-def filmed(config: SynthConfig) -> int:
+def n_with_video(config: SynthConfig) -> int:
     """How many people have videos, from the first on."""
     return config.subjects if config.videos is None else min(config.videos, config.subjects)
 
 
-def _as_json(value: dict) -> bytes:
+def _to_json(value: dict) -> bytes:
     return (json.dumps(value, indent=1) + "\n").encode()
 
 
 # ---------------------------------------------------------------- the folder
 
 
-def _claim(root: Path, corpus: SyntheticCorpus) -> None:
+def _prepare_folder(root: Path, corpus: SyntheticCorpus) -> None:
     """Make the folder ours, or find that it is. Raises BadInput rather than write among somebody's files."""
     if root.exists() and not root.is_dir():
         raise BadInput(root, "a folder", "a file", "Give another destination.")
     if not root.exists() or is_empty(root):
         root.mkdir(parents=True, exist_ok=True)
-        atomic_write(root / UNFINISHED_FILE, _as_json(corpus.stamp))
-    _refuse_another(root, corpus.stamp)
+        atomic_write(root / UNFINISHED_FILE, _to_json(corpus.stamp))
+    _require_same_settings(root, corpus.stamp)
     folders = {root, *((root / p).parent for p in corpus.paths)}
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,13 +119,13 @@ def _claim(root: Path, corpus: SyntheticCorpus) -> None:
     ours = {root / p for p in (*corpus.paths, STAMP_FILE, UNFINISHED_FILE)}
     foreign = sorted(f for f in root.rglob("*") if f.is_file() and f not in ours)
     if foreign:
-        raise BadInput(root, _OURS, f"{len(foreign)} other files, as {foreign[0].relative_to(root)}", _ELSEWHERE)
+        raise BadInput(root, _EXPECTED, f"{len(foreign)} other files, as {foreign[0].relative_to(root)}", _ELSEWHERE)
 
 
-def _refuse_another(root: Path, stamp: dict) -> None:
+def _require_same_settings(root: Path, stamp: dict) -> None:
     marks = [f for f in (root / STAMP_FILE, root / UNFINISHED_FILE) if f.exists()]
     if not marks:
-        raise BadInput(root, _OURS, f"{min(f.name for f in root.iterdir())!r} and no {STAMP_FILE}", _ELSEWHERE)
+        raise BadInput(root, _EXPECTED, f"{min(f.name for f in root.iterdir())!r} and no {STAMP_FILE}", _ELSEWHERE)
     try:
         found = json.loads(marks[0].read_text())
         was, now = ({"corpus": None, "format": x["format"]} | x["config"] for x in (found, stamp))
@@ -137,19 +137,19 @@ def _refuse_another(root: Path, stamp: dict) -> None:
         raise BadInput(root, f"{setting} {now.get(setting)}", f"a corpus made with {was.get(setting)}", _ELSEWHERE)
 
 
-_OURS = "an empty folder or what `gbvnet synth` left there"
+_EXPECTED = "an empty folder or what `gbvnet synth` left there"
 _ELSEWHERE = "Give another folder, or delete this one."
 
 
 # ---------------------------------------------------------------- random numbers, and ratings with their reasons
 
 
-def random(config: SynthConfig, subject: int, stimulus: int, purpose: int) -> np.random.Generator:
+def generator(config: SynthConfig, subject: int, stimulus: int, purpose: int) -> np.random.Generator:
     """Seed, person, stimulus and purpose decide a number, whoever draws it when."""
     return np.random.default_rng([config.seed, subject, stimulus, purpose])
 
 
-def scrambled(n: int, rng: np.random.Generator) -> list[int]:
+def shuffled_order(n: int, rng: np.random.Generator) -> list[int]:
     """1 to n in an order in which, beyond one, not all are in their place: a join by number must be wrong."""
     order = 1 + rng.permutation(n)
     return np.roll(order, 1 if (order == 1 + np.arange(n)).all() else 0).tolist()
@@ -172,7 +172,7 @@ def latent_pairs(n: int, rng: np.random.Generator) -> list[tuple[float, float]]:
     return [pairs[i] for i in rng.permutation(n)]  # of an odd n, one contrary is left out
 
 
-def rating(face: float, signals: float, config: SynthConfig) -> float:
+def rating_of(face: float, signals: float, config: SynthConfig) -> float:
     """1 to 9 with two decimals, never the undecided 5."""
     evidence = (config.face * face + config.signals * signals) / (config.face + config.signals)
     value = round(5 + 4 * evidence, 2)
@@ -182,7 +182,7 @@ def rating(face: float, signals: float, config: SynthConfig) -> float:
 # ---------------------------------------------------------------- signals and video
 
 
-class Trace(NamedTuple):
+class BdfChannel(NamedTuple):
     """A channel of a BDF."""
 
     label: str
@@ -191,7 +191,7 @@ class Trace(NamedTuple):
     samples: np.ndarray  # (N,), whole seconds
 
 
-def bdf_bytes(traces: Iterable[Trace], rate_hz: int) -> bytes:
+def bdf_bytes(traces: Iterable[BdfChannel], rate_hz: int) -> bytes:
     """A BDF of channels of the same length, in records of a second."""
     from edfio import Bdf, BdfSignal
 

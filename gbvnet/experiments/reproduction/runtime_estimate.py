@@ -18,7 +18,14 @@ from ...config import CrossvalConfig, ModelConfig, TrainConfig, uses_face, uses_
 from ...evaluation.labels import targets_of
 from ...evaluation.plan import choose_windows, make_plan
 from ...parallel.ray_cluster import Cluster
-from ...parallel.tasks import Jobs, at_once, cores, limit_threads, neighbours, threads_each
+from ...parallel.tasks import (
+    Jobs,
+    available_cores,
+    limit_threads,
+    parallel_trainings,
+    tasks_per_machine,
+    threads_per_task,
+)
 from ...progress import ProgressCallback
 from ...store.window_source import WindowSource
 from ...systems import system
@@ -73,7 +80,7 @@ def measure(run: PlannedRun, workload: Workload, jobs: Jobs = 1) -> Throughput:
                 return throughput if throughput.epochs else _extrapolated(throughput, workload, n, before)
             n, before = min(workload.train_each, 4 * n), (n, throughput)
     finally:
-        limit_threads(cores())
+        limit_threads(available_cores())
 
 
 def _extrapolated(
@@ -150,7 +157,7 @@ def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, 
         + workload.test * throughput.test_s
         + read
     )
-    return total / (at_once(jobs) if throughput.device == "cpu" or isinstance(jobs, Cluster) else 1)
+    return total / (parallel_trainings(jobs) if throughput.device == "cpu" or isinstance(jobs, Cluster) else 1)
 
 
 def run_bytes(workload: Workload, throughput: Throughput) -> int:

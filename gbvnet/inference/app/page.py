@@ -11,7 +11,7 @@ import gradio as gr
 from ...config import Times
 from ...datasets.formats.signal_text import UNITS
 from ...datasets.single_recording import SIGNAL_SUFFIXES
-from ...datasets.synthetic.single_recording import SIGNALS, VIDEO, write_lone
+from ...datasets.synthetic.single_recording import SIGNALS, VIDEO, write_single_recording
 from ...errors import BadConfig
 from ...io.templates import render
 from ...provenance import SYNTHETIC

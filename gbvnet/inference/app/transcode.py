@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BadRecording
-from ...io.video import opened, probe, read_frames, video_stream
+from ...io.video import open_container, probe, read_frames, video_stream
 
 BROWSER_CODECS = {".mp4": ("h264", "av1", "vp9"), ".m4v": ("h264",), ".webm": ("vp8", "vp9", "av1")}
 MAX_WIDTH = 480  # pixels, at most
@@ -25,7 +25,7 @@ def playable(video: Path, to: Path, progress: Callable[[float], None] | None = N
     import av
 
     try:
-        with opened(video) as source:
+        with open_container(video) as source:
             codec = video_stream(video, source).codec_context
             if codec.name in BROWSER_CODECS.get(video.suffix.lower(), ()) and codec.pix_fmt in ("yuv420p", "yuvj420p"):
                 return video

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from gbvnet.datasets.formats.numpy_pickle import Refused, read_pickle
+from gbvnet.datasets.formats.numpy_pickle import UnsafePickle, read_pickle
 
 KINDS = [f"{order}{kind}" for order in "<>" for kind in ("f4", "f8", "i2", "i8", "u4", "b1")]
 ARRAYS = st.sampled_from(KINDS).flatmap(lambda kind: arrays.arrays(kind, arrays.array_shapes(min_side=0, max_side=4)))
@@ -87,18 +87,18 @@ def forged():
     ],
 )
 def test_what_is_no_array_of_numbers_is_refused(tmp_path, held, message):
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(UnsafePickle, match=message):
         read(tmp_path, pickle.dumps(held, protocol=4))
 
 
 def test_a_forged_type_is_refused(tmp_path):
-    with pytest.raises(Refused, match="an array of 'V8'"):
+    with pytest.raises(UnsafePickle, match="an array of 'V8'"):
         read(tmp_path, pickle.dumps({"data": forged()}, protocol=2))
 
 
 def test_tuples_in_tuples_cost_no_time(tmp_path):
     """As a key, whose hash is worked out anew at each level, this one would keep Python busy for years."""
-    with pytest.raises(Refused, match="where only text makes sense"):
+    with pytest.raises(UnsafePickle, match="where only text makes sense"):
         read(tmp_path, b"\x80\x02})" + b"q\x00h\x00\x86" * 60 + b"Ns.")
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from gbvnet.cli.options import renamed_channels
-from gbvnet.datasets.formats.signal_formats import READ, TEXTS, VIDEOS, kind_of_file
+from gbvnet.datasets.formats.signal_formats import MNE_SUFFIXES, TEXT_SUFFIXES, VIDEO_SUFFIXES, file_kind
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.errors import BadConfig, BadRecording
@@ -67,9 +67,9 @@ def test_a_film_is_one_whatever_it_is_called(ending, tmp_path):
 
 
 def test_names_alone_tell_where_there_is_nothing_to_read(tmp_path):
-    assert {kind_of_file(tmp_path / f"x{suffix}") for suffix in VIDEOS} == {"video"}
-    assert {kind_of_file(tmp_path / f"x{suffix}") for suffix in (*READ, *TEXTS)} == {"signals"}
-    assert kind_of_file(tmp_path / "x") is None
+    assert {file_kind(tmp_path / f"x{suffix}") for suffix in VIDEO_SUFFIXES} == {"video"}
+    assert {file_kind(tmp_path / f"x{suffix}") for suffix in (*MNE_SUFFIXES, *TEXT_SUFFIXES)} == {"signals"}
+    assert file_kind(tmp_path / "x") is None
 
 
 def test_rename_may_be_given_several_times():

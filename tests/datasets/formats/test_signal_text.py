@@ -7,7 +7,7 @@ import pytest
 
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.formats.signal_file import read_signals, span_s
-from gbvnet.datasets.formats.signal_text import clocks, text_clock, text_table
+from gbvnet.datasets.formats.signal_text import read_clock, read_text_table, time_columns
 from gbvnet.datasets.known_channels import known_channels
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.table_template import write_template
@@ -107,7 +107,7 @@ def test_a_clock_since_1970_tells_its_unit_by_its_size(factor, tmp_path):
     ["trial_time", "response time", "template", "trial", "temperature", "date", "timer", "reaction_time_ms", "T7"],
 )
 def test_other_columns_are_no_clocks(name):
-    assert clocks([name, "EDA"]) == []
+    assert time_columns([name, "EDA"]) == []
 
 
 @pytest.mark.parametrize("rate_hz", [128, 256, 300, 500, 512, 600, 1000, 1024, 2048, 255.999, 999.983])
@@ -116,7 +116,7 @@ def test_other_columns_are_no_clocks(name):
 def test_a_regular_clock_in_rounded_milliseconds_is_taken(rate_hz, start, how):
     n = round(rate_hz * 120)  # of 999.983 Hz, two steps are of 2 ms
     table = pd.DataFrame({"time": how(start + np.arange(n) / rate_hz, 3), "EDA": 0.0})
-    _, found, begin = text_clock("a.csv", table)
+    _, found, begin = read_clock("a.csv", table)
     if rate_hz != 999.983:  # so that a file of 120 s has 120 windows
         assert n / found == pytest.approx(n / rate_hz, abs=2e-5)
     assert found == pytest.approx(rate_hz, rel=2e-5) and begin == pytest.approx(start, abs=1e-3)
@@ -130,7 +130,7 @@ def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
     at = where if where > 1 else int(where * n)
     t = np.delete(np.arange(n) / rate_hz, slice(at, at + lost)).round(3)
     with pytest.raises(BadRecording, match=r"gaps or jumps: between data rows") as error:
-        text_clock("a.csv", pd.DataFrame({"time": t}))
+        read_clock("a.csv", pd.DataFrame({"time": t}))
     row = int(str(error.value).split("between data rows ")[1].split()[0])
     assert abs(row - at) <= 1
 
@@ -149,7 +149,7 @@ def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
 )
 def test_an_uneven_clock_is_refused_with_place_and_size(t, said):
     with pytest.raises(BadRecording, match=said):
-        text_clock("a.csv", pd.DataFrame({"time": t}))
+        read_clock("a.csv", pd.DataFrame({"time": t}))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_an_uneven_clock_is_refused_with_place_and_size(t, said):
 )
 def test_a_clock_that_does_not_tell_when_each_sample_was_taken_is_refused(t, said):
     with pytest.raises(BadRecording, match=said):
-        text_clock("a.csv", pd.DataFrame({"time": t}))
+        read_clock("a.csv", pd.DataFrame({"time": t}))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_clock_that_does_not_tell_when_each_sample_was_taken_is_refused(t, sai
     ],
 )
 def test_a_clock_with_digits_enough_is_taken(t, rate_hz):
-    assert text_clock("a.csv", pd.DataFrame({"time": t}))[1] == pytest.approx(rate_hz, rel=2e-3)
+    assert read_clock("a.csv", pd.DataFrame({"time": t}))[1] == pytest.approx(rate_hz, rel=2e-3)
 
 
 def test_dates_and_relative_milliseconds_are_refused_with_the_remedy(tmp_path):
@@ -191,9 +191,9 @@ def test_dates_and_relative_milliseconds_are_refused_with_the_remedy(tmp_path):
     with pytest.raises(
         BadRecording, match=r"found '2024-03-05 10:11:12.000' in data row 1 .* Write the time as seconds"
     ):
-        text_clock("a.csv", dates)
+        read_clock("a.csv", dates)
     with pytest.raises(BadRecording, match=r"Are they milliseconds\? Then name the column time_ms"):
-        text_clock("a.csv", pd.DataFrame({"time": np.arange(100) * 4.0}))
+        read_clock("a.csv", pd.DataFrame({"time": np.arange(100) * 4.0}))
     (tmp_path / "a.csv").write_text("Zeit,EDA\n0,1\n0.1,2\n")
     with pytest.raises(BadRecording, match="expected a column time, found none among Zeit, EDA"):
         read_signals(tmp_path / "a.csv", 0, 1, EDA)
@@ -291,7 +291,7 @@ def test_a_table_of_recordings_may_be_written_so_too(before, mark, encoding, tmp
 
 def test_the_attributes_of_a_table_are_what_its_comments_say(tmp_path):
     (tmp_path / "a.csv").write_text("# Sampling frequency: 0.5 kHz\nEDA\n1\n2\n")
-    assert text_table(tmp_path / "a.csv").attrs == {"rate_hz": 500.0}
+    assert read_text_table(tmp_path / "a.csv").attrs == {"rate_hz": 500.0}
 
 
 def test_a_line_of_too_many_cells_and_a_title_are_refused_by_line(tmp_path):

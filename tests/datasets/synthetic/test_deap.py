@@ -17,8 +17,8 @@ from gbvnet.datasets import write_synthetic
 from gbvnet.datasets.deap import Reader
 from gbvnet.datasets.synthetic import deap as synthetic
 from gbvnet.datasets.synthetic.deap import dat_bytes, latent_pairs, plan, rating
-from gbvnet.datasets.synthetic.face import EXPRESSIONS, FPS, Acting, Face, act, smooth_noise, trial_light
-from gbvnet.datasets.synthetic.signals import EEG, Body, positions, signals_of_trial
+from gbvnet.datasets.synthetic.face import EXPRESSIONS, FPS, Acting, Face, act_trial, smooth_noise, trial_light
+from gbvnet.datasets.synthetic.signals import EEG, Physiology, positions, signals_of_trial
 from gbvnet.errors import BadConfig, BadInput
 
 SMALL = SynthConfig(subjects=1, trials=2, seconds=1, seed=5)
@@ -244,7 +244,7 @@ def test_presentation_order_is_scrambled_in_every_person_and_differs_between_the
 
 
 def test_signals_carry_their_evidence_from_the_onset_on():
-    body = Body.of_person(0.0, np.random.default_rng(0))
+    body = Physiology.of_person(0.0, np.random.default_rng(0))
     high, low = (signals_of_trial(body, v, v, 20, np.array([]), np.random.default_rng(1)) for v in (1.0, -1.0))
     np.testing.assert_array_equal(high[:, :384], low[:, :384])  # nothing shows in the 3 s before
     alpha = {name: band_power(high[i] - 0, 8, 12) / band_power(low[i], 8, 12) for i, name in enumerate(EEG)}
@@ -257,7 +257,7 @@ def test_signals_carry_their_evidence_from_the_onset_on():
 
 
 def test_evidence_in_named_channels_is_in_these_alone():
-    body = Body.of_person(0.0, np.random.default_rng(0))
+    body = Physiology.of_person(0.0, np.random.default_rng(0))
     named = ("F3", "C4", "O1")
     high, low = (
         signals_of_trial(body, v, v, 20, np.array([2.5]), np.random.default_rng(1), named) for v in (1.0, -1.0)
@@ -267,7 +267,7 @@ def test_evidence_in_named_channels_is_in_these_alone():
     for name in named:
         assert band_power(high[EEG.index(name)], 8, 12) > 4 * band_power(low[EEG.index(name)], 8, 12)
         assert band_power(high[EEG.index(name)], 20, 40) > 4 * band_power(low[EEG.index(name)], 20, 40)
-    steady = np.abs([Body.of_trial(1.0, np.random.default_rng(k), named).gain for k in range(200)]).mean(axis=0)
+    steady = np.abs([Physiology.of_trial(1.0, np.random.default_rng(k), named).gain for k in range(200)]).mean(axis=0)
     assert steady[EEG.index("O1")] < 0.5 * steady[EEG.index("Oz")]  # the bait does not drown the truth
 
 
@@ -296,7 +296,7 @@ def band_power(x, low_hz, high_hz):
 
 def test_eeg_is_4_to_45_hz_in_microvolts_and_alike_in_neighbours():
     samples = signals_of_trial(
-        Body.of_person(0.0, np.random.default_rng(0)), 0, 0, 60, np.array([]), np.random.default_rng(2)
+        Physiology.of_person(0.0, np.random.default_rng(0)), 0, 0, 60, np.array([]), np.random.default_rng(2)
     )
     power = np.abs(np.fft.rfft(samples[:32])) ** 2
     hz = np.fft.rfftfreq(samples.shape[1], 1 / 128)
@@ -307,7 +307,7 @@ def test_eeg_is_4_to_45_hz_in_microvolts_and_alike_in_neighbours():
 
 
 def test_blinks_are_in_the_vertical_eog():
-    body = Body.of_person(0.0, np.random.default_rng(0))
+    body = Physiology.of_person(0.0, np.random.default_rng(0))
     one, none = (signals_of_trial(body, 0, 0, 4, np.array(at), np.random.default_rng(3))[33] for at in ([2.5], []))
     assert np.argmax(one - none) == (3 + 2.5) * 128
     assert (one - none).max() == pytest.approx(120)
@@ -324,25 +324,25 @@ def test_electrodes_stand_where_their_names_say():
 
 def test_a_trials_fingerprint_is_no_offset_and_goes_with_strength_0():
     rng = np.random.default_rng(4)
-    assert all(np.all(value == 0) for value in vars(Body.of_trial(0.0, rng)).values())
-    assert np.std(Body.of_trial(1.0, rng).gain) > 0.3
+    assert all(np.all(value == 0) for value in vars(Physiology.of_trial(0.0, rng)).values())
+    assert np.std(Physiology.of_trial(1.0, rng).gain) > 0.3
     assert (trial_light(0.0, rng) == 1).all()
 
 
 def test_acting_shows_valence_in_the_mouth_and_arousal_in_brows_lids_and_jaw():
-    happy = act(1.0, -1.0, 4, np.array([1.0]), np.random.default_rng(0))
+    happy = act_trial(1.0, -1.0, 4, np.array([1.0]), np.random.default_rng(0))
     mean = dict(zip(EXPRESSIONS, happy.expressions.mean(axis=0), strict=True))
     assert mean["smile"] > 10
     assert mean["brows"] < -4
     assert mean["jaw"] == 0
     assert happy.blink[FPS] == 1
     assert happy.blink[3 * FPS] < 1e-6
-    nothing = act(0.0, 0.0, 4, np.array([]), np.random.default_rng(0))
+    nothing = act_trial(0.0, 0.0, 4, np.array([]), np.random.default_rng(0))
     assert np.abs(nothing.expressions.mean(axis=0)[0]) < 5
 
 
 def test_a_face_that_tells_with_its_mouth_alone_moves_nothing_else():
-    whole, mouth = (act(1.0, 1.0, 1, np.array([]), np.random.default_rng(0), only) for only in (False, True))
+    whole, mouth = (act_trial(1.0, 1.0, 1, np.array([]), np.random.default_rng(0), only) for only in (False, True))
     columns = {name: i for i, name in enumerate(EXPRESSIONS)}
     for name in ("smile", "jaw"):
         np.testing.assert_array_equal(mouth.expressions[:, columns[name]], whole.expressions[:, columns[name]])
@@ -351,7 +351,7 @@ def test_a_face_that_tells_with_its_mouth_alone_moves_nothing_else():
 
     drawn = []
     for evidence in (1.0, -1.0):
-        acting = act(evidence, evidence, 1, np.array([]), np.random.default_rng(0), True)
+        acting = act_trial(evidence, evidence, 1, np.array([]), np.random.default_rng(0), True)
         still = Acting(acting.expressions[:1], acting.blink[:1], 0 * acting.head[:1])
         face = Face(np.random.default_rng(1))
         drawn.append(next(face.frames(still, trial_light(0.0, np.random.default_rng(2)))).astype(int))
@@ -371,7 +371,7 @@ def test_smooth_noise_is_smooth_and_has_no_jumps():
 
 def test_head_motion_moves_the_face_and_leaves_the_frames_border_alone():
     face = Face(np.random.default_rng(0))
-    acting = act(0.0, 0.0, 1, np.array([]), np.random.default_rng(1))
+    acting = act_trial(0.0, 0.0, 1, np.array([]), np.random.default_rng(1))
     first, last = (
         f.copy() for i, f in enumerate(face.frames(acting, trial_light(1.0, np.random.default_rng(2)))) if i in (0, 49)
     )

@@ -18,7 +18,7 @@ from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.mahnob import FILMS
 from gbvnet.datasets.synthetic.mahnob import (
     BDF,
-    PEOPLE,
+    SUBJECTS,
     VIDEO_FPS,
     Settings,
     _signals,
@@ -28,7 +28,7 @@ from gbvnet.datasets.synthetic.mahnob import (
     truth,
 )
 from gbvnet.errors import BadConfig, BadInput, BadModel, BadRecording
-from gbvnet.io.landmark_model import landmark_model
+from gbvnet.io.landmark_model import landmark_model_path
 from gbvnet.io.video import probe, read_frames
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
@@ -39,7 +39,7 @@ MARKED = replace(SMALL, mark_s=0.5)
 
 def needs_landmarks():
     try:
-        landmark_model()
+        landmark_model_path()
     except BadModel as e:
         return str(e)
     return ""
@@ -128,7 +128,7 @@ def test_ratings_are_whole_and_never_undecided_films_and_video_starts_differ():
         ratings = [t.ratings[target] for t in told]
         assert set(ratings) <= {1, 2, 3, 4, 6, 7, 8, 9}
         assert np.mean([r > 5 for r in ratings]) == 0.5
-    assert {len({t.film for t in told if t.subject == p}) for p in PEOPLE[:8]} == {20}
+    assert {len({t.film for t in told if t.subject == p}) for p in SUBJECTS[:8]} == {20}
     assert [t.film for t in told[:20]] != [t.film for t in told[20:40]]
     assert {round(t.seconds) for t in told} == {6, 7, 8}
     assert len({t.video_start_s for t in told}) > 150

@@ -43,7 +43,7 @@ def use_stub(patch):
     """Replace every system by the stub, and measure costs on as little as possible."""
     for module in (crossval, runtime_estimate):
         patch.setattr(module, "system", lambda name: StubSystem)
-    patch.setattr("gbvnet.parallel.tasks.cores", lambda: 1)
+    patch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)
     patch.setattr(StubSystem, "fitted", 0)
     for name, value in (("RUNS", 1), ("FEWEST", 1), ("BATCH", 4)):
         patch.setattr(complexity, name, value)

@@ -11,7 +11,7 @@ import pytest
 
 from gbvnet.config import Times
 from gbvnet.datasets.recording import Channel
-from gbvnet.datasets.synthetic.single_recording import write_lone
+from gbvnet.datasets.synthetic.single_recording import write_single_recording
 from gbvnet.errors import BadConfig, BadRecording
 from gbvnet.inference.app import session
 from gbvnet.inference.app.session import (
@@ -355,7 +355,7 @@ def test_a_copy_for_browsers_keeps_the_times_of_the_frames(tmp_path):
 
 def test_the_example_has_the_models_channels_and_says_that_it_is_synthetic(tmp_path):
     names = {"GSR1": "gsr", "EXG1": "ecg", "Fp1": "eeg", "GSR": "gsr", "Plethysmograph": "ppg"}
-    video, signals = write_lone(tmp_path, tuple(Channel(name, kind) for name, kind in names.items()))
+    video, signals = write_single_recording(tmp_path, tuple(Channel(name, kind) for name, kind in names.items()))
     assert signals.read_text().startswith("# synthetic data: ")
     table = pd.read_csv(signals, comment="#")
     assert list(table) == ["time", *names]
