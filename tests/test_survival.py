@@ -28,7 +28,7 @@ from gbvnet.network.lightning_module import CHECKPOINT, HISTORY
 from gbvnet.network.model import GBVNet
 from gbvnet.parallel.tasks import run
 from gbvnet.report import report
-from gbvnet.store import prepare, store
+from gbvnet.store import prepare, writer
 from gbvnet.store.prepare import prepare_store
 
 from .synthetic_store import write_store
@@ -94,9 +94,9 @@ def test_a_store_that_was_killed_in_its_first_write_is_begun_again(deap, tmp_pat
 
 
 def test_a_store_has_its_settings_before_anything_else(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "atomic_write", full)
+    monkeypatch.setattr(writer, "atomic_write", full)
     with pytest.raises(BadStore, match="No space left on device"):
-        store.create(tmp_path / "store", {"dataset": "deap"})
+        writer.create_store(tmp_path / "store", {"dataset": "deap"})
     assert list((tmp_path / "store").iterdir()) == []  # and so the next run begins in it
 
 
@@ -174,7 +174,7 @@ def test_the_file_that_could_not_be_written_is_named_and_nothing_is_left(tmp_pat
 def test_tables_that_do_not_fit_leave_the_recordings_and_the_next_run_writes_them(deap, tmp_path, monkeypatch):
     corpus = open_corpus("deap", deap)
     with monkeypatch.context() as patch:
-        patch.setattr(prepare.store, "finish", full)
+        patch.setattr(prepare, "finish_store", full)
         with pytest.raises(BadStore, match="expected tables that can be written, found No space left on device"):
             prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
     assert prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY).n_reused == 6

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import BadConfig
-from ..io.safe_load import keep_names, split_names
+from ..io.safe_load import parse_names, with_literal_names
 from .system_options import by_system
 
 

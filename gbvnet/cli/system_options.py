@@ -57,10 +57,10 @@ def _chosen(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
 
 def _compared(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
     """Yield the systems that a comparison names, in its list or by their options."""
-    from ..io.safe_load import split_names
+    from ..io.safe_load import parse_names
 
     systems = values.get("systems") or ()
-    names = [str(name) for name in systems] if isinstance(systems, list) else split_names(str(systems or ""))
+    names = [str(name) for name in systems] if isinstance(systems, list) else parse_names(str(systems or ""))
     listed = [name.partition(":")[0] for name in names if name != "all"]
     yield from dict.fromkeys([*listed, *given])
 

@@ -29,7 +29,14 @@ from ..errors import BadRecording
 from . import deap
 from .channel_names import find_channel, similar_names_hint
 from .deap import BASELINE_S, EEG, RATINGS_FILE
-from .formats.bdf import STATUS, cut_short, flat_and_clipped_channels, open_bdf, places, read_microvolts
+from .formats.bdf import (
+    STATUS,
+    channel_positions,
+    flat_and_clipped_channels,
+    open_bdf,
+    read_microvolts,
+    truncation_message,
+)
 from .recording import Channel, Recording, Signals
 
 RATE_HZ = 512
@@ -92,7 +99,7 @@ def read_trials(path: Path, n_trials: int = deap.N_TRIALS, seconds: int = deap.T
         actual = f"{len(starts)}" + (
             f", of which those at {at} are not followed by an end after {seconds} s" * bool(odd)
         )
-        short = cut_short(path, raw)
+        short = truncation_message(path, raw)
         actual += f"; {short}" * bool(short)
         remedy = "The trials cannot be identified; the preprocessed release may have this participant."
         raise BadRecording(path, f"{n_trials} starts of a video (code {START} on Status)", actual, remedy)
@@ -207,7 +214,9 @@ def compare_trial_times(path: Path, starts: list[int], start_times: np.ndarray) 
 def read_recorded(path: Path, first: int = 0, last: int | None = None) -> np.ndarray:
     """Samples of a BDF as they were recorded, (44, N) in the order of RECORDED; electrodes in microvolts."""
     raw = open_bdf(path)
-    return read_microvolts(path, raw, places(path, raw.ch_names, [channel.name for channel in RECORDED]), first, last)
+    return read_microvolts(
+        path, raw, channel_positions(path, raw.ch_names, [channel.name for channel in RECORDED]), first, last
+    )
 
 
 @lru_cache(maxsize=1)

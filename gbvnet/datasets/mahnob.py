@@ -34,12 +34,12 @@ from .deap import EEG  # the BDFs of MAHNOB-HCI have the EEG channels of DEAP's 
 from .formats import bdf
 from .formats.bdf import (
     STATUS,
-    cut_short,
+    channel_positions,
     flat_and_clipped_channels,
     open_bdf,
-    places,
     read_microvolts,
-    stored,
+    read_mne_samples,
+    truncation_message,
     unit_notes,
 )
 from .mahnob_session import (
@@ -128,7 +128,7 @@ def read_span(path: Path, film_s: float | None) -> Span:
     at = ", ".join(f"{rise / rate_hz:.1f} s" for rise in rises[:8])
     actual = f"{len(rises)} pulse{'s' * (len(rises) != 1)}" + (f" (at {at})" if at else "")
     pairs = [(int(a), int(b)) for i, a in enumerate(rises) for b in rises[i + 1 :]]
-    short = cut_short(path, raw)
+    short = truncation_message(path, raw)
     warnings = [short] if short else []
     if len(rises) > 2 and film_s is not None:
         pairs = [(a, b) for a, b in pairs if abs((b - a) / rate_hz - film_s) <= LENGTH_SLACK_S]
@@ -149,7 +149,7 @@ def read_bdf(path: Path) -> tuple[np.ndarray, float]:
     in degrees Celsius are as stored. Raises BadRecording.
     """
     raw = open_bdf(path)
-    at = places(path, raw.ch_names, [channel.name for channel in CHANNELS])
+    at = channel_positions(path, raw.ch_names, [channel.name for channel in CHANNELS])
     return read_microvolts(path, raw, at, kinds=[channel.kind for channel in CHANNELS]), float(raw.info["sfreq"])
 
 
@@ -234,7 +234,7 @@ class Reader:
         try:
             return self._recording(recording, session)
         except BadRecording as e:
-            remedy = FETCH if e.remedy == bdf.FETCH else e.remedy  # this corpus cannot be downloaded again
+            remedy = FETCH if e.remedy == bdf.REFETCH else e.remedy  # this corpus cannot be downloaded again
             return replace(recording, error=str(BadRecording(e.path, e.expected, e.found, remedy)))
 
     def _recording(self, recording: Recording, session: Session) -> Recording:

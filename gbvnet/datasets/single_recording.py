@@ -120,7 +120,7 @@ class SingleRecording:
         signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
         (first, last), baseline_notes = self._baseline(file, start, read.start_s)
         notes += baseline_notes
-        if first >= read.start_s - EDGE_S and last <= read.start_s + read.seconds + EDGE_S:
+        if first >= read.start_s - TOLERANCE_S and last <= read.start_s + read.seconds + TOLERANCE_S:
             baseline = ((first - read.start_s) * read.rate_hz, (last - read.start_s) * read.rate_hz)
             return replace(signals, baseline=baseline), notes
         before = read_span(file, first, last, wanted, self.times.signals_unit, PART_HINT, MARGIN_S)
@@ -147,9 +147,9 @@ class SingleRecording:
             if there is not None:
                 have = there[1] - there[0]
                 short = f"{prefix} {have:.2f} of the {length:g} s from {begin:g} s on, which are used"
-                return there, [short] if have < length - LATE_S else []
+                return there, [short] if have < length - MAX_LATE_S else []
             notes = [f"{prefix} nothing of the {length:g} s from {begin:g} s on; {instead}"]
-        elif start - length >= earliest - LATE_S:
+        elif start - length >= earliest - MAX_LATE_S:
             return (max(earliest, start - length), start), []
         elif start > file.segments[0].start_s + MAX_LATE_S:
             notes = [f"baseline: {file.path.name} has no {length:g} s right before {start:g} s; {instead}"]
@@ -231,10 +231,10 @@ def require_same_units(file: Path, channels: tuple[Channel, ...], made_with: Map
 
 def _is_signals(file: Path) -> bool:
     """Return whether a file, or folder of a recording, holds signals rather than a video. Raises BadRecording."""
-    if not file.is_file() and not (file.is_dir() and file.suffix.lower() in FOLDERS):
+    if not file.is_file() and not (file.is_dir() and file.suffix.lower() in FOLDER_SUFFIXES):
         actual = "a folder" if file.is_dir() else "no such file"
-        raise BadRecording(file, "a recording", actual, file_types() if file.is_dir() else "")
-    kind = kind_of_file(file)
+        raise BadRecording(file, "a recording", actual, supported_files() if file.is_dir() else "")
+    kind = file_kind(file)
     if kind is None:
         try:
             probe(file)

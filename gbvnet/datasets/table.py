@@ -30,7 +30,7 @@ from ..config import RATINGS
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
-from .formats.signal_file import SignalSpan, channel_units_in, read_signals, require_finite
+from .formats.signal_file import SignalSpan, TextProperties, channel_units_in, read_signals, require_finite
 from .formats.signal_formats import FOLDER_SUFFIXES
 from .formats.signal_text import is_text
 from .known_channels import Known, known_channels
@@ -217,13 +217,11 @@ class Reader:
             signals = replace(signals, baseline_signals=before)
         return signals, [note for note in dict.fromkeys((around.note, read.note)) if note]
 
-    def _read(self, recording: Recording, begin: float, end: float, hint: str) -> Read:
+    def _read(self, recording: Recording, begin: float, end: float, hint: str) -> SignalSpan:
         if recording.signals is None:
             raise BadRecording(recording.name, "a recording with signals", "none")
-        read = read_signals(
-            recording.signals, begin, end, self.channels, self.settings.signals_rate_hz, self.settings.signals_unit,
-            hint, MARGIN_S,
-        )  # fmt: skip
+        text = TextProperties(self.settings.signals_rate_hz, self.settings.signals_unit)
+        read = read_signals(recording.signals, begin, end, self.channels, text, hint, MARGIN_S)
         require_finite(recording.signals, self.channels, read)
         return read
 
@@ -318,7 +316,7 @@ def unit_warnings(path: Path, channels: tuple[Channel, ...], samples: Iterable[n
 
     channels : named as in the file; samples : (N,) of each of them; unit : of electrical channels in text files
     """
-    there, made, _ = units_in(path, channels, unit)
+    there, made, _ = channel_units_in(path, channels, unit)
     unit_messages = messages({c.name: one for c, one in zip(there, made, strict=True)})
     rows = [(c, x, one.unit) for c, x, one in zip(channels, samples, made, strict=True) if not c.filtered]
     return unit_messages + impossible([c.kind for c, *_ in rows], [c.name for c, *_ in rows], [x for _, x, _ in rows],

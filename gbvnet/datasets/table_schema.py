@@ -22,7 +22,7 @@ from ..io.records import convert
 from ..io.safe_load import from_yaml
 from ..text import did_you_mean, sentence
 from .channel_names import same_channels
-from .formats.text_file import COMMENTS, read_text, sep_of
+from .formats.text_file import COMMENTS, read_text, stated_delimiter
 from .names import file_name_error, normal
 from .recording import Kind
 
@@ -247,7 +247,7 @@ def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     except OSError as error:
         raise BadRecording(file, "a table of recordings", f"a file that does not read ({error.strerror})") from None
     lines = ["" if line.lstrip().startswith(COMMENTS) else line for line in text.splitlines(keepends=True)]
-    separator = next((mark for line in lines[:1] if (mark := sep_of(line))), None)  # Excel's `sep=;`
+    separator = next((mark for line in lines[:1] if (mark := stated_delimiter(line))), None)  # Excel's `sep=;`
     if separator:
         lines[0] = ""
     head = next((line for line in lines if line.strip()), "")

@@ -122,7 +122,7 @@ def _train_all(
     failed = {}
     try:
         with _progress_reported(run_dir, tasks, config, progress):
-            for task, outcome in run(train_and_test, left, jobs, trains=True):
+            for task, outcome in run(train_and_test, left, jobs, uses_gpu=True):
                 if isinstance(outcome, GbvnetError):
                     failed[str(task)] = outcome
                     log.error("%s%s: %s", log_prefix(config), task, outcome)

@@ -25,9 +25,9 @@ from ..datasets.recording import Corpus, Recording
 from ..datasets.single_recording import SingleRecording, open_recording
 from ..datasets.units import unlike_training
 from ..errors import BadConfig, BadRecording
-from ..io.path_kinds import similar
+from ..io.path_kinds import near_name_hint
 from ..network.checkpoint.folder import fingerprint
-from ..parallel.prefetch import ahead
+from ..parallel.prefetch import prefetch
 from ..preprocessing.face_windows import FacePart, FaceSettings, FaceWindows
 from ..preprocessing.signals import missing_bandwidth, preprocess
 from ..preprocessing.windowing import cut, missing_windows, window_starts
@@ -132,7 +132,7 @@ def recording_of_files(
     """Return a corpus of one recording, with the channels that the model needs. Raises BadRecording, BadConfig."""
     for file in files:
         if not file.exists():
-            raise BadRecording(file, "a video or a file of signals", f"no such file{similar(file)}")
+            raise BadRecording(file, "a video or a file of signals", f"no such file{near_name_hint(file)}")
     wanted, model = predictor.channels if predictor.uses_signals else (), predictor.input
     return open_recording(
         list(files), wanted, model.rate_hz, model.baseline_s, times, dict(rename or {}), predictor.metadata
@@ -289,7 +289,7 @@ class _WindowPrediction:
         pictures: list[tuple[float, np.ndarray]] = []
         every = max(1, -(-n // MAX_PICTURES))
         pending: Future | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="predict") as executor, closing(ahead(faces, 2)) as parts:
+        with ThreadPoolExecutor(1, thread_name_prefix="predict") as executor, closing(prefetch(faces, 2)) as parts:
             for part in parts:
                 if pending is not None:
                     outputs.append(pending.result())

@@ -1,1 +1,1 @@
-"""Files: written whole, read safely, fetched; videos and the landmark model."""
+"""Files: atomic writing, safe reading, downloads; videos and the landmark model."""

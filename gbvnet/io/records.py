@@ -47,8 +47,8 @@ def _plain(message: str, data: Any) -> str:
     what, _, path = message.partition(" - at `")
     path = path.rstrip("`").removeprefix("$").removeprefix(".")
     if match := re.fullmatch(r"Expected (.*?)(, got .*)?", what):
-        found = _shown(data, path) or _in_words((match[2] or "").removeprefix(", got "))
-        what = f"expected {_in_words(match[1])}" + (f", found {found}" if found else "")
+        actual = _shown(data, path) or _in_words((match[2] or "").removeprefix(", got "))
+        what = f"expected {_in_words(match[1])}" + (f", found {actual}" if actual else "")
     elif match := re.fullmatch(r"Object missing required field `(.*)`", what):
         what = f"no `{match[1]}`"
     elif match := re.fullmatch(r"Object contains unknown field `(.*)`", what):

@@ -1,9 +1,9 @@
-"""A finished store that lies at an address (s3://, gs://, https://, whatever fsspec knows), brought here once.
+"""Finished stores at an address (s3://, gs://, https://, any that fsspec knows), downloaded once into the cache.
 
-CACHE/stores/<name>-<digest>/    the copy; a store that changes at its address is another digest, and is brought anew
+CACHE/stores/<name>-<digest>/    the copy; a store that changes at its address has another digest: a new copy is made
 
-Stores are read through memory maps, and stores and runs are written with locks and renames: these only a file system
-has, local or shared. So what lies elsewhere is copied before it is read, and nothing is written there.
+Stores are read through memory maps, and stores and runs are written with locks and renames, which need a local or
+shared file system. So a remote store is copied before it is read, and nothing is written to an address.
 """
 
 import hashlib
@@ -26,25 +26,25 @@ _TABLES = (
     "store.json",
     "recordings.parquet",
     "windows.parquet",
-)  # the last one makes a store whole, and is copied last
+)  # the last one marks a complete store: copied last
 
 
 def is_address(path: str | Path) -> bool:
-    """Whether this is an address and not a path."""
+    """Return whether this is an address such as s3://bucket/store rather than a path."""
     return bool(_ADDRESS.match(str(path)))
 
 
 def require_path(path: str | Path) -> None:
-    """Raise BadConfig for an address, where something is to be written."""
+    """Raise BadConfig if the place to write to is an address."""
     if is_address(path):
         raise BadConfig(
-            f"{path}: expected a folder of a file system, local or shared, found an address. Locks and renames, by "
-            "which nothing is lost when a command is killed, are not to be had there; write to a disk, copy it later."
+            f"{path}: expected a folder of a file system, local or shared, found an address. It has no locks and "
+            "renames, which keep results safe when a command is killed; write to a disk and copy it later."
         )
 
 
 def fetch_store(address: str | Path) -> Path:
-    """The folder of the copy; what of it an earlier call has brought is not brought again.
+    """Return the folder of the local copy; files that an earlier call has copied are not copied again.
 
     Raises BadStore if no finished store is there or it cannot be reached, BadConfig if fsspec lacks a library for it.
     """
@@ -69,7 +69,7 @@ def fetch_store(address: str | Path) -> Path:
                 for file, content in head.items():
                     atomic_write(folder / file, content)
     except OSError as error:
-        remedy = "What was brought is kept; give the same command again."
+        remedy = "The files copied so far are kept; run the same command again."
         raise BadStore(address, f"a copy in {folder}", str(error.strerror or error), remedy) from None
     return folder
 
@@ -84,15 +84,15 @@ def _open_filesystem(address: str) -> tuple[Any, str]:
 
 
 def _copy_missing(files: Any, root: str, folder: Path, wanted: dict[str, int], address: str) -> None:
-    """Copy files that are not there in full, each whole or not at all."""
+    """Copy the files that are missing or incomplete, each completely or not at all."""
     left = {n: size for n, size in wanted.items() if not _is_complete(folder / n, size)}
-    log.info("%s: %d files, %.1f MB, are copied to %s", address, len(left), sum(left.values()) / 1e6, folder)
+    log.info("%s: %d files, %.1f MB, to copy to %s", address, len(left), sum(left.values()) / 1e6, folder)
     for number, (name, size) in enumerate(sorted(left.items()), 1):
-        aside = folder / f".{name}.part"
-        files.get_file(f"{root}/{name}", str(aside))
-        if not _is_complete(aside, size):
-            raise OSError(f"{name} broke off")
-        os.replace(aside, folder / name)
+        temporary = folder / f".{name}.part"
+        files.get_file(f"{root}/{name}", str(temporary))
+        if not _is_complete(temporary, size):
+            raise OSError(f"{name} was not copied completely")
+        os.replace(temporary, folder / name)
         if number * 10 // len(left) > (number - 1) * 10 // len(left):
             log.info("%s: %d of %d files", address, number, len(left))
 

@@ -1,1 +1,1 @@
-"""Work in several processes and on several machines."""
+"""Tasks in several local processes or on a Ray cluster; prefetching; peak memory."""

@@ -1,4 +1,4 @@
-"""How much memory a piece of work took."""
+"""The peak memory of a piece of work."""
 
 from pathlib import Path
 from typing import Self
@@ -7,17 +7,18 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 class PeakMemory:
-    """The most memory that this process held while the work was done, above what it held before; for `with`.
+    """Context manager that measures how far this process's memory rose above its value at the start.
 
-    The system's own count of resident memory, so everything is in it: arrays, torch, files that were mapped and read.
-    `mb` is None where the system keeps no such count (only Linux does).
+    mb : megabytes, set at the end; None on systems other than Linux, which do not count it
+
+    Resident memory as the system counts it: it includes arrays, torch, and memory-mapped files that were read.
     """
 
     mb: float | None = None
 
     def __enter__(self) -> Self:
         try:
-            _CLEAR.write_text("5")  # sets the high-water mark to what is held now
+            _CLEAR.write_text("5")  # resets the high-water mark to the current value
             self._before = _status_kib("VmRSS")
         except OSError:
             self._before = None
@@ -30,6 +31,6 @@ class PeakMemory:
 
 
 def _status_kib(name: str) -> int | None:
-    """A line of the process' status, KiB."""
+    """Return one line of the process status, in KiB; None if it is absent."""
     lines = _STATUS.read_text().splitlines()
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), None)

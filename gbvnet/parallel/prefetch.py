@@ -1,4 +1,4 @@
-"""What comes next, made while this is used: a thread that runs an iterator a few steps ahead."""
+"""Prefetching: a thread runs an iterator a few steps ahead of its consumer."""
 
 import queue
 import threading
@@ -11,9 +11,10 @@ _END = object()
 
 
 def prefetch(items: Iterable[T], depth: int = 4) -> Generator[T]:
-    """The same items in the same order, made by another thread, at most `depth` of them before they are asked for.
+    """Yield the same items in the same order; another thread computes up to `depth` of them in advance.
 
-    An exception there is raised here. Closed early, it stops the thread and closes the iterator.
+    An exception in that thread is raised here. If the generator is closed early, it stops the thread and closes the
+    iterator.
     """
     ready: queue.Queue = queue.Queue(depth)
     stop = threading.Event()

@@ -1,7 +1,7 @@
-"""Tasks on the nodes of a Ray cluster: what one needs, where it may go, what is done when its node dies.
+"""Tasks on the nodes of a Ray cluster: their resources, and what happens when a node dies.
 
-Ray does the scheduling. Each node must have this gbvnet, and see the same folders under the same paths, as on a shared
-disk: a task reads the store and writes its results there itself, and only a line of it travels.
+Ray does the scheduling. Each node must have the same version of gbvnet and see the same folders under the same paths,
+as on a shared disk: a task reads the store and writes its results there itself, and sends back only a short result.
 """
 
 import logging
@@ -20,17 +20,17 @@ from ..errors import BadConfig, GbvnetError, TaskDied
 
 log = logging.getLogger(__name__)
 
-POLL_S = 5.0  # how often it is asked whether the nodes that are left can still do what is left
-NO_NODE_TIMEOUT_S = 120.0  # how long no node may be able to; a node that comes back, or a new one, takes a while
+POLL_S = 5.0  # seconds between checks whether any node can still run the remaining tasks
+NO_NODE_TIMEOUT_S = 120.0  # give up after this long without such a node; a node that restarts takes a while
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Ray cluster that is there already; give it as `jobs`, in the place of a number of local processes.
+    """A running Ray cluster; pass it as `jobs` instead of a number of local processes.
 
     address : `auto` for the cluster that this machine belongs to, else host:port, as `ray start` printed it
-    cpus_per_task : cores that a task takes, and threads that it computes with
-    gpus_per_task : GPUs that a training takes; 0.25 puts four on one. None is one where the cluster has GPUs, else none
+    cpus_per_task : CPU cores and threads of a task
+    gpus_per_task : GPUs of a training; 0.25 puts four trainings on one GPU. None: one if the cluster has GPUs, else 0
     """
 
     address: str = "auto"
@@ -45,35 +45,35 @@ class Cluster:
         ):
             raise BadConfig(f"--gpus_per_task {self.gpus_per_task}: give a share of one GPU, or a whole number of them")
 
-    def room(self) -> int:
-        """How many trainings run at once, if nobody else uses the cluster. Raises BadConfig."""
+    def slots(self) -> int:
+        """Return how many trainings run at once if nobody else uses the cluster. Raises BadConfig."""
         ray = _connect(self.address)
-        return sum(_node_slots(node, *self._needs(ray, True)) for node in _alive_nodes(ray))
+        return sum(_node_slots(node, *self._task_resources(ray, True)) for node in _alive_nodes(ray))
 
     def run(
-        self, call: Callable[[Any], Any], items: Sequence[Any], tries: int, trains: bool
+        self, call: Callable[[Any], Any], items: Sequence[Any], max_attempts: int, uses_gpu: bool
     ) -> Iterator[tuple[int, Any]]:
-        """Yield (place in items, call(item)) as tasks end, wherever they ran.
+        """Yield (position in items, call(item)) as tasks end, in no fixed order.
 
-        trains : whether a task has a use for a GPU
+        max_attempts : a task whose process or node died is repeated; after so many attempts its result is a TaskDied
+        uses_gpu : whether a task can use a GPU
 
-        A task whose process or node died is handed out again; after so many tries TaskDied is its result. Raises
-        BadConfig if there is no such cluster or no node that could do a task, GbvnetError if none is left that could.
-        Leaving the loop early stops what runs.
+        Raises BadConfig if there is no such cluster or no node with enough resources, GbvnetError if no such node
+        remains. Leaving the loop early cancels the running tasks.
         """
         ray = _connect(self.address)
-        cpus, gpus = self._needs(ray, trains)
+        cpus, gpus = self._task_resources(ray, uses_gpu)
         if not any(_node_slots(node, cpus, gpus) for node in _alive_nodes(ray)):
             raise BadConfig(
-                f"--ray {self.address}: no node has {cpus} CPUs and {gpus:g} GPUs, as a task needs; the cluster has "
+                f"--ray {self.address}: no node has the {cpus} CPUs and {gpus:g} GPUs of a task; the cluster has "
                 + ", ".join(map(_describe_node, _alive_nodes(ray)))
             )
-        # SPREAD: a task that died with its memory full goes elsewhere, where there is an elsewhere.
+        # SPREAD: a task that ran out of memory is repeated on another node, if there is one.
         task = ray.remote(_run_task).options(num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD")
         packed = ray.put(pickle.dumps(call))
         here = (os.getcwd(), __version__)
         running = {task.remote(packed, item, *here): i for i, item in enumerate(items)}
-        tried, last_room = Counter(running.values()), time.monotonic()
+        attempts, last_slot_s = Counter(running.values()), time.monotonic()
         try:
             while running:
                 ended, _ = ray.wait(list(running), timeout=POLL_S)
@@ -82,30 +82,32 @@ class Cluster:
                     try:
                         outcome = ray.get(ref)
                     except ray.exceptions.RayTaskError:
-                        raise  # a fault of ours, with the traceback of the node
-                    except ray.exceptions.RayError as why:
-                        if tried[i] < tries:
-                            log.warning("%s: %s; it is tried again", items[i], _first_line(why))
-                            tried[i] += 1
+                        raise  # a fault of gbvnet itself, with the traceback of the node
+                    except ray.exceptions.RayError as error:
+                        reason = _first_line(error)
+                        if attempts[i] < max_attempts:
+                            log.warning("%s: %s; the task is repeated", items[i], reason)
+                            attempts[i] += 1
                             running[task.remote(packed, items[i], *here)] = i
                             continue
-                        outcome = TaskDied(
-                            f"{items[i]}: it died {tries} times, the last time of this: {_first_line(why)}"
-                        )
+                        outcome = TaskDied(f"{items[i]}: it died {max_attempts} times, the last time from: {reason}")
                     yield i, outcome
-                last_room = self._still_room(ray, cpus, gpus, last_room)
+                last_slot_s = self._require_node(ray, cpus, gpus, last_slot_s)
         finally:
             for ref in running:
                 ray.cancel(ref, force=True)
 
-    def _needs(self, ray: Any, trains: bool) -> tuple[int, float]:
-        """CPUs and GPUs of a task."""
-        there = any(node["Resources"].get("GPU") for node in _alive_nodes(ray))
-        gpus = self.gpus_per_task if self.gpus_per_task is not None else float(there)
-        return self.cpus_per_task, gpus if trains else 0.0
+    def _task_resources(self, ray: Any, uses_gpu: bool) -> tuple[int, float]:
+        """Return the CPUs and GPUs of a task."""
+        has_gpu = any(node["Resources"].get("GPU") for node in _alive_nodes(ray))
+        gpus = self.gpus_per_task if self.gpus_per_task is not None else float(has_gpu)
+        return self.cpus_per_task, gpus if uses_gpu else 0.0
 
-    def _still_room(self, ray: Any, cpus: int, gpus: float, last: float) -> float:
-        """When some node could last do a task. Raises GbvnetError if that is too long ago: Ray would wait for ever."""
+    def _require_node(self, ray: Any, cpus: int, gpus: float, last: float) -> float:
+        """Return when a node with enough resources was last alive, in seconds of the monotonic clock.
+
+        Raises GbvnetError if that is too long ago: Ray would wait for ever.
+        """
         now = time.monotonic()
         if any(_node_slots(node, cpus, gpus) for node in _alive_nodes(ray)):
             return now
@@ -118,15 +120,17 @@ class Cluster:
 
 
 def _run_task(packed: bytes, item: Any, folder: str, version: str) -> Any:
-    """One task, on its node. What it works on is unpacked only here, in the folder where its paths make sense."""
+    """Run one task on its node. Its data is unpickled only in the folder that its paths are relative to."""
     node = platform.node()
     if __version__ != version:
-        return BadConfig(f"node {node} has gbvnet {__version__}, here it is {version}: install the same everywhere")
+        return BadConfig(
+            f"node {node} has gbvnet {__version__}, here it is {version}: install the same version on every node"
+        )
     try:
         os.chdir(folder)
     except OSError:
         return BadConfig(f"node {node} sees no folder {folder}: all nodes need the same disk under the same paths")
-    return pickle.loads(packed)(item)  # noqa: S301 - it came from the command that asked, not from a file
+    return pickle.loads(packed)(item)  # noqa: S301 - it comes from the calling command, not from a file
 
 
 def _connect(address: str) -> Any:
@@ -137,18 +141,18 @@ def _connect(address: str) -> Any:
     if ray.is_initialized():
         return ray
     _require_listener(address)
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of what it will do one day
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # avoids a warning about a future change
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=None)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise BadConfig(
-            f"--ray {address}: there is no Ray cluster ({_first_line(error)}); begin one with `ray start --head`"
+            f"--ray {address}: there is no Ray cluster ({_first_line(error)}); start one with `ray start --head`"
         ) from None
     return ray
 
 
 def _require_listener(address: str) -> None:
-    """Raise BadConfig if nobody listens at host:port, where Ray would try for minutes."""
+    """Raise BadConfig if nothing listens at host:port: Ray itself would try for minutes."""
     if address == "auto":
         return
     host, _, port = address.rpartition(":")
@@ -158,7 +162,7 @@ def _require_listener(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
         raise BadConfig(
-            f"--ray {address}: there is no Ray cluster ({error}); begin one with `ray start --head --port={port}`"
+            f"--ray {address}: there is no Ray cluster ({error}); start one with `ray start --head --port={port}`"
         ) from None
 
 
@@ -167,7 +171,7 @@ def _alive_nodes(ray: Any) -> list[dict[str, Any]]:
 
 
 def _node_slots(node: dict[str, Any], cpus: int, gpus: float) -> int:
-    """How many tasks a node takes at once."""
+    """Return how many tasks a node runs at once."""
     room = node["Resources"].get("CPU", 0) // cpus
     return int(min(room, node["Resources"].get("GPU", 0) / gpus + 1e-9)) if gpus else int(room)
 
@@ -178,6 +182,6 @@ def _describe_node(node: dict[str, Any]) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    """The first line of what Ray says, which goes on for a page."""
+    """Return the first line of Ray's error message, which fills a page."""
     lines = str(error).strip().splitlines()
     return lines[0].strip().rstrip(".") if lines else type(error).__name__

@@ -1,6 +1,6 @@
-"""How many recordings or fold trainings run at once, and where: in this process, in local processes, or on a cluster.
+"""Parallel tasks (recordings, fold trainings) in this process, in local processes, or on a Ray cluster.
 
-Whoever has tasks takes `jobs`, a number of local processes or a Cluster, hands it to `run`, and need not know which.
+A function that has tasks takes `jobs`, a number of local processes or a Cluster, and passes it on to `run`.
 """
 
 import logging
@@ -15,43 +15,45 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
+from typing_extensions import override
+
 from ..errors import GbvnetError, TaskDied, os_error_message
 from .ray_cluster import Cluster
 
 log = logging.getLogger(__name__)
-LOGGER = "gbvnet"  # whose lines a task brings back
+LOGGER = "gbvnet"  # the logger whose lines a task sends back
 
 Item = TypeVar("Item")
 Jobs = int | Cluster
-MAX_ATTEMPTS = 3  # a task whose process died (out of memory, say) is tried again, and then given up with the reason
+MAX_ATTEMPTS = 3  # a task whose process died, for example out of memory, is repeated up to this often
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 def available_cores() -> int:
-    """Cores this process may use, which on a shared machine are fewer than there are."""
+    """Return the number of cores that this process may use; on a shared machine these may be fewer than all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads_per_task(jobs: Jobs) -> int:
-    """Threads of one task."""
+    """Return the number of threads of one task."""
     return jobs.cpus_per_task if isinstance(jobs, Cluster) else max(1, available_cores() // max(1, jobs))
 
 
 def tasks_per_machine(jobs: Jobs) -> int:
-    """How many tasks share the memory of this machine; a task asks on its own node."""
+    """Return how many tasks share the memory of this machine; on a cluster, of the node that calls it."""
     return max(1, available_cores() // jobs.cpus_per_task if isinstance(jobs, Cluster) else jobs)
 
 
 def parallel_trainings(jobs: Jobs) -> int:
-    """How many trainings run at once."""
-    return max(1, jobs.room() if isinstance(jobs, Cluster) else jobs)
+    """Return how many trainings run at once."""
+    return max(1, jobs.slots() if isinstance(jobs, Cluster) else jobs)
 
 
 def limit_threads(threads: int) -> None:
-    """Give torch, BLAS and OpenCV this many threads, loaded already or not.
+    """Limit torch, BLAS and OpenCV to this many threads, whether they are imported already or later.
 
-    Without this each process takes every core: two trainings on two cores then took 13 times as long.
+    Otherwise each process uses every core: two trainings on two cores then took 13 times as long.
     """
     for name in (*_THREAD_VARIABLES, "OPENCV_FOR_THREADS_NUM"):
         os.environ[name] = str(threads)
@@ -66,31 +68,35 @@ def limit_threads(threads: int) -> None:
 
 
 def run(
-    function: Callable[[Item], Any], items: Iterable[Item], jobs: Jobs = 1, apart: bool = False, trains: bool = False
+    function: Callable[[Item], Any],
+    items: Iterable[Item],
+    jobs: Jobs = 1,
+    isolate: bool = False,
+    uses_gpu: bool = False,
 ) -> Iterator[tuple[Item, Any | GbvnetError]]:
     """Call `function` on each item, `jobs` at once, and yield (item, result) as they end, in no fixed order.
 
-    apart : use another process even for one job, as where a damaged video may crash the library that decodes it
-    trains : a task has a use for a GPU
+    isolate : use another process even for one job: a damaged video may crash the library that decodes it
+    uses_gpu : whether a task can use a GPU
 
-    A GbvnetError comes back as the result, as does a full disk or want of memory, so that one bad item does not stop
-    the others; any other exception is a fault of ours and is raised. With one job everything happens in this process.
-    `function` and the items must be picklable. What a task elsewhere logs is logged here when it ends. Leaving the loop
-    early, or Ctrl-C, stops the other processes at once.
+    A GbvnetError is returned as the result, and so is one for a full disk or lack of memory: one bad item does not stop
+    the others. Any other exception is a fault of gbvnet itself and is raised. With one job everything runs in this
+    process. `function` and the items must be picklable. Log lines of other processes are logged here when a task ends.
+    Leaving the loop early, or Ctrl-C, stops the other processes at once.
     """
     _stop_if_imported()
     items = list(items)
     if isinstance(jobs, Cluster):
-        for i, told in jobs.run(_RemoteCall(function, jobs.cpus_per_task), items, MAX_ATTEMPTS, trains):
-            yield items[i], _log_and_unpack(told)
+        for i, result in jobs.run(_RemoteCall(function, jobs.cpus_per_task), items, MAX_ATTEMPTS, uses_gpu):
+            yield items[i], _log_and_unpack(result)
         return
-    if not apart and (jobs <= 1 or len(items) <= 1):
+    if not isolate and (jobs <= 1 or len(items) <= 1):
         for item in items:
             yield item, _call(function, item)
         return
     left = list(range(len(items)))
     while left:
-        suspects: list[int] = []  # those that a process was at when one died; which of them killed it is not told
+        suspects: list[int] = []  # in progress when a process died; which of them killed it is unknown
         for i, outcome in _run_pool(function, items, left, jobs, suspects):
             left.remove(i)
             yield items[i], outcome
@@ -100,25 +106,25 @@ def run(
 
 
 def _stop_if_imported() -> None:
-    """End this process if it is a worker that still imports the user's script, whose commands it must not repeat."""
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds out
+    """Exit if this process is a worker that still imports the user's script: it must not run its commands again."""
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # the check that multiprocessing itself uses
         raise SystemExit(1)
 
 
 def _require_started(started: Any) -> None:
-    """Raise GbvnetError if no worker of a pool that broke had begun: nothing that it was given can be the reason."""
+    """Raise GbvnetError if no worker of a broken pool had started: then no task can be the reason."""
     if not started.is_set():
         raise GbvnetError(
-            "the worker processes ended before they began to work. Each of them imports the script that was started: "
-            'it must be a file, with all that it does below `if __name__ == "__main__":`. If it is so already, there '
-            "is not enough memory to start them: use fewer jobs"
+            "the worker processes ended before their first task. Each of them imports the script that was started: it "
+            'must be a file whose commands stand below `if __name__ == "__main__":`. If they do, there is not enough '
+            "memory to start the processes: use fewer jobs"
         ) from None
 
 
 def _run_pool(
     function: Callable[[Item], Any], items: list[Item], todo: list[int], jobs: int, suspects: list[int]
 ) -> Iterator[tuple[int, Any]]:
-    """One pool's life. It ends early when a process of it dies, and then fills `suspects`."""
+    """Run tasks in one pool until all are done or a process dies; the tasks in progress are then in `suspects`."""
     pool, started = _make_pool(min(jobs, len(todo)), threads_per_task(jobs))
     futures: dict[Future, int] = {}
     try:
@@ -131,14 +137,14 @@ def _run_pool(
                 yield futures.pop(future), outcome
     except BrokenProcessPool:
         _require_started(started)
-        suspects += list(futures.values())[: 2 * max(1, jobs)]  # in the order in which they were handed out
-        log.warning("a process died; what it was at is tried again by itself")
+        suspects += list(futures.values())[: 2 * max(1, jobs)]  # in the order of submission
+        log.warning("a worker process died; its task is repeated in a process of its own")
     finally:
         _stop_pool(pool)
 
 
 def _run_in_own_process(function: Callable[[Item], Any], item: Item, threads: int) -> Any | GbvnetError:
-    for _ in range(MAX_ATTEMPTS - 1):  # it was tried once, in company
+    for _ in range(MAX_ATTEMPTS - 1):  # the first attempt was in the pool
         pool, started = _make_pool(1, threads)
         try:
             return _log_and_unpack(pool.submit(_RemoteCall(function), item).result())
@@ -146,11 +152,11 @@ def _run_in_own_process(function: Callable[[Item], Any], item: Item, threads: in
             _require_started(started)
         finally:
             _stop_pool(pool)
-    return TaskDied(f"{item}: its process was killed {MAX_ATTEMPTS} times; is there enough memory, is the file sound?")
+    return TaskDied(f"{item}: its process died {MAX_ATTEMPTS} times; is there enough memory, is the file undamaged?")
 
 
 def _make_pool(processes: int, threads: int) -> tuple[ProcessPoolExecutor, Any]:
-    """A pool, and an event that is set once one of its processes has begun to work."""
+    """Return a pool, and an event that is set once one of its processes has started."""
     context = multiprocessing.get_context("spawn")  # fork breaks BLAS and OpenCV threads
     started = context.Event()
     initargs = (threads, started)
@@ -172,30 +178,30 @@ def _call(function: Callable[[Item], Any], item: Item) -> Any | GbvnetError:
     except GbvnetError as e:
         return e
     except (OSError, MemoryError, RuntimeError) as e:
-        told = os_error_message(e)
-        if told is None:
+        message = os_error_message(e)
+        if message is None:
             raise
-        return GbvnetError(told)
+        return GbvnetError(message)
 
 
 @dataclass(frozen=True)
 class _RemoteCall:
-    """Picklable: calls a function in another process, and brings back what was logged with what came of it."""
+    """A picklable call of a function in another process, which returns its result together with its log lines."""
 
     function: Callable[[Any], Any]
-    threads: int | None = None  # where nobody has seen to it before
+    threads: int | None = None  # None: already limited
     level: int = field(default_factory=lambda: logging.getLogger(LOGGER).getEffectiveLevel())
 
     def __call__(self, item: Any) -> "_TaskResult":
-        logger, kept = logging.getLogger(LOGGER), _LogCollector()
-        logger.addHandler(kept)
+        logger, collector = logging.getLogger(LOGGER), _LogCollector()
+        logger.addHandler(collector)
         logger.setLevel(self.level)
         if self.threads:
             limit_threads(self.threads)
         try:
-            return _TaskResult(_call(self.function, item), kept.lines)
+            return _TaskResult(_call(self.function, item), collector.lines)
         finally:
-            logger.removeHandler(kept)
+            logger.removeHandler(collector)
 
 
 class _TaskResult(NamedTuple):
@@ -204,23 +210,24 @@ class _TaskResult(NamedTuple):
 
 
 class _LogCollector(logging.Handler):
-    """Keeps lines until they can be told."""
+    """A handler that collects log lines."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[tuple[int, str]] = []
 
+    @override
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append((record.levelno, self.format(record)))
 
 
-def _log_and_unpack(told: Any) -> Any:
-    """Log here what was logged there. TaskDied comes from nobody."""
-    if not isinstance(told, _TaskResult):
-        return told
-    for level, line in told.lines:
+def _log_and_unpack(result: Any) -> Any:
+    """Log the lines of another process, and return its outcome. A TaskDied is returned as it is."""
+    if not isinstance(result, _TaskResult):
+        return result
+    for level, line in result.lines:
         log.log(level, "%s", line)
-    return told.outcome
+    return result.outcome
 
 
 def _begin_worker(threads: int, started: Any) -> None:
@@ -233,7 +240,7 @@ def _begin_worker(threads: int, started: Any) -> None:
 
 
 def _die_with_parent() -> None:
-    """A parent that is killed cannot stop its workers; an orphan would hold its lock and its memory for ever."""
+    """End this worker when its parent is killed: it would hold its lock and its memory for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])

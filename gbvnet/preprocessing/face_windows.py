@@ -13,7 +13,7 @@ import numpy as np
 
 from ..io.frame_times import VideoInfo
 from ..io.video import probe, read_frames
-from ..parallel.prefetch import ahead
+from ..parallel.prefetch import prefetch
 from .alignment import align
 from .landmarks import EXPRESSIONS, open_landmarker
 from .participant import Participant
@@ -73,7 +73,7 @@ class FaceWindows:
         self.video, self.settings, self.part, self.prefetch = video, settings, part, prefetch
         self.info = info or probe(video)
         times = video_start_s + frame_times(starts, settings.window_s, settings.n_frames)  # (W, F)
-        numbers, shown_s = self.info.look(times.ravel())
+        numbers, shown_s = self.info.frames_at(times.ravel())
         # Windows may overlap and share frames. A time at which the video shows no frame keeps a place without a face.
         self.times, first, place = np.unique(shown_s, return_index=True, return_inverse=True)
         self.frames = numbers[first]
@@ -88,7 +88,7 @@ class FaceWindows:
         # The video may begin after the stimulus and end before it.
         reader = read_frames(self.video, np.unique(self.frames[self.frames >= 0]), info=self.info)
         with ExitStack() as resources:
-            frames = resources.enter_context(closing(ahead(reader, PREFETCH_FRAMES))) if self.prefetch else reader
+            frames = resources.enter_context(closing(prefetch(reader, PREFETCH_FRAMES))) if self.prefetch else reader
             messages: list[str] = []
             tracked = resources.enter_context(
                 closing(follow_face(frames, self.info.time_s, settings.side, settings.backend, messages))
@@ -96,7 +96,7 @@ class FaceWindows:
             yield from self._parts(tracked)
             for _ in tracked:  # to its end, where the reader reports what was wrong
                 pass
-            self.warning = "; ".join([*messages, *filter(None, [reader.finding])]) or None
+            self.warning = "; ".join([*messages, *filter(None, [reader.warning])]) or None
 
     def _parts(self, tracked: Iterator[tuple[int, np.ndarray, np.ndarray | None]]) -> Iterator[FacePart]:
         times = self.times

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ..errors import BadConfig, GbvnetError
-from ..io.landmark_model import landmark_model
+from ..io.landmark_model import landmark_model_path
 from .native_library import ignore_profiling_signals, silenced_stderr
 from .participant import Place, place_of
 
@@ -114,7 +114,7 @@ def _mediapipe() -> Iterator[Landmarker]:
 
     Each video gets a new one: its state must not reach the next video, or results would depend on the order of videos.
     """
-    model = landmark_model()
+    model = landmark_model_path()
     ignore_profiling_signals()
     try:
         import mediapipe

@@ -22,7 +22,7 @@ from ..datasets.recording import Corpus, Recording
 from ..datasets.units import LEVELS, scale_of, unit_disagreements
 from ..errors import BadRecording, BadStore, GbvnetError, TaskDied
 from ..io.atomic import remove_stale_temp_files
-from ..parallel.tasks import TRIES, Jobs, run
+from ..parallel.tasks import MAX_ATTEMPTS, Jobs, run
 from ..preprocessing.signals import preprocess, select_channels
 from ..preprocessing.windowing import cut, missing_windows, window_starts
 from ..progress import ProgressCallback
@@ -148,7 +148,7 @@ def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
 
 def _require_landmarks(backend: str) -> None:
     """Raise BadModel or GbvnetError once, not for each recording, if the landmark back-end is missing."""
-    from ..io.landmark_model import landmark_model
+    from ..io.landmark_model import landmark_model_path
     from ..preprocessing.landmarks import open_landmarker
 
     if backend == "mediapipe":
@@ -199,7 +199,7 @@ def _prepare_all(
         log.info("%d of %d recordings were prepared already", summary.n_reused, len(todo))
     done, seconds = 0.0, sum(r.seconds for r in left)
     with_video = work.config.faces and any(r.video for r in left)
-    for batch, outcome in run(work, _batches(left, work.config.faces), jobs, apart=with_video):
+    for batch, outcome in run(work, _batches(left, work.config.faces), jobs, isolate=with_video):
         done += sum(r.seconds for r in batch)
         if progress:
             progress(round(done), round(seconds), batch[-1].name)
@@ -207,7 +207,7 @@ def _prepare_all(
         for recording, result in zip(batch, outcomes, strict=True):
             if isinstance(result, TaskDied):
                 file, remedy = recording.video or recording.signals, "Is there enough memory? Is the file sound?"
-                error = BadRecording(file, "a recording", f"one whose process was killed {TRIES} times", remedy)
+                error = BadRecording(file, "a recording", f"one whose process was killed {MAX_ATTEMPTS} times", remedy)
                 metadata = _refused(recording, str(error))
             elif isinstance(result, GbvnetError):
                 metadata = _refused(recording, str(result))

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from ..config import RATINGS, PrepareConfig, to_dict
 from ..errors import BadStore
-from ..io.remote import fetched, is_address
+from ..io.remote import fetch_store, is_address
 from .format import (
     DTYPES,
     FILE_NAME,
@@ -84,7 +84,7 @@ class Store(WindowSource):
 
     def __init__(self, path: str | Path):
         self._address = path
-        self.path = fetched(path) if is_address(path) else Path(path)
+        self.path = fetch_store(path) if is_address(path) else Path(path)
         self.settings = read_manifest(self.path)
         self.settings["prepare"] = to_dict(PrepareConfig()) | self.settings["prepare"]  # defaults of absent settings
         self._refuse_if_nothing_is_good()

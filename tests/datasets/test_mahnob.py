@@ -269,7 +269,7 @@ def test_a_bdf_that_is_cut_short_has_no_second_pulse_or_too_little_after_it(mine
         path = file(mine, "*.bdf", session)
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     found = recordings(mine)
-    cut = r"the file ends at {}\d s, where its header promises 6\d s"
+    cut = r"the file ends at {}\d s, its header says 6\d s"
     assert re.search(rf"found [01] pulses?.*; {cut.format(2)}", found["p01_s2"].error)
     assert found["p01_s2"].error.endswith("its site is down (docs/corpora.md says whom to ask).")
     assert any("s of signals after the stimulus, not 30" in f for f in found["p01_s4"].warnings)

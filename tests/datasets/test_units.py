@@ -7,7 +7,7 @@ import pytest
 import scipy.io
 
 from gbvnet.datasets.formats.bdf import open_bdf, read_microvolts
-from gbvnet.datasets.formats.signal_file import read_signals, units_in
+from gbvnet.datasets.formats.signal_file import TextProperties, channel_units_in, read_signals
 from gbvnet.datasets.mahnob import CHANNELS, read_bdf
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import require_same_units
@@ -174,7 +174,7 @@ def test_a_text_columns_own_unit_goes_before_the_files(tmp_path):
     np.savetxt(tmp_path / "a.csv", columns, delimiter=",", header=head, comments="", fmt="%.9g")
     kinds = {"Fp1": "eeg", "ECG (uV)": "ecg", "EDA [mS]": "gsr", "Temp (K)": "temp", "Resp": "resp"}
     channels = tuple(Channel(name, kind) for name, kind in kinds.items())
-    samples = read_signals(tmp_path / "a.csv", 0, 8, channels, unit="mV").samples
+    samples = read_signals(tmp_path / "a.csv", 0, 8, channels, TextProperties(unit="mV")).samples
     assert samples[0] == pytest.approx(WAVE, abs=1e-5) and samples[1] == pytest.approx(WAVE, abs=1e-5)
     assert samples[2] == pytest.approx(5) and samples[3] == pytest.approx(33) and samples[4] == pytest.approx(WAVE)
 

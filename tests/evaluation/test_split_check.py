@@ -304,7 +304,7 @@ def test_a_trial_is_the_whole_of_its_name(tmp_path, train, test, leaks):
     [
         ('{"train": [{"subject": "s1", "trial": ""}], "test": [{"subject": "s1", "trial": "2"}]}', "tells no trial"),
         ('{"train": [{"subject": "s1", "trial": null}], "test": [{"subject": "s1", "trial": "2"}]}', "tells no trial"),
-        ('{"train": ["s1/1"], "train": ["s1/2"], "test": ["s1/1"]}', "'train' is there twice"),
+        ('{"train": ["s1/1"], "train": ["s1/2"], "test": ["s1/1"]}', "'train' is given twice"),
     ],
 )
 def test_a_split_with_a_name_missing_or_a_side_twice_is_refused(tmp_path, text, told):

@@ -19,8 +19,9 @@ from gbvnet.experiments.transfer import transfer
 from gbvnet.network.checkpoint.checkpoint import load_model
 from gbvnet.report.report import write_report
 from gbvnet.store.format import data_file, read_header
-from gbvnet.store.joined import join, nearest_frames, training_store
+from gbvnet.store.joined import join, training_store
 from gbvnet.store.reader import open_store
+from gbvnet.store.subset import nearest_frames
 from gbvnet.store.writer import create_store, finish_store, write_recording
 
 from ..synthetic_store import CHANNELS, write_store

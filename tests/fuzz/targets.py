@@ -37,6 +37,7 @@ from gbvnet.io.frame_times import VideoInfo
 from gbvnet.network.checkpoint import folder as modelfolder
 from gbvnet.network.checkpoint.describe import describe_model
 from gbvnet.preprocessing.windowing import window_starts
+from gbvnet.provenance import model_stamps
 from gbvnet.report import results
 from gbvnet.report.audit_results import read_audit
 from gbvnet.store.format import FORMAT, read_header
@@ -100,9 +101,9 @@ def session_seeds() -> tuple[bytes, ...]:
 def session(data: bytes) -> None:
     found = mahnob_session.read_session(put("2/session.xml", data).parent)
     if found.error is None:
-        mahnob_session.film_name(found)
-        mahnob_session.film_of(found, required=False)
-        mahnob_session.start_in_video(found, mahnob_session.Film(1.0, 2.0, 0.0))
+        mahnob_session.stimulus_name(found)
+        mahnob_session.stimulus_timing(found, required=False)
+        mahnob_session.start_in_video(found, mahnob_session.StimulusTiming(1.0, 2.0, 0.0))
         mahnob_session.on_camera_clock(VideoInfo(4, 4, Fraction(60), 100), found)
         mahnob_session.ratings_of(found)
 
@@ -148,7 +149,7 @@ def own_yaml_table(data: bytes) -> None:
     every_recording(table.Reader.open(root))
 
 
-def every_recording(opened: table.Table) -> None:
+def every_recording(opened: table.Reader) -> None:
     for unit in opened.units:
         for found in opened.recordings(unit):
             if found.error is None and found.signals is not None:
@@ -170,7 +171,7 @@ def signals(data: bytes) -> None:
     file = put("signals.csv", data)
     signal_file.channel_names_in(file)
     signal_file.span_s(file, 128.0)
-    signal_file.read_signals(file, 0.0, 1.0, SIGNALS, 128.0)
+    signal_file.read_signals(file, 0.0, 1.0, SIGNALS, signal_file.TextProperties(128.0))
 
 
 def upload_seeds() -> tuple[bytes, ...]:
@@ -224,7 +225,7 @@ def model_config(data: bytes) -> None:
     path = put("model/config.json", data)
     (path.parent / modelfolder.TENSORS).touch()
     _, made = modelfolder.read_config(path.parent)
-    modelfolder.stamps(made["about"])
+    model_stamps(made["about"])
     modelfolder.build_config(path, made["config"])
 
 

@@ -16,7 +16,7 @@ from gbvnet.datasets.table import _covered
 from gbvnet.errors import BadRecording
 from gbvnet.inference.streaming import sources as stream_sources
 from gbvnet.inference.streaming.sources import VideoFile
-from gbvnet.io.frame_times import Stamps, VideoInfo, by_stamps, counted
+from gbvnet.io.frame_times import PacketTimes, VideoInfo, info_by_counting, info_by_time_stamps
 from gbvnet.io.video import probe, read_frames
 
 from .test_video import number_of, numbered
@@ -57,7 +57,7 @@ def write_film(path, times, codec="libx264", tick=FINE, options=None, sound_s=0.
 def shown(path, times_s):
     """The number that the picture on show at each time shows; None where there is none."""
     info = probe(path)
-    numbers, _ = info.look(np.asarray(times_s))
+    numbers, _ = info.frames_at(np.asarray(times_s))
     there = np.unique([n for n in numbers if 0 <= n < info.n_frames])
     pictures = {index: number_of(rgb) for index, rgb in read_frames(path, there, info=info)}
     return [pictures.get(n) for n in numbers.tolist()]
@@ -193,7 +193,7 @@ def test_room_for_b_frames_is_no_late_start(tmp_path, name, flags):
 def test_a_slow_film_stands_for_a_second_at_most(tmp_path, fps):
     path = write_film(tmp_path / "a.mp4", [k / fps for k in range(5)], rate=fps)
     assert shown(path, [0.5, 1.5, 2.5]) == ([0, 1, 2] if fps == 1 else [0, None, 1])
-    slow = ("0.5 frames per second: each is shown for at most 1 s",)
+    slow = ("0.5 frames per second: each is used for at most 1 s",)
     assert probe(path).notes == (() if fps == 1 else slow)
 
 

@@ -52,7 +52,7 @@ def test_what_is_wrong_is_told_with_its_place_and_value(change, message):
         ("[1]", "expected a mapping of names to values, found [1]"),
         ("{}", "no `frames`"),
         ("{", "Expecting property name"),
-        ('{"frames": 1, "frames": 2}', "'frames' is there twice"),
+        ('{"frames": 1, "frames": 2}', "'frames' is given twice"),
     ],
 )
 def test_a_text_of_another_shape_is_a_value_error(text, message):

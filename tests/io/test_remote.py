@@ -13,7 +13,7 @@ from gbvnet.cli.main import main
 from gbvnet.config import CrossvalConfig
 from gbvnet.errors import BadConfig, BadStore
 from gbvnet.experiments.crossval import cross_validate
-from gbvnet.io.remote import fetched, is_address
+from gbvnet.io.remote import fetch_store, is_address
 from gbvnet.store.feature_cache import FeatureCache
 
 from ..synthetic_store import write_store
@@ -70,7 +70,7 @@ def test_a_copy_that_broke_off_goes_on(away, store, monkeypatch):
         return plain(self, source, target, **more)
 
     monkeypatch.setattr(files, "get_file", fails_third)
-    with pytest.raises(BadStore, match=r"the line is cut.*What was brought is kept"):
+    with pytest.raises(BadStore, match=r"the line is cut.*The files copied so far are kept"):
         open_store(away)
     same(open_store(away), store)
     assert len(brought) == 12 + 1  # the third one twice

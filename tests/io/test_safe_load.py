@@ -36,9 +36,9 @@ def test_yaml_of_a_users_hand_is_read():
     [
         ("a: [1", "expected ',' or ']'.*line 1"),
         ("[" * 5000, "nested too deep"),
-        ("!!int ''", "a tag with a value that is none of its kind"),  # an IndexError in PyYAML
-        ("!!bool x", "a tag with a value that is none of its kind"),  # a KeyError
-        ("!!timestamp x", "a tag with a value that is none of its kind"),  # an AttributeError
+        ("!!int ''", "a tag whose value has another type"),  # an IndexError in PyYAML
+        ("!!bool x", "a tag whose value has another type"),  # a KeyError
+        ("!!timestamp x", "a tag whose value has another type"),  # an AttributeError
         ("!!python/object/apply:os.getpid []", "could not determine a constructor"),
         ("2020-13-45", "month must be in 1..12"),
         ("9" * 5000, "limit"),

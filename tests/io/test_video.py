@@ -76,7 +76,7 @@ def test_exactly_the_frames_asked_for_are_read_in_order(avi, indices, threads):
     reader = read_frames(avi, indices, threads)
     read = [(index, number_of(rgb)) for index, rgb in reader]
     assert read == [(i, i) for i in indices]
-    assert reader.finding is None
+    assert reader.warning is None
 
 
 def test_reading_stops_after_the_last_frame_asked_for(avi):
@@ -111,7 +111,7 @@ def test_asking_beyond_the_end_gives_what_there_is_and_a_finding(avi):
     reader = read_frames(avi, [298, 299, 310])
     assert [i for i, _ in reader] == [298, 299]
     assert reader.n_decoded == 300
-    assert reader.finding == "the video ends at 6.00 s, before the last frame that was asked for"
+    assert reader.warning == "the video ends at 6.00 s, before the last requested frame"
 
 
 @pytest.mark.parametrize("indices", [[-1, 3], [3, 3], [5, 2]])
@@ -201,19 +201,19 @@ def test_a_truncated_avi_is_refused_with_how_much_is_there(avi):
     whole = avi.read_bytes()
     path = avi.with_name("cut.avi")
     path.write_bytes(whole[: len(whole) // 2])  # its index was at the end
-    with pytest.raises(BadRecording, match=r"the 300 frames that its header promises, found 1\d\d\. It is cut short"):
+    with pytest.raises(BadRecording, match=r"the 300 frames of its header, found 1\d\d\. It is truncated"):
         probe(path)
     reader = read_frames(path, range(300))
     numbers = [number_of(rgb) for _, rgb in reader]
     assert numbers[:100] == list(range(100))
     assert len(numbers) < 200
-    assert "the video ends at 2.60 s" in reader.finding
+    assert "the video ends at 2.60 s" in reader.warning
 
 
 def test_a_truncated_mp4_is_refused(tmp_path):
     path = write_video(tmp_path / "a.mp4", 100)
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(BadRecording, match=r"the 100 frames that its header promises, found \d\d\. It is cut short"):
+    with pytest.raises(BadRecording, match=r"the 100 frames of its header, found \d\d\. It is truncated"):
         probe(path)
 
 
@@ -239,7 +239,7 @@ def test_damage_over_several_packets_costs_their_frames(avi):
     assert "78 of 300 frames are missing in 1 gap (2.58 to 4.16 s)" in info.notes[0]
     assert all(info.time_s(index) == number / 50 for index, number in read)
     assert len(read) > 200 and read[-1] == (221, 299)
-    assert "damaged and left out: 2.54 to 2.56 s" in reader.finding
+    assert "damaged and left out: 2.54 to 2.56 s" in reader.warning
 
 
 def test_a_file_that_is_cut_off_gives_the_frames_before_the_cut(tmp_path):
@@ -249,7 +249,7 @@ def test_a_file_that_is_cut_off_gives_the_frames_before_the_cut(tmp_path):
     read = [(index, number_of(rgb)) for index, rgb in reader]
     assert len(read) > 20
     assert all(index == number for index, number in read)
-    assert "the video ends at" in reader.finding
+    assert "the video ends at" in reader.warning
 
 
 # ---------------------------------------------------------------- containers with a time of their own
@@ -321,7 +321,7 @@ def test_a_damaged_packet_costs_its_frames_and_the_others_keep_their_times(tmp_p
     assert set(shown) >= {*range(70), *range(sound_again, 200)}
     assert all(shown[k] == k for k in shown if not 72 <= k < sound_again)
     assert len(shown) < 200
-    assert reader.finding or info.notes or name == "a.ts"  # there one frame is missing, which is no news
+    assert reader.warning or info.notes or name == "a.ts"  # there one frame is missing, which is no news
 
 
 def test_a_damaged_picture_of_an_avi_of_pictures_costs_one_frame(tmp_path):
@@ -329,7 +329,7 @@ def test_a_damaged_picture_of_an_avi_of_pictures_costs_one_frame(tmp_path):
     read = [(index, number_of(rgb)) for index, rgb in reader]
     assert read == [(k, k) for k in range(100) if k != 60]
     assert reader.lost == [(60, 61)]
-    assert reader.finding == "1 of 100 frames are damaged and left out: 2.40 to 2.44 s"
+    assert reader.warning == "1 of 100 frames are damaged and left out: 2.40 to 2.44 s"
 
 
 def test_after_a_second_without_a_key_frame_pictures_are_taken_again(tmp_path):
@@ -352,13 +352,13 @@ def test_damage_that_lasts_is_over_with_the_next_key_frame_after_its_end(tmp_pat
     assert all(shown[k] == k for k in shown if not 56 <= k < 60)
     assert not set(range(62, 95)) & set(shown)
     assert set(shown) >= {*range(56), *range(100, 200)}
-    assert "damaged and left out" in reader.finding
+    assert "damaged and left out" in reader.warning
 
 
 def test_the_last_picture_may_be_the_damaged_one(tmp_path):
     reader = read_frames(spoil(write_jpegs(tmp_path / "a.avi", 10), 9), range(10))
     assert [index for index, _ in reader] == list(range(9))
-    assert "1 of 10 frames are damaged and left out: 0.36 to 0.40 s" in reader.finding
+    assert "1 of 10 frames are damaged and left out: 0.36 to 0.40 s" in reader.warning
 
 
 # ---------------------------------------------------------------- which track, which way up, which shape
@@ -520,7 +520,7 @@ def test_pixels_come_square(tmp_path, aspect, shape, name):
     [(_, rgb)] = read_frames(path, [0])
     assert rgb.shape == (*shape, 3)
     assert (info.width, info.height) == (144, 64)  # as stored
-    assert info.notes == (() if aspect < 4 else ("pixels of 5 to 1 cannot be, and are taken for square",))
+    assert info.notes == (() if aspect < 4 else ("pixels of 5 to 1 are impossible; square pixels are assumed",))
 
 
 @pytest.mark.parametrize("name", ["a:b.mp4", "http:x.mp4", "%03d.mp4", "-i.mp4", "a b.mp4", "Jürgen.mp4", "a?b#c.mp4"])

@@ -120,7 +120,7 @@ def test_a_cluster_that_is_not_there_is_said():
         list(run(square, [1], Cluster("127.0.0.1:1")))
     with pytest.raises(BadConfig, match="ray://somewhere: expected auto or HOST:PORT"):
         list(run(square, [1], Cluster("ray://somewhere")))
-    with pytest.raises(BadConfig, match=r"auto: there is no Ray cluster .*begin one with `ray start --head`"):
+    with pytest.raises(BadConfig, match=r"auto: there is no Ray cluster .*start one with `ray start --head`"):
         list(run(square, [1], Cluster()))
 
 
@@ -142,7 +142,7 @@ def test_a_node_is_killed_and_the_work_ends_as_on_one_machine(nodes, deap, tmp_p
     until(lambda: len(list(began.glob("fold*/valence/history.csv"))) == 2, crossval)  # one on each node
     nodes.kill()
     said = crossval.communicate(timeout=300)[0]
-    assert crossval.returncode == 0 and "it is tried again" in said
+    assert crossval.returncode == 0 and "the task is repeated" in said
     assert said.count("accuracy") == 4  # what the nodes logged is told here
     tables = [(tmp_path / run / "predictions.parquet").read_bytes() for run in ("local", "ray")]
     assert tables[0] == tables[1]
@@ -177,7 +177,7 @@ def test_a_task_that_no_node_can_do_is_refused_with_what_there_is(cluster):
     with pytest.raises(BadConfig, match=r"no node has 64 CPUs and 0 GPUs.* the cluster has .*\(1 CPUs, 0 GPUs\)"):
         list(run(square, [1], Cluster(cluster.address, cpus_per_task=64)))
     with pytest.raises(BadConfig, match=r"no node has 1 CPUs and 0\.5 GPUs"):
-        list(run(square, [1], Cluster(cluster.address, gpus_per_task=0.5), trains=True))
+        list(run(square, [1], Cluster(cluster.address, gpus_per_task=0.5), uses_gpu=True))
 
 
 def test_a_node_must_have_the_same_disk_and_the_same_version():

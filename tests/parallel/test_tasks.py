@@ -64,14 +64,14 @@ def test_a_task_that_always_dies_is_given_up_and_the_others_are_done():
 
 
 def test_the_innocent_are_not_given_up_with_the_guilty():
-    got = dict(run(die_always, range(1, 4), jobs=1, apart=True))
+    got = dict(run(die_always, range(1, 4), jobs=1, isolate=True))
     assert isinstance(got[1], TaskDied)
     assert (got[2], got[3]) == (2, 3)
 
 
 UNGUARDED = {
     "run": "from gbvnet.parallel.tasks import run\nlist(run(abs, [-1, 2], 2))\n",
-    "apart": "from gbvnet.parallel.tasks import run\nlist(run(abs, [-1], 1, apart=True))\n",
+    "isolate": "from gbvnet.parallel.tasks import run\nlist(run(abs, [-1], 1, isolate=True))\n",
     "prepare": "from gbvnet import prepare_store\nfrom gbvnet.config import PrepareConfig\n"
     "from gbvnet.datasets import open_corpus\n"
     "prepare_store(open_corpus('deap', sys.argv[1]), sys.argv[2], PrepareConfig(faces=False), jobs=2)\n",
@@ -87,7 +87,7 @@ def test_a_script_without_a_main_guard_is_told_so_and_leaves_nothing_finished(de
     )
     assert ran.returncode == 1
     last = ran.stderr.strip().splitlines()[-1]
-    assert last.startswith("gbvnet.errors.GbvnetError: the worker processes ended before they began to work.")
+    assert last.startswith("gbvnet.errors.GbvnetError: the worker processes ended before their first task.")
     assert '`if __name__ == "__main__":`' in last
     assert ran.stderr.count("Traceback") == 1  # the workers, which repeat the script, end quietly
     assert not (tmp_path / "store/windows.parquet").exists()

@@ -10,7 +10,7 @@ import pytest
 
 from gbvnet.errors import BadModel
 from gbvnet.io.frame_times import VideoInfo
-from gbvnet.io.landmark_model import landmark_model
+from gbvnet.io.landmark_model import landmark_model_path
 from gbvnet.io.video import FrameReader, probe, read_frames
 from gbvnet.preprocessing.alignment import EYE_DISTANCE, EYE_HEIGHT, MEAN_SHAPE
 from gbvnet.preprocessing.face_windows import follow_face
@@ -30,7 +30,7 @@ def sample(name):
 
 def need_model():
     try:
-        landmark_model()
+        landmark_model_path()
     except BadModel as e:
         if "No such file" not in e.found:
             raise
@@ -110,5 +110,5 @@ def track_faces(
         if found is not None:
             expression[rows] = found
     has_expression = backend == "mediapipe"
-    messages += [frames.finding] if frames.finding else []
+    messages += [frames.warning] if frames.warning else []
     return FaceTrack(crops, ok, expression if has_expression else None, frames.n_decoded, "; ".join(messages) or None)

@@ -233,7 +233,7 @@ def test_without_one_good_run_there_is_no_report(tmp_path):
             r"environment\.json: expected settings by name under store, found \[1\]",
         ),
         ("environment.json", "[" * 50_000, r"environment\.json: expected settings by name, found .* nested too deep"),
-        ("config.yaml", "a: !!int ''", r"config\.yaml: expected settings by name, found .*a tag with a value"),
+        ("config.yaml", "a: !!int ''", r"config\.yaml: expected settings by name, found .*a tag whose value"),
     ],
 )
 def test_a_run_copied_in_part_is_refused(tmp_path, name, content, message):

@@ -1,7 +1,7 @@
-"""In which units a file has its channels, and what MNE has multiplied them with already.
+"""The units of a file's channels, and the factors that MNE has applied to them.
 
-MNE brings the spellings of voltage that it knows to volts and leaves everything else as it is, silently: `mV` becomes
-volts, `uv` or `kOhm` does not. What it did differs from format to format, and is read here from the file itself.
+MNE converts the spellings of voltage that it knows to volts and leaves all else unchanged, without a message: `mV`
+becomes volts, `uv` or `kOhm` does not. The factors differ between formats and are read here from the file itself.
 """
 
 import re
@@ -11,19 +11,19 @@ from typing import Any, NamedTuple
 
 from ..units import ELECTRICAL, Conversion, convert
 
-CODES = {107: "V", 109: "ohm", 110: "S", 114: "C", 5: "K"}  # of FIF and of MNE's own channels -> a unit's text
-# What MNE's reader of BrainVision multiplies with; other units stay as they are.
+CODES = {107: "V", 109: "ohm", 110: "S", 114: "C", 5: "K"}  # unit codes of FIF and MNE -> name of the unit
+# The factors of MNE's BrainVision reader; it leaves other units unchanged.
 BRAINVISION = {"V": 1.0, "mV": 1e-3, "µV": 1e-6, "uV": 1e-6, "nV": 1e-9, "µS": 1e-6, "uS": 1e-6}
 _GDF_BASES = {4256: "V", 4288: "Ohm", 6048: "C"}  # codes of GDF 2; the last five bits are the prefix
 _GDF_PREFIXES = {0: "", 3: "k", 4: "M", 18: "m", 19: "u", 20: "n", 21: "p"}
 
 
 class MneUnit(NamedTuple):
-    """How MNE gives a channel.
+    """The unit of a channel in the file and in MNE.
 
-    text : the unit that the file names; empty where it names none
-    applied : what MNE has multiplied the file's values with
-    default : the unit of electrical channels where the format itself says which it is, if the file names none
+    text : the unit in the file; empty if it names none
+    applied : the factor that MNE has applied to the file's values
+    default : the format's unit of electrical channels, used if the file names none
     """
 
     text: str
@@ -32,7 +32,7 @@ class MneUnit(NamedTuple):
 
 
 def mne_units(raw: Any) -> list[MneUnit]:
-    """Of each channel of an `mne.io.Raw`, in its order."""
+    """Return the unit of each channel of an `mne.io.Raw`, in its order."""
     extras = raw._raw_extras[0] if raw._raw_extras else {}
     extras = extras if isinstance(extras, dict) else {}
     files = [Path(f) for f in raw.filenames if f]
@@ -48,25 +48,25 @@ def mne_units(raw: Any) -> list[MneUnit]:
             _unit_of_brainvision(header.get(name, raw._orig_units.get(name, "")), name in header)
             for name in raw.ch_names
         ]
-    if kind == "RawEEGLAB":  # the format names no unit, and by its convention electrodes are in microvolts
+    if kind == "RawEEGLAB":  # the format names no unit; by convention electrodes are in microvolts
         return [MneUnit("", 1e-6, "uV") for _ in raw.ch_names]
     return [_unit_of_mne(ch, raw._orig_units.get(ch["ch_name"], "")) for ch in raw.info["chs"]]
 
 
 def conversions(raw: Any, at: Sequence[int], kinds: Sequence[str | None]) -> tuple[list[Conversion], list[float]]:
-    """How to bring some channels to the units that are kept, and what MNE did to them; for `units.apply`."""
+    """Return the conversions of the channels `at` to gbvnet's units and MNE's factors (`units.apply`)."""
     of_all = mne_units(raw)
-    mine = [of_all[place] for place in at]
-    voltages_only = type(raw).__name__.startswith("RawBrainVision")  # the format's default is one of voltages
-    made = [
+    selected = [of_all[place] for place in at]
+    voltages_only = type(raw).__name__.startswith("RawBrainVision")  # the format's default unit is a voltage
+    converted = [
         convert(kind, one.text, one.default if kind in ELECTRICAL or not voltages_only else "")
-        for kind, one in zip(kinds, mine, strict=True)
+        for kind, one in zip(kinds, selected, strict=True)
     ]
-    return made, [one.applied for one in mine]
+    return converted, [one.applied for one in selected]
 
 
 def _edf_texts(path: Path) -> list[str]:
-    """The physical dimensions in the header of an EDF or BDF, of all its signals."""
+    """Return the physical dimensions of all signals in the header of an EDF or BDF."""
     with path.open("rb") as file:
         head = file.read(256)
         n = int(head[252:256])
@@ -75,7 +75,7 @@ def _edf_texts(path: Path) -> list[str]:
 
 
 def _gdf_texts(path: Path) -> list[str]:
-    """The same of a GDF: text in version 1, codes in version 2."""
+    """Return the units of all signals in a GDF: text in version 1, codes in version 2."""
     with path.open("rb") as file:
         head = file.read(256)
         version = float(head[4:8])
@@ -90,7 +90,7 @@ def _gdf_texts(path: Path) -> list[str]:
 
 
 def _vhdr_texts(path: Path) -> dict[str, str]:
-    """Channel name -> unit as a BrainVision header spells it; empty for channels without one."""
+    """Return channel name -> unit as spelled in a BrainVision header; empty for channels without one."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -110,24 +110,24 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _unit_of_brainvision(text: str, in_header: bool) -> MneUnit:
-    """Without a unit the format means microvolts, and MNE takes them so."""
+    """Return the unit of a channel; without one the format means microvolts, as MNE assumes."""
     if not text and in_header:
         return MneUnit("", 1e-6, "uV")
     return MneUnit(text, BRAINVISION.get(text.replace("Â", ""), 1.0))
 
 
 def _unit_of_mne(channel: dict, text: str) -> MneUnit:
-    """MNE gives voltages in volts; of other units its own code is all that is known."""
+    """Return the unit of a channel in other formats: voltages are in volts, other units are known by MNE's code."""
     code = CODES.get(int(channel["unit"]), "")
     known = convert(None, text).unit
     factor = 10.0 ** -int(channel.get("unit_mul", 0))
     if known and known != "uV":
         return MneUnit(text, factor)
-    return MneUnit(code, factor, "" if code else "V")  # without a unit, MNE's electrodes are in volts all the same
+    return MneUnit(code, factor, "" if code else "V")  # without a unit, MNE assumes volts
 
 
 def _decode_cell(cell: bytes) -> str:
-    """In UTF-8 if it is, else in Latin-1, in which EDF's `µ` is often written."""
+    """Decode as UTF-8 or, where that fails, as Latin-1, which often encodes the `µ` of an EDF."""
     try:
         return cell.decode("utf-8").strip("\0 ")
     except UnicodeDecodeError:
@@ -135,7 +135,7 @@ def _decode_cell(cell: bytes) -> str:
 
 
 def header_labels(path: Path) -> list[str]:
-    """The labels in the header of an EDF or BDF as they are there, doubles too; of other files none."""
+    """Return the labels in the header of an EDF or BDF, duplicates included; none of other files."""
     if path.suffix.lower() not in (".edf", ".bdf"):
         return []
     with path.open("rb") as file:

@@ -1,12 +1,11 @@
-"""Arrays out of a pickle without unpickling it.
+"""Read arrays from a pickle without unpickling it.
 
-A pickle is a small program, and whatever opens it runs it. Python's own advice, to let through only the names that are
-needed, does not suffice for arrays: NumPy believes what a pickle says of a type, and a forged one makes it take bytes
-for addresses. So the few instructions that arrays of numbers are made of are read here, as data, and any other is
-refused; no name is imported, no object is built but dicts, lists, tuples, text, numbers and arrays.
+A pickle is a small program, and unpickling runs it. Python's own advice, to allow only the names that are needed, is
+not enough for arrays: NumPy trusts the types in a pickle, and a forged type makes it treat bytes as addresses. So the
+few instructions that arrays of numbers need are read here as data, and any other is refused. No name is imported; only
+dicts, lists, tuples, text, numbers and arrays are built.
 
-Instructions and their arguments are those that Python's pickletools documents; pickles of Python 2 and 3, protocols 0
-to 4.
+Instructions and arguments as in Python's pickletools; pickles of Python 2 and 3, protocols 0 to 4.
 """
 
 import re
@@ -19,27 +18,27 @@ import numpy as np
 
 
 class UnsafePickle(ValueError):
-    """The pickle asks for something that arrays of numbers do not need."""
+    """The pickle holds an instruction or a name that arrays of numbers do not need."""
 
 
 def read_pickle(path: Path) -> object:
-    """What a pickle holds, if that is arrays of numbers in dicts, lists and tuples.
+    """Return the content of a pickle of arrays of numbers in dicts, lists and tuples.
 
-    The arrays cannot be written to. Raises Refused, OSError, or for a damaged file any other exception.
+    The arrays are read-only. Raises Refused, OSError, or for a damaged file any other exception.
     """
     return _Reader(path.read_bytes()).load()
 
 
 @dataclass(frozen=True)
 class _GlobalName:
-    """A name that the pickle would import; here it stays one."""
+    """A name that the pickle would import; here it is only compared."""
 
     full: str
 
 
 @dataclass
 class _Dtype:
-    """A dtype in the making: its code without the order of bytes (f8), and that order."""
+    """A dtype under construction: its code without byte order (f8), and the byte order."""
 
     code: str
     order: str = "="
@@ -47,7 +46,7 @@ class _Dtype:
 
 @dataclass
 class _Array:
-    """An array in the making."""
+    """An array under construction."""
 
     values: np.ndarray | None = None
 
@@ -57,7 +56,7 @@ _NO_BYTES = ("__builtin__.bytes", "builtins.bytes")  # called with nothing, for 
 _ALLOWED_NAMES = (*_MAKE_ARRAY, *_NO_BYTES, "numpy.ndarray", "numpy.dtype", "_codecs.encode")
 _CODES = re.compile(r"[<>|=]?([fiu][1248]|b1)")
 _MARK = object()
-# Instruction -> how many bytes its number has: texts and bytes that are told with their length, and whole numbers.
+# Instruction -> number of bytes of its length field (texts, bytes) or of its value (whole numbers, memo positions).
 _BYTES = {b"T": 4, b"U": 1, b"B": 4, b"C": 1, b"\x8e": 8}
 _TEXTS = {b"X": 4, b"\x8c": 1, b"\x8d": 8}
 _NUMBERS = {b"K": 1, b"M": 2, b"J": 4}
@@ -80,7 +79,7 @@ class _Reader:
     def _take(self, n: int) -> bytes:
         taken = self.data[self.at : self.at + n]
         if len(taken) < n:
-            raise EOFError("it breaks off")
+            raise EOFError("it is truncated")
         self.at += n
         return taken
 
@@ -93,7 +92,7 @@ class _Reader:
         return int.from_bytes(self._take(n), "little")
 
     def _do(self, code: bytes) -> None:
-        """One instruction."""
+        """Execute one instruction."""
         stack = self.stack
         if code in _BYTES:
             stack.append(self._take(self._size(_BYTES[code])))
@@ -115,7 +114,7 @@ class _Reader:
 
     def _replace(self, n: int, by: Any) -> None:
         if n > len(self.stack):
-            raise IndexError("it takes what is not there")
+            raise IndexError("it takes more values than the stack has")
         del self.stack[len(self.stack) - n :]
         self.stack.append(by)
 
@@ -156,7 +155,7 @@ class _Reader:
 
     def _fill(self, items: list[Any]) -> None:
         if not isinstance(self.stack[-1], dict):
-            self._strange("puts items into what is no dict")
+            self._refuse("puts items into a value that is no dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
             self.stack[-1][_text(key)] = value
 
@@ -166,7 +165,7 @@ class _Reader:
 
     def _extend(self, items: list[Any]) -> None:
         if not isinstance(self.stack[-1], list):
-            self._strange("appends to what is no list")
+            self._refuse("appends to a value that is no list")
         self.stack[-1].extend(items)
 
     def _global(self) -> None:
@@ -183,14 +182,14 @@ class _Reader:
         self.stack.append(_GlobalName(f"{module}.{name}"))
 
     def _reduce(self) -> None:
-        """What calling a name gives. Nothing is called."""
+        """Replace the call of a name by its result. Nothing is called."""
         args, name = self.stack.pop(), self.stack.pop()
         full = name.full if isinstance(name, _GlobalName) else ""
         if full in _NO_BYTES and args == ():
             self.stack.append(b"")
             return
         if not isinstance(args, tuple) or not args:
-            self._strange("calls something with nothing")
+            self._refuse("calls a function without arguments")
         if full == "_codecs.encode":  # through which Python 3 writes bytes into old pickles
             self.stack.append(_encode_latin1(*args))
         elif full == "numpy.dtype":
@@ -201,10 +200,10 @@ class _Reader:
         elif full in _MAKE_ARRAY and args[0] == _GlobalName("numpy.ndarray"):
             self.stack.append(_Array())
         else:
-            self._strange("calls what makes no array")
+            self._refuse("calls a function that makes no array")
 
     def _build(self) -> None:
-        """What an array or a dtype is told of itself."""
+        """Set the state of an array or a dtype."""
         state, made = self.stack.pop(), self.stack[-1]
         if isinstance(made, _Dtype):
             made.order = _text(state[1])
@@ -212,14 +211,14 @@ class _Reader:
             _, shape, kind, fortran, raw = state
             raw = raw.encode("latin1") if isinstance(raw, str) else raw
             if not isinstance(kind, _Dtype) or kind.order not in "<>|=" or not isinstance(raw, bytes):
-                self._strange("has an array of other things than numbers")
+                self._refuse("has an array of other things than numbers")
             values = np.frombuffer(raw, np.dtype(kind.order + kind.code))
             values = values.astype(kind.code, copy=False)  # in this machine's order of bytes
             made.values = values.reshape(shape, order="F" if fortran else "C")
         else:
-            self._strange("tells a state of what has none")
+            self._refuse("sets the state of a value that has none")
 
-    def _strange(self, what: str) -> NoReturn:
+    def _refuse(self, what: str) -> NoReturn:
         raise UnsafePickle(f"it {what}")
 
 
@@ -239,7 +238,7 @@ _PLAIN = {
 
 
 def _text(value: Any) -> str:
-    """Python 2 wrote its text as bytes."""
+    """Return text; Python 2 pickled it as bytes."""
     if isinstance(value, bytes):
         return value.decode("latin1")
     if not isinstance(value, str):
@@ -254,7 +253,7 @@ def _encode_latin1(text: Any, encoding: Any = "") -> bytes:
 
 
 def _final_values(made: Any) -> Any:
-    """Arrays in place of what they were made in, at the first level of a dict: deeper ones nobody asks for."""
+    """Return the value with its finished arrays, also at the first level of a dict; deeper levels are not needed."""
     if isinstance(made, dict):
         return {key: value.values if isinstance(value, _Array) else value for key, value in made.items()}
     return made.values if isinstance(made, _Array) else made

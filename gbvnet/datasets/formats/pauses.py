@@ -1,9 +1,9 @@
-"""Where a recording was paused, as each format tells it: its segments, for files that MNE reads.
+"""The pauses of a recording, as each format marks them, for files that MNE reads.
 
 EDF+, BDF+      each data record carries its time
 BrainVision     markers `New Segment`, most with the time of day
 EEGLAB          events `boundary`, some with how much was cut out
-FIF and others  annotations BAD_ACQ_SKIP (zeros stand for what is missing) and `BAD boundary` (files that were joined)
+FIF and others  annotations BAD_ACQ_SKIP (zeros replace the missing samples) and `BAD boundary` (concatenated files)
 """
 
 import re
@@ -18,9 +18,9 @@ import numpy as np
 from ...errors import BadRecording
 from .segments import Segment
 
-MIN_PAUSE_S = 0.02  # a shorter pause is taken for a rounded time
-MAX_DRIFT_S = 0.05  # by which the times of records may move away from their length, in all, before they count as paused
-_SKIPS = ("bad_acq_skip", "bad_disconnection")  # how MNE's names of parts without samples begin
+MIN_PAUSE_S = 0.02  # a shorter pause is treated as rounding
+MAX_DRIFT_S = 0.05  # total drift of the records' times from which on it is a pause
+_SKIPS = ("bad_acq_skip", "bad_disconnection")  # prefixes of MNE's annotations of parts without samples
 _BOUNDARIES = ("boundary", "bad boundary", "edge boundary")
 _NEW_SEGMENT = re.compile(r"^Mk\d+=New Segment,[^,]*,(\d+),[^,]*,[^,\r\n]*(?:,(\d{20}))?", re.MULTILINE)
 _MARKER_FILE = re.compile(r"^MarkerFile=(.+?)\s*$", re.MULTILINE)
@@ -28,13 +28,13 @@ _TIME = re.compile(rb"\+?(-?\d+(?:\.\d*)?)[\x14\x15]")
 
 
 class _Break(NamedTuple):
-    at: int  # the first sample after it
-    lost_s: float | None  # how long it was; None if the file does not tell
-    filled: bool = False  # whether samples stand for what is missing: those right before `at`
+    at: int  # first sample after the pause
+    lost_s: float | None  # length of the pause; None if unknown
+    filled: bool = False  # whether the missing samples are filled in: those before `at`
 
 
 def find_segments(path: Path, raw: Any) -> tuple[Segment, ...]:
-    """The segments of an opened `mne.io.Raw`. Raises BadRecording if the times of its data records cannot be used."""
+    """Return the segments of an opened `mne.io.Raw`. Raises BadRecording for invalid record times."""
     rate_hz = float(raw.info["sfreq"])
     seconds = float(raw.n_times / rate_hz)
     records = record_times(path) if path.suffix.lower() in (".edf", ".bdf") else None
@@ -50,17 +50,17 @@ def find_segments(path: Path, raw: Any) -> tuple[Segment, ...]:
 
 def _segments_between(breaks: list[_Break], seconds: float, rate_hz: float) -> tuple[Segment, ...]:
     segments: list[Segment] = []
-    at_s, shift_s, told = 0.0, 0.0, True
+    at_s, shift_s, length_known = 0.0, 0.0, True
     for at, lost_s, filled in breaks:
         stop_s = at / rate_hz - (lost_s or 0.0) * filled
         if stop_s > at_s:
-            segments.append(Segment(at_s + shift_s, stop_s - at_s, at_s, told))
-            told = True
+            segments.append(Segment(at_s + shift_s, stop_s - at_s, at_s, length_known))
+            length_known = True
         if not filled:
             shift_s += lost_s or 0.0
-        at_s, told = max(at_s, at / rate_hz), told and lost_s is not None
+        at_s, length_known = max(at_s, at / rate_hz), length_known and lost_s is not None
     if seconds > at_s or not segments:
-        segments.append(Segment(at_s + shift_s, max(0.0, seconds - at_s), at_s, told))
+        segments.append(Segment(at_s + shift_s, max(0.0, seconds - at_s), at_s, length_known))
     return tuple(segments)
 
 
@@ -68,9 +68,9 @@ def _segments_between(breaks: list[_Break], seconds: float, rate_hz: float) -> t
 
 
 def record_times(path: Path) -> tuple[float, np.ndarray] | None:
-    """Length of a data record and the time of each, in seconds; None for a file whose records do not carry their time.
+    """Return the length of a data record and the time of each, in seconds; None if the records have no times.
 
-    Raises BadRecording for a discontinuous file whose records should.
+    Raises BadRecording for a discontinuous file without times.
     """
     try:
         head = _RecordLayout.read(path)
@@ -78,7 +78,7 @@ def record_times(path: Path) -> tuple[float, np.ndarray] | None:
             return None
         times = head.times()
     except (OSError, ValueError):
-        return None  # MNE says what is wrong with it
+        return None  # MNE reports the fault
     if times is None:
         if not head.discontinuous:
             return None
@@ -87,7 +87,7 @@ def record_times(path: Path) -> tuple[float, np.ndarray] | None:
 
 
 class _RecordLayout(NamedTuple):
-    """What of an EDF+ header tells where the annotations lie."""
+    """The position of the annotations in the data records of an EDF+ file, from its header."""
 
     path: Path
     discontinuous: bool
@@ -99,7 +99,7 @@ class _RecordLayout(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> "_RecordLayout | None":
-        """None if it is no EDF+, or has no annotations. Raises OSError or ValueError for a damaged one."""
+        """Return None if a file is no EDF+ or has no annotations. Raises OSError or ValueError if it is damaged."""
         with path.open("rb") as file:
             head = file.read(256)
             if head[192:196] not in (b"EDF+", b"BDF+"):
@@ -120,24 +120,24 @@ class _RecordLayout(NamedTuple):
         )
 
     def times(self) -> np.ndarray | None:
-        """Of each whole record; None if one of them has none."""
+        """Return the time of each complete record, in seconds; None if one of them has none."""
         n = (self.path.stat().st_size - self.size) // self.record_size
         if n < 1:
             return None
         data = np.memmap(self.path, np.uint8, "r", self.size, (n, self.record_size))
-        found = [_TIME.match(record.tobytes()) for record in data[:, self.first : self.last]]
-        return np.array([float(one[1]) for one in found if one]) if all(found) else None
+        matches = [_TIME.match(record.tobytes()) for record in data[:, self.first : self.last]]
+        return np.array([float(one[1]) for one in matches if one]) if all(matches) else None
 
 
 def _segments_of_records(path: Path, record_s: float, times: np.ndarray, seconds: float) -> tuple[Segment, ...]:
-    """Second 0 is the header's time; a fraction of a second in the first record's time belongs to that."""
+    """Return the segments; second 0 is the header's time plus the fraction of a second in the first record's time."""
     times = times[: max(1, round(seconds / record_s))] if record_s > 0 else times[:1]
     times = times - (times[0] if times[0] < 1 else 0.0)
     late = np.diff(times) - record_s
     if (late < -MIN_PAUSE_S).any():
         k = int(np.argmax(late < -MIN_PAUSE_S)) + 1
-        found = f"record {k + 1} at {times[k]:.2f} s, after one of {record_s:g} s at {times[k - 1]:.2f} s"
-        raise BadRecording(path, "data records one after the other in time", found)
+        place = f"record {k + 1} at {times[k]:.2f} s, after one of {record_s:g} s at {times[k - 1]:.2f} s"
+        raise BadRecording(path, "data records one after the other in time", place)
     edges = [0]
     for k in range(1, len(times)):
         moved = times[k] - times[edges[-1]] - (k - edges[-1]) * record_s
@@ -155,7 +155,7 @@ def _segments_of_records(path: Path, record_s: float, times: np.ndarray, seconds
 
 
 def _breaks_of_brainvision(path: Path, rate_hz: float) -> Iterator[_Break]:
-    """By the marker file; how long each pause was by the times of day, where both of its ends have one."""
+    """Yield the pauses in the marker file, with their length where both ends have a time of day."""
     try:
         named = _MARKER_FILE.search(path.read_text(encoding="latin-1"))
         if named is None:
@@ -163,11 +163,11 @@ def _breaks_of_brainvision(path: Path, rate_hz: float) -> Iterator[_Break]:
         file = path.parent / named[1].replace("$b", path.stem)
         markers = _NEW_SEGMENT.findall(file.read_text(encoding="latin-1"))
     except OSError:
-        return  # MNE says what is wrong with it
-    found = sorted((int(at) - 1, _time_of_day(day)) for at, day in dict.fromkeys(markers))
-    if not found or found[0][0] > 0:
-        found = [(0, None), *found]
-    for (first, began), (at, begins) in pairwise(found):
+        return  # MNE reports the fault
+    positions = sorted((int(at) - 1, _time_of_day(day)) for at, day in dict.fromkeys(markers))
+    if not positions or positions[0][0] > 0:
+        positions = [(0, None), *positions]
+    for (first, began), (at, begins) in pairwise(positions):
         lost_s = None
         if began is not None and begins is not None:
             lost_s = begins - began - (at - first) / rate_hz
@@ -178,7 +178,7 @@ def _breaks_of_brainvision(path: Path, rate_hz: float) -> Iterator[_Break]:
 
 
 def _time_of_day(text: str) -> float | None:
-    """Seconds of a time such as 20240101100140000000 (microseconds last); None for none."""
+    """Return a time such as 20240101100140000000 (microseconds last) in seconds; None if it is not a time."""
     try:
         return datetime.strptime(text, "%Y%m%d%H%M%S%f").timestamp()
     except ValueError:
@@ -189,14 +189,16 @@ def _time_of_day(text: str) -> float | None:
 
 
 def _breaks_of_annotations(path: Path, raw: Any) -> Iterator[_Break]:
-    rate_hz, noted = float(raw.info["sfreq"]), raw.annotations
+    rate_hz, annotations = float(raw.info["sfreq"]), raw.annotations
     boundaries: dict[int, float | None] = {}
-    for onset, length_s, said in zip(noted.onset - raw.first_time, noted.duration, noted.description, strict=True):
-        if str(said).lower().startswith(_SKIPS):
+    for onset, length_s, text in zip(
+        annotations.onset - raw.first_time, annotations.duration, annotations.description, strict=True
+    ):
+        if str(text).lower().startswith(_SKIPS):
             first, last = (round(float(edge) * rate_hz) for edge in (onset, onset + length_s))
             if not _holds_samples(raw, first, last):
                 yield _Break(last, (last - first) / rate_hz, filled=True)
-        elif _is_boundary(path, str(said)):
+        elif _is_boundary(path, str(text)):
             boundaries[_first_sample_after(float(onset) * rate_hz)] = None
     if boundaries and path.suffix.lower() == ".set":
         boundaries |= _cut_lengths(path, rate_hz)
@@ -204,29 +206,29 @@ def _breaks_of_annotations(path: Path, raw: Any) -> Iterator[_Break]:
 
 
 def _holds_samples(raw: Any, first: int, last: int) -> bool:
-    """Whether a FIF has samples where a skip is said to be: MNE (1.13) saves some with a wrong place."""
+    """Return whether a FIF has samples in an annotated skip: MNE (1.13) saves some at a wrong position."""
     some = {max(0, first), (first + last) // 2, min(last, raw.n_times) - 1}
     if not str(raw.filenames[0]).endswith((".fif", ".fif.gz")) or not all(0 <= at < raw.n_times for at in some):
         return False
     return any(raw.get_data(start=at, stop=at + 1, verbose="error").any() for at in some)
 
 
-def _is_boundary(path: Path, said: str) -> bool:
-    return said.lower().split("/")[-1] in _BOUNDARIES or (path.suffix.lower() == ".set" and said in ("-99", "-99.0"))
+def _is_boundary(path: Path, text: str) -> bool:
+    return text.lower().split("/")[-1] in _BOUNDARIES or (path.suffix.lower() == ".set" and text in ("-99", "-99.0"))
 
 
 def _first_sample_after(place: float) -> int:
-    """The first sample behind a place: EEGLAB's boundaries lie half way between two."""
+    """Return the first sample after a position: EEGLAB's boundaries lie half way between two samples."""
     return int(np.ceil(place - 0.01))
 
 
 def _cut_lengths(path: Path, rate_hz: float) -> dict[int, float | None]:
-    """How long what was cut out at each of EEGLAB's boundaries was. MNE's own shorten what is longer than the rest."""
+    """Return sample -> seconds cut out at EEGLAB's boundaries. MNE's Raw truncates those longer than the recording."""
     import mne
 
-    noted = mne.read_annotations(path)
+    annotations = mne.read_annotations(path)
     return {
         _first_sample_after(float(onset) * rate_hz): float(length_s) if length_s > 0 else None
-        for onset, length_s, said in zip(noted.onset, noted.duration, noted.description, strict=True)
-        if _is_boundary(path, str(said))
+        for onset, length_s, text in zip(annotations.onset, annotations.duration, annotations.description, strict=True)
+        if _is_boundary(path, str(text))
     }

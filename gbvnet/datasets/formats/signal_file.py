@@ -1,4 +1,4 @@
-"""Signal files of any format: EDF, BDF, FIF, BrainVision, EEGLAB and what else MNE reads, or CSV and TSV.
+"""Signal files of any format: EDF, BDF, FIF, BrainVision, EEGLAB and others that MNE reads, or CSV and TSV.
 
 Shapes: C channels, N samples.
 """
@@ -26,18 +26,29 @@ from .signal_text import is_text, read_clock, read_text_table, text_rate_hz, to_
 _EDF_LIKE = (".edf", ".bdf", ".gdf")  # formats in which each channel may have a rate of its own
 
 
-class SignalSpan(NamedTuple):
-    """Some seconds of some channels."""
+class TextProperties(NamedTuple):
+    """Properties that text files do not contain.
 
-    samples: np.ndarray | tuple[np.ndarray, ...]  # (C, N) float64; one (N,) a channel where their rates differ
-    rate_hz: float  # of the fastest
-    start_s: float  # of the first sample of each of them, on the file's clock
-    rates_hz: tuple[float, ...] | None = None  # of each channel, where they differ
-    note: str = ""  # what to know of these seconds
+    rate_hz : the sampling rate of a file without a column `time`
+    unit : of electrical channels whose column names none
+    """
+
+    rate_hz: float | None = None
+    unit: str = "uV"
+
+
+class SignalSpan(NamedTuple):
+    """Samples of some channels in a span of seconds."""
+
+    samples: np.ndarray | tuple[np.ndarray, ...]  # (C, N) float64; one (N,) per channel if their rates differ
+    rate_hz: float  # of the fastest channel
+    start_s: float  # of the first sample of each channel, on the file's clock
+    rates_hz: tuple[float, ...] | None = None  # of each channel, if they differ
+    note: str = ""  # about these seconds, e.g. a pause before them
 
     @property
     def seconds(self) -> float:
-        """For how long there are samples of all of them."""
+        """Seconds in which all channels have samples."""
         rates = self.rates_hz or [self.rate_hz] * len(self.samples)
         return min((len(row) / hz for row, hz in zip(self.samples, rates, strict=True)), default=0.0)
 
@@ -47,23 +58,21 @@ def read_signals(
     begin: float,
     end: float,
     channels: tuple[Channel, ...],
-    rate_hz: float | None = None,
-    unit: str = "uV",
+    text: TextProperties = TextProperties(),  # noqa: B008 - immutable
     hint: str = "",
     margin_s: float = 0.0,
 ) -> SignalSpan:
-    """The seconds from `begin` to `end` of some channels, by name, however a file spells it.
+    """Return the seconds from `begin` to `end` of some channels of a file, found by name in any known spelling.
 
-    begin, end : seconds on the file's clock; all of them must be there, without a pause; an end of inf is the file's
-    margin_s : as much again on either side, or what there is of it up to a pause or the file's end
-    rate_hz, unit : of text files, which do not say it: their rate where they have no column `time`, and the unit of
-        electrical channels
-    hint : where the seconds are given, and how to tell a rate or a channel's name; for errors
+    begin, end : seconds on the file's clock, without a pause between them; an end of inf is that of the file
+    text : what a text file does not say
+    hint : for errors: where the seconds are set, and how to give a rate or a channel's name
+    margin_s : seconds to read in addition on both sides, as far as they exist before a pause or the file's end
 
-    Samples are in the units that are kept (gbvnet/datasets/units.py), each channel at its own rate. Raises
-    BadRecording, which tells the seconds that are there if those asked for are not.
+    Samples are in gbvnet's units (gbvnet/datasets/units.py), each channel at its own rate. Raises BadRecording; if the
+    seconds are not there, with those that are.
     """
-    return read_span(open_signals(path, rate_hz, hint), begin, end, channels, unit, hint, margin_s)
+    return read_span(open_signals(path, text.rate_hz, hint), begin, end, channels, text.unit, hint, margin_s)
 
 
 def read_span(
@@ -75,7 +84,7 @@ def read_span(
     hint: str = "",
     margin_s: float = 0.0,
 ) -> SignalSpan:
-    """The same of a file that is open."""
+    """Return a span of an opened file; arguments and errors as of `read_signals`."""
     at = _channel_positions(file.path, file.names, channels, hint)
     fastest = max((file.rates_hz[k] for k in at), default=1.0)
     end = file.segments[-1].stop_s if end == inf else end
@@ -86,17 +95,17 @@ def read_span(
     rows, first = file.read(at, first, last, segment)
     apply(rows, *file.units(at, channels, unit))
     rates = tuple(file.rates_hz[k] for k in at)
-    said = pause_note(file.path, file.segments, segment)
+    message = pause_note(file.path, file.segments, segment)
     if isinstance(rows, np.ndarray):
         rows, first = _finite_margins(rows, first, fastest, begin - late_s, end - late_s)
-        return SignalSpan(rows, fastest, late_s + first, None, said)
-    return SignalSpan(tuple(rows), fastest, late_s + first, rates, said)
+        return SignalSpan(rows, fastest, late_s + first, None, message)
+    return SignalSpan(tuple(rows), fastest, late_s + first, rates, message)
 
 
 def _finite_margins(
     rows: np.ndarray, first: float, rate_hz: float, begin: float, end: float
 ) -> tuple[np.ndarray, float]:
-    """Samples (C, N) and the second of the first, without what is beyond a gap (NaN) before `begin` or after `end`."""
+    """Return samples (C, N), cut at the gaps (NaN) nearest to `begin` and `end`, and the second of the first sample."""
     gaps = np.flatnonzero(~np.isfinite(rows).all(axis=0))
     start, stop = round((begin - first) * rate_hz), round((end - first) * rate_hz)
     before, after = gaps[gaps < start], gaps[gaps >= stop]
@@ -105,7 +114,7 @@ def _finite_margins(
 
 
 def require_finite(path: Path, channels: tuple[Channel, ...], read: SignalSpan) -> None:
-    """Raise BadRecording that tells which channels have samples that are no numbers, and from which second on."""
+    """Raise BadRecording if channels have NaN or infinite samples, with their names and the first such second."""
     rates = read.rates_hz or (read.rate_hz,) * len(channels)
     bad = {
         c.name: float(np.argmin(np.isfinite(row))) / hz
@@ -114,26 +123,26 @@ def require_finite(path: Path, channels: tuple[Channel, ...], read: SignalSpan) 
     }
     if bad:
         named = shortened(list(bad), 8)
-        found = f"NaN or infinite ones in {named}, the first at {read.start_s + min(bad.values()):.3f} s"
-        raise BadRecording(path, "finite samples", found)
+        bad_samples = f"NaN or infinite ones in {named}, the first at {read.start_s + min(bad.values()):.3f} s"
+        raise BadRecording(path, "finite samples", bad_samples)
 
 
 def channel_names_in(path: Path) -> list[str]:
-    """The names of a file's channels, as it spells them. Raises BadRecording."""
+    """Return the names of a file's channels in its own spelling. Raises BadRecording."""
     if is_text(path):
         return [str(c).strip() for c in read_text_table(path, nrows=1).columns]
     return list(_mne_file(path).names)
 
 
 def channel_types_in(path: Path) -> list[str]:
-    """MNE's type of each channel, eeg where it knows none; not of text files. Raises BadRecording."""
+    """Return MNE's type of each channel, eeg if it knows none; not for text files. Raises BadRecording."""
     return list(_mne_file(path).raw.get_channel_types())
 
 
 def channel_units_in(
     path: Path, channels: tuple[Channel, ...], unit: str = "uV"
 ) -> tuple[tuple[Channel, ...], list[Conversion], list[float]]:
-    """Those of the channels that a file has, how each is brought to the unit that is kept, and what MNE did to it.
+    """Return the channels that a file has, the conversion of each to gbvnet's unit, and the factor that MNE applied.
 
     unit : of electrical channels in text files. Raises BadRecording.
     """
@@ -149,18 +158,18 @@ def channel_units_in(
 
 
 def span_s(path: Path, rate_hz: float | None = None, hint: str = "") -> tuple[float, float]:
-    """When a file begins and ends, seconds on its own clock; `rate_hz` and `hint` as above. Raises BadRecording."""
+    """Return begin and end of a file in seconds on its clock; `rate_hz`, `hint` as above. Raises BadRecording."""
     segments = segments_in(path, rate_hz, hint)
     return segments[0].start_s, segments[-1].stop_s
 
 
 def segments_in(path: Path, rate_hz: float | None = None, hint: str = "") -> tuple[Segment, ...]:
-    """A file's seconds between its pauses, at least one; `rate_hz` and `hint` as above. Raises BadRecording."""
+    """Return a file's segments between pauses, at least one; `rate_hz`, `hint` as above. Raises BadRecording."""
     return open_signals(path, rate_hz, hint).segments
 
 
 def open_signals(path: Path, rate_hz: float | None = None, hint: str = "") -> "SignalFile":
-    """A file whose samples are not read yet, or whose table is kept until another is opened. Raises BadRecording."""
+    """Return an opened file; samples are read later, a text file's table is cached. Raises BadRecording."""
     if not is_text(path):
         return _mne_file(path)
     try:
@@ -173,7 +182,7 @@ def open_signals(path: Path, rate_hz: float | None = None, hint: str = "") -> "S
 
 
 def _channel_positions(path: Path, names: tuple[str, ...], channels: tuple[Channel, ...], hint: str) -> list[int]:
-    """Where each channel is in a file. Raises BadRecording that lists near names."""
+    """Return the position of each channel in a file. Raises BadRecording that lists similar names."""
     match = match_channels([c.name for c in channels], names)
     if match.missing:
         raise BadRecording(path, f"channel {match.hint}", ", ".join(names), hint)
@@ -185,7 +194,7 @@ def _channel_positions(path: Path, names: tuple[str, ...], channels: tuple[Chann
 
 @dataclass(frozen=True)
 class TextFile:
-    """A table of signals, with its clock."""
+    """A text file: a table of signals, with its clock."""
 
     path: Path
     table: pd.DataFrame
@@ -194,24 +203,26 @@ class TextFile:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the channels as the file spells them."""
         return tuple(self.table.columns)
 
     @property
     def rates_hz(self) -> tuple[float, ...]:
+        """Sampling rate of each channel, in Hz."""
         return (self.rate_hz,) * len(self.names)
 
     def read(self, at: list[int], first_s: float, last_s: float, segment: Segment) -> tuple[np.ndarray, float]:
-        """(C, N) from one second of samples to another, and the second of the first one."""
+        """Return samples (C, N) from second `first_s` to `last_s`, and the second of the first sample."""
         first, last = (min(max(0, round(s * self.rate_hz)), len(self.table)) for s in (first_s, last_s))
         samples = self.table.iloc[first:last, at].apply(to_numbers).to_numpy(np.float64).T.copy()
         return samples.reshape(len(at), last - first), first / self.rate_hz
 
     def units(self, at: list[int], channels: tuple[Channel, ...], unit: str) -> tuple[list[Conversion], None]:
-        """How to bring some channels to the units that are kept, for `units.apply`."""
+        """Return the conversions of the channels `at` to gbvnet's units, for `units.apply`."""
         return [convert(c.kind, split_name(self.names[k])[1], unit) for c, k in zip(channels, at, strict=True)], None
 
 
-@lru_cache(maxsize=1)  # trials of one table come one after the other
+@lru_cache(maxsize=1)  # the trials of one table are read in sequence
 def _timed_table(path: Path, size: int, changed_ns: int) -> tuple[pd.DataFrame, float | None, float]:
     return read_clock(path, read_text_table(path))
 
@@ -220,58 +231,60 @@ def _timed_table(path: Path, size: int, changed_ns: int) -> tuple[pd.DataFrame, 
 
 
 def _mne_file(path: Path) -> "MneFile":
-    """Raises BadRecording."""
+    """Return the opened file, cached for EDF, BDF and GDF. Raises BadRecording."""
     if path.suffix.lower() not in _EDF_LIKE or not path.is_file():
         return MneFile(path, _open_mne(path))
     stat = path.stat()
     return _edf_file(path, stat.st_size, stat.st_mtime_ns)
 
 
-@lru_cache(maxsize=1)  # trials of one file come one after the other; of an EDF+, each opening reads all its annotations
+@lru_cache(maxsize=1)  # the trials of one file are read in sequence; opening an EDF+ reads all annotations
 def _edf_file(path: Path, size: int, changed_ns: int) -> "MneFile":
     return MneFile(path, _open_mne(path))
 
 
 def _open_mne(path: Path, only: list[str] | None = None) -> Any:
-    """only : the channels to open, in formats where rates may differ: MNE brings those it opens to the fastest rate."""
+    """Return an `mne.io.Raw`. `only` : channels to open; MNE resamples all opened ones to the fastest rate."""
     import mne
 
     if unread := unsupported_format(path):
         raise BadRecording(path, "a signal file that mne reads", *unread)
     options: dict[str, Any] = {}
-    if path.suffix.lower() in (".edf", ".bdf"):  # names as they are with all channels open; any text in annotations
+    if path.suffix.lower() in (".edf", ".bdf"):  # the same names as with all channels opened; any text in annotations
         options = {"exclude_after_unique": True, "encoding": "latin1"}
     if only is not None:
         options["include"] = only
     try:
         return mne.io.read_raw(path, preload=False, verbose="error", **options)
-    except Exception as error:  # each of mne's readers fails in its own way
+    except Exception as error:  # the readers of mne raise many kinds of exceptions
         raise BadRecording(path, "a signal file that mne reads", *open_failure(path, error)) from None
 
 
 @dataclass(frozen=True)
 class MneFile:
-    """A file that MNE has opened."""
+    """A file opened by MNE."""
 
     path: Path
     raw: Any
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the channels as the file spells them."""
         return tuple(self.raw.ch_names)
 
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
+        """The file's segments between pauses."""
         return find_segments(self.path, self.raw)
 
     @cached_property
     def _opened(self) -> dict[tuple[str, ...], Any]:
-        """What was opened of some channels alone, by their names."""
+        """Raws with only some of the channels, by their names."""
         return {}
 
     @cached_property
     def _per_record(self) -> tuple[list[int], float] | None:
-        """Samples of each channel in a data record, and its seconds; None for formats of one rate."""
+        """Samples of each channel in a data record, and the record's seconds; None for formats of one rate."""
         extras = self.raw._raw_extras[0] if self.path.suffix.lower() in _EDF_LIKE else None
         if not extras or "n_samps" not in extras:
             return None
@@ -280,7 +293,7 @@ class MneFile:
 
     @cached_property
     def rates_hz(self) -> tuple[float, ...]:
-        """Of each channel."""
+        """Sampling rate of each channel, in Hz."""
         if self._per_record is None:
             return (float(self.raw.info["sfreq"]),) * len(self.names)
         counts, record_s = self._per_record
@@ -289,12 +302,14 @@ class MneFile:
     def read(
         self, at: list[int], first_s: float, last_s: float, segment: Segment
     ) -> tuple[np.ndarray | list[np.ndarray], float]:
-        """(C, N) from one second of samples to another, or (N,) of each channel if rates differ, in MNE's units; and
-        the second of the first sample. Where rates differ, it begins at a place where all have one."""
+        """Return samples from second `first_s` to `last_s`, and the second of the first sample; in MNE's units.
+
+        Samples are (C, N), or one (N,) per channel if rates differ. Then the first sample is one that all channels
+        have at the same time.
+        """
         rates = sorted({self.rates_hz[k] for k in at})
-        if len(rates) == 1:
+        if len(rates) == 1 or self._per_record is None:
             return self._of_one_rate(at, rates[0], first_s, last_s)
-        assert self._per_record is not None
         counts, record_s = self._per_record
         every_s = record_s / gcd(*(counts[k] for k in at))
         first_s = max(segment.at_s, floor(first_s / every_s + 1e-6) * every_s)
@@ -314,20 +329,20 @@ class MneFile:
                 self._opened[tuple(names)] = _open_mne(self.path, only=names)
             raw = self._opened[tuple(names)]
             if not isclose(rate_hz, raw.info["sfreq"]) or any(name not in raw.ch_names for name in names):
-                found = f"channels that cannot be read at their own rate of {rate_hz:g} Hz"
-                raise BadRecording(self.path, "channels of one rate", found, "Save it at one rate.")
+                rates = f"channels that cannot be read at their own rate of {rate_hz:g} Hz"
+                raise BadRecording(self.path, "channels of one rate", rates, "Save it at one rate.")
         first, last = (min(max(0, round(s * rate_hz)), raw.n_times) for s in (first_s, last_s))
         picks = np.array([raw.ch_names.index(name) for name in names])
         try:
             return raw.get_data(picks=picks, start=first, stop=max(first, last)), first / rate_hz
         except Exception as error:
-            found = f"none that can be read ({type(error).__name__}: {error})"
-            raise BadRecording(self.path, "samples", found) from None
+            failure = f"none that can be read ({type(error).__name__}: {error})"
+            raise BadRecording(self.path, "samples", failure) from None
 
     def _of_gdf(self, at: list[int], rate_hz: float, first_s: float, last_s: float) -> tuple[np.ndarray, float]:
-        """Straight from the data records: of a GDF, MNE opens some channels with the scales of others (1.13)."""
-        assert self._per_record is not None
-        about, counts = self.raw._raw_extras[0], self._per_record[0]
+        """Read a GDF's data records directly: MNE (1.13) opens some channels with the scales of others."""
+        about = self.raw._raw_extras[0]
+        counts = [int(n) for n in about["n_samps"][about["sel"]]]
         shape = (int(about["n_records"]), sum(counts))
         held = np.memmap(self.path, about["dtype_np"], "r", int(about["data_offset"]), shape)
         first, last = round(first_s * rate_hz), min(round(last_s * rate_hz), shape[0] * counts[at[0]])
@@ -341,7 +356,7 @@ class MneFile:
         return (np.array(rows, np.float64) * scale + offset) * factor, first / rate_hz
 
     def units(self, at: list[int], channels: tuple[Channel, ...], unit: str) -> tuple[list[Conversion], list[float]]:
-        """How to bring some channels to the units that are kept, and what MNE did to them, for `units.apply`."""
+        """Return the conversions of the channels `at` to gbvnet's units and MNE's factors (`units.apply`)."""
         return conversions(self.raw, at, [c.kind for c in channels])
 
 

@@ -1,4 +1,4 @@
-"""Formats of signals: how a file of each is known, and what opens those that need more than MNE alone."""
+"""Formats of signal files: how each is recognised, and which packages some of them need besides MNE."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ MNE_SUFFIXES = (".edf", ".bdf", ".fif", ".vhdr", ".set", ".gdf", ".cnt", ".nedf"
 FOLDER_SUFFIXES = (".mff", ".mefd", ".ds")  # recordings that are folders
 _EXPORT = "Export it as EDF or CSV"
 _XDF = "Read it with pyxdf (pip install pyxdf) and write each stream as CSV with a column time, or as EDF."
-# What gbvnet does not read -> its name, and what to do.
+# Formats that gbvnet does not read -> name, and what to do.
 _UNSUPPORTED = {
     ".xdf": ("XDF, of LabRecorder", _XDF),
     ".xdfz": ("XDF, of LabRecorder", _XDF),
@@ -33,7 +33,7 @@ _UNSUPPORTED = {
     ".npz": ("NumPy", "Save it as CSV with a name for each column."),
     ".pkl": ("a pickle", "Save it as CSV with a name for each column."),
 }  # fmt: skip
-# What MNE needs besides itself -> the packages.
+# Formats for which MNE needs more packages -> name, packages.
 _EXTRA_PACKAGES = {
     ".mff": ("EGI's MFF", "mffpy"),
     ".cdt": ("Curry", "curryreader"),
@@ -52,8 +52,8 @@ def _first_bytes(path: Path) -> bytes:
 
 
 def file_kind(path: Path) -> str | None:
-    """Whether a file or folder holds `signals` or a `video`, by what it begins with, then by its name; None if neither
-    tells."""
+    """Return whether a file or folder holds "signals" or a "video", by its first bytes, then by its suffix; None if
+    neither tells."""
     begin, suffix = _first_bytes(path) if path.is_file() else b"", path.suffix.lower()
     if _is_video(begin):
         return "video"
@@ -83,13 +83,13 @@ def _is_signals(begin: bytes) -> bool:
 
 
 def supported_files() -> str:
-    """The files that are taken, in words."""
+    """Return a sentence that lists the supported files."""
     videos, signals = ", ".join(VIDEO_SUFFIXES[:9]), ", ".join((*MNE_SUFFIXES[:10], *TEXT_SUFFIXES))
-    return f"Videos are {videos} and whatever else has pictures; signals are {signals} and other formats of MNE."
+    return f"Videos are {videos} and any other file with pictures; signals are {signals} and other formats of MNE."
 
 
 def unsupported_format(path: Path) -> tuple[str, str] | None:
-    """What a file or folder is, and what to do, where gbvnet cannot read its format; None where it may."""
+    """Return what a file or folder is and what to do, if gbvnet does not read its format; else None."""
     suffix, begin = path.suffix.lower(), _first_bytes(path) if path.is_file() else b""
     if begin.startswith(b"XDF:"):
         suffix = ".xdf"
@@ -102,11 +102,11 @@ def unsupported_format(path: Path) -> tuple[str, str] | None:
 
 
 def open_failure(path: Path, error: Exception) -> tuple[str, str]:
-    """What to tell of a file that MNE does not open: what was found, and what to do."""
+    """Return why MNE does not open a file, and what to do."""
     suffix, begin = path.suffix.lower(), _first_bytes(path) if path.is_file() else b""
-    said = " ".join(str(error).split())[:300]
-    found = f"one that does not open ({type(error).__name__}: {said})"
-    lacks = isinstance(error, ImportError) or "could not be imported" in said or "pip install" in said
+    text = " ".join(str(error).split())[:300]
+    failure = f"one that does not open ({type(error).__name__}: {text})"
+    lacks = isinstance(error, ImportError) or "could not be imported" in text or "pip install" in text
     if suffix == ".set" and begin.startswith(_HDF5):
         return (
             "an EEGLAB file of MATLAB 7.3",
@@ -114,13 +114,13 @@ def open_failure(path: Path, error: Exception) -> tuple[str, str]:
         )
     if suffix == ".cnt":
         if begin[:4] == b"RIFF":
-            return f"a .cnt of ANT Neuro ({said})", "It needs one package more: pip install antio."
+            return f"a .cnt of ANT Neuro ({text})", "It needs one package more: pip install antio."
         if not begin.startswith(b"Version 3"):
             return "a .cnt of neither Neuroscan nor ANT Neuro", f"{_EXPORT} with the program that wrote it."
-        return f"a Neuroscan .cnt that does not open ({said})", f"{_EXPORT}, if MNE cannot read it."
+        return f"a Neuroscan .cnt that does not open ({text})", f"{_EXPORT}, if MNE cannot read it."
     if suffix == ".eeg":
-        return found, "Of a BrainVision recording give the .vhdr beside it."
+        return failure, "Of a BrainVision recording give the .vhdr beside it."
     if lacks and suffix in _EXTRA_PACKAGES:
         name, packages = _EXTRA_PACKAGES[suffix]
-        return f"{name} ({said})", f"It needs more than MNE: pip install {packages}. Or export it as EDF."
-    return found, "Install what it names." if lacks else "Is it whole, with the files beside it?"
+        return f"{name} ({text})", f"It needs more than MNE: pip install {packages}. Or export it as EDF."
+    return failure, "Install the package that it names." if lacks else "Is it complete, with the files beside it?"

@@ -1,6 +1,6 @@
-"""Text files as programs and spreadsheets write them: their encoding, the lines before their table, what parts cells.
+"""Text files of programs and spreadsheets: their encoding, the lines before the table, the delimiter of cells.
 
-Read are UTF-8 and UTF-16 with or without a byte order mark, and Windows-1252 (Latin-1); Excel's first line `sep=;`;
+Supported: UTF-8 and UTF-16 with or without a byte order mark, Windows-1252 (Latin-1), Excel's first line `sep=;`, and
 comment lines that begin with # or %.
 """
 
@@ -15,26 +15,26 @@ from typing import BinaryIO, NamedTuple
 from ...errors import BadRecording
 
 COMMENTS = ("#", "%")
-MAX_SAMPLED_LINES = 200  # that are looked at before a table is read
+MAX_SAMPLED_LINES = 200  # lines from which the layout is detected
 _SEP = re.compile(r'^"?sep=(.)"?[;,\t ]*$', re.IGNORECASE)
 _NUMBER = r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?"
 
 
 class Layout(NamedTuple):
-    """How a table is written.
+    """The layout of a text table.
 
     encoding : of the file
-    mark : between cells
-    skip : lines before the one that names the columns
+    delimiter : between cells
+    skip : number of lines before the one with the column names
     comments : the lines among them that begin with # or %
-    names : of the columns, as they are written
-    decimal, thousands : the marks in numbers; thousands None for none
-    comment : how comment lines between rows begin
+    names : of the columns, unchanged
+    decimal, thousands : separators in numbers; thousands may be None
+    comment : first character of comment lines between rows
     rows : the first lines of the table, as cells
     """
 
     encoding: str
-    mark: str
+    delimiter: str
     skip: int
     comments: tuple[str, ...]
     names: tuple[str, ...]
@@ -45,20 +45,20 @@ class Layout(NamedTuple):
 
 
 def detect_encoding(path: Path, what: str = "a table of signals") -> str:
-    """In which encoding a text file is; `what` it should hold, for errors.
+    """Return the encoding of a text file; `what` it should hold, for errors.
 
     Raises BadRecording if it is no text, OSError if it cannot be read.
     """
     stat = path.stat()
-    found = _detect_encoding(path, stat.st_size, stat.st_mtime_ns)
-    if found is None:
+    encoding = _detect_encoding(path, stat.st_size, stat.st_mtime_ns)
+    if encoding is None:
         raise BadRecording(path, what, "bytes that are no text", "Save it as CSV in UTF-8.")
-    return found
+    return encoding
 
 
-@lru_cache(maxsize=16)  # all of a file is looked at, and a table of trials names one many times
+@lru_cache(maxsize=16)  # the whole file is read, and a table of trials names it many times
 def _detect_encoding(path: Path, size: int, changed_ns: int) -> str | None:
-    """None if it is no text."""
+    """Return the encoding, or None if the file is no text."""
     with path.open("rb") as file:
         begin = file.read(4096)
         for mark, name in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig")):
@@ -74,7 +74,7 @@ def _detect_encoding(path: Path, size: int, changed_ns: int) -> str | None:
 
 
 def _is_utf8(file: BinaryIO) -> bool:
-    """Block by block, as a file may be large."""
+    """Return whether a file is valid UTF-8, reading it in blocks: it may be large."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         while block := file.read(1 << 20):
@@ -86,7 +86,7 @@ def _is_utf8(file: BinaryIO) -> bool:
 
 
 def read_text(path: Path, what: str) -> str:
-    """The whole of a text file; `what` it should hold, for errors.
+    """Return the content of a text file; `what` it should hold, for errors.
 
     Raises BadRecording if it is no text, OSError if it cannot be read.
     """
@@ -94,15 +94,15 @@ def read_text(path: Path, what: str) -> str:
 
 
 def stated_delimiter(line: str) -> str | None:
-    """What parts cells, as Excel's first line `sep=;` says it; None for any other line."""
-    found = _SEP.match(line.strip("\ufeff\r\n"))
-    return found[1] if found else None
+    """Return the delimiter of Excel's first line `sep=;`; None for any other line."""
+    match = _SEP.match(line.strip("\ufeff\r\n"))
+    return match[1] if match else None
 
 
-def detect_layout(path: Path, marks: str = ",;\t") -> Layout:
-    """How a table is written, by its first lines. Raises BadRecording if it cannot be read or has no line.
+def detect_layout(path: Path, delimiters: str = ",;\t") -> Layout:
+    """Return the layout of a table, from its first lines. Raises BadRecording if it cannot be read or has no line.
 
-    marks : what may part cells, the likelier ones first
+    delimiters : possible delimiters, the likelier ones first
     """
     try:
         encoding = detect_encoding(path)
@@ -112,11 +112,11 @@ def detect_layout(path: Path, marks: str = ",;\t") -> Layout:
         raise BadRecording(
             path, "a table of signals", f"a file that does not read ({error.strerror or error})"
         ) from None
-    skip, comments, said = 0, [], None
+    skip, comments, stated = 0, [], None
     for line in lines:
-        told = stated_delimiter(line)
-        if told:
-            said = told
+        stated_here = stated_delimiter(line)
+        if stated_here:
+            stated = stated_here
         elif line.lstrip().startswith(COMMENTS):
             comments.append(line.strip())
         elif line.strip():
@@ -126,35 +126,35 @@ def detect_layout(path: Path, marks: str = ",;\t") -> Layout:
         raise BadRecording(path, "a table of signals, a line that names its columns first", "none")
     comment = "%" if any(line.startswith("%") for line in comments) else "#"
     body = [line for line in lines[skip:] if line.strip() and not line.lstrip().startswith(COMMENTS)]
-    mark = said or _detect_delimiter(body, marks)
-    rows = tuple(tuple(cell.strip() for cell in cells) for cells in _cells(body, mark))
+    delimiter = stated or _detect_delimiter(body, delimiters)
+    rows = tuple(tuple(cell.strip() for cell in cells) for cells in _cells(body, delimiter))
     if not rows:
         raise BadRecording(path, "a table of signals, a line that names its columns first", "one that is no CSV")
-    decimal, thousands = _detect_decimal(rows[1:], mark)
-    return Layout(encoding, mark, skip, tuple(comments), rows[0], decimal, thousands, comment, rows[1:])
+    decimal, thousands = _detect_decimal(rows[1:], delimiter)
+    return Layout(encoding, delimiter, skip, tuple(comments), rows[0], decimal, thousands, comment, rows[1:])
 
 
-def _cells(lines: list[str], mark: str) -> Iterator[list[str]]:
+def _cells(lines: list[str], delimiter: str) -> Iterator[list[str]]:
     try:
-        yield from csv.reader(lines, delimiter=mark, skipinitialspace=True)
-    except csv.Error:  # what comes before it is enough to know the layout
+        yield from csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    except csv.Error:  # the rows before it suffice
         return
 
 
-def _detect_delimiter(body: list[str], marks: str) -> str:
-    """The mark that parts the first two lines into as many cells; else the commonest in the first."""
+def _detect_delimiter(body: list[str], delimiters: str) -> str:
+    """Return the delimiter that gives both first lines the same number of cells; else the commonest in the first."""
     counts = {}
-    for mark in marks:
-        first, *more = [len(cells) for cells in _cells(body[:2], mark)] or [0]
+    for delimiter in delimiters:
+        first, *more = [len(cells) for cells in _cells(body[:2], delimiter)] or [0]
         if first > 1 and (not more or more[0] in (first, first + 1)):
-            counts[mark] = first
-    return max(counts, key=lambda m: counts[m]) if counts else max(marks, key=body[0].count)
+            counts[delimiter] = first
+    return max(counts, key=lambda m: counts[m]) if counts else max(delimiters, key=body[0].count)
 
 
-def _detect_decimal(rows: tuple[tuple[str, ...], ...], mark: str) -> tuple[str, str | None]:
-    """The decimal mark and the thousands' mark of the numbers in some rows."""
+def _detect_decimal(rows: tuple[tuple[str, ...], ...], delimiter: str) -> tuple[str, str | None]:
+    """Return the decimal and the thousands separator of the numbers in some rows."""
     cells = [cell for row in rows for cell in row]
-    if mark != "," and not any("," in cell for cell in cells):
+    if delimiter != "," and not any("," in cell for cell in cells):
         return ".", None
     commas = [cell for cell in cells if re.fullmatch(_NUMBER, cell) and "," in cell]
     grouped = [cell for cell in cells if re.fullmatch(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+", cell)]
@@ -164,17 +164,17 @@ def _detect_decimal(rows: tuple[tuple[str, ...], ...], mark: str) -> tuple[str, 
     if english:
         return ".", ","
     points = any(re.fullmatch(r"[+-]?\d*\.\d+", cell) for cell in cells)
-    # spreadsheets write semicolons where a comma is the decimal mark, even if the first lines hold whole numbers only
-    return ("," if commas or (mark == ";" and not points) else "."), None
+    # spreadsheets delimit by semicolons where the decimal separator is a comma; the first rows may hold whole numbers
+    return ("," if commas or (delimiter == ";" and not points) else "."), None
 
 
 def stated_rate_hz(comments: tuple[str, ...]) -> float | None:
-    """The rate that a file's comment lines tell, as OpenBCI's `%Sample Rate = 250 Hz`; None if they tell none."""
+    """Return the rate in a file's comment lines, such as OpenBCI's `%Sample Rate = 250 Hz`; None if there is none."""
     for line in comments:
-        found = re.search(
+        match = re.search(
             r"sampl\w*[ _-]*(?:rate|freq\w*)[^\d\n]{0,12}(\d+(?:[.,]\d+)?)\s*(k?)hz?", line, re.IGNORECASE
         )
-        found = found or re.search(r"sampl\w*[ _-]*(?:rate|freq\w*)\W{1,4}(\d+(?:[.,]\d+)?)()\s*$", line, re.IGNORECASE)
-        if found:
-            return float(found[1].replace(",", ".")) * (1e3 if found[2].lower() == "k" else 1.0)
+        match = match or re.search(r"sampl\w*[ _-]*(?:rate|freq\w*)\W{1,4}(\d+(?:[.,]\d+)?)()\s*$", line, re.IGNORECASE)
+        if match:
+            return float(match[1].replace(",", ".")) * (1e3 if match[2].lower() == "k" else 1.0)
     return None

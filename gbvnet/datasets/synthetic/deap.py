@@ -55,7 +55,7 @@ class Settings(SynthConfig):
 
 @dataclass(frozen=True)
 class Trial:
-    """One person before one stimulus: the ratings, and what is planted for each of valence and arousal, -1 to 1."""
+    """One participant watching one stimulus: ratings, and planted evidence for valence and arousal, -1 to 1."""
 
     subject: int  # 1, 2, ...
     trial: int  # order of presentation, 1, 2, ...: the video's number
@@ -69,14 +69,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class CorpusFile:
-    """A file that can be written on its own: a person's signals, or the video of one trial."""
+    """A file of the corpus: the signals of a participant, or the video of one trial."""
 
     subject: int
     trial: int | None = None  # None: the signals
-    raw: bool = False  # of the signals: as they were recorded
+    raw: bool = False  # of the signals: the original recording
 
     @property
     def path(self) -> str:
+        """Relative to the folder of the corpus."""
         unit = f"s{self.subject:02d}"
         if self.raw:
             return f"data_original/{unit}.bdf"
@@ -86,7 +87,7 @@ class CorpusFile:
 
 
 def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
-    """Write a synthetic DEAP, as `write_synthetic` says. Raises BadConfig for evidence in no EEG channel."""
+    """Write a synthetic DEAP, as `write_synthetic` says. Raises BadConfig for an unknown EEG channel."""
     require_eeg_channels(config.evidence or ())
     pieces = {p.path: p for p in _corpus_files(config)}
     content = partial(_content, config, pieces)
@@ -117,7 +118,7 @@ def _content(config: Settings, pieces: dict[str, CorpusFile], path: str) -> byte
 
 
 def truth(config: SynthConfig) -> dict:
-    """What SYNTHETIC.json holds beside its stamp: how long trials are, and what is planted in every one."""
+    """Return the content of SYNTHETIC.json besides its stamp: the trials' length, and what is planted in each."""
     return {
         "trials": config.trials,
         "seconds": config.seconds,
@@ -134,12 +135,12 @@ def _corpus_files(config: Settings) -> list[CorpusFile]:
     return pieces
 
 
-# ---------------------------------------------------------------- who rates what, and why
+# ---------------------------------------------------------------- ratings and their reasons
 
 
 @lru_cache(maxsize=4)
 def plan(config: SynthConfig) -> tuple[Trial, ...]:
-    """Every trial of the corpus, a person at a time, in the order of presentation."""
+    """Return all trials of the corpus, by participant, in the order of presentation."""
     return tuple(t for subject in range(1, config.subjects + 1) for t in _plan_subject(config, subject))
 
 
@@ -187,17 +188,17 @@ def _ratings_bytes(config: SynthConfig) -> bytes:
 
 
 def signals_of_subject(config: SynthConfig, trials: list[Trial]) -> tuple[np.ndarray, np.ndarray]:
-    """A person's data (trials, 40, samples) and labels (trials, 4), in the order of Experiment_id."""
+    """Return a participant's data (trials, 40, samples) and labels (trials, 4), in the order of Experiment_id."""
     trials = sorted(trials, key=lambda t: t.experiment)
-    person = Physiology.of_person(config.fingerprint, generator(config, trials[0].subject, 0, _BODY), config.evidence)
-    data = [_signals_of(config, person, t) for t in trials]
+    subject = Physiology.of_subject(config.fingerprint, generator(config, trials[0].subject, 0, _BODY), config.evidence)
+    data = [_signals_of(config, subject, t) for t in trials]
     return np.stack(data), np.array([[t.ratings[name.lower()] for name in RATINGS] for t in trials])
 
 
-def _signals_of(config: SynthConfig, person: Physiology, trial: Trial) -> np.ndarray:
-    """(40, samples) of a trial, its baseline before it."""
+def _signals_of(config: SynthConfig, subject: Physiology, trial: Trial) -> np.ndarray:
+    """Return the signals (40, samples) of a trial, its baseline first."""
     drawn = generator(config, trial.subject, trial.experiment, _BODY)
-    body = person + Physiology.of_trial(config.fingerprint, drawn, config.evidence)
+    body = subject + Physiology.of_trial(config.fingerprint, drawn, config.evidence)
     rng = generator(config, trial.subject, trial.experiment, _SIGNALS)
     valence, arousal = (config.effect * trial.signals[target] for target in ("valence", "arousal"))
     return signals_of_trial(body, valence, arousal, config.seconds, np.array(trial.blinks_s), rng, config.evidence)
@@ -209,7 +210,7 @@ def _face(config: SynthConfig, subject: int) -> Face:
 
 
 def video_bytes(config: SynthConfig, trial: Trial) -> bytes:
-    """The face video of a trial, an AVI."""
+    """Return the face video of a trial, an AVI file."""
     rng = partial(generator, config, trial.subject, trial.experiment)
     valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
     mouth_only = config.face_evidence == "mouth"
@@ -220,15 +221,15 @@ def video_bytes(config: SynthConfig, trial: Trial) -> bytes:
 
 # ---------------------------------------------------------------- a pickle as Python 2 wrote it
 
-# Opcodes of protocol 2 in the order that Python 2's cPickle used. No Python 3 writes byte strings this way (it has none
-# to write), and a reader that meets only its own kind of pickle has not been tried.
+# Opcodes of protocol 2 in the order of Python 2's cPickle. Python 3 does not write byte strings this way, and the
+# reader must be tested with pickles as the real corpus has them.
 _RECONSTRUCT = b"cnumpy.core.multiarray\n_reconstruct\n"
 _NDARRAY, _DTYPE = b"cnumpy\nndarray\n", b"cnumpy\ndtype\n"
 
 
 def dat_bytes(data: np.ndarray, labels: np.ndarray) -> bytes:
-    """{'labels': labels, 'data': data} as cPickle of Python 2 pickled it with protocol 2. Both become float64."""
-    # What is used again is remembered by number (q, "put") and fetched by it (h, "get").
+    """Return {'labels': labels, 'data': data} as cPickle of Python 2 wrote it in protocol 2. Both become float64."""
+    # Values used again are stored in the memo by number (q, "put") and read from it (h, "get").
     first = _array_opcodes(labels, _RECONSTRUCT + b"q\x03", _NDARRAY + b"q\x04", b"q\x05", _F8 + b"q\x07")
     second = _array_opcodes(data, b"h\x03", b"h\x04", b"q\x09", b"h\x07")
     return b"".join([b"\x80\x02}q\x01(", b"U\x06labelsq\x02", *first, b"U\x04dataq\x08", *second, b"u."])

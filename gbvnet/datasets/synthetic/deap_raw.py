@@ -1,8 +1,8 @@
 """A synthetic DEAP's original recordings: what its .dat files hold, as the amplifier would have recorded it.
 
-One BDF a person at 512 Hz, trials in the order of presentation with noise between them, electrodes on offsets that
-drift, mains and a wandering reference in all of them, the leads of EOG and EMG apart, and the triggers of a trial. What
-differs between the two sites that recorded DEAP, and between people, is as in the real files (deap_raw.py says what).
+One BDF per participant at 512 Hz: trials in the order of presentation with noise between them, electrodes with drifting
+offsets, mains hum and a varying reference, the leads of EOG and EMG as separate channels, and triggers. Differences
+between DEAP's two recording sites, and between participants, are as in the real files (see datasets/deap_raw.py).
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ from .writer import BdfChannel, bdf_bytes
 TWENTE = (
     "Fp1 AF3 F7 F3 FC1 FC5 T7 C3 CP1 CP5 P7 P3 Pz PO3 O1 Oz O2 PO4 P4 P8 CP6 CP2 C4 T8 FC6 FC2 F4 F8 AF4 Fp2 Fz Cz"
 ).split()
-UNNAMED_FROM, DOUBLE_STATUS_FROM = 24, 29  # participants whose Status has no name, and who have a second such channel
-# What the amplifier puts into the upper bits of Status: where it has a name; and where it has none, at the first moment
-# (a bit says that an epoch begins), after it, and, in some recordings, from some time on (a bit says: battery low).
+UNNAMED_FROM, DOUBLE_STATUS_FROM = 24, 29  # first participants without a name of Status, and with a second such channel
+# The amplifier's upper bits of Status: with a name; without one in the first moment (a bit marks an epoch's start),
+# after it, and in some recordings from a later time on (a bit marks a low battery).
 IDLE, FIRST_UNNAMED, IDLE_UNNAMED, IDLE_LOW = 1 << 20, 0x19FF00, 0x18FF00, 0x58FF00
 BEFORE_S, AFTER_S = 5, 4  # recorded before the first trial's baseline and after the last video
 PULSE_S = 0.1
@@ -31,7 +31,7 @@ MIN_MICROSIEMENS = 0.125  # 8 megohm, near what 24 bits of whole ohms can hold
 
 
 def video_starts(start_times: Sequence[int]) -> np.ndarray:
-    """Sample at which each video starts; start_times : of the ratings table (0.1 ms), in the order of presentation"""
+    """Return the sample at which each video starts, from the ratings table's start times (0.1 ms) in their order."""
     seconds = BEFORE_S + BASELINE_S + (np.asarray(start_times) - start_times[0]) / 10_000
     return np.round(seconds * RATE_HZ).astype(int)
 
@@ -39,7 +39,7 @@ def video_starts(start_times: Sequence[int]) -> np.ndarray:
 def bdf_recording(
     subject: int, start_times: Sequence[int], trials: Sequence[np.ndarray], rng: np.random.Generator
 ) -> bytes:
-    """A person's BDF.
+    """Return the BDF file of a participant.
 
     trials : (40, (3 + seconds) * 128) of the .dat each, in the order of presentation
     start_times : of the same trials, as in the ratings table
@@ -80,7 +80,7 @@ def bdf_recording(
 
 
 def _upper_bits(subject: int, n: int) -> np.ndarray:
-    """(n,) what Status has above its low byte."""
+    """Return the bits of Status above its low byte, (n,)."""
     if subject < UNNAMED_FROM:
         return np.full(n, IDLE)
     upper = np.full(n, IDLE_UNNAMED)
@@ -94,7 +94,7 @@ _INTEGER_LIMITS = (-(2.0**23), 2.0**23 - 1)  # of a channel that holds whole num
 
 
 def _join_trials(trials: Sequence[np.ndarray], begins: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(40, n) at 512 Hz: trials in their places, a straight line from each to the next, and noise on electrodes."""
+    """Return (40, n) at 512 Hz: the trials, straight lines between them, and noise on electrodes."""
     faster = [resample_poly(trial, RATE_HZ // deap.RATE_HZ, 1, axis=1, padtype="line") for trial in trials]
     ends = begins + faster[0].shape[1]
     knots = np.stack([begins, ends - 1], axis=1).ravel()
@@ -108,7 +108,7 @@ def _join_trials(trials: Sequence[np.ndarray], begins: np.ndarray, n: int, rng: 
 
 
 def _trigger_codes(starts: np.ndarray, length: int, n: int) -> np.ndarray:
-    """(n,) the low byte of Status: for a moment each, a fixation cross, the video, its end, and a rating screen."""
+    """Return the low byte of Status, (n,): pulses at fixation cross, start and end of the video, and rating screen."""
     low = np.zeros(n, int)
     for start in starts:
         for code, at in ((FIXATION, start - BASELINE_S * RATE_HZ), (START, start), (END, start + length)):

@@ -36,7 +36,7 @@ SMILE_PX, BROWS_PX, LIDS_SHARE, JAW_PX = 15.0, 7.0, 0.6, 12.0
 
 @dataclass(frozen=True)
 class Acting:
-    """What a face does during a trial; every array has one row a frame.
+    """The movements of a face during a trial; one row per frame in each array.
 
     expressions : (T, 4), columns as EXPRESSIONS, in the units above
     blink : (T,), 0 open to 1 shut
@@ -56,17 +56,17 @@ def act_trial(
     rng: np.random.Generator,
     mouth_only: bool = False,
 ) -> Acting:
-    """Act out two evidences, each -1 to 1 at effect 1, 0 for nothing to see, and add what means nothing.
+    """Return the movements for evidence of valence and arousal (-1 to 1 at effect 1, 0: none), plus random movements.
 
     valence : mouth corners up or down
     arousal : raised brows, wide eyes and an open mouth, or the contrary
     blinks_s : times of the blinks, seconds
-    mouth_only : brows and lids stay where they are, and only corners and opening of the mouth tell
+    mouth_only : brows and lids do not move; only the mouth shows the evidence
     """
     n_frames = seconds * FPS
     time_s = np.arange(n_frames) / FPS
     sway = smooth_noise(n_frames, 4, 2.0, rng)  # (T, 4)
-    idle = 0.12 * smooth_noise(n_frames, 2, 1.0, rng)  # small movements that mean nothing
+    idle = 0.12 * smooth_noise(n_frames, 2, 1.0, rng)  # small movements without a meaning
     valence_t = valence * (1 + 0.2 * np.tanh(smooth_noise(n_frames, 1, 1.5, rng)[:, 0])) + idle[:, 0]
     arousal_t = arousal * (1 + 0.2 * np.tanh(smooth_noise(n_frames, 1, 1.5, rng)[:, 0])) + idle[:, 1]
     expressions = np.stack(
@@ -81,12 +81,12 @@ def act_trial(
     if mouth_only:
         expressions[:, [EXPRESSIONS.index("brows"), EXPRESSIONS.index("lids")]] = 0
     blink = np.exp(-(((time_s[:, None] - blinks_s) / 0.07) ** 2)).max(axis=1, initial=0.0)  # about 0.15 s shut
-    pose = rng.normal(0, [4, 3, 0.02, 0.01])  # how the head is held in this trial
+    pose = rng.normal(0, [4, 3, 0.02, 0.01])  # position of the head in this trial
     return Acting(expressions, blink, pose + sway * [3, 2, 0.02, 0.008])
 
 
 def smooth_noise(n: int, columns: int, seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """(n, columns) Gaussian noise of SD about 1 that changes over `seconds`: knots at random, a cubic between them."""
+    """Return (n, columns) smooth noise of SD about 1: random knots every `seconds`, a cubic between them."""
     n_knots = int(np.ceil(n / FPS / seconds)) + 3
     knots = rng.standard_normal((n_knots, columns))
     at = np.linspace(1, n_knots - 2, n)
@@ -99,7 +99,7 @@ def smooth_noise(n: int, columns: int, seconds: float, rng: np.random.Generator)
 
 
 class Face:
-    """One person: the portrait with a shape, colours, background and camera of their own, always the same."""
+    """The face of one subject: the portrait with its own constant shape, colours, background and camera."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         picture = _reshape(portrait(), rng)
@@ -109,7 +109,7 @@ class Face:
         self._aim_camera(rng)
 
     def _aim_camera(self, rng: np.random.Generator) -> None:
-        """Fix where each pixel of the frame lies in the portrait, and how head motion shifts that."""
+        """Compute the position of each frame pixel in the portrait, and how head motion shifts it."""
         scale = rng.uniform(0.88, 1.08)
         across, down = scale * rng.uniform(0.94, 1.06), scale * rng.uniform(0.96, 1.04)
         centre = np.array([WIDTH / 2, 0.43 * HEIGHT]) + rng.uniform(-20, 20, 2)  # of the face, in the frame
@@ -117,13 +117,13 @@ class Face:
         self.frame_map = np.stack([(x - centre[0]) / across, (y - centre[1]) / down], axis=-1) + FACE_CENTRE
         self.frame_map = self.frame_map.astype(np.float32)  # (HEIGHT, WIDTH, 2)
         right, below = x[HEAD_BOX] - centre[0], y[HEAD_BOX] - centre[1]
-        hold = _fade(right / 170) * _fade(below / 200)  # 1 on the face, 0 at the box's border: nothing tears
+        hold = _fade(right / 170) * _fade(below / 200)  # 1 on the face, 0 at the border of the box
         zero = np.zeros_like(hold)
         moves = [(hold, zero), (zero, hold), (-below * hold, right * hold), (right * hold, below * hold)]
         self.head_moves = _downsample(np.stack([np.stack([dx / across, dy / down], axis=-1) for dx, dy in moves]), 4)
 
     def frames(self, acting: Acting, light: np.ndarray) -> Iterator[np.ndarray]:
-        """Each frame of a trial, (HEIGHT, WIDTH, 3) uint8 RGB; the same array every time, so use it before the next.
+        """Yield each frame of a trial, (HEIGHT, WIDTH, 3) uint8 RGB; the array is reused for the next frame.
 
         light : (600, 512, 3), the factor by which this trial's lighting multiplies the portrait
         """
@@ -143,7 +143,7 @@ class Face:
 
 
 def trial_light(strength: float, rng: np.random.Generator) -> np.ndarray:
-    """(600, 512, 3) smooth shading and tint, another in each trial: what a leaky protocol recognises a trial by."""
+    """Return smooth shading and tint (600, 512, 3) of a trial, by which a leaky protocol can recognise the trial."""
     grid = rng.normal(0, 0.3 * strength, (5, 5, 3)) + rng.normal(0, 0.12 * strength, (5, 5, 1))
     grid += rng.normal(0, 0.2 * strength, 3)
     rows, columns = portrait().shape[:2]
@@ -153,7 +153,7 @@ def trial_light(strength: float, rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def portrait() -> np.ndarray:
-    """(600, 512, 3) float32 RGB, 0..255."""
+    """Return the portrait, (600, 512, 3) float32 RGB, 0..255."""
     from matplotlib.cbook import get_sample_data
 
     path = get_sample_data("grace_hopper.jpg", asfileobj=False)
@@ -162,7 +162,7 @@ def portrait() -> np.ndarray:
 
 @cache
 def _expression_fields() -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel of FACE_BOX is in it, (rows, columns, 2), and how each expression at 1 moves what is there."""
+    """Return the positions of FACE_BOX's pixels, (rows, columns, 2), and their displacement by each expression at 1."""
     y, x = (c[FACE_BOX].astype(np.float32) for c in np.mgrid[:600, :512])
 
     def bump(at: np.ndarray, wide: float, high: float) -> np.ndarray:
@@ -172,7 +172,7 @@ def _expression_fields() -> tuple[np.ndarray, np.ndarray]:
     smile = np.stack([0.45 * (right - left), -left - right], axis=-1)
     brows = np.stack([0 * x, -np.clip(sum(bump(b, 15, 8) for b in BROWS), 0, 1)], axis=-1)
     lids = np.stack([0 * x, sum((y - eye[1]) * bump(eye, 18, 7) for eye in EYES)], axis=-1)
-    # All that is below the lips goes down. Where the step is steepest, the line between the lips is stretched open.
+    # The region below the lips moves down; at the steepest step the line between the lips is stretched open.
     below_lips = 1 / (1 + np.exp(-(y - MOUTH[1] - JAW_PX / 2) / (0.3 * JAW_PX)))
     chin = np.clip(bump(CHIN - [0, 36], 32, 18) + bump(CHIN - [0, 6], 48, 24), 0, 1)
     jaw = np.stack([0 * x, below_lips * chin], axis=-1)
@@ -182,21 +182,21 @@ def _expression_fields() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _downsample(fields: np.ndarray, by: int) -> np.ndarray:
-    """(K, rows, columns, 2) fields of movement at 1 / `by` of the size: they are smooth, and four times as fast."""
+    """Return displacement fields (K, rows, columns, 2) at 1 / `by` of the size: they are smooth, and it is faster."""
     rows, columns = fields.shape[1] // by, fields.shape[2] // by
     small = [cv2.resize(f.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA) for f in fields]
     return np.stack(small)
 
 
 def _displaced_map(at: np.ndarray, strengths: np.ndarray, fields: np.ndarray) -> np.ndarray:
-    """(rows, columns, 2) where to take each pixel from, when `fields` act with `strengths` (K,)."""
+    """Return the source position of each pixel, (rows, columns, 2), for `fields` with `strengths` (K,)."""
     small = np.tensordot(strengths.astype(np.float32), fields, axes=1)
     shift = cv2.resize(small, (at.shape[1], at.shape[0]), interpolation=cv2.INTER_LINEAR)
     return cv2.subtract(at, shift, dst=shift)
 
 
 def _with_expression(face: np.ndarray, expressions: np.ndarray) -> np.ndarray:
-    """`face` (FACE_BOX of the portrait, uint8) with an expression, the same shape."""
+    """Return `face` (FACE_BOX of the portrait, uint8) with an expression, in the same shape."""
     at, fields = _expression_fields()
     return cv2.remap(
         face, _displaced_map(at, expressions, fields), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
@@ -204,14 +204,14 @@ def _with_expression(face: np.ndarray, expressions: np.ndarray) -> np.ndarray:
 
 
 def _with_dark_mouth(face: np.ndarray) -> np.ndarray:
-    """The line between the lips dark, as it is inside a mouth: the jaw's movement stretches it open."""
+    """Return the face with a dark line between the lips, which the jaw's movement stretches to an open mouth."""
     y, x = (c[FACE_BOX].astype(np.float32) for c in np.mgrid[:600, :512])
     line = np.exp(-(((x - MOUTH[0]) / 24) ** 4) - ((y - MOUTH[1] - 1) / 2.2) ** 2)
     return (face * (1 - 0.85 * line[..., None])).astype(np.uint8)
 
 
 def _with_eyes_shut(face: np.ndarray) -> np.ndarray:
-    """Lids drawn over both eyes: the skin under the eye, mirrored upwards, with a dark line of lashes below."""
+    """Return the face with closed eyes: the skin below each eye mirrored upwards, with a dark line of lashes."""
     y, x = np.mgrid[: face.shape[0], : face.shape[1]].astype(np.float32)
     shut = face.astype(np.float32)
     for eye in EYES - [FACE_BOX[1].start, FACE_BOX[0].start]:
@@ -224,7 +224,7 @@ def _with_eyes_shut(face: np.ndarray) -> np.ndarray:
 
 
 def _reshape(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A face of another build: wider or narrower jaw, mouth and eyes, longer or shorter chin; sometimes mirrored."""
+    """Return the portrait with another shape: jaw, mouth and eyes wider or narrower, chin longer or shorter."""
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
     shift = np.zeros((*x.shape, 2), np.float32)
     for pair, reach, most in ((JAW, 26, 7), (MOUTH_CORNERS, 16, 4), (EYES, 18, 3)):
@@ -236,7 +236,7 @@ def _reshape(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _recolour(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another complexion and contrast, and another wall behind the head."""
+    """Return the portrait with another complexion, contrast and background colour."""
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
     head = np.exp(-((((x - FACE_CENTRE[0]) / 130) ** 2 + ((y - 200) / 180) ** 2) ** 3))
     coat = 1 / (1 + np.exp(-(y - 340 - 0.35 * np.abs(x - 265)) / 12))
@@ -244,11 +244,11 @@ def _recolour(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     colour = rng.uniform(50, 200, 3)
     tint = np.exp(rng.normal(0, [0.10, 0.08, 0.10]))
     contrast, brightness = rng.uniform(0.8, 1.15), rng.uniform(-22, 18)
-    person = 110 + contrast * (picture - 110) + brightness
-    return np.clip((person * (1 - 0.75 * wall) + colour * 0.75 * wall) * tint, 0, 255).astype(np.float32)
+    face = 110 + contrast * (picture - 110) + brightness
+    return np.clip((face * (1 - 0.75 * wall) + colour * 0.75 * wall) * tint, 0, 255).astype(np.float32)
 
 
 def _fade(distance: np.ndarray) -> np.ndarray:
-    """1 up to a distance of 0.5, 0 from 1 on, smooth between."""
+    """Return 1 up to a distance of 0.5, 0 from 1 on, smooth between."""
     x = np.clip(2 * (1 - np.abs(distance)), 0, 1)
     return x * x * (3 - 2 * x)

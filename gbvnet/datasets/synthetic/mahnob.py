@@ -23,7 +23,7 @@ from ..deap import EEG
 from ..formats.bdf import STATUS
 from ..mahnob import BDF_RATE_HZ, FILMS, PADDING_S
 from ..mahnob_session import RATINGS
-from . import signals as made
+from . import signals as physiology
 from . import writer
 from .face import FPS, HEIGHT, WIDTH, Acting, Face, act_trial, trial_light
 from .signals import Physiology
@@ -45,7 +45,7 @@ FORMAT = 2  # of what is planted; a corpus of another format is another corpus, 
 SUBJECTS = tuple(n for n in range(1, 31) if n not in (12, 15, 26))  # who has whole recordings in the real corpus
 VIDEO_FPS, VIDEO_SIZE = Fraction(6097, 100), (780, 580)
 AUDIO_HZ, GAZE_HZ = 44_100, 60
-PULSE = 16  # on Status, which is 0 otherwise: what marks the film
+PULSE = 16  # on Status, otherwise 0: marks start and end of the film
 FLASH_S = 0.15
 
 # All of a BDF's channels, as the amplifier orders them, and the units that its header names.
@@ -75,12 +75,12 @@ class Settings(SynthConfig):
 
 @dataclass(frozen=True)
 class Trial:
-    """One person before one film: the ratings, what is planted for each of valence and arousal, and the clocks."""
+    """One participant watching one film: ratings, planted evidence for valence and arousal (-1 to 1), and clocks."""
 
     subject: int  # 1, 2, ..., with gaps, as in the real corpus
     trial: int  # order of presentation, 1, 2, ...
     film: str
-    seconds: float  # from pulse to pulse
+    seconds: float  # between the pulses
     video_start_s: float  # the film's start on the video's clock; negative where the video begins after it
     ratings: dict[str, int]
     face: dict[str, float]
@@ -89,16 +89,17 @@ class Trial:
 
     @property
     def session(self) -> int:
+        """The number of the session, as in the real corpus."""
         return (self.subject - 1) * 130 + 2 * self.trial
 
     @property
     def n_frames(self) -> int:
-        """Of the video, which goes on for a second after the film."""
+        """Number of frames of the video, which ends a second after the film."""
         return int(np.ceil((self.video_start_s + self.seconds + 1) * VIDEO_FPS))
 
     @property
     def files(self) -> dict[str, str]:
-        """What the session's files are called; the section is the session's number within the person's."""
+        """Kind -> name of the session's files; the section numbers the sessions of a participant."""
         part, section = f"P{self.subject}-Rec1-", f"_Section_{2 * self.trial}"
         return {
             "bdf": f"Part_{self.subject}_S_Trial{self.trial}_emotion.bdf",
@@ -109,15 +110,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class OtherSession:
-    """A session that no recording is made of."""
+    """A session that is not a recording: only its description is written."""
 
     subject: int
-    told: dict[str, str]  # the attributes of its session.xml
+    attributes: dict[str, str]  # the attributes of its session.xml
     bdf: str = ""  # as session.xml names it
 
 
 def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
-    """Write a synthetic MAHNOB-HCI, as `write_synthetic` says. Raises BadConfig for evidence in no EEG channel."""
+    """Write a synthetic MAHNOB-HCI, as `write_synthetic` says. Raises BadConfig for an unknown EEG channel."""
     require_eeg_channels(config.evidence or ())
     stamp = make_stamp(FORMAT, config, corpus="mahnob")
     corpus = SyntheticCorpus(stamp, truth(config), _paths(config), partial(_content, config))
@@ -125,7 +126,7 @@ def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallbac
 
 
 def truth(config: SynthConfig) -> dict:
-    """What SYNTHETIC.json holds beside its stamp: the films' lengths, and of every trial what is planted in it."""
+    """Return the content of SYNTHETIC.json besides its stamp: the films' lengths, and what is planted in each trial."""
     return {
         "trials": config.trials,
         "seconds": config.seconds,
@@ -138,7 +139,7 @@ def truth(config: SynthConfig) -> dict:
 
 
 def films(config: SynthConfig) -> dict[str, int]:
-    """The films that are shown and their lengths in whole seconds, which differ as they do in the real corpus."""
+    """Return film -> length in whole seconds; lengths differ, as in the real corpus."""
     return {name: config.seconds + k % 3 for k, name in enumerate(list(FILMS)[: config.trials])}
 
 
@@ -152,8 +153,7 @@ def _paths(config: SynthConfig) -> tuple[str, ...]:
 
 
 def _other_sessions() -> dict[int, OtherSession]:
-    """Sessions that no recording is made of, of each kind that the real corpus has. Of them only what describes them is
-    written."""
+    """Return sessions that are not recordings, of each kind in the real corpus; only session.xml is written."""
     film = {"experimentType": "emotion elicitation", "isStim": "1"}
     felt = {"feltVlnc": "5", "feltArsl": "5", "feltCtrl": "5", "feltPred": "5", "feltEmo": "0"}
     return {
@@ -172,7 +172,7 @@ def _content(config: Settings, path: str) -> bytes:
     _, session, name = path.split("/")
     if int(session) in _other_sessions():
         other = _other_sessions()[int(session)]
-        return _xml({"sessionId": session} | other.told, other.subject, {"bdf": other.bdf} if other.bdf else {})
+        return _xml({"sessionId": session} | other.attributes, other.subject, {"bdf": other.bdf} if other.bdf else {})
     trial = next(t for t in plan(config) if t.session == int(session))
     if name == "session.xml":
         return session_xml(config, trial)
@@ -183,12 +183,12 @@ def _content(config: Settings, path: str) -> bytes:
     return avi_bytes(_frames(config, trial), VIDEO_FPS, *VIDEO_SIZE)
 
 
-# ---------------------------------------------------------------- who rates what, and why
+# ---------------------------------------------------------------- ratings and their reasons
 
 
 @lru_cache(maxsize=4)
 def plan(config: SynthConfig) -> tuple[Trial, ...]:
-    """Every trial of the corpus, a person at a time, in the order of presentation."""
+    """Return all trials of the corpus, by participant, in the order of presentation."""
     return tuple(t for subject in SUBJECTS[: config.subjects] for t in _plan_subject(config, subject))
 
 
@@ -202,7 +202,7 @@ def _plan_subject(config: SynthConfig, subject: int) -> list[Trial]:
         planted = {target: pairs[i] for target, pairs in latents.items()}
         ratings = {target: _integer_rating(rating_of(*pair, config)) for target, pair in planted.items()}
         ratings |= {name: int(rng.integers(1, 10)) for name in ("control", "predictability")}  # tell nothing
-        # From pulse to pulse it is up to 0.1 s more than the film has, another bit each time.
+        # Between the pulses there is up to 0.1 s more than the film's length, different in each trial.
         seconds = lengths[film] + int(rng.integers(0, 26)) / BDF_RATE_HZ
         blinks_s = np.cumsum(rng.uniform(1.5, 6, 100))
         trials.append(
@@ -222,7 +222,7 @@ def _plan_subject(config: SynthConfig, subject: int) -> list[Trial]:
 
 
 def _integer_rating(value: float) -> int:
-    """A rating as this corpus has them, 1 to 9; what is high stays high, and none is the undecided 5."""
+    """Return a rating rounded away from 5 to a whole number of 1 to 9: its class does not change."""
     return int(np.ceil(value) if value > 5 else np.floor(value))
 
 
@@ -231,28 +231,29 @@ def _integer_rating(value: float) -> int:
 
 @dataclass(frozen=True)
 class Clocks:
-    """Where the clocks of a session stood when its section was cut, and when its film started."""
+    """The clocks of a session at the start of its section and of its film."""
 
-    first_frame: float  # of the video file, counted from the camera's start
+    first_frame: float  # of the video file, counted from the start of the camera
     first_sample: float  # of the audio file, counted from its start
     gaze_ms: float  # on the gaze clock, when the film started
     start_s: float  # the film's start, after the section's
 
     def audio_sample(self, film_s: float) -> float:
-        """On the audio clock, at a second of the film."""
+        """Return the audio clock's sample at a second of the film."""
         return self.first_sample + (self.start_s + film_s) * AUDIO_HZ
 
 
 def draw_clocks(config: SynthConfig, trial: Trial) -> Clocks:
+    """Return the random clocks of a session."""
     rng = generator(config, trial.subject, trial.trial, _CLOCKS)
     frame, sample, gaze = rng.uniform([1e3, 1e6, 1e4], [1e5, 1e8, 1e6])
     return Clocks(float(round(frame)), round(float(sample), 2), float(round(gaze)), trial.video_start_s)
 
 
 def session_xml(config: SynthConfig, trial: Trial) -> bytes:
-    """A session's description, with the attributes and children that the real ones have."""
+    """Return a session's description with the attributes and children of the real ones."""
     at, length_s = draw_clocks(config, trial), trial.n_frames / VIDEO_FPS
-    told = {
+    attributes = {
         "sessionId": trial.session,
         "date": "2009/07/09",
         "time": "17:53:46",
@@ -270,11 +271,11 @@ def session_xml(config: SynthConfig, trial: Trial) -> bytes:
         "audEndSmp": f"{at.first_sample + float(length_s) * AUDIO_HZ:.2f}",
         "mediaFile": f"{trial.film}.avi",
     }
-    return _xml({name: str(value) for name, value in told.items()}, trial.subject, trial.files)
+    return _xml({name: str(value) for name, value in attributes.items()}, trial.subject, trial.files)
 
 
-def _xml(told: dict[str, str], subject: int, files: dict[str, str]) -> bytes:
-    root = ElementTree.Element("session", told)
+def _xml(attributes: dict[str, str], subject: int, files: dict[str, str]) -> bytes:
+    root = ElementTree.Element("session", attributes)
     ElementTree.SubElement(root, "subject", id=str(subject), gender="F", ethnicity="Caucasian", agecategory="18-29")
     if "video" in files:
         video = ElementTree.SubElement(root, "track", type="Video", filename=files["video"], color="1", view="Front")
@@ -294,7 +295,7 @@ GAZE_COLUMNS = (
 
 
 def gaze_tsv(config: SynthConfig, trial: Trial) -> bytes:
-    """23 lines of header, a line of names, then 60 lines a second and one for each event; whole milliseconds."""
+    """Return the gaze table: 23 header lines, a line of names, 60 lines a second in whole milliseconds, and events."""
     at = draw_clocks(config, trial)
     head = ["System Properties:", "Operating System\tMicrosoft Windows XP", *[""] * 20, "Export Data:"]
     rows = [_gaze_row(Timestamp=round(at.gaze_ms), Event="MovieStart", Descriptor=f"{trial.film}.avi")]
@@ -302,7 +303,7 @@ def gaze_tsv(config: SynthConfig, trial: Trial) -> bytes:
     for k in range(round((trial.seconds + 4) * GAZE_HZ)):
         ms = round(at.gaze_ms + 1000 * (k / GAZE_HZ - 2))
         row = _gaze_row(Timestamp=ms, Number=k, PupilLeft="3.1", ValidityLeft=0, PupilRight="3.2", ValidityRight=0)
-        if k % GAZE_HZ == 7:  # the audio clock is written down now and then
+        if k % GAZE_HZ == 7:  # the audio clock is noted once a second
             row["AudioSampleNumber"] = str(round(at.audio_sample((ms - at.gaze_ms) / 1000)))
         rows.append(row)
     rows.sort(key=lambda row: int(row["Timestamp"]))
@@ -318,10 +319,10 @@ def _gaze_row(**cells: object) -> dict[str, str]:
 
 
 def _signals(config: Settings, trial: Trial) -> dict[str, np.ndarray]:
-    """All channels of a BDF, (N,) each, at 256 Hz: 30 s, the film, and 30 s up to the next whole second."""
-    person = Physiology.of_person(config.fingerprint, generator(config, trial.subject, 0, _BODY), config.evidence)
+    """Return all channels of a BDF, (N,) each, at 256 Hz: 30 s, the film, and 30 s up to the next whole second."""
+    subject = Physiology.of_subject(config.fingerprint, generator(config, trial.subject, 0, _BODY), config.evidence)
     drawn = generator(config, trial.subject, trial.trial, _BODY)
-    body = person + Physiology.of_trial(config.fingerprint, drawn, config.evidence)
+    body = subject + Physiology.of_trial(config.fingerprint, drawn, config.evidence)
     rng = generator(config, trial.subject, trial.trial, _SIGNALS)
     n = int(np.ceil(2 * PADDING_S + trial.seconds)) * BDF_RATE_HZ
     time_s = np.arange(n) / BDF_RATE_HZ - PADDING_S
@@ -329,7 +330,7 @@ def _signals(config: Settings, trial: Trial) -> dict[str, np.ndarray]:
     channels = blank | _electrodes(config, trial, body, rng) | _sensors(config, trial, body, rng)
     mark_s = config.mark_s
     if mark_s is not None:
-        # One swing up and one down, so that it passes the EEG's filter
+        # One swing up and one down: it passes the EEG's filter
         swing = 2000 * np.sin(2 * np.pi * (time_s - mark_s) / 0.06) * ((time_s >= mark_s) & (time_s < mark_s + 0.06))
         channels |= {name: channels[name] + swing for name in (*EEG, "EXG1", "EXG2", "EXG3")}
     status = np.zeros(n, int)
@@ -340,27 +341,29 @@ def _signals(config: Settings, trial: Trial) -> dict[str, np.ndarray]:
 
 
 def _film_time(trial: Trial) -> np.ndarray:
-    """Seconds of the film at the rate that synthetic_signals draws with, half of a BDF's."""
-    return np.arange(int(np.ceil(2 * PADDING_S + trial.seconds)) * made.RATE_HZ) / made.RATE_HZ - PADDING_S
+    """Return seconds of the film at the rate of the `signals` module, half of the BDF's."""
+    return np.arange(int(np.ceil(2 * PADDING_S + trial.seconds)) * physiology.RATE_HZ) / physiology.RATE_HZ - PADDING_S
 
 
 def _during(trial: Trial, time_s: np.ndarray) -> np.ndarray:
-    """1 while the film shows its effect, full after half a second; 0 before and after."""
+    """Return the effect's strength over time: 0 before the film, 1 from half a second after its start, 0 after it."""
     return np.clip(time_s / 0.5, 0, 1) * (time_s < trial.seconds)
 
 
 def _upsample(x: np.ndarray) -> np.ndarray:
-    """From 128 to 256 samples a second."""
-    return resample_poly(x, BDF_RATE_HZ // made.RATE_HZ, 1, axis=-1)
+    """Return a signal of 128 Hz at 256 Hz."""
+    return resample_poly(x, BDF_RATE_HZ // physiology.RATE_HZ, 1, axis=-1)
 
 
 def _electrodes(config: SynthConfig, trial: Trial, body: Physiology, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """EEG and EXG in microvolts as an amplifier without filters records them: on an offset, with drift and mains."""
+    """Return EEG and EXG in microvolts as from an amplifier without filters: with offset, drift and mains hum."""
     time_s = _film_time(trial)
     during = _during(trial, time_s)
     valence, arousal = (config.effect * trial.signals[target] * during for target in ("valence", "arousal"))
-    brain = _upsample(made.eeg(body, valence, arousal, rng, config.evidence)) * np.exp(body.gain[: len(EEG)])[:, None]
-    beats = 70 + body.heart_per_min + made.BEATS_PER_MIN * (0 if config.evidence else arousal)
+    brain = (
+        _upsample(physiology.eeg(body, valence, arousal, rng, config.evidence)) * np.exp(body.gain[: len(EEG)])[:, None]
+    )
+    beats = 70 + body.heart_per_min + physiology.BEATS_PER_MIN * (0 if config.evidence else arousal)
     heart = _upsample(heartbeats(time_s, beats, rng))
     free = 5 * rng.standard_normal((5, brain.shape[1]))
     x = np.concatenate([brain, np.outer([-0.3, 0.5, 1.0], heart), free])  # (40, N)
@@ -372,30 +375,30 @@ def _electrodes(config: SynthConfig, trial: Trial, body: Physiology, rng: np.ran
 
 
 def _sensors(config: SynthConfig, trial: Trial, body: Physiology, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Skin resistance in ohm, the breathing belt in its own microvolts, the finger's temperature in degrees Celsius."""
+    """Return skin resistance (ohm), the breathing belt (microvolts) and the finger's temperature (degrees Celsius)."""
     time_s = _film_time(trial)
     arousal = 0.0 if config.evidence else config.effect * trial.signals["arousal"]
-    slope = body.drift[0] * (time_s > -3) + made.SKIN_PER_S * arousal * (_during(trial, time_s) > 0)
-    siemens = 1e-6 * np.maximum(made.skin_conductance(time_s, slope, rng), 0.5)
-    breath = 50 * made.breathing(time_s, 15 + body.breaths_per_min, body.drift[2] / 5, rng)
+    slope = body.drift[0] * (time_s > -3) + physiology.SKIN_PER_S * arousal * (_during(trial, time_s) > 0)
+    siemens = 1e-6 * np.maximum(physiology.skin_conductance(time_s, slope, rng), 0.5)
+    breath = 50 * physiology.breathing(time_s, 15 + body.breaths_per_min, body.drift[2] / 5, rng)
     return {
         "GSR1": _upsample(1 / siemens),
         "Resp": _upsample(breath),
-        "Temp": _upsample(made.temperature(time_s, body.drift[1] / 5, rng)),
+        "Temp": _upsample(physiology.temperature(time_s, body.drift[1] / 5, rng)),
     }
 
 
 def heartbeats(time_s: np.ndarray, per_min: np.ndarray | float, rng: np.random.Generator) -> np.ndarray:
-    """(N,) microvolts: an ECG's P, QRS and T waves, as bumps at their places within each beat."""
+    """Return an ECG (N,) in microvolts: P, QRS and T waves as Gaussian bumps within each beat."""
     wobble = 2 * np.sin(2 * np.pi * (0.1 * time_s + rng.random())) + 3 * np.sin(2 * np.pi * 0.25 * time_s)
-    phase = np.mod(np.cumsum((per_min + wobble) / 60) / made.RATE_HZ + rng.random(), 1)
+    phase = np.mod(np.cumsum((per_min + wobble) / 60) / physiology.RATE_HZ + rng.random(), 1)
     waves = ((0.30, 0.025, 100), (0.46, 0.008, -120), (0.48, 0.010, 1000), (0.50, 0.008, -200), (0.72, 0.04, 250))
     at, width, height = np.array(waves).T[..., None]
     return (height * np.exp(-0.5 * ((phase - at) / width) ** 2)).sum(axis=0)
 
 
 def bdf_bytes(channels: dict[str, np.ndarray], rate_hz: int) -> bytes:
-    """A BDF of channels by name, (N,) each, whole seconds. Status holds whole numbers, and is written as they are."""
+    """Return a BDF file of channels by name, (N,) each, whole seconds; Status holds whole numbers."""
     traces = []
     for name, x in channels.items():
         unit = BDF.get(name, "uV")
@@ -413,7 +416,7 @@ def _face(config: SynthConfig, subject: int) -> Face:
 
 
 def _frames(config: Settings, trial: Trial) -> Iterator[np.ndarray]:
-    """Each frame of a session's video, (580, 780, 3) uint8 RGB: before the film, during it and after."""
+    """Yield each frame of a session's video, (580, 780, 3) uint8 RGB: before, during and after the film."""
     rng = partial(generator, config, trial.subject, trial.trial)
     valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
     mouth_only = config.face_evidence == "mouth"
@@ -432,7 +435,7 @@ def _frames(config: Settings, trial: Trial) -> Iterator[np.ndarray]:
 
 
 def _resample_acting(acting: Acting, time_s: np.ndarray) -> Acting:
-    """What is acted at other times than DEAP's frames have; before the first and after the last it is held."""
+    """Return the acting at other times than those of DEAP's frames, constant before the first and after the last."""
     known_s = np.arange(len(acting.blink)) / FPS
 
     def columns(x: np.ndarray) -> np.ndarray:

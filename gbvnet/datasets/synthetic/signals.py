@@ -22,9 +22,9 @@ TRAPEZIUS = 0.9  # arousal: the shoulder
 SKIN_PER_S = 0.6  # arousal: slope of skin conductance, microsiemens a second
 BEATS_PER_MIN = 4.0  # arousal: heart rate
 
-# Fingerprints at strength 1, log amplitude: a person's, and a trial's on top of it.
+# Fingerprints at strength 1, log amplitude: those of a subject, and added ones of a trial.
 SUBJECT_GAIN, TRIAL_GAIN = 0.3, 1.6
-EVIDENCE_GAIN_SHARE = 0.3  # the share of that gain in channels that carry evidence, lest the bait drown the truth
+EVIDENCE_GAIN_SHARE = 0.3  # share of that gain in channels with evidence, so that fingerprints do not hide it
 SUBJECT_ALPHA, TRIAL_ALPHA = 0.4, 0.5
 
 _LEFT = ("Fp1", "AF3", "F3", "F7", "FC5", "FC1")
@@ -35,13 +35,13 @@ _EVIDENCE_CHANNELS = (*_LEFT, *_RIGHT, "zEMG", "tEMG", "GSR")
 
 
 def _gain_shares(evident: Sequence[str]) -> np.ndarray:
-    """(40,) the share of a fingerprint's gain that each channel gets."""
+    """Return the share of a fingerprint's gain in each channel, (40,)."""
     return np.where(np.isin([c.name for c in CHANNELS], evident), EVIDENCE_GAIN_SHARE, 1.0)
 
 
 @dataclass(frozen=True)
 class Physiology:
-    """What marks one person (or, on top of it, one trial); every field is a departure from the average."""
+    """The physiology of a subject, or what a trial adds to it; all fields are deviations from the average."""
 
     gain: np.ndarray  # (40,), log amplitude of each channel
     alpha: np.ndarray  # (C,), log amplitude of the alpha rhythm
@@ -52,15 +52,19 @@ class Physiology:
     drift: np.ndarray  # (3,), a second: skin conductance, temperature, breathing depth
 
     @classmethod
-    def of_person(
+    def of_subject(
         cls, strength: float, rng: np.random.Generator, evidence: Sequence[str] | None = None
     ) -> "Physiology":
-        """Somebody. strength : of all fingerprints; 0 makes everybody the same. evidence : as in `signals_of_trial`"""
+        """Return the physiology of a random subject.
+
+        strength : of all fingerprints; 0 makes all subjects equal
+        evidence : as in `signals_of_trial`
+        """
         return cls._draw(strength * SUBJECT_GAIN, strength * SUBJECT_ALPHA, strength, evidence, rng)
 
     @classmethod
     def of_trial(cls, strength: float, rng: np.random.Generator, evidence: Sequence[str] | None = None) -> "Physiology":
-        """What is added to a person in one trial."""
+        """Return what a random trial adds to a subject; arguments as of `of_subject`."""
         return cls._draw(strength * TRIAL_GAIN, strength * TRIAL_ALPHA, strength, evidence, rng)
 
     @classmethod
@@ -90,7 +94,7 @@ def signals_of_trial(
     rng: np.random.Generator,
     evidence: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """(40, (3 + seconds) * 128) in DEAP's order; the evidence sets in with the stimulus, after 3 s.
+    """Return signals (40, (3 + seconds) * 128) in DEAP's order; the evidence starts with the stimulus, after 3 s.
 
     valence, arousal : evidence, -1 to 1 at effect 1; 0 for none
     blinks_s : times of the blinks after the onset of the stimulus, seconds
@@ -101,7 +105,7 @@ def signals_of_trial(
     onset = np.clip(time_s / 0.5, 0, 1)  # full after half a second
     in_eeg = eeg(body, valence * onset, arousal * onset, rng, evidence)
     if evidence is not None:
-        valence = arousal = 0.0  # nothing else tells
+        valence = arousal = 0.0  # no other channel carries evidence
     samples = np.concatenate(
         [
             in_eeg,
@@ -124,7 +128,7 @@ def eeg(
     rng: np.random.Generator,
     evidence: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """(C, N) microvolts, 4 to 45 Hz as the release is: a 1/f background, alpha, beta and gamma.
+    """Return EEG (C, N) in microvolts, 4 to 45 Hz as in the release: a 1/f background, alpha, beta and gamma.
 
     valence, arousal : (N,), evidence over time
     evidence : names of the channels that alone carry it, all by more alpha and more fast activity
@@ -170,24 +174,24 @@ def positions() -> np.ndarray:
 
 
 def _mixing() -> np.ndarray:
-    """(C, C) that makes neighbours alike (half at about one step), each still with variance 1."""
+    """Return the (C, C) factor that correlates neighbouring channels (0.5 at about one step); variances stay 1."""
     place = positions()
     distance = np.linalg.norm(place[:, None] - place[None], axis=-1)
     return np.linalg.cholesky(np.exp(-distance / 1.5))
 
 
 def eog(time_s: np.ndarray, blinks_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(2, N) microvolts, across and up: wandering eyes, jumps of the gaze, and blinks in the second."""
+    """Return horizontal and vertical EOG (2, N) in microvolts: gaze and saccades, and blinks in the vertical one."""
     jumps = rng.standard_normal((2, len(time_s))) * (rng.random((2, len(time_s))) < 1.0 / RATE_HZ) * 30
     gaze = np.zeros((2, len(time_s)))
-    for i in range(1, len(time_s)):  # the amplifier lets a held gaze decay
+    for i in range(1, len(time_s)):  # the amplifier's high-pass: a constant gaze decays
         gaze[:, i] = 0.985 * gaze[:, i - 1] + jumps[:, i]
     blinks = 120 * np.exp(-(((time_s[:, None] - blinks_s) / 0.07) ** 2)).sum(axis=1)
     return gaze + np.stack([0 * blinks, blinks]) + 4 * rng.standard_normal((2, len(time_s)))
 
 
 def muscle(log_gain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N,) microvolts: EMG as 128 Hz leaves it, 15 to 60 Hz, by exp(log_gain) stronger."""
+    """Return EMG (N,) in microvolts, 15 to 60 Hz (the rate is 128 Hz), multiplied by exp(log_gain)."""
     hz = np.fft.rfftfreq(len(log_gain), 1 / RATE_HZ)
     band = _band(hz, 15, 60)
     noise = np.fft.irfft(np.fft.rfft(rng.standard_normal(len(log_gain))) * band, len(log_gain))
@@ -195,7 +199,7 @@ def muscle(log_gain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def skin_conductance(time_s: np.ndarray, slope_per_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N,) microsiemens: a level, a slope, and a response now and then."""
+    """Return skin conductance (N,) in microsiemens: a level, a slope, and random responses."""
     level = 4 + np.cumsum(slope_per_s * np.ones_like(time_s)) / RATE_HZ
     at = time_s[0] + np.cumsum(rng.exponential(5, 20))
     since = np.clip(time_s[:, None] - at, 0, None)
@@ -204,14 +208,14 @@ def skin_conductance(time_s: np.ndarray, slope_per_s: np.ndarray, rng: np.random
 
 
 def breathing(time_s: np.ndarray, per_min: float, deeper: float, rng: np.random.Generator) -> np.ndarray:
-    """(N,) of the belt's own units: breaths at a rate, whose depth drifts."""
+    """Return respiration (N,) in the belt's units: breaths at a rate, with drifting depth."""
     phase = 2 * np.pi * (per_min / 60 * time_s + rng.random())
     depth = np.exp(deeper * time_s)
     return 20 * depth * (np.sin(phase) + 0.25 * np.sin(2 * phase + 0.5)) + 0.5 * rng.standard_normal(len(time_s))
 
 
 def pulse(time_s: np.ndarray, per_min: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(N,) of the plethysmograph's own units: a steep systolic wave and a smaller one after it, each beat."""
+    """Return the pulse (N,) in the plethysmograph's units: a steep systolic and a smaller second wave in each beat."""
     wobble = 2 * np.sin(2 * np.pi * (0.1 * time_s + rng.random())) + 3 * np.sin(2 * np.pi * (0.25 * time_s))
     beat = np.mod(np.cumsum((per_min + wobble) / 60) / RATE_HZ + rng.random(), 1)
     wave = np.exp(-0.5 * ((beat - 0.25) / 0.09) ** 2) + 0.4 * np.exp(-0.5 * ((beat - 0.58) / 0.1) ** 2)
@@ -219,10 +223,10 @@ def pulse(time_s: np.ndarray, per_min: np.ndarray, rng: np.random.Generator) -> 
 
 
 def temperature(time_s: np.ndarray, per_s: float, rng: np.random.Generator) -> np.ndarray:
-    """(N,) degrees: it hardly moves."""
+    """Return the skin's temperature (N,) in degrees Celsius, almost constant."""
     return 33 + per_s * time_s + 0.003 * rng.standard_normal(len(time_s))
 
 
 def _band(hz: np.ndarray, low: float, high: float) -> np.ndarray:
-    """(Q,) 1 between two frequencies, with soft edges of 1 Hz."""
+    """Return (Q,) 1 between two frequencies, with soft edges of 1 Hz."""
     return 1 / (1 + np.exp(-(hz - low) / 0.25)) / (1 + np.exp((hz - high) / 0.25))

@@ -17,7 +17,7 @@ CONFIG = SynthConfig(subjects=1, trials=2, seconds=12, effect=2.0)
 
 
 def write_single_recording(folder: Path, channels: tuple[Channel, ...]) -> tuple[Path, Path]:
-    """Write the first trial of a synthetic person; both files begin with its stimulus.
+    """Write the first trial of a synthetic subject; both files begin with its stimulus. Return their paths.
 
     channels : the columns of signals, named as a model knows them. One that the synthetic body has not is played by
         another of its kind, or by the pulse: it is synthetic either way.

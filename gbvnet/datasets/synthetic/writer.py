@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SyntheticCorpus:
-    """A corpus to be written."""
+    """A synthetic corpus to write."""
 
-    stamp: dict  # what it is made with: `stamp_of`
-    truth: dict  # what the stamp's file tells beyond that
-    paths: tuple[str, ...]  # of its files, relative to its folder
-    content: Callable[[str], bytes]  # of one of them; picklable, since other processes make them
+    stamp: dict  # its settings, see `make_stamp`
+    truth: dict  # further content of the stamp's file
+    paths: tuple[str, ...]  # of all files, relative to the folder
+    content: Callable[[str], bytes]  # path -> content; picklable: other processes call it
 
 
 def write_corpus(
@@ -40,8 +40,8 @@ def write_corpus(
 ) -> None:
     """Write a synthetic corpus, or what an interrupted call with the same settings left undone.
 
-    jobs : processes; they change the speed only
-    progress : called with the number of files done and of files in all
+    jobs : number of processes; files do not depend on it
+    progress : called with the numbers of finished and of all files
     Raises BadInput if the folder holds anything else, or cannot be written.
     """
     try:
@@ -63,7 +63,7 @@ def write_corpus(
 
 
 def _write_piece(root: Path, content: Callable[[str], bytes], path: str) -> None:
-    """Write one file, whole or not at all."""
+    """Write one file completely or not at all."""
     try:
         atomic_write(root / path, content(path))
     except OSError as e:
@@ -71,12 +71,11 @@ def _write_piece(root: Path, content: Callable[[str], bytes], path: str) -> None
 
 
 def make_stamp(form: int, config: SynthConfig, **more: object) -> dict:
-    """What a corpus is made with. Two that differ here are two corpora.
+    """Return the format and settings of a corpus, which identify it.
 
-    form : of what is planted; it changes when the same settings write other files
+    form : number of the format; it changes when the same settings write other files
     """
-    # What is not given is left out, so that a corpus without it is the same, byte for byte, as before there was such a
-    # setting.
+    # Settings without a value are left out: such a corpus has the same bytes as before the setting existed.
     settings = to_dict(config)
     common = {field.name for field in fields(SynthConfig)} - {"evidence", "face_evidence"}
     for field in fields(config):
@@ -86,14 +85,14 @@ def make_stamp(form: int, config: SynthConfig, **more: object) -> dict:
 
 
 def require_eeg_channels(names: Iterable[str]) -> None:
-    """Raises BadConfig, with the nearest name, for evidence in no EEG channel."""
+    """Raise BadConfig, with the nearest name, for an unknown EEG channel."""
     for name in names:
         if name not in EEG:
             raise BadConfig(f"evidence: no EEG channel {name}; {did_you_mean(name, EEG)}")
 
 
 def n_with_video(config: SynthConfig) -> int:
-    """How many people have videos, from the first on."""
+    """Return how many subjects, from the first on, have videos."""
     return config.subjects if config.videos is None else min(config.videos, config.subjects)
 
 
@@ -105,7 +104,7 @@ def _to_json(value: dict) -> bytes:
 
 
 def _prepare_folder(root: Path, corpus: SyntheticCorpus) -> None:
-    """Make the folder ours, or find that it is. Raises BadInput rather than write among somebody's files."""
+    """Create the folder, or check that it holds only this corpus. Raises BadInput for any other content."""
     if root.exists() and not root.is_dir():
         raise BadInput(root, "a folder", "a file", "Give another destination.")
     if not root.exists() or is_empty(root):
@@ -116,10 +115,10 @@ def _prepare_folder(root: Path, corpus: SyntheticCorpus) -> None:
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale_temp_files(folder)
-    ours = {root / p for p in (*corpus.paths, STAMP_FILE, UNFINISHED_FILE)}
-    foreign = sorted(f for f in root.rglob("*") if f.is_file() and f not in ours)
-    if foreign:
-        raise BadInput(root, _EXPECTED, f"{len(foreign)} other files, as {foreign[0].relative_to(root)}", _ELSEWHERE)
+    expected = {root / p for p in (*corpus.paths, STAMP_FILE, UNFINISHED_FILE)}
+    others = sorted(f for f in root.rglob("*") if f.is_file() and f not in expected)
+    if others:
+        raise BadInput(root, _EXPECTED, f"{len(others)} other files, as {others[0].relative_to(root)}", _ELSEWHERE)
 
 
 def _require_same_settings(root: Path, stamp: dict) -> None:
@@ -127,8 +126,8 @@ def _require_same_settings(root: Path, stamp: dict) -> None:
     if not marks:
         raise BadInput(root, _EXPECTED, f"{min(f.name for f in root.iterdir())!r} and no {STAMP_FILE}", _ELSEWHERE)
     try:
-        found = json.loads(marks[0].read_text())
-        was, now = ({"corpus": None, "format": x["format"]} | x["config"] for x in (found, stamp))
+        stamp_there = json.loads(marks[0].read_text())
+        was, now = ({"corpus": None, "format": x["format"]} | x["config"] for x in (stamp_there, stamp))
     except (ValueError, KeyError, TypeError) as e:
         raise BadInput(marks[0], "the stamp of a synthetic corpus", f"a file that is none ({e})", _ELSEWHERE) from None
     changed = [key for key in {**now, **was} if was.get(key) != now.get(key)]
@@ -141,25 +140,25 @@ _EXPECTED = "an empty folder or what `gbvnet synth` left there"
 _ELSEWHERE = "Give another folder, or delete this one."
 
 
-# ---------------------------------------------------------------- random numbers, and ratings with their reasons
+# ---------------------------------------------------------------- random numbers, and ratings with known reasons
 
 
 def generator(config: SynthConfig, subject: int, stimulus: int, purpose: int) -> np.random.Generator:
-    """Seed, person, stimulus and purpose decide a number, whoever draws it when."""
+    """Return a generator that depends only on seed, subject, stimulus and purpose, not on the order of calls."""
     return np.random.default_rng([config.seed, subject, stimulus, purpose])
 
 
 def shuffled_order(n: int, rng: np.random.Generator) -> list[int]:
-    """1 to n in an order in which, beyond one, not all are in their place: a join by number must be wrong."""
+    """Return 1 to n in random order, never sorted (n > 1), so that a join by position is wrong."""
     order = 1 + rng.permutation(n)
     return np.roll(order, 1 if (order == 1 + np.arange(n)).all() else 0).tolist()
 
 
 def latent_pairs(n: int, rng: np.random.Generator) -> list[tuple[float, float]]:
-    """What face and signals show in each of n trials of a person, -1 to 1, both and their sum balanced about 0.
+    """Return the evidence of face and signals in each of n trials of a subject, -1 to 1, each and their sum balanced.
 
-    One of the two is strong and the other weak. Where they disagree the strong one decides, so that a modality alone is
-    right in three trials of four. Every pair has its contrary: as many high as low (of an even n).
+    One of the two is strong and the other weak. If they disagree, the strong one decides: one modality alone is right
+    in three trials of four. Each pair has its negative, so an even n has as many positive as negative trials.
     """
     kinds: list[tuple[bool, bool]] = []
     while 2 * len(kinds) < n:
@@ -169,11 +168,11 @@ def latent_pairs(n: int, rng: np.random.Generator) -> list[tuple[float, float]]:
         for sign in rng.permutation([-1, 1]):
             strong, weak = sign * rng.uniform(0.75, 1.0), sign * rng.uniform(0.3, 0.55) * (1 if agree else -1)
             pairs.append((float(strong), float(weak)) if face_leads else (float(weak), float(strong)))
-    return [pairs[i] for i in rng.permutation(n)]  # of an odd n, one contrary is left out
+    return [pairs[i] for i in rng.permutation(n)]  # of an odd n, one negative is left out
 
 
 def rating_of(face: float, signals: float, config: SynthConfig) -> float:
-    """1 to 9 with two decimals, never the undecided 5."""
+    """Return the rating for two evidences, 1 to 9 with two decimals, never 5 (which has no class)."""
     evidence = (config.face * face + config.signals * signals) / (config.face + config.signals)
     value = round(5 + 4 * evidence, 2)
     return value if value != 5 else (5.01 if evidence >= 0 else 4.99)
@@ -186,13 +185,13 @@ class BdfChannel(NamedTuple):
     """A channel of a BDF."""
 
     label: str
-    unit: str  # Boolean: triggers, whole numbers that are written as they are
-    limits: tuple[float, float]  # in its unit; 24 bits lie between
+    unit: str  # Boolean: triggers, whole numbers without scaling
+    limits: tuple[float, float]  # in its unit; the range of 24 bits
     samples: np.ndarray  # (N,), whole seconds
 
 
 def bdf_bytes(traces: Iterable[BdfChannel], rate_hz: int) -> bytes:
-    """A BDF of channels of the same length, in records of a second."""
+    """Return a BDF file of channels of equal length, in records of one second."""
     from edfio import Bdf, BdfSignal
 
     signals = []
@@ -214,10 +213,10 @@ def bdf_bytes(traces: Iterable[BdfChannel], rate_hz: int) -> bytes:
 
 
 def avi_bytes(frames: Iterable[np.ndarray], fps: Fraction | int, width: int, height: int) -> bytes:
-    """H.264 with B-frames in an AVI, as DEAP's videos are. frames: (height, width, 3) uint8 RGB each."""
+    """Return an AVI of H.264 with B-frames, as in DEAP. frames : (height, width, 3) uint8 RGB each"""
     import av
 
-    # One thread and no adaptive choice of B-frames: the same bytes every time, and several videos at once instead.
+    # One thread and no adaptive B-frames give the same bytes every time; several videos are encoded in parallel.
     options = {"preset": "superfast", "crf": "23", "x264-params": "bframes=2:b-adapt=0:keyint=100:threads=1"}
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="avi") as container:
@@ -225,7 +224,7 @@ def avi_bytes(frames: Iterable[np.ndarray], fps: Fraction | int, width: int, hei
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.thread_count = 1
         for frame in frames:
-            # Left to the encoder, the conversion did not give the same bytes every time.
+            # The encoder's own conversion does not give the same bytes every time.
             picture = av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p")
             container.mux(stream.encode(picture))
         container.mux(stream.encode())

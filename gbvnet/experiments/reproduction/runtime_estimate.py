@@ -71,7 +71,7 @@ class Throughput:
 
 def measure(run: PlannedRun, workload: Workload, jobs: Jobs = 1) -> Throughput:
     """Return the throughput of a run, from a short training on its own store; takes some seconds."""
-    limit_threads(threads_each(jobs))
+    limit_threads(threads_per_task(jobs))
     try:
         n, before = min(workload.train_each, FEWEST), None
         while True:
@@ -146,7 +146,9 @@ def workload_of(run: PlannedRun, known: dict[Any, Workload] | None = None) -> Wo
 
 def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, jobs: Jobs = 1) -> float:
     """Return how long a run takes at most, in seconds, given its throughput with so many jobs at once."""
-    in_memory = workload.train_each * 1.25 * throughput.window_bytes <= config.train.memory_gib / neighbours(jobs) * GIB
+    in_memory = (
+        workload.train_each * 1.25 * throughput.window_bytes <= config.train.memory_gib / tasks_per_machine(jobs) * GIB
+    )
     step = throughput.window_s if in_memory else max(throughput.window_s, throughput.read_s)
     epochs = config.train.epochs if throughput.epochs else 1
     # The signals' mean and SD are a pass of their own. Systems without epochs read within what was measured.

@@ -122,7 +122,7 @@ class _Handlers:
             wanted = self.predictor.channels if self.predictor.uses_signals else ()
             video, signals = self._example / VIDEO, self._example / SIGNALS
             if not (video.exists() and signals.exists()):
-                write_lone(self._example, wanted)
+                write_single_recording(self._example, wanted)
         return str(video) if self.predictor.uses_face else None, [str(signals)] if self.predictor.uses_signals else []
 
     def predict(

@@ -20,7 +20,7 @@ from typing import Any
 
 from ...config import Times
 from ...datasets.channel_names import match_channels, similar_names
-from ...datasets.formats.signal_file import names_in
+from ...datasets.formats.signal_file import channel_names_in
 from ...datasets.single_recording import SIGNAL_SUFFIXES
 from ...errors import BadConfig, BadRecording, GbvnetError
 from ...io.atomic import atomic_write
@@ -298,7 +298,7 @@ def _names_to_complete(predictor: Predictor, files: list[Path], names: dict[str,
     if signals is None or not predictor.uses_signals:
         return None
     try:
-        available = names_in(signals)
+        available = channel_names_in(signals)
     except GbvnetError:
         return None
     wanted = [c.name for c in predictor.channels]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...config import LiveSources
-from ...datasets.formats.segments import pauses
+from ...datasets.formats.segments import describe_pauses
 from ...datasets.formats.signal_file import open_signals, read_span
 from ...datasets.recording import Channel, Signals
 from ...datasets.single_recording import open_recording
@@ -122,7 +122,7 @@ def replay_file(file: Path, sources: LiveSources, wanted: tuple[Channel, ...]) -
                 if not event.ended or span is spans[-1]:
                     yield event
 
-    notes = [f"{file.name} has {pause}" for pause in pauses(segments)]
+    notes = [f"{file.name} has {pause}" for pause in describe_pauses(segments)]
     end_s = spans[-1].start_s + spans[-1].seconds
     return ReplayedSignals(file.name, events(), spans[0].rate_hz, spans[0].start_s, end_s, notes)
 

@@ -55,7 +55,7 @@ class VideoFile:
             time_s = self.info.time_s(index)
             if time_s >= 0:  # frames before second 0 are not presented
                 yield Event(time_s, time_s, frame=rgb)
-        yield Event(self.end_s, self.end_s, ended="video", note=reader.finding or "")
+        yield Event(self.end_s, self.end_s, ended="video", note=reader.warning or "")
 
 
 def replay_samples(samples: np.ndarray, rate_hz: float, begin_s: float = 0.0) -> Iterator[Event]:

@@ -78,7 +78,7 @@ def forged():
         (np.array([{}], object), "an array of 'O8', and not of numbers"),
         (np.array(["a"]), "an array of 'U1', and not of numbers"),
         (np.zeros(2, [("a", "f8")]), "an array of 'V8', and not of numbers"),
-        (Calls(np.ndarray, (10**12,)), "calls what makes no array"),  # would ask for terabytes
+        (Calls(np.ndarray, (10**12,)), "calls a function that makes no array"),  # would ask for terabytes
         (Calls(np.dtype, "f8", state=(3,) * 8), "where only text makes sense"),
         ({1: 2}, "a int where only text makes sense"),
         ({(): 2}, "a tuple where only text makes sense"),

@@ -62,7 +62,7 @@ def test_a_film_is_one_whatever_it_is_called(ending, tmp_path):
     for name in ("film", "film.csv", "film.dat"):
         file.rename(tmp_path / name)
         file = tmp_path / name
-        assert kind_of_file(file) == "video"
+        assert file_kind(file) == "video"
         assert open_recording([file], (), 128, 0).recording.video == file
 
 

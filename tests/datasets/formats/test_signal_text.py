@@ -300,7 +300,7 @@ def test_a_line_of_too_many_cells_and_a_title_are_refused_by_line(tmp_path):
         ([*lines()[:900], lines()[900] + ",5", *lines()[901:]], "expected 2 cells .* found 3 in line 901"),
         (
             ["A recording of Monday", *(line + ",0" for line in lines())],
-            "Line 1 is taken for the names of columns: delete it",
+            "Line 1 is read as the column names: delete it",
         ),
     ):
         file.write_text("\n".join(content) + "\n")

@@ -16,7 +16,7 @@ from gbvnet.config import SynthConfig
 from gbvnet.datasets import write_synthetic
 from gbvnet.datasets.deap import Reader
 from gbvnet.datasets.synthetic import deap as synthetic
-from gbvnet.datasets.synthetic.deap import dat_bytes, latent_pairs, plan, rating
+from gbvnet.datasets.synthetic.deap import dat_bytes, latent_pairs, plan, rating_of
 from gbvnet.datasets.synthetic.face import EXPRESSIONS, FPS, Acting, Face, act_trial, smooth_noise, trial_light
 from gbvnet.datasets.synthetic.signals import EEG, Physiology, positions, signals_of_trial
 from gbvnet.errors import BadConfig, BadInput
@@ -218,22 +218,22 @@ def test_half_of_the_latents_and_of_the_ratings_are_high_in_every_person(n):
     pairs = np.array(latent_pairs(n, np.random.default_rng(3)))
     assert np.abs(pairs).max() <= 1
     assert ((pairs > 0).sum(axis=0) == n / 2).all()
-    high = np.array([rating(*pair, SynthConfig()) >= 5 for pair in pairs])
+    high = np.array([rating_of(*pair, SynthConfig()) >= 5 for pair in pairs])
     assert high.sum() == n / 2
 
 
 def test_one_modality_knows_three_ratings_of_four_and_both_know_all():
     pairs = np.array(latent_pairs(8000, np.random.default_rng(0)))
-    high = np.array([rating(*pair, SynthConfig()) >= 5 for pair in pairs])
+    high = np.array([rating_of(*pair, SynthConfig()) >= 5 for pair in pairs])
     assert [((pairs[:, i] > 0) == high).mean() for i in (0, 1)] == [0.75, 0.75]
     assert ((pairs.sum(axis=1) > 0) == high).all()
 
 
 def test_ratings_are_made_of_both_in_their_shares_and_are_never_undecided():
-    assert rating(1.0, 0.5, SynthConfig()) == 8.0  # 5 + 4 * (1 + 0.5) / 2
-    assert rating(1.0, -0.5, SynthConfig(face=3.0)) == 7.5  # 5 + 4 * (3 - 0.5) / 4
-    assert rating(-0.4, 0.9, SynthConfig(signals=0.0)) == 3.4
-    assert [rating(x, -0.5, SynthConfig()) for x in (0.5, 0.5001, 0.4999)] == [5.01, 5.01, 4.99]
+    assert rating_of(1.0, 0.5, SynthConfig()) == 8.0  # 5 + 4 * (1 + 0.5) / 2
+    assert rating_of(1.0, -0.5, SynthConfig(face=3.0)) == 7.5  # 5 + 4 * (3 - 0.5) / 4
+    assert rating_of(-0.4, 0.9, SynthConfig(signals=0.0)) == 3.4
+    assert [rating_of(x, -0.5, SynthConfig()) for x in (0.5, 0.5001, 0.4999)] == [5.01, 5.01, 4.99]
 
 
 def test_presentation_order_is_scrambled_in_every_person_and_differs_between_them():
@@ -244,7 +244,7 @@ def test_presentation_order_is_scrambled_in_every_person_and_differs_between_the
 
 
 def test_signals_carry_their_evidence_from_the_onset_on():
-    body = Physiology.of_person(0.0, np.random.default_rng(0))
+    body = Physiology.of_subject(0.0, np.random.default_rng(0))
     high, low = (signals_of_trial(body, v, v, 20, np.array([]), np.random.default_rng(1)) for v in (1.0, -1.0))
     np.testing.assert_array_equal(high[:, :384], low[:, :384])  # nothing shows in the 3 s before
     alpha = {name: band_power(high[i] - 0, 8, 12) / band_power(low[i], 8, 12) for i, name in enumerate(EEG)}
@@ -257,7 +257,7 @@ def test_signals_carry_their_evidence_from_the_onset_on():
 
 
 def test_evidence_in_named_channels_is_in_these_alone():
-    body = Physiology.of_person(0.0, np.random.default_rng(0))
+    body = Physiology.of_subject(0.0, np.random.default_rng(0))
     named = ("F3", "C4", "O1")
     high, low = (
         signals_of_trial(body, v, v, 20, np.array([2.5]), np.random.default_rng(1), named) for v in (1.0, -1.0)
@@ -296,7 +296,7 @@ def band_power(x, low_hz, high_hz):
 
 def test_eeg_is_4_to_45_hz_in_microvolts_and_alike_in_neighbours():
     samples = signals_of_trial(
-        Physiology.of_person(0.0, np.random.default_rng(0)), 0, 0, 60, np.array([]), np.random.default_rng(2)
+        Physiology.of_subject(0.0, np.random.default_rng(0)), 0, 0, 60, np.array([]), np.random.default_rng(2)
     )
     power = np.abs(np.fft.rfft(samples[:32])) ** 2
     hz = np.fft.rfftfreq(samples.shape[1], 1 / 128)
@@ -307,7 +307,7 @@ def test_eeg_is_4_to_45_hz_in_microvolts_and_alike_in_neighbours():
 
 
 def test_blinks_are_in_the_vertical_eog():
-    body = Physiology.of_person(0.0, np.random.default_rng(0))
+    body = Physiology.of_subject(0.0, np.random.default_rng(0))
     one, none = (signals_of_trial(body, 0, 0, 4, np.array(at), np.random.default_rng(3))[33] for at in ([2.5], []))
     assert np.argmax(one - none) == (3 + 2.5) * 128
     assert (one - none).max() == pytest.approx(120)
