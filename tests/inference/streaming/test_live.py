@@ -98,7 +98,7 @@ def test_files_give_what_a_stream_fed_by_hand_gives(model, table, tmp_path):
     assert about["filters"] == "causal" and about["stamps"] == ["model trained on synthetic data"]
     assert about["video"] == "film.mp4" and about["signals"] == "x.csv"
     assert lines[:2] == ["note the frame rate varies", "note model trained on synthetic data"]
-    assert "unreceived subjects" in lines[2] and about["worth"] == lines[2].removeprefix("note ")
+    assert "unseen subjects" in lines[2] and about["worth"] == lines[2].removeprefix("note ")
     assert about["messages"] == ["3 of 80 frames are damaged"] and "note 3 of 80 frames are damaged" in lines
     assert lines[-2].startswith("5 windows in ") and lines[-1] == str(tmp_path / "deep/o.csv")
 
