@@ -19,7 +19,7 @@ SIDE, SAMPLES = 32, 32
 MOUTH = (slice(20, 28), slice(8, 24))  # rows, columns: of 8 x 8 patches rows 5 and 6, columns 2 to 5
 
 
-def write_store(path: Path, people=4, trials=12, windows=6, seed=0, frames=2) -> Store:
+def write_store(path: Path, subjects=4, trials=12, windows=6, seed=0, frames=2) -> Store:
     rng = np.random.default_rng(seed)
     prepare = PrepareConfig(face_side=SIDE, frames_per_window=frames)
     create_store(
@@ -37,12 +37,12 @@ def write_store(path: Path, people=4, trials=12, windows=6, seed=0, frames=2) ->
             "versions": {"gbvnet": "0"},
         },
     )
-    verdicts = []
-    for person in range(1, people + 1):
+    recordings = []
+    for subject in range(1, subjects + 1):
         for trial, (face, signals) in enumerate(latent_pairs(trials, rng), 1):
             about = {
-                "recording": f"s{person:02d}_trial{trial:02d}",
-                "subject": f"s{person:02d}",
+                "recording": f"s{subject:02d}_trial{trial:02d}",
+                "subject": f"s{subject:02d}",
                 "trial": f"{trial:02d}",
                 "stimulus": f"{trial:02d}",
                 "verdict": "ok",
@@ -54,10 +54,10 @@ def write_store(path: Path, people=4, trials=12, windows=6, seed=0, frames=2) ->
                 "ratings": {"valence": 5 + 2 * (face + signals), "arousal": 5 - 2 * (face + signals)},
                 "n_windows": windows,
             }
-            verdicts.append(
+            recordings.append(
                 write_recording(path, about["recording"], _arrays(rng, windows, frames, face, signals), about)
             )
-    finish_store(path, verdicts)
+    finish_store(path, recordings)
     return open_store(path)
 
 

@@ -1,6 +1,6 @@
 """Small stores with a known truth, written with the package's own store module: for tests of training.
 
-Each trial's label is told, as far as `effect` goes, by the amplitude of one signal channel and by the redness of the
+Each trial's label shows, as far as `effect` goes, in the amplitude of one signal channel and in the redness of the
 face; `fingerprint` marks each trial by an amplitude and a brightness of its own, the bait of the window protocol.
 """
 
@@ -17,28 +17,37 @@ FRAMES, SIDE, SAMPLES = 2, 32, 32
 
 
 def write_store(
-    path: Path, people=4, trials=6, windows=5, effect=1.0, fingerprint=0.0, seed=0, faces=True, missing=(), ratings=None
+    path: Path,
+    subjects=4,
+    trials=6,
+    windows=5,
+    effect=1.0,
+    fingerprint=0.0,
+    seed=0,
+    faces=True,
+    missing=(),
+    ratings=None,
 ) -> Store:
-    """missing: {(person, trial): "face" or "signals"}, both from 1. ratings: (people, trials) valences, else made."""
+    """missing: {(subject, trial): "face" or "signals"}, both from 1. ratings: (subjects, trials) valences, or None."""
     rng = np.random.default_rng(seed)
     create_store(path, _settings(faces))
-    verdicts = []
-    for person in range(1, people + 1):
+    recordings = []
+    for subject in range(1, subjects + 1):
         highs = rng.permutation(np.arange(trials) % 2)
         for trial in range(1, trials + 1):
             high = highs[trial - 1]
             valence = 7.0 if high else 3.0
             if ratings is not None:
-                valence = ratings[person - 1][trial - 1]
-            lost = dict(missing).get((person, trial))
+                valence = ratings[subject - 1][trial - 1]
+            lost = dict(missing).get((subject, trial))
             arrays = _arrays(
                 rng, windows, effect * (2 * high - 1), fingerprint, faces and lost != "face", lost != "signals"
             )
             about = {
-                "recording": f"s{person:02d}_trial{trial:02d}",
-                "subject": f"s{person:02d}",
+                "recording": f"s{subject:02d}_trial{trial:02d}",
+                "subject": f"s{subject:02d}",
                 "trial": f"{trial:02d}",
-                "stimulus": f"{(trial * 5 + person) % trials + 1:02d}",
+                "stimulus": f"{(trial * 5 + subject) % trials + 1:02d}",
                 "verdict": "ok",
                 "reason": "",
                 "findings": (),
@@ -48,31 +57,31 @@ def write_store(
                 "ratings": {"valence": valence, "arousal": 10 - valence},
                 "n_windows": windows,
             }
-            verdicts.append(write_recording(path, about["recording"], arrays, about))
-    finish_store(path, verdicts)
+            recordings.append(write_recording(path, about["recording"], arrays, about))
+    finish_store(path, recordings)
     return open_store(path)
 
 
-def _arrays(rng, windows, told, fingerprint, face, signals) -> dict[str, np.ndarray]:
+def _arrays(rng, windows, class_effect, fingerprint, face, signals) -> dict[str, np.ndarray]:
     arrays = {}
     own = fingerprint * rng.normal(size=(2, len(CHANNELS)))
     if signals:
         x = rng.normal(size=(windows, len(CHANNELS), SAMPLES))
         x *= np.exp(own[0])[:, None]
-        x[:, 1] *= np.exp(0.7 * told)
+        x[:, 1] *= np.exp(0.7 * class_effect)
         arrays["signals"] = (10 * x + 100).astype(np.float32)
         own_rng = np.random.default_rng(np.abs(1e6 * x[0, 0, :4]).astype(int))  # and `rng` goes on as it always did
         before = own_rng.normal(size=(len(CHANNELS), 3 * SAMPLES))
         arrays["baseline"] = (10 * before + 100).astype(np.float32)
     if face:
         look = 128 + 40 * fingerprint * rng.normal(size=3)
-        look[0] += 25 * told
+        look[0] += 25 * class_effect
         pixels = look + 12 * rng.normal(size=(windows, FRAMES, SIDE, SIDE, 3))
         arrays["faces"] = pixels.clip(0, 255).astype(np.uint8)
         arrays["face_ok"] = np.ones((windows, FRAMES), bool)
         own_rng = np.random.default_rng(pixels[0, 0, :2, :2].astype(int).ravel().clip(0))
         coefficients = own_rng.uniform(0.2, 0.4, (windows, FRAMES, 52))
-        coefficients[:, :, 44:46] += 0.15 * told  # both corners of the mouth
+        coefficients[:, :, 44:46] += 0.15 * class_effect  # both corners of the mouth
         arrays["expression"] = coefficients.clip(0, 1).astype(np.float32)
     return arrays
 

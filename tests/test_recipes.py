@@ -258,7 +258,7 @@ def test_an_ablation_changes_one_setting():
 
 
 def test_a_store_of_other_settings_is_refused_with_what_to_type(tmp_path):
-    store = write_store(tmp_path / "store", people=2, trials=2, windows=2)
+    store = write_store(tmp_path / "store", subjects=2, trials=2, windows=2)
     with pytest.raises(BadStore, match=r"frames_per_window = 10 .*found one made with 2.*gbvnet prepare deap ") as told:
         check_store(load_recipe("deap-paper"), store)
     assert "gbvnet prepare deap DEAP_FOLDER deap-paper.store --frames-per-window 10" in str(told.value)

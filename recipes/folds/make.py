@@ -7,12 +7,12 @@ face video, of MAHNOB-HCI 27) are distributed equally over the folds. A released
 import json
 from pathlib import Path
 
-from gbvnet.datasets.mahnob import FILMS, PEOPLE
-from gbvnet.evaluation.splits import deal
+from gbvnet.datasets.mahnob import FILMS, PARTICIPANTS
+from gbvnet.evaluation.splits import assign_round_robin
 
 LEAVE_OUT = "Leave out what you do not have and keep the rest where it is."
 DEAP = [f"s{n:02d}" for n in range(1, 33)]
-MAHNOB = [f"p{n:02d}" for n in PEOPLE]
+MAHNOB = [f"p{n:02d}" for n in PARTICIPANTS]
 CORPORA: dict[str, dict] = {
     "deap-v1": {
         "about": "Ten fixed folds of DEAP for gbvnet, by name. trial: subject/trial, the trial as in the names of the "
@@ -47,7 +47,7 @@ def text(name: str) -> str:
     lines += [f' "trial_by": {json.dumps(corpus["trial_by"])},'] if "trial_by" in corpus else []
     for unit, (names, strata) in units.items():
         lines.append(f' "{unit}": [')
-        folds = deal(names, strata, unit, name)
+        folds = assign_round_robin(names, strata, unit, name)
         lines += [f"  {json.dumps(fold)}{',' if number < 9 else ''}" for number, fold in enumerate(folds)]
         lines.append(" ]" if unit == "subject" else " ],")
     return "\n".join([*lines, "}", ""])

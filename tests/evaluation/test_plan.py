@@ -18,7 +18,7 @@ ALL = list(product(range(1, 4), range(1, 5)))  # 3 people, 4 trials of 5 windows
 
 
 def store_without(path, part, trials=ALL, **more):
-    return write_store(path, people=3, trials=4, missing=dict.fromkeys(trials, part), **more)
+    return write_store(path, subjects=3, trials=4, missing=dict.fromkeys(trials, part), **more)
 
 
 def planned(store, **settings):
@@ -95,7 +95,7 @@ def test_folds_extents_and_comparisons_follow(tmp_path):
 
 
 def test_of_two_stores_what_one_lacks_is_asked_of_neither(tmp_path):
-    first, second = write_store(tmp_path / "a", people=3, trials=4), store_without(tmp_path / "b", "face", seed=1)
+    first, second = write_store(tmp_path / "a", subjects=3, trials=4), store_without(tmp_path / "b", "face", seed=1)
     joined, _ = join(first, second, faces=False, signals=True)
     windows, excluded = choose_windows(joined, CrossvalConfig(modality="bio", target="valence"))
     assert (len(windows), excluded) == (120, {})

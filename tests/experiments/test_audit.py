@@ -49,7 +49,7 @@ def module_patch():
 def bait(tmp_path_factory):
     """Six people, no effect, every trial marked: whoever scores well has leaked."""
     folder = tmp_path_factory.mktemp("bait") / "store"
-    return write_store(folder, people=6, trials=8, windows=8, effect=0.0, fingerprint=1.0)
+    return write_store(folder, subjects=6, trials=8, windows=8, effect=0.0, fingerprint=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def of_bait(bait, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def of_planted(tmp_path_factory):
-    store = write_store(tmp_path_factory.mktemp("planted") / "store", people=6, trials=8, effect=1.0)
+    store = write_store(tmp_path_factory.mktemp("planted") / "store", subjects=6, trials=8, effect=1.0)
     return audit(store, tmp_path_factory.mktemp("audit") / "a", replace(CONFIG, identities=False, baselines=False))
 
 
@@ -104,7 +104,7 @@ def test_inflation_is_per_subject_on_the_same_windows(of_bait):
 
 def test_the_template_gives_every_trial_away_and_the_mean_does_not(tmp_path):
     """DEAP's case in small: pure noise, random labels, one waveform a trial."""
-    store = write_store(tmp_path / "s", people=3, trials=12, windows=8, effect=0.0, faces=False)
+    store = write_store(tmp_path / "s", subjects=3, trials=12, windows=8, effect=0.0, faces=False)
     found = audit(store, tmp_path / "a", replace(CONFIG, system="nearest", modality="bio", identities=False))
     rung = {name: accuracy(r) for name, r in found.of_role("baseline").items()}
     assert rung["template-nearest-window"] > 0.9  # of 160 numbers a window; 5120 of DEAP give 1.0
@@ -131,7 +131,7 @@ def test_an_audit_goes_on_where_it_stopped_and_refuses_another(of_bait, bait, mo
 
 
 def test_what_the_store_cannot_have_is_left_out_and_told(tmp_path):
-    store = write_store(tmp_path / "s", people=2, trials=6, faces=False)
+    store = write_store(tmp_path / "s", subjects=2, trials=6, faces=False)
     steps, left_out = plan_audit(store, replace(CONFIG, modality="bio"))
     assert {s.name for s in steps if s.role == "ladder"} == {"window", "trial", "stimulus"}
     assert [line.split(":")[0] for line in left_out] == ["protocol subject", "protocol subject+stimulus"]

@@ -37,7 +37,7 @@ QUICK = CompareConfig(
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return FeatureCache(write_store(tmp_path_factory.mktemp("planted") / "store", people=6, trials=4, windows=3))
+    return FeatureCache(write_store(tmp_path_factory.mktemp("planted") / "store", subjects=6, trials=4, windows=3))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_all_systems_take_part_and_the_probe_with_each_seeing_what_it_was_made_f
 
 
 def test_what_a_store_lacks_is_left_out_of_all_and_refused_by_name(tmp_path):
-    blind = write_store(tmp_path / "s", faces=False, people=3, trials=4, windows=2)
+    blind = write_store(tmp_path / "s", faces=False, subjects=3, trials=4, windows=2)
     entries, left_out = plan_comparison(blind, replace(QUICK, systems=("all",)))
     assert "expression" in left_out and "prepared without" in left_out["expression"]
     assert {"gbvnet-bio", "ridge-bio"} <= {entry.name for entry in entries}  # what they can see instead

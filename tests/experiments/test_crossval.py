@@ -143,7 +143,7 @@ def test_windows_without_a_rating_are_left_out_and_counted(tmp_path):
 
 
 def test_a_store_that_cannot_be_scored_is_refused_with_the_reasons(tmp_path):
-    held = write_store(tmp_path / "s", people=2, trials=2, faces=False, ratings=np.full((2, 2), np.nan))
+    held = write_store(tmp_path / "s", subjects=2, trials=2, faces=False, ratings=np.full((2, 2), np.nan))
     with pytest.raises(BadConfig, match="none of its 20 windows can be scored: 20 have no rating of valence"):
         make_plan(held, CONFIG)
     with pytest.raises(BadConfig, match=r"modality facebio needs faces, and .* was prepared without"):
@@ -223,7 +223,7 @@ def test_a_window_run_is_called_leaky_in_every_log_line(tmp_path, planted, log_p
 def test_a_training_side_of_one_class_predicts_its_share_with_a_warning(tmp_path, log_power, caplog):
     ratings = np.full((3, 4), 7.0)
     ratings[0] = 3.0  # only the first subject rates low
-    held = write_store(tmp_path / "s", people=3, trials=4, ratings=ratings)
+    held = write_store(tmp_path / "s", subjects=3, trials=4, ratings=ratings)
     path = cross_validate(held, tmp_path / "run", replace(CONFIG, protocol="subject", validation=0.5))
     table = predictions.read(path)
     findings = json.loads((path.parent / "environment.json").read_text())["findings"]
@@ -470,7 +470,7 @@ def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, mon
     ],
 )
 def test_windows_that_are_not_scored_are_told_when_a_run_begins(tmp_path, caplog, change, told):
-    made = write_store(tmp_path / "store", people=3, trials=4, missing={(1, 1): "face", (1, 2): "face"})
+    made = write_store(tmp_path / "store", subjects=3, trials=4, missing={(1, 1): "face", (1, 2): "face"})
     config = CrossvalConfig(**({"system": "majority", "modality": "bio", "target": "valence", "folds": 2} | change))
     with caplog.at_level("WARNING", "gbvnet"):
         cross_validate(made, tmp_path / "run", config)

@@ -42,7 +42,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return write_store(tmp_path_factory.mktemp("store") / "store", people=8, frames=1)
+    return write_store(tmp_path_factory.mktemp("store") / "store", subjects=8, frames=1)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from ..informative_store import write_store
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return write_store(tmp_path_factory.mktemp("informative") / "store", people=8, frames=1)
+    return write_store(tmp_path_factory.mktemp("informative") / "store", subjects=8, frames=1)
 
 
 def test_full_noise_is_of_the_training_level_and_leaves_nothing_of_the_signals(store):

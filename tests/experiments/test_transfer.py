@@ -75,7 +75,7 @@ def deap(tmp_path_factory):
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
     """What the second store is made of."""
-    return write_store(tmp_path_factory.mktemp("raw") / "store", people=3, seed=2, windows=4)
+    return write_store(tmp_path_factory.mktemp("raw") / "store", subjects=3, seed=2, windows=4)
 
 
 @pytest.fixture(scope="module")

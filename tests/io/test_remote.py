@@ -21,7 +21,7 @@ from ..synthetic_store import write_store
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    return write_store(tmp_path_factory.mktemp("here") / "deap.store", people=3, trials=4, windows=2)
+    return write_store(tmp_path_factory.mktemp("here") / "deap.store", subjects=3, trials=4, windows=2)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_copy_that_broke_off_goes_on(away, store, monkeypatch):
 
 def test_a_store_that_changed_is_another_copy(away, store, tmp_path):
     first = fetch_store(away)
-    more = write_store(tmp_path / "more", people=3, trials=5, windows=2)
+    more = write_store(tmp_path / "more", subjects=3, trials=5, windows=2)
     fsspec.filesystem("memory").put(f"{more.path}/", "/bucket/deap.store/", recursive=True)
     assert fetch_store(away) != first
     same(open_store(away), more)

@@ -27,7 +27,7 @@ def test_statistics_are_exact_even_far_from_zero(tmp_path, monkeypatch):
 
 
 def test_a_modality_that_the_store_does_not_hold_is_refused(tmp_path):
-    bare = write_store(tmp_path / "s", people=1, trials=2, faces=False)
+    bare = write_store(tmp_path / "s", subjects=1, trials=2, faces=False)
     with pytest.raises(BadConfig, match="modality faceeeg needs faces"):
         channels_of(bare, "faceeeg")
     bare.settings["channels"] = [["Fz", "eeg"]]

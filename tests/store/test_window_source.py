@@ -60,8 +60,8 @@ def every_kind() -> set[type]:
 def stores(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sources")
     return (
-        write_store(folder / "one", people=3, trials=3, windows=4, missing=MISSING.items()),
-        write_store(folder / "two", people=2, trials=2, windows=4, seed=1),
+        write_store(folder / "one", subjects=3, trials=3, windows=4, missing=MISSING.items()),
+        write_store(folder / "two", subjects=2, trials=2, windows=4, seed=1),
     )
 
 

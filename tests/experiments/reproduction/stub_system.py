@@ -45,7 +45,7 @@ def use_stub(patch):
         patch.setattr(module, "system", lambda name: StubSystem)
     patch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)
     patch.setattr(StubSystem, "fitted", 0)
-    for name, value in (("RUNS", 1), ("FEWEST", 1), ("BATCH", 4)):
+    for name, value in (("RUNS", 1), ("MIN_RUNS", 1), ("BATCH", 4)):
         patch.setattr(complexity, name, value)
 
 

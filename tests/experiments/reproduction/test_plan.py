@@ -40,7 +40,7 @@ def test_durations_are_in_the_unit_that_a_person_would_use(seconds, words):
 
 
 def test_what_a_store_is_too_small_for_is_left_out_and_said(tmp_path):
-    store = write_store(tmp_path / "few", people=2, trials=3, windows=2)
+    store = write_store(tmp_path / "few", subjects=2, trials=3, windows=2)
     recipe = load_recipe("tiny")
     text = (
         (Path(__file__).parents[3] / "recipes" / "tiny.yaml").read_text().replace("- window", "- subject\n  - window")
@@ -53,7 +53,7 @@ def test_what_a_store_is_too_small_for_is_left_out_and_said(tmp_path):
 
 
 def test_the_papers_people_alone_where_they_are_asked_for(tmp_path):
-    store = write_store(tmp_path / "s", people=3, trials=6, windows=2)
+    store = write_store(tmp_path / "s", subjects=3, trials=6, windows=2)
     text = (Path(__file__).parents[3] / "recipes" / "tiny.yaml").read_text()
     mine = text.replace("protocols:", "paper_people: [s01, s03, s09]\nprotocols:", 1)
     (tmp_path / "mine.yaml").write_text(mine)

@@ -59,7 +59,7 @@ def test_the_scripts_in_order_do_all_runs_and_the_report(queue, tmp_path, monkey
     home = tmp_path / "a home"  # paths have spaces
     home.mkdir()
     monkeypatch.chdir(home)
-    write_store(home / "store", people=4)
+    write_store(home / "store", subjects=4)
     (home / "few.yaml").write_text(RECIPE)
     assert main(["reproduce", "store", "out", "--recipe", "few.yaml", "--slurm", "jobs"]) == 0
     assert "3 runs as jobs of an array" in capsys.readouterr().out
@@ -79,7 +79,7 @@ def test_the_scripts_in_order_do_all_runs_and_the_report(queue, tmp_path, monkey
 @pytest.mark.journey
 def test_a_run_that_is_none_is_refused_with_near_ones(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    write_store(tmp_path / "store", people=4)
+    write_store(tmp_path / "store", subjects=4)
     assert main(["reproduce", "store", "out", "--recipe", "tiny", "--only", "tiny/trial-whole"]) == 2
     assert "--only tiny/trial-whole: there is no such run" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ CUT = Cut(lambda store, rows: np.asarray(rows, np.float32)[:, None], length=10, 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory):
     """4 trials of 17 windows: rows 0 to 16, 17 to 33, ..."""
-    return write_store(tmp_path_factory.mktemp("long") / "store", people=2, trials=2, windows=17)
+    return write_store(tmp_path_factory.mktemp("long") / "store", subjects=2, trials=2, windows=17)
 
 
 def told(sequences):
@@ -60,7 +60,7 @@ def test_each_window_is_told_of_by_the_sequence_that_ends_with_it_or_else_its_tr
 
 
 def test_windows_without_signals_are_passed_over(tmp_path):
-    store = write_store(tmp_path / "s", people=1, trials=3, windows=4, missing={(1, 2): "signals"}.items())
+    store = write_store(tmp_path / "s", subjects=1, trials=3, windows=4, missing={(1, 2): "signals"}.items())
     assert told(Sequences(store, np.array([0, 11]), CUT)) == [[0, 1, 2, *[3] * 7], [8, 9, 10, *[11] * 7]]
 
 
