@@ -49,7 +49,7 @@ def test_kinds_by_name():
     assert channel_kind("Status") is None
 
 
-WORN = {
+SPELLINGS = {
     "gsr": "GSR1|EDA|EDA_uS|EDA [µS]|EDA (uS)|SCL|SC|EDA100C|GSR.1|Skin Conductance|"
     "Shimmer_40AC_GSR_Skin_Conductance_CAL",
     "ppg": "PPG|PPG_A13|BVP|Plet|Pleth|Pulse|Pulse1|PPG_IR", "temp": "Temp|Temp (°C)|Temp_C|SKT|Skin Temperature",
@@ -63,9 +63,10 @@ temp_rating|attempt|tempo|pulse_count|pulse_rate|emg_onset|ecg_quality|ecg_rr_ms
 EEG.Counter|EEG quality|CQ_AF3|Delta_TP9|trial|label|valence|marker|Status|EXG1|VA1|Timestamp|HR|IBI|BATTERY"""
 
 
-@pytest.mark.parametrize("kind", WORN)
-def test_names_that_people_write_tell_their_kind(kind):
-    assert {name: channel_kind(name) for name in WORN[kind].split("|")} == dict.fromkeys(WORN[kind].split("|"), kind)
+@pytest.mark.parametrize("kind", SPELLINGS)
+def test_names_in_common_use_tell_their_kind(kind):
+    names = SPELLINGS[kind].split("|")
+    assert {name: channel_kind(name) for name in names} == dict.fromkeys(names, kind)
 
 
 def test_the_beginning_of_an_ordinary_word_tells_nothing():
@@ -93,7 +94,7 @@ def test_near_names_are_of_the_same_kind_or_alike():
     assert find_channel("EDA", ["EDA [µS]", "Fp1"]) == 0  # a unit is no part of a name
 
 
-def test_a_channel_is_found_by_its_own_name_first_and_never_by_a_guess():
+def test_a_channel_is_matched_by_its_own_name_first_and_never_by_a_guess():
     assert find_channel("Fp1", ["EEG FP1-REF", "Fp1"]) == 1
     assert find_channel("T7", ["T3", "C3"]) == 0
     assert find_channel("Fp1", ["FP1", "EEG Fp1-REF"]) is None  # two that could be meant
@@ -135,7 +136,7 @@ def test_an_electrode_is_known_however_it_is_spelt(spelt):
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=20), st.lists(st.text(max_size=12), max_size=6))
-def test_any_text_is_some_name_and_what_is_found_is_it(name, have):
+def test_any_text_may_be_a_name_and_the_match_is_one_of_those_given(name, have):
     plain = canonical_name(name)
     assert canonical_name(plain) == plain
     assert plain in ELECTRODES.values() or plain in name

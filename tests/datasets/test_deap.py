@@ -31,19 +31,19 @@ def test_the_channels_are_the_release_order():
 
 def test_rows_are_joined_to_trials_through_the_ratings_table_and_not_by_number(deap):
     corpus = open_corpus("deap", deap)
-    found = {r.name: r for unit in corpus.units for r in corpus.recordings(unit)}
-    assert len(found) == 6
-    # Person 1 saw experiment 3 first, then 1, then 2 (fakes.PRESENTED)
-    first = found["s01_trial01"]
+    recordings = {r.name: r for unit in corpus.units for r in corpus.recordings(unit)}
+    assert len(recordings) == 6
+    # Subject 1 saw experiment 3 first, then 1, then 2 (fakes.PRESENTED)
+    first = recordings["s01_trial01"]
     assert (first.stimulus, first.row, first.trial, first.subject) == ("03", 2, "01", "s01")
     assert first.ratings == {"valence": 3.25, "arousal": 6.5, "dominance": 6.0, "liking": 5.0, "familiarity": 3.0}
     signals = corpus.signals(first)
     assert signals.onset == 3 * 128
-    assert signals.samples[7, 0] == 1000 + 200 + 7  # person 1, row 2, channel 7
-    assert found["s02_trial01"].row == 1  # another order for person 2
+    assert signals.samples[7, 0] == 1000 + 200 + 7  # subject 1, row 2, channel 7
+    assert recordings["s02_trial01"].row == 1  # another order for subject 2
 
 
-def test_labels_that_are_not_the_ratings_refuse_the_person_with_the_first_mismatch(deap):
+def test_labels_that_are_not_the_ratings_refuse_the_subject_with_the_first_mismatch(deap):
     table = pd.read_csv(deap / RATINGS_FILE)
     table.loc[(table.Participant_id == 1) & (table.Experiment_id == 2), "Arousal"] = 2.0
     table.to_csv(deap / RATINGS_FILE, index=False)
@@ -162,29 +162,29 @@ def test_a_nan_refuses_its_trial_and_no_other(deap):
     samples[1, 36, 500] = np.nan  # Experiment_id 2 is Trial 3
     labels = pickle.loads(dat(deap).read_bytes())["labels"]
     dat(deap).write_bytes(pickle.dumps({"data": samples, "labels": labels}, protocol=2))
-    verdicts = {r.name: r.error for r in open_corpus("deap", deap).recordings("s01")}
-    assert verdicts["s01_trial01"] is None and verdicts["s01_trial02"] is None
-    assert "first in channel GSR at sample 500" in verdicts["s01_trial03"]
+    errors = {r.name: r.error for r in open_corpus("deap", deap).recordings("s01")}
+    assert errors["s01_trial01"] is None and errors["s01_trial02"] is None
+    assert "first in channel GSR at sample 500" in errors["s01_trial03"]
 
 
-def test_a_flat_channel_is_a_finding(deap):
+def test_a_flat_channel_is_a_warning(deap):
     samples = fakes.deap_samples(1)
     samples[0, 39] = 36.6
     labels = pickle.loads(dat(deap).read_bytes())["labels"]
     dat(deap).write_bytes(pickle.dumps({"data": samples, "labels": labels}, protocol=2))
-    found = {r.name: r.warnings for r in open_corpus("deap", deap).recordings("s01")}
-    assert found["s01_trial02"] == ("flat channels: Temperature",)
+    warnings = {r.name: r.warnings for r in open_corpus("deap", deap).recordings("s01")}
+    assert warnings["s01_trial02"] == ("flat channels: Temperature",)
 
 
-def test_a_video_for_a_trial_that_does_not_exist_is_a_verdict_of_its_own(deap):
+def test_a_video_for_a_trial_that_does_not_exist_is_an_error_of_its_own(deap):
     folder = deap / "face_video/s01"
     folder.mkdir(parents=True)
     (folder / "s01_trial02.avi").touch()
     (folder / "s01_trial41.avi").touch()
-    found = {r.name: r for r in open_corpus("deap", deap).recordings("s01")}
-    assert found["s01_trial02"].video == folder / "s01_trial02.avi"
-    assert found["s01_trial01"].video is None
-    assert "a name that belongs to none" in found["s01_trial41"].error
+    recordings = {r.name: r for r in open_corpus("deap", deap).recordings("s01")}
+    assert recordings["s01_trial02"].video == folder / "s01_trial02.avi"
+    assert recordings["s01_trial01"].video is None
+    assert "a name that belongs to none" in recordings["s01_trial41"].error
 
 
 def test_files_that_macos_puts_beside_videos_are_not_taken(deap):
@@ -198,10 +198,10 @@ def test_files_that_macos_puts_beside_videos_are_not_taken(deap):
     ):
         path.write_bytes(b"\0\5\x16\7")
     corpus = open_corpus("deap", deap)
-    found = corpus.recordings("s01")
+    recordings = corpus.recordings("s01")
     assert not any(unit.startswith(".") for unit in corpus.units)
-    assert [r.video for r in found if r.video] == [folder / "s01_trial02.avi"]
-    assert not any(r.error for r in found)
+    assert [r.video for r in recordings if r.video] == [folder / "s01_trial02.avi"]
+    assert not any(r.error for r in recordings)
 
 
 def test_no_corpus_says_what_is_missing(tmp_path):

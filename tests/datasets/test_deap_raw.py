@@ -86,7 +86,7 @@ def corpus(root, subjects=(1,), starts=STARTS, seconds=2):
 
 @pytest.fixture
 def one(tmp_path):
-    """A corpus of one person, whose BDF is not there yet."""
+    """A corpus of one subject, without its BDF."""
     return corpus(tmp_path / "deap")
 
 
@@ -94,8 +94,8 @@ def s01(root):
     return root / "data_original/s01.bdf"
 
 
-def looked_at(root):
-    """Every recording by name, and the problem of each unit that has one."""
+def checked(root):
+    """Return every recording by name, and the error of each unit that has one."""
     units = list(check_corpus(open_corpus("deap", root, raw=True)))
     return {r.name: r for u in units for r in u.recordings}, {u.name: u.error for u in units if u.error}
 
@@ -105,7 +105,7 @@ def looked_at(root):
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory):
-    """Four people of a synthetic corpus of 29: of both sites, and of every kind of Status; 4 trials of 4 s."""
+    """Four subjects of a synthetic corpus of 29: of both sites, and of every kind of Status; 4 trials of 4 s."""
     root = tmp_path_factory.mktemp("known") / "deap"
     config = synthetic.Settings(subjects=29, trials=4, seconds=4, videos=0, raw=True, seed=5)
     pieces = {p.path: p for p in synthetic._corpus_files(config) if p.subject in (1, 23, 24, 29)}
@@ -118,7 +118,7 @@ def known(tmp_path_factory):
 
 
 def test_the_files_are_laid_out_as_each_site_recorded(known):
-    names = {p: mne.io.read_raw_bdf(known / f"data_original/s{p}.bdf", verbose="ERROR").ch_names for p in PEOPLE}
+    names = {p: mne.io.read_raw_bdf(known / f"data_original/s{p}.bdf", verbose="ERROR").ch_names for p in SUBJECTS}
     assert {p: len(n) for p, n in names.items()} == {"01": 48, "23": 48, "24": 48, "29": 49}  # FIELD A.1
     assert [n[-1] for n in names.values()] == ["Status", "Status", "", "-1"]
     assert names["01"][:32] == mne.channels.make_standard_montage("biosemi32").ch_names  # Twente's is the amplifier's
@@ -134,13 +134,13 @@ def status_of(path, place):
 
 def test_status_is_as_each_amplifier_wrote_it(known):
     """The codes are on the last channel, or on the first of two without a name, below bits of the amplifier's own."""
-    for person, place, upper in (
+    for subject, place, upper in (
         ("01", -1, {0x100000}),
         ("24", -1, {0x19FF00, 0x18FF00}),
         ("29", -2, {0x19FF00, 0x18FF00, 0x58FF00}),
     ):
-        status = status_of(known / f"data_original/s{person}.bdf", place)
-        assert set((status & ~0xFF).tolist()) == upper, person
+        status = status_of(known / f"data_original/s{subject}.bdf", place)
+        assert set((status & ~0xFF).tolist()) == upper, subject
         assert {4, 5} <= set((status & 0xFF).tolist())
         assert (status[0] & ~0xFF) == max(upper - {0x58FF00})
     assert not status_of(known / "data_original/s29.bdf", -1).any()
@@ -157,7 +157,7 @@ def test_the_first_of_two_channels_with_codes_is_taken_whatever_the_second_holds
     assert [trial.start for trial in read_trials(tmp_path / "s29.bdf", 4, 4)] == starts
 
 
-PEOPLE = ("01", "23", "24", "29")
+SUBJECTS = ("01", "23", "24", "29")
 
 
 def test_windows_of_the_raw_route_are_the_planted_trials_second_by_second(known, tmp_path):
@@ -165,7 +165,7 @@ def test_windows_of_the_raw_route_are_the_planted_trials_second_by_second(known,
     store = open_store(tmp_path / "store")
     assert [name for name, _ in store.settings["channels"]] == NAMES == [c.name for c in deap.CHANNELS]
     release = open_corpus("deap", known)
-    for p in PEOPLE:
+    for p in SUBJECTS:
         data, _ = release.release(f"s{p}")
         for recording in release.recordings(f"s{p}"):
             rows = np.flatnonzero(store.windows["recording"] == recording.name)
@@ -249,7 +249,7 @@ def test_filtering_around_a_trial_is_filtering_the_whole_recording(one):
         assert off.max() < 1e-9
 
 
-def test_a_planted_pulse_is_found_at_its_sample_in_its_trial(one, tmp_path):
+def test_a_planted_pulse_is_at_its_sample_in_its_trial(one, tmp_path):
     n = 40 * RATE
     time_s = np.arange(n) / RATE
     plet, tap, tap_other = np.zeros(n), np.zeros(n), np.zeros(n)
@@ -309,10 +309,10 @@ def test_resistance_is_bridged_where_no_electrode_touches_the_skin():
 
 def codes(**changed):
     """Triggers of four sound trials, with some changed: `at_16_5=None` takes away a code, `at_16_5=4` sets another."""
-    told = {s: 4 for s in STARTS} | {s + 2 * RATE: 5 for s in STARTS}
+    triggers = {s: 4 for s in STARTS} | {s + 2 * RATE: 5 for s in STARTS}
     for name, code in changed.items():
-        told[round(float(name[3:].replace("_", ".")) * RATE)] = code
-    return {sample: code for sample, code in told.items() if code is not None}
+        triggers[round(float(name[3:].replace("_", ".")) * RATE)] = code
+    return {sample: code for sample, code in triggers.items() if code is not None}
 
 
 END_OF = [s + 2 * RATE for s in STARTS]
@@ -320,9 +320,9 @@ END_OF = [s + 2 * RATE for s in STARTS]
 
 def test_sound_recordings_have_nothing_to_tell(one):
     bdf(s01(one), STARTS)
-    found, errors = looked_at(one)
-    assert errors == {} and len(found) == 4
-    assert all(r.error is None and r.warnings == () for r in found.values())
+    recordings, errors = checked(one)
+    assert errors == {} and len(recordings) == 4
+    assert all(r.error is None and r.warnings == () for r in recordings.values())
 
 
 @pytest.mark.parametrize(
@@ -333,25 +333,25 @@ def test_sound_recordings_have_nothing_to_tell(one):
         ({5 * RATE: 1, 30 * RATE: 5}, "found 0"),
     ],
 )
-def test_too_few_or_too_many_starts_refuse_the_person(one, triggers, message):
+def test_too_few_or_too_many_starts_refuse_the_subject(one, triggers, message):
     bdf(s01(one), STARTS, codes=triggers)
     with pytest.raises(BadRecording, match=message):
         open_corpus("deap", one, raw=True).recordings("s01")
 
 
-def findings_of(root):
-    found, errors = looked_at(root)
+def checked_trials(root):
+    recordings, errors = checked(root)
     assert errors == {}
-    return [found[f"s01_trial{k:02d}"] for k in range(1, 5)]
+    return [recordings[f"s01_trial{k:02d}"] for k in range(1, 5)]
 
 
-def test_a_trigger_written_twice_counts_once_and_is_told(one):
+def test_a_trigger_written_twice_counts_once_and_is_reported(one):
     bdf(s01(one), STARTS, codes=codes() | {STARTS[1] + 100: 4, END_OF[3] + 50: 5})
-    told = findings_of(one)
-    assert [r.row for r in told] == STARTS
-    assert told[1].warnings == ("code 4 twice within 1 s: the first is taken",)
-    assert told[3].warnings == ("code 5 twice within 1 s",)
-    assert told[0].warnings == told[2].warnings == ()
+    trials = checked_trials(one)
+    assert [r.row for r in trials] == STARTS
+    assert trials[1].warnings == ("code 4 twice within 1 s: the first is taken",)
+    assert trials[3].warnings == ("code 5 twice within 1 s",)
+    assert trials[0].warnings == trials[2].warnings == ()
 
 
 def test_a_code_that_lasts_is_one_trigger(one):
@@ -360,26 +360,26 @@ def test_a_code_that_lasts_is_one_trigger(one):
     for start, end in zip(STARTS, END_OF, strict=True):
         low[start:end], low[end : end + RATE] = 4, 5
     bdf(s01(one), STARTS, length_s=40, Status=low)
-    assert [(r.row, r.warnings) for r in findings_of(one)] == [(s, ()) for s in STARTS]
+    assert [(r.row, r.warnings) for r in checked_trials(one)] == [(s, ()) for s in STARTS]
 
 
-def test_an_end_that_is_missing_or_too_many_is_told_and_stops_nothing(one):
+def test_an_end_that_is_missing_or_too_many_is_reported_and_stops_nothing(one):
     triggers = codes() | {5 * RATE: 5, END_OF[2] + 2 * RATE: 5}
     del triggers[END_OF[0]]
     bdf(s01(one), STARTS, codes=triggers)
-    told = [r.warnings for r in findings_of(one)]
-    assert told[0] == ("1 ends before its start", "no end (code 5) after its start; its length is not checked")
-    assert told[2] == ("2 ends after its start; the first is taken",)
-    assert told[1] == told[3] == ()
+    warnings = [r.warnings for r in checked_trials(one)]
+    assert warnings[0] == ("1 ends before its start", "no end (code 5) after its start; its length is not checked")
+    assert warnings[2] == ("2 ends after its start; the first is taken",)
+    assert warnings[1] == warnings[3] == ()
 
 
-def test_a_video_broken_off_refuses_its_trial_alone_and_a_long_one_is_told(one):
+def test_a_video_broken_off_refuses_its_trial_alone_and_a_long_one_is_reported(one):
     triggers = {s: c for s, c in codes().items() if s not in (END_OF[1], END_OF[2])}
     bdf(s01(one), STARTS, codes=triggers | {STARTS[1] + RATE // 2: 5, STARTS[2] + 4 * RATE: 5})
-    told = findings_of(one)
-    assert "2 s of the video that starts at 16.0 s, found an end (code 5) after 0.5 s" in told[1].error
-    assert told[2].warnings == ("its end comes after 4.0 s; the first 2 s are taken",)
-    assert [r.error is None for r in told] == [True, False, True, True]
+    trials = checked_trials(one)
+    assert "2 s of the video that starts at 16.0 s, found an end (code 5) after 0.5 s" in trials[1].error
+    assert trials[2].warnings == ("its end comes after 4.0 s; the first 2 s are taken",)
+    assert [r.error is None for r in trials] == [True, False, True, True]
 
 
 def test_a_recording_cut_short_and_one_without_a_baseline_lose_those_trials_alone(tmp_path):
@@ -393,20 +393,20 @@ def test_a_recording_cut_short_and_one_without_a_baseline_lose_those_trials_alon
         open_corpus("deap", root, raw=True).recordings("s01")
     starts[-1] -= RATE // 2
     bdf(s01(root), starts, codes={s: 4 for s in starts} | {s + 2 * RATE: 5 for s in starts[:3]}, length_s=28)
-    told = findings_of(root)
-    assert "3 s of signals before the video that starts at 1.0 s, found 1.0 s" in told[0].error
-    assert "2 s of the video that starts at 27.5 s, found 0.5 s until the file ends" in told[3].error
-    assert told[1].error is None and told[2].error is None
+    trials = checked_trials(root)
+    assert "3 s of signals before the video that starts at 1.0 s, found 1.0 s" in trials[0].error
+    assert "2 s of the video that starts at 27.5 s, found 0.5 s until the file ends" in trials[3].error
+    assert trials[1].error is None and trials[2].error is None
 
 
-def test_a_baseline_that_reaches_into_the_video_before_is_told(tmp_path):
+def test_a_baseline_that_reaches_into_the_video_before_is_reported(tmp_path):
     starts = [8 * RATE, 16 * RATE, 20 * RATE, 28 * RATE]
     root = corpus(tmp_path / "deap", starts=starts)
     bdf(s01(root), starts)
-    assert findings_of(root)[2].warnings == ("the video before it ends 2.0 s before its start, within the baseline",)
+    assert checked_trials(root)[2].warnings == ("the video before it ends 2.0 s before its start, within the baseline",)
 
 
-def test_starts_that_the_ratings_table_does_not_know_refuse_the_person(one):
+def test_starts_that_the_ratings_table_does_not_know_refuse_the_subject(one):
     other = [8 * RATE, 19 * RATE, 25 * RATE, 36 * RATE]
     bdf(s01(one), other)
     with pytest.raises(BadRecording, match="of 3 distances that differ, first of trial"):
@@ -416,19 +416,19 @@ def test_starts_that_the_ratings_table_does_not_know_refuse_the_person(one):
     assert [r.row for r in open_corpus("deap", one, raw=True).recordings("s01")] == other
 
 
-def test_one_distance_that_differs_is_a_break_and_is_told():
+def test_one_distance_that_differs_is_a_break_and_is_reported():
     starts = np.cumsum([10, 80, 90, 85, 70, 95, 81]) * RATE
-    told = starts / RATE * 10_000.0
-    told[4:] += 300 * 10_000  # the amplifier was paused
-    found = compare_trial_times("s01.bdf", list(starts), told)
-    assert found == {4: "starts 70.0 s after the trial before; by Start_time it is 370.0 s"}
+    start_times = starts / RATE * 10_000.0
+    start_times[4:] += 300 * 10_000  # the amplifier was paused
+    breaks = compare_trial_times("s01.bdf", list(starts), start_times)
+    assert breaks == {4: "starts 70.0 s after the trial before; by Start_time it is 370.0 s"}
     assert compare_trial_times("s01.bdf", list(starts), np.zeros(7)) == {}
     assert compare_trial_times("s01.bdf", list(starts), np.full(7, np.nan)) == {}
     with pytest.raises(BadRecording, match="first of trial 2"):
-        compare_trial_times("s01.bdf", list(starts), told[[1, 0, 3, 2, 5, 4, 6]])
+        compare_trial_times("s01.bdf", list(starts), start_times[[1, 0, 3, 2, 5, 4, 6]])
 
 
-def test_ratings_without_a_trial_refuse_the_person(one):
+def test_ratings_without_a_trial_refuse_the_subject(one):
     bdf(s01(one), STARTS)
     table = pd.read_csv(one / RATINGS_FILE)
     table[table.Trial != 2].to_csv(one / RATINGS_FILE, index=False)
@@ -437,7 +437,7 @@ def test_ratings_without_a_trial_refuse_the_person(one):
 
 
 @pytest.mark.parametrize("status", ["Status", "", "status "])
-def test_triggers_are_found_with_and_without_a_name(one, status):
+def test_triggers_are_detected_with_and_without_a_name(one, status):
     bdf(s01(one), STARTS, status=status)
     assert [r.row for r in open_corpus("deap", one, raw=True).recordings("s01")] == STARTS
 
@@ -469,28 +469,28 @@ def test_what_is_no_bdf_is_refused(one, content):
         open_corpus("deap", one, raw=True).recordings("s01")
 
 
-def test_flat_clipped_and_loose_channels_are_told(one):
+def test_flat_clipped_and_loose_channels_are_reported(one):
     n = 38 * RATE
     stuck = np.clip(300 * np.random.default_rng(1).standard_normal(n), -200, 200)
     gsr = np.full(n, 5000.0) + np.arange(n) % 7
     gsr[STARTS[0] : STARTS[0] + RATE] = 0
     bdf(s01(one), STARTS, length_s=38, Cz=np.full(n, 7.0), EXG4=stuck, GSR1=gsr)
-    for recording in findings_of(one):
+    for recording in checked_trials(one):
         assert recording.warnings[0] == "flat channels: Cz"
         assert recording.warnings[1].startswith("clipped channels: EXG4 (")
         assert re.fullmatch(r"GSR: no contact in 2\.[67]% of the samples; bridged", recording.warnings[2])
 
 
-def test_skin_in_the_other_sites_unit_is_told(tmp_path):
+def test_skin_in_the_other_sites_unit_is_reported(tmp_path):
     root = corpus(tmp_path / "deap", subjects=(23,))
     bdf(root / "data_original/s23.bdf", STARTS, order=EEG)  # 5000 ohm: no skin, but 5000 nanosiemens are
-    found, _ = looked_at(root)
-    assert found["s23_trial01"].warnings == (
+    recordings, _ = checked(root)
+    assert recordings["s23_trial01"].warnings == (
         "GSR: the skin's resistance is 5e+03 ohm, which is not plausible: another unit?",
     )
 
 
-def test_a_release_with_other_signals_in_a_trial_is_told(known, tmp_path):
+def test_a_release_with_other_signals_in_a_trial_is_reported(known, tmp_path):
     """Two trials change places in the recording, and nothing else does: the triggers cannot tell."""
     for folder in ("metadata_csv", "data_preprocessed_python", "data_original"):
         (tmp_path / folder).mkdir()
@@ -502,11 +502,11 @@ def test_a_release_with_other_signals_in_a_trial_is_told(known, tmp_path):
     rows[1], rows[2] = rows[2], rows[1]
     made = synthetic_bdf.bdf_recording(1, list(table.Start_time), [data[i] for i in rows], np.random.default_rng(0))
     s01(tmp_path).write_bytes(made)
-    found, _ = looked_at(tmp_path)
-    told = [found[f"s01_trial0{k}"].warnings for k in (1, 2, 3, 4)]
-    assert told[0] == told[3] == ()
-    for warnings in (told[1], told[2]):
-        assert len(warnings) == 1 and warnings[0].startswith("the preprocessed release has other signals")
+    recordings, _ = checked(tmp_path)
+    warnings = [recordings[f"s01_trial0{k}"].warnings for k in (1, 2, 3, 4)]
+    assert warnings[0] == warnings[3] == ()
+    for trial_warnings in (warnings[1], warnings[2]):
+        assert len(trial_warnings) == 1 and trial_warnings[0].startswith("the preprocessed release has other signals")
 
 
 # ---------------------------------------------------------------- the commands
@@ -519,8 +519,8 @@ def test_check_and_prepare_take_the_recordings_and_one_bad_file_stops_no_other(t
     ohms = 2e5 + 100 * np.random.default_rng(0).standard_normal(40 * RATE)
     bdf(root / "data_original/s23.bdf", STARTS, order=EEG, status="", length_s=40, GSR1=ohms)
     assert main(["check", "deap", str(root), "--raw"]) == 1
-    said = capsys.readouterr().out
-    assert "ok   s01  4 of 4" in said and "BAD  s02" in said and "8 good recordings of 3 subjects" in said
+    shown = capsys.readouterr().out
+    assert "ok   s01  4 of 4" in shown and "BAD  s02" in shown and "8 good recordings of 3 subjects" in shown
     command = ["prepare", "deap", str(root), str(store), "--faces", "false", "--jobs", "1"]
     assert main([*command, "--raw"]) == 1
     assert "8 recordings prepared, 0 prepared before, 1 bad" in capsys.readouterr().out

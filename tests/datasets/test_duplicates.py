@@ -36,7 +36,7 @@ def test_two_spellings_of_one_name(pair):
 @pytest.mark.parametrize(
     "pair", [("s1", "s10"), ("1-11", "11-1"), ("s1", "t1"), ("10", "1"), ("1.5", "15"), ("a", "b")]
 )
-def test_other_names_stay_apart(pair):
+def test_other_names_stay_distinct(pair):
     assert alike(pair) == []
 
 
@@ -46,47 +46,47 @@ def test_the_corpora_of_the_field_have_no_such_names():
     assert alike([f"{n}.avi" for n in (30, 52, 53, 58, 69, 73, 79, 80, 90, 107, 111, 138, 146)]) == []
 
 
-def test_what_is_said_of_spellings():
-    told = "\n".join(spellings(recordings("01/a/x", "1/b/y", "anna/1/Film-1", "anna/01/film1", "bert/1/bert_1")))
-    assert "subjects 01 and 1: these may be one subject in several spellings; a split by subject" in told
-    assert "stimuli Film-1 and film1: these may be one stimulus" in told
-    assert "trials of subject anna: 01 and 1: these may be one trial" in told
+def test_messages_about_spellings():
+    messages = "\n".join(spellings(recordings("01/a/x", "1/b/y", "anna/1/Film-1", "anna/01/film1", "bert/1/bert_1")))
+    assert "subjects 01 and 1: these may be one subject in several spellings; a split by subject" in messages
+    assert "stimuli Film-1 and film1: these may be one stimulus" in messages
+    assert "trials of subject anna: 01 and 1: these may be one trial" in messages
     assert list(spellings(recordings("s01/1/x", "s02/1/x", "s10/11/y"))) == []
     forms = list(spellings(recordings("J\u00fcrgen/1/x", "Ju\u0308rgen/2/x")))
     assert forms[0].startswith("subjects Ju\\u0308rgen and J\u00fcrgen:")
 
 
-def test_files_that_one_disk_keeps_apart_and_another_does_not(tmp_path):
-    found = recordings("Anna/1/x", "anna/1/y", "bert/1/z")
-    assert any("recordings Anna_1 and anna_1 have one file name" in text for text in spellings(found))
-    assert second_of_one_file(found, tmp_path) == {}
+def test_files_whose_names_one_disk_distinguishes_and_another_does_not(tmp_path):
+    recorded = recordings("Anna/1/x", "anna/1/y", "bert/1/z")
+    assert any("recordings Anna_1 and anna_1 have one file name" in text for text in spellings(recorded))
+    assert second_of_one_file(recorded, tmp_path) == {}
     (tmp_path / "STORE.JSON").touch()  # as a disk that ignores case answers for store.json
-    assert second_of_one_file(found, tmp_path) == {"anna_1": "Anna_1"}
+    assert second_of_one_file(recorded, tmp_path) == {"anna_1": "Anna_1"}
 
 
-def test_files_of_the_same_bytes_are_found_by_size_then_samples_then_all(tmp_path):
+def test_files_of_the_same_bytes_are_detected_by_size_then_samples_then_all(tmp_path):
     content = bytearray(np.random.default_rng(0).bytes(8 * SAMPLE))
     other = bytearray(content)
     other[SAMPLE + 5] ^= 1  # where no sample looks
     for name, held in (("a.bdf", content), ("b.bdf", content), ("c.bdf", other), ("d.bdf", content[:-1]), ("e", b"")):
         (tmp_path / name).write_bytes(held)
     (tmp_path / "f").write_bytes(b"")
-    found = [r for name in "a b c d e f".split() for file in tmp_path.glob(f"{name}*")
+    recorded = [r for name in "a b c d e f".split() for file in tmp_path.glob(f"{name}*")
              for r in recordings(f"{name}/1/x", f"{name}/2/x", signals=file)]  # fmt: skip
-    assert list(same_bytes(found)) == [
+    assert list(same_bytes(recorded)) == [
         "a.bdf and b.bdf hold the same bytes: is one recording there under several names? (a_1, a_2, b_1, b_2)"
     ]
     filmed = [*recordings("x/1/f", video=tmp_path / "a.bdf"), *recordings("y/1/f", video=tmp_path / "b.bdf")]
     assert "(x_1, y_1)" in next(same_bytes(filmed))
-    assert list(same_bytes([*recordings("x/1/f", signals=tmp_path / "none.edf"), *found[:2]])) == []
+    assert list(same_bytes([*recordings("x/1/f", signals=tmp_path / "none.edf"), *recorded[:2]])) == []
 
 
 def test_copies_of_a_file_that_a_header_names(tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.vhdr").write_text(f"DataFile={name}.eeg")
         (tmp_path / f"{name}.eeg").write_bytes(b"12345")
-    found = [r for name in "ab" for r in recordings(f"{name}/1/x", signals=tmp_path / f"{name}.vhdr")]
-    assert "a.vhdr and b.vhdr hold the same bytes" in next(same_bytes(found))
+    recorded = [r for name in "ab" for r in recordings(f"{name}/1/x", signals=tmp_path / f"{name}.vhdr")]
+    assert "a.vhdr and b.vhdr hold the same bytes" in next(same_bytes(recorded))
 
 
 @pytest.fixture
@@ -111,9 +111,9 @@ def test_check_prepare_and_a_run_say_so(copied, capsys):
     plan = make_plan_without_folds(
         open_store(copied / "store"), CrossvalConfig(modality="bio", target="valence", protocol="subject")
     )
-    said = "\n".join(plan.warnings)
-    assert "subjects 01 and 1: these may be one subject in several spellings, and may be on both sides" in said
-    assert "recordings 01_1 and 1_1 hold the same windows" in said
+    warnings = "\n".join(plan.warnings)
+    assert "subjects 01 and 1: these may be one subject in several spellings, and may be on both sides" in warnings
+    assert "recordings 01_1 and 1_1 hold the same windows" in warnings
 
 
 def test_a_sound_store_gives_no_such_warning(tmp_path):

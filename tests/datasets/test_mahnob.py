@@ -28,7 +28,7 @@ SIGNALS_ONLY = PrepareConfig(faces=False)
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """2 people, 2 films of 2 and 3 s each, not filmed; sessions 2 and 4 of the first one, 132 and 134 of the other."""
+    """2 subjects, 2 films of 2 and 3 s each, no videos; sessions 2 and 4 of the first, 132 and 134 of the other."""
     root = tmp_path_factory.mktemp("whole") / "mahnob"
     write_synthetic("mahnob", root, SMALL)
     return root
@@ -36,7 +36,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def mine(whole, tmp_path):
-    """A copy to spoil."""
+    """A copy to corrupt."""
     return shutil.copytree(whole, tmp_path / "mahnob")
 
 
@@ -45,8 +45,8 @@ def recordings(root):
     return {r.name: r for unit in corpus.units for r in corpus.recordings(unit)}
 
 
-def looked_at(root):
-    """With what opening the files tells."""
+def checked(root):
+    """Return every recording by name, with the warnings that opening its files gives."""
     return {r.name: r for unit in check_corpus(open_corpus("mahnob", root)) for r in unit.recordings}
 
 
@@ -104,19 +104,19 @@ def test_the_38_channels_are_the_papers():
     assert len(BDF) == 47
 
 
-def test_a_recording_knows_person_film_ratings_and_where_the_stimulus_lies(whole):
-    found = recordings(whole)
-    assert list(found) == ["p01_s2", "p01_s4", "p02_s132", "p02_s134"]
+def test_a_recording_knows_subject_film_ratings_and_where_the_stimulus_lies(whole):
+    by_name = recordings(whole)
+    assert list(by_name) == ["p01_s2", "p01_s4", "p02_s132", "p02_s134"]
     for trial in plan(SMALL):
-        recording = found[f"p{trial.subject:02d}_s{trial.session}"]
+        recording = by_name[f"p{trial.subject:02d}_s{trial.session}"]
         assert (recording.error, recording.stimulus, recording.trial) == (None, trial.film, str(trial.session))
         assert recording.ratings == trial.ratings
         assert set(recording.ratings) == {"valence", "arousal", "control", "predictability"}
         assert recording.seconds == trial.seconds
     corpus = open_corpus("mahnob", whole)
-    signals = corpus.signals(found["p01_s2"])
+    signals = corpus.signals(by_name["p01_s2"])
     assert (signals.onset, signals.rate_hz, signals.samples.shape[0]) == (30 * 256, 256, 38)
-    assert signals.samples.shape[1] >= (30 + found["p01_s2"].seconds + 29) * 256
+    assert signals.samples.shape[1] >= (30 + by_name["p01_s2"].seconds + 29) * 256
     assert (corpus.rate_hz, corpus.baseline_s, corpus.frames_per_s, corpus.synthetic) == (128, 3, 12, True)
 
 
@@ -140,7 +140,7 @@ def test_neutral_and_tagging_sessions_are_counted_and_left_alone(whole):
         ("", "", "other"),
     ],
 )
-def test_the_kind_of_a_session_is_told_by_its_type_its_file_and_isstim(tmp_path, root, bdf, kind):
+def test_the_kind_of_a_session_follows_from_its_type_its_file_and_isstim(tmp_path, root, bdf, kind):
     (tmp_path / "7").mkdir()
     (tmp_path / "7/session.xml").write_text(
         f'<session {root}><subject id="1"/><track type="Physiological" filename="{bdf}"/></session>'
@@ -190,7 +190,7 @@ def test_channels_are_taken_by_name_wherever_they_are_and_however_they_are_spelt
 
 
 def test_pulses_are_in_the_low_byte_whatever_the_amplifier_puts_above_it():
-    status = np.full(1000, 7)  # it need not rest at 0
+    status = np.full(1000, 7)  # it need not stay at 0
     status[:400] += 1 << 20  # a bit of the amplifier's own goes out in the middle
     status[100:130] += 16
     status[600] += 32
@@ -199,23 +199,23 @@ def test_pulses_are_in_the_low_byte_whatever_the_amplifier_puts_above_it():
 
 
 @pytest.mark.parametrize(
-    ("at", "found"),
+    ("at", "message"),
     [
         ((), "0 pulses"),
         ((30.0,), r"1 pulse \(at 30\.0 s\)"),
         ((30.0, 31.0, 55.0), r"3 pulses \(at 30\.0 s, 31\.0 s, 55\.0 s\)"),
     ],
 )
-def test_a_bdf_without_two_pulses_is_refused_with_what_there_is(mine, at, found):
+def test_a_bdf_without_two_pulses_is_refused_with_what_there_is(mine, at, message):
     put_bdf(mine, pulses_s=at)
     shutil.rmtree(mine / "Sessions/4")
     edit(mine / "Sessions/2/session.xml", 'mediaFile="[^"]+"', 'mediaFile="unknown.avi"')
-    verdict = recordings(mine)["p01_s2"]
-    assert re.search(rf"expected two pulses on Status.*found {found}\. Without them", verdict.error)
+    recording = recordings(mine)["p01_s2"]
+    assert re.search(rf"expected two pulses on Status.*found {message}\. Without them", recording.error)
     assert recordings(mine)["p02_s132"].error is None  # the others go on
 
 
-def test_of_three_pulses_the_two_that_fit_the_film_are_taken_and_that_is_told(tmp_path):
+def test_of_three_pulses_the_two_that_fit_the_film_are_taken_and_that_is_reported(tmp_path):
     path = tmp_path / "three.bdf"
     path.write_bytes(bdf(pulses_s=(3.0, 30.0, 40.0), seconds=70))
     span = read_span(path, 9.0)
@@ -233,58 +233,58 @@ def test_a_missing_status_channel_is_named(mine):
 
 def test_missing_channels_are_named_with_what_is_near_them(mine):
     put_bdf(mine, rename={"GSR1": "GSR9"}, T8=None)
-    error = looked_at(mine)["p01_s2"].error
+    error = checked(mine)["p01_s2"].error
     assert "expected 38 channels by name, found none for T8" in error
     assert "GSR1 (near it: GSR" in error
 
 
-def test_another_rate_is_resampled_with_a_finding_and_too_slow_a_one_refused(mine, tmp_path):
+def test_another_rate_is_resampled_with_a_warning_and_too_slow_a_one_refused(mine, tmp_path):
     put_bdf(mine, rate=512, pulses_s=(30.0, 32.0))
     put_bdf(mine, rate=64, session=4)
-    found = recordings(mine)
-    assert "the signals have 512 samples a second, not 256; they are resampled" in found["p01_s2"].warnings
-    assert "expected 256 samples a second, found 64" in found["p01_s4"].error
+    by_name = recordings(mine)
+    assert "the signals have 512 samples a second, not 256; they are resampled" in by_name["p01_s2"].warnings
+    assert "expected 256 samples a second, found 64" in by_name["p01_s4"].error
     prepare_store(open_corpus("mahnob", mine), tmp_path / "store", SIGNALS_ONLY)
     assert (open_store(tmp_path / "store").windows["recording"] == "p01_s2").sum() == 2
 
 
-def test_flat_and_clipped_channels_are_findings(mine):
+def test_flat_and_clipped_channels_are_warnings(mine):
     n = 64 * 256
     wave = 500 * np.sin(np.arange(n) / 20)
     put_bdf(mine, O1=np.zeros(n), Fz=np.clip(wave, -400, 400), EXG2=wave, Temp=np.repeat(33 + np.arange(64), 256))
-    warnings = looked_at(mine)["p01_s2"].warnings
+    warnings = checked(mine)["p01_s2"].warnings
     assert "flat channels: O1" in warnings
     # |sin| is above 0.8 for 41 % of the time; the first sample of a crest does not stay yet
     assert [f for f in warnings if f.startswith("clipped")] == ["clipped channels: Fz (39.4%)"]
 
 
-@pytest.mark.parametrize(("content", "found"), [(b"", "0 bytes"), (b"\xffBIOSEMI" + b"x" * 9000, "cannot be read")])
-def test_a_file_that_is_no_bdf_is_told(mine, content, found):
+@pytest.mark.parametrize(("content", "message"), [(b"", "0 bytes"), (b"\xffBIOSEMI" + b"x" * 9000, "cannot be read")])
+def test_a_file_that_is_no_bdf_is_reported(mine, content, message):
     file(mine, "*.bdf").write_bytes(content)
-    assert found in recordings(mine)["p01_s2"].error
+    assert message in recordings(mine)["p01_s2"].error
 
 
 def test_a_bdf_that_is_cut_short_has_no_second_pulse_or_too_little_after_it(mine):
     for session, share in ((2, 0.4), (4, 0.8)):
         path = file(mine, "*.bdf", session)
         path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    found = recordings(mine)
+    by_name = recordings(mine)
     cut = r"the file ends at {}\d s, its header says 6\d s"
-    assert re.search(rf"found [01] pulses?.*; {cut.format(2)}", found["p01_s2"].error)
-    assert found["p01_s2"].error.endswith("its site is down (docs/corpora.md says whom to ask).")
-    assert any("s of signals after the stimulus, not 30" in f for f in found["p01_s4"].warnings)
-    assert any(re.match(cut.format(5), f) for f in found["p01_s4"].warnings)
+    assert re.search(rf"found [01] pulses?.*; {cut.format(2)}", by_name["p01_s2"].error)
+    assert by_name["p01_s2"].error.endswith("its site is down (docs/corpora.md says whom to ask).")
+    assert any("s of signals after the stimulus, not 30" in f for f in by_name["p01_s4"].warnings)
+    assert any(re.match(cut.format(5), f) for f in by_name["p01_s4"].warnings)
 
 
-def test_short_signals_before_the_stimulus_are_a_finding_and_without_a_baseline_a_refusal(mine):
+def test_short_signals_before_the_stimulus_are_a_warning_and_without_a_baseline_a_refusal(mine):
     put_bdf(mine, pulses_s=(20.0, 22.0))
     put_bdf(mine, pulses_s=(2.5, 4.5), session=4)
-    found = recordings(mine)
-    assert "20.0 s of signals before the stimulus, not 30" in found["p01_s2"].warnings
-    assert "expected at least 3 s of signals before the stimulus, found 2.5 s" in found["p01_s4"].error
+    by_name = recordings(mine)
+    assert "20.0 s of signals before the stimulus, not 30" in by_name["p01_s2"].warnings
+    assert "expected at least 3 s of signals before the stimulus, found 2.5 s" in by_name["p01_s4"].error
 
 
-def test_a_stimulus_of_another_length_than_its_film_is_told(mine):
+def test_a_stimulus_of_another_length_than_its_film_is_reported(mine):
     put_bdf(mine, pulses_s=(30.0, 38.0), seconds=70)
     [warning] = [f for f in recordings(mine)["p01_s2"].warnings if "by its pulses" in f]
     assert warning.startswith("by its pulses the stimulus lasts 8.0 s; film ")
@@ -313,17 +313,17 @@ LEVELS = "".join(
         ('<!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]><session>&x;</session>', "XML that defines entities"),
     ],
 )
-def test_a_bad_description_is_a_verdict_and_no_entity_is_expanded(mine, content, message):
+def test_a_bad_description_is_an_error_and_no_entity_is_expanded(mine, content, message):
     (mine / "Sessions/2/session.xml").write_text(content)
     start = time.perf_counter()
-    found = [r for r in recordings(mine).values() if r.error]
+    refused = [r for r in recordings(mine).values() if r.error]
     assert time.perf_counter() - start < 5  # 10^25 laughs would take longer
-    [bad] = found
+    [bad] = refused
     assert bad.name == "p01_s2"
     assert re.search(message, bad.error)
 
 
-def test_a_session_without_its_file_is_a_verdict(mine):
+def test_a_session_without_its_file_is_an_error(mine):
     (mine / "Sessions/2/session.xml").unlink()
     assert "No such file" in recordings(mine)["p01_s2"].error
 
@@ -338,9 +338,9 @@ def test_a_session_without_its_file_is_a_verdict(mine):
 )
 def test_a_rating_that_is_none_refuses_the_session(mine, pattern, by, message):
     edit(mine / "Sessions/2/session.xml", pattern, by)
-    found = recordings(mine)
-    assert message in found["p01_s2"].error
-    assert found["p01_s4"].error is None
+    by_name = recordings(mine)
+    assert message in by_name["p01_s2"].error
+    assert by_name["p01_s4"].error is None
 
 
 FELT = r'felt(Vlnc|Arsl|Ctrl|Pred|Emo)="\d+"'
@@ -378,9 +378,9 @@ def test_what_the_corpus_itself_never_had_is_a_message_and_no_error(mine, capsys
 def test_a_session_without_a_bdf_is_used_by_its_video(mine):
     put_video(mine)
     without_media(mine, 2, "*.bdf")
-    found = recordings(mine)["p01_s2"]
-    assert found.error is None and found.signals is None and found.video is not None
-    assert any(f.startswith("no BDF: the video alone") for f in found.warnings)
+    recording = recordings(mine)["p01_s2"]
+    assert recording.error is None and recording.signals is None and recording.video is not None
+    assert any(f.startswith("no BDF: the video alone") for f in recording.warnings)
 
 
 def test_files_that_session_xml_names_and_that_are_absent_are_an_error_with_advice(mine):
@@ -419,9 +419,9 @@ def test_the_stimulus_start_in_the_video_is_what_was_planted_to_within_a_frame(w
         assert recording.video is None and recording.video_start_s == 0, name
     for trial in plan(SMALL):
         put_video(mine, trial.session)
-        found = recordings(mine)[f"p{trial.subject:02d}_s{trial.session}"]
-        assert abs(found.video_start_s - trial.video_start_s) < 1 / 60.97 / 4  # the table has whole milliseconds
-        assert found.warnings == ()
+        recording = recordings(mine)[f"p{trial.subject:02d}_s{trial.session}"]
+        assert abs(recording.video_start_s - trial.video_start_s) < 1 / 60.97 / 4  # the table has whole milliseconds
+        assert recording.warnings == ()
 
 
 def test_the_gaze_clock_is_tied_to_the_audio_clock_at_the_nearest_anchor_and_damaged_lines_are_passed_over(tmp_path):
@@ -450,16 +450,16 @@ def test_a_gaze_table_that_tells_too_little_says_what_is_missing(tmp_path, lines
         read_gaze(tmp_path / "gaze.tsv", 44100)
 
 
-def test_without_a_gaze_table_the_video_is_taken_from_its_begin_and_that_is_told(mine):
+def test_without_a_gaze_table_the_video_is_taken_from_its_begin_and_that_is_reported(mine):
     put_video(mine)
     file(mine, "*.tsv").unlink()
-    found = recordings(mine)["p01_s2"]
-    assert (found.error, found.video_start_s) == (None, 0.0)
-    [warning] = found.warnings
+    recording = recordings(mine)["p01_s2"]
+    assert (recording.error, recording.video_start_s) == (None, 0.0)
+    [warning] = recording.warnings
     assert warning.startswith("expected a gaze table") and "by how much that is wrong is not known" in warning
 
 
-def test_clocks_that_disagree_by_more_than_two_frames_are_told_by_how_much(mine):
+def test_clocks_that_disagree_by_more_than_two_frames_are_reported_with_the_difference(mine):
     put_video(mine)
     edit(file(mine, "*.tsv"), r"(\d+)((?:\t[^\t\n]*){20}\tMovieEnd)", lambda m: f"{int(m[1]) + 200}{m[2]}")
     [warning] = recordings(mine)["p01_s2"].warnings
@@ -471,25 +471,27 @@ def test_clocks_that_disagree_by_more_than_two_frames_are_told_by_how_much(mine)
     assert any("its clock and the audio clock are" in f for f in recordings(mine)["p01_s2"].warnings)
 
 
-def test_a_video_is_on_session_xmls_clock_and_what_disagrees_is_told(mine):
+def test_a_video_is_on_session_xmls_clock_and_what_disagrees_is_reported(mine):
     put_video(mine, seconds=5, rate=61)  # 305 frames
     set_frames(mine, 305)
-    found = looked_at(mine)["p01_s2"]
-    assert float(found.video_info.fps) == 60.97
-    assert found.warnings == ()  # 5.000 and 5.002 s
+    recording = checked(mine)["p01_s2"]
+    assert float(recording.video_info.fps) == 60.97
+    assert recording.warnings == ()  # 5.000 and 5.002 s
     edit(mine / "Sessions/2/session.xml", 'vidRate="60.97"', 'vidRate="60.2"')
-    told = "\n".join(looked_at(mine)["p01_s2"].warnings)
-    assert "the video says 61.000 frames a second and session.xml 60.2, which is used: 0.07 s apart at its end" in told
-    assert "the section's length in session.xml: video and audio are 0.06" in told
+    warnings = "\n".join(checked(mine)["p01_s2"].warnings)
+    assert (
+        "the video says 61.000 frames a second and session.xml 60.2, which is used: 0.07 s apart at its end" in warnings
+    )
+    assert "the section's length in session.xml: video and audio are 0.06" in warnings
     set_frames(mine, 300)
-    assert "the video has 305 frames, +5 than session.xml says" in "\n".join(looked_at(mine)["p01_s2"].warnings)
+    assert "the video has 305 frames, +5 than session.xml says" in "\n".join(checked(mine)["p01_s2"].warnings)
     edit(mine / "Sessions/2/session.xml", 'vidRate="60.2"', 'vidRate="600"')
-    found = looked_at(mine)["p01_s2"]
-    assert float(found.video_info.fps) == 61
-    assert any("600 frames a second, which cannot be" in f for f in found.warnings)
+    recording = checked(mine)["p01_s2"]
+    assert float(recording.video_info.fps) == 61
+    assert any("600 frames a second, which cannot be" in f for f in recording.warnings)
 
 
-def test_a_video_that_misses_a_part_of_the_stimulus_is_told_and_one_that_misses_all_is_left_out(mine, tmp_path):
+def test_a_video_that_misses_a_part_of_the_stimulus_is_reported_and_one_that_misses_all_is_left_out(mine, tmp_path):
     put_video(mine, seconds=1.5)
     set_frames(mine, round(1.5 * VIDEO_FPS))
     put_video(mine, session=4, seconds=1)
@@ -498,18 +500,18 @@ def test_a_video_that_misses_a_part_of_the_stimulus_is_told_and_one_that_misses_
         r'audBeginSmp="([\d.]+)"',
         lambda m: f'audBeginSmp="{float(m[1]) + 60 * 44100}"',
     )
-    found = looked_at(mine)
-    assert any(re.search(r"the video ends [\d.]+ s before the stimulus", f) for f in found["p01_s2"].warnings)
-    assert found["p01_s2"].video is not None
-    assert found["p01_s4"].video is None and found["p01_s4"].error is None
-    assert any("the video shows nothing of the stimulus" in f for f in found["p01_s4"].warnings)
+    by_name = checked(mine)
+    assert any(re.search(r"the video ends [\d.]+ s before the stimulus", f) for f in by_name["p01_s2"].warnings)
+    assert by_name["p01_s2"].video is not None
+    assert by_name["p01_s4"].video is None and by_name["p01_s4"].error is None
+    assert any("the video shows nothing of the stimulus" in f for f in by_name["p01_s4"].warnings)
 
 
 def test_without_the_colour_camera_the_signals_are_used_alone(mine):
     (mine / "Sessions/2/P1-Rec1-2009.07.09.17.53.46_BW1 _C_Section_2.avi").write_bytes(b"x")
-    found = recordings(mine)
-    assert found["p01_s4"].warnings == ("no colour video (C1 trigger): the signals alone",)
-    assert found["p01_s2"].warnings == (
+    by_name = recordings(mine)
+    assert by_name["p01_s4"].warnings == ("no colour video (C1 trigger): the signals alone",)
+    assert by_name["p01_s2"].warnings == (
         "no colour video (C1 trigger): the signals alone; other cameras are not read: "
         "P1-Rec1-2009.07.09.17.53.46_BW1 _C_Section_2.avi",
     )
@@ -519,11 +521,11 @@ def test_without_a_bdf_the_video_is_used_alone_and_without_both_there_is_nothing
     put_video(mine)
     for session in (2, 4):
         file(mine, "*.bdf", session).unlink()
-    found = recordings(mine)
-    assert found["p01_s2"].signals is None
-    assert found["p01_s2"].seconds == pytest.approx(plan(SMALL)[0].seconds, abs=0.002)
-    assert any(f.startswith("no BDF: the video alone") for f in found["p01_s2"].warnings)
-    assert "expected a colour video or a BDF, found P1-Rec1-All-Data" in found["p01_s4"].error
+    by_name = recordings(mine)
+    assert by_name["p01_s2"].signals is None
+    assert by_name["p01_s2"].seconds == pytest.approx(plan(SMALL)[0].seconds, abs=0.002)
+    assert any(f.startswith("no BDF: the video alone") for f in by_name["p01_s2"].warnings)
+    assert "expected a colour video or a BDF, found P1-Rec1-All-Data" in by_name["p01_s4"].error
     file(mine, "*.tsv").unlink()
     assert "expected a gaze table" in recordings(mine)["p01_s2"].error  # nothing tells the stimulus any more
 
@@ -548,7 +550,7 @@ def test_a_gaze_table_that_comes_later_has_its_recording_made_again(mine, tmp_pa
 # ---------------------------------------------------------------- the corpus
 
 
-def test_a_real_corpus_is_measured_by_the_real_films_and_says_who_and_what_is_missing(mine):
+def test_a_real_corpus_is_compared_with_the_real_films_and_missing_subjects_and_films_are_named(mine):
     (mine / "SYNTHETIC.json").unlink()
     corpus = open_corpus("mahnob", mine)
     assert not corpus.synthetic and corpus.films == FILMS and len(FILMS) == 20 and sum(FILMS.values()) == 1611
@@ -559,7 +561,7 @@ def test_a_real_corpus_is_measured_by_the_real_films_and_says_who_and_what_is_mi
     assert corpus.notes()[-1].startswith("no recording of p03, p04") and corpus.notes()[-1].endswith("p30")
 
 
-def test_check_shows_a_line_for_each_person_what_is_left_alone_and_who_lacks_what(mine, capsys):
+def test_check_shows_a_line_for_each_subject_the_unused_sessions_and_what_subjects_lack(mine, capsys):
     put_video(mine)
     assert main(["check", "mahnob", str(mine)]) == 0
     shown = capsys.readouterr().out.splitlines()

@@ -90,7 +90,7 @@ def test_every_corpus_but_the_users_own_has_a_synthetic_twin():
     assert set(corpora()) == {*synthetic_corpora(), "table"}
 
 
-def test_an_unknown_corpus_is_told_and_a_folder_without_one_too(kind, tmp_path):
+def test_an_unknown_corpus_is_reported_and_a_folder_without_one_too(kind, tmp_path):
     with pytest.raises(BadConfig, match=f"no corpus named 0; there are {', '.join(corpora())}"):
         open_corpus("0", tmp_path)
     (tmp_path / "empty").mkdir()
@@ -111,17 +111,17 @@ def test_what_a_corpus_says_of_itself(kind, root):
 
 
 def test_recordings_are_named_once_for_all_and_rated_from_1_to_9(kind, root):
-    found = recordings(opened(kind, root))
-    assert len(found) > 2
-    assert len({r.name for r in found}) == len(found)
-    for r in found:
+    listed_recordings = recordings(opened(kind, root))
+    assert len(listed_recordings) > 2
+    assert len({r.name for r in listed_recordings}) == len(listed_recordings)
+    for r in listed_recordings:
         assert r.error is None and r.dataset == kind.split()[0]
         assert re.fullmatch(r"[\w.+-]+", r.name), r.name  # it will be a file's name
         assert r.subject and r.trial and r.stimulus and r.seconds > 0
         assert r.ratings and set(r.ratings) <= set(RATINGS)
         assert all(1 <= value <= 9 for value in r.ratings.values())
-    assert len({r.stimulus for r in found}) < len(found)  # people share them
-    assert len({(r.subject, r.trial) for r in found}) == len(found)
+    assert len({r.stimulus for r in listed_recordings}) < len(listed_recordings)  # subjects share them
+    assert len({(r.subject, r.trial) for r in listed_recordings}) == len(listed_recordings)
 
 
 def test_another_process_finds_the_same_in_the_same_order(kind, root):
@@ -149,11 +149,11 @@ def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_
     before, corpus = contents(root), opened(kind, root)
     summary = prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
     assert contents(root) == before  # a corpus is never written to
-    found = {r.name: r for r in recordings(corpus)}
-    assert summary.n_prepared == len(found) and summary.bad == []
+    by_name = {r.name: r for r in recordings(corpus)}
+    assert summary.n_prepared == len(by_name) and summary.bad == []
     store = open_store(tmp_path / "store")
     for name, windows in store.windows.groupby("recording"):
-        recording = found[name]
+        recording = by_name[name]
         assert len(windows) == int(recording.seconds)
         assert windows["subject"].iloc[0] == recording.subject
         assert {c: windows[c].iloc[0] for c in recording.ratings} == recording.ratings
@@ -165,8 +165,8 @@ def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_
 
 
 def test_a_corrupted_file_is_reported_and_the_other_recordings_are_used(kind, tmp_path, capsys):
-    found = recordings(opened(kind, write(kind, tmp_path / "corpus")))
-    whole, corrupted = len(found), found[0].signals
+    listed_recordings = recordings(opened(kind, write(kind, tmp_path / "corpus")))
+    whole, corrupted = len(listed_recordings), listed_recordings[0].signals
     corrupted.write_bytes(corrupted.read_bytes()[:1000])
     units = list(check_corpus(opened(kind, tmp_path / "corpus")))
     good, bad = sum(u.good for u in units), sum(u.bad for u in units)

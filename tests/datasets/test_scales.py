@@ -16,7 +16,7 @@ TIME = np.arange(RATE_HZ * SECONDS) / RATE_HZ
 
 
 def write_table(folder, factors, channel="EDA"):
-    """One recording for each person, of one channel that is multiplied by a factor."""
+    """One recording for each subject, of one channel that is multiplied by a factor."""
     rng = np.random.default_rng(0)
     rows = ["subject,trial,signals,start_s,stop_s,valence"]
     for subject, factor in factors.items():
@@ -35,8 +35,9 @@ def write_table(folder, factors, channel="EDA"):
 )  # fmt: skip
 def test_one_recording_in_another_unit_is_reported_by_check_and_by_prepare(channel, factors, tmp_path):
     corpus = write_table(tmp_path, factors, channel)
-    [said] = scale_notes(list(check_corpus(corpus)))
-    assert said.startswith(f"{channel}: about ") and "in a_1, b_1, d_1; about" in said and " in c_1: are all" in said
+    [message] = scale_notes(list(check_corpus(corpus)))
+    assert message.startswith(f"{channel}: about ")
+    assert "in a_1, b_1, d_1; about" in message and " in c_1: are all" in message
     [of_store] = prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False)).scale_warnings
     assert "in a_1, b_1, d_1; about" in of_store and " in c_1: are all recordings in one unit?" in of_store
     again = prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False))  # nothing is made anew
@@ -44,27 +45,27 @@ def test_one_recording_in_another_unit_is_reported_by_check_and_by_prepare(chann
 
 
 @pytest.mark.parametrize("channel", ["EDA", "Fp1"])
-def test_people_differ_and_that_is_no_unit(channel, tmp_path):
+def test_subjects_differ_and_that_is_no_unit(channel, tmp_path):
     corpus = write_table(tmp_path, {"a": 1, "b": 0.2, "c": 3, "d": 0.05}, channel)
     assert scale_notes(list(check_corpus(corpus))) == []
     assert prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False)).scale_warnings == []
 
 
 def test_a_resistance_beside_conductances_is_reported():
-    found = unit_disagreements({"a": {"GSR": 5.0}, "b": {"GSR": 2e5}, "c": {"GSR": 3.0}, "flat": {"GSR": 0.0}})
-    assert found == ["GSR: about 4 in a, c; about 2e+05 in b: are all recordings in one unit?"]
+    messages = unit_disagreements({"a": {"GSR": 5.0}, "b": {"GSR": 2e5}, "c": {"GSR": 3.0}, "flat": {"GSR": 0.0}})
+    assert messages == ["GSR: about 4 in a, c; about 2e+05 in b: are all recordings in one unit?"]
     many = {name: {f"ch{k}": size for k in range(32)} for name, size in (("a", 10.0), ("b", 1e-5))}
-    [said] = unit_disagreements(many)
-    assert said.startswith("ch0: about 1e-05 in b; about 10 in a (and so 31 more channels)")
+    [message] = unit_disagreements(many)
+    assert message.startswith("ch0: about 1e-05 in b; about 10 in a (and so 31 more channels)")
 
 
 def test_values_that_no_body_has():
     rows = [np.full(9, x) for x in (1e6, 5.0, 300.0, 33.0, 1.0, 91.0, 5e4)]
     kinds = ["gsr", "gsr", "temp", "temp", "gsr", "temp", "gsr"]
     units = ["uS", "uS", "C", "C", "ohm", "", ""]
-    told = impossible(kinds, list("abcdefg"), rows, units)
-    assert [line[0] for line in told] == ["a", "c", "e", "f"]
-    assert told[0] == "a: a skin conductance of 1e+06 uS is not possible: is its unit another?"
+    messages = impossible(kinds, list("abcdefg"), rows, units)
+    assert [line[0] for line in messages] == ["a", "c", "e", "f"]
+    assert messages[0] == "a: a skin conductance of 1e+06 uS is not possible: is its unit another?"
 
 
 def test_how_large_a_signal_is_does_not_depend_on_drift_or_artefacts():
@@ -83,7 +84,7 @@ def test_a_recording_unlike_the_training_is_reported():
     assert unlike_training(["Fp1", "EDA", "O1"], x, np.array([60, 0.5, 1e-5])) == []
 
 
-def test_notes_that_say_the_same_are_said_once():
+def test_equal_notes_are_given_once():
     flat = [(f"s{k:02d}", "flat channels: Fp1") for k in range(40)]
     assert group_notes(flat, 40) == ["all 40 recordings  flat channels: Fp1"]
     assert group_notes(flat[:5], 40) == ["5 recordings (s00, s01, s02 and 2 more)  flat channels: Fp1"]

@@ -1,4 +1,4 @@
-"""One's own recordings: told in a table, read exactly, and told what is wrong with them."""
+"""Recordings of one's own: listed in a table, read exactly, with a message for each thing that is wrong."""
 
 import re
 from fractions import Fraction
@@ -84,10 +84,10 @@ def test_windows_are_what_plain_calls_give(mine, tmp_path):
     x = signals()  # by hand: cut with the margin, resample, cut, subtract the 3 s before
     from_s = 10 - 3 - 7  # the margin of 10 s ends at the file's start
     y = resample_poly(x[:, from_s * RATE : 30 * RATE], 1, 2, axis=1)
-    rest, stimulus = y[:, 7 * 128 : 10 * 128], y[:, 10 * 128 : 20 * 128]
-    wanted = stimulus - rest.mean(axis=1, keepdims=True)
+    baseline, stimulus = y[:, 7 * 128 : 10 * 128], y[:, 10 * 128 : 20 * 128]
+    wanted = stimulus - baseline.mean(axis=1, keepdims=True)
     assert got == pytest.approx(wanted, abs=1e-3)
-    later = np.concatenate(list(store.read(np.arange(10, 20))[2]), axis=1)  # its rest was 17.5 s before it
+    later = np.concatenate(list(store.read(np.arange(10, 20))[2]), axis=1)  # its baseline was 17.5 s before it
     full = resample_poly(x, 1, 2, axis=1)
     own = full[:, int(22.5 * 128) : int(32.5 * 128)] - full[:, 5 * 128 : 8 * 128].mean(axis=1, keepdims=True)
     assert later[:, 20:-20] == pytest.approx(own[:, 20:-20], abs=2e-2)
@@ -114,11 +114,11 @@ def write_brainvision(path, x):
     path.with_suffix(".vmrk").write_text(
         "Brain Vision Data Exchange Marker File, Version 1.0\n[Common Infos]\nDataFile=x.eeg\n[Marker Infos]\n"
     )
-    told = "\n".join(f"Ch{k}={name},,1,{unit}" for k, (name, unit) in enumerate(zip(NAMES, UNITS, strict=True), 1))
+    channels = "\n".join(f"Ch{k}={name},,1,{unit}" for k, (name, unit) in enumerate(zip(NAMES, UNITS, strict=True), 1))
     path.write_text(
         "Brain Vision Data Exchange Header File Version 1.0\n[Common Infos]\nDataFile=x.eeg\nMarkerFile=x.vmrk\n"
         f"DataFormat=BINARY\nDataOrientation=MULTIPLEXED\nNumberOfChannels=3\nSamplingInterval={1e6 / RATE}\n"
-        f"[Binary Infos]\nBinaryFormat=IEEE_FLOAT_32\n[Channel Infos]\n{told}\n"
+        f"[Binary Infos]\nBinaryFormat=IEEE_FLOAT_32\n[Channel Infos]\n{channels}\n"
     )
 
 
@@ -159,7 +159,7 @@ def test_every_format_gives_what_was_written(tmp_path, name, write, off):
     assert got.samples == pytest.approx(x[:, : 30 * RATE], abs=off)  # skin in microsiemens in each of them
 
 
-def test_volts_are_told_and_can_be_set(tmp_path):
+def test_volts_are_reported_and_can_be_set(tmp_path):
     x = signals() * 1e-6
     pd.DataFrame(x.T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
     write_rows(tmp_path, [ROW | {"signals": "x.csv"}], "signals_rate_hz: 256\n")
@@ -170,7 +170,7 @@ def test_volts_are_told_and_can_be_set(tmp_path):
     assert corpus.inspect(recording).warnings == ()
 
 
-def test_flat_and_clipped_channels_are_findings(tmp_path):
+def test_flat_and_clipped_channels_are_warnings(tmp_path):
     x = signals()
     x[1] = 4.0
     x[0] = x[0].clip(-20, 20)
@@ -184,7 +184,7 @@ def test_flat_and_clipped_channels_are_findings(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"signals": "b.fif"}, r"expected the file in column signals, found no .*b\.fif"),
         ({"signals": ""}, "expected a video or signals, found neither"),
@@ -194,13 +194,13 @@ def test_flat_and_clipped_channels_are_findings(tmp_path):
         ({"valence": "angry"}, "More than two classes, and ratings that change in time, are out of scope"),
     ],
 )
-def test_a_wrong_row_is_told_with_its_line_and_the_others_go_on(mine, change, said):
+def test_a_wrong_row_is_reported_with_its_line_and_the_others_go_on(mine, change, message):
     good = ROW | {"trial": "2", "start_s": 25, "stop_s": 30}
     write_rows(mine, [ROW | change, good])
     first, second = open_corpus("table", mine).recordings("anna")
     assert second.error is None
     assert "line 2 (anna_1)" in first.error
-    with pytest.raises(AssertionError, match=said):
+    with pytest.raises(AssertionError, match=message):
         raise AssertionError(first.error)
 
 
@@ -221,7 +221,7 @@ def errors(folder):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"subject": "a/b"}, "expected a subject of letters, digits, points, dashes and underscores, found 'a/b'"),
         ({"subject": "Anna B"}, "found 'Anna B'"),
@@ -236,12 +236,12 @@ def errors(folder):
         ({"subject": "\u4eba" * 80}, "242 bytes, where 200 are the most"),
     ],
 )
-def test_a_name_that_cannot_be_used_costs_its_own_row_only(mine, change, said):
+def test_a_name_that_cannot_be_used_costs_its_own_row_only(mine, change, message):
     write_rows(mine, [ROW | {"recording": ""} | change, GOOD])
-    told = errors(mine)
-    assert told[3] is None
-    assert re.search(said, told[2])
-    assert "recordings.csv, line 2" in told[2]
+    by_line = errors(mine)
+    assert by_line[3] is None
+    assert re.search(message, by_line[2])
+    assert "recordings.csv, line 2" in by_line[2]
 
 
 @pytest.mark.parametrize(
@@ -275,15 +275,15 @@ def test_one_name_in_two_forms_of_unicode_is_one_subject_and_one_file(mine):
     assert all("again in line" in r.error for r in open_corpus("table", mine).recordings(composed))
 
 
-def test_paths_of_windows_are_found(mine):
+def test_paths_of_windows_are_read(mine):
     (mine / "data/day 1").mkdir(parents=True)
     (mine / "a_raw.fif").rename(mine / "data/day 1/a_raw.fif")
     (mine / "b\\c_raw.fif").write_bytes((mine / "data/day 1/a_raw.fif").read_bytes())  # a name that Linux allows
     write_rows(mine, [ROW | {"signals": r"data\day 1\a_raw.fif"}, GOOD | {"signals": r"b\c_raw.fif"},
                       ROW | {"subject": "carl", "signals": r"..\x_raw.fif"}])  # fmt: skip
-    told = errors(mine)
-    assert (told[2], told[3]) == (None, None)
-    assert r"no" in told[4] and r"..\x_raw.fif" in told[4]
+    by_line = errors(mine)
+    assert (by_line[2], by_line[3]) == (None, None)
+    assert r"no" in by_line[4] and r"..\x_raw.fif" in by_line[4]
 
 
 def test_of_equal_rows_the_first_counts_and_of_others_with_one_name_none(mine):
@@ -298,8 +298,8 @@ def test_of_equal_rows_the_first_counts_and_of_others_with_one_name_none(mine):
     assert "found anna_1 again in line 2" in two.error
     write_rows(mine, [ROW | {"subject": "a_b", "trial": "c"}, GOOD, GOOD | {"subject": "a", "trial": "b_c"}])
     corpus = open_corpus("table", mine)  # two trials, and one name for both
-    told = [r.error for unit in corpus.units for r in corpus.recordings(unit)]
-    assert [bool(error) for error in told] == [True, True, False]
+    messages = [r.error for unit in corpus.units for r in corpus.recordings(unit)]
+    assert [bool(error) for error in messages] == [True, True, False]
 
 
 def test_overlapping_trials_are_refused_both(mine):
@@ -340,7 +340,7 @@ def test_a_long_trial_overlaps_all_that_are_within_it_and_a_video_is_one_trials_
         'subject, trial, signals, start_s, stop_s, valence\nanna, 1, "a_raw.fif", 10, 20, 7\n',
     ],
 )
-def test_a_table_is_read_as_spreadsheets_and_people_write_it(mine, text):
+def test_a_table_written_by_a_spreadsheet_or_by_hand_is_read(mine, text):
     (mine / "recordings.csv").write_text(text, encoding="utf-8")
     _, recording = only(mine)
     assert (recording.error, recording.ratings, recording.seconds) == (None, {"valence": 7}, 10)
@@ -355,7 +355,7 @@ def test_a_file_may_have_a_sign_of_comments_or_a_comma_in_its_name(mine):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "expected a line for each recording, found none. `gbvnet table init` makes an example"),
         ("subject,trial,signals,start_s,stop_s\n", "expected a line for each recording, found none"),
@@ -369,9 +369,9 @@ def test_a_file_may_have_a_sign_of_comments_or_a_comma_in_its_name(mine):
         ("s\u00fcbject", "expected a line for each recording, found none"),
     ],
 )
-def test_a_file_that_is_no_such_table_is_refused(mine, text, said):
+def test_a_file_that_is_no_such_table_is_refused(mine, text, message):
     (mine / "recordings.csv").write_text(text, encoding="latin-1")
-    with pytest.raises(BadRecording, match=said):
+    with pytest.raises(BadRecording, match=message):
         open_corpus("table", mine)
 
 
@@ -397,27 +397,27 @@ def test_any_table_is_read_back_as_it_was_written(tmp_path, lines, as_yaml, orde
     for k, line in enumerate(lines):
         stop = repr(float(line["start_s"]) + float(line["seconds"]))
         own = {"subject": f"s{k % 2}", "trial": f"{k:02d}", "stimulus": line["stimulus"]}
-        rest = {name: line[name] for name in ("start_s", "video_offset_s", "valence", "arousal")}
-        rows.append({name: own[name] for name in order} | rest | {"stop_s": stop, "video": f"{k}.avi"})
+        columns = {name: line[name] for name in ("start_s", "video_offset_s", "valence", "arousal")}
+        rows.append({name: own[name] for name in order} | columns | {"stop_s": stop, "video": f"{k}.avi"})
         (tmp_path / f"{k}.avi").touch()
     if as_yaml:
         (tmp_path / "table.yaml").write_text(yaml.safe_dump({"recordings": rows}, sort_keys=False, allow_unicode=True))
     else:
         pd.DataFrame(rows).to_csv(tmp_path / "recordings.csv", index=False)
     corpus = open_corpus("table", tmp_path)
-    found = sorted((r for unit in corpus.units for r in corpus.recordings(unit)), key=lambda r: r.trial)
-    assert [(r.subject, r.trial) for r in found] == [(row["subject"], row["trial"]) for row in rows]
+    recordings = sorted((r for unit in corpus.units for r in corpus.recordings(unit)), key=lambda r: r.trial)
+    assert [(r.subject, r.trial) for r in recordings] == [(row["subject"], row["trial"]) for row in rows]
     words = {"low": 1.0, "high": 9.0}
-    for recording, row in zip(found, rows, strict=True):
+    for recording, row in zip(recordings, rows, strict=True):
         assert recording.error is None
         assert recording.stimulus == (row["stimulus"] or recording.name)
         assert recording.seconds == pytest.approx(float(row["stop_s"]) - float(row["start_s"]), abs=1e-6)
         assert recording.video_start_s == float(row["start_s"]) + float(row["video_offset_s"] or 0)
-        told = {name: row[name].lower() for name in ("valence", "arousal") if row[name]}
-        assert recording.ratings == {name: words.get(text) or float(text) for name, text in told.items()}
+        ratings = {name: row[name].lower() for name in ("valence", "arousal") if row[name]}
+        assert recording.ratings == {name: words.get(text) or float(text) for name, text in ratings.items()}
 
 
-def test_a_decimal_comma_in_a_table_is_told(mine):
+def test_a_decimal_comma_in_a_table_is_reported(mine):
     (mine / "recordings.csv").write_text("subject;trial;signals;start_s;stop_s\nanna;1;a_raw.fif;10,5;20\n")
     assert "found '10,5'. A decimal point is a point here." in only(mine)[1].error
 
@@ -460,7 +460,7 @@ def test_the_yaml_of_the_documentation_is_such_a_table(mine):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("recordings:\n", "expected a list `recordings`, an entry a trial, found none"),
         ("recordings: {a: 1}\n", "expected a list `recordings`"),
@@ -477,9 +477,9 @@ def test_the_yaml_of_the_documentation_is_such_a_table(mine):
         ("recordings: " + "[" * 5000, "settings as YAML, found a file that does not read"),
     ],
 )
-def test_a_yaml_file_that_is_no_such_table_is_refused(mine, text, said):
+def test_a_yaml_file_that_is_no_such_table_is_refused(mine, text, message):
     (mine / "mine.yaml").write_text(text)
-    with pytest.raises(BadRecording, match=said):
+    with pytest.raises(BadRecording, match=message):
         open_corpus("table", mine / "mine.yaml")
 
 
@@ -496,7 +496,7 @@ def test_one_broken_signal_file_does_not_stop_the_others(mine):
         open_corpus("table", mine)  # nothing tells which channels there are
 
 
-def test_signals_in_another_unit_than_their_files_say_are_told(tmp_path):
+def test_signals_in_another_unit_than_their_files_say_are_reported(tmp_path):
     write_fif(tmp_path / "a_raw.fif", signals() * [[1e6], [1e6], [1]])
     write_rows(tmp_path, [ROW])
     corpus, recording = only(tmp_path)
@@ -516,7 +516,7 @@ def test_a_store_of_signals_in_another_unit_or_filtered_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("time,Fp1\n0,1\n4,2\n8,3\n", "expected seconds in column time, found 0.25 lines a second. Are they milli"),
         ("Fp1\n1\n2\n", "expected a column time, found none among Fp1. See signals_rate_hz"),
@@ -528,11 +528,11 @@ def test_a_store_of_signals_in_another_unit_or_filtered_is_refused(tmp_path):
         ("Fp1;O1\n1,5;2\n", "expected a column time"),  # two columns, however they are separated
     ],
 )
-def test_a_text_file_whose_clock_does_not_tell_is_refused(tmp_path, text, said):
+def test_a_text_file_whose_clock_does_not_tell_is_refused(tmp_path, text, message):
     (tmp_path / "x.csv").write_text(text)
     write_rows(tmp_path, [ROW | {"signals": "x.csv"}])
     corpus, recording = only(tmp_path)
-    with pytest.raises(BadRecording, match=said):
+    with pytest.raises(BadRecording, match=message):
         corpus.signals(recording)
 
 
@@ -545,7 +545,7 @@ def test_a_text_file_with_semicolons_and_decimal_commas_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             {"start_s": 2},
@@ -557,14 +557,14 @@ def test_a_text_file_with_semicolons_and_decimal_commas_is_read(tmp_path):
         ),
     ],
 )
-def test_signals_that_do_not_reach_are_told(mine, change, said):
+def test_signals_that_do_not_reach_are_reported(mine, change, message):
     write_rows(mine, [ROW | change])
     corpus, recording = only(mine)
-    with pytest.raises(BadRecording, match=said):
+    with pytest.raises(BadRecording, match=message):
         corpus.inspect(recording)
 
 
-def test_an_absent_channel_is_told_with_near_names(mine):
+def test_an_absent_channel_is_reported_with_near_names(mine):
     write_rows(mine, [ROW], "channels: {Fp2: eeg, O1: eeg}\n")
     corpus, recording = only(mine)
     with pytest.raises(
@@ -574,7 +574,7 @@ def test_an_absent_channel_is_told_with_near_names(mine):
 
 
 @pytest.mark.parametrize(
-    ("rows", "settings", "said"),
+    ("rows", "settings", "message"),
     [
         ([ROW | {"valance": 1}], "", "found 'valance'. Did you mean valence"),
         ([{"subject": "a", "trial": "1", "start_s": 0, "stop_s": 1}], "", "found none named video or signals"),
@@ -596,9 +596,9 @@ def test_an_absent_channel_is_told_with_near_names(mine):
         ([ROW], "rate_hz: [", "a file that does not read"),
     ],
 )
-def test_a_table_that_cannot_be_meant_is_refused(mine, rows, settings, said):
+def test_a_table_that_cannot_be_meant_is_refused(mine, rows, settings, message):
     write_rows(mine, rows, settings)
-    with pytest.raises(BadRecording, match=said):
+    with pytest.raises(BadRecording, match=message):
         assert open_corpus("table", mine).units
 
 
@@ -672,7 +672,7 @@ def test_a_template_passes_over_what_macos_puts_beside_files(tmp_path):
     assert lines == 1 and "._" not in table.read_text()
 
 
-def test_tables_without_signals_are_left_out_of_a_template_and_that_is_told(tmp_path):
+def test_tables_without_signals_are_left_out_of_a_template_and_that_is_reported(tmp_path):
     (tmp_path / "participants.tsv").write_text("participant\tage\nanna\t30\n")
     (tmp_path / "x.csv").write_text("time,Fp1,on,mood: 1\n0,1,2,3\n")
     table, lines = write_template(tmp_path)
@@ -686,7 +686,7 @@ def test_tables_without_signals_are_left_out_of_a_template_and_that_is_told(tmp_
 
 @pytest.mark.journey
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample recordings are not here")
-def test_a_real_face_with_real_signals_is_found_but_where_it_is_covered_and_that_is_told(tmp_path):
+def test_a_real_face_with_real_signals_is_detected_but_where_it_is_covered_and_that_is_reported(tmp_path):
     """face_expressions.mp4, in which a hand wanders over the face from 2.5 to 9.5 s, and the same with a cloth over all
     of it from 5 to 9 s; with an EEG and an ECG of the same length that have nothing to do with it."""
     edfio = pytest.importorskip("edfio")

@@ -59,11 +59,11 @@ def test_a_unit_behind_a_name():
 
 
 def test_an_unsure_unit_is_reported():
-    told = messages(
+    notes = messages(
         {"Fp1": convert("eeg", ""), "Fp2": convert("eeg", ""), "ECG": convert("ecg", "uv"), "EMG": convert("emg", "dB")}
         | {"EDA": convert("gsr", "mV"), "Temp": convert("temp", "")}
     )
-    assert told == [
+    assert notes == [
         "Fp1, Fp2 have no unit: taken as uV",
         "EMG has the unit 'dB', which is no voltage: taken as uV",
         "EDA has the unit 'mV', a voltage where a conductance or a resistance is expected",
@@ -213,7 +213,7 @@ Ch2=EDA,,1,
     ]
 
 
-def test_a_model_from_before_these_units_is_not_asked_in_others(tmp_path):
+def test_a_model_from_before_these_units_does_not_predict_in_others(tmp_path):
     write_edf(tmp_path / "a.edf", [("Fp1", "uV", WAVE), ("Resp", "uV", WAVE), ("GSR", "uS", WAVE)])
     channels = (Channel("Fp1", "eeg"), Channel("Resp", "resp"), Channel("GSR", "gsr"))
     before = {"dataset": "mine", "source": "not filtered, text in uV"}

@@ -15,7 +15,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.xdf", b"XDF:\1", "found XDF, of LabRecorder, which gbvnet does not read. Read it with pyxdf"),
         ("a.XDF", b"", "pip install pyxdf"),
@@ -34,9 +34,9 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
         ("a.xyz", b"nothing", "expected a video or a signal file, found neither. Videos are .avi, .*signals are .edf"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_named_with_the_remedy_and_never_called_a_broken_video(name, content, said, tmp_path):
+def test_what_cannot_be_read_is_named_with_the_remedy_and_never_called_a_broken_video(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(BadRecording, match=said) as error:
+    with pytest.raises(BadRecording, match=message) as error:
         open_recording([tmp_path / name], FP1, 128, 0)
     assert "expected a video," not in str(error.value)
 

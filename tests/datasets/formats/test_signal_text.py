@@ -116,10 +116,10 @@ def test_other_columns_are_no_clocks(name):
 def test_a_regular_clock_in_rounded_milliseconds_is_taken(rate_hz, start, how):
     n = round(rate_hz * 120)  # of 999.983 Hz, two steps are of 2 ms
     table = pd.DataFrame({"time": how(start + np.arange(n) / rate_hz, 3), "EDA": 0.0})
-    _, found, begin = read_clock("a.csv", table)
+    _, clock_rate_hz, begin = read_clock("a.csv", table)
     if rate_hz != 999.983:  # so that a file of 120 s has 120 windows
-        assert n / found == pytest.approx(n / rate_hz, abs=2e-5)
-    assert found == pytest.approx(rate_hz, rel=2e-5) and begin == pytest.approx(start, abs=1e-3)
+        assert n / clock_rate_hz == pytest.approx(n / rate_hz, abs=2e-5)
+    assert clock_rate_hz == pytest.approx(rate_hz, rel=2e-5) and begin == pytest.approx(start, abs=1e-3)
 
 
 @pytest.mark.parametrize("rate_hz", [128, 250, 256, 512, 1000, 1024])
@@ -136,7 +136,7 @@ def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
 
 
 @pytest.mark.parametrize(
-    ("t", "said"),
+    ("t", "message"),
     [
         (TIME + 5 * (TIME > 20), "at 20.000 s, it jumps by 5.03"),
         (np.where(TIME == 20, 19.0, TIME), "it goes back by 0.96"),
@@ -147,13 +147,13 @@ def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
         (np.where(TIME == 20, np.inf, TIME), "found inf in data row 641"),
     ],
 )
-def test_an_uneven_clock_is_refused_with_place_and_size(t, said):
-    with pytest.raises(BadRecording, match=said):
+def test_an_uneven_clock_is_refused_with_place_and_size(t, message):
+    with pytest.raises(BadRecording, match=message):
         read_clock("a.csv", pd.DataFrame({"time": t}))
 
 
 @pytest.mark.parametrize(
-    ("t", "said"),
+    ("t", "message"),
     [
         (np.zeros(500), "the same time, 0 s, in its first and its last row"),
         (np.floor(np.arange(256 * 60) / 256), "times rounded to 1 s, of about 256"),
@@ -168,8 +168,8 @@ def test_an_uneven_clock_is_refused_with_place_and_size(t, said):
         ),
     ],
 )
-def test_a_clock_that_does_not_tell_when_each_sample_was_taken_is_refused(t, said):
-    with pytest.raises(BadRecording, match=said):
+def test_a_clock_that_does_not_tell_when_each_sample_was_taken_is_refused(t, message):
+    with pytest.raises(BadRecording, match=message):
         read_clock("a.csv", pd.DataFrame({"time": t}))
 
 
@@ -209,7 +209,7 @@ def test_two_clocks_must_agree(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("0,1,2\n1,2,3\n", "a line that names its columns first, found numbers in the first line"),
         ("time,EDA\n0,5,1,2\n1,0,1,3\n", "2 cells in a line, as many as columns, found 4"),
@@ -218,9 +218,9 @@ def test_two_clocks_must_agree(tmp_path):
         ("a\0b\0\0\0\0\0c" * 50, "a table of signals, found bytes that are no text"),
     ],
 )
-def test_what_is_no_such_table_is_refused(text, said, tmp_path):
+def test_what_is_no_such_table_is_refused(text, message, tmp_path):
     (tmp_path / "a.csv").write_text(text)
-    with pytest.raises(BadRecording, match=said):
+    with pytest.raises(BadRecording, match=message):
         read_signals(tmp_path / "a.csv", 0, 1, EDA)
 
 
@@ -296,7 +296,7 @@ def test_the_attributes_of_a_table_are_what_its_comments_say(tmp_path):
 
 def test_a_line_of_too_many_cells_and_a_title_are_refused_by_line(tmp_path):
     file = tmp_path / "a.csv"
-    for content, said in (
+    for content, message in (
         ([*lines()[:900], lines()[900] + ",5", *lines()[901:]], "expected 2 cells .* found 3 in line 901"),
         (
             ["A recording of Monday", *(line + ",0" for line in lines())],
@@ -304,7 +304,7 @@ def test_a_line_of_too_many_cells_and_a_title_are_refused_by_line(tmp_path):
         ),
     ):
         file.write_text("\n".join(content) + "\n")
-        with pytest.raises(BadRecording, match=said) as error:
+        with pytest.raises(BadRecording, match=message) as error:
             span_s(file)
         assert "\n" not in str(error.value)
 

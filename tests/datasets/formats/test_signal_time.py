@@ -46,8 +46,8 @@ def table(folder, rows, settings=""):
     return open_corpus("table", folder)
 
 
-def judged(corpus):
-    """Recording -> what check says of it, problem or findings."""
+def recordings_by_name(corpus):
+    """Return by recording what check reports: its error or warnings."""
     return {r.name: r for unit in check_corpus(corpus) for r in unit.recordings}
 
 
@@ -106,10 +106,10 @@ def test_each_channel_at_its_own_rate_as_edfio_reads_it_from_any_second_on(tmp_p
 
 @pytest.mark.parametrize("name", ["long_records.edf", "odd_records.edf", "x.bdf"])
 @pytest.mark.parametrize("start", [40, 40.5, 41.37])
-def test_windows_of_a_slow_channel_hold_the_seconds_that_were_asked_for(tmp_path, name, start):
+def test_windows_of_a_slow_channel_hold_the_requested_seconds(tmp_path, name, start):
     write_mixed(tmp_path / name, *MIXED[name])
     corpus = table(tmp_path, [f"anna,1,{name},{start},{start + 30},,7"])
-    assert judged(corpus)["anna_1"].error is None
+    assert recordings_by_name(corpus)["anna_1"].error is None
     summary, windows = prepared(corpus, tmp_path / "store")
     assert (summary.n_prepared, windows["anna_1"].shape) == (1, (30, 2, HZ))
     times = start + np.arange(30 * HZ) / HZ
@@ -141,8 +141,8 @@ def test_an_edf_is_opened_once_for_all_of_its_trials(tmp_path, monkeypatch):
     opened = []
     read_raw = mne.io.read_raw
     monkeypatch.setattr(mne.io, "read_raw", lambda *a, **k: opened.append(k.get("include")) or read_raw(*a, **k))
-    verdicts = judged(corpus)
-    assert not any(r.error for r in verdicts.values())
+    recordings = recordings_by_name(corpus)
+    assert not any(r.error for r in recordings.values())
     assert opened == [None, ["EDA"]]  # and once for the channels of a rate of their own
     write_mixed(tmp_path / "a.edf", {"Fp1": 256, "EDA": 8}, 1.0, {})  # another file of that name is read anew
     assert read_signals(tmp_path / "a.edf", 10, 20, (EEG, GSR)).rates_hz == (256, 8)
@@ -152,8 +152,8 @@ def test_a_file_ends_where_its_last_whole_record_does(tmp_path):
     write_mixed(tmp_path / "a.edf", *MIXED["slow_first.edf"])
     whole = (tmp_path / "a.edf").read_bytes()
     (tmp_path / "a.edf").write_bytes(whole[:-100])
-    said = judged(table(tmp_path, ["anna,1,a.edf,90,118,,7", "bert,1,a.edf,118,119.5,,7"]))
-    assert said["anna_1"].error is None and "ends at 119.00 s" in said["bert_1"].error
+    by_name = recordings_by_name(table(tmp_path, ["anna,1,a.edf,90,118,,7", "bert,1,a.edf,118,119.5,,7"]))
+    assert by_name["anna_1"].error is None and "ends at 119.00 s" in by_name["bert_1"].error
     for size in (0, 256, 3 * 256, 3 * 256 + 7):
         (tmp_path / "a.edf").write_bytes(whole[:size])
         with pytest.raises(BadRecording):
@@ -178,7 +178,7 @@ def test_a_corpus_of_one_rate_does_not_take_a_bdf_of_several(tmp_path):
         open_bdf(tmp_path / "a.bdf")
 
 
-def test_slow_channels_keep_their_level_and_too_slow_ones_are_told_by_their_own_rate():
+def test_slow_channels_keep_their_level_and_too_slow_ones_are_reported_with_their_own_rate():
     level, x = np.full(4 * 30, 33.0), noise(256 * 30)
     both = Signals((x, level), 256.0, 0, (EEG, GSR), rates_hz=(256.0, 4.0))
     made = preprocess(both, PLAIN, 128.0, 0.0).x
@@ -201,29 +201,30 @@ def write_late(path, start, seconds=60):
 def test_a_trial_outside_of_its_file_is_refused_by_check_and_prepare_and_stops_no_other(tmp_path):
     rows = {
         "before": "late.csv,20,22,", "partly": "late.csv,20,40,", "after": "late.csv,90,95,", "unix": "unix.tsv,20,40,",
-        "second": "a.edf,40,61,", "rest": "late.csv,26,30,", "rest2": "late.csv,26.5,40,20", "early": "a.edf,2,10,",
+        "second": "a.edf,40,61,", "base": "late.csv,26,30,", "base2": "late.csv,26.5,40,20", "early": "a.edf,2,10,",
         "good": "a.edf,40,60,", "good2": "late.csv,28,85,", "good3": "unix.tsv,1700000010,1700000020,",
     }  # fmt: skip
-    for who, row in rows.items():  # trials of one file must not overlap: each has its own
-        file = tmp_path / f"{who}_{row.split(',')[0]}"
+    for subject, row in rows.items():  # trials of one file must not overlap: each has its own
+        file = tmp_path / f"{subject}_{row.split(',')[0]}"
         if file.suffix == ".edf":
             write_edf(file, {"Fp1": (HZ, noise(60 * HZ), "uV"), "EDA": (HZ, np.arange(60 * HZ) / HZ, "uS")})
         else:
             write_late(file, 1.7e9 if file.suffix == ".tsv" else 25.0)
-    corpus = table(tmp_path, [f"{who},1,{who}_{row},7" for who, row in rows.items()])
-    said = {name: r.error for name, r in judged(corpus).items()}
-    for who in ("before", "partly", "after"):
-        assert "found a file that begins at 25.00 s and ends at 85.00 s" in said[f"{who}_1"]
-    assert "begins at 1700000000.00 s" in said["unix_1"]
+    corpus = table(tmp_path, [f"{subject},1,{subject}_{row},7" for subject, row in rows.items()])
+    errors = {name: r.error for name, r in recordings_by_name(corpus).items()}
+    for subject in ("before", "partly", "after"):
+        assert "found a file that begins at 25.00 s and ends at 85.00 s" in errors[f"{subject}_1"]
+    assert "begins at 1700000000.00 s" in errors["unix_1"]
     assert (
         "expected signals from 40.00 to 61.00 s, found a file that begins at 0.00 s and ends at 60.00 s"
-        in said["second_1"]
+        in errors["second_1"]
     )
-    for who, span in (("rest", "23.00 to 26.00"), ("rest2", "20.00 to 23.00"), ("early", "-1.00 to 2.00")):
-        assert f"expected signals from {span} s" in said[f"{who}_1"] and "This is the baseline" in said[f"{who}_1"]
+    for subject, span in (("base", "23.00 to 26.00"), ("base2", "20.00 to 23.00"), ("early", "-1.00 to 2.00")):
+        error = errors[f"{subject}_1"]
+        assert f"expected signals from {span} s" in error and "This is the baseline" in error
     summary, windows = prepared(corpus, tmp_path / "store")
     assert (summary.n_prepared, len(summary.bad)) == (3, 8)
-    assert {p.split(": ")[0] for p in summary.bad} == {p.split(": ")[0] for p in said.values() if p}
+    assert {p.split(": ")[0] for p in summary.bad} == {p.split(": ")[0] for p in errors.values() if p}
     assert {name: w[:, 1, 0].tolist() for name, w in windows.items()} == {
         "good_1": pytest.approx(list(range(40, 60)), abs=0.01),
         "good2_1": pytest.approx(list(range(28, 85)), abs=0.01),
@@ -232,11 +233,12 @@ def test_a_trial_outside_of_its_file_is_refused_by_check_and_prepare_and_stops_n
 
 
 def test_a_trial_that_ends_with_its_file_is_whole_and_one_beyond_loses_a_window_with_a_message(tmp_path):
-    for who in "abc":
-        write_edf(tmp_path / f"{who}.edf", {"Fp1": (64, noise(3840), "uV"), "EDA": (64, np.arange(3840) / 64, "uS")})
+    signals = {"Fp1": (64, noise(3840), "uV"), "EDA": (64, np.arange(3840) / 64, "uS")}
+    for subject in "abc":
+        write_edf(tmp_path / f"{subject}.edf", signals)
     stops = {"a": 60, "b": 60 + 1 / 64, "c": 60.1}
-    corpus = table(tmp_path, [f"{who},1,{who}.edf,50,{stop},,7" for who, stop in stops.items()])
-    assert [bool(r.error) for r in judged(corpus).values()] == [False, False, True]
+    corpus = table(tmp_path, [f"{subject},1,{subject}.edf,50,{stop},,7" for subject, stop in stops.items()])
+    assert [bool(r.error) for r in recordings_by_name(corpus).values()] == [False, False, True]
     _, windows = prepared(corpus, tmp_path / "store")
     assert [len(w) for w in windows.values()] == [10, 10]
     config = PrepareConfig(faces=False, filter=False, baseline="none", window_s=(10 + 1 / 64) / 2)
@@ -250,15 +252,15 @@ def test_a_trial_shorter_than_a_window_is_reported_by_check_as_prepare_refuses_i
     write_csv(tmp_path / "a.csv", {"Fp1": noise(n), "EDA": np.arange(n) / HZ}, HZ)
     rows = ["anna,1,a.csv,10,10.5,,7", "anna,2,a.csv,20,21,,7", "anna,3,a.csv,30,32.7,,7"]
     corpus = table(tmp_path, rows, "channels: {Fp1: eeg, EDA: gsr}\nbaseline_s: 0\n")
-    verdicts = judged(corpus)
-    said = [[f for f in verdicts[f"anna_{k}"].warnings if "shorter than a window" in f] for k in (1, 2, 3)]
-    assert said == [["of 0.5 s, shorter than a window: `gbvnet prepare` refuses it without --window_s"], [], []]
+    recordings = recordings_by_name(corpus)
+    warnings = [[f for f in recordings[f"anna_{k}"].warnings if "shorter than a window" in f] for k in (1, 2, 3)]
+    assert warnings == [["of 0.5 s, shorter than a window: `gbvnet prepare` refuses it without --window_s"], [], []]
     _, windows = prepared(corpus, tmp_path / "store")
     assert {name: len(x) for name, x in windows.items()} == {"anna_2": 1, "anna_3": 2}
 
 
 @pytest.mark.parametrize(
-    ("at", "level", "told"),
+    ("at", "level", "message"),
     [
         (27, 28.5, None), (25.5, 27, None), (35, 36.5, None), (50, 51.5, None), (57, 58.5, None),
         (58, 59, "2.00 of the 3 s from 58 s on"), (-1, 1, "2.00 of the 3 s from -1 s on"),
@@ -267,7 +269,7 @@ def test_a_trial_shorter_than_a_window_is_reported_by_check_as_prepare_refuses_i
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("suffix", ["edf", "csv"])
-def test_a_baseline_may_be_anywhere_in_the_file_and_what_is_missing_of_it_is_told(tmp_path, at, level, told, suffix):
+def test_a_baseline_may_be_anywhere_in_the_file_and_a_missing_part_is_reported(tmp_path, at, level, message, suffix):
     file = tmp_path / f"a.{suffix}"
     x, clock = noise(60 * HZ), np.arange(60 * HZ) / HZ
     if suffix == "edf":
@@ -275,15 +277,15 @@ def test_a_baseline_may_be_anywhere_in_the_file_and_what_is_missing_of_it_is_tol
     else:
         write_csv(file, {"Fp1": x, "EDA": clock}, HZ)
     made = open_recording([file], (EEG, GSR), 128.0, 3.0, Times(start_s=30, stop_s=50, baseline_start_s=at))
-    found = made.inspect(made.recording)
-    cleaned = preprocess(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
+    recording = made.inspect(made.recording)
+    cleaned = preprocess(made.signals(recording), PrepareConfig(filter=False), 128.0, 3.0)
     assert cleaned.x[1, cleaned.onset] == pytest.approx(30 - level, abs=0.02)
-    notes = [f for f in found.warnings if f.startswith("baseline")]
-    assert notes == [] if told is None else told in notes[0]
+    notes = [f for f in recording.warnings if f.startswith("baseline")]
+    assert notes == [] if message is None else message in notes[0]
 
 
 @pytest.mark.parametrize(
-    ("times", "said"),
+    ("times", "message"),
     [
         (
             {"start_s": 90},
@@ -293,23 +295,23 @@ def test_a_baseline_may_be_anywhere_in_the_file_and_what_is_missing_of_it_is_tol
         ({"stop_s": 20}, "expected signals before 20 s, found a file that begins at 25.00 s"),
     ],
 )
-def test_a_part_that_is_not_in_the_recording_is_refused(tmp_path, times, said):
+def test_a_part_that_is_not_in_the_recording_is_refused(tmp_path, times, message):
     write_late(tmp_path / "late.csv", 25.0)
     made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(**times))
-    with pytest.raises((BadRecording, BadConfig), match=said):
+    with pytest.raises((BadRecording, BadConfig), match=message):
         made.inspect(made.recording)
 
 
-def test_a_part_from_before_the_first_sample_on_begins_with_it_and_is_told(tmp_path):
+def test_a_part_from_before_the_first_sample_on_begins_with_it_and_is_reported(tmp_path):
     write_late(tmp_path / "late.csv", 25.0)
     made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=26, stop_s=40))
-    found = made.inspect(made.recording)
-    cleaned = preprocess(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
+    recording = made.inspect(made.recording)
+    cleaned = preprocess(made.signals(recording), PrepareConfig(filter=False), 128.0, 3.0)
     assert cleaned.x[1, cleaned.onset] == pytest.approx(-1.5, abs=0.02)  # its own first 3 s
-    assert any("no 3 s right before 26 s" in f for f in found.warnings)
+    assert any("no 3 s right before 26 s" in f for f in recording.warnings)
     made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=20, stop_s=40))
-    found = made.inspect(made.recording)
-    assert found.seconds == 15 and "begins at 25.00 s of its clock" in found.warnings[0]
+    recording = made.inspect(made.recording)
+    assert recording.seconds == 15 and "begins at 25.00 s of its clock" in recording.warnings[0]
 
 
 def test_no_index_reaches_behind_the_first_sample():
@@ -377,36 +379,36 @@ def write_eeglab(path, x, hz, events):
     savemat(path, {"EEG": held | {"event": made, "epoch": np.array([]), "setname": "x"}})
 
 
-TOLD = ["a.edf", "a.bdf", "a.vhdr", "a.set", "skip_raw.fif"]
+PAUSED_FILES = ["a.edf", "a.bdf", "a.vhdr", "a.set", "skip_raw.fif"]
 
 
-@pytest.mark.parametrize("name", TOLD)
+@pytest.mark.parametrize("name", PAUSED_FILES)
 def test_a_span_is_of_the_true_time_and_one_across_a_pause_is_refused(tmp_path, name):
     write_paused(tmp_path / name)
     assert [s[:2] for s in open_signals(tmp_path / name).segments] == [pytest.approx((a, b - a)) for a, b in PARTS]
     rows = {
-        "first": "20,40,", "second": "103,118,", "last": "170,180,", "apart": "103,110,10", "across": "30,50,",
-        "within": "60,70,", "over": "39,101,", "rest": "101,110,", "margin": "103,104,",
+        "first": "20,40,", "second": "103,118,", "last": "170,180,", "far": "103,110,10", "across": "30,50,",
+        "within": "60,70,", "over": "39,101,", "base": "101,110,", "margin": "103,104,",
     }  # fmt: skip
-    corpus = table(tmp_path, [f"{who},1,{name},{row},7" for who, row in rows.items()])
+    corpus = table(tmp_path, [f"{subject},1,{name},{row},7" for subject, row in rows.items()])
     for row in rows:  # they overlap in one table, so that each is alone in its own
         corpus = table(tmp_path, [f"{row},1,{name},{rows[row]},7"])
-        (recording,) = judged(corpus).values()
-        if row in ("across", "within", "over", "rest"):
+        (recording,) = recordings_by_name(corpus).values()
+        if row in ("across", "within", "over", "base"):
             assert "a pause from 40.00 to 100.00 s" in recording.error
             continue
         assert recording.error is None
-        told = [f for f in recording.warnings if "a pause from 40.00 to 100.00 s" in f]
-        assert bool(told) == (row != "first")
+        notes = [f for f in recording.warnings if "a pause from 40.00 to 100.00 s" in f]
+        assert bool(notes) == (row != "first")
         cleaned = preprocess(corpus.signals(recording), PLAIN, 128.0, 3.0)
         seconds = cleaned.x[1, cleaned.onset :][::HZ]
         start = float(rows[row].split(",")[0])
         assert seconds[0] == pytest.approx(start, abs=0.02)
-        if row == "apart":
+        if row == "far":
             assert cleaned.baseline[1].mean() == pytest.approx(11.5, abs=0.02)
 
 
-def test_a_break_of_a_length_that_is_not_told_is_refused_and_told_behind_it(tmp_path):
+def test_a_trial_across_a_break_of_unknown_length_is_refused(tmp_path):
     x, clock = noise(120 * HZ), clock_of(*PARTS)
     info = mne.create_info(["Fp1", "EDA"], HZ, ["eeg", "misc"])
     parts = [mne.io.RawArray(np.stack([x * 1e-6, clock])[:, p], info, first_samp=500, verbose="error")
@@ -416,7 +418,7 @@ def test_a_break_of_a_length_that_is_not_told_is_refused_and_told_behind_it(tmp_
     write_eeglab(tmp_path / "c.set", np.stack([x, clock]), HZ, [("boundary", 40 * HZ + 0.5, np.nan)])
     for name in ("a_raw.fif", "b.vhdr", "c.set"):
         for span, error in (("20,40", None), ("30,50", "a break at 40.00 s"), ("60,70", None)):
-            (recording,) = judged(table(tmp_path, [f"anna,1,{name},{span},,7"])).values()
+            (recording,) = recordings_by_name(table(tmp_path, [f"anna,1,{name},{span},,7"])).values()
             assert recording.error is None if error is None else error in recording.error
             assert any("counted as if nothing were missing" in f for f in recording.warnings) == (span == "60,70")
 
@@ -456,13 +458,13 @@ def test_times_of_records_that_run_backwards_are_refused(tmp_path):
 
 def test_boundaries_in_the_annotations_of_other_formats_and_events_that_are_only_called_so(tmp_path):
     signals = {"Fp1": (HZ, noise(60 * HZ), "uV"), "EDA": (HZ, np.arange(60 * HZ) / HZ, "uS")}
-    for said, whole in (
+    for label, whole in (
         (b"EDGE boundary", False),
         (b"boundary", False),
         (b"block boundary", True),
         (b"BAD eyes", True),
     ):
-        texts = {25: b"+25\x14" + said + b"\x14\0"}
+        texts = {25: b"+25\x14" + label + b"\x14\0"}
         write_edf(tmp_path / "a.edf", signals, onsets=range(60), texts=texts)
         assert len(open_signals(tmp_path / "a.edf").segments) == (1 if whole else 2)
 
@@ -501,7 +503,7 @@ def test_predict_takes_a_part_of_a_paused_recording_and_refuses_the_whole(tmp_pa
     whole = open_recording([tmp_path / "a.edf"], (EEG, GSR), 128.0, 3.0)
     with pytest.raises(BadRecording, match=r"a pause from 40.00 to 100.00 s. --times.start_s and"):
         whole.inspect(whole.recording)
-    for times, start, level, told in (
+    for times, start, level, message in (
         (Times(start_s=110, stop_s=120), 110, 108.5, ""),
         (Times(start_s=110, stop_s=120, baseline_start_s=20), 110, 21.5, ""),
         (Times(start_s=110, stop_s=120, baseline_start_s=39), 110, 39.5, "baseline: a.edf has 1.00 of the 3 s"),
@@ -509,11 +511,11 @@ def test_predict_takes_a_part_of_a_paused_recording_and_refuses_the_whole(tmp_pa
         (Times(stop_s=40), 0, 1.5, ""),
     ):
         made = open_recording([tmp_path / "a.edf"], (EEG, GSR), 128.0, 3.0, times)
-        found = made.inspect(made.recording)
-        cleaned = preprocess(made.signals(found), PrepareConfig(filter=False), 128.0, 3.0)
+        recording = made.inspect(made.recording)
+        cleaned = preprocess(made.signals(recording), PrepareConfig(filter=False), 128.0, 3.0)
         assert cleaned.x[1, cleaned.onset] == pytest.approx(start - level, abs=0.02)
-        assert any(f.startswith("baseline") for f in found.warnings) == bool(told)
-        assert not told or any(told in f for f in found.warnings)
+        assert any(f.startswith("baseline") for f in recording.warnings) == bool(message)
+        assert not message or any(message in f for f in recording.warnings)
 
 
 def test_a_fif_that_begins_with_another_sample_is_one_segment_whatever_its_annotations(tmp_path):

@@ -60,13 +60,13 @@ def test_an_array_is_pickled_opcode_for_opcode_as_python_2_pickled_one():
     head, size, raw, end = synthetic._array_opcodes(
         array, synthetic._RECONSTRUCT + b"q\x01", synthetic._NDARRAY + b"q\x02", b"q\x03", synthetic._F8 + b"q\x05"
     )
-    ours = b"\x80\x02" + b"".join([head, size, raw, end]) + b"."
-    assert shape_of(opcodes(ours)) == shape_of(opcodes(real))
-    assert [arg for name, arg in opcodes(ours) if name == "BINSTRING"] == [
+    written = b"\x80\x02" + b"".join([head, size, raw, end]) + b"."
+    assert shape_of(opcodes(written)) == shape_of(opcodes(real))
+    assert [arg for name, arg in opcodes(written) if name == "BINSTRING"] == [
         arg for name, arg in opcodes(real) if name == "BINSTRING"
     ]
     # The dtype was remembered as 4 there because its class had been; all else is equal to the byte.
-    assert ours.replace(b"q\x06", b"q\x04") == real
+    assert written.replace(b"q\x06", b"q\x04") == real
 
 
 def test_a_dict_is_pickled_with_byte_strings_as_python_2_pickled_one():
@@ -76,23 +76,23 @@ def test_a_dict_is_pickled_with_byte_strings_as_python_2_pickled_one():
     if not path.is_file():
         pytest.skip("this joblib ships no pickle that Python 2 wrote")
     used = {name for name, _ in opcodes(path.read_bytes())}
-    ours = opcodes(dat_bytes(np.zeros((2, 40, 512)), np.ones((2, 4))))
-    names = {name for name, _ in ours}
+    written = opcodes(dat_bytes(np.zeros((2, 40, 512)), np.ones((2, 4))))
+    names = {name for name, _ in written}
     assert {"PROTO", "EMPTY_DICT", "BINPUT", "MARK", "SETITEMS", "SHORT_BINSTRING", "BINSTRING"} <= names & used
     assert not names & {"BINUNICODE", "SHORT_BINBYTES", "BINBYTES", "FRAME", "MEMOIZE"}  # no Python 2 wrote these
-    assert ours[0] == ("PROTO", 2)
-    assert ("GLOBAL", "numpy.core.multiarray _reconstruct") in ours
+    assert written[0] == ("PROTO", 2)
+    assert ("GLOBAL", "numpy.core.multiarray _reconstruct") in written
 
 
 @pytest.mark.parametrize("n_trials", [2, 40])
 def test_what_is_pickled_comes_back(n_trials):
     data = np.arange(n_trials * 40 * 512, dtype=float).reshape(n_trials, 40, 512)
     labels = np.linspace(1, 9, n_trials * 4).reshape(n_trials, 4)
-    found = pickle.loads(dat_bytes(data, labels), encoding="latin1")
-    assert list(found) == ["labels", "data"]
-    assert found["data"].dtype == found["labels"].dtype == np.dtype("<f8")
-    np.testing.assert_array_equal(found["data"], data)
-    np.testing.assert_array_equal(found["labels"], labels)
+    loaded = pickle.loads(dat_bytes(data, labels), encoding="latin1")
+    assert list(loaded) == ["labels", "data"]
+    assert loaded["data"].dtype == loaded["labels"].dtype == np.dtype("<f8")
+    np.testing.assert_array_equal(loaded["data"], data)
+    np.testing.assert_array_equal(loaded["labels"], labels)
     as_bytes = pickle.loads(dat_bytes(data, labels), encoding="bytes")  # only byte strings come back so
     assert list(as_bytes) == [b"labels", b"data"]
 
@@ -103,12 +103,12 @@ def test_what_is_pickled_comes_back(n_trials):
 def test_the_reader_for_the_real_corpus_accepts_it_and_finds_the_planted_order(corpus):
     deap = Reader.open(corpus)
     assert (deap.synthetic, deap.n_trials, deap.seconds, deap.units) == (True, 2, 1, ("s01",))
-    found = [deap.inspect(r) for r in deap.recordings("s01")]
-    assert [r.warnings for r in found] == [(), ()]
-    assert [(r.trial, r.stimulus) for r in found] == [("01", "02"), ("02", "01")]  # of two, both must be out of place
+    recordings = [deap.inspect(r) for r in deap.recordings("s01")]
+    assert [r.warnings for r in recordings] == [(), ()]
+    assert [(r.trial, r.stimulus) for r in recordings] == [("01", "02"), ("02", "01")]  # both are out of place
     planted = {f"{t.trial:02d}": t.ratings for t in plan(SMALL)}
-    assert {r.trial: r.ratings for r in found} == planted
-    for recording in found:
+    assert {r.trial: r.ratings for r in recordings} == planted
+    for recording in recordings:
         assert recording.row == int(recording.stimulus) - 1
         assert deap.signals(recording).samples.shape == (40, 4 * 128)
 
@@ -137,11 +137,11 @@ def test_videos_are_h264_with_b_frames_at_50_fps_as_deaps_are(corpus):
 
 
 def test_the_stamp_holds_the_settings_and_the_truth_of_every_trial(corpus):
-    found = json.loads((corpus / "SYNTHETIC.json").read_text())
-    assert (found["stamp"], found["trials"], found["seconds"]) == ("synthetic data", 2, 1)
-    assert SynthConfig(**found["config"]) == SMALL
-    assert [(t["subject"], t["trial"], t["experiment"]) for t in found["truth"]] == [("s01", 1, 2), ("s01", 2, 1)]
-    assert set(found["truth"][0]["face"]) == {"valence", "arousal"}
+    stamp = json.loads((corpus / "SYNTHETIC.json").read_text())
+    assert (stamp["stamp"], stamp["trials"], stamp["seconds"]) == ("synthetic data", 2, 1)
+    assert SynthConfig(**stamp["config"]) == SMALL
+    assert [(t["subject"], t["trial"], t["experiment"]) for t in stamp["truth"]] == [("s01", 1, 2), ("s01", 2, 1)]
+    assert set(stamp["truth"][0]["face"]) == {"valence", "arousal"}
 
 
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(corpus, tmp_path):
@@ -176,9 +176,9 @@ def test_an_interrupted_corpus_is_completed_and_says_how_far_it_is(corpus, tmp_p
         write_synthetic("deap", tmp_path, config, progress=interrupt)
     assert not (tmp_path / "SYNTHETIC.json").exists()  # no reader takes half a corpus for a whole one
     (tmp_path / "data_preprocessed_python" / ".s02.dat.x.part").write_bytes(b"half")
-    seen = []
-    write_synthetic("deap", tmp_path, config, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(2, 3), (3, 3)]  # the ratings, and two people
+    progress_calls = []
+    write_synthetic("deap", tmp_path, config, progress=lambda done, total: progress_calls.append((done, total)))
+    assert progress_calls == [(2, 3), (3, 3)]  # the ratings, and two subjects
     assert sorted(f.name for f in tmp_path.rglob("*") if f.is_file()) == [
         *("SYNTHETIC.json", "participant_ratings.csv", "s01.dat", "s02.dat"),
     ]
@@ -191,7 +191,7 @@ def test_a_folder_that_holds_anything_else_is_refused_and_left_alone(tmp_path):
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.doc"]
 
 
-def test_a_file_among_ours_that_is_not_ours_is_refused(tmp_path):
+def test_a_file_among_synthetic_ones_that_gbvnet_did_not_write_is_refused(tmp_path):
     config = SynthConfig(subjects=1, trials=1, seconds=1, videos=0)
     write_synthetic("deap", tmp_path, config)
     (tmp_path / "data_preprocessed_python" / "s02.dat").write_bytes(b"licensed")
@@ -214,7 +214,7 @@ def test_a_destination_that_is_a_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("n", [8, 12, 40])
-def test_half_of_the_latents_and_of_the_ratings_are_high_in_every_person(n):
+def test_half_of_the_latents_and_of_the_ratings_are_high_in_every_subject(n):
     pairs = np.array(latent_pairs(n, np.random.default_rng(3)))
     assert np.abs(pairs).max() <= 1
     assert ((pairs > 0).sum(axis=0) == n / 2).all()
@@ -236,7 +236,7 @@ def test_ratings_are_made_of_both_in_their_shares_and_are_never_undecided():
     assert [rating_of(x, -0.5, SynthConfig()) for x in (0.5, 0.5001, 0.4999)] == [5.01, 5.01, 4.99]
 
 
-def test_presentation_order_is_scrambled_in_every_person_and_differs_between_them():
+def test_presentation_order_is_scrambled_in_every_subject_and_differs_between_them():
     trials = plan(SynthConfig(subjects=8, trials=12))
     orders = [[t.experiment for t in trials if t.subject == s] for s in range(1, 9)]
     assert all(sorted(order) == list(range(1, 13)) and order != sorted(order) for order in orders)
@@ -276,8 +276,8 @@ def test_evidence_is_in_the_stamp_only_where_it_is_given_and_another_one_is_refu
     small = {"subjects": 1, "trials": 1, "seconds": 1, "videos": 0}
     write_synthetic("deap", tmp_path, SynthConfig(**small, evidence=("F3", "O1")))
     write_synthetic("deap", tmp_path, SynthConfig(**small, evidence=("F3", "O1")))  # the same again: nothing to refuse
-    for evidence, found in ((None, "None"), (("F3",), r"\['F3'\]")):
-        with pytest.raises(BadInput, match=rf"expected evidence {found}, found a corpus made with \['F3', 'O1'\]"):
+    for evidence, expected in ((None, "None"), (("F3",), r"\['F3'\]")):
+        with pytest.raises(BadInput, match=rf"expected evidence {expected}, found a corpus made with \['F3', 'O1'\]"):
             write_synthetic("deap", tmp_path, SynthConfig(**small, evidence=evidence))
 
 

@@ -50,7 +50,7 @@ landmarks = pytest.mark.skipif(bool(needs_landmarks()), reason=needs_landmarks()
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """One person and film, filmed, with a flash and a jump at 0.5 s."""
+    """One subject and film, filmed, with a flash and a jump at 0.5 s."""
     root = tmp_path_factory.mktemp("synth") / "mahnob"
     write_synthetic("mahnob", root, MARKED)
     return root
@@ -81,7 +81,7 @@ def test_the_bdf_is_one_to_mne_with_47_channels_at_256_hz_in_their_units(corpus)
     assert raw.ch_names == list(BDF) and len(BDF) == 47
     assert raw.info["sfreq"] == 256
     assert 61 <= raw.times[-1] + 1 / 256 <= 62  # 30 s, the film, 30 s up to a whole second
-    assert set(raw.get_data("Status").ravel().tolist()) == {0, 16}  # the real ones rest at 0
+    assert set(raw.get_data("Status").ravel().tolist()) == {0, 16}  # the real ones stay at 0
     events = mne.find_events(raw, "Status", mask=0xFF, mask_type="and", verbose="ERROR")
     assert events[:, 2].tolist() == [16, 16]
     assert events[0, 0] == 7680  # as public prints of the real files have it
@@ -123,15 +123,15 @@ def test_the_video_is_780_x_580_at_60_97_frames_a_second(corpus):
 
 def test_ratings_are_whole_and_never_undecided_films_and_video_starts_differ():
     config = Settings(subjects=8, trials=20, videos=0)
-    told = plan(config)
+    trials = plan(config)
     for target in ("valence", "arousal"):
-        ratings = [t.ratings[target] for t in told]
+        ratings = [t.ratings[target] for t in trials]
         assert set(ratings) <= {1, 2, 3, 4, 6, 7, 8, 9}
         assert np.mean([r > 5 for r in ratings]) == 0.5
-    assert {len({t.film for t in told if t.subject == p}) for p in SUBJECTS[:8]} == {20}
-    assert [t.film for t in told[:20]] != [t.film for t in told[20:40]]
-    assert {round(t.seconds) for t in told} == {6, 7, 8}
-    assert len({t.video_start_s for t in told}) > 150
+    assert {len({t.film for t in trials if t.subject == p}) for p in SUBJECTS[:8]} == {20}
+    assert [t.film for t in trials[:20]] != [t.film for t in trials[20:40]]
+    assert {round(t.seconds) for t in trials} == {6, 7, 8}
+    assert len({t.video_start_s for t in trials}) > 150
     assert {t["film"] for t in truth(config)["truth"]} == set(FILMS)
 
 
@@ -198,7 +198,7 @@ def test_evidence_is_in_the_eeg_during_the_film_and_not_before():
     assert fast(weak, -20, -2) == pytest.approx(fast(strong, -20, -2), rel=0.5)
 
 
-def test_hearts_beat_as_often_as_they_are_told_to():
+def test_hearts_beat_at_the_rate_that_is_set():
     time_s = np.arange(60 * 128) / 128
     ecg = heartbeats(time_s, 70.0, np.random.default_rng(0))
     beats = np.sum((ecg[1:-1] > 600) & (ecg[1:-1] >= ecg[:-2]) & (ecg[1:-1] > ecg[2:]))
@@ -242,7 +242,7 @@ def test_a_flash_and_a_jump_land_in_the_same_window_in_every_recording(tmp_path)
     summary = prepare_store(corpus, tmp_path / "store", PrepareConfig(face_side=32), jobs=2)
     assert summary.n_prepared == 6 and summary.bad == []
     late = {f"p{t.subject:02d}_s{t.session}" for t in plan(config) if t.video_start_s < -0.04}
-    assert {f.split(":")[0] for f in summary.warnings} == late  # only videos that begin after their film are told of
+    assert {f.split(":")[0] for f in summary.warnings} == late  # only videos that begin after their film are reported
     starts = {t.session: t.video_start_s for t in plan(config)}
     assert np.ptp(list(starts.values())) > 0.5
     store = open_store(tmp_path / "store")
@@ -263,7 +263,7 @@ def test_a_flash_and_a_jump_land_in_the_same_window_in_every_recording(tmp_path)
 
 @landmarks
 @pytest.mark.journey
-def test_from_the_command_line_to_a_cross_validation_over_people(tmp_path):
+def test_from_the_command_line_to_a_cross_validation_over_subjects(tmp_path):
     def gbvnet(*words):
         command = [sys.executable, "-m", "gbvnet", *map(str, words)]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
