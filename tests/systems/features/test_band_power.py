@@ -65,7 +65,7 @@ def test_bands_that_rate_or_length_do_not_allow_are_left_out_and_none_is_an_erro
     assert [band for band, _, _ in bands_of(128, 128.0)] == list(BANDS)
     assert [band for band, _, _ in bands_of(32, 32.0)] == list(BANDS[:3])
     assert [band for band, _, _ in bands_of(16, 128.0)] == [*BANDS[2:]]  # a bin every 8 Hz
-    with pytest.raises(BadConfig, match=r"windows of 8 samples at 4 Hz show none of the bands 1-4 Hz, 4-8 Hz"):
+    with pytest.raises(BadConfig, match=r"windows of 8 samples at 4 Hz resolve none of the bands 1-4 Hz, 4-8 Hz"):
         bands_of(8, 4.0)
 
 

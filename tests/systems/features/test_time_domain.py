@@ -160,7 +160,7 @@ def test_every_number_is_finite_and_of_its_own_channel_and_window(name):
         found = of(x, 32.0)
         assert found.shape[:2] == (3, 4) and np.isfinite(found).all()
         assert found[1:2, 1:2] == pytest.approx(of(x[1:2, 1:2].copy(), 32.0), rel=1e-9, abs=1e-12)
-    with pytest.raises(BadConfig, match="windows of 7 samples are too short to be described"):
+    with pytest.raises(BadConfig, match="windows of 7 samples are too short for these features"):
         of(rng.normal(size=(1, 1, 7)), 32.0)
 
 
