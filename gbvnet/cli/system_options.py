@@ -13,11 +13,11 @@ def add_system_options(parser, argv: Sequence[str]) -> None:
     """Add the options of the systems that are chosen: --options.NAME to a command with --system, to one with --systems
     --options.SYSTEM.NAME. Raises BadConfig for an option that a system does not have.
     """
-    from ..systems import option_names, require_options, system
-
     known = parser._option_string_actions
     if not {"--system", "--systems"} & set(known):
         return
+    from ..systems import option_names, require_options, system  # other commands need none of their libraries
+
     values = _settings(argv)
     several = "--systems" in known
     given = _given(argv, values)

@@ -7,16 +7,18 @@ import hashlib
 import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from ..errors import GbvnetError
 from ..provenance import SYNTHETIC
 from .format import FORMER_SYNTHETIC_KEY
+
+if TYPE_CHECKING:  # help of commands reads the options of systems, and systems name this interface: no pandas for that
+    import pandas as pd
 
 # faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32, as `read` returns them
 Arrays: TypeAlias = tuple[Any, Any, Any]
@@ -34,8 +36,8 @@ class WindowSource(Protocol):
 
     path: Path
     settings: dict[str, Any]
-    windows: pd.DataFrame
-    recordings: pd.DataFrame
+    windows: "pd.DataFrame"
+    recordings: "pd.DataFrame"
 
     @abstractmethod
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
@@ -124,7 +126,7 @@ def check_rows(source: WindowSource, rows: ArrayLike) -> np.ndarray:
     return rows
 
 
-def contents_digest(settings: dict[str, Any], recordings: pd.DataFrame) -> str:
+def contents_digest(settings: dict[str, Any], recordings: "pd.DataFrame") -> str:
     """Return the identity of windows, 16 hexadecimal digits, from their settings and the recordings' sha256."""
     identity = {k: v for k, v in settings.items() if k != "versions"}
     identity[FORMER_SYNTHETIC_KEY] = identity.pop("synthetic")  # so that stores of 0.1 keep their digest

@@ -144,7 +144,7 @@ def test_a_model_that_is_nowhere_and_a_hub_that_refuses_are_reported_in_one_line
     assert main(["model", "push", "mine", "model"]) == 2
     assert "expected a name on the hub as user/name" in capsys.readouterr().err
     assert main(["model", "push", "mine"]) == 2
-    assert "say where to, as user/name" in capsys.readouterr().err
+    assert "give the destination, as user/name" in capsys.readouterr().err
 
 
 def test_an_error_in_this_package_is_not_reported_as_one_of_the_network(hub, monkeypatch):

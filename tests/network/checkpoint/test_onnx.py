@@ -139,7 +139,7 @@ def test_an_export_that_answers_otherwise_is_refused(exported):
 def test_what_is_not_installed_is_one_clear_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(export, "find_spec", lambda module: None if module == "onnxscript" else "there")
     assert main(["model", "export", "model", str(tmp_path / "model.onnx")]) == 2
-    assert "exporting needs onnxscript, not installed here: pip install 'gbvnet[onnx]'" in capsys.readouterr().err
+    assert "exporting needs onnxscript, which is not installed: pip install 'gbvnet[onnx]'" in capsys.readouterr().err
     with pytest.raises(BadConfig, match="exporting needs"):
         export.export_onnx("model", tmp_path / "model.onnx")
 
