@@ -55,19 +55,19 @@ def made(n_subjects=6, n_trials=10, n_windows=3, seed=0, skill=1.0, folds=5):
 
 def test_scores_by_hand():
     y, p = [1, 1, 1, 0, 0], [0.9, 0.5, 0.1, 0.2, 0.8]  # 0.5 counts as high: right, right, wrong, right, wrong
-    found = metrics.compute_scores(y, p)
-    assert found["accuracy"] == pytest.approx(3 / 5)
-    assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
-    assert found["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)  # high: precision 2/3, recall 2/3; low: 1/2, 1/2
-    assert found["auc"] == pytest.approx(3 / 6)  # of the pairs high-low, .9>.2 .9>.8 .5>.2 are right
-    assert found["mcc"] == pytest.approx((2 * 1 - 1 * 1) / np.sqrt(3 * 3 * 2 * 2))
+    scores = metrics.compute_scores(y, p)
+    assert scores["accuracy"] == pytest.approx(3 / 5)
+    assert scores["balanced_accuracy"] == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)  # high: precision 2/3, recall 2/3; low: 1/2, 1/2
+    assert scores["auc"] == pytest.approx(3 / 6)  # of the pairs high-low, .9>.2 .9>.8 .5>.2 are right
+    assert scores["mcc"] == pytest.approx((2 * 1 - 1 * 1) / np.sqrt(3 * 3 * 2 * 2))
 
 
 @pytest.mark.parametrize("y", [[1, 1, 1], [0, 0, 0]])
 def test_with_one_class_only_accuracy_is_defined(y):
-    found = metrics.compute_scores(y, [0.9, 0.2, 0.6])
-    assert found.pop("accuracy") == pytest.approx(2 / 3 if y[0] else 1 / 3)
-    assert np.isnan(list(found.values())).all()
+    scores = metrics.compute_scores(y, [0.9, 0.2, 0.6])
+    assert scores.pop("accuracy") == pytest.approx(2 / 3 if y[0] else 1 / 3)
+    assert np.isnan(list(scores.values())).all()
 
 
 def test_a_constant_prediction_scores_half_and_warns_nobody():
@@ -124,21 +124,21 @@ def test_pooled_scores_are_scikit_learns_over_all_rows():
 
 
 def brute_force(table):
-    """Accuracy by window, by fold and by trial under each labelling that keeps each person's number of high trials.
+    """Accuracy by window, by fold and by trial under each labelling that keeps each subject's number of high trials.
 
     Equal labellings are tried once; all are equally frequent among the permutations.
     """
     trials = table.groupby(["subject", "trial"])["y"].first()
-    people = [trials.xs(name, level="subject", drop_level=False) for name in ("a", "b")]
-    found = []
-    for orders in product(*(set(permutations(person.to_numpy())) for person in people)):
-        label = pd.Series(np.concatenate(orders), index=pd.concat(people).index)
+    subjects = [trials.xs(name, level="subject", drop_level=False) for name in ("a", "b")]
+    accuracies = []
+    for orders in product(*(set(permutations(subject.to_numpy())) for subject in subjects)):
+        label = pd.Series(np.concatenate(orders), index=pd.concat(subjects).index)
         shuffled = table.assign(y=label.loc[list(zip(table["subject"], table["trial"], strict=True))].to_numpy())
         right = shuffled["y"] == (shuffled["p"] >= 0.5)
         of_trials = metrics.aggregate_trials(shuffled)
-        found.append((right.mean(), right.groupby(shuffled["fold"]).mean().mean(),
+        accuracies.append((right.mean(), right.groupby(shuffled["fold"]).mean().mean(),
                       (of_trials["y"] == (of_trials["p"] >= 0.5)).mean()))  # fmt: skip
-    return np.array(found)
+    return np.array(accuracies)
 
 
 def uneven():
@@ -157,32 +157,32 @@ def uneven():
 def test_chance_is_that_of_every_permutation_within_subject():
     table = uneven()
     every = brute_force(table)  # (6 * 4, 3)
-    found, _ = statistics.permutation_chance(table, n=20_000)
+    chance, _ = statistics.permutation_chance(table, n=20_000)
     trials = metrics.aggregate_trials(table)
     right = table["y"] == (table["p"] >= 0.5)
     by_trial = (trials["y"] == (trials["p"] >= 0.5)).mean()
     for k, score in enumerate((right.mean(), right.groupby(table["fold"]).mean().mean(), by_trial)):
         name = ("window", "fold", "trial")[k]
-        assert found[name].score == pytest.approx(score)
-        assert found[name].mean == pytest.approx(every[:, k].mean(), abs=0.005)
-        assert found[name].p == pytest.approx((every[:, k] >= score - 1e-12).mean(), abs=0.02)
-        assert found[name].upper == pytest.approx(np.percentile(np.repeat(every[:, k], 24), 97.5), abs=1e-9)
+        assert chance[name].score == pytest.approx(score)
+        assert chance[name].mean == pytest.approx(every[:, k].mean(), abs=0.005)
+        assert chance[name].p == pytest.approx((every[:, k] >= score - 1e-12).mean(), abs=0.02)
+        assert chance[name].upper == pytest.approx(np.percentile(np.repeat(every[:, k], 24), 97.5), abs=1e-9)
 
 
 def test_chance_of_a_perfect_score_by_hand():
-    """One person, 2 high of 4 trials: one of 6 labellings is perfect, so p = 1/6, and nothing can be above chance."""
+    """One subject, 2 high of 4 trials: one of 6 labellings is perfect, so p = 1/6, and nothing can be above chance."""
     perfect = result([(1, "a", str(t), 0, int(t < 2), 0.9 if t < 2 else 0.1) for t in range(4)])
-    found, of_subjects = statistics.permutation_chance(perfect, n=20_000)
-    assert found["window"].score == 1.0
-    assert found["window"].mean == pytest.approx(0.5, abs=0.01)
-    assert found["window"].p == pytest.approx(1 / 6, abs=0.01)
-    assert found["window"].upper == 1.0
-    assert not found["window"].above
-    assert of_subjects["a"] == found["window"]
+    chance, of_subjects = statistics.permutation_chance(perfect, n=20_000)
+    assert chance["window"].score == 1.0
+    assert chance["window"].mean == pytest.approx(0.5, abs=0.01)
+    assert chance["window"].p == pytest.approx(1 / 6, abs=0.01)
+    assert chance["window"].upper == 1.0
+    assert not chance["window"].above
+    assert of_subjects["a"] == chance["window"]
 
 
-def test_knowing_who_is_who_is_not_above_chance():
-    """A system that gives each person their own base rate beats the majority, and still has learnt no emotion."""
+def test_knowing_the_subjects_is_not_above_chance():
+    """A system that gives each subject their own base rate beats the majority, and still has learnt no emotion."""
     rows = [(1, s, str(t), 0, int(t < high), high / 10) for s, high in (("a", 9), ("b", 1)) for t in range(10)]
     scores = evaluate(result(rows), n_permutations=1000)
     assert scores.window["accuracy"] == pytest.approx(0.9)
@@ -194,11 +194,11 @@ def test_knowing_who_is_who_is_not_above_chance():
 def test_windows_of_one_trial_do_not_count_as_many_observations():
     """Six trials of 500 windows, all right by window: shuffling windows would say p = 1e-4, trials say 1/20."""
     rows = [(1, "a", str(t), w, int(t < 3), 0.9 if t < 3 else 0.1) for t in range(6) for w in range(500)]
-    found, _ = statistics.permutation_chance(result(rows), n=20_000)
-    assert found["window"].p == pytest.approx(1 / 20, abs=0.006)
+    chance, _ = statistics.permutation_chance(result(rows), n=20_000)
+    assert chance["window"].p == pytest.approx(1 / 20, abs=0.006)
 
 
-def test_subjects_of_one_class_cannot_be_shuffled_and_are_said_so():
+def test_subjects_of_one_class_cannot_be_shuffled():
     rows = [(t + 1, s, str(t), 0, int(s == "a"), 0.9 if s == "a" else 0.1) for s in "ab" for t in range(3)]
     scores = evaluate(result(rows), n_permutations=100)
     assert scores.window["accuracy"] == 1.0
@@ -243,7 +243,7 @@ def test_the_majority_follows_from_prior_alone():
     )  # a tie counts as high
 
 
-def test_a_fold_with_one_class_is_a_finding_and_not_a_crash():
+def test_a_fold_with_one_class_gives_a_warning_and_no_error():
     table = made(folds=5)
     table.loc[table["fold"] == 2, "y"] = 1
     scores = evaluate(table.assign(prior=np.where(table["fold"] == 3, 1.0, 0.6)), n_permutations=100)
@@ -257,7 +257,7 @@ def test_a_fold_with_one_class_is_a_finding_and_not_a_crash():
     assert "mcc" not in scores.folds
 
 
-def test_predicting_one_class_throughout_is_a_finding():
+def test_predicting_one_class_throughout_gives_a_warning():
     scores = evaluate(made().assign(p=0.7), n_permutations=100)
     assert "Every window is predicted high." in scores.warnings
     assert scores.assessment == "within chance"
@@ -275,15 +275,15 @@ def test_intervals_draw_subjects_where_there_are_five_and_else_trials():
 def test_the_interval_is_that_of_a_plain_bootstrap():
     """Draw subjects with replacement, put their rows together, score them with scikit-learn."""
     table = made(n_subjects=8, skill=0.5)
-    _, found, _ = statistics.bootstrap_intervals(table, n=10_000)
+    _, intervals, _ = statistics.bootstrap_intervals(table, n=10_000)
     rng = np.random.default_rng(1)
-    people = [rows[["y", "p"]].to_numpy() for _, rows in table.groupby("subject")]
-    samples = {name: [] for name in found}
+    subjects = [rows[["y", "p"]].to_numpy() for _, rows in table.groupby("subject")]
+    samples = {name: [] for name in intervals}
     for _ in range(400):
-        y, p = np.concatenate([people[k] for k in rng.integers(len(people), size=len(people))]).T
-        for name in found:
+        y, p = np.concatenate([subjects[k] for k in rng.integers(len(subjects), size=len(subjects))]).T
+        for name in intervals:
             samples[name].append(metrics.SCORES[name](y.astype(int), p))
-    for name, interval in found.items():
+    for name, interval in intervals.items():
         assert interval == pytest.approx(np.percentile(samples[name], [2.5, 97.5]), abs=0.03), name
 
 
@@ -305,9 +305,9 @@ def test_one_trial_has_no_interval():
 def test_paired_comparison_by_hand():
     a = pd.Series({"s1": 0.8, "s2": 0.7, "s3": 0.9, "s4": 0.6})
     b = pd.Series({"s2": 0.6, "s1": 0.5, "s3": 0.7, "s4": 0.55})
-    found = statistics.paired_test(a, b)  # all four above: the one most extreme of 2**4 sign patterns
-    assert found.p == found.smallest_p == 1 / 16
-    assert found.difference == pytest.approx((0.3 + 0.1 + 0.2 + 0.05) / 4)
+    result = statistics.paired_test(a, b)  # all four above: the one most extreme of 2**4 sign patterns
+    assert result.p == result.smallest_p == 1 / 16
+    assert result.difference == pytest.approx((0.3 + 0.1 + 0.2 + 0.05) / 4)
     assert statistics.paired_test(b, a).p == 1.0
     assert statistics.paired_test(a, b, "two-sided").p == statistics.paired_test(a, b, "two-sided").smallest_p == 2 / 16
 
@@ -315,9 +315,9 @@ def test_paired_comparison_by_hand():
 def test_paired_comparison_with_ties_is_exact_and_equal_subjects_say_nothing():
     a = pd.Series([0.6, 0.6, 0.6, 0.4, 0.5], index=list("abcde"))
     b = pd.Series([0.5] * 5, index=list("abcde"))
-    found = statistics.paired_test(a, b)  # +.1 +.1 +.1 -.1 0: of 2**4 patterns 1 has four and 4 have three above
-    assert found.n == 4
-    assert found.p == pytest.approx(5 / 16)
+    result = statistics.paired_test(a, b)  # +.1 +.1 +.1 -.1 0: of 2**4 patterns 1 has four and 4 have three above
+    assert result.n == 4
+    assert result.p == pytest.approx(5 / 16)
     same = statistics.paired_test(b, b)
     assert (same.n, same.p, same.smallest_p) == (0, 1.0, 1.0)
     one = statistics.paired_test(pd.Series({"a": 0.6, "b": 0.5}), pd.Series({"a": 0.5, "b": 0.5}))
@@ -350,10 +350,10 @@ def test_results_are_compared_on_the_same_rows_only():
     assert metrics.describe_row_difference(table, other) == "2 windows have another label"
 
 
-def test_results_are_told_apart_by_their_keys():
+def test_results_are_separated_by_their_keys():
     table = pd.concat([small(), small().assign(target="arousal"), small().assign(protocol="window")])
-    found = [(r["target"].iloc[0], r["protocol"].iloc[0], len(r)) for r in metrics.split_results(table)]
-    assert found == [("valence", "trial", 6), ("arousal", "trial", 6), ("valence", "window", 6)]
+    groups = [(r["target"].iloc[0], r["protocol"].iloc[0], len(r)) for r in metrics.split_results(table)]
+    assert groups == [("valence", "trial", 6), ("arousal", "trial", 6), ("valence", "window", 6)]
 
 
 def test_a_leaky_result_says_so_in_its_assessment():
@@ -401,14 +401,14 @@ def test_the_interval_over_folds_is_wider_than_students_as_folds_overlap():
     assert np.isnan(statistics.t_interval_over_folds(values[:1])).all()
 
 
-# The interval of the mean over folds, where each person has a cross-validation of their own.
+# The interval of the mean over folds, where each subject has a cross-validation of their own.
 
 
-def own_folds(rng, people, folds, middle=0.6, person_sd=0.1, fold_sd=0.05):
-    """Accuracies of the folds of people, as Scores.folds has them: their true mean is `middle`."""
-    of_person = rng.normal(middle, person_sd, people)[:, None]
-    accuracy = (of_person + rng.normal(0, fold_sd, (people, folds))).ravel()
-    names = np.repeat([f"s{k:02d}" for k in range(people)], folds)
+def own_folds(rng, subjects, folds, middle=0.6, subject_sd=0.1, fold_sd=0.05):
+    """Accuracies of the folds of subjects, as Scores.folds has them: their true mean is `middle`."""
+    of_subject = rng.normal(middle, subject_sd, subjects)[:, None]
+    accuracy = (of_subject + rng.normal(0, fold_sd, (subjects, folds))).ravel()
+    names = np.repeat([f"s{k:02d}" for k in range(subjects)], folds)
     return pd.DataFrame({"fold": range(1, len(accuracy) + 1), "subject": names, "accuracy": accuracy})
 
 
@@ -417,23 +417,23 @@ def within_each():
     return evaluate(made(3, 6, 2, folds=2).assign(scope="per-subject"), n_permutations=50)
 
 
-@pytest.mark.parametrize(("people", "folds"), [(22, 10), (6, 3), (27, 20)])
-def test_95_percent_of_the_intervals_over_people_hold_the_truth(within_each, people, folds):
+@pytest.mark.parametrize(("subjects", "folds"), [(22, 10), (6, 3), (27, 20)])
+def test_95_percent_of_the_intervals_over_subjects_contain_the_true_mean(within_each, subjects, folds):
     """Through what reports call. 800 intervals: a coverage of 0.95 has a standard error of 0.008."""
-    rng = np.random.default_rng(people)
+    rng = np.random.default_rng(subjects)
     hit = width = naive = 0.0
     for _ in range(800):
-        table = own_folds(rng, people, folds)
+        table = own_folds(rng, subjects, folds)
         low, high = replace(within_each, folds=table).folds_interval()
         hit, width = hit + (low <= 0.6 <= high), width + (high - low)
         low, high = statistics.t_interval_over_folds(table["accuracy"])
         naive += low <= 0.6 <= high
     assert 0.92 < hit / 800 < 0.98
-    assert naive / 800 < 0.9  # what counting folds of all people as one cross-validation would cover
-    assert width / 800 < 5 * 0.11 / np.sqrt(people)
+    assert naive / 800 < 0.9  # what counting folds of all subjects as one cross-validation would cover
+    assert width / 800 < 5 * 0.11 / np.sqrt(subjects)
 
 
-def test_with_equally_many_folds_it_is_students_interval_of_the_peoples_means():
+def test_with_equally_many_folds_it_is_students_interval_of_the_subjects_means():
     table = own_folds(np.random.default_rng(1), 8, 5)
     means = table.groupby("subject")["accuracy"].mean()
     expected = stats.ttest_1samp(means, 0).confidence_interval(0.95)
@@ -462,7 +462,7 @@ def test_which_interval_the_mean_over_folds_has_follows_the_scope(within_each):
     cut = (max(0.0, expected.low), min(1.0, expected.high))
     assert within_each.folds_interval() == pytest.approx(cut)
     alone = evaluate(made(1, 6, 2, folds=3).assign(scope="per-subject"), n_permutations=50)
-    assert alone.folds_interval_kind == "corrected t over folds"  # of one person's own cross-validation
+    assert alone.folds_interval_kind == "corrected t over folds"  # of one subject's own cross-validation
 
 
 @pytest.mark.parametrize("values", [[0.95, 1.0, 0.9, 1.0], [0.0, 0.1, 0.0, 0.2], [0.0, 1.0], [1.0, 1.0, 1.0]])
@@ -479,10 +479,10 @@ def test_cutting_an_interval_to_0_to_1_costs_no_coverage():
     """Accuracies of 20 windows near 1: the plain interval passes 1 often, and the truth is below 1 all the same."""
     rng, hit, passed = np.random.default_rng(0), 0, 0
     for _ in range(1000):
-        found = pd.Series(rng.binomial(20, np.clip(rng.normal(0.93, 0.05, 8), 0, 1)) / 20)
+        accuracies = pd.Series(rng.binomial(20, np.clip(rng.normal(0.93, 0.05, 8), 0, 1)) / 20)
         truth = 0.93 - 0.0022  # E min(N(0.93, 0.05), 1), from 0.05 phi(1.4) - 0.07 Phi(-1.4)
-        low, high = statistics.t_interval_over_subjects(found, pd.Series(range(8)))
-        plain = stats.ttest_1samp(found, 0).confidence_interval(0.95)
+        low, high = statistics.t_interval_over_subjects(accuracies, pd.Series(range(8)))
+        plain = stats.ttest_1samp(accuracies, 0).confidence_interval(0.95)
         assert (low <= truth <= high) == (plain.low <= truth <= plain.high)
         hit, passed = hit + (low <= truth <= high), passed + (plain.high > 1)
     assert passed > 100 and 0.9 < hit / 1000 < 0.98

@@ -14,7 +14,7 @@ from gbvnet.store.joined import join
 
 from ..synthetic_store import write_store
 
-ALL = list(product(range(1, 4), range(1, 5)))  # 3 people, 4 trials of 5 windows
+ALL = list(product(range(1, 4), range(1, 5)))  # 3 subjects, 4 trials of 5 windows
 
 
 def store_without(path, part, trials=ALL, **more):
@@ -26,7 +26,7 @@ def planned(store, **settings):
 
 
 @pytest.mark.parametrize(("part", "modalities"), [("face", ("bio", "eeg", "peri")), ("signals", ("face",))])
-def test_a_modality_that_no_window_has_is_not_asked_of_any(tmp_path, part, modalities):
+def test_a_modality_that_no_window_has_is_not_required_of_any(tmp_path, part, modalities):
     store = store_without(tmp_path / "s", part)
     assert store.settings["prepare"]["faces"] and store.settings["prepare"]["signals"]
     for modality in modalities:
@@ -43,7 +43,7 @@ def test_of_a_store_that_has_both_every_modality_is_scored_on_the_same_windows(t
 
 
 @pytest.mark.parametrize(
-    ("part", "asked", "advice"),
+    ("part", "settings", "advice"),
     [
         ("face", {}, "no window of .* has one. Add --modality bio"),
         ("face", {"modality": "face"}, "needs faces.*Add --modality bio"),
@@ -51,9 +51,9 @@ def test_of_a_store_that_has_both_every_modality_is_scored_on_the_same_windows(t
         ("signals", {}, "Add --modality face"),
     ],
 )
-def test_what_to_ask_for_instead_is_said(tmp_path, part, asked, advice):
+def test_the_error_names_the_options_to_give_instead(tmp_path, part, settings, advice):
     with pytest.raises(BadConfig, match=advice + "$"):
-        planned(store_without(tmp_path / "s", part), **asked)
+        planned(store_without(tmp_path / "s", part), **settings)
 
 
 def test_rows_any_takes_what_there_is_of_a_modality(tmp_path):
@@ -63,7 +63,7 @@ def test_rows_any_takes_what_there_is_of_a_modality(tmp_path):
         planned(store_without(tmp_path / "g", "face"), modality="face", rows="any")
 
 
-def test_a_rating_that_is_absent_is_said_with_the_one_that_is_there(tmp_path):
+def test_an_absent_rating_is_reported_with_the_one_that_is_there(tmp_path):
     store = store_without(tmp_path / "s", "face")
     store.windows["arousal"] = float("nan")
     with pytest.raises(BadConfig, match=r"Add --target valence --modality bio$"):
@@ -77,7 +77,7 @@ def test_a_rating_that_is_absent_is_said_with_the_one_that_is_there(tmp_path):
         planned(store, modality="eeg")
 
 
-def test_people_without_faces_among_others_need_rows_any(tmp_path):
+def test_subjects_without_faces_among_others_need_rows_any(tmp_path):
     store = store_without(tmp_path / "s", "face", [(1, t) for t in range(1, 5)])
     with pytest.raises(BadConfig, match=r"20 have no face. Add --rows any$"):
         planned(store, modality="bio", subjects=("s01",))
@@ -94,7 +94,7 @@ def test_folds_extents_and_comparisons_follow(tmp_path):
     assert available_modality(store_without(tmp_path / "f", "signals"), "gbvnet") == "face"
 
 
-def test_of_two_stores_what_one_lacks_is_asked_of_neither(tmp_path):
+def test_of_two_stores_what_one_lacks_is_required_of_neither(tmp_path):
     first, second = write_store(tmp_path / "a", subjects=3, trials=4), store_without(tmp_path / "b", "face", seed=1)
     joined, _ = join(first, second, faces=False, signals=True)
     windows, excluded = choose_windows(joined, CrossvalConfig(modality="bio", target="valence"))

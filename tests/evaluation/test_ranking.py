@@ -1,4 +1,4 @@
-"""Mean ranks, cliques and tests of several systems over people, against hand-worked numbers and scipy."""
+"""Mean ranks, cliques and tests of several systems over subjects, against hand-worked numbers and scipy."""
 
 import numpy as np
 import pandas as pd
@@ -14,36 +14,36 @@ def scores(*columns, names="abcdefgh"):
 
 
 def test_ranks_are_those_worked_by_hand_and_ties_share_theirs():
-    found = rank_systems(scores([0.9, 0.8, 0.7], [0.8, 0.8, 0.9], [0.1, 0.2, 0.3]))
+    ranking = rank_systems(scores([0.9, 0.8, 0.7], [0.8, 0.8, 0.9], [0.1, 0.2, 0.3]))
     # a: 1, 1.5, 2; b: 2, 1.5, 1; c: 3, 3, 3
-    assert found.ranks.to_dict() == {"a": 1.5, "b": 1.5, "c": 3.0}
-    assert found.n == 3
-    assert found.pairs["n"].tolist() == [2, 3, 3]  # a and b are alike in the second of them
-    assert found.pairs["smallest_p"].tolist() == [0.5, 0.25, 0.25]
-    assert not found.can_show_difference
-    assert found.cliques == [["a", "b", "c"]]  # three people show nothing
+    assert ranking.ranks.to_dict() == {"a": 1.5, "b": 1.5, "c": 3.0}
+    assert ranking.n == 3
+    assert ranking.pairs["n"].tolist() == [2, 3, 3]  # a and b are alike in the second of them
+    assert ranking.pairs["smallest_p"].tolist() == [0.5, 0.25, 0.25]
+    assert not ranking.can_show_difference
+    assert ranking.cliques == [["a", "b", "c"]]  # three subjects show nothing
 
 
 def test_tests_are_scipys():
     rng = np.random.default_rng(0)
     table = scores(*rng.uniform(size=(4, 12)))
-    found = rank_systems(table)
-    assert found.friedman_p == pytest.approx(stats.friedmanchisquare(*(table[n] for n in table)).pvalue)
-    for row in found.pairs.itertuples():
+    ranking = rank_systems(table)
+    assert ranking.friedman_p == pytest.approx(stats.friedmanchisquare(*(table[n] for n in table)).pvalue)
+    for row in ranking.pairs.itertuples():
         assert row.p == pytest.approx(stats.wilcoxon(table[row.a], table[row.b], method="exact").pvalue)
         assert row.difference == pytest.approx((table[row.a] - table[row.b]).mean())
-    order = np.sort(found.pairs["p"].to_numpy())
-    assert found.pairs["p_holm"].min() == pytest.approx(min(1, 6 * order[0]))
+    order = np.sort(ranking.pairs["p"].to_numpy())
+    assert ranking.pairs["p_holm"].min() == pytest.approx(min(1, 6 * order[0]))
 
 
 def test_cliques_hold_neighbours_that_are_not_shown_to_differ():
     steps = np.linspace(0, 0.01, 14)
     noise = np.where(np.arange(14) % 2, 0.02, -0.02)  # a and b take turns, c is below both in everybody
-    found = rank_systems(scores(0.9 + steps + noise, 0.9 + steps, 0.5 + steps, 0.5 + steps + noise))
-    assert found.can_show_difference
-    assert [set(clique) for clique in found.cliques] == [{"a", "b"}, {"c", "d"}]
-    apart = rank_systems(scores(0.9 + steps, 0.7 + 2 * steps, 0.5 + 3 * steps))
-    assert apart.cliques == []
+    ranking = rank_systems(scores(0.9 + steps + noise, 0.9 + steps, 0.5 + steps, 0.5 + steps + noise))
+    assert ranking.can_show_difference
+    assert [set(clique) for clique in ranking.cliques] == [{"a", "b"}, {"c", "d"}]
+    separate = rank_systems(scores(0.9 + steps, 0.7 + 2 * steps, 0.5 + 3 * steps))
+    assert separate.cliques == []
 
 
 def test_overlapping_cliques_are_both_shown_and_one_within_another_is_not():
@@ -78,18 +78,18 @@ def test_memory_is_what_was_held_at_most_and_not_what_is_held_at_the_end():
     assert little.mb < 20
 
 
-def test_the_smallest_p_is_that_of_the_people_who_differ_and_no_data_of_them_give_less():
-    """Wilcoxon's test drops those who are equal: of twelve people four differ, and 2 / 2**4 is the least."""
+def test_the_smallest_p_is_that_of_the_subjects_that_differ_and_no_data_of_them_give_less():
+    """Wilcoxon's test drops those who are equal: of twelve subjects four differ, and 2 / 2**4 is the least."""
     a = np.full(12, 0.7)
     b, c = a - np.r_[0.1, 0.2, 0.3, 0.4, np.zeros(8)], a - np.linspace(0.3, 0.4, 12)
-    found = rank_systems(scores(a, b, c))
-    of = found.pairs.set_index(["a", "b"])
+    ranking = rank_systems(scores(a, b, c))
+    of = ranking.pairs.set_index(["a", "b"])
     assert of.loc[("a", "b"), "n"] == 4
     assert of.loc[("a", "b"), "smallest_p"] == of.loc[("a", "b"), "p"] == 2 / 16
     assert of.loc[("a", "b"), "p"] == pytest.approx(stats.wilcoxon(a, b, zero_method="wilcox", method="exact").pvalue)
     assert of.loc[("a", "c"), "smallest_p"] == 2 / 2**12
-    assert found.can_show_difference  # c, not b
-    assert not rank_systems(scores(a, b)).can_show_difference  # twelve people, of whom four say something
+    assert ranking.can_show_difference  # c, not b
+    assert not rank_systems(scores(a, b)).can_show_difference  # twelve subjects, of whom four differ
     same = rank_systems(scores(a, a, a))
     assert same.pairs["smallest_p"].tolist() == [1.0] * 3 and not same.can_show_difference
 
@@ -99,8 +99,8 @@ def test_what_is_not_shown_to_differ_from_the_first_need_not_be_next_to_it():
     n = 14
     first = np.linspace(0.7, 0.8, n)
     swing = np.where(np.arange(n) % 2, 0.2, -0.21)
-    found = rank_systems(scores(first, first - 0.01, first + swing))
-    assert found.ranks.index[0] == "a"
-    alike = found.not_shown_to_differ("a")
+    ranking = rank_systems(scores(first, first - 0.01, first + swing))
+    assert ranking.ranks.index[0] == "a"
+    alike = ranking.not_shown_to_differ("a")
     assert list(alike) == ["c"] and alike["c"] > 0.05
-    assert found.not_shown_to_differ("c").keys() == {"a", "b"}
+    assert ranking.not_shown_to_differ("c").keys() == {"a", "b"}

@@ -1,4 +1,4 @@
-"""Anybody's split file: ours, and synthetic ones of others."""
+"""Split files: those of gbvnet, and examples in other formats."""
 
 import json
 
@@ -69,7 +69,7 @@ def test_a_table_of_somebody_else(tmp_path, splits, leaks):
     shared = {s.unit: s.train for s in checked.shared}
     assert shared["window"] == 0
     assert shared["trial"] == (24 if leaks else 0)
-    assert shared["subject"] == 4  # trials of one person are on both sides under both
+    assert shared["subject"] == 4  # trials of one subject are on both sides under both
     tested = pd.concat([WINDOWS.iloc[rows].assign(fold=fold) for fold, side, rows in splits if side == "test"])
     tested.to_parquet(tmp_path / "tested.parquet")  # without sides: all other folds train
     assert check_splits(tmp_path / "tested.parquet").leaks == leaks
@@ -89,7 +89,7 @@ def test_json_of_somebody_else(tmp_path, splits, leaks, form):
     assert check_splits(tmp_path / "folds.json").leaks == leaks
 
 
-def test_people_on_both_sides_where_nothing_else_is_told(tmp_path):
+def test_subjects_on_both_sides_where_nothing_else_is_known(tmp_path):
     (tmp_path / "a.json").write_text('{"unit": "subject", "train": ["s01", "s02"], "test": ["s02"]}')
     checked = check_splits(tmp_path / "a.json")
     assert not checked.leaks
@@ -116,7 +116,7 @@ def test_the_command_exits_with_1_for_a_leak(runs, capsys):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("a.json", "{", "does not read"),
         ("a.json", '{"folds": [{"train": ["1/1"]}]}', "expected a train and a test side in fold 1"),
@@ -133,9 +133,9 @@ def test_the_command_exits_with_1_for_a_leak(runs, capsys):
         ("a.txt", "", "ends in .json"),
     ],
 )
-def test_what_tells_nothing_is_refused(tmp_path, name, text, said):
+def test_a_split_without_usable_names_is_refused(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(BadInput, match=message):
         check_splits(tmp_path / name)
 
 
@@ -145,7 +145,7 @@ def test_numbers_of_one_trial_may_be_written_in_several_ways(tmp_path):
     assert check_splits(tmp_path / "t.csv").leaks
 
 
-# --- names as people write them ---
+# --- names in forms that occur in practice ---
 
 ODD = ("sub-01", "s_2", "anna:b", "a,b", "1/x", "Anna Maria", "f\u00fcr")
 
@@ -155,9 +155,9 @@ def odd_runs(tmp_path_factory):
     """Cross-validations of a store whose subjects and stimuli have every separator in their names."""
     folder = tmp_path_factory.mktemp("odd")
     store = write_store(folder / "store", faces=False)
-    people = dict(zip(sorted(store.windows["subject"].unique()), ODD, strict=False))
+    renamed = dict(zip(sorted(store.windows["subject"].unique()), ODD, strict=False))
     store.windows = store.windows.assign(
-        subject=store.windows["subject"].map(people), stimulus="film-" + store.windows["stimulus"].astype(str) + "_a"
+        subject=store.windows["subject"].map(renamed), stimulus="film-" + store.windows["stimulus"].astype(str) + "_a"
     )
     for protocol in PROTOCOLS:
         config = CrossvalConfig(system="majority", modality="bio", protocol=protocol, folds=2, target="valence")
@@ -209,20 +209,20 @@ def test_names_of_others_with_separators_in_them(tmp_path, train, test, leaks):
     assert f"{train!r} is read as " in str(checked)
 
 
-def test_what_a_split_cannot_tell_by_its_names_is_said(tmp_path):
-    def said(train, test):
+def test_ambiguous_names_are_reported(tmp_path):
+    def report(train, test):
         (tmp_path / "s.json").write_text(json.dumps({"folds": [{"train": train, "test": test}]}))
         return str(check_splits(tmp_path / "s.json"))
 
-    assert "'s01/film-3' is read as subject s01, trial film-3" in said(["s01/film-3"], ["s01/film-4"])
-    assert "1 of 1 tested trials are also trained on: then write subject/trial/window" in said(["a/x-3"], ["a/x-4"])
+    assert "'s01/film-3' is read as subject s01, trial film-3" in report(["s01/film-3"], ["s01/film-4"])
+    assert "1 of 1 tested trials are also trained on: then write subject/trial/window" in report(["a/x-3"], ["a/x-4"])
     for one, other in (("s01", "S-1"), ("Anna", "anna"), ("J\u00fcrgen", "Ju\u0308rgen")):
-        assert "may be one subject in several spellings" in said([f"{one}/1"], [f"{other}/1"])
-    assert "spellings" not in said(["s01/1", "s1/2"], ["s10/1", "s11/1", "sub-1-1/1", "sub-11/1"])
+        assert "may be one subject in several spellings" in report([f"{one}/1"], [f"{other}/1"])
+    assert "spellings" not in report(["s01/1", "s1/2"], ["s10/1", "s11/1", "sub-1-1/1", "sub-11/1"])
 
 
 @pytest.mark.parametrize("names", [["a/b/c/d"], ["s01/1", "s01/1/2"], ["sub-01", "sub-02"], ["s01"]])
-def test_names_that_cannot_be_taken_apart_are_refused(tmp_path, names):
+def test_names_that_cannot_be_split_into_parts_are_refused(tmp_path, names):
     (tmp_path / "s.json").write_text(json.dumps({"folds": [{"train": names, "test": names}]}))
     with pytest.raises(BadInput, match="which tells no trial"):
         check_splits(tmp_path / "s.json")
@@ -235,7 +235,7 @@ def table_of(tmp_path, rows, head="subject,trial,fold,side"):
 
 
 @pytest.mark.parametrize(
-    ("rows", "head", "told"),
+    ("rows", "head", "message"),
     [
         (["s1,1,1,train", "s1,,1,test"], "subject,trial,fold,side", "a trial in each row, found none in row 2"),
         (["s1,1,1,train", "s1,1,,test"], "subject,trial,fold,side", "a fold in each row, found none in row 2"),
@@ -243,8 +243,8 @@ def table_of(tmp_path, rows, head="subject,trial,fold,side"):
         (["s1,1,1", "s1,2,1"], "subject,trial,fold", "at least two folds, or a column that names the sides"),
     ],
 )  # fmt: skip
-def test_what_a_table_leaves_out_is_no_clean_split(tmp_path, rows, head, told):
-    with pytest.raises(BadInput, match=told):
+def test_what_a_table_leaves_out_is_no_clean_split(tmp_path, rows, head, message):
+    with pytest.raises(BadInput, match=message):
         check_splits(table_of(tmp_path, rows, head))
 
 
@@ -269,7 +269,7 @@ def test_a_trial_is_counted_within_its_session(tmp_path):
 
 
 @pytest.mark.parametrize("tested", [[], ["s1/t2/1", "s1/t2/2"]])
-def test_an_empty_test_side_is_refused_and_a_shared_validation_side_is_told(tmp_path, tested):
+def test_an_empty_test_side_is_refused_and_a_shared_validation_side_is_reported(tmp_path, tested):
     file = tmp_path / "split.json"
     file.write_text(json.dumps({"folds": [{"train": ["s1/t1/1"], "val": ["s1/t2/3"], "test": tested}]}))
     if not tested:
@@ -300,15 +300,15 @@ def test_a_trial_is_the_whole_of_its_name(tmp_path, train, test, leaks):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('{"train": [{"subject": "s1", "trial": ""}], "test": [{"subject": "s1", "trial": "2"}]}', "tells no trial"),
         ('{"train": [{"subject": "s1", "trial": null}], "test": [{"subject": "s1", "trial": "2"}]}', "tells no trial"),
         ('{"train": ["s1/1"], "train": ["s1/2"], "test": ["s1/1"]}', "'train' is given twice"),
     ],
 )
-def test_a_split_with_a_name_missing_or_a_side_twice_is_refused(tmp_path, text, told):
+def test_a_split_with_a_name_missing_or_a_side_twice_is_refused(tmp_path, text, message):
     file = tmp_path / "split.json"
     file.write_text(text)
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=message):
         check_splits(file)

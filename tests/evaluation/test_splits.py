@@ -37,17 +37,17 @@ COLUMNS = {  # what may not be shared, read off the table without the code under
 }
 
 
-def table(people=4, trials=6, windows=3, rng=None):
-    """Windows of people x trials; every person sees the stimuli in an order of their own."""
+def table(subjects=4, trials=6, windows=3, rng=None):
+    """Windows of subjects x trials; every subject sees the stimuli in an order of their own."""
     rng = rng or np.random.default_rng(0)
     rows = []
-    for person in range(1, people + 1):
+    for subject in range(1, subjects + 1):
         for trial, stimulus in enumerate(rng.permutation(trials) + 1, start=1):
             n = windows if isinstance(windows, int) else int(rng.integers(*windows))
             rows += [
                 {
-                    "recording": f"s{person:02d}_trial{trial:02d}",
-                    "subject": f"s{person:02d}",
+                    "recording": f"s{subject:02d}_trial{trial:02d}",
+                    "subject": f"s{subject:02d}",
                     "trial": f"{trial:02d}",
                     "stimulus": f"{stimulus:02d}",
                     "window": window,
@@ -82,7 +82,7 @@ def test_no_group_of_the_protocol_is_ever_on_two_sides(given_):
     except LeakySplit:  # too few groups: refused, never bent
         return
     keys = [dict(zip(windows.index, windows[c].itertuples(index=False), strict=True)) for c in COLUMNS[split.protocol]]
-    person = windows["subject"].to_dict()
+    subject_of = windows["subject"].to_dict()
     for fold in folds:
         assert all(len(rows) for rows in fold.sides.values())
         for one, other in combinations(fold.sides.values(), 2):
@@ -90,7 +90,7 @@ def test_no_group_of_the_protocol_is_ever_on_two_sides(given_):
             for key in keys:
                 assert not {key[row] for row in one} & {key[row] for row in other}
         if fold.name:
-            assert {person[row] for rows in fold.sides.values() for row in rows} == {fold.name}
+            assert {subject_of[row] for rows in fold.sides.values() for row in rows} == {fold.name}
     assert [f.number for f in folds] == list(range(1, len(folds) + 1))
     tested = np.concatenate([f.test for f in folds])
     assert len(tested) == len(set(tested))
@@ -143,10 +143,10 @@ def test_stratified_folds_keep_the_protocol_and_test_each_row_once_whatever_the_
 @given(tables_and_settings())
 def test_what_is_held_out_or_kept_back_shares_nothing_and_does_not_depend_on_the_order_of_the_rows(given_):
     windows, split = given_
-    people, stimuli = (sorted(windows[c].unique()) for c in ("subject", "stimulus"))
-    tested = (windows["subject"].isin(people[:2]) & windows["stimulus"].isin(stimuli[::2])).to_numpy()
+    subjects, stimuli = (sorted(windows[c].unique()) for c in ("subject", "stimulus"))
+    tested = (windows["subject"].isin(subjects[:2]) & windows["stimulus"].isin(stimuli[::2])).to_numpy()
     if split.protocol == "subject+stimulus":  # nobody and nothing that is tested may be there to learn from
-        mixed = windows["subject"].isin(people[:2]) | windows["stimulus"].isin(stimuli[::2])
+        mixed = windows["subject"].isin(subjects[:2]) | windows["stimulus"].isin(stimuli[::2])
         windows, tested = windows[tested | ~mixed], tested[tested | ~mixed.to_numpy()]
     try:
         fold = hold_out(windows, tested, split)
@@ -159,11 +159,14 @@ def test_what_is_held_out_or_kept_back_shares_nothing_and_does_not_depend_on_the
         turned = hold_out(windows[::-1], tested[::-1], split)
         assert all(fold.sides[side].tolist() == turned.sides[side].tolist() for side in fold.sides)
     try:
-        rest, kept = train_validation_split(windows, split)
+        train, validation = train_validation_split(windows, split)
     except LeakySplit:
         return
-    assert len(rest) and not shares(windows, split.protocol, rest, kept)
-    assert [part.tolist() for part in train_validation_split(windows[::-1], split)] == [rest.tolist(), kept.tolist()]
+    assert len(train) and not shares(windows, split.protocol, train, validation)
+    assert [part.tolist() for part in train_validation_split(windows[::-1], split)] == [
+        train.tolist(),
+        validation.tolist(),
+    ]
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
@@ -174,7 +177,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
     st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=6, max_size=16, unique_by=lambda names: names[:2]),
     st.sampled_from(["trial", "stimulus", "subject"]), st.integers(0, 9),
 )  # fmt: skip
-def test_names_of_any_characters_are_kept_apart(rows, protocol, seed):
+def test_names_of_any_characters_stay_separate(rows, protocol, seed):
     """A slash, a space or a line break in a name may make two groups one, which is safe, and never one group two."""
     windows = pd.DataFrame(
         [(*names, k) for names in rows for k in (0, 1)], columns=["subject", "trial", "stimulus", "window"]
@@ -189,62 +192,62 @@ def test_names_of_any_characters_are_kept_apart(rows, protocol, seed):
     assert sorted(np.concatenate([f.test for f in folds])) == sorted(windows.index)
 
 
-def test_folds_have_equally_many_groups_and_trials_are_spread_over_the_people():
-    windows = table(people=5, trials=12)
+def test_folds_have_equally_many_groups_and_trials_are_spread_over_the_subjects():
+    windows = table(subjects=5, trials=12)
     for protocol, unit, each in (("trial", "trial", 20), ("stimulus", "stimulus", 4)):
         folds = make_folds(windows, SplitConfig(protocol=protocol, folds=3))
         for fold in folds:
             assert group_names(windows, unit).loc[fold.test].nunique() == each
     for fold in make_folds(windows, SplitConfig(protocol="trial", folds=3)):
-        for rows, each in ((fold.test, 4), (fold.train, None)):  # 12 trials a person, 3 folds
+        for rows, each in ((fold.test, 4), (fold.train, None)):  # 12 trials per subject, 3 folds
             counts = windows.loc[rows].groupby("subject")["trial"].nunique()
             assert set(counts) == {each} if each else counts.max() - counts.min() <= 1
 
 
-def test_the_validation_side_is_the_share_asked_for_of_the_training_groups():
-    windows = table(people=10, trials=10)
+def test_the_validation_side_is_the_requested_share_of_the_training_groups():
+    windows = table(subjects=10, trials=10)
     fold = make_folds(windows, SplitConfig(protocol="trial", folds=10, validation=0.2))[0]
     trials = group_names(windows, "trial")
     assert trials.loc[fold.validation].nunique() == 18  # 20 % of the 90 trials that are not tested
-    assert windows.loc[fold.validation, "subject"].nunique() >= 9  # of 10: spread over the people, not a few of them
+    assert windows.loc[fold.validation, "subject"].nunique() >= 9  # of 10: spread over the subjects, not a few of them
 
 
 def test_at_least_one_group_is_kept_back_and_at_least_one_is_left():
-    windows = table(people=4, trials=2)
+    windows = table(subjects=4, trials=2)
     for validation, kept in ((0.01, 1), (0.99, 2)):
         for fold in make_folds(windows, SplitConfig(protocol="subject", folds=4, validation=validation)):
             assert windows.loc[fold.validation, "subject"].nunique() == kept
 
 
 def test_subject_and_stimulus_held_out_together_test_the_diagonal_only():
-    windows = table(people=6, trials=9, windows=1)  # 54 windows
+    windows = table(subjects=6, trials=9, windows=1)  # 54 windows
     folds = make_folds(windows, SplitConfig(protocol="subject+stimulus", folds=3, validation=0.25))
     for fold in folds:
-        assert len(fold.test) == 2 * 3  # 2 of 6 people, 3 of 9 stimuli
-        assert len(fold.train) + len(fold.validation) < 4 * 6  # of 4 people x 6 stimuli, mixed rows are dropped
-        assert len(fold.validation) == 1 * 2  # a quarter of 4 people, of 6 stimuli (1.5, rounded to even)
+        assert len(fold.test) == 2 * 3  # 2 of 6 subjects, 3 of 9 stimuli
+        assert len(fold.train) + len(fold.validation) < 4 * 6  # of 4 subjects x 6 stimuli, mixed rows are dropped
+        assert len(fold.validation) == 1 * 2  # a quarter of 4 subjects, of 6 stimuli (1.5, rounded to even)
         assert len(fold.train) == 3 * 4
     for column in ("subject", "stimulus"):
         tested = [name for fold in folds for name in sorted(set(windows.loc[fold.test, column]))]
-        assert sorted(tested) == sorted(set(windows[column]))  # each person and each stimulus once
+        assert sorted(tested) == sorted(set(windows[column]))  # each subject and each stimulus once
 
 
-def test_subject_and_stimulus_folds_hold_out_the_people_of_the_subject_folds():
-    windows = table(people=6, trials=9)
+def test_subject_and_stimulus_folds_hold_out_the_subjects_of_the_subject_folds():
+    windows = table(subjects=6, trials=9)
     both = make_folds(windows, SplitConfig(protocol="subject+stimulus", folds=3))
-    people = make_folds(windows, SplitConfig(protocol="subject", folds=3))
-    for one, other in zip(both, people, strict=True):
+    subjects = make_folds(windows, SplitConfig(protocol="subject", folds=3))
+    for one, other in zip(both, subjects, strict=True):
         assert set(windows.loc[one.test, "subject"]) == set(windows.loc[other.test, "subject"])
 
 
 def test_another_seed_gives_other_folds():
-    windows = table(people=6, trials=9)
+    windows = table(subjects=6, trials=9)
     one, other = (make_folds(windows, SplitConfig(folds=3, seed=seed))[0].test.tolist() for seed in (0, 1))
     assert one != other
 
 
 def test_rows_keep_their_numbers_when_only_some_are_split():
-    windows = table(people=4, trials=6)
+    windows = table(subjects=4, trials=6)
     some = windows[windows["window"] != 1]
     folds = make_folds(some, SplitConfig(folds=3))
     assert sorted(np.concatenate([f.test for f in folds])) == some.index.tolist()
@@ -276,7 +279,7 @@ def test_folds_do_not_depend_on_pythons_hash_seed():
 
 
 def test_the_guard_names_the_group_that_was_moved():
-    windows = table(people=4, trials=6)
+    windows = table(subjects=4, trials=6)
     fold = make_folds(windows, SplitConfig(protocol="trial", folds=3))[1]
     check_fold(windows, fold, "trial")
     moved = replace(fold, train=np.append(fold.train, fold.test[0]), test=fold.test[1:])
@@ -290,15 +293,15 @@ def test_the_guard_names_the_group_that_was_moved():
 @pytest.mark.parametrize("side", ["train", "validation"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_guard_sees_each_protocol_broken_on_either_side(protocol, side):
-    windows = table(people=6, trials=9)
+    windows = table(subjects=6, trials=9)
     fold = make_folds(windows, SplitConfig(protocol=protocol, folds=3))[0]
     broken = replace(fold, **{side: np.append(fold.sides[side], fold.test[:1])})
     with pytest.raises(LeakySplit, match=f"breaks protocol {protocol.replace('+', '.')}.*the {side} and the test side"):
         check_fold(windows, broken, protocol)
 
 
-def test_the_guard_catches_one_shared_stimulus_between_different_people():
-    windows = table(people=6, trials=9)
+def test_the_guard_catches_one_shared_stimulus_between_different_subjects():
+    windows = table(subjects=6, trials=9)
     folds = make_folds(windows, SplitConfig(protocol="subject", folds=3))
     check_fold(windows, folds[0], "subject")
     with pytest.raises(LeakySplit, match=r"stimuli 01, 02, 03, 04, 05 and 4 more on both"):
@@ -306,7 +309,7 @@ def test_the_guard_catches_one_shared_stimulus_between_different_people():
 
 
 def test_a_window_split_passes_as_window_and_fails_as_trial():
-    windows = table(people=3, trials=4, windows=8)
+    windows = table(subjects=3, trials=4, windows=8)
     fold = make_folds(windows, SplitConfig(protocol="window", folds=3))[0]
     check_fold(windows, fold, "window")
     with pytest.raises(LeakySplit, match="breaks protocol trial"):
@@ -315,7 +318,7 @@ def test_a_window_split_passes_as_window_and_fails_as_trial():
 
 @pytest.mark.parametrize("protocol", ["window", "trial", "stimulus", "subject"])
 def test_stratified_folds_balance_the_labels_and_keep_the_protocol(protocol):
-    windows = table(people=12, trials=12, windows=4)
+    windows = table(subjects=12, trials=12, windows=4)
     labels = (windows["stimulus"].astype(int) % 3 == 0).to_numpy(int)  # a third is high
     if protocol == "subject":
         labels = (windows["subject"] <= "s04").to_numpy(int)
@@ -326,7 +329,7 @@ def test_stratified_folds_balance_the_labels_and_keep_the_protocol(protocol):
 
 @pytest.mark.parametrize("protocol", ["window", "trial"])
 def test_stratifying_does_not_depend_on_the_order_of_the_rows(protocol):
-    windows = table(people=6, trials=8, windows=(1, 5))
+    windows = table(subjects=6, trials=8, windows=(1, 5))
     labels = pd.Series(np.arange(len(windows)) // 7 % 2, windows.index)
     turned = windows.sample(frac=1, random_state=3)
     split = SplitConfig(protocol=protocol, folds=4, stratify=True)
@@ -342,8 +345,8 @@ def test_stratifying_without_labels_is_refused():
         make_folds(table(), SplitConfig(folds=2, stratify=True))
 
 
-def test_too_few_groups_are_told_with_numbers():
-    windows = table(people=4, trials=6)
+def test_too_few_groups_are_reported_with_numbers():
+    windows = table(subjects=4, trials=6)
     with pytest.raises(LeakySplit, match=r"10 folds need at least 10 subjects; the windows to score have 4 subjects"):
         make_folds(windows, SplitConfig(protocol="subject", folds=10))
     with pytest.raises(
@@ -351,13 +354,13 @@ def test_too_few_groups_are_told_with_numbers():
     ):
         make_folds(windows, SplitConfig(protocol="trial", scope="per-subject", folds=7))
     with pytest.raises(LeakySplit, match=r"fold 1 has 1 subject left to train on, and 2 are needed"):
-        make_folds(table(people=2), SplitConfig(protocol="subject", folds=2))
+        make_folds(table(subjects=2), SplitConfig(protocol="subject", folds=2))
     with pytest.raises(BadConfig, match="no row of the store is left"):
         make_folds(windows[:0], SplitConfig(folds=2))
 
 
 def test_the_sides_are_named_so_that_no_name_is_on_two_of_them():
-    windows = table(people=6, trials=9, windows=2)
+    windows = table(subjects=6, trials=9, windows=2)
     for protocol, example in (
         ("window", "s01/01/0"),
         ("trial", "s01/01"),
@@ -391,53 +394,53 @@ def test_mahnob_v1_names_a_trial_by_its_film_whatever_its_session_is_called():
     folds = fixed_folds("mahnob-v1")
     films = {film for part in folds.parts["stimulus"] for film in part}
     assert len(films) == 20 and "earworm_f" in films
-    assert [len(part) for part in folds.parts["trial"]] == [60] * 10  # two films of each of 30 people
+    assert [len(part) for part in folds.parts["trial"]] == [60] * 10  # two films of each of 30 subjects
     lost = ["p12", "p15", "p26"]
     assert {len(set(part) - {*lost}) for part in folds.parts["subject"]} == {2, 3}
-    people, seen = ["p01", "p02", "p13"], sorted(films)
+    subjects, ordered = ["p01", "p02", "p13"], sorted(films)
     windows = pd.DataFrame(
-        [(who, str(1000 + 7 * n), film, 0) for who in people for n, film in enumerate(seen)],
+        [(subject, str(1000 + 7 * n), film, 0) for subject in subjects for n, film in enumerate(ordered)],
         columns=["subject", "trial", "stimulus", "window"],
     )
     made = make_folds(windows, SplitConfig(fixed="mahnob-v1"))
     for fold, part in zip(made, folds.parts["trial"], strict=True):
         tested = windows.loc[fold.test]
-        assert set(tested["subject"] + "/" + tested["stimulus"]) == {t for t in part if t.split("/")[0] in people}
+        assert set(tested["subject"] + "/" + tested["stimulus"]) == {t for t in part if t.split("/")[0] in subjects}
     with pytest.raises(BadConfig, match="do not name trial s01/"):
         make_folds(table(), SplitConfig(fixed="mahnob-v1"))
 
 
-def test_deap_v1_holds_every_trial_stimulus_and_person_once_and_spreads_the_filmed_ones():
+def test_deap_v1_contains_every_trial_stimulus_and_subject_once_and_spreads_the_filmed_ones():
     folds = fixed_folds("deap-v1").parts
-    people = [f"s{n:02d}" for n in range(1, 33)]
+    subjects = [f"s{n:02d}" for n in range(1, 33)]
     whole = {
-        "trial": [f"{p}/{t:02d}" for p in people for t in range(1, 41)],
+        "trial": [f"{p}/{t:02d}" for p in subjects for t in range(1, 41)],
         "stimulus": [f"{n:02d}" for n in range(1, 41)],
-        "subject": people,
+        "subject": subjects,
     }
     for unit, all_names in whole.items():
         assert len(folds[unit]) == 10
         assert sorted(n for part in folds[unit] for n in part) == all_names
     assert {sum(p <= "s22" for p in part) for part in folds["subject"]} == {2, 3}
     for part in folds["trial"]:
-        assert all(sum(t.startswith(p) for t in part) == 4 for p in people)
+        assert all(sum(t.startswith(p) for t in part) == 4 for p in subjects)
 
 
 @pytest.mark.parametrize("protocol", ["trial", "stimulus", "subject", "subject+stimulus"])
-def test_fixed_folds_serve_the_filmed_people_alone_and_agree_with_the_file(protocol):
-    windows = table(people=22, trials=40, windows=1)
+def test_fixed_folds_serve_the_filmed_subjects_alone_and_agree_with_the_file(protocol):
+    windows = table(subjects=22, trials=40, windows=1)
     folds = make_folds(windows, SplitConfig(protocol=protocol, fixed="deap-v1"))
     assert len(folds) == 10
     held = fixed_folds("deap-v1").parts
-    for fold, trials, people in zip(folds, held["trial"], held["subject"], strict=True):
+    for fold, trials, subjects in zip(folds, held["trial"], held["subject"], strict=True):
         if protocol == "trial":
             assert names(windows, fold, "trial")["test"] == [t for t in trials if t < "s23"]
         if "subject" in protocol:
-            assert {*windows.loc[fold.test, "subject"]} <= {*people}
+            assert {*windows.loc[fold.test, "subject"]} <= {*subjects}
 
 
 def test_fixed_folds_with_nobody_to_test_are_left_out_and_the_others_keep_their_numbers():
-    windows = table(people=3, trials=4)
+    windows = table(subjects=3, trials=4)
     held = fixed_folds("deap-v1").parts["subject"]
     with_somebody = [n for n, part in enumerate(held, start=1) if {"s01", "s02", "s03"} & {*part}]
     folds = make_folds(windows, SplitConfig(protocol="subject", fixed="deap-v1"))
@@ -445,7 +448,7 @@ def test_fixed_folds_with_nobody_to_test_are_left_out_and_the_others_keep_their_
 
 
 def test_fixed_folds_do_not_mind_leading_zeros():
-    windows = table(people=3, trials=12)
+    windows = table(subjects=3, trials=12)
     plain = windows.assign(trial=windows["trial"].str.lstrip("0"), stimulus=windows["stimulus"].str.lstrip("0"))
     for protocol in ("trial", "stimulus"):
         split = SplitConfig(protocol=protocol, fixed="deap-v1")
@@ -456,18 +459,18 @@ def test_fixed_folds_do_not_mind_leading_zeros():
 def test_fixed_folds_can_come_from_a_file_of_ones_own(tmp_path):
     file = tmp_path / "mine.json"
     file.write_text(json.dumps({"trial": [], "stimulus": [], "subject": [["s01"], ["s02", "s03"], ["s04"]]}))
-    windows = table(people=4, trials=2)
+    windows = table(subjects=4, trials=2)
     folds = make_folds(windows, SplitConfig(protocol="subject", folds=3, fixed=str(file)))
     assert [sorted({*windows.loc[f.test, "subject"]}) for f in folds] == [["s01"], ["s02", "s03"], ["s04"]]
 
 
 def test_fixed_folds_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(BadConfig, match="do not name subject s33"):
-        make_folds(table(people=33, trials=1, windows=1), SplitConfig(protocol="subject", fixed="deap-v1"))
+        make_folds(table(subjects=33, trials=1, windows=1), SplitConfig(protocol="subject", fixed="deap-v1"))
     with pytest.raises(BadConfig, match="are 10 and the setting folds is 3"):
         make_folds(table(), SplitConfig(folds=3, fixed="deap-v1"))
     with pytest.raises(LeakySplit, match="fold 10 has 0 trials left to train on"):
-        make_folds(table(people=1, trials=1), SplitConfig(fixed="deap-v1"))
+        make_folds(table(subjects=1, trials=1), SplitConfig(fixed="deap-v1"))
     with pytest.raises(BadInput, match=r"deap-v9: expected the name of fixed folds.*Shipped: deap-v1, mahnob-v1"):
         fixed_folds("deap-v9")
     for text, why in (("[", "not JSON"), ("[]", "found list"), ('{"trial": 3}', "found int")):
