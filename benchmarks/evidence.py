@@ -64,9 +64,9 @@ def page(results: dict):
     yield "# What a planted effect, and no effect, look like"
     yield ""
     yield "All of this is **synthetic data**: it shows what the software finds when the answer is known, and nothing"
-    yield f"about people. Written by `python -m benchmarks.evidence`, gbvnet {__version__}, {machine()}."
+    yield f"about real subjects. Written by `python -m benchmarks.evidence`, gbvnet {__version__}, {machine()}."
     yield ""
-    yield "8 people x 12 trials, 3 folds, variant micro, 3 frames of 32 px a window, valence; accuracy by window"
+    yield "8 subjects x 12 trials, 3 folds, variant micro, 3 frames of 32 px a window, valence; accuracy by window"
     yield "over all out-of-fold windows."
     yield f"{EPOCHS['trial']} epochs under trial, {EPOCHS['window']} under window, the last epoch kept."
     yield "Augmented in training where evidence is planted, not where there is none."
@@ -76,7 +76,7 @@ def page(results: dict):
             + " ".join(f"--{k} {v:g}" for k, v in planted.items())
             + "`."
         )
-    yield "Chance: the 97.5th percentile of 10,000 permutations of trial labels within people."
+    yield "Chance: the 97.5th percentile of 10,000 permutations of trial labels within subjects."
     yield ""
     yield "| evidence | protocol | seed | modality | accuracy, % | chance 97.5, % | p | majority, % |"
     yield "|---|---|---|---|---|---|---|---|"
@@ -88,11 +88,11 @@ def page(results: dict):
             f"{100 * chance.upper:.1f} | {chance.p:.4f} | {100 * s.majority['window']:.1f} |"
         )
     yield ""
-    yield from found(results)
+    yield from conclusions(results)
 
 
-def found(results: dict):
-    """What the table says, whatever it is."""
+def conclusions(results: dict):
+    """Yield what the table shows, a sentence each."""
     accuracy = {key: s.window["accuracy"] for key, s in results.items()}
     seeds = [s for s in SEEDS if all(("planted", "trial", m, s) in results for m in ("facebio", "face", "bio"))]
     best = sum(

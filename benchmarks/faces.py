@@ -99,9 +99,9 @@ def landmarker():
     )
 
     def find(rgb, at_ms):
-        found = made.detect_for_video(mp.Image(mp.ImageFormat.SRGB, rgb), at_ms).face_landmarks
+        faces = made.detect_for_video(mp.Image(mp.ImageFormat.SRGB, rgb), at_ms).face_landmarks
         size = rgb.shape[1], rgb.shape[0]
-        return np.float32([(found[0][k].x * size[0], found[0][k].y * size[1]) for k in (33, 263, 1)]) if found else None
+        return np.float32([(faces[0][k].x * size[0], faces[0][k].y * size[1]) for k in (33, 263, 1)]) if faces else None
 
     with vision.FaceLandmarker.create_from_options(options) as made:
         yield find

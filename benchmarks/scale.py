@@ -4,8 +4,8 @@ python -m benchmarks.scale DIR [--full]      writes DIR/scale.json, DIR/scale.pn
 
 A simulated corpus: signals of noise, faces of one colour, as many windows as both corpora have together (95,000 with
 --full, else a quarter of that) and a half and a quarter of them. Each size is measured in a process of its own. The
-signals of as many people are also prepared from files: DEAP's 32 and MAHNOB-HCI's 27, whose files are links to one
-synthetic person's, with 40 and 20 trials of the corpora's own lengths.
+signals of as many subjects are also prepared from files: DEAP's 32 and MAHNOB-HCI's 27, whose files are links to one
+synthetic subject's, with 40 and 20 trials of the corpora's own lengths.
 """
 
 import argparse
@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-PEOPLE, WINDOWS = 49, 60  # 22 and 27 people; a trial of a minute
-IN_DEAP, IN_MAHNOB, MAHNOB_S = 32, 27, 80  # people with signals; seconds of a MAHNOB-HCI film, about
+SUBJECTS, WINDOWS = 49, 60  # 22 and 27 subjects; a trial of a minute
+IN_DEAP, IN_MAHNOB, MAHNOB_S = 32, 27, 80  # subjects with signals; seconds of a MAHNOB-HCI film, about
 FULL = 95_000
 CHANNELS, SAMPLES, SIDE = 40, 128, 32
 
@@ -44,23 +44,23 @@ def build(path: Path, n_windows: int) -> int:
         "signals": signals, "baseline": np.zeros((CHANNELS, 3 * SAMPLES), np.float32),
         "faces": np.zeros((WINDOWS, 1, SIDE, SIDE, 3), np.uint8), "face_ok": np.ones((WINDOWS, 1), bool),
     }  # fmt: skip
-    verdicts = []
+    recordings = []
     for k in range(n_windows // WINDOWS):
-        person, trial = k % PEOPLE, k // PEOPLE
+        subject, trial = k % SUBJECTS, k // SUBJECTS
         about = {
-            "recording": f"s{person + 1:02d}_trial{trial + 1:02d}", "subject": f"s{person + 1:02d}",
-            "trial": f"{trial + 1:02d}", "stimulus": f"{(trial * 7 + person) % 20 + 1:02d}", "verdict": "ok",
+            "recording": f"s{subject + 1:02d}_trial{trial + 1:02d}", "subject": f"s{subject + 1:02d}",
+            "trial": f"{trial + 1:02d}", "stimulus": f"{(trial * 7 + subject) % 20 + 1:02d}", "verdict": "ok",
             "reason": "", "findings": (), "start_s": [float(w) for w in range(WINDOWS)], "has_face": [True] * WINDOWS,
             "has_signals": True, "n_windows": WINDOWS,
             "ratings": {"valence": float(rng.integers(1, 10)), "arousal": float(rng.integers(1, 10))},
         }  # fmt: skip
-        verdicts.append(write_recording(path, about["recording"], arrays, about))
-    finish_store(path, verdicts)
-    return len(verdicts) * WINDOWS
+        recordings.append(write_recording(path, about["recording"], arrays, about))
+    finish_store(path, recordings)
+    return len(recordings) * WINDOWS
 
 
 def prepare_from_files(folder: Path, share: float) -> dict:
-    """Seconds that `gbvnet prepare` takes for the signals of a share of both corpora's people, on all cores."""
+    """Seconds that `gbvnet prepare` takes for the signals of a share of both corpora's subjects, on all cores."""
     from gbvnet.config import PrepareConfig, SynthConfig
     from gbvnet.datasets import open_corpus, write_synthetic
     from gbvnet.parallel.tasks import available_cores
@@ -72,9 +72,9 @@ def prepare_from_files(folder: Path, share: float) -> dict:
     one = full_size_subject(deap)
     ratings = deap / "metadata_csv/participant_ratings.csv"
     head, *rows = ratings.read_text().splitlines()
-    people = range(1, round(IN_DEAP * share) + 1)
-    ratings.write_text("\n".join([head, *(f"{p},{row.partition(',')[2]}" for p in people for row in rows)]) + "\n")
-    for p in people[1:]:
+    subjects = range(1, round(IN_DEAP * share) + 1)
+    ratings.write_text("\n".join([head, *(f"{p},{row.partition(',')[2]}" for p in subjects for row in rows)]) + "\n")
+    for p in subjects[1:]:
         (one.parent / f"s{p:02d}.dat").symlink_to(one)
     write_synthetic("mahnob", mahnob, SynthConfig(subjects=1, trials=20, seconds=MAHNOB_S, videos=0))
     sessions = sorted((mahnob / "Sessions").iterdir())
@@ -87,16 +87,16 @@ def prepare_from_files(folder: Path, share: float) -> dict:
             (copy / "session.xml").unlink()
             text = (first / "session.xml").read_text().replace(f'sessionId="{first.name}"', f'sessionId="{copy.name}"')
             (copy / "session.xml").write_text(re.sub(r'<subject id="\d+"', f'<subject id="{p}"', text))
-    found = {}
-    for name, (root, n) in {"deap": (deap, len(people)), "mahnob": (mahnob, round(IN_MAHNOB * share))}.items():
+    results = {}
+    for name, (root, n) in {"deap": (deap, len(subjects)), "mahnob": (mahnob, round(IN_MAHNOB * share))}.items():
         began = time.perf_counter()
         done = prepare_store(
             open_corpus(name, root), folder / f"{name}.store", PrepareConfig(faces=False), available_cores()
         )
         seconds = time.perf_counter() - began
         size = sum(f.stat().st_size for f in (folder / f"{name}.store").rglob("*.safetensors"))
-        found[name] = {"people": n, "made": done.made, "bad": len(done.bad), "seconds": seconds, "bytes": size}
-    return found
+        results[name] = {"subjects": n, "made": done.made, "bad": len(done.bad), "seconds": seconds, "bytes": size}
+    return results
 
 
 def measure(path: Path) -> dict:
@@ -108,29 +108,29 @@ def measure(path: Path) -> dict:
     from gbvnet.evaluation.split_check import check_splits
     from gbvnet.store.reader import open_store
 
-    before, found = _memory_mb(), {}
+    before, results = _memory_mb(), {}
     began = time.perf_counter()
     store = open_store(path)
-    found["open"] = time.perf_counter() - began
-    found["memory of the open store, MB"] = _memory_mb() - before
+    results["open"] = time.perf_counter() - began
+    results["memory of the open store, MB"] = _memory_mb() - before
     began = time.perf_counter()
     for protocol in PROTOCOLS:
         plan = make_plan(store, CrossvalConfig(protocol=protocol, target="valence", folds=5))
-    found["splits, all five protocols"] = time.perf_counter() - began
+    results["splits, all five protocols"] = time.perf_counter() - began
     began = time.perf_counter()
     store.read(np.random.default_rng(0).integers(0, len(store), 4096))
-    found["4,096 random windows"] = time.perf_counter() - began
+    results["4,096 random windows"] = time.perf_counter() - began
     table = _guesses(make_plan(store, CrossvalConfig(target="valence")))
     file = path / "guesses.parquet"
     predictions.write(table, file)
     began = time.perf_counter()
     check_splits(file)
-    found["a check of somebody's split"] = time.perf_counter() - began
+    results["a check of somebody's split"] = time.perf_counter() - began
     began = time.perf_counter()
     evaluate(table)
-    found["scores with 10,000 permutations"] = time.perf_counter() - began
+    results["scores with 10,000 permutations"] = time.perf_counter() - began
     del plan
-    return {"windows": len(store), "bytes": sum(f.stat().st_size for f in path.rglob("*.safetensors")), **found}
+    return {"windows": len(store), "bytes": sum(f.stat().st_size for f in path.rglob("*.safetensors")), **results}
 
 
 def _guesses(plan):
@@ -201,9 +201,9 @@ def main() -> None:
         files = args.folder / f"files{n}"
         results.append(json.loads(out.splitlines()[-1]) | {"prepared": prepare_from_files(files, n / FULL)})
         shutil.rmtree(files)
-        told = {k: v for k, v in results[-1].items() if k not in ("windows", "bytes", "prepared")}
+        times = {k: v for k, v in results[-1].items() if k not in ("windows", "bytes", "prepared")}
         print(f"{results[-1]['windows']:,} windows, {results[-1]['bytes'] / 1e9:.2f} GB, written in {written:.0f} s: "
-              + ", ".join(f"{k} {v:.2f}" for k, v in told.items()))  # fmt: skip
+              + ", ".join(f"{k} {v:.2f}" for k, v in times.items()))  # fmt: skip
         print(f"signals prepared from files: {results[-1]['prepared']}", flush=True)
     (args.folder / "scale.json").write_text(json.dumps(results, indent=2))
     draw(results, args.folder / "scale.png")

@@ -93,8 +93,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken (%(default)s)")
-    asked = parser.parse_args()
-    folder, rows = asked.folder, measure(asked.folder, asked.rounds)
+    args = parser.parse_args()
+    folder, rows = args.folder, measure(args.folder, args.rounds)
     (folder / "scaling.json").write_text(json.dumps(rows, indent=2) + "\n")
     draw(rows, folder / "scaling.png")
 

@@ -48,14 +48,21 @@ ALLOWED = {
     "gbvnet/report/audit_results.py": {"person"},  # as gbvnet 0.1 wrote it
     "gbvnet/provenance.py": {"made-up", "made_up"},  # the former stamp, which is read
     "recipes/folds/make.py": {"rest"},  # a text in the fixed folds, whose bytes do not change
+    "docs/corpora.md": {"people"},  # part of an address
+    "tests/cli/test_cli.py": {"inner"},  # settings of former versions, as in the next lines
+    "tests/experiments/test_run_group.py": {"made-up"},
+    "tests/systems/test_options.py": {"rival"},
+    "tests/experiments/test_audit.py": {"person"},  # as audit.json has it
+    "tests/inference/app/test_server.py": {"inner"},  # a method of Playwright
+    "tests/network/checkpoint/test_hub.py": {"found"},  # classes of huggingface_hub
+    "tests/experiments/reproduction/test_plan.py": {"people"},  # a key of recipes
     # The keys `people` and `paper_people` of recipes.
     **{f"recipes/{name}.yaml": {"people"} for name in RECIPES},
 }
 PENDING = {
     "gbvnet/__init__.py", "gbvnet/config.py", "gbvnet/cli",
     "gbvnet/preprocessing", "gbvnet/store",
-    "gbvnet/experiments", "recipes/folds", "docs", "README.md", "Makefile",
-    "tests", "benchmarks",
+    "gbvnet/experiments", "README.md", "Makefile",
 }  # fmt: skip
 KEYS = {"findings", "verdict", "inner", "made_up", "rival", "found"}  # names on disk: of former versions, or kept
 

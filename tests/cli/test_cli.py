@@ -37,10 +37,10 @@ def help_of(name, capsys):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_is_of_the_command_and_not_of_its_parser(name, capsys):
     text = help_of(name, capsys)
-    usage, blank, about, *rest = text.splitlines()
+    usage, blank, about, *lines = text.splitlines()
     assert usage.startswith(f"usage: gbvnet {name} ") and usage.endswith("[options]") and blank == ""
     assert about.startswith(COMMANDS[name].help[0].upper())
-    assert rest.index("example:") < 10 and rest.index("example:") < rest.index("options:")
+    assert lines.index("example:") < 10 and lines.index("example:") < lines.index("options:")
     for word in ("class '", "type:", "Literal[", "default: null", "(required", "Path to a configuration file"):
         assert word not in text
 
@@ -55,7 +55,7 @@ def test_a_word_is_explained_where_it_is_first_met(capsys):
     assert "terms:" not in help_of("weights", capsys)
 
 
-def test_defaults_are_told_where_there_are_any(capsys):
+def test_defaults_are_shown_where_there_are_any(capsys):
     text = " ".join(help_of("crossval", capsys).split())
     assert "number of folds (paper: 10) (default: 10)" in text and "(default: facebio)" in text
     assert "names of the subjects to use (s01,s05); default: all --shuffle_labels" in text
@@ -81,13 +81,13 @@ def test_importing_the_package_loads_nothing_heavy():
 )
 def test_what_cannot_start_is_one_line_on_stderr_and_exit_2(argv, message, capsys):
     assert main(argv) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert message in told.err
-    assert told.err.count("\n") == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert message in output.err
+    assert output.err.count("\n") == 1
 
 
-def test_good_and_bad_recordings_are_told_apart_by_the_exit_code(deap, tmp_path, capsys):
+def test_good_and_bad_recordings_differ_in_the_exit_code(deap, tmp_path, capsys):
     assert main(["check", "deap", str(deap)]) == 0
     shown = capsys.readouterr().out
     assert "synthetic data" in shown
@@ -195,7 +195,7 @@ def test_an_output_that_is_closed_early_ends_the_command_quietly(words):
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
         (("--folds", "2.5"), "--folds: expected a whole number, found 2.5"),
         (("--target", "joy"), "--target: expected one of valence, arousal, both, found joy"),
@@ -203,23 +203,23 @@ def test_an_output_that_is_closed_early_ends_the_command_quietly(words):
         (("--stratify", "maybe"), "--stratify: expected true or false, found maybe"),
     ],
 )
-def test_a_value_of_another_kind_is_told_in_plain_words(capsys, argv, told):
+def test_a_value_of_another_kind_is_reported_in_plain_words(capsys, argv, message):
     assert main(["crossval", "store", "run", *argv]) == 2
-    assert capsys.readouterr().err == f"gbvnet crossval: {told}\n"
+    assert capsys.readouterr().err == f"gbvnet crossval: {message}\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("train: 2\n", "train: expected settings, a name and a value each, as train.NAME; found 2"),
         ("subjects: {a: 1}\n", "--subjects: expected names with commas between, found {'a': 1}"),
     ],
 )
-def test_settings_of_another_form_are_told_without_a_traceback(tmp_path, capsys, text, told):
+def test_settings_of_another_form_are_reported_without_a_traceback(tmp_path, capsys, text, message):
     file = tmp_path / "config.yaml"
     file.write_text(text)
     assert main(["crossval", "store", "run", "--config", str(file)]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--subjects", "--subject", "--subj"])

@@ -47,7 +47,7 @@ def module_patch():
 
 @pytest.fixture(scope="module")
 def bait(tmp_path_factory):
-    """Six people, no effect, every trial marked: whoever scores well has leaked."""
+    """Six subjects, no effect, every trial marked: a system that scores well has leaked."""
     folder = tmp_path_factory.mktemp("bait") / "store"
     return write_store(folder, subjects=6, trials=8, windows=8, effect=0.0, fingerprint=1.0)
 
@@ -105,20 +105,20 @@ def test_inflation_is_per_subject_on_the_same_windows(of_bait):
 def test_the_template_gives_every_trial_away_and_the_mean_does_not(tmp_path):
     """DEAP's case in small: pure noise, random labels, one waveform a trial."""
     store = write_store(tmp_path / "s", subjects=3, trials=12, windows=8, effect=0.0, faces=False)
-    found = audit(store, tmp_path / "a", replace(CONFIG, system="nearest", modality="bio", identities=False))
-    rung = {name: accuracy(r) for name, r in found.of_role("baseline").items()}
-    assert rung["template-nearest-window"] > 0.9  # of 160 numbers a window; 5120 of DEAP give 1.0
-    assert rung["template-ridge-window"] > rung["none-ridge-window"] + 0.08
+    result = audit(store, tmp_path / "a", replace(CONFIG, system="nearest", modality="bio", identities=False))
+    accuracies = {name: accuracy(r) for name, r in result.of_role("baseline").items()}
+    assert accuracies["template-nearest-window"] > 0.9  # of 160 numbers a window; 5120 of DEAP give 1.0
+    assert accuracies["template-ridge-window"] > accuracies["none-ridge-window"] + 0.08
     for quiet in ("none-nearest-window", "mean-ridge-window", "template-nearest-trial", "template-ridge-trial"):
-        assert rung[quiet] < 0.75
+        assert accuracies[quiet] < 0.75
     assert not list((tmp_path / "a/baseline").glob("*/fold*/*/model"))
 
 
-def test_people_and_trials_are_told_by_their_marks(of_bait):
-    told = {(i["what"], i["modality"]): i for i in of_bait.about["identities"]}
-    assert told["trial", "face"]["accuracy"] > 0.9
-    assert told["trial", "face"]["chance"] == pytest.approx(1 / 48)
-    assert told["person", "face"]["accuracy"] < 0.5  # the marks are of trials, and other trials tell nothing
+def test_trials_are_identified_by_their_marks_and_subjects_are_not(of_bait):
+    identities = {(i["what"], i["modality"]): i for i in of_bait.about["identities"]}
+    assert identities["trial", "face"]["accuracy"] > 0.9
+    assert identities["trial", "face"]["chance"] == pytest.approx(1 / 48)
+    assert identities["person", "face"]["accuracy"] < 0.5  # the marks are of trials, and other trials tell nothing
 
 
 def test_an_audit_goes_on_where_it_stopped_and_refuses_another(of_bait, bait, monkeypatch):
@@ -130,7 +130,7 @@ def test_an_audit_goes_on_where_it_stopped_and_refuses_another(of_bait, bait, mo
         audit(bait, of_bait.folder, replace(CONFIG, system="nearest", seed=5))
 
 
-def test_what_the_store_cannot_have_is_left_out_and_told(tmp_path):
+def test_what_the_store_cannot_have_is_left_out_and_reported(tmp_path):
     store = write_store(tmp_path / "s", subjects=2, trials=6, faces=False)
     steps, left_out = plan_audit(store, replace(CONFIG, modality="bio"))
     assert {s.name for s in steps if s.role == "ladder"} == {"window", "trial", "stimulus"}
@@ -138,18 +138,18 @@ def test_what_the_store_cannot_have_is_left_out_and_told(tmp_path):
     assert "3 folds need at least 3 subjects" in left_out[0]
 
 
-def test_shuffles_deal_labels_among_a_persons_trials(bait):
+def test_shuffles_exchange_labels_among_the_trials_of_a_subject(bait):
     windows, _ = choose_windows(bait, CONFIG)
     high = {target: is_high(windows, target, ">=5") for target in ("valence", "arousal")}
-    dealt = shuffle_within_subjects(windows, high, 1)
+    shuffled = shuffle_within_subjects(windows, high, 1)
     for target, y in high.items():
-        by_trial = dealt[target].groupby(windows["recording"])
+        by_trial = shuffled[target].groupby(windows["recording"])
         assert (by_trial.nunique() == 1).all()
-        assert (dealt[target].groupby(windows["subject"]).sum() == y.groupby(windows["subject"]).sum()).all()
-        assert (dealt[target] != y).any()
-    assert ((dealt["valence"] + dealt["arousal"]) == 1).all()  # planted so: both targets move together
-    assert shuffle_within_subjects(windows, high, 1)["valence"].equals(dealt["valence"])
-    assert not shuffle_within_subjects(windows, high, 2)["valence"].equals(dealt["valence"])
+        assert (shuffled[target].groupby(windows["subject"]).sum() == y.groupby(windows["subject"]).sum()).all()
+        assert (shuffled[target] != y).any()
+    assert ((shuffled["valence"] + shuffled["arousal"]) == 1).all()  # planted so: both targets move together
+    assert shuffle_within_subjects(windows, high, 1)["valence"].equals(shuffled["valence"])
+    assert not shuffle_within_subjects(windows, high, 2)["valence"].equals(shuffled["valence"])
 
 
 def test_a_shuffled_run_is_stamped_wherever_it_goes(of_bait, tmp_path):
@@ -182,13 +182,13 @@ def test_the_command_writes_a_report_and_says_the_assessment(of_bait, bait, caps
 
 
 def test_settings_that_make_no_audit_are_refused():
-    for wrong, said in (
+    for wrong, message in (
         ({"target": "both"}, "an audit has one target"),
         ({"protocols": ("trial",)}, "needs protocol window and at least one other"),
         ({"scope": "per-subject"}, "all subjects together"),
         ({"shuffles": 0}, "shuffles must be at least 1"),
     ):
-        with pytest.raises(BadConfig, match=said):
+        with pytest.raises(BadConfig, match=message):
             replace(CONFIG, **wrong)
 
 
@@ -202,14 +202,14 @@ def test_a_folder_that_is_no_audit_is_refused(tmp_path, bait):
     with pytest.raises(BadRun, match="goes on where it stopped"):
         read_audit(tmp_path)
     window = {"role": "ladder", "name": "window"}
-    for wrong, said in (
+    for wrong, message in (
         ({"runs": []}, "goes on where it stopped"),
         ({"runs": [window], "store": []}, "cannot be read"),
         ({"runs": [window, {"role": "ladder", "name": "../../else"}]}, r"a run called 'ladder/\.\./\.\./else'"),
         ({"runs": [window], "store": {"synthetic": True}, "identities": [1]}, "cannot be read"),
     ):
         (tmp_path / "audit.json").write_text(json.dumps({"format": 1} | wrong))
-        with pytest.raises(BadRun, match=said):
+        with pytest.raises(BadRun, match=message):
             read_audit(tmp_path)
     (tmp_path / "else").mkdir()
     (tmp_path / "else/file").write_text("mine")

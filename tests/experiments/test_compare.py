@@ -76,7 +76,7 @@ def test_what_a_store_lacks_is_left_out_of_all_and_refused_by_name(tmp_path):
         (("expression:bio",), "expression cannot see modality bio; give --modality face"),
     ],
 )
-def test_a_name_that_cannot_be_is_told(store, systems, message):
+def test_an_impossible_name_is_reported(store, systems, message):
     with pytest.raises(BadConfig, match=message):
         plan_comparison(store, replace(QUICK, systems=systems))
 
@@ -191,14 +191,14 @@ def test_one_system_that_cannot_be_trained_stops_no_other(store, tmp_path, monke
     }
 
 
-def test_what_ranks_show_is_said_and_with_few_people_that_they_show_nothing():
+def test_ranks_are_described_and_with_few_subjects_show_no_difference():
     steps = np.linspace(0, 0.01, 14)
-    found = rank_systems(pd.DataFrame({"one": 0.9 + steps, "two": 0.7 + 2 * steps, "three": 0.5 + 3 * steps}))
-    assert describe_ranking(found).startswith(
+    ranking = rank_systems(pd.DataFrame({"one": 0.9 + steps, "two": 0.7 + 2 * steps, "three": 0.5 + 3 * steps}))
+    assert describe_ranking(ranking).startswith(
         "one ranks first and differs significantly from all others. 3 of 3 pairs differ (p after Holm at most 0.05; "
         "Friedman's test of all: p ="
     )
-    assert describe_ranking(rank_systems(found_few())).startswith(
+    assert describe_ranking(rank_systems(few_scores())).startswith(
         "With 3 subjects no difference between any two of 2 systems can be shown: of a pair the scores of at most 3 "
         "subjects differ, no data could then give a p below 0.25"
     )
@@ -211,9 +211,9 @@ def test_equal_systems_have_no_difference_to_test():
 
 def test_a_modality_that_the_store_lacks_is_refused_with_advice_for_a_comparison(tmp_path):
     signals_only = write_store(tmp_path / "store", faces=False)
-    with pytest.raises(BadConfig, match="Named gbvnet, without a colon, it uses what the store has") as told:
+    with pytest.raises(BadConfig, match="Named gbvnet, without a colon, it uses what the store has") as error:
         plan_comparison(signals_only, CompareConfig(systems=("gbvnet:face",)))
-    assert "--modality" not in str(told.value)
+    assert "--modality" not in str(error.value)
 
 
 def test_a_difference_that_is_not_shown_is_never_called_equality():
@@ -227,7 +227,7 @@ def test_a_difference_that_is_not_shown_is_never_called_equality():
     assert "Friedman" not in pair  # of two systems there is none
 
 
-def found_few():
+def few_scores():
     return pd.DataFrame({"one": [0.9, 0.8, 0.7], "two": [0.5, 0.4, 0.3]})
 
 

@@ -104,7 +104,7 @@ def result(path):
 # What is scored, and as what
 
 
-def test_the_label_rules_differ_on_five_and_the_median_is_each_persons_own():
+def test_the_label_rules_differ_on_five_and_the_median_is_each_subjects_own():
     windows = pd.DataFrame(
         {
             "recording": ["a", "a", "b", "c", "d", "e", "f"],  # a has two windows, and counts once in the median
@@ -123,7 +123,7 @@ def test_complete_scores_only_windows_with_everything_and_any_those_the_system_c
     def plan(rows, modality):
         return make_plan(held, replace(CONFIG, rows=rows, modality=modality))
 
-    assert len(held) == 120  # 4 people, 6 trials, 5 windows
+    assert len(held) == 120  # 4 subjects, 6 trials, 5 windows
     for modality in ("face", "bio", "facebio"):
         complete = plan("complete", modality)
         assert len(complete.windows) == 105
@@ -191,11 +191,11 @@ def test_the_folds_of_the_table_are_those_of_splits_json(tmp_path, planted, log_
         rows = table[table["fold"] == fold["fold"]]
         assert sorted(set(rows["subject"] + "/" + rows["trial"])) == fold["test"]
         assert not set(fold["test"]) & set(fold["train"] + fold["inner"])
-        learnt = [
+        trained_on = [
             f"{s}/{t}" in {*fold["train"], *fold["inner"]}
             for s, t in zip(table["subject"], table["trial"], strict=True)
         ]
-        assert set(rows["prior"]) == {table.loc[learnt, "y"].mean()}
+        assert set(rows["prior"]) == {table.loc[trained_on, "y"].mean()}
 
 
 def test_two_targets_are_two_trainings_a_fold(tmp_path, planted, log_power):
@@ -206,9 +206,9 @@ def test_two_targets_are_two_trainings_a_fold(tmp_path, planted, log_power):
     assert (path.parent / "fold02" / "arousal" / "predictions.parquet").exists()
 
 
-def test_per_subject_scope_trains_within_each_person(tmp_path, planted, log_power):
+def test_per_subject_scope_trains_within_each_subject(tmp_path, planted, log_power):
     table = predictions.read(cross_validate(planted, tmp_path / "run", replace(CONFIG, scope="per-subject")))
-    assert table["fold"].nunique() == 12  # 4 people, 3 folds
+    assert table["fold"].nunique() == 12  # 4 subjects, 3 folds
     assert (table.groupby("fold")["subject"].nunique() == 1).all()
     assert len(table) == 120
 
@@ -226,11 +226,11 @@ def test_a_training_side_of_one_class_predicts_its_share_with_a_warning(tmp_path
     held = write_store(tmp_path / "s", subjects=3, trials=4, ratings=ratings)
     path = cross_validate(held, tmp_path / "run", replace(CONFIG, protocol="subject", validation=0.5))
     table = predictions.read(path)
-    findings = json.loads((path.parent / "environment.json").read_text())["findings"]
-    confound, *of_folds = findings
+    warnings = json.loads((path.parent / "environment.json").read_text())["findings"]
+    confound, *of_folds = warnings
     assert confound.startswith("confound: every window of class low in valence comes from subject s01")
     assert of_folds and all("a model cannot learn from them" in f for f in of_folds)
-    assert findings[0] in caplog.text
+    assert warnings[0] in caplog.text
     for number in {int(f.split()[1].rstrip(":")) for f in of_folds}:
         rows = table[table["fold"] == number]
         assert (rows["p"] == rows["prior"]).all()
@@ -328,7 +328,7 @@ def test_two_commands_do_not_write_one_run(tmp_path, planted):
         cross_validate(planted, tmp_path / "run", CONFIG)
 
 
-def test_an_unknown_system_is_told_before_anything_is_written(tmp_path, planted):
+def test_an_unknown_system_is_reported_before_anything_is_written(tmp_path, planted):
     with pytest.raises(BadConfig, match="no system gbvnett; did you mean gbvnet"):
         cross_validate(planted, tmp_path / "run", replace(CONFIG, system="gbvnett"))
     assert not (tmp_path / "run").exists()
@@ -355,7 +355,7 @@ def test_without_an_effect_only_the_window_protocol_scores(tmp_path, bait, log_p
 
 
 @pytest.mark.journey
-def test_a_planted_effect_is_learnt_under_the_trial_protocol(tmp_path, planted):
+def test_a_planted_effect_is_learned_under_the_trial_protocol(tmp_path, planted):
     config = replace(CONFIG, train=replace(CONFIG.train, epochs=12))
     assert result(cross_validate(planted, tmp_path / "run", config)) > 0.9
 
@@ -375,10 +375,10 @@ def test_two_targets_at_once_are_one_training_with_gates(tmp_path, planted):
 def test_predictions_do_not_depend_on_jobs_and_are_the_same_twice(tmp_path, planted):
     one = cross_validate(planted, tmp_path / "one", CONFIG).read_bytes()
     assert cross_validate(planted, tmp_path / "again", CONFIG).read_bytes() == one
-    seen = []
-    two = cross_validate(planted, tmp_path / "two", CONFIG, jobs=2, progress=lambda *a: seen.append(a))
+    reported = []
+    two = cross_validate(planted, tmp_path / "two", CONFIG, jobs=2, progress=lambda *a: reported.append(a))
     assert two.read_bytes() == one
-    assert seen[-1][:2] == (9, 9)  # 3 folds of 3 epochs
+    assert reported[-1][:2] == (9, 9)  # 3 folds of 3 epochs
 
 
 PROGRAM = """
@@ -387,7 +387,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import gbvnet.parallel.tasks
 import gbvnet.network.lightning_module
-gbvnet.parallel.tasks.cores = lambda: 1
+gbvnet.parallel.tasks.available_cores = lambda: 1
 gbvnet.network.lightning_module.SAVE_EVERY_S = 0
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.store.reader import open_store
@@ -423,10 +423,10 @@ def test_a_run_killed_in_an_epoch_ends_like_an_undisturbed_one(tmp_path, planted
     assert not list(run_dir.rglob("*.ckpt")) + list(run_dir.rglob("*.part"))
 
 
-# Some people only, and the epoch that the test chose
+# Some subjects only, and the epoch that the test chose
 
 
-def test_chosen_people_are_all_there_is(tmp_path, planted, log_power):
+def test_a_run_of_chosen_subjects_uses_these_alone(tmp_path, planted, log_power):
     config = replace(CONFIG, subjects=("s02", "s04"), protocol="trial")
     table = predictions.read(cross_validate(planted, tmp_path / "run", config))
     assert set(table["subject"]) == {"s02", "s04"}
@@ -441,25 +441,25 @@ def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, mon
     for wrong in ({}, {"protocol": "window"}, {"recipe": "deap-lineage"}):
         with pytest.raises(BadConfig, match="only recipes stamped leaky may"):
             replace(CONFIG, train=chosen, **wrong)
-    seen = {}
+    rows_of = {}
 
     class Watched(LogPower):
         def fit(self, store, rows, y, *, validation=None, seed=0):
-            seen["train"], seen["validation"] = set(rows.tolist()), set(validation[0].tolist())
+            rows_of["train"], rows_of["validation"] = set(rows.tolist()), set(validation[0].tolist())
             return super().fit(store, rows, y, validation=(rows[:0], y[:0]), seed=seed)
 
         def predict(self, store, rows):
-            assert seen["validation"] == set(rows.tolist())
-            assert seen["train"] | seen["validation"] == set(range(len(store)))
+            assert rows_of["validation"] == set(rows.tolist())
+            assert rows_of["train"] | rows_of["validation"] == set(range(len(store)))
             return super().predict(store, rows)
 
     monkeypatch.setattr(crossval, "system", lambda name: Watched)
     cross_validate(planted, tmp_path / "run", replace(CONFIG, train=chosen, protocol="window", recipe="deap-lineage"))
-    assert seen
+    assert rows_of
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (
             {},
@@ -469,10 +469,10 @@ def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, mon
         ({"rows": "any", "subjects": ("s01", "s02")}, None),
     ],
 )
-def test_windows_that_are_not_scored_are_told_when_a_run_begins(tmp_path, caplog, change, told):
+def test_windows_that_are_not_scored_are_reported_when_a_run_begins(tmp_path, caplog, change, message):
     made = write_store(tmp_path / "store", subjects=3, trials=4, missing={(1, 1): "face", (1, 2): "face"})
     config = CrossvalConfig(**({"system": "majority", "modality": "bio", "target": "valence", "folds": 2} | change))
     with caplog.at_level("WARNING", "gbvnet"):
         cross_validate(made, tmp_path / "run", config)
-    said = [line for line in caplog.messages if "are scored" in line]
-    assert said == [] if told is None else said[0].startswith(told)
+    messages = [line for line in caplog.messages if "are scored" in line]
+    assert messages == [] if message is None else messages[0].startswith(message)

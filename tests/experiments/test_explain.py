@@ -53,7 +53,7 @@ def run(store, tmp_path_factory):
     return folder
 
 
-def test_the_run_learnt_something(run):
+def test_the_run_learned_something(run):
     table = read_run(run)
     assert ((table["p"] >= 0.5) == table["y"]).mean() > 0.7
 
@@ -71,9 +71,9 @@ def test_the_mouth_lights_up_and_nothing_else(tmp_path):
     train = replace(CONFIG.train, epochs=15, batch_size=16, augment=False, corrupt=0.0)
     cross_validate(store, tmp_path / "run", replace(CONFIG, modality="face", train=train))
     explain_run(store, tmp_path / "run", ExplainConfig(windows=64))
-    found = read_explanation(tmp_path / "run")
-    assert found.channels is None
-    table = found.saliency[found.saliency["rated"] == "all"].sort_values("drop", ascending=False)
+    explanation = read_explanation(tmp_path / "run")
+    assert explanation.channels is None
+    table = explanation.saliency[explanation.saliency["rated"] == "all"].sort_values("drop", ascending=False)
     size = SIDE // 8
     rows, columns = (range(part.start // size, part.stop // size) for part in MOUTH)
     mouth = table["row"].isin(rows) & table["column"].isin(columns)
@@ -81,7 +81,9 @@ def test_the_mouth_lights_up_and_nothing_else(tmp_path):
     assert mouth.head(6).all()
     assert table.loc[mouth, "drop"].mean() > 5 * table.loc[~mouth, "drop"].abs().mean()  # eyes move it to no good
     # The mean over all windows is that over high and low ones, weighted by how many there are.
-    by = found.saliency[(found.saliency["row"] == 6) & (found.saliency["column"] == 3)].set_index("rated")
+    by = explanation.saliency[(explanation.saliency["row"] == 6) & (explanation.saliency["column"] == 3)].set_index(
+        "rated"
+    )
     parts = by.loc[["high", "low"]]
     assert by.loc["all", "drop"] == pytest.approx(np.average(parts["drop"], weights=parts["windows"]), rel=1e-4)
 
@@ -101,7 +103,7 @@ def test_the_gate_moves_away_from_noise_and_accuracy_falls(run):
     assert stats.spearmanr(gate.index, gate).statistic < -0.8
 
 
-def test_without_noise_and_at_no_noise_it_says_what_the_run_said(store, run):
+def test_without_noise_and_at_no_noise_it_predicts_what_the_run_predicted(store, run):
     """The models, rows and labels are the run's own: at noise 0 accuracy and gates are those of its predictions."""
     table, robustness = read_run(run), read_explanation(run).robustness
     for fold, rows in table.groupby("fold"):
@@ -112,7 +114,7 @@ def test_without_noise_and_at_no_noise_it_says_what_the_run_said(store, run):
         assert none["gate_bio"].to_numpy() == pytest.approx(rows["gate_bio"].mean(), rel=1e-4)
 
 
-def test_only_windows_that_were_not_trained_on_are_asked_about(store, run):
+def test_only_windows_that_were_not_trained_on_are_explained(store, run):
     table = read_run(run)
     for fold, (used, of) in read_explanation(run).windows.items():
         tested = table[table["fold"] == int(fold)]
@@ -130,7 +132,7 @@ def test_it_goes_on_where_it_stopped_and_ends_the_same(store, run, tmp_path, mon
         shutil.copytree(run, folder)
         shutil.rmtree(folder / "explain")
     explain_run(store, whole, few)
-    asked = explain_module.face_saliency
+    face_saliency = explain_module.face_saliency
 
     def interrupted(probe):
         raise KeyboardInterrupt
@@ -139,11 +141,11 @@ def test_it_goes_on_where_it_stopped_and_ends_the_same(store, run, tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         explain_run(store, again, few)
     assert list((again / "explain/parts").iterdir())
-    monkeypatch.setattr(explain_module, "face_saliency", asked)
-    seen = []
-    explain_run(store, again, few, lambda done, total, doing: seen.append((done, total)))
-    assert seen[0][0] == 1 + 9  # a question for each channel, and one before, were answered already
-    assert seen[-1] == (2 * (10 + 5 + 12),) * 2
+    monkeypatch.setattr(explain_module, "face_saliency", face_saliency)
+    progress = []
+    explain_run(store, again, few, lambda done, total, doing: progress.append((done, total)))
+    assert progress[0][0] == 1 + 9  # a question for each channel, and one before, were answered already
+    assert progress[-1] == (2 * (10 + 5 + 12),) * 2
     for name in ("channels.csv", "saliency.csv", "robustness.csv", "face.png"):
         assert (again / "explain" / name).read_bytes() == (whole / "explain" / name).read_bytes()
     assert not (again / "explain/parts").exists()
@@ -162,11 +164,11 @@ def test_a_probe_without_a_gate_and_without_a_face_is_explained_too(tmp_path):
     store = write_planted(tmp_path / "s", faces=False)
     cross_validate(store, tmp_path / "run", replace(CONFIG, system="ridge", modality="bio"))
     explain_run(store, tmp_path / "run")
-    found = read_explanation(tmp_path / "run")
-    assert found.saliency is None
-    assert found.face is None
-    assert found.robustness["gate_face"].isna().all()
-    assert set(found.channels["channel"]) == {"Fz", "Cz", "Oz", "GSR1", "Resp"}
+    explanation = read_explanation(tmp_path / "run")
+    assert explanation.saliency is None
+    assert explanation.face is None
+    assert explanation.robustness["gate_face"].isna().all()
+    assert set(explanation.channels["channel"]) == {"Fz", "Cz", "Oz", "GSR1", "Resp"}
 
 
 def test_the_report_shows_it_and_says_if_it_is_of_other_predictions(run, tmp_path):

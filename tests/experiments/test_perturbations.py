@@ -50,8 +50,8 @@ def test_aswap_channel_channel_shows_the_donors_samples_and_the_others_their_own
 
 
 def test_what_is_read_is_changed_and_the_store_is_not(store):
-    def blank(rows, found):
-        faces, ok, signals = found
+    def blank(rows, arrays):
+        faces, ok, signals = arrays
         return faces, ok, signals * 0
 
     rows = np.array([3, 1])
@@ -59,7 +59,7 @@ def test_what_is_read_is_changed_and_the_store_is_not(store):
     assert not altered.read(rows)[2].any()
     assert np.array_equal(altered.read(rows)[0], store.read(rows)[0])
     assert store.read(rows)[2].any()
-    without = PerturbedSource(store, lambda rows, found: found, without="face")
+    without = PerturbedSource(store, lambda rows, arrays: arrays, without="face")
     assert not without.windows["has_face"].any()
     assert store.windows["has_face"].all()
     assert not without.read(rows)[1].any()

@@ -47,7 +47,7 @@ def trained(store, tmp_path_factory):
 
 
 @pytest.mark.journey
-def test_what_was_excluded_is_told_apart_by_what_was_learnt_from_the_others(store, trained):
+def test_excluded_recordings_are_classified_by_a_model_of_the_others(store, trained):
     rows = np.flatnonzero(store.windows["recording"].isin(["s01_trial01", "s01_trial02"]))
     faces, ok, signals = store.read(rows)
     predictor = Predictor(trained)
@@ -126,7 +126,7 @@ def test_validation_groups_are_never_trained_on(store):
          "all of its windows are excluded"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_trained_on_is_told(store, tmp_path, change, message):
+def test_what_cannot_be_trained_on_is_reported(store, tmp_path, change, message):
     with pytest.raises(BadConfig, match=message):
         train_model(store, tmp_path / "model", replace(QUICK, **change))
 
@@ -205,17 +205,17 @@ def test_a_killed_training_goes_on_and_ends_with_the_same_weights(store, tmp_pat
 def test_two_processes_train_as_one_does_on_the_same_batches(store, tmp_path):
     script = Path(__file__).parents[1].joinpath("train_together.py")
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    found = {}
+    results = {}
     for n in (1, 2):
         out = tmp_path / f"{n}.json"
         words = [sys.executable, "-W", "ignore", str(script), str(store.path), str(n), str(out)]
         subprocess.run(words, env=environment, check=True, capture_output=True, timeout=300)
-        found[n] = json.loads(out.read_text())
+        results[n] = json.loads(out.read_text())
     for name in ("train_loss", "inner_loss", "train_accuracy", "inner_accuracy"):
-        one, two = ([h[name] for h in found[n]["history"]] for n in (1, 2))
+        one, two = ([h[name] for h in results[n]["history"]] for n in (1, 2))
         assert two == pytest.approx(one, abs=1e-5)
-    assert found[1]["history"][0]["train_loss"] > 0.1  # there was something to differ in
-    assert found[1]["chosen"] == found[2]["chosen"]
+    assert results[1]["history"][0]["train_loss"] > 0.1  # there was something to differ in
+    assert results[1]["chosen"] == results[2]["chosen"]
     assert (tmp_path / "2.work/history.csv").exists()
 
 
@@ -235,35 +235,35 @@ def test_two_processes_from_the_command_line_leave_one_model(store, tmp_path):
 
 
 def test_progress_counts_epochs_with_losses_and_ends_full(store, tmp_path, caplog):
-    seen = []
+    states = []
     config = replace(QUICK, modality="bio", target="valence", train=replace(QUICK.train, epochs=4))
     with caplog.at_level("INFO", logger="gbvnet"):
-        train_model(store, tmp_path / "model", config, progress=lambda *told: seen.append(told))
+        train_model(store, tmp_path / "model", config, progress=lambda *state: states.append(state))
     history = pd.read_csv(tmp_path / "model.training/history.csv")
     last = history.iloc[-1]
     wanted = (
         f"loss {last['train_loss']:.3f}, validation {last['inner_loss']:.3f}, {last['inner_accuracy']:.0%}, no score"
     )
-    assert seen[-1] == (4, 4, wanted)
-    assert all(0 <= done <= total == 4 for done, total, _ in seen)
+    assert states[-1] == (4, 4, wanted)
+    assert all(0 <= done <= total == 4 for done, total, _ in states)
     lines = [r.getMessage() for r in caplog.records if r.getMessage().startswith("epoch ")]
     assert lines[-1].startswith(f"epoch 4 of at most 4: loss {last['train_loss']:.3f}, validation loss")
     assert "is no score" in lines[-1] and lines[-1].endswith("0 s left")
 
 
 def test_progress_is_of_what_the_history_says_while_it_is_written(tmp_path):
-    seen = []
+    states = []
     head = "epoch,train_loss,train_accuracy,inner_loss,inner_accuracy,seconds\n"
-    with _progress_reported(tmp_path, 10, lambda *told: seen.append(told)):
+    with _progress_reported(tmp_path, 10, lambda *state: states.append(state)):
         (tmp_path / "history.csv").write_text(head + "1,0.7,0.5,nan,nan,1\n2,0.6,0.5,0.65,0.75,1\n")
-    assert seen[-1] == (2, 2, "loss 0.600, validation 0.650, 75%, no score")  # stopped early: the bar is full
-    with _progress_reported(tmp_path / "none", 10, lambda *told: seen.append(told)):
+    assert states[-1] == (2, 2, "loss 0.600, validation 0.650, 75%, no score")  # stopped early: the bar is full
+    with _progress_reported(tmp_path / "none", 10, lambda *state: states.append(state)):
         pass
-    assert seen[-2] == (0, 10, "reading windows")
+    assert states[-2] == (0, 10, "reading windows")
     (tmp_path / "history.csv").write_text(head + "1,0.7,0.5,nan,nan,1\n")
-    with _progress_reported(tmp_path, 10, lambda *told: seen.append(told)):
+    with _progress_reported(tmp_path, 10, lambda *state: states.append(state)):
         pass
-    assert seen[-1] == (1, 1, "loss 0.700")
+    assert states[-1] == (1, 1, "loss 0.700")
 
 
 def test_the_end_tells_the_epoch_kept_what_it_is_worth_and_what_to_do_next(store, trained):

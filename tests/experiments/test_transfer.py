@@ -44,7 +44,7 @@ def as_other(held, path, frames=3, scale=1.0, **settings):
     prepare |= settings.pop("prepare", {})
     made = held.settings | {"dataset": "mahnob", "channels": [list(c) for c in OTHER], "frames_per_window": frames}
     create_store(path, made | {"prepare": prepare} | settings)
-    verdicts = []
+    recordings = []
     for name in held.recordings["recording"]:
         tensors, about, _ = read_header(data_file(held.path, name))
         rows = np.flatnonzero(held.windows["recording"] == name)
@@ -57,8 +57,8 @@ def as_other(held, path, frames=3, scale=1.0, **settings):
             at = np.arange(frames) * faces.shape[1] // frames
             arrays |= {"faces": faces[:, at], "face_ok": ok[:, at]}
             arrays["faces"][:, :, 0, 0, 0] = np.arange(frames)  # each frame tells which one it is
-        verdicts.append(write_recording(path, name, arrays, about))
-    finish_store(path, verdicts)
+        recordings.append(write_recording(path, name, arrays, about))
+    finish_store(path, recordings)
     return open_store(path)
 
 
@@ -95,16 +95,16 @@ def log_power(monkeypatch):
 
 
 def test_channels_are_shared_by_name_and_kind_in_the_first_ones_order_and_tell_the_very_samples(deap, raw, mahnob):
-    joined, findings = join(deap, mahnob, faces=True, signals=True)
+    joined, notes = join(deap, mahnob, faces=True, signals=True)
     assert joined.settings["channels"] == [["Fz", "eeg"], ["Cz", "eeg"], ["GSR1", "gsr"]]
     assert [name for name, _ in joined.second.settings["channels"]] == ["FZ", "cz", "GSR1"]
-    assert "channels: 3 of the 5 of deap and the 5 of mahnob are shared: Fz, Cz, GSR1" in findings
+    assert "channels: 3 of the 5 of deap and the 5 of mahnob are shared: Fz, Cz, GSR1" in notes
     n = len(deap)
     rows = [n + 7, 3, n, 5, n + 8]  # of both, in no order
     signals = joined.read(rows, faces=False)[2]
-    for row, found in zip(rows, signals, strict=True):
+    for row, samples in zip(rows, signals, strict=True):
         expected = (deap if row < n else raw).read([row % n], faces=False)[2][0]
-        assert np.array_equal(found, expected[[0, 1, 3]])  # raw has the first store's order
+        assert np.array_equal(samples, expected[[0, 1, 3]])  # raw has the first store's order
     name = joined.windows["recording"][n + 7]
     assert np.array_equal(joined.baseline(name), raw.baseline(name.removeprefix("mahnob."))[[0, 1, 3]])
 
@@ -114,16 +114,16 @@ def test_the_store_with_more_frames_gives_those_nearest_in_time(deap, mahnob):
     assert nearest_frames(3, 2).tolist() == [0, 2]  # 0, 1.5
     for have in range(1, 40):
         for wanted in range(1, have + 1):
-            found = nearest_frames(have, wanted)
-            assert found.max() < have
-            assert len(set(found.tolist())) == wanted
-    joined, findings = join(deap, mahnob, faces=True, signals=True)
+            frames = nearest_frames(have, wanted)
+            assert frames.max() < have
+            assert len(set(frames.tolist())) == wanted
+    joined, notes = join(deap, mahnob, faces=True, signals=True)
     n = len(deap)
     faces, ok, _ = joined.read([n, 0])
     assert faces.shape[:2] == ok.shape == (2, 2)
     assert faces[0, :, 0, 0, 0].tolist() == [0, 2]
     assert np.array_equal(faces[1], deap.read([0])[0][0])
-    assert "face: the 2 of mahnob's 3 frames a window nearest in time are used" in findings
+    assert "face: the 2 of mahnob's 3 frames a window nearest in time are used" in notes
     assert joined.settings["frames_per_window"] == joined.second.settings["prepare"]["frames_per_window"] == 2
 
 
@@ -142,7 +142,7 @@ def test_a_window_whose_good_frames_are_all_left_out_has_no_face(deap, raw, tmp_
     assert joined.windows["has_face"][: len(deap)].all()
 
 
-def test_names_are_told_apart_by_corpus_and_survive_a_process_border(deap, mahnob):
+def test_names_of_two_corpora_stay_separate_also_in_another_process(deap, mahnob):
     joined, _ = join(deap, mahnob, faces=False, signals=True)
     again = pickle.loads(pickle.dumps(joined))
     for held in (joined, again):
@@ -164,13 +164,13 @@ def test_what_is_not_needed_may_differ(deap, raw, tmp_path):
     assert not joined.settings["prepare"]["faces"]
     assert not joined.windows["has_face"].any()
     slow = as_other(raw, tmp_path / "slow", rate_hz=16.0)
-    joined, findings = join(deap, slow, faces=True, signals=False)
+    joined, notes = join(deap, slow, faces=True, signals=False)
     assert joined.settings["channels"] == []
     assert not joined.settings["prepare"]["signals"]
-    assert not any("shared" in said for said in findings)
+    assert not any("shared" in note for note in notes)
 
 
-def test_what_was_prepared_otherwise_but_fits_is_told(deap, raw, tmp_path):
+def test_what_was_prepared_differently_but_fits_is_reported(deap, raw, tmp_path):
     other = as_other(raw, tmp_path / "other", prepare={"baseline": "none"})
     assert "baseline differs: mean in deap, none in mahnob" in join(deap, other, faces=False, signals=True)[1]
 
@@ -233,7 +233,7 @@ def test_training_refuses_a_fold_whose_sides_share_what_they_must_not(deap, mahn
         splits.check_fold(windows, broken, "subject+stimulus")
 
 
-def test_two_stores_of_one_corpus_share_people_and_are_refused(deap, raw, tmp_path):
+def test_two_stores_of_one_corpus_share_subjects_and_are_refused(deap, raw, tmp_path):
     with pytest.raises(
         LeakySplit, match=r"of one corpus, deap, .* subjects s01, s02, s03 on both the training and the te"
     ):
@@ -252,7 +252,7 @@ def test_settings_of_folds_are_refused(deap, mahnob, tmp_path, setting):
 # The run
 
 
-def test_what_is_learnt_on_one_corpus_is_found_in_the_other(deap, mahnob, tmp_path, log_power):
+def test_a_system_trained_on_one_corpus_predicts_the_other(deap, mahnob, tmp_path, log_power):
     """The evidence is in Cz, which is another channel number there."""
     path = transfer(deap, mahnob, tmp_path / "run", CONFIG)
     table = predictions.read(path)
@@ -276,9 +276,9 @@ def test_the_run_names_both_stores_and_what_a_reader_must_know(deap, mahnob, tmp
         "tested_on": ("mahnob.store", mahnob.digest),
     }
     assert environment["store"]["synthetic"]
-    said = "\n".join(environment["findings"])
-    assert "3 of the 5 of deap and the 5 of mahnob are shared" in said
-    assert "--train.normalise subject scales each person by themselves, without labels, and is recommended" in said
+    notes = "\n".join(environment["findings"])
+    assert "3 of the 5 of deap and the 5 of mahnob are shared" in notes
+    assert "--train.normalise subject scales each subject separately, without labels, and is recommended" in notes
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["protocol"] == "subject+stimulus"
     assert {"folds", "stratify", "fixed", "subjects"}.isdisjoint(config)
@@ -289,18 +289,20 @@ def test_the_run_names_both_stores_and_what_a_reader_must_know(deap, mahnob, tmp
 def test_the_system_learns_from_the_first_store_alone_under_its_own_name(
     deap, mahnob, tmp_path, log_power, monkeypatch
 ):
-    seen = {}
+    fitted = {}
 
     def fit(self, held, rows, y, *, validation=None, seed=0):
-        seen.update(title=held.title, n=len(held), rows=[*rows, *validation[0]], subjects=set(held.windows["subject"]))
+        fitted.update(
+            title=held.title, n=len(held), rows=[*rows, *validation[0]], subjects=set(held.windows["subject"])
+        )
         return sound(self, held, rows, y, validation=validation, seed=seed)
 
     sound = LogPower.fit
     monkeypatch.setattr(LogPower, "fit", fit)
     transfer(deap, mahnob, tmp_path / "run", CONFIG)
-    assert (seen["title"], seen["n"]) == (deap.title, len(deap))
-    assert sorted(seen["rows"]) == list(range(len(deap)))
-    assert seen["subjects"] == {"s01", "s02", "s03", "s04"}
+    assert (fitted["title"], fitted["n"]) == (deap.title, len(deap))
+    assert sorted(fitted["rows"]) == list(range(len(deap)))
+    assert fitted["subjects"] == {"s01", "s02", "s03", "s04"}
 
 
 def test_a_transfer_that_failed_goes_on_and_another_is_refused(deap, mahnob, tmp_path, log_power, monkeypatch):
@@ -336,14 +338,14 @@ def test_the_command_transfers_and_has_no_options_of_folds(deap, mahnob, tmp_pat
 
 
 @pytest.mark.journey
-def test_the_network_transfers_between_units_when_each_person_is_scaled_by_themselves(deap, raw, tmp_path):
+def test_the_network_transfers_between_units_when_each_subject_is_scaled_separately(deap, raw, tmp_path):
     other = as_other(raw, tmp_path / "other", scale=1000.0)
     config = replace(CONFIG, train=replace(CONFIG.train, epochs=8, normalise="subject"))
     run = tmp_path / "run"
     table = predictions.read(transfer(deap, other, run, config))
     assert auc(table["y"].to_numpy(), table["p"].to_numpy()) > 0.8
     assert any(
-        said.startswith("transductive") for said in json.loads((run / "environment.json").read_text())["findings"]
+        note.startswith("transductive") for note in json.loads((run / "environment.json").read_text())["findings"]
     )
     model, about = load_model(run / "fold01/valence/model")
     assert model.config.n_channels == 3

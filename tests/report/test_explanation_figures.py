@@ -152,7 +152,7 @@ def test_gates_over_time_are_means_of_all_trials_at_that_second():
     assert face.get_ydata()[-1] == 1
 
 
-def test_gates_by_person_are_in_the_order_of_their_names():
+def test_gates_by_subject_are_in_the_order_of_their_names():
     table = fake_runs.table(subjects=12)
     axes = maps.gate_by_subject(table, "a run", []).axes[0]
     assert [t.get_text() for t in axes.get_xticklabels()] == sorted(table["subject"].unique())

@@ -21,9 +21,9 @@ from .. import fake_runs
 
 
 def read(*folders, n_bad=0):
-    found, problems = results.read_results(folders)
-    assert len(problems) == n_bad
-    return found
+    runs, errors = results.read_results(folders)
+    assert len(errors) == n_bad
+    return runs
 
 
 def run(root, name, *, skill=1.0, seed=0, settings=None, **columns):
@@ -56,7 +56,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """A report of eight runs: the study on synthetic data with 6 subjects, a rival, and one with a one-class fold."""
+    """A report of eight runs: the study of synthetic data, 6 subjects; another method; one with a one-class fold."""
     root = tmp_path_factory.mktemp("report")
     folders = fake_runs.study(root, "deap (synthetic data)", targets=("valence",))
     folders.append(run(root, "eumpy", skill=0.2, seed=9, system="eumpy", dataset="deap (synthetic data)"))
@@ -98,7 +98,7 @@ def test_a_report_folder_holds_html_markdown_tables_and_figures(whole):
 
 
 @pytest.mark.journey
-def test_leaky_and_synthetic_are_said_in_every_table_that_shows_a_score(whole):
+def test_leaky_and_synthetic_are_marked_in_every_table_that_shows_a_score(whole):
     text = whole.path.read_text()
     for row in re.findall(r"<tr[ >].*?</tr>", text, flags=re.S):
         if re.search(r"<td>window\b", row):
@@ -126,13 +126,13 @@ def test_an_unusable_run_is_named_and_the_others_go_on(whole):
 
 
 @pytest.mark.journey
-def test_a_one_class_fold_is_told_and_not_a_crash(whole):
+def test_a_one_class_fold_is_reported_and_no_error(whole):
     text = Page(whole.path.read_text()).text
     assert "1 of 5 test folds have one class only" in text
 
 
 @pytest.mark.journey
-def test_published_figures_stand_apart_and_are_marked(whole):
+def test_published_figures_are_separate_and_marked(whole):
     text = Page(whole.path.read_text()).text
     section = text[text.rindex("As published, other protocol\n") : text.rindex("Data, classes and what was left out")]
     assert "nothing in this table can be compared with them" in section
@@ -272,25 +272,25 @@ def test_synthetic_is_known_from_the_store_too(tmp_path):
 
 
 def test_honest_protocols_come_first_and_labels_are_never_alike(tmp_path):
-    found = read(
+    runs = read(
         run(tmp_path, "leaky", protocol="window"), run(tmp_path, "subject", protocol="subject"),
         run(tmp_path, "seed1", seed=3), run(tmp_path, "face", modality="face"),
         run(tmp_path, "concat", config="ffff"), run(tmp_path, "gate"),
     )  # fmt: skip
-    assert [r.key("protocol") for r in found] == ["trial"] * 4 + ["subject", "window"]
-    labels = [r.label for r in found if r.key("protocol") == "trial"]
+    assert [r.key("protocol") for r in runs] == ["trial"] * 4 + ["subject", "window"]
+    labels = [r.label for r in runs if r.key("protocol") == "trial"]
     assert labels == ["facebio (concat)", "facebio (gate)", "facebio (seed1)", "face"]
 
 
 # --- comparison ---
 
 
-def test_who_is_compared_with_whom_is_fixed_and_on_the_same_rows(tmp_path):
+def test_which_results_are_compared_is_fixed_and_on_the_same_rows(tmp_path):
     folders = fake_runs.study(tmp_path, targets=("valence",))
     folders.append(run(tmp_path, "eumpy", skill=0.0, seed=9, system="eumpy"))
-    asked, refused = results.compare(read(*folders))
+    comparisons, refused = results.compare(read(*folders))
     assert refused == []
-    assert {(c.kind, c.question) for c in asked} == {
+    assert {(c.kind, c.question) for c in comparisons} == {
         ("fusion", "gbvnet facebio above gbvnet face? (trial)"),
         ("fusion", "gbvnet facebio above gbvnet bio? (trial)"),
         ("other", "gbvnet face differs from gbvnet bio? (trial)"),
@@ -301,16 +301,16 @@ def test_who_is_compared_with_whom_is_fixed_and_on_the_same_rows(tmp_path):
         ("leak", "gbvnet face: LEAKY protocol window above trial?"),
         ("leak", "gbvnet bio: LEAKY protocol window above trial?"),
     }
-    leaks = [c for c in asked if c.kind == "leak"]
+    leaks = [c for c in comparisons if c.kind == "leak"]
     assert [c.paired.p for c in leaks] == [1 / 64] * 3  # all six subjects, three times
     assert [c.p_holm for c in leaks] == [3 / 64] * 3
     assert {c.conclusion for c in leaks} == {"yes"}
 
 
 def test_with_four_subjects_nothing_can_be_concluded(tmp_path):
-    asked, _ = results.compare(read(*fake_runs.study(tmp_path, subjects=4, targets=("valence",))))
-    assert {c.conclusion for c in asked} == {"too few subjects to tell"}
-    assert all(c.paired.smallest_p >= 1 / 16 for c in asked)
+    comparisons, _ = results.compare(read(*fake_runs.study(tmp_path, subjects=4, targets=("valence",))))
+    assert {c.conclusion for c in comparisons} == {"too few subjects to tell"}
+    assert all(c.paired.smallest_p >= 1 / 16 for c in comparisons)
 
 
 @pytest.mark.parametrize(
@@ -322,22 +322,22 @@ def test_with_four_subjects_nothing_can_be_concluded(tmp_path):
         ({}, {"labels": 7}, r"they do not test the same rows \(\d+ windows have another label\)"),
     ],
 )
-def test_what_differs_in_its_rows_is_not_compared_and_said_so(tmp_path, settings, columns, why):
-    found = read(run(tmp_path, "a"), run(tmp_path, "b", modality="face", settings=settings, **columns))
-    asked, refused = results.compare(found)
-    assert asked == []
+def test_what_differs_in_its_rows_is_not_compared_and_reported(tmp_path, settings, columns, why):
+    runs = read(run(tmp_path, "a"), run(tmp_path, "b", modality="face", settings=settings, **columns))
+    comparisons, refused = results.compare(runs)
+    assert comparisons == []
     assert len(refused) == 1
     assert re.fullmatch(f"Not compared, as {why}: a and b.", refused[0])
 
 
-# --- what was found ---
+# --- the summary in words ---
 
 
-def said(*folders):
+def described(*folders):
     return summary.describe_results(read(*folders))
 
 
-def test_found_is_true_of_the_numbers(six):
+def test_the_summary_is_true_of_the_numbers(six):
     text = summary.describe_results(six)
     of = {(r.label, r.key("protocol")): r.scores for r in six}
     for (label, _), scores in of.items():
@@ -348,8 +348,8 @@ def test_found_is_true_of_the_numbers(six):
     assert "synthetic" not in text
 
 
-def test_found_does_not_praise_a_fusion_that_loses(tmp_path):
-    text = said(
+def test_the_summary_does_not_praise_a_fusion_that_loses(tmp_path):
+    text = described(
         run(tmp_path, "a", skill=0.2, seed=1), run(tmp_path, "b", skill=2.5, seed=2, modality="face"),
         run(tmp_path, "c", skill=0.5, seed=3, modality="bio"),
     )  # fmt: skip
@@ -359,22 +359,22 @@ def test_found_does_not_praise_a_fusion_that_loses(tmp_path):
     assert "LEAKY" not in text
 
 
-def test_found_says_when_nothing_was_learnt(tmp_path):
-    text = said(run(tmp_path, "a", skill=0.0, seed=4))
+def test_the_summary_reports_when_nothing_was_learned(tmp_path):
+    text = described(run(tmp_path, "a", skill=0.0, seed=4))
     assert "Within chance, so no evidence of learning: facebio." in text
     assert "Above chance" not in text
     assert "better of its parts" not in text
 
 
-def test_found_does_not_call_a_leak_higher_when_it_is_lower(tmp_path):
-    text = said(run(tmp_path, "a", skill=4.0, seed=1), run(tmp_path, "b", skill=0.0, seed=2, protocol="window"))
+def test_the_summary_does_not_call_a_leak_higher_when_it_is_lower(tmp_path):
+    text = described(run(tmp_path, "a", skill=4.0, seed=1), run(tmp_path, "b", skill=0.0, seed=2, protocol="window"))
     assert re.search(
         r"LEAKY protocol window the scores are facebio \d+\.\d %, -\d+\.\d points against protocol trial", text
     )
 
 
-def test_found_compares_a_leak_with_the_same_windows_only(tmp_path):
-    text = said(run(tmp_path, "a", windows=4), run(tmp_path, "b", protocol="window"))
+def test_the_summary_compares_a_leak_with_the_same_windows_only(tmp_path):
+    text = described(run(tmp_path, "a", windows=4), run(tmp_path, "b", protocol="window"))
     assert "no honest protocol was run on the same windows to compare them with" in text
 
 
@@ -383,8 +383,8 @@ def test_run_folders_have_a_table_for_the_terminal(tmp_path):
     assert "facebio" in report.summary_text(folders)
 
 
-def test_found_names_synthetic_data(tmp_path):
-    text = said(run(tmp_path, "a", dataset="deap (synthetic data)"), run(tmp_path, "b"))
+def test_the_summary_names_synthetic_data(tmp_path):
+    text = described(run(tmp_path, "a", dataset="deap (synthetic data)"), run(tmp_path, "b"))
     assert "Some of these results are from synthetic data" in text
 
 
@@ -393,21 +393,21 @@ def test_a_fusion_that_is_not_significant_says_so_to_the_end_of_the_sentence(tmp
         run(tmp_path, m, subjects=8, skill=skill, seed=k, modality=m)
         for k, (m, skill) in enumerate({"facebio": 1.0, "face": 0.9, "bio": 0.3}.items())
     ]
-    text = said(*runs)
+    text = described(*runs)
     assert re.search(r"is not significant over subjects \(p = 0\.\d+, 0\.\d+ after Holm\)\.", text)
     assert all(sentence.rstrip(".)%”").strip()[-1].isalnum() for sentence in text.split(". "))
 
 
-def test_what_sharing_trials_is_worth_is_said_only_where_the_test_shows_it(tmp_path):
+def test_the_effect_of_sharing_trials_is_reported_only_where_the_test_shows_it(tmp_path):
     six = [run(tmp_path, "a", skill=0.5, seed=1), run(tmp_path, "b", skill=5.0, seed=2, protocol="window")]
-    text = said(*six)  # six subjects, all above: p = 1/64
+    text = described(*six)  # six subjects, all above: p = 1/64
     assert "the effect of sharing trials between training and test (p at most 0.016 after Holm" in text
     alike = [run(tmp_path, "c", skill=1.0, seed=3), run(tmp_path, "d", skill=0.5, seed=4, protocol="window")]
-    text = said(*alike)
+    text = described(*alike)
     assert "the effect of sharing" not in text
     assert re.search(r"; the difference is not significant over subjects \(p up to [01]\.\d+ after Holm\)", text)
     few = {"subjects": 3, "trials": 20}
-    text = said(
+    text = described(
         run(tmp_path, "e", skill=2.0, seed=1, **few), run(tmp_path, "f", skill=5.0, seed=2, protocol="window", **few)
     )
     assert (
@@ -422,12 +422,12 @@ def test_above_chance_beside_too_few_subjects_is_explained_in_one_sentence(tmp_p
         run(tmp_path, m, skill=skill, seed=k, modality=m, **few)
         for k, (m, skill) in enumerate({"facebio": 3.0, "face": 2.0, "bio": 1.0}.items())
     ]
-    text = said(*runs)
+    text = described(*runs)
     assert "Above chance: " in text and "no p below 0.062 is possible" in text
     assert text.count(summary.TWO_TESTS) == 1
     many = [run(tmp_path, f"m{k}", skill=s, seed=k, modality=m, subjects=8) for k, (m, s) in enumerate(
         {"facebio": 3.0, "face": 2.0, "bio": 1.0}.items())]  # fmt: skip
-    assert summary.TWO_TESTS not in said(*many)
+    assert summary.TWO_TESTS not in described(*many)
 
 
 def test_every_kind_of_interval_has_its_own_name_in_the_tables_and_in_the_glossary(tmp_path):
@@ -526,7 +526,7 @@ def test_drawing_touches_no_global_state(tmp_path):
 # --- the page ---
 
 
-def test_text_is_escaped_and_stamps_are_set_apart(tmp_path):
+def test_text_is_escaped_and_stamps_are_set_off(tmp_path):
     blocks = [page.Heading("A <b> & c", 1), page.Text("`x<y` LEAKY, synthetic data"), page.Table(("a|b",), [["1|2"]])]
     text = page.render_html(blocks, tmp_path)
     assert "<title>A &lt;b&gt; &amp; c</title>" in text
@@ -554,7 +554,7 @@ def test_tables_are_plain_csv(whole):
     assert all(0 <= float(row["p"]) <= float(row["p_holm"]) <= 1 for row in rows)
 
 
-def test_a_report_within_each_person_says_so(tmp_path):
+def test_a_report_within_each_subject_says_so(tmp_path):
     folder = run(tmp_path, "a", scope="per-subject", subjects=3, trials=6, windows=2, folds=3)
     result = read(folder)[0]
     assert result.title == "facebio: valence, protocol trial within each subject"
@@ -569,9 +569,9 @@ def columns_of_numbers(blocks):
 
 
 def test_every_column_of_numbers_names_the_function_that_computes_it(six):
-    asked, refused = results.compare(six)
+    comparisons, refused = results.compare(six)
     columns = columns_of_numbers([
-        *results_section.score_blocks(six), *results_section.comparison_blocks(asked, refused),
+        *results_section.score_blocks(six), *results_section.comparison_blocks(comparisons, refused),
         *results_section.data_blocks(six),
     ])  # fmt: skip
     assert len(columns) > 30

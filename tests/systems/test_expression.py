@@ -22,9 +22,9 @@ def test_statistics_are_numpys_over_the_frames_that_show_a_face():
     x[1, [2, 5]] = np.nan  # no face was found
     got = statistics(x, frame_s=0.1).reshape(3, 5, 52)
     for window, frames in ((0, [0, 1, 2, 3, 4, 5]), (1, [0, 1, 3, 4])):
-        seen = x[window, frames].astype(np.float64)
-        slope = np.polyfit(0.1 * np.array(frames), seen, 1)[0]
-        wanted = [seen.mean(axis=0), seen.std(axis=0), seen.min(axis=0), seen.max(axis=0), slope]
+        values = x[window, frames].astype(np.float64)
+        slope = np.polyfit(0.1 * np.array(frames), values, 1)[0]
+        wanted = [values.mean(axis=0), values.std(axis=0), values.min(axis=0), values.max(axis=0), slope]
         assert got[window] == pytest.approx(np.array(wanted), rel=1e-5, abs=1e-6)
 
 
@@ -41,9 +41,9 @@ def test_a_window_without_coefficients_is_that_of_the_mean_face(tmp_path):
 
     class OneUnseen(type(store)):
         def expression(self, rows):
-            found = super().expression(rows)
-            found[np.asarray(rows) == 7] = np.nan
-            return found
+            coefficients = super().expression(rows)
+            coefficients[np.asarray(rows) == 7] = np.nan
+            return coefficients
 
     rows, y = np.arange(len(store)), (store.windows["valence"] > 5).to_numpy(int)
     blind = OneUnseen(store.path)

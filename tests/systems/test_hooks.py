@@ -54,9 +54,9 @@ def classes(modules) -> Iterator[type]:
 def functions(made: type) -> Iterator[tuple[str, object]]:
     """A class's own methods and properties, as plain functions."""
     for name, value in vars(made).items():
-        inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-        if inspect.isfunction(inspect.unwrap(inner)) and not name.startswith("__"):
-            yield name, inner
+        function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+        if inspect.isfunction(inspect.unwrap(function)) and not name.startswith("__"):
+            yield name, function
 
 
 def marked(function) -> bool:
@@ -64,13 +64,13 @@ def marked(function) -> bool:
 
 
 def test_whatever_is_marked_as_an_override_has_something_to_override():
-    found = 0
+    n_marked = 0
     for made in classes(MODULES):
         for name, function in functions(made):
             if marked(function):
-                found += 1
+                n_marked += 1
                 assert any(name in vars(base) for base in made.__mro__[1:]), f"{made.__module__}.{made.__name__}.{name}"
-    assert found > 100
+    assert n_marked > 100
 
 
 def test_whatever_overrides_is_marked_where_types_do_not_show_it():
@@ -139,25 +139,25 @@ def test_a_network_without_a_scale_refuses_corruption_and_is_not_augmented():
     assert torch.equal(plain.augment(batch, torch.Generator()).signals, batch.signals)
 
 
-ASKED = {"recording": "s01_01", "rows": [0, 5], "modality": "signals"}  # something for each parameter without a default
+ARGUMENTS = {"recording": "s01_01", "rows": [0, 5], "modality": "signals"}  # for parameters without a default
 
 
-def test_a_store_that_is_only_described_answers_whatever_a_store_can_be_asked():
+def test_a_dry_run_store_has_every_method_of_a_store():
     store = DryRunStore("deap:2x3x4")
-    asked = [name for name, _ in functions(WindowSource) if not name.startswith("_")]
-    for name in asked:
+    names = [name for name, _ in functions(WindowSource) if not name.startswith("_")]
+    for name in names:
         if isinstance(vars(WindowSource)[name], property):
             getattr(store, name)
         else:
             needed = inspect.signature(getattr(store, name)).parameters.values()
-            getattr(store, name)(*(ASKED[p.name] for p in needed if p.default is p.empty))
-    assert {"read", "expression", "baseline", "digest"} <= set(asked)
+            getattr(store, name)(*(ARGUMENTS[p.name] for p in needed if p.default is p.empty))
+    assert {"read", "expression", "baseline", "digest"} <= set(names)
     assert store.baseline("s02_03").shape == (40, 3 * 128)
     with pytest.raises(KeyError):
         store.baseline("s03_01")
 
 
-class Told:
+class FixedStatistics:
     """Windows of which only the statistics are known."""
 
     channels = (0, 1)
@@ -173,7 +173,7 @@ def normalised(mean, sd):
     made = eegnet.System(CrossvalConfig(modality="eeg", system="eegnet"))
     made.shape = networks.Shape((("Fp1", "eeg"), ("GSR1", "gsr")), 128.0, 128, 0, 0, 1)
     made.network = made.build(made.shape)
-    made._fit_normaliser(DryRunStore("deap:2x3x4"), Told(mean, sd))
+    made._fit_normaliser(DryRunStore("deap:2x3x4"), FixedStatistics(mean, sd))
     return made.network
 
 

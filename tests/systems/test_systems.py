@@ -115,9 +115,9 @@ class Poisoned(Store):
         return faces, ok, signals
 
     def expression(self, rows):
-        found = super().expression(rows)
-        found[np.isin(rows, self.poison)] = 1e3
-        return found
+        coefficients = super().expression(rows)
+        coefficients[np.isin(rows, self.poison)] = 1e3
+        return coefficients
 
 
 def test_every_system_has_a_case():
@@ -134,7 +134,7 @@ def test_several_targets_at_once_are_each_as_if_alone(config, planted):
         assert np.array_equal(one.predict_proba(planted, fold.test), both[:, k])
 
 
-def test_an_unknown_system_is_told_with_the_nearest_name():
+def test_an_unknown_system_is_reported_with_the_nearest_name():
     with pytest.raises(BadConfig, match="no system gvbnet; did you mean gbvnet"):
         require_system("gvbnet")
     with pytest.raises(BadConfig, match=r"no system svm; there are algarni-like, .*deepvanet, "):
@@ -159,10 +159,10 @@ def test_a_system_learns_what_is_planted_in_its_modality_and_saves_it(config, pl
 @pytest.mark.parametrize("config", FIRST)
 def test_a_system_finds_nothing_where_nothing_is(config, empty):
     fitted, test, y = fit(config, empty)
-    found = auc(y, fitted.predict_proba(empty, test))
-    assert found < 0.8  # 8 trials are tested: chance is wide
+    score = auc(y, fitted.predict_proba(empty, test))
+    assert score < 0.8  # 8 trials are tested: chance is wide
     assert (
-        found > 0.2 or config.system == "subject-majority"
+        score > 0.2 or config.system == "subject-majority"
     )  # what a test fold has more of, its training fold has less of
 
 
@@ -207,7 +207,7 @@ def test_a_system_does_without_a_modality_or_says_that_it_cannot(config, tmp_pat
 
 
 @pytest.mark.journey
-def test_gbvnet_does_without_a_modality_if_it_has_learnt_to_and_else_refuses(tmp_path):
+def test_gbvnet_does_without_a_modality_if_trained_for_that_and_else_refuses(tmp_path):
     store = write_store(tmp_path / "s", missing={(1, 1): "face", (2, 2): "signals"}.items())
     config = replace(SMALL, modality="facebio", rows="any", train=replace(SMALL.train, epochs=1))
     fitted, _, _ = fit(config, store)
@@ -247,12 +247,12 @@ def test_an_untrained_gbvnet_says_so(planted):
 def test_majorities_are_the_training_rows_own_shares(planted):
     fitted, test, _ = fit(replace(SMALL, system="subject-majority"), planted)
     plan = make_plan(planted, SMALL)
-    fold, people = plan.folds[0], planted.windows["subject"]
-    seen = np.concatenate([fold.train, fold.validation])
-    share = plan.high["valence"].loc[seen].groupby(people.loc[seen]).mean()
-    assert fitted.predict_proba(planted, test) == pytest.approx(people.loc[test].map(share).to_numpy())
+    fold, subjects = plan.folds[0], planted.windows["subject"]
+    trained_on = np.concatenate([fold.train, fold.validation])
+    share = plan.high["valence"].loc[trained_on].groupby(subjects.loc[trained_on]).mean()
+    assert fitted.predict_proba(planted, test) == pytest.approx(subjects.loc[test].map(share).to_numpy())
     everybody = fit(replace(SMALL, system="majority"), planted)[0].predict_proba(planted, test)
-    assert everybody == pytest.approx(plan.high["valence"].loc[seen].mean())
+    assert everybody == pytest.approx(plan.high["valence"].loc[trained_on].mean())
 
 
 def test_the_nearest_window_of_all_is_the_window_itself(planted):

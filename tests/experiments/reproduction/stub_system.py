@@ -26,7 +26,9 @@ class StubSystem:
         if StubSystem.fitted in StubSystem.fail_on:
             raise GbvnetError("out of luck")
         history = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [0.7, 0.6, 0.5], "train_accuracy": [0.5, 0.6, 0.7]})
-        history = history.assign(inner_loss=[0.7, 0.65, 0.66], inner_accuracy=[0.5, 0.6, 0.6], seconds=0.01)
+        history = history.assign(
+            **{"inner_loss": [0.7, 0.65, 0.66], "inner_accuracy": [0.5, 0.6, 0.6], "seconds": 0.01}
+        )
         history.to_csv(self.work / "history.csv", index=False)
         return self
 

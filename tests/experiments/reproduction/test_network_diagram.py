@@ -45,7 +45,7 @@ def test_the_boxes_have_the_shapes_of_the_paper_and_the_networks_own():
 def test_the_boxes_hold_every_parameter_once(config):
     parts = d.find_parts(config, 32)
     boxes = [*parts.face, *parts.signals, parts.fusion, parts.head]
-    assert parts.others == 192  # the stand-ins alone are in no box
+    assert parts.others == 192  # the missing-modality embeddings alone are in no box
     assert sum(p.parameters for p in boxes) + 192 == sum(p.numel() for p in GBVNet(config).parameters())
 
 
@@ -84,17 +84,17 @@ def test_it_is_1200_pixels_wide_and_no_text_leaves_its_box_or_the_figure(case, t
     figure.set_dpi(DPI)  # as it was saved
     renderer = figure.canvas.get_renderer()
     texts = [(t.get_text(), t.get_window_extent(renderer)) for t in figure.findobj(lambda a: hasattr(a, "get_text"))]
-    texts = [(said, place) for said, place in texts if said.strip()]
+    texts = [(text, place) for text, place in texts if text.strip()]
     boxes = [a.get_window_extent(renderer) for a in figure.axes[0].patches if isinstance(a, FancyBboxPatch)]
-    for said, place in texts:
-        assert figure.bbox.x0 <= place.x0 and place.x1 <= figure.bbox.x1, said
-        assert figure.bbox.y0 <= place.y0 and place.y1 <= figure.bbox.y1, said
+    for text, place in texts:
+        assert figure.bbox.x0 <= place.x0 and place.x1 <= figure.bbox.x1, text
+        assert figure.bbox.y0 <= place.y0 and place.y1 <= figure.bbox.y1, text
         for box in boxes:  # the text whose middle is in a box is in it whole
             if box.contains((place.x0 + place.x1) / 2, (place.y0 + place.y1) / 2):
-                assert box.x0 <= place.x0 and place.x1 <= box.x1, said
-    for number, (said, place) in enumerate(texts):
+                assert box.x0 <= place.x0 and place.x1 <= box.x1, text
+    for number, (text, place) in enumerate(texts):
         hit = [other for other, its in texts[:number] if place.overlaps(its)]
-        assert not hit, (said, hit)
+        assert not hit, (text, hit)
 
 
 def test_the_same_network_gives_the_same_picture(tmp_path):

@@ -35,11 +35,11 @@ def test_the_plan_trains_no_run_and_writes_nothing(store, tmp_path):
 @pytest.mark.parametrize(
     ("seconds", "words"), [(0, "0 s"), (119, "119 s"), (120, "2.0 min"), (7200, "2.0 h"), (172_800, "2.0 days")]
 )
-def test_durations_are_in_the_unit_that_a_person_would_use(seconds, words):
+def test_durations_are_in_the_unit_that_a_reader_expects(seconds, words):
     assert duration(seconds) == words
 
 
-def test_what_a_store_is_too_small_for_is_left_out_and_said(tmp_path):
+def test_what_a_store_is_too_small_for_is_left_out_and_reported(tmp_path):
     store = write_store(tmp_path / "few", subjects=2, trials=3, windows=2)
     recipe = load_recipe("tiny")
     text = (
@@ -52,13 +52,13 @@ def test_what_a_store_is_too_small_for_is_left_out_and_said(tmp_path):
     assert re.match("tiny, protocol subject: 3 folds need at least 3 subjects.*(7 runs)", study.left_out[0])
 
 
-def test_the_papers_people_alone_where_they_are_asked_for(tmp_path):
+def test_the_subjects_of_the_paper_alone_where_the_recipe_says_so(tmp_path):
     store = write_store(tmp_path / "s", subjects=3, trials=6, windows=2)
     text = (Path(__file__).parents[3] / "recipes" / "tiny.yaml").read_text()
     mine = text.replace("protocols:", "paper_people: [s01, s03, s09]\nprotocols:", 1)
     (tmp_path / "mine.yaml").write_text(mine)
-    [found] = plan_studies(recipes_for([str(tmp_path / "mine.yaml")], []), [store])
-    assert found.runs[0].config.subjects is None and found.left_out == []
+    [study] = plan_studies(recipes_for([str(tmp_path / "mine.yaml")], []), [store])
+    assert study.runs[0].config.subjects is None and study.left_out == []
     papers = recipes_for([str(tmp_path / "mine.yaml")], [], "paper")
     [study] = plan_studies(papers, [store])
     assert {run.config.subjects for run in study.runs} == {("s01", "s03")}
@@ -94,7 +94,7 @@ def test_stores_go_to_the_recipes_that_they_suit():
         assign([load_recipe("mahnob-paper")], [whole])
 
 
-def test_a_rival_that_a_protocol_would_let_leak_is_left_out_and_said():
+def test_a_comparison_method_that_would_leak_under_a_protocol_is_left_out_and_reported():
     store = DryRunStore("deap:6x10x4", PrepareConfig(**load_recipe("deap-paper").prepare))
     [study] = plan_studies([load_recipe("deap-paper")], [store])
     names = {run.name for run in study.runs}
@@ -107,11 +107,11 @@ def test_a_recipe_for_any_corpus_is_done_for_each_with_runs_of_its_own(tmp_path)
     stores = [DryRunStore("deap:3x4x4", PrepareConfig()), DryRunStore("mahnob:3x4x4", PrepareConfig())]
     for store in stores:
         store.path = Path(store.settings["dataset"])
-    found = assign([load_recipe("tiny")], stores)
-    assert [(r.name, r.dataset, s.settings["dataset"]) for r, s, _ in found] == [
+    assigned = assign([load_recipe("tiny")], stores)
+    assert [(r.name, r.dataset, s.settings["dataset"]) for r, s, _ in assigned] == [
         ("tiny-deap", "deap", "deap"), ("tiny-mahnob", "mahnob", "mahnob"),
     ]  # fmt: skip
-    folders = {run_folder(tmp_path, run) for r, s, _ in found for run in runs_of(r, s)}
+    folders = {run_folder(tmp_path, run) for r, s, _ in assigned for run in runs_of(r, s)}
     assert len(folders) == 2 * len(runs_of(load_recipe("tiny"), stores[0]))
 
 
@@ -119,6 +119,6 @@ def test_the_default_is_the_papers_recipe_and_the_honest_one_of_each_corpus():
     names = [r.name for r in recipes_for([], ["deap", "mahnob", "deap"])]
     assert names == ["deap-paper", "deap-honest", "mahnob-paper", "mahnob-honest"]
     assert [r.name for r in recipes_for(["tiny,deap-paper", "tiny"], ["deap"])] == ["tiny", "deap-paper"]
-    assert [r.name for r in recipes_for(["tiny"], ["ours"])] == ["tiny"]
-    with pytest.raises(BadConfig, match="there is no recipe for ours: give --recipe tiny"):
-        recipes_for([], ["ours", "deap"])
+    assert [r.name for r in recipes_for(["tiny"], ["other"])] == ["tiny"]
+    with pytest.raises(BadConfig, match="there is no recipe for other: give --recipe tiny"):
+        recipes_for([], ["other", "deap"])

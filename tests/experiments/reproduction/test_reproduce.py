@@ -154,9 +154,9 @@ def test_what_is_not_there_is_listed_with_why(done):
     assert table[["recording", "verdict", "reason", "windows_left_out"]].values.tolist() == [
         ["s01_trial01", "ok", "no face", 5]
     ]
-    found = pd.read_csv(done / "report" / "tables" / "paper_table1_deap.csv").set_index("attribute")
-    assert found.loc["Windows", "found"] == "145 with every modality, of 150"
-    assert found.loc["Subjects"].tolist() == ["5 with every modality, of 5", "22"]
+    attributes = pd.read_csv(done / "report" / "tables" / "paper_table1_deap.csv").set_index("attribute")
+    assert attributes.loc["Windows", "found"] == "145 with every modality, of 150"
+    assert attributes.loc["Subjects"].tolist() == ["5 with every modality, of 5", "22"]
     montage = pd.read_csv(done / "report" / "tables" / "paper_table2_deap.csv")
     assert montage.loc[0, ["channel", "paper", "same"]].tolist() == ["Fz", "Fp1", False]
 
@@ -166,9 +166,9 @@ def test_what_is_not_there_is_listed_with_why(done):
 
 def test_a_described_corpus_is_planned_from_the_command_line(capsys):
     assert main(["reproduce", "--plan", "--describe", "deap:4x10x2", "--recipe", "tiny"]) == 0
-    said = capsys.readouterr().out
-    assert re.search(r"in all +16 +48 ", said)
-    assert "80 windows, deap" in said and "on this device (" in said
+    output = capsys.readouterr().out
+    assert re.search(r"in all +16 +48 ", output)
+    assert "80 windows, deap" in output and "on this device (" in output
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_described_corpus_is_planned_from_the_command_line(capsys):
         (["reproduce", "/nowhere", "out"], "/nowhere: expected a store"),
     ],
 )
-def test_what_cannot_start_is_said_in_a_line(argv, message, capsys):
+def test_what_cannot_start_is_reported_in_one_line(argv, message, capsys):
     assert main(argv) == 2
     assert message in capsys.readouterr().err
 
@@ -196,6 +196,6 @@ def test_a_store_in_the_folders_place_is_no_folder_for_runs(store, capsys):
     before = sorted(store.path.rglob("*"))
     assert main(["reproduce", "--plan", str(store.path), str(store.path)]) == 2
     order = "The order is: gbvnet reproduce STORE ... DIR"
-    said = f"DIR must be a new folder, and {store.path} is a store of windows. {order}"
-    assert said in capsys.readouterr().err
+    message = f"DIR must be a new folder, and {store.path} is a store of windows. {order}"
+    assert message in capsys.readouterr().err
     assert sorted(store.path.rglob("*")) == before

@@ -1,4 +1,4 @@
-"""The scripts for a SLURM queue, given in order to a stand-in for sbatch, do all runs and the report."""
+"""The scripts for a SLURM queue, given in order to a substitute for sbatch, do all runs and the report."""
 
 import os
 import subprocess

@@ -22,19 +22,19 @@ def noise(length=128):
 def test_band_powers_are_those_of_scipys_periodogram(length, rate_hz):
     x = noise(length)
     hz, density = signal.periodogram(x, rate_hz, "hann")
-    seen = [band for band in BANDS if band[1] <= rate_hz / 2]
-    found = log_power(x, rate_hz)
-    assert found.shape == (4, 3, len(seen))
-    for i, (low, high) in enumerate(seen):
+    bands = [band for band in BANDS if band[1] <= rate_hz / 2]
+    power = log_power(x, rate_hz)
+    assert power.shape == (4, 3, len(bands))
+    for i, (low, high) in enumerate(bands):
         mean = density[..., (low <= hz) & (hz < high)].mean(axis=2)
-        assert np.exp(found[..., i]) == pytest.approx(mean, rel=1e-9)
+        assert np.exp(power[..., i]) == pytest.approx(mean, rel=1e-9)
 
 
 def test_all_bands_together_have_the_variance_of_white_noise_that_is_theirs():
-    found = variances(2 * np.random.default_rng(0).normal(size=(20_000, 1, 128)), 128.0)
+    variance = variances(2 * np.random.default_rng(0).normal(size=(20_000, 1, 128)), 128.0)
     bins = np.array([3, 4, 5, 17, 15])  # of 64 that share the variance of 4
     # The lowest band is left out: what the taper smears into it from 0 Hz went with the mean.
-    assert found.mean(axis=(0, 1))[1:] == pytest.approx(4 * bins[1:] / 64, rel=0.02)
+    assert variance.mean(axis=(0, 1))[1:] == pytest.approx(4 * bins[1:] / 64, rel=0.02)
 
 
 def test_the_differential_entropy_is_that_of_a_normal_signal_with_the_bands_variance():
@@ -45,10 +45,10 @@ def test_the_differential_entropy_is_that_of_a_normal_signal_with_the_bands_vari
 
 def test_the_differential_entropy_of_long_windows_is_that_after_a_band_pass_filter():
     x = np.random.default_rng(0).normal(size=(5, 2, 128 * 60))
-    found = entropy(x, 128.0)
+    entropies = entropy(x, 128.0)
     for i, band in enumerate(BANDS):
         passed = signal.sosfiltfilt(signal.butter(8, band, "bandpass", fs=128.0, output="sos"), x)
-        assert found[..., i] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * passed.var(axis=2)), abs=0.1)
+        assert entropies[..., i] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * passed.var(axis=2)), abs=0.1)
 
 
 def test_closed_eyes_show_more_alpha_than_open_ones():

@@ -48,9 +48,9 @@ def test_band_powers_of_recorded_eeg_are_mnes_and_eyes_closed_show_alpha():
 
 def test_a_sine_shows_in_its_band_alone_and_its_difference_with_itself_nowhere():
     x = np.sin(2 * np.pi * 20 * np.arange(128) / 128)[None, None]
-    found = derivations.log_powers(np.concatenate([x, x - x], axis=1), 128.0)[0]
-    assert found[0, 3] > found[0, [0, 1, 2, 4]].max() + 10
-    assert found[1] == pytest.approx(10 * np.log10(derivations.FLOOR))
+    powers = derivations.log_powers(np.concatenate([x, x - x], axis=1), 128.0)[0]
+    assert powers[0, 3] > powers[0, [0, 1, 2, 4]].max() + 10
+    assert powers[1] == pytest.approx(10 * np.log10(derivations.FLOOR))
 
 
 def renamed(path, names, rate_hz=None):
@@ -63,7 +63,7 @@ def renamed(path, names, rate_hz=None):
     return open_store(path)
 
 
-def test_electrodes_are_found_by_name_and_differences_where_both_sides_are(tmp_path):
+def test_electrodes_are_selected_by_name_and_differences_where_both_sides_are_there(tmp_path):
     store = renamed(tmp_path / "store", ["CP2", "EEG FP1-REF", "Pz", "CP1", "T7"])
     assert derivations.derivations_of(store) == [(1, None), (4, None), (3, None), (0, None), (3, 0)]
     rows = np.array([5, 3])
@@ -80,7 +80,7 @@ def test_a_store_that_remembers_gives_the_same(tmp_path):
     assert np.array_equal(remembered, derivations.pair_features(store, rows))
 
 
-def test_no_electrode_and_no_band_are_said(tmp_path):
+def test_absent_electrodes_and_bands_are_reported(tmp_path):
     with pytest.raises(BadConfig, match=r"none of the electrodes Fp1, .* \(near it: Fpz\); it has Fpz, Pz, A, B, C"):
         derivations.pair_features(renamed(tmp_path / "a", ["Fpz", "Pz", "A", "B", "C"]), np.arange(3))
     with pytest.raises(BadConfig, match="windows of 32 samples at 8 Hz show none of the bands 4-8 Hz, "):

@@ -1,4 +1,4 @@
-"""What is said of a waveform is what libraries say that share no code with us, on noise and on real signals."""
+"""Features of waveforms equal those of independent libraries, on noise and on real signals."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -46,20 +46,20 @@ def each(function, x, **settings):
 
 
 def test_statistics_are_numpys_and_differences_those_of_a_plain_loop(x):
-    found = statistical(x, 128.0)
-    assert found[..., 0] == pytest.approx(x.mean(axis=2))
-    assert found[..., 1] == pytest.approx(x.std(axis=2))
+    features = statistical(x, 128.0)
+    assert features[..., 0] == pytest.approx(x.mean(axis=2))
+    assert features[..., 1] == pytest.approx(x.std(axis=2))
     one = x[1, 0].tolist()
     first = sum(abs(b - a) for a, b in pairwise(one)) / 127
     second = sum(abs(b - a) for a, b in zip(one, one[2:], strict=False)) / 126
     sd = np.std(one)
-    assert found[1, 0, 2:] == pytest.approx([first, first / sd, second, second / sd])
+    assert features[1, 0, 2:] == pytest.approx([first, first / sd, second, second / sd])
 
 
 def test_skewness_and_kurtosis_are_scipys(x):
-    found = hos(x, 128.0)
-    assert found[..., 0] == pytest.approx(stats.skew(x, axis=2), rel=1e-6, abs=1e-9)
-    assert found[..., 1] == pytest.approx(stats.kurtosis(x, axis=2), rel=1e-6, abs=1e-9)
+    features = hos(x, 128.0)
+    assert features[..., 0] == pytest.approx(stats.skew(x, axis=2), rel=1e-6, abs=1e-9)
+    assert features[..., 1] == pytest.approx(stats.kurtosis(x, axis=2), rel=1e-6, abs=1e-9)
 
 
 def test_the_bispectrum_is_that_of_a_plain_loop():
@@ -81,10 +81,10 @@ def test_the_bispectrum_is_that_of_a_plain_loop():
 
 
 def test_fractal_dimensions_are_antropys(x):
-    found = fractal(x, 128.0)
-    assert found[..., 0] == pytest.approx(each(antropy.higuchi_fd, np.ascontiguousarray(x)), rel=1e-9)
-    assert found[..., 1] == pytest.approx(antropy.katz_fd(x), rel=1e-9)
-    assert found[..., 2] == pytest.approx(antropy.petrosian_fd(x), rel=1e-9)
+    features = fractal(x, 128.0)
+    assert features[..., 0] == pytest.approx(each(antropy.higuchi_fd, np.ascontiguousarray(x)), rel=1e-9)
+    assert features[..., 1] == pytest.approx(antropy.katz_fd(x), rel=1e-9)
+    assert features[..., 2] == pytest.approx(antropy.petrosian_fd(x), rel=1e-9)
 
 
 def test_fractal_dimensions_of_what_has_a_known_one():
@@ -95,24 +95,24 @@ def test_fractal_dimensions_of_what_has_a_known_one():
 
 
 def test_hjorths_parameters_are_antropys_and_those_of_a_sine_worked_by_hand(x):
-    found = hjorth(x, 128.0)
+    features = hjorth(x, 128.0)
     mobility, complexity = antropy.hjorth_params(x)
-    assert found[..., 0] == pytest.approx(x.var(axis=2))
-    assert found[..., 1] == pytest.approx(mobility)
-    assert found[..., 2] == pytest.approx(complexity)
+    assert features[..., 0] == pytest.approx(x.var(axis=2))
+    assert features[..., 1] == pytest.approx(mobility)
+    assert features[..., 2] == pytest.approx(complexity)
     sine = hjorth(np.sin(2 * np.pi * np.arange(6400) / 64)[None, None], 128.0)[0, 0]
     assert sine == pytest.approx([0.5, 2 * np.sin(np.pi / 64), 1], rel=1e-3)
 
 
 def test_wavelet_energies_are_those_of_mne_features_and_entropies_scipys(x):
-    found = wavelet(x, 128.0)
-    assert found.shape[2] == 10  # 4 levels and the rest
+    features = wavelet(x, 128.0)
+    assert features.shape[2] == 10  # 4 levels and the approximation
     energies = np.stack([mne_features.compute_wavelet_coef_energy(w, "db4").reshape(len(w), 4) for w in x])
-    assert np.exp(found[..., :4]) == pytest.approx(energies, rel=1e-9)
-    rest, *details = pywt.wavedec(x, "db4", level=4, axis=2)
-    assert np.exp(found[..., 4]) == pytest.approx((rest**2).sum(axis=2), rel=1e-9)
-    for at, level in enumerate([*details[::-1], rest]):
-        assert found[..., 5 + at] == pytest.approx(stats.entropy(level**2, axis=2), rel=1e-9)
+    assert np.exp(features[..., :4]) == pytest.approx(energies, rel=1e-9)
+    approximation, *details = pywt.wavedec(x, "db4", level=4, axis=2)
+    assert np.exp(features[..., 4]) == pytest.approx((approximation**2).sum(axis=2), rel=1e-9)
+    for at, level in enumerate([*details[::-1], approximation]):
+        assert features[..., 5 + at] == pytest.approx(stats.entropy(level**2, axis=2), rel=1e-9)
 
 
 def test_hursts_exponent_is_that_of_a_plain_loop_and_of_noise_with_a_known_one():
@@ -141,7 +141,7 @@ def white_range(size):
     return gamma((size - 1) / 2) / (np.pi**0.5 * gamma(size / 2)) * sum(terms)
 
 
-def test_the_range_that_white_noise_has_is_found_in_white_noise():
+def test_white_noise_gives_the_range_that_it_has():
     pieces = np.random.default_rng(0).normal(size=(40_000, 16))
     path = np.cumsum(pieces - pieces.mean(axis=1, keepdims=True), axis=1)
     assert (np.ptp(path, axis=1) / pieces.std(axis=1)).mean() == pytest.approx(white_range(16), rel=0.005)
@@ -157,9 +157,9 @@ def test_every_number_is_finite_and_of_its_own_channel_and_window(name):
         x[2, 0] = 0
         x[2, 1] = 1e-9 * np.arange(length)
         x[0, 3, : length // 2] = 0  # partly flat
-        found = of(x, 32.0)
-        assert found.shape[:2] == (3, 4) and np.isfinite(found).all()
-        assert found[1:2, 1:2] == pytest.approx(of(x[1:2, 1:2].copy(), 32.0), rel=1e-9, abs=1e-12)
+        features = of(x, 32.0)
+        assert features.shape[:2] == (3, 4) and np.isfinite(features).all()
+        assert features[1:2, 1:2] == pytest.approx(of(x[1:2, 1:2].copy(), 32.0), rel=1e-9, abs=1e-12)
     with pytest.raises(BadConfig, match="windows of 7 samples are too short for these features"):
         of(rng.normal(size=(1, 1, 7)), 32.0)
 

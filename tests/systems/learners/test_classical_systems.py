@@ -44,8 +44,8 @@ class Changed(Store):
     louder: np.ndarray = np.array([], int)
 
     def expression(self, rows):
-        found = super().expression(rows)
-        return np.full_like(found, np.nan) if self.lost_expressions else found
+        coefficients = super().expression(rows)
+        return np.full_like(coefficients, np.nan) if self.lost_expressions else coefficients
 
     def read(self, rows, faces=True, signals=True):
         faces, ok, x = super().read(rows, faces, signals)
@@ -123,9 +123,9 @@ def test_the_tree_says_what_scikit_learns_says():
     (x, y), (new, _) = data(), data(1000)
     made = system("yuvaraj-like")(config("yuvaraj-like"))
     theirs = DecisionTreeClassifier(min_samples_leaf=5, random_state=3).fit(x, y)
-    found = made.probability(made.learn(x, y, seed=3), new)
-    assert np.array_equal(found, theirs.predict_proba(new)[:, 1])
-    assert len(np.unique(found)) > 5
+    probabilities = made.probability(made.learn(x, y, seed=3), new)
+    assert np.array_equal(probabilities, theirs.predict_proba(new)[:, 1])
+    assert len(np.unique(probabilities)) > 5
 
 
 @pytest.mark.parametrize("only", [0, 1])
@@ -144,14 +144,14 @@ def test_the_machine_says_what_scikit_learns_says_and_learns_from_so_many_window
     theirs = SVC(C=1.0, gamma=1 / 6).fit(z, y).decision_function(z)
     p = made.probability(parameters, x)
     assert np.log(p / (1 - p)) == pytest.approx(theirs, abs=1e-4)
-    seen = []
-    made.learn = lambda x, y, seed: seen.append(x) or {"vectors": x}
+    training_sets = []
+    made.learn = lambda x, y, seed: training_sets.append(x) or {"vectors": x}
     made.fit(store, np.arange(120), np.arange(120) % 2)
-    assert len(seen[0]) == 24
+    assert len(training_sets[0]) == 24
     tree = system("yuvaraj-like")(config("yuvaraj-like", options=dict(svm_windows=24)))
     tree.learn = made.learn
     tree.fit(store, np.arange(120), np.arange(120) % 2)
-    assert len(seen[1]) == 120
+    assert len(training_sets[1]) == 120
 
 
 def test_fractal_dimensions_with_a_tree_tell_rough_signals_from_smooth_ones():
@@ -167,9 +167,9 @@ def test_fractal_dimensions_with_a_tree_tell_rough_signals_from_smooth_ones():
 
 def test_what_the_regression_sees_are_log_powers_and_the_level_of_what_is_no_eeg(store):
     rows = np.array([3, 50])
-    seen = system("logreg")(config("logreg", modality="bio")).vectors(store, rows)
+    features = system("logreg")(config("logreg", modality="bio")).vectors(store, rows)
     x = store.read(rows)[2].astype(np.float64)
-    assert seen == pytest.approx(
+    assert features == pytest.approx(
         np.concatenate([log_power(x, 32.0).reshape(2, -1), x[:, 3:].mean(axis=2)], axis=1), rel=1e-5
     )
     assert system("logreg")(config("logreg")).vectors(store, rows).shape == (2, 9)
@@ -202,18 +202,18 @@ def test_any_number_of_electrodes_makes_a_scalp(names):
 
 def test_scalps_follow_the_electrodes_names_not_their_order(store):
     rows = np.arange(6)
-    found = siddharth_like.scalp_maps(store, rows, [0, 1, 2])
-    assert found == pytest.approx(siddharth_like.scalp_maps(store, rows, [2, 0, 1]), rel=1e-5)
+    maps = siddharth_like.scalp_maps(store, rows, [0, 1, 2])
+    assert maps == pytest.approx(siddharth_like.scalp_maps(store, rows, [2, 0, 1]), rel=1e-5)
     weights = scalp.interpolation_weights(("Fz", "Cz", "Oz"))
     middle = (scalp.pixels() ** 2).sum(axis=1) < 0.05**2
     assert middle.sum() == 4 and (weights[middle].argmax(axis=1) == 1).all() and weights[middle, 1].min() > 0.6
     power = extract_features(store, rows, [0, 1, 2], LOG_POWER)[
         :, :, 1:
     ]  # theta and alpha: beta is above half the rate
-    assert found == pytest.approx(np.einsum("nck,pc->nkp", power, weights).reshape(6, -1), rel=1e-4)
+    assert maps == pytest.approx(np.einsum("nck,pc->nkp", power, weights).reshape(6, -1), rel=1e-4)
 
 
-def test_eeg_channels_without_a_place_are_told(store):
+def test_eeg_channels_without_a_place_are_reported(store):
     with pytest.raises(BadConfig, match="none of its EEG channels has a known place on the scalp: E1, E2, E3"):
         siddharth_like.scalp_maps(named(store, ["E1", "E2", "E3", "GSR1", "Resp"]), np.arange(3), [0, 1, 2])
 
@@ -257,8 +257,8 @@ def test_heartbeats_are_counted_as_neurokit_counts_them(kind, beats_a_minute):
     }[kind]
     x = np.asarray(make(duration=60, sampling_rate=rate, heart_rate=beats_a_minute, random_state=1), float)
     theirs = np.histogram(find(x), np.arange(7) * n)[0]
-    ours = 10 * peaks(x.reshape(6, 1, n), float(rate))[:, 0]
-    assert np.abs(ours - theirs).max() <= 2 and np.abs(ours.sum() - theirs.sum()) <= 3  # beats at a window's ends
+    beats = 10 * peaks(x.reshape(6, 1, n), float(rate))[:, 0]
+    assert np.abs(beats - theirs).max() <= 2 and np.abs(beats.sum() - theirs.sum()) <= 3  # beats at a window's ends
 
 
 def test_movements_are_numpys_statistics_over_the_frames_that_show_a_face():
@@ -266,21 +266,21 @@ def test_movements_are_numpys_statistics_over_the_frames_that_show_a_face():
     x[1, 3:] = np.nan
     x[2, ::2] = 0
     x[3] = np.nan
-    found = siddharth_like.expression_statistics(x).reshape(4, 3, 52)
+    features = siddharth_like.expression_statistics(x).reshape(4, 3, 52)
     for window, frames in ((0, x[0]), (1, x[1, :3]), (2, x[2, 1::2])):
         expected = np.stack([frames.mean(axis=0), frames.std(axis=0), np.percentile(frames, 95, axis=0)])
-        assert found[window] == pytest.approx(expected, rel=1e-5)
-    assert np.isnan(found[3]).all()
+        assert features[window] == pytest.approx(expected, rel=1e-5)
+    assert np.isnan(features[3]).all()
 
 
 def test_pictures_are_reduced_to_the_components_that_scikit_learn_finds():
     x = np.random.default_rng(0).normal(size=(200, 60)) @ np.random.default_rng(1).normal(size=(60, 60))
     widths = np.array([[40, 1], [20, 0]])
     centre, axes = siddharth_like._components(x, widths)
-    found = siddharth_like._reduced(x, widths, axes, centre)
+    reduced = siddharth_like._reduced(x, widths, axes, centre)
     theirs = PCA(30).fit_transform(x[:, :40])
-    assert np.abs(found[:, :30]) == pytest.approx(np.abs(theirs), rel=1e-6, abs=1e-6)
-    assert np.array_equal(found[:, 30:], x[:, 40:])
+    assert np.abs(reduced[:, :30]) == pytest.approx(np.abs(theirs), rel=1e-6, abs=1e-6)
+    assert np.array_equal(reduced[:, 30:], x[:, 40:])
 
 
 def test_the_extreme_learning_machine_is_a_ridge_on_random_units():

@@ -22,8 +22,8 @@ def test_wolves_come_down_to_the_least_cost_of_an_easy_hill():
     goal, rng = np.arange(200) % 3 == 0, np.random.default_rng(0)
     cost = lambda choice: float((choice != goal).mean())  # noqa: E731
     by_chance = min(cost(rng.random(200) < share) for share in rng.random(2000))
-    found = [cost(select_features(cost, 200, np.random.default_rng(seed), rounds=40)) for seed in range(5)]
-    assert max(found) < by_chance
+    costs = [cost(select_features(cost, 200, np.random.default_rng(seed), rounds=40)) for seed in range(5)]
+    assert max(costs) < by_chance
 
 
 def test_what_tells_is_kept_and_much_else_is_not():
@@ -51,15 +51,15 @@ def test_a_choice_is_never_empty():
 def test_the_cost_is_the_balanced_error_of_scikit_learns_ridge_and_a_little_for_each_feature():
     x, y, groups = noise_with_two_that_tell()
     y[:, 0] = np.where(groups % 3 > 0, 1, y[:, 0])  # four of five are high
-    choice, found = np.arange(30) % 2 == 1, np.zeros(400)
+    choice, predicted = np.arange(30) % 2 == 1, np.zeros(400)
     for held in np.array_split(np.random.default_rng(4).permutation(np.unique(groups)), 4):
         test = np.isin(groups, held)
         z = (x - x[~test].mean(axis=0)) / x[~test].std(axis=0)
         ridge = Ridge(alpha=RIDGE * (~test).sum()).fit(z[~test][:, choice], 2 * y[~test, 0] - 1)
         parameters = ridge.predict(z[~test][:, choice])
         even = (parameters[y[~test, 0] == 1].mean() + parameters[y[~test, 0] == 0].mean()) / 2
-        found[test] = ridge.predict(z[test][:, choice]) > even
-    error = 1 - balanced_accuracy_score(y[:, 0], found)
+        predicted[test] = ridge.predict(z[test][:, choice]) > even
+    error = 1 - balanced_accuracy_score(y[:, 0], predicted)
     cost = ridge_cost(x, y, groups, np.random.default_rng(4))
     assert cost(choice) == pytest.approx((1 - COST_OF_ALL) * error + COST_OF_ALL / 2)
 

@@ -71,7 +71,7 @@ def test_adaboosts_weights_by_hand():
     assert adaboost_weights(face, eeg, y, log=False) == pytest.approx([3.5, (1 - error) / error / 2], rel=1e-6)
 
 
-def test_adaboost_counts_no_error_as_half_a_trial_and_turns_round_who_is_mostly_wrong():
+def test_adaboost_counts_no_error_as_half_a_trial_and_inverts_a_part_that_is_mostly_wrong():
     y = np.array([1, 1, 1, 1, 0, 0, 0, 0])
     assert adaboost_weights(scores(y, []), scores(y, np.arange(8)), y) == pytest.approx([log(15) / 2, -log(15) / 2])
     literal = adaboost_weights(scores(y, []), scores(y, [2]), y, log=False)
@@ -124,14 +124,14 @@ ROWS = np.arange(120)  # of trials of 5 windows, every second of which is high
 TRUTH = (ROWS % 10 >= 5).astype(int)
 
 
-def test_weights_are_fitted_on_windows_that_neither_has_learnt_from(planted):
-    told = {"rows": ROWS[:80], "y": TRUTH[:80]}
-    fused = Two(CONFIG).fit(planted, *told.values(), validation=(ROWS[80:], TRUTH[80:]))
+def test_weights_are_fitted_on_windows_that_neither_was_trained_on(planted):
+    training = {"rows": ROWS[:80], "y": TRUTH[:80]}
+    fused = Two(CONFIG).fit(planted, *training.values(), validation=(ROWS[80:], TRUTH[80:]))
     # the memoriser is wrong of all of them: 0.1 w + 0.9 (1 - w) >= 0.5 for the high ones needs w <= 0.5
     assert fused.weights == pytest.approx(np.array([[0.5, 0.5]]), abs=0.011)
     assert sorted(fused.parts["face"].parameters[0]["rows"]) == ROWS.tolist()  # and then it learns from all
     # without validation rows it is as in the source: all weights are equally good, and it takes the face
-    assert Two(CONFIG).fit(planted, *told.values()).weights.tolist() == [[1, 0]]
+    assert Two(CONFIG).fit(planted, *training.values()).weights.tolist() == [[1, 0]]
 
 
 def test_trials_are_weighed_and_not_windows(planted):
@@ -190,7 +190,7 @@ def test_the_machine_from_its_arrays_is_scikit_learns(planted):
     assert fitted.predict_proba(planted, ROWS) == pytest.approx(1 / (1 + np.exp(-wanted)), abs=1e-6)
 
 
-def test_too_many_windows_are_thinned_evenly_over_trials():
+def test_too_many_windows_are_subsampled_equally_per_trial():
     trials = np.array(["b"] * 10 + ["a"] * 4 + ["c"] * 1)
     kept = subsample_per_trial(trials, 9, seed=3)
     assert len(set(kept)) == 9
@@ -225,17 +225,17 @@ def test_grey_is_luma_of_48_pixels():
     assert got[1].mean().item() == pytest.approx(-2, rel=1e-4)
 
 
-def test_bad_frames_of_a_face_are_never_looked_at():
+def test_bad_frames_of_a_face_are_never_used():
     torch.manual_seed(0)
     network, faces = FaceCNN(1), torch.rand(6, 3, 3, 32, 32)
     ok = torch.tensor([[True, False, True]] * 6)
-    spoilt = torch.where(ok[..., None, None, None], faces, torch.full_like(faces, 9.0))
+    corrupted = torch.where(ok[..., None, None, None], faces, torch.full_like(faces, 9.0))
     network.layers[6].p = 0.0  # no dropout: what remains random is the frame that is drawn
     answers = []
     for training in (False, True):
-        for seen in (faces, spoilt):
+        for pixels in (faces, corrupted):
             torch.manual_seed(1)
-            answers.append(network.train(training)(seen, ok).logits)
+            answers.append(network.train(training)(pixels, ok).logits)
     assert torch.equal(answers[0], answers[1])
     assert torch.equal(answers[2], answers[3])
     each = torch.stack([network.eval()(faces[:, [f]]).logits for f in (0, 2)])
@@ -254,13 +254,13 @@ def test_signals_beside_eeg_are_not_for_them():
 @pytest.mark.journey
 @pytest.mark.parametrize(("name", "modality"), [("huang", "eeg"), ("expression", "face")])
 def test_on_shuffled_labels_nothing_is_left_to_learn_and_the_name_says_so(name, modality, planted, tmp_path):
-    found = {}
+    scores = {}
     for shuffle in (None, 3):
         config = CrossvalConfig(
             system=name, modality=modality, target="valence", folds=4, shuffle_labels=shuffle, train=TrainConfig()
         )
         table = predictions.read(cross_validate(open_store(planted.path), tmp_path / str(shuffle), config))
         assert set(table["system"]) == {name + (SHUFFLED_SYSTEM if shuffle else "")}
-        found[shuffle] = auc(table["y"].to_numpy(), table["p"].to_numpy())
-    assert found[None] > 0.95
-    assert 0.1 < found[3] < 0.8
+        scores[shuffle] = auc(table["y"].to_numpy(), table["p"].to_numpy())
+    assert scores[None] > 0.95
+    assert 0.1 < scores[3] < 0.8

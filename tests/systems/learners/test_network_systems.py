@@ -61,7 +61,7 @@ def same_without_bad_frames(network: nn.Module, signals: torch.Tensor | None, si
     """Whatever a bad frame shows, in training or not, the answer stays; a good frame's pixels matter."""
     ok = torch.tensor([[True] * frames, [True, False, True, False], [False, False, True, True]])
     faces = torch.rand(3, frames, 3, side, side)
-    spoilt = torch.where(ok[..., None, None, None], faces, torch.rand_like(faces))
+    corrupted = torch.where(ok[..., None, None, None], faces, torch.rand_like(faces))
     other = torch.where(ok[..., None, None, None], torch.rand_like(faces), faces)
     for training in (False, True):
         network.train(training)
@@ -70,7 +70,7 @@ def same_without_bad_frames(network: nn.Module, signals: torch.Tensor | None, si
             torch.manual_seed(1)  # of dropout
             return network(pixels, ok, signals).logits.detach()
 
-        assert torch.equal(answer(faces), answer(spoilt))
+        assert torch.equal(answer(faces), answer(corrupted))
         assert (answer(faces) - answer(other)).abs().max() > 1e-4
 
 
@@ -125,16 +125,16 @@ def test_deepvanet_has_the_parameters_worked_by_hand():
 
 def test_a_convolutional_lstm_over_one_pixel_is_torchs_lstm():
     """Of a picture of one pixel a 3x3 convolution sees its middle alone: the cell is then a plain LSTM's."""
-    ours, plain = deepvanet.ConvLSTM(3, 4), nn.LSTM(3, 4, batch_first=True)
+    cell, plain = deepvanet.ConvLSTM(3, 4), nn.LSTM(3, 4, batch_first=True)
     with torch.no_grad():
         # torch orders its gates as input, forget, cell, output; here the cell's new value is last
         order = torch.tensor([0, 1, 3, 2])[:, None] * 4 + torch.arange(4)
-        plain.weight_ih_l0.copy_(ours.of_input.weight[order.flatten(), :, 1, 1])
-        plain.weight_hh_l0.copy_(ours.of_state.weight[order.flatten(), :, 1, 1])
-        plain.bias_ih_l0.copy_(ours.of_input.bias[order.flatten()])
+        plain.weight_ih_l0.copy_(cell.of_input.weight[order.flatten(), :, 1, 1])
+        plain.weight_hh_l0.copy_(cell.of_state.weight[order.flatten(), :, 1, 1])
+        plain.bias_ih_l0.copy_(cell.of_input.bias[order.flatten()])
         plain.bias_hh_l0.zero_()
         x = torch.randn(5, 7, 3)
-        assert torch.allclose(ours(x[..., None, None], None)[..., 0, 0], plain(x)[0][:, -1], atol=1e-6)
+        assert torch.allclose(cell(x[..., None, None], None)[..., 0, 0], plain(x)[0][:, -1], atol=1e-6)
 
 
 def test_deepvanet_does_not_look_at_bad_frames():
@@ -229,16 +229,16 @@ def test_a_bound_shrinks_what_is_too_large_and_nothing_else():
 
 
 def test_eegnets_filters_follow_the_rate_and_shrink_with_short_windows(caplog):
-    def told(samples, rate_hz):
+    def sizes_of(samples, rate_hz):
         sizes = eegnet.Sizes(samples, rate_hz)
         return sizes.temporal, sizes.separable, sizes.pools, sizes.places, sizes.shrunk
 
-    assert told(128, 128) == (64, 16, (4, 8), 4, False)
-    assert told(256, 256) == (128, 32, (4, 8), 8, False)
-    assert told(32, 32) == (16, 4, (4, 8), 1, False)
-    assert told(32, 128) == (32, 8, (4, 8), 1, True)
-    assert told(12, 128) == (12, 3, (4, 3), 1, True)
-    assert told(3, 128) == (3, 1, (3, 1), 1, True)
+    assert sizes_of(128, 128) == (64, 16, (4, 8), 4, False)
+    assert sizes_of(256, 256) == (128, 32, (4, 8), 8, False)
+    assert sizes_of(32, 32) == (16, 4, (4, 8), 1, False)
+    assert sizes_of(32, 128) == (32, 8, (4, 8), 1, True)
+    assert sizes_of(12, 128) == (12, 3, (4, 3), 1, True)
+    assert sizes_of(3, 128) == (3, 1, (3, 1), 1, True)
     made = system("eegnet")(CrossvalConfig(system="eegnet", modality="eeg"))
     with caplog.at_level(logging.INFO):
         made.build(shape())
@@ -272,23 +272,23 @@ def test_band_entropy_is_that_of_a_normal_signal_of_the_bands_variance():
     """A sine of amplitude A has variance A^2 / 2 over whole periods, and is in one band only."""
     t = torch.arange(128) / 128
     x = torch.stack([3 * torch.sin(2 * np.pi * 16 * t), 2 * torch.sin(2 * np.pi * 40 * t), 0 * t])[None]
-    found = hsa_like.BandEntropy(128, 128.0)(x)
-    assert found.shape == (1, 8, 3, 4)
+    entropy = hsa_like.BandEntropy(128, 128.0)(x)
+    assert entropy.shape == (1, 8, 3, 4)
     silent = stats.norm(scale=hsa_like.FLOOR**0.5).entropy()
     expected = np.full((3, 4), silent)
     expected[0, 2] = stats.norm(scale=np.sqrt(9 / 2 + hsa_like.FLOOR)).entropy()
     expected[1, 3] = stats.norm(scale=np.sqrt(4 / 2 + hsa_like.FLOOR)).entropy()
-    assert found[0].numpy() == pytest.approx(np.broadcast_to(expected, (8, 3, 4)), abs=1e-3)
+    assert entropy[0].numpy() == pytest.approx(np.broadcast_to(expected, (8, 3, 4)), abs=1e-3)
 
 
 def test_band_entropy_of_noise_agrees_with_a_filter_of_scipys():
     """Over a long window, where the edges of a filter count little."""
     x = np.random.default_rng(0).normal(size=(1, 2, 128 * 60))
-    found = hsa_like.BandEntropy(x.shape[2], 128.0)(torch.from_numpy(x)).numpy().mean(axis=1)[0]  # (C, Q)
+    entropy = hsa_like.BandEntropy(x.shape[2], 128.0)(torch.from_numpy(x)).numpy().mean(axis=1)[0]  # (C, Q)
     for q, band in enumerate(hsa_like.BANDS_HZ):
         filtered = signal.sosfiltfilt(signal.butter(8, band, "band", fs=128, output="sos"), x[0])
         power = (filtered.reshape(2, -1, 16) ** 2).mean(axis=2)
-        assert found[:, q] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * power).mean(axis=1), abs=0.06)
+        assert entropy[:, q] == pytest.approx(0.5 * np.log(2 * np.pi * np.e * power).mean(axis=1), abs=0.06)
 
 
 def test_band_entropy_leaves_out_bands_that_the_rate_or_the_window_does_not_hold():
@@ -396,12 +396,12 @@ def test_the_map_of_deap_has_each_electrode_once_and_left_mirrors_right():
     deap = (
         "Fp1 AF3 F3 F7 FC5 FC1 C3 T7 CP5 CP1 P3 P7 PO3 O1 Oz Pz Fp2 AF4 Fz F4 F8 FC6 FC2 Cz C4 T8 CP6 CP2 P4 P8 PO4 O2"
     ).split()
-    found = [salama_like.place(name) for name in deap]
-    assert None not in found and len(set(found)) == 32
-    assert {(row, 8 - column) for row, column in found} == set(found)
+    places = [salama_like.place(name) for name in deap]
+    assert None not in places and len(set(places)) == 32
+    assert {(row, 8 - column) for row, column in places} == set(places)
 
 
-def test_a_sample_of_an_electrode_lies_at_its_place_and_the_rest_is_zero(caplog):
+def test_a_sample_of_an_electrode_lies_at_its_place_and_all_others_are_zero(caplog):
     with caplog.at_level(logging.INFO):
         scalp = salama_like.Scalp(["Cz", "T10", "Fp1"])
     assert caplog.messages == ["salama-like leaves out T10: no place for them on a map of 9 x 9 electrodes"]
@@ -435,7 +435,7 @@ def test_salama_like_takes_windows_of_any_length(samples, frames, side):
     assert salama_like.FaceBlocks(sizes)(torch.rand(2, frames, 3, side, side), None).logits.shape == (2, 1)
 
 
-class Told:
+class FixedPart:
     """A part whose probabilities are given, by row."""
 
     def __init__(self, p: np.ndarray):
@@ -450,7 +450,7 @@ def test_the_stack_listens_to_the_part_that_is_right(tmp_path):
     rng = np.random.default_rng(0)
     made = system("salama-like")(CrossvalConfig(system="salama-like", modality="faceeeg"))
     assert made.fusion_rule == "stack"
-    made.parts = {"face": Told(rng.uniform(0.1, 0.9, 200)), "eeg": Told(np.where(y, 0.8, 0.2))}
+    made.parts = {"face": FixedPart(rng.uniform(0.1, 0.9, 200)), "eeg": FixedPart(np.where(y, 0.8, 0.2))}
     made.weights = made.fit_weights(made._scores(None, np.arange(100)), y[:100, None], None)
     face, eeg, _ = made.weights[0]
     assert eeg > 2 and abs(face) < 0.5
@@ -466,7 +466,7 @@ def test_the_stack_listens_to_the_part_that_is_right(tmp_path):
 
 
 def test_algarni_like_has_the_parameters_worked_by_hand():
-    features = 6 + 2 * (4 + 1) + 1  # statistics; energy and entropy of 4 levels and the rest; Hurst
+    features = 6 + 2 * (4 + 1) + 1  # statistics; energy and entropy of 4 levels and the approximation; Hurst
     first = 2 * (4 * 64 * (features + 64) + 2 * 4 * 64)
     second = 2 * (4 * 64 * (128 + 64) + 2 * 4 * 64)
     assert n_parameters(algarni_like.StackedLSTM(shape(many(32)))) == first + second + 128 + 1 == 141_953
@@ -495,12 +495,12 @@ def test_wolves_and_scale_see_the_training_rows_and_not_the_validation_ones(plan
     config = CrossvalConfig(system="algarni-like", modality="bio", train=SHORT)
     rows, y = np.arange(len(planted)), (planted.windows["valence"] >= 5).to_numpy()
 
-    def found(validation, labels):
+    def selection_and_about(validation, labels):
         fitted = system("algarni-like")(config).fit(planted, rows[:90], y[:90], validation=(validation, labels))
         return fitted._selection, fitted.about
 
-    (mean, sd, chosen), about = found(rows[90:], y[90:])
-    for again, same in zip(found(rows[95:], ~y[95:])[0], (mean, sd, chosen), strict=True):
+    (mean, sd, chosen), about = selection_and_about(rows[90:], y[90:])
+    for again, same in zip(selection_and_about(rows[95:], ~y[95:])[0], (mean, sd, chosen), strict=True):
         assert np.array_equal(again, same)
     assert 0 < chosen.sum() < chosen.size
     assert about["n_features_chosen"] == chosen.sum()

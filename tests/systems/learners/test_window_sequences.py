@@ -22,7 +22,7 @@ def long(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("long") / "store", subjects=2, trials=2, windows=17)
 
 
-def told(sequences):
+def rows_of(sequences):
     """The rows of each sequence, as the network is given them."""
     batch = next(iter(sequences.batches([np.arange(len(sequences))])))
     assert batch.signals.shape == (len(sequences), 1, sequences.at.shape[1])
@@ -34,23 +34,23 @@ def test_training_sequences_begin_at_every_fifth_window_of_a_trial(long):
     y = (rows >= 17).astype(float)[:, None]
     sequences = Sequences(long, rows, CUT, y)
     first = [list(range(0, 10)), list(range(5, 15))]  # the next would need a window 19
-    assert sorted(told(sequences)) == [*first, *[[r + 17 for r in s] for s in first]]
+    assert sorted(rows_of(sequences)) == [*first, *[[r + 17 for r in s] for s in first]]
     labels = next(iter(sequences.in_order(8))).y[:, 0].tolist()
-    assert labels == [float(s[0] >= 17) for s in told(sequences)]
+    assert labels == [float(s[0] >= 17) for s in rows_of(sequences)]
 
 
 def test_training_sequences_are_of_the_given_rows_alone(long):
     rows = np.delete(np.arange(17), [3, 4])
-    assert told(Sequences(long, rows, CUT, np.zeros((15, 1))))[0] == [0, 1, 2, 5, 6, 7, 8, 9, 10, 11]
+    assert rows_of(Sequences(long, rows, CUT, np.zeros((15, 1))))[0] == [0, 1, 2, 5, 6, 7, 8, 9, 10, 11]
 
 
 def test_a_short_trial_is_one_sequence_whose_last_window_is_repeated(long):
-    assert told(Sequences(long, np.arange(3), CUT, np.zeros((3, 1)))) == [[0, 1, 2, 2, 2, 2, 2, 2, 2, 2]]
+    assert rows_of(Sequences(long, np.arange(3), CUT, np.zeros((3, 1)))) == [[0, 1, 2, 2, 2, 2, 2, 2, 2, 2]]
 
 
-def test_each_window_is_told_of_by_the_sequence_that_ends_with_it_or_else_its_trials_first(long):
-    got = told(Sequences(long, np.array([33, 20, 9, 10, 0]), CUT))
-    assert got == [
+def test_each_window_is_predicted_from_the_sequence_that_ends_with_it_or_else_its_trials_first(long):
+    sequences = rows_of(Sequences(long, np.array([33, 20, 9, 10, 0]), CUT))
+    assert sequences == [
         list(range(24, 34)),
         list(range(17, 27)),
         list(range(0, 10)),
@@ -61,7 +61,7 @@ def test_each_window_is_told_of_by_the_sequence_that_ends_with_it_or_else_its_tr
 
 def test_windows_without_signals_are_passed_over(tmp_path):
     store = write_store(tmp_path / "s", subjects=1, trials=3, windows=4, missing={(1, 2): "signals"}.items())
-    assert told(Sequences(store, np.array([0, 11]), CUT)) == [[0, 1, 2, *[3] * 7], [8, 9, 10, *[11] * 7]]
+    assert rows_of(Sequences(store, np.array([0, 11]), CUT)) == [[0, 1, 2, *[3] * 7], [8, 9, 10, *[11] * 7]]
 
 
 def test_statistics_are_of_the_rows(long):
@@ -78,14 +78,14 @@ CONFIG = CrossvalConfig(
 )
 
 
-class Spoilt(Store):
+class Corrupted(Store):
     """Some windows' signals are others than they were."""
 
-    spoilt: np.ndarray = np.array([], int)
+    corrupted_rows: np.ndarray = np.array([], int)
 
     def read(self, rows, faces=True, signals=True):
         faces, ok, x = super().read(rows, faces, signals)
-        bad = np.isin(rows, self.spoilt)
+        bad = np.isin(rows, self.corrupted_rows)
         x[bad] = np.random.default_rng(0).normal(size=x[bad].shape) * 1e3
         return faces, ok, x
 
@@ -95,11 +95,11 @@ def test_a_neighbouring_trial_changes_nothing_and_a_neighbouring_window_does(lon
     fitted = system("mindlink-eumpy")(CONFIG).fit(long, np.arange(68), y)
     rows = np.arange(17, 34)
     p = fitted.predict_proba(long, rows)
-    spoilt = Spoilt(long.path)
-    spoilt.spoilt = np.r_[0:17, 34:68]
-    assert np.array_equal(fitted.predict_proba(spoilt, rows), p)
-    spoilt.spoilt = np.array([30])
-    changed = fitted.predict_proba(spoilt, rows) != p
+    corrupted = Corrupted(long.path)
+    corrupted.corrupted_rows = np.r_[0:17, 34:68]
+    assert np.array_equal(fitted.predict_proba(corrupted, rows), p)
+    corrupted.corrupted_rows = np.array([30])
+    changed = fitted.predict_proba(corrupted, rows) != p
     assert changed.tolist() == [False] * 13 + [True] * 4  # the sequences that end with 30 to 33
     # and a window's answer does not depend on which others are asked for
     assert fitted.predict_proba(long, rows[5:6]) == pytest.approx(p[5:6], abs=1e-6)
@@ -108,9 +108,9 @@ def test_a_neighbouring_trial_changes_nothing_and_a_neighbouring_window_does(lon
 def test_training_on_one_trial_does_not_look_at_another(long):
     y = (long.windows["valence"].to_numpy() > 5).astype(int)
     rows = np.r_[0:17, 51:68]
-    spoilt = Spoilt(long.path)
-    spoilt.spoilt = np.r_[17:51]
-    clean, other = (system("mindlink-eumpy")(CONFIG).fit(store, rows, y[rows], seed=1) for store in (long, spoilt))
+    corrupted = Corrupted(long.path)
+    corrupted.corrupted_rows = np.r_[17:51]
+    clean, other = (system("mindlink-eumpy")(CONFIG).fit(store, rows, y[rows], seed=1) for store in (long, corrupted))
     assert np.array_equal(clean.predict_proba(long, rows), other.predict_proba(long, rows))
 
 
