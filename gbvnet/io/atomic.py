@@ -89,7 +89,7 @@ def remove_stale_temp_files(folder: Path, name: str = "") -> None:
 
     Call it only while no other process writes there.
     """
-    of_name = re.compile(rf"\.{re.escape(name) if name else '.*'}(\.[0-9a-f]{{16}})?\.part", re.DOTALL)
+    of_name = re.compile(rf"\.{re.escape(name) if name else '.*'}(\.[^.]+)?\.part", re.DOTALL)
     for temporary in folder.glob(".*.part"):
         if of_name.fullmatch(temporary.name):
             with suppress(FileNotFoundError):
