@@ -59,7 +59,7 @@ def test_a_task_whose_process_died_is_tried_again(tmp_path):
 
 def test_a_task_that_always_dies_is_given_up_and_the_others_are_done():
     got = dict(run(die_always, range(6), 2))
-    assert isinstance(got[1], TaskDied) and "killed 3 times" in str(got[1])
+    assert isinstance(got[1], TaskDied) and "died 3 times" in str(got[1])
     assert [got[x] for x in (2, 3, 4, 5)] == [2, 3, 4, 5]
 
 
