@@ -25,5 +25,5 @@ def no_network():
 
 @pytest.fixture
 def deap(tmp_path):
-    """The root of a tiny DEAP without videos: 2 people, 3 trials of 4 s."""
+    """The root of a tiny DEAP without videos: 2 subjects, 3 trials of 4 s."""
     return fakes.write_deap(tmp_path / "deap")

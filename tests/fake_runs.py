@@ -28,12 +28,12 @@ def table(
     logit = (
         skill * (2 * y - 1) / 2 + rng.normal(0, 1, (subjects, trials))[s, t] * (not leaky) + rng.normal(0, 0.7, len(s))
     )
-    person, trial = [f"s{k + 1:02d}" for k in s], [f"{k + 1:02d}" for k in t]
+    subject, trial = [f"s{k + 1:02d}" for k in s], [f"{k + 1:02d}" for k in t]
     has_gate = columns.get("modality", "facebio") == "facebio" and columns.get("system", "gbvnet") == "gbvnet"
     made = {
         "dataset": "deap", "system": "gbvnet", "modality": "facebio", "target": "valence", "protocol": "trial",
-        "scope": "pooled", "seed": 0, "fold": fold, "subject": person, "trial": trial, "stimulus": trial,
-        "recording": [f"{a}_{b}" for a, b in zip(person, trial, strict=True)],
+        "scope": "pooled", "seed": 0, "fold": fold, "subject": subject, "trial": trial, "stimulus": trial,
+        "recording": [f"{a}_{b}" for a, b in zip(subject, trial, strict=True)],
         "window": w, "start_s": w.astype(float),
         "rating": np.where(y == 1, 7.0, 3.0), "y": y, "p": 1 / (1 + np.exp(-logit)), "prior": float(y.mean()),
         "gate_face": np.clip(rng.normal(0.55, 0.08, len(s)), 0, 1) if has_gate else np.nan,

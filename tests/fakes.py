@@ -11,8 +11,8 @@ PRESENTED = {1: (2, 3, 1), 2: (3, 1, 2)}  # participant -> Trial of Experiment_i
 
 
 def write_deap(root: Path, seconds: int = 4, subjects=(1, 2), stamped: bool = True) -> Path:
-    """3 trials a person. Sample n of channel c in row i of person p is p*1000 + i*100 + c + n/10000, so that any window
-    tells where it is from. Signals only."""
+    """3 trials a subject. Sample n of channel c in row i of subject p is p*1000 + i*100 + c + n/10000, so that any
+    window shows where it is from. Signals only."""
     (root / "data_preprocessed_python").mkdir(parents=True)
     (root / "metadata_csv").mkdir()
     rows = []

@@ -1,4 +1,4 @@
-"""No file makes a parser do anything but take it or refuse it with an error of ours. `make fuzz` asks far longer."""
+"""No file makes a parser do anything but take it or refuse it with a GbvnetError. `make fuzz` runs far longer."""
 
 import time
 import warnings
@@ -10,40 +10,40 @@ import pytest
 from gbvnet.errors import BadInput
 
 from .fuzz import hunt as hunting
-from .fuzz.hunt import Found, hunt, tried
-from .fuzz.mutate import LONGEST, spoilt
+from .fuzz.hunt import HuntResult, hunt, tried
+from .fuzz.mutate import LONGEST, corrupt
 from .fuzz.targets import Target, targets
 
 UNFINISHED = {"audit"}  # a sound one is refused too: the runs that it names are not there
 
 
 @pytest.mark.parametrize("name", targets())
-def test_spoilt_files_are_taken_or_refused_with_an_error_of_ours(name, tmp_path):
+def test_corrupted_files_are_taken_or_refused_with_an_error_of_the_package(name, tmp_path):
     target = targets()[name]
-    found = hunt(target, max(8, min(200, 2 * target.share)), seed=1, keep=tmp_path)
-    assert not found.faults, str(found)
+    result = hunt(target, max(8, min(200, 2 * target.share)), seed=1, keep=tmp_path)
+    assert not result.faults, str(result)
 
 
 @pytest.mark.parametrize("name", sorted(set(targets()) - UNFINISHED))
-def test_what_is_spoilt_was_sound_before(name):
+def test_what_is_corrupted_was_sound_before(name):
     """Else nothing behind the first check would be reached."""
-    target, found = targets()[name], Found(name)
+    target, result = targets()[name], HuntResult(name)
     for data in target.seeds:
-        tried(target, data, found)
-    assert found.refused < len(target.seeds), str(found)
+        tried(target, data, result)
+    assert result.refused < len(target.seeds), str(result)
 
 
 @pytest.mark.parametrize("kind", ["bytes", "text", "json", "tensors"])
-def test_the_same_seed_spoils_in_the_same_way_and_many_ways(kind):
+def test_the_same_seed_corrupts_in_the_same_way_and_many_ways(kind):
     seeds = (b'{"a": [1, "b"], "c": {"d": null}}\n1,2\n', b"x")
-    one, other = ([spoilt(rng, seeds, kind) for _ in range(200)] for rng in (Random(1), Random(1)))
+    one, other = ([corrupt(rng, seeds, kind) for _ in range(200)] for rng in (Random(1), Random(1)))
     assert one == other
     assert len(set(one)) > 100
     assert max(map(len, one)) <= LONGEST
 
 
 def parses(data):
-    if data == b"ours":
+    if data == b"refused":
         raise BadInput("f", "a", "b")
     if data == b"slow":
         end = time.process_time() + 3
@@ -56,18 +56,18 @@ def parses(data):
 
 @pytest.mark.parametrize(
     ("data", "what"),
-    [(b"sound", None), (b"ours", None), (b"?", "KeyError"), (b"warns", "RuntimeWarning"), (b"slow", "TooSlow")],
+    [(b"sound", None), (b"refused", None), (b"?", "KeyError"), (b"warns", "RuntimeWarning"), (b"slow", "TooSlow")],
 )
-def test_each_kind_of_failure_is_seen_counted_and_kept(data, what, tmp_path, monkeypatch):
+def test_each_kind_of_failure_is_detected_counted_and_kept(data, what, tmp_path, monkeypatch):
     monkeypatch.setattr(hunting, "SLOW_S", 0.2)
-    target, found = Target("a b", "bytes", (b"sound",), parses, 1), Found("a b")
+    target, result = Target("a b", "bytes", (b"sound",), parses, 1), HuntResult("a b")
     for _ in range(2):
-        tried(target, data, found, tmp_path)
+        tried(target, data, result, tmp_path)
     where = f"{what} at target"
-    assert found.times == (Counter({where: 2}) if what else Counter())
+    assert result.times == (Counter({where: 2}) if what else Counter())
     assert [file.read_bytes() for file in tmp_path.glob("a-b-*")] == ([data] if what else [])
-    assert (found.tried, found.refused) == (2, 2 * (data == b"ours"))
-    assert (f"FAULT 2 times: {where}" in str(found)) == bool(what)
+    assert (result.tried, result.refused) == (2, 2 * (data == b"refused"))
+    assert (f"FAULT 2 times: {where}" in str(result)) == bool(what)
 
 
 @pytest.mark.journey
@@ -75,5 +75,5 @@ def test_guided_by_what_files_reach(tmp_path):
     pytest.importorskip("atheris")
     from .fuzz import guided
 
-    found = guided.hunt(targets()["dat"], 500, 0, tmp_path)
-    assert found.tried == 500 and not found.faults, str(found)
+    result = guided.hunt(targets()["dat"], 500, 0, tmp_path)
+    assert result.tried == 500 and not result.faults, str(result)

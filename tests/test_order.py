@@ -123,8 +123,8 @@ def test_each_public_name_loads_and_none_is_also_a_files_name():
 def test_type_checkers_find_each_public_name_where_it_is():
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
-    told = {name.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for name in node.names}
-    assert told == gbvnet._HOME
+    homes = {name.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert homes == gbvnet._HOME
 
 
 def test_the_readme_names_every_package():

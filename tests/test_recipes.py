@@ -1,4 +1,4 @@
-"""Recipes say what is the paper's and what is ours, multiply out to numbers worked by hand, and refuse mistakes."""
+"""Recipes mark what the paper does not give, multiply out to numbers worked by hand, and refuse mistakes."""
 
 import re
 from importlib import resources
@@ -26,7 +26,8 @@ from .synthetic_store import write_store
 
 ALL = ("deap-honest", "deap-lineage", "deap-paper", "mahnob-honest", "mahnob-lineage", "mahnob-paper", "tiny")
 
-# What section 4 of the paper gives, and section 3 of the network: any other line is ours, and must say so.
+# What section 4 of the paper gives, and section 3 of the network: any other line is an implementation choice, which it
+# must say.
 PAPER = {
     "prepare.window_s": 1.0, "prepare.step_s": None, "prepare.faces": True, "prepare.signals": True,
     "prepare.channels": None, "prepare.filter": True, "prepare.baseline": "mean",
@@ -49,15 +50,15 @@ def text_of(name):
 
 
 def settings_in(text):
-    """(dotted name, value, whether the line says ours) of each line that sets something."""
+    """(dotted name, value, whether the line says implementation choice) of each line that sets something."""
     above = []
     for line in text.splitlines():
-        said, _, comment = line.partition("#")
-        if not said.strip():
+        code, _, comment = line.partition("#")
+        if not code.strip():
             continue
-        depth = (len(said) - len(said.lstrip())) // 2
+        depth = (len(code) - len(code.lstrip())) // 2
         name, _, value = (
-            said.strip().partition(":") if not said.strip().startswith("-") else ("-", "", said.strip()[1:])
+            code.strip().partition(":") if not code.strip().startswith("-") else ("-", "", code.strip()[1:])
         )
         above = [*above[:depth], name]
         if value.strip() and above[0] not in NO_SETTING and value.strip() not in ("[]", "{}"):
@@ -74,10 +75,10 @@ def is_the_papers(name, value, dataset):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_line_says_ours_exactly_where_the_paper_does_not_give_its_value(name):
+def test_a_line_says_implementation_choice_exactly_where_the_paper_does_not_give_its_value(name):
     dataset, lines = name.split("-")[0], list(settings_in(text_of(name)))
     assert len(lines) > 10
-    wrong = [f"{n} = {v}" for n, v, ours in lines if ours == is_the_papers(n, v, dataset)]
+    wrong = [f"{n} = {v}" for n, v, is_choice in lines if is_choice == is_the_papers(n, v, dataset)]
     assert wrong == []
 
 
@@ -179,7 +180,7 @@ def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_pa
     assert load_recipe(tmp_path / "mine.yaml").name == "mine"
 
 
-# Numbers worked by hand: 22 people x 40 trials x 60 s are 52,800 windows of 1 s.
+# Numbers worked by hand: 22 subjects x 40 trials x 60 s are 52,800 windows of 1 s.
 
 
 def workloads(name, size):
@@ -192,7 +193,7 @@ def workloads(name, size):
 def test_the_papers_recipe_on_deap():
     store, work = workloads("deap-paper", "deap:22x40x60")
     assert len(store) == 52_800
-    # GBV-Net in five modalities, thirteen rivals and two reference systems; ten folds, valence and arousal.
+    # GBV-Net in five modalities, thirteen comparison methods and two reference systems; ten folds, valence and arousal.
     assert len(work) == 20 and sum(e.trainings for e in work.values()) == 20 * 10 * 2 == 400
     # A fold trains on 9/10 = 47,520 windows, of which a fifth, 9,504, choose the epoch; 20 trainings.
     assert work["window-facebio"] == Workload(20, train=20 * 38_016, validation=20 * 9_504, test=2 * 52_800)
@@ -203,21 +204,21 @@ def test_the_honest_recipe_on_deap():
     _, work = workloads("deap-honest", "deap:22x40x60")
     assert len(work) == 4 * 20 + 12 and sum(e.trainings for e in work.values()) == 92 * 20
     assert work["subject-face"].test == 2 * 52_800
-    # subject+stimulus: each person once with the 4 stimuli of their fold: 22 x 4 trials of 60 windows.
+    # subject+stimulus: each subject once with the 4 stimuli of their fold: 22 x 4 trials of 60 windows.
     assert work["subject+stimulus-bio"].test == 2 * 22 * 4 * 60
 
 
 @pytest.mark.parametrize(("dataset", "n"), [("deap", 22), ("mahnob", 27)])
-def test_the_papers_people_are_as_many_as_it_says_and_known_to_the_reader(dataset, n):
+def test_the_papers_subjects_are_as_many_as_it_says_and_known_to_the_reader(dataset, n):
     made = {load_recipe(f"{dataset}-{kind}").paper_people for kind in ("paper", "honest", "lineage")}
     assert len(made) == 1
     names = made.pop()
     assert len(set(names)) == len(names) == n
-    people = {name for part in fixed_folds(f"{dataset}-v1").parts["subject"] for name in part}
-    assert set(names) < people
+    subjects = {name for part in fixed_folds(f"{dataset}-v1").parts["subject"] for name in part}
+    assert set(names) < subjects
 
 
-def test_the_lineage_trains_within_each_person():
+def test_the_lineage_trains_within_each_subject():
     _, work = workloads("deap-lineage", "deap:22x40x60")
     assert {name: e.trainings for name, e in work.items()} == dict.fromkeys(
         ("window-facebio", "window-face", "window-bio"), 22 * 10 * 2
@@ -259,9 +260,9 @@ def test_an_ablation_changes_one_setting():
 
 def test_a_store_of_other_settings_is_refused_with_what_to_type(tmp_path):
     store = write_store(tmp_path / "store", subjects=2, trials=2, windows=2)
-    with pytest.raises(BadStore, match=r"frames_per_window = 10 .*found one made with 2.*gbvnet prepare deap ") as told:
+    with pytest.raises(BadStore, match=r"frames_per_window = 10 .*found one made with 2.*gbvnet prepare deap ") as e:
         check_store(load_recipe("deap-paper"), store)
-    assert "gbvnet prepare deap DEAP_FOLDER deap-paper.store --frames-per-window 10" in str(told.value)
+    assert "gbvnet prepare deap DEAP_FOLDER deap-paper.store --frames-per-window 10" in str(e.value)
     with pytest.raises(BadStore, match="expected a store of mahnob for recipe mahnob-paper, found one of deap"):
         check_store(load_recipe("mahnob-paper"), store)
     check_store(load_recipe("tiny"), store)

@@ -47,7 +47,7 @@ def lost_texts(source: str) -> Iterator[int]:
         ('for x in y:\n    pass\nelse:\n    "lost"', [4]),
     ],
 )
-def test_a_lost_text_is_found_and_a_docstring_is_none(source, lines):
+def test_a_lost_text_is_detected_and_a_docstring_is_none(source, lines):
     assert list(lost_texts(source)) == lines
 
 

@@ -1,4 +1,4 @@
-"""What a kill, a full disk, a locked folder or want of memory leave behind: nothing that stops or litters the next run.
+"""What a kill, a full disk, a locked folder or too little memory leaves behind: nothing that stops the next run.
 
 The long form is `make survival`; here a few kills, and one by one the gaps between two changes of the disk.
 """
@@ -56,7 +56,7 @@ def trained(planted, tmp_path_factory):
 
 @pytest.fixture
 def mine(trained, tmp_path):
-    """A copy of the model and of its training's folder, to spoil."""
+    """A copy of the model and of its training's folder, to corrupt."""
     for folder in (trained, trained.with_name("model.training")):
         shutil.copytree(folder, tmp_path / folder.name)
     return tmp_path / "model"
@@ -126,7 +126,7 @@ def test_a_training_sweeps_what_was_left_inside_and_beside_its_model(planted, tm
     (tmp_path / "model.training/.train.json.x1.part").write_bytes(HALF)
     (tmp_path / ".model.x1.part").mkdir()
     (tmp_path / ".model.x1.part/config.json").write_bytes(HALF)
-    (tmp_path / ".another.x1.part").write_bytes(HALF)  # not ours
+    (tmp_path / ".another.x1.part").write_bytes(HALF)  # of another run
     train_model(planted, tmp_path / "model", QUICK)
     assert sorted(f.name for f in tmp_path.iterdir()) == [".another.x1.part", "model", "model.training"]
     assert not list((tmp_path / "model.training").glob(".*"))
@@ -138,10 +138,10 @@ def test_a_finished_training_without_its_history_writes_it_again(planted, tmp_pa
         with pytest.raises(BadRun, match="No space left on device"):
             train_model(planted, tmp_path / "model", QUICK)
     work = tmp_path / "model.training"
-    told = (work / HISTORY).read_bytes()
+    history = (work / HISTORY).read_bytes()
     (work / HISTORY).unlink()  # as when it was killed between the checkpoint and the history
     train_model(planted, tmp_path / "model", QUICK)
-    assert (work / HISTORY).read_bytes() == told and not (work / CHECKPOINT).exists()
+    assert (work / HISTORY).read_bytes() == history and not (work / CHECKPOINT).exists()
 
 
 def test_a_checkpoint_that_outlived_its_training_goes_with_the_next_call(planted, mine):
@@ -180,12 +180,12 @@ def test_tables_that_do_not_fit_leave_the_recordings_and_the_next_run_writes_the
     assert prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY).n_reused == 6
 
 
-def test_a_training_without_room_for_its_checkpoint_is_told_in_a_line(planted, tmp_path, monkeypatch, capsys):
+def test_a_training_without_room_for_its_checkpoint_is_reported_in_a_line(planted, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("gbvnet.network.lightning_module.atomic_write", full)
     words = ["--model.variant", "micro", "--modality", "bio", "--train.device", "cpu"]
     assert main(["train", str(planted.path), str(tmp_path / "model"), *words]) == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert "No space left on device. Finished work is kept; run again." in said[-1]
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert "No space left on device. Finished work is kept; run again." in lines[-1]
     assert not (tmp_path / "model").exists()
 
 
@@ -203,7 +203,7 @@ def test_a_report_without_room_leaves_the_earlier_one_and_nothing_else(planted, 
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (PermissionError(errno.EACCES, "Permission denied", "/data/x"), "/data/x: Permission denied. Finished work"),
         (OSError(errno.EROFS, "Read-only file system"), "Read-only file system. Finished work is kept"),
@@ -215,23 +215,23 @@ def test_a_report_without_room_leaves_the_earlier_one_and_nothing_else(planted, 
             "not enough memory",
         ),
         (RuntimeError("shapes do not match"), None),
-        (FileNotFoundError(errno.ENOENT, "No such file or directory"), None),  # that may be a fault of ours
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), None),  # that may be a fault of the package
     ],
 )
-def test_what_the_machine_lacks_is_told_and_our_own_faults_are_not_hidden(error, told, monkeypatch, capsys, tmp_path):
-    assert (os_error_message(error) or "").startswith(told or "") and bool(os_error_message(error)) == bool(told)
+def test_what_the_machine_lacks_is_reported_and_bugs_are_not_hidden(error, message, monkeypatch, capsys, tmp_path):
+    assert (os_error_message(error) or "").startswith(message or "") and bool(os_error_message(error)) == bool(message)
 
     def fails(*_):
         raise error
 
     monkeypatch.setattr(report, "write_report", fails)
-    if told is None:
+    if message is None:
         with pytest.raises(type(error)):
             main(["report", "run", str(tmp_path / "out")])
     else:
         assert main(["report", "run", str(tmp_path / "out")]) == 2
         [line] = capsys.readouterr().err.splitlines()
-        assert line.startswith(f"gbvnet report: {told}")
+        assert line.startswith(f"gbvnet report: {message}")
 
 
 def needs_much(x):

@@ -6,18 +6,19 @@ from gbvnet.text import did_you_mean, listed, sentence, shortened
 
 
 @pytest.mark.parametrize(
-    ("items", "said"), [(["a"], "a"), (["a", "b"], "a and b"), (["b", "a", "c"], "b, a and c"), ({"b", "a"}, "a and b")]
+    ("items", "expected"),
+    [(["a"], "a"), (["a", "b"], "a and b"), (["b", "a", "c"], "b, a and c"), ({"b", "a"}, "a and b")],
 )
-def test_the_last_item_follows_an_and(items, said):
-    assert listed(items) == said
+def test_the_last_item_follows_an_and(items, expected):
+    assert listed(items) == expected
 
 
 @pytest.mark.parametrize(
-    ("items", "most", "said"),
+    ("items", "most", "expected"),
     [([], 2, ""), (["a"], 2, "a"), (["a", "b"], 2, "a, b"), (["a", "b", "c"], 2, "a, b and 1 more")],
 )
-def test_items_beyond_the_first_are_counted(items, most, said):
-    assert shortened(items, most) == said
+def test_items_beyond_the_first_are_counted(items, most, expected):
+    assert shortened(items, most) == expected
 
 
 def test_a_misspelt_name_gets_the_nearest_known_one():

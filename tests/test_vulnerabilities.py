@@ -1,10 +1,10 @@
-"""A known vulnerability fails the build; a service that is not reached does not, and is said."""
+"""A known vulnerability fails the build; a service that is not reached does not, and is reported."""
 
 import sys
 
 import pytest
 
-from .vulnerabilities import Told, ask, verdict
+from .vulnerabilities import AuditResult, ask, audit_result
 
 SOUND = {"name": "numpy", "version": "2.4.6", "vulns": []}
 SKIPPED = {"name": "torch", "skip_reason": "Dependency not found on PyPI"}
@@ -24,8 +24,8 @@ BAD = {"name": "av", "version": "1.0", "vulns": [
          "av 1.0: PYSEC-1, put right in 2.0, 1.1\nav 1.0: PYSEC-2\n2 packages audited, 2 known vulnerabilities"),
     ],
 )  # fmt: skip
-def test_what_the_service_said_is_told_and_only_a_vulnerability_is_bad(packages, bad, text):
-    assert verdict(packages) == Told(text, bad)
+def test_the_answer_of_the_service_is_reported_and_only_a_vulnerability_is_bad(packages, bad, text):
+    assert audit_result(packages) == AuditResult(text, bad)
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_what_the_service_said_is_told_and_only_a_vulnerability_is_bad(packages,
     [
         ("import sys; sys.exit('no route to host')", "NOT AUDITED: no route to host"),
         ("import time; time.sleep(9)", "NOT AUDITED: no answer within 0.5 s"),
-        ("print('[]')", "NOT AUDITED: it said nothing"),
+        ("print('[]')", "NOT AUDITED: no output"),
     ],
 )
-def test_a_service_that_does_not_answer_is_said_and_not_bad(program, text):
-    assert ask([sys.executable, "-c", program], 0.5 if "sleep" in program else 60) == Told(text, False)
+def test_a_service_that_does_not_answer_is_reported_and_not_bad(program, text):
+    assert ask([sys.executable, "-c", program], 0.5 if "sleep" in program else 60) == AuditResult(text, False)
 
 
 def test_a_vulnerability_is_bad_whatever_pip_audit_ends_with():

@@ -17,7 +17,7 @@ from .app_fixtures import write_csv, write_model
 
 ROOT = Path(__file__).parents[1]
 NEEDED = ("gbvnet", "recipes", "pyproject.toml", "README.md", "LICENSE")  # to build it; and nothing else is
-# What may lie about in a working copy, some of it with keys or people's faces in it; and what such things look like.
+# What may lie about in a working copy, some of it with keys or faces in it; and what such things look like.
 STRAY = (
     "gbvnet/.env", "gbvnet/id_rsa", "gbvnet/key.pem", "gbvnet/notes.txt", "gbvnet/s01.dat", "gbvnet/model.safetensors",
     "gbvnet/last.ckpt", "gbvnet/model.pt", "gbvnet/face_landmarker.task", "gbvnet/cache.pickle", "gbvnet/a.parquet",
@@ -44,15 +44,15 @@ def wheel(tmp_path_factory):
     made = tmp_path_factory.mktemp("wheel")
     words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(made), str(source)]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True, text=True)
-    (found,) = made.iterdir()
-    return found
+    (file,) = made.iterdir()
+    return file
 
 
 @pytest.mark.journey
 def test_the_wheel_holds_the_package_and_its_recipes_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as opened:
         names = set(opened.namelist())
-        told = opened.read(next(n for n in names if n.endswith("METADATA"))).decode()
+        metadata = opened.read(next(n for n in names if n.endswith("METADATA"))).decode()
         commands = opened.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
     about = {n for n in names if n.split("/")[0].endswith(".dist-info")}
     wanted = {str(f.relative_to(ROOT)) for f in (ROOT / "gbvnet").rglob("*.py")}
@@ -67,8 +67,8 @@ def test_the_wheel_holds_the_package_and_its_recipes_and_nothing_else(wheel):
         "licenses/LICENSE", "METADATA", "WHEEL", "entry_points.txt", "top_level.txt", "RECORD",
     }  # fmt: skip
     assert "gbvnet = gbvnet.cli.main:main" in commands
-    assert "License-Expression: MIT" in told and "Requires-Python: <3.14,>=3.11" in told
-    assert str(ROOT) not in told
+    assert "License-Expression: MIT" in metadata and "Requires-Python: <3.14,>=3.11" in metadata
+    assert str(ROOT) not in metadata
 
 
 @pytest.mark.journey
@@ -78,8 +78,8 @@ def test_nothing_in_the_wheel_is_a_secret_large_or_of_one_machine(wheel):
         for name in opened.namelist():
             assert not name.startswith("/") and ".." not in name.split("/")
             data = opened.read(name)
-            found = SECRETS.search(data) or here.search(data)
-            assert not found, (name, found)
+            match = SECRETS.search(data) or here.search(data)
+            assert not match, (name, match)
         assert sum(member.file_size for member in opened.infolist()) < 5_000_000
 
 
@@ -110,8 +110,8 @@ def test_a_copied_model_answers_where_only_the_wheel_is_installed(wheel, tmp_pat
     done = run("-m", "gbvnet", "predict", "theirs", "eeg.csv", "out")
     assert done.returncode == 0, done.stderr
     here = predict_files(away / "theirs", [away / "eeg.csv"]).table
-    found = pd.read_csv(away / "out/emotions.csv")
-    assert found["valence"].to_numpy() == pytest.approx(here["valence"].to_numpy(), abs=1e-5)
+    table = pd.read_csv(away / "out/emotions.csv")
+    assert table["valence"].to_numpy() == pytest.approx(here["valence"].to_numpy(), abs=1e-5)
     assert {f.name for f in (away / "out").iterdir()} == {
         "emotions.csv", "recording.json", "timeline.html", "timeline.png",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Many spoilt files for one parser, and the different ways in which it failed."""
+"""Many corrupted files for one parser, and the different ways in which it failed."""
 
 import hashlib
 import signal
@@ -15,7 +15,7 @@ from random import Random
 import gbvnet
 from gbvnet.errors import GbvnetError
 
-from .mutate import spoilt
+from .mutate import corrupt
 from .targets import Target
 
 PACKAGE = str(Path(gbvnet.__file__).parent)
@@ -27,12 +27,12 @@ class TooSlow(BaseException):
 
 
 @dataclass
-class Found:
-    """What came of it. faults: where it failed -> the first exception's text there."""
+class HuntResult:
+    """The counts of one hunt. faults: where it failed -> the first exception's text there."""
 
     name: str
     tried: int = 0
-    refused: int = 0  # with an error of ours
+    refused: int = 0  # with a GbvnetError
     seconds: float = 0.0
     faults: dict[str, str] = field(default_factory=dict)
     times: Counter = field(default_factory=Counter)
@@ -45,17 +45,17 @@ class Found:
         return "\n".join([line, *(f"    FAULT {self.times[k]} times: {text}" for k, text in self.faults.items())])
 
 
-def tried(target: Target, data: bytes, found: Found, keep: Path | None = None) -> BaseException | None:
+def tried(target: Target, data: bytes, result: HuntResult, keep: Path | None = None) -> BaseException | None:
     """Give one file to a parser, and count what comes of it; gives the exception that should not be."""
-    found.tried += 1
+    result.tried += 1
     try:
         with warnings.catch_warnings(), _hurried():
             warnings.simplefilter("error")
             target.parse(data)
     except GbvnetError:
-        found.refused += 1
+        result.refused += 1
     except (Exception, TooSlow) as error:
-        _note(error, target, data, found, keep)
+        _note(error, target, data, result, keep)
         return error
     return None
 
@@ -79,26 +79,26 @@ def _hurried() -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def _note(error: BaseException, target: Target, data: bytes, found: Found, keep: Path | None) -> None:
-    ours = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(PACKAGE)]
-    at = f"{Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "target"
+def _note(error: BaseException, target: Target, data: bytes, result: HuntResult, keep: Path | None) -> None:
+    package_frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(PACKAGE)]
+    at = f"{Path(package_frames[-1].filename).name}:{package_frames[-1].lineno}" if package_frames else "target"
     where = f"{type(error).__name__} at {at}"
-    found.times[where] += 1
-    if where in found.faults:
+    result.times[where] += 1
+    if where in result.faults:
         return
     name = f"{target.name.replace(' ', '-')}-{hashlib.sha256(data).hexdigest()[:12]}"
-    found.faults[where] = f"{where}: {str(error)[:200]} [{name}]"
+    result.faults[where] = f"{where}: {str(error)[:200]} [{name}]"
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
         (keep / name).write_bytes(data)
 
 
-def hunt(target: Target, count: int, seed: int = 0, keep: Path | None = None) -> Found:
-    """`count` spoilt files, the same for the same seed, after the seeds themselves, which must do no harm either."""
-    rng, found, began = Random(f"{target.name}/{seed}"), Found(target.name), time.perf_counter()
+def hunt(target: Target, count: int, seed: int = 0, keep: Path | None = None) -> HuntResult:
+    """`count` corrupted files, the same for the same seed, after the seeds themselves, which must do no harm either."""
+    rng, result, began = Random(f"{target.name}/{seed}"), HuntResult(target.name), time.perf_counter()
     for data in target.seeds[:count]:
-        tried(target, data, found, keep)
-    while found.tried < count:
-        tried(target, spoilt(rng, target.seeds, target.kind), found, keep)
-    found.seconds = time.perf_counter() - began
-    return found
+        tried(target, data, result, keep)
+    while result.tried < count:
+        tried(target, corrupt(rng, target.seeds, target.kind), result, keep)
+    result.seconds = time.perf_counter() - began
+    return result

@@ -1,4 +1,4 @@
-"""Spoilt files: bytes changed at random, and changes that keep a file's structure so that a parser gets further.
+"""Corrupted files: bytes changed at random, and changes that keep a file's structure so that a parser gets further.
 
 The same random.Random gives the same file.
 """
@@ -7,7 +7,7 @@ import json
 from random import Random
 from typing import Any
 
-LONGEST = 64 * 1024  # bytes of a spoilt file
+LONGEST = 64 * 1024  # bytes of a corrupted file
 WORDS = (
     "", " ", "0", "-1", "1", "9", "10", "1e999", "-1e999", "nan", "inf", "1e-320", "99999999999999999999", "0x10",
     "1_0", "null", "true", "no", "~", "[]", "{}", "[[", "{", "\"", "'", "\"\"", ",", ",,", ";", "\t", "\n", "\r",
@@ -24,7 +24,7 @@ VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def spoilt(rng: Random, seeds: tuple[bytes, ...], kind: str) -> bytes:
+def corrupt(rng: Random, seeds: tuple[bytes, ...], kind: str) -> bytes:
     """One of the seeds after one to six changes; `kind` is bytes, text, json or tensors (a safetensors file)."""
     data = rng.choice(seeds)
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 6))):
@@ -116,7 +116,7 @@ def _json(rng: Random, data: bytes, seeds: tuple[bytes, ...]) -> bytes:
 
 
 def _header(rng: Random, data: bytes, seeds: tuple[bytes, ...]) -> bytes:
-    """The JSON at the head of a safetensors file is changed, and its length told rightly."""
+    """The JSON at the head of a safetensors file is changed, and its length stated correctly."""
     length = int.from_bytes(data[:8], "little")
     head = _json(rng, data[8 : 8 + length], seeds) if 0 < length < len(data) else b"{}"
     return len(head).to_bytes(8, "little") + head + data[8 + length : 8 + length + LONGEST]

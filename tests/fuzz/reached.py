@@ -13,31 +13,31 @@ from random import Random
 def main() -> None:
     import atheris
 
-    name, count, seed, corpus, keep, result = sys.argv[1:]
+    name, count, seed, corpus, keep, result_file = sys.argv[1:]
     with atheris.instrument_imports(include=["gbvnet"]):
         hunt = importlib.import_module("tests.fuzz.hunt")
         targets = importlib.import_module("tests.fuzz.targets").targets()
         importlib.import_module("gbvnet.inference.predictor")  # which its target imports later
     from .mutate import change
 
-    target, found, began = targets[name], hunt.Found(name), time.perf_counter()
+    target, result, began = targets[name], hunt.HuntResult(name), time.perf_counter()
 
     def one(data: bytes) -> None:
         if data:  # it always begins with nothing, which says little
-            hunt.tried(target, data, found, Path(keep))
-        if found.tried >= int(count):
-            found.seconds = time.perf_counter() - began
-            Path(result).write_text(json.dumps(asdict(found)))
+            hunt.tried(target, data, result, Path(keep))
+        if result.tried >= int(count):
+            result.seconds = time.perf_counter() - began
+            Path(result_file).write_text(json.dumps(asdict(result)))
             os._exit(0)  # libFuzzer has no other end that keeps what Python found
 
-    def spoil(data: bytes, longest: int, number: int) -> bytes:
+    def corrupt(data: bytes, longest: int, number: int) -> bytes:
         rng = Random(number)
         if rng.random() < 0.5:
             return atheris.Mutate(data, longest)
         return change(rng, data, target.seeds, target.kind)[:longest]
 
     settings = [f"-seed={int(seed) + 1}", "-max_len=16384", "-timeout=60", "-rss_limit_mb=4096"]
-    atheris.Setup([sys.argv[0], *settings, f"-artifact_prefix={keep}/", corpus], one, custom_mutator=spoil)
+    atheris.Setup([sys.argv[0], *settings, f"-artifact_prefix={keep}/", corpus], one, custom_mutator=corrupt)
     atheris.Fuzz()
 
 

@@ -1,6 +1,6 @@
 """What is fuzzed: each parser with a few small files that it takes, and its share of the inputs of a long run.
 
-A target takes the bytes of a file. It may raise any error of ours; anything else, a warning too, is a fault.
+A target takes the bytes of a file. It may raise any GbvnetError; anything else, a warning too, is a fault.
 """
 
 import atexit
@@ -99,13 +99,13 @@ def session_seeds() -> tuple[bytes, ...]:
 
 
 def session(data: bytes) -> None:
-    found = mahnob_session.read_session(put("2/session.xml", data).parent)
-    if found.error is None:
-        mahnob_session.stimulus_name(found)
-        mahnob_session.stimulus_timing(found, required=False)
-        mahnob_session.start_in_video(found, mahnob_session.StimulusTiming(1.0, 2.0, 0.0))
-        mahnob_session.on_camera_clock(VideoInfo(4, 4, Fraction(60), 100), found)
-        mahnob_session.ratings_of(found)
+    parsed = mahnob_session.read_session(put("2/session.xml", data).parent)
+    if parsed.error is None:
+        mahnob_session.stimulus_name(parsed)
+        mahnob_session.stimulus_timing(parsed, required=False)
+        mahnob_session.start_in_video(parsed, mahnob_session.StimulusTiming(1.0, 2.0, 0.0))
+        mahnob_session.on_camera_clock(VideoInfo(4, 4, Fraction(60), 100), parsed)
+        mahnob_session.ratings_of(parsed)
 
 
 GAZE = (
@@ -151,9 +151,9 @@ def own_yaml_table(data: bytes) -> None:
 
 def every_recording(opened: table.Reader) -> None:
     for unit in opened.units:
-        for found in opened.recordings(unit):
-            if found.error is None and found.signals is not None:
-                opened.signals(found)
+        for item in opened.recordings(unit):
+            if item.error is None and item.signals is not None:
+                opened.signals(item)
 
 
 def own_settings(data: bytes) -> None:
@@ -187,11 +187,11 @@ def upload(data: bytes) -> None:
     from gbvnet.inference import predict
 
     corpus = open_recording([put("upload.csv", data)], SIGNALS, 128.0, 0.5)
-    (found,) = corpus.recordings(corpus.units[0])
-    found = corpus.inspect(found)
+    (recording,) = corpus.recordings(corpus.units[0])
+    recording = corpus.inspect(recording)
     model = SimpleNamespace(rate_hz=128.0, baseline_s=0.5, samples_per_window=128)
-    asked = SimpleNamespace(channels=SIGNALS, prepare=PrepareConfig(), input=model)
-    predict.read_signal_windows(asked, corpus, found, window_starts(found.seconds, 1.0, 1.0), {})  # type: ignore[arg-type]
+    predictor = SimpleNamespace(channels=SIGNALS, prepare=PrepareConfig(), input=model)
+    predict.read_signal_windows(predictor, corpus, recording, window_starts(recording.seconds, 1.0, 1.0), {})  # type: ignore[arg-type]
 
 
 def names(data: bytes) -> None:
@@ -231,7 +231,7 @@ def model_config(data: bytes) -> None:
 
 @cache
 def model_tensors() -> bytes:
-    """Of the network in the seed; they do not say which config they belong to, so that a spoilt one goes further."""
+    """Of the network in the seed; they do not say which config they belong to, so that a corrupted one goes further."""
     from safetensors.torch import save
 
     from gbvnet.network.model import GBVNet
@@ -299,7 +299,7 @@ def used(root: Path) -> None:
 
 
 def part_of_store(file: str) -> Callable[[bytes], Any]:
-    """The rest of the store is sound."""
+    """All else in the store is sound."""
 
     def parse(data: bytes) -> None:
         root = whole_store(f"store of {Path(file).name}")

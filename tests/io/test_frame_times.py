@@ -97,7 +97,7 @@ def test_the_times_of_windows_fall_on_rounded_stamps(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
-def test_a_gap_is_told_and_its_frames_stand_for_a_second_at_most(tmp_path, name):
+def test_a_gap_is_reported_and_its_frames_stand_for_a_second_at_most(tmp_path, name):
     times = [k / 25 for k in range(50)] + [5 + k / 25 for k in range(50)]
     path = write_film(tmp_path / name, times)
     assert shown(path, [1.9, 2.5, 2.95, 3.0, 4.9, 5.0, 5.5]) == [47, 49, 49, None, None, 50, 62]
@@ -232,7 +232,7 @@ def info_of(pts, dts=None):
 
 
 @pytest.mark.parametrize(
-    ("steps", "said"),
+    ("steps", "message"),
     [
         ([100] * 300 + [125] * 240, "varies from 8 to 10 frames per second, up to 3.33 s off"),
         ([100] * 300 + [110] * 200, "varies from 9.09 to 10 frames per second"),
@@ -240,10 +240,10 @@ def info_of(pts, dts=None):
         ([100] * 300 + [500] + [100] * 50, "4 of 356 frames are missing in 1 gap (30.00 to 30.50 s)"),
     ],
 )
-def test_a_rate_that_changes_by_little_is_no_gap(steps, said):
+def test_a_rate_that_changes_by_little_is_no_gap(steps, message):
     """A telephone in the dark goes from 30 frames a second to 24 or 25."""
     [note] = info_of([0, *np.cumsum(steps).tolist()]).notes
-    assert said in note and " 0 of" not in f" {note}"
+    assert message in note and " 0 of" not in f" {note}"
 
 
 def test_a_gap_in_a_film_whose_rate_changes_hides_neither():
@@ -252,7 +252,7 @@ def test_a_gap_in_a_film_whose_rate_changes_hides_neither():
 
 
 @pytest.mark.parametrize(
-    ("pts", "said"),
+    ("pts", "message"),
     [
         ([None] * 50, "50 of 50 frames have no time stamp"),
         ([0] * 50, "49 of 50 frames have the time stamp of another"),
@@ -261,10 +261,10 @@ def test_a_gap_in_a_film_whose_rate_changes_hides_neither():
         ([*range(0, 1000, 40), *range(10**8, 10**8 + 1000, 40)], "the time stamps of two frames are 99,999 s apart"),
     ],
 )
-def test_stamps_that_cannot_be_are_not_used_and_it_is_told(pts, said):
+def test_stamps_that_cannot_be_are_not_used_and_it_is_reported(pts, message):
     info = info_of(pts)
     assert (info.n_frames, info.seconds, info.even) == (50, 2.0, True)
-    assert said in info.notes[0] and "counted, at 25 frames per second" in info.notes[0]
+    assert message in info.notes[0] and "counted, at 25 frames per second" in info.notes[0]
 
 
 def test_two_pieces_of_one_transport_stream_one_after_the_other_are_counted(tmp_path):
@@ -281,21 +281,21 @@ def test_single_frames_with_the_stamp_of_another_do_not_matter():
     assert info.n_frames == 50 and info.even and not info.notes
 
 
-# ---------------------------------------------------------------- what is told of a stimulus
+# ---------------------------------------------------------------- what is reported of a stimulus
 
 
 @pytest.mark.parametrize(
-    ("start_s", "seconds", "said"),
+    ("start_s", "seconds", "warnings"),
     [
         (2, 3, ["the video begins 1.0 s after the stimulus"]),
         (4, 3, []),
         (4, 8, ["the video ends 2.0 s before the stimulus"]),
     ],
 )
-def test_a_table_tells_what_of_the_stimulus_is_not_shown(start_s, seconds, said):
+def test_a_table_reports_what_of_the_stimulus_is_not_shown(start_s, seconds, warnings):
     info = VideoInfo(4, 4, Fraction(25), 175, start=Fraction(3))
     recording = Recording("a", "t", "a", "1", "x", seconds, video="a.mkv", video_start_s=start_s)
-    assert list(_covered(recording, info)) == said
+    assert list(_covered(recording, info)) == warnings
 
 
 @pytest.mark.parametrize(("start_s", "seconds"), [(0, 3), (10, 3), (-1, 3)])
@@ -306,14 +306,14 @@ def test_a_stimulus_outside_of_the_video_is_refused(start_s, seconds):
         list(_covered(recording, info))
 
 
-# ---------------------------------------------------------------- every reader tells of it
+# ---------------------------------------------------------------- every reader reports it
 
 
 GAP = [k / 25 for k in range(50)] + [5 + k / 25 for k in range(50)]
-GAP_SAID = "75 of 175 frames are missing in 1 gap (1.96 to 5.00 s)"
+GAP_NOTE = "75 of 175 frames are missing in 1 gap (1.96 to 5.00 s)"
 
 
-def test_a_table_and_a_lone_recording_tell_of_a_gap(tmp_path):
+def test_a_table_and_a_single_recording_report_a_gap(tmp_path):
     video = write_film(tmp_path / "a.mp4", GAP)
     (tmp_path / "recordings.csv").write_text("subject,trial,video,start_s,stop_s,valence\nanna,1,a.mp4,0,7,7\n")
     table = open_corpus("table", tmp_path)
@@ -321,7 +321,7 @@ def test_a_table_and_a_lone_recording_tell_of_a_gap(tmp_path):
     for corpus in (table, alone):
         [recording] = corpus.recordings(corpus.units[0])
         inspected = corpus.inspect(recording)
-        assert any(GAP_SAID in finding for finding in inspected.warnings)
+        assert any(GAP_NOTE in warning for warning in inspected.warnings)
         assert inspected.video_info.seconds == 7.0
     assert inspected.seconds == 7.0
 
@@ -335,16 +335,16 @@ def test_deap_tells_of_dropped_frames_and_keeps_its_pixels(deap):
     corpus = open_corpus("deap", deap)
     [filmed] = [r for r in corpus.recordings("s01") if r.video]
     inspected = corpus.inspect(filmed)
-    assert any(GAP_SAID in finding for finding in inspected.warnings)
+    assert any(GAP_NOTE in warning for warning in inspected.warnings)
     assert inspected.video_info.pixel_aspect == 1
 
 
 def test_mahnobs_rate_is_its_sessions_and_its_pixels_are_as_released(tmp_path):
     info = VideoInfo(780, 580, Fraction(60), 600, pixel_aspect=Fraction(16, 15))
     session = Session(2, tmp_path, "p01", "stimulus", {"vidRate": "61"}, {})
-    found, _ = on_camera_clock(info, session)
-    assert (found.pixel_aspect, found.fps) == (1, 61)
-    assert found.time_s(61) == 1.0
+    corrected, _ = on_camera_clock(info, session)
+    assert (corrected.pixel_aspect, corrected.fps) == (1, 61)
+    assert corrected.time_s(61) == 1.0
 
 
 def test_a_film_that_is_played_keeps_its_times(tmp_path):
@@ -353,7 +353,7 @@ def test_a_film_that_is_played_keeps_its_times(tmp_path):
     assert [e.time_s for e in events[:-1]] == pytest.approx(GAP, abs=0.001)
     assert [number_of(e.frame) for e in events[:-1]] == list(range(100))
     assert (events[-1].ended, events[-1].time_s) == ("video", 7.0)
-    assert GAP_SAID in film.notes[0]
+    assert GAP_NOTE in film.notes[0]
 
 
 def test_what_a_film_has_before_its_second_0_is_not_played(tmp_path, monkeypatch):

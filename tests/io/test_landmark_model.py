@@ -65,7 +65,7 @@ def test_a_file_that_is_absent_is_named(tmp_path):
         weights.fetch_landmark_model(tmp_path / "nowhere.task")
 
 
-def test_the_official_address_is_asked_first(monkeypatch, caplog):
+def test_the_official_address_is_tried_first(monkeypatch, caplog):
     class Answer:
         __enter__ = lambda self: self  # noqa: E731
         __exit__ = lambda self, *error: None  # noqa: E731

@@ -1,4 +1,4 @@
-"""Paths in the wrong places: a message names what was found and what was expected, and nothing is written."""
+"""Paths in the wrong places: a message names what is there and what was expected, and nothing is written."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from gbvnet.io.path_kinds import Argument, kind_of, require_folder_to_write, req
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """One of everything, told by the names of its files alone."""
+    """One folder or file of each kind, which is recognised by file names alone."""
     made = {
         "store": ["store.json"], "model": ["config.json", "model.safetensors"], "out": ["emotions.csv"],
         "run": ["config.yaml", "environment.json"], "rep": ["report.html"], "cmp": ["compare.json"],
@@ -26,8 +26,8 @@ def here(tmp_path, monkeypatch):
 
 
 def test_what_is_where(here):
-    found = {name: kind_of(here / name) for name in ("store", "model", "run", "rep", "out", "cmp", "aud", "film.mp4")}
-    assert found == {"store": "store", "model": "model", "run": "run", "rep": "report", "out": "prediction",
+    kinds = {name: kind_of(here / name) for name in ("store", "model", "run", "rep", "out", "cmp", "aud", "film.mp4")}
+    assert kinds == {"store": "store", "model": "model", "run": "run", "rep": "report", "out": "prediction",
                      "cmp": "comparison", "aud": "audit", "film.mp4": "video"}  # fmt: skip
     assert [kind_of(here / name) for name in ("deap", "mahnob", "mine")] == ["deap", "mahnob", "table"]
     assert [kind_of(here / name) for name in ("other", "read.me", "nothing", "s3://bucket/store")] == [None] * 4
@@ -76,12 +76,12 @@ def test_what_is_where(here):
 def test_arguments_in_the_wrong_order_are_named_for_what_they_are(here, capsys, words, message):
     before = sorted(here.rglob("*"))
     assert main(words.split()) == 2
-    said = capsys.readouterr()
-    assert message in said.err and said.err.count("\n") == 1 and said.out == ""
+    output = capsys.readouterr()
+    assert message in output.err and output.err.count("\n") == 1 and output.out == ""
     assert sorted(here.rglob("*")) == before
 
 
-def test_what_is_of_no_known_kind_is_left_to_whoever_opens_it(here):
+def test_what_is_of_no_known_kind_is_left_to_its_reader(here):
     require_kinds("train", [Argument("STORE", here / "other", ("store",)), Argument("MODEL", here / "x", ("new",))])
 
 

@@ -41,7 +41,7 @@ def test_a_text_becomes_an_instance_and_names_that_are_not_known_are_let_through
         ({"protocol": "window"}, "protocol: 'window' is none of the choices"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place_and_value(change, message):
+def test_what_is_wrong_is_reported_with_its_place_and_value(change, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         convert(GOOD | change, Header)
 

@@ -41,7 +41,7 @@ def same(one, other):
         assert np.array_equal(mine, theirs)
 
 
-def test_an_address_is_told_from_a_path():
+def test_an_address_is_distinguished_from_a_path():
     assert all(map(is_address, ["s3://a/b", "s3:/a/b", "https://x.org/s", Path("gs://a/b")]))
     assert not any(map(is_address, ["a/b", "/a/b", "C:/a", "C:\\a", "s3/b", "./s3:x", Path("a")]))
 
@@ -84,7 +84,7 @@ def test_a_store_that_changed_is_another_copy(away, store, tmp_path):
     same(open_store(away), more)
 
 
-def test_what_is_no_store_and_what_cannot_be_reached_is_said(away):
+def test_what_is_no_store_and_what_cannot_be_reached_is_reported(away):
     with pytest.raises(BadStore, match=r"expected a finished store, found no .*store\.json"):
         open_store("memory://bucket/other")
     with pytest.raises(BadConfig, match="nowhere://x: Protocol not known: nowhere"):

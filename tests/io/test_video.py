@@ -72,14 +72,14 @@ def test_frames_are_counted_without_decoding(avi):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("indices", [range(300), range(0, 300, 5), [0], [299], [1, 2, 3, 177, 178, 298], []])
-def test_exactly_the_frames_asked_for_are_read_in_order(avi, indices, threads):
+def test_exactly_the_requested_frames_are_read_in_order(avi, indices, threads):
     reader = read_frames(avi, indices, threads)
     read = [(index, number_of(rgb)) for index, rgb in reader]
     assert read == [(i, i) for i in indices]
     assert reader.warning is None
 
 
-def test_reading_stops_after_the_last_frame_asked_for(avi):
+def test_reading_stops_after_the_last_requested_frame(avi):
     reader = read_frames(avi, [3, 40])
     assert len(list(reader)) == 2
     assert reader.n_decoded == 41
@@ -107,7 +107,7 @@ def test_frames_are_rgb_and_contiguous(tmp_path, width):
     np.testing.assert_allclose(rgb[32, 48], [255, 0, 0], atol=6)
 
 
-def test_asking_beyond_the_end_gives_what_there_is_and_a_finding(avi):
+def test_asking_beyond_the_end_gives_what_there_is_and_a_warning(avi):
     reader = read_frames(avi, [298, 299, 310])
     assert [i for i, _ in reader] == [298, 299]
     assert reader.n_decoded == 300
@@ -139,7 +139,7 @@ def test_indices_that_do_not_increase_are_refused(avi, indices):
         (-0.01, 50, -1),  # before the video
     ],
 )
-def test_the_frame_on_show_is_found_exactly(t_s, fps, expected):
+def test_the_frame_on_show_is_exact(t_s, fps, expected):
     assert frame_at(t_s, Fraction(fps)) == expected
 
 
@@ -287,7 +287,7 @@ def test_a_picture_stored_lying_down_is_put_upright(tmp_path, rotation):
 # ---------------------------------------------------------------- damaged packets
 
 
-def spoil(path, packet, n=None):
+def corrupt(path, packet, n=None):
     """Overwrite the content of one packet of a video with noise."""
     with av.open(str(path)) as container:
         at = [(p.pos, p.size) for p in container.demux(video=0) if p.size][packet]
@@ -313,8 +313,8 @@ def write_jpegs(path, n_frames):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("name", "sound_again"), [("a.avi", 80), ("a.mp4", 80), ("a.mkv", 112), ("a.ts", 80)])
 def test_a_damaged_packet_costs_its_frames_and_the_others_keep_their_times(tmp_path, name, sound_again, threads):
-    """A key frame every 30. In Matroska the head of the packet is spoilt, too, and FFmpeg finds the next at 112."""
-    path = spoil(write_video(tmp_path / name, 200, fps=25), 75, 100 if name == "a.ts" else None)
+    """A key frame every 30. In Matroska the head of the packet is corrupted, too, and FFmpeg finds the next at 112."""
+    path = corrupt(write_video(tmp_path / name, 200, fps=25), 75, 100 if name == "a.ts" else None)
     info = probe(path)
     reader = read_frames(path, range(info.n_frames), threads, info)
     shown = {round(info.time_s(index) * 25): number_of(rgb) for index, rgb in reader}
@@ -325,7 +325,7 @@ def test_a_damaged_packet_costs_its_frames_and_the_others_keep_their_times(tmp_p
 
 
 def test_a_damaged_picture_of_an_avi_of_pictures_costs_one_frame(tmp_path):
-    reader = read_frames(spoil(write_jpegs(tmp_path / "a.avi", 100), 60), range(100))
+    reader = read_frames(corrupt(write_jpegs(tmp_path / "a.avi", 100), 60), range(100))
     read = [(index, number_of(rgb)) for index, rgb in reader]
     assert read == [(k, k) for k in range(100) if k != 60]
     assert reader.lost == [(60, 61)]
@@ -335,7 +335,7 @@ def test_a_damaged_picture_of_an_avi_of_pictures_costs_one_frame(tmp_path):
 def test_after_a_second_without_a_key_frame_pictures_are_taken_again(tmp_path):
     """One key frame in ten seconds: most of the film would be lost."""
     path = write_video(tmp_path / "a.mp4", 250, fps=25, gop=250)
-    read = [index for index, _ in read_frames(spoil(path, 75), range(250))]
+    read = [index for index, _ in read_frames(corrupt(path, 75), range(250))]
     assert read[:70] == list(range(70)) and read[-140:] == list(range(110, 250))
     assert not {77, 85, 95} & set(read)
 
@@ -346,7 +346,7 @@ def test_damage_that_lasts_is_over_with_the_next_key_frame_after_its_end(tmp_pat
     enough, and what follows showed the last good picture in silence."""
     path = write_video(tmp_path / name, 200, fps=25, gop=50)
     for packet in range(60, 80):
-        spoil(path, packet)
+        corrupt(path, packet)
     reader = read_frames(path, range(200))
     shown = {index: number_of(rgb) for index, rgb in reader}
     assert all(shown[k] == k for k in shown if not 56 <= k < 60)
@@ -356,7 +356,7 @@ def test_damage_that_lasts_is_over_with_the_next_key_frame_after_its_end(tmp_pat
 
 
 def test_the_last_picture_may_be_the_damaged_one(tmp_path):
-    reader = read_frames(spoil(write_jpegs(tmp_path / "a.avi", 10), 9), range(10))
+    reader = read_frames(corrupt(write_jpegs(tmp_path / "a.avi", 10), 9), range(10))
     assert [index for index, _ in reader] == list(range(9))
     assert "1 of 10 frames are damaged and left out: 0.36 to 0.40 s" in reader.warning
 
@@ -422,7 +422,7 @@ def write_tracks(path, sizes, default=0, n_frames=(10, 10)):
 
 
 @pytest.mark.parametrize(("default", "bright", "taken"), [(0, True, 1), (1, False, 2)])
-def test_of_two_tracks_the_default_one_is_taken_and_told(tmp_path, default, bright, taken):
+def test_of_two_tracks_the_default_one_is_taken_and_reported(tmp_path, default, bright, taken):
     path = write_tracks(tmp_path / "a.mkv", [(64, 48), (128, 96)], default)
     [(_, rgb)] = read_frames(path, [5])
     assert (rgb.mean() > 128) == bright

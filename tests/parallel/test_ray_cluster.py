@@ -61,10 +61,10 @@ class Nodes:
                  "print(sum(node['Alive'] for node in ray.nodes()))"]  # fmt: skip
         end = time.monotonic() + 120
         while True:
-            said = subprocess.run(words, capture_output=True, text=True)
-            if said.returncode == 0 and int(said.stdout.split()[-1]) >= n:
+            output = subprocess.run(words, capture_output=True, text=True)
+            if output.returncode == 0 and int(output.stdout.split()[-1]) >= n:
                 return
-            assert time.monotonic() < end, said.stderr
+            assert time.monotonic() < end, output.stderr
             time.sleep(0.5)
 
     def end(self):
@@ -97,9 +97,9 @@ def gbvnet(folder, *words, start=False):
     )
     if start:
         return process
-    said = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, said
-    return said
+    output = process.communicate(timeout=300)[0]
+    assert process.returncode == 0, output
+    return output
 
 
 def until(true, process):
@@ -114,7 +114,7 @@ def contents(folder):
 
 
 @pytest.mark.filterwarnings("default")
-def test_a_cluster_that_is_not_there_is_said():
+def test_a_cluster_that_is_not_there_is_reported():
     """First of all: `auto` finds what runs on this machine, and a process that joined a cluster ends with it."""
     with pytest.raises(BadConfig, match=r"127\.0\.0\.1:1: there is no Ray cluster"):
         list(run(square, [1], Cluster("127.0.0.1:1")))
@@ -131,8 +131,8 @@ def test_a_node_is_killed_and_the_work_ends_as_on_one_machine(nodes, deap, tmp_p
     prepare = gbvnet(tmp_path, "prepare", "deap", deap, "ray.store", "--face_side", "32", *on, start=True)
     until(lambda: any((tmp_path / "ray.store" / "data").glob("[!.]*")), prepare)
     nodes.kill()
-    said = prepare.communicate(timeout=300)[0]
-    assert prepare.returncode == 0 and "10 recordings prepared, 0 prepared before, 0 bad" in said
+    output = prepare.communicate(timeout=300)[0]
+    assert prepare.returncode == 0 and "10 recordings prepared, 0 prepared before, 0 bad" in output
     assert contents(tmp_path / "ray.store") == contents(tmp_path / "local.store")
 
     gbvnet(tmp_path, "crossval", "local.store", "local", *CROSSVAL, "--jobs", available_cores())
@@ -141,9 +141,9 @@ def test_a_node_is_killed_and_the_work_ends_as_on_one_machine(nodes, deap, tmp_p
     began = tmp_path / "ray"
     until(lambda: len(list(began.glob("fold*/valence/history.csv"))) == 2, crossval)  # one on each node
     nodes.kill()
-    said = crossval.communicate(timeout=300)[0]
-    assert crossval.returncode == 0 and "the task is repeated" in said
-    assert said.count("accuracy") == 4  # what the nodes logged is told here
+    output = crossval.communicate(timeout=300)[0]
+    assert crossval.returncode == 0 and "the task is repeated" in output
+    assert output.count("accuracy") == 4  # what the nodes logged is shown here
     tables = [(tmp_path / run / "predictions.parquet").read_bytes() for run in ("local", "ray")]
     assert tables[0] == tables[1]
 

@@ -1,4 +1,4 @@
-"""Tasks end in any order, one bad one stops none, a dead process is told, an orphan does not linger."""
+"""Tasks end in any order, one bad one stops none, a dead process is reported, an orphan does not linger."""
 
 import os
 import signal
@@ -79,7 +79,7 @@ UNGUARDED = {
 
 
 @pytest.mark.parametrize("what", UNGUARDED)
-def test_a_script_without_a_main_guard_is_told_so_and_leaves_nothing_finished(deap, tmp_path, what):
+def test_a_script_without_a_main_guard_ends_with_a_message_and_leaves_nothing_finished(deap, tmp_path, what):
     script = tmp_path / "script.py"
     script.write_text("import sys\nprint('begun')\n" + UNGUARDED[what])
     ran = subprocess.run(

@@ -32,15 +32,15 @@ def need_model():
     try:
         landmark_model_path()
     except BadModel as e:
-        if "No such file" not in e.found:
+        if "No such file" not in str(e):
             raise
         pytest.skip(str(e))
 
 
 def mean_landmarks(side=S):
     """(68, 2): where the mean face's landmarks lie in a picture of that side; the jaw is nowhere."""
-    inner = MEAN_SHAPE / 1000 * EYE_DISTANCE + [0.5, EYE_HEIGHT]
-    return np.concatenate([np.full((17, 2), np.nan), inner * side])
+    landmarks = MEAN_SHAPE / 1000 * EYE_DISTANCE + [0.5, EYE_HEIGHT]
+    return np.concatenate([np.full((17, 2), np.nan), landmarks * side])
 
 
 def portrait():
@@ -61,17 +61,17 @@ class FaceTrack:
     """The faces of some frames.
 
     crops : (n, S, S, 3) uint8, RGB, aligned; zeros where there is no face
-    ok : (n,) bool, a face was found
+    ok : (n,) bool, a face was detected
     expression : (n, 52) float32, zeros where there is no face; None if the back-end has no expressions
     n_decoded : frames decoded until the last of them, or until the video broke
-    finding : what a user should know about the video, if anything
+    warning : what a user should know about the video, if anything
     """
 
     crops: np.ndarray
     ok: np.ndarray
     expression: np.ndarray | None
     n_decoded: int
-    finding: str | None = None
+    warning: str | None = None
 
 
 def track_faces(
@@ -88,10 +88,10 @@ def track_faces(
     indices : (n,) frame numbers in order; a number may repeat, where a video is slower than what is asked of it
     side : S, pixels
     backend : mediapipe, dlib or fan
-    info : what `probe` said of the video, if that is known already
+    info : result of `probe` for the video, if it is known already
     threads : of the video decoder; MediaPipe uses one
 
-    Frames that the video does not have, or that cannot be decoded, have no face, and `finding` says so.
+    Frames that the video does not have, or that cannot be decoded, have no face, and `warning` says so.
     Raises BadRecording (the file is no video), BadModel (no landmark model), GbvnetError (a package is absent).
     """
     indices = np.asarray(indices, dtype=np.int64).reshape(-1)
@@ -103,12 +103,12 @@ def track_faces(
     info = info or probe(video)
     frames: FrameReader = read_frames(video, np.unique(indices), threads, info)
     messages: list[str] = []
-    for index, crop, found in follow_face(frames, info.time_s, side, backend, messages):
+    for index, crop, coefficients in follow_face(frames, info.time_s, side, backend, messages):
         rows = slice(*np.searchsorted(indices, (index, index + 1)))  # all that ask for this frame
         ok[rows] = True
         crops[rows] = crop
-        if found is not None:
-            expression[rows] = found
+        if coefficients is not None:
+            expression[rows] = coefficients
     has_expression = backend == "mediapipe"
     messages += [frames.warning] if frames.warning else []
     return FaceTrack(crops, ok, expression if has_expression else None, frames.n_decoded, "; ".join(messages) or None)

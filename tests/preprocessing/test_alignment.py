@@ -15,7 +15,7 @@ def rotation(degrees):
     return np.array([[c, -s], [s, c]])
 
 
-def test_the_transform_of_a_turned_enlarged_shifted_square_is_found():
+def test_the_transform_of_a_turned_enlarged_shifted_square_is_estimated():
     square = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1]])
     # A quarter turn takes (x, y) to (-y, x); then twice as large; then 3 to the right and 1 down.
     moved = np.array([[3.0, 1], [3, 3], [1, 3], [1, 1]])
@@ -48,7 +48,7 @@ def test_a_mirror_image_is_never_fitted_by_mirroring():
     assert np.linalg.norm(columns[0]) == pytest.approx(np.linalg.norm(columns[1]))
 
 
-def test_eyes_are_44_pixels_apart_on_112_and_level():
+def test_eyes_have_a_distance_of_44_pixels_on_112_and_are_level():
     landmarks = mean_landmarks(112)
     right, left = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
     np.testing.assert_allclose(left - right, [44, 0], atol=0.05)

@@ -42,8 +42,8 @@ def test_frames_without_a_face_count_for_nothing():
     whole = measure(pictures[:, :1], ok[:, :1])
     pictures[0, 1:], ok[0, 1:] = 0, False
     ok[1] = False
-    found = measure(pictures, ok)
-    assert found[0] == pytest.approx(whole[0]) and np.isnan(found[1]).all()
+    measured = measure(pictures, ok)
+    assert measured[0] == pytest.approx(whole[0]) and np.isnan(measured[1]).all()
 
 
 def test_like_faces_are_not_far_and_others_are_by_name(about):
@@ -68,7 +68,7 @@ def test_a_training_in_one_light_does_not_flag_each_other_light():
     assert set(far(measure(lighter, one[1]), kept)) == {""}
 
 
-def test_the_count_of_far_windows_is_a_finding():
+def test_the_count_of_far_windows_is_a_warning():
     assert far_from_training_warning(["", "no face", "flat: Cz"]) == ""
     assert far_from_training_warning(["far from training: GSR1", "no face", ""]).startswith(
         "1 of 3 windows are far from the training"

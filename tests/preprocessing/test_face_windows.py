@@ -73,19 +73,19 @@ def plainly(video, starts, n_frames=5, window_s=1.0, video_start_s=0.0):
     """The same of the whole video at once."""
     fps = probe(video).fps
     times = video_start_s + frame_times(starts, window_s, n_frames)
-    asked = [frame_at(t, fps) for t in times.ravel().tolist()]
-    frames = sorted(set(asked))
+    wanted = [frame_at(t, fps) for t in times.ravel().tolist()]
+    frames = sorted(set(wanted))
     track = track_faces(video, [f for f in frames if f >= 0], 32)
     lacking = sum(f < 0 for f in frames)
     ok = np.r_[np.zeros(lacking, bool), track.ok]
     crops = np.concatenate([np.zeros((lacking, 32, 32, 3), np.uint8), track.crops])
     source = nearest_good(ok, np.array(frames) / float(fps))
-    place = np.searchsorted(frames, asked)
+    place = np.searchsorted(frames, wanted)
     of = source[place]
     shape = times.shape
     pictures = np.where((of >= 0)[:, None, None, None], crops[of], 0).reshape(*shape, 32, 32, 3)
     counts = (int(ok.sum()), int((~ok & (source >= 0)).sum()), int((source < 0).sum()))
-    return pictures, (of >= 0).reshape(shape), counts, track.finding
+    return pictures, (of >= 0).reshape(shape), counts, track.warning
 
 
 @pytest.mark.parametrize("part", [1, 3, 1000])
@@ -106,12 +106,12 @@ def test_parts_are_those_of_the_whole(video, how, part):
     )
     made = windows(video, starts, part, **how)
     parts = list(made)
-    pictures, ok, counts, finding = plainly(video, starts, **how)
+    pictures, ok, counts, warning = plainly(video, starts, **how)
     assert [p.first for p in parts] == list(range(0, len(starts), part))
     assert np.array_equal(np.concatenate([p.ok for p in parts]), ok)
     assert np.array_equal(np.concatenate([p.faces for p in parts]), pictures)
     assert (made.n_detected, made.n_borrowed, made.n_missing) == counts
-    assert made.warning == finding
+    assert made.warning == warning
     assert 0 < ok.mean() < 1
 
 
@@ -195,6 +195,6 @@ def test_exactly_a_second_is_within_a_second_whatever_the_rounding():
         assert nearest_good(np.array([1, 0, 0], bool), times).tolist() == [0, 0, -1]
 
 
-def test_nothing_is_borrowed_where_no_face_was_found_or_there_is_no_frame():
+def test_nothing_is_borrowed_where_no_face_was_detected_or_there_is_no_frame():
     assert nearest_good(np.zeros(3, bool), np.arange(3.0)).tolist() == [-1, -1, -1]
     assert nearest_good(np.zeros(0, bool), np.zeros(0)).tolist() == []

@@ -50,24 +50,24 @@ def finder(monkeypatch):
     return Finder
 
 
-def test_each_frame_asked_for_is_looked_at_once_at_the_time_of_its_number(grey_video, finder):
+def test_each_requested_frame_is_processed_once_at_the_time_of_its_number(grey_video, finder):
     track = track_faces(grey_video, [3, 5, 5, 5, 8], 32)
     assert finder.times == [0.3, 0.5, 0.8]
     assert track.ok.tolist() == [False, True, True, True, True]
     np.testing.assert_allclose(track.crops[:, 16, 16, 0], [0, 50, 50, 50, 80], atol=4)
     np.testing.assert_allclose(track.expression[:, 0], np.array([0, 50, 50, 50, 80]) / 255, atol=0.02)
     assert track.crops.shape == (5, 32, 32, 3)
-    assert track.finding is None
+    assert track.warning is None
 
 
-def test_frames_beyond_the_end_have_no_face_and_a_finding(grey_video, finder):
+def test_frames_beyond_the_end_have_no_face_and_a_warning(grey_video, finder):
     track = track_faces(grey_video, [18, 19, 20, 25], 32)
     assert track.ok.tolist() == [True, True, False, False]
     assert track.n_decoded == 20
-    assert "the video ends at 2.00 s" in track.finding
+    assert "the video ends at 2.00 s" in track.warning
 
 
-def test_no_frames_asked_for_give_an_empty_track(grey_video, finder):
+def test_no_requested_frames_give_an_empty_track(grey_video, finder):
     track = track_faces(grey_video, [], 32)
     assert track.crops.shape == (0, 32, 32, 3)
 

@@ -76,15 +76,15 @@ def test_mediapipes_expressions_are_in_the_order_of_our_names():
     assert [c.index for c in result.face_blendshapes[0]] == list(range(52))
 
 
-def test_a_face_that_jumps_is_found_again_at_once():
+def test_a_face_that_jumps_is_detected_again_at_once():
     need_model()
     small = cv2.resize(portrait(), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
     left, right = np.zeros((2, 360, 800, 3), np.uint8)
     left[:, :300] = small[:360, :300]
     right[:, 500:] = small[:360, :300]
     with landmarks.open_landmarker("mediapipe") as landmarker:
-        found = [landmarker.find(frame, i / 5) for i, frame in enumerate((left, left, right, left))]
-    middles = [face.landmarks[17:, 0].mean() for face in found]
+        faces = [landmarker.find(frame, i / 5) for i, frame in enumerate((left, left, right, left))]
+    middles = [face.landmarks[17:, 0].mean() for face in faces]
     np.testing.assert_allclose(np.diff(middles), [0, 500, -500], atol=15)
 
 
@@ -113,12 +113,12 @@ def test_dlib_sees_the_same_face_as_mediapipe():
     """Two detectors that have nothing in common; only where dlib's extra is installed."""
     pytest.importorskip("dlib")
     video = sample("face_expressions.mp4")
-    ours, theirs = (track_faces(video, range(0, 100, 20), 112, backend) for backend in ("mediapipe", "dlib"))
-    assert theirs.ok.all()
-    assert theirs.expression is None
-    assert np.abs(ours.crops.astype(float) - theirs.crops).mean() < 20
-    for mine, other in zip(ours.crops, theirs.crops, strict=True):
-        (dx, dy), response = cv2.phaseCorrelate(*(c.mean(2).astype(np.float32) for c in (mine, other)))
+    by_mediapipe, by_dlib = (track_faces(video, range(0, 100, 20), 112, backend) for backend in ("mediapipe", "dlib"))
+    assert by_dlib.ok.all()
+    assert by_dlib.expression is None
+    assert np.abs(by_mediapipe.crops.astype(float) - by_dlib.crops).mean() < 20
+    for one, other in zip(by_mediapipe.crops, by_dlib.crops, strict=True):
+        (dx, dy), response = cv2.phaseCorrelate(*(c.mean(2).astype(np.float32) for c in (one, other)))
         assert response > 0.3
         assert abs(dx) < 4
         assert abs(dy) < 4
@@ -147,7 +147,7 @@ def test_of_several_faces_fan_gives_the_largest(monkeypatch):
     assert face.expression is None
 
 
-def test_no_face_is_found_where_there_is_none():
+def test_no_face_is_detected_where_there_is_none():
     video = sample("no_face.mp4")
     track = track_faces(video, range(0, 95, 4), 64)
     assert not track.ok.any()
@@ -156,7 +156,7 @@ def test_no_face_is_found_where_there_is_none():
 
 
 @pytest.mark.journey
-def test_a_face_is_found_through_expressions_and_they_are_measured():
+def test_a_face_is_detected_through_expressions_and_they_are_measured():
     video = sample("face_expressions.mp4")
     track = track_faces(video, range(0, 472, 12), 64)  # 0.5 s apart
     assert track.ok[:8].all()  # before the hand comes up

@@ -26,40 +26,40 @@ def landmarks_at(place, degrees=0.0):
     return np.column_stack([z.real + place.x, z.imag + place.y])
 
 
-def scene(**people):
-    """A frame (240, 480, 3) in which each face is a square of its person's colour: name=(x, y, width)."""
+def scene(**faces):
+    """A frame (240, 480, 3) in which each face is a square of its subject's colour: name=(x, y, width)."""
     rgb = np.full((240, 480, 3), 60, np.uint8)
-    for name, (x, y, width) in people.items():
+    for name, (x, y, width) in faces.items():
         half = width // 2
         rgb[max(0, y - half) : y + half, max(0, x - half) : x + half] = COLOURS[name]
     return rgb
 
 
 class Sticky:
-    """A back-end that stays with whom it has, else takes the first of `order`; it sees colours, whole ones only."""
+    """A back-end that keeps its face, else takes the first of `order`; it detects colours, whole squares only."""
 
     def __init__(self, order=("ben", "carla", "anna"), degrees=0.0):
         self.order, self.degrees, self.has = order, degrees, None
 
-    def seen(self, rgb):
-        found = {}
+    def visible(self, rgb):
+        places = {}
         for name in self.order:
             y, x = np.nonzero((rgb == COLOURS[name]).all(axis=2))
             if len(x) > 200:
-                found[name] = Place(float(x.mean() + 0.5), float(y.mean() + 0.5), float(np.ptp(x) + 1))
-        return found
+                places[name] = Place(float(x.mean() + 0.5), float(y.mean() + 0.5), float(np.ptp(x) + 1))
+        return places
 
     def find(self, rgb, time_s):
-        found = self.seen(rgb)
-        self.has = self.has if self.has in found else next(iter(found), None)
-        return None if self.has is None else Face(landmarks_at(found[self.has], self.degrees))
+        places = self.visible(rgb)
+        self.has = self.has if self.has in places else next(iter(places), None)
+        return None if self.has is None else Face(landmarks_at(places[self.has], self.degrees))
 
     def all_faces(self, rgb):
-        return [(place, 0.9) for place in self.seen(rgb).values()]
+        return [(place, 0.9) for place in self.visible(rgb).values()]
 
 
 def followed(frames, backend=None, rate=RATE):
-    """Who was taken in each frame, by colour, and the messages."""
+    """Return the name of the face that was taken in each frame, by its colour, and the messages."""
     participant = Participant(backend or Sticky())
     names = []
     for k, rgb in enumerate(frames):
@@ -90,27 +90,27 @@ def test_a_bystander_does_not_become_the_participant_while_that_face_is_hidden()
     assert "the face was lost for long (1.4 to 5.5 s)" in message and "jumps" not in message
 
 
-def test_a_bystander_who_moves_while_the_participant_is_hidden_stays_another():
+def test_a_bystander_moving_while_the_participant_is_hidden_stays_another():
     frames = [scene(anna=ANNA, ben=BEN)] * 12
     frames += [scene(ben=(340 - 5 * k, 120, 70)) for k in range(40)]  # to the very place where the participant was
     names, _ = followed([*frames, *[scene(anna=(300, 120, 80), ben=(145, 120, 70))] * 5])
     assert "ben" not in names and names[-1] == "anna"
 
 
-def test_somebody_who_came_in_meanwhile_is_taken_until_the_participant_is_back():
+def test_a_newcomer_is_taken_until_the_participant_is_back():
     frames = [scene(anna=ANNA)] * 12 + [scene()] * 3 + [scene(carla=(360, 120, 75))] * 15
     names, message = followed([*frames, *[scene(anna=ANNA, carla=(360, 120, 75))] * 20])
     assert names[15:30] == ["carla"] * 15 and set(names[-10:]) == {"anna"}
     assert "jumps by more than its width at 1.5 s (3.0 widths)" in message
 
 
-def test_a_participant_who_walks_past_somebody_is_followed_without_a_word():
+def test_a_participant_walking_past_a_bystander_is_followed_without_a_message():
     frames = [scene(ben=(240, 60, 50), anna=(60 + 6 * k, 170, 90)) for k in range(60)]
     names, message = followed(frames)
     assert names == ["anna"] * 60 and "jumps" not in message and "picture" not in message
 
 
-def test_a_participant_who_comes_nearer_is_followed_without_a_word():
+def test_a_participant_coming_nearer_is_followed_without_a_message():
     frames = [scene(anna=(240, 120, 40 + 2 * k)) for k in range(60)]
     assert followed(frames) == (["anna"] * 60, "")
 
@@ -123,8 +123,8 @@ def test_a_participant_who_comes_nearer_is_followed_without_a_word():
     ],
 )
 def test_a_cut_or_a_zoom_loses_nobody_and_is_reported(after, message):
-    names, said = followed([scene(anna=ANNA)] * 20 + [scene(anna=after)] * 20)
-    assert names == ["anna"] * 40 and message in said
+    names, reported = followed([scene(anna=ANNA)] * 20 + [scene(anna=after)] * 20)
+    assert names == ["anna"] * 40 and message in reported
 
 
 def test_whoever_is_left_is_taken_at_last_and_that_is_reported():
@@ -145,7 +145,7 @@ def test_a_long_loss_is_reported_and_a_short_one_is_not():
     assert message == "the face was lost for long (2.0 to 13.5 s): the next face may be someone else's"
 
 
-def test_somebody_who_took_the_seat_while_the_participant_was_away_is_reported():
+def test_another_face_in_the_seat_after_an_absence_is_reported():
     """Place and size are the participant's: only the time for which the face was lost shows it."""
     names, message = followed([scene(anna=ANNA)] * 20 + [scene()] * 40 + [scene(ben=ANNA)] * 20)
     assert names[-1] == "ben"
@@ -155,7 +155,7 @@ def test_somebody_who_took_the_seat_while_the_participant_was_away_is_reported()
 def test_dark_and_turned_faces_are_reported_with_their_seconds():
     dark = [scene(anna=ANNA)] * 10 + [np.where(scene(anna=ANNA) == 60, 5, 20).astype(np.uint8)] * 6
     backend = Sticky()
-    backend.seen = lambda rgb: {"anna": Place(*ANNA)}
+    backend.visible = lambda rgb: {"anna": Place(*ANNA)}
     message = followed(dark + [scene(anna=ANNA)] * 4, backend)[1]
     assert message == "faces in 6 frames that are nearly black (1.0 to 1.5 s): check whether they can be used"
     for degrees in (90, 180, -100):
@@ -170,7 +170,7 @@ def test_a_back_end_that_finds_one_face_only_is_followed_as_it_is():
     try:
         names, message = followed([scene(anna=ANNA)] * 5 + [scene()] * 3 + [scene(ben=BEN)] * 5, backend)
     finally:
-        Sticky.all_faces = lambda self, rgb: [(place, 0.9) for place in self.seen(rgb).values()]
+        Sticky.all_faces = lambda self, rgb: [(place, 0.9) for place in self.visible(rgb).values()]
     assert names == ["anna"] * 5 + [""] * 3 + ["ben"] * 5 and "jumps" in message
 
 
@@ -204,8 +204,8 @@ def test_a_hand_over_the_face_does_not_make_a_bystander_the_participant():
     both, alone = room(), room(participant=False)
     with open_landmarker("mediapipe") as landmarker:
         participant = Participant(landmarker)
-        found = [participant.find(f, k / 5) for k, f in enumerate([both] * 7 + [alone] * 15 + [both] * 6)]
-    x = [None if face is None else face.landmarks[17:, 0].mean() for face in found]
+        faces = [participant.find(f, k / 5) for k, f in enumerate([both] * 7 + [alone] * 15 + [both] * 6)]
+    x = [None if face is None else face.landmarks[17:, 0].mean() for face in faces]
     assert all(at is not None and at < 360 for at in x[:7] + x[-5:])
     assert x[8:22] == [None] * 14
     message = " | ".join(participant.events.messages())

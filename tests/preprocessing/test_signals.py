@@ -37,11 +37,11 @@ def test_each_band_equals_mne_on_a_chirp(kind):
     t = np.arange(0, 30, 1 / RATE)
     x = chirp(t, 0.1, 30, 60)[None]
     method = dict(method="iir", iir_params=dict(order=4, ftype="butter", output="sos"), verbose="error")
-    theirs = mne.filter.filter_data(x, RATE, low, high, **method)
-    ours = band_limit(x.copy(), RATE, (Channel("x", kind),))
+    by_mne = mne.filter.filter_data(x, RATE, low, high, **method)
+    filtered = band_limit(x.copy(), RATE, (Channel("x", kind),))
     middle = slice(640, -640)  # mne pads the edges in its own way
-    assert np.abs(ours - theirs)[:, middle].max() < 1e-3
-    assert np.abs(ours - x)[:, middle].max() > 0.5  # it does filter
+    assert np.abs(filtered - by_mne)[:, middle].max() < 1e-3
+    assert np.abs(filtered - x)[:, middle].max() > 0.5  # it does filter
 
 
 def test_the_gain_is_the_filters_squared_and_the_phase_is_zero():
@@ -112,8 +112,8 @@ def test_a_plain_rate_is_resampled_by_scipy_and_no_filter_is_long(rate):
     scipys, mine = resample_poly(x, up, down, axis=-1, padtype="edge"), resample(x, rate, RATE)
     assert np.array_equal(mine, scipys) if up == 1 else np.allclose(mine, scipys, rtol=0, atol=1e-3 * np.abs(x).max())
     for off in (1e-3, -1.7e-5, 3e-7):  # relative
-        found = ratio(rate * (1 + off), RATE, rate * 3600)
-        assert found is None or max(found) <= MAX_FACTOR
+        factors = ratio(rate * (1 + off), RATE, rate * 3600)
+        assert factors is None or max(factors) <= MAX_FACTOR
 
 
 @pytest.mark.parametrize("rate", [15.5, 32.0, 51.2, 100.0, 127.98, 128.02, 250.0, 250.4, 300.0, 1000.0, 255.999])
@@ -121,9 +121,9 @@ def test_a_level_and_a_clock_stay_what_they_are_at_any_rate(rate):
     """scipy's own filter lets them waver by 7e-4 of their value: a clock of 1,200 s by 0.8 s."""
     t = 1200 + np.arange(0, 60, 1 / rate)
     y = resample(np.vstack([np.full(len(t), 33.0), t]), rate, RATE)
-    inner = slice(100, -100) if rate > 30 else slice(200, -200)
+    middle = slice(100, -100) if rate > 30 else slice(200, -200)
     assert y[0] == pytest.approx(33, abs=1e-9)
-    assert y[1, inner] == pytest.approx((1200 + np.arange(y.shape[1]) / RATE)[inner], abs=1e-3)
+    assert y[1, middle] == pytest.approx((1200 + np.arange(y.shape[1]) / RATE)[middle], abs=1e-3)
 
 
 def test_resampling_at_a_measured_rate_takes_no_more_memory_than_at_a_round_one():
@@ -181,7 +181,7 @@ def test_channels_are_chosen_by_name_and_an_absent_one_is_named():
         select_channels(channels, ("Fpz",))
 
 
-def test_a_rate_at_which_nothing_of_a_band_is_left_is_refused_and_a_slow_one_told():
+def test_a_rate_at_which_nothing_of_a_band_is_left_is_refused_and_a_slow_one_reported():
     with pytest.raises(BadConfig, match="signals at 1 Hz hold nothing of 4 to 45 Hz"):
         band_limit(np.zeros((1, 100)), 1.0, (Channel("Cz", "eeg"),))
     assert band_limit(np.ones((1, 100)), 1.0, (Channel("GSR", "gsr"),)).min() == 1  # slow by nature

@@ -23,7 +23,7 @@ def test_windows_are_whole_and_within_the_stimulus(seconds, window, step, expect
     assert window_starts(seconds, window, step) == pytest.approx(expected)
 
 
-def test_frames_are_evenly_spaced_from_the_start_of_their_window():
+def test_frames_are_equally_spaced_from_the_start_of_their_window():
     assert frame_times(np.array([0.0, 1.0]), 1.0, 5)[1].tolist() == pytest.approx([1.0, 1.2, 1.4, 1.6, 1.8])
 
 
@@ -78,7 +78,7 @@ def test_frames_lie_within_their_window_in_order(starts, window, n):
 
 
 @pytest.mark.parametrize("step", [1e-300, 1e-9])
-def test_times_that_cannot_be_seconds_are_refused_before_memory_is_asked_for(step):
+def test_times_that_cannot_be_seconds_are_refused_before_memory_is_allocated(step):
     with pytest.raises(BadConfig, match=r"60 s make more than 10,000,000 windows .* are the times in seconds"):
         window_starts(60, 1, step)
     with pytest.raises(BadConfig, match="are the times in seconds"):

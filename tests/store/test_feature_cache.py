@@ -60,7 +60,7 @@ def test_a_computation_that_was_cut_off_goes_on(store):
     assert np.array_equal(kept, plain)
 
 
-def test_a_damaged_memory_is_told_and_the_store_is_untouched(store):
+def test_a_damaged_cache_is_reported_and_the_store_is_untouched(store):
     before = sorted(f.name for f in store.path.iterdir())
     extract_features(store, np.arange(3), [0], Extractor("moments", Counting()))
     assert sorted(f.name for f in store.path.iterdir()) == before

@@ -63,13 +63,13 @@ def test_windows_carry_the_ratings_and_names_of_their_trial(deap, tmp_path):
     assert not windows["has_face"].any() and windows["has_signals"].all()
 
 
-def test_a_bad_person_does_not_stop_the_others_and_is_in_the_table(deap, tmp_path):
+def test_a_bad_subject_does_not_stop_the_others_and_is_in_the_table(deap, tmp_path):
     (deap / "data_preprocessed_python/s01.dat").write_bytes(b"oops")
     summary = prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
     assert (summary.n_prepared, len(summary.bad)) == (3, 1)
     store = open_store(tmp_path / "store")
     assert len(store) == 12
-    bad = store.recordings.query("verdict == 'bad'").iloc[0]
+    bad = store.recordings[store.recordings["verdict"] == "bad"].iloc[0]
     assert bad.recording == "s01" and "4 bytes" in bad.reason
 
 
@@ -127,7 +127,7 @@ def test_other_settings_are_refused(deap, tmp_path):
         )
 
 
-def test_a_full_disk_loses_nothing_and_is_told_for_each(deap, tmp_path, monkeypatch):
+def test_a_full_disk_loses_nothing_and_is_reported_for_each(deap, tmp_path, monkeypatch):
     corpus, path = open_corpus("deap", deap), tmp_path / "store"
     usage = shutil.disk_usage
     full = lambda p: usage(p)._replace(free=0) if len(list((path / "data").iterdir())) >= 2 else usage(p)  # noqa: E731
@@ -139,7 +139,7 @@ def test_a_full_disk_loses_nothing_and_is_told_for_each(deap, tmp_path, monkeypa
     assert prepare_store(corpus, path, SIGNALS_ONLY).n_prepared == 4
 
 
-def test_a_store_that_cannot_be_written_is_told_before_any_work(deap, tmp_path, monkeypatch):
+def test_a_store_that_cannot_be_written_is_reported_before_any_work(deap, tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "mkdir", lambda *a, **k: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     with pytest.raises(BadStore, match="expected a folder that can be written, found Permission denied"):
         prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
@@ -169,7 +169,7 @@ def test_overlapping_windows_and_other_lengths(deap, tmp_path):
 
 @pytest.fixture(scope="module")
 def filmed(tmp_path_factory):
-    """Synthetic DEAP with videos: 2 people, 3 trials of 2 s."""
+    """Synthetic DEAP with videos: 2 subjects, 3 trials of 2 s."""
     root = tmp_path_factory.mktemp("filmed") / "deap"
     write_synthetic("deap", root, SynthConfig(subjects=2, trials=3, seconds=2))
     return root
@@ -177,13 +177,13 @@ def filmed(tmp_path_factory):
 
 @pytest.fixture
 def mine(filmed, tmp_path):
-    """A copy to spoil."""
+    """A copy to corrupt."""
     return shutil.copytree(filmed, tmp_path / "deap")
 
 
 @landmarks
 @pytest.mark.journey
-def test_each_broken_video_is_told_and_the_rest_is_done(mine, tmp_path):
+def test_each_broken_video_is_reported_and_the_others_are_done(mine, tmp_path):
     folder = mine / "face_video/s01"
     whole = (folder / "s01_trial02.avi").read_bytes()
     (folder / "s01_trial01.avi").write_bytes(b"")
@@ -192,17 +192,17 @@ def test_each_broken_video_is_told_and_the_rest_is_done(mine, tmp_path):
     (mine / "face_video/s02/s02_trial09.avi").write_bytes(whole)
     summary = prepare_store(open_corpus("deap", mine), tmp_path / "store", SMALL)
     assert (summary.n_prepared, len(summary.bad)) == (3, 4)
-    told = "\n".join(summary.bad)
+    messages = "\n".join(summary.bad)
     for name in ("s01_trial01.avi", "s01_trial02.avi", "s01_trial03.avi", "s02_trial09.avi"):
-        assert name in told
-    assert "expected a face in at least one of" in told and "a name that belongs to none" in told
-    verdicts = [r for unit in check_corpus(open_corpus("deap", mine)) for r in unit.recordings]
-    assert sum(r.error is not None for r in verdicts) == 3  # `check` does not look for faces
+        assert name in messages
+    assert "expected a face in at least one of" in messages and "a name that belongs to none" in messages
+    recordings = [r for unit in check_corpus(open_corpus("deap", mine)) for r in unit.recordings]
+    assert sum(r.error is not None for r in recordings) == 3  # `check` does not look for faces
 
 
 @landmarks
 @pytest.mark.journey
-def test_a_short_video_is_a_finding_and_its_last_windows_have_no_face(mine, tmp_path):
+def test_a_short_video_is_a_warning_and_its_last_windows_have_no_face(mine, tmp_path):
     stamp = json.loads((mine / "SYNTHETIC.json").read_text())
     file = mine / "face_video/s01/s01_trial01.avi"
     with av.open(file) as container:
@@ -242,7 +242,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(filmed, tmp_path):
 @landmarks
 @pytest.mark.journey
 def test_the_real_layout_brings_face_and_signals_of_one_trial_and_second_together(tmp_path):
-    """2 people, .dat of full size as Python 2 wrote it, three videos of 60 s each, no stamp.
+    """2 subjects, .dat of full size as Python 2 wrote it, three videos of 60 s each, no stamp.
 
     The red of a frame tells the trial, its blue and its brightness the second; the value of a sample tells the row
     and the second.
@@ -281,7 +281,7 @@ def fakes_config():
 
 
 def real_layout(root: Path) -> dict[str, list[int]]:
-    """Returns for each person the Trial of Experiment_id 1 to 40."""
+    """Return for each subject the Trial of Experiment_id 1 to 40."""
     import cv2
     from matplotlib import cbook, image
 

@@ -27,18 +27,18 @@ def stores(tmp_path_factory):
 @pytest.mark.parametrize("made", ["none", "mean", "template"])
 @pytest.mark.parametrize("wanted", ["none", "mean", "template"])
 def test_it_reads_as_if_prepared_so(stores, made, wanted):
-    seen, real = Rebaselined(open_store(stores / made), wanted), open_store(stores / wanted)
+    rebaselined, real = Rebaselined(open_store(stores / made), wanted), open_store(stores / wanted)
     rows = np.array([5, 0, 17, 3])
-    assert seen.read(rows)[2] == pytest.approx(real.read(rows)[2], abs=1e-3)  # of values up to 2300
-    assert seen.settings["prepare"] == real.settings["prepare"]
+    assert rebaselined.read(rows)[2] == pytest.approx(real.read(rows)[2], abs=1e-3)  # of values up to 2300
+    assert rebaselined.settings["prepare"] == real.settings["prepare"]
 
 
 def test_another_baseline_is_another_identity_and_crosses_processes(stores):
-    seen = Rebaselined(open_store(stores / "mean"), "template")
-    assert seen.digest != open_store(stores / "mean").digest
-    again = pickle.loads(pickle.dumps(seen))
-    assert again.digest == seen.digest
-    assert np.array_equal(again.read([4])[2], seen.read([4])[2])
+    rebaselined = Rebaselined(open_store(stores / "mean"), "template")
+    assert rebaselined.digest != open_store(stores / "mean").digest
+    again = pickle.loads(pickle.dumps(rebaselined))
+    assert again.digest == rebaselined.digest
+    assert np.array_equal(again.read([4])[2], rebaselined.read([4])[2])
 
 
 def test_a_template_of_other_windows_is_refused(stores, tmp_path):

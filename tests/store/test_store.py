@@ -73,7 +73,7 @@ def path(tmp_path):
     return path
 
 
-def test_what_is_read_is_what_was_written_in_the_order_asked_for(path):
+def test_what_is_read_is_what_was_written_in_the_requested_order(path):
     store = open_store(path)
     assert len(store) == 9
     faces, ok, signals = store.read([8, 0, 1, 2, 5])
@@ -102,7 +102,7 @@ def test_an_absent_modality_is_zeros_and_not_ok(path):
     assert store.windows["has_face"].tolist() == [True] * 3 + [False] * 2 + [True] * 4
 
 
-def test_what_is_not_asked_for_is_not_read(path):
+def test_what_is_not_requested_is_not_read(path):
     assert open_store(path).read([0], faces=False)[:2] == (None, None)
     assert open_store(path).read([0], signals=False)[2] is None
     assert open_store(path).read([])[0].shape == (0, 2, 3, 3, 3)
@@ -122,7 +122,7 @@ def test_rows_that_do_not_exist_are_refused(path):
         open_store(path).read([2, 9])
 
 
-def test_tables_hold_names_ratings_and_verdicts(path):
+def test_tables_hold_names_ratings_and_statuses(path):
     store = open_store(path)
     row = store.windows.iloc[4]
     assert (row.recording, row.subject, row.trial, row.stimulus, row.window) == ("s01_trial02", "s01", "02", "07", 1)
@@ -167,7 +167,7 @@ def test_a_folder_of_other_things_is_not_written_into(tmp_path):
         create_store(tmp_path, SETTINGS)
 
 
-def test_what_is_missing_or_damaged_is_said_with_the_remedy(path):
+def test_what_is_missing_or_damaged_is_reported_with_the_remedy(path):
     file = data_file(path, "s01_trial01")
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
@@ -193,7 +193,7 @@ def test_a_newer_format_is_refused(path):
         open_store(path)
 
 
-def test_a_full_disk_is_told_before_anything_is_written(path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(path, monkeypatch):
     class Usage:
         free = 10
 
@@ -242,7 +242,7 @@ def test_a_store_in_which_nothing_is_good_is_not_finished(path, tmp_path):
     assert len(open_store(path)) == 3
 
 
-def test_the_digest_tells_contents_apart(path, tmp_path):
+def test_the_digest_distinguishes_contents(path, tmp_path):
     before = open_store(path).digest
     made = [write_recording(path, "s01_trial01", arrays(3, 99), about("s01_trial01", 3))]
     finish_store(path, made)
@@ -253,7 +253,7 @@ def test_the_digest_tells_contents_apart(path, tmp_path):
 
 
 def write_header(file, change):
-    """The same data under a changed header, its length told rightly."""
+    """The same data under a changed header, its length stated correctly."""
     data = file.read_bytes()
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
@@ -357,7 +357,7 @@ def test_a_table_that_makes_no_sense_is_refused_by_column(path, change, message)
 )
 def test_what_a_file_says_of_itself_is_checked_before_it_goes_into_the_tables(path, known, message):
     file = path / "data" / "s01_trial01.safetensors"
-    told = json.dumps(about("s01_trial01", 3) | {"sha256": "0"} | known)
-    write_header(file, lambda h: h.update(__metadata__={"gbvnet": told}))
+    metadata = json.dumps(about("s01_trial01", 3) | {"sha256": "0"} | known)
+    write_header(file, lambda h: h.update(__metadata__={"gbvnet": metadata}))
     with pytest.raises(BadStore, match=message):
         prepared_recording(path, "s01_trial01")

@@ -49,11 +49,11 @@ def every_kind() -> set[type]:
     for module in pkgutil.walk_packages(gbvnet.__path__, "gbvnet."):
         if module.name.startswith(("gbvnet.store.", "gbvnet.experiments.")):
             importlib.import_module(module.name)
-    found, new = set(), {WindowSource}
+    kinds, new = set(), {WindowSource}
     while new:
-        new = {kind for each in new for kind in each.__subclasses__() if kind.__module__.startswith("gbvnet.")} - found
-        found |= new
-    return {kind for kind in found if not inspect.isabstract(kind)}
+        new = {kind for each in new for kind in each.__subclasses__() if kind.__module__.startswith("gbvnet.")} - kinds
+        kinds |= new
+    return {kind for kind in kinds if not inspect.isabstract(kind)}
 
 
 @pytest.fixture(scope="module")

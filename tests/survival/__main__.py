@@ -39,7 +39,7 @@ class Survival:
             folder = self.folder(f"{journey.name}-undisturbed")
             self.seconds[journey.name] = self._once(journey.words, folder, journey.name)
             self.whole[journey.name] = contents(folder, journey.results)
-            self._judge(journey, folder, f"{journey.name}, undisturbed")
+            self._compare(journey, folder, f"{journey.name}, undisturbed")
             print(f"{journey.name}: {len(self.whole[journey.name])} files and folders, "
                   f"{self.seconds[journey.name]:.1f} s undisturbed", flush=True)  # fmt: skip
 
@@ -97,27 +97,27 @@ class Survival:
         ended = killing.run(journey.words, folder, self._log(folder), cold=self.cold)
         self._end(journey, folder, ended.code, f"{folder.name}: went on and ended in {ended.seconds:.1f} s")
 
-    def _end(self, journey: Journey, folder: Path, code: int | None, told: str) -> None:
+    def _end(self, journey: Journey, folder: Path, code: int | None, message: str) -> None:
         # A model that is there is never written over: then the kill came when all was done but the goodbye.
         was_done = journey.name == "train" and code == 2 and (folder / "model").exists()
         if code != 0 and not was_done:
             self._fault(f"{folder.name}: exit {code}; see {self._log(folder)}")
             return
-        told += ", exit 0" if code == 0 else ", exit 2: the model was there already"
-        if self._judge(journey, folder, folder.name):
-            print(f"      {told}; equal", flush=True)
+        message += ", exit 0" if code == 0 else ", exit 2: the model was there already"
+        if self._compare(journey, folder, folder.name):
+            print(f"      {message}; equal", flush=True)
             shutil.rmtree(folder)
             shutil.rmtree(killing.temporary(folder), ignore_errors=True)
             for note in (self._log(folder), self._log(folder).with_suffix(".changes")):
                 note.unlink(missing_ok=True)
 
-    def _judge(self, journey: Journey, folder: Path, name: str) -> bool:
-        found = differences(contents(folder, journey.results), self.whole[journey.name])
-        found += litter(folder, journey.results)
-        for line in found:
+    def _compare(self, journey: Journey, folder: Path, name: str) -> bool:
+        lines = differences(contents(folder, journey.results), self.whole[journey.name])
+        lines += litter(folder, journey.results)
+        for line in lines:
             self._fault(f"{name}: {line}")
         self.left.update(_kind(path) for path in killing.temporary(folder).iterdir())
-        return not found
+        return not lines
 
     def _fault(self, line: str) -> None:
         self.faults.append(line)
@@ -153,18 +153,18 @@ def main() -> int:
     parser.add_argument("--each-change", action="store_true", help="a kill before each change of the disk; one job")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="with --each-change: the 1st, 1+N-th ...")
     parser.add_argument("--cold", action="store_true", help="each command in a new interpreter, not in a fork")
-    asked = parser.parse_args()
-    jobs = 1 if asked.each_change else asked.jobs
-    every = journeys(not asked.signals, jobs)
+    args = parser.parse_args()
+    jobs = 1 if args.each_change else args.jobs
+    every = journeys(not args.signals, jobs)
     _fix_threads(jobs)
-    if not asked.cold:
+    if not args.cold:
         killing.warm()
     began = time.monotonic()
-    survival = Survival(asked.folder.absolute(), [every[n] for n in asked.only or every], not asked.signals, asked.cold)
-    if asked.each_change:
-        survival.at_each_change(asked.every)
+    survival = Survival(args.folder.absolute(), [every[n] for n in args.only or every], not args.signals, args.cold)
+    if args.each_change:
+        survival.at_each_change(args.every)
     else:
-        survival.at_random(asked.kills, asked.seed)
+        survival.at_random(args.kills, args.seed)
     by = ", ".join(f"{n} {name}" for name, n in survival.kills.items())
     left = ", ".join(f"{n} {kind}s" for kind, n in survival.left.items()) or "nothing"
     print(f"{survival.kills.total()} kills ({by}), {len(survival.faults)} faults, {time.monotonic() - began:.0f} s; "

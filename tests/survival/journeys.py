@@ -116,12 +116,12 @@ def _lines(histories: Iterator[Path]) -> int:
 
 def contents(folder: Path, results: tuple[str, ...]) -> dict[str, bytes]:
     """Path -> what must be the same of it, for every file and folder of the results."""
-    found: dict[str, bytes] = {}
+    by_path: dict[str, bytes] = {}
     for name in results:
         for path in sorted((folder / name).rglob("*")):
             where = path.relative_to(folder).as_posix()
-            found[where] = b"a folder" if path.is_dir() else _essence(path)
-    return found
+            by_path[where] = b"a folder" if path.is_dir() else _essence(path)
+    return by_path
 
 
 def _essence(path: Path) -> bytes:
@@ -136,11 +136,11 @@ def _essence(path: Path) -> bytes:
         return repr([{k: v for k, v in row.items() if k not in free} for row in csv.DictReader(f)]).encode()
 
 
-def differences(ours: dict[str, bytes], whole: dict[str, bytes]) -> list[str]:
+def differences(result: dict[str, bytes], whole: dict[str, bytes]) -> list[str]:
     """What is not as in an undisturbed run, a line each."""
-    told = [f"{name} is missing" for name in whole if name not in ours]
-    told += [f"{name} is left over" for name in ours if name not in whole]
-    return told + [f"{name} differs" for name in whole if name in ours and ours[name] != whole[name]]
+    lines = [f"{name} is missing" for name in whole if name not in result]
+    lines += [f"{name} is left over" for name in result if name not in whole]
+    return lines + [f"{name} differs" for name in whole if name in result and result[name] != whole[name]]
 
 
 def litter(folder: Path, results: tuple[str, ...]) -> list[str]:

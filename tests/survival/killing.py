@@ -11,7 +11,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir")  # os.replace and os.unlink are told under these names
+CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir")  # os.replace and os.unlink are reported under these names
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ def _fork(words: list[str], folder: Path, log: Path, kill_at_change: int | None)
         os._exit(code)
 
 
-def _count_changes(told: Path, kill_at: int | None) -> None:
+def _count_changes(notes_file: Path, kill_at: int | None) -> None:
     """Note every change of the disk that Python code is about to make, and die in place of one of them."""
-    notes = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    notes = os.open(notes_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     count = 0
 
     def hook(event: str, arguments: tuple) -> None:

@@ -253,8 +253,12 @@ def test_a_trial_shorter_than_a_window_is_reported_by_check_as_prepare_refuses_i
     rows = ["anna,1,a.csv,10,10.5,,7", "anna,2,a.csv,20,21,,7", "anna,3,a.csv,30,32.7,,7"]
     corpus = table(tmp_path, rows, "channels: {Fp1: eeg, EDA: gsr}\nbaseline_s: 0\n")
     recordings = recordings_by_name(corpus)
-    warnings = [[f for f in recordings[f"anna_{k}"].warnings if "shorter than a window" in f] for k in (1, 2, 3)]
-    assert warnings == [["of 0.5 s, shorter than a window: `gbvnet prepare` refuses it without --window_s"], [], []]
+    window_warnings = [[f for f in recordings[f"anna_{k}"].warnings if "shorter than a window" in f] for k in (1, 2, 3)]
+    assert window_warnings == [
+        ["of 0.5 s, shorter than a window: `gbvnet prepare` refuses it without --window_s"],
+        [],
+        [],
+    ]
     _, windows = prepared(corpus, tmp_path / "store")
     assert {name: len(x) for name, x in windows.items()} == {"anna_2": 1, "anna_3": 2}
 

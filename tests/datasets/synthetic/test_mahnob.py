@@ -270,7 +270,7 @@ def test_from_the_command_line_to_a_cross_validation_over_subjects(tmp_path):
 
     root, store, run = (tmp_path / name for name in ("mahnob", "store", "run"))
     size = ("--subjects", 3, "--trials", 2, "--seconds", 2)
-    assert "3 people x 2 trials x 2 s and up to 2 s more" in gbvnet("synth", "mahnob", root, *size, "--jobs", 2)
+    assert "3 subjects x 2 trials x 2 s" in gbvnet("synth", "mahnob", root, *size, "--jobs", 2)
     checked = gbvnet("check", "mahnob", root, "--jobs", 1)
     assert "6 good recordings of 3 subjects, 6 with a video; 0 bad" in checked
     assert "6 recordings prepared, 0 prepared before, 0 bad" in gbvnet(
