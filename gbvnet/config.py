@@ -6,11 +6,12 @@ below the fields are the help of the command line. "Implementation choice" marks
 """
 
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from .errors import BadConfig
+from .former_settings import present_names
+from .text import did_you_mean
 
 T = TypeVar("T")
 
@@ -499,88 +500,6 @@ def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-# Settings whose names or values were others in files of earlier versions, by their dotted path.
-FORMER_NAMES = {"inner": "validation"}  # former name of a setting: its present name
-FORMER_VALUES = {"train.select": {"inner": "validation"}}  # setting: {former value: present value}
-
-
-# Files of earlier versions have one group `rival` with the options of all systems, and these defaults.
-_RIVAL = {
-    "feature_set": "fractal", "classifier": "cart", "svm_windows": 10_000, "head": "elm", "fusion": None,
-    "adaboost_log": True,
-}  # fmt: skip
-_RIVAL_OF = {
-    "huang": ("svm_windows", "fusion", "adaboost_log"),
-    "mindlink-eumpy": ("fusion", "adaboost_log"),
-    "siddharth-like": ("head",),
-    "yuvaraj-like": ("feature_set", "classifier", "svm_windows"),
-}
-_RIVAL_FUSION = {"huang": "enumerate", "mindlink-eumpy": "adaboost"}  # which a fusion of None stood for
-
-
-def options_from_rival(rival: Any) -> dict[str, dict[str, Any]]:
-    """Return the options of each system from the group `rival` of an earlier version. Raises BadConfig."""
-    require(isinstance(rival or {}, dict), f"rival: expected settings by name, found {rival!r:.60}")
-    given = {name: value for name, value in (rival or {}).items() if value is not None}
-    for name in given:
-        near = get_close_matches(name, _RIVAL, n=1)
-        require(name in _RIVAL, f"no setting rival.{name}" + (f"; did you mean rival.{near[0]}?" if near else ""))
-    by_system = {system: {n: given[n] for n in names if n in given} for system, names in _RIVAL_OF.items()}
-    return {system: options for system, options in by_system.items() if options}
-
-
-def options_for_rival(values: dict) -> dict:
-    """Return settings (`to_dict`) with the group `rival` in place of its options, as earlier versions wrote them: by
-    these the digest of a run's settings stays the same."""
-    system, options = values["system"], dict(values["options"] or {})
-    rival = {name: options.pop(name) for name in _RIVAL_OF.get(system, ()) if name in options}
-    if rival.get("fusion") == _RIVAL_FUSION.get(system):
-        rival.pop("fusion", None)
-    others = {name: value for name, value in values.items() if name != "options"}
-    return others | {"rival": _RIVAL | rival} | ({"options": options} if options else {})
-
-
-def _with_options(values: dict) -> dict:
-    """Return settings read from a file, with `options` in place of an earlier version's `rival`.
-
-    Of a comparison (it has `systems`) they are options by system, of a run those of its system. Raises BadConfig.
-    """
-    if "rival" not in values:
-        return values
-    require("options" not in values, "rival is the former name of options: give one of them")
-    by_system = options_from_rival(values["rival"])
-    options = by_system if "systems" in values else by_system.get(values.get("system", CrossvalConfig.system), {})
-    return {name: value for name, value in values.items() if name != "rival"} | {"options": options}
-
-
-def present_names(values: dict, group: str = "") -> dict:
-    """Return settings read from a file with former names and values replaced by the present ones; others are kept.
-
-    group : the dotted path of these settings, "" or with a dot at its end
-    Raises BadConfig if a setting is there under both of its names.
-    """
-    renamed: dict = {}
-    for name, value in (values if group else _with_options(values)).items():
-        new = FORMER_NAMES.get(f"{group}{name}", name)
-        require(new == name or new not in values, f"{group}{name} is the former name of {group}{new}: give one of them")
-        if isinstance(value, dict):
-            value = present_names(value, f"{group}{name}.")
-        elif isinstance(value, str):
-            value = FORMER_VALUES.get(f"{group}{new}", {}).get(value, value)
-        renamed[new] = value
-    return renamed
-
-
-def former_names(flat: dict[str, Any]) -> dict[str, Any]:
-    """Return settings by dotted path with the first version's names and values, so that their digest stays the same."""
-    names = {new: name for name, new in FORMER_NAMES.items()}
-    values = {path: {new: old for old, new in table.items()} for path, table in FORMER_VALUES.items()}
-    return {
-        names.get(path, path): values[path].get(value, value) if path in values else value
-        for path, value in flat.items()
-    }
-
-
 def from_dict(cls: type[T], values: dict, where: str = "") -> T:
     """Return a settings dataclass rebuilt from `to_dict`'s data, of this version or an earlier one.
 
@@ -595,11 +514,7 @@ def _from_dict(cls: type[T], values: dict, where: str) -> T:
     arguments = {}
     for name, value in values.items():
         if name not in by_name:
-            near = get_close_matches(name, by_name, n=1)
-            raise BadConfig(
-                f"no setting {where}{name}"
-                + (f"; did you mean {where}{near[0]}?" if near else f"; there are {', '.join(by_name)}")
-            )
+            raise BadConfig(f"no setting {where}{name}; {did_you_mean(name, by_name, where)}")
         kind = by_name[name].type
         if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
             value = _from_dict(kind, value, f"{where}{name}.")

@@ -16,11 +16,14 @@ def shortened(items: Sequence[str], most: int = 4, separator: str = ", ") -> str
     return separator.join(items[:most]) + more
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `did you mean X?` with the nearest known name, or `there are a, b, c` where none is near."""
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return `did you mean X?` with the nearest known name, or `there are a, b, c` where none is near.
+
+    prefix : what stands before each name in the message ("train.")
+    """
     known = list(known)
     near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+    return f"did you mean {prefix}{near[0]}?" if near else f"there are {', '.join(known)}"
 
 
 def sentence(text: str) -> str:

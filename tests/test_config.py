@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from gbvnet.config import CrossvalConfig, TrainConfig, from_dict, present_names, to_dict
+from gbvnet.config import CrossvalConfig, TrainConfig, from_dict, to_dict
+from gbvnet.former_settings import present_names
 from gbvnet.errors import BadConfig
 from gbvnet.experiments.reproduction.recipe import parse_recipe
 from gbvnet.experiments.run_folder import config_digest

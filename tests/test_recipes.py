@@ -143,7 +143,7 @@ def test_names_in_a_recipe_stay_text():
     text = "name: mine\nabout: x\npeople: paper\npaper_people: [01, no]\n"
     text += "crossval: {subjects: [1e3]}\nprepare: {channels: [1, 02]}\n"
     recipe = parse_recipe(text, "mine")
-    assert (recipe.paper_people, recipe.crossval.subjects) == (("01", "no"), ("1e3",))
+    assert (recipe.paper_subjects, recipe.crossval.subjects) == (("01", "no"), ("1e3",))
     assert recipe.prepare["channels"] == ("1", "02")
 
 
@@ -210,7 +210,7 @@ def test_the_honest_recipe_on_deap():
 
 @pytest.mark.parametrize(("dataset", "n"), [("deap", 22), ("mahnob", 27)])
 def test_the_papers_subjects_are_as_many_as_it_says_and_known_to_the_reader(dataset, n):
-    made = {load_recipe(f"{dataset}-{kind}").paper_people for kind in ("paper", "honest", "lineage")}
+    made = {load_recipe(f"{dataset}-{kind}").paper_subjects for kind in ("paper", "honest", "lineage")}
     assert len(made) == 1
     names = made.pop()
     assert len(set(names)) == len(names) == n

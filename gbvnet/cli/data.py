@@ -77,10 +77,10 @@ def _check(parser) -> Run:
             for unit in check_corpus(corpus, args.jobs, progress=progress):
                 units.append(unit)
                 say(_status_lines(unit, args.verbose))
-        found = [r for unit in units for r in unit.recordings]
-        sound = [r for r in found if not r.error]
-        once = group_notes(((r.name, finding) for r in found for finding in r.warnings), len(found))
-        for note in (*once, *corpus.notes(), *notes(sound), *scale_notes(units), *count_complete(units)):
+        recordings = [r for unit in units for r in unit.recordings]
+        good = [r for r in recordings if not r.error]
+        once = group_notes(((r.name, warning) for r in recordings for warning in r.warnings), len(recordings))
+        for note in (*once, *corpus.notes(), *notes(good), *scale_notes(units), *count_complete(units)):
             say(f"note {note}")
         for line in _columns(missing(units)):
             say(line)
@@ -180,12 +180,12 @@ def _weights(parser) -> Run:
 
 
 def _status_lines(unit, verbose: bool) -> str:
-    """One line for what is good, and one more for each recording that is not."""
+    """Return a line for a good unit, and one more for each recording that is not good."""
     if unit.error:
         return f"BAD  {unit.name}  {unit.error}"
     videos = sum(r.video is not None for r in unit.recordings)
     lines = [f"ok   {unit.name}  {unit.good} of {len(unit.recordings)} recordings, {videos} with a video"]
-    lines += [f"note {unit.name}  {finding}" for finding in unit.warnings]
+    lines += [f"note {unit.name}  {warning}" for warning in unit.warnings]
     for r in unit.recordings:
         if r.error:
             lines.append(f"BAD  {r.name}  {r.error}")

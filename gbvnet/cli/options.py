@@ -111,7 +111,7 @@ def keep_names_as_text(parser) -> None:
 
 def _present(read):
     """What a file of settings holds, under the present names of the settings; a single value is left as it is."""
-    from ..config import present_names
+    from ..former_settings import present_names
 
     return present_names(read) if isinstance(read, dict) else read
 

@@ -31,7 +31,7 @@ def _reproduce(parser) -> Run:
         help="a recipe or a YAML file; or several: a,b",
     )
     parser.add_argument(
-        "--people", choices=["found", "paper"], help="all subjects of the store, or only those of the paper, by name"
+        "--subjects_from", choices=["store", "paper"], help="all subjects of the store, or only those of the paper"
     )
     parser.add_argument("--plan", action="store_true", help="stop after the plan")
     parser.add_argument(
@@ -60,7 +60,7 @@ def _reproduce(parser) -> Run:
         if args.describe:
             if args.paths or not args.plan:
                 raise BadConfig("reproduce: --describe goes with --plan, and without stores")
-            recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe], args.people)
+            recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe], args.subjects_from)
             described = described_stores(args.describe, recipes)
             _say_plan(plan_studies(recipes, described), described, None, args.jobs)
             return 0
@@ -70,7 +70,7 @@ def _reproduce(parser) -> Run:
         if (folder / "store.json").exists():
             raise BadConfig(f"reproduce: {folder} is a store; give the folder for runs and report after it")
         stores = [open_store(path) for path in paths]
-        recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.people)
+        recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.subjects_from)
         studies = plan_studies(recipes, stores)
         if args.plan or not (args.only or args.report or args.slurm):
             _say_plan(studies, stores, folder, args.jobs)
@@ -120,7 +120,7 @@ def _write_slurm(args, studies) -> int:
     arguments = [str(path.resolve()) for path in args.paths]
     recipes = [name for text in args.recipe for name in text.split(",") if name]
     arguments += [word for name in recipes for word in ("--recipe", _recipe_for_others(name))]
-    arguments += ["--people", args.people] if args.people else []
+    arguments += ["--subjects_from", args.subjects_from] if args.subjects_from else []
     first = write_scripts(args.slurm, runs, arguments, args.jobs)
     say(f"{len(runs)} runs as jobs of an array; check {first.parent / 'array.sh'}, then run: bash {first}")
     return 0

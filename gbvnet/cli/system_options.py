@@ -71,7 +71,7 @@ def _settings(argv: Sequence[str]) -> dict[str, Any]:
     Values that the parser will refuse are ignored."""
     from pathlib import Path
 
-    from ..config import present_names
+    from ..former_settings import present_names
     from ..io.safe_load import from_yaml
 
     values: dict[str, Any] = {}

@@ -22,7 +22,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from .. import __version__
-from ..config import CrossvalConfig, SplitConfig, flatten, former_names, options_for_rival, present_names, to_dict
+from ..config import CrossvalConfig, SplitConfig, flatten, to_dict
+from ..former_settings import former_names, former_option_group, present_names
 from ..errors import BadConfig, BadRun
 from ..evaluation import splits
 from ..evaluation.labels import RULES, has_one_class
@@ -162,7 +163,7 @@ def _face_weights(config: CrossvalConfig) -> str | None:
 
 def config_digest(config: CrossvalConfig) -> str:
     """Return twelve characters that identify the settings which decide the predictions, the same in every version."""
-    flat = flatten(options_for_rival(to_dict(config)))
+    flat = flatten(former_option_group(to_dict(config)))
     flat = former_names({name: value for name, value in flat.items() if name.split(".")[-1] not in RESOURCES})
     return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:12]
 

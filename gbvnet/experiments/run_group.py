@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..config import present_names
+from ..former_settings import present_names
 from ..errors import BadRun
 from ..io.atomic import is_empty
 from ..io.records import convert

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ..config import MODALITIES, PROTOCOLS, present_names, uses_face, uses_signals
+from ..config import MODALITIES, PROTOCOLS, uses_face, uses_signals
+from ..former_settings import present_names
 from ..errors import BadRun, GbvnetError
 from ..evaluation import metrics, predictions, statistics
 from ..evaluation.scores import Scores, evaluate

@@ -84,7 +84,7 @@ def recipes_for(names: Sequence[str], datasets: Sequence[str], subjects: str | N
         )
     default = [f"{dataset}-{kind}" for dataset in unique for kind in ("paper", "honest")]
     recipes = [load_recipe(name) for name in dict.fromkeys(given or default)]
-    return [replace(recipe, people=subjects) for recipe in recipes] if subjects else recipes  # type: ignore[arg-type]
+    return [replace(recipe, subjects_from=subjects) for recipe in recipes] if subjects else recipes  # type: ignore[arg-type]
 
 
 def described_stores(sizes: Sequence[str], recipes: Sequence[Recipe]) -> list[DryRunStore]:
@@ -184,8 +184,8 @@ def plan_studies(recipes: Sequence[Recipe], stores: Sequence[WindowSource]) -> l
 def _absent(recipe: Recipe, store: WindowSource) -> Iterator[str]:
     """What a recipe names and is not here: systems that are not installed, subjects that the store lacks."""
     yield from (f"{recipe.name}: no system {name} is installed" for name in recipe.absent)
-    absent = sorted({*recipe.paper_people} - {*(recipe.crossval.subjects or ())})
-    if recipe.people == "paper" and absent:
+    absent = sorted({*recipe.paper_subjects} - {*(recipe.crossval.subjects or ())})
+    if recipe.subjects_from == "paper" and absent:
         yield f"{recipe.name}: of the paper's subjects {', '.join(absent)} are not in {store.path}"
 
 

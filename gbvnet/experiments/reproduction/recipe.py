@@ -6,23 +6,12 @@ A recipe lists protocols, targets, modalities, systems and ablations; `runs_of` 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, is_dataclass, replace
-from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-from ...config import (
-    CrossvalConfig,
-    Modality,
-    ModelConfig,
-    PrepareConfig,
-    Protocol,
-    Target,
-    from_dict,
-    options_from_rival,
-    present_names,
-    to_dict,
-)
+from ...config import CrossvalConfig, Modality, ModelConfig, PrepareConfig, Protocol, Target, from_dict, to_dict
+from ...former_settings import options_of_former_group, present_names, present_recipe
 from ...errors import BadConfig, BadStore
 from ...io.safe_load import from_yaml
 from ...provenance import is_leaky
@@ -35,7 +24,7 @@ OWN = {
     "protocol": "protocols", "target": "targets", "system": "systems", "options": "options", "modality": "modalities",
     "recipe": "name",
 }  # fmt: skip
-NAME_LISTS = ("subjects", "paper_people", "channels")  # read as text: the subject 01 is not the number 1
+NAME_LISTS = ("subjects", "paper_subjects", "paper_people", "channels")  # read as text: the subject 01 is not the number 1
 STORE_ABLATIONS = ("window_s", "step_s", "frames_per_window")  # what a further store may differ in
 
 
@@ -55,9 +44,9 @@ class Recipe:
     """what a store must have been made with (fields of PrepareConfig; `default` is the default); others may differ"""
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     """what all its cross-validations share"""
-    people: Literal["found", "paper"] = "found"
+    subjects_from: Literal["store", "paper"] = "store"
     """whose windows are used: those of all subjects of the store, or of these only the paper's"""
-    paper_people: tuple[str, ...] = ()
+    paper_subjects: tuple[str, ...] = ()
     """the names of the paper's subjects"""
     protocols: tuple[Protocol, ...] = ("trial",)
     """each with every modality and every system"""
@@ -83,9 +72,8 @@ class Recipe:
         for ablation in self.ablations:
             changed(self.crossval.model, ablation)
         for name, options in self.options.items():
-            near = get_close_matches(name, self.systems, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            _require(name in self.systems, self, f"options of {name}, which is not among its systems{hint}")
+            hint = did_you_mean(name, self.systems)
+            _require(name in self.systems, self, f"options of {name}, which is not among its systems; {hint}")
             if name in SYSTEMS:
                 read_options(system(name), options, name)
         _require(
@@ -96,11 +84,11 @@ class Recipe:
 
     def among(self, store: WindowSource) -> "Recipe":
         """Return the recipe with its subjects limited to those of a store. Raises BadConfig if none is left."""
-        if self.people == "found":
+        if self.subjects_from == "store":
             return self
-        _require(self.paper_people, self, "people is paper, and paper_people names none")
-        chosen = tuple(name for name in self.paper_people if name in set(store.windows["subject"]))
-        _require(chosen, self, f"people is paper, and {store.path} has none of {', '.join(self.paper_people)}")
+        _require(self.paper_subjects, self, "subjects_from is paper, and paper_subjects names none")
+        chosen = tuple(name for name in self.paper_subjects if name in set(store.windows["subject"]))
+        _require(chosen, self, f"subjects_from is paper, and {store.path} has none of {', '.join(self.paper_subjects)}")
         return replace(self, crossval=replace(self.crossval, subjects=chosen))
 
     @property
@@ -163,9 +151,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     try:
         return parse_recipe(Path(name).read_text("utf-8"), name)
     except FileNotFoundError:
-        near = get_close_matches(name, known, n=1)
-        there = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}, or give the path of a YAML file"
-        raise BadConfig(f"no recipe {name}; {there}") from None
+        raise BadConfig(f"no recipe and no YAML file {name}; {did_you_mean(name, known)}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadConfig(f"recipe {name} cannot be read: {error}") from None
 
@@ -178,12 +164,13 @@ def parse_recipe(text: str, where: str) -> Recipe:
         raise BadConfig(f"recipe {where} is no YAML: {error}") from None
     if not isinstance(values, dict):
         raise BadConfig(f"recipe {where}: expected settings by name, found {type(values).__name__}")
+    values = present_recipe(values)
     try:
         prepare = _with_defaults(_named(values, "prepare"))
         made = _parsed(PrepareConfig, prepare, "prepare.")
         shared = _shared(values)
         if former := _named(values, "crossval").get("rival"):  # in recipes of earlier versions, of all systems
-            by_system, systems = options_from_rival(former), _named(values, "systems")
+            by_system, systems = options_of_former_group(former), _named(values, "systems")
             values = values | {"options": {name: own for name, own in by_system.items() if name in systems}}
         _parsed(CrossvalConfig, shared, "crossval.")
         named = {name: getattr(made, name) for name in prepare}

@@ -64,7 +64,7 @@ def test_the_subjects_of_the_paper_alone_where_the_recipe_says_so(tmp_path):
     assert {run.config.subjects for run in study.runs} == {("s01", "s03")}
     assert study.left_out == [f"tiny: of the paper's subjects s09 are not in {store.path}"]
     assert study.workloads[0].test == 2 * 6 * 2
-    with pytest.raises(BadConfig, match="recipe tiny: people is paper, and paper_people names none"):
+    with pytest.raises(BadConfig, match="recipe tiny: subjects_from is paper, and paper_subjects names none"):
         plan_studies(recipes_for(["tiny"], [], "paper"), [store])
     (tmp_path / "mine.yaml").write_text(mine.replace("s01, s03, s09", "p01"))
     with pytest.raises(BadConfig, match="has none of p01"):
