@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
+from typing_extensions import override
+
 from .errors import BadConfig
 from .former_settings import present_names
 from .text import did_you_mean
@@ -182,6 +184,7 @@ class GBVNetConfig(ModelConfig):
     n_outputs: int = 1
     """number of logits, K; 1, or 2 if valence and arousal are trained jointly"""
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("n_channels", "n_samples", "n_frames", "n_outputs"):
@@ -306,6 +309,7 @@ class CrossvalConfig(SplitConfig):
     options: Any = None
     """options of the system: some of them by name, or its class Options; default: the system's own"""
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.subjects is None or self.subjects, "subjects names no subject: leave it out for all")
@@ -333,6 +337,7 @@ class AuditConfig(CrossvalConfig):
     identities: bool = True
     """measure how well subject and trial are identified from a window"""
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.target != "both", "an audit has one target: give --target valence or --target arousal")
@@ -362,6 +367,7 @@ class CompareConfig(CrossvalConfig):
     options: dict[str, Any] | None = None
     """options of systems, by the system's name: {yuvaraj-like: {feature_set: wavelet}}; default: the systems' own"""
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         require(
@@ -386,6 +392,7 @@ class FinalConfig(CrossvalConfig):
     exclude: tuple[str, ...] = ()
     """names of recordings that are left out of the training"""
 
+    @override
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.system == "gbvnet", f"a model for prediction is a GBV-Net, not {self.system}")

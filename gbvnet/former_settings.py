@@ -71,7 +71,9 @@ def present_names(values: dict, group: str = "") -> dict:
     renamed: dict = {}
     for name, value in (values if group else _with_options(values)).items():
         new = FORMER_NAMES.get(f"{group}{name}", name)
-        _require(new == name or new not in values, f"{group}{name} is the former name of {group}{new}: give one of them")
+        _require(
+            new == name or new not in values, f"{group}{name} is the former name of {group}{new}: give one of them"
+        )
         if isinstance(value, dict):
             value = present_names(value, f"{group}{name}.")
         elif isinstance(value, str):

@@ -4,10 +4,10 @@ import pytest
 import yaml
 
 from gbvnet.config import CrossvalConfig, TrainConfig, from_dict, to_dict
-from gbvnet.former_settings import present_names
 from gbvnet.errors import BadConfig
 from gbvnet.experiments.reproduction.recipe import parse_recipe
 from gbvnet.experiments.run_folder import config_digest
+from gbvnet.former_settings import present_names
 
 
 def as_version_0(values: dict) -> dict:

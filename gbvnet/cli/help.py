@@ -63,10 +63,12 @@ def help_format():
     from argparse import SUPPRESS, RawDescriptionHelpFormatter
 
     from jsonargparse import DefaultHelpFormatter
+    from typing_extensions import override
 
     class Format(DefaultHelpFormatter, RawDescriptionHelpFormatter):
         """Keep the lines of the example; show an option's help and default, without Python types."""
 
+        @override
         def _get_help_string(self, action) -> str:
             text = _OF_THE_PARSER.get(action.help, action.help or "")
             if action.dest == "print_config":

@@ -3,12 +3,10 @@
 Only the parser of the command that was given is built, and nothing heavy is imported before it runs: --help is instant.
 """
 
-import logging
 import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import contextmanager
 
 from .. import __version__
 from ..errors import GbvnetError, os_error_message
@@ -105,6 +103,8 @@ def _in_plain_words(message: str) -> str:
 def _run(name: str, argv: list[str]) -> int:
     from argparse import ArgumentError
 
+    from .log import log_lines
+
     verbose = "--verbose" in argv
     try:
         parser, run = _parser(name, argv)
@@ -115,7 +115,7 @@ def _run(name: str, argv: list[str]) -> int:
             args.jobs = chosen_jobs(args)
         require_paths(name, args)
         require_kinds(name, args)
-        with _logging(verbose):
+        with log_lines(verbose):
             return run(args)
     except KeyboardInterrupt:
         _fail(name, "stopped; the same command goes on from here")
@@ -131,26 +131,6 @@ def _run(name: str, argv: list[str]) -> int:
         if verbose or cause is None:
             raise
         return _fail(name, cause)
-
-
-class _Stderr(logging.Handler):
-    """Write to the current sys.stderr, which a progress bar replaces so that lines stay above the bar."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr)
-
-
-@contextmanager
-def _logging(verbose: bool):
-    logger, handler = logging.getLogger("gbvnet"), _Stderr()
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
 
 
 def _fail(name: str, message: str) -> int:

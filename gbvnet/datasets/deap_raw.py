@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from typing_extensions import override
 
 from ..errors import BadRecording
 from . import deap
@@ -279,6 +280,7 @@ class Reader(deap.Reader):
     folder, suffix = "data_original", ".bdf"
     channels = CHANNELS
 
+    @override
     def _trial_check(self, unit: str, rated: pd.DataFrame) -> Callable[[Recording], Recording]:
         path = self.signal_file(unit)
         rated = rated.sort_values("Trial")
@@ -300,6 +302,7 @@ class Reader(deap.Reader):
 
         return checked
 
+    @override
     def inspect(self, recording: Recording) -> Recording:
         """Return the recording with its video's properties and warnings on its samples. Raises BadRecording."""
         recording = super().inspect(recording)
@@ -312,6 +315,7 @@ class Reader(deap.Reader):
         ]
         return replace(recording, warnings=(*warnings, *self._unlike_the_release(recording, released, onset)))
 
+    @override
     def signals(self, recording: Recording) -> Signals:
         """(40, N) at 512 Hz: the trial, and up to 33 s before and 30 s after it."""
         recorded, onset = self._around(recording)

@@ -23,11 +23,11 @@ from filelock import FileLock, Timeout
 
 from .. import __version__
 from ..config import CrossvalConfig, SplitConfig, flatten, to_dict
-from ..former_settings import former_names, former_option_group, present_names
 from ..errors import BadConfig, BadRun
 from ..evaluation import splits
 from ..evaluation.labels import RULES, has_one_class
 from ..evaluation.plan import OTHERS, Plan
+from ..former_settings import former_names, former_option_group, present_names
 from ..io.atomic import atomic_write, remove_stale_temp_files
 from ..io.records import convert, yaml_record
 from ..io.remote import require_path

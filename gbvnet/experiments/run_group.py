@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..former_settings import present_names
 from ..errors import BadRun
+from ..former_settings import present_names
 from ..io.atomic import is_empty
 from ..io.records import convert
 from ..io.safe_load import from_json

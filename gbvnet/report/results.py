@@ -10,10 +10,10 @@ from typing import Any, Literal
 import pandas as pd
 
 from ..config import MODALITIES, PROTOCOLS, uses_face, uses_signals
-from ..former_settings import present_names
 from ..errors import BadRun, GbvnetError
 from ..evaluation import metrics, predictions, statistics
 from ..evaluation.scores import Scores, evaluate
+from ..former_settings import present_names
 from ..io.safe_load import from_json, from_yaml
 from ..provenance import SYNTHETIC, is_leaky, is_marked_synthetic
 

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from ...config import CrossvalConfig, Modality, ModelConfig, PrepareConfig, Protocol, Target, from_dict, to_dict
-from ...former_settings import options_of_former_group, present_names, present_recipe
 from ...errors import BadConfig, BadStore
+from ...former_settings import options_of_former_group, present_names, present_recipe
 from ...io.safe_load import from_yaml
 from ...provenance import is_leaky
 from ...store.window_source import WindowSource
 from ...systems import SYSTEMS, read_options, system
+from ...text import did_you_mean
 
 T = TypeVar("T")
 Role = Literal["whole", "modality", "system", "ablation"]
@@ -24,7 +25,12 @@ OWN = {
     "protocol": "protocols", "target": "targets", "system": "systems", "options": "options", "modality": "modalities",
     "recipe": "name",
 }  # fmt: skip
-NAME_LISTS = ("subjects", "paper_subjects", "paper_people", "channels")  # read as text: the subject 01 is not the number 1
+NAME_LISTS = (
+    "subjects",
+    "paper_subjects",
+    "paper_people",
+    "channels",
+)  # read as text: the subject 01 is not the number 1
 STORE_ABLATIONS = ("window_s", "step_s", "frames_per_window")  # what a further store may differ in
 
 
