@@ -60,11 +60,6 @@ ALLOWED = {
     "tests/network/checkpoint/test_hub.py": {"found"},  # classes of huggingface_hub
     "tests/experiments/reproduction/test_plan.py": {"people"},  # a key of recipes
 }
-PENDING = {
-    "gbvnet/__init__.py", "gbvnet/config.py", "gbvnet/cli",
-    "gbvnet/preprocessing", "gbvnet/store",
-    "gbvnet/experiments", "README.md", "Makefile",
-}  # fmt: skip
 # Names on disk: of former versions, or kept.
 KEYS = {"people", "paper_people", "told", "person", "rival", "findings", "found", "made_up", "verdict", "inner"}
 
@@ -100,10 +95,6 @@ def sources() -> list[str]:
     return sorted([*names, "README.md", "CITATION.cff", "Makefile"])
 
 
-def is_pending(name: str) -> bool:
-    return any(name == p or name.startswith(f"{p}/") for p in PENDING)
-
-
 def forbidden(name: str) -> list[str]:
     text = (ROOT / name).read_text(encoding="utf-8")
     allowed = ALLOWED.get(name, set())
@@ -113,7 +104,7 @@ def forbidden(name: str) -> list[str]:
 
 @pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the installed package has no documents beside it")
 def test_no_source_uses_a_word_of_the_list():
-    names = [n for n in sources() if not is_pending(n) and n != "tests/test_words.py"]
+    names = [n for n in sources() if n != "tests/test_words.py"]
     assert [hit for name in names for hit in forbidden(name)] == []
 
 

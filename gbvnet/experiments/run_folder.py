@@ -48,7 +48,7 @@ class _Environment(msgspec.Struct):
 
     store: dict[str, Any]
     data: dict[str, Any]
-    findings: list[str]
+    warnings: list[str] = msgspec.field(name="findings")
 
 
 @contextmanager
