@@ -37,6 +37,7 @@ gbvnet --help lists all commands; docs/method.md says what is computed, docs/cor
 
 
 def crossval_config(protocol: str, modality: str) -> CrossvalConfig:
+    """Return the settings of one of the demo's cross-validations."""
     return CrossvalConfig(
         protocol=protocol,  # type: ignore[arg-type]
         modality=modality,  # type: ignore[arg-type]

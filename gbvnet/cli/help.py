@@ -60,6 +60,7 @@ _OF_THE_PARSER = {
 
 
 def help_format():
+    """Return the class that formats the help of a command."""
     from argparse import SUPPRESS, RawDescriptionHelpFormatter
 
     from jsonargparse import DefaultHelpFormatter
@@ -81,6 +82,7 @@ def help_format():
 
 
 def overview() -> str:
+    """Return the help of `gbvnet`: every command in a line."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {c.help}" for name, c in COMMANDS.items()]
     return "\n".join(

@@ -10,10 +10,12 @@ from .system_options import by_system
 
 
 def names_in_text(text: str) -> tuple[str, ...]:
+    """Return the names of a list with commas between."""
     return tuple(parse_names(text))
 
 
 def add_rename(parser, by: str) -> None:
+    """Add --rename; `by` says where the other names are ("in the file")."""
     parser.add_argument(
         "--rename", action="append", default=[], metavar="A=B,C=D",
         help=f"channel A of the model is called B {by}, C is called D; may be given several times",
@@ -39,6 +41,7 @@ def titles(entries) -> str:
 
 
 def add_corpus(parser) -> None:
+    """Add the arguments that name a corpus: its kind, its folder, --raw."""
     from ..datasets import corpora, raw_corpora
 
     parser.add_argument("corpus", choices=list(corpora()), help=titles(corpora()))
@@ -77,11 +80,13 @@ def chosen_jobs(args):
 
 
 def add_settings(parser, settings: type, skip: set[str] | None = None) -> None:
+    """Add an option for each field of a settings dataclass, but for those in `skip`, and --config."""
     parser.add_class_arguments(settings, as_group=False, skip={"options", *(skip or ())})  # main adds the system's
     parser.add_argument("--config", action="config", help="a YAML file with any of these settings")
 
 
 def chosen_settings(args, settings: type):
+    """Return the settings dataclass that the parsed options describe. Raises BadConfig."""
     from dataclasses import fields
 
     given = {f.name: getattr(args, f.name) for f in fields(settings) if hasattr(args, f.name)}

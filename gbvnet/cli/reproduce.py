@@ -51,40 +51,40 @@ def _reproduce(parser) -> Run:
         help="write scripts that do all of this as jobs of a SLURM queue",
     )
     add_jobs(parser, default=1, cluster=True)
+    return _run
 
-    def run(args) -> int:
-        from ..experiments.reproduction.plan import described_stores, plan_studies, recipes_for
-        from ..experiments.reproduction.reproduce import reproduce, run_all, select_runs, write_paper_report
-        from ..store.reader import open_store
 
-        if args.describe:
-            if args.paths or not args.plan:
-                raise BadConfig("reproduce: --describe goes with --plan, and without stores")
-            recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe], args.subjects_from)
-            described = described_stores(args.describe, recipes)
-            _say_plan(plan_studies(recipes, described), described, None, args.jobs)
+def _run(args) -> int:
+    from ..experiments.reproduction.plan import described_stores, plan_studies, recipes_for
+    from ..experiments.reproduction.reproduce import reproduce, run_all, select_runs, write_paper_report
+    from ..store.reader import open_store
+
+    if args.describe:
+        if args.paths or not args.plan:
+            raise BadConfig("reproduce: --describe goes with --plan, and without stores")
+        recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe], args.subjects_from)
+        described = described_stores(args.describe, recipes)
+        _say_plan(plan_studies(recipes, described), described, None, args.jobs)
+        return 0
+    if len(args.paths) < 2:
+        raise BadConfig("reproduce: give at least one store, and then the folder for runs and report")
+    *paths, folder = args.paths
+    if (folder / "store.json").exists():
+        raise BadConfig(f"reproduce: {folder} is a store; give the folder for runs and report after it")
+    stores = [open_store(path) for path in paths]
+    recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.subjects_from)
+    studies = plan_studies(recipes, stores)
+    if args.plan or not (args.only or args.report or args.slurm):
+        _say_plan(studies, stores, folder, args.jobs)
+        if args.plan:
             return 0
-        if len(args.paths) < 2:
-            raise BadConfig("reproduce: give at least one store, and then the folder for runs and report")
-        *paths, folder = args.paths
-        if (folder / "store.json").exists():
-            raise BadConfig(f"reproduce: {folder} is a store; give the folder for runs and report after it")
-        stores = [open_store(path) for path in paths]
-        recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.subjects_from)
-        studies = plan_studies(recipes, stores)
-        if args.plan or not (args.only or args.report or args.slurm):
-            _say_plan(studies, stores, folder, args.jobs)
-            if args.plan:
-                return 0
-            with bar("trainings", unit="epochs") as progress:
-                return _say_report(reproduce(studies, folder, args.jobs, progress))
-        if args.only:
-            runs = select_runs(studies, names_in_text(args.only))
-            with bar("trainings", unit="epochs") as progress:
-                return _say_errors(run_all(runs, folder, args.jobs, progress))
-        return _say_report(write_paper_report(studies, folder)) if args.report else _write_slurm(args, studies)
-
-    return run
+        with bar("trainings", unit="epochs") as progress:
+            return _say_report(reproduce(studies, folder, args.jobs, progress))
+    if args.only:
+        runs = select_runs(studies, names_in_text(args.only))
+        with bar("trainings", unit="epochs") as progress:
+            return _say_errors(run_all(runs, folder, args.jobs, progress))
+    return _say_report(write_paper_report(studies, folder)) if args.report else _write_slurm(args, studies)
 
 
 def _say_plan(studies, stores, folder: Path | None, jobs) -> None:
