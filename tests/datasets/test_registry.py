@@ -84,7 +84,7 @@ from typing import ClassVar
 import numpy as np
 
 from gbvnet.config import SynthConfig
-from gbvnet.datasets.synthetic.writer import SyntheticCorpus, stamp_of, write_corpus
+from gbvnet.datasets.synthetic.writer import SyntheticCorpus, make_stamp, write_corpus
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def write(root, config, jobs=1, progress=None):
     trials = [(s, t) for s in range(1, config.subjects + 1) for t in range(1, config.trials + 1)]
     paths = tuple(f"p{s}_{t}.npy" for s, t in trials)
     truth = {"trials": config.trials, "seconds": config.seconds}
-    corpus = SyntheticCorpus(stamp_of(1, config, corpus="tiny-two"), truth, paths, partial(_content, config))
+    corpus = SyntheticCorpus(make_stamp(1, config, corpus="tiny-two"), truth, paths, partial(_content, config))
     write_corpus(root, corpus, jobs, progress)
 
 
