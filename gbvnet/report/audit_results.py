@@ -7,16 +7,18 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pandas as pd
 
 from ..errors import BadRun
 from ..evaluation import metrics, statistics
 from ..evaluation.labels import predicted_high
 from ..evaluation.statistics import N_PERMUTATIONS
+from ..io.records import convert
 from ..io.safe_load import from_json
-from ..provenance import is_leaky, is_marked_synthetic
+from ..provenance import is_leaky
 from .formatting import percent
 from .results import Result, read_results
 
@@ -91,6 +93,24 @@ class Audit:
         ]
 
 
+class _Identity(msgspec.Struct):
+    """One entry of `identities` in audit.json."""
+
+    what: str
+    modality: Literal["face", "bio"]
+    accuracy: float
+    chance: float
+    classes: int
+    windows: int
+
+
+class _About(msgspec.Struct):
+    """What the report needs of audit.json, besides the names of its runs."""
+
+    store: dict[str, Any]
+    identities: list[_Identity] | None = None
+
+
 def read_audit(folder: Path) -> Audit:
     """Read an audit's folder and score its runs. Raises BadRun."""
     folder = Path(folder)
@@ -104,7 +124,7 @@ def read_audit(folder: Path) -> Audit:
             raise ValueError(f"a run called {odd[0]!r:.100}")
         if "ladder/window" not in names:
             raise KeyError("ladder/window")
-        is_marked_synthetic(about["store"]), [identity_row(i) for i in about.get("identities") or []]
+        convert(about, _About)
     except FileNotFoundError:
         raise BadRun(folder, f"an audit, with {FILE} in it", "none", "Make it with `gbvnet audit`.") from None
     except KeyError as error:

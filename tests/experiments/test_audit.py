@@ -122,7 +122,7 @@ def test_trials_are_identified_by_their_marks_and_subjects_are_not(of_bait):
 
 
 def test_an_audit_goes_on_where_it_stopped_and_refuses_another(of_bait, bait, monkeypatch):
-    monkeypatch.setattr(audit_module, "identities", lambda *a: pytest.fail("done already"))
+    monkeypatch.setattr(audit_module, "identification_accuracies", lambda *a: pytest.fail("done already"))
     before = {f: f.stat().st_mtime_ns for f in of_bait.folder.rglob("predictions.parquet")}
     audit(bait, of_bait.folder, replace(CONFIG, system="nearest"))
     assert before == {f: f.stat().st_mtime_ns for f in of_bait.folder.rglob("predictions.parquet")}

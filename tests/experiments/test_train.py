@@ -274,7 +274,7 @@ def test_the_end_tells_the_epoch_kept_what_it_is_worth_and_what_to_do_next(store
     assert "never tested on unseen subjects" in lines[1]
     assert "model.training keeps history.csv" in lines[2]
     assert f"gbvnet model show {trained}" in lines[3]
-    assert f"gbvnet predict {trained} film.mp4 eeg.bdf out" in lines[4]
+    assert f"gbvnet predict {trained} video.mp4 eeg.bdf out" in lines[4]
 
 
 def test_folds_are_not_trained_by_several_devices_together(store, tmp_path):
