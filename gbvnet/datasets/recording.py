@@ -148,7 +148,7 @@ def read_stamp(root: Path) -> dict | None:
         return None
     try:
         truth = from_json(path.read_text())
-        if not is_synthetic(truth["stamp"]):
+        if not isinstance(truth["stamp"], str) or not is_synthetic(truth["stamp"]):
             raise ValueError(f"stamp {truth['stamp']!r}")
         for key in ("trials", "seconds"):
             if not isinstance(truth[key], int) or truth[key] < 1:
