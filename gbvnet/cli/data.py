@@ -30,7 +30,7 @@ def _synth(parser, argv) -> Run:
     parser.add_argument(
         "corpus",
         choices=list(formats),
-        help=f"the format that is written: {titles(formats)}" + f" (at most {limits})" * bool(limits),
+        help=f"the format that is written: {titles(formats)}" + f". {chosen}: at most {limits}" * bool(limits),
     )
     parser.add_argument("dir", type=Path, help="an empty or new folder")
     add_settings(parser, settings, skip={"raw"})

@@ -154,7 +154,7 @@ def _live(parser) -> Run:
 )
 def _app(parser) -> Run:
     parser.add_argument("model", type=Path, help="the folder of a model")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to serve at (default: this computer only)")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to serve at; 127.0.0.1 is this computer only")
     parser.add_argument("--port", type=int, default=None, help="default: the first free port from 7860 on")
     parser.add_argument("--max_mb", type=int, default=512, help="largest upload, megabytes")
     parser.add_argument(

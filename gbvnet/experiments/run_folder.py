@@ -121,7 +121,7 @@ def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
 def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSource, environment: dict) -> None:
     try:
         settings_then = present_names(yaml_record((run_dir / "config.yaml").read_text(), dict[str, Any]))
-        flat_then = flatten(_with_all_options(settings_then))
+        flat_then = flatten(with_all_options(settings_then))
     except (OSError, ValueError, BadConfig) as error:
         raise BadRun(
             run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
@@ -143,7 +143,7 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         )
 
 
-def _with_all_options(settings: dict) -> dict:
+def with_all_options(settings: dict) -> dict:
     """Complete the options of a run's system, which may have had fewer when the run was started."""
     name = settings.get("system", CrossvalConfig.system)
     return settings | {"options": asdict(read_options(system(name), settings.get("options"), name))}

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 
 from .. import __version__
-from ..errors import BadRun
+from ..errors import BadConfig, BadRun
 from ..former_settings import present_names
 from ..io.atomic import is_empty
 from ..io.records import convert
 from ..io.safe_load import from_json
 from ..progress import ProgressCallback
 from ..store.window_source import WindowSource
-from .run_folder import write_json
+from .run_folder import with_all_options, write_json
 
 
 class _Record(msgspec.Struct):
@@ -42,7 +42,7 @@ def begin_run_group(
         "format": version,
         "gbvnet": __version__,
         "store": {"digest": store.digest, "title": store.title, "synthetic": store.synthetic},
-        "config": json.loads(json.dumps(settings)),
+        "config": _plain(settings),
     }
     if not file.exists():
         if folder.is_dir() and not is_empty(folder):
@@ -55,11 +55,13 @@ def begin_run_group(
     try:
         existing = from_json(file.read_text())
         earlier = convert(existing, _Record)
-        settings_then = present_names(earlier.config)
-    except (OSError, ValueError) as error:
+        settings_now, settings_then = record["config"], present_names(earlier.config)
+        if "options" in settings_now:  # those left out and those at their defaults are the same
+            settings_now, settings_then = (_plain(with_all_options(s)) for s in (settings_now, settings_then))
+    except (OSError, ValueError, BadConfig) as error:
         raise BadRun(file, kind, f"a file that cannot be read ({error})", "Delete the folder.") from None
     remedy = "Use another folder, or delete this one."
-    for name, value in record["config"].items():
+    for name, value in settings_now.items():
         if settings_then.get(name) != value:
             raise BadRun(folder, f"{kind} with {name} = {value}", f"one with {settings_then.get(name)}", remedy)
     digest = earlier.store.get("digest")
@@ -68,6 +70,11 @@ def begin_run_group(
         other = f"{earlier.store.get('title')}, digest {str(digest)[:12]}"
         raise BadRun(folder, f"{kind} on the store of {this}", f"one on another store, of {other}", remedy)
     return existing
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as a JSON file gives them back, with lists for tuples."""
+    return json.loads(json.dumps(settings))
 
 
 def numbered_progress(progress: ProgressCallback | None, number: int, of: int) -> ProgressCallback | None:

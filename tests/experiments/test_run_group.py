@@ -26,6 +26,16 @@ def test_a_group_of_an_earlier_version_of_the_same_store_is_continued(file):
     assert begin_run_group(file, "a comparison", STORE, SETTINGS, 1)["costs"] == {"x": 1}
 
 
+def test_options_at_their_defaults_are_those_left_out_also_under_their_former_name(file):
+    record = json.loads(file.read_text())
+    rival = {"feature_set": "fractal", "classifier": "cart", "svm_windows": 10_000, "head": "elm", "fusion": None}
+    now = SETTINGS | {"system": "yuvaraj-like"}
+    file.write_text(json.dumps(record | {"config": now | {"rival": rival}}))
+    assert begin_run_group(file, "an audit", STORE, now | {"options": None}, 1)["config"]["rival"] == rival
+    with pytest.raises(BadRun, match=r"with options = .*svm.*found one with .*cart"):
+        begin_run_group(file, "an audit", STORE, now | {"options": {"classifier": "svm"}}, 1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -72,11 +72,15 @@ def test_a_run_of_before_is_read_with_the_options_of_its_system():
     config = from_dict(CrossvalConfig, values)
     assert config.options == {"feature_set": "hos", "classifier": "cart", "svm_windows": 50}
     assert from_dict(CrossvalConfig, values | {"system": "zhu"}).options == {}
-    assert from_dict(CrossvalConfig, {"rival": RIVAL}).options == {}
+    assert from_dict(CrossvalConfig, {"rival": {"feature_set": "fractal"}}).options == {}
+    with pytest.raises(BadConfig, match="name the system that they are of"):
+        from_dict(CrossvalConfig, {"rival": RIVAL})
     compared = from_dict(CompareConfig, {"systems": ["huang"], "rival": RIVAL})
     assert compared.options["huang"] == {"svm_windows": 50, "adaboost_log": True}
     with pytest.raises(BadConfig, match=r"no setting rival\.feature_st; did you mean rival\.feature_set\?"):
         from_dict(CrossvalConfig, {"rival": {"feature_st": "hos"}})
+    with pytest.raises(BadConfig, match=r"no setting rival\.zoom; there are feature_set, classifier"):
+        from_dict(CrossvalConfig, {"rival": {"zoom": 3}})
     with pytest.raises(BadConfig, match="rival is the former name of options: give one of them"):
         from_dict(CrossvalConfig, values | {"options": {}})
 
