@@ -38,11 +38,12 @@ def begin_run_group(
     Raises BadRun if the folder holds another group, or something else.
     """
     folder = file.parent
+    plain_settings = _plain(settings)
     record = {
         "format": version,
         "gbvnet": __version__,
         "store": {"digest": store.digest, "title": store.title, "synthetic": store.synthetic},
-        "config": _plain(settings),
+        "config": plain_settings,
     }
     if not file.exists():
         if folder.is_dir() and not is_empty(folder):
@@ -55,7 +56,7 @@ def begin_run_group(
     try:
         existing = from_json(file.read_text())
         earlier = convert(existing, _Record)
-        settings_now, settings_then = record["config"], present_names(earlier.config)
+        settings_now, settings_then = plain_settings, present_names(earlier.config)
         if "options" in settings_now:  # those left out and those at their defaults are the same
             settings_now, settings_then = (_plain(with_all_options(s)) for s in (settings_now, settings_then))
     except (OSError, ValueError, BadConfig) as error:
