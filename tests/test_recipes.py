@@ -174,7 +174,7 @@ def test_a_recipe_has_options_by_system_and_one_of_before_is_read():
 
 
 def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_path(tmp_path):
-    with pytest.raises(BadConfig, match=r"no recipe deap-papr; did you mean deap-paper\?"):
+    with pytest.raises(BadConfig, match=r"no recipe and no YAML file deap-papr; did you mean deap-paper\?"):
         load_recipe("deap-papr")
     (tmp_path / "mine.yaml").write_text(text_of("tiny").replace("name: tiny", "name: mine"))
     assert load_recipe(tmp_path / "mine.yaml").name == "mine"

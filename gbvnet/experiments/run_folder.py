@@ -126,7 +126,7 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         raise BadRun(
             run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
         ) from None
-    flat_now = flatten(settings)
+    flat_now = flatten(with_all_options(settings))
     for name in [*flat_now, *flat_then]:
         if name.split(".")[-1] not in RESOURCES and flat_then.get(name) != flat_now.get(name):
             raise BadRun(

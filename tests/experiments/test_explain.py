@@ -182,7 +182,7 @@ def test_the_report_shows_it_and_says_if_it_is_of_other_predictions(run, tmp_pat
         page = write_report([run], tmp_path / "b").path.with_suffix(".md").read_text()
     finally:
         about.write_text(held)
-    assert "What the model goes by is not shown" in page
+    assert "The explanation is not shown" in page
     assert "_channels.png" not in page
 
 
