@@ -58,6 +58,11 @@ def _with_options(values: dict) -> dict:
         return values
     _require("options" not in values, "rival is the former name of options: give one of them")
     by_system = options_of_former_group(values["rival"])
+    changed = any(own[name] != _RIVAL[name] for own in by_system.values() for name in own)
+    _require(
+        not changed or "system" in values or "systems" in values,
+        "rival is the former name of options: name the system that they are of in the file, too (system, or systems)",
+    )
     options = by_system if "systems" in values else by_system.get(values.get("system", "gbvnet"), {})
     return {name: value for name, value in values.items() if name != "rival"} | {"options": options}
 

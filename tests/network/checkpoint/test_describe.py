@@ -76,6 +76,14 @@ def test_the_description_has_all_that_a_user_must_know(saved):
     assert describe_model(saved).splitlines()[1].startswith("model trained on synthetic data")
 
 
+def test_a_model_of_an_earlier_version_has_the_present_stamp(tmp_path):
+    about = {name: value for name, value in ABOUT.items() if name != "synthetic"}
+    save_model(tmp_path / "model", network(), about | {"dataset": "deap (made-up data)", "made_up": True})
+    description = describe_model(tmp_path / "model")
+    assert "model trained on synthetic data" in description
+    assert "deap (synthetic data)" in description and "made-up" not in description
+
+
 def test_a_network_of_one_modality_says_nothing_of_the_other(tmp_path):
     save_model(tmp_path / "face", network(modality="face"), {"protocol": "window"})
     description = describe_model(tmp_path / "face")
