@@ -57,6 +57,7 @@ ALLOWED = {
     "tests/systems/test_options.py": {"rival"},
     "tests/experiments/test_audit.py": {"person"},  # as audit.json has it
     "tests/inference/app/test_server.py": {"inner"},  # a method of Playwright
+    "tests/network/checkpoint/test_describe.py": {"made-up", "made_up"},  # a model of before
     "tests/network/checkpoint/test_hub.py": {"found"},  # classes of huggingface_hub
     "tests/experiments/reproduction/test_plan.py": {"people"},  # a key of recipes
 }
