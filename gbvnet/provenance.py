@@ -7,7 +7,8 @@ SYNTHETIC = "synthetic data"
 LEAKY = "LEAKY: windows of one trial on both sides"
 SHUFFLED = "SHUFFLED LABELS"
 SHUFFLED_SYSTEM = " on shuffled labels"  # ends a system's name where labels were permuted before training, as a probe
-_FORMER_SYNTHETIC = "made-up data"  # as gbvnet 0.1 wrote it into stores, predictions and corpora
+FORMER_KEY = "made_up"  # of `synthetic`, in the stores, runs, audits and models of gbvnet 0.1
+_FORMER_STAMP = "made-up data"  # as gbvnet 0.1 wrote it into predictions, models and corpora
 
 
 def is_leaky(protocol: str) -> bool:
@@ -22,13 +23,22 @@ def is_synthetic(text: str) -> bool:
 
 def with_current_stamp(title: str) -> str:
     """Return the title of a data set with the stamp of today, whichever version wrote it."""
-    return title.replace(_FORMER_SYNTHETIC, SYNTHETIC)
+    return title.replace(_FORMER_STAMP, SYNTHETIC)
 
 
-def is_marked_synthetic(metadata: Mapping[str, Any]) -> bool:
-    """Return whether the metadata of a store, run or model say that its data are synthetic, under the key of today or
-    the former one (`made_up`)."""
-    return bool(metadata.get("synthetic", metadata.get("made_up")))
+def with_current_key(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata read from a file with the key of today, `synthetic`, in the place of the former one."""
+    return {"synthetic" if key == FORMER_KEY else key: value for key, value in metadata.items()}
+
+
+def stamped_title(name: str, synthetic: bool) -> str:
+    """Return the title of a data set: its name, with the stamp behind it if it is synthetic."""
+    return f"{name} ({SYNTHETIC})" if synthetic else name
+
+
+def without_stamp(title: str) -> str:
+    """Return the name of a data set from its title."""
+    return title.removesuffix(f" ({SYNTHETIC})")
 
 
 def stamps(protocols: Iterable[str] = (), systems: Iterable[str] = (), synthetic: bool = False) -> list[str]:
@@ -40,5 +50,5 @@ def stamps(protocols: Iterable[str] = (), systems: Iterable[str] = (), synthetic
 
 def model_stamps(metadata: Mapping[str, Any]) -> list[str]:
     """Return the texts that stand beside every number of a model, from its metadata."""
-    synthetic = [f"model trained on {SYNTHETIC}"] if is_marked_synthetic(metadata) else []
+    synthetic = [f"model trained on {SYNTHETIC}"] if metadata.get("synthetic") else []
     return synthetic + stamps([str(metadata.get("protocol"))])

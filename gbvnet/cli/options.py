@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import BadConfig
-from ..io.safe_load import parse_names, with_literal_names
 from .system_options import by_system
 
 
 def names_in_text(text: str) -> tuple[str, ...]:
     """Return the names of a list with commas between."""
+    from ..io.safe_load import parse_names  # loads yaml, which `gbvnet --help` does not need
+
     return tuple(parse_names(text))
 
 
@@ -108,6 +109,8 @@ def keep_names_as_text(parser) -> None:
     import yaml
     from jsonargparse import get_loader, set_loader
 
+    from ..io.safe_load import with_literal_names
+
     plain, names = get_loader("yaml"), name_lists(parser)
     mode = "yaml_with_names"
     set_loader(mode, lambda text: _present(with_literal_names(plain(text), text, names)), (yaml.YAMLError,))
@@ -134,9 +137,9 @@ def quote_names(argv: list[str], parser) -> list[str]:
     for argument in argv:
         name, equals, value = argument.partition("=")
         if equals and takes_names(name):
-            argument = f"{name}={json.dumps(parse_names(value))}"
+            argument = f"{name}={json.dumps(names_in_text(value))}"
         elif quoted and takes_names(quoted[-1]) and not argument.startswith("--"):
-            argument = json.dumps(parse_names(argument))
+            argument = json.dumps(names_in_text(argument))
         quoted.append(argument)
     return quoted
 

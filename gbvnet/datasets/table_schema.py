@@ -45,7 +45,7 @@ _KINDS: tuple[str, ...] = get_args(Kind)
 class Settings:
     """table.yaml: the settings of all recordings of a table. The `description` of a type is its name in messages."""
 
-    dataset: Annotated[str, Meta(pattern=f"^{NAME}$", description="a name of letters, digits, points and dashes")] = (
+    dataset: Annotated[str, Meta(pattern=rf"^{NAME}\Z", description="a name of letters, digits, points and dashes")] = (
         "table"
     )
     """name of the corpus in stores and reports"""

@@ -59,7 +59,7 @@ def compare(
     """Cross-validate every system that is not finished, measure what each costs, and write the report.
 
     A system that cannot run on this store or by this protocol is left out, with the reason. One that fails does not
-    stop the others; its error is among the report's problems. Raises BadRun if the folder cannot be used, and BadConfig
+    stop the others; its error is among the report's `errors`. Raises BadRun if the folder cannot be used, and BadConfig
     if no system is left.
     """
     folder = Path(folder)

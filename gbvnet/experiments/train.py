@@ -247,9 +247,9 @@ def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]
     """
     if not runs:
         return []
-    results, problems = read_results(runs)
-    if problems:
-        raise problems[0]
+    results, errors = read_results(runs)
+    if errors:
+        raise errors[0]
     for result in results:
         _require_same(result, store, config)
     return [_score(result) for result in results]

@@ -10,10 +10,12 @@ from ..config import Times
 from ..datasets import open_corpus
 from ..datasets.recording import Corpus, Recording
 from ..errors import BadConfig, BadModel, BadRecording, GbvnetError
+from ..evaluation.labels import predicted_high
 from ..io.path_kinds import require_folder_to_write
 from ..network.checkpoint.folder import fingerprint
 from ..parallel.tasks import run
 from ..progress import ProgressCallback
+from ..text import shortened
 from .predict import cached_predictor, predict_recording, recording_of_files, require_smooth
 from .prediction import RecordingPrediction, read_details
 from .predictor import Predictor
@@ -111,7 +113,7 @@ def predict_many(
 
 def report_line(prediction: RecordingPrediction) -> str:
     """Return a summary of one recording's prediction in one line."""
-    shares = ", ".join(f"{t} high in {(prediction.table[t] >= 0.5).mean():.0%}" for t in prediction.targets)
+    shares = ", ".join(f"{t} high in {predicted_high(prediction.table[t]).mean():.0%}" for t in prediction.targets)
     stamp = f" [{'; '.join(prediction.stamps)}]" if prediction.stamps else ""
     return (
         f"ok   {prediction.name}: {len(prediction.table)} windows, {shares} of them; "
@@ -209,9 +211,7 @@ def _selected(corpus: Corpus, recordings: Sequence[str], subjects: Sequence[str]
     ):
         unknown = [name for name in names if name not in existing]
         if unknown:
-            few = ", ".join(sorted(existing)[:8])
-            more = " ..." if len(existing) > 8 else ""
-            raise BadConfig(f"the corpus has no {kind} {unknown[0]}; it has {few}{more}")
+            raise BadConfig(f"the corpus has no {kind} {unknown[0]}; it has {shortened(sorted(existing), 8)}")
     for recording in available:
         if (not recordings or recording.name in recordings) and (not subjects or recording.subject in subjects):
             yield recording

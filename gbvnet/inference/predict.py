@@ -41,7 +41,7 @@ from .prediction import (
     unusual_face_flag,
     with_smooth,
 )
-from .predictor import NetworkOutput, Predictor
+from .predictor import Predictor, WindowPredictions
 
 WINDOWS_AT_ONCE = 16  # whose faces are in memory
 MAX_PICTURES = 12  # faces kept for the timeline
@@ -216,8 +216,7 @@ def _read_inputs(
         warnings += [low_rate] if low_rate else []
         warnings += missing_windows(len(signals), starts)
         if not predictor.normalises_per_recording:
-            sd = np.asarray(predictor.network.signal_sd.cpu())
-            warnings += unlike_training([c.name for c in predictor.channels], signals, sd)
+            warnings += unlike_training([c.name for c in predictor.channels], signals, predictor.signal_scale[1])
         starts = starts[: len(signals)]
     faces = None if video is None else _face_windows(predictor, recording, video, starts)
     return _Inputs(starts, signals, faces), warnings
@@ -275,7 +274,7 @@ class _WindowPrediction:
     inputs: _Inputs
     progress: ProgressCallback | None
 
-    def run(self) -> tuple[NetworkOutput, np.ndarray | None, list[str], _Pictures]:
+    def run(self) -> tuple[WindowPredictions, np.ndarray | None, list[str], _Pictures]:
         """Return the predictions of all windows; which frames show a face (W, F), None without a video; which
         properties of each window's face are far from training; and a few pictures."""
         signals, faces, n = self._normalised_signals(), self.inputs.faces, len(self.inputs.starts)
@@ -283,7 +282,7 @@ class _WindowPrediction:
             output = self.predictor.predict_windows(None, None, signals)
             self._report(n)
             return output, None, [], ()
-        outputs: list[NetworkOutput] = []
+        outputs: list[WindowPredictions] = []
         ok: list[np.ndarray] = []
         unusual: list[str] = []
         pictures: list[tuple[float, np.ndarray]] = []
@@ -301,7 +300,7 @@ class _WindowPrediction:
             if pending is not None:
                 outputs.append(pending.result())
         self._report(n)
-        output = NetworkOutput(*(np.concatenate(values) for values in zip(*outputs, strict=True)))
+        output = WindowPredictions(*(np.concatenate(values) for values in zip(*outputs, strict=True)))
         return output, np.concatenate(ok), unusual, tuple(pictures)
 
     def _pictures(self, part: FacePart, every: int) -> Iterator[tuple[float, np.ndarray]]:
@@ -309,7 +308,7 @@ class _WindowPrediction:
             if part.ok[k].any():
                 yield float(self.inputs.starts[part.first + k]), part.faces[k, int(part.ok[k].argmax())]
 
-    def _predict_part(self, part: FacePart, signals: np.ndarray | None) -> NetworkOutput:
+    def _predict_part(self, part: FacePart, signals: np.ndarray | None) -> WindowPredictions:
         x = None if signals is None else signals[part.first : part.first + len(part.ok)]
         has_face: np.ndarray = np.asarray(part.ok.any(axis=1))
         if has_face.all() or (x is not None and self.predictor.accepts_missing_modality):
@@ -318,7 +317,7 @@ class _WindowPrediction:
         some = self.predictor.predict_windows(
             part.faces[has_face], part.ok[has_face], None if x is None else x[has_face]
         )
-        return NetworkOutput(*(_with_nan_rows(values, has_face) for values in some))
+        return WindowPredictions(*(_with_nan_rows(values, has_face) for values in some))
 
     def _normalised_signals(self) -> np.ndarray | None:
         """Return signals as the network takes them: unchanged, or z-scored by the recording if it was trained so."""
@@ -342,7 +341,7 @@ def _with_nan_rows(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def _table(
-    predictor: Predictor, inputs: _Inputs, output: NetworkOutput, ok: np.ndarray | None, unusual: Sequence[str]
+    predictor: Predictor, inputs: _Inputs, output: WindowPredictions, ok: np.ndarray | None, unusual: Sequence[str]
 ) -> pd.DataFrame:
     starts, n = inputs.starts, len(inputs.starts)
     columns = {"start_s": starts, "stop_s": starts + predictor.prepare.window_s}
@@ -362,7 +361,7 @@ def _flags(predictor: Predictor, inputs: _Inputs, ok: np.ndarray | None, unusual
         for window, face, properties in zip(flags, face_flags(ok), unusual, strict=True):
             window += [face, unusual_face_flag(properties)]
     if inputs.signals is not None and not predictor.normalises_per_recording:  # else training scales do not apply
-        mean, sd = (np.asarray(x) for x in (predictor.network.signal_mean, predictor.network.signal_sd))
-        for window, of_signals in zip(flags, signal_flags(inputs.signals, predictor.channels, mean, sd), strict=True):
+        of_windows = signal_flags(inputs.signals, predictor.channels, *predictor.signal_scale)
+        for window, of_signals in zip(flags, of_windows, strict=True):
             window += of_signals
     return [joined_flags(*window) for window in flags]

@@ -29,7 +29,7 @@ from ..provenance import model_stamps
 BATCH_SIZE = 64  # windows
 
 
-class NetworkOutput(NamedTuple):
+class WindowPredictions(NamedTuple):
     """Predictions of n windows. Gates are NaN if the network has none, or if a window lacks a modality."""
 
     probabilities: np.ndarray  # (n, K) of the positive class
@@ -101,6 +101,12 @@ class Predictor:
         """Whether signals are z-scored by the recording itself (train.normalise subject), which needs all of it."""
         return self.metadata.get("normalise") == "subject"
 
+    @cached_property
+    def signal_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and SD of each channel in training, (C,) each, by which the network z-scores signals."""
+        mean, sd = (np.asarray(x.cpu()) for x in (self.network.signal_mean, self.network.signal_sd))
+        return mean, sd
+
     @property
     def accuracy_note(self) -> str:
         """What is known of the model's accuracy, in one or two sentences for readers of a prediction."""
@@ -156,7 +162,7 @@ class Predictor:
         faces: np.ndarray | None,
         face_ok: np.ndarray | None,
         signals: np.ndarray | None,
-    ) -> NetworkOutput:
+    ) -> WindowPredictions:
         """Return the predictions of n windows.
 
         faces : (n, F, S, S, 3) uint8 with face_ok (n, F) bool, or None without faces
@@ -170,17 +176,17 @@ class Predictor:
             for i in range(0, n, BATCH_SIZE)
         ]
         if not batches:
-            return NetworkOutput(np.empty((0, len(self.targets))), np.empty(0), np.empty(0))
-        return NetworkOutput(*(np.concatenate(column) for column in zip(*batches, strict=True)))
+            return WindowPredictions(np.empty((0, len(self.targets))), np.empty(0), np.empty(0))
+        return WindowPredictions(*(np.concatenate(column) for column in zip(*batches, strict=True)))
 
     def _predict_batch(
         self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None
-    ) -> NetworkOutput:
+    ) -> WindowPredictions:
         tensors = [None if x is None else torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
                    for x in (faces, ok, signals)]  # fmt: skip
         out = self.network(None if tensors[0] is None else pixels(tensors[0]), *tensors[1:])
         gates = (np.asarray(g.double().cpu()) for g in (out.gate_face, out.gate_bio))
-        return NetworkOutput(expit(np.asarray(out.logits.double().cpu())), *gates)
+        return WindowPredictions(expit(np.asarray(out.logits.double().cpu())), *gates)
 
 
 class _InputMetadata(msgspec.Struct):

@@ -214,7 +214,7 @@ def timeline_html(prediction: RecordingPrediction) -> str:
         prediction=prediction,
         faces=[(f"{start:g}", _png_url(face)) for start, face in prediction.faces],
         explanations=explanations(prediction),
-        flagged=[(f"{start:g} to {stop:g} s", flags) for start, stop, flags in flagged_periods(prediction.table)],
+        flagged=flagged_texts(prediction.table),
         plot=Markup(plot),
         stamp_colour=WARN,
         theme_script=Markup(SCRIPT),
@@ -237,6 +237,11 @@ def flagged_periods(table: pd.DataFrame) -> list[tuple[float, float, str]]:
         else:
             periods.append((start, stop, flags))
     return periods
+
+
+def flagged_texts(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the flagged periods in words ("3 to 5 s"), each with its flags."""
+    return [(f"{start:g} to {stop:g} s", flags) for start, stop, flags in flagged_periods(table)]
 
 
 def _png_url(face: np.ndarray) -> str:

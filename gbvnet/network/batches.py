@@ -3,13 +3,15 @@
 Shapes: n rows, B windows in a batch, F face frames per window, S face side, C channels, L samples, K targets.
 """
 
-from collections.abc import Iterable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from ..config import uses_face
 from ..store.channels import CHUNK_ROWS, channels_of, statistics, subject_scale
@@ -29,7 +31,36 @@ class Batch(NamedTuple):
     y: Tensor | None = None  # (B, K) float32
 
 
-class Windows:
+class BatchSource(ABC):
+    """Rows as batches for a network: what `fit_network` and `predict_network` take.
+
+    rows : (n,) row numbers of the store, one for each position in a batch's order
+    channels : the channels of a batch's signals; empty without signals
+    device : where batches are
+    """
+
+    rows: np.ndarray
+    channels: Sequence[int]
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @abstractmethod
+    def batches(self, orders: Iterable[np.ndarray]) -> Iterator[Batch]:
+        """Yield a batch for each order, an int array of positions in `rows`."""
+
+    @abstractmethod
+    def signal_statistics(self) -> tuple[Tensor, Tensor]:
+        """Return the mean and SD of each channel of the signals, (C,) and (C,), over the rows that have signals."""
+
+    def in_order(self, size: int) -> Iterator[Batch]:
+        """Yield all rows in their order, `size` at a time."""
+        order = np.arange(len(self.rows))
+        return self.batches(order[i : i + size] for i in range(0, len(order), size))
+
+
+class Windows(BatchSource):
     """Some rows of a store, of one modality, as batches.
 
     rows : (n,) row numbers of the store
@@ -62,9 +93,6 @@ class Windows:
         self.scale = subject_scale(store, self.channels, self.subject) if per_subject and self.channels else None
         self.kept = self._load() if len(self.rows) and self.nbytes <= memory_gib * GIB else None
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
     @property
     def nbytes(self) -> int:
         """The size of all rows in memory."""
@@ -72,8 +100,9 @@ class Windows:
         face = s["frames_per_window"] * (3 * s["face_side"] ** 2 + 1) if self.faces else 0
         return len(self.rows) * (face + 4 * len(self.channels) * s["samples_per_window"])
 
+    @override
     def batches(self, orders: Iterable[np.ndarray]) -> Iterator[Batch]:
-        """Yield a batch for each order, an int array of positions in `rows`; the next one is read while one is used."""
+        """Yield a batch for each order; the next one is read while one is used."""
         if self.kept is not None:
             yield from map(self._gather, orders)
             return
@@ -92,13 +121,8 @@ class Windows:
         if waiting is not None:
             yield waiting
 
-    def in_order(self, size: int) -> Iterator[Batch]:
-        """Yield all rows in their order, `size` at a time."""
-        order = np.arange(len(self.rows))
-        return self.batches(order[i : i + size] for i in range(0, len(order), size))
-
+    @override
     def signal_statistics(self) -> tuple[Tensor, Tensor]:
-        """Return the mean and SD of each channel, (C,) and (C,), over all samples of the rows that have signals."""
         if self.scale is not None:  # z-scored already
             return torch.zeros(len(self.channels)), torch.ones(len(self.channels))
         mean, sd = statistics(self.store, self.with_signals, self.channels)

@@ -25,7 +25,7 @@ from typing_extensions import override
 from ..config import TrainConfig
 from ..errors import GbvnetError
 from ..io.atomic import atomic_write
-from .batches import Batch, Windows
+from .batches import Batch, BatchSource
 from .model import pixels
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ Augment = Callable[[Batch, torch.Generator], Batch]
 class ShuffledBatches:
     """The training windows, in another order each epoch. An incomplete last batch is left out of that epoch."""
 
-    def __init__(self, windows: Windows, size: int, seed: int, module: "TrainingModule"):
+    def __init__(self, windows: BatchSource, size: int, seed: int, module: "TrainingModule"):
         self.windows, self.size, self.seed, self.module = windows, size, seed, module
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class ShuffledBatches:
 class OrderedBatches:
     """The validation windows in their own order, the incomplete last batch included."""
 
-    def __init__(self, windows: Windows, size: int, module: "TrainingModule"):
+    def __init__(self, windows: BatchSource, size: int, module: "TrainingModule"):
         self.windows, self.size, self.module = windows, size, module
 
     def __len__(self) -> int:
@@ -117,7 +117,7 @@ class TrainingModule(L.LightningModule):
 
     @override
     def transfer_batch_to_device(self, batch, device, dataloader_idx):
-        return batch  # Windows has moved it already
+        return batch  # the source has moved it already
 
     @override
     def on_train_epoch_start(self):

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from ..config import TrainConfig, require
 from ..errors import GbvnetError
 from ..preprocessing.native_library import ignore_profiling_signals
-from .batches import Windows
+from .batches import BatchSource
 from .devices import channels_last, device_of, precision_of
 from .lightning_module import (
     CHECKPOINT,
@@ -45,8 +45,8 @@ PREDICT_BATCH = 256  # windows
 class TrainingData(NamedTuple):
     """The windows of a training, with labels. Without `validation` the last epoch is kept."""
 
-    train: Windows
-    validation: Windows | None = None
+    train: BatchSource
+    validation: BatchSource | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def fit_network(
 
 @torch.inference_mode()
 def predict_network(
-    network: nn.Module, windows: Windows, config: TrainConfig
+    network: nn.Module, windows: BatchSource, config: TrainConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return logits (n, K) and the mean gates of face and signals, (n,) each (NaN where there is none), as float64."""
     device = windows.device

@@ -18,7 +18,7 @@ from ..evaluation.labels import predicted_high
 from ..evaluation.statistics import N_PERMUTATIONS
 from ..io.records import convert
 from ..io.safe_load import from_json
-from ..provenance import is_leaky
+from ..provenance import is_leaky, with_current_key
 from .formatting import percent
 from .results import Result, read_results
 
@@ -125,6 +125,7 @@ def read_audit(folder: Path) -> Audit:
         if "ladder/window" not in names:
             raise KeyError("ladder/window")
         convert(about, _About)
+        about["store"] = with_current_key(about["store"])
     except FileNotFoundError:
         raise BadRun(folder, f"an audit, with {FILE} in it", "none", "Make it with `gbvnet audit`.") from None
     except KeyError as error:

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..evaluation.scores import Scores
 from ..evaluation.statistics import CHANCE_PERCENTILE
-from ..provenance import SYNTHETIC, is_leaky, is_marked_synthetic
+from ..provenance import SYNTHETIC, is_leaky
 from ..text import listed
 from . import figures
 from .audit_results import Audit, identity_row
@@ -77,7 +77,7 @@ def audit_blocks(audit: Audit, folder: Path, name: str = "audit") -> Iterator[Bl
     yield Heading(f"Audit: how much of the score is leakage ({study})")
     for sentence in assess(audit):
         yield Text(sentence, "lead")
-    if is_marked_synthetic(audit.about["store"]):
+    if audit.about["store"].get("synthetic"):
         yield Text(
             f"This audit is of {SYNTHETIC}: it shows what an audit can detect, and nothing about real subjects.",
             "warning",

@@ -15,7 +15,17 @@ from ..provenance import SHUFFLED_SYSTEM
 from ..text import listed
 from .document import Block, Heading, Items, Table, Text
 from .figures import write_picture
-from .formatting import BOOTSTRAP_COLUMN, NONE, bootstrap_name, number, p_value, percent, study_name, with_interval
+from .formatting import (
+    BOOTSTRAP_COLUMN,
+    NONE,
+    bootstrap_name,
+    number,
+    p_value,
+    percent,
+    study_heading,
+    study_name,
+    with_interval,
+)
 from .published_section import cited_blocks
 from .rank_diagram import rank_diagram
 from .results import Result
@@ -60,7 +70,7 @@ class ComparisonSection:
     def _study(self, results: list[Result], folder: Path) -> Iterator[Block]:
         target, stamps = results[0].key("target"), results[0].scores.stamps
         ordered = sorted(results, key=lambda r: -r.scores.window["accuracy"])
-        yield Heading(study_name(results[0]).capitalize(), 3)
+        yield Heading(study_heading(results[0]), 3)
         ranked = [r for r in results if SHUFFLED_SYSTEM not in r.key("system")]
         ranking = rank_systems(_accuracy_by_subject(ranked)) if len(ranked) > 1 else None
         if ranking is not None:

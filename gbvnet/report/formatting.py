@@ -57,6 +57,12 @@ def study_name(result: Result) -> str:
     return f"{result.key('target')}, {result.key('dataset')}{within}"
 
 
+def study_heading(result: Result) -> str:
+    """Return `study_name` with a capital first letter; other letters stay as they are."""
+    name = study_name(result)
+    return name[:1].upper() + name[1:]
+
+
 def protocol_name(result: Result) -> str:
     """Return the protocol of a result, with LEAKY behind it where it is."""
     return result.key("protocol") + (" LEAKY" if result.scores.leaky else "")

@@ -100,8 +100,3 @@ SOURCES = {
     "Parameters": "experiments.compare.cost_of",
     "Windows a second, without cached features": "experiments.compare.cost_of",
 }
-
-
-def source_of(column: str) -> str | None:
-    """Return the functions that compute the numbers of a column, None for a column of names."""
-    return SOURCES.get(column.partition(" [")[0])

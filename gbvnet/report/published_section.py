@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from ..provenance import SYNTHETIC
+from ..provenance import SYNTHETIC, without_stamp
 from .document import Block, Heading, Table, Text
 from .published_results import CITED, PAPER_ABLATION, PAPER_OTHERS, TARGETS
 from .results import Result
@@ -11,7 +11,7 @@ from .results import Result
 def published_blocks(results: Sequence[Result]) -> Iterator[Block]:
     """Yield the paper's accuracies (Tables 3 and 4) for the datasets and modalities of these results."""
     targets = [t for t in TARGETS if any(r.key("target") == t for r in results)]
-    shown = {(r.key("dataset").removesuffix(f" ({SYNTHETIC})"), r.key("modality")) for r in results}
+    shown = {(without_stamp(r.key("dataset")), r.key("modality")) for r in results}
     rows = [
         (f"GBV-Net, {modality}", "Table 4", dataset, values)
         for (dataset, modality), values in PAPER_ABLATION.items()
@@ -54,7 +54,7 @@ def cited_blocks(results: Sequence[Result]) -> Iterator[Block]:
          *(f"{works[CITED[name].work][TARGETS.index(t)]:.2f}" for t in targets)]
         for dataset, works in PAPER_OTHERS.items()
         for name in CITED
-        if name in systems and any(r.key("dataset").removesuffix(f" ({SYNTHETIC})") == dataset for r in results)
+        if name in systems and any(without_stamp(r.key("dataset")) == dataset for r in results)
     ]  # fmt: skip
     if not rows or not targets:
         return

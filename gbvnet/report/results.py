@@ -15,7 +15,7 @@ from ..evaluation import metrics, predictions, statistics
 from ..evaluation.scores import Scores, evaluate
 from ..former_settings import present_names
 from ..io.safe_load import from_json, from_yaml
-from ..provenance import SYNTHETIC, is_leaky, is_marked_synthetic
+from ..provenance import SYNTHETIC, is_leaky, with_current_key
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def read_results(
         for table in metrics.split_results(run.table):
             log.info("scoring %s", name)
             scores = evaluate(table, n_permutations)
-            if is_marked_synthetic(run.store) and SYNTHETIC not in scores.stamps:
+            if run.store.get("synthetic") and SYNTHETIC not in scores.stamps:
                 scores = replace(scores, stamps=(*scores.stamps, SYNTHETIC))
             results.append(Result(run, table, scores, str(scores.keys["modality"])))
     if not results:
@@ -111,6 +111,8 @@ def read_run(folder: Path, name: str) -> Run:
     """Read a run folder. Raises BadRun if anything that a report needs is missing or damaged."""
     table = predictions.read_run(folder)
     config, environment = (_read_dict(folder / file) for file in ("config.yaml", "environment.json"))
+    if isinstance(environment.get("store"), dict):
+        environment["store"] = with_current_key(environment["store"])
     return Run(folder, name, table, present_names(config), environment)
 
 

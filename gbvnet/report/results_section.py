@@ -17,6 +17,7 @@ from .formatting import (
     p_value,
     percent,
     protocol_name,
+    study_heading,
     with_interval,
 )
 from .results import Comparison, Result
@@ -25,8 +26,7 @@ from .summary import TWO_TESTS
 
 def score_blocks(results: Sequence[Result]) -> Iterator[Block]:
     """Yield the tables of the results of one study (dataset, target, scope): by window, and by trial and subject."""
-    dataset, target, scope = results[0].study
-    yield Heading(f"{target.capitalize()}, {dataset}" + (", within each subject" if scope == "per-subject" else ""), 3)
+    yield Heading(study_heading(results[0]), 3)
     leaky = frozenset(k for k, r in enumerate(results) if r.scores.leaky)
     first = "System and modality" if any(r.key("system") in r.label for r in results) else "Modality"
     yield Table(
@@ -86,7 +86,7 @@ def comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str])
             "subjects to tell” means that no data of so few subjects that differ could have given p below 0.05. "
             f"Results of the LEAKY protocol are not compared with each other. {TWO_TESTS}"
         )
-    for study, group in groupby(comparisons, key=lambda c: c.a.study):
+    for _, group in groupby(comparisons, key=lambda c: c.a.study):
         questions = list(group)
         yield Table(
             ("Question", "Answer", "Difference, points", "Subjects that differ", "p", "p after Holm",
@@ -96,7 +96,7 @@ def comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str])
                  p_value(c.p_holm), f"{c.paired.smallest_p:.2g}"]
                 for c in questions
             ],
-            f"{study[1].capitalize()}, {study[0]}" + (", within each subject" if study[2] == "per-subject" else ""),
+            study_heading(questions[0].a),
             2, frozenset(k for k, c in enumerate(questions) if c.a.scores.leaky),
         )  # fmt: skip
     if refused:

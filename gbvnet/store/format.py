@@ -20,6 +20,7 @@ from ..config import RATINGS, PrepareConfig, from_dict
 from ..errors import BadConfig, BadStore
 from ..io.records import convert
 from ..io.safe_load import from_json
+from ..provenance import with_current_key
 
 FORMAT = 2
 NAMES = ["recording", "subject", "trial", "stimulus"]
@@ -35,7 +36,6 @@ RECORDING_COLUMNS: dict[str, tuple[str, ...]] = dict.fromkeys(
 )
 FILE_NAME = re.compile(r"[^/\\\0]{1,200}")  # of a recording: a file in data/, and nowhere else
 DTYPES = {"U8": np.uint8, "BOOL": np.bool_, "F32": np.float32}
-FORMER_SYNTHETIC_KEY = "made_up"  # of `synthetic`, in stores that gbvnet 0.1 wrote
 _HEADER_LIMIT = 100_000_000  # bytes; safetensors' own limit
 PREPARE_AGAIN = "Delete the file and run `gbvnet prepare` again."
 
@@ -112,8 +112,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict) or settings.get("format") != FORMAT:
         actual = settings.get("format") if isinstance(settings, dict) else type(settings).__name__
         raise BadStore(manifest, f"store format {FORMAT}", f"format {actual}", "It was made by another gbvnet version.")
-    if FORMER_SYNTHETIC_KEY in settings:
-        settings["synthetic"] = settings.pop(FORMER_SYNTHETIC_KEY)
+    settings = with_current_key(settings)
     remedy = "Restore the file, or run `gbvnet prepare` into another folder."
     try:
         convert(settings, StoreSettings)

@@ -14,8 +14,7 @@ from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from ..errors import GbvnetError
-from ..provenance import SYNTHETIC
-from .format import FORMER_SYNTHETIC_KEY
+from ..provenance import FORMER_KEY, stamped_title
 
 if TYPE_CHECKING:  # help of commands reads the options of systems, and systems name this interface: no pandas for that
     import pandas as pd
@@ -76,7 +75,7 @@ class WindowSource(Protocol):
     @property
     def title(self) -> str:
         """The corpus' name, with its stamp if it is synthetic."""
-        return str(self.settings["dataset"]) + (f" ({SYNTHETIC})" if self.synthetic else "")
+        return stamped_title(str(self.settings["dataset"]), self.synthetic)
 
     @property
     def digest(self) -> str:
@@ -129,7 +128,7 @@ def check_rows(source: WindowSource, rows: ArrayLike) -> np.ndarray:
 def contents_digest(settings: dict[str, Any], recordings: "pd.DataFrame") -> str:
     """Return the identity of windows, 16 hexadecimal digits, from their settings and the recordings' sha256."""
     identity = {k: v for k, v in settings.items() if k != "versions"}
-    identity[FORMER_SYNTHETIC_KEY] = identity.pop("synthetic")  # so that stores of 0.1 keep their digest
+    identity[FORMER_KEY] = identity.pop("synthetic")  # so that stores of 0.1 keep their digest
     parts = [json.dumps(identity, sort_keys=True)]
     parts += (recordings["recording"] + recordings["sha256"]).tolist()
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

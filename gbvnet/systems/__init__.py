@@ -63,8 +63,7 @@ class BaseSystem(ABC):
         known = {name for name in names if not name.startswith("_")}
         for name in vars(cls):
             if not (name.startswith("_") or new_hooks or name in known):
-                near = get_close_matches(name, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+                hint = did_you_mean(name, sorted(known))
                 raise TypeError(
                     f"{cls.__module__}.{cls.__qualname__}: a system has no {name}; {hint} Other names begin with _"
                 )

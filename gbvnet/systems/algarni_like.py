@@ -24,7 +24,7 @@ from .features.extract import extract_features
 from .features.time_domain import FEATURE_SETS
 from .learners.classical import require_modalities
 from .learners.grey_wolf import ridge_cost, select_features
-from .learners.neural import NetworkOutput, NeuralSystem, Shape
+from .learners.neural import NeuralSystem, Shape, UngatedOutput
 
 FEATURES = tuple(FEATURE_SETS[name] for name in ("statistical", "wavelet", "hurst"))
 CELLS, LAYERS, DROPOUT = 64, 2, 0.5
@@ -38,7 +38,8 @@ class FeatureWindows(Windows):
     ):
         super().__init__(store, rows, modality, y, device)  # memory_gib 0: the base class keeps nothing
         x = np.concatenate([extract_features(store, self.rows, self.channels, each) for each in FEATURES], axis=2)
-        self.kept = (None, None, torch.from_numpy(x).to(self.device))
+        self.x = torch.from_numpy(x).to(self.device)  # (n, C, Q)
+        self.kept = (None, None, self.x)
 
 
 class StackedLSTM(nn.Module):
@@ -65,11 +66,11 @@ class StackedLSTM(nn.Module):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> NetworkOutput:
+    ) -> UngatedOutput:
         """Return logits (B, K) of features `signals` (B, C, Q); the other arguments are not used."""
         x = torch.where(self.chosen > 0, (signals - self.mean) / self.sd, 0)
         _, (last, _) = self.lstm(x)  # (2 * layers, B, 64): of each layer forwards, then backwards
-        return NetworkOutput.of(self.head(torch.cat([last[-2], last[-1]], dim=1)))
+        return UngatedOutput.of(self.head(torch.cat([last[-2], last[-1]], dim=1)))
 
 
 class System(NeuralSystem):
@@ -90,7 +91,7 @@ class System(NeuralSystem):
         seed: int = 0,
     ) -> Self:
         rows = np.asarray(rows)
-        described = self._windows(store, rows).kept[2].cpu().numpy()  # type: ignore[index, union-attr]
+        described = self._windows(store, rows).x.cpu().numpy()
         x = described.reshape(len(rows), -1)  # (n, C * Q)
         groups, rng = store.windows["recording"].to_numpy(str)[rows], np.random.default_rng(seed)
         cost = ridge_cost(x, np.asarray(y).reshape(len(rows), -1), groups, rng)
@@ -114,6 +115,6 @@ class System(NeuralSystem):
         return {**super().about, "n_features": chosen.numel(), "n_features_chosen": int(chosen.sum())}
 
     @override
-    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
+    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> FeatureWindows:
         require_modalities(store, rows, self.config)
         return FeatureWindows(store, rows, self.config.modality, y, device_of(self.config.train))

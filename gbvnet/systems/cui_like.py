@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..network.model import HEADS, mean_of_valid
-from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
+from .learners.neural import NeuralSystem, NormalisingNetwork, Shape, UngatedOutput
 
 WIDTH = 64  # of a token
 TOKEN_S = 0.125  # of signals
@@ -101,7 +101,7 @@ class CuiLike(NormalisingNetwork):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> NetworkOutput:
+    ) -> UngatedOutput:
         """Return logits (B, K) of faces (B, F, 3, S, S) with face_ok (B, F), and signals (B, C, L).
 
         Every window has both, so has_face and has_signals are not used.
@@ -109,7 +109,7 @@ class CuiLike(NormalisingNetwork):
         ok = torch.ones(faces.shape[:2], dtype=torch.bool, device=faces.device) if face_ok is None else face_ok
         face, bio = self.face(faces), self.signals(self.z_scored(signals))  # (B, F, 64), (B, T, 64)
         face_after, bio_after = self.to_signals(face, bio), self.to_face(bio, face, ok)
-        return NetworkOutput.of(self.head(torch.cat([mean_of_valid(face_after, ok), bio_after.mean(1)], dim=1)))
+        return UngatedOutput.of(self.head(torch.cat([mean_of_valid(face_after, ok), bio_after.mean(1)], dim=1)))
 
 
 class System(NeuralSystem):

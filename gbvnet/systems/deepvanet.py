@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..errors import BadConfig
-from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
+from .learners.neural import NeuralSystem, NormalisingNetwork, Shape, UngatedOutput
 
 FACE_WIDTH, SIGNAL_WIDTH, HIDDEN = 16, 64, 20
 CELLS = 128  # channels of the ConvLSTM, and of what it reads
@@ -110,7 +110,7 @@ class DeepVANet(NormalisingNetwork):
         signals: Tensor | None,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> NetworkOutput:
+    ) -> UngatedOutput:
         """Return logits (B, K) of faces (B, F, 3, S, S) with face_ok (B, F), and signals (B, C, L).
 
         Every window has both, so has_face and has_signals are not used.
@@ -120,7 +120,7 @@ class DeepVANet(NormalisingNetwork):
             features.append(self.face(faces, face_ok))  # (B, 16)
         if self.signals is not None and signals is not None:
             features.append(self.signals(self.z_scored(signals)))  # (B, 64)
-        return NetworkOutput.of(self.head(torch.cat(features, dim=1)))
+        return UngatedOutput.of(self.head(torch.cat(features, dim=1)))
 
 
 class System(NeuralSystem):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from .learners.neural import KerasBatchNorm2d, NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
+from .learners.neural import KerasBatchNorm2d, NeuralSystem, NormalisingNetwork, Shape, UngatedOutput
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +79,12 @@ class EEGNet(NormalisingNetwork):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> NetworkOutput:
+    ) -> UngatedOutput:
         """Return logits (B, K) of signals (B, C, L); the other arguments are not used."""
         self.bound()
         x = self.temporal(self.z_scored(signals)[:, None])  # (B, 8, C, L)
         x = self.after_spatial(self.spatial(x))  # (B, 16, 1, L/4)
-        return NetworkOutput.of(self.head(self.separable(x)))  # (B, 16 * L/32) -> (B, K)
+        return UngatedOutput.of(self.head(self.separable(x)))  # (B, 16 * L/32) -> (B, K)
 
 
 def _bound(weight: Tensor, norm: float) -> None:

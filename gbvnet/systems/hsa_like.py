@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from ..errors import BadConfig
 from ..network.model import TransformerLayer
-from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
+from .learners.neural import NeuralSystem, NormalisingNetwork, Shape, UngatedOutput
 
 BANDS_HZ = ((4, 8), (8, 13), (13, 30), (30, 45))
 SEGMENT_S = 0.125
@@ -118,14 +118,14 @@ class HSALike(NormalisingNetwork):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> NetworkOutput:
+    ) -> UngatedOutput:
         """Return logits (B, K) of signals (B, C, L); the other arguments are not used."""
         x = self.entropy(self.z_scored(signals))  # (B, T, C, Q)
         x = self.norm(x.flatten(2).transpose(1, 2)).transpose(1, 2).view(x.shape)
         x = self.inward(self.excitation(x).flatten(2)) + self.positions  # (B, T, D)
         x = self.local(x)
         x = self.everywhere(x, torch.ones(x.shape[:2], dtype=torch.bool, device=x.device))
-        return NetworkOutput.of(self.head(x.mean(1)))
+        return UngatedOutput.of(self.head(x.mean(1)))
 
 
 class System(NeuralSystem):

@@ -22,7 +22,7 @@ import numpy as np
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..network.batches import Windows
+from ..network.batches import BatchSource
 from ..network.devices import device_of
 from ..store.window_source import WindowSource
 from . import BaseSystem
@@ -30,7 +30,7 @@ from .features.electrode_pairs import derivations_of, pair_features, require_ban
 from .learners.classical import require_modalities
 from .learners.face_cnn import FaceSystem
 from .learners.late_fusion import WeightedFusion
-from .learners.neural import KerasBatchNorm1d, NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
+from .learners.neural import KerasBatchNorm1d, NeuralSystem, NormalisingNetwork, Shape, UngatedOutput
 from .learners.window_sequences import Cut, Sequences
 
 CUT = Cut(pair_features, length=10, stride=5)
@@ -48,12 +48,12 @@ class LSTM(NormalisingNetwork):
         self.dense, self.head = nn.Linear(64, 64), nn.Linear(64, n_outputs)
 
     @override
-    def forward(self, faces: None, face_ok: None, signals: Tensor, *others: Tensor | None) -> NetworkOutput:
+    def forward(self, faces: None, face_ok: None, signals: Tensor, *others: Tensor | None) -> UngatedOutput:
         x, _ = self.first(self.z_scored(signals).transpose(1, 2))  # (B, T, 128)
         x = self.norms[0](self.dropout(x.relu()).transpose(1, 2)).transpose(1, 2)
         _, (last, _) = self.second(x)  # (1, B, 64)
         x = self.norms[1](self.dropout(last[0].relu()))
-        return NetworkOutput.of(self.head(self.dropout(self.dense(x).relu())))
+        return UngatedOutput.of(self.head(self.dropout(self.dense(x).relu())))
 
 
 class EEGSystem(NeuralSystem):
@@ -74,7 +74,7 @@ class EEGSystem(NeuralSystem):
         return Shape(names, 1 / float(store.settings["prepare"]["window_s"]), CUT.length, 0, 0, n_outputs)
 
     @override
-    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
+    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> BatchSource:
         require_modalities(store, rows, self.config)
         return Sequences(store, rows, CUT, y, device_of(self.config.train))
 

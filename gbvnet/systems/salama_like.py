@@ -25,7 +25,7 @@ from ..datasets.channel_names import canonical_name
 from ..errors import BadConfig
 from . import BaseSystem
 from .learners.late_fusion import LateFusion
-from .learners.neural import NetworkOutput, NeuralSystem, NormalisingNetwork, Shape
+from .learners.neural import NeuralSystem, NormalisingNetwork, Shape, UngatedOutput
 
 log = logging.getLogger(__name__)
 
@@ -106,9 +106,9 @@ class EEGBlocks(NormalisingNetwork):
         signals: Tensor,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> NetworkOutput:
+    ) -> UngatedOutput:
         """Return logits (B, K) of signals (B, C, L); the other arguments are not used."""
-        return NetworkOutput.of(self.head(self.space(self.scalp(self.z_scored(signals)))))
+        return UngatedOutput.of(self.head(self.space(self.scalp(self.z_scored(signals)))))
 
 
 class FaceBlocks(nn.Module):
@@ -128,11 +128,11 @@ class FaceBlocks(nn.Module):
         signals: Tensor | None = None,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
-    ) -> NetworkOutput:
+    ) -> UngatedOutput:
         """Return logits (B, K) of faces (B, F, 3, S, S) with face_ok (B, F); the other arguments are not used."""
         if face_ok is not None:
             faces = nearest_good(faces, face_ok)
-        return NetworkOutput.of(self.head(self.space(faces.transpose(1, 2) - 0.5)))  # (B, 3, F, S, S) inward
+        return UngatedOutput.of(self.head(self.space(faces.transpose(1, 2) - 0.5)))  # (B, 3, F, S, S) inward
 
 
 def nearest_good(faces: Tensor, ok: Tensor) -> Tensor:

@@ -174,9 +174,10 @@ def test_errors_are_results_and_a_task_that_always_dies_is_given_up(cluster):
 
 @pytest.mark.filterwarnings("default")
 def test_a_task_that_no_node_can_do_is_refused_with_what_there_is(cluster):
-    with pytest.raises(BadConfig, match=r"no node has 64 CPUs and 0 GPUs.* the cluster has .*\(1 CPUs, 0 GPUs\)"):
+    refused = r"no node has the 64 CPUs and 0 GPUs of a task.* the cluster has .*\(1 CPUs, 0 GPUs\)"
+    with pytest.raises(BadConfig, match=refused):
         list(run(square, [1], Cluster(cluster.address, cpus_per_task=64)))
-    with pytest.raises(BadConfig, match=r"no node has 1 CPUs and 0\.5 GPUs"):
+    with pytest.raises(BadConfig, match=r"no node has the 1 CPUs and 0\.5 GPUs"):
         list(run(square, [1], Cluster(cluster.address, gpus_per_task=0.5), uses_gpu=True))
 
 

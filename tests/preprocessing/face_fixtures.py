@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -35,6 +36,18 @@ def need_model():
         if "No such file" not in str(e):
             raise
         pytest.skip(str(e))
+
+
+def write_grey_video(path, n, side, step):
+    """Write n frames at 10 fps, side x side pixels, frame i of the grey step * i. Returns the path."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"qp": "1"})
+        stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
+        for i in range(n):
+            frame = np.full((side, side, 3), step * i, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
 
 
 def mean_landmarks(side=S):

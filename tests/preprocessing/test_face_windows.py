@@ -16,7 +16,7 @@ from gbvnet.preprocessing.face_windows import FaceSettings, FaceWindows, nearest
 from gbvnet.preprocessing.landmarks import Face
 from gbvnet.preprocessing.windowing import frame_times, window_starts
 
-from .face_fixtures import mean_landmarks, track_faces
+from .face_fixtures import mean_landmarks, track_faces, write_grey_video
 
 GONE = [
     (0, 3),
@@ -29,15 +29,7 @@ GONE = [
 @pytest.fixture
 def video(tmp_path):
     """120 frames at 10 fps, 64 x 64, frame i of the grey 2 * i."""
-    path = tmp_path / "grey.avi"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10, options={"qp": "1"})
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        for i in range(120):
-            frame = np.full((64, 64, 3), 2 * i, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
+    return write_grey_video(tmp_path / "grey.avi", 120, 64, 2)
 
 
 @pytest.fixture(autouse=True)

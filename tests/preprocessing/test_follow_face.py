@@ -3,7 +3,6 @@
 from contextlib import contextmanager
 from typing import ClassVar
 
-import av
 import numpy as np
 import pytest
 
@@ -11,21 +10,13 @@ from gbvnet.errors import BadRecording
 from gbvnet.preprocessing import face_windows
 from gbvnet.preprocessing.landmarks import Face
 
-from .face_fixtures import mean_landmarks, track_faces
+from .face_fixtures import mean_landmarks, track_faces, write_grey_video
 
 
 @pytest.fixture
 def grey_video(tmp_path):
     """20 frames at 10 fps, 128 x 128, frame i of the grey 10 * i."""
-    path = tmp_path / "grey.avi"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10, options={"qp": "1"})
-        stream.width, stream.height, stream.pix_fmt = 128, 128, "yuv420p"
-        for i in range(20):
-            frame = np.full((128, 128, 3), 10 * i, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
+    return write_grey_video(tmp_path / "grey.avi", 20, 128, 10)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from matplotlib.patches import Circle
 
 from ...config import RATINGS
 from ...evaluation.labels import RULES, is_high
-from ...provenance import SYNTHETIC
+from ...provenance import SYNTHETIC, stamped_title, without_stamp
 from ...report.document import Block, Heading, Table, Text
 from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, styled, write_picture
 from ...report.formatting import NONE
@@ -38,20 +38,15 @@ def data_blocks(stores: Sequence[WindowSource], folder: Path) -> Iterator[Block]
         yield from _table_2(store, folder)
 
 
-def short(title: str) -> str:
-    """Return the name of a corpus without its stamp: "deap (synthetic data)" is "deap"."""
-    return title.removesuffix(f" ({SYNTHETIC})")
-
-
 def slug(title: str) -> str:
     """Return the name of a corpus as a part of file names."""
-    return short(title).replace(" ", "-")
+    return without_stamp(title).replace(" ", "-")
 
 
 def corpus_name(title: str) -> str:
     """Return the name of a corpus as the report writes it, with its stamp."""
-    known = TITLES.get(short(title), short(title))
-    return f"{known} ({SYNTHETIC})" if SYNTHETIC in title else known
+    known = TITLES.get(without_stamp(title), without_stamp(title))
+    return stamped_title(known, SYNTHETIC in title)
 
 
 # ---------------------------------------------------------------- Table 1: the data
@@ -258,7 +253,7 @@ def _places(names: Sequence[str]) -> dict[str, tuple[float, float]]:
 @styled
 def head_map(eeg: Sequence[str], title: str, stamps: Sequence[str]) -> Figure:
     """Draw names and numbers of the EEG channels on a head seen from above."""
-    figure = empty_figure(4.6, 4.6, f"EEG channels of {title.removesuffix(f' ({SYNTHETIC})')}", stamps)
+    figure = empty_figure(4.6, 4.6, f"EEG channels of {without_stamp(title)}", stamps)
     axes: Axes = figure.subplots()
     axes.add_patch(Circle((0, 0), 1.24, fill=False, color=SOFT, linewidth=1.2))
     axes.plot([-0.14, 0, 0.14], [1.23, 1.38, 1.23], color=SOFT, linewidth=1.2)  # the nose

@@ -9,12 +9,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ...errors import GbvnetError
-from ...provenance import LEAKY, SYNTHETIC, is_leaky
+from ...provenance import LEAKY, SYNTHETIC, is_leaky, without_stamp
 from ...report import figures
 from ...report.document import Block, Heading, Text
 from ...report.figures import write_picture
 from ...report.results import Result, read_history
-from .dataset_tables import corpus_name, short, slug
+from .dataset_tables import corpus_name, slug
 from .paper_tables import MODALITY, TARGETS, ablation_blocks, in_words
 from .recipe import PlannedRun
 
@@ -38,7 +38,7 @@ def learning_curve_blocks(corpus: str, results: Sequence[Result], folder: Path) 
     """Yield the learning curves of GBV-Net under the leaky protocol and the first one that does not leak."""
     chosen = [next((r for r in results if r.scores.leaky is leaky and r.key("target") == target), None)
               for leaky in (True, False) for target in TARGETS]  # fmt: skip
-    number, drawn = CURVES.get(short(corpus), "Learning curves"), False
+    number, drawn = CURVES.get(without_stamp(corpus), "Learning curves"), False
     for r in chosen:
         if r is None:
             continue

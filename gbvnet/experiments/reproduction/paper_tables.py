@@ -12,13 +12,13 @@ import pandas as pd
 
 from ...evaluation import statistics
 from ...evaluation.statistics import CHANCE_PERCENTILE
-from ...provenance import is_leaky
+from ...provenance import is_leaky, without_stamp
 from ...report.document import Block, Heading, Table, Text
 from ...report.formatting import NONE, p_value, percent, with_interval
 from ...report.published_results import PAPER_ABLATION, PAPER_OTHERS
 from ...report.results import Result
 from ...text import listed
-from .dataset_tables import corpus_name, short, slug
+from .dataset_tables import corpus_name, slug
 from .recipe import PlannedRun
 
 PUBLISHED = "As published, other protocol"
@@ -92,7 +92,7 @@ def _system_label(run: PlannedRun) -> str:
 
 def _published(r: Result, run: PlannedRun) -> float:
     """The paper's value for the same modality; obtained under its LEAKY protocol, it is shown beside that one only."""
-    values = PAPER_ABLATION.get((short(r.key("dataset")), r.key("modality")))
+    values = PAPER_ABLATION.get((without_stamp(r.key("dataset")), r.key("modality")))
     comparable = run.role in ("whole", "modality") and r.scores.leaky and r.key("scope") == "pooled"
     return values[TARGETS.index(r.key("target"))] if values and comparable and r.key("target") in TARGETS else np.nan
 
@@ -162,7 +162,7 @@ def _published_rows(number: str, corpus: str, table: pd.DataFrame, targets: list
     def row(name: str, values: tuple[float, float]) -> list[str]:
         return [name, "its own", *empty, *(f"{values[TARGETS.index(t)]:.2f}" for t in targets)]
 
-    dataset = short(corpus)
+    dataset = without_stamp(corpus)
     for (of, modality), values in PAPER_ABLATION.items():
         wanted = modality == "facebio" if number == "Table 3" else True
         if of == dataset and wanted and modality not in set(shown["modality"]):

@@ -13,12 +13,13 @@ from ...datasets.formats.signal_text import UNITS
 from ...datasets.single_recording import SIGNAL_SUFFIXES
 from ...datasets.synthetic.single_recording import SIGNALS, VIDEO, write_single_recording
 from ...errors import BadConfig
+from ...evaluation.labels import predicted_high
 from ...io.templates import render
 from ...provenance import SYNTHETIC
 from ..plot_theme import SCRIPT
 from ..prediction import RecordingPrediction
 from ..predictor import Predictor
-from ..timeline import explanations, flagged_periods, interactive_figure
+from ..timeline import explanations, flagged_texts, interactive_figure
 from .disk_quota import DiskQuota
 from .session import (
     COMPANION_SUFFIXES,
@@ -277,7 +278,7 @@ def shown(result: SessionResult, accuracy_note: str, synthetic: bool = False) ->
         accuracy_note=accuracy_note,
         notes=[*(note for note in explanations(prediction) if note != accuracy_note), *prediction.warnings],
     )
-    flagged = [(f"{start:g} to {stop:g} s", flags) for start, stop, flags in flagged_periods(prediction.table)]
+    flagged = flagged_texts(prediction.table)
     player = gr.update(visible=result.video is not None, value=result.video and str(result.video))
     return [
         text,
@@ -300,8 +301,8 @@ def _no_result(error: str, accuracy_note: str) -> str:
 def _summary(prediction: RecordingPrediction, has_video: bool) -> str:
     table = prediction.table
     shares = ", ".join(
-        f"{target} high in {(table[target] >= 0.5).mean():.0%} of them (mean probability {table[target].mean():.2f})"
-        for target in prediction.targets
+        f"{target} high in {predicted_high(p).mean():.0%} of them (mean probability {p.mean():.2f})"
+        for target, p in ((target, table[target]) for target in prediction.targets)
     )
     player = " While the video plays, a line moves over the curves; a click into the curves moves the video."
     text = f"{prediction.name}, from {prediction.modalities}: {len(table)} windows, {shares}."

@@ -107,15 +107,14 @@ class EmotionStream:
     def _open_signals(self, rate_hz: float, channels: Sequence[str], rename: Mapping[str, str]) -> "_Signals":
         if not 0 < rate_hz < np.inf:
             raise BadConfig(f"signals_rate_hz must be above 0, not {rate_hz:g}")
-        model, network, settings = self.predictor.input, self.predictor.network, self.settings
+        model, settings = self.predictor.input, self.settings
         indices = _channel_indices(self.predictor, channels, rename)
         buffer = SignalBuffer(
             model.channels, rate_hz, model.rate_hz,
             stream_baseline(model, settings.baseline_start_s, settings.running_s),
             keep_s=self.window_s + settings.deadline_s + 2 * PIECE_S + 1, filter=model.prepare.filter,
         )  # fmt: skip
-        mean, sd = (np.asarray(x.cpu()) for x in (network.signal_mean, network.signal_sd))
-        return _Signals(buffer, len(channels), indices, mean, sd)
+        return _Signals(buffer, len(channels), indices, *self.predictor.signal_scale)
 
     def __enter__(self) -> "EmotionStream":
         return self

@@ -14,7 +14,7 @@ from ...config import GBVNetConfig, from_dict
 from ...errors import BadConfig, BadModel
 from ...io.records import convert
 from ...io.safe_load import from_json
-from ...provenance import with_current_stamp
+from ...provenance import with_current_key, with_current_stamp
 
 FORMAT = 1
 TENSORS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -54,8 +54,8 @@ class _Content(_Numbered):
 
 
 def read_config(folder: Path) -> tuple[str, dict]:
-    """Return the text of config.json and its content, with sections `config` and `about`; `dataset` has the stamp of
-    today, whichever version wrote it.
+    """Return the text of config.json and its content, with sections `config` and `about`; names and stamps are
+    those of today, whichever version wrote them.
 
     Raises BadModel for what is not a model folder of gbvnet, or of a newer format.
     """
@@ -80,7 +80,7 @@ def read_config(folder: Path) -> tuple[str, dict]:
         raise BadModel(
             path, "sections `config` and `about`", f"a file with another content ({e})", "Restore the file."
         ) from e
-    about = content["about"]
+    content["about"] = about = with_current_key(content["about"])
     if isinstance(about.get("dataset"), str):
         about["dataset"] = with_current_stamp(about["dataset"])
     return text, content

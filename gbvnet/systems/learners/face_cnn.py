@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ...network.augment import GRAY
-from .neural import NetworkOutput, NeuralSystem, Shape
+from .neural import NeuralSystem, Shape, UngatedOutput
 
 SIDE = 48  # pixels
 MEAN, SD = 0.45, 0.225  # of grey, about those of any photograph; the source subtracts FER2013's mean picture
@@ -37,16 +37,16 @@ class FaceCNN(nn.Module):
         )
 
     @override
-    def forward(self, faces: Tensor, face_ok: Tensor | None = None, *others: Tensor | None) -> NetworkOutput:
+    def forward(self, faces: Tensor, face_ok: Tensor | None = None, *others: Tensor | None) -> UngatedOutput:
         """Return logits (B, K) of faces (B, F, 3, S, S) in [0, 1]; face_ok (B, F) bool, None if all are good."""
         ok = faces.new_ones(faces.shape[:2]) if face_ok is None else face_ok.to(faces.dtype)  # (B, F)
         if self.training:
             sampled = torch.multinomial(ok + 1e-9, 1)[:, 0]  # (B,)
-            return NetworkOutput.of(self.layers(grey(faces[torch.arange(len(faces), device=faces.device), sampled])))
+            return UngatedOutput.of(self.layers(grey(faces[torch.arange(len(faces), device=faces.device), sampled])))
         # A frame at a time: the maps of all frames of a batch would take gigabytes.
         logits = torch.stack([self.layers(grey(frame)) for frame in faces.unbind(1)], dim=1)  # (B, F, K)
         weight = ok / ok.sum(dim=1, keepdim=True).clamp(min=1)
-        return NetworkOutput.of((logits * weight[..., None]).sum(dim=1))
+        return UngatedOutput.of((logits * weight[..., None]).sum(dim=1))
 
 
 def grey(pictures: Tensor) -> Tensor:

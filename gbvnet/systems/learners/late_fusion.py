@@ -25,6 +25,7 @@ from typing_extensions import override
 
 from ...config import CrossvalConfig
 from ...errors import BadModel
+from ...evaluation.labels import predicted_high
 from ...io.atomic import atomic_write
 from ...network.lightning_module import CHECKPOINT
 from ...store.window_source import WindowSource
@@ -44,7 +45,7 @@ def enumerated_weights(face: np.ndarray, eeg: np.ndarray, y: np.ndarray) -> np.n
     """
     w = np.arange(STEPS + 1) / STEPS
     scores = w[:, None] * face + (1 - w)[:, None] * eeg  # (101, n)
-    mistakes = ((scores >= 0.5) != (y > 0.5)).sum(axis=1)
+    mistakes = (predicted_high(scores) != (y > 0.5)).sum(axis=1)
     best = w[np.flatnonzero(mistakes == mistakes.min())[-1]]
     return np.array([best, 1 - best])
 
@@ -59,7 +60,7 @@ def adaboost_weights(face: np.ndarray, eeg: np.ndarray, y: np.ndarray, log: bool
     n = len(y)
     trials, weights = np.full(n, 1 / n), []
     for score in (face, eeg):
-        wrong = (score >= 0.5) != (y > 0.5)
+        wrong = predicted_high(score) != (y > 0.5)
         error = trials[wrong].sum()
         if log:
             error = np.clip(error, 0.5 / n, 1 - 0.5 / n)
@@ -80,7 +81,7 @@ def weighted_mean(weights: np.ndarray, face: np.ndarray, eeg: np.ndarray) -> np.
 
 def weighted_vote(weights: np.ndarray, face: np.ndarray, eeg: np.ndarray) -> np.ndarray:
     """Return the probability (n,) for AdaBoost's sum of votes: the logistic of twice the sum (Friedman et al. 2000)."""
-    votes = [np.where(score >= 0.5, 1.0, -1.0) for score in (face, eeg)]
+    votes = [np.where(predicted_high(score), 1.0, -1.0) for score in (face, eeg)]
     return expit(2 * (weights[0] * votes[0] + weights[1] * votes[1]))
 
 

@@ -2,7 +2,7 @@
 
 A subclass builds its network (`build`). The network is called as `fit_network` describes, with faces (B, F, 3, S, S) in
 [0, 1] or None, face_ok (B, F) or None, signals (B, C, L) or None, has_face and has_signals (B,) or None, and returns
-logits (B, K) in a `NetworkOutput`. Signals are as in the store; a `NormalisingNetwork` z-scores them by its buffers
+logits (B, K) in an `UngatedOutput`. Signals are as in the store; a `NormalisingNetwork` z-scores them by its buffers
 `signal_mean` and `signal_sd` (C,), which `fit` computes on the training rows alone.
 """
 
@@ -24,7 +24,7 @@ from ...config import CrossvalConfig, require, uses_face, uses_signals
 from ...errors import BadConfig, BadModel, BadStore
 from ...io.atomic import atomic_write
 from ...network.augment import augment_faces, augment_signals, corrupt
-from ...network.batches import Batch, Windows
+from ...network.batches import Batch, BatchSource, Windows
 from ...network.devices import device_of
 from ...network.model import GBVNet, set_normaliser
 from ...network.training import TrainingData, TrainingResult, fit_network, predict_network
@@ -37,7 +37,7 @@ FILE, SHAPE = "model.safetensors", "shape.json"
 KERAS_EPSILON, TORCH_EPSILON = 1e-3, 1e-5  # of batch norms
 
 
-class NetworkOutput(NamedTuple):
+class UngatedOutput(NamedTuple):
     """The output of a network without gates for B windows."""
 
     logits: Tensor  # (B, K), above 0 for the positive class
@@ -45,7 +45,7 @@ class NetworkOutput(NamedTuple):
     gate_bio: Tensor  # (B,) NaN
 
     @classmethod
-    def of(cls, logits: Tensor) -> "NetworkOutput":
+    def of(cls, logits: Tensor) -> "UngatedOutput":
         """Return the output with these logits (B, K)."""
         none = torch.full((len(logits),), torch.nan, device=logits.device)
         return cls(logits, none, none)
@@ -167,7 +167,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         )
         return self
 
-    def _fit_normaliser(self, store: WindowSource, train: Windows) -> None:
+    def _fit_normaliser(self, store: WindowSource, train: BatchSource) -> None:
         """Set the mean and SD by which the network z-scores its signals, if it does, from the training windows."""
         network = self._network()
         if not train.channels:
@@ -261,7 +261,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
     def _shape(self, store: WindowSource, n_outputs: int) -> Shape:
         return input_shape(store, self.config.modality, n_outputs)
 
-    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> Windows:
+    def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> BatchSource:
         self.refuse_missing(store, rows)
         train = self.config.train
         return Windows(

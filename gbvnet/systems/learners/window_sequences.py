@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from ...network.batches import Batch, Windows
+from ...network.batches import Batch, BatchSource
 from ...store.window_source import WindowSource
 
 
@@ -25,9 +25,9 @@ class Cut(NamedTuple):
     stride: int
 
 
-class Sequences(Windows):
-    """What Windows is for windows: `fit_network` and `predict_network` take it. A batch's signals are (B, D, T), as if
-    features were channels and windows were samples.
+class Sequences(BatchSource):
+    """Sequences of windows as batches. A batch's signals are (B, D, T), as if features were channels and windows were
+    samples.
 
     y : (n, K) labels of the rows, for training: sequences of the given rows alone, each with the label of its trial.
         None for prediction: a sequence for each row, in their order, out of all its trial's windows in the store. It

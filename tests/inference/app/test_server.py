@@ -422,7 +422,7 @@ def test_a_full_server_says_so_in_the_page_and_takes_files_again_when_some_are_d
 def test_delete_my_files_resets_the_options_and_removes_what_is_still_made(visit, server, tmp_path):
     page, kept = visit(), server.kept()
     upload(page, "#signals", write_csv(tmp_path / "mine.csv", names=("Fp1", "Occ1", "EDA")))
-    page.click("#more button")
+    page.click("#options button")
     page.fill("#start input", "2")
     page.fill("#rate input", "64")
     predict(page)
@@ -430,7 +430,7 @@ def test_delete_my_files_resets_the_options_and_removes_what_is_still_made(visit
     page.click("#delete")
     page.wait_for_selector("#names textarea", state="hidden")
     server.await_kept(kept)
-    page.click("#more button")
+    page.click("#options button")
     assert page.locator("#names textarea").input_value() == ""
     assert [page.locator(f"#{box} input").input_value() for box in ("start", "rate")] == ["0", "0"]
     page.click("#example")

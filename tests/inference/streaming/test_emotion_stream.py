@@ -9,7 +9,7 @@ from scipy import signal
 
 from gbvnet.errors import BadConfig
 from gbvnet.inference.prediction import FLAT
-from gbvnet.inference.predictor import NetworkOutput, Predictor
+from gbvnet.inference.predictor import Predictor, WindowPredictions
 from gbvnet.inference.streaming import emotion_stream as streams
 from gbvnet.inference.streaming.emotion_stream import EmotionStream, StreamSettings
 from gbvnet.preprocessing.alignment import align
@@ -361,7 +361,7 @@ def test_what_makes_no_sense_is_refused(tmp_path, predictor):
 
 
 def test_nothing_grows_over_ten_minutes(predictor, monkeypatch):
-    half = NetworkOutput(np.full((1, 1), 0.5), np.full(1, 0.5), np.full(1, 0.5))
+    half = WindowPredictions(np.full((1, 1), 0.5), np.full(1, 0.5), np.full(1, 0.5))
     monkeypatch.setattr(
         Predictor, "predict_windows", lambda self, faces, ok, x: half
     )  # what is asked about is the stream
