@@ -16,14 +16,17 @@ def add_system_options(parser, argv: Sequence[str]) -> None:
     known = parser._option_string_actions
     if not {"--system", "--systems"} & set(known):
         return
-    from ..systems import option_names, require_options, system  # other commands need none of their libraries
-
     values = _settings(argv)
     several = "--systems" in known
     given = _given(argv, values)
     if several and (alone := [name for name, own in given.items() if not isinstance(own, dict)]):
         raise BadConfig(f"options of a comparison are --{GROUP}.SYSTEM.NAME, found --{GROUP}.{alone[0]}")
-    for name in _compared(values, given) if several else _chosen(values, given):
+    names = [*(_compared(values, given) if several else _chosen(values, given))]
+    if not names:
+        return
+    from ..systems import option_names, require_options, system  # help without a system needs none of their libraries
+
+    for name in names:
         chosen = system(name)
         require_options(chosen, given.get(name, {}) if several else given, name)
         if option_names(chosen):
