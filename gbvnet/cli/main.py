@@ -21,9 +21,8 @@ from .system_options import add_system_options, option_name
 
 
 def _parser(name: str, argv: Sequence[str] = ()):
-    from jsonargparse import ArgumentParser, set_parsing_settings
+    from jsonargparse import ArgumentParser
 
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
     chosen = COMMANDS[name]
     parser = ArgumentParser(
         prog=f"gbvnet {name}",

@@ -7,6 +7,7 @@ from threading import Event
 
 from ..errors import BadConfig
 from .command import Run, command
+from .fields import add_fields
 from .options import add_jobs, add_rename, add_settings, chosen_settings, names_in_text, renamed_channels
 from .progress import bar, say
 
@@ -80,7 +81,7 @@ def _predict(parser) -> Run:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a prediction that is in OUT")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
-    parser.add_class_arguments(Times, "times", as_group=False)
+    add_fields(parser, Times, "times")
     add_jobs(parser, default=1)
 
     def run(args) -> int:
@@ -123,7 +124,7 @@ def _live(parser) -> Run:
     from ..config import LiveSources
 
     parser.add_argument("model", type=Path, help="the folder of a model")
-    parser.add_class_arguments(LiveSources, as_group=False, skip={"fast"})
+    add_fields(parser, LiveSources, skip={"fast"})
     parser.add_argument("--fast", action="store_true", help="replay files as fast as possible instead of in real time")
     add_rename(parser, "by the device")
     parser.add_argument("--seconds", type=float, default=None, help="stop after this many seconds")

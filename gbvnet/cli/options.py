@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import BadConfig
+from .fields import add_fields
 from .system_options import by_system
 
 
@@ -82,7 +83,7 @@ def chosen_jobs(args):
 
 def add_settings(parser, settings: type, skip: set[str] | None = None) -> None:
     """Add an option for each field of a settings dataclass, but for those in `skip`, and --config."""
-    parser.add_class_arguments(settings, as_group=False, skip={"options", *(skip or ())})  # main adds the system's
+    add_fields(parser, settings, skip={"options", *(skip or ())})  # main adds the system's
     parser.add_argument("--config", action="config", help="a YAML file with any of these settings")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import BadConfig
+from .fields import add_fields
 
 GROUP = "options"
 
@@ -30,7 +31,7 @@ def add_system_options(parser, argv: Sequence[str]) -> None:
         chosen = system(name)
         require_options(chosen, given.get(name, {}) if several else given, name)
         if option_names(chosen):
-            parser.add_class_arguments(chosen.Options, f"{GROUP}.{name}" if several else GROUP)
+            add_fields(parser, chosen.Options, f"{GROUP}.{name}" if several else GROUP, as_group=True)
 
 
 def option_name(name: str) -> str:
