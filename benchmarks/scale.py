@@ -142,7 +142,7 @@ def _guesses(plan):
     for fold in plan.folds:
         rows = plan.windows.loc[fold.test, ["recording", "subject", "trial", "stimulus", "window", "start_s"]]
         parts.append(rows.assign(fold=fold.number, rating=plan.rating["valence"].loc[fold.test],
-                                 y=plan.high["valence"].loc[fold.test], p=rng.random(len(rows))))  # fmt: skip
+                                 y=plan.labels["valence"].loc[fold.test], p=rng.random(len(rows))))  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
     keys = {"dataset": "simulated (synthetic data)", "system": "guess", "modality": "bio", "target": "valence",
             "protocol": "trial", "scope": "pooled", "seed": 0, "prior": 0.5, "gate_face": np.nan, "gate_bio": np.nan,

@@ -43,7 +43,7 @@ def table(
 
 
 def write_run(
-    folder: Path, tables: list[pd.DataFrame], *, digest="d" * 64, threshold=">=5", seed=0, **settings
+    folder: Path, tables: list[pd.DataFrame], *, digest="d" * 64, rule=">=5", seed=0, **settings
 ) -> Path:
     """A finished run folder of these predictions (one table a target)."""
     folder.mkdir(parents=True)
@@ -52,7 +52,7 @@ def write_run(
     config = {
         "system": first["system"], "modality": first["modality"], "protocol": first["protocol"],
         "scope": first["scope"],
-        "folds": int(tables[0]["fold"].nunique()), "seed": seed, "threshold": threshold, "rows": "complete",
+        "folds": int(tables[0]["fold"].nunique()), "seed": seed, "task": "binary", "rule": rule, "rows": "complete",
         "model": {"variant": "micro", "fusion": "gate"}, "train": {"epochs": 20, "batch_size": None},
     }  # fmt: skip
     (folder / "config.yaml").write_text(yaml.safe_dump(config | settings))
@@ -66,7 +66,7 @@ def write_run(
             "subjects": int(tables[0]["subject"].nunique()), "recordings": int(tables[0]["recording"].nunique()),
             "windows": len(tables[0]) + 12, "windows_scored": len(tables[0]),
             "excluded": {"no good face frame": 12, "no signals": 0},
-            "labels": f"a rating {threshold} is high", "high": {}, "classes": {},
+            "labels": f"a rating {rule} is high", "high": {}, "classes": {},
         },
         "n_parameters": 600_000, "seconds": 123.4, "findings": ["1 of 3 folds tests one class"],
     }  # fmt: skip

@@ -29,7 +29,6 @@ from .. import __version__
 from ..config import CrossvalConfig, ExplainConfig, TrainConfig, from_dict, to_dict, uses_face
 from ..errors import BadConfig, BadRun
 from ..evaluation import predictions
-from ..evaluation.labels import targets_of
 from ..evaluation.plan import Plan, make_plan
 from ..io.atomic import atomic_write
 from ..io.records import json_record
@@ -112,11 +111,14 @@ def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig) -> Expl
     if uses_face(run.modality) and config.grid > store.settings["face_side"]:
         raise BadConfig(f"grid must be at most the {store.settings['face_side']} pixels of a face, not {config.grid}")
     plan = make_plan(store, run)
+    if any(target.task != "binary" for target in plan.targets.values()):
+        task = next(iter(plan.targets.values())).task
+        raise BadConfig(f"{run_dir}: a run of task {task}; explain is for task binary so far")
     _check_rows(plan, table, run_dir)
     models, left_out = [], []
     for fold in plan.folds:
         rows = sample_rows(fold.test, config, fold.number)
-        for targets in [targets_of(run.target)] if run.joint else [(t,) for t in targets_of(run.target)]:
+        for targets in [tuple(plan.targets)] if run.joint else [(name,) for name in plan.targets]:
             folder = run_dir / f"fold{fold.number:02d}" / ("both" if len(targets) > 1 else targets[0])
             if _is_constant(folder):
                 left_out.append(f"fold {fold.number}, {targets[0]}: no model, as there was one class only")
@@ -143,9 +145,9 @@ def _check_rows(plan: Plan, table: pd.DataFrame, run_dir: Path) -> None:
     """Raise BadRun unless folds and labels, as the settings give them, are those of the predictions."""
     for fold in plan.folds:
         names = plan.windows.loc[fold.test, ["recording", "window"]]
-        for target, high in plan.high.items():
+        for target, y in plan.labels.items():
             of_fold = table[(table["fold"] == fold.number) & (table["target"] == target)]
-            planned = names.assign(y=high.loc[fold.test]).sort_values(["recording", "window"])
+            planned = names.assign(y=y.loc[fold.test]).sort_values(["recording", "window"])
             predicted = of_fold[["recording", "window", "y"]].sort_values(["recording", "window"])
             if planned.astype(str).to_numpy().tolist() != predicted.astype(str).to_numpy().tolist():
                 raise BadRun(

@@ -21,7 +21,7 @@ from ..progress import ProgressCallback
 from ..report.explanation_section import CHANNELS, FACE, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of, statistics
 from ..store.window_source import WindowSource
-from ..systems import BaseSystem, system
+from ..systems import BaseSystem, load_system
 from .perturbations import Perturbation, PerturbedSource, add_noise, paint_patch, swap_channel, unchanged
 
 NOISE = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of a modality's power that is noise
@@ -98,8 +98,8 @@ class Probe:
 
     def __init__(self, work: ExplainedRun, part: ProbedModel, count: PredictionCounter):
         self.store, self.run, self.config, self.part, self.count = work.store, work.run, work.config, part, count
-        self.high = pd.DataFrame({target: work.plan.high[target] for target in part.targets})
-        self.system: BaseSystem = system(work.run.system).load(part.model, work.run)
+        self.labels = pd.DataFrame({target: work.plan.labels[target] for target in part.targets})
+        self.system: BaseSystem = load_system(part.model, work.run, work.plan.targets[part.targets[0]])
 
     def rows_with(self, has: str) -> np.ndarray:
         """Return the rows that have a face, or signals.
@@ -110,7 +110,7 @@ class Probe:
 
     def y(self, rows: np.ndarray) -> np.ndarray:
         """Return the labels (n, K) of rows, 0 or 1."""
-        return self.high.loc[rows].to_numpy()
+        return self.labels.loc[rows].to_numpy()
 
     def __call__(
         self, rows: np.ndarray, perturb: Perturbation | None = None, without: str | None = None
@@ -122,7 +122,7 @@ class Probe:
         )
         predicted = self.system.predict(store, rows)
         self.count.add(1, str(self.part.name))
-        p = np.clip(np.asarray(predicted.p, np.float64).reshape(len(rows), -1), CERTAIN, 1 - CERTAIN)
+        p = np.clip(np.asarray(predicted.predicted, np.float64).reshape(len(rows), -1), CERTAIN, 1 - CERTAIN)
         return ProbeResult(logit(p), _mean_gate(predicted.gate_face), _mean_gate(predicted.gate_bio))
 
 

@@ -26,6 +26,7 @@ from ..errors import BadConfig, BadModel, BadRun
 from ..evaluation.labels import has_one_class
 from ..evaluation.plan import data_warnings, make_plan_without_folds, require_known
 from ..evaluation.splits import train_validation_split
+from ..evaluation.targets import resolve, targets_of
 from ..io.atomic import remove_stale_temp_files
 from ..network.checkpoint.folder import read_config
 from ..network.checkpoint.tested_accuracy import CrossvalScore, accuracy_statement, as_notes
@@ -62,7 +63,7 @@ def train_model(
     BadRun if `runs` are not of these settings, leak, or the folder holds another training, BadModel if the model's
     folder is there already.
     """
-    folder, config = Path(folder), config or FinalConfig()
+    folder, config = Path(folder), resolve(config or FinalConfig(), store)
     work = folder.with_name(f"{folder.name}.training")
     if folder.exists() and is_first():
         _remove_checkpoint(folder, work, store, config)
@@ -105,7 +106,7 @@ class _Data(NamedTuple):
     """What a model is trained on."""
 
     windows: pd.DataFrame  # the store's windows that are not excluded
-    y: pd.DataFrame  # 0 or 1, a column a target, by row number of the store
+    y: pd.DataFrame  # number of the class, or the rating, a column a target, by row number of the store
     rows: np.ndarray  # row numbers that it is trained on
     validation: np.ndarray  # row numbers that choose its epoch
 
@@ -119,7 +120,7 @@ def _choose_data(store: WindowSource, config: FinalConfig) -> _Data:
     if windows.empty:
         raise BadConfig(f"{store.path}: all of its windows are excluded")
     rows, validation = train_validation_split(windows, one)
-    y = pd.DataFrame(plan.high)
+    y = pd.DataFrame(plan.labels)
     for target in y:
         if has_one_class(y[target].loc[rows]):
             raise BadConfig(f"all {len(rows)} training windows have the same {target}: there is nothing to learn")
@@ -132,7 +133,9 @@ def _fit(
     """Return the trained system, and metadata of the training for its model."""
     one = config.crossval()
     windows, y, rows, validation = data
+    targets = targets_of(one, store)
     system = System(one, work=work, label="")
+    system.target = targets[0]
     labels = [y.loc[at].to_numpy() for at in (rows, validation)]
     with _progress_reported(work, config.train.epochs, progress):
         system.fit(training_store(store), rows, labels[0], validation=(validation, labels[1]), seed=config.seed)
@@ -152,7 +155,7 @@ def _fit(
             "accuracy": kept,
             "note": "on the groups that chose the epoch: too high, and no score",
         },
-        "high": {str(t): float(y[t].loc[rows].mean()) for t in y},
+        **({"high": {str(t): float(y[t].loc[rows].mean()) for t in y}} if targets[0].task == "binary" else {}),
         "config": config_digest(one),
     }
 
@@ -295,7 +298,7 @@ def _require_same(result: Result, store: WindowSource, config: FinalConfig) -> N
 def _compared(config: dict[str, Any]) -> dict[str, Any]:
     """The settings that a run must share with a model for its scores to hold for it, by the names of their options."""
     one = {
-        name: config.get(name) for name in ("system", "modality", "threshold", "scope", "subjects", "shuffle_labels")
+        name: config.get(name) for name in ("system", "modality", "task", "rule", "scope", "subjects", "shuffle_labels")
     }
     for part in ("model", "train"):
         section = config.get(part)

@@ -283,7 +283,7 @@ def _has_part(whole: str, part: str) -> bool:
 def _not_comparable(a: Result, b: Result) -> str:
     for name, of_a, of_b in (
         ("store", str(a.run.store.get("digest"))[:12], str(b.run.store.get("digest"))[:12]),
-        ("threshold of high", a.run.config.get("threshold"), b.run.config.get("threshold")),
+        ("rule of the classes", a.run.config.get("rule"), b.run.config.get("rule")),
         ("seed", a.key("seed"), b.key("seed")),
     ):
         if of_a != of_b:

@@ -112,7 +112,7 @@ def data_blocks(results: Sequence[Result]) -> Iterator[Block]:
         counts, shares = r.scores.counts, r.scores.folds["high_windows"] / r.scores.folds["windows"]
         rows.append([
             r.run.name, r.key("target"), protocol_name(r),
-            str(r.run.data.get("labels", r.run.config.get("threshold", NONE))),
+            str(r.run.data.get("labels", r.run.config.get("rule", NONE))),
             f"{counts['folds']}", f"{counts['subjects']:,}", f"{counts['trials']:,}", f"{counts['windows']:,}",
             f"{counts['high_trials']:,} / {counts['trials'] - counts['high_trials']:,}",
             percent(counts["high_windows"] / counts["windows"]),

@@ -122,7 +122,7 @@ def test_validation_groups_are_never_trained_on(store):
     [
         ({"exclude": ("s09_trial01",)}, "has no recording s09_trial01"),
         ({"subjects": ("s44",)}, "has no subject s44"),
-        ({"threshold": ">5", "subjects": ("s01",), "exclude": tuple(f"s01_trial{k:02d}" for k in range(1, 7))},
+        ({"rule": ">5", "subjects": ("s01",), "exclude": tuple(f"s01_trial{k:02d}" for k in range(1, 7))},
          "all of its windows are excluded"),
     ],
 )  # fmt: skip

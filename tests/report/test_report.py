@@ -317,7 +317,7 @@ def test_with_four_subjects_nothing_can_be_concluded(tmp_path):
     ("settings", "columns", "why"),
     [
         ({"digest": "e" * 64}, {}, r"the store differs \(dddddddddddd, eeeeeeeeeeee\)"),
-        ({"threshold": ">5"}, {}, r"the threshold of high differs \(>5, >=5\)"),
+        ({"rule": ">5"}, {}, r"the rule of the classes differs \(>5, >=5\)"),
         ({}, {"windows": 4}, r"they do not test the same rows \(60 windows are in one of them only\)"),
         ({}, {"labels": 7}, r"they do not test the same rows \(\d+ windows have another label\)"),
     ],

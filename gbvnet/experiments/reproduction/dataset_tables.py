@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from ...config import RATINGS
-from ...evaluation.labels import RULES, is_high
+from ...evaluation.targets import LOW_HIGH, Target, midpoint_rule, rule_in_words
 from ...provenance import SYNTHETIC, stamped_title, without_stamp
 from ...report.document import Block, Heading, Table, Text
 from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, styled, write_picture
@@ -78,11 +78,13 @@ def table_1(store: WindowSource) -> pd.DataFrame:
         ("Emotional description", ", ".join(_rated(whole)), paper.get("emotions")),
     ]
     for name in _rated(whole)[:2]:
-        high = is_high(whole, name, ">=5")
+        scale = store.labels[name].scale or (1, 9)
+        rule = midpoint_rule(scale)
+        high = Target(name, "binary", rule, (name,), (scale,), LOW_HIGH).values(whole).astype("int8")
         of_trials = high.groupby(whole["recording"]).first()
         counts = [f"{y.sum():,} / {(1 - y).sum():,} {what}" for y, what in ((of_trials, "trials"), (high, "windows"))]
         rows.append((f"{name.capitalize()}: ratings", _range(whole[name]), None))
-        rows.append((f"{name.capitalize()}: high / low ({RULES['>=5']})", ", ".join(counts), None))
+        rows.append((f"{name.capitalize()}: high / low ({rule_in_words(rule)})", ", ".join(counts), None))
     return pd.DataFrame([(a, f, p or "not given") for a, f, p in rows], columns=["attribute", "found", "paper"])
 
 

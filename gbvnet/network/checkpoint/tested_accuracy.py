@@ -98,7 +98,9 @@ def accuracy_statement(about: dict[str, Any]) -> str:
 
 def positive_class(about: dict[str, Any]) -> str:
     """Return the event whose probability this model gives, as "the rating is 5 or more of 9"."""
-    return POSITIVE_CLASS.get(str(about.get("threshold")), "the rating is high (the model does not say by which rule)")
+    return POSITIVE_CLASS.get(
+        str(about.get("rule", about.get("threshold"))), "the rating is high (the model does not say by which rule)"
+    )
 
 
 def accuracy_summary(about: dict[str, Any]) -> str:
