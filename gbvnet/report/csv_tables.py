@@ -53,5 +53,5 @@ def _result_row(result: Result) -> dict[str, Any]:
         row |= {f"subjects_{name}_{part}": value for part, value in s.over_subjects(name)._asdict().items()}
     for level in ("window", "fold", "trial"):
         row[f"majority_{level}"] = s.majority[level]
-        row |= {f"chance_{level}_{part}": value for part, value in s.chance[level]._asdict().items() if part != "score"}
+        row |= {f"chance_{level}_{part}": getattr(s.chance[level], part) for part in ("mean", "upper", "p")}
     return row | {"verdict": s.assessment}  # the column's name since gbvnet 0.1
