@@ -110,6 +110,8 @@ def present_recipe(values: dict) -> dict:
 
 def former_names(flat: dict[str, Any]) -> dict[str, Any]:
     """Return settings by dotted path with the first version's names and values, so that their digest stays the same."""
+    if flat.get("rule", "") is None:
+        flat = flat | {"rule": ">=5"}  # the default of then
     names = {new: name for name, new in FORMER_NAMES.items()}
     values = {path: {new: old for old, new in table.items()} for path, table in FORMER_VALUES.items()}
     return {
