@@ -76,29 +76,38 @@ def task_of_schema(schema: pa.Schema) -> Task:
     return next((task for task in TASKS[1:] if task in schema.metadata[b"gbvnet"].decode()), "binary")
 
 
-def schema_of(names: Collection[str]) -> pa.Schema:
+def schema_of(names: Collection[str], whole: bool = True) -> pa.Schema:
     """Return the schema that a table with columns of these names has. Columns of no schema make no difference.
 
-    Raises ColumnsFitNoTask if the columns of a task are incomplete, or those of several tasks are there.
+    whole : whether all columns of the schema must be there, or only label, prediction and prior, which tell the task
+
+    Raises ColumnsFitNoTask if they are not, or if predictions of several tasks are there.
     """
     numbers = [int(match[1]) for name in names if (match := _OF_CLASS.fullmatch(str(name)))]
-    candidates: dict[str, pa.Schema] = {"binary": BINARY_SCHEMA, "regression": REGRESSION_SCHEMA}
+    candidates: dict[Task, pa.Schema] = {"binary": BINARY_SCHEMA, "regression": REGRESSION_SCHEMA}
     if numbers:
         candidates["multiclass"] = multiclass_schema(max(2, 1 + max(numbers)))
-    missing = {task: [n for n in schema.names if n not in names] for task, schema in candidates.items()}
-    complete = [task for task in TASKS if task in missing and not missing[task]]
-    if len(complete) == 1:
-        return candidates[complete[0]]
-    if complete:
-        both = " and ".join(f"{_PREDICTIONS[task]} ({task})" for task in complete)
-        raise ColumnsFitNoTask("predictions of one task", f"a table with {both}")
-    present = {"binary": "p" in names, "multiclass": bool(numbers), "regression": "y_hat" in names}
-    task = next((task for task in TASKS if present[task]), None)
+    fitting = [task for task in TASKS if task in candidates and _own_columns(candidates[task]) <= set(names)]
+    if len(fitting) > 1:
+        several = " and ".join(f"{_PREDICTIONS[task]} ({task})" for task in fitting)
+        raise ColumnsFitNoTask("predictions of one task", f"a table with {several}")
+    begun = {"binary": "p" in names, "multiclass": bool(numbers), "regression": "y_hat" in names}
+    task = next(iter([*fitting, *(task for task in TASKS if begun[task])]), None)
     if task is None:
-        listed = ", ".join(f"{name} ({task})" for task, name in _PREDICTIONS.items())
-        raise ColumnsFitNoTask("the predictions of one task", f"a table without any of {listed}")
-    columns = ", ".join(_for_reading(candidates[task].names))
-    raise ColumnsFitNoTask(f"the columns {columns}", f"a table without {shortened(missing[task], 12)}")
+        each = ", ".join(f"{name} ({task})" for task, name in _PREDICTIONS.items())
+        raise ColumnsFitNoTask("the predictions of one task", f"a table without any of {each}")
+    schema = candidates[task]
+    missing = [name for name in schema.names if name not in names]
+    if missing and (whole or not fitting):
+        columns = ", ".join(_for_reading(schema.names))
+        raise ColumnsFitNoTask(f"the columns {columns}", f"a table without {shortened(missing, 12)}")
+    return schema
+
+
+def _own_columns(schema: pa.Schema) -> set[str]:
+    """The columns by which a task differs from the others: label, predictions, priors."""
+    common = {name for name, _ in (*_BEFORE, *_AFTER)}
+    return {name for name in schema.names if name not in common}
 
 
 class ColumnsFitNoTask(Exception):

@@ -42,12 +42,12 @@ SUM_TOLERANCE = 1e-6  # by how much probabilities of all classes may miss a sum 
 
 def task_of(table: pd.DataFrame) -> Task:
     """Return the task of a predictions table, from its columns. Raises BadRun if they fit none, or several."""
-    return task_of_schema(_schema(list(table.columns), Path(FILE)))
+    return task_of_schema(_schema(list(table.columns), Path(FILE), whole=False))
 
 
 def n_classes(table: pd.DataFrame) -> int:
     """Return how many classes a multiclass table has, from its columns; 0 for other tasks. Raises BadRun as task_of."""
-    return n_classes_of(_schema(list(table.columns), Path(FILE)))
+    return n_classes_of(_schema(list(table.columns), Path(FILE), whole=False))
 
 
 def stamps(table: pd.DataFrame) -> list[str]:
@@ -154,9 +154,9 @@ def _kind_of_table(table: pd.DataFrame) -> str:
     return f"{k} classes" if k else f"{task_of(table)} predictions"
 
 
-def _schema(names: list[str], path: Path) -> pa.Schema:
+def _schema(names: list[str], path: Path, whole: bool = True) -> pa.Schema:
     try:
-        return schema_of(names)
+        return schema_of(names, whole)
     except ColumnsFitNoTask as error:
         raise BadRun(path, error.expected, error.present, _AGAIN) from None
 
