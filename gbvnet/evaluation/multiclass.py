@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from ..text import listed, shortened
 from .class_metrics import ClassMetrics, one_class_warnings
-from .class_sums import ClassRows, auc_of_ranks, rank_classes, split_class_sums
+from .class_sums import ClassRows, auc_of_ranks, rank_classes, split_class_sums, sum_classes
 from .labels import has_one_class
 from .prediction_schema import class_columns
 from .predictions import TRIAL
@@ -43,27 +43,23 @@ class MulticlassMetrics(ClassMetrics):
 
     @override
     def compute(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
-        sums = self.sums(rows, np.zeros(len(rows), int))[0]
-        return {name: float(value) for name, value in self.scores_of_sums(sums, names).items()}
+        return self._scores(self.sums(rows, np.zeros(len(rows), int))[0], names)
 
     @override
     def aggregate_trials(self, result: pd.DataFrame) -> pd.DataFrame:
         """Return one row a trial and fold, with p from the mean log-probability of its windows, scaled to sum to 1."""
         logs = np.log(result[self.p].clip(P_EDGE, 1 - P_EDGE))
-        trials = result.assign(**{name: logs[name] for name in self.p}).groupby(["fold", *TRIAL], as_index=False)
-        rows = trials.agg(
-            stimulus=("stimulus", "first"),
-            y=("y", "first"),
-            windows=("y", "size"),
-            **{name: (name, "mean") for name in (*self.p, *self.prior)},
-        )
-        rows[self.p] = special.softmax(rows[self.p].to_numpy().round(12), axis=1)  # rounded, so that a tie is exact
-        return rows
+        trials = result.assign(**{name: logs[name] for name in self.p}).groupby(["fold", *TRIAL])
+        rows = trials.agg(stimulus=("stimulus", "first"), y=("y", "first"), windows=("y", "size"))
+        means = trials[[*self.p, *self.prior]].mean()
+        means[self.p] = special.softmax(means[self.p].to_numpy().round(12), axis=1)  # rounded, so that a tie is exact
+        return rows.join(means).reset_index()
 
     @override
     def baseline(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
-        constant = rows.assign(**dict(zip(self.p, rows[self.prior].to_numpy().T, strict=True)))
-        scores = self.compute(constant, names)
+        prior = rows[self.prior].to_numpy(float)
+        constant = rank_classes(rows["y"].to_numpy(), predicted_class(prior), prior)
+        scores = self._scores(sum_classes(constant, np.zeros(len(rows), int))[0], names)
         no_order = np.nan if has_one_class(rows["y"]) else 0.5
         return scores | ({"auc": no_order} if "auc" in scores else {})
 
@@ -132,6 +128,9 @@ class MulticlassMetrics(ClassMetrics):
             yield f"Every window is predicted class {predicted.argmax()}."
         elif never:
             yield f"No window is predicted {_named(never)}."
+
+    def _scores(self, sums: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
+        return {name: float(value) for name, value in self.scores_of_sums(sums, names).items()}
 
     def _count(self, y: pd.Series) -> np.ndarray:
         return np.bincount(y.to_numpy(int), minlength=self.n_classes)
