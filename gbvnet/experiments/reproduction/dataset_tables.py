@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from ...config import RATINGS
 from ...evaluation.labels import RULES, is_high
 from ...provenance import SYNTHETIC, stamped_title, without_stamp
 from ...report.document import Block, Heading, Table, Text
@@ -75,9 +74,10 @@ def table_1(store: WindowSource) -> pd.DataFrame:
         ("Signals", f"{s['rate_hz']:g} Hz, {s['samples_per_window']} samples a window", "128 Hz"),
         ("Faces", f"{s['frames_per_window']} frames a window, {s['face_side']} px", FRAMES.get(s["dataset"])),
         ("Baseline subtracted", str(s["prepare"]["baseline"]), "mean"),
-        ("Emotional description", ", ".join(_rated(whole)), paper.get("emotions")),
+        ("Emotional description", ", ".join(_labelled(store, whole)), paper.get("emotions")),
     ]
-    for name in _rated(whole)[:2]:
+    labels = store.labels
+    for name in [name for name in _labelled(store, whole) if labels[name].scale == (1, 9)][:2]:  # as the paper's
         high = is_high(whole, name, ">=5")
         of_trials = high.groupby(whole["recording"]).first()
         counts = [f"{y.sum():,} / {(1 - y).sum():,} {what}" for y, what in ((of_trials, "trials"), (high, "windows"))]
@@ -95,8 +95,9 @@ def complete(store: WindowSource) -> pd.Series:
     return ok
 
 
-def _rated(windows: pd.DataFrame) -> list[str]:
-    return [name for name in RATINGS if windows[name].notna().any()]
+def _labelled(store: WindowSource, windows: pd.DataFrame) -> list[str]:
+    """Return the label columns that have a value in any window; a category without one is empty text."""
+    return [name for name in store.labels if (windows[name].notna() & (windows[name] != "")).any()]
 
 
 def _range(values: pd.Series) -> str:
