@@ -37,6 +37,7 @@ def build(path: Path, n_windows: int) -> int:
         "prepare": to_dict(PrepareConfig(face_side=SIDE, frames_per_window=1)),
         "channels": channels, "rate_hz": float(SAMPLES), "samples_per_window": SAMPLES, "frames_per_window": 1,
         "face_side": SIDE, "baseline_s": 3.0, "versions": {"gbvnet": "0"},
+        "labels": {name: {"scale": [1, 9]} for name in ("valence", "arousal")},
     })  # fmt: skip
     rng = np.random.default_rng(0)
     signals = rng.standard_normal((WINDOWS, CHANNELS, SAMPLES), np.float32)

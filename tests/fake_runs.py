@@ -42,9 +42,7 @@ def table(
     return pd.DataFrame(made | columns)
 
 
-def write_run(
-    folder: Path, tables: list[pd.DataFrame], *, digest="d" * 64, rule=">=5", seed=0, **settings
-) -> Path:
+def write_run(folder: Path, tables: list[pd.DataFrame], *, digest="d" * 64, rule=">=5", seed=0, **settings) -> Path:
     """A finished run folder of these predictions (one table a target)."""
     folder.mkdir(parents=True)
     predictions.write(pd.concat(tables), folder / predictions.FILE)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gbvnet.config import PrepareConfig, to_dict
+from gbvnet.datasets.label_columns import RATING_COLUMNS, label_settings
 from gbvnet.store.reader import Store, open_store
 from gbvnet.store.writer import create_store, finish_store, write_recording
 
@@ -99,5 +100,6 @@ def _settings(faces: bool) -> dict:
         "frames_per_window": FRAMES if faces else 0,
         "face_side": SIDE if faces else 0,
         "baseline_s": 3.0,
+        "labels": label_settings(RATING_COLUMNS),
         "versions": {"gbvnet": "0"},
     }

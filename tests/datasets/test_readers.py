@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gbvnet.cli.main import main
-from gbvnet.config import RATINGS, PrepareConfig
+from gbvnet.config import PrepareConfig
 from gbvnet.datasets import (
     corpora,
     open_corpus,
@@ -110,16 +110,19 @@ def test_what_a_corpus_says_of_itself(kind, root):
     assert all(isinstance(note, str) for unit in (None, *corpus.units) for note in corpus.notes(unit))
 
 
-def test_recordings_are_named_once_for_all_and_rated_from_1_to_9(kind, root):
-    listed_recordings = recordings(opened(kind, root))
+def test_recordings_are_named_once_for_all_and_have_the_labels_that_are_declared(kind, root):
+    corpus = opened(kind, root)
+    listed_recordings, declared = recordings(corpus), {column.name: column for column in corpus.labels}
+    assert len(declared) == len(corpus.labels) > 0
     assert len(listed_recordings) > 2
     assert len({r.name for r in listed_recordings}) == len(listed_recordings)
     for r in listed_recordings:
         assert r.error is None and r.dataset == kind.split()[0]
         assert re.fullmatch(r"[\w.+-]+", r.name), r.name  # it will be a file's name
         assert r.subject and r.trial and r.stimulus and r.seconds > 0
-        assert r.ratings and set(r.ratings) <= set(RATINGS)
-        assert all(1 <= value <= 9 for value in r.ratings.values())
+        assert r.ratings and all(declared[name].allows(value) for name, value in r.ratings.items())
+        assert not any(declared[name].trace for name in r.ratings)
+        assert all(declared[name].trace for name in r.traces)
     assert len({r.stimulus for r in listed_recordings}) < len(listed_recordings)  # subjects share them
     assert len({(r.subject, r.trial) for r in listed_recordings}) == len(listed_recordings)
 

@@ -99,7 +99,10 @@ def test_task_and_rule_follow_from_the_label_where_they_are_left_out(settings, e
     [
         ({"target": "valense"}, r"s.store has no label valense; did you mean valence\?; it has valence, arousal"),
         ({"target": "stress", "task": "regression"}, "stress: categories cannot be predicted as a number"),
-        ({"target": "stress", "rule": ">=5"}, "stress has the classes none, some and much: leave --task and --rule out"),
+        (
+            {"target": "stress", "rule": ">=5"},
+            "stress has the classes none, some and much: leave --task and --rule out",
+        ),
         ({"target": "stress", "task": "binary"}, "stress: categories have no low and high"),
         ({"target": "valence", "task": "regression", "rule": ">=5"}, "has no rule: leave --rule >=5 out"),
         ({"target": "valence", "task": "multiclass"}, "task multiclass of valence needs a rule"),

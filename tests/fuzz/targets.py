@@ -271,7 +271,7 @@ def store_seeds() -> tuple[bytes, ...]:
 STORE = {
     "format": FORMAT, "dataset": "deap", "synthetic": True, "prepare": {"window_s": 1.0}, "rate_hz": 4.0,
     "channels": [["Fp1", "eeg"]], "samples_per_window": 4, "frames_per_window": 3, "face_side": 2, "baseline_s": 3.0,
-    "versions": {},
+    "versions": {}, "labels": {"valence": {"scale": [1, 9]}, "stress": {"classes": ["no", "yes"], "set": "self"}},
 }  # fmt: skip
 
 
@@ -312,6 +312,7 @@ def part_of_store(file: str) -> Callable[[bytes], Any]:
 def known(data: bytes) -> None:
     """What an interrupted prepare finds done, put into the tables."""
     root = put("known/data/r.safetensors", data).parents[1]
+    put("known/store.json", json.dumps(STORE).encode())
     if about := prepared_recording(root, "r"):
         finish_store(root, [about])
 
