@@ -30,7 +30,10 @@ def write_store(
     ratings=None,
     levels=2,
 ) -> Store:
-    """levels: valences from 3 to 7, evenly spaced, the effect growing from the lowest to the highest. missing: {(subject, trial): "face" or "signals"}, both from 1. ratings: (subjects, trials) valences, or None."""
+    """levels : valences from 3 to 7, evenly spaced, the effect growing from the lowest to the highest
+    missing : {(subject, trial): "face" or "signals"}, both from 1
+    ratings : (subjects, trials) valences, or None
+    """
     rng = np.random.default_rng(seed)
     create_store(path, _settings(faces))
     recordings = []

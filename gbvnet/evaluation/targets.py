@@ -17,13 +17,14 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from ..config import CrossvalConfig, Task
 from ..errors import BadConfig
 from ..text import did_you_mean, listed, shortened
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a model is described without pandas
+    import pandas as pd
+
     from ..store.window_source import WindowSource
 
 BOTH = ("valence", "arousal")  # what the setting `target: both` stands for
@@ -63,7 +64,7 @@ class Target:
             return self.scales[0]
         raise BadConfig(f"{self.name} is not one rating with a scale")
 
-    def values(self, windows: pd.DataFrame) -> pd.Series:
+    def values(self, windows: "pd.DataFrame") -> "pd.Series":
         """Return the label of each window, float64: the number of its class, or the rating; NaN if it has none.
 
         windows : a store's windows, with subject, recording and the columns of the target
@@ -183,10 +184,11 @@ def _default_rule(task: Task, columns: Sequence[str], store: "WindowSource") -> 
         )
     if any(labels[name].classes for name in columns):
         raise BadConfig(f"{listed(columns)}: categories have no low and high; leave --task and --rule out")
-    rules = {midpoint_rule(labels[name].scale) for name in columns}
+    scales = {name: labels[name].scale or (1, 9) for name in columns}
+    rules = {midpoint_rule(scale) for scale in scales.values()}
     if len(rules) > 1:
-        scales = listed([f"{name} {scale_in_words(labels[name].scale)}" for name in columns])
-        raise BadConfig(f"the scales differ ({scales}): give each target in a run of its own, or --rule median")
+        differing = listed([f"{name} {scale_in_words(scale)}" for name, scale in scales.items()])
+        raise BadConfig(f"the scales differ ({differing}): give each target in a run of its own, or --rule median")
     return rules.pop()
 
 
@@ -298,7 +300,7 @@ def rule_in_words(rule: str) -> str:
     return rule
 
 
-def _number_of_class(windows: pd.DataFrame, column: str, rule: str, classes: Sequence[str]) -> pd.Series:
+def _number_of_class(windows: "pd.DataFrame", column: str, rule: str, classes: Sequence[str]) -> "pd.Series":
     """The number of each window's class, float64; NaN where it has none."""
     if rule == "classes":
         numbers = {name: float(k) for k, name in enumerate(classes)}
@@ -325,7 +327,7 @@ def _number_of_class(windows: pd.DataFrame, column: str, rule: str, classes: Seq
     return number.where(rating.notna(), np.nan)
 
 
-def _of_subjects_trials(windows: pd.DataFrame, column: str, quantile: float) -> pd.Series:
+def _of_subjects_trials(windows: "pd.DataFrame", column: str, quantile: float) -> "pd.Series":
     """A quantile of the ratings of each window's subject, over trials: a trial counts once however long it is."""
     trials = windows.drop_duplicates(["recording", column])  # of labels that change in time, each value of a trial
     of_subject = trials.groupby("subject")[column]

@@ -29,7 +29,7 @@ from ..evaluation.splits import train_validation_split
 from ..evaluation.targets import resolve, targets_of
 from ..io.atomic import remove_stale_temp_files
 from ..network.checkpoint.folder import read_config
-from ..network.checkpoint.tested_accuracy import CrossvalScore, accuracy_statement, as_notes
+from ..network.checkpoint.tested_accuracy import AnyScore, ConcordanceScore, CrossvalScore, accuracy_statement, as_notes
 from ..network.devices import is_first
 from ..network.lightning_module import CHECKPOINT, HISTORY
 from ..network.pretrained import digest_of
@@ -201,6 +201,8 @@ def _losses(row: dict[str, str], short: bool = False) -> str:
     loss, validation, accuracy = (float(row[name]) for name in ("train_loss", "inner_loss", "inner_accuracy"))
     if math.isnan(validation):
         return f"loss {loss:.3f}"
+    if math.isnan(accuracy):  # of ratings
+        return f"loss {loss:.3f}, validation loss {validation:.3f} (it chooses the epoch, and is no score)"
     if short:  # beside a bar, in 80 columns
         return f"loss {loss:.3f}, validation {validation:.3f}, {accuracy:.0%}, no score"
     chooses = "it chooses the epoch, and is no score"
@@ -240,16 +242,18 @@ def _kept_epoch(work: Path, system: System) -> float | None:
     if not file.exists() or system.fitted is None:
         return None
     history = pd.read_csv(file).set_index("epoch")["inner_accuracy"]
-    return float(history.to_dict()[system.fitted.chosen_epoch])
+    accuracy = float(history.to_dict()[system.fitted.chosen_epoch])
+    return None if math.isnan(accuracy) else accuracy  # ratings have none
 
 
-def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]) -> list[CrossvalScore]:
+def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]) -> list[AnyScore]:
     """Return the scores of cross-validations with a model's settings, for its card.
 
     Raises BadRun for runs that leak, are of another store, or of other settings.
     """
     if not runs:
         return []
+    config = resolve(config, store)
     results, errors = read_results(runs)
     if errors:
         raise errors[0]
@@ -258,9 +262,22 @@ def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]
     return [_score(result) for result in results]
 
 
-def _score(result: Result) -> CrossvalScore:
+def _score(result: Result) -> AnyScore:
     scores = result.scores
-    low, high = (None if math.isnan(limit) else float(limit) for limit in scores.window_interval["accuracy"][:2])
+    low, high = (None if math.isnan(limit) else float(limit) for limit in scores.window_interval[scores.main][:2])
+    if scores.task == "regression":
+        return ConcordanceScore(
+            target=result.key("target"),
+            protocol=result.key("protocol"),
+            ccc=float(scores.window["ccc"]),
+            low=low,
+            high=high,
+            unit=scores.unit,
+            chance=float(scores.chance["window"].upper),
+            mae=float(scores.window["mae"]),
+            constant_mae=float(scores.baseline["window"]["mae"]),
+            status=scores.assessment,
+        )
     return CrossvalScore(
         target=result.key("target"),
         protocol=result.key("protocol"),

@@ -59,7 +59,7 @@ def test_what_is_not_known_is_stated(about, words):
 
 @pytest.mark.parametrize(
     "change",
-    [{"accuracy": "99"}, {"accuracy": 7.0}, {"protocol": "oracle"}, {"target": "truth"}, {"low": "a"}, {"more": 1}],
+    [{"accuracy": "99"}, {"accuracy": 7.0}, {"protocol": "oracle"}, {"target": "the truth"}, {"low": "a"}, {"more": 1}],
 )
 def test_what_somebody_else_wrote_into_a_config_is_no_score(change):
     noted = as_notes([SCORE])[0] | change
