@@ -321,9 +321,7 @@ def _number_of_class(windows: "pd.DataFrame", column: str, rule: str, classes: S
             .where((rating < float(match[1])) | (rating > float(match[2])), np.nan)
         )
     else:
-        number = pd.Series(
-            np.searchsorted(_edges(rule), rating.to_numpy(), side="right"), rating.index, dtype="float64"
-        )
+        number = 0.0 * rating + np.searchsorted(_edges(rule), rating.to_numpy(), side="right")
     return number.where(rating.notna(), np.nan)
 
 
