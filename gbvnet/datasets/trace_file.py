@@ -88,31 +88,39 @@ def _values(path: Path, column: LabelColumn, cells: pd.Series) -> np.ndarray:
 def _during(path: Path, column: LabelColumn, trace: Trace, seconds: float) -> Trace:
     """Return the part of a trace from 0 to `seconds`. Raises BadRecording if it has no value there.
 
-    The value that holds when the stimulus starts is the first one, at 0; one that holds for longer than the usual step
-    when it stops is repeated, so that it holds until then.
+    The value that holds when the stimulus starts is the first one, at 0. Where the last one holds for much longer than
+    a step, a NaN says until when.
     """
     t, v = trace.times_s, trace.values
-    step = float(np.median(np.diff(t))) if len(t) > 1 else 0.0
-    ends = np.append(t[1:], t[-1] + step)
+    ends = np.append(t[1:], t[-1] + _step(t))
     inside = (ends > 0) & (t < seconds)
     part = Trace(np.maximum(t[inside], 0.0), v[inside])
-    if not np.isfinite(part.values).any():
+    end = min(float(ends[inside].max(initial=0.0)), seconds)
+    if len(part.values) and end - part.times_s[-1] > 2 * _step(part.times_s):
+        part = Trace(np.append(part.times_s, end), np.append(part.values, np.nan))
+    if not _coverage(part, seconds):
         actual = f"none; its rows are from {t[0]:.1f} to {t[-1]:.1f} s of it"
         hint = "Times are seconds on the clock of start_s."
         raise BadRecording(path, f"values of {column.name} within the {seconds:g} s of the stimulus", actual, hint)
-    last, end = part.times_s[-1], min(float(ends[inside][-1]), seconds)
-    if end - last > 2 * step:
-        part = Trace(np.append(part.times_s, end - step), np.append(part.values, part.values[-1]))
     return part
+
+
+def _step(times: np.ndarray) -> float:
+    """Return the median step of a trace, for which its last value holds."""
+    return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+
+
+def _coverage(trace: Trace, seconds: float) -> float:
+    """Return the share of a stimulus for which there is a label."""
+    return float(window_means(trace.times_s, trace.values, [0.0], seconds)[1][0])
 
 
 def _warnings(path: Path, column: LabelColumn, trace: Trace, seconds: float) -> list[str]:
     """Return warnings on a trace that is not there all the time, or does not change."""
     name, warnings = f"{path.name}: {column.name}", []
-    lacking = seconds * (1 - float(window_means(trace.times_s, trace.values, [0.0], seconds)[1][0]))
+    lacking = seconds * (1 - _coverage(trace, seconds))
     known = trace.values[np.isfinite(trace.values)]
-    step = float(np.median(np.diff(trace.times_s))) if len(trace.times_s) > 1 else 0.0
-    if lacking > 1.5 * step:
+    if lacking > 1.5 * _step(trace.times_s):
         at = trace.times_s[np.isfinite(trace.values)]
         has = f"it has values from {at[0]:.1f} to {at[-1]:.1f} s"
         warnings.append(f"{name} lacks a label for {lacking:.1f} of the {seconds:g} s of the stimulus ({has})")

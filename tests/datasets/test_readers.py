@@ -28,21 +28,7 @@ from gbvnet.preprocessing.signals import preprocess
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 
-from .test_table import signals, write_fif, write_rows
-
 SIGNALS_ONLY = PrepareConfig(faces=False)
-
-
-def write_table(root: Path) -> None:
-    """The only corpus that `gbvnet synth` has no format for: its files are those of the user."""
-    root.mkdir()
-    rows = []
-    for subject, stimulus, seed in (("anna", "x", 0), ("anna", "y", 1), ("ben", "x", 2)):
-        file = f"{subject}_{stimulus}_raw.fif"
-        write_fif(root / file, signals(seed=seed))
-        row = {"subject": subject, "trial": stimulus, "stimulus": stimulus, "signals": file, "valence": 6, "arousal": 2}
-        rows.append(row)
-    write_rows(root, [row | {"start_s": 10, "stop_s": 14} for row in rows])
 
 
 def kinds() -> list[str]:
@@ -57,9 +43,6 @@ def opened(kind: str, root: Path):
 def write(kind: str, root: Path) -> Path:
     """A small corpus, signals only, of two subjects: a synthetic one in the format of the reader."""
     name = kind.split()[0]
-    if name == "table":
-        write_table(root)
-        return root
     settings = synthetic_settings(name)(subjects=2, trials=3, seconds=4, videos=0, seed=1)
     if kind.endswith("--raw"):
         settings = replace(settings, raw=True)
@@ -86,8 +69,8 @@ def contents(folder):
             for f in sorted(folder.rglob("*")) if f.is_file() and "locks" not in f.parts}  # fmt: skip
 
 
-def test_every_corpus_but_the_users_own_has_a_synthetic_twin():
-    assert set(corpora()) == {*synthetic_corpora(), "table"}
+def test_every_corpus_has_a_synthetic_twin():
+    assert set(corpora()) == set(synthetic_corpora())
 
 
 def test_an_unknown_corpus_is_reported_and_a_folder_without_one_too(kind, tmp_path):

@@ -141,8 +141,8 @@ def test_the_corpora_that_there_are():
 def test_an_unknown_name_gets_the_nearest(tmp_path):
     with pytest.raises(BadConfig, match=r"no corpus named mahnop; did you mean mahnob\?"):
         open_corpus("mahnop", tmp_path)
-    with pytest.raises(BadConfig, match="no synthetic corpus named table; "):
-        write_synthetic("table", tmp_path)
+    with pytest.raises(BadConfig, match=r"no synthetic corpus named tables; did you mean table\?"):
+        write_synthetic("tables", tmp_path)
 
 
 def test_two_files_add_a_corpus_to_the_command_line(added, tmp_path, capsys):

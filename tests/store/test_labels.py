@@ -13,10 +13,14 @@ from gbvnet.datasets.label_columns import RATING_COLUMNS, LabelColumn, label_col
 from gbvnet.datasets.label_traces import Trace
 from gbvnet.datasets.recording import Channel, Recording, Signals
 from gbvnet.errors import BadConfig, BadStore
+from gbvnet.experiments.perturbations import PerturbedSource
+from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.store.format import data_file, read_header
 from gbvnet.store.joined import join
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
+from gbvnet.store.rebaselined import Rebaselined
+from gbvnet.store.subset import StoreSubset
 from gbvnet.store.window_source import DerivedSource
 from gbvnet.store.writer import create_store, finish_store, prepared_recording
 
@@ -228,6 +232,24 @@ def test_doubles_take_eight_bytes(path):
     write_header(data_file(path, "anna_1"), lambda h: h["trace.joystick"].update(dtype="F32"))
     with pytest.raises(BadStore, match="a recording of this store"):
         open_store(path).trace("anna_1", "joystick")
+
+
+@pytest.mark.parametrize(
+    "derive",
+    [
+        DerivedSource,
+        FeatureCache,
+        lambda store: StoreSubset(store, [0], 0),
+        lambda store: Rebaselined(store, "none"),
+        lambda store: PerturbedSource(store, lambda rows, arrays: arrays),
+    ],
+)
+def test_what_is_derived_from_a_store_has_its_labels_and_traces(path, derive):
+    store = open_store(path)
+    derived = derive(store)
+    assert derived.labels == store.labels
+    both = zip(derived.trace("anna_1", "joystick"), store.trace("anna_1", "joystick"), strict=True)
+    assert all(np.array_equal(a, b) for a, b in both)
 
 
 # ---------------------------------------------------------------- format 2
