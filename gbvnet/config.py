@@ -305,6 +305,10 @@ class CrossvalConfig(SplitConfig):
     trials), quadrant (with --target both: valence x arousal)"""
     joint: bool = False
     """train valence and arousal together, as two logits of one network"""
+    lag_s: float | Literal["search"] = 0.0
+    """of labels that change in time: seconds by which they come later than what they are about; a window's label is the
+    mean over the window that much later. search: of 0 to 9.6 s the lag that fits best, found in each fold by its
+    training side alone"""
     subjects: tuple[str, ...] | None = None
     """names of the subjects to use (s01,s05); default: all"""
     shuffle_labels: int | None = None
@@ -326,6 +330,10 @@ class CrossvalConfig(SplitConfig):
         require(not self.joint or self.target == "both", f"--joint trains both targets, and target is {self.target}")
         require(not self.joint or self.task in (None, "binary"), f"--joint is of task binary, not {self.task}")
         require(self.rule is None or self.rule.strip(), "rule is empty: leave it out for the default")
+        require(
+            self.lag_s == "search" or (isinstance(self.lag_s, int | float) and 0 <= self.lag_s <= 60),
+            f"lag_s must be from 0 to 60 s, or search, not {self.lag_s}",
+        )
         require(
             self.train.select != "test" or (self.recipe and self.protocol == "window"),
             "train.select test chooses the epoch by the windows that it is tested on; only recipes stamped leaky may, "

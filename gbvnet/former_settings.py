@@ -15,7 +15,7 @@ FORMER_VALUES = {"train.select": {"inner": "validation"}}  # setting: {former va
 
 
 # Settings that files of earlier versions do not have, and the value that says what those versions did.
-_ADDED = {"task": "binary", "train.loss": "mse"}
+_ADDED = {"task": "binary", "train.loss": "mse", "lag_s": 0.0}
 
 # Files of earlier versions have one group `rival` with the options of all systems, and these defaults.
 _RIVAL = {
@@ -58,7 +58,11 @@ def _with_task(values: dict) -> dict:
     if "threshold" not in values:
         return values
     train = values.get("train")
-    return {"task": "binary"} | values | ({"train": {"loss": "mse"} | train} if isinstance(train, dict) else {})
+    return (
+        {"task": "binary", "lag_s": 0.0}
+        | values
+        | ({"train": {"loss": "mse"} | train} if isinstance(train, dict) else {})
+    )
 
 
 def _with_options(values: dict) -> dict:

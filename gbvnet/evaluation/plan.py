@@ -1,8 +1,9 @@
 """The plan of a cross-validation: which windows, which labels, which folds. Nothing is trained for it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from ..store.window_source import WindowSource
 from . import splits
 from .confounds import confounds
 from .labels import shuffle_within_subjects
+from .lags import lagged_windows
 from .splits import PLURAL, Fold
 from .targets import BOTH, Target, resolve, targets_of
 
@@ -41,6 +43,20 @@ class Plan:
     folds: list[Fold]
     warnings: tuple[str, ...] = ()  # what a reader of the results must know
     unused: tuple[str, ...] = ()  # settings that have no effect on this plan
+    by_lag: dict[float, "Labels"] = field(default_factory=dict)  # of labels that change in time, by their lag
+    lags: dict[int, float] = field(default_factory=dict)  # number of a fold -> the lag that its training side gave
+
+    def labels_of(self, fold: Fold) -> "Labels":
+        """Return ratings and labels as a fold has them: at the lag that its training side gave, if it gave one."""
+        lag = self.lags.get(fold.number)
+        return Labels(self.rating, self.labels) if lag is None else self.by_lag[lag]
+
+
+class Labels(NamedTuple):
+    """Ratings and labels of all targets, as in a `Plan`."""
+
+    rating: dict[str, pd.Series]
+    labels: dict[str, pd.Series]
 
 
 def make_plan(store: WindowSource, config: CrossvalConfig) -> Plan:
@@ -61,12 +77,17 @@ def make_plan_without_folds(store: WindowSource, config: CrossvalConfig) -> Plan
     config = resolve(config, store)
     targets = targets_of(config, store)
     windows, excluded = choose_windows(store, config)
-    windows, labels = _labelled(windows, targets, excluded, store)
-    rating = {target.name: _rating(windows, target) for target in targets}
-    if config.shuffle_labels is not None:
-        labels = shuffle_within_subjects(windows, labels, config.shuffle_labels)
-    warnings = tuple(data_warnings(store, windows, labels, config))
-    return Plan(windows, {target.name: target for target in targets}, rating, labels, excluded, [], warnings)
+    at_lags = lagged_windows(store, windows, config, excluded)
+    by_lag = {}
+    for lag_s, table in at_lags.items():  # their windows are the same
+        windows, labels = _labelled(table, targets, excluded, store)
+        if config.shuffle_labels is not None:
+            labels = shuffle_within_subjects(windows, labels, config.shuffle_labels)
+        by_lag[lag_s] = Labels({target.name: _rating(windows, target) for target in targets}, labels)
+    first = next(iter(by_lag.values()))
+    warnings = tuple(data_warnings(store, windows, first.labels, config))
+    names = {target.name: target for target in targets}
+    return Plan(windows, names, *first, excluded, [], warnings, by_lag=by_lag if config.lag_s == "search" else {})
 
 
 def _labelled(
@@ -177,7 +198,7 @@ def _reasons(
     else:
         used = [f"has_{part}" for part in PARTS if _uses(modality, part)]
         reasons[f"nothing of modality {modality}"] = ~windows[used].any(axis=1)
-    columns = BOTH if target == "both" else (target,)
+    columns = [name for name in (BOTH if target == "both" else (target,)) if not store.labels[name].trace]
     return reasons | {f"no rating of {name}": windows[name].isna() | (windows[name] == "") for name in columns}
 
 

@@ -127,8 +127,15 @@ def resolve(config: AnyConfig, store: "WindowSource") -> AnyConfig:
     _require_columns(store, columns)
     labels = store.labels
     categories = [name for name in columns if labels[name].classes]
+    traces = [name for name in columns if labels[name].trace]
     rule = config.rule.strip() if config.rule else None
-    task = config.task or _task_of(rule, bool(categories))
+    task = config.task or ("regression" if traces and rule is None else _task_of(rule, bool(categories)))
+    if traces and task != "regression":
+        raise BadConfig(
+            f"{listed(traces)} changes in time, so that a trial has no class: give --task regression, and no --rule"
+        )
+    if config.lag_s != 0 and not traces:
+        raise BadConfig(f"lag_s is for labels that change in time, and {listed(columns)} does not: leave it out")
     if rule is None and task != "regression":
         rule = _default_rule(task, columns, store)
     config = replace(config, task=task, rule=rule)

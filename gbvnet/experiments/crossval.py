@@ -36,6 +36,7 @@ from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
 from ..store.window_source import WindowSource
 from ..systems import SystemOutput, new_system, system, validate_config
+from .lag_search import find_lags
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
 
@@ -82,7 +83,10 @@ def cross_validate(
     some failed.
     """
     config = validate_config(config, store)
-    return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
+    plan = make_plan(store, config)
+    if config.lag_s == "search":
+        plan = replace(plan, lags=find_lags(store, plan, config))
+    return run_plan(store, run_dir, config, plan, jobs, progress)
 
 
 def run_plan(
@@ -199,7 +203,7 @@ class _TrainAndTest:
 
     def _train(self, task: Task, folder: Path, began: float) -> str:
         remove_stale_temp_files(folder)
-        y = pd.DataFrame({target: self.plan.labels[target] for target in task.targets})
+        y = pd.DataFrame({target: self.plan.labels_of(task.fold).labels[target] for target in task.targets})
         system(self.config.system)  # its libraries are loaded first, and do not count as its memory
         with PeakMemory() as peak:
             predicted, about = self._fit_and_predict(task, y, folder)
@@ -254,7 +258,7 @@ class _TrainAndTest:
                 scope=c.scope,
                 seed=c.seed,
                 fold=task.fold.number,
-                rating=self.plan.rating[target].loc[test],
+                rating=self.plan.labels_of(task.fold).rating[target].loc[test],
                 y=y.loc[test, target],
                 **_predicted_columns(
                     output if len(task.targets) == 1 else output[:, k : k + 1],

@@ -208,6 +208,8 @@ def _labels(plan: Plan) -> dict[str, Any]:
     """What environment.json says of the labels: their definition, and how many windows each class has."""
     n, targets = len(plan.windows), plan.targets
     about: dict[str, Any] = {"labels": "; ".join(dict.fromkeys(target.definition for target in targets.values()))}
+    if plan.lags:
+        about["lags_s"] = {str(fold): lag_s for fold, lag_s in plan.lags.items()}
     if any(target.task != "binary" for target in targets.values()):
         about["task"] = next(iter(targets.values())).task
     rated = {name: target for name, target in targets.items() if len(target.scales) == 1 and target.scales[0]}
