@@ -242,6 +242,11 @@ class _TrainAndTest:
         fitted.save(folder / "model")
         return predicted, dict(fitted.about)
 
+    def _rating(self, fold: Fold, target: str) -> pd.Series:
+        """The rating beside a label; of regression it is the label itself, also where labels are shuffled."""
+        held = self.plan.labels_of(fold)
+        return (held.labels if self.plan.targets[target].task == "regression" else held.rating)[target]
+
     def _table(self, task: Task, y: pd.DataFrame, predicted: SystemOutput) -> pd.DataFrame:
         """Return the rows of the predictions table, one target after the other."""
         c, test = self.config, task.fold.test
@@ -258,7 +263,7 @@ class _TrainAndTest:
                 scope=c.scope,
                 seed=c.seed,
                 fold=task.fold.number,
-                rating=self.plan.labels_of(task.fold).rating[target].loc[test],
+                rating=self._rating(task.fold, target).loc[test],
                 y=y.loc[test, target],
                 **_predicted_columns(
                     output if len(task.targets) == 1 else output[:, k : k + 1],

@@ -49,22 +49,23 @@ def find_lags(store: WindowSource, plan: Plan, config: CrossvalConfig) -> dict[i
 
 
 def lag_scores(features: np.ndarray, labels: np.ndarray, recordings: np.ndarray) -> np.ndarray:
-    """Return how well labels at each lag can be predicted, (Q,): the correlation of held-out predictions and labels,
-    both less their mean in each recording. 0 where nothing varies.
+    """Return how well labels at each lag can be predicted, (Q,): the correlation of held-out predictions and labels.
+    Features and labels are taken less their mean in each recording: a level of a recording says nothing of a lag. 0
+    where nothing varies.
 
     features : (n, D)        labels : (n, Q), at each lag        recordings : (n,) names
     """
     parts = min(PARTS, len(np.unique(recordings)))
     if parts < 2:
         return np.zeros(labels.shape[1])
+    features, labels = (_within_recordings(values, recordings) for values in (features, labels))
     predicted = np.empty_like(labels)
     for seen, held in GroupKFold(parts).split(features, groups=recordings):
-        mean, sd = features[seen].mean(axis=0), features[seen].std(axis=0)
-        x, new = ((features[of] - mean) / np.where(sd > STILL, sd, 1.0) for of in (seen, held))
-        centre = labels[seen].mean(axis=0)
+        sd = features[seen].std(axis=0)
+        x, new = (features[of] / np.where(sd > STILL, sd, 1.0) for of in (seen, held))
         gram = x.T @ x + RIDGE * len(x) * np.eye(x.shape[1])
-        predicted[held] = new @ np.linalg.solve(gram, x.T @ (labels[seen] - centre)) + centre
-    a, b = _within_recordings(predicted, recordings), _within_recordings(labels, recordings)
+        predicted[held] = new @ np.linalg.solve(gram, x.T @ labels[seen])
+    a, b = _within_recordings(predicted, recordings), labels
     scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return np.divide((a * b).sum(axis=0), scale, out=np.zeros(len(scale)), where=scale > STILL)
 
