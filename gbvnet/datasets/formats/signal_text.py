@@ -14,6 +14,7 @@ from .text_file import Layout, detect_layout, stated_rate_hz
 
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
 CLOCKS = ("time", "time_s", "t")  # preferred names of a text file's column of seconds
+NO_COLUMN = "\0"  # begins names of columns that are none: row names, and what trailing delimiters delimit
 MAX_TIME_S, MAX_RATE_HZ = 1e10, 1e6  # seconds since 1970 are below the first
 MIN_RATE_HZ = 1.0  # slower means that the column is in milliseconds
 MIN_UNIX_TIME_S, MAX_UNIX_TIME_S = 6e8, 5e9  # 1989 to 2128, in seconds since 1970
@@ -77,7 +78,7 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
         )  # fmt: skip
     except (OSError, ValueError) as error:
         raise _read_error(path, what, str(error)) from None
-    table = table.drop(columns=[*lead, *(n for n in table.columns if not n)])
+    table = table.drop(columns=[n for n in table.columns if not n or n.startswith(NO_COLUMN)])
     table.attrs = {name: value for name, value in attributes.items() if value is not None}
     return table
 
@@ -105,16 +106,16 @@ def _unique_names(names: list[str]) -> list[str]:
 def _fit_names(path: Path, names: list[str], width: int, form: Layout) -> tuple[list[str], list[str]]:
     """Return the names of unnamed leading columns (row names) and of the other columns, one for each cell of a line.
 
-    Lines may end with a delimiter.
+    Lines may end with delimiters.
     """
     while len(names) > 1 and not names[-1]:
         names = names[:-1]
     names = [name or f"Unnamed: {k}" for k, name in enumerate(names)]
     extra = width - len(names)
-    if extra <= 0 or all(not row[len(names)] for row in form.rows if len(row) > len(names)):
-        return [], names + [""] * max(0, min(extra, 1))
+    if extra <= 0 or not any(any(row[len(names) :]) for row in form.rows):
+        return [], names + [f"{NO_COLUMN}{k}" for k in range(extra)]
     if extra == 1:
-        return ["\0"], names
+        return [NO_COLUMN], names
     remedy = "Numbers with a decimal comma need semicolons or tabs between them."
     if len(names) == 1:  # a title line
         remedy = f"Line {form.skip + 1} is read as the column names: delete it, or begin it with #."
@@ -129,7 +130,7 @@ def _is_units(row: tuple[str, ...]) -> bool:
 
 
 def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?", cell))
+    return bool(re.fullmatch(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?", cell))
 
 
 def _empatica(path: Path, form: Layout) -> tuple[list[str], int, dict] | None:

@@ -17,7 +17,7 @@ from ...errors import BadRecording
 COMMENTS = ("#", "%")
 MAX_SAMPLED_LINES = 200  # lines from which the layout is detected
 _SEP = re.compile(r'^"?sep=(.)"?[;,\t ]*$', re.IGNORECASE)
-_NUMBER = r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d*[.,])?\d+(?:[eE][+-]?\d+)?"
 
 
 class Layout(NamedTuple):
