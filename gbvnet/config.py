@@ -423,6 +423,10 @@ class FinalConfig(CrossvalConfig):
         )
         require(self.scope == "pooled", "a model for prediction is of all subjects together: leave scope pooled")
         require(self.shuffle_labels is None, "a model for prediction needs true labels: leave shuffle_labels out")
+        require(
+            self.lag_s != "search",
+            "a model for prediction needs a lag in seconds: crossval with --lag_s search finds one in each fold",
+        )
 
     def crossval(self) -> CrossvalConfig:
         """Return the settings of its training: both targets are two outputs of one network."""

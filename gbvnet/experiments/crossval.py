@@ -36,7 +36,7 @@ from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
 from ..store.window_source import WindowSource
 from ..systems import SystemOutput, new_system, system, validate_config
-from .lag_search import find_lags
+from .lag_search import with_lags
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
 
@@ -83,10 +83,7 @@ def cross_validate(
     some failed.
     """
     config = validate_config(config, store)
-    plan = make_plan(store, config)
-    if config.lag_s == "search":
-        plan = replace(plan, lags=find_lags(store, plan, config))
-    return run_plan(store, run_dir, config, plan, jobs, progress)
+    return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
 
 
 def run_plan(
@@ -100,6 +97,7 @@ def run_plan(
     """Train and test on every fold of a given plan; everything else is as in `cross_validate`."""
     run_dir = Path(run_dir)
     require(config.train.devices == 1, "train.devices is for `gbvnet train`; here --jobs trains several folds at once")
+    plan = with_lags(store, plan, config)
     with lock_run(run_dir):
         begin_run(run_dir, store, config, plan, threads_per_task(jobs))
         if not (run_dir / predictions.FILE).exists():

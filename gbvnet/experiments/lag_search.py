@@ -8,6 +8,7 @@ Shapes: n windows of the training side, D features, Q lags.
 """
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 from sklearn.model_selection import GroupKFold
@@ -24,6 +25,11 @@ PARTS = 3  # of the training side, one after the other held out; no recording is
 RIDGE = 1.0  # times the windows, on z-scored features
 STILL = 1e-9  # an SD below which a feature counts as constant
 SMOOTH = 2  # windows on each side, over which features are averaged: labels change slowly
+
+
+def with_lags(store: WindowSource, plan: Plan, config: CrossvalConfig) -> Plan:
+    """Return a plan with the lag of each fold, where the settings ask for a search."""
+    return replace(plan, lags=find_lags(store, plan, config)) if config.lag_s == "search" else plan
 
 
 def find_lags(store: WindowSource, plan: Plan, config: CrossvalConfig) -> dict[int, float]:

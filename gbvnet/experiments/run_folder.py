@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
@@ -25,6 +26,7 @@ from .. import __version__
 from ..config import CrossvalConfig, SplitConfig, flatten, to_dict
 from ..errors import BadConfig, BadRun
 from ..evaluation import splits
+from ..evaluation.agreement import agreements
 from ..evaluation.labels import has_one_class
 from ..evaluation.plan import OTHERS, Plan
 from ..former_settings import former_names, former_option_group, present_names
@@ -197,6 +199,7 @@ def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dic
             "windows_scored": n,
             "excluded": plan.excluded,
             **_labels(plan),
+            **_agreements(store, plan),
         },
         "findings": list(_warnings(plan)),
         "n_parameters": None,
@@ -228,6 +231,15 @@ def _labels(plan: Plan) -> dict[str, Any]:
         for name, count in counts.items()
     }
     return about
+
+
+def _agreements(store: WindowSource, plan: Plan) -> dict[str, Any]:
+    found = [asdict(each) for each in agreements(store, plan.windows, list(plan.targets.values()))]
+    return (
+        {"agreement": [each | {"value": None if np.isnan(each["value"]) else each["value"]} for each in found]}
+        if found
+        else {}
+    )
 
 
 def _warnings(plan: Plan) -> Iterator[str]:

@@ -83,7 +83,7 @@ class ModelOutputs:
         if self.task == "binary":
             return "At 0.5 both classes, high and low, are equally likely."
         if self.task == "regression":
-            return f"The scale goes from {scale_in_words(self.limits)}."
+            return "The dotted line is the middle of the scale."
         words = f" {_QUADRANT_WORDS}" if self.labels == QUADRANTS else ""
         return f"The probabilities of the {len(self.names)} classes of a window add up to 1.{words}"
 
@@ -167,7 +167,7 @@ def model_outputs(about: Mapping[str, Any], n_outputs: int) -> ModelOutputs:
     if len(made.scales) != 1 or not made.scales[0][0] < made.scales[0][1]:
         raise ValueError(f"scales: expected the lowest and the highest rating, found {made.scales}")
     scale = made.scales[0]
-    quantity = f"predicted {target}, {scale_in_words(scale)}"
+    quantity = f"predicted {target} (scale {scale_in_words(scale)})"
     return ModelOutputs("regression", target, (target,), (target,), scale, quantity)
 
 

@@ -125,6 +125,7 @@ def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray
         "normalise": config.train.normalise,
         "targets": [target.name for target in targets_of(config, store)],
         **target_metadata(targets_of(config, store)),
+        **({"lag_s": config.lag_s} if config.lag_s else {}),
         "protocol": config.protocol,
         "scope": config.scope,
         "subjects": sorted(store.windows.iloc[rows]["subject"].unique().tolist()),

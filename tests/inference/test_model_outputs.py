@@ -44,7 +44,11 @@ def test_of_several_classes_each_has_a_column():
 def test_a_rating_is_in_its_own_units_and_within_its_scale():
     outputs = model_outputs(PLEASURE, 1)
     assert outputs.values(np.array([[-1.0], [0.0], [0.5], [3.0]]))[:, 0].tolist() == [0, 50, 75, 100]
-    assert outputs.quantity == "predicted pleasure, 0 to 100" and outputs.middle == 50 and outputs.ticks == (0, 50, 100)
+    assert (
+        outputs.quantity == "predicted pleasure (scale 0 to 100)"
+        and outputs.middle == 50
+        and outputs.ticks == (0, 50, 100)
+    )
     assert outputs.summary(table(outputs, np.array([[20.0], [60.0]]))) == "pleasure 40.0 on average, from 20.0 to 60.0"
     assert outputs.summary(table(outputs, np.array([[np.nan]]))) == "pleasure in none of them"
 

@@ -126,6 +126,8 @@ def _output(config: GBVNetConfig, about: dict) -> Lines:
         lines.append(("positive class", RULES.get(str(rule), plain(rule))))
     if "classes" in about:
         lines.append(("classes", plain(about["classes"])))
+    if "lag_s" in about:
+        lines.append(("lag", f"labels {plain(about['lag_s'])} s later than the windows"))
     if "scales" in about and about["scales"] not in _USUAL_SCALES:
         lines.append(("scale", plain(about["scales"])))
     return lines

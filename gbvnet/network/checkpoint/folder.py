@@ -32,6 +32,7 @@ CARD_FACTS = {
     "threshold": "Rule for the positive (high) class",
     "classes": "Classes",
     "scales": "Scale of each rating",
+    "lag_s": "Lag of the labels, s",
     "protocol": "Protocol",
     "scope": "Scope",
     "chosen_epoch": "Chosen epoch",
