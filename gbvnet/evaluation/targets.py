@@ -13,6 +13,7 @@ target, and every text about the target says so.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeVar
 
@@ -20,7 +21,7 @@ import numpy as np
 
 from ..config import CrossvalConfig, Task
 from ..errors import BadConfig
-from ..text import did_you_mean, listed, shortened
+from ..text import listed, shortened
 
 if TYPE_CHECKING:  # a model is described without pandas
     import pandas as pd
@@ -163,12 +164,10 @@ def _require_columns(store: "WindowSource", columns: Sequence[str]) -> None:
     labels = store.labels
     for name in columns:
         if name not in labels:
-            hint = did_you_mean(name, tuple(labels)) if labels else "it has none"
-            raise BadConfig(f"target {name}: {store.path} has no label {name}; {hint}; it has {_known(labels)}")
-
-
-def _known(labels: Mapping[str, object]) -> str:
-    return shortened(list(labels), 20) if labels else "no labels"
+            near = get_close_matches(name, labels, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "."
+            known = shortened(list(labels), 20) if labels else "no labels"
+            raise BadConfig(f"target {name}: {store.path} has no label {name}{hint or '.'} It has {known}")
 
 
 def _task_of(rule: str | None, is_category: bool) -> Task:

@@ -97,7 +97,7 @@ def test_task_and_rule_follow_from_the_label_where_they_are_left_out(settings, e
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"target": "valense"}, r"s.store has no label valense; did you mean valence\?; it has valence, arousal"),
+        ({"target": "valense"}, r"s.store has no label valense; did you mean valence\? It has valence, arousal"),
         ({"target": "stress", "task": "regression"}, "stress: categories cannot be predicted as a number"),
         (
             {"target": "stress", "rule": ">=5"},
