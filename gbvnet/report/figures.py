@@ -96,7 +96,7 @@ def learning_curves(history: pd.DataFrame, title: str, stamps: Sequence[str], va
     """
     has_accuracy = history[["train_accuracy", "inner_accuracy"]].notna().any(axis=None)
     shown = ("loss", "accuracy") if has_accuracy else ("loss",)
-    figure = empty_figure(6.4 if has_accuracy else 4.2, 3.0, title, stamps)
+    figure = empty_figure(6.4, 3.0, title, stamps)
     for axes, what in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         unit = 100 if what == "accuracy" else 1
         for side, name, colour, dashes in (
@@ -128,7 +128,7 @@ def confusion_matrices(
     k = len(classes)
     longest = max(map(len, classes))
     if k <= 4:
-        width, height, rows, columns = 6.4 if k == 2 else 8.4, 3.5 if k == 2 else 4.3, 1, 2
+        width, height, rows, columns = 6.4 if k == 2 else 8.4, 3.5 if k == 2 else 4.4 + 0.02 * longest, 1, 2
     else:  # one above the other, so that each can be as wide as a page
         side = min(0.55 * k, 10.0)
         width, height, rows, columns = max(4.6, side + 1.2 + 0.07 * longest), 2 * (side + 1.1 + 0.05 * longest), 2, 1
@@ -137,9 +137,8 @@ def confusion_matrices(
     for axes, table, what in zip(figure.subplots(rows, columns).ravel(), tables, ("windows", "trials"), strict=True):
         _confusion_panel(axes, np.asarray(metrics_of(table).confusion(table)), classes)
         axes.set(title=what, xlabel="predicted", ylabel="rated")
-        if k > 4 or longest > 8:
-            axes.tick_params(axis="x", rotation=45 if longest <= 24 else 90)
-            axes.set_xticks(range(k), classes, ha="right" if longest <= 24 else "center", rotation_mode="anchor")
+        if longest > (8 if k <= 4 else 4):
+            axes.set_xticks(range(k), classes, rotation=40, ha="right", rotation_mode="anchor")
     return figure
 
 
@@ -207,7 +206,7 @@ def _correct_windows(result: pd.DataFrame) -> tuple[pd.Series, tuple[str, str]]:
 def subject_scores(scores: Scores, title: str, stamps: Sequence[str]) -> Figure:
     """Draw the headline score by window of each subject beside baseline and chance of the same subject.
 
-    A subject whose score is undefined has no bar, and a dash.
+    A subject whose score is undefined has that word and no bar.
     """
     rows, words = scores.subjects, words_of(scores)
     figure = empty_figure(max(6.4, 1.1 + 0.24 * len(rows)), 3.2, title, stamps)
@@ -222,7 +221,7 @@ def subject_scores(scores: Scores, title: str, stamps: Sequence[str]) -> Figure:
         axes.plot(x, 100 * rows["majority"], linestyle="none", marker="_", markersize=12, markeredgewidth=2, color=INK)
     axes.plot(x, words.factor * rows["chance_upper"], **_TRIANGLE)
     for k in np.flatnonzero(values.isna()):
-        axes.text(float(k), 0, "–", ha="center", va="bottom", color=INK)
+        axes.text(float(k), 0.02, "undefined", ha="center", va="bottom", rotation=90, fontsize=7.5, color=SOFT)
     axes.set_xticks(x, rows["subject"], rotation=90 if len(rows) > 10 else 0)
     axes.set(ylim=_limits(words, values), ylabel=words.axis)
     axes.margins(x=0.02)

@@ -20,7 +20,7 @@ def percent(share: float) -> str:
 
 def number(value: float) -> str:
     """Return a number with three digits after the point."""
-    return NONE if np.isnan(value) else f"{value:.3f}"
+    return NONE if np.isnan(value) else f"{value:z.3f}"
 
 
 def in_percent(name: str) -> bool:

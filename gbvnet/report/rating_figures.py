@@ -13,11 +13,11 @@ from .figures import COLOUR, INK, SOFT, WARN, empty_figure, styled
 
 READ_RATINGS = (
     "How to read it: a dot is a trial: the mean of its windows' predictions against its rating. Dots on the diagonal "
-    "are predicted exactly. Right, what is left: rating minus prediction, above the line where the rating was higher "
-    "than predicted. Predictions that stay near the mean of all ratings show that little was learnt; "
+    "are predicted exactly. Right, the residuals: rating minus prediction, above the line where the rating was higher "
+    "than predicted. Dots in a narrow upright band are predictions near the mean: little was learnt. "
 )
-READ_SCALE = "grey lines are the ends of the scale, outside of which no rating lies."
-READ_WITHOUT_SCALE = "the run does not say which scale the ratings have."
+READ_SCALE = "Grey lines are the ends of the scale, outside of which no rating lies."
+READ_WITHOUT_SCALE = "The run does not say which scale the ratings have."
 
 
 @styled
@@ -45,9 +45,9 @@ def rated_and_predicted(
     right.axhline(0, color=INK, linewidth=1)
     right.plot(y_hat, y - y_hat, **dots)
     widest = 1.08 * max(np.abs(y - y_hat).max(), 1e-9)
-    right.set(xlim=limits, ylim=(-widest, widest), title="what is left", xlabel="predicted", ylabel="rated − predicted")
+    right.set(xlim=limits, ylim=(-widest, widest), title="residuals", xlabel="predicted", ylabel="rated − predicted")
     mean = float(np.mean(y - y_hat))
-    right.axhline(mean, color=WARN, linewidth=1, linestyle="--", label=f"mean {mean:+.2f}")
+    right.axhline(mean, color=WARN, linewidth=1, linestyle="--", label=f"mean {mean:+z.2f}")
     right.legend(loc="upper right", fontsize=8)
     return figure
 

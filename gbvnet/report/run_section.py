@@ -33,12 +33,14 @@ def run_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
     yield _labels_picture(result, name, folder)
     marks = "triangle" if words.baseline_is_zero else "majority mark and triangle"
     passes = f"the subject's own {marks}" if words.baseline_is_zero else f"both the subject's own {marks}"
-    dash = " A dash: undefined, as all ratings of the subject are equal." if words.baseline_is_zero else ""
+    undefined = scores.over_subjects().undefined
+    why = " Undefined: all ratings of the subject are equal." if undefined else ""
+    labels = "ratings" if words.baseline_is_zero else "labels"
     yield write_picture(
         figures.subject_scores(scores, title, stamps), folder, f"{name}_subjects",
         f"{capital(words.headline)} of each subject, {title}",
-        f"How to read it: the labels of a subject are predicted only where the bar passes {passes}; with few trials a "
-        f"subject the triangle is high.{dash}",
+        f"How to read it: the {labels} of a subject are predicted only where the bar passes {passes}; with few trials a "
+        f"subject the triangle is high.{why}",
     )  # fmt: skip
     try:
         history = read_history(result.run, result.key("target"))

@@ -224,7 +224,7 @@ def _terminal_table(results: Sequence[Result], width: int) -> str:
     for r in results:
         s = r.scores
         table.add_row(
-            r.target_name, r.label, protocol_name(r), mean_sd(s.over_folds().mean, s.over_folds().sd, words.score),
+            r.target_name.replace(" as a number from", ","), r.label, protocol_name(r), mean_sd(s.over_folds().mean, s.over_folds().sd, words.score),
             score_cell(s, "window", "rmse") if words.baseline_is_zero else words.value(s.majority["fold"]),
             words.value(s.chance["fold"].upper), s.assessment,
         )  # fmt: skip
