@@ -113,7 +113,8 @@ def write_run(
             accuracy = np.nan if "y_hat" in rows else 1.0
             history = pd.DataFrame({
                 "epoch": epoch, "train_loss": loss + noise, "train_accuracy": accuracy * (1 - loss / 1.4 + noise),
-                "inner_loss": loss + 0.08 + 0.006 * epoch + 2 * noise, "inner_accuracy": accuracy * (0.9 - loss / 1.4 - noise),
+                "inner_loss": loss + 0.08 + 0.006 * epoch + 2 * noise,
+                "inner_accuracy": accuracy * (0.9 - loss / 1.4 - noise),
                 "seconds": 1.0,
             })  # fmt: skip
             history.to_csv(part / "history.csv", index=False)

@@ -120,10 +120,10 @@ def _scores_by_subject(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def _score_table(results: Sequence[Result], ranking: Ranking | None) -> Table:
-    headline = "CCC" if results[0].scores.main == "ccc" else "accuracies in %"
     reference = next((system_label(r) for r in results if r.key("system") == REFERENCE), None)
     words = words_of(results[0].scores)
     main = words.score
+    shown = "CCC with its" if words.baseline_is_zero else "accuracies in %, with their"
     against = {} if ranking is None or reference is None else _differences(ranking, reference, words)
     return Table(
         ("System", "Modality", "Assessment", BOOTSTRAP_COLUMN, "By trial",
@@ -137,7 +137,7 @@ def _score_table(results: Sequence[Result], ranking: Ranking | None) -> Table:
              *against.get(system_label(r), (NONE, NONE))]
             for r in results
         ],
-        f"By window unless it says otherwise; {headline}, with their {bootstrap_name(results)}. The difference "
+        f"By window unless it says otherwise; {shown} {bootstrap_name(results)}. The difference "
         "is the mean over subjects; its p is Wilcoxon's over subjects, two-sided, after Holm over all pairs.",
         3, frozenset(k for k, r in enumerate(results) if r.scores.leaky),
     )  # fmt: skip

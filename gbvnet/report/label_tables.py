@@ -62,7 +62,9 @@ def _classes_table(results: Sequence[Result]) -> Table:
         s = r.scores
         shares = {name: s.counts[f"class_{k}"] / s.counts["windows"] for k, name in enumerate(s.classes)}
         of_trials = [f"{s.counts[f'trials_class_{k}']:,}" for k in range(len(s.classes))]
-        names = [f"{name}: {n} ({percent(share)} %)" for (name, share), n in zip(shares.items(), of_trials, strict=True)]
+        names = [
+            f"{name}: {n} ({percent(share)} %)" for (name, share), n in zip(shares.items(), of_trials, strict=True)
+        ]
         rows.append([
             r.run.name, r.key("target"), protocol_name(r), _labels(r), shortened(names, MOST_CLASSES, "; "), *_sizes(r),
         ])  # fmt: skip

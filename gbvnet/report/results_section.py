@@ -178,14 +178,16 @@ def comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str])
 
 def _left_out_blocks(questions: Sequence[Comparison]) -> Iterator[Block]:
     """How many subjects a test of numbers is without, as their CCC is not defined."""
-    counts = {
-        f"{c.question.rstrip('?')}: {c.left_out} of {c.a.scores.counts['subjects']}" for c in questions if c.left_out
-    }
-    if counts:
-        yield Text(
-            "Subjects whose CCC is not defined, as all their ratings are equal, are left out of these tests: "
-            f"{'; '.join(sorted(counts))}.", "note",
-        )  # fmt: skip
+    counts = {c.question: f"{c.left_out} of {c.a.scores.counts['subjects']}" for c in questions if c.left_out}
+    if not counts:
+        return
+    everywhere = len(counts) == len(questions) and len(set(counts.values())) == 1
+    where = [f"{question} {count}" for question, count in counts.items()]
+    yield Text(
+        "Subjects whose CCC is not defined, as all their ratings are equal, are left out of these tests: "
+        + (f"{next(iter(counts.values()))} in each." if everywhere else f"{'; '.join(where)}."),
+        "note",
+    )
 
 
 def data_blocks(results: Sequence[Result]) -> Iterator[Block]:

@@ -39,8 +39,8 @@ def run_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
     yield write_picture(
         figures.subject_scores(scores, title, stamps), folder, f"{name}_subjects",
         f"{capital(words.headline)} of each subject, {title}",
-        f"How to read it: the {labels} of a subject are predicted only where the bar passes {passes}; with few trials a "
-        f"subject the triangle is high.{why}",
+        f"How to read it: the {labels} of a subject are predicted only where the bar passes {passes}; with few trials "
+        f"a subject the triangle is high.{why}",
     )  # fmt: skip
     try:
         history = read_history(result.run, result.key("target"))

@@ -222,9 +222,9 @@ def _terminal_table(results: Sequence[Result], width: int) -> str:
         table.add_column(column, justify="right")
     table.add_column("assessment")
     for r in results:
-        s = r.scores
+        s, target = r.scores, r.target_name.replace(" as a number from", ",")
         table.add_row(
-            r.target_name.replace(" as a number from", ","), r.label, protocol_name(r), mean_sd(s.over_folds().mean, s.over_folds().sd, words.score),
+            target, r.label, protocol_name(r), mean_sd(*s.over_folds()[:2], words.score),
             score_cell(s, "window", "rmse") if words.baseline_is_zero else words.value(s.majority["fold"]),
             words.value(s.chance["fold"].upper), s.assessment,
         )  # fmt: skip
