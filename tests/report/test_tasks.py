@@ -1,5 +1,6 @@
 """Reports of several classes and of numbers: the same numbers as their scores, in the words and units of each task."""
 
+import json
 import re
 
 import matplotlib
@@ -7,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gbvnet.errors import BadRun
 from gbvnet.evaluation import predictions
 from gbvnet.evaluation.score_properties import properties_of
 from gbvnet.evaluation.scores import evaluate
 from gbvnet.report import (
     audit_results,
+    audit_section,
     comparison_section,
     csv_tables,
     figures,
@@ -463,3 +466,69 @@ def test_every_column_names_the_function_that_computes_it(tmp_path, classes, rat
         columns = [name for table in tables_of(blocks) for name in table.columns[table.text_columns :]]
         assert len(columns) > 20
         assert [name for name in columns if name.partition(" [")[0] not in sources] == []
+
+
+def test_the_columns_of_two_classes_are_as_they_were(tmp_path):
+    flat = csv_tables.csv_tables(read(binary_run(tmp_path, "a")), [])["results"]
+    assert not {"task", "score", "classes", "scale_low", "rule", "permuted"} & set(flat.columns)
+    assert flat.columns[-1] == "verdict" and "majority_fold" in flat.columns
+
+
+# --- audits ---
+
+
+@pytest.fixture(scope="module")
+def audit_of_ratings(tmp_path_factory):
+    """An audit whose leaky score is recognition of trials alone: as high on shuffled labels, and nothing without it."""
+    root = tmp_path_factory.mktemp("audit") / "a"
+    made = {
+        "ladder/window": {"skill": 0.9, "protocol": "window"},
+        "ladder/trial": {"skill": 0.0, "seed": 3},
+        "shuffled/window-1": {"skill": 0.9, "protocol": "window", "system": "gbvnet on shuffled labels", "seed": 5},
+    }
+    made |= {
+        f"majority/{which}-{protocol}": {"skill": 0.0, "protocol": protocol, "system": which, "seed": 6}
+        for which in ("majority", "subject-majority")
+        for protocol in ("window", "trial")
+    }
+    for name, how in made.items():
+        rating_run(root, name, constant=("s02",), **how)
+    runs = [dict(zip(("role", "name"), name.split("/"), strict=True)) | {"baseline": None} for name in made]
+    about = {"format": audit_results.FORMAT, "runs": runs, "store": {"synthetic": False}, "left_out": []}
+    (root / audit_results.FILE).write_text(json.dumps(about))
+    return audit_results.read_audit(root)
+
+
+def test_an_audit_of_ratings_speaks_of_ccc(audit_of_ratings):
+    leak, honest = audit_section.assess(audit_of_ratings)
+    leaky, shuffled = (r.scores.window["ccc"] for r in (audit_of_ratings.leaky, audit_of_ratings.shuffled[0]))
+    assert leak.startswith(
+        f"Under the LEAKY protocol window GBV-Net (facebio) scores CCC {leaky:.3f}, and {shuffled:.3f}"
+    )
+    assert "trials are recognised" in leak or "recognition of trials" in leak
+    assert honest.startswith("Without the leak no score is above chance: trial ")
+    assert "%" not in leak + honest
+    assert "valence as a number from 1 to 9" in audit_section.terminal_table(audit_of_ratings)
+
+
+def test_the_tables_of_an_audit_of_ratings_have_its_scores(audit_of_ratings, tmp_path):
+    (tmp_path / "figures").mkdir()
+    blocks = list(audit_section.audit_blocks(audit_of_ratings, tmp_path))
+    protocols, inflation = tables_of(blocks)[:2]
+    assert {"Constant mean", "Own mean"} <= set(protocols.columns)
+    window = audit_of_ratings.leaky.scores.window["ccc"]
+    assert cells(protocols)["All windows [95 % bootstrap]"].startswith(f"{window:.3f} [")
+    difference = window - audit_of_ratings.by_protocol["trial"].scores.window["ccc"]
+    assert cells(inflation)["Inflation, CCC"] == f"{difference:+.3f}"
+    assert "Subjects whose CCC is undefined are left out of these tests (trial: 1 of 6)." in texts(blocks)
+    sources = glossary.sources_of({"regression"})
+    columns = [name for table in (protocols, inflation) for name in table.columns[table.text_columns :]]
+    assert [name for name in columns if name.partition(" [")[0] not in sources] == []
+
+
+def test_labels_of_a_probe_may_be_other_ratings_and_those_of_a_system_may_not(tmp_path):
+    table = fake_runs.rating_table(**SMALL)
+    other = table.assign(y=table["y"].to_numpy()[::-1])
+    predictions.write(other.assign(system="ridge on shuffled labels"), tmp_path / "probe.parquet")
+    with pytest.raises(BadRun, match="expected y equal to rating"):
+        predictions.write(other, tmp_path / "system.parquet")
