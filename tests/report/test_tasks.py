@@ -292,7 +292,7 @@ def test_the_summary_of_ratings_is_of_ccc_and_of_errors(ratings):
     assert (
         f"is facebio {s.window['rmse']:.2f}; of always predicting the mean, {s.baseline['window']['rmse']:.2f}." in text
     )
-    assert "%" not in text and "majority" not in text
+    assert "%" not in text and "majority" not in text and "no smaller" not in text
 
 
 def test_leaks_and_fusion_of_ratings_are_differences_of_ccc(tmp_path):
@@ -390,6 +390,8 @@ def test_an_inflation_of_ratings_is_of_ccc(tmp_path):
     assert inflation.leaky_score == pytest.approx(leaky.scores.window["ccc"])
     assert inflation.honest_score == pytest.approx(honest.scores.window["ccc"])
     assert inflation.left_out == 1 and inflation.paired.n == 5
+    defined = inflation.subjects.set_index("subject").drop("s02")
+    assert inflation.paired.difference == pytest.approx((defined["leaky"] - defined["honest"]).mean())
 
 
 # --- scales ---
