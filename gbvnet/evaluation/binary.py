@@ -16,6 +16,7 @@ from .class_metrics import ClassMetrics, one_class_warnings
 from .class_sums import ClassRows, auc_of_ranks, rank_classes, split_class_sums
 from .labels import has_one_class, predicted_high
 from .predictions import TRIAL
+from .targets import LOW_HIGH
 
 P_EDGE = 1e-6  # p is kept this far from 0 and 1 before its logit is taken: one certain window must not decide a trial
 
@@ -75,6 +76,7 @@ class BinaryMetrics(ClassMetrics):
     trial_scores = tuple(SCORES)
     fold_scores = FOLD_SCORES
     resampled_scores = ("accuracy", "balanced_accuracy", "macro_f1", "mcc")
+    classes = LOW_HIGH
 
     @override
     def compute(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:

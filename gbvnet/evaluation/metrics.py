@@ -6,7 +6,7 @@ written here; the scores themselves are in binary.py, multiclass.py and regressi
 NaN, and is counted wherever a mean leaves it out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -36,11 +36,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def metrics_of(table: pd.DataFrame) -> TaskMetrics:
-    """Return the metrics of a predictions table's task. Raises BadRun if its columns fit no task."""
+def metrics_of(table: pd.DataFrame, classes: Sequence[str] = ()) -> TaskMetrics:
+    """Return the metrics of a predictions table's task. Raises BadRun if its columns fit no task.
+
+    classes : names of several classes in the order of their numbers, for warnings
+    """
     task = task_of(table)
     if task == "multiclass":
-        return MulticlassMetrics(n_classes(table))
+        return MulticlassMetrics(n_classes(table), classes)
     return BinaryMetrics() if task == "binary" else RegressionMetrics()
 
 

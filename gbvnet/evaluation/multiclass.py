@@ -4,10 +4,11 @@ Macro averages are over the classes that occur, as scikit-learn takes them: amon
 predictions. With labels of a single class only accuracy is defined.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import special
 from sklearn import metrics as sk
 from typing_extensions import override
@@ -32,8 +33,11 @@ class MulticlassMetrics(ClassMetrics):
     fold_scores = ("accuracy", "balanced_accuracy", "macro_f1", "kappa")  # AUC of small folds is mostly noise
     resampled_scores = fold_scores
 
-    def __init__(self, n_classes: int):
+    def __init__(self, n_classes: int, names: Sequence[str] = ()):
+        """Take the number of classes, and their names for warnings; without K names, classes are called by number."""
         self.n_classes = n_classes
+        self._named = len(names) == n_classes
+        self.classes = tuple(names) if self._named else tuple(map(str, range(n_classes)))
         self.p, self.prior = class_columns(n_classes)
 
     @override
@@ -113,27 +117,38 @@ class MulticlassMetrics(ClassMetrics):
         absent = folds[[f"class_{k}" for k in range(self.n_classes)]].to_numpy() == 0  # (folds, K)
         if absent.any():
             yield (
-                f"{absent.any(axis=1).sum()} of {len(folds)} test folds lack a class ({_classes(absent)}): their "
+                f"{absent.any(axis=1).sum()} of {len(folds)} test folds lack a class ({self._any(absent)}): their "
                 "balanced accuracy and macro-F1 are means over the classes that occur."
             )
         untrained = result.groupby("fold")[self.prior].max().to_numpy() == 0
         if untrained.any():
             yield (
                 f"{untrained.any(axis=1).sum()} of {len(untrained)} folds were trained without a class "
-                f"({_classes(untrained)}) and cannot learn to predict it."
+                f"({self._any(untrained)}) and cannot learn to predict it."
             )
         predicted = np.bincount(predicted_class(result[self.p].to_numpy(float)), minlength=self.n_classes)
-        never = [f"{k}" for k in np.flatnonzero(predicted == 0)]
+        never = np.flatnonzero(predicted == 0)
         if len(never) == self.n_classes - 1:
-            yield f"Every window is predicted class {predicted.argmax()}."
-        elif never:
-            yield f"No window is predicted {_named(never)}."
+            yield f"Every window is predicted {self._in_words([predicted.argmax()])}."
+        elif len(never):
+            yield f"No window is predicted {self._in_words(never)}."
 
     def _scores(self, sums: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
         return {name: float(value) for name, value in self.scores_of_sums(sums, names).items()}
 
     def _count(self, y: pd.Series) -> np.ndarray:
         return np.bincount(y.to_numpy(int), minlength=self.n_classes)
+
+    def _any(self, absent: np.ndarray) -> str:
+        """The classes that any fold lacks, in words. absent : bool (folds, K)."""
+        return self._in_words(np.flatnonzero(absent.any(axis=0)))
+
+    def _in_words(self, classes: ArrayLike) -> str:
+        """Numbers of classes as "class 0", or "class “low”" where names are known."""
+        words = [f"“{self.classes[k]}”" if self._named else self.classes[k] for k in np.asarray(classes)]
+        if len(words) == 1:
+            return f"class {words[0]}"
+        return "classes " + (listed(words) if len(words) <= 4 else shortened(words))
 
 
 def predicted_class(p: np.ndarray) -> np.ndarray:
@@ -146,14 +161,3 @@ def _mean_over_classes(values: np.ndarray) -> np.ndarray:
     defined = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(defined, values, 0).sum(axis=-1) / defined.sum(axis=-1)
-
-
-def _classes(absent: np.ndarray) -> str:
-    """The classes that any fold lacks, in words. absent : bool (folds, K)."""
-    return _named([f"{k}" for k in np.flatnonzero(absent.any(axis=0))])
-
-
-def _named(classes: list[str]) -> str:
-    if len(classes) == 1:
-        return f"class {classes[0]}"
-    return "classes " + (listed(classes) if len(classes) <= 4 else shortened(classes))

@@ -1,6 +1,6 @@
 """All scores of one result with their intervals, chance and baseline, and what a reader must know of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -56,6 +56,7 @@ class Scores:
     baseline: dict[str, dict[str, float]] = field(default_factory=dict)  # window, fold, trial: score by name
     confusion: dict[str, np.ndarray] = field(default_factory=dict)  # window, trial: int (K, K), label by prediction
     words_without_skill: str = ""  # if the scores by window are no better than the baseline's
+    classes: tuple[str, ...] = ()  # names of the classes in the order of their numbers; none of numbers
 
     @property
     def leaky(self) -> bool:
@@ -92,16 +93,19 @@ class Scores:
         return f"{words}; LEAKY" if self.leaky else words
 
 
-def evaluate(result: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = 0) -> Scores:
+def evaluate(
+    result: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: int = 0, classes: Sequence[str] = ()
+) -> Scores:
     """Compute all scores of one result, of any task.
 
     result : rows of a predictions table that share `predictions.KEYS`
     n_permutations : of the trial labels, for chance. seed : of permutations and bootstrap
+    classes : names of several classes in the order of their numbers, for warnings; without them they are numbers
 
     Raises BadRun if the columns are of no task.
     """
     result = metrics.number_folds_once(result)
-    task = metrics.metrics_of(result)
+    task = metrics.metrics_of(result, classes)
     trials = task.aggregate_trials(result)
     chance = _chances(result, task, n_permutations, seed)
     bootstrap = bootstrap_intervals(result, seed=seed)
@@ -139,6 +143,7 @@ def evaluate(result: pd.DataFrame, n_permutations: int = N_PERMUTATIONS, seed: i
         baseline=baseline,
         confusion={level: matrix for level, matrix in confusion.items() if matrix is not None},
         words_without_skill=task.without_skill(window, baseline["window"]),
+        classes=task.classes,
     )
 
 

@@ -87,7 +87,7 @@ class Target:
             return f"{self.name} from {scale_in_words(self.scale)}"
         if self.rule.split(" ")[0] == QUADRANT:
             parts = [
-                f"{column} high: {rule_in_words(_part_rule(self.rule, scale))}"
+                f"{column} high: {rule_in_words(_part_rule(self.rule, scale))}{_of_scale(scale)}"
                 for column, scale in zip(self.columns, self.scales, strict=True)
             ]
             return "HVLA is high valence and low arousal, and so on; " + ", ".join(parts)
@@ -95,7 +95,8 @@ class Target:
             return "high: " + rule_in_words(self.rule) + _of_scale(self.scales[0])
         if self.rule == "classes":
             return "classes: " + ", ".join(self.classes)
-        return f"classes: {', '.join(self.classes)}{_of_scale(self.scales[0])}"
+        how = f", {rule_in_words(self.rule)}" if self.rule == "terciles" else ""
+        return f"classes: {', '.join(self.classes)}{how}{_of_scale(self.scales[0])}"
 
 
 def _of_scale(scale: tuple[float, float] | None) -> str:
@@ -167,7 +168,7 @@ def _require_columns(store: "WindowSource", columns: Sequence[str]) -> None:
             near = get_close_matches(name, labels, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."
             known = shortened(list(labels), 20) if labels else "no labels"
-            raise BadConfig(f"target {name}: {store.path} has no label {name}{hint or '.'} It has {known}")
+            raise BadConfig(f"target {name}: {store.path} has no label {name}{hint} It has {known}")
 
 
 def _task_of(rule: str | None, is_category: bool) -> Task:
@@ -298,6 +299,8 @@ def rule_in_words(rule: str) -> str:
     """Return what a rating must be for the class high, as "rating >= 5"."""
     if rule == "median":
         return "rating above the subject's own median"
+    if rule == "terciles":
+        return "thirds of the subject's own ratings"
     if match := _LIMIT.fullmatch(rule):
         return f"rating {match[1]} {float(match[2]):g}"
     if match := _OUTSIDE.fullmatch(rule):

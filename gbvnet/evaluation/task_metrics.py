@@ -54,6 +54,7 @@ class TaskMetrics(ABC):
     trial_scores: ClassVar[tuple[str, ...]]
     fold_scores: ClassVar[tuple[str, ...]]  # those that are given by fold
     resampled_scores: ClassVar[tuple[str, ...]]  # those that follow from sums of resampled units
+    classes: tuple[str, ...] = ()  # their names in the order of their numbers; none of numbers
 
     @abstractmethod
     def compute(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:

@@ -15,6 +15,7 @@ from . import explanation_figures as maps
 from .document import Block, Text
 from .figures import has_gates, write_picture
 from .results import Result
+from .task_words import words_of
 
 FOLDER, ABOUT, FORMAT = "explain", "explain.json", 1
 CHANNELS, SALIENCY, ROBUSTNESS, FACE = "channels.csv", "saliency.csv", "robustness.csv", "face.png"
@@ -102,7 +103,7 @@ def explanation_blocks(result: Result, name: str, folder: Path) -> Iterator[Bloc
 
     name : what the pictures' names begin with; they are drawn into folder/figures.
     """
-    title, stamps = result.title, result.scores.stamps
+    title, stamps, headline = result.title, result.scores.stamps, words_of(result.scores).headline
     if has_gates(result.table):
         yield write_picture(
             maps.gate_over_time(result.table, title, stamps), folder, f"{name}_gates_time",
@@ -110,8 +111,10 @@ def explanation_blocks(result: Result, name: str, folder: Path) -> Iterator[Bloc
         )  # fmt: skip
         yield write_picture(
             maps.gate_by_subject(result.table, title, stamps), folder, f"{name}_gates_subjects",
-            f"Gates of each subject, {title}", maps.READ_GATE_SUBJECTS,
+            f"Gates of each subject, {title}", maps.READ_GATE_SUBJECTS.replace("accuracy", headline),
         )  # fmt: skip
+    if result.scores.task != "binary":  # no other is explained
+        return
     try:
         explanation = read_explanation(result.run.folder)
     except GbvnetError as error:

@@ -139,6 +139,7 @@ def test_two_ratings_on_different_scales_have_no_common_middle():
         ({"target": "pleasure"}, "high: rating >= 50 (scale 0 to 100)"),
         ({"rule": "outside 4-6"}, "high: rating > 6; low: rating < 4; ratings from 4 to 6 are left out"),
         ({"rule": "3,7"}, "classes: below 3, 3 to below 7, 7 or more"),
+        ({"rule": "terciles"}, "classes: low, middle, high, thirds of the subject's own ratings"),
         ({"target": "stress"}, "classes: none, some, much"),
         ({"target": "pleasure", "task": "regression"}, "pleasure from 0 to 100"),
         (
