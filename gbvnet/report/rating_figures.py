@@ -8,14 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..evaluation.predictions import TRIAL
+from ..evaluation.regression_sums import has_constant_trials
 from ..evaluation.targets import scale_in_words
 from .figures import COLOUR, INK, SOFT, WARN, empty_figure, styled
 
 READ_RATINGS = (
-    "How to read it: a dot is a trial: the mean of its windows' predictions against its rating. Dots on the diagonal "
+    "How to read it: a dot is a trial (the mean of its windows' predictions against its rating), or, of labels that "
+    "change within a trial, a window. Dots on the diagonal "
     "are predicted exactly. Right, the residuals: rating minus prediction, above the line where the rating was higher "
     "than predicted. Dots in a narrow upright band are predictions near the mean: little was learnt. "
 )
+MOST_DOTS = 2000
 READ_SCALE = "Grey lines are the ends of the scale, outside of which no rating lies."
 READ_WITHOUT_SCALE = "The run does not say which scale the ratings have."
 
@@ -24,13 +27,19 @@ READ_WITHOUT_SCALE = "The run does not say which scale the ratings have."
 def rated_and_predicted(
     result: pd.DataFrame, scale: tuple[float, float] | None, title: str, stamps: Sequence[str]
 ) -> Figure:
-    """Draw one dot a trial: its rating against its prediction, and the difference against the prediction.
+    """Draw one dot a trial: its rating against its prediction, and the difference against the prediction. Of labels
+    that change within trials, one dot a window, of at most MOST_DOTS windows at equal distances.
 
     result : rows of a predictions table of numbers
     scale : of the rating, whose ends are drawn; None if it is not known
     """
-    trials = result.groupby(TRIAL)[["y", "y_hat"]].mean()  # under protocol window a trial is in several folds
-    y, y_hat = trials["y"].to_numpy(float), trials["y_hat"].to_numpy(float)
+    if has_constant_trials(result):
+        dots_of = result.groupby(TRIAL)[["y", "y_hat"]].mean()  # under protocol window a trial is in several folds
+        what = f"{len(dots_of):,} trials"
+    else:
+        dots_of = result.iloc[np.linspace(0, len(result) - 1, min(len(result), MOST_DOTS)).astype(int)]
+        what = f"{len(dots_of):,} of {len(result):,} windows"
+    y, y_hat = dots_of["y"].to_numpy(float), dots_of["y_hat"].to_numpy(float)
     colour = COLOUR.get(str(result["modality"].iloc[0]), SOFT)
     dots = {"linestyle": "none", "marker": "o", "color": colour, "markeredgecolor": "white", "markeredgewidth": 0.3}
     dots |= {"markersize": 4 if len(y) <= 500 else 2.5, "alpha": 0.7 if len(y) <= 500 else 0.35}
@@ -40,7 +49,7 @@ def rated_and_predicted(
     _draw_ends(left, scale, both=True)
     left.plot(limits, limits, color=INK, linewidth=1)
     left.plot(y_hat, y, **dots)
-    left.set(xlim=limits, ylim=limits, aspect="equal", title=f"{len(y):,} trials", xlabel="predicted", ylabel="rated")
+    left.set(xlim=limits, ylim=limits, aspect="equal", title=what, xlabel="predicted", ylabel="rated")
     _draw_ends(right, scale, both=False)
     right.axhline(0, color=INK, linewidth=1)
     right.plot(y_hat, y - y_hat, **dots)

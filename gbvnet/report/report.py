@@ -156,7 +156,7 @@ def _summary_blocks(text: str, results: Sequence[Result], shown: Sequence[Result
                 "both the black mark (always predicting the majority class) and the triangle (97.5 % of permutations)"
             )
         yield write_picture(
-            score_overview(entries, _stamps(results)), folder, "overview" + f"_{score}" * words.baseline_is_zero,
+            score_overview(entries, _stamps(of_score)), folder, "overview" + f"_{score}" * words.baseline_is_zero,
             f"{capital(words.headline)} of every result beside {words.baseline} and chance",
             f"How to read it: a bar says something only where it passes {passes}; hatched bars are LEAKY, and no "
             "comparison for the others.",

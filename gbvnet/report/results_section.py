@@ -9,17 +9,19 @@ from ..text import listed
 from .document import Block, Heading, Items, Table, Text
 from .formatting import (
     BOOTSTRAP_COLUMN,
+    NONE,
     bootstrap_name,
     folds_interval_name,
     interval,
     mean_sd,
+    number,
     p_value,
     protocol_name,
     study_heading,
     with_interval,
 )
 from .label_tables import classes_in_words, label_tables
-from .results import Comparison, Result
+from .results import Comparison, Result, Run
 from .summary import TWO_TESTS
 from .task_words import COLUMNS, TaskWords, score_cell, words_of
 
@@ -190,11 +192,30 @@ def _left_out_blocks(questions: Sequence[Comparison]) -> Iterator[Block]:
     )
 
 
+def _agreement_blocks(runs: Sequence[Run]) -> Iterator[Block]:
+    """Yield how far targets agree with other labels of the same thing, and the lags of labels that change in time."""
+    agreements = {str(one.get("target")) + str(one.get("other")) + str(one.get("score")): one
+                  for run in runs for one in run.data.get("agreement") or []}  # fmt: skip
+    for one in agreements.values():
+        value = NONE if one.get("value") is None else number(float(one["value"]))
+        yield Text(
+            f"Two labels of one thing: {one.get('target')} ({' and '.join(one.get('label_sets') or [])}) agrees with "
+            f"{one.get('other')} by {one.get('score')} {value}, over {one.get('n'):,} {one.get('unit')}. A model that "
+            "agrees with its target as well as that is as good as the other label."
+        )
+    for run in runs:
+        lags = run.data.get("lags_s") or {}
+        if lags:
+            found = ", ".join(f"{float(lag_s):g} s in fold {fold}" for fold, lag_s in lags.items())
+            yield Text(f"Lag of the labels in `{run.name}`, found in each fold by its training side alone: {found}.")
+
+
 def data_blocks(results: Sequence[Result]) -> Iterator[Block]:
     """Yield the counts of data and classes of every result, what was left out, and warnings about the data."""
     yield Heading("Data, classes and what was left out")
     runs = list({r.run.folder: r.run for r in results}.values())
     yield from label_tables(results)
+    yield from _agreement_blocks(runs)
     left_out = {run.name: {k: n for k, n in (run.data.get("excluded") or {}).items() if n} for run in runs}
     if len(runs) > 1 and len({str(reasons) for reasons in left_out.values()}) == 1:
         left_out = {"all": left_out[runs[0].name]}
