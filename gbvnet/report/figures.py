@@ -44,6 +44,7 @@ COLOUR = {
 }
 RIGHT, WRONG, WARN, INK, SOFT = "#0072B2", "#D55E00", "#A5320A", "#1D2329", "#57606A"
 DPI = 160
+TITLE_LETTERS = 12.2  # of a title in an inch, bold, 10 points
 STYLE: Any = {
     "font.family": ["DejaVu Sans"],  # shipped with matplotlib, so that figures look the same everywhere
     "font.size": 9,
@@ -337,11 +338,21 @@ def _marks(baseline: str, words: TaskWords) -> list[Line2D]:
 
 
 def empty_figure(width: float, height: float, title: str, stamps: Sequence[str]) -> Figure:
-    """Return an empty figure with its title and, under it in red, its stamps. width, height : in inches"""
+    """Return an empty figure with its title and, under it in red, its stamps. width, height : in inches
+
+    A title that is too long for the width is set smaller.
+    """
+    size = min(10, 10 * TITLE_LETTERS * (width - 0.15) / max(len(title), 1))
     figure = Figure(figsize=(width, height + 0.3 * bool(stamps)), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(
-        title + ("\n " if stamps else ""), x=0.01, ha="left", fontsize=10, fontweight="bold", color=INK, linespacing=1.5
+        title + ("\n " if stamps else ""),
+        x=0.01,
+        ha="left",
+        fontsize=size,
+        fontweight="bold",
+        color=INK,
+        linespacing=1.5,
     )
     below = 1 - 22 / (72 * figure.get_figheight())  # a line under the title, in points
     figure.text(0.01, below, " · ".join(stamps), ha="left", va="top", fontsize=8.5, fontweight="bold", color=WARN)
