@@ -1,6 +1,6 @@
 """Labels that change in time at a lag: the mean of the trace over each window, some seconds later.
 
-People move a joystick some seconds after what they feel (1 to 6 s: Mariooryad and Busso 2015, IEEE Transactions on
+Subjects move a joystick some seconds after what they feel (1 to 6 s: Mariooryad and Busso 2015, IEEE Transactions on
 Affective Computing 6). The lags of a search are those of the baseline of AVEC 2018: 0 to 9.6 s in steps of 0.4 s.
 """
 

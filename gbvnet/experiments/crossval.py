@@ -297,10 +297,10 @@ def _predicted_columns(output: np.ndarray, prior: np.ndarray, target: Target) ->
 def _prior(y: pd.Series, fold: Fold, target: Target) -> np.ndarray:
     """Of the training and validation rows of a fold: the share of high, or the mean rating, (1,); the share of each
     class, (K,)."""
-    seen = y.loc[np.concatenate([fold.train, fold.validation])]
+    training = y.loc[np.concatenate([fold.train, fold.validation])]
     if target.task == "multiclass":
-        return np.bincount(seen, minlength=len(target.classes)) / len(seen)
-    return np.array([seen.mean()], np.float64)
+        return np.bincount(training, minlength=len(target.classes)) / len(training)
+    return np.array([training.mean()], np.float64)
 
 
 def _seed(seed: int, task: str) -> int:

@@ -1,7 +1,7 @@
 """By how many seconds labels that change in time come too late, found in each fold by its training side alone.
 
 A ridge regression predicts the label at each lag from plain features of each window; the lag whose held-out predictions
-follow the labels best within recordings is taken. No label of the test side is seen, nor, where trials are kept whole,
+follow the labels best within recordings is taken. No label of the test side is used, nor, where trials are kept whole,
 any window of it.
 
 Shapes: n windows of the training side, D features, Q lags.
@@ -66,11 +66,11 @@ def lag_scores(features: np.ndarray, labels: np.ndarray, recordings: np.ndarray)
         return np.zeros(labels.shape[1])
     features, labels = (_within_recordings(values, recordings) for values in (features, labels))
     predicted = np.empty_like(labels)
-    for seen, held in GroupKFold(parts).split(features, groups=recordings):
-        sd = features[seen].std(axis=0)
-        x, new = (features[of] / np.where(sd > STILL, sd, 1.0) for of in (seen, held))
+    for fitted, held in GroupKFold(parts).split(features, groups=recordings):
+        sd = features[fitted].std(axis=0)
+        x, new = (features[of] / np.where(sd > STILL, sd, 1.0) for of in (fitted, held))
         gram = x.T @ x + RIDGE * len(x) * np.eye(x.shape[1])
-        predicted[held] = new @ np.linalg.solve(gram, x.T @ labels[seen])
+        predicted[held] = new @ np.linalg.solve(gram, x.T @ labels[fitted])
     a, b = _within_recordings(predicted, recordings), labels
     scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return np.divide((a * b).sum(axis=0), scale, out=np.zeros(len(scale)), where=scale > STILL)

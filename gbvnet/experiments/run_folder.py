@@ -234,10 +234,10 @@ def _labels(plan: Plan) -> dict[str, Any]:
 
 
 def _agreements(store: WindowSource, plan: Plan) -> dict[str, Any]:
-    found = [asdict(each) for each in agreements(store, plan.windows, list(plan.targets.values()))]
+    values = [asdict(each) for each in agreements(store, plan.windows, list(plan.targets.values()))]
     return (
-        {"agreement": [each | {"value": None if np.isnan(each["value"]) else each["value"]} for each in found]}
-        if found
+        {"agreement": [each | {"value": None if np.isnan(each["value"]) else each["value"]} for each in values]}
+        if values
         else {}
     )
 

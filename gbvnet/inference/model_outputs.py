@@ -176,6 +176,6 @@ def column_name(target: str, label: str) -> str:
     return f"{target}_{re.sub(r'[^0-9A-Za-z]+', '_', label).strip('_') or 'class'}"
 
 
-def _require_outputs(wanted: int, n_outputs: int, found: str) -> None:
+def _require_outputs(wanted: int, n_outputs: int, message: str) -> None:
     if wanted != n_outputs:
-        raise ValueError(found)
+        raise ValueError(message)

@@ -6,7 +6,6 @@ marker or a word.
 
 import functools
 import io
-import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -258,7 +257,7 @@ def score_overview(entries: Sequence[tuple[str, str, Scores]], stamps: Sequence[
     for axes, panel in zip(places[: len(panels)], panels, strict=True):
         _overview_panel(axes, [(label, scores) for name, label, scores in entries if name == panel])
         axes.set_ylim(tallest - 0.5, -0.5)  # bars of all panels are equally thick
-        axes.set_title(textwrap.fill(panel, 48))
+        axes.set_title(panel)
     for axes in places[len(panels) :]:
         axes.axis("off")
     handles: list[Artist] = [

@@ -206,8 +206,8 @@ def _agreement_blocks(runs: Sequence[Run]) -> Iterator[Block]:
     for run in runs:
         lags = run.data.get("lags_s") or {}
         if lags:
-            found = ", ".join(f"{float(lag_s):g} s in fold {fold}" for fold, lag_s in lags.items())
-            yield Text(f"Lag of the labels in `{run.name}`, found in each fold by its training side alone: {found}.")
+            by_fold = ", ".join(f"{float(lag_s):g} s in fold {fold}" for fold, lag_s in lags.items())
+            yield Text(f"Lag of the labels in `{run.name}`, found in each fold by its training side alone: {by_fold}.")
 
 
 def data_blocks(results: Sequence[Result]) -> Iterator[Block]:

@@ -7,7 +7,7 @@ from typing_extensions import override
 
 from ..store.window_source import WindowSource
 from . import ALL_TASKS
-from .learners.classical import ClassicalSystem, Parameters
+from .learners.classical import ClassicalSystem, Parameters, shares
 
 
 class System(ClassicalSystem):
@@ -31,8 +31,3 @@ class System(ClassicalSystem):
     def output(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
         prior = parameters["prior"]
         return np.tile(prior, (len(x), 1)) if self.task == "multiclass" else np.full(len(x), prior[0])
-
-
-def shares(y: np.ndarray, task: str, n_classes: int = 0) -> np.ndarray:
-    """Return the mean label, (1,), or the share of each class, (k,) of at least `n_classes`."""
-    return np.bincount(y, minlength=n_classes) / len(y) if task == "multiclass" else y.mean(keepdims=True)

@@ -10,8 +10,7 @@ from typing_extensions import override
 
 from ..store.window_source import WindowSource
 from . import ALL_TASKS
-from .learners.classical import ClassicalSystem, Parameters
-from .majority import shares
+from .learners.classical import ClassicalSystem, Parameters, shares
 
 
 class System(ClassicalSystem):

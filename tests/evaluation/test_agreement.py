@@ -19,43 +19,43 @@ LABELS = {
 }
 RNG = np.random.default_rng(0)
 FELT = RNG.uniform(1, 9, 40)
-SEEN = np.clip(FELT + RNG.normal(size=40), 1, 9)
+PERCEIVED = np.clip(FELT + RNG.normal(size=40), 1, 9)
 
 
-def found(target="valence", seen=SEEN, **settings):
+def agreement(target="valence", perceived=PERCEIVED, **settings):
     """Three windows a trial: a trial counts once."""
     table = pd.DataFrame({"recording": [f"r{k}" for k in range(40)], "subject": "s", "valence": FELT, "arousal": 5.0,
-                          "perceived_valence": seen})  # fmt: skip
+                          "perceived_valence": perceived})  # fmt: skip
     windows = table.loc[np.repeat(np.arange(40), 3)].reset_index(drop=True)
     store = SimpleNamespace(labels=LABELS, path="s")
     return list(agreements(store, windows, targets_of(CrossvalConfig(target=target, **settings), store)))
 
 
 def test_of_numbers_it_is_lins_concordance():
-    (one,) = found(task="regression")
-    covariance = ((FELT - FELT.mean()) * (SEEN - SEEN.mean())).mean()
-    by_hand = 2 * covariance / (FELT.var() + SEEN.var() + (FELT.mean() - SEEN.mean()) ** 2)
+    (one,) = agreement(task="regression")
+    covariance = ((FELT - FELT.mean()) * (PERCEIVED - PERCEIVED.mean())).mean()
+    by_hand = 2 * covariance / (FELT.var() + PERCEIVED.var() + (FELT.mean() - PERCEIVED.mean()) ** 2)
     assert (one.score, one.n, one.unit, one.other) == ("CCC", 40, "trials", "perceived_valence")
     assert one.value == pytest.approx(by_hand) and one.label_sets == ("felt", "perceived")
 
 
 @pytest.mark.parametrize("rule", [">=5", "3,7", "median"])
 def test_of_classes_it_is_cohens_kappa_by_the_same_rule(rule):
-    (one,) = found(rule=rule)
+    (one,) = agreement(rule=rule)
     edges = {">=5": [5], "3,7": [3, 7]}
     a, b = (np.searchsorted(edges.get(rule, [np.median(x)]), x, side="left" if rule == "median" else "right")
-            for x in (FELT, SEEN))  # fmt: skip
+            for x in (FELT, PERCEIVED))  # fmt: skip
     assert one.score == "Cohen's kappa" and one.value == pytest.approx(cohen_kappa_score(a, b))
 
 
 def test_both_directions_and_nothing_else():
-    assert [(a.target, a.other) for a in found("perceived_valence")] == [("perceived_valence", "valence")]
-    assert found("arousal") == []
-    assert [a.target for a in found("both")] == ["valence"]
+    assert [(a.target, a.other) for a in agreement("perceived_valence")] == [("perceived_valence", "valence")]
+    assert agreement("arousal") == []
+    assert [a.target for a in agreement("both")] == ["valence"]
 
 
 def test_what_does_not_vary_has_no_agreement():
-    (one,) = found(task="regression", seen=np.full(40, 5.0))
+    (one,) = agreement(task="regression", perceived=np.full(40, 5.0))
     assert np.isnan(one.value)
-    (none,) = found(task="regression", seen=np.full(40, np.nan))
+    (none,) = agreement(task="regression", perceived=np.full(40, np.nan))
     assert np.isnan(none.value) and none.n == 0

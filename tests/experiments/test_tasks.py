@@ -1,4 +1,4 @@
-"""Every task from a folder of files to scores: what is planted is found, what is not is not, and the leak is seen.
+"""Every task from a folder of files to scores: planted effects are above chance, others are not, and the leak shows.
 
 The synthetic table has labels of every kind with a known answer (datasets/synthetic/table.py).
 """
@@ -57,15 +57,15 @@ def scores(store, run, config, n=2000):
 @pytest.mark.parametrize("task", TASKS)
 def test_what_is_planted_is_above_chance_and_shuffled_labels_are_not(task, planted, tmp_path):
     config = replace(BASE, **TASKS[task])
-    found = scores(planted, tmp_path / "run", config)
-    assert found.chance["window"].p < 0.01 and found.chance["window"].above
+    measured = scores(planted, tmp_path / "run", config)
+    assert measured.chance["window"].p < 0.01 and measured.chance["window"].above
     shuffled = scores(planted, tmp_path / "shuffled", replace(config, shuffle_labels=1))
     assert shuffled.chance["window"].p > 0.01
 
 
 @pytest.mark.journey
 @pytest.mark.parametrize("task", TASKS)
-def test_where_nothing_is_planted_nothing_is_found_but_by_the_leak(task, nothing, tmp_path):
+def test_where_nothing_is_planted_only_the_leak_scores(task, nothing, tmp_path):
     config = replace(BASE, **TASKS[task])
     honest = scores(nothing, tmp_path / "run", config)
     assert honest.chance["window"].p > 0.01
@@ -77,7 +77,7 @@ def test_where_nothing_is_planted_nothing_is_found_but_by_the_leak(task, nothing
 
 
 @pytest.mark.journey
-def test_the_lag_is_found_by_each_training_side_and_serves_the_test_side(planted, tmp_path):
+def test_the_lag_is_searched_by_each_training_side_and_serves_the_test_side(planted, tmp_path):
     config = replace(BASE, target="joystick")
     at_zero, at_planted, searched = (
         scores(planted, tmp_path / f"{lag}", replace(config, lag_s=lag), 200) for lag in (0.0, 2.4, "search")
@@ -92,11 +92,11 @@ def test_the_lag_is_found_by_each_training_side_and_serves_the_test_side(planted
 def test_the_search_sees_no_label_of_the_test_side(planted):
     config = replace(BASE, target="joystick", task="regression", lag_s="search")
     plan = make_plan(planted, config)
-    found = find_lags(planted, plan, config)
+    measured = find_lags(planted, plan, config)
     fold = plan.folds[0]
     for held in plan.by_lag.values():
         held.labels["joystick"].loc[fold.test] = np.random.default_rng(0).normal(size=len(fold.test)) * 1e6
-    assert find_lags(planted, plan, config)[fold.number] == found[fold.number]
+    assert find_lags(planted, plan, config)[fold.number] == measured[fold.number]
 
 
 def test_the_score_of_a_lag_is_of_what_follows_within_recordings():

@@ -139,3 +139,8 @@ def require_modalities(store: WindowSource, rows: np.ndarray, config: CrossvalCo
                 f"{lacks.sum()} of {len(rows)} windows have no {name}, and {config.system} needs it; "
                 "set rows to complete, or choose another modality"
             )
+
+
+def shares(y: np.ndarray, task: str, n_classes: int = 0) -> np.ndarray:
+    """Return the mean label, (1,), or the share of each class, (k,) of at least `n_classes`."""
+    return np.bincount(y, minlength=n_classes) / len(y) if task == "multiclass" else y.mean(keepdims=True)

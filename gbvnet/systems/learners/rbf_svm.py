@@ -66,7 +66,7 @@ class RbfSvm(ClassicalSystem):
             return {"vectors": np.zeros((0, x.shape[1])), "weights": np.zeros(0), "bias": bias} | scale
         x = (x - mean) / sd
         if self.task == "multiclass" and y.max() > 1:
-            return _one_against_rest(x, y) | scale
+            return _one_machine_a_class(x, y) | scale
         if self.task == "regression":
             middle, spread = y.mean(), max(float(y.std()), STILL)
             machine = SVR(C=1.0, kernel="rbf", gamma="auto", cache_size=CACHE_MB).fit(x, (y - middle) / spread)
@@ -86,7 +86,7 @@ def _machine(x: np.ndarray, y: np.ndarray) -> SVC:
     return SVC(C=1.0, kernel="rbf", gamma="auto", cache_size=CACHE_MB).fit(x, y)
 
 
-def _one_against_rest(x: np.ndarray, y: np.ndarray) -> Parameters:
+def _one_machine_a_class(x: np.ndarray, y: np.ndarray) -> Parameters:
     """A machine for each of k classes against the others, on one list of the support vectors of all."""
     machines = [_machine(x, y == k) for k in range(int(y.max()) + 1)]
     used = np.unique(np.concatenate([machine.support_ for machine in machines]))
