@@ -4,6 +4,7 @@ Each function returns a figure with its stamps; its caption is a constant beside
 """
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ GRID = "#E6E9ED"
 DIVERGING = "RdBu_r"  # red where it helps, blue where it misleads
 MIN_ELECTRODES = 6  # for a map: with fewer, most of it would be interpolated
 MAX_CLASSES = 8  # that have a picture of the face each
-PANELS_ACROSS = 5  # pictures of the face
+MAX_ACROSS = 5  # pictures of the face
 
 # Parts in braces depend on the task: explanation_outputs.py has them.
 
@@ -175,8 +176,8 @@ def saliency_map(
     """
     grid = int(saliency[["row", "column"]].to_numpy().max()) + 1
     groups = {ALL: "all windows"} | shown_groups(saliency, output)
-    across = min(len(groups) + 1, PANELS_ACROSS)
-    down = -(-(len(groups) + 1) // across)
+    down = ceil((len(groups) + 1) / MAX_ACROSS)
+    across = ceil((len(groups) + 1) / down)
     figure = empty_figure(2.3 * across, 0.75 + 2 * down, title, stamps)
     panels = figure.subplots(down, across, squeeze=False).ravel()
     for spare in panels[len(groups) + 1 :]:
@@ -195,7 +196,7 @@ def saliency_map(
     last.set_title("change in either direction")
     _overlay(last, grey, change, plain, "Reds")
     for norm, cmap, beside, words in (
-        (signed, DIVERGING, list(panels[: len(groups)]), output.words.patch_loss),
+        (signed, DIVERGING, list(panels[(down - 1) * across : len(groups)]), output.words.patch_loss),
         (plain, "Reds", [last], output.words.patch_change),
     ):
         bar = figure.colorbar(

@@ -25,14 +25,15 @@ from ..evaluation.multiclass import MulticlassMetrics
 from ..evaluation.prediction_schema import Task, class_columns
 from ..evaluation.regression import RegressionMetrics
 from ..evaluation.score_properties import SCORE_PROPERTIES
-from ..evaluation.targets import Target, scale_in_words
+from ..evaluation.targets import QUADRANTS, Target, scale_in_words
 from ..text import listed, shortened
 
 CERTAIN = 1e-12  # probabilities are clipped to this distance from 0 and 1: logits and log-probabilities of at most 28
 ALL = "all"  # the group of all windows, in tables of the face
-LONGEST_NAME = 24  # letters of a class' name that fit above a panel
+LONGEST_NAME = 16  # letters of a class' name that fit above a panel
 _RED_BLUE = "(red: the channel helps; blue: the model does better without it, as happens by chance)"
 _ALL_BUT_LAST = "Colours have one scale in all panels but the last."
+_QUADRANT_NAMES = " L and H are low and high, V and A valence and arousal."
 _NOISE_OF_ACCURACY = (
     "the dotted line is the accuracy with that modality removed, that is of the other one alone. A fusion that works "
     "falls to about that line and no further"
@@ -204,7 +205,7 @@ class MulticlassOutput(ExplainedOutput):
                 "the log-probabilities of the classes move in either direction, a mean over the classes."
             ),
             patches="Red patches support the true class, blue ones the others",
-            scales=_ALL_BUT_LAST,
+            scales=_ALL_BUT_LAST + (_QUADRANT_NAMES if self.classes == QUADRANTS else ""),
             noise=_NOISE_OF_ACCURACY,
         )
 
@@ -238,13 +239,14 @@ class MulticlassOutput(ExplainedOutput):
         if len(used) == 1:
             yield f"all windows used are of class {self.classes[used.pop()]}: AUC is undefined"
         elif absent:
-            yield f"no window used is of class {self._named(absent)}: AUC is the mean over the other classes"
+            yield f"no windows of {self._named(absent)} are used: AUC is the mean over the others"
         if unknown:
-            yield f"no training window is of class {self._named(unknown)}, so the model cannot predict it"
+            those = "it" if len(unknown) == 1 else "them"
+            yield f"no training windows are of {self._named(unknown)}, so the model cannot predict {those}"
 
     def _named(self, numbers: list[int]) -> str:
         names = [self.classes[k] for k in numbers]
-        return listed(names) if len(names) <= 4 else shortened(names)
+        return f"class{'es' * (len(names) > 1)} {listed(names) if len(names) <= 4 else shortened(names)}"
 
     @property
     @override
@@ -272,12 +274,12 @@ class RegressionOutput(ExplainedOutput):
         scale = scale_in_words(self.scale)
         return OutputWords(
             loss="CCC lost without it",
-            change=f"mean change of the rating ({scale})",
+            change=f"change of the rating, scale {scale}",
             patch_loss="absolute error added",
-            patch_change=f"change of the rating ({scale})",
+            patch_change=f"change of the rating, scale {scale}",
             curves=(
                 ScoreCurve("ccc", "CCC", "CCC"),
-                ScoreCurve("mae", "mean absolute error", f"error of the rating ({scale})"),
+                ScoreCurve("mae", "mean absolute error", f"mean absolute error, scale {scale}"),
             ),
             channels=(
                 f"Left, the CCC lost {_RED_BLUE}; right, how far the predicted rating moves in either direction, in "
