@@ -40,6 +40,7 @@ from ..report.explanation_section import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, 
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
 from ..systems import require_system
+from .lag_search import with_lags
 from .probes import (
     ExplainedRun,
     PredictionCounter,
@@ -114,7 +115,7 @@ def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig) -> Expl
         raise BadRun(run_dir, expected, f"one on another ({digest})", "Give the run's own store.")
     if uses_face(run.modality) and config.grid > store.settings["face_side"]:
         raise BadConfig(f"grid must be at most the {store.settings['face_side']} pixels of a face, not {config.grid}")
-    plan = make_plan(store, run)
+    plan = with_lags(store, make_plan(store, run), run)
     _check_rows(plan, table, run_dir)
     models, left_out = [], []
     for fold in plan.folds:
@@ -147,7 +148,7 @@ def _check_rows(plan: Plan, table: pd.DataFrame, run_dir: Path) -> None:
     """Raise BadRun unless folds and labels, as the settings give them, are those of the predictions."""
     for fold in plan.folds:
         names = plan.windows.loc[fold.test, ["recording", "window"]]
-        for target, y in plan.labels.items():
+        for target, y in plan.labels_of(fold).labels.items():
             of_fold = table[(table["fold"] == fold.number) & (table["target"] == target)]
             planned = names.assign(y=y.loc[fold.test]).sort_values(["recording", "window"])
             predicted = of_fold[["recording", "window", "y"]].sort_values(["recording", "window"])

@@ -69,7 +69,7 @@ class ExplainedRun:
         for model in self.models:
             trained = np.concatenate([model.fold.train, model.fold.validation])
             for target in model.targets:
-                y = self.plan.labels[target]
+                y = self.plan.labels_of(model.fold).labels[target]
                 for note in self.outputs[target].notes(y.loc[model.rows].to_numpy(), y.loc[trained].to_numpy()):
                     folds.setdefault((target, note), []).append(str(model.fold.number))
         notes: dict[str, list[str]] = {}
@@ -120,7 +120,7 @@ class Probe:
 
     def __init__(self, work: ExplainedRun, part: ProbedModel, count: PredictionCounter):
         self.store, self.run, self.config, self.part, self.count = work.store, work.run, work.config, part, count
-        self.labels = pd.DataFrame({target: work.plan.labels[target] for target in part.targets})
+        self.labels = pd.DataFrame({target: work.plan.labels_of(part.fold).labels[target] for target in part.targets})
         self.outputs = [work.outputs[target] for target in part.targets]
         self.system: BaseSystem = load_system(part.model, work.run, work.plan.targets[part.targets[0]])
 

@@ -134,8 +134,6 @@ def explanation_blocks(result: Result, name: str, folder: Path) -> Iterator[Bloc
             maps.gate_by_subject(result.table, title, stamps), folder, f"{name}_gates_subjects",
             f"Gates of each subject, {title}", maps.READ_GATE_SUBJECTS.replace("accuracy", headline),
         )  # fmt: skip
-    if result.scores.task != "binary":  # no other is explained
-        return
     try:
         explanation = read_explanation(result.run.folder)
     except GbvnetError as error:
