@@ -35,7 +35,7 @@ from ..progress import ProgressCallback
 from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
 from ..store.window_source import WindowSource
-from ..systems import SystemOutput, new_system, system, validate_config
+from ..systems import SystemOutput, system, validate_config
 from .lag_search import with_lags
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
@@ -233,7 +233,9 @@ class _TrainAndTest:
         ):  # as older code does: no validation groups, the epoch is chosen on the test windows
             rows, y_train = np.concatenate([rows, fold.validation]), np.concatenate([y_train, labels["validation"]])
             validation = (test, labels["test"])
-        fitted = new_system(config, target, folder, f"{log_prefix(config)}{task}: ").fit(
+        made = system(config.system)(config, work=folder, label=f"{log_prefix(config)}{task}: ")
+        made.target = target
+        fitted = made.fit(
             training_store(self.store), rows, y_train, validation=validation, seed=_seed(config.seed, str(task))
         )
         predicted = fitted.predict(self.store, test)

@@ -57,7 +57,7 @@ class BaseSystem(ABC):
     refused: ClassVar[dict[str, str]] = {}  # protocol: why it would be no fair test of this system
     tasks: ClassVar[tuple[str, ...]] = ("binary",)  # that it can learn
     refused_tasks: ClassVar[str] = "its source classifies low and high only"  # why it cannot learn the others
-    target: Target | None = None  # what is predicted; `new_system` and `load_system` set it. None: two classes
+    target: Target | None = None  # what is predicted; whoever makes a system sets it. None: two classes
 
     @dataclass(frozen=True)
     class Options:
@@ -144,13 +144,6 @@ def system(name: str) -> type[BaseSystem]:
     """Return the class of a system. Raises BadConfig for an unknown name."""
     require_system(name)
     return importlib.import_module(f".{name.replace('-', '_')}", __name__).System
-
-
-def new_system(config: CrossvalConfig, target: Target, work: Path | None = None, label: str = "") -> BaseSystem:
-    """Return the untrained system that the settings name, for a target."""
-    made = system(config.system)(config, work=work, label=label)
-    made.target = target
-    return made
 
 
 def load_system(folder: Path, config: CrossvalConfig, target: Target) -> BaseSystem:

@@ -12,7 +12,7 @@ from gbvnet.errors import BadConfig, BadModel
 from gbvnet.evaluation.metrics import auc
 from gbvnet.evaluation.plan import make_plan
 from gbvnet.store.reader import Store
-from gbvnet.systems import SYSTEMS, load_system, new_system, require_system, system, validate_config
+from gbvnet.systems import SYSTEMS, load_system, require_system, system, validate_config
 from gbvnet.systems.learners.classical import ClassicalSystem
 
 from ..synthetic_store import write_store
@@ -226,7 +226,9 @@ def fit_task(config, store, absent=None):
     (target,) = plan.targets.values()
     fold, y = plan.folds[0], plan.labels[target.name]
     train, validation = (rows[y.loc[rows] != absent] for rows in (fold.train, fold.validation))
-    fitted = new_system(config, target).fit(
+    made = system(config.system)(config)
+    made.target = target
+    fitted = made.fit(
         store, train, y.loc[train].to_numpy(), validation=(validation, y.loc[validation].to_numpy()), seed=0
     )
     return fitted, target, fold.test, y.loc[fold.test].to_numpy()

@@ -285,7 +285,7 @@ def test_pictures_are_reduced_to_the_components_that_scikit_learn_finds():
 
 def test_the_extreme_learning_machine_is_a_ridge_on_random_units():
     x, y = data()
-    parameters = siddharth_like._elm(x, y, seed=0)
+    parameters = siddharth_like._elm(x, y, 0, "binary")
     hidden = np.tanh(x @ parameters["inward"] + parameters["offset"])
     z = (hidden - hidden.mean(axis=0)) / hidden.std(axis=0)
     theirs = Ridge(alpha=siddharth_like.RIDGE * len(x)).fit(z, 2 * y - 1).predict(z)
