@@ -86,6 +86,7 @@ def build(path: Path, recordings: int = RECORDINGS):
             "frames_per_window": F,
             "face_side": S,
             "baseline_s": 3.0,
+            "labels": {"valence": {"scale": [1, 9]}},
         },
     )
     made = []

@@ -37,6 +37,7 @@ def build(path: Path, n_windows: int) -> int:
         "prepare": to_dict(PrepareConfig(face_side=SIDE, frames_per_window=1)),
         "channels": channels, "rate_hz": float(SAMPLES), "samples_per_window": SAMPLES, "frames_per_window": 1,
         "face_side": SIDE, "baseline_s": 3.0, "versions": {"gbvnet": "0"},
+        "labels": {name: {"scale": [1, 9]} for name in ("valence", "arousal")},
     })  # fmt: skip
     rng = np.random.default_rng(0)
     signals = rng.standard_normal((WINDOWS, CHANNELS, SAMPLES), np.float32)
@@ -142,7 +143,7 @@ def _guesses(plan):
     for fold in plan.folds:
         rows = plan.windows.loc[fold.test, ["recording", "subject", "trial", "stimulus", "window", "start_s"]]
         parts.append(rows.assign(fold=fold.number, rating=plan.rating["valence"].loc[fold.test],
-                                 y=plan.high["valence"].loc[fold.test], p=rng.random(len(rows))))  # fmt: skip
+                                 y=plan.labels["valence"].loc[fold.test], p=rng.random(len(rows))))  # fmt: skip
     table = pd.concat(parts, ignore_index=True)
     keys = {"dataset": "simulated (synthetic data)", "system": "guess", "modality": "bio", "target": "valence",
             "protocol": "trial", "scope": "pooled", "seed": 0, "prior": 0.5, "gate_face": np.nan, "gate_bio": np.nan,

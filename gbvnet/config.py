@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 Modality = Literal["facebio", "face", "bio", "eeg", "peri", "faceeeg", "faceperi"]
 Target = Literal["valence", "arousal"]
+Task = Literal["binary", "multiclass", "regression"]
 Protocol = Literal["window", "trial", "stimulus", "subject", "subject+stimulus"]
 Scope = Literal["pooled", "per-subject"]
 Variant = Literal["micro", "small", "atto", "femto", "pico", "nano", "tiny"]
@@ -202,6 +203,9 @@ class TrainConfig:
     above n_train / 16, at least 16"""
     learning_rate: float = 1e-3
     """learning rate of Adam (paper)"""
+    loss: Literal["mse", "ccc"] = "mse"
+    """loss of task regression, on the rating scaled to -1..1: mean squared error, or 1 - the concordance correlation
+    of a batch; tasks with classes have cross-entropy (paper)"""
     select: Literal["validation", "last", "test"] = "validation"
     """which epoch is kept: that with the lowest loss on the validation windows, or the last one; test, the lowest loss
     on the test windows, is only for recipes stamped leaky"""
@@ -288,13 +292,23 @@ class CrossvalConfig(SplitConfig):
     """name of the system; a file in gbvnet/systems; `--system NAME --help` lists its own options, too"""
     modality: Modality = "facebio"
     """modalities that the system sees: face, bio (all signals), eeg, peri (all but EEG), or face with one of them"""
-    target: Literal["valence", "arousal", "both"] = "both"
-    """what is predicted; both: two trainings per fold (paper), or one with --joint"""
+    target: str = "both"
+    """what is predicted: valence, arousal, or any other label of the store; both: valence and arousal, in two trainings
+    per fold (paper), or one with --joint"""
+    task: Task | None = None
+    """binary: low or high; multiclass: several classes; regression: the rating as a number; default: what follows from
+    the rule, else binary for ratings and multiclass for categories"""
+    rule: str | None = None
+    """how a rating becomes a class. binary: '>=5' (default on a scale from 1 to 9, elsewhere the middle of the scale;
+    not given in the paper), '>5', median (above each subject's own median, which is then part of the definition of the
+    target), 'outside 4-6' (leaves the middle out); multiclass: edges as '3,7', terciles (thirds of each subject's own
+    trials), quadrant (with --target both: valence x arousal)"""
     joint: bool = False
     """train valence and arousal together, as two logits of one network"""
-    threshold: Literal[">=5", ">5", "median"] = ">=5"
-    """rule for the positive (high) class (not given in the paper); median: above each subject's own median, which is
-    then part of the definition of the target"""
+    lag_s: float | Literal["search"] = 0.0
+    """of labels that change in time: seconds by which they come later than what they are about; a window's label is the
+    mean over the window that much later. search: of 0 to 9.6 s the lag that fits best, found in each fold by its
+    training side alone"""
     subjects: tuple[str, ...] | None = None
     """names of the subjects to use (s01,s05); default: all"""
     shuffle_labels: int | None = None
@@ -314,6 +328,12 @@ class CrossvalConfig(SplitConfig):
         super().__post_init__()
         require(self.subjects is None or self.subjects, "subjects names no subject: leave it out for all")
         require(not self.joint or self.target == "both", f"--joint trains both targets, and target is {self.target}")
+        require(not self.joint or self.task in (None, "binary"), f"--joint is of task binary, not {self.task}")
+        require(self.rule is None or self.rule.strip(), "rule is empty: leave it out for the default")
+        require(
+            self.lag_s == "search" or (isinstance(self.lag_s, int | float) and 0 <= self.lag_s <= 60),
+            f"lag_s must be from 0 to 60 s, or search, not {self.lag_s}",
+        )
         require(
             self.train.select != "test" or (self.recipe and self.protocol == "window"),
             "train.select test chooses the epoch by the windows that it is tested on; only recipes stamped leaky may, "
@@ -325,7 +345,7 @@ class CrossvalConfig(SplitConfig):
 class AuditConfig(CrossvalConfig):
     """An audit for leakage: the settings of its cross-validations, which it runs under several protocols."""
 
-    target: Literal["valence", "arousal", "both"] = "valence"
+    target: str = "valence"
     """what is predicted; an audit has one target"""
     protocols: tuple[Protocol, ...] = PROTOCOLS  # type: ignore[assignment]
     """the protocols to compare"""
@@ -340,7 +360,8 @@ class AuditConfig(CrossvalConfig):
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(self.target != "both", "an audit has one target: give --target valence or --target arousal")
+        one = self.target != "both" or (self.rule or "").startswith("quadrant")
+        require(one, "an audit has one target: give --target valence or --target arousal")
         require(self.scope == "pooled", "an audit is of all subjects together: scope must be pooled")
         require(self.shuffle_labels is None, "an audit shuffles labels on its own: leave shuffle_labels out")
         require(not self.fixed, "an audit needs splits that fixed folds do not contain: leave fixed out")
@@ -402,6 +423,10 @@ class FinalConfig(CrossvalConfig):
         )
         require(self.scope == "pooled", "a model for prediction is of all subjects together: leave scope pooled")
         require(self.shuffle_labels is None, "a model for prediction needs true labels: leave shuffle_labels out")
+        require(
+            self.lag_s != "search",
+            "a model for prediction needs a lag in seconds: crossval with --lag_s search finds one in each fold",
+        )
 
     def crossval(self) -> CrossvalConfig:
         """Return the settings of its training: both targets are two outputs of one network."""

@@ -10,9 +10,12 @@ from .errors import BadConfig
 from .text import did_you_mean
 
 # Settings whose names or values were others in files of earlier versions, by their dotted path.
-FORMER_NAMES = {"inner": "validation"}  # former name of a setting: its present name
+FORMER_NAMES = {"inner": "validation", "threshold": "rule"}  # former name of a setting: its present name
 FORMER_VALUES = {"train.select": {"inner": "validation"}}  # setting: {former value: present value}
 
+
+# Settings that files of earlier versions do not have, and the value that says what those versions did.
+_ADDED = {"task": "binary", "train.loss": "mse", "lag_s": 0.0}
 
 # Files of earlier versions have one group `rival` with the options of all systems, and these defaults.
 _RIVAL = {
@@ -49,6 +52,19 @@ def former_option_group(values: dict) -> dict:
     return others | {"rival": _RIVAL | rival} | ({"options": options} if options else {})
 
 
+def _with_task(values: dict) -> dict:
+    """Return settings read from a file, with what did not exist when `rule` was called `threshold`: there was one task
+    and one loss."""
+    if "threshold" not in values:
+        return values
+    train = values.get("train")
+    return (
+        {"task": "binary", "lag_s": 0.0}
+        | values
+        | ({"train": {"loss": "mse"} | train} if isinstance(train, dict) else {})
+    )
+
+
 def _with_options(values: dict) -> dict:
     """Return settings read from a file, with `options` in place of an earlier version's `rival`.
 
@@ -74,7 +90,7 @@ def present_names(values: dict, group: str = "") -> dict:
     Raises BadConfig if a setting is there under both of its names.
     """
     renamed: dict = {}
-    for name, value in (values if group else _with_options(values)).items():
+    for name, value in (values if group else _with_options(_with_task(values))).items():
         new = FORMER_NAMES.get(f"{group}{name}", name)
         _require(
             new == name or new not in values, f"{group}{name} is the former name of {group}{new}: give one of them"
@@ -98,11 +114,14 @@ def present_recipe(values: dict) -> dict:
 
 def former_names(flat: dict[str, Any]) -> dict[str, Any]:
     """Return settings by dotted path with the first version's names and values, so that their digest stays the same."""
+    if flat.get("rule", "") is None:
+        flat = flat | {"rule": ">=5"}  # the default of then
     names = {new: name for name, new in FORMER_NAMES.items()}
     values = {path: {new: old for old, new in table.items()} for path, table in FORMER_VALUES.items()}
     return {
         names.get(path, path): values[path].get(value, value) if path in values else value
         for path, value in flat.items()
+        if path not in _ADDED or value not in (_ADDED[path], None)
     }
 
 

@@ -42,17 +42,49 @@ def table(
     return pd.DataFrame(made | columns)
 
 
+def _other_task(made: pd.DataFrame, labels: pd.Series, **columns) -> pd.DataFrame:
+    """A table of `table` with other labels and predictions."""
+    return made.drop(columns=["y", "p", "prior"]).assign(y=labels, **columns)
+
+
+def class_table(k=3, *, skill=1.0, seed=0, labels=0, target="valence", **how) -> pd.DataFrame:
+    """Predictions of k classes. skill : how far a trial's own class is above the others, in its log-probability."""
+    made = table(skill=0, seed=seed, labels=labels, target=target, **how)
+    trials = made[["subject", "trial"]].drop_duplicates()
+    of_trial = trials.assign(y=np.random.default_rng(labels).integers(0, k, len(trials)))
+    y = made.merge(of_trial, on=["subject", "trial"], suffixes=("_high", ""))["y"].to_numpy()
+    logits = np.random.default_rng(seed).normal(0, 1, (len(y), k)) + skill * np.eye(k)[y]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    prior = np.bincount(y, minlength=k) / len(y)
+    columns = {f"p_{j}": p[:, j] for j in range(k)} | {f"prior_{j}": prior[j] for j in range(k)}
+    return _other_task(made, pd.Series(y, dtype="int16"), **columns)
+
+
+def rating_table(*, skill=1.0, seed=0, labels=0, target="valence", scale=(1, 9), constant=(), **how) -> pd.DataFrame:
+    """Predictions of ratings. skill : weight of the rating in its prediction. constant : subjects with one rating."""
+    made = table(skill=0, seed=seed, labels=labels, target=target, **how)
+    trials = made[["subject", "trial"]].drop_duplicates()
+    middle, width = sum(scale) / 2, scale[1] - scale[0]
+    drawn = np.random.default_rng(labels).uniform(0.1, 0.9, len(trials)) * width + scale[0]
+    of_trial = trials.assign(y=np.where(trials["subject"].isin(constant), middle, drawn))
+    y = made.merge(of_trial, on=["subject", "trial"], suffixes=("_high", ""))["y"].to_numpy()
+    noise = np.random.default_rng(seed).normal(0, 0.15 * width, len(y))
+    return _other_task(
+        made.assign(rating=y), pd.Series(y), y_hat=middle + skill * (y - middle) + noise, prior=float(y.mean())
+    )
+
+
 def write_run(
-    folder: Path, tables: list[pd.DataFrame], *, digest="d" * 64, threshold=">=5", seed=0, **settings
+    folder: Path, tables: list[pd.DataFrame], *, digest="d" * 64, rule=">=5", seed=0, data=None, **settings
 ) -> Path:
-    """A finished run folder of these predictions (one table a target)."""
+    """A finished run folder of these predictions (one table a target). data : more of environment.json's `data`."""
     folder.mkdir(parents=True)
     predictions.write(pd.concat(tables), folder / predictions.FILE)
     first = tables[0].iloc[0]
     config = {
         "system": first["system"], "modality": first["modality"], "protocol": first["protocol"],
         "scope": first["scope"],
-        "folds": int(tables[0]["fold"].nunique()), "seed": seed, "threshold": threshold, "rows": "complete",
+        "folds": int(tables[0]["fold"].nunique()), "seed": seed, "task": "binary", "rule": rule, "rows": "complete",
         "model": {"variant": "micro", "fusion": "gate"}, "train": {"epochs": 20, "batch_size": None},
     }  # fmt: skip
     (folder / "config.yaml").write_text(yaml.safe_dump(config | settings))
@@ -66,7 +98,7 @@ def write_run(
             "subjects": int(tables[0]["subject"].nunique()), "recordings": int(tables[0]["recording"].nunique()),
             "windows": len(tables[0]) + 12, "windows_scored": len(tables[0]),
             "excluded": {"no good face frame": 12, "no signals": 0},
-            "labels": f"a rating {threshold} is high", "high": {}, "classes": {},
+            "labels": f"a rating {rule} is high", "high": {}, "classes": {}, **(data or {}),
         },
         "n_parameters": 600_000, "seconds": 123.4, "findings": ["1 of 3 folds tests one class"],
     }  # fmt: skip
@@ -78,9 +110,11 @@ def write_run(
             part.mkdir(parents=True)
             epoch = np.arange(1, 16 + fold)
             loss, noise = 0.3 + 0.4 * np.exp(-epoch / 6), rng.normal(0, 0.01, len(epoch))
+            accuracy = np.nan if "y_hat" in rows else 1.0
             history = pd.DataFrame({
-                "epoch": epoch, "train_loss": loss + noise, "train_accuracy": 1 - loss / 1.4 + noise,
-                "inner_loss": loss + 0.08 + 0.006 * epoch + 2 * noise, "inner_accuracy": 0.9 - loss / 1.4 - noise,
+                "epoch": epoch, "train_loss": loss + noise, "train_accuracy": accuracy * (1 - loss / 1.4 + noise),
+                "inner_loss": loss + 0.08 + 0.006 * epoch + 2 * noise,
+                "inner_accuracy": accuracy * (0.9 - loss / 1.4 - noise),
                 "seconds": 1.0,
             })  # fmt: skip
             history.to_csv(part / "history.csv", index=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gbvnet.config import PrepareConfig, to_dict
+from gbvnet.datasets.label_columns import RATING_COLUMNS, label_settings
 from gbvnet.datasets.synthetic.deap import latent_pairs
 from gbvnet.store.reader import Store, open_store
 from gbvnet.store.writer import create_store, finish_store, write_recording
@@ -34,6 +35,7 @@ def write_store(path: Path, subjects=4, trials=12, windows=6, seed=0, frames=2) 
             "frames_per_window": frames,
             "face_side": SIDE,
             "baseline_s": 3.0,
+            "labels": label_settings(RATING_COLUMNS),
             "versions": {"gbvnet": "0"},
         },
     )

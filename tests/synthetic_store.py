@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gbvnet.config import PrepareConfig, to_dict
+from gbvnet.datasets.label_columns import RATING_COLUMNS, label_settings
 from gbvnet.store.reader import Store, open_store
 from gbvnet.store.writer import create_store, finish_store, write_recording
 
@@ -27,16 +28,20 @@ def write_store(
     faces=True,
     missing=(),
     ratings=None,
+    levels=2,
 ) -> Store:
-    """missing: {(subject, trial): "face" or "signals"}, both from 1. ratings: (subjects, trials) valences, or None."""
+    """levels : valences from 3 to 7, evenly spaced, the effect growing from the lowest to the highest
+    missing : {(subject, trial): "face" or "signals"}, both from 1
+    ratings : (subjects, trials) valences, or None
+    """
     rng = np.random.default_rng(seed)
     create_store(path, _settings(faces))
     recordings = []
     for subject in range(1, subjects + 1):
-        highs = rng.permutation(np.arange(trials) % 2)
+        highs = rng.permutation(np.arange(trials) % levels) / (levels - 1)
         for trial in range(1, trials + 1):
             high = highs[trial - 1]
-            valence = 7.0 if high else 3.0
+            valence = 3.0 + 4.0 * high
             if ratings is not None:
                 valence = ratings[subject - 1][trial - 1]
             lost = dict(missing).get((subject, trial))
@@ -98,5 +103,6 @@ def _settings(faces: bool) -> dict:
         "frames_per_window": FRAMES if faces else 0,
         "face_side": SIDE if faces else 0,
         "baseline_s": 3.0,
+        "labels": label_settings(RATING_COLUMNS),
         "versions": {"gbvnet": "0"},
     }

@@ -46,7 +46,7 @@ def _row_display(
     if not console.is_terminal:
         yield lambda row, note: say(format_row(row, targets))
         return
-    plot = TerminalPlot(targets, session.title, session.stamp, max(20, console.width - MARGIN))
+    plot = TerminalPlot(session.predictor.outputs, session.title, session.stamp, max(20, console.width - MARGIN))
     with Live(plot, console=console, auto_refresh=False) as display:
 
         def show(row: Mapping[str, Any], note: str) -> None:

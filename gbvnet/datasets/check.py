@@ -11,6 +11,7 @@ from ..errors import BadRecording, GbvnetError
 from ..parallel.tasks import Jobs, run
 from ..progress import ProgressCallback
 from ..text import shortened
+from .label_columns import Label, LabelColumn
 from .names import file_name_error
 from .recording import Corpus, Recording
 from .units import unit_disagreements
@@ -50,7 +51,7 @@ class _Look:
             recordings = self.corpus.recordings(name)
         except GbvnetError as e:
             return Unit(name, error=str(e))
-        recordings = [_with_a_name(recording) for recording in recordings]
+        recordings = [_with_labels(_with_a_name(recording), self.corpus.labels) for recording in recordings]
         inspected = tuple(map(self.inspected, recordings)) if self.videos else tuple(recordings)
         return Unit(name, inspected, warnings=self.corpus.notes(name))
 
@@ -74,6 +75,22 @@ def _with_a_name(recording: Recording) -> Recording:
         return recording
     error = BadRecording(recording.name[:100], "a recording whose name can be a file's", reason, "Give a shorter name.")
     return replace(recording, error=str(error))
+
+
+def _with_labels(recording: Recording, labels: Sequence[LabelColumn]) -> Recording:
+    """Return the recording with an error if one of its labels is not what the corpus declares."""
+    if recording.error:
+        return recording
+    declared = {column.name: column for column in labels if not column.trace}
+    traced = {column.name: column for column in labels if column.trace}
+    values: list[tuple[str, Label]] = list(recording.ratings.items())
+    values += [(name, float(x)) for name, trace in recording.traces.items() for x in trace.values if x == x]
+    for name, value in values:
+        column = (traced if name in recording.traces else declared).get(name)
+        if column is None or not column.allows(value):
+            wanted = f"{name} {column.allowed}" if column else f"labels that the corpus declares, not {name}"
+            return replace(recording, error=str(BadRecording(recording.name, wanted, repr(value))))
+    return recording
 
 
 def _with_its_length(recording: Recording) -> Recording:

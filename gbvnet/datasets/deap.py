@@ -28,6 +28,7 @@ from ..errors import BadRecording
 from ..io.atomic import visible_files
 from ..io.video import probe
 from .formats.numpy_pickle import UnsafePickle, read_pickle
+from .label_columns import LabelColumn
 from .recording import Channel, Recording, Signals, read_stamp, require_folder
 
 RATE_HZ = 128
@@ -51,6 +52,11 @@ CHANNELS = (
     *(Channel(name, kind) for name, kind in PERIPHERAL.items()),  # type: ignore[arg-type]
 )
 RATINGS = ("Valence", "Arousal", "Dominance", "Liking")  # columns of `labels`, each 1 to 9
+FAMILIARITY = "Familiarity"  # only in the ratings table, 1 to 5, and empty for some participants (DEAP's readme)
+LABELS = (
+    *(LabelColumn(name.lower(), (1.0, 9.0), label_set="felt") for name in RATINGS),
+    LabelColumn(FAMILIARITY.lower(), (1.0, 5.0)),
+)
 RATINGS_FILE = "metadata_csv/participant_ratings.csv"
 _COLUMNS = ("Participant_id", "Trial", "Experiment_id", *RATINGS)
 MOST = 10_000  # no number of a participant or a trial is larger
@@ -148,6 +154,13 @@ def _check_numbers(path: Path, table: pd.DataFrame) -> None:
             actual = f"{str(table[column].iloc[line])[:40]!r} in line {line + 2}"
             raise BadRecording(path, f"{wanted} in {column}", actual)
         table[column] = numbers
+    if FAMILIARITY in table:
+        numbers = pd.to_numeric(table[FAMILIARITY].astype(str), errors="coerce")
+        text = np.flatnonzero(numbers.isna() & table[FAMILIARITY].notna())
+        if len(text):
+            actual = f"{str(table[FAMILIARITY].iloc[text[0]])[:40]!r} in line {text[0] + 2}"
+            raise BadRecording(path, f"a rating from 1 to 5, or nothing, in {FAMILIARITY}", actual)
+        table[FAMILIARITY] = numbers
     for key in ("Trial", "Experiment_id"):
         twice = table.duplicated(["Participant_id", key])
         if twice.any():
@@ -196,6 +209,7 @@ class Reader:
     baseline_s = float(BASELINE_S)
     frames_per_s = 10  # paper, section 4.1
     channels = CHANNELS
+    labels = LABELS
 
     @classmethod
     def open(cls, root: Path) -> "Reader":
@@ -252,7 +266,7 @@ class Reader:
             stimulus=f"{experiment:02d}",
             seconds=float(self.seconds),
             ratings={
-                r.lower(): float(row[r]) for r in (*RATINGS, "Familiarity") if r in row.index and np.isfinite(row[r])
+                r.lower(): float(row[r]) for r in (*RATINGS, FAMILIARITY) if r in row.index and np.isfinite(row[r])
             },
             video=video,
             signals=self.signal_file(name[:3]),

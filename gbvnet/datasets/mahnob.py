@@ -45,6 +45,7 @@ from .formats.bdf import (
 from .mahnob_session import (
     BDF,
     FETCH,
+    LABELS,
     Session,
     StimulusTiming,
     clock_disagreement,
@@ -175,6 +176,7 @@ class Reader:
     baseline_s = float(BASELINE_S)
     frames_per_s = 12  # paper, section 4.1
     channels = CHANNELS
+    labels = LABELS
 
     @classmethod
     def open(cls, root: Path) -> "Reader":

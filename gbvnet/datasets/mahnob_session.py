@@ -15,9 +15,20 @@ import numpy as np
 from ..errors import BadRecording
 from ..io.atomic import visible_files
 from ..io.frame_times import VideoInfo
+from .label_columns import Label, LabelColumn
 from .recording import Recording
 
 RATINGS = {"valence": "feltVlnc", "arousal": "feltArsl", "control": "feltCtrl", "predictability": "feltPred"}  # 1 to 9
+EMOTION = "feltEmo"  # a code of EMOTIONS
+EMOTIONS = {
+    0: "neutral", 1: "anger", 2: "disgust", 3: "fear", 4: "joy", 5: "sadness", 6: "surprise", 7: "scream", 8: "bored",
+    9: "sleepy", 11: "amusement", 12: "anxiety",
+}  # fmt: skip
+NO_EMOTION = 10  # "unknown": no label
+LABELS = (
+    *(LabelColumn(name, (1.0, 9.0), label_set="felt") for name in RATINGS),
+    LabelColumn("emotion", classes=tuple(EMOTIONS.values()), label_set="felt"),
+)
 FPS = 60.97  # of the cameras
 TWO_FRAMES_S = 2 / FPS
 WRONG_RATE = 0.05  # a frame rate in session.xml that is this share off the file's own is a mistake, no measurement
@@ -157,9 +168,12 @@ def _kind(attributes: dict[str, str], files: dict[str, str]) -> Kind:
     return "other"
 
 
-def ratings_of(session: Session) -> dict[str, float]:
-    """Return the felt ratings, 1 to 9. Raises BadRecording if valence or arousal is absent, or one is out of range."""
-    path, felt = session.folder / "session.xml", {}
+def ratings_of(session: Session) -> dict[str, Label]:
+    """Return the felt ratings, 1 to 9, and the felt emotion, if it is known.
+
+    Raises BadRecording if valence or arousal is absent, one of them is out of range, or the emotion is no known code.
+    """
+    path, felt = session.folder / "session.xml", dict[str, Label]()
     for name, attribute in RATINGS.items():
         value = session.number_of(attribute)
         if value is None and attribute not in session.attributes and name in ("control", "predictability"):
@@ -168,7 +182,11 @@ def ratings_of(session: Session) -> dict[str, float]:
             actual = repr(session.attributes[attribute]) if attribute in session.attributes else "no such attribute"
             raise BadRecording(path, f"{attribute}, a rating from 1 to 9", actual, "There is no label without it.")
         felt[name] = value
-    return felt
+    code = session.attributes.get(EMOTION, "").strip()
+    if code and session.number_of(EMOTION) not in (*EMOTIONS, NO_EMOTION):
+        raise BadRecording(path, f"{EMOTION}, a code from 0 to {max(EMOTIONS)}", repr(code), FETCH)
+    emotion = EMOTIONS.get(int(float(code))) if code else None
+    return felt | ({"emotion": emotion} if emotion else {})
 
 
 # ---------------------------------------------------------------- the gaze table

@@ -11,6 +11,8 @@ from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.safe_load import from_json
 from ..provenance import is_synthetic
+from .label_columns import Label, LabelColumn
+from .label_traces import Trace
 
 Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
 STAMP_FILE = "SYNTHETIC.json"  # at the root of such a corpus: what was planted, and the stamp
@@ -39,7 +41,7 @@ class Recording:
     trial: str
     stimulus: str
     seconds: float  # length of the stimulus
-    ratings: dict[str, float] = field(default_factory=dict)
+    ratings: dict[str, Label] = field(default_factory=dict)  # by label column; one that is missing is absent
     video: Path | None = None
     video_start_s: float = 0.0  # the stimulus' start on the video's own clock
     video_info: VideoInfo | None = None  # known once the video was inspected
@@ -51,6 +53,7 @@ class Recording:
     error: str | None = None
     warnings: tuple[str, ...] = ()
     scales: tuple[tuple[str, float], ...] = ()  # how large its channels are, once they were inspected (units.py)
+    traces: dict[str, Trace] = field(default_factory=dict)  # labels that change in time, by label column
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,7 @@ class Corpus(Protocol):
     baseline_s: float  # seconds before the stimulus that belong to each recording
     frames_per_s: int  # face frames a second that the paper keeps
     channels: tuple[Channel, ...]
+    labels: tuple[LabelColumn, ...]  # every label that its recordings can have
 
     @property
     def units(self) -> tuple[str, ...]:

@@ -48,6 +48,7 @@ class SingleRecording:
     synthetic = False
     source = ""
     frames_per_s = 10
+    labels = ()
 
     @property
     def units(self) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ Each row names a trial: its subject, its files, its start and stop, its ratings.
         start_s, stop_s     the stimulus on the signals' clock (on the video's, where there are no signals)
         baseline_start_s    start of the baseline period; immediately before the stimulus if absent
         video_offset_s      time on the video's clock minus time on the signals'; 0 if absent
-        valence, arousal, dominance, liking, ...    ratings from 1 to 9, or the words low and high
+        ratings_file        ratings that change in time: a CSV with a column `time` in seconds on the clock of start_s
+        valence, arousal, dominance, liking, ...    the labels that table.yaml declares; without it, ratings from 1 to 9
     ROOT/table.yaml         optional: settings of all recordings (`Settings` in table_schema.py); or the rows too, as a
                             list `recordings`, where there is no recordings.csv
 
@@ -26,7 +27,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..config import RATINGS
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
@@ -34,11 +34,23 @@ from .formats.signal_file import SignalSpan, TextProperties, channel_units_in, r
 from .formats.signal_formats import FOLDER_SUFFIXES
 from .formats.signal_text import is_text
 from .known_channels import Known, known_channels
+from .label_columns import Label, LabelColumn
+from .label_traces import Trace
 from .recording import Channel, Recording, Signals, read_stamp, require_folder
-from .table_schema import SCOPE, SETTINGS, Settings, find_table, read_settings, read_table, seconds_in
+from .table_schema import (
+    FILES,
+    SETTINGS,
+    WORDS,
+    Settings,
+    find_table,
+    label_line,
+    read_settings,
+    read_table,
+    seconds_in,
+)
+from .trace_file import read_traces
 from .units import ELECTRICAL, MARK, impossible, messages, scale_of
 
-WORDS = {"low": 1.0, "high": 9.0}  # ratings stored for labels in words: below and above every threshold
 MARGIN_S = 10.0  # of signals around what is used, so that no filter's edge reaches into it
 # EEG with an SD outside of these is not in microvolts: the smallest that any electrode gives, and a tenth of a volt,
 # which no amplifier of EEG can have.
@@ -100,17 +112,25 @@ class Reader:
             require_folder(root)
         file, settings_file = find_table(root)
         settings = read_settings(settings_file)
-        rows = read_table(file)
+        rows = read_table(file, settings.labels)
         return cls(file, settings, _channels(file, rows, settings), read_stamp(file.parent) is not None)
 
     @property
     def units(self) -> tuple[str, ...]:
         """The subjects, sorted by name; the line of a row that names none."""
-        return tuple(sorted(read_table(self.file)["subject"].unique()))
+        return tuple(sorted(self._rows()["subject"].unique()))
+
+    @property
+    def labels(self) -> tuple[LabelColumn, ...]:
+        """The label columns that table.yaml declares."""
+        return self.settings.labels
+
+    def _rows(self) -> pd.DataFrame:
+        return read_table(self.file, self.labels)
 
     def recordings(self, unit: str) -> list[Recording]:
         """Return a subject's recordings in the order of the table, each with its errors and warnings."""
-        rows = read_table(self.file)
+        rows = self._rows()
         overlapping = _overlaps(rows[rows["refused"].isna()])
         mine = rows[rows["subject"] == unit]
         return [self._recording(row, overlapping.get(row["recording"])) for row in mine.to_dict("records")]
@@ -136,8 +156,8 @@ class Reader:
 
     def _check_row(self, row: dict, recording: Recording) -> Recording:
         line = self._line(row)
-        files = {name: self.file.parent / row[name] if row[name] else None for name in ("video", "signals")}
-        if not any(files.values()):
+        files = {name: self.file.parent / row[name] if row[name] else None for name in FILES}
+        if not (files["video"] or files["signals"]):
             raise BadRecording(line, "a video or signals", "neither")
         for name, file in files.items():
             if file is not None and not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDER_SUFFIXES)):
@@ -147,11 +167,14 @@ class Reader:
         if start is None or stop is None or not 0 <= start < stop:
             times = f"{row['start_s']!r} and {row['stop_s']!r}"
             raise BadRecording(line, "0 <= start_s < stop_s", times, "They are when the stimulus starts and stops.")
-        ratings, warnings = _ratings(line, row)
+        ratings, warnings = _ratings(line, row, self.labels)
+        traces, notes = dict[str, Trace](), list[str]()
+        if files["ratings_file"]:
+            traces, notes = read_traces(files["ratings_file"], self.labels, start, stop)
         offset = seconds_in(line, row, "video_offset_s") or 0.0
         return replace(
             recording, seconds=round(stop - start, 6), ratings=ratings, video=files["video"], signals=files["signals"],
-            video_start_s=start + offset, row=int(row["line"]), warnings=tuple(warnings),
+            video_start_s=start + offset, row=int(row["line"]), warnings=(*warnings, *notes), traces=traces,
             signal_times=(start, seconds_in(line, row, "baseline_start_s")) if files["signals"] else (),
         )  # fmt: skip
 
@@ -159,7 +182,7 @@ class Reader:
         """Return which channels are not used, where table.yaml does not list them."""
         if unit is not None or self.settings.channels or not self.channels:
             return ()
-        known = _first_known(self.file, read_table(self.file))
+        known = _first_known(self.file, self._rows())
         return known.notes if isinstance(known, Known) else ()
 
     def inspect(self, recording: Recording) -> Recording:
@@ -185,7 +208,7 @@ class Reader:
 
         Raises BadRecording if a part of the stimulus or its baseline is missing, or has a pause.
         """
-        row = read_table(self.file).set_index("line").loc[recording.row].to_dict()
+        row = self._rows().set_index("line").loc[recording.row].to_dict()
         line = f"{self.file}, line {recording.row} ({recording.name})"
         start = seconds_in(line, row, "start_s") or 0.0
         stop = start + recording.seconds
@@ -229,23 +252,37 @@ class Reader:
 # ---------------------------------------------------------------- what a row says
 
 
-def _ratings(line: str, row: dict) -> tuple[dict[str, float], list[str]]:
-    """Return ratings from 1 to 9, or for low and high, with notes. Raises BadRecording for anything else."""
-    ratings, warnings = {}, []
-    for name in RATINGS:
-        text = row[name].lower()
-        if text in WORDS:
-            ratings[name] = WORDS[text]
-            warnings.append(f"{name} is given as {text}, and stored as {WORDS[text]:g}")
-        elif text:
-            try:
-                value = float(text)
-            except ValueError:
-                value = np.nan
-            if not 1 <= value <= 9:
-                raise BadRecording(line, f"{name} from 1 to 9, or low or high", repr(row[name]), SCOPE)
-            ratings[name] = value
+def _ratings(line: str, row: dict, labels: Iterable[LabelColumn]) -> tuple[dict[str, Label], list[str]]:
+    """Return the labels of a row by column, with notes; low and high are the ends of a scale.
+
+    Raises BadRecording for what its column does not allow.
+    """
+    ratings, warnings = dict[str, Label](), []
+    for column in labels:
+        name, text = column.name, row[column.name]
+        if not text:
+            continue
+        if column.trace:
+            wanted = f"nothing in column {name}, which changes in time"
+            raise BadRecording(line, wanted, repr(text), "Its values are in the file that ratings_file names.")
+        if column.scale is not None and text.lower() in WORDS:
+            ratings[name] = column.scale[WORDS.index(text.lower())]
+            warnings.append(f"{name} is given as {text.lower()}, and stored as {ratings[name]:g}")
+            continue
+        value = text if column.is_category else _number(text)
+        if not column.allows(value):
+            wanted = f"{name} {column.allowed}" if column.is_category else f"{name} {column.allowed}, or low or high"
+            hint = f"It is declared as `{label_line(column)}`; another scale, or classes, are declared in {SETTINGS}"
+            raise BadRecording(line, wanted, repr(text), f"{hint}, under labels.")
+        ratings[name] = value
     return ratings, warnings
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
 
 
 def _covered(recording: Recording, info: VideoInfo) -> Iterator[str]:

@@ -6,7 +6,7 @@ datasets/table.py says what the columns mean.
 import csv
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -20,22 +20,27 @@ from ..config import RATINGS
 from ..errors import BadRecording
 from ..io.records import convert
 from ..io.safe_load import from_yaml
-from ..text import did_you_mean, sentence
+from ..text import did_you_mean, sentence, shortened
 from .channel_names import same_channels
 from .formats.text_file import COMMENTS, read_text, stated_delimiter
+from .label_columns import RATING_COLUMNS, LabelColumn, label_columns, label_settings
 from .names import file_name_error, normal
 from .recording import Kind
 
 TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
 COLUMNS = (
     "recording", "subject", "trial", "stimulus", "video", "signals", "start_s", "stop_s", "baseline_start_s",
-    "video_offset_s",
+    "video_offset_s", "ratings_file",
 )  # fmt: skip
+FILES = ("video", "signals", "ratings_file")  # columns that name a file
 NEEDED = ("subject", "trial", "start_s", "stop_s")
 LATEST_S = 1e10  # on any clock; seconds since 1970 are below it, milliseconds are not
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-SCOPE = "More than two classes, and ratings that change in time, are out of scope."
-_LABELS = ("label", "class", "emotion", "target", "category", "affect", "mood")  # how columns of classes begin or end
+WORDS = ("low", "high")  # instead of a number: the ends of its scale
+# How names of labels begin or end, besides those of the usual ratings.
+_LABELS = ("label", "class", "emotion", "target", "category", "affect", "mood", "stress", "rating", *RATINGS)
+_EXAMPLE = "labels: {valence: {scale: [1, 9]}, stress: {classes: [none, some, much]}}"
+_MOST_SHOWN = 12  # classes in a line that is suggested
 _KINDS: tuple[str, ...] = get_args(Kind)
 
 # ---------------------------------------------------------------- settings
@@ -68,6 +73,9 @@ class Settings:
     """sampling rate of CSV and TSV files without a column `time`"""
     signals_unit: Annotated[Literal["uV", "mV", "V"], Meta(description="uV, mV, V")] = "uV"
     """unit of electrical channels in CSV and TSV files; other formats state theirs"""
+    labels: tuple[LabelColumn, ...] = RATING_COLUMNS
+    """the columns of the table that are labels, with their scale or classes (label_columns.py). Default: the usual
+    ratings, from 1 to 9"""
 
 
 def read_settings(file: Path) -> Settings:
@@ -78,8 +86,10 @@ def read_settings(file: Path) -> Settings:
         if name not in known:
             hint = sentence(did_you_mean(str(name), known))
             raise BadRecording(file, "settings that exist", f"{name!r}", hint)
-    if held.get("channels", ()) is None:  # `channels:` with all of its lines commented out
-        del held["channels"]
+    for name in ("channels", "labels"):
+        if held.get(name, ()) is None:  # `channels:` with all of its lines commented out
+            del held[name]
+    labels = {"labels": _read_labels(file, held.pop("labels"))} if "labels" in held else {}
     kinds = get_type_hints(Settings, include_extras=True)
     for name, value in held.items():
         try:
@@ -92,7 +102,23 @@ def read_settings(file: Path) -> Settings:
             raise BadRecording(file, f"a kind of {', '.join(_KINDS)} for channel {name}", repr(kind))
     for spellings in same_channels(list(channels)):
         raise BadRecording(file, "each channel once", f"{' and '.join(spellings)}, which are one electrode")
-    return Settings(**(held | ({"channels": channels} if channels else {})))
+    return Settings(**(held | labels | ({"channels": channels} if channels else {})))
+
+
+def _read_labels(file: Path, declared: Any) -> tuple[LabelColumn, ...]:
+    """Return the label columns that table.yaml declares; names in capital letters are those of the table in small ones.
+
+    Raises BadRecording.
+    """
+    small = {str(k).lower(): v for k, v in declared.items()} if isinstance(declared, dict) else declared
+    try:
+        columns = label_columns(small)
+    except ValueError as error:
+        remedy = f"As in `{_EXAMPLE}`; put quotes around classes such as yes, no and 1.5."
+        raise BadRecording(file, "label columns under `labels`", f"other contents ({error})", remedy) from None
+    if not columns:
+        raise BadRecording(file, "at least one label column under `labels`", "none", f"As in `{_EXAMPLE}`.")
+    return columns
 
 
 def _description(kind: Any) -> str:
@@ -130,8 +156,8 @@ def find_table(root: Path) -> tuple[Path, Path]:
     return (settings if in_yaml else table), settings
 
 
-def read_table(file: Path) -> pd.DataFrame:
-    """The table as text, one row a trial.
+def read_table(file: Path, labels: Sequence[LabelColumn]) -> pd.DataFrame:
+    """The table as text, one row a trial, with the columns `labels`.
 
     Two columns are added: `line`, its line in the file, and `refused`, None or what was expected, what was found and
     what to do, where its names cannot be used or another row has them too. Raises BadRecording for what makes the whole
@@ -147,12 +173,12 @@ def read_table(file: Path) -> pd.DataFrame:
         wanted = ", ".join(absent or ["video or signals"])
         actual = f"none named {wanted}, but {', '.join(named)}"
         raise BadRecording(file, f"columns {', '.join(NEEDED)}, and video or signals", actual)
-    _refuse_unknown(file, named)
-    rows = rows.assign(**{name: "" for name in (*COLUMNS, *RATINGS) if name not in rows})
+    _refuse_unknown(file, rows[named], labels)
+    rows = rows.assign(**{name: "" for name in (*COLUMNS, *(c.name for c in labels)) if name not in rows})
     for name in ("subject", "trial", "recording", "stimulus"):
         rows[name] = rows[name].map(normal)  # the same letters in another form of Unicode are the same name
     rows["recording"] = rows["recording"].where(rows["recording"] != "", rows["subject"] + "_" + rows["trial"])
-    for name in ("video", "signals"):
+    for name in FILES:
         rows[name] = [existing_path(file.parent, cell) for cell in rows[name]]
     rows = rows.assign(refused=pd.Series(_refused(rows), index=rows.index, dtype=object))
     nameless = "line " + rows["line"].astype(str)  # what a row without a subject is listed under
@@ -228,14 +254,46 @@ def _entry(folder: Path, name: str) -> Path | None:
         return None
 
 
-def _refuse_unknown(file: Path, named: list[str]) -> None:
-    known = (*COLUMNS, *RATINGS)
-    for name in named:
-        if name not in known:
-            hint = sentence(did_you_mean(name, known))
-            if name.startswith(_LABELS) or name.endswith(_LABELS):
-                hint = f"Labels are ratings from 1 to 9, or the words low and high, of {', '.join(RATINGS)}. {SCOPE}"
-            raise BadRecording(file, "columns that exist", repr(name), hint)
+def _refuse_unknown(file: Path, rows: pd.DataFrame, labels: Sequence[LabelColumn]) -> None:
+    """Raise BadRecording for a column that is neither a setting of a row nor a declared label, with what to do."""
+    known = [*COLUMNS, *(column.name for column in labels)]
+    for name in map(str, rows):
+        if name in known:
+            continue
+        is_label = name.startswith(_LABELS) or name.endswith(_LABELS)
+        near = did_you_mean(name, known)
+        declare = f"If it is a label, {_declare(rows, name, labels)}"
+        hint = declare if is_label else f"{sentence(near)} {declare}"
+        raise BadRecording(file, "columns that exist", repr(name), hint)
+
+
+def _declare(rows: pd.DataFrame, name: str, labels: Sequence[LabelColumn]) -> str:
+    """Return what to write into table.yaml so that column `name` is a label, beside those that are there."""
+    cells = [cell for cell in dict.fromkeys(rows[name]) if cell]
+    held, note = [label_line(column) for column in labels if column.name in rows], ""
+    if not cells or any(_is_number(cell) for cell in cells):
+        held.append(f"{name}: {{scale: [LOW, HIGH]}}")
+        note = ", LOW and HIGH being the ends of its scale"
+    elif 1 < len(cells) <= _MOST_SHOWN:
+        held.append(f"{name}: {_flow({'classes': sorted(cells)})}")
+    else:
+        held.append(f"{name}: {{classes: [A, B]}}")
+        note = f", A and B being its classes ({shortened(sorted(cells))} here)"
+    return f"write into {SETTINGS}: labels: {{{', '.join(held)}}}{note}."
+
+
+def label_line(column: LabelColumn) -> str:
+    """Return the line of table.yaml, under `labels`, that declares a label column: `valence: {scale: [1, 9]}`."""
+    return f"{column.name}: {_flow(label_settings([column])[column.name])}"
+
+
+def _flow(value: dict[str, Any]) -> str:
+    """Return YAML in one line."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False).strip()
+
+
+def _is_number(cell: str) -> bool:
+    return bool(re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)", cell)) or cell.lower() in WORDS
 
 
 def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -301,7 +359,8 @@ def _yaml_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         for name, value in node.value:
             if not isinstance(name, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
                 at = value.start_mark.line + 1
-                raise BadRecording(file, "one value for each name", f"several in line {at}", SCOPE)
+                remedy = "Ratings that change in time are in a file of their own, named in ratings_file."
+                raise BadRecording(file, "one value for each name", f"several in line {at}", remedy)
             cells[name.value.strip().lower()] = "" if value.tag.endswith(":null") else value.value.strip()
         _refuse_twice(file, [name.value.strip().lower() for name, _ in node.value])
         yield line, cells

@@ -30,8 +30,9 @@ HEAD = """\
 # baseline_start_s   start of the baseline period; empty: immediately before the stimulus
 # video_offset_s     the video's clock minus the signals' clock: -28 where the stimulus is at 30 s of the signals and at
 #                    2 s of the video; empty: 0
-# valence, arousal   ratings from 1 to 9, or the words low and high; also dominance, liking, familiarity, control,
-#                    predictability; may be empty
+# valence, arousal   labels, by default from 1 to 9, or the words low and high; also dominance, liking, familiarity,
+#                    control, predictability; may be empty. Other scales, and classes, are declared in table.yaml
+# ratings_file       (a column to add) ratings that change in time: a CSV with a column `time`, on the clock of start_s
 #
 # A line that is filled in: anna,1,film-a,anna/1.mp4,anna/1.edf,30,90,,-28,7,low
 # Then: gbvnet check table FOLDER
@@ -168,6 +169,11 @@ def _settings(signals: list[Path]) -> str:
         "filtered: false           # true: the signals were filtered already",
         "signals_rate_hz: null     # of CSV and TSV files without a column `time`",
         "signals_unit: uV          # of electrical channels in CSV and TSV files: uV, mV or V",
+        "# The columns that are labels. Without them: valence, arousal, dominance, liking, ... from 1 to 9.",
+        "# labels:",
+        "#   valence: {scale: [1, 9]}                        # a number; the words low and high are its ends",
+        "#   stress: {classes: [none, some, much]}           # one of these",
+        "#   joystick: {scale: [-1, 1], trace: true}         # changes in time: a column of the ratings_file",
     ]
     file, known = next(((f, channels) for f in signals if (channels := _known(f))), (None, None))
     if file and known:

@@ -4,12 +4,9 @@ Eyes closed in one file and eyes open in another: a system that recognises the f
 """
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
-
-from .labels import CLASSES
 
 # From the narrowest to the widest: what a store's table of recordings may say of where they come from.
 SOURCES = {
@@ -18,26 +15,27 @@ SOURCES = {
 }  # fmt: skip
 
 
-def confounds(recordings: pd.DataFrame, high: pd.Series, target: str) -> list[str]:
+def confounds(recordings: pd.DataFrame, labels: pd.Series, target: str, classes: Sequence[str]) -> list[str]:
     """Return warnings about classes that coincide with a source of the recordings.
 
     recordings : a store's table, with recording and subject, and the files signals and video where it knows them
-    high : 0 or 1, by name of recording, of those that are used
+    labels : number of the class, by name of recording, of those that are used
+    classes : names of the classes
 
     Two things are reported, the first one before the second, and of several sources the one that says most:
     - all recordings of one class come from one and the same source, and there are others;
-    - each source with several recordings has one class alone, and both classes are among them.
+    - each source with several recordings has one class alone, and several classes are among them.
     """
-    used = recordings[recordings["recording"].isin(high.index)]
+    used = recordings[recordings["recording"].isin(labels.index)]
     folders = _folders(used)
-    table = used.assign(y=used["recording"].map(high).to_numpy(int), folder=folders)
+    table = used.assign(y=used["recording"].map(labels).to_numpy(int), folder=folders)
     table["session"] = [
         posixpath.basename(folder) for folder in folders
     ]  # anna/closed and bert/closed: one session each
     if table["y"].nunique() < 2:
         return []
     sources = [name for name in SOURCES if name in table and (table[name].fillna("") != "").all()]
-    sources_of_class = list(_from_one(table, sources, target)) or list(_pure(table, sources, target))
+    sources_of_class = list(_from_one(table, sources, target, classes)) or list(_pure(table, sources, target))
     return [f"confound: {text}; what marks the source may be scored as the class" for text in sources_of_class]
 
 
@@ -50,8 +48,8 @@ def _folders(recordings: pd.DataFrame) -> list[str]:
     return [(posixpath.dirname(file) or ".") if file else "" for file in first]
 
 
-def _from_one(table: pd.DataFrame, sources: list[str], target: str) -> Iterator[str]:
-    for y, name in CLASSES.items():
+def _from_one(table: pd.DataFrame, sources: list[str], target: str, classes: Sequence[str]) -> Iterator[str]:
+    for y, name in reversed([*enumerate(classes)]):
         for source in sources:
             values = table.loc[table["y"] == y, source].unique()
             if len(values) == 1 and table[source].nunique() > 1:
@@ -61,9 +59,9 @@ def _from_one(table: pd.DataFrame, sources: list[str], target: str) -> Iterator[
 
 def _pure(table: pd.DataFrame, sources: list[str], target: str) -> Iterator[str]:
     for source in reversed([name for name in sources if name != "session"]):
-        groups = table.groupby(source)["y"].agg(["size", "mean"])
-        several = groups[groups["size"] > 1]["mean"].to_numpy()
-        if len(several) > 1 and np.isin(several, (0, 1)).all() and len(set(several)) == 2:
+        groups = table.groupby(source)["y"].agg(["size", "nunique", "first"])
+        several = groups[groups["size"] > 1]
+        if len(several) > 1 and (several["nunique"] == 1).all() and several["first"].nunique() > 1:
             which = f"each of the {len(several)} {SOURCES[source]}s with several recordings"
             yield f"{which} has one class of {target} only"
             return

@@ -1,74 +1,50 @@
-"""Scores of labels and predicted probabilities; and the same by trial, by fold and by subject.
+"""Scores of a result, whatever its task: of its trials, folds, subjects, and of the baseline.
 
 A *result* is the part of a predictions table that shares `predictions.KEYS`: one system, on one target, under one
-protocol. Functions of a result take it as a DataFrame, as predictions.read gives it.
-
-scikit-learn does the arithmetic; what is written here is what is averaged over what. A score that is not defined is
+protocol. Functions of a result take it as a DataFrame, as predictions.read gives it. What is averaged over what is
+written here; the scores themselves are in binary.py, multiclass.py and regression.py. A score that is not defined is
 NaN, and is counted wherever a mean leaves it out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy import special
-from sklearn import metrics as sk
 
-from .labels import has_one_class, predicted_high
-from .predictions import KEYS, TRIAL
+from .binary import (
+    FOLD_SCORES,
+    P_EDGE,
+    SCORES,
+    BinaryMetrics,
+    accuracy,
+    auc,
+    balanced_accuracy,
+    compute_scores,
+    macro_f1,
+    mcc,
+)
+from .multiclass import MulticlassMetrics
+from .predictions import KEYS, n_classes, task_of
+from .regression import RegressionMetrics
+from .task_metrics import TaskMetrics
 
-P_EDGE = 1e-6  # p is kept this far from 0 and 1 before its logit is taken: one certain window must not decide a trial
-
-
-# --- scores of labels y (n,) in {0, 1} and probabilities of the positive class p (n,) in [0, 1] ---
-
-
-def accuracy(y: ArrayLike, p: ArrayLike) -> float:
-    """Return the share of correct predictions, 0 to 1: the paper's score."""
-    return float(np.mean((np.asarray(y) == 1) == predicted_high(p)))
-
-
-def balanced_accuracy(y: ArrayLike, p: ArrayLike) -> float:
-    """Return the mean of the recalls of the two classes, 0 to 1; NaN if y has one class."""
-    return np.nan if has_one_class(y) else float(sk.balanced_accuracy_score(y, predicted_high(p)))
-
-
-def macro_f1(y: ArrayLike, p: ArrayLike) -> float:
-    """Return the mean of the F1 of both classes; a class never predicted counts 0. NaN if y has one class."""
-    return np.nan if has_one_class(y) else float(sk.f1_score(y, predicted_high(p), average="macro", zero_division=0))
+# The scores of two classes are used outside of tables too, by probes and tests of systems.
+__all__ = [
+    "FOLD_SCORES", "P_EDGE", "SCORES", "accuracy", "aggregate_trials", "auc", "balanced_accuracy", "baseline_scores",
+    "compute_scores", "describe_row_difference", "is_within_subjects", "macro_f1", "majority_accuracy", "mcc",
+    "metrics_of", "number_folds_once", "scores_by_fold", "scores_by_subject", "split_results",
+]  # fmt: skip
 
 
-def auc(y: ArrayLike, p: ArrayLike) -> float:
-    """Return the area under the ROC curve: how often a high window gets a larger p than a low one. NaN if one class."""
-    return np.nan if has_one_class(y) else float(sk.roc_auc_score(y, p))
+def metrics_of(table: pd.DataFrame, classes: Sequence[str] = ()) -> TaskMetrics:
+    """Return the metrics of a predictions table's task. Raises BadRun if its columns fit no task.
 
-
-def mcc(y: ArrayLike, p: ArrayLike) -> float:
-    """Return Matthews' correlation of label and prediction, -1 to 1; 0 if all predictions are equal.
-
-    NaN if y has one class.
+    classes : names of several classes in the order of their numbers, for warnings
     """
-    return np.nan if has_one_class(y) else float(sk.matthews_corrcoef(y, predicted_high(p)))
-
-
-SCORES: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "macro_f1": macro_f1,
-    "auc": auc,
-    "mcc": mcc,
-}
-# AUC and MCC of small or one-sided folds are noise or undefined, so they are given pooled and by subject only.
-FOLD_SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
-
-
-def compute_scores(y: ArrayLike, p: ArrayLike) -> dict[str, float]:
-    """Return all SCORES by name."""
-    return {name: score(np.asarray(y), np.asarray(p)) for name, score in SCORES.items()}
-
-
-# --- a result: its trials, folds and subjects ---
+    task = task_of(table)
+    if task == "multiclass":
+        return MulticlassMetrics(n_classes(table), classes)
+    return BinaryMetrics() if task == "binary" else RegressionMetrics()
 
 
 def split_results(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -78,29 +54,22 @@ def split_results(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 
 def aggregate_trials(result: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a trial and fold: p from the mean logit of the trial's windows in that fold, y, prior, n windows.
+    """Return one row a trial and fold: its prediction, y, prior, and number of windows, from its windows in that fold.
 
-    Under protocol `window` a trial's windows are in several folds, and it has a row in each.
+    The prediction is the mean logit of two classes, the mean log-probability of more, the mean of numbers. Under
+    protocol `window` a trial's windows are in several folds, and it has a row in each.
     """
-    logit = special.logit(result["p"].clip(P_EDGE, 1 - P_EDGE))
-    trials = result.assign(logit=logit).groupby(["fold", *TRIAL], as_index=False)
-    rows = trials.agg(
-        stimulus=("stimulus", "first"),
-        y=("y", "first"),
-        prior=("prior", "mean"),
-        windows=("y", "size"),
-        logit=("logit", "mean"),
-    )
-    # Without rounding, windows of p = 0.3 and 0.7 would fall on the low side of an exact tie.
-    return rows.assign(p=special.expit(rows["logit"].round(12)))
+    return metrics_of(result).aggregate_trials(result)
 
 
 def scores_by_fold(result: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a fold: windows, how many are high, FOLD_SCORES by window, accuracy by trial and of the majority.
+    """Return one row a fold: numbers of windows and trials, scores by window, of trials and of the baseline.
 
-    Under scope per-subject also the subject whose fold it is.
+    For two classes: windows, high_windows, trials, high_trials, FOLD_SCORES, trial_accuracy, majority. For more:
+    windows, trials, windows of each class (class_0 ...), scores, trial_accuracy, majority. For numbers: windows,
+    trials, mean_y, scores, trial_ccc, constant_rmse, constant_mae. Under scope per-subject also the subject.
     """
-    folds = _score_groups(result, "fold", FOLD_SCORES)
+    folds = _score_groups(result, "fold", metrics_of(result).fold_scores)
     if not is_within_subjects(result):
         return folds
     of_fold = result.groupby("fold")["subject"].first()
@@ -109,38 +78,40 @@ def scores_by_fold(result: pd.DataFrame) -> pd.DataFrame:
 
 
 def scores_by_subject(result: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a subject: windows, how many are high, all SCORES by window, accuracy by trial and of majority."""
-    return _score_groups(result, "subject", tuple(SCORES))
+    """Return one row a subject, with the columns of scores_by_fold and all scores by window."""
+    return _score_groups(result, "subject", metrics_of(result).window_scores)
 
 
 def _score_groups(result: pd.DataFrame, by: str, names: tuple[str, ...]) -> pd.DataFrame:
-    trials = aggregate_trials(result).groupby(by)
-    rows = []
-    for key, group in result.groupby(by):
-        y, p = group["y"].to_numpy(), group["p"].to_numpy()
-        of_trials = trials.get_group(key)
-        rows.append(
-            {by: key, "windows": len(group), "high_windows": int(y.sum())}
-            | {"trials": len(of_trials), "high_trials": int(of_trials["y"].sum())}
-            | {name: SCORES[name](y, p) for name in names}
-            | {"trial_accuracy": accuracy(of_trials["y"], of_trials["p"]), "majority": accuracy(y, group["prior"])}
-        )
-    return pd.DataFrame(rows)
+    task = metrics_of(result)
+    trials = task.aggregate_trials(result).groupby(by)
+    rows = [task.describe_group(group, trials.get_group(key), names) for key, group in result.groupby(by)]
+    table = pd.DataFrame(rows)
+    table.insert(0, by, [key for key, _ in result.groupby(by)])
+    return table
+
+
+def baseline_scores(result: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Return the scores of always predicting the majority class, or the mean, of the fold's training windows.
+
+    By `window` (pooled), by `fold` (mean over folds where defined) and by `trial` (pooled): score by name. They follow
+    from `prior` alone.
+    """
+    task = metrics_of(result)
+    folds = pd.DataFrame([task.baseline(rows, task.fold_scores) for _, rows in result.groupby("fold")])
+    return {
+        "window": task.baseline(result, task.window_scores),
+        "fold": {name: float(folds[name].mean()) for name in task.fold_scores},
+        "trial": task.baseline(task.aggregate_trials(result), task.trial_scores),
+    }
 
 
 def majority_accuracy(result: pd.DataFrame) -> dict[str, float]:
     """Return the accuracy of always predicting the majority class of the fold's training windows.
 
-    By `window` (pooled), by `fold` (mean over folds) and by `trial` (pooled). It follows from `prior`, the share of
-    high among the training windows, read as a prediction.
+    By `window` (pooled), by `fold` (mean over folds) and by `trial` (pooled). Of classes only.
     """
-    trials = aggregate_trials(result)
-    correct = predicted_high(result["prior"]) == (result["y"] == 1)
-    return {
-        "window": float(correct.mean()),
-        "fold": float(correct.groupby(result["fold"]).mean().mean()),
-        "trial": accuracy(trials["y"], trials["prior"]),
-    }
+    return {level: scores["accuracy"] for level, scores in baseline_scores(result).items()}
 
 
 def is_within_subjects(result: pd.DataFrame) -> bool:
@@ -159,11 +130,21 @@ def number_folds_once(result: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_row_difference(a: pd.DataFrame, b: pd.DataFrame) -> str:
-    """Return in what two results differ in their tested windows or labels; "" if they are the same."""
+    """Return in what two results differ in their task, tested windows or labels; "" if they are the same.
+
+    Labels that are numbers may differ by rounding: by 1e-9 of their size.
+    """
+    tasks = [task_of(table) for table in (a, b)]
+    if tasks[0] != tasks[1]:
+        return f"one is {tasks[0]}, the other {tasks[1]}"
     left, right = (t[["recording", "window", "y"]].drop_duplicates() for t in (a, b))
     both = pd.merge(left, right, on=["recording", "window"], how="outer", suffixes=("_a", "_b"))
     in_one = int(both[["y_a", "y_b"]].isna().any(axis=1).sum())
     if in_one:
         return f"{in_one} windows are in one of them only"
-    other = int((both["y_a"] != both["y_b"]).sum())
+    if tasks[0] == "regression":
+        same = np.isclose(both["y_a"], both["y_b"], rtol=1e-9, atol=1e-9)
+    else:
+        same = (both["y_a"] == both["y_b"]).to_numpy()
+    other = int((~same).sum())
     return f"{other} windows have another label" if other else ""

@@ -1,8 +1,9 @@
 """The plan of a cross-validation: which windows, which labels, which folds. Nothing is trained for it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,10 @@ from ..errors import BadConfig
 from ..store.window_source import WindowSource
 from . import splits
 from .confounds import confounds
-from .labels import is_high, shuffle_within_subjects, targets_of
+from .labels import shuffle_within_subjects
+from .lags import lagged_windows
 from .splits import PLURAL, Fold
+from .targets import BOTH, Target, resolve, targets_of
 
 PARTS = ("face", "signals")
 OTHERS = "another subject than those chosen"  # a reason to leave windows out
@@ -27,39 +30,96 @@ class Plan:
     """The windows, labels and folds that follow from store and settings, before anything is trained.
 
     windows : the store's windows that are scored, under their row numbers
-    rating, high : target -> Series over these rows: as the subject gave it; 0 or 1
+    targets : what is predicted, by name
+    rating, labels : target -> Series over these rows: the rating (NaN where there is none, as of categories); the
+        number of the class (int8), or the rating itself
     """
 
     windows: pd.DataFrame
+    targets: dict[str, Target]
     rating: dict[str, pd.Series]
-    high: dict[str, pd.Series]
+    labels: dict[str, pd.Series]
     excluded: dict[str, int]  # reason -> windows
     folds: list[Fold]
     warnings: tuple[str, ...] = ()  # what a reader of the results must know
     unused: tuple[str, ...] = ()  # settings that have no effect on this plan
+    by_lag: dict[float, "Labels"] = field(default_factory=dict)  # of labels that change in time, by their lag
+    lags: dict[int, float] = field(default_factory=dict)  # number of a fold -> the lag that its training side gave
+
+    def labels_of(self, fold: Fold) -> "Labels":
+        """Return ratings and labels as a fold has them: at the lag that its training side gave, if it gave one."""
+        lag = self.lags.get(fold.number)
+        return Labels(self.rating, self.labels) if lag is None else self.by_lag[lag]
+
+
+class Labels(NamedTuple):
+    """Ratings and labels of all targets, as in a `Plan`."""
+
+    rating: dict[str, pd.Series]
+    labels: dict[str, pd.Series]
 
 
 def make_plan(store: WindowSource, config: CrossvalConfig) -> Plan:
     """Choose the windows to score, label them, and split them. Raises BadConfig or LeakySplit."""
     plan = make_plan_without_folds(store, config)
-    classes = sum(2**i * y.to_numpy(int) for i, y in enumerate(plan.high.values()))
-    folds = splits.make_folds(plan.windows, config, np.asarray(classes) if config.stratify else None)
+    if config.stratify and any(target.task == "regression" for target in plan.targets.values()):
+        raise BadConfig("stratify balances classes, and task regression has none: leave stratify out")
+    classes = np.zeros(len(plan.windows), int)  # of all targets together
+    for name, target in reversed(plan.targets.items()):
+        classes = classes * len(target.classes) + plan.labels[name].to_numpy(int)
+    folds = splits.make_folds(plan.windows, config, classes if config.stratify else None)
     return replace(plan, folds=folds)
 
 
 def make_plan_without_folds(store: WindowSource, config: CrossvalConfig) -> Plan:
     """Return the plan without its folds: which windows, and their labels. Raises BadConfig."""
     _require_modality(store, config)
+    config = resolve(config, store)
+    targets = targets_of(config, store)
     windows, excluded = choose_windows(store, config)
-    rating = {target: windows[target] for target in targets_of(config.target)}
-    high = {target: is_high(windows, target, config.threshold) for target in rating}
-    if config.shuffle_labels is not None:
-        high = shuffle_within_subjects(windows, high, config.shuffle_labels)
-    return Plan(windows, rating, high, excluded, [], tuple(data_warnings(store, windows, high, config)))
+    at_lags = lagged_windows(store, windows, config, excluded)
+    by_lag = {}
+    for lag_s, table in at_lags.items():  # their windows are the same
+        windows, labels = _labelled(table, targets, excluded, store)
+        if config.shuffle_labels is not None:
+            labels = shuffle_within_subjects(windows, labels, config.shuffle_labels)
+        by_lag[lag_s] = Labels({target.name: _rating(windows, target) for target in targets}, labels)
+    first = next(iter(by_lag.values()))
+    warnings = tuple(data_warnings(store, windows, first.labels, config))
+    names = {target.name: target for target in targets}
+    return Plan(windows, names, *first, excluded, [], warnings, by_lag=by_lag if config.lag_s == "search" else {})
+
+
+def _labelled(
+    windows: pd.DataFrame, targets: Sequence[Target], excluded: dict[str, int], store: WindowSource
+) -> tuple[pd.DataFrame, dict[str, pd.Series]]:
+    """Return the windows to which all rules give a label, and their labels; the others are added to `excluded`.
+
+    Raises BadConfig if none is left.
+    """
+    values = {target.name: target.values(windows) for target in targets}
+    for target in targets:
+        out = values[target.name].isna()
+        if out.any():
+            reason = f"a rating of {target.name} between the classes of rule {target.rule}"
+            excluded[reason] = int(out.sum())
+            windows = windows[~out]
+            values = {name: y[~out] for name, y in values.items()}
+        if windows.empty:
+            raise BadConfig(f"{store.path}: rule {target.rule} leaves no window of {target.name} with a class")
+    is_class = {target.name: target.task != "regression" for target in targets}
+    return windows, {name: y.astype("int8") if is_class[name] else y for name, y in values.items()}
+
+
+def _rating(windows: pd.DataFrame, target: Target) -> pd.Series:
+    """The rating that a target is made from, float64; NaN where it is made from two, or from categories."""
+    if len(target.columns) > 1 or target.rule == "classes":
+        return pd.Series(np.nan, windows.index)
+    return windows[target.columns[0]]
 
 
 def data_warnings(
-    store: WindowSource, windows: pd.DataFrame, high: dict[str, pd.Series], config: CrossvalConfig
+    store: WindowSource, windows: pd.DataFrame, labels: dict[str, pd.Series], config: CrossvalConfig
 ) -> Iterator[str]:
     """Yield warnings about names that may be one, windows that are in the store twice, and confounded classes."""
     used = store.recordings[store.recordings["recording"].isin(windows["recording"].unique())]
@@ -70,8 +130,10 @@ def data_warnings(
             yield f"{PLURAL[unit]} {alike_in_words(unit, groups)}, and {consequence}"
     yield from same_windows(used)
     if config.shuffle_labels is None:
-        for target, y in high.items():
-            yield from confounds(used, y.groupby(windows["recording"]).first(), target)
+        classes = {target.name: target.classes for target in targets_of(config, store)}
+        for target, y in labels.items():
+            if classes[target]:
+                yield from confounds(used, y.groupby(windows["recording"]).first(), target, classes[target])
 
 
 def _require_modality(store: WindowSource, config: CrossvalConfig) -> None:
@@ -136,7 +198,8 @@ def _reasons(
     else:
         used = [f"has_{part}" for part in PARTS if _uses(modality, part)]
         reasons[f"nothing of modality {modality}"] = ~windows[used].any(axis=1)
-    return reasons | {f"no rating of {name}": windows[name].isna() for name in targets_of(target)}
+    columns = [name for name in (BOTH if target == "both" else (target,)) if not store.labels[name].trace]
+    return reasons | {f"no rating of {name}": windows[name].isna() | (windows[name] == "") for name in columns}
 
 
 def require_known(store: WindowSource, unit: str, names: Sequence[str], setting: str) -> None:
@@ -160,8 +223,8 @@ def _advice(store: WindowSource, config: CrossvalConfig) -> str:
     kinds = {kind for _, kind in store.settings["channels"]}
     signals = "eeg" if kinds == {"eeg"} else "bio"
     current = (config.target, config.modality, config.rows)
-    tried = list(product(("both", "valence", "arousal"), (config.modality, signals, "face"), (config.rows, "any")))
-    tried = [one for one in tried if one[0] == config.target or one[0] != "both"]
+    targets = tuple(dict.fromkeys((config.target, *(name for name in BOTH if name in store.labels))))
+    tried = list(product(targets, (config.modality, signals, "face"), (config.rows, "any")))
 
     def changes(one: tuple[str, ...]) -> list[tuple[str, str]]:
         named = zip(("target", "modality", "rows"), one, current, strict=True)

@@ -11,14 +11,15 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from .labels import predicted_high
-from .metrics import aggregate_trials
+from .metrics import aggregate_trials, metrics_of
 from .predictions import TRIAL
+from .score_properties import SCORE_PROPERTIES, TOLERANCE, ScoreProperties
 
 MIN_SUBJECTS = 5  # below, an interval over subjects says little, and trials are resampled instead
 N_PERMUTATIONS = 10_000
 N_RESAMPLES = 10_000
 CHANCE_PERCENTILE = 97.5  # percentile of the permuted scores that a score must pass to be above chance
-TOLERANCE = 1e-12  # two fold means that are equal on paper may differ by rounding
+SHARE = SCORE_PROPERTIES["accuracy"]  # bounds of 0 and 1
 
 
 # --- means and their intervals ---
@@ -51,8 +52,8 @@ def mean_and_sd(values: pd.Series) -> MeanSD:
     return MeanSD(mean, sd, len(defined), len(values) - len(defined))
 
 
-def t_interval_over_folds(values: pd.Series, level: float = 0.95) -> Interval:
-    """Return the corrected t interval of the mean of a share (0 to 1) over the k folds of one cross-validation.
+def t_interval_over_folds(values: pd.Series, of: ScoreProperties = SHARE, level: float = 0.95) -> Interval:
+    """Return the corrected t interval of the mean of a score over the k folds of one cross-validation, in its bounds.
 
     Nadeau & Bengio 2003 (Machine Learning 52, section 3): as the training sets overlap, the variance of the mean is
     (1/k + n_test/n_train) s^2 instead of s^2/k, here with n_test/n_train = 1/(k - 1), and Student's t with k - 1
@@ -64,11 +65,13 @@ def t_interval_over_folds(values: pd.Series, level: float = 0.95) -> Interval:
     if k < 2:
         return UNDEFINED
     half = stats.t.ppf((1 + level) / 2, k - 1) * defined.std(ddof=1) * np.sqrt(1 / k + 1 / (k - 1))
-    return _clip_to_share(defined.mean(), half)
+    return _clip(defined.mean(), half, of)
 
 
-def t_interval_over_subjects(values: pd.Series, subjects: pd.Series, level: float = 0.95) -> Interval:
-    """Return the t interval of the mean of a share (0 to 1) over folds, where each fold is of one subject.
+def t_interval_over_subjects(
+    values: pd.Series, subjects: pd.Series, of: ScoreProperties = SHARE, level: float = 0.95
+) -> Interval:
+    """Return the t interval of the mean of a score over folds, where each fold is of one subject, in its bounds.
 
     Folds of one subject share that subject and nearly all of their training data, so they are no k independent values;
     subjects share no data at all. With equally many folds each, this is Student's interval of the subjects' means, with
@@ -82,12 +85,12 @@ def t_interval_over_subjects(values: pd.Series, subjects: pd.Series, level: floa
     if n < 2:
         return UNDEFINED
     error = np.sqrt(n / (n - 1) * (residual**2).sum()) / len(folds)
-    return _clip_to_share(mean, stats.t.ppf((1 + level) / 2, n - 1) * error)
+    return _clip(mean, stats.t.ppf((1 + level) / 2, n - 1) * error, of)
 
 
-def _clip_to_share(middle: float, half: float) -> Interval:
-    """Cut to 0..1: no share lies outside, so that the coverage stays the same."""
-    return Interval(float(max(0.0, middle - half)), float(min(1.0, middle + half)))
+def _clip(middle: float, half: float, of: ScoreProperties) -> Interval:
+    """Cut to the bounds of the score: no value lies outside, so that the coverage stays the same."""
+    return Interval(float(max(of.low, middle - half)), float(min(of.high, middle + half)))
 
 
 class BootstrapIntervals(NamedTuple):
@@ -99,45 +102,22 @@ class BootstrapIntervals(NamedTuple):
 
 
 def bootstrap_intervals(result: pd.DataFrame, n: int = N_RESAMPLES, seed: int = 0) -> BootstrapIntervals:
-    """Return 95 % percentile bootstrap intervals of the pooled accuracy, balanced accuracy, macro-F1 and MCC.
+    """Return 95 % percentile bootstrap intervals of the pooled scores that follow from sums: of all but the AUC.
 
     Whole subjects are resampled where there are at least MIN_SUBJECTS, else whole trials. NaN where there is only one
     unit to draw.
     """
     by = ["subject"] if result["subject"].nunique() >= MIN_SUBJECTS else TRIAL
     n_units = result.groupby(by).ngroups
-    draws = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), size=n)  # (n, units)
+    draws = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), size=n).astype(float)
+    task = metrics_of(result)
     intervals = []
-    for rows in (result, aggregate_trials(result)):
-        counts = _confusion(rows).groupby([rows[name] for name in by]).sum().to_numpy()  # (units, 4)
-        samples = _scores_of_counts(draws @ counts)
+    for rows, scores in ((result, task.window_scores), (task.aggregate_trials(result), task.trial_scores)):
+        sums = task.sums(rows, rows.groupby(by).ngroup().to_numpy())  # (units, S)
+        names = tuple(name for name in task.resampled_scores if name in scores)
+        samples = task.scores_of_sums(draws @ sums, names)
         intervals.append({name: _percentile_interval(values, n_units) for name, values in samples.items()})
     return BootstrapIntervals("subjects" if by == ["subject"] else "trials", *intervals)
-
-
-def _confusion(rows: pd.DataFrame) -> pd.DataFrame:
-    """One-hot (n, 4): true negative, false positive, false negative, true positive."""
-    y, high = rows["y"].to_numpy() == 1, predicted_high(rows["p"])
-    return pd.DataFrame(
-        {"tn": ~y & ~high, "fp": ~y & high, "fn": y & ~high, "tp": y & high}, index=rows.index, dtype=int
-    )
-
-
-def _scores_of_counts(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Scores of many confusion matrices at once, (n, 4) as _confusion orders them; NaN where there is one class."""
-    tn, fp, fn, tp = counts.T.astype(float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        one_class = (tn + fp == 0) | (fn + tp == 0)
-        f1_high = np.nan_to_num(2 * tp / (2 * tp + fp + fn))
-        f1_low = np.nan_to_num(2 * tn / (2 * tn + fp + fn))
-        scale = np.sqrt((tn + fp) * (fn + tp) * (tn + fn) * (fp + tp))
-        values = {
-            "balanced_accuracy": (tn / (tn + fp) + tp / (fn + tp)) / 2,
-            "macro_f1": (f1_high + f1_low) / 2,
-            "mcc": np.nan_to_num((tn * tp - fp * fn) / scale),
-        }
-    defined = {name: np.where(one_class, np.nan, value) for name, value in values.items()}
-    return {"accuracy": (tn + tp) / counts.sum(axis=1)} | defined
 
 
 def _percentile_interval(values: np.ndarray, n_units: int) -> Interval:
@@ -151,21 +131,25 @@ def _percentile_interval(values: np.ndarray, n_units: int) -> Interval:
 
 
 class Chance(NamedTuple):
-    """A score beside what it is when trial labels are permuted within each subject."""
+    """A score beside what it is when trial labels are permuted within each subject; all NaN if it is not defined."""
 
     score: float
     mean: float
-    upper: float  # CHANCE_PERCENTILE of the permuted scores
+    upper: float  # what it must pass: CHANCE_PERCENTILE of the permuted scores, or 100 less it where less is better
     p: float  # (1 + permutations at least as good) / (1 + permutations)
+    higher_is_better: bool = True
 
     @property
     def above(self) -> bool:
-        """Whether the score is above chance: above the upper percentile of the permuted scores."""
-        return self.score > self.upper + TOLERANCE
+        """Whether the score is better than chance: beyond that percentile of the permuted scores."""
+        margin = _tolerance(self.score)
+        if not self.higher_is_better:
+            return self.score < self.upper - margin
+        return self.score > self.upper + margin
 
 
 class ChanceLevels(NamedTuple):
-    """Accuracy against chance: of the whole result and of each subject."""
+    """Accuracy of two classes against chance: of the whole result and of each subject."""
 
     overall: dict[str, Chance]  # window (pooled), fold (mean over folds, Eq. 7), trial (pooled)
     subjects: dict[str, Chance]  # subject -> accuracy by window
@@ -175,7 +159,8 @@ def permutation_chance(result: pd.DataFrame, n: int = N_PERMUTATIONS, seed: int 
     """Permute the labels of trials within each subject n times against the fixed predictions; nothing is refitted.
 
     A trial keeps its windows together, so that 60 windows of one trial do not count as 60 observations; a subject keeps
-    the number of high trials, so that recognising the subject gains nothing.
+    the number of high trials, so that recognising the subject gains nothing. For the accuracy of two classes; chance.py
+    has all scores of all tasks.
     """
     trials, gains, base = _accuracy_terms(result)  # one row a trial; (T, 3) ; (S, 3)
     rng = np.random.default_rng(seed)
@@ -189,13 +174,15 @@ def permutation_chance(result: pd.DataFrame, n: int = N_PERMUTATIONS, seed: int 
         null = permuted @ gains[rows] + base[subject]  # (n, 3)
         score = y @ gains[rows] + base[subject]
         windows = trials["windows"].to_numpy()[rows].sum()
-        subjects[subject] = _against(score[0] / windows, null[:, 0] / windows)
+        subjects[subject] = compare_with_permuted(score[0] / windows, null[:, 0] / windows)
         total += null
         observed += score
     n_units = np.array([len(result), 1, len(aggregate_trials(result))])
     total /= n_units
     observed = observed / n_units
-    overall = {name: _against(observed[k], total[:, k]) for k, name in enumerate(("window", "fold", "trial"))}
+    overall = {
+        name: compare_with_permuted(observed[k], total[:, k]) for k, name in enumerate(("window", "fold", "trial"))
+    }
     return ChanceLevels(overall, subjects)
 
 
@@ -219,10 +206,23 @@ def _accuracy_terms(result: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, dic
     return trials, gains, dict(zip(base.index, base.to_numpy(), strict=True))
 
 
-def _against(score: float, null: np.ndarray) -> Chance:
-    as_good = int((null >= score - TOLERANCE).sum())
-    upper = float(np.percentile(null, CHANCE_PERCENTILE))
-    return Chance(float(score), float(null.mean()), upper, (1 + as_good) / (1 + len(null)))
+def compare_with_permuted(score: float, null: np.ndarray, higher_is_better: bool = True) -> Chance:
+    """Return a score beside its values under permuted labels, (n,).
+
+    Permutations under which the score is not defined count as at least as good, so that p is never too small.
+    """
+    defined = null[~np.isnan(null)]
+    if np.isnan(score) or not len(defined):
+        return Chance(float(score), np.nan, np.nan, np.nan, higher_is_better)
+    margin = _tolerance(score)
+    better = defined >= score - margin if higher_is_better else defined <= score + margin
+    as_good = int(better.sum()) + len(null) - len(defined)
+    limit = float(np.percentile(defined, CHANCE_PERCENTILE if higher_is_better else 100 - CHANCE_PERCENTILE))
+    return Chance(float(score), float(defined.mean()), limit, (1 + as_good) / (1 + len(null)), higher_is_better)
+
+
+def _tolerance(score: float) -> float:
+    return TOLERANCE * max(1.0, abs(score))
 
 
 # --- two results against each other ---

@@ -22,6 +22,7 @@ from ..config import AuditConfig, CrossvalConfig, to_dict, uses_face, uses_signa
 from ..errors import BadConfig, LeakySplit
 from ..evaluation.plan import choose_windows, make_plan
 from ..evaluation.predictions import FILE as PREDICTIONS
+from ..evaluation.targets import resolve
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
@@ -77,7 +78,7 @@ def audit(
     Protocols and comparisons that the store does not allow (too few subjects for the folds, windows that are no whole
     seconds, no signals) are left out, and the audit says why. Raises what `cross_validate` raises.
     """
-    folder = Path(folder)
+    folder, config = Path(folder), resolve(config, store)
     steps, left_out = plan_audit(store, config)
     settings = {name: value for name, value in to_dict(config).items() if name != "protocol"}
     record = begin_run_group(folder / FILE, "an audit", store, settings, FORMAT)

@@ -20,6 +20,7 @@ from ..config import MODALITIES, CompareConfig, CrossvalConfig, to_dict
 from ..errors import BadConfig, BadModel, BadRun, GbvnetError, LeakySplit
 from ..evaluation.plan import make_plan, require_parts
 from ..evaluation.predictions import FILE as PREDICTIONS
+from ..evaluation.targets import resolve, targets_of
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
@@ -28,7 +29,7 @@ from ..report.report import Report, write_report
 from ..store.channels import channels_of
 from ..store.reader import Store
 from ..store.window_source import WindowSource
-from ..systems import SYSTEMS, read_options, require_system, system, validate_config
+from ..systems import SYSTEMS, load_system, read_options, require_system, system, validate_config
 from .crossval import cross_validate
 from .run_folder import write_json
 from .run_group import begin_run_group, numbered_progress
@@ -62,7 +63,7 @@ def compare(
     stop the others; its error is among the report's `errors`. Raises BadRun if the folder cannot be used, and BadConfig
     if no system is left.
     """
-    folder = Path(folder)
+    folder, config = Path(folder), resolve(config, store)
     entries, left_out = plan_comparison(store, config)
     # More systems may join a comparison later; each run keeps the options of its system.
     free = ("systems", "system", "options", "modality", "shuffle_labels")
@@ -194,9 +195,9 @@ def _windows_per_s(store: WindowSource, run: Path, config: CrossvalConfig) -> fl
     folder = next((f for f in sorted(run.glob("fold*/*/model"))), None)
     if folder is None:  # every fold had one class
         return float("nan")
-    target = folder.parent.name
+    target = next(t for t in targets_of(config, store) if t.name == folder.parent.name)
     try:
-        fitted = system(config.system).load(folder, replace(config, target=target))  # type: ignore[arg-type]
+        fitted = load_system(folder, config if len(target.columns) > 1 else replace(config, target=target.name), target)
     except BadModel as error:
         log.warning("%s: %s", run.name, error)
         return float("nan")

@@ -24,9 +24,10 @@ from typing_extensions import override
 from ..config import CrossvalConfig, require
 from ..errors import BadRun, GbvnetError
 from ..evaluation import predictions, splits
-from ..evaluation.labels import has_one_class, predicted_high, targets_of
+from ..evaluation.labels import has_one_class, predicted_high
 from ..evaluation.plan import Plan, make_plan
 from ..evaluation.splits import Fold
+from ..evaluation.targets import Target
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.peak_memory import PeakMemory
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, tasks_per_machine, threads_per_task
@@ -35,6 +36,7 @@ from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
 from ..store.window_source import WindowSource
 from ..systems import SystemOutput, system, validate_config
+from .lag_search import with_lags
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
 
@@ -95,6 +97,7 @@ def run_plan(
     """Train and test on every fold of a given plan; everything else is as in `cross_validate`."""
     run_dir = Path(run_dir)
     require(config.train.devices == 1, "train.devices is for `gbvnet train`; here --jobs trains several folds at once")
+    plan = with_lags(store, plan, config)
     with lock_run(run_dir):
         begin_run(run_dir, store, config, plan, threads_per_task(jobs))
         if not (run_dir / predictions.FILE).exists():
@@ -112,7 +115,7 @@ def _train_all(
     progress: ProgressCallback | None,
 ) -> None:
     """Run the trainings that are not finished. One that fails does not stop the others."""
-    targets = targets_of(config.target)
+    targets = tuple(plan.targets)
     tasks = [Task(fold, t) for fold in plan.folds for t in ([targets] if config.joint else [(t,) for t in targets])]
     left = [task for task in tasks if not (run_dir / task.folder / predictions.FILE).exists()]
     if len(left) < len(tasks):
@@ -198,7 +201,7 @@ class _TrainAndTest:
 
     def _train(self, task: Task, folder: Path, began: float) -> str:
         remove_stale_temp_files(folder)
-        y = pd.DataFrame({target: self.plan.high[target] for target in task.targets})
+        y = pd.DataFrame({target: self.plan.labels_of(task.fold).labels[target] for target in task.targets})
         system(self.config.system)  # its libraries are loaded first, and do not count as its memory
         with PeakMemory() as peak:
             predicted, about = self._fit_and_predict(task, y, folder)
@@ -207,21 +210,21 @@ class _TrainAndTest:
         table = self._table(task, y, predicted)
         predictions.write(table, folder / predictions.FILE)
         (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and not needed any more
-        accuracy = (predicted_high(table["p"]) == table["y"]).mean()
-        return f"accuracy {accuracy:.1%} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
+        return f"{_score(table)} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
 
     def _fit_and_predict(self, task: Task, y: pd.DataFrame, folder: Path) -> tuple[SystemOutput, dict[str, Any]]:
         fold, test = task.fold, task.fold.test
         if all(map(has_one_class, y.loc[fold.train].to_numpy().T)):
-            prior = _prior(y, fold)
             shutil.rmtree(folder / "model", ignore_errors=True)
-            return SystemOutput(np.tile(prior, (len(test), 1))), {"constant": True}
+            priors = [_prior(y[name], fold, self.plan.targets[name]) for name in task.targets]
+            return SystemOutput(np.tile(np.concatenate(priors), (len(test), 1))), {"constant": True}
         labels = {side: y.loc[rows].to_numpy() for side, rows in fold.sides.items()}  # (n, K)
         if len(task.targets) == 1:
             labels = {side: each[:, 0] for side, each in labels.items()}
+        target = self.plan.targets[task.targets[0]]
         config = replace(
             self.config,
-            target=task.targets[0] if len(task.targets) == 1 else "both",  # type: ignore[arg-type]
+            target=target.name if len(task.targets) == 1 and len(target.columns) == 1 else "both",
             train=replace(self.config.train, memory_gib=self.config.train.memory_gib / tasks_per_machine(self.jobs)),
         )
         rows, y_train, validation = fold.train, labels["train"], (fold.validation, labels["validation"])
@@ -230,18 +233,25 @@ class _TrainAndTest:
         ):  # as older code does: no validation groups, the epoch is chosen on the test windows
             rows, y_train = np.concatenate([rows, fold.validation]), np.concatenate([y_train, labels["validation"]])
             validation = (test, labels["test"])
-        fitted = system(config.system)(config, work=folder, label=f"{log_prefix(config)}{task}: ").fit(
+        made = system(config.system)(config, work=folder, label=f"{log_prefix(config)}{task}: ")
+        made.target = target
+        fitted = made.fit(
             training_store(self.store), rows, y_train, validation=validation, seed=_seed(config.seed, str(task))
         )
         predicted = fitted.predict(self.store, test)
         fitted.save(folder / "model")
         return predicted, dict(fitted.about)
 
+    def _rating(self, fold: Fold, target: str) -> pd.Series:
+        """The rating beside a label; of regression it is the label itself, also where labels are shuffled."""
+        held = self.plan.labels_of(fold)
+        return (held.labels if self.plan.targets[target].task == "regression" else held.rating)[target]
+
     def _table(self, task: Task, y: pd.DataFrame, predicted: SystemOutput) -> pd.DataFrame:
         """Return the rows of the predictions table, one target after the other."""
         c, test = self.config, task.fold.test
         names = ["recording", "subject", "trial", "stimulus", "window", "start_s"]
-        p = np.asarray(predicted.p, np.float64).reshape(len(test), -1)  # (n, K)
+        output = np.asarray(predicted.predicted, np.float64).reshape(len(test), -1)  # (n, K)
         tables = []
         for k, target in enumerate(task.targets):
             table = self.plan.windows.loc[test, names].assign(
@@ -253,10 +263,13 @@ class _TrainAndTest:
                 scope=c.scope,
                 seed=c.seed,
                 fold=task.fold.number,
-                rating=self.plan.rating[target].loc[test],
-                y=y.loc[test, target].astype("int8"),
-                p=p[:, k],
-                prior=_prior(y, task.fold)[k],
+                rating=self._rating(task.fold, target).loc[test],
+                y=y.loc[test, target],
+                **_predicted_columns(
+                    output if len(task.targets) == 1 else output[:, k : k + 1],
+                    _prior(y[target], task.fold, self.plan.targets[target]),
+                    self.plan.targets[target],
+                ),
                 gate_face=np.nan if predicted.gate_face is None else predicted.gate_face,
                 gate_bio=np.nan if predicted.gate_bio is None else predicted.gate_bio,
                 config=config_digest(c),
@@ -265,9 +278,31 @@ class _TrainAndTest:
         return pd.concat(tables, ignore_index=True)
 
 
-def _prior(y: pd.DataFrame, fold: Fold) -> np.ndarray:
-    """(K,) the share of the high class in the training and validation rows of a fold."""
-    return y.loc[np.concatenate([fold.train, fold.validation])].mean().to_numpy(np.float64)
+def _score(table: pd.DataFrame) -> str:
+    """The score of a training for the log, from its rows of the predictions table."""
+    if "y_hat" in table:
+        return f"mean absolute error {(table['y_hat'] - table['y']).abs().mean():.2f}"
+    if "p" in table:
+        return f"accuracy {(predicted_high(table['p']) == table['y']).mean():.1%}"
+    p = table.filter(regex=r"^p_\d+$").to_numpy()
+    return f"accuracy {(p.argmax(axis=1) == table['y']).mean():.1%}"
+
+
+def _predicted_columns(output: np.ndarray, prior: np.ndarray, target: Target) -> dict[str, Any]:
+    """The columns of the predictions table that depend on the task, from outputs (n, 1) or (n, K) and `_prior`."""
+    if target.task == "multiclass":
+        return {f"{name}_{k}": column for name, columns in (("p", output.T), ("prior", prior))
+                for k, column in enumerate(columns)}  # fmt: skip
+    return {"y_hat" if target.task == "regression" else "p": output[:, 0], "prior": prior[0]}
+
+
+def _prior(y: pd.Series, fold: Fold, target: Target) -> np.ndarray:
+    """Of the training and validation rows of a fold: the share of high, or the mean rating, (1,); the share of each
+    class, (K,)."""
+    training = y.loc[np.concatenate([fold.train, fold.validation])]
+    if target.task == "multiclass":
+        return np.bincount(training, minlength=len(target.classes)) / len(training)
+    return np.array([training.mean()], np.float64)
 
 
 def _seed(seed: int, task: str) -> int:

@@ -2,10 +2,11 @@
 
 Nothing here looks inside a system: the store it reads from is changed, and it predicts again. So every system that can
 be loaded is explained in one way, always by the fold's own model and on windows that this model was not trained on.
+How the output of each task is measured, and what the columns are called, is in report/explanation_outputs.py.
 
 RUN/explain/explain.json      the settings, the predictions' digest, used and tested windows, what is left out
 RUN/explain/channels.csv      a row a target, fold and channel: the loss without it
-RUN/explain/saliency.csv      a row a target, class and patch of the face: the loss without it
+RUN/explain/saliency.csv      a row a target, class (or half of the scale) and patch of the face: the loss without it
 RUN/explain/face.png          the mean of the faces of the used windows
 RUN/explain/robustness.csv    a row a target, fold, modality and noise: scores, and the mean of the gates
 
@@ -29,16 +30,17 @@ from .. import __version__
 from ..config import CrossvalConfig, ExplainConfig, TrainConfig, from_dict, to_dict, uses_face
 from ..errors import BadConfig, BadRun
 from ..evaluation import predictions
-from ..evaluation.labels import targets_of
 from ..evaluation.plan import Plan, make_plan
 from ..io.atomic import atomic_write
 from ..io.records import json_record
 from ..io.safe_load import from_json, from_yaml
 from ..progress import ProgressCallback
+from ..report.explanation_outputs import ALL, ExplainedOutput, output_of_target
 from ..report.explanation_section import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
 from ..systems import require_system
+from .lag_search import with_lags
 from .probes import (
     ExplainedRun,
     PredictionCounter,
@@ -62,12 +64,14 @@ class Explanation:
     folder: Path
     windows: dict[int, tuple[int, int]]  # fold -> windows used, windows tested
     left_out: list[str]  # trainings that left no model, in words
+    notes: dict[str, list[str]]  # target -> what is undefined for want of labels, in words
 
     @override
     def __str__(self) -> str:
         used, of = (sum(pair[k] for pair in self.windows.values()) for k in (0, 1))
         return f"{self.folder}: {used:,} of {of:,} test windows in {len(self.windows)} folds used" + "".join(
-            f"; left out: {what}" for what in self.left_out
+            [f"; left out: {what}" for what in self.left_out]
+            + [f"; {target}, {note}" for target, notes in self.notes.items() for note in notes]
         )
 
 
@@ -94,7 +98,7 @@ def explain_run(
         done = _begin_folder(folder, work)
         if not done:
             _explain(folder, work, progress)
-    return Explanation(folder, work.windows, work.left_out)
+    return Explanation(folder, work.windows, work.left_out, work.notes)
 
 
 # ---------------------------------------------------------------- the run
@@ -111,15 +115,16 @@ def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig) -> Expl
         raise BadRun(run_dir, expected, f"one on another ({digest})", "Give the run's own store.")
     if uses_face(run.modality) and config.grid > store.settings["face_side"]:
         raise BadConfig(f"grid must be at most the {store.settings['face_side']} pixels of a face, not {config.grid}")
-    plan = make_plan(store, run)
+    plan = with_lags(store, make_plan(store, run), run)
     _check_rows(plan, table, run_dir)
     models, left_out = [], []
     for fold in plan.folds:
         rows = sample_rows(fold.test, config, fold.number)
-        for targets in [targets_of(run.target)] if run.joint else [(t,) for t in targets_of(run.target)]:
+        for targets in [tuple(plan.targets)] if run.joint else [(name,) for name in plan.targets]:
             folder = run_dir / f"fold{fold.number:02d}" / ("both" if len(targets) > 1 else targets[0])
             if _is_constant(folder):
-                left_out.append(f"fold {fold.number}, {targets[0]}: no model, as there was one class only")
+                reason = output_of_target(plan.targets[targets[0]]).without_model
+                left_out.append(f"fold {fold.number}, {targets[0]}: no model, as {reason}")
             else:
                 models.append(ProbedModel(fold, targets, folder / "model", rows))
     if not models:
@@ -143,9 +148,9 @@ def _check_rows(plan: Plan, table: pd.DataFrame, run_dir: Path) -> None:
     """Raise BadRun unless folds and labels, as the settings give them, are those of the predictions."""
     for fold in plan.folds:
         names = plan.windows.loc[fold.test, ["recording", "window"]]
-        for target, high in plan.high.items():
+        for target, y in plan.labels_of(fold).labels.items():
             of_fold = table[(table["fold"] == fold.number) & (table["target"] == target)]
-            planned = names.assign(y=high.loc[fold.test]).sort_values(["recording", "window"])
+            planned = names.assign(y=y.loc[fold.test]).sort_values(["recording", "window"])
             predicted = of_fold[["recording", "window", "y"]].sort_values(["recording", "window"])
             if planned.astype(str).to_numpy().tolist() != predicted.astype(str).to_numpy().tolist():
                 raise BadRun(
@@ -183,12 +188,21 @@ def _begin_folder(folder: Path, work: ExplainedRun) -> bool:
         "files": work.files,
         "windows": {str(fold): list(pair) for fold, pair in work.windows.items()},
         "left_out": work.left_out,
+        **_about_targets(work),
     }
     folder.mkdir(exist_ok=True)
     if (folder / ABOUT).exists():
         _refuse_other(folder, about)
     write_json(folder / ABOUT, about)
     return all((folder / name).exists() for name in work.files)
+
+
+def _about_targets(work: ExplainedRun) -> dict[str, Any]:
+    """What explain.json says of task, classes and scales; nothing of task binary, which needs no words for them."""
+    outputs = work.outputs
+    task = next(iter(outputs.values())).task
+    about = {name: output.about for name, output in outputs.items()}
+    return {"task": task, "targets": about, "notes": work.notes} if any(about.values()) else {}
 
 
 class _About(msgspec.Struct):
@@ -253,21 +267,23 @@ def _count_predictions(work: ExplainedRun, name: str) -> int:
 
 def _join_parts(work: ExplainedRun, name: str, parts: Path) -> pd.DataFrame:
     """The parts of a table, one below the other; of the saliency the mean over all windows of all folds."""
-    read = [pd.read_csv(parts / f"{p.name}-{name}", keep_default_na=False, na_values=[""]) for p in work.models]
+    output = next(iter(work.outputs.values()))
+    files, text = [parts / f"{p.name}-{name}" for p in work.models], {output.group: str}
+    read = [pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=text) for file in files]
     table = pd.concat(read, ignore_index=True)
-    table = _over_folds(table) if name == SALIENCY else table
+    table = _over_folds(table, output) if name == SALIENCY else table
     first = {"dataset": work.store.title, "protocol": work.run.protocol}
     order = [*first, "target", *(["fold"] if "fold" in table else [])]
     table = table.assign(**first)
     return table[[*order, *(column for column in table if column not in order)]]
 
 
-def _over_folds(table: pd.DataFrame) -> pd.DataFrame:
-    """Means of drop and change over the windows of the high class, of the low class, and of both."""
-    names = ["drop", "change"]
+def _over_folds(table: pd.DataFrame, output: ExplainedOutput) -> pd.DataFrame:
+    """Means of loss and change over the windows of each group (the high class, the low class), and over all."""
+    names = [output.patch_loss, output.patch_change]
     table = table.assign(**{name: table[name] * table["windows"] for name in names})
-    every = pd.concat([table, table.assign(rated="all")])
-    sums = every.groupby(["target", "rated", "row", "column"], as_index=False)[[*names, "windows"]].sum()
+    every = pd.concat([table, table.assign(**{output.group: ALL})])
+    sums = every.groupby(["target", output.group, "row", "column"], as_index=False)[[*names, "windows"]].sum()
     return sums.assign(**{name: sums[name] / sums["windows"] for name in names})
 
 

@@ -1,7 +1,9 @@
 """What a trained system depends on: its predictions on test windows whose input was changed, beside those on the same
 windows unchanged. Channel importance, face saliency, and robustness to noise.
 
-Shapes: n windows, C channels, K targets, G patches across a face.
+What is measured depends on the task: report/explanation_outputs.py says how.
+
+Shapes: n windows, C channels, K targets, G patches across a face, D numbers of one target's output.
 """
 
 from collections.abc import Iterator
@@ -11,22 +13,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
 
 from ..config import CrossvalConfig, ExplainConfig, uses_face, uses_signals
-from ..evaluation.metrics import accuracy, auc
 from ..evaluation.plan import Plan
 from ..evaluation.splits import Fold
 from ..progress import ProgressCallback
+from ..report.explanation_outputs import ExplainedOutput, output_of_target
 from ..report.explanation_section import CHANNELS, FACE, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of, statistics
 from ..store.window_source import WindowSource
-from ..systems import BaseSystem, system
+from ..systems import BaseSystem, load_system
+from ..text import shortened
 from .perturbations import Perturbation, PerturbedSource, add_noise, paint_patch, swap_channel, unchanged
 
 NOISE = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of a modality's power that is noise
 HANDLES_MISSING = ("gbvnet",)  # systems that learn a substitute for a missing modality
-CERTAIN = 1e-12  # probabilities are clipped to this distance from 0 and 1: logits of at most 28
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,27 @@ class ExplainedRun:
     models: list[ProbedModel]
     digest: str  # of the predictions
     left_out: list[str]
+
+    @property
+    def outputs(self) -> dict[str, ExplainedOutput]:
+        """What is explained of each target, by its name."""
+        return {name: output_of_target(target) for name, target in self.plan.targets.items()}
+
+    @property
+    def notes(self) -> dict[str, list[str]]:
+        """What is undefined in which folds for want of labels, by target, in words; targets without such are absent."""
+        folds: dict[tuple[str, str], list[str]] = {}
+        for model in self.models:
+            trained = np.concatenate([model.fold.train, model.fold.validation])
+            for target in model.targets:
+                y = self.plan.labels_of(model.fold).labels[target]
+                for note in self.outputs[target].notes(y.loc[model.rows].to_numpy(), y.loc[trained].to_numpy()):
+                    folds.setdefault((target, note), []).append(str(model.fold.number))
+        notes: dict[str, list[str]] = {}
+        for (target, note), numbers in folds.items():
+            where = f"fold{'s' * (len(numbers) > 1)} {shortened(numbers, 8)}"
+            notes.setdefault(target, []).append(f"{where}: {note}")
+        return notes
 
     @property
     def windows(self) -> dict[int, tuple[int, int]]:
@@ -88,7 +110,7 @@ class PredictionCounter:
 class ProbeResult:
     """The predictions of a system for n windows."""
 
-    logit: np.ndarray  # (n, K)
+    outputs: np.ndarray  # (K, n, D)
     gate_face: float  # mean over the windows; NaN where the system has no gate
     gate_bio: float
 
@@ -98,8 +120,9 @@ class Probe:
 
     def __init__(self, work: ExplainedRun, part: ProbedModel, count: PredictionCounter):
         self.store, self.run, self.config, self.part, self.count = work.store, work.run, work.config, part, count
-        self.high = pd.DataFrame({target: work.plan.high[target] for target in part.targets})
-        self.system: BaseSystem = system(work.run.system).load(part.model, work.run)
+        self.labels = pd.DataFrame({target: work.plan.labels_of(part.fold).labels[target] for target in part.targets})
+        self.outputs = [work.outputs[target] for target in part.targets]
+        self.system: BaseSystem = load_system(part.model, work.run, work.plan.targets[part.targets[0]])
 
     def rows_with(self, has: str) -> np.ndarray:
         """Return the rows that have a face, or signals.
@@ -109,8 +132,8 @@ class Probe:
         return self.part.rows[self.store.windows[f"has_{has}"].to_numpy()[self.part.rows]]
 
     def y(self, rows: np.ndarray) -> np.ndarray:
-        """Return the labels (n, K) of rows, 0 or 1."""
-        return self.high.loc[rows].to_numpy()
+        """Return the labels (n, K) of rows: 0 or 1, the number of the class, or the rating."""
+        return self.labels.loc[rows].to_numpy()
 
     def __call__(
         self, rows: np.ndarray, perturb: Perturbation | None = None, without: str | None = None
@@ -122,8 +145,12 @@ class Probe:
         )
         predicted = self.system.predict(store, rows)
         self.count.add(1, str(self.part.name))
-        p = np.clip(np.asarray(predicted.p, np.float64).reshape(len(rows), -1), CERTAIN, 1 - CERTAIN)
-        return ProbeResult(logit(p), _mean_gate(predicted.gate_face), _mean_gate(predicted.gate_bio))
+        outputs = self.outputs[0].outputs(np.asarray(predicted.predicted, np.float64), len(rows))
+        return ProbeResult(outputs, _mean_gate(predicted.gate_face), _mean_gate(predicted.gate_bio))
+
+    def targets(self) -> Iterator[tuple[int, str, ExplainedOutput]]:
+        """Yield number, name and output of each target of the model."""
+        yield from ((k, *pair) for k, pair in enumerate(zip(self.part.targets, self.outputs, strict=True)))
 
 
 def _mean_gate(gate: np.ndarray | None) -> float:
@@ -144,8 +171,9 @@ def channel_importance(probe: Probe) -> Iterator[dict[str, Any]]:
     As with every importance of this kind, redundant channels share their importance: each can be left out as long as
     the others are there.
 
-    auc_drop, accuracy_drop : before - after; above 0 where the channel helps
-    logit_change : mean over windows of |after - before|: how much the channel is used, correctly or not
+    auc_drop, accuracy_drop (of ratings ccc_drop, mae_rise) : how much worse it gets; above 0 where the channel helps
+    logit_change (log_probability_change, rating_change) : mean over windows of |after - before|: how much the channel
+        is used, correctly or not
     """
     rows = probe.rows_with("signals")
     if not len(rows):
@@ -157,29 +185,25 @@ def channel_importance(probe: Probe) -> Iterator[dict[str, Any]]:
     before, y = probe(rows), probe.y(rows)
     for channel in channels_of(probe.store, probe.run.modality):
         after = probe(rows, swap_channel(probe.store, donor, channel))
-        for k, target in enumerate(probe.part.targets):
-            was, now = _scores(y[:, k], before.logit[:, k]), _scores(y[:, k], after.logit[:, k])
+        for k, target, output in probe.targets():
+            was, now = (output.compute_scores(y[:, k], each.outputs[k]) for each in (before, after))
             yield {
                 "target": target,
                 "channel": names[channel][0],
                 "kind": names[channel][1],
                 "windows": len(rows),
                 **was,
-                **{f"{name}_drop": was[name] - now[name] for name in was},
-                "logit_change": float(np.abs(after.logit[:, k] - before.logit[:, k]).mean()),
+                **output.losses(was, now),
+                output.change: float(output.changed(before.outputs[k], after.outputs[k]).mean()),
             }
 
 
-def _scores(y: np.ndarray, logits: np.ndarray) -> dict[str, float]:
-    p = 1 / (1 + np.exp(-logits))
-    return {"auc": auc(y, p), "accuracy": accuracy(y, p)}
-
-
 def face_saliency(probe: Probe) -> Iterator[dict[str, Any]]:
-    """Yield how much the logit changes when a patch of the face, in all frames, is painted with the mean colour.
+    """Yield how much the output changes when a patch of the face, in all frames, is painted with the mean colour.
 
-    drop : mean over windows of how much the logit moves away from the true label; above 0 where the patch helps
-    change : mean of |after - before|
+    drop (log_probability_drop, absolute_error_rise) : mean over windows of how much the logit (the true class'
+        log-probability, the rating) moves away from the true label; above 0 where the patch helps
+    change (log_probability_change, rating_change) : mean of |after - before|
     """
     rows = probe.rows_with("face")
     if not len(rows):
@@ -187,21 +211,22 @@ def face_saliency(probe: Probe) -> Iterator[dict[str, Any]]:
     side, grid = probe.store.settings["face_side"], probe.config.grid
     edges = np.linspace(0, side, grid + 1).round().astype(int)
     before, y = probe(rows), probe.y(rows)
-    towards = 2.0 * y - 1  # (n, K)
     for row, column in np.ndindex(grid, grid):
         down, across = (slice(edges[i], edges[i + 1]) for i in (row, column))
-        gained = probe(rows, paint_patch(down, across)).logit - before.logit  # (n, K)
-        for k, target in enumerate(probe.part.targets):
-            for rated, those in (("high", y[:, k] == 1), ("low", y[:, k] == 0)):
+        after = probe(rows, paint_patch(down, across))
+        for k, target, output in probe.targets():
+            gained = output.gained(y[:, k], before.outputs[k], after.outputs[k])
+            changed = output.changed(before.outputs[k], after.outputs[k])
+            for group, those in output.groups(y[:, k]):
                 if those.any():
                     yield {
                         "target": target,
-                        "rated": rated,
+                        output.group: group,
                         "row": row,
                         "column": column,
                         "windows": int(those.sum()),
-                        "drop": float(-(towards * gained)[those, k].mean()),
-                        "change": float(np.abs(gained[those, k]).mean()),
+                        output.patch_loss: float(-gained[those].mean()),
+                        output.patch_change: float(changed[those].mean()),
                     }
 
 
@@ -234,14 +259,14 @@ def noise_robustness(probe: Probe) -> Iterator[dict[str, Any]]:
             result = probe(rows, without=modality)
         else:
             result = probe(rows, add_noise(modality, share, probe.config.seed, mean_sd))
-        for k, target in enumerate(probe.part.targets):
+        for k, target, output in probe.targets():
             yield {
                 "target": target,
                 "modality": modality,
                 "how": how,
                 "noise": share,
                 "windows": len(rows),
-                **_scores(probe.y(rows)[:, k], result.logit[:, k]),
+                **output.compute_scores(probe.y(rows)[:, k], result.outputs[k]),
                 "gate_face": result.gate_face,
                 "gate_bio": result.gate_bio,
             }

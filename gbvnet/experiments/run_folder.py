@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import yaml
 from filelock import FileLock, Timeout
 
@@ -25,7 +26,8 @@ from .. import __version__
 from ..config import CrossvalConfig, SplitConfig, flatten, to_dict
 from ..errors import BadConfig, BadRun
 from ..evaluation import splits
-from ..evaluation.labels import RULES, has_one_class
+from ..evaluation.agreement import agreements
+from ..evaluation.labels import has_one_class
 from ..evaluation.plan import OTHERS, Plan
 from ..former_settings import former_names, former_option_group, present_names
 from ..io.atomic import atomic_write, remove_stale_temp_files
@@ -36,6 +38,7 @@ from ..network.pretrained import digest_of
 from ..provenance import is_leaky
 from ..store.window_source import WindowSource
 from ..systems import read_options, system
+from ..text import listed
 
 log = logging.getLogger(__name__)
 
@@ -195,9 +198,8 @@ def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dic
             "windows": len(store.windows),
             "windows_scored": n,
             "excluded": plan.excluded,
-            "high": {target: float(y.mean()) for target, y in plan.high.items()},
-            "classes": {target: {"high": int(y.sum()), "low": int(n - y.sum())} for target, y in plan.high.items()},
-            "labels": "high: " + RULES[config.threshold],
+            **_labels(plan),
+            **_agreements(store, plan),
         },
         "findings": list(_warnings(plan)),
         "n_parameters": None,
@@ -205,16 +207,57 @@ def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dic
     }
 
 
+def _labels(plan: Plan) -> dict[str, Any]:
+    """What environment.json says of the labels: their definition, and how many windows each class has."""
+    n, targets = len(plan.windows), plan.targets
+    about: dict[str, Any] = {"labels": "; ".join(dict.fromkeys(target.definition for target in targets.values()))}
+    if plan.lags:
+        about["lags_s"] = {str(fold): lag_s for fold, lag_s in plan.lags.items()}
+    if any(target.task != "binary" for target in targets.values()):
+        about["task"] = next(iter(targets.values())).task
+    rated = {name: target for name, target in targets.items() if len(target.scales) == 1 and target.scales[0]}
+    scales = {name: list(target.scale) for name, target in rated.items()}
+    about |= {"scales": scales} if scales else {}
+    counts = {
+        name: {each: int((plan.labels[name] == k).sum()) for k, each in enumerate(target.classes)}
+        for name, target in targets.items()
+        if target.classes
+    }
+    binary = [name for name, target in targets.items() if target.task == "binary"]
+    if binary:
+        about["high"] = {name: float(plan.labels[name].mean()) for name in binary}
+    about["classes"] = {
+        name: {"high": count["high"], "low": n - count["high"]} if name in binary else count
+        for name, count in counts.items()
+    }
+    return about
+
+
+def _agreements(store: WindowSource, plan: Plan) -> dict[str, Any]:
+    values = [asdict(each) for each in agreements(store, plan.windows, list(plan.targets.values()))]
+    return (
+        {"agreement": [each | {"value": None if np.isnan(each["value"]) else each["value"]} for each in values]}
+        if values
+        else {}
+    )
+
+
 def _warnings(plan: Plan) -> Iterator[str]:
     yield from plan.warnings
     for fold in plan.folds:
-        for target, y in plan.high.items():
-            if has_one_class(y.loc[fold.train]):
-                which = "high" if y.loc[fold.train].iloc[0] else "low"
+        for name, y in plan.labels.items():
+            target, train = plan.targets[name], y.loc[fold.train]
+            if has_one_class(train):
+                first = train.iloc[0]
+                which = f"the {target.classes[first]} {name} class" if target.classes else f"{name} {first:g}"
+                share = "the share of the high class" if target.task == "binary" else "the same"
                 yield (
-                    f"fold {fold.number}: all {len(fold.train)} training windows are of the {which} {target} class; a "
-                    "model cannot learn from them, and the share of the high class is predicted"
+                    f"fold {fold.number}: all {len(train)} training windows are of {which}; a "
+                    f"model cannot learn from them, and {share} is predicted"
                 )
+            elif target.task == "multiclass" and (absent := set(range(len(target.classes))) - set(train)):
+                names = listed([target.classes[k] for k in sorted(absent)])
+                yield f"fold {fold.number}: no training window of {name} is of class {names}, so it is never predicted"
 
 
 def _cpu_name() -> str:

@@ -26,9 +26,10 @@ from ..errors import BadConfig, BadModel, BadRun
 from ..evaluation.labels import has_one_class
 from ..evaluation.plan import data_warnings, make_plan_without_folds, require_known
 from ..evaluation.splits import train_validation_split
+from ..evaluation.targets import resolve, targets_of
 from ..io.atomic import remove_stale_temp_files
 from ..network.checkpoint.folder import read_config
-from ..network.checkpoint.tested_accuracy import CrossvalScore, accuracy_statement, as_notes
+from ..network.checkpoint.tested_accuracy import AnyScore, ConcordanceScore, CrossvalScore, accuracy_statement, as_notes
 from ..network.devices import is_first
 from ..network.lightning_module import CHECKPOINT, HISTORY
 from ..network.pretrained import digest_of
@@ -62,7 +63,7 @@ def train_model(
     BadRun if `runs` are not of these settings, leak, or the folder holds another training, BadModel if the model's
     folder is there already.
     """
-    folder, config = Path(folder), config or FinalConfig()
+    folder, config = Path(folder), resolve(config or FinalConfig(), store)
     work = folder.with_name(f"{folder.name}.training")
     if folder.exists() and is_first():
         _remove_checkpoint(folder, work, store, config)
@@ -105,7 +106,7 @@ class _Data(NamedTuple):
     """What a model is trained on."""
 
     windows: pd.DataFrame  # the store's windows that are not excluded
-    y: pd.DataFrame  # 0 or 1, a column a target, by row number of the store
+    y: pd.DataFrame  # number of the class, or the rating, a column a target, by row number of the store
     rows: np.ndarray  # row numbers that it is trained on
     validation: np.ndarray  # row numbers that choose its epoch
 
@@ -119,7 +120,7 @@ def _choose_data(store: WindowSource, config: FinalConfig) -> _Data:
     if windows.empty:
         raise BadConfig(f"{store.path}: all of its windows are excluded")
     rows, validation = train_validation_split(windows, one)
-    y = pd.DataFrame(plan.high)
+    y = pd.DataFrame(plan.labels)
     for target in y:
         if has_one_class(y[target].loc[rows]):
             raise BadConfig(f"all {len(rows)} training windows have the same {target}: there is nothing to learn")
@@ -132,7 +133,9 @@ def _fit(
     """Return the trained system, and metadata of the training for its model."""
     one = config.crossval()
     windows, y, rows, validation = data
+    targets = targets_of(one, store)
     system = System(one, work=work, label="")
+    system.target = targets[0]
     labels = [y.loc[at].to_numpy() for at in (rows, validation)]
     with _progress_reported(work, config.train.epochs, progress):
         system.fit(training_store(store), rows, labels[0], validation=(validation, labels[1]), seed=config.seed)
@@ -152,7 +155,7 @@ def _fit(
             "accuracy": kept,
             "note": "on the groups that chose the epoch: too high, and no score",
         },
-        "high": {str(t): float(y[t].loc[rows].mean()) for t in y},
+        **({"high": {str(t): float(y[t].loc[rows].mean()) for t in y}} if targets[0].task == "binary" else {}),
         "config": config_digest(one),
     }
 
@@ -198,6 +201,8 @@ def _losses(row: dict[str, str], short: bool = False) -> str:
     loss, validation, accuracy = (float(row[name]) for name in ("train_loss", "inner_loss", "inner_accuracy"))
     if math.isnan(validation):
         return f"loss {loss:.3f}"
+    if math.isnan(accuracy):  # of ratings
+        return f"loss {loss:.3f}, validation loss {validation:.3f} (it chooses the epoch, and is no score)"
     if short:  # beside a bar, in 80 columns
         return f"loss {loss:.3f}, validation {validation:.3f}, {accuracy:.0%}, no score"
     chooses = "it chooses the epoch, and is no score"
@@ -237,16 +242,18 @@ def _kept_epoch(work: Path, system: System) -> float | None:
     if not file.exists() or system.fitted is None:
         return None
     history = pd.read_csv(file).set_index("epoch")["inner_accuracy"]
-    return float(history.to_dict()[system.fitted.chosen_epoch])
+    accuracy = float(history.to_dict()[system.fitted.chosen_epoch])
+    return None if math.isnan(accuracy) else accuracy  # ratings have none
 
 
-def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]) -> list[CrossvalScore]:
+def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]) -> list[AnyScore]:
     """Return the scores of cross-validations with a model's settings, for its card.
 
     Raises BadRun for runs that leak, are of another store, or of other settings.
     """
     if not runs:
         return []
+    config = resolve(config, store)
     results, errors = read_results(runs)
     if errors:
         raise errors[0]
@@ -255,9 +262,22 @@ def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]
     return [_score(result) for result in results]
 
 
-def _score(result: Result) -> CrossvalScore:
+def _score(result: Result) -> AnyScore:
     scores = result.scores
-    low, high = (None if math.isnan(limit) else float(limit) for limit in scores.window_interval["accuracy"][:2])
+    low, high = (None if math.isnan(limit) else float(limit) for limit in scores.window_interval[scores.main][:2])
+    if scores.task == "regression":
+        return ConcordanceScore(
+            target=result.key("target"),
+            protocol=result.key("protocol"),
+            ccc=float(scores.window["ccc"]),
+            low=low,
+            high=high,
+            unit=scores.unit,
+            chance=float(scores.chance["window"].upper),
+            mae=float(scores.window["mae"]),
+            constant_mae=float(scores.baseline["window"]["mae"]),
+            status=scores.assessment,
+        )
     return CrossvalScore(
         target=result.key("target"),
         protocol=result.key("protocol"),
@@ -295,7 +315,8 @@ def _require_same(result: Result, store: WindowSource, config: FinalConfig) -> N
 def _compared(config: dict[str, Any]) -> dict[str, Any]:
     """The settings that a run must share with a model for its scores to hold for it, by the names of their options."""
     one = {
-        name: config.get(name) for name in ("system", "modality", "threshold", "scope", "subjects", "shuffle_labels")
+        name: config.get(name)
+        for name in ("system", "modality", "task", "rule", "lag_s", "scope", "subjects", "shuffle_labels")
     }
     for part in ("model", "train"):
         section = config.get(part)

@@ -47,6 +47,7 @@ def transfer(
     _refuse_folds(config)
     config = replace(config, protocol=PROTOCOL)
     joined, warnings = join(first, second, faces=uses_face(config.modality), signals=uses_signals(config.modality))
+    config = validate_config(config, joined)
     warnings += _scale_warnings(joined, config)
     return run_plan(joined, run_dir, config, make_transfer_plan(joined, config, warnings), jobs, progress)
 

@@ -10,7 +10,6 @@ from ..config import Times
 from ..datasets import open_corpus
 from ..datasets.recording import Corpus, Recording
 from ..errors import BadConfig, BadModel, BadRecording, GbvnetError
-from ..evaluation.labels import predicted_high
 from ..io.path_kinds import require_folder_to_write
 from ..network.checkpoint.folder import fingerprint
 from ..parallel.tasks import run
@@ -113,10 +112,9 @@ def predict_many(
 
 def report_line(prediction: RecordingPrediction) -> str:
     """Return a summary of one recording's prediction in one line."""
-    shares = ", ".join(f"{t} high in {predicted_high(prediction.table[t]).mean():.0%}" for t in prediction.targets)
     stamp = f" [{'; '.join(prediction.stamps)}]" if prediction.stamps else ""
     return (
-        f"ok   {prediction.name}: {len(prediction.table)} windows, {shares} of them; "
+        f"ok   {prediction.name}: {len(prediction.table)} windows, {prediction.outputs.summary(prediction.table)}; "
         f"{prediction.details['times_real_time']:g} x real time{stamp}"
     )
 

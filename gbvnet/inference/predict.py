@@ -86,11 +86,11 @@ def predict_recording(
     table = _table(predictor, inputs, output, face_ok, unusual)
     warnings += [far] if (far := far_from_training_warning(table["flags"].tolist())) else []
     if smooth_s is not None:
-        table = with_smooth(table, predictor.targets, smooth_s)
+        table = with_smooth(table, predictor.outputs, smooth_s)
     return RecordingPrediction(
         recording.name,
         table,
-        predictor.targets,
+        predictor.outputs,
         inputs.faces is not None,
         inputs.signals is not None,
         predictor.stamps,
@@ -99,7 +99,6 @@ def predict_recording(
         pictures,
         predictor.accuracy_note,
         smooth_s,
-        predictor.positive_class,
     )
 
 
@@ -292,7 +291,7 @@ class _WindowPrediction:
             for part in parts:
                 if pending is not None:
                     outputs.append(pending.result())
-                    self._report(sum(len(output.probabilities) for output in outputs))
+                    self._report(sum(len(output.values) for output in outputs))
                 pending = executor.submit(self._predict_part, part, signals)
                 ok.append(part.ok)
                 unusual += self.predictor.unusual_faces(part.faces, part.ok)
@@ -345,7 +344,7 @@ def _table(
 ) -> pd.DataFrame:
     starts, n = inputs.starts, len(inputs.starts)
     columns = {"start_s": starts, "stop_s": starts + predictor.prepare.window_s}
-    columns |= {target: output.probabilities[:, k] for k, target in enumerate(predictor.targets)}
+    columns |= {target: output.values[:, k] for k, target in enumerate(predictor.targets)}
     columns |= {"gate_face": output.gate_face, "gate_bio": output.gate_bio}
     columns["face_ok"] = ok.mean(axis=1) if ok is not None else np.zeros(n)
     columns["has_signals"] = np.full(n, inputs.signals is not None)

@@ -1,7 +1,8 @@
 """The prediction of one recording, window by window: a table, and the files that are written for it.
 
-OUT/emotions.csv      a row per window: start_s, stop_s, a probability of the positive class for each target, gate_face,
-                      gate_bio, face_ok (share of its frames that show a face), has_signals, flags, stamps, worth
+OUT/emotions.csv      a row per window: start_s, stop_s, for each target the probability of its positive class, of
+                      each of its classes, or the rating (model_outputs.py), gate_face, gate_bio, face_ok (share of its
+                      frames that show a face), has_signals, flags, stamps, worth
 OUT/recording.json    model, files, computing time, and warnings about the recording
 OUT/timeline.png      the curves;  OUT/timeline.html the same as an interactive page, with pictures of the face
 """
@@ -15,17 +16,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
 
 from ..datasets.recording import Channel
 from ..io.atomic import atomic_write
 from ..io.safe_load import from_json
+from .model_outputs import Mean, ModelOutputs
 
 CSV, DETAILS = "emotions.csv", "recording.json"
 # In units of a channel's training SD: a window that varies less is flat, one that deviates more is far from training.
 FLAT, FAR = 0.01, 8.0
 FAST = ("eeg", "eog", "ecg", "emg")
-MIN_PROBABILITY = 1e-6  # probabilities are clipped to this distance from 0 and 1 before the logit
 FAR_FROM_TRAINING = "far from training"
 MAX_NAMES = 4  # channels in a flag, before the others are counted
 
@@ -56,7 +56,7 @@ class RecordingPrediction:
 
     name: str
     table: pd.DataFrame  # with the columns that `columns` names
-    targets: tuple[str, ...]
+    outputs: ModelOutputs
     uses_face: bool
     uses_signals: bool
     stamps: tuple[str, ...] = ()  # synthetic data, LEAKY: warnings that belong to every number
@@ -65,12 +65,11 @@ class RecordingPrediction:
     faces: tuple[tuple[float, np.ndarray], ...] = ()  # a few (start_s, face (S, S, 3) uint8), for pictures
     accuracy_note: str = ""  # what is known of the model's accuracy: one or two sentences
     smooth_s: float | None = None  # averaging length of the columns that `smooth_name` names
-    positive_class: str = ""  # the event whose probability is predicted, as "the rating is 5 or more of 9"
 
     @property
-    def curve_label(self) -> str:
-        """The quantity in the columns named after ratings, in words."""
-        return f"probability that {self.positive_class or 'the rating is high'}"
+    def targets(self) -> tuple[str, ...]:
+        """The names of the columns with predictions."""
+        return self.outputs.names
 
     @property
     def modalities(self) -> str:
@@ -90,7 +89,7 @@ class RecordingPrediction:
         self.table.to_csv(text, index=False, float_format="%.6g", lineterminator="\n")
         yield CSV, text.getvalue().encode()
         details = {
-            "recording": self.name, "stamps": self.stamps, "worth": self.accuracy_note, "high": self.positive_class,
+            "recording": self.name, "stamps": self.stamps, "worth": self.accuracy_note, **self.outputs.details,
             "findings": self.warnings, **self.details,
         }  # fmt: skip
         yield DETAILS, (json.dumps(details, indent=2, default=str) + "\n").encode()
@@ -112,24 +111,22 @@ def smooth_name(target: str) -> str:
     return f"{target}_smooth"
 
 
-def with_smooth(table: pd.DataFrame, targets: Sequence[str], smooth_s: float) -> pd.DataFrame:
-    """Return the table with an additional column per target: its mean over `smooth_s` seconds centred on each window.
+def with_smooth(table: pd.DataFrame, outputs: ModelOutputs, smooth_s: float) -> pd.DataFrame:
+    """Return the table with an additional column for each of the model's: its mean over `smooth_s` seconds centred on
+    each window.
 
-    The mean is taken of log odds, over the windows whose centres lie within `smooth_s` / 2, as for a trial's score in
-    the reports; so it gives a confident window more weight than a mean of probabilities would. At both ends it covers
-    fewer windows. Windows without a prediction are left out and get none.
+    Of probabilities the mean is taken of log odds (of several classes of log probabilities), over the windows whose
+    centres lie within `smooth_s` / 2, as for a trial's score in the reports; so it gives a confident window more weight
+    than a mean of probabilities would. At both ends it covers fewer windows. Windows without a prediction are left out
+    and get none.
     """
     centre = ((table["start_s"] + table["stop_s"]) / 2).to_numpy()
     half = 1e-6 + smooth_s / 2
     first, past = np.searchsorted(centre, centre - half), np.searchsorted(centre, centre + half)
+    means = outputs.averaged(table[[*outputs.names]].to_numpy(float), Mean(first, past))  # (W, K)
     smoothed = table.copy()
-    for target in targets:
-        log_odds = logit(np.clip(table[target].to_numpy(), MIN_PROBABILITY, 1 - MIN_PROBABILITY))
-        finite = np.isfinite(log_odds)
-        total, count = (np.append(0, np.cumsum(x)) for x in (np.where(finite, log_odds, 0), finite))
-        with np.errstate(invalid="ignore"):
-            mean = (total[past] - total[first]) / (count[past] - count[first])
-        smoothed[smooth_name(target)] = np.where(finite, expit(mean), np.nan)
+    for name, column in zip(outputs.names, means.T, strict=True):
+        smoothed[smooth_name(name)] = column
     return smoothed
 
 

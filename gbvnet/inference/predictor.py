@@ -1,6 +1,6 @@
 """A trained model that predicts windows: the network together with the description of its input.
 
-Shapes: n windows, F frames, S face side, C channels, L samples, K targets.
+Shapes: n windows, F frames, S face side, C channels, L samples, K outputs.
 """
 
 import math
@@ -12,19 +12,19 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import numpy as np
 import torch
-from scipy.special import expit
 
-from ..config import RATINGS, GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
+from ..config import GBVNetConfig, PrepareConfig, TrainConfig, from_dict, uses_face, uses_signals
 from ..datasets.recording import Channel, Kind
 from ..errors import BadConfig, BadModel, GbvnetError
 from ..io.records import convert
 from ..network.checkpoint.checkpoint import load_model
 from ..network.checkpoint.folder import CONFIG
-from ..network.checkpoint.tested_accuracy import accuracy_statement, accuracy_summary, positive_class
+from ..network.checkpoint.tested_accuracy import accuracy_statement, accuracy_summary
 from ..network.devices import device_of
 from ..network.model import pixels
 from ..preprocessing.face_statistics import far, measure
 from ..provenance import model_stamps
+from .model_outputs import ModelOutputs, model_outputs
 
 BATCH_SIZE = 64  # windows
 
@@ -32,7 +32,7 @@ BATCH_SIZE = 64  # windows
 class WindowPredictions(NamedTuple):
     """Predictions of n windows. Gates are NaN if the network has none, or if a window lacks a modality."""
 
-    probabilities: np.ndarray  # (n, K) of the positive class
+    values: np.ndarray  # (n, K) the columns of `ModelOutputs`
     gate_face: np.ndarray  # (n,) mean gate, 0 closed to 1 open
     gate_bio: np.ndarray
 
@@ -48,7 +48,6 @@ class ModelInput:
     frames_per_window: int
     face_side: int  # pixels
     baseline_s: float
-    targets: tuple[str, ...]
 
 
 class Predictor:
@@ -63,6 +62,7 @@ class Predictor:
         self.folder = Path(folder)
         self.network, self.metadata = load_model(folder)
         self.input = _model_input(self.folder / CONFIG, self.network.config, self.metadata)
+        self.outputs = _model_outputs(self.folder / CONFIG, self.network.config, self.metadata)
         self.device = device_of(TrainConfig(device=device))  # type: ignore[arg-type]
         self.network.to(self.device).eval()
 
@@ -78,8 +78,8 @@ class Predictor:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Names of the predicted ratings, one per output."""
-        return self.input.targets
+        """Names of the columns of a prediction, one per output."""
+        return self.outputs.names
 
     @property
     def uses_face(self) -> bool:
@@ -111,11 +111,6 @@ class Predictor:
     def accuracy_note(self) -> str:
         """What is known of the model's accuracy, in one or two sentences for readers of a prediction."""
         return accuracy_statement(self.metadata)
-
-    @property
-    def positive_class(self) -> str:
-        """The event whose probability is predicted, such as "the rating is 5 or more of 9"."""
-        return positive_class(self.metadata)
 
     @property
     def stamps(self) -> tuple[str, ...]:
@@ -186,7 +181,7 @@ class Predictor:
                    for x in (faces, ok, signals)]  # fmt: skip
         out = self.network(None if tensors[0] is None else pixels(tensors[0]), *tensors[1:])
         gates = (np.asarray(g.double().cpu()) for g in (out.gate_face, out.gate_bio))
-        return WindowPredictions(expit(np.asarray(out.logits.double().cpu())), *gates)
+        return WindowPredictions(self.outputs.values(np.asarray(out.logits.double().cpu())), *gates)
 
 
 class _InputMetadata(msgspec.Struct):
@@ -199,7 +194,17 @@ class _InputMetadata(msgspec.Struct):
     frames_per_window: Annotated[int, msgspec.Meta(ge=0)]
     face_side: Annotated[int, msgspec.Meta(ge=0, le=512)]
     baseline_s: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
-    targets: list[str]
+
+
+def _model_outputs(path: Path, config: GBVNetConfig, metadata: dict) -> ModelOutputs:
+    """Read what a model predicts. Raises BadModel if that is missing or malformed, or the network is not built so."""
+    if "targets" not in metadata:
+        remedy = "Make the model with `gbvnet train` or `gbvnet crossval`, which note what it predicts."
+        raise BadModel(path, "a description of the model's outputs", "no targets", remedy)
+    try:
+        return model_outputs(metadata, config.n_outputs)
+    except ValueError as error:
+        raise BadModel(path, "a description of the model's outputs", str(error), "Restore the file.") from None
 
 
 def _model_input(path: Path, config: GBVNetConfig, metadata: dict) -> ModelInput:
@@ -215,8 +220,6 @@ def _model_input(path: Path, config: GBVNetConfig, metadata: dict) -> ModelInput
         model: _InputMetadata = convert(metadata, _InputMetadata)
     except ValueError as error:
         raise BadModel(path, "a description of the model's input", str(error), "Restore the file.") from None
-    if len({*model.targets} & {*RATINGS}) != len(model.targets):
-        raise BadModel(path, "names of ratings for targets", f"{model.targets!r:.200}", "Restore the file.")
     sizes: dict[str, tuple[int, int]] = {}
     if uses_signals(config.modality):
         sizes |= {"channels": (len(model.channels), config.n_channels)}
@@ -226,9 +229,6 @@ def _model_input(path: Path, config: GBVNetConfig, metadata: dict) -> ModelInput
     for name, (stated, wanted) in sizes.items():
         if stated != wanted:
             raise BadModel(path, f"{wanted} {name}, as the network has", str(stated), "Restore the file.")
-    if len(model.targets) != config.n_outputs:
-        outputs = f"{', '.join(model.targets)} for {config.n_outputs} outputs"
-        raise BadModel(path, "a name for each output", outputs, "Restore the file.")
     try:
         prepare = from_dict(PrepareConfig, model.prepare)
     except (GbvnetError, TypeError, AttributeError) as error:
@@ -242,5 +242,4 @@ def _model_input(path: Path, config: GBVNetConfig, metadata: dict) -> ModelInput
         model.frames_per_window,
         model.face_side,
         model.baseline_s,
-        tuple(model.targets),
     )

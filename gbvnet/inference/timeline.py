@@ -15,11 +15,15 @@ from matplotlib.figure import Figure
 from ..io.atomic import atomic_write
 from ..io.templates import render
 from ..report.figures import COLOUR, INK, RIGHT, SOFT, WARN, WRONG, empty_figure, save, styled
+from .model_outputs import ModelOutputs
 from .plot_theme import SCRIPT
 from .prediction import RecordingPrediction, smooth_name
 
 PNG, HTML = "timeline.png", "timeline.html"
 TARGET_COLOURS = {"valence": RIGHT, "arousal": WRONG}
+CLASS_COLOURS = (RIGHT, WRONG, COLOUR["facebio"], COLOUR["peri"], COLOUR["face"], COLOUR["eeg"], INK)  # Okabe and Ito
+DASHES = ("-", "--", ":", "-.")
+PLOTLY_DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 GATES = (("gate_face", "face", COLOUR["face"]), ("gate_bio", "signals", COLOUR["bio"]))
 FLAG_COLOUR = "#D9B44A"
 
@@ -52,7 +56,7 @@ def timeline_figure(prediction: RecordingPrediction) -> Figure:
 
 
 def _title(prediction: RecordingPrediction) -> str:
-    return f"{prediction.name}: {prediction.curve_label}, from {prediction.modalities}"
+    return f"{prediction.name}: {prediction.outputs.quantity}, from {prediction.modalities}"
 
 
 GATE_EXPLANATION = (
@@ -66,11 +70,14 @@ def explanations(prediction: RecordingPrediction) -> list[str]:
     table = prediction.table
     window_s = (table["stop_s"] - table["start_s"]).median()
     points = (
-        f"Each point is a window of {window_s:g} s of {prediction.modalities}: the {prediction.curve_label}. "
-        "At 0.5 both classes, high and low, are equally likely."
+        f"Each point is a window of {window_s:g} s of {prediction.modalities}: the {prediction.outputs.quantity}. "
+        f"{prediction.outputs.explanation}"
     )
     smooth = prediction.smooth_s
-    smoothed = [f"The thick line is the mean over {smooth:g} s around each point (of log odds)."] if smooth else []
+    of = {"binary": " (of log odds)", "multiclass": " (of log probabilities)", "regression": ""}[
+        prediction.outputs.task
+    ]
+    smoothed = [f"The thick line is the mean over {smooth:g} s around each point{of}."] if smooth else []
     gates = [GATE_EXPLANATION] if has_gates(table) else []
     return [points, *smoothed, *gates, *([prediction.accuracy_note] if prediction.accuracy_note else [])]
 
@@ -90,19 +97,34 @@ def _centre(table: pd.DataFrame) -> np.ndarray:
 
 def _draw_curves(axes: Axes, prediction: RecordingPrediction) -> None:
     x = _centre(prediction.table)
-    axes.axhline(0.5, color=SOFT, linewidth=0.8, linestyle=":")
-    for k, target in enumerate(prediction.targets):
-        colour = TARGET_COLOURS.get(target, INK)
-        y, dashes = prediction.table[target], "-" if k == 0 else "--"
-        smooth = prediction.table.get(smooth_name(target))
-        style = {"alpha": 0.4} if smooth is not None else {"label": target}
+    outputs = prediction.outputs
+    if outputs.middle is not None:
+        axes.axhline(outputs.middle, color=SOFT, linewidth=0.8, linestyle=":")
+    for k, (target, label) in enumerate(zip(outputs.names, outputs.labels, strict=True)):
+        colour, dashes = line_style(outputs, k)
+        y, smooth = prediction.table[target], prediction.table.get(smooth_name(target))
+        style = {"alpha": 0.4} if smooth is not None else {"label": label}
         axes.plot(x, y, color=colour, linestyle=dashes, linewidth=1.4, **style)
         if smooth is not None:
-            axes.plot(x, smooth, color=colour, linestyle=dashes, linewidth=2.2, label=f"{target}, smoothed")
+            axes.plot(x, smooth, color=colour, linestyle=dashes, linewidth=2.2, label=f"{label}, smoothed")
         axes.plot(x, y.where(isolated(y)), color=colour, linestyle="", marker="o", markersize=3)
-    axes.set(ylim=(-0.02, 1.02), ylabel="probability")
-    axes.set_yticks([0, 0.5, 1])
+    axes.set(ylim=axis_limits(outputs), ylabel=outputs.axis_label)
+    axes.set_yticks(outputs.ticks)
     _add_legend(axes)
+
+
+def axis_limits(outputs: ModelOutputs) -> tuple[float, float]:
+    """Return the limits of an axis that shows all values of a prediction."""
+    low, high = outputs.limits
+    return low - 0.02 * (high - low), high + 0.02 * (high - low)
+
+
+def line_style(outputs: ModelOutputs, k: int) -> tuple[str, str]:
+    """Return colour and dashes of the curve of a column, dashes as matplotlib writes them."""
+    name = outputs.names[k]
+    if name in TARGET_COLOURS:
+        return TARGET_COLOURS[name], "-" if k == 0 else "--"
+    return CLASS_COLOURS[k % len(CLASS_COLOURS)], DASHES[k // len(CLASS_COLOURS) % len(DASHES)]
 
 
 def _add_legend(axes: Axes) -> None:
@@ -166,20 +188,23 @@ def interactive_figure(prediction: RecordingPrediction) -> Any:
     gates = [g for g in GATES if table[g[0]].notna().any()]
     rows = 1 + bool(gates)
     figure = make_subplots(rows, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.74, 0.26][:rows])
-    for k, target in enumerate(prediction.targets):
+    outputs = prediction.outputs
+    for k, (target, label) in enumerate(zip(outputs.names, outputs.labels, strict=True)):
+        colour, dashes = line_style(outputs, k)
+        style = {"color": colour, "dash": PLOTLY_DASHES[dashes]}
         figure.add_scatter(
-            x=x, y=table[target], name=target, mode="lines+markers", row=1, col=1,
+            x=x, y=table[target], name=label, mode="lines+markers", row=1, col=1,
             customdata=table["flags"].replace("", "–"),
-            line={"width": 2, "color": TARGET_COLOURS.get(target, INK), "dash": "solid" if k == 0 else "dash"},
+            line={"width": 2} | style,
             marker={"size": np.where(isolated(table[target]), 7, 0).tolist()},
             opacity=0.45 if smooth_name(target) in table else 1,
-            hovertemplate="%{x:.1f} s: %{y:.2f}<br>%{customdata}<extra>" + target + "</extra>",
+            hovertemplate="%{x:.1f} s: %{y:.2f}<br>%{customdata}<extra>" + label + "</extra>",
         )  # fmt: skip
         if smooth_name(target) in table:
             figure.add_scatter(
-                x=x, y=table[smooth_name(target)], name=f"{target}, smoothed", mode="lines", row=1, col=1,
-                line={"width": 3.5, "color": TARGET_COLOURS.get(target, INK), "dash": "solid" if k == 0 else "dash"},
-                hovertemplate="%{y:.2f}<extra>" + target + ", smoothed</extra>",
+                x=x, y=table[smooth_name(target)], name=f"{label}, smoothed", mode="lines", row=1, col=1,
+                line={"width": 3.5} | style,
+                hovertemplate="%{y:.2f}<extra>" + label + ", smoothed</extra>",
             )  # fmt: skip
     for name, label, colour in gates:
         figure.add_scatter(x=x, y=table[name], name=f"gate: {label}", mode="lines+markers", fill="tozeroy", row=2,
@@ -189,13 +214,14 @@ def interactive_figure(prediction: RecordingPrediction) -> Any:
         figure.add_vrect(
             x0=start, x1=stop, fillcolor=FLAG_COLOUR, opacity=0.18, line_width=0, layer="below", row=1, col=1
         )
-    figure.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": SOFT}, row=1, col=1)
+    if outputs.middle is not None:
+        figure.add_hline(y=outputs.middle, line={"dash": "dot", "width": 1, "color": SOFT}, row=1, col=1)
     figure.update_layout(
         template="plotly_white", height=380 + 110 * bool(gates), hovermode="x unified",
         margin={"l": 55, "r": 20, "t": 60 + 25 * bool(prediction.smooth_s), "b": 50},  # room for the legend
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )  # fmt: skip
-    figure.update_yaxes(title="probability", range=[-0.02, 1.02], row=1, col=1)
+    figure.update_yaxes(title=outputs.axis_label, range=[*axis_limits(outputs)], row=1, col=1)
     if gates:
         figure.update_yaxes(title="gate", range=[0, 1], row=2, col=1)
     figure.update_xaxes(range=[table["start_s"].min(), table["stop_s"].max()])

@@ -1,6 +1,6 @@
 """One training as Lightning's hooks: its batches, losses, epochs, the choice of the epoch, and its checkpoint.
 
-Shapes: B windows in a batch, K targets.
+Shapes: B windows in a batch, K outputs of the network.
 """
 
 import csv
@@ -12,14 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 from typing_extensions import override
 
 from ..config import TrainConfig
@@ -27,6 +26,7 @@ from ..errors import GbvnetError
 from ..io.atomic import atomic_write
 from .batches import Batch, BatchSource
 from .model import pixels
+from .objectives import BinaryCrossEntropy, Objective
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,14 @@ class OrderedBatches:
         return self.windows.batches(self.module.share(batch) for batch in batches)
 
 
+class TrainingData(NamedTuple):
+    """The windows of a training, with labels, and what is minimised. Without `validation` the last epoch is kept."""
+
+    train: BatchSource
+    validation: BatchSource | None = None
+    objective: Objective = BinaryCrossEntropy()
+
+
 class TrainingModule(L.LightningModule):
     """One training. Nothing is logged or synchronised within an epoch: sums stay on the device until it ends."""
 
@@ -78,11 +86,12 @@ class TrainingModule(L.LightningModule):
         augment: Augment | None,
         work: Path | None,
         label: str,
-        has_validation: bool,
+        data: TrainingData,
     ):
         super().__init__()
         self.network, self.config, self.seed = network, config, seed
-        self.augment, self.work, self.label, self.has_validation = augment, work, label, has_validation
+        self.augment, self.work, self.label = augment, work, label
+        self.has_validation, self.objective = data.validation is not None, data.objective
         # A list hides the compiled twin from torch: it shares its weights with `network`.
         self.compiled = [torch.compile(network)] if config.compile else [network]
         self.history: list[dict[str, Any]] = []
@@ -122,7 +131,8 @@ class TrainingModule(L.LightningModule):
     @override
     def on_train_epoch_start(self):
         self.epoch_began = time.perf_counter()
-        self.sums = {side: torch.zeros(3, device=self.device) for side in ("train", "validation")}  # loss, hits, labels
+        n = self.objective.n_sums
+        self.sums = {side: torch.zeros(n, device=self.device) for side in ("train", "validation")}
         self.generator = torch.Generator(self.device)
 
     @override
@@ -146,11 +156,9 @@ class TrainingModule(L.LightningModule):
     def _loss(self, batch: Batch, side: str) -> Tensor:
         logits = self.compiled[0](*batch[:5]).logits.float()  # (B, K)
         y = _labels(batch)
-        loss = binary_cross_entropy_with_logits(logits, y)
+        loss = self.objective.loss(logits, y)
         with torch.no_grad():
-            hits = ((logits > 0) == (y > 0.5)).sum()
-            n = torch.full((), logits.numel(), device=logits.device)
-            self.sums[side] += torch.stack([loss.detach() * n, hits, n])
+            self.sums[side] += self.objective.sums(logits, y, loss)
         return loss
 
     @override
@@ -158,7 +166,7 @@ class TrainingModule(L.LightningModule):
         if self.trainer.world_size > 1:
             for sums in self.sums.values():
                 torch.distributed.all_reduce(sums)
-        means = {side: (s[:2] / s[2]).tolist() for side, s in self.sums.items()}
+        means = {side: self.objective.means(s) for side, s in self.sums.items()}
         row = dict(zip(COLUMNS, [self.epochs_done + 1, *means["train"], *means["validation"]], strict=False))
         row["seconds"] = time.perf_counter() - self.epoch_began
         self.history.append(row)
@@ -256,7 +264,11 @@ def _seed_dropout(seed: int, device: torch.device) -> None:
 
 
 def _line(row: dict[str, Any]) -> str:
-    text = "epoch {epoch:2d}: loss {train_loss:.3f} ({train_accuracy:.1%})".format(**row)
+    text = f"epoch {row['epoch']:2d}: loss {row['train_loss']:.3f}{_in_brackets(row['train_accuracy'])}"
     if math.isnan(row["inner_loss"]):
         return text
-    return text + ", validation {inner_loss:.3f} ({inner_accuracy:.1%})".format(**row)
+    return text + f", validation {row['inner_loss']:.3f}{_in_brackets(row['inner_accuracy'])}"
+
+
+def _in_brackets(accuracy: float) -> str:
+    return "" if math.isnan(accuracy) else f" ({accuracy:.1%})"

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -33,6 +33,7 @@ from .lightning_module import (
     Augment,
     OrderedBatches,
     ShuffledBatches,
+    TrainingData,
     TrainingModule,
     with_pixels,
 )
@@ -40,13 +41,6 @@ from .lightning_module import (
 log = logging.getLogger(__name__)
 
 PREDICT_BATCH = 256  # windows
-
-
-class TrainingData(NamedTuple):
-    """The windows of a training, with labels. Without `validation` the last epoch is kept."""
-
-    train: BatchSource
-    validation: BatchSource | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +71,7 @@ def fit_network(
     """Train `network` in place and leave it with the weights of the chosen epoch, on the CPU, in evaluation mode.
 
     network : called with the first five fields of a Batch, returns an object with `logits` (B, K)
+    data : the windows, their labels, and what is minimised over them
     augment : changes a training batch, its faces as (B, F, 3, S, S) in [0, 1]; given a generator seeded for this step
     work : folder for the checkpoint and history.csv; a training that was killed goes on from there
     label : prefix of log lines and messages
@@ -84,12 +79,12 @@ def fit_network(
     Raises GbvnetError if a loss is no longer finite, with the epoch; BadConfig if there are more processes than windows
     in a batch, or no validation window.
     """
-    train, validation = data
+    train, validation = data.train, data.validation
     require(validation is None or len(validation), f"{label}there is no validation window to choose the epoch by")
     device = device_of(config)
     if device.type == "cuda":
         channels_last(network)
-    module = TrainingModule(network, config, seed, augment, work, label, has_validation=validation is not None)
+    module = TrainingModule(network, config, seed, augment, work, label, data)
     state = _resumable(work)
     if work is not None and state is not None and state["finished"]:
         module.restore(state)

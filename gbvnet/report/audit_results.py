@@ -4,7 +4,7 @@ Everything is computed from the predictions tables of the audit's runs. No torch
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,6 @@ import pandas as pd
 
 from ..errors import BadRun
 from ..evaluation import metrics, statistics
-from ..evaluation.labels import predicted_high
 from ..evaluation.statistics import N_PERMUTATIONS
 from ..io.records import convert
 from ..io.safe_load import from_json
@@ -38,16 +37,26 @@ class Inflation:
     """How far the LEAKY protocol is above an honest one, on the same windows, over subjects."""
 
     honest: str  # protocol
-    leaky_accuracy: float  # on the windows that the honest protocol tests
-    honest_accuracy: float
-    subjects: pd.DataFrame  # subject, leaky, honest
-    paired: statistics.PairedTest
+    leaky_score: float  # the headline score on the windows that the honest protocol tests
+    honest_score: float
+    subjects: pd.DataFrame  # subject, leaky, honest: NaN where the score is undefined
+    paired: statistics.PairedTest  # over the subjects of whom both are defined
     p_holm: float = float("nan")
 
     @property
+    def difference(self) -> float:
+        """The leaky score above the honest one."""
+        return self.leaky_score - self.honest_score
+
+    @property
     def points(self) -> float:
-        """The difference in percentage points."""
-        return 100 * (self.leaky_accuracy - self.honest_accuracy)
+        """The difference of accuracies in percentage points."""
+        return 100 * self.difference
+
+    @property
+    def left_out(self) -> int:
+        """How many subjects have an undefined score, and are in no test."""
+        return len(self.subjects) - len(self.subjects.dropna())
 
 
 @dataclass(frozen=True)
@@ -87,10 +96,7 @@ class Audit:
         """The inflation against each honest protocol, with Holm's adjustment over them."""
         inflations = [compute_inflation(self.leaky, r) for r in self.honest.values()]
         adjusted = statistics.adjust_holm([i.paired.p for i in inflations])
-        return [
-            Inflation(i.honest, i.leaky_accuracy, i.honest_accuracy, i.subjects, i.paired, float(p))
-            for i, p in zip(inflations, adjusted, strict=True)
-        ]
+        return [replace(i, p_holm=float(p)) for i, p in zip(inflations, adjusted, strict=True)]
 
 
 class _Identity(msgspec.Struct):
@@ -138,16 +144,24 @@ def read_audit(folder: Path) -> Audit:
 
 
 def compute_inflation(leaky: Result, honest: Result) -> Inflation:
-    """Return the accuracy of a leaky result above that of an honest one, on the windows that both test.
+    """Return the headline score of a leaky result above that of an honest one, on the windows that both test.
 
     p is of a one-sided paired Wilcoxon test over subjects, not yet adjusted for the number of protocols.
     """
     names = ["recording", "window"]
     same = leaky.table.merge(honest.table[names].drop_duplicates(), on=names)
-    a, b = ((predicted_high(t["p"]) == (t["y"] == 1)).groupby(t["subject"]).mean() for t in (same, honest.table))
-    subjects = pd.DataFrame({"leaky": a, "honest": b}).rename_axis("subject").reset_index()
-    overall = [metrics.accuracy(t["y"], t["p"]) for t in (same, honest.table)]
-    return Inflation(honest.key("protocol"), overall[0], overall[1], subjects, statistics.paired_test(a, b))
+    task, main = metrics.metrics_of(honest.table), honest.scores.main
+    overall = [task.compute(t, (main,))[main] for t in (same, honest.table)]
+    by_subject = [
+        pd.Series({subject: task.compute(rows, (main,))[main] for subject, rows in t.groupby("subject")}, dtype=float)
+        for t in (same, honest.table)
+    ]
+    subjects = pd.DataFrame({"leaky": by_subject[0], "honest": by_subject[1]})
+    defined = subjects.dropna()
+    paired = statistics.paired_test(defined["leaky"], defined["honest"])
+    return Inflation(
+        honest.key("protocol"), overall[0], overall[1], subjects.rename_axis("subject").reset_index(), paired
+    )
 
 
 def identity_row(i: dict[str, Any]) -> list[str]:

@@ -13,9 +13,10 @@ from . import figures
 from .audit_results import Audit, identity_row
 from .document import Block, Heading, Items, Table, Text
 from .figures import write_picture
-from .formatting import BOOTSTRAP_COLUMN, bootstrap_name, p_value, percent, with_interval
+from .formatting import BOOTSTRAP_COLUMN, bootstrap_name, capital, p_value, study_name, with_interval
 from .results import Result
 from .summary import TWO_TESTS
+from .task_words import words_of
 
 # --- the assessment ---
 
@@ -25,17 +26,25 @@ def assess(audit: Audit) -> tuple[str, str]:
     return _leak_sentence(audit), _honest_sentence(audit)
 
 
-def _accuracy(scores: Scores) -> float:
-    return scores.window["accuracy"]
+def _score(scores: Scores) -> float:
+    """The headline score by window."""
+    return scores.window[scores.main]
+
+
+def _score_words(result: Result) -> str:
+    """The headline score by window with its unit."""
+    return words_of(result.scores).in_words(_score(result.scores))
 
 
 def _leak_sentence(audit: Audit) -> str:
-    leaky, shuffled = _accuracy(audit.leaky.scores), [_accuracy(r.scores) for r in audit.shuffled]
+    words = words_of(audit.leaky.scores)
+    leaky, shuffled = _score(audit.leaky.scores), [_score(r.scores) for r in audit.shuffled]
     on_shuffled = float(np.mean(shuffled))
-    with_labels = f"Under the LEAKY protocol window {_system_name(audit)} scores {percent(leaky)} %"
+    name = "" if words.headline == "accuracy" else f"{words.headline} "
+    with_labels = f"Under the LEAKY protocol window {_system_name(audit)} scores {name}{words.in_words(leaky)}"
     if not audit.leaky.scores.chance["window"].above:
         return f"{with_labels}, which is within chance."
-    again = f"{percent(on_shuffled)} % when trained on shuffled labels"
+    again = f"{words.in_words(on_shuffled)} when trained on shuffled labels"
     if not any(r.scores.chance["window"].above for r in audit.shuffled):
         return f"{with_labels}, and {again}, which is within chance: no recognition of trials is shown here."
     if on_shuffled >= leaky - 0.02:
@@ -49,17 +58,19 @@ def _leak_sentence(audit: Audit) -> str:
 def _honest_sentence(audit: Audit) -> str:
     above = {name: r for name, r in audit.honest.items() if r.scores.chance["window"].above}
     if not above:
-        scores = listed([f"{name} {percent(_accuracy(r.scores))} %" for name, r in audit.honest.items()])
+        scores = listed([f"{name} {_score_words(r)}" for name, r in audit.honest.items()])
         return f"Without the leak no score is above chance: {scores}."
     scores_above = []
     for name, r in above.items():
         p = p_value(r.scores.chance["window"].p)
         p = p if p.startswith("<") else f"= {p}"
-        scores_above.append(f"{name} {percent(_accuracy(r.scores))} % (p {p})")
-    others = [f"{name} {percent(_accuracy(r.scores))} %" for name, r in audit.honest.items() if name not in above]
+        scores_above.append(f"{name} {_score_words(r)} (p {p})")
+    others = [f"{name} {_score_words(r)}" for name, r in audit.honest.items() if name not in above]
     within = f", and within chance under {listed(others)}" if others else ""
-    below_majority = [n for n, r in above.items() if _accuracy(r.scores) <= r.scores.majority["window"]]
-    weak = f", though under {listed(below_majority)} not above the majority class" if below_majority else ""
+    without_skill = [n for n, r in above.items() if r.scores.words_without_skill]
+    is_ccc = words_of(audit.leaky.scores).baseline_is_zero
+    no_better = "with errors no smaller than those of the constant mean" if is_ccc else "not above the majority class"
+    weak = f", though under {listed(without_skill)} {no_better}" if without_skill else ""
     return f"Without the leak it is above chance under {listed(scores_above)}{weak}{within}."
 
 
@@ -73,8 +84,7 @@ def _system_name(audit: Audit) -> str:
 
 def audit_blocks(audit: Audit, folder: Path, name: str = "audit") -> Iterator[Block]:
     """Yield the audit as a section of a report; pictures are drawn into folder/figures."""
-    study = f"{audit.leaky.key('target')}, {audit.leaky.key('dataset')}"
-    yield Heading(f"Audit: how much of the score is leakage ({study})")
+    yield Heading(f"Audit: how much of the score is leakage ({study_name(audit.leaky)})")
     for sentence in assess(audit):
         yield Text(sentence, "lead")
     if audit.about["store"].get("synthetic"):
@@ -96,6 +106,7 @@ def _stamps(results: list[Result]) -> list[str]:
 
 
 def _protocol_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
+    words = words_of(audit.leaky.scores)
     rows: list[list[str]] = []
     leaky: set[int] = set()
     majorities = audit.of_role("majority")
@@ -104,37 +115,38 @@ def _protocol_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
     for protocol, labels, r in shown:
         s = r.scores
         constant_results = [majorities[f"{which}-{protocol}"].scores for which in ("majority", "subject-majority")]
-        constant = [percent(_accuracy(m)) if labels == "real labels" else "–" for m in constant_results]
+        constant = [words.value(_score(m)) if labels == "real labels" else "–" for m in constant_results]
         leaky |= {len(rows)} if s.leaky else set()
-        chance, interval = s.chance["window"], s.window_interval["accuracy"]
+        chance, interval = s.chance["window"], s.window_interval[s.main]
         rows.append([
             protocol + (" LEAKY" if s.leaky else ""), labels, s.assessment.removesuffix("; LEAKY"),
-            with_interval(_accuracy(s), interval), *constant, percent(chance.upper), p_value(chance.p),
+            with_interval(_score(s), interval, s.main), *constant, words.value(chance.upper), p_value(chance.p),
         ])  # fmt: skip
     yield Table(
-        ("Protocol", "Labels", "Assessment", BOOTSTRAP_COLUMN, "Majority", "Own majority",
+        ("Protocol", "Labels", "Assessment", BOOTSTRAP_COLUMN, words.baseline_column, words.own_baseline_column,
          f"Chance {CHANCE_PERCENTILE} %", "p"),
         rows,
         f"Protocols compared: {_system_name(audit)} on the same windows, from the leaky protocol to the hardest honest "
-        f"one. Accuracy by window, %, with its {bootstrap_name([r for _, _, r in shown])}. Own majority: each "
-        "subject's majority class, which needs no signal.",
+        f"one. {capital(words.by_window)}, with its {bootstrap_name([r for _, _, r in shown])}. "
+        f"{words.own_baseline_column}: {words.own_baseline}.",
         3, frozenset(leaky),
     )  # fmt: skip
-    entries = [(audit.leaky.key("target"), f"{p} · {labels.split()[0]}", r.scores) for p, labels, r in shown]
+    entries = [(audit.leaky.target_name, f"{p} · {labels.split()[0]}", r.scores) for p, labels, r in shown]
     yield write_picture(
-        figures.accuracy_overview(entries, _stamps([r for _, _, r in shown])), folder, f"{name}_ladder",
-        "Accuracy under each protocol, and on shuffled labels",
+        figures.score_overview(entries, _stamps([r for _, _, r in shown])), folder, f"{name}_ladder",
+        f"{capital(words.headline)} under each protocol, and on shuffled labels",
         "How to read it: the first bar is what papers report. Where the bars of shuffled labels are as long, the first "
         "bar says nothing about emotion; a solid bar is above chance where it passes its triangle.",
     )  # fmt: skip
 
 
 def _inflation_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
+    words = words_of(audit.leaky.scores)
     yield Table(
-        ("LEAKY window against", "Leaky, same windows", "Honest", "Inflation, points", "Effect size",
+        ("LEAKY window against", "Leaky, same windows", "Honest", f"Inflation, {words.difference_unit}", "Effect size",
          "Subjects that differ", "p", "p after Holm", "Smallest p possible"),
         [
-            [i.honest, percent(i.leaky_accuracy), percent(i.honest_accuracy), f"{i.points:+.1f}",
+            [i.honest, words.value(i.leaky_score), words.value(i.honest_score), words.difference(i.difference),
              "–" if np.isnan(i.paired.effect) else f"{i.paired.effect:+.2f}",
              str(i.paired.n), p_value(i.paired.p), p_value(i.p_holm), f"{i.paired.smallest_p:.2g}"]
             for i in audit.inflations
@@ -145,10 +157,15 @@ def _inflation_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
     )  # fmt: skip
     if any(i.paired.smallest_p > 0.05 for i in audit.inflations):
         yield Text(TWO_TESTS, "note")
+    if any(i.left_out for i in audit.inflations):
+        counts = listed([f"{i.honest}: {i.left_out} of {len(i.subjects)}" for i in audit.inflations if i.left_out])
+        yield Text(f"Subjects whose {words.headline} is undefined are left out of these tests ({counts}).", "note")
+    pairs = {i.honest: i.subjects for i in audit.inflations}
     yield write_picture(
-        figures.inflation_lines({i.honest: i.subjects for i in audit.inflations}, _stamps([audit.leaky])), folder,
-        f"{name}_inflation", "Each subject's accuracy under an honest protocol and under the leaky one",
-        "How to read it: a line is a subject, from the accuracy under the honest protocol to that under the leaky one.",
+        figures.inflation_lines(pairs, _stamps([audit.leaky]), words), folder,
+        f"{name}_inflation", f"Each subject's {words.headline} under an honest protocol and under the leaky one",
+        f"How to read it: a line is a subject, from the {words.headline} under the honest protocol to that under the "
+        "leaky one.",
     )  # fmt: skip
 
 
@@ -166,9 +183,12 @@ def _identity_blocks(audit: Audit) -> Iterator[Block]:
 
 
 _LEARNERS = {"nearest": "nearest neighbour", "ridge": "ridge classifier", "gbvnet": "signal branch of GBV-Net"}
+_OF_NUMBERS = {"ridge": "ridge regression"}
 
 
 def _baseline_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
+    words = words_of(audit.leaky.scores)
+    names = _LEARNERS | (_OF_NUMBERS if words.baseline_is_zero else {})
     probes = {tuple(key.split("-")): r for key, r in audit.of_role("baseline").items()}  # (baseline, learner, protocol)
     if not probes:
         return
@@ -178,23 +198,23 @@ def _baseline_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
     for how, protocol in dict.fromkeys((how, protocol) for how, _, protocol in probes):
         leaky |= {len(rows)} if is_leaky(protocol) else set()
         row = [how, protocol + (" LEAKY" if is_leaky(protocol) else "")]
-        rows.append([*row, *(percent(_accuracy(probes[how, learner, protocol].scores)) for learner in learners)])
+        rows.append([*row, *(words.value(_score(probes[how, learner, protocol].scores)) for learner in learners)])
     counts = next(iter(probes.values())).scores.counts
     yield Table(
-        ("Baseline subtracted", "Protocol", *(_LEARNERS[learner] for learner in learners)),
+        ("Baseline subtracted", "Protocol", *(names[learner] for learner in learners)),
         rows,
-        "Baseline correction: accuracy by window, %, on shuffled labels, signals alone, "
+        f"Baseline correction: {words.by_window}, on shuffled labels, signals alone, "
         f"{counts['subjects']} subjects, {counts['trials']} trials. A template is one waveform, which marks all "
         "windows of a trial; the mean is one number a channel.",
         2, frozenset(leaky),
     )  # fmt: skip
     entries = [
-        (f"protocol {protocol}", f"{how} · {_LEARNERS[learner].split()[0]}", r.scores)
+        (f"protocol {protocol}", f"{how} · {names[learner].split()[0]}", r.scores)
         for (how, learner, protocol), r in probes.items()
     ]
     yield write_picture(
-        figures.accuracy_overview(entries, _stamps(list(probes.values()))), folder, f"{name}_baseline",
-        "Accuracy on shuffled labels by what is subtracted as baseline",
+        figures.score_overview(entries, _stamps(list(probes.values()))), folder, f"{name}_baseline",
+        f"{capital(words.headline)} on shuffled labels by what is subtracted as baseline",
         "How to read it: labels are shuffled here, so that every bar beyond its triangle is leakage; where a template "
         "makes the bars longer, the preprocessing itself identifies the trial.",
     )  # fmt: skip
@@ -207,18 +227,19 @@ def terminal_table(audit: Audit, width: int = 100) -> str:
     from rich.console import Console
     from rich.table import Table as Grid
 
-    study = f"{audit.leaky.key('target')}, {audit.leaky.key('dataset')}"
-    grid = Grid(title=f"{_system_name(audit)}, {study}: % of windows correct")
-    for column in ("protocol", "accuracy", f"chance {CHANCE_PERCENTILE} %", "majority", "assessment"):
+    words = words_of(audit.leaky.scores)
+    shown = words.title if words.baseline_is_zero else "% of windows correct"
+    grid = Grid(title=f"{_system_name(audit)}, {study_name(audit.leaky)}: {shown}")
+    for column in ("protocol", words.headline, f"chance {CHANCE_PERCENTILE} %", words.baseline, "assessment"):
         grid.add_column(column, justify="left" if column in ("protocol", "assessment") else "right")
     for protocol, r in audit.by_protocol.items():
         s = r.scores
-        majority = percent(s.majority["window"])
-        grid.add_row(protocol, percent(_accuracy(s)), percent(s.chance["window"].upper), majority, s.assessment)
+        majority = "0" if words.baseline_is_zero else words.value(s.majority["window"])
+        grid.add_row(protocol, words.value(_score(s)), words.value(s.chance["window"].upper), majority, s.assessment)
         for k, probe in enumerate(audit.shuffled if s.leaky else [], 1):
             p = probe.scores
             grid.add_row(
-                f"  labels shuffled, {k}", percent(_accuracy(p)), percent(p.chance["window"].upper), "", "a probe"
+                f"  labels shuffled, {k}", words.value(_score(p)), words.value(p.chance["window"].upper), "", "a probe"
             )
     text = StringIO()
     Console(file=text, width=width).print(grid)

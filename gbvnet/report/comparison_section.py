@@ -19,17 +19,16 @@ from .formatting import (
     BOOTSTRAP_COLUMN,
     NONE,
     bootstrap_name,
-    number,
+    file_part,
     p_value,
-    percent,
     study_heading,
-    study_name,
     with_interval,
 )
 from .published_section import cited_blocks
 from .rank_diagram import rank_diagram
-from .results import Result
-from .summary import TWO_TESTS
+from .results import Result, scores_by_subject
+from .summary import TWO_TESTS, by_score
+from .task_words import COLUMNS, TaskWords, score_cell, words_of
 
 REFERENCE = "gbvnet"  # the system that all others are compared with
 
@@ -59,7 +58,7 @@ class ComparisonSection:
             "that only an abstract or a title of the source is known. The assessment says which systems are above "
             "chance; only the ranks below say which differ from each other."
         )
-        for _, group in groupby(results, key=lambda r: (*r.study, r.key("protocol"))):
+        for _, group in groupby(results, key=lambda r: (*r.section, r.key("protocol"))):
             yield from self._study(list(group), folder)
         yield from self._cost_blocks(folder)
         yield from cited_blocks(results)
@@ -68,20 +67,27 @@ class ComparisonSection:
             yield Items([f"{name}: {why}" for name, why in self.left_out.items()])
 
     def _study(self, results: list[Result], folder: Path) -> Iterator[Block]:
-        target, stamps = results[0].key("target"), results[0].scores.stamps
-        ordered = sorted(results, key=lambda r: -r.scores.window["accuracy"])
+        target, stamps = file_part(results[0].key("target")), results[0].scores.stamps
+        ordered = by_score(results)
         yield Heading(study_heading(results[0]), 3)
         ranked = [r for r in results if SHUFFLED_SYSTEM not in r.key("system")]
-        ranking = rank_systems(_accuracy_by_subject(ranked)) if len(ranked) > 1 else None
+        scores = _scores_by_subject(ranked)
+        defined = scores.dropna()
+        ranking = rank_systems(defined) if len(ranked) > 1 and len(defined) else None
         if ranking is not None:
             ranking.pairs.to_csv(folder / "tables" / f"ranking-{target}.csv", index=False)
         yield _score_table(ordered, ranking)
+        if len(defined) < len(scores):
+            yield Text(
+                f"{len(scores) - len(defined)} of {len(scores)} subjects are left out of ranks and differences: their "
+                f"{words_of(results[0].scores).headline} is undefined, as all their ratings are equal."
+            )
         if ranking is not None:
             yield Text(describe_ranking(ranking))
             above = any(r.scores.chance["window"].above for r in results)
             if above and not ranking.can_show_difference:
                 yield Text(TWO_TESTS, "note")
-            yield from _rank_blocks(ranking, study_name(results[0]), stamps, folder, target)
+            yield from _rank_blocks(ranking, study_heading(results[0]), stamps, folder, target)
 
     def _cost_blocks(self, folder: Path) -> Iterator[Block]:
         rows = pd.DataFrame.from_dict({n: c._asdict() for n, c in self.costs.items()}, orient="index")
@@ -103,32 +109,35 @@ def system_label(result: Result) -> str:
     return f"{result.key('system')} · {result.key('modality')}"
 
 
-def _accuracy_by_subject(results: Sequence[Result]) -> pd.DataFrame:
-    """Accuracy by window, one row a subject, one column a system; all were tested on the same rows."""
-    first = results[0]
+def _scores_by_subject(results: Sequence[Result]) -> pd.DataFrame:
+    """The headline score by window, one row a subject, one column a system; all were tested on the same rows."""
     for other in results[1:]:
-        differ = metrics.describe_row_difference(first.table, other.table)
+        differ = metrics.describe_row_difference(results[0].table, other.table)
         if differ:
-            raise ValueError(f"{system_label(first)} and {system_label(other)} do not test the same rows: {differ}")
-    return pd.DataFrame({system_label(r): r.scores.subjects.set_index("subject")["accuracy"] for r in results})
+            both = f"{system_label(results[0])} and {system_label(other)}"
+            raise ValueError(f"{both} do not test the same rows: {differ}")
+    return scores_by_subject({system_label(r): r for r in results})
 
 
 def _score_table(results: Sequence[Result], ranking: Ranking | None) -> Table:
     reference = next((system_label(r) for r in results if r.key("system") == REFERENCE), None)
-    against = {} if ranking is None or reference is None else _differences(ranking, reference)
+    words = words_of(results[0].scores)
+    main = words.score
+    shown = "CCC with its" if words.baseline_is_zero else "accuracies in %, with their"
+    against = {} if ranking is None or reference is None else _differences(ranking, reference, words)
     return Table(
-        ("System", "Modality", "Assessment", BOOTSTRAP_COLUMN, "By trial", "Balanced", "AUC", "Mean rank",
-         "GBV-Net minus it, points", "p after Holm"),
+        ("System", "Modality", "Assessment", BOOTSTRAP_COLUMN, "By trial",
+         *(COLUMNS[name] for name in words.ranked_beside), "Mean rank",
+         f"GBV-Net minus it, {words.difference_unit}", "p after Holm"),
         [
             [r.key("system"), r.key("modality"), r.scores.assessment,
-             with_interval(r.scores.window["accuracy"], r.scores.window_interval["accuracy"]),
-             percent(r.scores.trial["accuracy"]), number(r.scores.window["balanced_accuracy"]),
-             number(r.scores.window["auc"]),
+             with_interval(r.scores.window[main], r.scores.window_interval[main], main),
+             words.value(r.scores.trial[main]), *(score_cell(r.scores, "window", name) for name in words.ranked_beside),
              _mean_rank(ranking, r),
              *against.get(system_label(r), (NONE, NONE))]
             for r in results
         ],
-        f"By window unless it says otherwise; accuracies in %, with their {bootstrap_name(results)}. The difference "
+        f"By window unless it says otherwise; {shown} {bootstrap_name(results)}. The difference "
         "is the mean over subjects; its p is Wilcoxon's over subjects, two-sided, after Holm over all pairs.",
         3, frozenset(k for k, r in enumerate(results) if r.scores.leaky),
     )  # fmt: skip
@@ -139,18 +148,18 @@ def _mean_rank(ranking: Ranking | None, result: Result) -> str:
     return f"{ranking.ranks[system_label(result)]:.2f}" if ranking is not None and known else NONE
 
 
-def _differences(ranking: Ranking, reference: str) -> dict[str, tuple[str, str]]:
+def _differences(ranking: Ranking, reference: str, words: TaskWords) -> dict[str, tuple[str, str]]:
     pairs, differences = ranking.pairs, {}
     for a, b, by, p in zip(*(pairs[c].tolist() for c in ("a", "b", "difference", "p_holm")), strict=True):
         if reference in (a, b):
             other, points = (b, by) if a == reference else (a, -by)
-            differences[other] = (f"{100 * points:+.1f}", p_value(p))
+            differences[other] = (words.difference(points), p_value(p))
     return differences
 
 
 def _rank_blocks(ranking: Ranking, title: str, stamps: Sequence[str], folder: Path, target: str) -> Iterator[Block]:
     yield write_picture(
-        rank_diagram(ranking, f"{title.capitalize()}: ranks over {ranking.n} subjects", stamps), folder,
+        rank_diagram(ranking, f"{title}: ranks over {ranking.n} subjects", stamps), folder,
         f"ranks-{target}", f"Mean rank of every system, {target}",
         "Each system at its mean rank over subjects. For systems under one bar no difference is shown, which does "
         "not mean that they are equal (Wilcoxon over subjects, Holm over all pairs). Table of all pairs: "

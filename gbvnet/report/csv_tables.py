@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from ..evaluation.metrics import FOLD_SCORES
 from ..evaluation.predictions import KEYS
+from ..evaluation.score_properties import SCORE_PROPERTIES
 from .results import Comparison, Result
 
 
@@ -22,6 +22,7 @@ def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> 
             {"question": c.question, "kind": c.kind, "run_a": c.a.run.name, "run_b": c.b.run.name,
              "dataset": c.a.key("dataset"), "target": c.a.key("target"), "leaky": c.a.scores.leaky}
             | c.paired._asdict() | {"p_holm": c.p_holm, "conclusion": c.conclusion}
+            | ({} if c.a.scores.task == "binary" else {"score": c.a.scores.main, "subjects_left_out": c.left_out})
             for c in comparisons
         )  # fmt: skip
     return tables
@@ -39,7 +40,7 @@ def _result_row(result: Result) -> dict[str, Any]:
     row: dict[str, Any] = (
         {"run": result.run.name} | s.keys | {"stamps": "; ".join(s.stamps), "leaky": s.leaky} | s.counts
     )
-    for name in FOLD_SCORES:
+    for name in (name for name in SCORE_PROPERTIES if name in s.folds):
         row |= {f"folds_{name}_{part}": value for part, value in s.over_folds(name)._asdict().items()}
         row |= {f"folds_{name}_{part}": value for part, value in s.folds_interval(name)._asdict().items()}
     for level, values, intervals in (("window", s.window, s.window_interval), ("trial", s.trial, s.trial_interval)):
@@ -52,6 +53,19 @@ def _result_row(result: Result) -> dict[str, Any]:
     for name in s.window:
         row |= {f"subjects_{name}_{part}": value for part, value in s.over_subjects(name)._asdict().items()}
     for level in ("window", "fold", "trial"):
-        row[f"majority_{level}"] = s.majority[level]
-        row |= {f"chance_{level}_{part}": value for part, value in s.chance[level]._asdict().items() if part != "score"}
-    return row | {"verdict": s.assessment}  # the column's name since gbvnet 0.1
+        row |= {f"majority_{level}": s.majority[level]} if s.main == "accuracy" else {}
+        row |= {f"chance_{level}_{part}": getattr(s.chance[level], part) for part in ("mean", "upper", "p")}
+    row["verdict"] = s.assessment  # the column's name since gbvnet 0.1
+    return row if s.task == "binary" else row | _other_task(result)
+
+
+def _other_task(result: Result) -> dict[str, Any]:
+    """Columns that two classes do not have: the task, what its labels are, and baseline and chance of every score."""
+    s, (low, high) = result.scores, result.scale or (None, None)
+    row: dict[str, Any] = {"task": s.task, "score": s.main, "classes": "; ".join(s.classes)}
+    row |= {"scale_low": low, "scale_high": high, "rule": result.run.config.get("rule"), "permuted": s.chance_words}
+    for level in ("window", "fold", "trial"):
+        row |= {f"baseline_{level}_{name}": value for name, value in s.baseline[level].items()}
+        for name, chance in s.chances[level].items():
+            row |= {f"chance_{level}_{name}_{part}": getattr(chance, part) for part in ("mean", "upper", "p")}
+    return row

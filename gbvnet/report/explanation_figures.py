@@ -4,6 +4,7 @@ Each function returns a figure with its stamps; its caption is a constant beside
 """
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.colors import Normalize, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from .explanation_outputs import ALL, BINARY, ExplainedOutput
 from .figures import COLOUR, INK, SOFT, empty_figure, styled
 
 FACE_COLOUR, SIGNALS_COLOUR = COLOUR["face"], COLOUR["bio"]
@@ -34,26 +36,26 @@ GATES = (
     Line("gate_face", "gate of the face", FACE_COLOUR, "-", "o"),
     Line("gate_bio", "gate of the signals", SIGNALS_COLOUR, "--", "s"),
 )
-ACCURACY = Line("accuracy", "accuracy", INK, "-", "o", 100)
 GRID = "#E6E9ED"
 DIVERGING = "RdBu_r"  # red where it helps, blue where it misleads
 MIN_ELECTRODES = 6  # for a map: with fewer, most of it would be interpolated
+MAX_CLASSES = 8  # that have a picture of the face each
+MAX_ACROSS = 5  # pictures of the face
+
+# Parts in braces depend on the task: explanation_outputs.py has them.
 
 READ_CHANNELS = (
-    "How to read it: the samples of each channel in turn are replaced by those of another window. Left, the AUC lost "
-    "(red: the channel helps; blue: the model does better without it, as happens by chance); right, how far the logit "
-    "moves in either direction. Names: the three strongest. Channels with the same information share their "
-    "importance, so a pale one may still be informative. Bars are means over folds, whiskers one standard deviation."
+    "How to read it: the samples of each channel in turn are replaced by those of another window. {words.channels} "
+    "Names: the three strongest. Channels with the same information share their importance, so a pale one may "
+    "still be informative. Bars are means over folds, whiskers one standard deviation."
 )
 READ_SALIENCY = (
-    "How to read it: each patch in turn is covered with the face's mean colour, in all frames. Red patches support the "
-    "true class, blue ones the other; “change in either direction” counts both. The picture below is the mean of the "
-    "explained faces. Colours have one scale in the first three panels."
+    "How to read it: each patch in turn is covered with the face's mean colour, in all frames. {words.patches}; "
+    "“change in either direction” counts both. The picture below is the mean of the explained faces. {words.scales}"
 )
 READ_ROBUSTNESS = (
-    "How to read it: from left to right, noise replaces a modality's power, until only noise is left; the dotted line "
-    "is the accuracy with that modality removed, that is of the other one alone. A fusion that works falls to about "
-    "that line and no further, and its gate closes for the noisy modality. Means over folds, bands one standard "
+    "How to read it: from left to right, noise replaces a modality's power, until only noise is left; "
+    "{words.noise}, and its gate closes for the noisy modality. Means over folds, bands one standard "
     "deviation."
 )
 READ_GATE_TIME = (
@@ -72,13 +74,15 @@ READ_GATE_SUBJECTS = (
 
 
 @styled
-def channel_map(channels: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
+def channel_map(channels: pd.DataFrame, title: str, stamps: Sequence[str], output: ExplainedOutput = BINARY) -> Figure:
     """Draw the importance of each channel: electrodes with a known position on a scalp, all others as bars.
 
-    channels : one row a fold and channel, with channel, kind, auc_drop, logit_change.
+    channels : one row a fold and channel, with channel, kind, and the columns of loss and change of the output:
+        auc_drop, logit_change for two classes.
     """
-    mean = channels.groupby("channel", sort=False)[["auc_drop", "logit_change"]].mean()
-    sd = channels.groupby("channel", sort=False)[["auc_drop", "logit_change"]].std().fillna(0)
+    loss = output.loss_of(output.scores[0])
+    mean = channels.groupby("channel", sort=False)[[loss, output.change]].mean()
+    sd = channels.groupby("channel", sort=False)[[loss, output.change]].std().fillna(0)
     kind = channels.groupby("channel", sort=False)["kind"].first()
     placed = on_scalp([str(name) for name in mean.index[kind == "eeg"]])
     others = [name for name in mean.index if name not in placed]
@@ -86,10 +90,10 @@ def channel_map(channels: pd.DataFrame, title: str, stamps: Sequence[str]) -> Fi
     figure = empty_figure(6.8, tall, title, stamps)
     heights = [2.9] * bool(placed) + [0.75 + 0.19 * len(others)] * bool(others)
     panels = figure.subplots(len(heights), 2, squeeze=False, gridspec_kw={"height_ratios": heights})
-    names = (("auc_drop", "AUC lost without it"), ("logit_change", "mean change of the logit"))
+    names = ((loss, output.words.loss), (output.change, output.words.change))
     for column, (name, words) in enumerate(names):
         if placed:
-            _scalp(panels[0, column], mean.loc[placed, name], placed, words, signed=name == "auc_drop")
+            _scalp(panels[0, column], mean.loc[placed, name], placed, words, signed=name == loss)
         if others:
             _channel_bars(panels[-1, column], mean.loc[others, name], sd.loc[others, name], words)
     return figure
@@ -146,31 +150,54 @@ def _channel_bars(axes: Axes, mean: pd.Series, sd: pd.Series, words: str) -> Non
 # ---------------------------------------------------------------- the face
 
 
+def shown_groups(saliency: pd.DataFrame, output: ExplainedOutput) -> dict[str, str]:
+    """Return the groups of windows that have a picture each, with their titles: at most MAX_CLASSES, the largest."""
+    titles, windows = output.group_titles(), saliency.groupby(output.group)["windows"].first()
+    largest = sorted(titles, key=lambda group: -windows.get(group, 0))[:MAX_CLASSES]
+    return {group: title for group, title in titles.items() if group in largest}
+
+
+def read_saliency(saliency: pd.DataFrame, output: ExplainedOutput) -> str:
+    """Return the caption of `saliency_map`."""
+    shown, every = len(shown_groups(saliency, output)), len(output.group_titles())
+    left_out = f" Of {every} classes the {shown} with the most windows are shown." if shown < every else ""
+    return READ_SALIENCY.format(words=output.words) + left_out
+
+
 @styled
-def saliency_map(saliency: pd.DataFrame, face: np.ndarray, title: str, stamps: Sequence[str]) -> Figure:
+def saliency_map(
+    saliency: pd.DataFrame, face: np.ndarray, title: str, stamps: Sequence[str], output: ExplainedOutput = BINARY
+) -> Figure:
     """Draw the importance of each patch of the face, over the mean face.
 
-    saliency : one row a rating (all, high, low) and patch, with row, column, drop, change
+    saliency : one row a group of windows (all, high, low for two classes) and patch, with row, column, and the columns
+        of loss and change of the output: drop, change for two classes
     face : (S, S, 3), 0..255
     """
     grid = int(saliency[["row", "column"]].to_numpy().max()) + 1
-    figure = empty_figure(9.2, 2.75, title, stamps)
-    panels = figure.subplots(1, 4)
+    groups = {ALL: "all windows"} | shown_groups(saliency, output)
+    down = ceil((len(groups) + 1) / MAX_ACROSS)
+    across = ceil((len(groups) + 1) / down)
+    figure = empty_figure(2.3 * across, 0.75 + 2 * down, title, stamps)
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for spare in panels[len(groups) + 1 :]:
+        spare.set_visible(False)
     grey = face.astype(float) @ [0.299, 0.587, 0.114]
-    most = max(float(saliency["drop"].abs().max()), 1e-6)
+    most = max(float(saliency[output.patch_loss].abs().max()), 1e-6)
     signed = TwoSlopeNorm(0, -most, most)
-    windows = saliency.groupby("rated")["windows"].first()
-    for axes, rated in zip(panels[:3], ("all", "high", "low"), strict=True):
-        words = "all windows" if rated == "all" else f"rated {rated}"
-        axes.set_title(f"{words}, n = {int(windows.get(rated, 0)):,}")
-        _overlay(axes, grey, _patches(saliency, rated, "drop", grid), signed, DIVERGING)
-    change = _patches(saliency, "all", "change", grid)
+    rows = dict(iter(saliency.groupby(output.group)))
+    for axes, (group, words) in zip(panels[: len(groups)], groups.items(), strict=True):
+        of_group = rows.get(group, saliency[:0])
+        axes.set_title(f"{words}, n = {int(of_group['windows'].iloc[0]) if len(of_group) else 0:,}")
+        _overlay(axes, grey, _patches(of_group, output.patch_loss, grid), signed, DIVERGING)
+    change = _patches(rows.get(ALL, saliency[:0]), output.patch_change, grid)
     plain = Normalize(0, max(float(change.max()), 1e-6))
-    panels[3].set_title("change in either direction")
-    _overlay(panels[3], grey, change, plain, "Reds")
+    last = panels[len(groups)]
+    last.set_title("change in either direction")
+    _overlay(last, grey, change, plain, "Reds")
     for norm, cmap, beside, words in (
-        (signed, DIVERGING, list(panels[:3]), "logit of the true class lost"),
-        (plain, "Reds", [panels[3]], "change of the logit"),
+        (signed, DIVERGING, list(panels[(down - 1) * across : len(groups)]), output.words.patch_loss),
+        (plain, "Reds", [last], output.words.patch_change),
     ):
         bar = figure.colorbar(
             ScalarMappable(norm, cmap),
@@ -186,9 +213,8 @@ def saliency_map(saliency: pd.DataFrame, face: np.ndarray, title: str, stamps: S
     return figure
 
 
-def _patches(saliency: pd.DataFrame, rated: str, name: str, grid: int) -> np.ndarray:
+def _patches(rows: pd.DataFrame, name: str, grid: int) -> np.ndarray:
     """(G, G), 0 where there is nothing to show."""
-    rows = saliency[saliency["rated"] == rated]
     values = np.zeros((grid, grid))
     values[rows["row"].to_numpy(int), rows["column"].to_numpy(int)] = rows[name]
     return values
@@ -210,32 +236,39 @@ def _overlay(axes: Axes, grey: np.ndarray, values: np.ndarray, norm: Any, cmap: 
 
 
 @styled
-def robustness_curves(robustness: pd.DataFrame, title: str, stamps: Sequence[str]) -> Figure:
-    """Draw accuracy, and the mean gates where there are any, against the noise in each modality.
+def robustness_curves(
+    robustness: pd.DataFrame, title: str, stamps: Sequence[str], output: ExplainedOutput = BINARY
+) -> Figure:
+    """Draw scores, and the mean gates where there are any, against the noise in each modality.
 
-    robustness : one row a fold, modality, how (noise or removed) and noise, with accuracy, gate_face, gate_bio.
+    robustness : one row a fold, modality, how (noise or removed) and noise, with the scores of `output.words.curves`
+        (accuracy for two classes), gate_face, gate_bio.
     """
+    curves = output.words.curves
     modalities = [m for m in ("face", "signals") if (robustness["modality"] == m).any()]
     gated = robustness[["gate_face", "gate_bio"]].notna().any(axis=None)
-    figure = empty_figure(1.4 + 2.9 * len(modalities), 2.6 + 2.2 * bool(gated), title, stamps)
-    panels = figure.subplots(1 + bool(gated), len(modalities), squeeze=False, sharex=True, sharey="row")
+    down = len(curves) + bool(gated)
+    figure = empty_figure(1.4 + 2.9 * len(modalities), 0.4 + 2.2 * down, title, stamps)
+    panels = figure.subplots(down, len(modalities), squeeze=False, sharex=True, sharey="row")
     for column, modality in enumerate(modalities):
         rows = robustness[robustness["modality"] == modality]
         noise = rows[rows["how"] == "noise"]
-        _curve(panels[0, column], noise, ACCURACY)
-        removed = rows.loc[rows["how"] == "removed", "accuracy"]
-        if len(removed):
-            panels[0, column].axhline(100 * removed.mean(), color=SOFT, linestyle=":", label=f"{modality} removed")
+        for axes, curve in zip(panels[: len(curves), column], curves, strict=True):
+            _curve(axes, noise, Line(curve.column, curve.label, INK, "-", "o", curve.unit))
+            removed = rows.loc[rows["how"] == "removed", curve.column]
+            if len(removed):
+                axes.axhline(curve.unit * removed.mean(), color=SOFT, linestyle=":", label=f"{modality} removed")
+            axes.legend(fontsize=8)
         panels[0, column].set_title(f"noise in the {modality}")
-        panels[0, column].legend(fontsize=8)
         if gated:
             for line in GATES:
-                _curve(panels[1, column], noise, line)
-            panels[1, column].legend(fontsize=8)
+                _curve(panels[-1, column], noise, line)
+            panels[-1, column].legend(fontsize=8)
         panels[-1, column].set(xlabel="share of the power that is noise", xlim=(-0.04, 1.04))
-    panels[0, 0].set_ylabel("accuracy, % of windows")
+    for axes, curve in zip(panels[: len(curves), 0], curves, strict=True):
+        axes.set_ylabel(curve.axis)
     if gated:
-        panels[1, 0].set_ylabel("mean gate")
+        panels[-1, 0].set_ylabel("mean gate")
     return figure
 
 

@@ -1,9 +1,11 @@
 """How numbers and the names of results are shown in tables, figures and sentences."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
+from ..evaluation.score_properties import SCORE_PROPERTIES, properties_of
 from ..text import listed
 from .results import Result
 
@@ -18,22 +20,37 @@ def percent(share: float) -> str:
 
 def number(value: float) -> str:
     """Return a number with three digits after the point."""
-    return NONE if np.isnan(value) else f"{value:.3f}"
+    return NONE if np.isnan(value) else f"{value:z.3f}"
 
 
-def mean_sd(mean: float, sd: float) -> str:
-    """Return mean ± standard deviation of shares, in per cent."""
-    return f"{percent(mean)} ± {percent(sd)}"
+def in_percent(name: str) -> bool:
+    """Return whether a score (or a column that holds one) is shown in per cent: accuracies are."""
+    return properties_of(name) is SCORE_PROPERTIES["accuracy"]
 
 
-def interval(limits: tuple[float, float]) -> str:
-    """Return the limits of an interval of shares, in per cent."""
-    return f"[{percent(limits[0])}, {percent(limits[1])}]"
+def score_text(value: float, name: str = "accuracy") -> str:
+    """Return the value of a score by its name: accuracies in per cent with one digit after the point, errors in units
+    of the rating with two, all others as numbers with three."""
+    if in_percent(name):
+        return percent(value)
+    if properties_of(name).in_units_of_rating:
+        return NONE if np.isnan(value) else f"{value:.2f}"
+    return number(value)
 
 
-def with_interval(value: float, limits: tuple[float, float]) -> str:
-    """Return a share with its interval, in per cent."""
-    return f"{percent(value)} {interval(limits)}"
+def mean_sd(mean: float, sd: float, name: str = "accuracy") -> str:
+    """Return mean ± standard deviation of a score."""
+    return f"{score_text(mean, name)} ± {score_text(sd, name)}"
+
+
+def interval(limits: tuple[float, float], name: str = "accuracy") -> str:
+    """Return the limits of an interval of a score."""
+    return f"[{score_text(limits[0], name)}, {score_text(limits[1], name)}]"
+
+
+def with_interval(value: float, limits: tuple[float, float], name: str = "accuracy") -> str:
+    """Return a score with its interval."""
+    return f"{score_text(value, name)} {interval(limits, name)}"
 
 
 def p_value(p: float) -> str:
@@ -52,15 +69,24 @@ def folds_interval_name(results: Sequence[Result]) -> str:
 
 
 def study_name(result: Result) -> str:
-    """Return target, dataset and scope of a result."""
+    """Return target (with its task and scale), dataset and scope of a result."""
     within = ", within each subject" if result.key("scope") == "per-subject" else ""
-    return f"{result.key('target')}, {result.key('dataset')}{within}"
+    return f"{result.target_name}, {result.key('dataset')}{within}"
 
 
 def study_heading(result: Result) -> str:
     """Return `study_name` with a capital first letter; other letters stay as they are."""
-    name = study_name(result)
-    return name[:1].upper() + name[1:]
+    return capital(study_name(result))
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital first letter; other letters stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def file_part(name: str) -> str:
+    """Return a name as it can be part of the name of a file: what is no letter, digit, point, + or - becomes _."""
+    return re.sub(r"[^\w.+-]", "_", name)
 
 
 def protocol_name(result: Result) -> str:

@@ -1,5 +1,11 @@
-"""The terms of a report, and the function that computes each column of its tables."""
+"""The terms of a report, and the function that computes each column of its tables.
 
+TERMS and SOURCES are those of two classes; `terms_of` and `sources_of` give what reports of other tasks need.
+"""
+
+from collections.abc import Collection
+
+from ..evaluation.prediction_schema import Task
 from ..evaluation.statistics import CHANCE_PERCENTILE, N_PERMUTATIONS, N_RESAMPLES
 from .formatting import BOOTSTRAP_COLUMN
 from .summary import TWO_TESTS
@@ -100,3 +106,134 @@ SOURCES = {
     "Parameters": "experiments.compare.cost_of",
     "Windows a second, without cached features": "experiments.compare.cost_of",
 }
+
+# ---------------------------------------------------------------- several classes, and numbers
+
+_BINARY_TERMS = {"by trial", "chance", "balanced accuracy, macro-F1", "AUC", "MCC"}  # their texts are of high and low
+_CLASS_TERMS = {"accuracy, mean of folds", "accuracy, all windows", "majority"}
+_T_TERM = "95 % t over subjects"
+_CHANCE = (
+    f"Trial labels are permuted within each subject {N_PERMUTATIONS:,} times against the same predictions, without "
+    f"training again. Above chance means above the {CHANCE_PERCENTILE} % point of the permuted scores; p is the share "
+    f"of permutations at least as good, and never below {1 / (N_PERMUTATIONS + 1):.4f}. "
+)
+_OTHER_TERMS: dict[Task, tuple[tuple[str, str], ...]] = {
+    "multiclass": (
+        ("by trial, of several classes", "One prediction a trial: the class with the largest mean log-probability over "
+         "its windows within a fold."),
+        ("chance, of several classes", _CHANCE + "A model that only recognises the subject, and knows how often each "
+         "subject's trials are of each class, stays within chance."),
+        ("balanced accuracy, macro-F1, of several classes", "Means over the classes with equal weight, so that a rare "
+         "class counts as much as a frequent one; classes that do not occur are left out."),
+        ("kappa", "Agreement of label and prediction beyond what their shares of classes alone would give (Cohen 1960, "
+         "Educational and Psychological Measurement 20): 1 if all are right, 0 if agreement is no better than that."),
+        ("AUC, of several classes", "How often a window of a class gets a larger probability of that class than a "
+         "window of another class; the mean over classes; 0.5 is chance."),
+        ("quadrant", "Valence and arousal together: LVLA low valence and low arousal, HVLA high valence and low "
+         "arousal, LVHA low valence and high arousal, HVHA high valence and high arousal."),
+        ("terciles", "Each subject's own ratings in three parts of about equal size: low, middle, high."),
+    ),
+    "regression": (
+        ("CCC", "Concordance correlation coefficient (Lin 1989, Biometrics 45): the agreement of ratings and "
+         "predictions. 1 only if they are equal; less if they do not rise and fall together, if predictions are too "
+         "high or too low throughout, and if they stay too near the mean. 0 for a prediction that never changes; "
+         "undefined where all ratings are equal."),
+        ("CCC, mean of folds", "CCC of each test fold by window, averaged with equal weight; ± is the standard "
+         "deviation between folds, not an error of the mean. Folds with one rating only are left out."),
+        ("CCC, all windows", "All tested windows of all folds together: differences between subjects count, too."),
+        ("CCC, mean of recordings", "CCC within each recording, averaged: does the prediction follow the rating while "
+         "it changes? Recordings whose rating does not change have none, and are counted."),
+        ("constant mean", "Always predicting the mean rating of the fold's training windows. It needs no input at all. "
+         "Its CCC is 0; its RMSE and MAE stand behind those of each result."),
+        ("Pearson r", "Correlation of ratings and predictions, -1 to 1. It does not see predictions that are too high, "
+         "too low, or too near the mean throughout; CCC does, and is never further from 0."),
+        ("RMSE, MAE", "Root of the mean squared error, and mean absolute error, in the units of the rating; less is "
+         "better. RMSE weighs large errors more. An error says something only beside that of the constant mean."),
+        ("by trial, of numbers", "One prediction a trial: the mean of its windows' predictions within a fold, against "
+         "the mean of their ratings."),
+        ("chance, of numbers", _CHANCE + "Where ratings change within a trial, whole courses of ratings are exchanged "
+         "between a subject's trials of equally many windows, and shifted in time. A model that only recognises the "
+         "subject, and knows each subject's mean rating, stays within chance."),
+    ),
+}  # fmt: skip
+
+_BINARY_COLUMNS = {
+    "MCC", "Their MCC", "Windows high / low", "Trials high / low", "High windows, %", "High in folds, %", "Their AUC",
+}  # fmt: skip
+_CLASS_COLUMNS = {
+    "Majority", "Balanced", "Macro-F1", "AUC", "Difference, points", "Own majority", "Inflation, points",
+    "GBV-Net minus it, points", "ridge classifier",
+}  # fmt: skip
+_CLASSES, _NUMBERS = "evaluation.multiclass.MulticlassMetrics", "evaluation.regression.RegressionMetrics"
+_CHANCES = "evaluation.chance.chances_of_scores"
+_BY_SUBJECT = "evaluation.metrics.scores_by_subject, evaluation.statistics.mean_and_sd"
+_OTHER_SOURCES: dict[Task, dict[str, str]] = {
+    "multiclass": {
+        "Balanced": _CLASSES,
+        "Macro-F1": _CLASSES,
+        "Kappa": _CLASSES,
+        "AUC": _CLASSES,
+        "Their Kappa": _BY_SUBJECT,
+        "Their AUC": _BY_SUBJECT,
+        "Windows of each class": "evaluation.scores.evaluate",
+    },
+    "regression": {
+        "Pearson r": _NUMBERS,
+        "RMSE / constant mean": f"{_NUMBERS}, evaluation.metrics.baseline_scores",
+        "MAE / constant mean": f"{_NUMBERS}, evaluation.metrics.baseline_scores",
+        "CCC, mean of recordings": _NUMBERS,
+        "Their Pearson r": _BY_SUBJECT,
+        "Lowest to highest rating": "report.label_tables.label_tables",
+        "Mean rating ± SD": "report.label_tables.label_tables",
+        "Mean in folds": "evaluation.metrics.scores_by_fold",
+        "Difference, CCC": "evaluation.statistics.paired_test",
+        "Constant mean": "systems.majority.System",
+        "Own mean": "systems.subject_majority.System",
+        "Inflation, CCC": "report.audit_results.compute_inflation",
+        "GBV-Net minus it, CCC": "evaluation.ranking.rank_systems",
+        "ridge regression": _NUMBERS,
+    },
+}
+
+
+def terms_of(tasks: Collection[Task]) -> tuple[tuple[str, str], ...]:
+    """Return the terms and their meanings that a report of these tasks uses."""
+    unused = set() if "binary" in tasks else _BINARY_TERMS
+    if not {"binary", "multiclass"} & set(tasks):
+        unused = unused | _CLASS_TERMS
+    terms = [(term, _with_bounds(term, text, tasks)) for term, text in TERMS if term not in unused]
+    others = [entry for task, entries in _OTHER_TERMS.items() if task in tasks for entry in entries]
+    return (*terms[:-1], *others, terms[-1])
+
+
+def _with_bounds(term: str, text: str, tasks: Collection[Task]) -> str:
+    """The text on t intervals with the bounds of each headline score."""
+    if term != _T_TERM or "regression" not in tasks:
+        return text
+    if set(tasks) == {"regression"}:
+        return text.replace(
+            "at 0 and 100 %, outside of which no accuracy lies", "at -1 and 1, outside of which no CCC lies"
+        )
+    return text.replace("outside of which no accuracy lies", "or for CCC at -1 and 1, outside of which no score lies")
+
+
+def sources_of(tasks: Collection[Task]) -> dict[str, str]:
+    """Return the functions that compute each column of a report of these tasks, by the column's title."""
+    if set(tasks) == {"binary"}:
+        return SOURCES
+    unused = set() if "binary" in tasks else _BINARY_COLUMNS
+    if not {"binary", "multiclass"} & set(tasks):
+        unused = unused | _CLASS_COLUMNS
+    sources = {column: source for column, source in SOURCES.items() if column not in unused}
+    for column, source in (pair for task in _OTHER_SOURCES if task in tasks for pair in _OTHER_SOURCES[task].items()):
+        before = sources.get(column, "")
+        sources[column] = ", ".join(dict.fromkeys([*filter(None, before.split(", ")), *source.split(", ")]))
+    for column in sources:
+        if "permutation_chance" in sources[column]:
+            sources[column] = sources[column].replace("evaluation.statistics.permutation_chance", _permuted(tasks))
+    return sources
+
+
+def _permuted(tasks: Collection[Task]) -> str:
+    """The function that permutes labels: that of two classes, and that of the others."""
+    return f"evaluation.statistics.permutation_chance, {_CHANCES}" if "binary" in tasks else _CHANCES

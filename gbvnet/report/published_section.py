@@ -9,7 +9,8 @@ from .results import Result
 
 
 def published_blocks(results: Sequence[Result]) -> Iterator[Block]:
-    """Yield the paper's accuracies (Tables 3 and 4) for the datasets and modalities of these results."""
+    """Yield the paper's accuracies (Tables 3 and 4) for the datasets and modalities of these results of two classes."""
+    results = [r for r in results if r.scores.task == "binary"]
     targets = [t for t in TARGETS if any(r.key("target") == t for r in results)]
     shown = {(without_stamp(r.key("dataset")), r.key("modality")) for r in results}
     rows = [
@@ -46,7 +47,8 @@ def published_blocks(results: Sequence[Result]) -> Iterator[Block]:
 
 
 def cited_blocks(results: Sequence[Result]) -> Iterator[Block]:
-    """Yield what Table 3 prints for the works whose systems are compared here, with their protocols."""
+    """Yield what Table 3 prints for the works whose systems are compared here on two classes, with their protocols."""
+    results = [r for r in results if r.scores.task == "binary"]
     systems = {r.key("system") for r in results}
     targets = [t for t in TARGETS if any(r.key("target") == t for r in results)]
     rows = [

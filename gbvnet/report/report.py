@@ -19,13 +19,14 @@ from .audit_results import Audit, is_audit, read_audit
 from .audit_section import audit_blocks
 from .csv_tables import csv_tables
 from .document import Block, Heading, Table, Terms, Text, render_html, render_markdown
-from .figures import accuracy_overview, write_picture
-from .formatting import study_name
+from .figures import score_overview, write_picture
+from .formatting import capital, study_name
 from .published_section import published_blocks
 from .results import Comparison, Result, compare, read_results
 from .results_section import comparison_blocks, data_blocks, score_blocks
 from .run_section import run_blocks
 from .settings_section import settings_blocks
+from .task_words import words_of
 
 CONTENTS = {"report.html", "report.md", "tables", "figures"}  # what a report folder holds, and nothing else
 ExtraSections = Callable[[list[Result], Path], Iterator[Block]]  # from the results and the report's folder
@@ -81,7 +82,7 @@ def write_report(
             *_result_blocks(results, comparisons, refused, summary_only),
             *([_SUMMARY_ONLY_NOTE] if summary_only else _run_blocks(results, part)),
             *settings_blocks(list({r.run.folder: r.run for r in results}.values())),
-            *_glossary_blocks(),
+            *_glossary_blocks(results),
         ]
         atomic_write(part / "report.md", render_markdown(blocks).encode())
         atomic_write(part / "report.html", render_html(blocks, part).encode())
@@ -140,25 +141,33 @@ def _stamps(results: Sequence[Result]) -> list[str]:
 
 
 def _summary_blocks(text: str, results: Sequence[Result], shown: Sequence[Result], folder: Path) -> Iterator[Block]:
-    """The results in sentences, and the accuracies `shown` as bars."""
+    """The results in sentences, and the headline scores of those `shown` as bars, a picture for each score."""
     yield Heading("Summary")
     for paragraph in text.split("\n\n"):
         yield Text(paragraph, "lead")
-    entries = [(study_name(r), f"{r.key('protocol')} · {r.label}", r.scores) for r in shown]
-    yield write_picture(
-        accuracy_overview(entries, _stamps(results)), folder, "overview",
-        "Accuracy of every result beside majority and chance",
-        "How to read it: a bar says something only where it passes both the black mark (always predicting the "
-        "majority class) and the triangle (97.5 % of permutations); hatched bars are LEAKY, and no comparison for the "
-        "others.",
-    )  # fmt: skip
+    for score in dict.fromkeys(r.scores.main for r in shown):
+        of_score = [r for r in shown if r.scores.main == score]
+        words = words_of(of_score[0].scores)
+        entries = [(study_name(r), f"{r.key('protocol')} · {r.label}", r.scores) for r in of_score]
+        if words.baseline_is_zero:
+            passes = "the triangle (97.5 % of permutations); the line at 0 is always predicting the mean"
+        else:
+            passes = (
+                "both the black mark (always predicting the majority class) and the triangle (97.5 % of permutations)"
+            )
+        yield write_picture(
+            score_overview(entries, _stamps(of_score)), folder, "overview" + f"_{score}" * words.baseline_is_zero,
+            f"{capital(words.headline)} of every result beside {words.baseline} and chance",
+            f"How to read it: a bar says something only where it passes {passes}; hatched bars are LEAKY, and no "
+            "comparison for the others.",
+        )  # fmt: skip
 
 
 def _result_blocks(
     results: Sequence[Result], comparisons: Sequence[Comparison], refused: Sequence[str], summary_only: bool
 ) -> Iterator[Block]:
     yield Heading("Results")
-    for _, group in groupby(results, key=lambda r: r.study):
+    for _, group in groupby(results, key=lambda r: r.section):
         yield from score_blocks(list(group))
     yield from comparison_blocks(comparisons, refused)
     if not summary_only:
@@ -172,11 +181,12 @@ def _run_blocks(results: Sequence[Result], folder: Path) -> Iterator[Block]:
         yield from run_blocks(result, f"{place:02d}", folder)
 
 
-def _glossary_blocks() -> Iterator[Block]:
+def _glossary_blocks(results: Sequence[Result]) -> Iterator[Block]:
+    tasks = {r.scores.task for r in results}
     yield Heading("Glossary")
-    yield Terms(glossary.TERMS)
+    yield Terms(glossary.terms_of(tasks))
     yield Table(
-        ("Column", "Computed by, below gbvnet"), [[name, source] for name, source in glossary.SOURCES.items()],
+        ("Column", "Computed by, below gbvnet"), [list(pair) for pair in glossary.sources_of(tasks).items()],
         "The function that computes each number of the tables above.", text_columns=2,
     )  # fmt: skip
 

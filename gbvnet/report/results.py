@@ -1,7 +1,7 @@
 """Run folders as results: what is read from them, what they are called, and which of them may be compared."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -12,13 +12,16 @@ import pandas as pd
 from ..config import MODALITIES, PROTOCOLS, uses_face, uses_signals
 from ..errors import BadRun, GbvnetError
 from ..evaluation import metrics, predictions, statistics
+from ..evaluation.prediction_schema import TASKS
 from ..evaluation.scores import Scores, evaluate
+from ..evaluation.targets import QUADRANT, scale_in_words
 from ..former_settings import present_names
 from ..io.safe_load import from_json, from_yaml
 from ..provenance import SYNTHETIC, is_leaky, with_current_key
 
 log = logging.getLogger(__name__)
 
+USUAL_SCALE = (1.0, 9.0)  # of ratings in this field: named only beside numbers that are ratings
 HISTORY = ["epoch", "train_loss", "train_accuracy", "inner_loss", "inner_accuracy"]
 
 
@@ -42,10 +45,24 @@ class Run:
         """What environment.json says of the windows and labels that were used."""
         return self.environment.get("data") or {}
 
+    def scale(self, target: str) -> tuple[float, float] | None:
+        """Return the scale of a target's rating; None if the run does not say it, or there is none."""
+        scales = self.data.get("scales")
+        limits = scales.get(target) if isinstance(scales, dict) else None
+        if not isinstance(limits, list) or len(limits) != 2 or not all(isinstance(x, int | float) for x in limits):
+            return None
+        return float(limits[0]), float(limits[1])
+
+    def class_names(self, target: str) -> tuple[str, ...]:
+        """Return the names of a target's several classes in the order of their numbers; none if the run has none."""
+        classes = self.data.get("classes")
+        counts = classes.get(target) if isinstance(classes, dict) else None
+        return tuple(map(str, counts)) if isinstance(counts, dict) else ()
+
 
 @dataclass(frozen=True)
 class Result:
-    """One target of one run, scored. `label` is unique among those of its dataset, target, protocol and scope."""
+    """One target of one run, scored. `label` is unique among those of its section and protocol."""
 
     run: Run
     table: pd.DataFrame
@@ -57,15 +74,37 @@ class Result:
         return str(self.scores.keys[name])
 
     @property
-    def study(self) -> tuple[str, str, str]:
-        """Dataset, target and scope: results that differ in one of these are never compared."""
-        return self.key("dataset"), self.key("target"), self.key("scope")
+    def study(self) -> tuple[str, str, str, str]:
+        """Dataset, target, scope and task: results that differ in one of these are never compared."""
+        return self.key("dataset"), self.key("target"), self.key("scope"), self.scores.task
+
+    @property
+    def section(self) -> tuple:
+        """Study, classes and scale: what the results in one table share."""
+        return *self.study, self.scores.classes, self.scale or USUAL_SCALE
+
+    @property
+    def scale(self) -> tuple[float, float] | None:
+        """The scale of the rating; None if the run does not say it, or there is none."""
+        return self.run.scale(self.key("target"))
+
+    @property
+    def target_name(self) -> str:
+        """The target, with what must be known of it: that it is a number or has several classes, and its scale unless
+        it is 1 to 9."""
+        target, scores, scale = self.key("target"), self.scores, self.scale
+        if scores.task == "regression":
+            return f"{target} as a number" + (f" from {scale_in_words(scale)}" if scale else "")
+        if scores.task == "multiclass":
+            several = f"{target} in {len(scores.classes)} classes"
+            target = "quadrants of valence and arousal" if target == QUADRANT else several
+        return target if scale in (None, USUAL_SCALE) else f"{target} (scale {scale_in_words(scale)})"
 
     @property
     def title(self) -> str:
         """Label, target, protocol and scope, for headings and figures."""
         within = " within each subject" if self.key("scope") == "per-subject" else ""
-        return f"{self.label}: {self.key('target')}, protocol {self.key('protocol')}{within}"
+        return f"{self.label}: {self.target_name}, protocol {self.key('protocol')}{within}"
 
     @property
     def synthetic(self) -> bool:
@@ -95,7 +134,7 @@ def read_results(
             continue
         for table in metrics.split_results(run.table):
             log.info("scoring %s", name)
-            scores = evaluate(table, n_permutations)
+            scores = evaluate(table, n_permutations, classes=run.class_names(str(table["target"].iloc[0])))
             if run.store.get("synthetic") and SYNTHETIC not in scores.stamps:
                 scores = replace(scores, stamps=(*scores.stamps, SYNTHETIC))
             results.append(Result(run, table, scores, str(scores.keys["modality"])))
@@ -156,6 +195,9 @@ def _order(result: Result) -> tuple:
         result.key("dataset"),
         result.key("target") != "valence",
         result.key("target"),
+        TASKS.index(result.scores.task),
+        result.scores.classes,
+        result.scale or USUAL_SCALE,
         result.key("scope"),
         protocols.index(result.key("protocol")),
         result.key("system") != "gbvnet",
@@ -172,7 +214,7 @@ def _labelled(results: list[Result]) -> list[Result]:
         results = [replace(r, label=f"{r.key('system')} {r.label}") for r in results]
 
     def where(result: Result) -> tuple:
-        return (*(result.key(name) for name in ("dataset", "target", "protocol", "scope")), result.label)
+        return (*result.section, result.key("protocol"), result.label)
 
     for addition in (lambda r: f" (seed {r.key('seed')})", lambda r: f" ({r.run.name})"):
         twins: dict[tuple, list[str]] = {}
@@ -194,8 +236,9 @@ class Comparison:
     kind: Kind
     a: Result
     b: Result
-    paired: statistics.PairedTest
-    p_holm: float = float("nan")  # adjusted over the questions of a study, those about the leak apart
+    paired: statistics.PairedTest  # of the headline score by window of each subject
+    p_holm: float = float("nan")  # adjusted over the questions of a section, those about the leak apart
+    left_out: int = 0  # subjects of whom one of the two scores is undefined
 
     @property
     def question(self) -> str:
@@ -220,7 +263,8 @@ class Comparison:
 
 
 def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[Comparison], list[str]]:
-    """Test every pair of results that share dataset, target and scope. Returns the answers, and what was not compared.
+    """Test every pair of results that share dataset, target, scope and task. Returns the answers, and what was not
+    compared.
 
     Which of a pair is expected to be above is fixed here, before any number is seen: fusion above its parts, GBV-Net
     above another system, the leaky protocol above an honest one. Other pairs are tested for a difference, or, with
@@ -237,13 +281,14 @@ def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[C
         if why:
             refused.setdefault(why, []).append(f"{a.run.name} and {b.run.name}")
             continue
-        of_a, of_b = (r.scores.subjects.set_index("subject")["accuracy"] for r in (a, b))
-        comparisons.append(
-            Comparison(kind, a, b, statistics.paired_test(of_a, of_b, "two-sided" if kind == "other" else "greater"))
-        )
+        scores = scores_by_subject({"a": a, "b": b})
+        defined = scores.dropna()
+        direction: Literal["greater", "two-sided"] = "two-sided" if kind == "other" else "greater"
+        paired = statistics.paired_test(defined["a"], defined["b"], direction)
+        comparisons.append(Comparison(kind, a, b, paired, left_out=len(scores) - len(defined)))
     families: dict[tuple, list[int]] = {}
     for number, comparison in enumerate(comparisons):
-        families.setdefault((*comparison.a.study, comparison.kind == "leak"), []).append(number)
+        families.setdefault((*comparison.a.section, comparison.kind == "leak"), []).append(number)
     for numbers in families.values():
         adjusted = statistics.adjust_holm([comparisons[k].paired.p for k in numbers])
         for k, p in zip(numbers, adjusted, strict=True):
@@ -251,6 +296,14 @@ def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[C
     pairs = {why: list(dict.fromkeys(names)) for why, names in refused.items()}
     more = {why: f" and {len(names) - 1} more pairs" if len(names) > 1 else "" for why, names in pairs.items()}
     return comparisons, [f"Not compared, as {why}: {names[0]}{more[why]}." for why, names in pairs.items()]
+
+
+def scores_by_subject(results: Mapping[str, Result]) -> pd.DataFrame:
+    """Return the headline score by window of results that test the same rows: one row a subject, one column a result.
+
+    NaN where it is undefined, as a CCC is of ratings that are all equal.
+    """
+    return pd.DataFrame({name: r.scores.subjects.set_index("subject")[r.scores.main] for name, r in results.items()})
 
 
 def _question(one: Result, other: Result) -> tuple[Kind, Result, Result] | None:
@@ -283,10 +336,17 @@ def _has_part(whole: str, part: str) -> bool:
 def _not_comparable(a: Result, b: Result) -> str:
     for name, of_a, of_b in (
         ("store", str(a.run.store.get("digest"))[:12], str(b.run.store.get("digest"))[:12]),
-        ("threshold of high", a.run.config.get("threshold"), b.run.config.get("threshold")),
+        ("rule of the classes", a.run.config.get("rule"), b.run.config.get("rule")),
+        ("scale of the rating", _scale_words(a), _scale_words(b)),
+        ("classes", ", ".join(a.scores.classes), ", ".join(b.scores.classes)),
         ("seed", a.key("seed"), b.key("seed")),
     ):
         if of_a != of_b:
-            return f"the {name} differs ({', '.join(sorted((str(of_a), str(of_b))))})"
+            verb = "differ" if name == "classes" else "differs"
+            return f"the {name} {verb} ({', '.join(sorted((str(of_a), str(of_b))))})"
     rows = metrics.describe_row_difference(a.table, b.table)
     return f"they do not test the same rows ({rows})" if rows else ""
+
+
+def _scale_words(result: Result) -> str:
+    return scale_in_words(result.scale or USUAL_SCALE)

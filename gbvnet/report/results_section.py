@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from ..evaluation.statistics import CHANCE_PERCENTILE
+from ..evaluation.targets import scale_in_words
 from ..text import listed
 from .document import Block, Heading, Items, Table, Text
 from .formatting import (
@@ -15,63 +16,134 @@ from .formatting import (
     mean_sd,
     number,
     p_value,
-    percent,
     protocol_name,
     study_heading,
     with_interval,
 )
-from .results import Comparison, Result
+from .label_tables import classes_in_words, label_tables
+from .results import Comparison, Result, Run
 from .summary import TWO_TESTS
+from .task_words import COLUMNS, TaskWords, score_cell, words_of
+
+CHANCE_COLUMN = f"Chance: mean / {CHANCE_PERCENTILE} %"
+MOST_COUNTS = 12  # numbers of windows of single classes in a cell
 
 
 def score_blocks(results: Sequence[Result]) -> Iterator[Block]:
-    """Yield the tables of the results of one study (dataset, target, scope): by window, and by trial and subject."""
+    """Yield the tables of the results of one section: by window, and by trial and subject."""
+    words = words_of(results[0].scores)
     yield Heading(study_heading(results[0]), 3)
     leaky = frozenset(k for k, r in enumerate(results) if r.scores.leaky)
     first = "System and modality" if any(r.key("system") in r.label for r in results) else "Modality"
+    majority = [] if words.baseline_is_zero else [words.baseline_column]
+    beside = [COLUMNS[name] for name in words.beside]
     yield Table(
         (first, "Protocol", "Assessment", f"Mean of folds ± SD [{folds_interval_name(results)}]", BOOTSTRAP_COLUMN,
-         "Majority", f"Chance: mean / {CHANCE_PERCENTILE} %", "p", "Balanced", "Macro-F1", "AUC", "MCC",
-         "Windows high / low"),
-        [_window_row(r) for r in results],
-        f"By window. Accuracies in %. All windows with their {bootstrap_name(results)}; chance permutes "
-        "trial labels within each subject.",
+         *majority, CHANCE_COLUMN, "p", *beside, *_last_column(results)),
+        [_window_row(r, words, results) for r in results],
+        _window_caption(results),
         3, leaky,
     )  # fmt: skip
     yield Table(
-        (first, "Protocol", "By trial [95 % bootstrap]", "Majority", f"Chance: mean / {CHANCE_PERCENTILE} %", "p",
-         "Balanced", "Macro-F1", "AUC", "MCC", "Mean of subjects ± SD", "Their AUC", "Their MCC", "Undefined"),
-        [_trial_row(r) for r in results],
-        "By trial; and over subjects, by window, each subject with equal weight. Accuracies in %. Undefined: "
-        "subjects with one class, whose AUC and MCC are not defined.",
+        (first, "Protocol", "By trial [95 % bootstrap]", *majority, CHANCE_COLUMN, "p", *beside,
+         "Mean of subjects ± SD", *(f"Their {COLUMNS[name]}" for name in words.of_subjects), "Undefined"),
+        [_trial_row(r, words) for r in results],
+        _trial_caption(results),
         2, leaky,
     )  # fmt: skip
 
 
-def _window_row(r: Result) -> list[str]:
+def _last_column(results: Sequence[Result]) -> list[str]:
+    """The title of the column in which `_last_cell` stands; none if it would be empty."""
+    task = results[0].scores.task
+    if task == "regression":
+        return ["CCC, mean of recordings"] if _changes_within_recordings(results) else []
+    return ["Windows high / low" if task == "binary" else "Windows of each class"]
+
+
+def _changes_within_recordings(results: Sequence[Result]) -> bool:
+    """Whether any recording has labels that differ, so that a CCC within it is defined."""
+    return any(r.scores.counts["recordings_constant"] < r.scores.counts["recordings"] for r in results)
+
+
+def _last_cell(r: Result) -> str:
+    """The numbers of windows of each class; of numbers the CCC within recordings, and of how many it is undefined."""
     s = r.scores
+    if s.task == "regression":
+        undefined = f"{s.counts['recordings_constant']:,} of {s.counts['recordings']:,} undefined"
+        return f"{score_cell(s, 'window', 'ccc_recordings')} ({undefined})"
+    if s.task == "binary":
+        high = s.counts["high_windows"]
+        return f"{high:,} / {s.counts['windows'] - high:,}"
+    counts = [s.counts[f"class_{k}"] for k in range(len(s.classes))]
+    if len(counts) > MOST_COUNTS:
+        return f"{min(counts):,} to {max(counts):,}"
+    return " / ".join(f"{n:,}" for n in counts)
+
+
+def _window_row(r: Result, words: TaskWords, section: Sequence[Result]) -> list[str]:
+    s, main = r.scores, words.score
     chance = s.chance["window"]
-    high = s.counts["high_windows"]
     return [
-        r.label, protocol_name(r), s.assessment, f"{mean_sd(*s.over_folds()[:2])} {interval(s.folds_interval())}",
-        with_interval(s.window["accuracy"], s.window_interval["accuracy"]), percent(s.majority["window"]),
-        f"{percent(chance.mean)} / {percent(chance.upper)}", p_value(chance.p),
-        *(number(s.window[name]) for name in ("balanced_accuracy", "macro_f1", "auc", "mcc")),
-        f"{high:,} / {s.counts['windows'] - high:,}",
+        r.label, protocol_name(r), s.assessment,
+        f"{mean_sd(*s.over_folds()[:2], main)} {interval(s.folds_interval(), main)}",
+        with_interval(s.window[main], s.window_interval[main], main),
+        *([] if words.baseline_is_zero else [words.value(s.majority["window"])]),
+        f"{words.value(chance.mean)} / {words.value(chance.upper)}", p_value(chance.p),
+        *(score_cell(s, "window", name) for name in words.beside),
+        *([_last_cell(r)] if _last_column(section) else []),
     ]  # fmt: skip
 
 
-def _trial_row(r: Result) -> list[str]:
-    s = r.scores
+def _trial_row(r: Result, words: TaskWords) -> list[str]:
+    s, main = r.scores, words.score
     chance = s.chance["trial"]
     return [
-        r.label, protocol_name(r), with_interval(s.trial["accuracy"], s.trial_interval["accuracy"]),
-        percent(s.majority["trial"]), f"{percent(chance.mean)} / {percent(chance.upper)}", p_value(chance.p),
-        *(number(s.trial[name]) for name in ("balanced_accuracy", "macro_f1", "auc", "mcc")),
-        mean_sd(*s.over_subjects()[:2]),
-        *(f"{number(over.mean)} ± {number(over.sd)}" for over in (s.over_subjects("auc"), s.over_subjects("mcc"))),
-        f"{s.over_subjects('auc').undefined} of {s.counts['subjects']}",
+        r.label, protocol_name(r), with_interval(s.trial[main], s.trial_interval[main], main),
+        *([] if words.baseline_is_zero else [words.value(s.majority["trial"])]),
+        f"{words.value(chance.mean)} / {words.value(chance.upper)}", p_value(chance.p),
+        *(score_cell(s, "trial", name) for name in words.beside),
+        mean_sd(*s.over_subjects()[:2], main),
+        *(mean_sd(*s.over_subjects(name)[:2], name) for name in words.of_subjects),
+        f"{s.over_subjects(words.undefined).undefined} of {s.counts['subjects']}",
     ]  # fmt: skip
+
+
+def _window_caption(results: Sequence[Result]) -> str:
+    """What the table by window shows, in which units, and what was permuted."""
+    first, bootstrap = results[0].scores, bootstrap_name(results)
+    permuted = listed({r.scores.chance_words for r in results})
+    if first.task == "regression":
+        one_rating = " Each recording has one rating, so that no CCC within a recording is defined."
+        return (
+            f"By window. All windows: CCC with its {bootstrap}. RMSE and MAE are in units of the "
+            f"rating{_on_scale(results[0])}, each beside that of always predicting the mean of the fold's training "
+            f"windows, whose CCC is 0. For chance, {_are_permuted(permuted)}."
+            + ("" if _changes_within_recordings(results) else one_rating)
+        )
+    classes = f" Classes in this order: {classes_in_words(first.classes)}." if first.task == "multiclass" else ""
+    return f"By window. Accuracies in %. All windows with their {bootstrap}; chance permutes {permuted}.{classes}"
+
+
+def _are_permuted(what: str) -> str:
+    """What was permuted as a clause: labels are permuted; of courses the words have their own verbs."""
+    return f"{what} are permuted" if what.startswith("trial labels") else what.replace("labels ", "labels are ", 1)
+
+
+def _on_scale(result: Result) -> str:
+    return "" if result.scale is None else f", {scale_in_words(result.scale)}"
+
+
+def _trial_caption(results: Sequence[Result]) -> str:
+    """What the table by trial shows, and which subjects are counted as undefined."""
+    trial = "By trial; and over subjects, by window, each subject with equal weight."
+    return {
+        "binary": f"{trial} Accuracies in %. Undefined: subjects with one class, whose AUC and MCC are not defined.",
+        "multiclass": f"{trial} Accuracies in %. Undefined: subjects with one class, whose kappa and AUC are not "
+        "defined.",
+        "regression": f"{trial} A trial's rating and prediction are the means of its windows'. Undefined: "
+        "subjects whose ratings are all equal, so that CCC and Pearson r are not defined.",
+    }[results[0].scores.task]
 
 
 def comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str]) -> Iterator[Block]:
@@ -80,51 +152,70 @@ def comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str])
         return
     yield Heading("Comparison on the same rows")
     if comparisons:
+        headlines = " or ".join(dict.fromkeys(words_of(c.a.scores).headline for c in comparisons))
         yield Text(
-            "Each question was fixed before looking, and is about the accuracy by window of each subject "
+            f"Each question was fixed before looking, and is about the {headlines} by window of each subject "
             "(Wilcoxon signed-rank, Holm over the questions of a table, those about the leak apart). “Too few "
             "subjects to tell” means that no data of so few subjects that differ could have given p below 0.05. "
             f"Results of the LEAKY protocol are not compared with each other. {TWO_TESTS}"
         )
-    for _, group in groupby(comparisons, key=lambda c: c.a.study):
+    for _, group in groupby(comparisons, key=lambda c: c.a.section):
         questions = list(group)
+        words = words_of(questions[0].a.scores)
         yield Table(
-            ("Question", "Answer", "Difference, points", "Subjects that differ", "p", "p after Holm",
+            ("Question", "Answer", f"Difference, {words.difference_unit}", "Subjects that differ", "p", "p after Holm",
              "Smallest p possible"),
             [
-                [c.question, c.conclusion, f"{100 * c.paired.difference:+.1f}", str(c.paired.n), p_value(c.paired.p),
-                 p_value(c.p_holm), f"{c.paired.smallest_p:.2g}"]
+                [c.question, c.conclusion, words.difference(c.paired.difference), str(c.paired.n),
+                 p_value(c.paired.p), p_value(c.p_holm), f"{c.paired.smallest_p:.2g}"]
                 for c in questions
             ],
             study_heading(questions[0].a),
             2, frozenset(k for k, c in enumerate(questions) if c.a.scores.leaky),
         )  # fmt: skip
+        yield from _left_out_blocks(questions)
     if refused:
         yield Items(refused)
+
+
+def _left_out_blocks(questions: Sequence[Comparison]) -> Iterator[Block]:
+    """How many subjects a test of numbers is without, as their CCC is not defined."""
+    counts = {c.question: f"{c.left_out} of {c.a.scores.counts['subjects']}" for c in questions if c.left_out}
+    if not counts:
+        return
+    everywhere = len(counts) == len(questions) and len(set(counts.values())) == 1
+    where = [f"{question} {count}" for question, count in counts.items()]
+    yield Text(
+        "Subjects whose CCC is not defined, as all their ratings are equal, are left out of these tests: "
+        + (f"{next(iter(counts.values()))} in each." if everywhere else f"{'; '.join(where)}."),
+        "note",
+    )
+
+
+def _agreement_blocks(runs: Sequence[Run]) -> Iterator[Block]:
+    """Yield how far targets agree with other labels of the same thing, and the lags of labels that change in time."""
+    agreements = {str(one.get("target")) + str(one.get("other")) + str(one.get("score")): one
+                  for run in runs for one in run.data.get("agreement") or []}  # fmt: skip
+    for one in agreements.values():
+        value = NONE if one.get("value") is None else number(float(one["value"]))
+        yield Text(
+            f"Two labels of one thing: {one.get('target')} ({' and '.join(one.get('label_sets') or [])}) agrees with "
+            f"{one.get('other')} by {one.get('score')} {value}, over {one.get('n'):,} {one.get('unit')}. A model that "
+            "agrees with its target as well as that is as good as the other label."
+        )
+    for run in runs:
+        lags = run.data.get("lags_s") or {}
+        if lags:
+            by_fold = ", ".join(f"{float(lag_s):g} s in fold {fold}" for fold, lag_s in lags.items())
+            yield Text(f"Lag of the labels in `{run.name}`, found in each fold by its training side alone: {by_fold}.")
 
 
 def data_blocks(results: Sequence[Result]) -> Iterator[Block]:
     """Yield the counts of data and classes of every result, what was left out, and warnings about the data."""
     yield Heading("Data, classes and what was left out")
     runs = list({r.run.folder: r.run for r in results}.values())
-    rows = []
-    for r in results:
-        counts, shares = r.scores.counts, r.scores.folds["high_windows"] / r.scores.folds["windows"]
-        rows.append([
-            r.run.name, r.key("target"), protocol_name(r),
-            str(r.run.data.get("labels", r.run.config.get("threshold", NONE))),
-            f"{counts['folds']}", f"{counts['subjects']:,}", f"{counts['trials']:,}", f"{counts['windows']:,}",
-            f"{counts['high_trials']:,} / {counts['trials'] - counts['high_trials']:,}",
-            percent(counts["high_windows"] / counts["windows"]),
-            f"{percent(shares.min())} to {percent(shares.max())}",
-        ])  # fmt: skip
-    yield Table(
-        ("Run", "Target", "Protocol", "What is high", "Folds", "Subjects", "Trials", "Windows tested",
-         "Trials high / low", "High windows, %", "High in folds, %"),
-        rows,
-        text_columns=4,
-        leaky_rows=frozenset(k for k, r in enumerate(results) if r.scores.leaky),
-    )  # fmt: skip
+    yield from label_tables(results)
+    yield from _agreement_blocks(runs)
     left_out = {run.name: {k: n for k, n in (run.data.get("excluded") or {}).items() if n} for run in runs}
     if len(runs) > 1 and len({str(reasons) for reasons in left_out.values()}) == 1:
         left_out = {"all": left_out[runs[0].name]}

@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
-from ..config import RATINGS, PrepareConfig, to_dict
+from ..config import PrepareConfig, to_dict
 from ..datasets import deap, mahnob
+from ..datasets.label_columns import LabelColumn, label_settings
 from ..errors import BadConfig
 from ..preprocessing.windowing import window_starts
 from .window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
@@ -18,6 +19,7 @@ from .window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
 RATE_HZ, BASELINE_S = 128, 3  # of both corpora in a store
 FRAMES_PER_S = {"deap": 10, "mahnob": 12}
 CHANNELS = {name: [[c.name, c.kind] for c in reader.CHANNELS] for name, reader in (("deap", deap), ("mahnob", mahnob))}
+LABELS = {"deap": deap.LABELS, "mahnob": mahnob.LABELS}
 SIZE = re.compile(r"(\w+):(\d+)x(\d+)x(\d+)")
 
 
@@ -37,7 +39,7 @@ class DryRunStore(WindowSource):
         self.text, self.prepare = text, prepare or PrepareConfig()
         self.path = Path(text)
         self.settings = _settings(size[1], self.prepare)
-        self.windows = _windows(int(size[2]), int(size[3]), int(size[4]), self.prepare)
+        self.windows = _windows(size[1], int(size[2]), int(size[3]), int(size[4]), self.prepare)
         recordings = self.windows["recording"].unique()
         self.recordings = pd.DataFrame({"recording": recordings, "verdict": "ok", "sha256": ""})
 
@@ -77,6 +79,10 @@ class DryRunStore(WindowSource):
         return np.random.default_rng(0).random(shape, np.float32)
 
     @override
+    def trace(self, recording: str, name: str) -> None:
+        return None
+
+    @override
     def baseline(self, recording: str) -> np.ndarray | None:
         if not (self.recordings["recording"] == recording).any():
             raise KeyError(recording)
@@ -97,15 +103,15 @@ def _settings(dataset: str, prepare: PrepareConfig) -> dict[str, Any]:
         "frames_per_window": frames if prepare.faces else 0,
         "face_side": prepare.face_side if prepare.faces else 0,
         "baseline_s": float(BASELINE_S),
+        "labels": label_settings(LABELS[dataset]),
     }
 
 
-def _windows(subjects: int, trials: int, seconds: int, prepare: PrepareConfig) -> pd.DataFrame:
-    """Return one row a window; half of the trials have ratings of the positive class."""
+def _windows(dataset: str, subjects: int, trials: int, seconds: int, prepare: PrepareConfig) -> pd.DataFrame:
+    """Return one row a window; half of the trials have ratings of the positive class, and all classes occur."""
     starts = window_starts(seconds, prepare.window_s, prepare.step_s or prepare.window_s)
     s, t, w = (a.ravel() for a in np.meshgrid(range(subjects), range(trials), range(len(starts)), indexing="ij"))
     subject, trial = np.char.mod("s%02d", s + 1), np.char.mod("%02d", t + 1)
-    rating = np.where((s + t) % 2, 7.0, 3.0)
     return pd.DataFrame(
         {
             "recording": np.char.add(np.char.add(subject, "_"), trial),
@@ -117,5 +123,13 @@ def _windows(subjects: int, trials: int, seconds: int, prepare: PrepareConfig) -
             "has_face": prepare.faces,
             "has_signals": prepare.signals,
         }
-        | {name: rating for name in RATINGS}
+        | {column.name: _label(column, s + t) for column in LABELS[dataset]}
     )
+
+
+def _label(column: LabelColumn, trial: np.ndarray) -> np.ndarray:
+    """Return a label for each number of a trial: a quarter or three of the scale, the classes in turn."""
+    if column.scale is None:
+        return np.array(column.classes, dtype=object)[trial % len(column.classes)]
+    low, high = column.scale
+    return low + (high - low) * np.where(trial % 2, 0.75, 0.25)

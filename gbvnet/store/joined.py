@@ -1,4 +1,5 @@
-"""Two sources read as one, over what both have: the channels of the same name and kind, and as many face frames.
+"""Two sources read as one, over what both have: the channels of the same name and kind, as many face frames, and the
+labels with the same declarations.
 
 Rows are the first source's, then the second's.
 """
@@ -14,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
+from ..datasets.label_columns import label_settings, shared_labels
 from ..errors import BadConfig, BadStore
 from .subset import StoreSubset
 from .window_source import Arrays, WindowSource, check_rows
@@ -34,9 +36,11 @@ class JoinedStore(WindowSource):
         names = [source.settings["dataset"] for source in (first, second)]
         self.path = Path(f"{first.path.name} -> {second.path.name}")
         self._prefixes = [f"{name}." for name in names] if names[0] != names[1] else ["", ""]
+        shared, *self.labels_left_out = shared_labels(first.labels.values(), second.labels.values())
         self.settings = {
             **first.settings,
             "dataset": " -> ".join(names),
+            "labels": label_settings(shared),
             "synthetic": first.synthetic or second.synthetic,
             "stores": {"learnt_from": _identity(first), "tested_on": _identity(second)},
         }
@@ -82,16 +86,27 @@ class JoinedStore(WindowSource):
 
     @override
     def baseline(self, recording: str) -> np.ndarray | None:
+        source, name = self._source_of(recording)
+        return source.baseline(name)
+
+    @override
+    def trace(self, recording: str, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        source, original = self._source_of(recording)
+        return source.trace(original, name) if name in self.labels else None
+
+    def _source_of(self, recording: str) -> tuple[WindowSource, str]:
+        """Return the source that a recording is from, and its name there. Raises KeyError."""
         at = np.flatnonzero(self.windows["recording"] == recording)
         if not len(at):
             raise KeyError(recording)
         source, prefix = (self.first, 0) if at[0] < len(self.first) else (self.second, 1)
-        return source.baseline(recording.removeprefix(self._prefixes[prefix]))
+        return source, recording.removeprefix(self._prefixes[prefix])
 
     def _both(self, table: str, named: list[str]) -> pd.DataFrame:
         parts = []
-        for source, prefix in zip((self.first, self.second), self._prefixes, strict=True):
-            part = getattr(source, table)
+        sources = zip((self.first, self.second), self._prefixes, self.labels_left_out, strict=True)
+        for source, prefix, left_out in sources:
+            part = getattr(source, table).drop(columns=left_out, errors="ignore")
             parts.append(part.assign(**{name: prefix + part[name].astype(str) for name in named}))
         return pd.concat(parts, ignore_index=True)
 
@@ -152,6 +167,9 @@ def join(first: WindowSource, second: WindowSource, faces: bool, signals: bool) 
         raise BadConfig(
             f"{first.path} and {second.path} share no channel of the same name and kind: {named[0]}; {named[1]}"
         )
+    if not shared_labels(first.labels.values(), second.labels.values())[0]:
+        named = [", ".join(f"{c.name} ({c.allowed})" for c in store.labels.values()) for store in (first, second)]
+        raise BadConfig(f"{first.path} and {second.path} share no label: {named[0]}; {named[1]}")
     frames = _shared_frames(first, second)
     joined = JoinedStore(
         StoreSubset(first, [a for a, _ in pairs], frames), StoreSubset(second, [b for _, b in pairs], frames)
@@ -205,6 +223,10 @@ def _differences(first: WindowSource, second: WindowSource, joined: JoinedStore)
         messages.append(
             f"channels: {len(shared)} of the {counts[0]} and the {counts[1]} are shared: {', '.join(shared)}"
         )
+    if any(joined.labels_left_out):
+        of_each = zip(joined.labels_left_out, stores, strict=True)
+        without = [f"{', '.join(names)} of {store.settings['dataset']}" for names, store in of_each if names]
+        messages.append(f"labels: {', '.join(joined.labels)} are shared; left out are {'; '.join(without)}")
     frames = joined.settings["frames_per_window"]
     for store in stores:
         has = store.settings["frames_per_window"]

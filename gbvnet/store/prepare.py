@@ -3,6 +3,7 @@
 Shapes: W windows, F face frames a window, S face side, C signal channels, L samples a window.
 """
 
+import hashlib
 import importlib.metadata
 import logging
 import os
@@ -18,6 +19,8 @@ from .. import __version__
 from ..config import PrepareConfig, to_dict
 from ..datasets.check import check_corpus
 from ..datasets.duplicates import notes, second_of_one_file
+from ..datasets.label_columns import Label, label_settings
+from ..datasets.label_traces import window_labels
 from ..datasets.recording import Corpus, Recording
 from ..datasets.units import LEVELS, scale_of, unit_disagreements
 from ..errors import BadRecording, BadStore, GbvnetError, TaskDied
@@ -26,6 +29,7 @@ from ..parallel.tasks import MAX_ATTEMPTS, Jobs, run
 from ..preprocessing.signals import preprocess, select_channels
 from ..preprocessing.windowing import cut, missing_windows, window_starts
 from ..progress import ProgressCallback
+from .format import TRACE
 from .reader import open_store
 from .window_source import WindowSource
 from .writer import create_store, finish_store, mark_unfinished, prepared_recording, write_recording
@@ -71,8 +75,7 @@ def prepare_store(
     made with other settings or cannot be written, BadModel if faces are wanted and the landmark model is missing.
     """
     config, path = config or PrepareConfig(), Path(path)
-    settings = store_settings(corpus, config)
-    create_store(path, settings)
+    settings = create_store(path, store_settings(corpus, config))
     summary, results, todo = PrepareSummary(), [], []
     for unit in check_corpus(corpus, jobs, videos=False, progress=progress):
         todo += [recording for recording in unit.recordings if not recording.error]
@@ -141,6 +144,7 @@ def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
         "frames_per_window": max(1, frames) if config.faces else 0,
         "face_side": config.face_side if config.faces else 0,
         "baseline_s": corpus.baseline_s,
+        "labels": label_settings(corpus.labels),
         "versions": {"gbvnet": __version__}
         | {p: importlib.metadata.version(p) for p in ("numpy", "scipy", "av", "mediapipe")},
     }
@@ -254,7 +258,7 @@ class _Task:
         except BadStore as e:
             log.warning("%s It is prepared again.", e)
             return None
-        if metadata and metadata["sources"] != _sources(recording):
+        if metadata and metadata["sources"] != self._sources(recording):
             log.warning(
                 "%s: its raw files, or its entry in the corpus, changed since it was prepared; it is prepared again",
                 recording.name,
@@ -284,7 +288,7 @@ class _Task:
 
     def _prepare(self, recording: Recording) -> dict:
         """Write a recording's windows and return its metadata. Raises BadRecording, BadStore and others."""
-        sources = _sources(recording)  # before its video is inspected, as `reusable` compares them
+        sources = self._sources(recording)  # before its video is inspected, as `reusable` compares them
         recording = self.corpus.inspect(recording)
         config = self.config
         starts = window_starts(recording.seconds, config.window_s, config.step_s or config.window_s)
@@ -301,12 +305,14 @@ class _Task:
             **_names(recording),
             "verdict": "ok",
             "reason": "",
-            "ratings": recording.ratings,
+            "ratings": self._ratings(recording),
             "sources": sources,
             "start_s": starts.tolist(),
             "has_face": [False] * len(starts),
             "has_signals": "signals" in arrays,
         }
+        traces, window_ratings = self._traces(recording, starts)
+        metadata |= {"window_ratings": window_ratings} if window_ratings else {}
         if config.faces and recording.video is not None:
             faces, counts, warning = self._faces(recording, recording.video, starts)
             arrays |= faces
@@ -324,7 +330,33 @@ class _Task:
             "n_with_face": int(np.sum(metadata["has_face"])),
             "n_with_signals": len(starts) if "signals" in arrays else 0,
         }
-        return write_recording(self.path, recording.name, arrays, metadata)
+        return write_recording(self.path, recording.name, arrays | traces, metadata)
+
+    def _ratings(self, recording: Recording) -> dict[str, Label]:
+        """Return the labels that the store has a column for; one of format 2 may lack some."""
+        return {name: value for name, value in recording.ratings.items() if name in self.settings["labels"]}
+
+    def _traces(
+        self, recording: Recording, starts: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, list[float | None]]]:
+        """Return the traces, (2, T) float64 by tensor, and by label column the mean of each window, if it has one."""
+        means = {
+            name: window_labels(trace.times_s, trace.values, starts, self.config.window_s)
+            for name, trace in recording.traces.items()
+        }
+        tensors = {TRACE + name: trace.as_array() for name, trace in recording.traces.items()}
+        return tensors, {name: [None if np.isnan(x) else x for x in of.tolist()] for name, of in means.items()}
+
+    def _sources(self, recording: Recording) -> dict[str, Any]:
+        """Return the sizes of the raw files and the corpus' entry of the recording: enough to notice that one of them
+        was replaced or corrected, and the same on another disk."""
+        files = {"video": recording.video, "signals": recording.signals}
+        sizes = {name: file.stat().st_size for name, file in files.items() if file is not None and file.exists()}
+        times = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
+        digests = {name: hashlib.sha256(t.as_array().tobytes()).hexdigest() for name, t in recording.traces.items()}
+        return sizes | times | ({"traces": digests} if digests else {}) | {
+            "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": self._ratings(recording)
+        }  # fmt: skip
 
     def _signals(self, recording: Recording, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the windows (W, C, L) and the baseline (C, B), float32."""
@@ -377,14 +409,3 @@ def _spans(starts: np.ndarray, window_s: float, most: int = 5) -> str:
     edges = np.flatnonzero(np.diff(starts) > window_s + 1e-9) + 1
     spans = [f"{part[0]:g} to {part[-1] + window_s:g} s" for part in np.split(starts, edges)]
     return ", ".join(spans[:most]) + (f" and {len(spans) - most} times more" if len(spans) > most else "")
-
-
-def _sources(recording: Recording) -> dict[str, Any]:
-    """Return the sizes of the raw files and the corpus' entry of the recording: enough to notice that one of them was
-    replaced or corrected, and the same on another disk."""
-    files = {"video": recording.video, "signals": recording.signals}
-    sizes = {name: file.stat().st_size for name, file in files.items() if file is not None and file.exists()}
-    times = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
-    return sizes | times | {
-        "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": recording.ratings
-    }  # fmt: skip

@@ -12,14 +12,17 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
-from ..config import RATINGS, PrepareConfig, to_dict
+from ..config import PrepareConfig, to_dict
+from ..datasets.label_columns import LabelColumn
 from ..errors import BadStore
 from ..io.remote import fetch_store, is_address
 from .format import (
     DTYPES,
     FILE_NAME,
+    FORMER,
     PREPARE_AGAIN,
     RECORDING_COLUMNS,
+    TRACE,
     WINDOW_COLUMNS,
     data_file,
     read_header,
@@ -89,6 +92,7 @@ class Store(WindowSource):
         self.settings["prepare"] = to_dict(PrepareConfig()) | self.settings["prepare"]  # defaults of absent settings
         self._refuse_if_nothing_is_good()
         self.windows = self._table("windows.parquet", WINDOW_COLUMNS)
+        self._check_labels()
         self.recordings = self._table("recordings.parquet", RECORDING_COLUMNS)
         names, self._recording_of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
         self._names = [str(n) for n in names]
@@ -124,6 +128,21 @@ class Store(WindowSource):
         if self._window.min() < 0:
             raise BadStore(table, "numbers of windows from 0", f"{self._window.min()}")
 
+    def _check_labels(self) -> None:
+        """Raise BadStore if the table of windows lacks a label column or has a value that is not declared.
+
+        Format 2 has no declarations: there a column may be absent, and is added without a value.
+        """
+        table, former = self.path / "windows.parquet", self.settings["format"] == FORMER
+        for name, column in self.labels.items():
+            if name not in self.windows:
+                if not former:
+                    raise BadStore(table, f"a column {name}, as store.json declares", "none", "Prepare it again.")
+                self.windows[name] = np.nan
+            wanted, actual = _label_error(column, self.windows[name], check_range=not former)
+            if wanted:
+                raise BadStore(table, f"{wanted} in column {name}", actual, "Run `gbvnet prepare` again.")
+
     def _refuse_if_nothing_is_good(self) -> None:
         """Raise BadStore for a store of which every recording was refused: it has the table of recordings alone."""
         if (self.path / "windows.parquet").exists() or not (self.path / "recordings.parquet").exists():
@@ -147,12 +166,12 @@ class Store(WindowSource):
         except Exception as e:  # a damaged table can raise anything
             actual = f"a file that cannot be read ({type(e).__name__}: {e})"
             raise BadStore(file, "a table", actual, again) from None
-        absent = [name for name in columns if name not in table and name not in RATINGS]
+        absent = [name for name in columns if name not in table]
         if absent:
             raise BadStore(file, f"columns {', '.join(columns)}", f"none named {', '.join(absent)}", again)
         for name, kinds in columns.items():
-            kind = pd.api.types.infer_dtype(table[name], skipna=False) if name in table else "none"
-            if kind not in kinds and kind != "none" and len(table):
+            kind = pd.api.types.infer_dtype(table[name], skipna=False)
+            if kind not in kinds and len(table):
                 raise BadStore(file, f"{' or '.join(kinds)} in column {name}", kind, again)
         return table
 
@@ -190,6 +209,19 @@ class Store(WindowSource):
     def baseline(self, recording: str) -> np.ndarray | None:
         return self._maps[recording].get("baseline")
 
+    @override
+    def trace(self, recording: str, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        held = self._maps[recording].get(TRACE + name)
+        if held is None:
+            return None
+        file, wanted = data_file(self.path, recording), f"{TRACE}{name} (2, T) float64, times that increase and values"
+        if held.ndim != 2 or held.shape[0] != 2 or held.dtype != np.float64:
+            raise BadStore(file, wanted, f"{held.dtype} {held.shape}", PREPARE_AGAIN)
+        times, values = np.array(held)
+        if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+            raise BadStore(file, wanted, "times that do not", PREPARE_AGAIN)
+        return times, values
+
     def _fill(self, name: str, out: np.ndarray, rows: np.ndarray, absent: float = 0) -> None:
         """Copy a tensor of some windows to `out`, (n, ...); `absent` where a recording does not have it."""
         files, windows = self._recording_of_row[rows], self._window[rows]
@@ -213,6 +245,24 @@ class Store(WindowSource):
         windows = int((self.windows["recording"] == recording).sum())
         expected = f"{name} of {windows} windows with the store's settings"
         return BadStore(data_file(self.path, recording), expected, f"{tensor.dtype} {tensor.shape}", PREPARE_AGAIN)
+
+
+def _label_error(column: LabelColumn, values: pd.Series, check_range: bool) -> tuple[str, str]:
+    """Return what was expected of the values of a label column and what they are; two empty texts if they are so."""
+    if not len(values):
+        return "", ""
+    kinds = ("string", "empty") if column.is_category else ("floating",)
+    kind = pd.api.types.infer_dtype(values, skipna=False)
+    if kind not in kinds:
+        return " or ".join(kinds), kind
+    if column.scale is None:
+        allowed = values.isin([*column.classes, ""])
+    else:
+        allowed = values.isna() | (values.between(*column.scale) if check_range else True)
+    if allowed.all():
+        return "", ""
+    first = int(np.flatnonzero(~allowed)[0])
+    return f"values {column.allowed}", f"{values.iloc[first]!r} in row {first}"
 
 
 def open_store(path: str | Path) -> Store:

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
+from ..datasets.label_columns import LabelColumn, label_columns
 from ..errors import GbvnetError
 from ..provenance import FORMER_KEY, stamped_title
+from .format import FORMER
 
 if TYPE_CHECKING:  # help of commands reads the options of systems, and systems name this interface: no pandas for that
     import pandas as pd
@@ -55,6 +57,19 @@ class WindowSource(Protocol):
     @abstractmethod
     def baseline(self, recording: str) -> np.ndarray | None:
         """Return the signals before the stimulus, (C, B) float32, nothing subtracted; None if there are none."""
+
+    @abstractmethod
+    def trace(self, recording: str, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return a label that changes in time: its times (T,), seconds since the start of the stimulus, and its values
+        (T,), NaN where there is none, float64 both; each holds until the next time. None if the recording has none.
+
+        Raises KeyError for a recording that does not exist.
+        """
+
+    @property
+    def labels(self) -> dict[str, LabelColumn]:
+        """The label columns of `windows`, by name, with their scales or classes."""
+        return {column.name: column for column in label_columns(self.settings["labels"])}
 
     def face_ok(self, rows: ArrayLike) -> np.ndarray:
         """Return which frames show a face, (n, F) bool."""
@@ -113,6 +128,10 @@ class DerivedSource(WindowSource):
         return self.source.baseline(recording)
 
     @override
+    def trace(self, recording: str, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        return self.source.trace(recording, name)
+
+    @override
     def face_ok(self, rows: ArrayLike) -> np.ndarray:
         return self.source.face_ok(rows)
 
@@ -127,7 +146,9 @@ def check_rows(source: WindowSource, rows: ArrayLike) -> np.ndarray:
 
 def contents_digest(settings: dict[str, Any], recordings: "pd.DataFrame") -> str:
     """Return the identity of windows, 16 hexadecimal digits, from their settings and the recordings' sha256."""
-    identity = {k: v for k, v in settings.items() if k != "versions"}
+    # Format 2 has no declared labels; `read_manifest` adds them.
+    left_out = ("versions", "labels") if settings.get("format") == FORMER else ("versions",)
+    identity = {k: v for k, v in settings.items() if k not in left_out}
     identity[FORMER_KEY] = identity.pop("synthetic")  # so that stores of 0.1 keep their digest
     parts = [json.dumps(identity, sort_keys=True)]
     parts += (recordings["recording"] + recordings["sha256"]).tolist()

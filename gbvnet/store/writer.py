@@ -12,20 +12,35 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save as to_safetensors
 
-from ..config import RATINGS
+from ..datasets.label_columns import LabelColumn
 from ..errors import BadStore
 from ..io.atomic import atomic_write, is_empty
 from ..io.records import convert
 from ..io.remote import require_path
-from .format import COUNTS, FILES, FORMAT, NAMES, PREPARE_AGAIN, RecordingHeader, data_file, read_header, read_manifest
+from .format import (
+    COUNTS,
+    FILES,
+    FORMAT,
+    FORMER,
+    FORMER_LABELS,
+    NAMES,
+    PREPARE_AGAIN,
+    RecordingHeader,
+    check_ratings,
+    data_file,
+    labels_of,
+    read_header,
+    read_manifest,
+)
 
 log = logging.getLogger(__name__)
 
 
-def create_store(path: Path, settings: dict) -> None:
+def create_store(path: Path, settings: dict) -> dict:
     """Create a store, or continue one with exactly the same settings. If an earlier run ended without a good recording,
     the store is created again, with any settings.
 
+    Returns the settings that hold: a store of format 2 is continued in its format, with the labels that it has.
     Raises BadStore naming the first setting that differs, or if the folder cannot be written or holds something else.
     """
     require_path(path)
@@ -35,7 +50,10 @@ def create_store(path: Path, settings: dict) -> None:
     if again:
         log.info("%s: no recording was good before; it is created again", path)
     elif manifest.exists():
-        _refuse_other_settings(path, read_manifest(path), settings)
+        existing = read_manifest(path)
+        if existing["format"] == FORMER:
+            settings = _as_former(path, settings)
+        _refuse_other_settings(path, existing, settings)
     elif path.is_dir() and not is_empty(path):
         raise BadStore(path, "an empty folder or a store", "a folder with other things in it", "Give another folder.")
     try:
@@ -48,6 +66,25 @@ def create_store(path: Path, settings: dict) -> None:
         (path / "locks").mkdir(exist_ok=True)
     except OSError as e:
         raise BadStore(path, "a folder that can be written", e.strerror, "Give another folder.") from None
+    return settings
+
+
+def _as_former(path: Path, settings: dict) -> dict:
+    """Return the settings with which a store of format 2 is continued, with a warning about labels that have no column
+    there. Raises BadStore if a label that has one could have values that it does not allow."""
+    usual, without = labels_of({"labels": FORMER_LABELS}), []
+    for name, column in labels_of(settings).items():
+        former = usual.get(name)
+        if former is None:
+            without.append(name)
+        elif column.trace or column.scale is None or not all(map(former.allows, column.scale)):
+            wanted = f"a store that can hold {name} {column.allowed}" + " changing in time" * column.trace
+            actual = f"one of format {FORMER}, which has it {former.allowed}, one value a recording"
+            raise BadStore(path, wanted, actual, "Use another folder; this store can still be read.")
+    if without:
+        lacks, remedy = ", ".join(without), "prepare into another folder to have them"
+        log.warning("%s: continued in store format %d, which has no column for %s; %s", path, FORMER, lacks, remedy)
+    return settings | {"format": FORMER, "labels": FORMER_LABELS}
 
 
 def _is_without_recordings(path: Path) -> bool:
@@ -131,6 +168,9 @@ def prepared_recording(path: Path, recording: str) -> dict | None:
     if len(header.has_face) != len(header.start_s):
         expected = f"has_face of {len(header.start_s)} windows"
         raise BadStore(file, expected, f"{len(header.has_face)}", PREPARE_AGAIN)
+    settings = read_manifest(path)
+    if settings["format"] != FORMER:
+        check_ratings(file, header, labels_of(settings))
     return metadata
 
 
@@ -154,7 +194,8 @@ def finish_store(path: Path, recordings: list[dict]) -> None:
     for text in columns:
         if text not in COUNTS:
             table[text] = table[text].astype(object).fillna("").astype(str)  # an empty column has no type
-    good = [_window_rows(metadata) for metadata in recordings if metadata["verdict"] == "ok"]
+    labels = labels_of(read_manifest(path))
+    good = [_window_rows(metadata, labels) for metadata in recordings if metadata["verdict"] == "ok"]
     if not good:
         mark_unfinished(path)
     atomic_write(path / "recordings.parquet", table.to_parquet(index=False))
@@ -165,11 +206,14 @@ def finish_store(path: Path, recordings: list[dict]) -> None:
     atomic_write(path / "windows.parquet", windows.reset_index(drop=True).to_parquet(index=False))
 
 
-def _window_rows(metadata: dict) -> pd.DataFrame:
+def _window_rows(metadata: dict, labels: dict[str, LabelColumn]) -> pd.DataFrame:
     n = len(metadata["start_s"])
     rows: dict = {name: np.full(n, metadata[name], dtype=object) for name in NAMES}
     rows |= {"window": np.arange(n, dtype=np.int64), "start_s": np.asarray(metadata["start_s"], dtype=np.float64)}
     rows["has_face"] = np.asarray(metadata["has_face"], dtype=bool)
     rows["has_signals"] = np.full(n, bool(metadata["has_signals"]))
-    rows |= {r: np.full(n, metadata["ratings"].get(r, np.nan), dtype=np.float64) for r in RATINGS}
+    for name, column in labels.items():
+        missing, kind = ("", object) if column.is_category else (np.nan, np.float64)
+        value = metadata.get("window_ratings", {}).get(name, metadata["ratings"].get(name, missing))
+        rows[name] = np.full(n, value, dtype=kind)  # None, where a window has none, becomes NaN
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""Systems, each of which classifies windows as positive (high) or negative (low): GBV-Net and the comparison methods.
+"""Systems, each of which predicts a target of windows: GBV-Net and the comparison methods.
 
 A file in this folder is a system of the same name (with - for _). Its class `System` is a `BaseSystem`, its options are
 the dataclass `System.Options`. New files are found automatically; none is imported before it is used.
@@ -18,19 +18,25 @@ from typing_extensions import override
 
 from ..config import MODALITIES, CrossvalConfig
 from ..errors import BadConfig
+from ..evaluation.targets import Target, resolve
 from ..io.records import convert
 from ..store.window_source import WindowSource
 from ..text import did_you_mean
 
+ALL_TASKS = ("binary", "multiclass", "regression")
 SYSTEMS: tuple[str, ...] = tuple(
     sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.ispkg)
 )
 
 
 class SystemOutput(NamedTuple):
-    """A system's output for n windows."""
+    """A system's output for n windows, float64.
 
-    p: np.ndarray  # (n,) probability of the positive class, or (n, K) if K targets were trained jointly; float64
+    predicted : by task. binary: the probability of the positive class, (n,), or (n, K) if K targets were trained
+        jointly; multiclass: the probabilities of K classes, (n, K); regression: the rating in its own units, (n,)
+    """
+
+    predicted: np.ndarray
     gate_face: np.ndarray | None = None  # (n,) mean gate of a modality in 0..1; None where the system has no gate
     gate_bio: np.ndarray | None = None
 
@@ -49,6 +55,9 @@ class BaseSystem(ABC):
 
     modalities: ClassVar[tuple[str, ...]] = MODALITIES  # what it can see; the first is the one that it was made for
     refused: ClassVar[dict[str, str]] = {}  # protocol: why it would be no fair test of this system
+    tasks: ClassVar[tuple[str, ...]] = ("binary",)  # that it can learn
+    refused_tasks: ClassVar[str] = "its source classifies low and high only"  # why it cannot learn the others
+    target: Target | None = None  # what is predicted; whoever makes a system sets it. None: two classes
 
     @dataclass(frozen=True)
     class Options:
@@ -72,6 +81,11 @@ class BaseSystem(ABC):
         self.config, self.work, self.label = config, work, label
         self.options = read_options(type(self), config.options, config.system)
 
+    @property
+    def task(self) -> str:
+        """The task of its target: binary, multiclass or regression."""
+        return "binary" if self.target is None else self.target.task
+
     @abstractmethod
     def fit(
         self,
@@ -82,17 +96,20 @@ class BaseSystem(ABC):
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         seed: int = 0,
     ) -> Self:
-        """Learn from rows of a store and their labels (n,) of 0 and 1, or (n, K) for K targets at once.
+        """Learn from rows of a store and their labels.
+
+        y : by task. binary: (n,) of 0 and 1, or (n, K) for K targets at once; multiclass: (n,) numbers of the classes
+            of `target`, of which some may be absent; regression: (n,) ratings in their own units
 
         validation : rows and labels of the fold's validation groups; a system without early stopping trains on both
         """
 
     @abstractmethod
     def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
-        """Return the probability of the positive class, (n,) or (n, K) float64."""
+        """Return what `SystemOutput.predicted` describes: probabilities, or, of task regression, ratings."""
 
     def predict(self, store: WindowSource, rows: np.ndarray) -> SystemOutput:
-        """Return the same probabilities, with gates where the system has them."""
+        """Return the same, with gates where the system has them."""
         return SystemOutput(self.predict_proba(store, rows))
 
     @abstractmethod
@@ -129,11 +146,18 @@ def system(name: str) -> type[BaseSystem]:
     return importlib.import_module(f".{name.replace('-', '_')}", __name__).System
 
 
-def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -> CrossvalConfig:
-    """Return the settings with the system's options complete.
+def load_system(folder: Path, config: CrossvalConfig, target: Target) -> BaseSystem:
+    """Return the trained system in a model folder. Raises BadModel."""
+    loaded = system(config.system).load(folder, config)
+    loaded.target = target
+    return loaded
 
-    Raises BadConfig if there is no such system, or if it cannot see this modality, be tested by this protocol, have
-    these options or learn from this store.
+
+def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -> CrossvalConfig:
+    """Return the settings with the system's options complete, and task and rule as they follow from the store's labels.
+
+    Raises BadConfig if there is no such system, or if it cannot see this modality, be tested by this protocol, learn
+    this task, have these options or learn from this store; and if store, target, task and rule do not suit each other.
     """
     chosen = system(config.system)
     if config.modality not in chosen.modalities:
@@ -145,7 +169,10 @@ def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -
         reason = chosen.refused[config.protocol]
         raise BadConfig(f"{config.system} is not tested by protocol {config.protocol}: {reason}")
     if store is not None:
+        config = resolve(config, store)
         chosen.require_store(store)
+    if config.task is not None and config.task not in chosen.tasks:
+        raise BadConfig(f"{config.system} does not learn task {config.task}: {chosen.refused_tasks}")
     return replace(config, options=read_options(chosen, config.options, config.system))
 
 

@@ -77,6 +77,8 @@ class System(NeuralSystem):
     """Chosen features of each channel, and a stacked Bi-LSTM over the channels."""
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg", "bio", "peri")
+    tasks: ClassVar[tuple[str, ...]] = ("binary", "multiclass")
+    refused_tasks: ClassVar[str] = "it chooses its features by the errors of a classifier"
     waveforms: ClassVar[bool] = False
     _selection: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # mean, SD and chosen features, (C, Q) each
 
@@ -94,7 +96,10 @@ class System(NeuralSystem):
         described = self._windows(store, rows).x.cpu().numpy()
         x = described.reshape(len(rows), -1)  # (n, C * Q)
         groups, rng = store.windows["recording"].to_numpy(str)[rows], np.random.default_rng(seed)
-        cost = ridge_cost(x, np.asarray(y).reshape(len(rows), -1), groups, rng)
+        labels = np.asarray(y).reshape(len(rows), -1)
+        if self.task == "multiclass":
+            labels = labels == np.unique(labels)  # (n, k), each class against the others
+        cost = ridge_cost(x, labels, groups, rng)
         chosen = np.ones(x.shape[1], bool) if cost is None else select_features(cost, x.shape[1], rng)
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         sd = np.where(sd > 1e-6 * np.abs(mean), sd, 1)  # a constant feature has no scale

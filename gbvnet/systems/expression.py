@@ -9,23 +9,26 @@ faces should do better than this. A store made with another tracker than MediaPi
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from typing_extensions import override
 
 from ..errors import BadConfig
 from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS
 from ..store.window_source import WindowSource
+from . import ALL_TASKS
 from .learners.classical import ClassicalSystem, Parameters
+from .learners.linear import constant, linear_output, weights_of
 
 STATISTICS = ("mean", "sd", "min", "max", "slope")  # the slope is per second
 
 
 class System(ClassicalSystem):
-    """LogisticRegression(C=1) on z-scored statistics; values that a window lacks are replaced by the training mean."""
+    """LogisticRegression(C=1), of ratings a Ridge, on z-scored statistics; values that a window lacks are replaced by
+    the training mean."""
 
     modalities: ClassVar[tuple[str, ...]] = ("face",)
+    tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
 
     @override
     def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
@@ -40,14 +43,14 @@ class System(ClassicalSystem):
         with_face = ~np.isnan(x[:, 0])
         mean, sd = x[with_face].mean(axis=0), x[with_face].std(axis=0)
         sd = np.where(sd > 1e-6, sd, 1).astype(np.float32)  # a movement that never occurs
-        if has_one_class(y):  # of several targets, one may have a single class
-            return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
-        fitted = LogisticRegression(max_iter=1000).fit(_scaled(x, mean, sd), y)
-        return {"weights": fitted.coef_.ravel(), "bias": fitted.intercept_, "mean": mean, "sd": sd}
+        if self.task == "binary" and has_one_class(y):  # of several targets, one may have a single class
+            return constant(x.shape[1], y[0]) | {"mean": mean, "sd": sd}
+        model = Ridge() if self.task == "regression" else LogisticRegression(max_iter=1000)
+        return weights_of(model.fit(_scaled(x, mean, sd), y)) | {"mean": mean, "sd": sd}
 
     @override
-    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
-        return expit(_scaled(x, parameters["mean"], parameters["sd"]) @ parameters["weights"] + parameters["bias"][0])
+    def output(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        return linear_output(_scaled(x, parameters["mean"], parameters["sd"]), parameters, self.task)
 
     @classmethod
     @override

@@ -4,16 +4,17 @@ The paper gives Adam, a learning rate of 1e-3, batches of 256 and binary cross-e
 give the epoch: here it is the one with the best loss on validation groups, never chosen by the test side.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from scipy.special import expit
 from typing_extensions import override
 
 from ..config import CrossvalConfig, GBVNetConfig, to_dict, uses_face
 from ..errors import BadConfig
+from ..evaluation.targets import Target, targets_of
 from ..network.checkpoint.checkpoint import load_model, save_model
 from ..network.model import GBVNet
 from ..network.pretrained import FaceWeights, load_face_weights
@@ -74,7 +75,7 @@ class System(NeuralSystem):
     def predict(self, store: WindowSource, rows: np.ndarray) -> SystemOutput:
         network = self._network()
         logits, face, bio = predict_network(network, self._windows(store, np.asarray(rows)), self.config.train)
-        return SystemOutput(expit(logits[:, 0] if logits.shape[1] == 1 else logits), face, bio)
+        return SystemOutput(self.predictions_of(logits), face, bio)
 
     @override
     def save(self, folder: Path) -> None:
@@ -122,8 +123,9 @@ def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray
         "channels": [s["channels"][i] for i in channels_of(store, config.modality)],
         **{name: s[name] for name in ("rate_hz", "samples_per_window", "frames_per_window", "face_side", "baseline_s")},
         "normalise": config.train.normalise,
-        "targets": ["valence", "arousal"] if config.target == "both" else [config.target],
-        "threshold": config.threshold,
+        "targets": [target.name for target in targets_of(config, store)],
+        **target_metadata(targets_of(config, store)),
+        **({"lag_s": config.lag_s} if config.lag_s else {}),
         "protocol": config.protocol,
         "scope": config.scope,
         "subjects": sorted(store.windows.iloc[rows]["subject"].unique().tolist()),
@@ -131,6 +133,16 @@ def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray
         **_face_statistics(store, config, rows),
         "train": to_dict(config.train),
     }
+
+
+def target_metadata(targets: Sequence[Target]) -> dict:
+    """Return what a model folder records of its targets: the task, the rule, and the classes or the scale."""
+    first = targets[0]
+    about: dict = {"task": first.task, "rule": first.rule} if first.rule else {"task": first.task}
+    if first.task == "multiclass":
+        about["classes"] = list(first.classes)
+    scales = [target.scale for target in targets if target.scales[0] is not None and len(target.scales) == 1]
+    return about | ({"scales": [list(scale) for scale in scales]} if scales else {})
 
 
 def _face_statistics(store: WindowSource, config: CrossvalConfig, rows: np.ndarray) -> dict:

@@ -1,14 +1,19 @@
 """The majority class of the training rows for every window: the score that any system must exceed."""
 
+from typing import ClassVar
+
 import numpy as np
 from typing_extensions import override
 
 from ..store.window_source import WindowSource
-from .learners.classical import ClassicalSystem, Parameters
+from . import ALL_TASKS
+from .learners.classical import ClassicalSystem, Parameters, shares
 
 
 class System(ClassicalSystem):
-    """Predicts the share of positive training rows for every window."""
+    """Predicts the share of positive training rows, of each class, or the mean rating for every window."""
+
+    tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
 
     @override
     def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
@@ -20,8 +25,9 @@ class System(ClassicalSystem):
 
     @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
-        return {"prior": y.mean(keepdims=True)}
+        return {"prior": shares(y, self.task)}
 
     @override
-    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
-        return np.full(len(x), parameters["prior"][0])
+    def output(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        prior = parameters["prior"]
+        return np.tile(prior, (len(x), 1)) if self.task == "multiclass" else np.full(len(x), prior[0])

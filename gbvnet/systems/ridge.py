@@ -3,19 +3,25 @@
 A control, not a comparison method.
 """
 
+from typing import ClassVar
+
 import numpy as np
-from scipy.special import expit
-from sklearn.linear_model import RidgeClassifier
+from sklearn.linear_model import Ridge, RidgeClassifier
 from typing_extensions import override
 
 from ..evaluation.labels import has_one_class
 from ..store.window_source import WindowSource
+from . import ALL_TASKS
 from .features.extract import waveform_features
 from .learners.classical import ClassicalSystem, Parameters
+from .learners.linear import constant, linear_output, weights_of
 
 
 class System(ClassicalSystem):
-    """RidgeClassifier on `features.plain`, z-scored over training rows; p is the expit of its decision."""
+    """RidgeClassifier on `waveform_features`, z-scored over training rows; p is the expit of its decision, or the
+    softmax of those of several classes. Of ratings a Ridge."""
+
+    tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
 
     @override
     def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
@@ -24,11 +30,11 @@ class System(ClassicalSystem):
     @override
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
         mean, sd = x.mean(axis=0), x.std(axis=0) + np.float32(1e-12)
-        if has_one_class(y):  # of several targets, one may have a single class
-            return {"weights": np.zeros(x.shape[1]), "bias": np.array([4.0 if y[0] else -4.0]), "mean": mean, "sd": sd}
-        ridge = RidgeClassifier().fit((x - mean) / sd, y)
-        return {"weights": ridge.coef_.ravel(), "bias": np.atleast_1d(ridge.intercept_), "mean": mean, "sd": sd}
+        if self.task == "binary" and has_one_class(y):  # of several targets, one may have a single class
+            return constant(x.shape[1], y[0]) | {"mean": mean, "sd": sd}
+        model = Ridge() if self.task == "regression" else RidgeClassifier()
+        return weights_of(model.fit((x - mean) / sd, y)) | {"mean": mean, "sd": sd}
 
     @override
-    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
-        return expit((x - parameters["mean"]) / parameters["sd"] @ parameters["weights"] + parameters["bias"][0])
+    def output(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        return linear_output((x - parameters["mean"]) / parameters["sd"], parameters, self.task)

@@ -18,9 +18,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from typing_extensions import override
 
 from ..config import uses_face
@@ -28,11 +27,13 @@ from ..errors import BadConfig
 from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS, channels_of
 from ..store.window_source import WindowSource
+from . import ALL_TASKS
 from .features.band_power import LOG_POWER, bands_of
 from .features.extract import extract_features, face_thumbnails
 from .features.peripheral import AUTONOMIC
 from .features.topography import interpolation_weights, known_electrodes
 from .learners.classical import ClassicalSystem, Parameters
+from .learners.linear import output_of_decision
 
 BANDS = ((4, 8), (8, 13), (13, 30))  # theta, alpha, beta: red, green and blue
 HEART_AND_SKIN = ("ecg", "ppg", "gsr")
@@ -47,6 +48,7 @@ class System(ClassicalSystem):
     """Principal components of scalp maps, features of heart, skin and face, and one hidden layer."""
 
     modalities: ClassVar[tuple[str, ...]] = ("facebio", "bio", "eeg", "peri", "face", "faceeeg", "faceperi")
+    tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
 
     @dataclass(frozen=True)
     class Options(ClassicalSystem.Options):
@@ -89,14 +91,14 @@ class System(ClassicalSystem):
         mean, sd = x.mean(axis=0), x.std(axis=0)
         sd = np.where(sd > STILL, sd, 1.0)
         parameters = {"widths": self._widths, "fill": fill, "centre": centre, "axes": axes, "mean": mean, "sd": sd}
-        if has_one_class(y):  # of several targets, one may have a single class
+        if self.task == "binary" and has_one_class(y):  # of several targets, one may have a single class
             nothing = {"inward": np.zeros((x.shape[1], 1)), "offset": np.zeros(1), "outward": np.zeros(1)}
             return parameters | nothing | {"bias": np.array([4.0 if y[0] else -4.0])}
         head = _mlp if self.options.head == "mlp" else _elm
-        return parameters | head((x - mean) / sd, y, seed)
+        return parameters | head((x - mean) / sd, y, seed, self.task)
 
     @override
-    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+    def output(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
         if not np.array_equal(parameters["widths"], self._widths):
             raise BadConfig(
                 "siddharth-like learnt from other channels, bands or kinds of faces than this store has: blocks of "
@@ -105,7 +107,8 @@ class System(ClassicalSystem):
         x = np.where(np.isnan(x), parameters["fill"], x)
         x = _reduced(x, parameters["widths"], parameters["axes"], parameters["centre"])
         hidden = np.tanh((x - parameters["mean"]) / parameters["sd"] @ parameters["inward"] + parameters["offset"])
-        return expit(hidden @ parameters["outward"] + parameters["bias"][0])
+        outward, bias = parameters["outward"], parameters["bias"]
+        return output_of_decision(hidden @ outward + (bias if outward.ndim == 2 else bias[0]), self.task)
 
 
 def scalp_maps(store: WindowSource, rows: np.ndarray, channels: list[int]) -> np.ndarray:
@@ -192,27 +195,31 @@ def _reduced(x: np.ndarray, widths: np.ndarray, axes: np.ndarray, centre: np.nda
     return np.concatenate([(x[:, : len(centre)] - centre) @ axes, x[:, len(centre) :]], axis=1)
 
 
-def _elm(x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
-    """Random units, and the ridge that brings them closest to -1 and 1 (Huang, Zhu and Siew 2006)."""
+def _elm(x: np.ndarray, y: np.ndarray, seed: int, task: str) -> Parameters:
+    """Random units, and the ridge that brings them closest to -1 and 1 (Huang, Zhu and Siew 2006), or to the rating."""
     rng = np.random.default_rng(seed)
     inward = rng.normal(size=(x.shape[1], UNITS)) / np.sqrt(x.shape[1])
     offset = rng.normal(size=UNITS)
     hidden = np.tanh(x @ inward + offset)
-    mean, target = hidden.mean(axis=0), 2.0 * y - 1
+    several = task == "multiclass" and y.max() > 1
+    labels = (y[:, None] == np.arange(y.max() + 1)) if several else y  # (n, k) or (n,)
+    mean, target = hidden.mean(axis=0), labels if task == "regression" else 2.0 * labels - 1
     centred = hidden - mean
     sd = np.maximum(centred.std(axis=0), STILL)
     centred /= sd
     gram = centred.T @ centred + RIDGE * len(x) * np.eye(UNITS)
-    outward = np.linalg.solve(gram, centred.T @ (target - target.mean())) / sd
+    solved = np.linalg.solve(gram, centred.T @ (target - target.mean(axis=0)))
+    outward = (solved.T / sd).T
     # Least squares to -1 and 1 estimate 2 p - 1; twice that is the logit near p = 1/2.
+    factor = 1 if task == "regression" else 2
     return {
-        "inward": inward, "offset": offset, "outward": 2 * outward,
-        "bias": np.array([2 * (target.mean() - mean @ outward)]),
+        "inward": inward, "offset": offset, "outward": factor * outward,
+        "bias": np.atleast_1d(factor * (target.mean(axis=0) - mean @ outward)),
     }  # fmt: skip
 
 
-def _mlp(x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
-    network = MLPClassifier(
+def _mlp(x: np.ndarray, y: np.ndarray, seed: int, task: str) -> Parameters:
+    network = (MLPRegressor if task == "regression" else MLPClassifier)(
         MLP_UNITS,
         activation="tanh",
         alpha=MLP_DECAY,
@@ -225,4 +232,5 @@ def _mlp(x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is chosen, not a failure
         network.fit(x, y)
     (inward, outward), (offset, bias) = network.coefs_, network.intercepts_
-    return {"inward": inward, "offset": offset, "outward": outward.ravel(), "bias": bias}
+    outward = outward if outward.shape[1] > 1 else outward.ravel()
+    return {"inward": inward, "offset": offset, "outward": outward, "bias": bias}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.tree import DecisionTreeClassifier
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from typing_extensions import override
 
 from ..store.channels import channels_of
@@ -67,20 +67,27 @@ class System(RbfSvm):
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
         if self.options.classifier == "svm":
             return super().learn(x, y, seed)
-        tree = DecisionTreeClassifier(min_samples_leaf=LEAF, random_state=seed).fit(x, y).tree_
-        high = tree.value[:, 0, 1] if tree.n_classes[0] == 2 else np.full(tree.node_count, float(y[0]))
+        kind = DecisionTreeRegressor if self.task == "regression" else DecisionTreeClassifier
+        tree = kind(min_samples_leaf=LEAF, random_state=seed).fit(x, y).tree_
+        if self.task == "multiclass":
+            high = tree.value[:, 0]  # (nodes, k)
+        elif self.task == "regression":
+            high = tree.value[:, 0, 0]
+        else:
+            high = tree.value[:, 0, 1] if tree.n_classes[0] == 2 else np.full(tree.node_count, float(y[0]))
         return {
             "below": tree.children_left.astype(np.int64),  # where a window goes next, -1 from a leaf
             "above": tree.children_right.astype(np.int64),
             "feature": tree.feature.astype(np.int64),
             "threshold": tree.threshold,
-            "high": high.astype(np.float64),  # share of a node's training windows
+            # of a node's training windows: the share that is high, of each class, or the mean rating
+            "high": high.astype(np.float64),
         }
 
     @override
-    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+    def output(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
         if self.options.classifier == "svm":
-            return super().probability(parameters, x)
+            return super().output(parameters, x)
         at, rows = np.zeros(len(x), np.int64), np.arange(len(x))
         while True:
             at_branch = parameters["below"][at] >= 0

@@ -12,7 +12,7 @@ A window's features follow from all of its trial, also from later windows: it ca
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.svm import LinearSVC
+from sklearn.svm import LinearSVC, LinearSVR
 from typing_extensions import override
 
 from ..store.channels import channels_of
@@ -43,3 +43,7 @@ class System(LinearSystem):
     @override
     def classifier(self) -> Any:
         return LinearSVC(C=1.0, dual=False)
+
+    @override
+    def regressor(self) -> Any:
+        return LinearSVR(C=1.0, loss="squared_epsilon_insensitive", dual=False)

@@ -198,7 +198,7 @@ def test_an_output_that_is_closed_early_ends_the_command_quietly(words):
     ("argv", "message"),
     [
         (("--folds", "2.5"), "--folds: expected a whole number, found 2.5"),
-        (("--target", "joy"), "--target: expected one of valence, arousal, both, found joy"),
+        (("--task", "joy"), "--task: expected one of binary, multiclass, regression, found joy"),
         (("--shuffle_labels", "a"), "--shuffle_labels: expected a whole number, found a"),
         (("--stratify", "maybe"), "--stratify: expected true or false, found maybe"),
     ],

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from gbvnet.datasets import open_corpus
+from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.deap import CHANNELS, EEG, RATINGS_FILE, read_dat, read_ratings
 from gbvnet.errors import BadConfig, BadRecording
 
@@ -78,6 +79,7 @@ def test_a_missing_row_of_the_ratings_is_named(deap):
         ("Participant_id", "9" * 400, "a whole number from 1 to 10000 in Participant_id, found '9{40}' in line 2"),
         ("Experiment_id", 10**15, "a whole number from 1 to 10000 in Experiment_id"),
         ("Liking", "9" * 400, "a rating from 1 to 9 in Liking, found '9{40}' in line 2"),
+        ("Familiarity", "often", "a rating from 1 to 5, or nothing, in Familiarity, found 'often' in line 2"),
         ("Trial", 2, "each trial once, found Trial 2 of participant 1 twice"),
     ],
 )
@@ -87,6 +89,20 @@ def test_a_number_that_cannot_be_is_named_with_its_line(deap, column, value, mes
     table.to_csv(deap / RATINGS_FILE, index=False)
     with pytest.raises(BadRecording, match=message):
         read_ratings(deap / RATINGS_FILE)
+
+
+def test_familiarity_has_a_scale_of_its_own_and_may_be_missing(deap):
+    table = pd.read_csv(deap / RATINGS_FILE).sort_values(["Participant_id", "Trial"])
+    table["Familiarity"] = [5, 6, None, *table["Familiarity"].iloc[3:]]
+    table.to_csv(deap / RATINGS_FILE, index=False)
+    corpus = open_corpus("deap", deap)
+    assert {c.name: c.scale for c in corpus.labels} == {
+        **dict.fromkeys(("valence", "arousal", "dominance", "liking"), (1, 9)), "familiarity": (1, 5)
+    }  # fmt: skip
+    first, second, third = next(u for u in check_corpus(corpus) if u.name == "s01").recordings
+    assert (first.ratings["familiarity"], first.error) == (5, None)
+    assert "s01_trial02: expected familiarity from 1 to 5, found 6" in second.error
+    assert "familiarity" not in third.ratings and third.error is None
 
 
 def test_missing_columns_and_files_of_the_ratings_are_named(deap):

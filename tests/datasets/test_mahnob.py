@@ -111,7 +111,7 @@ def test_a_recording_knows_subject_film_ratings_and_where_the_stimulus_lies(whol
         recording = by_name[f"p{trial.subject:02d}_s{trial.session}"]
         assert (recording.error, recording.stimulus, recording.trial) == (None, trial.film, str(trial.session))
         assert recording.ratings == trial.ratings
-        assert set(recording.ratings) == {"valence", "arousal", "control", "predictability"}
+        assert set(recording.ratings) == {"valence", "arousal", "control", "predictability", "emotion"}
         assert recording.seconds == trial.seconds
     corpus = open_corpus("mahnob", whole)
     signals = corpus.signals(by_name["p01_s2"])
@@ -408,7 +408,31 @@ def test_many_sessions_that_lack_the_same_are_counted(mine):
 
 def test_control_and_predictability_may_be_absent(mine):
     edit(mine / "Sessions/2/session.xml", r'felt(Ctrl|Pred)="\d"', "")
-    assert set(recordings(mine)["p01_s2"].ratings) == {"valence", "arousal"}
+    assert set(recordings(mine)["p01_s2"].ratings) == {"valence", "arousal", "emotion"}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "emotion"),
+    [
+        ('feltEmo="12"', "anxiety"),
+        ('feltEmo=" 0 "', "neutral"),
+        ('feltEmo="11.0"', "amusement"),
+        ('feltEmo="10"', None),  # unknown
+        ('feltEmo=""', None),
+        ("", None),
+    ],
+)
+def test_the_felt_emotion_is_read_by_its_code_and_may_be_missing(mine, attribute, emotion):
+    edit(mine / "Sessions/2/session.xml", r'feltEmo="\d+"', attribute)
+    recording = recordings(mine)["p01_s2"]
+    assert recording.error is None and recording.ratings.get("emotion") == emotion
+
+
+@pytest.mark.parametrize("code", ["13", "-1", "joy", "1.5", "nan"])
+def test_an_emotion_of_an_unknown_code_is_refused_with_the_file(mine, code):
+    edit(mine / "Sessions/2/session.xml", r'feltEmo="\d+"', f'feltEmo="{code}"')
+    error = recordings(mine)["p01_s2"].error
+    assert f"Sessions/2/session.xml: expected feltEmo, a code from 0 to 12, found '{code}'" in error
 
 
 # ---------------------------------------------------------------- video and clocks

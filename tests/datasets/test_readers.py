@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gbvnet.cli.main import main
-from gbvnet.config import RATINGS, PrepareConfig
+from gbvnet.config import PrepareConfig
 from gbvnet.datasets import (
     corpora,
     open_corpus,
@@ -28,21 +28,7 @@ from gbvnet.preprocessing.signals import preprocess
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 
-from .test_table import signals, write_fif, write_rows
-
 SIGNALS_ONLY = PrepareConfig(faces=False)
-
-
-def write_table(root: Path) -> None:
-    """The only corpus that `gbvnet synth` has no format for: its files are those of the user."""
-    root.mkdir()
-    rows = []
-    for subject, stimulus, seed in (("anna", "x", 0), ("anna", "y", 1), ("ben", "x", 2)):
-        file = f"{subject}_{stimulus}_raw.fif"
-        write_fif(root / file, signals(seed=seed))
-        row = {"subject": subject, "trial": stimulus, "stimulus": stimulus, "signals": file, "valence": 6, "arousal": 2}
-        rows.append(row)
-    write_rows(root, [row | {"start_s": 10, "stop_s": 14} for row in rows])
 
 
 def kinds() -> list[str]:
@@ -57,9 +43,6 @@ def opened(kind: str, root: Path):
 def write(kind: str, root: Path) -> Path:
     """A small corpus, signals only, of two subjects: a synthetic one in the format of the reader."""
     name = kind.split()[0]
-    if name == "table":
-        write_table(root)
-        return root
     settings = synthetic_settings(name)(subjects=2, trials=3, seconds=4, videos=0, seed=1)
     if kind.endswith("--raw"):
         settings = replace(settings, raw=True)
@@ -86,8 +69,8 @@ def contents(folder):
             for f in sorted(folder.rglob("*")) if f.is_file() and "locks" not in f.parts}  # fmt: skip
 
 
-def test_every_corpus_but_the_users_own_has_a_synthetic_twin():
-    assert set(corpora()) == {*synthetic_corpora(), "table"}
+def test_every_corpus_has_a_synthetic_twin():
+    assert set(corpora()) == set(synthetic_corpora())
 
 
 def test_an_unknown_corpus_is_reported_and_a_folder_without_one_too(kind, tmp_path):
@@ -110,16 +93,19 @@ def test_what_a_corpus_says_of_itself(kind, root):
     assert all(isinstance(note, str) for unit in (None, *corpus.units) for note in corpus.notes(unit))
 
 
-def test_recordings_are_named_once_for_all_and_rated_from_1_to_9(kind, root):
-    listed_recordings = recordings(opened(kind, root))
+def test_recordings_are_named_once_for_all_and_have_the_labels_that_are_declared(kind, root):
+    corpus = opened(kind, root)
+    listed_recordings, declared = recordings(corpus), {column.name: column for column in corpus.labels}
+    assert len(declared) == len(corpus.labels) > 0
     assert len(listed_recordings) > 2
     assert len({r.name for r in listed_recordings}) == len(listed_recordings)
     for r in listed_recordings:
         assert r.error is None and r.dataset == kind.split()[0]
         assert re.fullmatch(r"[\w.+-]+", r.name), r.name  # it will be a file's name
         assert r.subject and r.trial and r.stimulus and r.seconds > 0
-        assert r.ratings and set(r.ratings) <= set(RATINGS)
-        assert all(1 <= value <= 9 for value in r.ratings.values())
+        assert r.ratings and all(declared[name].allows(value) for name, value in r.ratings.items())
+        assert not any(declared[name].trace for name in r.ratings)
+        assert all(declared[name].trace for name in r.traces)
     assert len({r.stimulus for r in listed_recordings}) < len(listed_recordings)  # subjects share them
     assert len({(r.subject, r.trial) for r in listed_recordings}) == len(listed_recordings)
 

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gbvnet.datasets.label_columns import LabelColumn
 from gbvnet.datasets.recording import Channel, Recording, Signals, read_stamp
 from gbvnet.errors import BadRecording
 
@@ -41,6 +42,7 @@ class Reader:
     source = ""
     rate_hz, baseline_s, frames_per_s = 64.0, 1.0, 10
     channels = (Channel("Cz", "eeg"),)
+    labels = (LabelColumn("valence", (1.0, 9.0)), LabelColumn("arousal", (0.0, 10.0)))
 
     @classmethod
     def open(cls, root):
@@ -139,8 +141,8 @@ def test_the_corpora_that_there_are():
 def test_an_unknown_name_gets_the_nearest(tmp_path):
     with pytest.raises(BadConfig, match=r"no corpus named mahnop; did you mean mahnob\?"):
         open_corpus("mahnop", tmp_path)
-    with pytest.raises(BadConfig, match="no synthetic corpus named table; "):
-        write_synthetic("table", tmp_path)
+    with pytest.raises(BadConfig, match=r"no synthetic corpus named tables; did you mean table\?"):
+        write_synthetic("tables", tmp_path)
 
 
 def test_two_files_add_a_corpus_to_the_command_line(added, tmp_path, capsys):
@@ -161,7 +163,7 @@ def test_the_contract_tests_find_a_new_corpus(added, tmp_path, capsys):
     assert added in test_readers.kinds()
     root = test_readers.write(added, tmp_path / "corpus")
     test_readers.test_what_a_corpus_says_of_itself(added, root)
-    test_readers.test_recordings_are_named_once_for_all_and_rated_from_1_to_9(added, root)
+    test_readers.test_recordings_are_named_once_for_all_and_have_the_labels_that_are_declared(added, root)
     test_readers.test_signals_cover_the_baseline_and_the_stimulus(added, root)
     test_readers.test_a_corrupted_file_is_reported_and_the_other_recordings_are_used(added, tmp_path / "second", capsys)
     test_readers.test_a_store_holds_the_windows_that_signals_and_filter_give(added, root, tmp_path)

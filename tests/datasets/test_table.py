@@ -17,6 +17,7 @@ from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.check import check_corpus
+from gbvnet.datasets.label_columns import RATING_COLUMNS
 from gbvnet.datasets.table_schema import read_table
 from gbvnet.datasets.table_template import write_template
 from gbvnet.errors import BadInput, BadRecording, BadStore
@@ -191,7 +192,7 @@ def test_flat_and_clipped_channels_are_warnings(tmp_path):
         ({"stop_s": 5}, "expected 0 <= start_s < stop_s, found '10' and '5'"),
         ({"stop_s": "soon"}, "expected a number of seconds in stop_s, found 'soon'"),
         ({"valence": 12}, "expected valence from 1 to 9, or low or high, found '12'"),
-        ({"valence": "angry"}, "More than two classes, and ratings that change in time, are out of scope"),
+        ({"valence": "angry"}, r"found 'angry'. It is declared as `valence: {scale: \[1, 9\]}`; another scale, or"),
     ],
 )
 def test_a_wrong_row_is_reported_with_its_line_and_the_others_go_on(mine, change, message):
@@ -215,7 +216,7 @@ def errors(folder):
     good = [r.name for r in checked if r.error is None]
     assert sorted(open_store(folder / "store").windows["recording"].unique()) == sorted(good)
     assert len(summary.bad) == len(checked) - len(good)
-    rows = read_table(folder / "recordings.csv")
+    rows = read_table(folder / "recordings.csv", corpus.labels)
     line = {key: n for n, *key in rows[["line", "subject", "trial"]].itertuples(index=False) for key in [tuple(key)]}
     return {line[r.subject, r.trial]: r.error for r in checked}
 
@@ -470,7 +471,7 @@ def test_the_yaml_of_the_documentation_is_such_a_table(mine):
         ),
         (
             "recordings:\n- {subject: a, valence: [1, 2]}\n",
-            "several in line 2. More than two classes, and ratings that",
+            "several in line 2. Ratings that change in time are in a file of their own",
         ),
         ("recordings:\n- {subject: a, Subject: b}\n", "each column once, found subject twice"),
         ("recordings: [\n", "settings as YAML, found a file that does not read"),
@@ -591,7 +592,7 @@ def test_an_absent_channel_is_reported_with_near_names(mine):
         ([ROW], "filtered: perhaps\n", "expected true or false for filtered"),
         ([ROW], "signals_rate_hz: 256 Hz\n", "expected a number from 1 to 1000000 for signals_rate_hz"),
         ([ROW], "- rate_hz\n", "a name and a value in each line, found a list"),
-        ([ROW | {"emotion": "joy"}], "", "found 'emotion'. Labels are ratings .* More than two classes, and ratings"),
+        ([ROW | {"emotion": "joy"}], "", r"found 'emotion'. If it is a label, write into table.yaml: labels: \{v"),
         ([ROW | {"Subject": "a"}], "", "expected each column once, found subject twice"),
         ([ROW], "rate_hz: [", "a file that does not read"),
     ],
@@ -600,6 +601,137 @@ def test_a_table_that_cannot_be_meant_is_refused(mine, rows, settings, message):
     write_rows(mine, rows, settings)
     with pytest.raises(BadRecording, match=message):
         assert open_corpus("table", mine).units
+
+
+LABELS = """labels:
+  valence: {scale: [0, 100], set: self}
+  Stress: {classes: [none, some, much]}
+  perceived_valence: {scale: [0, 100], set: perceived, of: valence}
+"""
+LABELLED = {key: value for key, value in ROW.items() if key != "valence"}
+
+
+def test_labels_are_what_the_settings_declare_and_go_into_the_store(mine, tmp_path):
+    rows = [
+        LABELLED | {"valence": 55.5, "Stress": "much", "perceived_valence": "low"},
+        LABELLED
+        | {"trial": "2", "start_s": 22, "stop_s": 30, "valence": "high", "Stress": "", "perceived_valence": ""},
+    ]
+    write_rows(mine, rows, LABELS)
+    corpus = open_corpus("table", mine)
+    assert [column.name for column in corpus.labels] == ["valence", "stress", "perceived_valence"]
+    first, second = corpus.recordings("anna")
+    assert first.ratings == {"valence": 55.5, "stress": "much", "perceived_valence": 0.0}
+    assert second.ratings == {"valence": 100.0}
+    assert first.warnings == ("perceived_valence is given as low, and stored as 0",)
+    prepare_store(corpus, tmp_path / "store", PrepareConfig(faces=False))
+    store = open_store(tmp_path / "store")
+    assert store.labels == {column.name: column for column in corpus.labels}
+    assert store.labels["perceived_valence"].of == "valence" and store.labels["valence"].label_set == "self"
+    windows = store.windows.groupby("recording").first()
+    assert windows["stress"].tolist() == ["much", ""]
+    assert windows["valence"].tolist() == [55.5, 100.0]
+    assert windows["perceived_valence"].isna().tolist() == [False, True]
+    assert not {"arousal", "dominance"} & set(store.windows)  # exactly those that are declared
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stress": "lots"}, "expected stress none, some, much, found 'lots'.*`stress: {classes: .none, some, much.}`"),
+        ({"stress": "Much"}, "found 'Much'"),
+        ({"stress": "high"}, "found 'high'"),  # the words are for numbers
+        ({"valence": "101"}, "expected valence from 0 to 100, or low or high, found '101'"),
+        ({"valence": "much"}, "expected valence from 0 to 100, or low or high, found 'much'"),
+        ({"valence": "nan"}, "found 'nan'"),
+        ({"perceived_valence": "-1"}, "expected perceived_valence from 0 to 100"),
+    ],
+)
+def test_a_label_that_is_not_declared_so_costs_its_row(mine, change, message):
+    write_rows(mine, [LABELLED | change, {**GOOD, "valence": 1}], LABELS)
+    by_line = errors(mine)
+    assert by_line[3] is None and re.search(message, by_line[2]), by_line[2]
+
+
+@pytest.mark.parametrize(
+    ("settings", "columns", "line"),
+    [
+        ("", {"emotion": ["joy", "anger"]}, "labels: {valence: {scale: [1, 9]}, emotion: {classes: [anger, joy]}}."),
+        (
+            "",
+            {"stress": ["yes", "no"], "valence": ["", ""]},
+            "labels: {valence: {scale: [1, 9]}, stress: {classes: ['no', 'yes']}}.",
+        ),
+        (
+            LABELS,
+            {"boredom_rating": ["3", "1.5"]},
+            "labels: {valence: {scale: [0, 100], set: self}, boredom_rating: {scale: [LOW, HIGH]}}, LOW and HIGH being",
+        ),
+        (
+            LABELS,
+            {"arousal": ["3", "low"]},
+            "arousal: {scale: [LOW, HIGH]}}, LOW and HIGH being the ends of its scale.",
+        ),
+        ("", {"mood": ["joy", "joy"]}, "mood: {classes: [A, B]}}, A and B being its classes (joy here)."),
+        (
+            "",
+            {"class": [f"c{k}" for k in range(20)]},
+            "class: {classes: [A, B]}}, A and B being its classes (c0, c1, c10, c11 and 16 more here).",
+        ),
+        ("", {"quality": ["bad", "good"]}, "there are "),
+        ("", {"quality": ["bad", "good"]}, "If it is a label, write into table.yaml: labels: {valence"),
+    ],
+)
+def test_a_column_that_is_not_declared_is_refused_with_the_line_to_write(mine, settings, columns, line):
+    n = len(next(iter(columns.values())))
+    rows = [ROW | {"trial": str(k)} | {name: cells[k] for name, cells in columns.items()} for k in range(n)]
+    write_rows(mine, rows, settings)
+    with pytest.raises(BadRecording, match="expected columns that exist, found '") as caught:
+        open_corpus("table", mine)
+    assert line.lower() in str(caught.value).lower()
+
+
+def test_the_suggested_line_is_one_that_works(mine):
+    rows = [ROW | {"stress": cell, "trial": cell} for cell in ("yes", "no", "1e3", "so: so")]
+    write_rows(mine, [row | {"trial": str(k)} for k, row in enumerate(rows)])
+    with pytest.raises(BadRecording) as caught:
+        open_corpus("table", mine)
+    line = str(caught.value).split("write into table.yaml: ")[1].removesuffix(".")
+    (mine / "table.yaml").write_text(line)
+    corpus = open_corpus("table", mine)
+    assert [column.name for column in corpus.labels] == ["valence", "stress"]
+    assert set(corpus.labels[1].classes) == {"yes", "no", "1e3", "so: so"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ("labels: [valence]\n", "label columns under `labels`, found other contents"),
+        ("labels: {}\n", "at least one label column under `labels`, found none"),
+        ("labels: {valence: 9}\n", r"valence: expected a mapping .*As in `labels: \{valence: \{scale: \[1, 9\]\}"),
+        ("labels: {stress: {classes: [yes, no]}}\n", "found True.*put quotes around classes such as yes, no"),
+        ("labels: {start_s: {scale: [1, 9]}}\n", "start_s: expected another name"),
+        ("labels: {valence: {scale: [9, 1]}}\n", "expected its lowest and its highest value"),
+        ("labels: {x y: {scale: [1, 9]}}\n", "'x y': expected a name"),
+    ],
+)
+def test_declarations_that_make_no_sense_are_refused(mine, settings, message):
+    write_rows(mine, [ROW], settings)
+    with pytest.raises(BadRecording, match=f"table.yaml: expected .*{message}"):
+        open_corpus("table", mine)
+
+
+def test_labels_without_a_line_are_the_usual_ratings(mine):
+    write_rows(mine, [ROW], "labels:\n  # valence: {scale: [1, 9]}\n")
+    assert open_corpus("table", mine).labels == RATING_COLUMNS
+
+
+def test_a_store_is_not_continued_with_other_labels(mine, tmp_path):
+    write_rows(mine, [ROW], "labels: {valence: {scale: [1, 9]}}\n")
+    prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False))
+    write_rows(mine, [ROW], "labels: {valence: {scale: [0, 10]}}\n")
+    with pytest.raises(BadStore, match=r"made with labels.valence = {.scale.: \[0, 10\]}, found .*\[1, 9\]"):
+        prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False))
 
 
 def test_a_corrected_row_is_prepared_again(mine, tmp_path):

@@ -19,7 +19,7 @@ from ..synthetic_store import write_store
 def warnings_of(rows):
     """Return the warnings for rows of subject, signal file and class of each recording."""
     table = pd.DataFrame(rows, columns=["subject", "signals", "y"]).assign(recording=lambda t: t.index.map(str))
-    return confounds(table, table.set_index("recording")["y"], "valence")
+    return confounds(table, table.set_index("recording")["y"], "valence", ("low", "high"))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The predictions table: what is written comes back, and what would give a wrong score is refused."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +158,143 @@ def test_the_bytes_do_not_depend_on_the_version_of_pandas(tmp_path):
     metadata = pq.read_schema(tmp_path / "p.parquet").metadata
     assert metadata == {b"gbvnet": b"predictions 1"}
     assert Path(tmp_path / "p.parquet").stat().st_mode & 0o444 == 0o444
+
+
+# Tables of K classes and of numbers.
+
+
+def classes(**columns):
+    """The same windows with three classes; a categorical label has no rating."""
+    made = table().drop(columns=["p", "prior"]).assign(y=[2, 2, 0, 0], rating=None)
+    p = {"p_0": [0.2, 0.1, 0.5, 1.0], "p_1": [0.3, 0.2, 0.25, 0.0], "p_2": [0.5, 0.7, 0.25, 0.0]}
+    return made.assign(**p, prior_0=0.5, prior_1=0.3, prior_2=0.2).assign(**columns)
+
+
+def numbers(**columns):
+    y = [3.0, 3.5, 7.25, 7.25]  # changes within a trial
+    return table().drop(columns=["p"]).assign(y=y, rating=y, y_hat=[4.0, 3.0, 9.5, -1.0], prior=5.5).assign(**columns)
+
+
+@pytest.mark.parametrize(
+    ("make", "task", "dtype"),
+    [(table, "binary", "int8"), (classes, "multiclass", "int16"), (numbers, "regression", float)],
+)
+def test_a_table_of_each_task_is_read_back_and_its_task_known(tmp_path, make, task, dtype):
+    predictions.write(make(), tmp_path / "p.parquet")
+    predictions.write(make().iloc[::-1].assign(stray=1), tmp_path / "q.parquet")
+    back = predictions.read(tmp_path / "p.parquet")
+    assert predictions.task_of(back) == predictions.task_of(make()) == task
+    assert predictions.n_classes(back) == (3 if task == "multiclass" else 0)
+    assert set(back) == set(make())
+    assert back["y"].dtype == dtype
+    expected = make()[list(back)].astype(back.dtypes)
+    pd.testing.assert_frame_equal(back, expected)
+    assert (tmp_path / "p.parquet").read_bytes() == (tmp_path / "q.parquet").read_bytes()
+    named = {} if task == "binary" else {"of": f" {task}"}
+    assert pq.read_schema(tmp_path / "p.parquet").metadata == {
+        b"gbvnet": f"predictions 1{named.get('of', '')}".encode()
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"y": [2, 2, 3, 3]}, "expected y of 0 to 2, found 2 rows"),
+        ({"y": -1}, "expected y of 0 to 2, found 4 rows"),
+        ({"p_1": [0.3, 0.2, 0.251, 0.0]}, r"p_0 … p_2 with a sum of 1, found 1 rows.*row 2 .*p_1 0.251, p_2 0.25"),
+        ({"p_0": [1.2, 0.1, 0.5, 1.0], "p_2": [-0.5, 0.7, 0.25, 0.0]}, r"p_0 … p_2 between 0 and 1, found 1 rows"),
+        ({"p_2": [0.5, 0.7, np.nan, 0.0]}, "a value in every column but rating and the gates, found 1 rows"),
+        ({"prior_0": 0.6}, "prior_0 … prior_2 with a sum of 1, found 4 rows"),
+        ({"prior_0": 1.5, "prior_1": -0.7}, "prior_0 … prior_2 between 0 and 1"),
+        ({"y": [2, 1, 0, 0]}, r"one y for all windows of a trial.*recording s01_01"),
+        ({"window": 0, "trial": "01", "y": 1, "recording": "s01_01"}, "each window tested once in a fold"),
+        ({"protocol": "Window"}, "a protocol of window, trial, "),
+        ({"scope": "all"}, "a scope of pooled or per-subject"),
+    ],
+)
+def test_classes_that_would_give_a_wrong_score_are_refused(tmp_path, columns, message):
+    with pytest.raises(BadRun, match=message):
+        predictions.write(classes(**columns), tmp_path / "p.parquet")
+    with pytest.raises(BadRun, match=message):
+        predictions.concatenate([classes(**columns)])
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"y_hat": [4.0, np.inf, 9.5, -1.0]}, r"y_hat of a finite number, found 1 rows.*row 1 .*y_hat inf"),
+        ({"y": np.inf, "rating": np.inf}, "y of a finite number, found 4 rows"),
+        ({"prior": -np.inf}, "prior of a finite number"),
+        ({"rating": [3.0, 3.5, 7.25, 7.0]}, r"y equal to rating, found 1 rows.*row 3 .*y 7.25, rating 7.0"),
+        ({"rating": np.nan}, "a value in every column but the gates, found 4 rows"),
+        ({"y_hat": [4.0, 3.0, np.nan, 1.0]}, "a value in every column but the gates, found 1 rows"),
+        ({"window": 0, "recording": "s01_01"}, "each window tested once in a fold"),
+    ],
+)
+def test_numbers_that_would_give_a_wrong_score_are_refused(tmp_path, columns, message):
+    with pytest.raises(BadRun, match=message):
+        predictions.write(numbers(**columns), tmp_path / "p.parquet")
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (numbers().drop(columns="prior"), "y, y_hat, prior, gate_face, gate_bio, config, found a table without prior"),
+        (classes().drop(columns=["p_1", "prior_2"]), "p_0 … p_2, prior_0 … prior_2, .* a table without p_1, prior_2"),
+        (classes().drop(columns=["p_1", "p_2", "prior_1", "prior_2"]), "a table without p_1, prior_1"),
+        (
+            table().drop(columns="p"),
+            r"a table without any of p \(binary\), p_0 … .* \(multiclass\), y_hat \(regression",
+        ),
+        (numbers(p=0.5), r"predictions of one task, found a table with p \(binary\) and y_hat \(regression\)"),
+    ],
+)
+def test_columns_of_no_task_or_of_several_are_refused(tmp_path, made, message):
+    with pytest.raises(BadRun, match=message):
+        predictions.write(made, tmp_path / "p.parquet")
+    pq.write_table(predictions.pa.Table.from_pandas(made, preserve_index=False), tmp_path / "q.parquet")
+    with pytest.raises(BadRun, match=message):
+        predictions.read(tmp_path / "q.parquet")
+    with pytest.raises(BadRun, match=message):
+        predictions.task_of(made)
+
+
+def test_a_label_of_the_wrong_kind_is_named(tmp_path):
+    made = numbers(y=[3, 3, 7, 7], rating=[3.0, 3.0, 7.0, 7.0])
+    pq.write_table(predictions.pa.Table.from_pandas(made, preserve_index=False), tmp_path / "p.parquet")
+    with pytest.raises(BadRun, match="expected column y to hold real numbers, found int64"):
+        predictions.read(tmp_path / "p.parquet")
+    predictions.write(made, tmp_path / "q.parquet")  # written by gbvnet it is one
+    assert predictions.read(tmp_path / "q.parquet")["y"].dtype == float
+
+
+def test_tables_of_different_tasks_or_classes_are_not_put_together():
+    with pytest.raises(
+        BadRun, match="tables of one task, with the same classes, found tables of binary predictions and 3"
+    ):
+        predictions.concatenate([table(), classes()])
+    four = classes(p_3=0.0, prior_3=0.0, system="other")
+    with pytest.raises(BadRun, match="found tables of 3 classes and 4 classes"):
+        predictions.concatenate([classes(), four])
+    assert len(predictions.concatenate([numbers(), numbers(fold=2)])) == 8
+
+
+def test_a_binary_table_has_the_bytes_it_always_had(tmp_path):
+    """The columns in their order and widths, as they were before there were other tasks; and the bytes of that time."""
+    pa = predictions.pa
+    text, whole, real = pa.string(), pa.int64(), pa.float64()
+    kinds = dict.fromkeys("dataset system modality target protocol scope".split(), text) | {
+        "seed": whole,
+        "fold": whole,
+    }
+    kinds |= dict.fromkeys("recording subject trial stimulus".split(), text) | {"window": whole, "start_s": real}
+    kinds |= {"rating": real, "y": pa.int8(), "p": real, "prior": real, "gate_face": real, "gate_bio": real}
+    schema = pa.schema([*kinds.items(), ("config", text)], metadata={"gbvnet": "predictions 1"})
+    arrow = pa.Table.from_pandas(table()[schema.names], schema=schema, preserve_index=False)
+    pq.write_table(arrow.replace_schema_metadata(schema.metadata), tmp_path / "expected.parquet")
+    predictions.write(table(), tmp_path / "p.parquet")
+    content = (tmp_path / "p.parquet").read_bytes()
+    assert content == (tmp_path / "expected.parquet").read_bytes()
+    if pa.__version__ == "26.0.1":  # the file names the version that wrote it
+        before = "0a01bd9f08a6e083180bcec8a4b400d32e7db4effd9ee20c151f2a4376c21574"
+        assert hashlib.sha256(content).hexdigest() == before

@@ -12,7 +12,7 @@ from scipy import stats
 from gbvnet.cli.main import main
 from gbvnet.config import PROTOCOLS, AuditConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadRun
-from gbvnet.evaluation.labels import is_high, shuffle_within_subjects
+from gbvnet.evaluation.labels import shuffle_within_subjects
 from gbvnet.evaluation.plan import choose_windows
 from gbvnet.experiments import audit as audit_module
 from gbvnet.experiments.audit import audit, plan_audit
@@ -140,7 +140,7 @@ def test_what_the_store_cannot_have_is_left_out_and_reported(tmp_path):
 
 def test_shuffles_exchange_labels_among_the_trials_of_a_subject(bait):
     windows, _ = choose_windows(bait, CONFIG)
-    high = {target: is_high(windows, target, ">=5") for target in ("valence", "arousal")}
+    high = {target: (windows[target] >= 5).astype("int8") for target in ("valence", "arousal")}
     shuffled = shuffle_within_subjects(windows, high, 1)
     for target, y in high.items():
         by_trial = shuffled[target].groupby(windows["recording"])

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from filelock import FileLock
@@ -21,7 +20,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadRun, GbvnetError, LeakySplit
 from gbvnet.evaluation import predictions
-from gbvnet.evaluation.labels import is_high
 from gbvnet.evaluation.metrics import auc
 from gbvnet.evaluation.plan import make_plan
 from gbvnet.experiments import crossval, explain
@@ -102,19 +100,6 @@ def result(path):
 
 
 # What is scored, and as what
-
-
-def test_the_label_rules_differ_on_five_and_the_median_is_each_subjects_own():
-    windows = pd.DataFrame(
-        {
-            "recording": ["a", "a", "b", "c", "d", "e", "f"],  # a has two windows, and counts once in the median
-            "subject": ["s1", "s1", "s1", "s1", "s2", "s2", "s2"],
-            "valence": [5.0, 5.0, 6.0, 9.0, 1.0, 2.0, 5.0],
-        }
-    )
-    assert is_high(windows, "valence", ">=5").tolist() == [1, 1, 1, 1, 0, 0, 1]
-    assert is_high(windows, "valence", ">5").tolist() == [0, 0, 1, 1, 0, 0, 0]
-    assert is_high(windows, "valence", "median").tolist() == [0, 0, 0, 1, 0, 0, 1]  # above 6, above 2
 
 
 def test_complete_scores_only_windows_with_everything_and_any_those_the_system_can_use(tmp_path):

@@ -53,15 +53,15 @@ def test_excluded_recordings_are_classified_by_a_model_of_the_others(store, trai
     predictor = Predictor(trained)
     assert predictor.targets == ("valence", "arousal")
     output = predictor.predict_windows(faces, ok, signals)
-    assert output.probabilities.shape == (10, 2)
+    assert output.values.shape == (10, 2)
     high = (store.windows.loc[rows, "valence"] >= 5).to_numpy()
     assert 0 < high.sum() < len(high)
     assert (
-        auc(high, output.probabilities[:, 0]) > 0.9 and auc(~high, output.probabilities[:, 1]) > 0.9
+        auc(high, output.values[:, 0]) > 0.9 and auc(~high, output.values[:, 1]) > 0.9
     )  # arousal is planted the other way round
     assert np.isfinite(output.gate_face).all()
-    assert np.isfinite(predictor.predict_windows(faces, ok, None).probabilities).all()  # modality dropout is on
-    assert np.isfinite(predictor.predict_windows(None, None, signals).probabilities).all()
+    assert np.isfinite(predictor.predict_windows(faces, ok, None).values).all()  # modality dropout is on
+    assert np.isfinite(predictor.predict_windows(None, None, signals).values).all()
 
 
 @pytest.mark.journey
@@ -122,7 +122,7 @@ def test_validation_groups_are_never_trained_on(store):
     [
         ({"exclude": ("s09_trial01",)}, "has no recording s09_trial01"),
         ({"subjects": ("s44",)}, "has no subject s44"),
-        ({"threshold": ">5", "subjects": ("s01",), "exclude": tuple(f"s01_trial{k:02d}" for k in range(1, 7))},
+        ({"rule": ">5", "subjects": ("s01",), "exclude": tuple(f"s01_trial{k:02d}" for k in range(1, 7))},
          "all of its windows are excluded"),
     ],
 )  # fmt: skip

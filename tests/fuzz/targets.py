@@ -25,10 +25,12 @@ from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConf
 from gbvnet.datasets import deap, mahnob_session, recording, table
 from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
 from gbvnet.datasets.formats import signal_file
+from gbvnet.datasets.label_columns import label_columns
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.synthetic.mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic.mahnob import session_xml
+from gbvnet.datasets.trace_file import read_traces
 from gbvnet.evaluation import predictions, splits
 from gbvnet.evaluation import split_check as splitcheck
 from gbvnet.experiments import run_folder, run_group
@@ -125,11 +127,18 @@ SETTINGS = (
     b"dataset: mine\nrate_hz: 128\nbaseline_s: 0\nframes_per_s: 10\nchannels:\n  Fp1: eeg\n  GSR: gsr\n"
     b"filtered: true\nsignals_rate_hz: 256.5\nsignals_unit: mV\n",
     b"channels: {Fp1: eeg, O1: eeg}\n",
+    b"labels:\n  valence: {scale: [1, 9], set: felt}\n  arousal: {classes: [low, '5', x]}\n"
+    b"  own_valence: {scale: [1, 9], set: own, of: valence}\n  moved: {scale: [-1, 0.5], trace: true}\n",
 )
 CSV = (
     b"time,Fp1,EEG O1-REF,GSR\n0.0,1,2,3\n0.5,2,3,4\n1.0,1e3,-4,5\n1.5,0,0,0\n",
     b"# a comment\nFP1,O1,GSR\n1,2,3\n4,5,6\n",
 )
+TRACES = (
+    b"# a comment\ntime,Joystick,valence\n0.5,-1,1\n1.04,0.25,\n2.5,1,9\n8,0,5\n",
+    b"time_ms;joystick\n500;-1,0\n1500;0,5\n",
+)
+LABELS = label_columns({name: {"scale": s, "trace": True} for name, s in (("joystick", [-1, 1]), ("valence", [1, 9]))})
 SIGNALS = (Channel("Fp1", "eeg"), Channel("O1", "eeg"), Channel("GSR", "gsr"))
 
 
@@ -255,7 +264,8 @@ def whole_model(data: bytes) -> None:
 
 ABOUT = {
     "recording": "r", "subject": "s01", "trial": "1", "stimulus": "1", "verdict": "ok", "reason": "", "findings": [],
-    "start_s": [0.0, 1.0], "has_face": [True, False], "has_signals": True, "ratings": {"valence": 5.0},
+    "start_s": [0.0, 1.0], "has_face": [True, False], "has_signals": True,
+    "ratings": {"valence": 5.0, "stress": "no"}, "window_ratings": {"moved": [0.5, None]},
     "n_windows": 2, "sha256": "0",
 }  # fmt: skip
 
@@ -264,6 +274,7 @@ def store_seeds() -> tuple[bytes, ...]:
     arrays = {
         "signals": np.zeros((2, 1, 4), np.float32), "baseline": np.zeros((1, 12), np.float32),
         "faces": np.zeros((2, 3, 2, 2, 3), np.uint8), "face_ok": np.zeros((2, 3), bool),
+        "trace.moved": np.array([[0.0, 1.0], [0.5, 1.0]]),
     }  # fmt: skip
     return (save(arrays, metadata={"gbvnet": json.dumps(ABOUT)}),)
 
@@ -271,7 +282,8 @@ def store_seeds() -> tuple[bytes, ...]:
 STORE = {
     "format": FORMAT, "dataset": "deap", "synthetic": True, "prepare": {"window_s": 1.0}, "rate_hz": 4.0,
     "channels": [["Fp1", "eeg"]], "samples_per_window": 4, "frames_per_window": 3, "face_side": 2, "baseline_s": 3.0,
-    "versions": {},
+    "versions": {}, "labels": {"valence": {"scale": [1, 9]}, "stress": {"classes": ["no", "yes"]},
+               "moved": {"scale": [-1, 1], "trace": True}},
 }  # fmt: skip
 
 
@@ -296,6 +308,7 @@ def used(root: Path) -> None:
     opened.read(np.arange(len(opened)))
     if len(opened):
         opened.baseline(opened.windows["recording"].iloc[0])
+        opened.trace(opened.windows["recording"].iloc[0], "moved")
 
 
 def part_of_store(file: str) -> Callable[[bytes], Any]:
@@ -312,6 +325,7 @@ def part_of_store(file: str) -> Callable[[bytes], Any]:
 def known(data: bytes) -> None:
     """What an interrupted prepare finds done, put into the tables."""
     root = put("known/data/r.safetensors", data).parents[1]
+    put("known/store.json", json.dumps(STORE).encode())
     if about := prepared_recording(root, "r"):
         finish_store(root, [about])
 
@@ -415,6 +429,7 @@ def targets() -> dict[str, Target]:
         Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
         Target("settings", "text", SETTINGS, own_settings, 3),
         Target("signals", "text", CSV, signals, 8),
+        Target("ratings in time", "text", TRACES, of_file("traces.csv", lambda f: read_traces(f, LABELS, 1, 9)), 8),
         Target("upload", "text", upload_seeds(), upload, 2),
         Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 130),
         Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 140),

@@ -101,7 +101,7 @@ def predict(table, files, out, **options):
 
 def test_a_file_by_itself_gives_what_the_same_file_gives_in_a_table(table, tmp_path):
     store = open_store(table / "store")
-    wanted = Predictor(table / "model").predict_windows(None, None, store.read(np.arange(6))[2]).probabilities[:, 0]
+    wanted = Predictor(table / "model").predict_windows(None, None, store.read(np.arange(6))[2]).values[:, 0]
     done = predict(table, [table / "x.edf"], tmp_path / "out", times=Times(start_s=4, stop_s=10))
     assert done.bad == 0
     written = pd.read_csv(tmp_path / "out/emotions.csv")
@@ -342,7 +342,7 @@ def test_a_folder_that_is_no_whole_model_is_refused(table, tmp_path, spoil, mess
 def test_a_model_that_does_not_say_how_its_input_is_made_is_refused(table, tmp_path):
     store = open_store(table / "store")
     make_model(tmp_path / "model", store, targets=["valence", "arousal"])
-    with pytest.raises(BadModel, match="expected a name for each output, found valence, arousal for 1 outputs"):
+    with pytest.raises(BadModel, match="a description of the model's outputs, found valence, arousal for 1 outputs"):
         Predictor(tmp_path / "model")
     save_model(tmp_path / "bare", GBVNet(GBVNetConfig(variant="micro", modality="bio", n_channels=3)), {})
     with pytest.raises(BadModel, match=r"expected a description of the model.s input, found no prepare"):
@@ -352,8 +352,11 @@ def test_a_model_that_does_not_say_how_its_input_is_made_is_refused(table, tmp_p
 @pytest.mark.parametrize(
     ("about", "message"),
     [
-        ({"targets": ["<script>alert(1)</script>"]}, "names of ratings for targets, found"),
-        ({"targets": ["valence", "valence"]}, "names of ratings for targets"),
+        ({"targets": ["<script>alert(1)</script>"]}, r"a description of the model.s outputs, found targets\[0\]"),
+        (
+            {"targets": ["valence", "valence"]},
+            r"a description of the model.s outputs, found targets: one is there twice",
+        ),
         ({"targets": "valence"}, ".* found targets: expected a list, found 'valence'"),
         (
             {"channels": [["Fp1"]]},

@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gbvnet.inference.model_outputs import model_outputs
 from gbvnet.inference.prediction import RecordingPrediction, with_smooth
 from gbvnet.inference.timeline import flagged_periods, interactive_figure, isolated, timeline_figure, timeline_html
 
 NONE = float("nan")
+VALENCE = model_outputs({"targets": ["valence"], "task": "binary", "rule": ">=5"}, 1)
 
 
 def prediction(valence, flags=None, faces=(), name="anna", gates=0.5):
@@ -22,7 +24,7 @@ def prediction(valence, flags=None, faces=(), name="anna", gates=0.5):
          "gate_face": gates, "gate_bio": gates, "face_ok": 1.0, "has_signals": True, "flags": flags or [""] * n}
     )  # fmt: skip
     return RecordingPrediction(
-        name, table, ("valence",), True, True, ("model trained on synthetic data",), ("a warning",), {}, faces
+        name, table, VALENCE, True, True, ("model trained on synthetic data",), ("a warning",), {}, faces
     )
 
 
@@ -83,7 +85,6 @@ def both(predicted):
 def test_what_the_curve_and_the_gate_are_is_reported_in_words():
     predicted = replace(
         prediction([0.5, 0.6]),
-        positive_class="the rating is 5 or more of 9",
         accuracy_note="This model is worth <nothing>.",
     )
     for text in both(predicted):
@@ -110,7 +111,7 @@ def test_windows_without_gates_leave_a_hole_in_them():
 
 def test_the_smoothed_curve_is_drawn_beside_the_raw_one():
     predicted = prediction([0.1, 0.9, 0.5, NONE, 0.2])
-    predicted = replace(predicted, table=with_smooth(predicted.table, ("valence",), 3.0), smooth_s=3.0)
+    predicted = replace(predicted, table=with_smooth(predicted.table, VALENCE, 3.0), smooth_s=3.0)
     names = [trace.name for trace in interactive_figure(predicted).data]
     assert names[:2] == ["valence", "valence, smoothed"]
     labels = [line.get_label() for line in timeline_figure(predicted).axes[0].lines]
@@ -120,18 +121,18 @@ def test_the_smoothed_curve_is_drawn_beside_the_raw_one():
 
 def test_smoothing_is_a_centred_mean_of_log_odds():
     table = prediction([0.1, 0.9, 0.5, NONE, 0.2, 1.0]).table
-    predicted = with_smooth(table, ("valence",), 2.0)["valence_smooth"]
+    predicted = with_smooth(table, VALENCE, 2.0)["valence_smooth"]
     a, b, c, d, e = (math.log(p / (1 - p)) for p in (0.1, 0.9, 0.5, 0.2, 1 - 1e-6))
     wanted = [(a + b) / 2, (a + b + c) / 3, (b + c) / 2, NONE, (d + e) / 2, (d + e) / 2]
     assert predicted.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in wanted], abs=1e-6, nan_ok=True)
-    assert with_smooth(table, ("valence",), 0.5)["valence_smooth"].tolist() == pytest.approx(
+    assert with_smooth(table, VALENCE, 0.5)["valence_smooth"].tolist() == pytest.approx(
         table["valence"].clip(1e-6, 1 - 1e-6).tolist(), abs=1e-9, nan_ok=True
     )
     overlapping = table.assign(start_s=table["start_s"] / 2, stop_s=table["start_s"] / 2 + 1)
-    assert with_smooth(overlapping, ("valence",), 1.0)["valence_smooth"].tolist() == pytest.approx(
+    assert with_smooth(overlapping, VALENCE, 1.0)["valence_smooth"].tolist() == pytest.approx(
         predicted.tolist(), abs=1e-9, nan_ok=True
     )
-    assert list(with_smooth(table, ("valence",), 2.0).columns) == [*table.columns, "valence_smooth"]
+    assert list(with_smooth(table, VALENCE, 2.0).columns) == [*table.columns, "valence_smooth"]
 
 
 def test_a_model_without_gates_has_no_empty_axes_for_them():

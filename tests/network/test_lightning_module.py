@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gbvnet.network.lightning_module import TrainingModule
+from gbvnet.network.lightning_module import TrainingData, TrainingModule
 
 from ..synthetic_store import write_store
 from .test_training import CPU, Tiny, sides
@@ -19,7 +19,7 @@ def store(tmp_path_factory):
 
 def process(world, rank, network):
     """The training as one of several processes runs it, without starting any."""
-    module = TrainingModule(network, CPU, 0, None, None, "", has_validation=True)
+    module = TrainingModule(network, CPU, 0, None, None, "", TrainingData(None, None))
     module._trainer = SimpleNamespace(world_size=world, global_rank=rank)
     module.sums = {side: torch.zeros(3) for side in ("train", "validation")}
     return module

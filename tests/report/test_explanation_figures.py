@@ -7,9 +7,12 @@ import pytest
 from gbvnet.datasets.deap import CHANNELS
 from gbvnet.report import explanation_figures as maps
 from gbvnet.report import figures
+from gbvnet.report.explanation_outputs import BINARY, MulticlassOutput, RegressionOutput
 
 from .. import fake_runs
 
+CLASSES = ("low", "middle", "high")
+OTHER_TASKS = (MulticlassOutput(CLASSES), RegressionOutput((1, 9)))
 STAMPS = ["LEAKY: windows of one trial on both sides", "synthetic data"]
 
 
@@ -82,6 +85,22 @@ def test_folds_of_one_class_have_no_auc_and_break_nothing(tmp_path):
     figures.save(maps.channel_map(table.assign(auc_drop=np.nan), "a run", []), tmp_path / "x.png")
 
 
+@pytest.mark.parametrize(
+    ("output", "loss", "titles"),
+    [
+        (OTHER_TASKS[0], "auc_drop", ["AUC lost, mean of classes", "mean change of log-probabilities"]),
+        (OTHER_TASKS[1], "ccc_drop", ["CCC lost without it", "change of the rating, scale 1 to 9"]),
+    ],
+)
+def test_channels_of_other_tasks_are_drawn_by_their_own_measures(output, loss, titles):
+    table = channel_table([("GSR", "gsr"), ("Resp", "resp")])
+    table = table.rename(columns={"auc_drop": loss, "logit_change": output.change})
+    figure = maps.channel_map(table, "a run", [], output)
+    assert [axes.get_xlabel() for axes in figure.axes] == titles
+    assert bars(figure.axes[0])["Resp"] == pytest.approx(0.01 + 0.001)
+    assert bars(figure.axes[1])["Resp"] == pytest.approx(0.1 + 0.01)
+
+
 def saliency_table(grid=4):
     rows = [
         {"rated": rated, "row": row, "column": column, "windows": n,
@@ -114,6 +133,62 @@ def test_one_class_alone_and_no_change_at_all_can_be_drawn(tmp_path):
     figures.save(maps.saliency_map(table, np.zeros((32, 32, 3), np.uint8), "a run", []), tmp_path / "x.png")
 
 
+def class_table(output, grid=2):
+    """Class k has k + 1 windows, and a loss of k in patch (0, 1)."""
+    groups = {"all": 100} | {f"{k}": k + 1 for k in range(len(output.classes))}
+    rows = [
+        {"class": group, "row": row, "column": column, "windows": n,
+         output.patch_loss: float(n - 1) * (row == 0) * (column == 1), output.patch_change: 2.0 * column}
+        for group, n in groups.items() for row in range(grid) for column in range(grid)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_each_class_has_a_picture_with_its_name(tmp_path):
+    output = MulticlassOutput(CLASSES)
+    figure = maps.saliency_map(class_table(output), np.full((8, 8, 3), 100, np.uint8), "a run", STAMPS, output)
+    figures.save(figure, tmp_path / "x.png")
+    titles = [axes.get_title(loc="left") for axes in figure.axes[:5]]
+    assert titles == [
+        *("all windows, n = 100", "low, n = 1", "middle, n = 2", "high, n = 3", "change in either direction"),
+    ]
+    assert [np.asarray(axes.images[1].get_array())[0, 1] for axes in figure.axes[:5]] == [99, 0, 1, 2, 2]
+    assert "log-probability of the true class lost" in [axes.get_xlabel() for axes in figure.axes]
+
+
+def test_of_many_classes_those_with_the_most_windows_are_shown_in_their_order_and_the_caption_says_so(tmp_path):
+    output = MulticlassOutput(tuple(f"a rather long name of class {k}" for k in range(11)))
+    table = class_table(output)
+    figure = maps.saliency_map(table, np.full((8, 8, 3), 100, np.uint8), "a run", [], output)
+    figures.save(figure, tmp_path / "x.png")
+    assert list(maps.shown_groups(table, output)) == [f"{k}" for k in range(3, 11)]
+    assert figure.axes[1].get_title(loc="left") == "a rather long n…, n = 4"
+    assert figure.axes[9].get_title(loc="left") == "change in either direction"
+    assert maps.read_saliency(table, output).endswith("Of 11 classes the 8 with the most windows are shown.")
+    assert "classes" not in maps.read_saliency(saliency_table(), BINARY)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 4, 5, 6, 7, 8])
+def test_no_panel_and_no_colour_bar_lies_on_another(n_classes):
+    output = MulticlassOutput(tuple(f"{k}" for k in range(n_classes)))
+    figure = maps.saliency_map(class_table(output), np.full((8, 8, 3), 100, np.uint8), "a run", STAMPS, output)
+    figure.canvas.draw()
+    boxes = [axes.get_window_extent() for axes in figure.axes if axes.get_visible()]
+    assert len(boxes) == n_classes + 4
+    overlapping = [(a, b) for k, a in enumerate(boxes) for b in boxes[:k] if a.overlaps(b)]
+    assert overlapping == []
+
+
+def test_ratings_are_shown_by_halves_of_their_scale():
+    output = RegressionOutput((0, 100))
+    table = saliency_table().rename(columns={"drop": output.patch_loss, "change": output.patch_change})
+    figure = maps.saliency_map(table, np.full((32, 32, 3), 100, np.uint8), "a run", [], output)
+    titles = [axes.get_title(loc="left") for axes in figure.axes[:3]]
+    assert titles == ["all windows, n = 30", "rated 50 or more, n = 20", "rated below 50, n = 10"]
+    labels = [axes.get_xlabel() for axes in figure.axes]
+    assert {"absolute error added", "change of the rating, scale 0 to 100"} <= set(labels)
+
+
 def robustness_table(modalities=("face", "signals"), gated=True):
     rows = []
     for fold in (1, 2):
@@ -132,6 +207,19 @@ def test_noise_curves_are_means_over_folds_beside_the_line_of_the_modality_remov
     assert curve.get_ydata() == pytest.approx([83, 73, 63])
     assert removed.get_ydata() == pytest.approx([55, 55])
     assert figure.axes[2].lines[0].get_ydata() == pytest.approx([0.615, 0.565, 0.515])
+
+
+def test_a_rating_has_a_curve_of_ccc_and_one_of_the_error_in_its_own_units():
+    output = RegressionOutput((1, 9))
+    table = robustness_table().rename(columns={"accuracy": "ccc"})
+    figure = maps.robustness_curves(table.assign(mae=2 - table["ccc"]), "a run", STAMPS, output)
+    assert len(figure.axes) == 6
+    left = figure.axes[::2]
+    assert [axes.get_ylabel() for axes in left] == ["CCC", "mean absolute error, scale 1 to 9", "mean gate"]
+    assert left[0].lines[0].get_ydata() == pytest.approx([0.83, 0.73, 0.63])
+    assert left[1].lines[0].get_ydata() == pytest.approx([1.17, 1.27, 1.37])
+    assert left[1].lines[1].get_ydata() == pytest.approx([1.45, 1.45])  # with the face removed
+    assert left[2].lines[0].get_ydata() == pytest.approx([0.615, 0.565, 0.515])
 
 
 def test_without_gates_there_is_one_row_and_without_signals_one_column():
@@ -173,4 +261,6 @@ def test_every_figure_carries_its_stamps_and_every_caption_says_how_to_read_it(d
         assert " · ".join(STAMPS) in [t.get_text() for t in figure.texts]
     captions = [value for name, value in vars(maps).items() if name.startswith("READ_")]
     assert len(captions) == len(drawn)
-    assert all(caption.startswith("How to read it: ") and caption.endswith(".") for caption in captions)
+    for output in (BINARY, *OTHER_TASKS):
+        shown = [caption.format(words=output.words) for caption in captions]
+        assert all(caption.startswith("How to read it: ") and caption.endswith(".") for caption in shown)

@@ -317,7 +317,7 @@ def test_with_four_subjects_nothing_can_be_concluded(tmp_path):
     ("settings", "columns", "why"),
     [
         ({"digest": "e" * 64}, {}, r"the store differs \(dddddddddddd, eeeeeeeeeeee\)"),
-        ({"threshold": ">5"}, {}, r"the threshold of high differs \(>5, >=5\)"),
+        ({"rule": ">5"}, {}, r"the rule of the classes differs \(>5, >=5\)"),
         ({}, {"windows": 4}, r"they do not test the same rows \(60 windows are in one of them only\)"),
         ({}, {"labels": 7}, r"they do not test the same rows \(\d+ windows have another label\)"),
     ],
@@ -484,18 +484,18 @@ def test_every_figure_of_a_leaky_or_synthetic_run_says_so(tmp_path):
         figures.learning_curves(results.read_history(result.run, "valence"), "t", stamps),
         figures.confusion_matrices(result.table, "t", stamps),
         figures.gate_histograms(result.table, "t", stamps),
-        figures.subject_accuracies(result.scores, "t", stamps),
-        figures.accuracy_overview([("valence", "window · facebio", result.scores)], stamps),
+        figures.subject_scores(result.scores, "t", stamps),
+        figures.score_overview([("valence", "window · facebio", result.scores)], stamps),
     ]
     for figure in made:
         assert "leaky" in drawn(figure).lower()
         assert "synthetic data" in drawn(figure)
-    honest = figures.subject_accuracies(result.scores, "t", [])
+    honest = figures.subject_scores(result.scores, "t", [])
     assert "synthetic" not in drawn(honest)
 
 
 def test_the_overview_marks_each_leaky_bar_with_a_word_and_a_hatch(six):
-    figure = figures.accuracy_overview([("valence", r.label, r.scores) for r in six], [])
+    figure = figures.score_overview([("valence", r.label, r.scores) for r in six], [])
     bars = figure.axes[0].patches
     assert [bool(bar.get_hatch()) for bar in bars] == [False] * 3 + [True] * 3
     assert drawn(figure.axes[0]).count("LEAKY") == 3

@@ -26,6 +26,7 @@ SETTINGS = {
     "frames_per_window": 2,
     "face_side": 3,
     "baseline_s": 3.0,
+    "labels": {"valence": {"scale": [1, 9]}, "arousal": {"scale": [1, 9]}},
     "versions": {"gbvnet": "0"},
 }
 
@@ -189,7 +190,7 @@ def test_what_is_missing_or_damaged_is_reported_with_the_remedy(path):
 def test_a_newer_format_is_refused(path):
     manifest = path / "store.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
-    with pytest.raises(BadStore, match="expected store format 2, found format 99"):
+    with pytest.raises(BadStore, match="expected store format 3 or 2, found format 99"):
         open_store(path)
 
 

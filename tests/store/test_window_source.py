@@ -139,6 +139,15 @@ def test_a_baseline_is_that_of_its_recording(source):
         assert source.baseline(source.windows["recording"].iloc[0]) is not None
 
 
+def test_a_source_declares_its_label_columns(source):
+    assert {"valence", "arousal"} <= set(source.labels) <= set(source.windows)
+    for name, column in source.labels.items():
+        assert column.name == name
+        values = source.windows[name].dropna()
+        assert all(column.allows(value) for value in values[values != ""].unique())
+        assert source.trace(source.windows["recording"].iloc[0], name) is None  # none changes in time here
+
+
 def test_a_source_crosses_to_another_process_without_its_tables(source):
     if isinstance(source, PerturbedSource):
         return  # it is used in one process only

@@ -139,7 +139,7 @@ def test_a_network_without_a_scale_refuses_corruption_and_is_not_augmented():
     assert torch.equal(plain.augment(batch, torch.Generator()).signals, batch.signals)
 
 
-ARGUMENTS = {"recording": "s01_01", "rows": [0, 5], "modality": "signals"}  # for parameters without a default
+ARGUMENTS = {"recording": "s01_01", "rows": [0, 5], "modality": "signals", "name": "valence"}  # without a default
 
 
 def test_a_dry_run_store_has_every_method_of_a_store():

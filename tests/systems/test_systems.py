@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
 from gbvnet.evaluation.metrics import auc
 from gbvnet.evaluation.plan import make_plan
 from gbvnet.store.reader import Store
-from gbvnet.systems import SYSTEMS, require_system, system
+from gbvnet.systems import SYSTEMS, load_system, require_system, system, validate_config
 from gbvnet.systems.learners.classical import ClassicalSystem
 
 from ..synthetic_store import write_store
@@ -89,7 +90,7 @@ def empty(tmp_path_factory):
 def fit(config, store, work=None, seed=0):
     """A system trained on the first fold, with the test rows and their labels."""
     plan = make_plan(store, config)
-    fold, y = plan.folds[0], plan.high["valence"]
+    fold, y = plan.folds[0], plan.labels["valence"]
     fitted = system(config.system)(config, work=work).fit(
         store,
         fold.train,
@@ -127,7 +128,7 @@ def test_every_system_has_a_case():
 @pytest.mark.parametrize("config", [c for c in ALL if issubclass(system(c.values[0].system), ClassicalSystem)])
 def test_several_targets_at_once_are_each_as_if_alone(config, planted):
     plan = make_plan(planted, replace(config, target="both"))
-    fold, y = plan.folds[0], np.stack([plan.high[t].to_numpy() for t in ("valence", "arousal")], axis=1)
+    fold, y = plan.folds[0], np.stack([plan.labels[t].to_numpy() for t in ("valence", "arousal")], axis=1)
     both = system(config.system)(config).fit(planted, fold.train, y[fold.train]).predict_proba(planted, fold.test)
     for k in range(2):
         one = system(config.system)(config).fit(planted, fold.train, y[fold.train, k])
@@ -203,6 +204,76 @@ def test_a_system_does_without_a_modality_or_says_that_it_cannot(config, tmp_pat
             fitted.predict_proba(store, np.arange(len(store)))
 
 
+# other tasks: three classes, and the rating itself
+
+SLOWER = {"deepvanet": dict(train=LONGER)}
+TASKS = [
+    pytest.param(replace(c.values[0], task=task, rule=rule, **SLOWER.get(c.id, {})), id=f"{c.id}-{task}")
+    for c in FIRST
+    for task, rule in (("multiclass", "4,6"), ("regression", None))
+    if task in system(c.values[0].system).tasks
+]
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory):
+    return write_store(tmp_path_factory.mktemp("graded") / "store", levels=3, effect=1.6)
+
+
+def fit_task(config, store, absent=None):
+    """The same for any task; training rows of the class `absent` are left out."""
+    plan = make_plan(store, config)
+    (target,) = plan.targets.values()
+    fold, y = plan.folds[0], plan.labels[target.name]
+    train, validation = (rows[y.loc[rows] != absent] for rows in (fold.train, fold.validation))
+    made = system(config.system)(config)
+    made.target = target
+    fitted = made.fit(
+        store, train, y.loc[train].to_numpy(), validation=(validation, y.loc[validation].to_numpy()), seed=0
+    )
+    return fitted, target, fold.test, y.loc[fold.test].to_numpy()
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("config", TASKS)
+def test_a_system_learns_several_classes_and_ratings_and_saves_them(config, graded, tmp_path):
+    fitted, target, test, y = fit_task(config, graded)
+    predicted = fitted.predict_proba(graded, test)
+    assert predicted.dtype == np.float64
+    if config.task == "multiclass":
+        assert predicted.shape == (len(test), 3)
+        assert predicted.sum(axis=1) == pytest.approx(1) and (predicted >= 0).all()
+        assert config.system in PROBES or balanced_accuracy_score(y, predicted.argmax(axis=1)) > 0.6
+    else:
+        assert predicted.shape == y.shape
+        assert ((predicted >= 1) & (predicted <= 9)).all()
+        assert config.system in PROBES or np.corrcoef(predicted, y)[0, 1] > 0.7
+    fitted.save(tmp_path / "model")
+    assert np.array_equal(load_system(tmp_path / "model", config, target).predict_proba(graded, test), predicted)
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("config", [c for c in TASKS if c.values[0].task == "multiclass"])
+@pytest.mark.parametrize("absent", [0, 1])
+def test_a_class_that_no_training_row_shows_is_never_predicted(config, absent, graded):
+    short = replace(config, train=replace(config.train, epochs=10))
+    fitted, _, test, _ = fit_task(short, graded, absent)
+    predicted = fitted.predict_proba(graded, test)
+    assert predicted.shape == (len(test), 3) and predicted.sum(axis=1) == pytest.approx(1)
+    assert (predicted[:, absent] < predicted.max(axis=1)).all()
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_system_refuses_a_task_that_it_does_not_learn_with_the_reason(name, planted):
+    for task, rule in (("multiclass", "4,6"), ("regression", None)):
+        config = replace(CASES[name][0], system=name, task=task, rule=rule)
+        if task in system(name).tasks:
+            validate_config(config, planted)
+        else:
+            with pytest.raises(BadConfig, match=f"{name} does not learn task {task}: .{{10}}"):
+                validate_config(config, planted)
+
+
 # GBV-Net's own
 
 
@@ -212,7 +283,7 @@ def test_gbvnet_does_without_a_modality_if_trained_for_that_and_else_refuses(tmp
     config = replace(SMALL, modality="facebio", rows="any", train=replace(SMALL.train, epochs=1))
     fitted, _, _ = fit(config, store)
     got = fitted.predict(store, np.arange(len(store)))
-    assert np.isfinite(got.p).all()
+    assert np.isfinite(got.predicted).all()
     both = store.windows[["has_face", "has_signals"]].all(axis=1).to_numpy()
     assert 0 < both.sum() < len(both)
     assert (np.isfinite(got.gate_face) == both).all() and (np.isfinite(got.gate_bio) == both).all()
@@ -249,10 +320,10 @@ def test_majorities_are_the_training_rows_own_shares(planted):
     plan = make_plan(planted, SMALL)
     fold, subjects = plan.folds[0], planted.windows["subject"]
     trained_on = np.concatenate([fold.train, fold.validation])
-    share = plan.high["valence"].loc[trained_on].groupby(subjects.loc[trained_on]).mean()
+    share = plan.labels["valence"].loc[trained_on].groupby(subjects.loc[trained_on]).mean()
     assert fitted.predict_proba(planted, test) == pytest.approx(subjects.loc[test].map(share).to_numpy())
     everybody = fit(replace(SMALL, system="majority"), planted)[0].predict_proba(planted, test)
-    assert everybody == pytest.approx(plan.high["valence"].loc[trained_on].mean())
+    assert everybody == pytest.approx(plan.labels["valence"].loc[trained_on].mean())
 
 
 def test_the_nearest_window_of_all_is_the_window_itself(planted):

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from ...errors import BadRecording
+from ...text import shortened
 from ..units import parse_unit
 from .text_file import Layout, detect_layout, stated_rate_hz
 
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
 CLOCKS = ("time", "time_s", "t")  # preferred names of a text file's column of seconds
+NO_COLUMN = "\0"  # begins names of columns that are none: row names, and what trailing delimiters delimit
 MAX_TIME_S, MAX_RATE_HZ = 1e10, 1e6  # seconds since 1970 are below the first
 MIN_RATE_HZ = 1.0  # slower means that the column is in milliseconds
 MIN_UNIX_TIME_S, MAX_UNIX_TIME_S = 6e8, 5e9  # 1989 to 2128, in seconds since 1970
@@ -44,21 +46,22 @@ def is_text(path: Path) -> bool:
 # ---------------------------------------------------------------- the table
 
 
-def read_text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
+def read_text_table(path: Path, nrows: int | None = None, what: str = "a table of signals") -> pd.DataFrame:
     """Return a table with one column per channel, named as in the file; units of a second header line are appended.
 
     nrows : number of rows to read; all by default
+    what : what it should hold, for errors
 
     `attrs` holds the rate_hz and start_s that the file states. Raises BadRecording.
     """
     first, more = ("\t,;", ",;\t") if path.suffix.lower() == ".tsv" else (",;\t", ",;\t")
-    form = detect_layout(path, first or more)
+    form = detect_layout(path, first or more, what)
     e4 = _empatica(path, form)
     names, skip, attributes = list(form.names), form.skip + 1, {"rate_hz": stated_rate_hz(form.comments)}
     if e4 is not None:
         names, skip, attributes = e4
     elif all(_is_number(cell) for cell in names if cell):
-        expected = "a table of signals, a line that names its columns first"
+        expected = f"{what}, a line that names its columns first"
         raise BadRecording(path, expected, f"numbers in the first line ({', '.join(names[:4])})")
     elif form.rows and _is_units(form.rows[0]):
         units = [cell.strip("[]() ") for cell in (*form.rows[0], *names)][: len(names)]
@@ -74,17 +77,17 @@ def read_text_table(path: Path, nrows: int | None = None) -> pd.DataFrame:
             skiprows=skip, index_col=False, skipinitialspace=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
-        raise _read_error(path, str(error)) from None
-    table = table.drop(columns=[*lead, *(n for n in table.columns if not n)])
+        raise _read_error(path, what, str(error)) from None
+    table = table.drop(columns=[n for n in table.columns if not n or n.startswith(NO_COLUMN)])
     table.attrs = {name: value for name, value in attributes.items() if value is not None}
     return table
 
 
-def _read_error(path: Path, message: str) -> BadRecording:
+def _read_error(path: Path, what: str, message: str) -> BadRecording:
     """Return the error for a table that pandas cannot read, with the line that has too many cells if there is one."""
     cells = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
     if not cells:
-        return BadRecording(path, "a table of signals", f"a file that does not read ({' '.join(message.split())})")
+        return BadRecording(path, what, f"a file that does not read ({' '.join(message.split())})")
     wanted, line, n_cells = cells.groups()
     remedy = "Are two lines joined, or does a cell with a delimiter in it need quotes?"
     return BadRecording(path, f"{wanted} cells in a line, as many as columns", f"{n_cells} in line {line}", remedy)
@@ -103,16 +106,16 @@ def _unique_names(names: list[str]) -> list[str]:
 def _fit_names(path: Path, names: list[str], width: int, form: Layout) -> tuple[list[str], list[str]]:
     """Return the names of unnamed leading columns (row names) and of the other columns, one for each cell of a line.
 
-    Lines may end with a delimiter.
+    Lines may end with delimiters.
     """
     while len(names) > 1 and not names[-1]:
         names = names[:-1]
     names = [name or f"Unnamed: {k}" for k, name in enumerate(names)]
     extra = width - len(names)
-    if extra <= 0 or all(not row[len(names)] for row in form.rows if len(row) > len(names)):
-        return [], names + [""] * max(0, min(extra, 1))
+    if extra <= 0 or not any(any(row[len(names) :]) for row in form.rows):
+        return [], names + [f"{NO_COLUMN}{k}" for k in range(extra)]
     if extra == 1:
-        return ["\0"], names
+        return [NO_COLUMN], names
     remedy = "Numbers with a decimal comma need semicolons or tabs between them."
     if len(names) == 1:  # a title line
         remedy = f"Line {form.skip + 1} is read as the column names: delete it, or begin it with #."
@@ -127,7 +130,7 @@ def _is_units(row: tuple[str, ...]) -> bool:
 
 
 def _is_number(cell: str) -> bool:
-    return bool(re.fullmatch(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?", cell))
+    return bool(re.fullmatch(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?", cell))
 
 
 def _empatica(path: Path, form: Layout) -> tuple[list[str], int, dict] | None:
@@ -221,24 +224,25 @@ def _read_agreeing_clocks(path: Path, table: pd.DataFrame, matching: list[_Clock
     return rate_hz, start
 
 
+def clock_seconds(path: Path, table: pd.DataFrame) -> np.ndarray:
+    """Return the times of a table that need not be even, (T,) float64 seconds, by the likeliest of its clocks.
+
+    Raises BadRecording if it has no clock, or with the faulty row.
+    """
+    table.columns = [str(c).strip() for c in table.columns]
+    matching = _find_clocks(list(table.columns))
+    if not matching:
+        raise BadRecording(path, "a column time, in seconds", f"none among {shortened(list(table.columns), 8)}")
+    if not len(table):
+        raise BadRecording(path, f"times in column {matching[0].name}", "no row")
+    return _clock_times(path, table, matching[0])[0]
+
+
 def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, float]:
     """Return the rate and the first time, in seconds, of one column. Raises BadRecording with the faulty row."""
-    column = table[clock.name]
-    t = to_numbers(column).to_numpy(np.float64)
-    bad = np.flatnonzero(~np.isfinite(t))
-    expected = f"a number in each row of column {clock.name}"
-    if len(bad):
-        cell = column.iloc[int(bad[0])]
-        date = isinstance(cell, str) and re.match(r"\s*\d{1,4}[-/.]\d\d?[-/.]\d{1,4}|\s*\d\d?:\d\d", cell)
-        remedy = "Write the time as seconds, for example since the first row." if date else ""
-        cell = repr(cell) if isinstance(cell, str) else str(cell)
-        raise BadRecording(path, expected, f"{cell} in data row {bad[0] + 1} ({len(bad)} of {len(t)} rows)", remedy)
+    t, unit_s = _clock_times(path, table, clock)
     if len(t) < 2:
         raise BadRecording(path, f"column {clock.name} with even steps of seconds", f"{len(t)} rows")
-    unit_s = clock.unit_s or _unit_of(t)
-    t = t * unit_s
-    if not (np.abs(t) < MAX_TIME_S).all():
-        raise BadRecording(path, f"seconds in column {clock.name}", f"{t[0]:g}", "Name its unit, as time_ms.")
     decimal = _decimal_of(t / unit_s) * unit_s
     _require_even(path, clock.name, t, decimal)
     rate_hz = (len(t) - 1) / (t[-1] - t[0])
@@ -252,6 +256,24 @@ def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, 
         remedy = "Are they milliseconds? Then name the column time_ms." if unit_s == 1 else "Is this its unit?"
         raise BadRecording(path, f"seconds in column {clock.name}", rate, remedy)
     return rate_hz, float(t[0])
+
+
+def _clock_times(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[np.ndarray, float]:
+    """Return the times of a column, (T,) float64 seconds, and its unit in seconds. Raises BadRecording with the row."""
+    column = table[clock.name]
+    t = to_numbers(column).to_numpy(np.float64)
+    bad = np.flatnonzero(~np.isfinite(t))
+    expected = f"a number in each row of column {clock.name}"
+    if len(bad):
+        cell = column.iloc[int(bad[0])]
+        date = isinstance(cell, str) and re.match(r"\s*\d{1,4}[-/.]\d\d?[-/.]\d{1,4}|\s*\d\d?:\d\d", cell)
+        remedy = "Write the time as seconds, for example since the first row." if date else ""
+        cell = repr(cell) if isinstance(cell, str) else str(cell)
+        raise BadRecording(path, expected, f"{cell} in data row {bad[0] + 1} ({len(bad)} of {len(t)} rows)", remedy)
+    unit_s = clock.unit_s or (_unit_of(t) if len(t) else 1.0)
+    if not (np.abs(t * unit_s) < MAX_TIME_S).all():
+        raise BadRecording(path, f"seconds in column {clock.name}", f"{t[0] * unit_s:g}", "Name its unit, as time_ms.")
+    return t * unit_s, unit_s
 
 
 def _unit_of(t: np.ndarray) -> float:

@@ -17,7 +17,7 @@ from ...errors import BadRecording
 COMMENTS = ("#", "%")
 MAX_SAMPLED_LINES = 200  # lines from which the layout is detected
 _SEP = re.compile(r'^"?sep=(.)"?[;,\t ]*$', re.IGNORECASE)
-_NUMBER = r"[+-]?\d*[.,]?\d+(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d*[.,])?\d+(?:[eE][+-]?\d+)?"
 
 
 class Layout(NamedTuple):
@@ -99,19 +99,18 @@ def stated_delimiter(line: str) -> str | None:
     return match[1] if match else None
 
 
-def detect_layout(path: Path, delimiters: str = ",;\t") -> Layout:
+def detect_layout(path: Path, delimiters: str = ",;\t", what: str = "a table of signals") -> Layout:
     """Return the layout of a table, from its first lines. Raises BadRecording if it cannot be read or has no line.
 
     delimiters : possible delimiters, the likelier ones first
+    what : what it should hold, for errors
     """
     try:
-        encoding = detect_encoding(path)
+        encoding = detect_encoding(path, what)
         with path.open(encoding=encoding, errors="replace", newline=None) as file:
             lines = [line for line, _ in zip(file, range(MAX_SAMPLED_LINES), strict=False)]
     except OSError as error:
-        raise BadRecording(
-            path, "a table of signals", f"a file that does not read ({error.strerror or error})"
-        ) from None
+        raise BadRecording(path, what, f"a file that does not read ({error.strerror or error})") from None
     skip, comments, stated = 0, [], None
     for line in lines:
         stated_here = stated_delimiter(line)
@@ -123,13 +122,13 @@ def detect_layout(path: Path, delimiters: str = ",;\t") -> Layout:
             break
         skip += 1
     if skip == len(lines):
-        raise BadRecording(path, "a table of signals, a line that names its columns first", "none")
+        raise BadRecording(path, f"{what}, a line that names its columns first", "none")
     comment = "%" if any(line.startswith("%") for line in comments) else "#"
     body = [line for line in lines[skip:] if line.strip() and not line.lstrip().startswith(COMMENTS)]
     delimiter = stated or _detect_delimiter(body, delimiters)
     rows = tuple(tuple(cell.strip() for cell in cells) for cells in _cells(body, delimiter))
     if not rows:
-        raise BadRecording(path, "a table of signals, a line that names its columns first", "one that is no CSV")
+        raise BadRecording(path, f"{what}, a line that names its columns first", "one that is no CSV")
     decimal, thousands = _detect_decimal(rows[1:], delimiter)
     return Layout(encoding, delimiter, skip, tuple(comments), rows[0], decimal, thousands, comment, rows[1:])
 

@@ -21,8 +21,9 @@ from ...config import SynthConfig
 from ...progress import ProgressCallback
 from ..deap import EEG
 from ..formats.bdf import STATUS
+from ..label_columns import Label
 from ..mahnob import BDF_RATE_HZ, FILMS, PADDING_S
-from ..mahnob_session import RATINGS
+from ..mahnob_session import EMOTION, EMOTIONS, RATINGS
 from . import signals as physiology
 from . import writer
 from .face import FPS, HEIGHT, WIDTH, Acting, Face, act_trial, trial_light
@@ -41,7 +42,7 @@ from .writer import (
     write_corpus,
 )
 
-FORMAT = 2  # of what is planted; a corpus of another format is another corpus, even with the same settings
+FORMAT = 3  # of what is planted; a corpus of another format is another corpus, even with the same settings
 SUBJECTS = tuple(n for n in range(1, 31) if n not in (12, 15, 26))  # who has whole recordings in the real corpus
 VIDEO_FPS, VIDEO_SIZE = Fraction(6097, 100), (780, 580)
 AUDIO_HZ, GAZE_HZ = 44_100, 60
@@ -82,7 +83,7 @@ class Trial:
     film: str
     seconds: float  # between the pulses
     video_start_s: float  # the film's start on the video's clock; negative where the video begins after it
-    ratings: dict[str, int]
+    ratings: dict[str, Label]  # whole numbers, and the felt emotion
     face: dict[str, float]
     signals: dict[str, float]
     blinks_s: list[float]
@@ -200,8 +201,9 @@ def _plan_subject(config: SynthConfig, subject: int) -> list[Trial]:
     for i, place in enumerate(shuffled_order(config.trials, rng)):
         film = list(lengths)[place - 1]
         planted = {target: pairs[i] for target, pairs in latents.items()}
-        ratings = {target: _integer_rating(rating_of(*pair, config)) for target, pair in planted.items()}
+        ratings: dict[str, Label] = {t: _integer_rating(rating_of(*pair, config)) for t, pair in planted.items()}
         ratings |= {name: int(rng.integers(1, 10)) for name in ("control", "predictability")}  # tell nothing
+        ratings["emotion"] = _emotion(ratings)
         # Between the pulses there is up to 0.1 s more than the film's length, different in each trial.
         seconds = lengths[film] + int(rng.integers(0, 26)) / BDF_RATE_HZ
         blinks_s = np.cumsum(rng.uniform(1.5, 6, 100))
@@ -219,6 +221,13 @@ def _plan_subject(config: SynthConfig, subject: int) -> list[Trial]:
             )
         )
     return trials
+
+
+def _emotion(ratings: dict[str, Label]) -> str:
+    """Return a felt emotion that fits valence and arousal, each either high or low."""
+    high = float(ratings["valence"]) > 5, float(ratings["arousal"]) > 5
+    emotions = {(True, True): "joy", (True, False): "amusement", (False, True): "fear", (False, False): "sadness"}
+    return emotions[high]
 
 
 def _integer_rating(value: float) -> int:
@@ -259,8 +268,8 @@ def session_xml(config: SynthConfig, trial: Trial) -> bytes:
         "time": "17:53:46",
         "experimentType": "emotion elicitation",
         "isStim": 1,
-        "feltEmo": 10,  # unknown
-        **{RATINGS[name]: value for name, value in trial.ratings.items()},
+        EMOTION: next(code for code, name in EMOTIONS.items() if name == trial.ratings["emotion"]),
+        **{attribute: trial.ratings[name] for name, attribute in RATINGS.items()},
         "cutNr": 2 * trial.trial,
         "cutLenSec": f"{float(length_s):.2f}",
         "vidRate": f"{float(VIDEO_FPS):g}",

@@ -12,8 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from ...config import RATINGS
-from ...evaluation.labels import RULES, is_high
+from ...evaluation.targets import LOW_HIGH, Target, midpoint_rule, rule_in_words
 from ...provenance import SYNTHETIC, stamped_title, without_stamp
 from ...report.document import Block, Heading, Table, Text
 from ...report.figures import INK, RIGHT, SOFT, WARN, empty_figure, styled, write_picture
@@ -75,14 +74,16 @@ def table_1(store: WindowSource) -> pd.DataFrame:
         ("Signals", f"{s['rate_hz']:g} Hz, {s['samples_per_window']} samples a window", "128 Hz"),
         ("Faces", f"{s['frames_per_window']} frames a window, {s['face_side']} px", FRAMES.get(s["dataset"])),
         ("Baseline subtracted", str(s["prepare"]["baseline"]), "mean"),
-        ("Emotional description", ", ".join(_rated(whole)), paper.get("emotions")),
+        ("Emotional description", ", ".join(_labelled(store, whole)), paper.get("emotions")),
     ]
-    for name in _rated(whole)[:2]:
-        high = is_high(whole, name, ">=5")
+    labels = store.labels
+    for name in [name for name in _labelled(store, whole) if labels[name].scale == (1, 9)][:2]:  # as the paper's
+        rule = midpoint_rule((1, 9))
+        high = Target(name, "binary", rule, (name,), ((1, 9),), LOW_HIGH).values(whole).astype("int8")
         of_trials = high.groupby(whole["recording"]).first()
         counts = [f"{y.sum():,} / {(1 - y).sum():,} {what}" for y, what in ((of_trials, "trials"), (high, "windows"))]
         rows.append((f"{name.capitalize()}: ratings", _range(whole[name]), None))
-        rows.append((f"{name.capitalize()}: high / low ({RULES['>=5']})", ", ".join(counts), None))
+        rows.append((f"{name.capitalize()}: high / low ({rule_in_words(rule)})", ", ".join(counts), None))
     return pd.DataFrame([(a, f, p or "not given") for a, f, p in rows], columns=["attribute", "found", "paper"])
 
 
@@ -95,8 +96,9 @@ def complete(store: WindowSource) -> pd.Series:
     return ok
 
 
-def _rated(windows: pd.DataFrame) -> list[str]:
-    return [name for name in RATINGS if windows[name].notna().any()]
+def _labelled(store: WindowSource, windows: pd.DataFrame) -> list[str]:
+    """Return the label columns that have a value in any window; a category without one is empty text."""
+    return [name for name in store.labels if (windows[name].notna() & (windows[name] != "")).any()]
 
 
 def _range(values: pd.Series) -> str:

@@ -102,7 +102,7 @@ def ablation_figure_blocks(
             begun = True
         entries = [(r.key("target"), _bar_label(r, run), r.scores) for r, run in mine]
         stamps = [stamp for stamp in (LEAKY, SYNTHETIC) if any(stamp in r.scores.stamps for r, _ in mine)]
-        figure = figures.accuracy_overview(entries, stamps, f"Accuracy, % of windows, protocol {of_protocol}")
+        figure = figures.score_overview(entries, stamps, f"Accuracy, % of windows, protocol {of_protocol}")
         name = f"paper_figure4_{slug(corpus)}_{recipe}_{of_protocol}"
         yield write_picture(figure, folder, name, f"GBV-Net with less, protocol {of_protocol}", READ_BARS)
     yield from ablation_blocks(corpus, recipe, planned, parts, folder)

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ...config import CrossvalConfig, ModelConfig, TrainConfig, uses_face, uses_signals
-from ...evaluation.labels import targets_of
 from ...evaluation.plan import choose_windows, make_plan
+from ...evaluation.targets import target_names
 from ...parallel.ray_cluster import Cluster
 from ...parallel.tasks import (
     Jobs,
@@ -137,7 +137,7 @@ def workload_of(run: PlannedRun, known: dict[Any, Workload] | None = None) -> Wo
     )
     key = (run.store.path, same_folds)
     if key not in known:
-        trainings = 1 if c.joint else len(targets_of(c.target))
+        trainings = 1 if c.joint else len(target_names(c.target, c.rule))
         folds = make_plan(run.store, c).folds  # of `c` itself: a store without faces has no plan for facebio
         sides = [trainings * sum(len(fold.sides[side]) for fold in folds) for side in ("train", "validation", "test")]
         known[key] = Workload(trainings * len(folds), *sides)

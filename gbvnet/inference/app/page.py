@@ -13,7 +13,6 @@ from ...datasets.formats.signal_text import UNITS
 from ...datasets.single_recording import SIGNAL_SUFFIXES
 from ...datasets.synthetic.single_recording import SIGNALS, VIDEO, write_single_recording
 from ...errors import BadConfig
-from ...evaluation.labels import predicted_high
 from ...io.templates import render
 from ...provenance import SYNTHETIC
 from ..plot_theme import SCRIPT
@@ -300,12 +299,11 @@ def _no_result(error: str, accuracy_note: str) -> str:
 
 def _summary(prediction: RecordingPrediction, has_video: bool) -> str:
     table = prediction.table
-    shares = ", ".join(
-        f"{target} high in {predicted_high(p).mean():.0%} of them (mean probability {p.mean():.2f})"
-        for target, p in ((target, table[target]) for target in prediction.targets)
-    )
+    outputs = prediction.outputs
+    means = ", ".join(f"{table[name].mean():.2f}" for name in outputs.names)
+    mean = f" (mean probability {means})" if outputs.task == "binary" else ""
     player = " While the video plays, a line moves over the curves; a click into the curves moves the video."
-    text = f"{prediction.name}, from {prediction.modalities}: {len(table)} windows, {shares}."
+    text = f"{prediction.name}, from {prediction.modalities}: {len(table)} windows, {outputs.summary(table)}{mean}."
     return text + (player if has_video else "")
 
 
@@ -315,7 +313,7 @@ def _header(predictor: Predictor) -> str:
         "gbvnet.inference.app",
         "header.html",
         model=predictor.folder.name,
-        targets=" and ".join(predictor.targets),
+        targets=predictor.outputs.target,
         modalities=modalities.get(predictor.network.config.modality, ""),
         window=f"{predictor.prepare.window_s:g}",
         stamps=predictor.stamps,

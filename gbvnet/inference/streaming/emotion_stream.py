@@ -304,17 +304,17 @@ class EmotionStream:
         return flags + [unusual_face_flag(text) for text in self.predictor.unusual_faces(faces[None], ok[None])]
 
     def _predict(self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None) -> list[float]:
-        """Return the probabilities and the two gates of one window; all are NaN if the model needs a modality that is
-        missing, and the gates are NaN if there is only one modality."""
+        """Return the predicted values and the two gates of one window; all are NaN if the model needs a modality that
+        is missing, and the gates are NaN if there is only one modality."""
         has_face = ok is not None and bool(ok.any())
         lacking = (self.predictor.uses_face and not has_face) or (self.predictor.uses_signals and signals is None)
         if lacking and not (self.predictor.accepts_missing_modality and (has_face or signals is not None)):
             return [np.nan] * (len(self.predictor.targets) + 2)
         output = self.predictor.predict_windows(*(None if x is None else x[None] for x in (faces, ok, signals)))
-        probabilities = output.probabilities[0].tolist()
+        values = output.values[0].tolist()
         if not has_face or signals is None:
-            return [*probabilities, np.nan, np.nan]
-        return [*probabilities, float(output.gate_face[0]), float(output.gate_bio[0])]
+            return [*values, np.nan, np.nan]
+        return [*values, float(output.gate_face[0]), float(output.gate_bio[0])]
 
 
 class _Window(NamedTuple):

@@ -76,7 +76,7 @@ class LiveSession:
     @property
     def title(self) -> str:
         """The model and the quantity that it predicts."""
-        return f"{self.predictor.folder.name}: probability that {self.predictor.positive_class or 'the rating is high'}"
+        return f"{self.predictor.folder.name}: {self.predictor.outputs.quantity}"
 
     @property
     def notes(self) -> list[str]:

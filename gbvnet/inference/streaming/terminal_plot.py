@@ -9,12 +9,14 @@ from rich.console import Group
 from rich.panel import Panel
 from rich.text import Text
 
+from ..model_outputs import ModelOutputs
+
 LEVELS = " ▁▂▃▄▅▆▇█"
-HEIGHT = 5  # lines of a target's curve, an odd number: 0.5 is in the middle of a line; gates have one line
+HEIGHT = 5  # lines of a column's curve, an odd number: the middle of its limits is in the middle of a line
 HALF_LINE = "─"
 NAME_WIDTH = 10  # characters
-SCALE = {HEIGHT - 1: "  1 ┤", HEIGHT // 2: "0.5 ┼", 0: "  0 ┤"}  # by line, from the bottom
-MARGIN = NAME_WIDTH + 2 + len(SCALE[0]) + 6 + 4  # characters beside a curve: name, scale, value, frame
+SCALE_WIDTH = 5  # characters, with the axis
+MARGIN = NAME_WIDTH + 2 + SCALE_WIDTH + 6 + 4  # characters beside a curve: name, scale, value, frame
 TICK_EVERY = 10  # windows
 
 
@@ -36,11 +38,11 @@ def bars(values: Sequence[float], height: int) -> list[str]:
 class TerminalPlot:
     """The last `width` rows of a stream, drawn by rich.
 
-    targets : names in a row that are drawn as curves        title, stamp : texts above and below
+    outputs : what the model predicts, a curve for each column        title, stamp : texts above and below
     """
 
-    def __init__(self, targets: Sequence[str], title: str, stamp: str = "", width: int = 60):
-        self.targets, self.title, self.stamp, self.width = tuple(targets), title, stamp, width
+    def __init__(self, outputs: ModelOutputs, title: str, stamp: str = "", width: int = 60):
+        self.outputs, self.title, self.stamp, self.width = outputs, title, stamp, width
         self._rows: deque[Mapping[str, Any]] = deque(maxlen=width)
         self._count = 0  # of all rows so far
         self.note = ""
@@ -52,7 +54,8 @@ class TerminalPlot:
         self.note = note
 
     def __rich__(self) -> Panel:
-        parts = [part for name in self.targets for part in self._curve(name)]
+        names = zip(self.outputs.names, self.outputs.labels, strict=True)
+        parts = [part for name, label in names for part in self._curve(name, label)]
         parts += self._axis()
         for name in ("gate_face", "gate_bio", "face_ok"):
             values = [float(row[name]) for row in self._rows]
@@ -65,16 +68,19 @@ class TerminalPlot:
         parts.append(Text(self.note, style="dim"))
         return Panel(Group(*parts), title=self.title, subtitle=self.stamp or None)
 
-    def _curve(self, name: str) -> list[Text]:
-        """Return a target's curve, with a scale from 0 to 1 and a line at 0.5."""
+    def _curve(self, name: str, label: str) -> list[Text]:
+        """Return a column's curve, with its scale and a line at the middle of it."""
         values = [float(row[name]) for row in self._rows]
+        low, middle, high = self.outputs.ticks
+        ticks = {HEIGHT - 1: f"{high:>3g} ┤", HEIGHT // 2: f"{middle:>3g} ┼", 0: f"{low:>3g} ┤"}
+        shares = [(value - low) / (high - low) for value in values]
         lines = []
-        for row, line in zip(reversed(range(HEIGHT)), bars(values, HEIGHT), strict=True):
+        for row, line in zip(reversed(range(HEIGHT)), bars(shares, HEIGHT), strict=True):
             line = f"{line:<{self.width}}"
             if row == HEIGHT // 2:
                 line = line.replace(" ", HALF_LINE)
             last = row == 0
-            text = self._line(name if last else "", SCALE.get(row, "    │"), line, values if last else [])
+            text = self._line(label[:NAME_WIDTH] if last else "", ticks.get(row, "    │"), line, values if last else [])
             lines.append(Text(text, style="bold"))
         return lines
 

@@ -30,6 +30,7 @@ BUFFERS = (
     "num_batches_tracked",
 )  # tensors that are not trained parameters
 RULES = {">=5": "a rating of 5 or more", ">5": "a rating above 5", "median": "a rating above each subject's own median"}
+_USUAL_SCALES = ([[1, 9]], [[1, 9], [1, 9]], [[1.0, 9.0]])
 UNKNOWN = "not stated"
 SHOWN_ELSEWHERE = ("faces", "signals", "frames_per_window", "face_side", "channels")  # settings of the preparation
 WIDTH = 15  # of the column of names
@@ -118,8 +119,17 @@ def _channels(channels: list) -> Lines:
 def _output(config: GBVNetConfig, about: dict) -> Lines:
     targets = about.get("targets")
     lines = [("outputs", plain(targets) if targets else f"{config.n_outputs} logits, targets {UNKNOWN}")]
-    if "threshold" in about:
-        lines.append(("positive class", RULES.get(str(about["threshold"]), plain(about["threshold"]))))
+    rule = about.get("rule", about.get("threshold"))
+    if about.get("task", "binary") != "binary":
+        lines.append(("task", plain(about["task"]) + (f", rule {plain(rule)}" if rule else "")))
+    elif rule is not None:
+        lines.append(("positive class", RULES.get(str(rule), plain(rule))))
+    if "classes" in about:
+        lines.append(("classes", plain(about["classes"])))
+    if "lag_s" in about:
+        lines.append(("lag", f"labels {plain(about['lag_s'])} s later than the windows"))
+    if "scales" in about and about["scales"] not in _USUAL_SCALES:
+        lines.append(("scale", plain(about["scales"])))
     return lines
 
 

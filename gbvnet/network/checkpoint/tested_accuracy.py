@@ -4,13 +4,16 @@ A model for prediction is trained on all data, so that none is left to test it o
 scores of cross-validations with the same settings, one entry per target and protocol (`tests` in config.json).
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from typing_extensions import override
 
-from ...config import PROTOCOLS, RATINGS
+from ...config import PROTOCOLS
+from ...datasets.label_columns import NAME
+from ...evaluation.targets import rule_in_words, scale_in_words
 from ...io.records import convert
+from ...text import listed
 from .folder import plain, printable
 
 UNTESTED = "never tested on unseen subjects"
@@ -23,10 +26,59 @@ POSITIVE_CLASS = {
 }
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Correlation = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+Error = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+
+
+class ConcordanceScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"status": "verdict"}):
+    """The scores of one cross-validation that predicts a rating: CCC over windows, errors in the rating's own units."""
+
+    target: str
+    protocol: str
+    ccc: Correlation
+    low: Correlation | None  # 95 % bootstrap interval of the CCC; None where there is only one unit to resample
+    high: Correlation | None
+    unit: str  # that the interval resamples: subjects or trials
+    chance: Correlation  # upper limit of chance: the 97.5th percentile of permutations
+    mae: Error
+    constant_mae: Error  # of always predicting the mean rating of the training
+    status: str  # the assessment against chance, as in the report
+
+    @property
+    def unseen_subjects(self) -> bool:
+        """Whether the test subjects were not in the training."""
+        return "subject" in self.protocol
+
+    @override
+    def __str__(self) -> str:
+        return (
+            f"{self.target} with CCC {self.ccc:.2f}{self._interval} on {_on(self.protocol)} (protocol {self.protocol}; "
+            f"chance up to {self.chance:.2f}; mean absolute error {self.mae:.2f}, of the constant mean "
+            f"{self.constant_mae:.2f}: {self.status})"
+        )
+
+    @property
+    def summary(self) -> str:
+        """CCC, chance and protocol, for a cell of a table."""
+        return f"{self.target} with CCC {self.ccc:.2f}, chance up to {self.chance:.2f} (protocol {self.protocol})"
+
+    @property
+    def card_line(self) -> tuple[str, str]:
+        """Target with protocol, and the scores in a line, for the table of a model card."""
+        return f"{self.target}, protocol {self.protocol}", (
+            f"CCC {self.ccc:.2f}{self._interval}, chance up to {self.chance:.2f}; mean absolute error {self.mae:.2f}, "
+            f"of the constant mean {self.constant_mae:.2f}: {self.status}"
+        )
+
+    @property
+    def _interval(self) -> str:
+        if self.low is None or self.high is None:
+            return ""
+        return f" [{self.low:.2f} to {self.high:.2f}, 95 % bootstrap over {self.unit}]"
 
 
 class CrossvalScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"status": "verdict"}):
-    """The scores of one cross-validation for one target. Accuracies are fractions of windows, 0 to 1."""
+    """The scores of one cross-validation for one target of classes. Accuracies are fractions of windows, 0 to 1."""
 
     target: str
     protocol: str
@@ -46,9 +98,9 @@ class CrossvalScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
     @override
     def __str__(self) -> str:
-        on = "subjects not seen in training" if self.unseen_subjects else "new trials of subjects seen in training"
         return (
-            f"{self.target} right in {self.accuracy:.1%} of windows{self._interval} on {on} (protocol {self.protocol}; "
+            f"{self.target} right in {self.accuracy:.1%} of windows{self._interval} on {_on(self.protocol)} "
+            f"(protocol {self.protocol}; "
             f"chance up to {self.chance:.1%}, majority class {self.majority:.1%}: {self.status})"
         )
 
@@ -77,7 +129,14 @@ class CrossvalScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
         )
 
 
-def as_notes(scores: list[CrossvalScore]) -> list[dict[str, Any]]:
+AnyScore: TypeAlias = CrossvalScore | ConcordanceScore
+
+
+def _on(protocol: str) -> str:
+    return "subjects not seen in training" if "subject" in protocol else "new trials of subjects seen in training"
+
+
+def as_notes(scores: list[AnyScore]) -> list[dict[str, Any]]:
     """Return the scores as `tests` of a model's config.json."""
     return [msgspec.to_builtins(score) for score in scores]
 
@@ -98,7 +157,17 @@ def accuracy_statement(about: dict[str, Any]) -> str:
 
 def positive_class(about: dict[str, Any]) -> str:
     """Return the event whose probability this model gives, as "the rating is 5 or more of 9"."""
-    return POSITIVE_CLASS.get(str(about.get("threshold")), "the rating is high (the model does not say by which rule)")
+    rule = str(about.get("rule", about.get("threshold")))
+    try:
+        scales = convert(about.get("scales", []), list[tuple[float, float]])
+    except ValueError:
+        scales = []
+    if any(scale != (1, 9) for scale in scales):
+        on = listed(list(dict.fromkeys(map(scale_in_words, scales))))
+        return f"the rating is high ({rule_in_words(rule)}, on a scale from {on})"
+    words = rule_in_words(rule)
+    unknown = "the rating is high (the model does not say by which rule)"
+    return POSITIVE_CLASS.get(rule, f"the rating is high ({words})" if words != rule else unknown)
 
 
 def accuracy_summary(about: dict[str, Any]) -> str:
@@ -123,19 +192,20 @@ def _no_scores(about: dict[str, Any]) -> str:
     return f"{fold} and was {UNTESTED}: how often it is right in other trials is in the report of that run."
 
 
-def _scores(about: dict[str, Any]) -> list[CrossvalScore]:
+def _scores(about: dict[str, Any]) -> list[AnyScore]:
     tests = about.get("tests")
     scores = [score for score in map(_score, tests if isinstance(tests, list) else []) if score is not None]
     return sorted(scores, key=lambda score: not score.unseen_subjects)
 
 
-def _score(entry: Any) -> CrossvalScore | None:
+def _score(entry: Any) -> AnyScore | None:
     """An entry of `tests`, which may have any content; None if it is no score of this format."""
     try:
-        score = convert(entry, CrossvalScore)
+        is_rating = isinstance(entry, dict) and "ccc" in entry
+        score: AnyScore = convert(entry, ConcordanceScore if is_rating else CrossvalScore)
     except ValueError:
         return None
-    if score.target not in RATINGS or score.protocol not in PROTOCOLS:
+    if not NAME.fullmatch(score.target) or score.protocol not in PROTOCOLS:
         return None
     return msgspec.structs.replace(score, unit=printable(score.unit), status=printable(score.status))
 

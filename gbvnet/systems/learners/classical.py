@@ -1,8 +1,8 @@
 """The base of systems without a neural network: they train on all rows that they are given, and what they learn is
 arrays.
 
-A subclass implements the features of a window (`vectors`), the training (`learn`) and the prediction (`probability`)
-for one target; several targets are learnt one after the other. Saved as model.safetensors: no pickle.
+A subclass implements the features of a window (`vectors`), the training (`learn`) and the prediction (`output`) for
+one target; several targets are learnt one after the other. Saved as model.safetensors: no pickle.
 """
 
 from abc import abstractmethod
@@ -21,6 +21,7 @@ from ...store.window_source import WindowSource
 from .. import BaseSystem
 
 FILE = "model.safetensors"
+CLASSES = "classes"  # in the parameters of several classes: the numbers of those that occurred in training
 Parameters = dict[str, np.ndarray]
 
 
@@ -37,11 +38,15 @@ class ClassicalSystem(BaseSystem, new_hooks=True):
 
     @abstractmethod
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
-        """Return what is learnt from features (n, D) and labels (n,) of 0 and 1, arrays by name."""
+        """Return what is learnt from features (n, D) and labels (n,), arrays by name.
+
+        y : 0 and 1; of task multiclass 0 to k - 1, the k classes that occur, at least two; of regression ratings
+        """
 
     @abstractmethod
-    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
-        """Return the probability of the positive class, (n,), for features (n, D)."""
+    def output(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        """Return the prediction for features (n, D): the probability of the positive class (n,), of each of the k
+        classes (n, k), or the rating (n,)."""
 
     @override
     def fit(
@@ -57,18 +62,40 @@ class ClassicalSystem(BaseSystem, new_hooks=True):
         if validation is not None:  # without early stopping all rows are for training
             rows, y = np.concatenate([rows, validation[0]]), np.concatenate([y, validation[1]])
         x = self._features(store, rows)
-        self.parameters = [self.learn(x, target, seed) for target in y.reshape(len(y), -1).T]
+        learn = self._learn_classes if self.task == "multiclass" else self.learn
+        self.parameters = [learn(x, target, seed) for target in y.reshape(len(y), -1).T]
         return self
+
+    def _learn_classes(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
+        """Learn the classes that occur; the others, which no training row shows, get probability 0."""
+        occurring, number = np.unique(y, return_inverse=True)
+        if len(occurring) == 1:
+            return {CLASSES: occurring}
+        return {**self.learn(x, number, seed), CLASSES: occurring}
 
     @override
     def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         if not self.parameters:
             raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
         x = self._features(store, np.asarray(rows))
-        p = np.stack([self.probability(parameters, x) for parameters in self.parameters], axis=1).astype(
+        if self.task != "binary":
+            return self._of_all_classes(self.parameters[0], x) if self.task == "multiclass" else self._ratings(x)
+        p = np.stack([self.output(parameters, x) for parameters in self.parameters], axis=1).astype(
             np.float64
         )  # (n, K)
         return p[:, 0] if p.shape[1] == 1 else p
+
+    def _of_all_classes(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+        """The probability of each class of the target, (n, K)."""
+        occurring = parameters[CLASSES].astype(int)
+        p = np.zeros((len(x), len(self.target.classes) if self.target else occurring.max() + 1))
+        p[:, occurring] = 1.0 if len(occurring) == 1 else self.output(parameters, x)
+        return p
+
+    def _ratings(self, x: np.ndarray) -> np.ndarray:
+        """The rating (n,), taken to the end of its scale where it lies outside."""
+        rating = np.asarray(self.output(self.parameters[0], x), np.float64)
+        return np.clip(rating, *self.target.scale) if self.target else rating
 
     def _features(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         self.refuse_missing(store, rows)
@@ -112,3 +139,8 @@ def require_modalities(store: WindowSource, rows: np.ndarray, config: CrossvalCo
                 f"{lacks.sum()} of {len(rows)} windows have no {name}, and {config.system} needs it; "
                 "set rows to complete, or choose another modality"
             )
+
+
+def shares(y: np.ndarray, task: str, n_classes: int = 0) -> np.ndarray:
+    """Return the mean label, (1,), or the share of each class, (k,) of at least `n_classes`."""
+    return np.bincount(y, minlength=n_classes) / len(y) if task == "multiclass" else y.mean(keepdims=True)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from scipy.special import expit
+from scipy.special import expit, softmax
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -27,10 +27,11 @@ from ...network.augment import augment_faces, augment_signals, corrupt
 from ...network.batches import Batch, BatchSource, Windows
 from ...network.devices import device_of
 from ...network.model import GBVNet, set_normaliser
+from ...network.objectives import objective_of
 from ...network.training import TrainingData, TrainingResult, fit_network, predict_network
 from ...store.channels import channels_of
 from ...store.window_source import WindowSource
-from .. import BaseSystem, SystemOutput
+from .. import ALL_TASKS, BaseSystem, SystemOutput
 from .classical import require_modalities
 
 FILE, SHAPE = "model.safetensors", "shape.json"
@@ -126,6 +127,7 @@ class KerasBatchNorm2d(_KerasEpsilon, nn.BatchNorm2d):
 class NeuralSystem(BaseSystem, new_hooks=True):
     """A system that trains a network."""
 
+    tasks: ClassVar[tuple[str, ...]] = ALL_TASKS  # a network has an output a class, or one for the rating
     waveforms: ClassVar[bool] = True  # whether a batch's signals are samples in time; False for features of windows
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
@@ -148,17 +150,17 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         seed: int = 0,
     ) -> Self:
-        y = np.asarray(y, np.float32).reshape(len(rows), -1)  # (n, K)
+        y = self._scaled(y, len(rows))  # (n, K)
         train = self._windows(store, rows, y)
         validation_windows = None
         if validation is not None:
-            y_validation = np.asarray(validation[1], np.float32).reshape(-1, y.shape[1])
-            validation_windows = self._windows(store, validation[0], y_validation)
-        self.network = self.untrained(store, y.shape[1], seed)
+            validation_windows = self._windows(store, validation[0], self._scaled(validation[1], len(validation[0])))
+        n_outputs = len(self.target.classes) if self.target and self.task == "multiclass" else y.shape[1]
+        self.network = self.untrained(store, n_outputs, seed)
         self._fit_normaliser(store, train)
         self.fitted = fit_network(
             self.network,
-            TrainingData(train, validation_windows),
+            TrainingData(train, validation_windows, objective_of(self.task, self.config.train.loss)),
             self.config.train,
             seed,
             augment=self.augment if self.config.train.augment or self.config.train.corrupt else None,
@@ -166,6 +168,24 @@ class NeuralSystem(BaseSystem, new_hooks=True):
             label=self.label,
         )
         return self
+
+    def _scaled(self, y: np.ndarray, n: int) -> np.ndarray:
+        """The labels of n windows as the training takes them, (n, K) float32: ratings are scaled to -1..1."""
+        y = np.asarray(y, np.float64).reshape(n, -1)
+        if self.target is not None and self.task == "regression":
+            low, high = self.target.scale
+            y = (2 * y - low - high) / (high - low)
+        return y.astype(np.float32)
+
+    def predictions_of(self, logits: np.ndarray) -> np.ndarray:
+        """Return what `SystemOutput.predicted` describes from a network's outputs (n, K) float64. A rating outside of
+        its scale is taken to the end of the scale."""
+        if self.target is not None and self.task == "regression":
+            low, high = self.target.scale
+            return np.clip((low + high + logits[:, 0] * (high - low)) / 2, low, high)
+        if self.task == "multiclass":
+            return softmax(logits, axis=1)
+        return expit(logits[:, 0] if logits.shape[1] == 1 else logits)
 
     def _fit_normaliser(self, store: WindowSource, train: BatchSource) -> None:
         """Set the mean and SD by which the network z-scores its signals, if it does, from the training windows."""
@@ -199,11 +219,11 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         network = self._network()
         self._require_same_shape(store)
         logits, _, _ = predict_network(network, self._windows(store, np.asarray(rows)), self.config.train)
-        return SystemOutput(expit(logits[:, 0] if logits.shape[1] == 1 else logits))
+        return SystemOutput(self.predictions_of(logits))
 
     @override
     def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
-        return self.predict(store, rows).p
+        return self.predict(store, rows).predicted
 
     @override
     def save(self, folder: Path) -> None:

@@ -5,24 +5,28 @@ sampled by the seed with equal numbers a trial. Shapes: n windows, D features, V
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
-from scipy.special import expit
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 from typing_extensions import override
 
 from ...config import require
 from ...evaluation.labels import has_one_class
 from ...store.window_source import WindowSource
+from .. import ALL_TASKS
 from .classical import ClassicalSystem, Parameters
+from .linear import STILL, output_of_decision
 
 BATCH = 2048  # windows whose kernel values are in memory together
 CACHE_MB = 1000
 
 
 class RbfSvm(ClassicalSystem):
-    """SVC(C=1, gamma=1 / D) on z-scored features; p is the logistic of its decision value."""
+    """SVC(C=1, gamma=1 / D) on z-scored features; p is the logistic of its decision value, or, of several classes, the
+    softmax of those of one machine a class. Of ratings an SVR with the same kernel, on the scaled rating."""
+
+    tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
 
     @dataclass(frozen=True)
     class Options(ClassicalSystem.Options):
@@ -56,24 +60,47 @@ class RbfSvm(ClassicalSystem):
     def learn(self, x: np.ndarray, y: np.ndarray, seed: int) -> Parameters:
         mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
         sd = np.where(sd > 1e-9, sd, 1.0)  # a dead channel
-        if has_one_class(y):  # of several targets, one may have a single class
+        scale = {"mean": mean, "sd": sd}
+        if self.task == "binary" and has_one_class(y):  # of several targets, one may have a single class
             bias = np.array([4.0 if y[0] else -4.0])
-            return {"vectors": np.zeros((0, x.shape[1])), "weights": np.zeros(0), "bias": bias, "mean": mean, "sd": sd}
-        svc = SVC(C=1.0, kernel="rbf", gamma="auto", cache_size=CACHE_MB).fit((x - mean) / sd, y)
-        weights = svc.dual_coef_.ravel()
-        return {"vectors": svc.support_vectors_, "weights": weights, "bias": svc.intercept_, "mean": mean, "sd": sd}
+            return {"vectors": np.zeros((0, x.shape[1])), "weights": np.zeros(0), "bias": bias} | scale
+        x = (x - mean) / sd
+        if self.task == "multiclass" and y.max() > 1:
+            return _one_machine_a_class(x, y) | scale
+        if self.task == "regression":
+            middle, spread = y.mean(), max(float(y.std()), STILL)
+            machine = SVR(C=1.0, kernel="rbf", gamma="auto", cache_size=CACHE_MB).fit(x, (y - middle) / spread)
+            weights, bias = spread * machine.dual_coef_.ravel(), spread * machine.intercept_ + middle
+            return {"vectors": machine.support_vectors_, "weights": weights, "bias": bias} | scale
+        svc = _machine(x, y)
+        return {"vectors": svc.support_vectors_, "weights": svc.dual_coef_.ravel(), "bias": svc.intercept_} | scale
 
     @override
-    def probability(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
+    def output(self, parameters: Parameters, x: np.ndarray) -> np.ndarray:
         x = (x - parameters["mean"]) / parameters["sd"]
-        return expit(np.concatenate([decision(parameters, x[i : i + BATCH]) for i in range(0, max(1, len(x)), BATCH)]))
+        values = [decision(parameters, x[i : i + BATCH]) for i in range(0, max(1, len(x)), BATCH)]
+        return output_of_decision(np.concatenate(values), self.task)
+
+
+def _machine(x: np.ndarray, y: np.ndarray) -> SVC:
+    return SVC(C=1.0, kernel="rbf", gamma="auto", cache_size=CACHE_MB).fit(x, y)
+
+
+def _one_machine_a_class(x: np.ndarray, y: np.ndarray) -> Parameters:
+    """A machine for each of k classes against the others, on one list of the support vectors of all."""
+    machines = [_machine(x, y == k) for k in range(int(y.max()) + 1)]
+    used = np.unique(np.concatenate([machine.support_ for machine in machines]))
+    weights = np.zeros((len(used), len(machines)))
+    for k, machine in enumerate(machines):
+        weights[np.searchsorted(used, machine.support_), k] = machine.dual_coef_.ravel()
+    return {"vectors": x[used], "weights": weights, "bias": np.concatenate([m.intercept_ for m in machines])}
 
 
 def decision(parameters: Parameters, x: np.ndarray) -> np.ndarray:
-    """Return the decision value (n,), above 0 for the positive class, of z-scored features (n, D)."""
-    v = parameters["vectors"]
+    """Return the decision values of z-scored features (n, D): (n,), above 0 for the positive class, or (n, k)."""
+    v, weights, bias = parameters["vectors"], parameters["weights"], parameters["bias"]
     squared = (x**2).sum(axis=1)[:, None] + (v**2).sum(axis=1) - 2 * x @ v.T  # (n, V) of distances
-    return np.exp(-np.maximum(squared, 0) / x.shape[1]) @ parameters["weights"] + parameters["bias"][0]
+    return np.exp(-np.maximum(squared, 0) / x.shape[1]) @ weights + (bias if weights.ndim == 2 else bias[0])
 
 
 def subsample_per_trial(trials: np.ndarray, most: int, seed: int) -> np.ndarray:

@@ -49,6 +49,7 @@ FORMS = {
     ),
     "hash lines": ("# a recording\n\n# of skin\n" + "\n".join(lines()), "utf-8"),
     "lines that end in a mark": ("\n".join(lines(";", ".", end=";")), "utf-8"),
+    "lines that end in marks": ("\n".join(lines(";", ".", end=";;;")), "utf-8"),
     "names of rows": ("\n".join(["time,EDA"] + [f"r{k},{t:.5f},{value(t):.6f}" for k, t in enumerate(TIME)]), "utf-8"),
     "a line of units in brackets": ("\n".join([lines()[0], "[s],(uS)", *lines()[1:]]), "utf-8"),
     "a line of units": ("\n".join([lines()[0], "s,uS", *lines()[1:]]), "utf-8"),
@@ -355,3 +356,14 @@ def test_one_channel_in_two_spellings_is_reported_and_what_init_writes_can_be_re
     write_template(tmp_path)
     settings = (tmp_path / "table.yaml").read_text()
     assert known.notes[0] in settings and "  Cz: eeg" in settings.splitlines()
+
+
+def test_cells_behind_an_empty_one_are_not_lost(tmp_path):
+    (tmp_path / "x.csv").write_text("time\n0,,5\n1,,6\n")
+    with pytest.raises(BadRecording, match="expected 1 cell in a line, as many as columns, found 3"):
+        read_text_table(tmp_path / "x.csv")
+
+
+def test_a_number_of_very_many_digits_takes_no_time(tmp_path):
+    (tmp_path / "x.csv").write_text("9" * 100_000 + "x\n1\n")
+    assert len(read_text_table(tmp_path / "x.csv")) == 1

@@ -96,10 +96,10 @@ def test_a_stream_says_what_causal_filters_over_the_whole_say(predictor, chunk_s
     n = round(8 / step_s) + 1
     wanted, _ = whole(predictor, x, frames, 3.0, n, step_s)
     assert [row["start_s"] for row in rows] == [3 + k * step_s for k in range(n)]
-    assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.probabilities[:, 0], abs=1e-5)
+    assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.values[:, 0], abs=1e-5)
     assert np.array([row["gate_bio"] for row in rows]) == pytest.approx(wanted.gate_bio, abs=1e-5)
     assert np.array([row["gate_face"] for row in rows]) == pytest.approx(wanted.gate_face, abs=1e-5)
-    assert np.ptp(wanted.probabilities) > 0.1  # it is not always the same
+    assert np.ptp(wanted.values) > 0.1  # it is not always the same
     assert all(list(row) == COLUMNS for row in rows)
     assert {row["flags"] for row in rows} == {""} and all(row["has_signals"] and row["face_ok"] == 1 for row in rows)
 
@@ -132,7 +132,7 @@ def test_an_uneven_camera_shows_the_newest_frame_that_is_not_later(predictor):
         rows = fed(stream, x, frames)
     wanted, _ = whole(predictor, x, frames, 3.0, len(rows))
     assert len(rows) == 7
-    assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.probabilities[:, 0], abs=1e-5)
+    assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.values[:, 0], abs=1e-5)
 
 
 def test_faces_are_borrowed_from_the_past_second_and_never_from_the_future(tmp_path):

@@ -18,6 +18,7 @@ from gbvnet.cli.live import run_live
 from gbvnet.cli.main import main
 from gbvnet.config import LiveSources
 from gbvnet.errors import BadConfig, BadRecording, GbvnetError
+from gbvnet.inference.model_outputs import model_outputs
 from gbvnet.inference.streaming import emotion_stream as streams
 from gbvnet.inference.streaming import live_inputs
 from gbvnet.inference.streaming import sources as stream_sources
@@ -29,6 +30,7 @@ from gbvnet.inference.streaming.terminal_plot import TerminalPlot, bars, format_
 
 from ...stream_fixtures import DEVICE, RATE, RENAME, fake_landmarker, picture, signals, write_model
 
+VALENCE = model_outputs({"targets": ["valence"]}, 1)
 ROW = {"start_s": 3.0, "stop_s": 4.0, "valence": 0.25, "gate_face": math.nan, "gate_bio": 0.5, "face_ok": 0.8,
        "has_signals": True, "flags": "frames late"}  # fmt: skip
 
@@ -376,7 +378,7 @@ def test_bars_are_as_high_as_values():
 
 
 def test_curves_show_the_last_rows_and_the_stamp():
-    curves = TerminalPlot(["valence"], "model", "synthetic data", width=5)
+    curves = TerminalPlot(VALENCE, "model", "synthetic data", width=5)
     assert "─────" in drawn(curves)
     for k in range(8):
         curves.add(ROW | {"valence": k / 10}, "12 ms")
@@ -401,7 +403,7 @@ def test_a_terminal_shows_curves_with_what_they_are(model, table, monkeypatch):
 
 
 def test_curves_have_a_line_at_one_half_and_seconds_below():
-    curves = TerminalPlot(["valence"], "model", width=40)
+    curves = TerminalPlot(VALENCE, "model", width=40)
     for k in range(25):
         curves.add(ROW | {"start_s": 3.0 + k, "valence": 0.9 if k < 5 else 0.1})
     lines = drawn(curves, width=80).splitlines()

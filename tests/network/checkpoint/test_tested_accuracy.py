@@ -59,7 +59,7 @@ def test_what_is_not_known_is_stated(about, words):
 
 @pytest.mark.parametrize(
     "change",
-    [{"accuracy": "99"}, {"accuracy": 7.0}, {"protocol": "oracle"}, {"target": "truth"}, {"low": "a"}, {"more": 1}],
+    [{"accuracy": "99"}, {"accuracy": 7.0}, {"protocol": "oracle"}, {"target": "the truth"}, {"low": "a"}, {"more": 1}],
 )
 def test_what_somebody_else_wrote_into_a_config_is_no_score(change):
     noted = as_notes([SCORE])[0] | change
@@ -114,7 +114,7 @@ def test_a_run_of_the_same_settings_is_a_score(planted):
     ("change", "message"),
     [
         ({"modality": "face"}, "the model's modality, found bio in the run, face for the model"),
-        ({"threshold": "median"}, "the model's threshold, found >=5 in the run, median for the model"),
+        ({"rule": "median"}, "the model's rule, found >=5 in the run, median for the model"),
         ({"subjects": ("s01", "s02")}, "the model's subjects, found not given in the run, s01,s02 for the model"),
         ({"model": replace(QUICK.model, dropout=0.25)}, "the model's model.dropout, found 0.5 in the run, 0.25 for"),
         ({"train": replace(QUICK.train, learning_rate=0.01)}, "train.learning_rate, found 0.001 in the run, 0.01 for"),

@@ -123,7 +123,7 @@ def test_the_tree_says_what_scikit_learns_says():
     (x, y), (new, _) = data(), data(1000)
     made = system("yuvaraj-like")(config("yuvaraj-like"))
     theirs = DecisionTreeClassifier(min_samples_leaf=5, random_state=3).fit(x, y)
-    probabilities = made.probability(made.learn(x, y, seed=3), new)
+    probabilities = made.output(made.learn(x, y, seed=3), new)
     assert np.array_equal(probabilities, theirs.predict_proba(new)[:, 1])
     assert len(np.unique(probabilities)) > 5
 
@@ -133,7 +133,7 @@ def test_the_tree_says_what_scikit_learns_says():
 def test_of_one_class_alone_it_predicts_that_class(only, options):
     made = system("yuvaraj-like")(config("yuvaraj-like", options=options))
     x, _ = data()
-    assert (made.probability(made.learn(x, np.full(len(x), only), 0), x) > 0.5).all() == bool(only)
+    assert (made.output(made.learn(x, np.full(len(x), only), 0), x) > 0.5).all() == bool(only)
 
 
 def test_the_machine_says_what_scikit_learns_says_and_learns_from_so_many_windows_only(store):
@@ -142,7 +142,7 @@ def test_the_machine_says_what_scikit_learns_says_and_learns_from_so_many_window
     parameters = made.learn(x, y, 0)
     z = (x - x.mean(axis=0)) / x.std(axis=0)
     theirs = SVC(C=1.0, gamma=1 / 6).fit(z, y).decision_function(z)
-    p = made.probability(parameters, x)
+    p = made.output(parameters, x)
     assert np.log(p / (1 - p)) == pytest.approx(theirs, abs=1e-4)
     training_sets = []
     made.learn = lambda x, y, seed: training_sets.append(x) or {"vectors": x}
@@ -162,7 +162,7 @@ def test_fractal_dimensions_with_a_tree_tell_rough_signals_from_smooth_ones():
     features = fractal(x, 128.0).reshape(400, -1).astype(np.float32)
     made = system("yuvaraj-like")(config("yuvaraj-like"))
     parameters = made.learn(features[:300], y[:300], 0)
-    assert auc(y[300:], made.probability(parameters, features[300:])) > 0.9
+    assert auc(y[300:], made.output(parameters, features[300:])) > 0.9
 
 
 def test_what_the_regression_sees_are_log_powers_and_the_level_of_what_is_no_eeg(store):
@@ -285,7 +285,7 @@ def test_pictures_are_reduced_to_the_components_that_scikit_learn_finds():
 
 def test_the_extreme_learning_machine_is_a_ridge_on_random_units():
     x, y = data()
-    parameters = siddharth_like._elm(x, y, seed=0)
+    parameters = siddharth_like._elm(x, y, 0, "binary")
     hidden = np.tanh(x @ parameters["inward"] + parameters["offset"])
     z = (hidden - hidden.mean(axis=0)) / hidden.std(axis=0)
     theirs = Ridge(alpha=siddharth_like.RIDGE * len(x)).fit(z, 2 * y - 1).predict(z)
@@ -311,9 +311,7 @@ def test_a_window_whose_face_shows_no_expression_counts_as_the_mean(store):
     made.fit(store, np.arange(60), y[:60])
     x = made.vectors(store, np.arange(60))
     gone, mean = np.full((1, x.shape[1]), np.nan), x.mean(axis=0, keepdims=True)
-    assert made.probability(made.parameters[0], gone) == pytest.approx(
-        made.probability(made.parameters[0], mean), abs=1e-4
-    )
+    assert made.output(made.parameters[0], gone) == pytest.approx(made.output(made.parameters[0], mean), abs=1e-4)
 
 
 def test_peripheral_signals_that_are_neither_heart_nor_skin_are_not_enough(store):

@@ -101,7 +101,7 @@ class Memoriser(ClassicalSystem):
     def learn(self, x, y, seed):
         return {"rows": x[:, 0], "y": y.astype(float)}
 
-    def probability(self, parameters, x):
+    def output(self, parameters, x):
         known = dict(zip(parameters["rows"], parameters["y"], strict=True))
         return np.array([HIGH if known.get(row, row % 10 < 5) else LOW for row in x[:, 0]])
 
@@ -111,7 +111,7 @@ class Honest(Memoriser):
 
     modalities = ("eeg",)
 
-    def probability(self, parameters, x):
+    def output(self, parameters, x):
         return np.where(x[:, 0] % 10 < 5, LOW, HIGH)
 
 
@@ -138,8 +138,8 @@ def test_trials_are_weighed_and_not_windows(planted):
     class Unsure(Honest):
         modalities = ("face",)
 
-        def probability(self, parameters, x):
-            p = super().probability(parameters, x)
+        def output(self, parameters, x):
+            p = super().output(parameters, x)
             return np.where(x[:, 0] % 5 < 2, 1 - p, p)  # two of a trial's five windows are wrong, the trial is not
 
     class Both(Two):
