@@ -17,6 +17,8 @@ from .text import did_you_mean
 
 T = TypeVar("T")
 
+_NEEDS_LAG = "give lag_s in seconds; crossval with --lag_s search says which lags fit"
+
 Modality = Literal["facebio", "face", "bio", "eeg", "peri", "faceeeg", "faceperi"]
 Target = Literal["valence", "arousal"]
 Task = Literal["binary", "multiclass", "regression"]
@@ -364,6 +366,7 @@ class AuditConfig(CrossvalConfig):
         require(one, "an audit has one target: give --target valence or --target arousal")
         require(self.scope == "pooled", "an audit is of all subjects together: scope must be pooled")
         require(self.shuffle_labels is None, "an audit shuffles labels on its own: leave shuffle_labels out")
+        require(self.lag_s != "search", f"an audit compares protocols on the same labels: {_NEEDS_LAG}")
         require(not self.fixed, "an audit needs splits that fixed folds do not contain: leave fixed out")
         require(self.shuffles >= 1, f"shuffles must be at least 1, not {self.shuffles}")
         unknown = [name for name in self.protocols if name not in PROTOCOLS]
@@ -399,6 +402,7 @@ class CompareConfig(CrossvalConfig):
             self.shuffle_labels is None, "a comparison on shuffled labels compares nothing: name a system NAME:shuffled"
         )
         require(not self.joint, "joint trains both targets at once, which only some systems can: leave it out")
+        require(self.lag_s != "search", f"a comparison is of systems on the same labels: {_NEEDS_LAG}")
 
     def crossval(self, **changes: Any) -> CrossvalConfig:
         """Return the settings of one system's cross-validation."""
@@ -423,10 +427,7 @@ class FinalConfig(CrossvalConfig):
         )
         require(self.scope == "pooled", "a model for prediction is of all subjects together: leave scope pooled")
         require(self.shuffle_labels is None, "a model for prediction needs true labels: leave shuffle_labels out")
-        require(
-            self.lag_s != "search",
-            "a model for prediction needs a lag in seconds: crossval with --lag_s search finds one in each fold",
-        )
+        require(self.lag_s != "search", f"a model for prediction has one lag: {_NEEDS_LAG}")
 
     def crossval(self) -> CrossvalConfig:
         """Return the settings of its training: both targets are two outputs of one network."""

@@ -164,6 +164,9 @@ def targets_of(config: CrossvalConfig, store: "WindowSource") -> tuple[Target, .
 def _require_columns(store: "WindowSource", columns: Sequence[str]) -> None:
     labels = store.labels
     for name in columns:
+        if name not in labels and columns == BOTH:
+            others = f"give --target {shortened(list(labels), 20)}" if labels else "the store has no labels"
+            raise BadConfig(f"target both: {store.path} has no label {name}; {others}")
         if name not in labels:
             near = get_close_matches(name, labels, n=1)
             hint = f"; did you mean {near[0]}?" if near else "."

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gbvnet.config import CrossvalConfig
+from gbvnet.config import AuditConfig, CompareConfig, CrossvalConfig, FinalConfig
 from gbvnet.datasets.label_columns import LabelColumn
 from gbvnet.errors import BadConfig
 from gbvnet.evaluation.targets import resolve, target_names, targets_of
@@ -123,6 +123,18 @@ def test_task_and_rule_follow_from_the_label_where_they_are_left_out(settings, e
 def test_what_does_not_suit_is_refused_in_one_line(settings, message):
     with pytest.raises(BadConfig, match=message):
         resolve(CrossvalConfig(**settings), STORE)
+
+
+def test_a_store_without_one_of_both_says_which_labels_it_has():
+    store = SimpleNamespace(labels={"valence": LABELS["valence"], "stress": LABELS["stress"]}, path="s.store")
+    with pytest.raises(BadConfig, match=r"target both: s\.store has no label arousal; give --target valence, stress"):
+        resolve(CrossvalConfig(target="both"), store)
+
+
+@pytest.mark.parametrize("kind", [CompareConfig, AuditConfig, FinalConfig])
+def test_what_needs_one_lag_refuses_a_search_for_it(kind):
+    with pytest.raises(BadConfig, match="give lag_s in seconds; crossval with --lag_s search says which lags fit"):
+        kind(target="joystick", lag_s="search")
 
 
 def test_two_ratings_on_different_scales_have_no_common_middle():

@@ -534,3 +534,16 @@ def test_labels_of_a_probe_may_be_other_ratings_and_those_of_a_system_may_not(tm
     predictions.write(other.assign(system="ridge on shuffled labels"), tmp_path / "probe.parquet")
     with pytest.raises(BadRun, match="expected y equal to rating"):
         predictions.write(other, tmp_path / "system.parquet")
+
+
+def test_agreement_with_another_label_and_lags_are_stated(tmp_path):
+    one = {"target": "valence", "other": "perceived_valence", "label_sets": ["felt", "perceived"], "score": "CCC"}
+    data = {"agreement": [one | {"value": 0.51234, "n": 1234, "unit": "trials"}], "lags_s": {"1": 2.4, "2": 2.8}}
+    table = fake_runs.rating_table(**SMALL)
+    run = fake_runs.write_run(tmp_path / "run", [table], task="regression", rule=None, data=data)
+    stated = texts(results_section.data_blocks(read(run)))
+    assert "valence (felt and perceived) agrees with perceived_valence by CCC 0.512, over 1,234 trials" in stated
+    assert "Lag of the labels in `run`, found in each fold by its training side alone: 2.4 s in fold 1, 2.8 s" in stated
+    undefined = data | {"agreement": [one | {"value": None, "n": 3, "unit": "trials"}]}
+    other = fake_runs.write_run(tmp_path / "other", [table], task="regression", rule=None, data=undefined)
+    assert "by CCC –, over 3 trials" in texts(results_section.data_blocks(read(other)))
