@@ -257,7 +257,9 @@ def _warnings(plan: Plan) -> Iterator[str]:
                 )
             elif target.task == "multiclass" and (absent := set(range(len(target.classes))) - set(train)):
                 names = listed([target.classes[k] for k in sorted(absent)])
-                yield f"fold {fold.number}: no training window of {name} is of class {names}, so it is never predicted"
+                which, they = ("class", "it is") if len(absent) == 1 else ("the classes", "they are")
+                first = f"fold {fold.number}: no training window of {name} is of {which} {names}"
+                yield f"{first}, so {they} never predicted"
 
 
 def _cpu_name() -> str:

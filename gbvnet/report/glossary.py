@@ -171,9 +171,9 @@ _OTHER_SOURCES: dict[Task, dict[str, str]] = {
     "multiclass": {
         "Balanced": _CLASSES,
         "Macro-F1": _CLASSES,
-        "Kappa": _CLASSES,
+        "Cohen's kappa": _CLASSES,
         "AUC": _CLASSES,
-        "Their Kappa": _BY_SUBJECT,
+        "Their Cohen's kappa": _BY_SUBJECT,
         "Their AUC": _BY_SUBJECT,
         "Windows of each class": "evaluation.scores.evaluate",
     },

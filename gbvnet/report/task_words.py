@@ -111,7 +111,7 @@ WORDS: dict[Task, TaskWords] = {
 }
 COLUMNS = {
     "accuracy": "Accuracy", "balanced_accuracy": "Balanced", "macro_f1": "Macro-F1", "auc": "AUC", "mcc": "MCC",
-    "kappa": "Kappa", "ccc": "CCC", "pearson": "Pearson r", "rmse": "RMSE / constant mean",
+    "kappa": "Cohen's kappa", "ccc": "CCC", "pearson": "Pearson r", "rmse": "RMSE / constant mean",
     "mae": "MAE / constant mean",
 }  # fmt: skip
 

@@ -116,7 +116,7 @@ def test_the_table_of_classes_has_the_numbers_of_the_scores(classes):
     s = classes.scores
     by_window, by_trial = tables_of(results_section.score_blocks([classes]))
     row = cells(by_window)
-    assert row["Kappa"] == f"{s.window['kappa']:.3f}"
+    assert row["Cohen's kappa"] == f"{s.window['kappa']:.3f}"
     assert row["AUC"] == f"{s.window['auc']:.3f}"
     assert row["Macro-F1"] == f"{s.window['macro_f1']:.3f}"
     assert row["Majority"] == f"{100 * s.majority['window']:.1f}"
@@ -127,7 +127,7 @@ def test_the_table_of_classes_has_the_numbers_of_the_scores(classes):
     counts = classes.table["y"].value_counts()
     assert row["Windows of each class"] == " / ".join(str(counts[k]) for k in range(3))
     assert "Classes in this order: calm, happy, angry." in by_window.caption
-    assert cells(by_trial)["Kappa"] == f"{s.trial['kappa']:.3f}"
+    assert cells(by_trial)["Cohen's kappa"] == f"{s.trial['kappa']:.3f}"
     assert cells(by_trial)["Mean of subjects ± SD"].startswith(f"{100 * s.subjects['accuracy'].mean():.1f} ± ")
 
 
