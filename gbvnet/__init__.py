@@ -25,6 +25,7 @@ _HOME = {
     "transfer": "experiments.transfer",
     "explain_run": "experiments.explain",
     "write_report": "report.report",
+    "ProtocolSplit": "evaluation.splitter",
     "Cluster": "parallel.ray_cluster",
     "train_model": "experiments.train",
     "load_model": "network.checkpoint.checkpoint",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from .datasets import open_corpus as open_corpus
     from .datasets.check import check_corpus as check_corpus
     from .errors import GbvnetError as GbvnetError
+    from .evaluation.splitter import ProtocolSplit as ProtocolSplit
     from .experiments.audit import audit as audit
     from .experiments.compare import compare as compare
     from .experiments.crossval import cross_validate as cross_validate
