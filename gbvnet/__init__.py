@@ -26,6 +26,8 @@ _HOME = {
     "explain_run": "experiments.explain",
     "write_report": "report.report",
     "ProtocolSplit": "evaluation.splitter",
+    "WindowDataset": "store.interop",
+    "to_mne_epochs": "store.interop",
     "Cluster": "parallel.ray_cluster",
     "train_model": "experiments.train",
     "load_model": "network.checkpoint.checkpoint",
@@ -77,6 +79,8 @@ if TYPE_CHECKING:
     from .network.model import GBVNet as GBVNet
     from .parallel.ray_cluster import Cluster as Cluster
     from .report.report import write_report as write_report
+    from .store.interop import WindowDataset as WindowDataset
+    from .store.interop import to_mne_epochs as to_mne_epochs
     from .store.prepare import prepare_store as prepare_store
     from .store.reader import open_store as open_store
 __all__ = ["__version__", *_HOME]
