@@ -11,7 +11,7 @@ from ..config import CrossvalConfig
 from ..datasets.label_traces import LEAST_COVERAGE, window_labels
 from ..errors import BadConfig
 from ..store.window_source import WindowSource
-from .targets import BOTH
+from .targets import target_columns
 
 LAGS_S = tuple(round(0.4 * k, 1) for k in range(25))  # of a search
 
@@ -25,7 +25,7 @@ def lagged_windows(
     Labels that do not change in time are what they are: then there is one table, of lag 0.
     Raises BadConfig if no window is left.
     """
-    columns = [name for name in (BOTH if config.target == "both" else (config.target,)) if store.labels[name].trace]
+    columns = [name for name in target_columns(config.target) if store.labels[name].trace]
     if not columns:
         return {0.0: windows}
     lags = LAGS_S if config.lag_s == "search" else (float(config.lag_s),)

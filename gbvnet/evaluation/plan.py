@@ -18,7 +18,7 @@ from .confounds import confounds
 from .labels import shuffle_within_subjects
 from .lags import lagged_windows
 from .splits import PLURAL, Fold
-from .targets import BOTH, Target, resolve, targets_of
+from .targets import BOTH, Target, resolve, target_columns, targets_of
 
 PARTS = ("face", "signals")
 OTHERS = "another subject than those chosen"  # a reason to leave windows out
@@ -198,7 +198,7 @@ def _reasons(
     else:
         used = [f"has_{part}" for part in PARTS if _uses(modality, part)]
         reasons[f"nothing of modality {modality}"] = ~windows[used].any(axis=1)
-    columns = [name for name in (BOTH if target == "both" else (target,)) if not store.labels[name].trace]
+    columns = [name for name in target_columns(target) if not store.labels[name].trace]
     return reasons | {f"no rating of {name}": windows[name].isna() | (windows[name] == "") for name in columns}
 
 

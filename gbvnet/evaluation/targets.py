@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # a model is described without pandas
 BOTH = ("valence", "arousal")  # what the setting `target: both` stands for
 QUADRANT = "quadrant"  # the rule, and the name of its target
 LOW_HIGH = ("low", "high")
+QUADRANT_LETTERS = "L and H are low and high, V and A valence and arousal"
 QUADRANTS = ("LVLA", "HVLA", "LVHA", "HVHA")  # low or high valence, low or high arousal: as the field writes them
 _NUMBER = r"[-+]?\d+(?:\.\d+)?"
 _LIMIT = re.compile(rf"(>=|>)\s*({_NUMBER})")
@@ -70,7 +71,7 @@ class Target:
 
         windows : a store's windows, with subject, recording and the columns of the target
         """
-        if self.rule == QUADRANT or self.rule.startswith(f"{QUADRANT} "):
+        if _is_quadrant(self.rule):
             valence, arousal = (
                 _number_of_class(windows, column, _part_rule(self.rule, scale), LOW_HIGH)
                 for column, scale in zip(self.columns, self.scales, strict=True)
@@ -85,7 +86,7 @@ class Target:
         """What the classes are, or the range of the rating, in words."""
         if self.task == "regression":
             return f"{self.name} from {scale_in_words(self.scale)}"
-        if self.rule.split(" ")[0] == QUADRANT:
+        if _is_quadrant(self.rule):
             parts = [
                 f"{column} high: {rule_in_words(_part_rule(self.rule, scale))}{_of_scale(scale)}"
                 for column, scale in zip(self.columns, self.scales, strict=True)
@@ -115,9 +116,16 @@ def scale_in_words(scale: tuple[float, float]) -> str:
 def target_names(target: str, rule: str | None = None) -> tuple[str, ...]:
     """Return the names of the targets that a setting `target` stands for: "both" is valence and arousal, or, by the
     rule `quadrant`, their one combination."""
-    if rule is not None and rule.split(" ")[0] == QUADRANT:
-        return (QUADRANT,)
+    return (QUADRANT,) if _is_quadrant(rule or "") else target_columns(target)
+
+
+def target_columns(target: str) -> tuple[str, ...]:
+    """Return the label columns that a setting `target` is made from: "both" is valence and arousal."""
     return BOTH if target == "both" else (target,)
+
+
+def _is_quadrant(rule: str) -> bool:
+    return rule.split(" ")[0] == QUADRANT
 
 
 def resolve(config: AnyConfig, store: "WindowSource") -> AnyConfig:
@@ -125,7 +133,7 @@ def resolve(config: AnyConfig, store: "WindowSource") -> AnyConfig:
 
     Raises BadConfig for a target that the store does not have, and for a rule or a task that does not suit it.
     """
-    columns = BOTH if config.target == "both" else (config.target,)
+    columns = target_columns(config.target)
     _require_columns(store, columns)
     labels = store.labels
     categories = [name for name in columns if labels[name].classes]
@@ -149,14 +157,14 @@ def targets_of(config: CrossvalConfig, store: "WindowSource") -> tuple[Target, .
     """Return the targets of a run on a store. Raises BadConfig as `resolve` does."""
     if config.task is None or (config.rule is None and config.task != "regression"):
         config = resolve(config, store)
-    columns = BOTH if config.target == "both" else (config.target,)
+    columns = target_columns(config.target)
     _require_columns(store, columns)
     scales = {name: store.labels[name].scale for name in columns}
     classes = {name: store.labels[name].classes for name in columns}
     task, rule = config.task or "binary", config.rule or ""
     if task == "regression":
         return tuple(_regression(name, scales[name], rule) for name in columns)
-    if rule.split(" ")[0] == QUADRANT:
+    if _is_quadrant(rule):
         return (_quadrant(task, rule, columns, scales),)
     return tuple(_classes(name, task, rule, scales[name], classes[name]) for name in columns)
 

@@ -97,10 +97,11 @@ def run_plan(
     """Train and test on every fold of a given plan; everything else is as in `cross_validate`."""
     run_dir = Path(run_dir)
     require(config.train.devices == 1, "train.devices is for `gbvnet train`; here --jobs trains several folds at once")
-    plan = with_lags(store, plan, config)
     with lock_run(run_dir):
+        finished = (run_dir / predictions.FILE).exists()
+        plan = plan if finished else with_lags(store, plan, config)
         begin_run(run_dir, store, config, plan, threads_per_task(jobs))
-        if not (run_dir / predictions.FILE).exists():
+        if not finished:
             _train_all(run_dir, store, config, plan, jobs, progress)
             _finish(run_dir)
     return run_dir / predictions.FILE

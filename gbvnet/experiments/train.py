@@ -265,30 +265,23 @@ def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]
 def _score(result: Result) -> AnyScore:
     scores = result.scores
     low, high = (None if math.isnan(limit) else float(limit) for limit in scores.window_interval[scores.main][:2])
+    common: dict[str, Any] = {
+        "target": result.key("target"),
+        "protocol": result.key("protocol"),
+        "low": low,
+        "high": high,
+        "unit": scores.unit,
+        "chance": float(scores.chance["window"].upper),
+        "status": scores.assessment,
+    }
     if scores.task == "regression":
-        return ConcordanceScore(
-            target=result.key("target"),
-            protocol=result.key("protocol"),
-            ccc=float(scores.window["ccc"]),
-            low=low,
-            high=high,
-            unit=scores.unit,
-            chance=float(scores.chance["window"].upper),
-            mae=float(scores.window["mae"]),
-            constant_mae=float(scores.baseline["window"]["mae"]),
-            status=scores.assessment,
-        )
+        mae, constant = scores.window["mae"], scores.baseline["window"]["mae"]
+        return ConcordanceScore(ccc=float(scores.window["ccc"]), mae=float(mae), constant_mae=float(constant), **common)
     return CrossvalScore(
-        target=result.key("target"),
-        protocol=result.key("protocol"),
         accuracy=float(scores.window["accuracy"]),
-        low=low,
-        high=high,
-        unit=scores.unit,
-        chance=float(scores.chance["window"].upper),
         majority=float(scores.majority["window"]),
         trials=float(scores.trial["accuracy"]),
-        status=scores.assessment,
+        **common,
     )
 
 

@@ -17,13 +17,14 @@ from scipy.special import expit, logit, softmax
 
 from ..datasets.label_columns import NAME
 from ..evaluation.labels import predicted_high
-from ..evaluation.targets import QUADRANTS, scale_in_words
+from ..evaluation.targets import QUADRANT_LETTERS, QUADRANTS, scale_in_words
 from ..io.records import convert
 from ..network.checkpoint.tested_accuracy import positive_class
+from ..network.objectives import predictions_of
 from ..text import listed
 
 MIN_PROBABILITY = 1e-6  # probabilities are clipped to this distance from 0 and 1 before the logit
-_QUADRANT_WORDS = "L and H are low and high, V and A valence and arousal: HVLA is high valence and low arousal."
+_QUADRANT_WORDS = f"{QUADRANT_LETTERS}: HVLA is high valence and low arousal."
 
 _PROBABILITY = "probability that "
 
@@ -98,12 +99,7 @@ class ModelOutputs:
 
     def values(self, outputs: np.ndarray) -> np.ndarray:
         """Return the columns (n, K) of a prediction from the outputs (n, K) of the network."""
-        if self.task == "multiclass":
-            return softmax(outputs, axis=1)
-        if self.task == "binary":
-            return expit(outputs)
-        low, high = self.limits
-        return np.clip((low + high + outputs * (high - low)) / 2, low, high)
+        return predictions_of(outputs, self.task, self.limits)
 
     def averaged(self, values: np.ndarray, mean: "Mean") -> np.ndarray:
         """Return the mean of columns (n, K) over the windows that `mean` takes together: of log odds for two classes,

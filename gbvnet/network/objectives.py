@@ -6,7 +6,9 @@ numbers for several classes, and (B, 1) ratings scaled to -1..1 for regression.
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
+from scipy.special import expit, softmax
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from typing_extensions import override
@@ -106,6 +108,26 @@ def _concordance(moments: Tensor) -> Tensor:
     covariance = ab / n - mean_a * mean_b
     spread = (aa / n - mean_a**2) + (bb / n - mean_b**2) + (mean_a - mean_b) ** 2
     return 2 * covariance / spread.clamp(min=1e-12)
+
+
+def scaled_ratings(rating: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """Return ratings (...) on a scale as a network learns them, -1 to 1."""
+    low, high = scale
+    return (2 * rating - low - high) / (high - low)
+
+
+def predictions_of(outputs: np.ndarray, task: str, scale: tuple[float, float]) -> np.ndarray:
+    """Return what the outputs (n, K) float64 of a network mean: probabilities of high of K targets, of K classes, or
+    ratings in their own units; a rating outside of its scale is taken to the end of the scale.
+
+    scale : (low, high) of the rating; of use for task regression alone
+    """
+    if task == "multiclass":
+        return softmax(outputs, axis=1)
+    if task == "binary":
+        return expit(outputs)
+    low, high = scale
+    return np.clip((low + high + outputs * (high - low)) / 2, low, high)
 
 
 def objective_of(task: str, loss: str = "mse") -> Objective:

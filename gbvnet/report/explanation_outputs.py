@@ -25,7 +25,7 @@ from ..evaluation.multiclass import MulticlassMetrics
 from ..evaluation.prediction_schema import Task, class_columns
 from ..evaluation.regression import RegressionMetrics
 from ..evaluation.score_properties import SCORE_PROPERTIES
-from ..evaluation.targets import QUADRANTS, Target, scale_in_words
+from ..evaluation.targets import QUADRANT_LETTERS, QUADRANTS, Target, scale_in_words
 from ..text import listed, shortened
 
 CERTAIN = 1e-12  # probabilities are clipped to this distance from 0 and 1: logits and log-probabilities of at most 28
@@ -33,7 +33,7 @@ ALL = "all"  # the group of all windows, in tables of the face
 LONGEST_NAME = 16  # letters of a class' name that fit above a panel
 _RED_BLUE = "(red: the channel helps; blue: the model does better without it, as happens by chance)"
 _ALL_BUT_LAST = "Colours have one scale in all panels but the last."
-_QUADRANT_NAMES = " L and H are low and high, V and A valence and arousal."
+_QUADRANT_NAMES = f" {QUADRANT_LETTERS}."
 _NOISE_OF_ACCURACY = (
     "the dotted line is the accuracy with that modality removed, that is of the other one alone. A fusion that works "
     "falls to about that line and no further"

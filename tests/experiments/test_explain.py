@@ -21,23 +21,13 @@ from gbvnet.report.report import write_report
 from ..informative_store import MOUTH, SIDE, TELLING, write_store
 from ..synthetic_store import write_store as write_planted
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.usefixtures("one_core")]
 CONFIG = CrossvalConfig(
     target="valence",
     folds=2,
     model=ModelConfig(variant="micro"),
     train=TrainConfig(epochs=20, batch_size=32, device="cpu", select="last", corrupt=0.8),
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Networks this small are slower with two."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)
-    patch.setattr("gbvnet.experiments.crossval.available_cores", lambda: 1)
-    yield
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

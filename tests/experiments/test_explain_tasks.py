@@ -23,7 +23,7 @@ from ..informative_store import MOUTH, SIDE
 from ..informative_store import write_store as write_informative
 from ..synthetic_store import write_store
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.usefixtures("one_core")]
 BASE = CrossvalConfig(
     system="logreg",
     target="valence",
@@ -39,16 +39,6 @@ TASKS = {
 LOSSES = {"multiclass": ["auc_drop", "accuracy_drop"], "regression": ["ccc_drop", "mae_rise"]}
 CHANGE = {"multiclass": "log_probability_change", "regression": "rating_change"}
 LEVELS = [3.0, 5.0, 7.0, 3.0, 5.0, 7.0]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Networks this small are slower with two."""
-    patch = pytest.MonkeyPatch()
-    patch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)
-    patch.setattr("gbvnet.experiments.crossval.available_cores", lambda: 1)
-    yield
-    patch.undo()
 
 
 @pytest.fixture(scope="module")

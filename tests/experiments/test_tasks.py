@@ -77,7 +77,7 @@ def test_where_nothing_is_planted_only_the_leak_scores(task, nothing, tmp_path):
 
 
 @pytest.mark.journey
-def test_the_lag_is_searched_by_each_training_side_and_serves_the_test_side(planted, tmp_path):
+def test_the_lag_is_searched_by_each_training_side_and_serves_the_test_side(planted, tmp_path, monkeypatch):
     config = replace(BASE, target="joystick")
     at_zero, at_planted, searched = (
         scores(planted, tmp_path / f"{lag}", replace(config, lag_s=lag), 200) for lag in (0.0, 2.4, "search")
@@ -86,6 +86,8 @@ def test_the_lag_is_searched_by_each_training_side_and_serves_the_test_side(plan
     assert searched.window["ccc"] > at_zero.window["ccc"] + 0.2
     about = json.loads((tmp_path / "search" / "environment.json").read_text())["data"]
     assert all(abs(lag - 2.4) <= 0.4 for lag in about["lags_s"].values()) and len(about["lags_s"]) == 3
+    monkeypatch.setattr("gbvnet.experiments.lag_search.find_lags", None)  # a finished run searches for nothing
+    assert cross_validate(planted, tmp_path / "search", replace(config, lag_s="search")).exists()
 
 
 @pytest.mark.journey

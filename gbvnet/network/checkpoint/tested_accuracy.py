@@ -30,11 +30,30 @@ Correlation = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 Error = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 
 
-class ConcordanceScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"status": "verdict"}):
-    """The scores of one cross-validation that predicts a rating: CCC over windows, errors in the rating's own units."""
+class _Tested(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"status": "verdict"}):
+    """A target and the protocol by which its cross-validation was tested."""
 
     target: str
     protocol: str
+
+    @property
+    def unseen_subjects(self) -> bool:
+        """Whether the test subjects were not in the training."""
+        return "subject" in self.protocol
+
+    @property
+    def tested_on(self) -> str:
+        """What the test side was, in words."""
+        return "subjects not seen in training" if self.unseen_subjects else "new trials of subjects seen in training"
+
+
+def _interval(low: str, high: str, unit: str) -> str:
+    return f" [{low} to {high}, 95 % bootstrap over {unit}]"
+
+
+class ConcordanceScore(_Tested, frozen=True, forbid_unknown_fields=True, rename={"status": "verdict"}):
+    """The scores of one cross-validation that predicts a rating: CCC over windows, errors in the rating's own units."""
+
     ccc: Correlation
     low: Correlation | None  # 95 % bootstrap interval of the CCC; None where there is only one unit to resample
     high: Correlation | None
@@ -44,15 +63,10 @@ class ConcordanceScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     constant_mae: Error  # of always predicting the mean rating of the training
     status: str  # the assessment against chance, as in the report
 
-    @property
-    def unseen_subjects(self) -> bool:
-        """Whether the test subjects were not in the training."""
-        return "subject" in self.protocol
-
     @override
     def __str__(self) -> str:
         return (
-            f"{self.target} with CCC {self.ccc:.2f}{self._interval} on {_on(self.protocol)} (protocol {self.protocol}; "
+            f"{self.target} with CCC {self.ccc:.2f}{self._interval} on {self.tested_on} (protocol {self.protocol}; "
             f"chance up to {self.chance:.2f}; mean absolute error {self.mae:.2f}, of the constant mean "
             f"{self.constant_mae:.2f}: {self.status})"
         )
@@ -74,14 +88,12 @@ class ConcordanceScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     def _interval(self) -> str:
         if self.low is None or self.high is None:
             return ""
-        return f" [{self.low:.2f} to {self.high:.2f}, 95 % bootstrap over {self.unit}]"
+        return _interval(f"{self.low:.2f}", f"{self.high:.2f}", self.unit)
 
 
-class CrossvalScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"status": "verdict"}):
+class CrossvalScore(_Tested, frozen=True, forbid_unknown_fields=True, rename={"status": "verdict"}):
     """The scores of one cross-validation for one target of classes. Accuracies are fractions of windows, 0 to 1."""
 
-    target: str
-    protocol: str
     accuracy: Share
     low: Share | None  # 95 % bootstrap interval of the accuracy; None where there is only one unit to resample
     high: Share | None
@@ -91,15 +103,10 @@ class CrossvalScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     trials: Share  # accuracy of trials, by the mean logit of their windows
     status: str  # the assessment against chance, as in the report
 
-    @property
-    def unseen_subjects(self) -> bool:
-        """Whether the test subjects were not in the training."""
-        return "subject" in self.protocol
-
     @override
     def __str__(self) -> str:
         return (
-            f"{self.target} right in {self.accuracy:.1%} of windows{self._interval} on {_on(self.protocol)} "
+            f"{self.target} right in {self.accuracy:.1%} of windows{self._interval} on {self.tested_on} "
             f"(protocol {self.protocol}; "
             f"chance up to {self.chance:.1%}, majority class {self.majority:.1%}: {self.status})"
         )
@@ -122,18 +129,12 @@ class CrossvalScore(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
 
     @property
     def _interval(self) -> str:
-        return (
-            ""
-            if self.low is None or self.high is None
-            else (f" [{self.low:.1%} to {self.high:.1%}, 95 % bootstrap over {self.unit}]")
-        )
+        if self.low is None or self.high is None:
+            return ""
+        return _interval(f"{self.low:.1%}", f"{self.high:.1%}", self.unit)
 
 
 AnyScore: TypeAlias = CrossvalScore | ConcordanceScore
-
-
-def _on(protocol: str) -> str:
-    return "subjects not seen in training" if "subject" in protocol else "new trials of subjects seen in training"
 
 
 def as_notes(scores: list[AnyScore]) -> list[dict[str, Any]]:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from scipy.special import expit, softmax
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -27,7 +26,7 @@ from ...network.augment import augment_faces, augment_signals, corrupt
 from ...network.batches import Batch, BatchSource, Windows
 from ...network.devices import device_of
 from ...network.model import GBVNet, set_normaliser
-from ...network.objectives import objective_of
+from ...network.objectives import objective_of, predictions_of, scaled_ratings
 from ...network.training import TrainingData, TrainingResult, fit_network, predict_network
 from ...store.channels import channels_of
 from ...store.window_source import WindowSource
@@ -173,19 +172,13 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         """The labels of n windows as the training takes them, (n, K) float32: ratings are scaled to -1..1."""
         y = np.asarray(y, np.float64).reshape(n, -1)
         if self.target is not None and self.task == "regression":
-            low, high = self.target.scale
-            y = (2 * y - low - high) / (high - low)
+            y = scaled_ratings(y, self.target.scale)
         return y.astype(np.float32)
 
     def predictions_of(self, logits: np.ndarray) -> np.ndarray:
-        """Return what `SystemOutput.predicted` describes from a network's outputs (n, K) float64. A rating outside of
-        its scale is taken to the end of the scale."""
-        if self.target is not None and self.task == "regression":
-            low, high = self.target.scale
-            return np.clip((low + high + logits[:, 0] * (high - low)) / 2, low, high)
-        if self.task == "multiclass":
-            return softmax(logits, axis=1)
-        return expit(logits[:, 0] if logits.shape[1] == 1 else logits)
+        """Return what `SystemOutput.predicted` describes from a network's outputs (n, K) float64."""
+        scale = self.target.scale if self.target is not None and self.task == "regression" else (0.0, 1.0)
+        return predictions_of(logits[:, 0] if logits.shape[1] == 1 else logits, self.task, scale)
 
     def _fit_normaliser(self, store: WindowSource, train: BatchSource) -> None:
         """Set the mean and SD by which the network z-scores its signals, if it does, from the training windows."""
