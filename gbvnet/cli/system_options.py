@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import BadConfig
+from ..plugins import short_name
 from .fields import add_fields
 
 GROUP = "options"
@@ -28,17 +29,17 @@ def add_system_options(parser, argv: Sequence[str]) -> None:
     from ..systems import option_names, require_options, system  # help without a system needs none of their libraries
 
     for name in names:
-        chosen = system(name)
-        require_options(chosen, given.get(name, {}) if several else given, name)
+        chosen, key = system(name), short_name(name)
+        require_options(chosen, given.get(key, {}) if several else given, key)
         if option_names(chosen):
-            add_fields(parser, chosen.Options, f"{GROUP}.{name}" if several else GROUP, as_group=True)
+            add_fields(parser, chosen.Options, f"{GROUP}.{key}" if several else GROUP, as_group=True)
 
 
 def option_name(name: str) -> str:
     """Return an option's name as the parser has it: with _ for -, except in the name of a system."""
     parts = name.split(".")
     if len(parts) == 3 and parts[0] == GROUP:
-        return ".".join([GROUP, parts[1].replace("_", "-"), parts[2].replace("-", "_")])
+        return ".".join([GROUP, _system_key(parts[1]), parts[2].replace("-", "_")])
     return name.replace("-", "_")
 
 
@@ -48,7 +49,15 @@ def by_system(options: Any) -> Any:
 
     if not isinstance(options, Namespace):
         return options
-    return {name.replace("_", "-"): value for name, value in vars(options).items()}
+    return {_system_key(name): value for name, value in vars(options).items()}
+
+
+def _system_key(name: str) -> str:
+    """The name of a system from what the parser has: with - for _, unless it is the class of a plug-in."""
+    from ..systems import SYSTEMS
+
+    with_hyphens = name.replace("_", "-")
+    return with_hyphens if with_hyphens in SYSTEMS else name
 
 
 def _chosen(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
@@ -65,8 +74,18 @@ def _compared(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
 
     systems = values.get("systems") or ()
     names = [str(name) for name in systems] if isinstance(systems, list) else parse_names(str(systems or ""))
-    listed = [name.partition(":")[0] for name in names if name != "all"]
-    yield from dict.fromkeys([*listed, *given])
+    listed = [_without_suffix(name) for name in names if name != "all"]
+    named = {short_name(name) for name in listed}
+    yield from dict.fromkeys([*listed, *(key for key in given if key not in named)])
+
+
+def _without_suffix(name: str) -> str:
+    """A system of a comparison without its modality; `compare` checks what stands behind the colon."""
+    from ..config import MODALITIES
+    from ..systems import SYSTEMS
+
+    before, _, suffix = name.rpartition(":")
+    return before if before in SYSTEMS or (before and suffix in (*MODALITIES, "shuffled")) else name
 
 
 def _settings(argv: Sequence[str]) -> dict[str, Any]:

@@ -10,12 +10,14 @@ Features that depend on one window alone are computed once for all systems and f
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from .. import plugins
 from ..config import MODALITIES, CompareConfig, CrossvalConfig, to_dict
 from ..errors import BadConfig, BadModel, BadRun, GbvnetError, LeakySplit
 from ..evaluation.plan import make_plan, require_parts
@@ -29,7 +31,7 @@ from ..report.report import Report, write_report
 from ..store.channels import channels_of
 from ..store.reader import Store
 from ..store.window_source import WindowSource
-from ..systems import SYSTEMS, load_system, read_options, require_system, system, validate_config
+from ..systems import load_system, read_options, require_system, system, system_names, validate_config
 from .crossval import cross_validate
 from .run_folder import write_json
 from .run_group import begin_run_group, numbered_progress
@@ -38,7 +40,6 @@ log = logging.getLogger(__name__)
 
 FILE, FORMAT = "compare.json", 1
 SHUFFLED_SUFFIX = "shuffled"
-EVERYTHING = (*SYSTEMS, f"gbvnet:{SHUFFLED_SUFFIX}")  # the last one is a check: shuffled labels must score at chance
 TIMED_WINDOWS = 512  # at most, to measure how many windows a second a system predicts
 
 
@@ -101,12 +102,31 @@ def compare(
         folder / "report",
         extra_sections=section.blocks,
         summary_only=True,
-        highlight_systems=[e.config.system for e in done],
+        highlight_systems=[plugins.label(e.config.system) for e in done],
     )
     return replace(report, errors=[*report.errors, *failed.values()])
 
 
 # --- what is compared ---
+
+
+def everything() -> tuple[str, ...]:
+    """Return what `all` stands for; the last one is a check: shuffled labels must score at chance."""
+    return (*system_names(), f"gbvnet:{SHUFFLED_SUFFIX}")
+
+
+def split_suffix(chosen: str) -> tuple[str, str]:
+    """Return the name of a system and its suffix, a modality or `shuffled`: "gbvnet:face", "mine.py:Forest:bio", or "".
+
+    Raises BadConfig for a suffix that a system of this package cannot have.
+    """
+    name, _, suffix = chosen.rpartition(":")
+    suffixes = (*MODALITIES, SHUFFLED_SUFFIX)
+    if suffix in suffixes and name:
+        return name, suffix
+    if name in system_names():
+        raise BadConfig(f"systems: {chosen} should say one of {', '.join(suffixes)} after the colon")
+    return chosen, ""
 
 
 def plan_comparison(store: WindowSource, config: CompareConfig) -> tuple[list[Entry], dict[str, str]]:
@@ -117,11 +137,8 @@ def plan_comparison(store: WindowSource, config: CompareConfig) -> tuple[list[En
     """
     entries, left_out = [], {}
     by_name = [name for name in config.systems if name != "all"]
-    for name, options in (config.options or {}).items():
-        read_options(system(name), options, name)
-        if "all" not in config.systems and name not in {chosen.partition(":")[0] for chosen in by_name}:
-            raise BadConfig(f"options of {name}, which is not compared: systems are {', '.join(by_name)}")
-    others = [name for name in EVERYTHING if name not in by_name] if "all" in config.systems else []
+    _check_options(config, by_name)
+    others = [name for name in everything() if name not in by_name] if "all" in config.systems else []
     for name in [*by_name, *others]:
         try:
             entries.append(_entry(store, config, name))
@@ -132,30 +149,53 @@ def plan_comparison(store: WindowSource, config: CompareConfig) -> tuple[list[En
     if not entries:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise BadConfig(f"no system can be compared: {reasons}")
-    return list({entry.name: entry for entry in entries}.values()), left_out
+    return _one_each(entries), left_out
+
+
+def _one_each(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries without those that were named twice. Raises BadConfig for two plug-ins of the same name."""
+    by_name: dict[str, Entry] = {}
+    for entry in entries:
+        same = by_name.setdefault(entry.name, entry)
+        if plugins.absolute(same.config.system) != plugins.absolute(entry.config.system):
+            both = f"{same.config.system} and {entry.config.system}"
+            raise BadConfig(f"systems: {both} would have the same name in the report: rename a file or a class")
+    return list(by_name.values())
+
+
+def _check_options(config: CompareConfig, by_name: Sequence[str]) -> None:
+    """Raise BadConfig for options of a system that is not compared, and for options that a system does not have."""
+    names = [split_suffix(name)[0] for name in by_name]
+    compared = {plugins.short_name(name): name for name in [*(everything() if "all" in config.systems else ()), *names]}
+    for key, options in (config.options or {}).items():
+        name = compared.get(key, key)
+        read_options(system(name), options, key)
+        if key not in compared:
+            raise BadConfig(f"options of {key}, which is not compared: systems are {', '.join(by_name)}")
 
 
 def _entry(store: WindowSource, config: CompareConfig, chosen: str) -> Entry:
     """The entry of a name such as "gbvnet", "gbvnet:face" or "gbvnet:shuffled". Raises BadConfig or LeakySplit."""
-    name, _, suffix = chosen.partition(":")
+    name, suffix = split_suffix(chosen)
     require_system(name)
-    if suffix and suffix not in (*MODALITIES, SHUFFLED_SUFFIX):
-        raise BadConfig(
-            f"systems: {chosen} should say one of {', '.join((*MODALITIES, SHUFFLED_SUFFIX))} after the colon"
-        )
     if suffix in MODALITIES:
         modality = suffix
         # A comparison has no --modality: it is part of the name.
-        require_parts(store, modality, f". Named {name}, without a colon, it uses what the store has")
+        require_parts(store, modality, f". Named {plugins.label(name)}, without a colon, it uses what the store has")
     else:
         modality = available_modality(store, name)
     shuffled = suffix == SHUFFLED_SUFFIX
-    options = (config.options or {}).get(name)
+    options = (config.options or {}).get(plugins.short_name(name))
     one = config.crossval(system=name, options=options, modality=modality, shuffle_labels=1 if shuffled else None)
     one = validate_config(one, store)
     channels_of(store, modality)
     make_plan(store, one)
-    return Entry(f"{name}-{modality}" + (f"-{SHUFFLED_SUFFIX}" if shuffled else ""), one)
+    return Entry(f"{_folder_name(name)}-{modality}" + (f"-{SHUFFLED_SUFFIX}" if shuffled else ""), one)
+
+
+def _folder_name(name: str) -> str:
+    """The name of a system as a part of a folder's name: forest-Forest for forest.py:Forest."""
+    return plugins.label(name).replace(".py:", "-").replace(":", "-")
 
 
 def available_modality(store: WindowSource, name: str) -> str:
@@ -169,7 +209,7 @@ def available_modality(store: WindowSource, name: str) -> str:
             first_error = first_error or error
         else:
             return modality
-    raise BadConfig(f"{name} has no input here: {first_error}")
+    raise BadConfig(f"{plugins.label(name)} has no input here: {first_error}")
 
 
 # --- what the systems cost ---

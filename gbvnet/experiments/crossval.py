@@ -31,11 +31,13 @@ from ..evaluation.targets import Target
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.peak_memory import PeakMemory
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, tasks_per_machine, threads_per_task
+from ..plugins import absolute, label
 from ..progress import ProgressCallback
 from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
+from ..store.row_view import RowView
 from ..store.window_source import WindowSource
-from ..systems import SystemOutput, system, validate_config
+from ..systems import SystemOutput, plain_options, system, validate_config
 from .lag_search import with_lags
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
@@ -122,7 +124,9 @@ def _train_all(
     if len(left) < len(tasks):
         log.info("%s%d of %d trainings were finished already", log_prefix(config), len(tasks) - len(left), len(tasks))
     # Each task brings its own fold.
-    train_and_test = _TrainAndTest(store, config, replace(plan, folds=[]), run_dir, jobs, threads_per_task(jobs))
+    train_and_test = _TrainAndTest(
+        store, _sendable(config), replace(plan, folds=[]), run_dir, jobs, threads_per_task(jobs)
+    )
     failed = {}
     try:
         with _progress_reported(run_dir, tasks, config, progress):
@@ -139,6 +143,11 @@ def _train_all(
             f"{run_dir}: {len(failed)} of {len(tasks)} trainings failed, the first {next(iter(failed))}: "
             f"{next(iter(failed.values()))} The others are kept; run the same command to try these again."
         )
+
+
+def _sendable(config: CrossvalConfig) -> CrossvalConfig:
+    """The settings as another process can read them: it does not have the class of a plug-in's options yet."""
+    return replace(config, system=absolute(config.system), options=plain_options(config.options))
 
 
 @contextmanager
@@ -236,12 +245,18 @@ class _TrainAndTest:
             validation = (test, labels["test"])
         made = system(config.system)(config, work=folder, label=f"{log_prefix(config)}{task}: ")
         made.target = target
-        fitted = made.fit(
-            training_store(self.store), rows, y_train, validation=validation, seed=_seed(config.seed, str(task))
+        given = RowView(
+            training_store(self.store),
+            np.concatenate([rows, validation[0]]),
+            all_signals=config.train.normalise == "subject",
         )
-        predicted = fitted.predict(self.store, test)
+        fitted = made.fit(given, rows, y_train, validation=validation, seed=_seed(config.seed, str(task)))
+        predicted = fitted.predict(self._test_view(test), test)
         fitted.save(folder / "model")
         return predicted, dict(fitted.about)
+
+    def _test_view(self, test: np.ndarray) -> RowView:
+        return RowView(self.store, test, labelled=False, all_signals=self.config.train.normalise == "subject")
 
     def _rating(self, fold: Fold, target: str) -> pd.Series:
         """The rating beside a label; of regression it is the label itself, also where labels are shuffled."""
@@ -257,7 +272,7 @@ class _TrainAndTest:
         for k, target in enumerate(task.targets):
             table = self.plan.windows.loc[test, names].assign(
                 dataset=self.store.title,
-                system=c.system + (SHUFFLED_SYSTEM if c.shuffle_labels is not None else ""),
+                system=label(c.system) + (SHUFFLED_SYSTEM if c.shuffle_labels is not None else ""),
                 modality=c.modality,
                 target=target,
                 protocol=c.protocol,

@@ -13,7 +13,7 @@ import logging
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,10 @@ from ..io.records import convert, yaml_record
 from ..io.remote import require_path
 from ..io.safe_load import from_json
 from ..network.pretrained import digest_of
+from ..plugins import label
 from ..provenance import is_leaky
 from ..store.window_source import WindowSource
-from ..systems import read_options, system
+from ..systems import code_of_system, read_options, system
 from ..text import listed
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def begin_run(run_dir: Path, store: WindowSource, config: CrossvalConfig, plan: 
     """
     old = read_environment(run_dir)
     if (run_dir / "config.yaml").exists():
+        _refuse_other_code(run_dir, config, old)
         _refuse_other_run(run_dir, _settings(config, plan), store, old)
         _refuse_other_weights(run_dir, config, old)
     if old and old.get("threads") != threads:
@@ -124,6 +126,8 @@ def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
 def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSource, environment: dict) -> None:
     try:
         settings_then = present_names(yaml_record((run_dir / "config.yaml").read_text(), dict[str, Any]))
+        if label(str(settings_then.get("system"))) == label(settings["system"]):
+            settings_then["system"] = settings["system"]  # the file of a plug-in may have another path now
         flat_then = flatten(with_all_options(settings_then))
     except (OSError, ValueError, BadConfig) as error:
         raise BadRun(
@@ -160,13 +164,32 @@ def _refuse_other_weights(run_dir: Path, config: CrossvalConfig, environment: di
         raise BadRun(run_dir, f"a run begun with face weights of sha256 {now}", f"one begun with {then}", remedy)
 
 
+def _refuse_other_code(run_dir: Path, config: CrossvalConfig, environment: dict) -> None:
+    """The code of a plug-in may have changed under its name."""
+    then, now = environment.get("plugin"), _plugin(config)
+    if then and now and then["sha256"] != now["sha256"]:
+        remedy = "Bring that code back, or use another folder."
+        this, other = (f"{code['name']} ({code['origin']}, sha256 {code['sha256'][:12]})" for code in (now, then))
+        raise BadRun(run_dir, f"a run begun with the code of {this}", f"one begun with {other}", remedy)
+    if then and now and then["origin"] != now["origin"]:
+        remedy = "Install that version, or use another folder."
+        raise BadRun(run_dir, f"a run begun with {now['origin']}", f"one begun with {then['origin']}", remedy)
+
+
+def _plugin(config: CrossvalConfig) -> dict[str, str] | None:
+    """What identifies the code of a system from outside the package; None for another."""
+    code = code_of_system(config.system)
+    return None if code is None else code._asdict()
+
+
 def _face_weights(config: CrossvalConfig) -> str | None:
     return digest_of(config.train.face_weights) if config.train.face_weights else None
 
 
 def config_digest(config: CrossvalConfig) -> str:
     """Return twelve characters that identify the settings which decide the predictions, the same in every version."""
-    flat = flatten(former_option_group(to_dict(config)))
+    named = replace(config, system=label(config.system))  # wherever its file lies
+    flat = flatten(former_option_group(to_dict(named)))
     flat = former_names({name: value for name, value in flat.items() if name.split(".")[-1] not in RESOURCES})
     return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -192,6 +215,7 @@ def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dic
             **{name: store.settings[name] for name in from_store if name in store.settings},
         },
         **({"face_weights": _face_weights(config)} if config.train.face_weights else {}),  # sha256 of the file
+        **({"plugin": plugin} if (plugin := _plugin(config)) else {}),
         "data": {
             "subjects": int(plan.windows["subject"].nunique()),
             "recordings": int(plan.windows["recording"].nunique()),

@@ -1,14 +1,16 @@
 """Systems, each of which predicts a target of windows: GBV-Net and the comparison methods.
 
 A file in this folder is a system of the same name (with - for _). Its class `System` is a `BaseSystem`, its options are
-the dataclass `System.Options`. New files are found automatically; none is imported before it is used.
+the dataclass `System.Options`. New files are found automatically; none is imported before it is used. A system from
+outside the package is named by its file or module and class, `forest.py:Forest`, or by the name that an installed
+package gives it (entry points `gbvnet.systems`); see plugins.py. docs/plugins.md says how to write one.
 """
 
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -16,6 +18,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from typing_extensions import override
 
+from .. import plugins
 from ..config import MODALITIES, CrossvalConfig
 from ..errors import BadConfig
 from ..evaluation.targets import Target, resolve
@@ -79,7 +82,12 @@ class BaseSystem(ABC):
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
         self.config, self.work, self.label = config, work, label
-        self.options = read_options(type(self), config.options, config.system)
+        self.options = read_options(type(self), config.options, self.name)
+
+    @property
+    def name(self) -> str:
+        """What messages and tables call it."""
+        return plugins.label(self.config.system)
 
     @property
     def task(self) -> str:
@@ -134,16 +142,37 @@ class BaseSystem(ABC):
 # --- the registry ---
 
 
+def system_names() -> tuple[str, ...]:
+    """Return the names of all installed systems: those of this package, then those that other packages offer."""
+    return (*SYSTEMS, *(name for name in plugins.entry_points(plugins.SYSTEM_GROUP) if name not in SYSTEMS))
+
+
 def require_system(name: str) -> None:
-    """Raise BadConfig for an unknown name, with the nearest known one. Imports nothing."""
-    if name not in SYSTEMS:
-        raise BadConfig(f"no system {name}; {did_you_mean(name, SYSTEMS)}")
+    """Raise BadConfig for an unknown name, with the nearest known one. Imports nothing: a reference such as
+    file.py:Class is a name."""
+    if not plugins.is_reference(name) and name not in system_names():
+        raise BadConfig(f"no system {name}; {did_you_mean(name, system_names())}")
+
+
+def is_plugin(name: str) -> bool:
+    """Return whether a system is from outside this package."""
+    return name not in SYSTEMS
 
 
 def system(name: str) -> type[BaseSystem]:
-    """Return the class of a system. Raises BadConfig for an unknown name."""
+    """Return the class of a system. Raises BadConfig for an unknown name, and for a plug-in that cannot be loaded or is
+    nothing that a system can be made of."""
     require_system(name)
-    return importlib.import_module(f".{name.replace('-', '_')}", __name__).System
+    if name in SYSTEMS:
+        return importlib.import_module(f".{name.replace('-', '_')}", __name__).System
+    from .adapters import as_system  # its libraries are for plug-ins alone
+
+    return as_system(plugins.load(name, plugins.SYSTEM_GROUP), plugins.label(name))
+
+
+def code_of_system(name: str) -> plugins.Code | None:
+    """Return what identifies the code of a plug-in; None for a system of this package."""
+    return plugins.code_of(name, plugins.SYSTEM_GROUP) if is_plugin(name) else None
 
 
 def load_system(folder: Path, config: CrossvalConfig, target: Target) -> BaseSystem:
@@ -159,21 +188,19 @@ def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -
     Raises BadConfig if there is no such system, or if it cannot see this modality, be tested by this protocol, learn
     this task, have these options or learn from this store; and if store, target, task and rule do not suit each other.
     """
-    chosen = system(config.system)
+    chosen, name = system(config.system), plugins.label(config.system)
     if config.modality not in chosen.modalities:
         others = "" if len(chosen.modalities) == 1 else f"one of {', '.join(chosen.modalities)}: "
-        raise BadConfig(
-            f"{config.system} cannot see modality {config.modality}; give {others}--modality {chosen.modalities[0]}"
-        )
+        raise BadConfig(f"{name} cannot see modality {config.modality}; give {others}--modality {chosen.modalities[0]}")
     if config.protocol in chosen.refused:
         reason = chosen.refused[config.protocol]
-        raise BadConfig(f"{config.system} is not tested by protocol {config.protocol}: {reason}")
+        raise BadConfig(f"{name} is not tested by protocol {config.protocol}: {reason}")
     if store is not None:
         config = resolve(config, store)
         chosen.require_store(store)
     if config.task is not None and config.task not in chosen.tasks:
-        raise BadConfig(f"{config.system} does not learn task {config.task}: {chosen.refused_tasks}")
-    return replace(config, options=read_options(chosen, config.options, config.system))
+        raise BadConfig(f"{name} does not learn task {config.task}: {chosen.refused_tasks}")
+    return replace(config, options=read_options(chosen, config.options, name))
 
 
 # --- options ---
@@ -184,6 +211,11 @@ def option_names(chosen: type[BaseSystem]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(chosen.Options))
 
 
+def plain_options(options: Any) -> Any:
+    """Return an object of a class Options as a dict of its values; others as they are."""
+    return asdict(options) if is_dataclass(options) and not isinstance(options, type) else options
+
+
 def read_options(chosen: type[BaseSystem], given: Any, name: str) -> Any:
     """Return the `Options` of a system, complete, from some of them by name, or from such an object.
 
@@ -192,8 +224,7 @@ def read_options(chosen: type[BaseSystem], given: Any, name: str) -> Any:
     """
     if type(given) is chosen.Options:
         return given
-    if is_dataclass(given) and not isinstance(given, type):
-        given = {field.name: getattr(given, field.name) for field in fields(given)}
+    given = plain_options(given)
     if not isinstance(given or {}, Mapping):
         raise BadConfig(f"options: expected options of {name} by name, found {given!r:.60}")
     require_options(chosen, given or {}, name)
@@ -218,7 +249,7 @@ def require_options(chosen: type[BaseSystem], given: Mapping[str, Any], name: st
 def _other_system_with(option: str) -> str:
     """Say which systems have an option, or one of a similar name."""
     owners: dict[str, list[str]] = {}
-    for name in SYSTEMS:
+    for name in SYSTEMS:  # plug-ins are not loaded for a message
         for known in option_names(system(name)):
             owners.setdefault(known, []).append(name)
     near = get_close_matches(option, owners, n=1)

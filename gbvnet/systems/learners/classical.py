@@ -76,7 +76,7 @@ class ClassicalSystem(BaseSystem, new_hooks=True):
     @override
     def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         if not self.parameters:
-            raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
+            raise BadConfig(f"this {self.name} is not trained yet: call fit or load first")
         x = self._features(store, np.asarray(rows))
         if self.task != "binary":
             return self._of_all_classes(self.parameters[0], x) if self.task == "multiclass" else self._ratings(x)

@@ -186,7 +186,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         if not train.channels:
             return
         if not isinstance(network, GBVNet | NormalisingNetwork):
-            name = self.config.system
+            name = self.name
             require(
                 not self.config.train.corrupt,
                 f"{name} learns from features of windows, which train.corrupt cannot change: set train.corrupt to 0",
@@ -251,12 +251,12 @@ class NeuralSystem(BaseSystem, new_hooks=True):
 
     def _network(self) -> nn.Module:
         if self.network is None:
-            raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
+            raise BadConfig(f"this {self.name} is not trained yet: call fit or load first")
         return self.network
 
     def _trained_shape(self) -> Shape:
         if self.shape is None:
-            raise BadConfig(f"this {self.config.system} is not trained yet: call fit or load first")
+            raise BadConfig(f"this {self.name} is not trained yet: call fit or load first")
         return self.shape
 
     def _require_same_shape(self, store: WindowSource) -> None:
@@ -267,7 +267,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
             was, now = getattr(trained, name), getattr(here, name)
             if was != now:
                 raise BadConfig(
-                    f"this {self.config.system} was trained on windows with {name} {was}, and those of {store.path} "
+                    f"this {self.name} was trained on windows with {name} {was}, and those of {store.path} "
                     f"have {now}: prepare both in the same way"
                 )
 
