@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +33,7 @@ class Code(NamedTuple):
     """The code of a plug-in, as environment.json keeps it."""
 
     name: str  # as messages and tables call it
-    origin: str  # "forest.py", or the distribution that holds it with its version
+    origin: str  # its file, or the distribution that holds it
     version: str  # of the distribution, or what its module says; "" if neither does
     sha256: str  # of its file, and of the files beside it that it imports
 
@@ -76,23 +77,45 @@ def load(name: str, group: str) -> Any:
     module = _module(place, name)
     found = _attribute(module, attribute)
     if found is None:
-        public = [known for known in vars(module) if not known.startswith("_")]
-        shown = did_you_mean(attribute, [k for k in public if callable(vars(module)[k])] or ["no class in it"])
-        raise BadConfig(f"{name}: {_where(place)} has no {attribute}; {shown}")
+        own = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__ and k[0] != "_"]
+        hint = f"; {did_you_mean(attribute, own)}" if own else ""
+        raise BadConfig(f"{name}: {_where(place)} has no {attribute}{hint}")
     return found
 
 
 def code_of(name: str, group: str) -> Code:
     """Return what identifies the code of a plug-in that can be loaded. Raises BadConfig as `load` does."""
     place, _ = _place(name, group)
-    module = _module(place, name)
-    file = Path(module.__file__ or "")
-    distribution = None if place.endswith(".py") else _distribution(module.__name__)
+    return _code(label(name), _module(place, name), is_file=place.endswith(".py"))
+
+
+def _code(name: str, module: ModuleType, is_file: bool) -> Code:
+    file = Path(getattr(module, "__file__", None) or "")
+    distribution = None if is_file else _distribution(module.__name__)
     if distribution is not None:
-        origin, version = f"{distribution.name} {distribution.version}", distribution.version
-    else:
-        origin, version = file.name, str(getattr(module, "__version__", ""))
-    return Code(label(name), origin, version, _digest(file))
+        return Code(name, distribution.name, distribution.version, _digest(file))
+    return Code(name, file.name, str(getattr(module, "__version__", "")), _digest(file))
+
+
+def code_of_class(chosen: type) -> Code | None:
+    """Return what identifies the code of a class; None for one of this package."""
+    module = sys.modules[chosen.__module__]
+    if module.__name__.partition(".")[0] == __package__:
+        return None
+    file = Path(getattr(module, "__file__", None) or "")
+    place = file.name if module.__name__.startswith((_OWN, "__main__")) else module.__name__
+    return _code(f"{place}:{chosen.__qualname__}", module, is_file=place == file.name)
+
+
+def loaded_files() -> tuple[Path, ...]:
+    """Return the files that this process has loaded as plug-ins."""
+    return tuple(Path(m.__file__ or "") for name, m in list(sys.modules.items()) if name.startswith(_OWN))
+
+
+def load_files(files: Iterable[Path]) -> None:
+    """Load files as plug-ins, so that objects of their classes can be unpickled. Raises BadConfig."""
+    for file in files:
+        _module(str(file), file.name)
 
 
 # --- from a name to an object ---

@@ -11,6 +11,7 @@ PACKAGE = Path(gbvnet.__file__).parent
 # Each package from lines above its own only. Where one has parts, they stand in their order behind it.
 ORDER = """
 errors text provenance progress
+plugins
 former_settings
 config
 io

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from .command import Run, command
 from .options import add_corpus, add_jobs, add_settings, chosen_settings, titles
-from .progress import bar, say
+from .progress import bar, columns, say
 
 
 @command(
@@ -83,7 +83,7 @@ def _check(parser) -> Run:
         once = group_notes(((r.name, warning) for r in recordings for warning in r.warnings), len(recordings))
         for note in (*once, *corpus.notes(), *notes(good), *scale_notes(units), *count_complete(units)):
             say(f"note {note}")
-        for line in _columns(missing(units)):
+        for line in columns(missing(units)):
             say(line)
         say(summarize(units))
         return 1 if any(u.bad for u in units) else 0
@@ -193,9 +193,3 @@ def _status_lines(unit, verbose: bool) -> str:
         if verbose and not r.error:
             lines.append(f"ok   {r.name}  stimulus {r.stimulus}, {'video' if r.video else 'no video'}")
     return "\n".join(lines if unit.good or not unit.recordings else lines[1:])
-
-
-def _columns(rows) -> list[str]:
-    """Rows of text as lines, each column as wide as it needs."""
-    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from .. import __version__
 from ..errors import GbvnetError, os_error_message
 from ..text import did_you_mean
-from . import data, experiments, models, reproduce  # noqa: F401  each makes its commands known
+from . import data, experiments, models, registry, reproduce  # noqa: F401  each makes its commands known
 from .command import COMMANDS
 from .help import help_format, overview, terms, usage_line
 from .options import chosen_jobs, keep_names_as_text, quote_names, require_groups

@@ -68,7 +68,11 @@ def _predict(parser) -> Run:
         "paths", type=Path, nargs="+", metavar="FILE ... OUT",
         help="a video, a signal file or both; or, with --corpus, its folder; then the folder to write",
     )  # fmt: skip
-    parser.add_argument("--corpus", choices=list(corpora()), help="recordings of a corpus instead of files")
+    parser.add_argument(
+        "--corpus",
+        metavar="{" + ",".join(corpora()) + "}",
+        help="recordings of a corpus instead of files; or of a reader of your own, file.py:Reader",
+    )
     parser.add_argument("--recordings", default="", metavar="NAMES", help="with --corpus: only these recordings")
     parser.add_argument("--subjects", default="", metavar="NAMES", help="with --corpus: only these subjects")
     add_rename(parser, "in the file")

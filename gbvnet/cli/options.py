@@ -46,7 +46,11 @@ def add_corpus(parser) -> None:
     """Add the arguments that name a corpus: its kind, its folder, --raw."""
     from ..datasets import corpora, raw_corpora
 
-    parser.add_argument("corpus", choices=list(corpora()), help=titles(corpora()))
+    parser.add_argument(
+        "corpus",
+        metavar="{" + ",".join(corpora()) + "}",
+        help=f"{titles(corpora())}; or file.py:Reader, a reader of your own (docs/plugins.md)",
+    )
     parser.add_argument("root", type=Path, help="the folder that holds the corpus")
     parser.add_argument(
         "--raw", action="store_true", help=f"read the signals as they were recorded; {titles(raw_corpora())}"

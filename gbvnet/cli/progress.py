@@ -37,3 +37,9 @@ def bar(what: str, unit: str = ""):
             shown.update(task, completed=done, total=total, rate=rate, description=f"{what} {doing}")
 
         yield progress
+
+
+def columns(rows) -> list[str]:
+    """Return rows of text as lines, each column as wide as it needs."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(w) for cell, w in zip(row, wide, strict=True)).rstrip() for row in rows]

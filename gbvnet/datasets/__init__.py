@@ -4,7 +4,8 @@ A file in this folder that defines a class `Reader` is a corpus. It is called as
 line of the file describes it. NAME_raw.py, where there is one, reads the signals of corpus NAME as they were recorded.
 A file of the same name in `synthetic` that defines a class `Settings` and a function `write` writes a synthetic corpus
 in that format. Adding a corpus is adding these files: the command line and the contract tests find them. Nothing is
-imported before it is used.
+imported before it is used. A reader from outside the package is named by its file or module and class,
+`lab.py:Reader`, or by the name that an installed package gives it (entry points `gbvnet.corpora`); see plugins.py.
 """
 
 import pkgutil
@@ -15,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .. import plugins
 from ..errors import BadConfig
 from ..text import did_you_mean
 
@@ -51,18 +53,40 @@ def synthetic_corpora() -> dict[str, Entry]:
 
 
 def open_corpus(name: str, root: str | Path, raw: bool = False) -> "Corpus":
-    """Open the corpus called `name` ("deap") whose files are in the folder `root`.
+    """Open the corpus called `name` ("deap", or "lab.py:Reader") whose files are in the folder `root`.
 
     raw : read the signals as they were recorded instead of the preprocessed release (`raw_corpora`)
     Raises BadRecording if there is no such corpus at `root`, BadConfig for an unknown name or where `raw` is no choice.
     """
     known, recorded = corpora(), raw_corpora()
+    offered = plugins.entry_points(plugins.CORPUS_GROUP)
+    if plugins.is_reference(name) or (name in offered and name not in known):
+        return _open_plugin(name, Path(root).absolute(), raw)
     if name not in known:
-        raise BadConfig(f"no corpus named {name}; {did_you_mean(name, known)}")
+        if name.endswith(".py"):
+            raise BadConfig(f"{name}: expected a file and the class in it, as {name}:Reader")
+        raise BadConfig(f"no corpus named {name}; {did_you_mean(name, [*known, *offered])}")
     if raw and name not in recorded:
         raise BadConfig(f"raw: {name} has one form of signals only; {', '.join(recorded)} has both")
     reader: type[CorpusReader] = import_module((recorded if raw else known)[name].module).Reader
     return reader.open(Path(root).absolute())
+
+
+def _open_plugin(name: str, root: Path, raw: bool) -> "Corpus":
+    """Open a corpus by a reader from outside the package. Raises BadConfig if it is no reader."""
+    from .recording import missing_members
+
+    called = plugins.label(name)
+    if raw:
+        raise BadConfig(f"raw: {called} has one form of signals only")
+    reader: Any = plugins.load(name, plugins.CORPUS_GROUP)
+    if not callable(getattr(reader, "open", None)):
+        raise BadConfig(f"{called}: expected a class with open(root), as gbvnet.datasets.recording.CorpusReader")
+    corpus = reader.open(root)
+    missing = missing_members(corpus)
+    if missing:
+        raise BadConfig(f"{called}: a corpus needs {', '.join(missing)}, which this one does not have")
+    return corpus
 
 
 def synthetic_settings(name: str) -> "type[SynthConfig]":

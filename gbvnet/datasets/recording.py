@@ -134,6 +134,12 @@ class CorpusReader(Corpus, Protocol):
         ...
 
 
+def missing_members(corpus: object) -> list[str]:
+    """Return the names of the contract's attributes and methods that an object does not have."""
+    names = [*Corpus.__annotations__, *(name for name in vars(Corpus) if not name.startswith("_"))]
+    return [name for name in dict.fromkeys(names) if not hasattr(corpus, name)]
+
+
 def require_folder(root: Path) -> None:
     """Raise BadRecording if `root` is not a folder."""
     if not root.is_dir():

@@ -167,13 +167,13 @@ def _refuse_other_weights(run_dir: Path, config: CrossvalConfig, environment: di
 def _refuse_other_code(run_dir: Path, config: CrossvalConfig, environment: dict) -> None:
     """The code of a plug-in may have changed under its name."""
     then, now = environment.get("plugin"), _plugin(config)
-    if then and now and then["sha256"] != now["sha256"]:
+    if then and now and then != now:
+        this, other = (
+            f"{code['name']} ({code['origin']} {code['version']}, sha256 {code['sha256'][:12]})".replace(" ,", ",")
+            for code in (now, then)
+        )
         remedy = "Bring that code back, or use another folder."
-        this, other = (f"{code['name']} ({code['origin']}, sha256 {code['sha256'][:12]})" for code in (now, then))
         raise BadRun(run_dir, f"a run begun with the code of {this}", f"one begun with {other}", remedy)
-    if then and now and then["origin"] != now["origin"]:
-        remedy = "Install that version, or use another folder."
-        raise BadRun(run_dir, f"a run begun with {now['origin']}", f"one begun with {then['origin']}", remedy)
 
 
 def _plugin(config: CrossvalConfig) -> dict[str, str] | None:

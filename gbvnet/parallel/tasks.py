@@ -7,17 +7,20 @@ import logging
 import multiprocessing
 import multiprocessing.connection
 import os
+import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from typing_extensions import override
 
 from ..errors import GbvnetError, TaskDied, os_error_message
+from ..plugins import load_files, loaded_files
 from .ray_cluster import Cluster
 
 log = logging.getLogger(__name__)
@@ -192,6 +195,11 @@ class _RemoteCall:
     threads: int | None = None  # None: already limited
     level: int = field(default_factory=lambda: logging.getLogger(LOGGER).getEffectiveLevel())
 
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The files of plug-ins are imported in the other process before objects of their classes are unpickled."""
+        return _unpickled, (loaded_files(), pickle.dumps((self.function, self.threads, self.level)))
+
     def __call__(self, item: Any) -> "_TaskResult":
         logger, collector = logging.getLogger(LOGGER), _LogCollector()
         logger.addHandler(collector)
@@ -202,6 +210,11 @@ class _RemoteCall:
             return _TaskResult(_call(self.function, item), collector.lines)
         finally:
             logger.removeHandler(collector)
+
+
+def _unpickled(files: tuple[Path, ...], packed: bytes) -> _RemoteCall:
+    load_files(files)
+    return _RemoteCall(*pickle.loads(packed))  # noqa: S301 - it comes from the calling command, not from a file
 
 
 class _TaskResult(NamedTuple):

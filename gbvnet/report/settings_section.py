@@ -23,7 +23,7 @@ def settings_blocks(runs: Sequence[Run]) -> Iterator[Block]:
         yield Table(columns, rows, "What differs between the runs.", text_columns=len(columns))
     first = flat[runs[0].name]
     yield Table(
-        ("Setting", "Value"), [[name, first[name]] for name in same],
+        ("Setting", "Value"), [[name, first.get(name, NONE)] for name in same],
         "What is the same in all runs." if len(runs) > 1 else "", text_columns=2,
     )  # fmt: skip
 

@@ -26,6 +26,7 @@ from ..datasets.units import LEVELS, scale_of, unit_disagreements
 from ..errors import BadRecording, BadStore, GbvnetError, TaskDied
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import MAX_ATTEMPTS, Jobs, run
+from ..plugins import code_of_class
 from ..preprocessing.signals import preprocess, select_channels
 from ..preprocessing.windowing import cut, missing_windows, window_starts
 from ..progress import ProgressCallback
@@ -137,6 +138,7 @@ def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
         "dataset": corpus.dataset,
         "synthetic": corpus.synthetic,
         **({"source": corpus.source} if corpus.source else {}),
+        **({"reader": code._asdict()} if (code := code_of_class(type(corpus))) else {}),  # of a plug-in
         "prepare": to_dict(config),
         "channels": [[corpus.channels[i].name, corpus.channels[i].kind] for i in keep],
         "rate_hz": corpus.rate_hz,

@@ -146,8 +146,8 @@ def check_rows(source: WindowSource, rows: ArrayLike) -> np.ndarray:
 
 def contents_digest(settings: dict[str, Any], recordings: "pd.DataFrame") -> str:
     """Return the identity of windows, 16 hexadecimal digits, from their settings and the recordings' sha256."""
-    # Format 2 has no declared labels; `read_manifest` adds them.
-    left_out = ("versions", "labels") if settings.get("format") == FORMER else ("versions",)
+    # Format 2 has no declared labels; `read_manifest` adds them. What a reader of a user's own read is in the arrays.
+    left_out = ("versions", "reader", *(("labels",) if settings.get("format") == FORMER else ()))
     identity = {k: v for k, v in settings.items() if k not in left_out}
     identity[FORMER_KEY] = identity.pop("synthetic")  # so that stores of 0.1 keep their digest
     parts = [json.dumps(identity, sort_keys=True)]

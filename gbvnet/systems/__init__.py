@@ -151,6 +151,8 @@ def require_system(name: str) -> None:
     """Raise BadConfig for an unknown name, with the nearest known one. Imports nothing: a reference such as
     file.py:Class is a name."""
     if not plugins.is_reference(name) and name not in system_names():
+        if name.endswith(".py"):
+            raise BadConfig(f"{name}: expected a file and the class in it, as {name}:MySystem")
         raise BadConfig(f"no system {name}; {did_you_mean(name, system_names())}")
 
 

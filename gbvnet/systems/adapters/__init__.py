@@ -41,7 +41,7 @@ def as_system(plugin: Any, name: str) -> type[BaseSystem]:
         if _is_network(plugin):
             from .module import system_of_module
 
-            return system_of_module(plugin, name)
+            return system_of_module(plugin, name)  # type: ignore[arg-type]
         if callable(getattr(plugin, "fit", None)) and callable(getattr(plugin, "predict", None)):
             return system_of_estimator(plugin, name)
     elif callable(plugin):
@@ -59,7 +59,7 @@ def _complete(plugin: type[BaseSystem], name: str) -> type[BaseSystem]:
     return plugin
 
 
-def _is_network(plugin: type) -> bool:
+def _is_network(plugin: Any) -> bool:
     """Whether a class is a torch.nn.Module; torch is not loaded for one that is none."""
     return any(base.__module__ == "torch.nn.modules.module" for base in plugin.__mro__)
 

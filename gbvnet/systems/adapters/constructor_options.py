@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Collection
-from dataclasses import field, make_dataclass
+from dataclasses import field, fields, make_dataclass
 from typing import Any
 
 from ...errors import BadConfig
@@ -11,12 +11,12 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 def options_of(function: Callable[..., Any], name: str, given: Collection[str] = ()) -> type:
-    """Return a frozen dataclass with a field for each parameter of a constructor or a function that has a plain default.
+    """Return a frozen dataclass with a field for each parameter, of a constructor or a function, with a plain default.
 
     name : what messages call it. given : parameters that we give, which are no options
     Raises BadConfig for a parameter without a default that is not among `given`.
     """
-    fields = []
+    chosen: list[tuple[str, Any, Any]] = []
     for parameter in parameters_of(function):
         if parameter.name in given:
             continue
@@ -26,14 +26,19 @@ def options_of(function: Callable[..., Any], name: str, given: Collection[str] =
                 "subclass of gbvnet.systems.adapters' classes that makes it"
             )
         if isinstance(parameter.default, PLAIN):
-            fields.append((parameter.name, _type_of(parameter.default), field(default=parameter.default)))
-    return make_dataclass("Options", fields, frozen=True, namespace={"__module__": __name__})
+            chosen.append((parameter.name, _type_of(parameter.default), field(default=parameter.default)))
+    return make_dataclass("Options", chosen, frozen=True, namespace={"__module__": __name__})
 
 
 def parameters_of(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return the parameters of a constructor or a function that can be given by name, without self."""
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return [p for p in inspect.signature(function).parameters.values() if p.kind in by_name and p.name != "self"]
+
+
+def values_of(options: Any) -> dict[str, Any]:
+    """Return the values of an object of such a dataclass, by name."""
+    return {each.name: getattr(options, each.name) for each in fields(options)}
 
 
 def _type_of(default: Any) -> Any:

@@ -6,6 +6,9 @@ A subclass says which estimator, and may say which features:
         def estimator(self):
             return RandomForestClassifier(n_estimators=300)
 
+        def features(self, inputs):
+            return inputs.signals.std(axis=2)
+
 A class of scikit-learn that is named as it is (`--system sklearn.ensemble:RandomForestClassifier`) learns from z-scored
 spectral features, with its constructor's parameters as options. A model is saved by skops: no pickle.
 
@@ -28,8 +31,8 @@ from ...store.window_source import WindowSource
 from .. import BaseSystem
 from ..features.extract import spectral_features
 from ..learners.classical import require_modalities
-from .constructor_options import options_of
-from .inputs import read_inputs
+from .constructor_options import options_of, values_of
+from .inputs import Inputs, read_inputs
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +58,8 @@ class EstimatorSystem(BaseSystem, new_hooks=True):
     def estimator(self) -> Any:
         """Return the estimator for `self.task`, not fitted: a classifier, or of task regression a regressor."""
 
-    def features(self, signals: np.ndarray, rate_hz: float) -> np.ndarray:
-        """Return the features (n, D) of windows (n, C, L) float32; each window's own, whatever others come with it.
+    def features(self, inputs: Inputs) -> np.ndarray:
+        """Return the features (n, D) of n windows; each window's own, whatever others come with it.
 
         Without an implementation, `vectors` has the features.
         """
@@ -70,7 +73,7 @@ class EstimatorSystem(BaseSystem, new_hooks=True):
         parts = []
         for begin in range(0, len(rows), SLICE):
             inputs = read_inputs(store, rows[begin : begin + SLICE], self.config.modality)
-            part = np.asarray(self.features(inputs.signals, inputs.rate_hz))
+            part = np.asarray(self.features(inputs))
             if part.ndim != 2 or len(part) != len(inputs):
                 wanted = f"features of shape ({len(inputs)}, D) of {len(inputs)} windows"
                 raise BadConfig(f"{self.name}: expected {wanted}, found shape {part.shape}")
@@ -212,12 +215,11 @@ def system_of_estimator(plugin: type, name: str) -> type[BaseSystem]:
         tasks = ("regression",) if regressor else ("binary", "multiclass")
         refused_tasks = "it is a regressor" if regressor else "it is a classifier"
         _package = plugin.__module__.partition(".")[0]
-        Options = options
+        Options = options  # type: ignore[assignment]
 
         @override
         def estimator(self) -> Any:
-            given = {field: getattr(self.options, field) for field in options.__dataclass_fields__}
-            return make_pipeline(StandardScaler(), plugin(**given))
+            return make_pipeline(StandardScaler(), plugin(**values_of(self.options)))
 
     Named.__name__ = Named.__qualname__ = plugin.__name__
     return Named

@@ -20,7 +20,7 @@ from ...io.atomic import atomic_write
 from ...store.window_source import WindowSource
 from .. import ALL_TASKS, BaseSystem
 from ..learners.classical import require_modalities
-from .constructor_options import options_of, parameters_of
+from .constructor_options import options_of, parameters_of, values_of
 from .inputs import Inputs, read_inputs
 from .outside import checked
 
@@ -62,7 +62,8 @@ class FunctionSystem(BaseSystem):
             "task": self.task,
             "validation": validation and (self._inputs(store, validation[0]), validation[1]),
         }
-        self._training = {"train": self._inputs(store, rows), "y": y, **{n: optional[n] for n in OPTIONAL if n in takes}}
+        wanted = {name: value for name, value in optional.items() if name in takes}
+        self._training = {"train": self._inputs(store, rows), "y": y, **wanted}
         return self
 
     def _inputs(self, store: WindowSource, rows: np.ndarray) -> Inputs:
@@ -73,22 +74,20 @@ class FunctionSystem(BaseSystem):
     def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         if self._training is None:
             raise BadConfig(f"this {self.name} is not trained yet: call fit first")
-        options = {name: getattr(self.options, name) for name in type(self.options).__dataclass_fields__}
         test = self._inputs(store, rows)
-        predicted = type(self)._function(**self._training, test=test, **options)
+        predicted = type(self)._function(**self._training, test=test, **values_of(self.options))
         return checked(predicted, len(test), self)
 
     @override
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        atomic_write(folder / NO_MODEL, f"{self.name} is a function, of which nothing is left but predictions\n".encode())
+        reason = f"{self.name} is a function, of which nothing is left but its predictions\n"
+        atomic_write(folder / NO_MODEL, reason.encode())
 
     @classmethod
     @override
     def load(cls, folder: Path, config: CrossvalConfig) -> Self:
-        raise BadModel(
-            folder, "a model", "predictions of a function alone", "A subclass of OutsideSystem has a model."
-        )
+        raise BadModel(folder, "a model", "predictions of a function alone", "A subclass of OutsideSystem has a model.")
 
     @property
     @override

@@ -5,10 +5,10 @@
             return MyNetwork(shape.n_channels, shape.n_samples, shape.n_outputs)
 
 A module is called with signals (B, C, L), or faces (B, F, 3, S, S) in [0, 1], or both, by the names that its `forward`
-has: `signals` and `faces`; one with a single other name gets signals, as braindecode's `x`. It returns logits (B, K), or
-(B,). Signals are z-scored by the mean and SD of each channel over the training windows. A class that is named as it is
-(`--system braindecode:EEGConformer`) is made with those of n_chans, n_times, n_outputs, sfreq, n_frames and side that
-its constructor has; its other plain parameters are options.
+has: `signals` and `faces`; one with a single other name gets signals, as braindecode's `x`. It returns logits (B, K),
+or (B,). Signals are z-scored by the mean and SD of each channel over the training windows. A class that is named as it
+is (`--system braindecode:EEGConformer`) is made with those of n_chans, n_times, n_outputs, sfreq, n_frames and side
+that its constructor has; its other plain parameters are options.
 """
 
 from abc import abstractmethod
@@ -22,7 +22,7 @@ from ...config import uses_face, uses_signals
 from ...errors import BadConfig
 from .. import BaseSystem
 from ..learners.neural import NeuralSystem, NormalisingNetwork, Shape, UngatedOutput
-from .constructor_options import options_of, parameters_of
+from .constructor_options import options_of, parameters_of, values_of
 
 OF_SIGNALS, OF_FACES = ("bio", "eeg", "peri"), ("face",)
 OF_BOTH = ("facebio", "faceeeg", "faceperi")
@@ -86,7 +86,7 @@ class AdaptedModule(NormalisingNetwork):
 def inputs_of(module: type, name: str) -> dict[str, str]:
     """Return which inputs a module's `forward` takes, "signals" and "faces", each with the name of its parameter."""
     parameters = [p.name for p in parameters_of(module.forward)]  # type: ignore[attr-defined]
-    named = {part: part for part in ("signals", "faces") if part in parameters}
+    named: dict[str, str] = {part: part for part in ("signals", "faces") if part in parameters}
     if not named and parameters:
         return {"signals": parameters[0]}
     if not named:
@@ -107,19 +107,16 @@ def system_of_module(plugin: type[nn.Module], name: str) -> type[BaseSystem]:
         """A network of a class with braindecode's signature."""
 
         modalities = seen_inputs
-        Options = options
+        Options = options  # type: ignore[assignment]
 
         @override
         def module(self, shape: Shape) -> nn.Module:
-            given = {field: getattr(self.options, field) for field in options.__dataclass_fields__}
             sizes = {size: SIZES[size](shape) for size in asked}
             try:
-                return plugin(**sizes, **given)
+                return plugin(**sizes, **values_of(self.options))
             except (TypeError, ValueError, RuntimeError, AssertionError) as error:
                 what = ", ".join(f"{size} {value}" for size, value in sizes.items())
                 raise BadConfig(f"{name}: cannot be made for {what}: {error}") from error
 
     Named.__name__ = Named.__qualname__ = plugin.__name__
     return Named
-
-

@@ -5,10 +5,10 @@ A subclass of `OutsideSystem` learns into a folder and predicts from it. `Comman
     class InR(CommandSystem):
         command = ("Rscript", "model.R")
 
-is called as `Rscript model.R learn FOLDER` and `Rscript model.R predict FOLDER`. FOLDER/inputs has signals.npy (n, C, L),
-faces.npy (n, F, S, S, 3), face_ok.npy, about.json (channels, rate_hz, task, classes, scale, seed, options), and for
-`learn` y.csv: a row a window with y, and side, which is train or validation. The command keeps what it learnt in
-FOLDER/model, and writes FOLDER/predictions.csv without a header: a row a window, with p, the probabilities of all
+is called as `Rscript model.R learn FOLDER` and `Rscript model.R predict FOLDER`. FOLDER/inputs has signals.npy
+(n, C, L), faces.npy (n, F, S, S, 3), face_ok.npy, about.json (channels, rate_hz, task, classes, scale, seed, options),
+and for `learn` y.csv: a row a window with y, and side, which is train or validation. The command keeps what it learnt
+in FOLDER/model, and writes FOLDER/predictions.csv without a header: a row a window, with p, the probabilities of all
 classes, or the rating.
 """
 
