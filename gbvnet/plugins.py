@@ -14,6 +14,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -75,12 +76,12 @@ def load(name: str, group: str) -> Any:
     """
     place, attribute = _place(name, group)
     module = _module(place, name)
-    found = _attribute(module, attribute)
-    if found is None:
+    plugin = _attribute(module, attribute)
+    if plugin is None:
         own = [k for k, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__ and k[0] != "_"]
         hint = f"; {did_you_mean(attribute, own)}" if own else ""
         raise BadConfig(f"{name}: {_where(place)} has no {attribute}{hint}")
-    return found
+    return plugin
 
 
 def code_of(name: str, group: str) -> Code:
@@ -113,9 +114,11 @@ def loaded_files() -> tuple[Path, ...]:
 
 
 def load_files(files: Iterable[Path]) -> None:
-    """Load files as plug-ins, so that objects of their classes can be unpickled. Raises BadConfig."""
+    """Load files as plug-ins, so that objects of their classes can be unpickled; those that cannot be loaded any more,
+    as of a folder that was moved, are left out."""
     for file in files:
-        _module(str(file), file.name)
+        with suppress(BadConfig):
+            _module(str(file), file.name)
 
 
 # --- from a name to an object ---

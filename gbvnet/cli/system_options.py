@@ -28,10 +28,12 @@ def add_system_options(parser, argv: Sequence[str]) -> None:
         return
     from ..systems import option_names, require_options, system  # help without a system needs none of their libraries
 
+    added: set[str] = set()
     for name in names:
         chosen, key = system(name), short_name(name)
         require_options(chosen, given.get(key, {}) if several else given, key)
-        if option_names(chosen):
+        if option_names(chosen) and (not several or key not in added):  # `compare` refuses two classes of one name
+            added.add(key)
             add_fields(parser, chosen.Options, f"{GROUP}.{key}" if several else GROUP, as_group=True)
 
 

@@ -153,14 +153,15 @@ def plan_comparison(store: WindowSource, config: CompareConfig) -> tuple[list[En
 
 
 def _one_each(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries without those that were named twice. Raises BadConfig for two plug-ins of the same name."""
-    by_name: dict[str, Entry] = {}
+    """The entries without those that were named twice. Raises BadConfig for two plug-ins with classes of one name."""
+    by_class: dict[str, str] = {}
     for entry in entries:
-        same = by_name.setdefault(entry.name, entry)
-        if plugins.absolute(same.config.system) != plugins.absolute(entry.config.system):
-            both = f"{same.config.system} and {entry.config.system}"
-            raise BadConfig(f"systems: {both} would have the same name in the report: rename a file or a class")
-    return list(by_name.values())
+        system = entry.config.system
+        same = by_class.setdefault(plugins.short_name(system), system)
+        if plugins.absolute(same) != plugins.absolute(system):
+            both = f"{same} and {system}"
+            raise BadConfig(f"systems: {both} would have the same name: rename a class")
+    return list({entry.name: entry for entry in entries}.values())
 
 
 def _check_options(config: CompareConfig, by_name: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..config import flatten
+from ..plugins import label
 from ..provenance import is_leaky
 from .document import Block, Heading, Table
 from .formatting import NONE
@@ -33,6 +34,7 @@ def _settings(run: Run) -> dict[str, str]:
     environment = {name: value for name, value in run.environment.items() if name != "data"}  # has its own section
     values = flatten(run.config) | flatten(environment)
     settings = {name: _as_text(value) for name, value in values.items()}
+    settings["system"] = label(settings.get("system", NONE))  # a plug-in without the folder of its file
     if is_leaky(settings.get("protocol", "")):
         settings["protocol"] += " LEAKY"
     return settings

@@ -18,6 +18,7 @@ from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.store.joined import JoinedStore
 from gbvnet.store.reader import Store
 from gbvnet.store.rebaselined import Rebaselined
+from gbvnet.store.row_view import RowView
 from gbvnet.store.subset import StoreSubset
 from gbvnet.store.window_source import DerivedSource, WindowSource
 
@@ -39,6 +40,7 @@ KINDS = {
     JoinedStore: lambda store, other: JoinedStore(store, other),
     Rebaselined: lambda store, other: Rebaselined(store, "none"),
     FeatureCache: lambda store, other: FeatureCache(store),
+    RowView: lambda store, other: RowView(store, range(len(store))),
     DryRunStore: lambda store, other: DryRunStore("deap:2x3x4", PrepareConfig(face_side=32, frames_per_window=3)),
     PerturbedSource: lambda store, other: PerturbedSource(store, halve),
 }

@@ -93,8 +93,7 @@ class EstimatorSystem(BaseSystem, new_hooks=True):
         rows, y = np.asarray(rows), np.asarray(y)
         if validation is not None:
             rows, y = np.concatenate([rows, validation[0]]), np.concatenate([y, validation[1]])
-        require_modalities(store, rows, self.config)
-        x = self.vectors(store, rows)
+        x = self._features(store, rows)
         self._fitted = [_seeded(self.estimator(), seed).fit(x, target) for target in y.reshape(len(y), -1).T]
         return self
 
@@ -103,10 +102,14 @@ class EstimatorSystem(BaseSystem, new_hooks=True):
         if not self._fitted:
             raise BadConfig(f"this {self.name} is not trained yet: call fit or load first")
         rows = np.asarray(rows)
-        require_modalities(store, rows, self.config)
-        x = self.vectors(store, rows)
+        x = self._features(store, rows)
         predicted = [self._predicted(estimator, x) for estimator in self._fitted]
         return predicted[0] if len(predicted) == 1 else np.stack(predicted, axis=1)
+
+    def _features(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
+        """The features of rows, (n, D) float64: in float32 the last digits of a prediction would depend on n."""
+        require_modalities(store, rows, self.config)
+        return np.asarray(self.vectors(store, rows), np.float64)
 
     def _predicted(self, estimator: Any, x: np.ndarray) -> np.ndarray:
         """The prediction of one target: (n,), or (n, K) of task multiclass."""

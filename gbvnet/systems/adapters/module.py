@@ -38,7 +38,7 @@ SIZES: dict[str, Callable[[Shape], Any]] = {
 
 
 class ModuleSystem(NeuralSystem, new_hooks=True):
-    """A system that trains a module with our loop: its resume, seeds, guards and devices are ours."""
+    """A system that trains a module with the loop of gbvnet, with its resume, seeds, guards and devices."""
 
     modalities: ClassVar[tuple[str, ...]] = OF_SIGNALS
 
@@ -98,20 +98,20 @@ def system_of_module(plugin: type[nn.Module], name: str) -> type[BaseSystem]:
     """Return a system for a class of networks, made with the sizes that its constructor asks for."""
     inputs = inputs_of(plugin, name)
     options = options_of(plugin, name, given=tuple(SIZES))
-    asked = [parameter.name for parameter in parameters_of(plugin) if parameter.name in SIZES]
-    if "n_outputs" not in asked:
+    wanted = [parameter.name for parameter in parameters_of(plugin) if parameter.name in SIZES]
+    if "n_outputs" not in wanted:
         raise BadConfig(f"{name}: its constructor has no parameter n_outputs, the number of logits")
-    seen_inputs = OF_BOTH if len(inputs) == 2 else OF_FACES if "faces" in inputs else OF_SIGNALS
+    modalities_of_inputs = OF_BOTH if len(inputs) == 2 else OF_FACES if "faces" in inputs else OF_SIGNALS
 
     class Named(ModuleSystem):
         """A network of a class with braindecode's signature."""
 
-        modalities = seen_inputs
+        modalities = modalities_of_inputs
         Options = options  # type: ignore[assignment]
 
         @override
         def module(self, shape: Shape) -> nn.Module:
-            sizes = {size: SIZES[size](shape) for size in asked}
+            sizes = {size: SIZES[size](shape) for size in wanted}
             try:
                 return plugin(**sizes, **values_of(self.options))
             except (TypeError, ValueError, RuntimeError, AssertionError) as error:

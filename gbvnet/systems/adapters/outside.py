@@ -16,6 +16,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+import weakref
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -43,7 +44,7 @@ class OutsideSystem(BaseSystem, new_hooks=True):
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
         super().__init__(config, work, label)
-        self._holder: tempfile.TemporaryDirectory | None = None
+        self._folder: Path | None = None
 
     @abstractmethod
     def learn(self, folder: Path, inputs: Inputs, y: np.ndarray, is_validation: np.ndarray, seed: int) -> None:
@@ -59,9 +60,14 @@ class OutsideSystem(BaseSystem, new_hooks=True):
     @property
     def folder(self) -> Path:
         """The folder of the model. Raises BadConfig before the training."""
-        if self._holder is None:
+        if self._folder is None:
             raise BadConfig(f"this {self.name} is not trained yet: call fit or load first")
-        return Path(self._holder.name)
+        return self._folder
+
+    def _make_folder(self) -> None:
+        """Make an empty folder for the model, which is deleted with this object."""
+        self._folder = Path(tempfile.mkdtemp(prefix="gbvnet-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
 
     @override
     def fit(
@@ -80,7 +86,7 @@ class OutsideSystem(BaseSystem, new_hooks=True):
         if validation is not None:
             rows, y = np.concatenate([rows, validation[0]]), np.concatenate([y, validation[1]])
         require_modalities(store, rows, self.config)
-        self._holder = tempfile.TemporaryDirectory(prefix="gbvnet-")
+        self._make_folder()
         inputs = read_inputs(store, rows, self.config.modality)
         self.learn(self.folder, inputs, y, np.arange(len(rows)) >= n_train, seed)
         return self
@@ -106,7 +112,7 @@ class OutsideSystem(BaseSystem, new_hooks=True):
         system = cls(config)
         if not (folder / MODEL).is_dir():
             raise BadModel(folder, f"a trained {system.name}", f"no folder {MODEL}")
-        system._holder = tempfile.TemporaryDirectory(prefix="gbvnet-")
+        system._make_folder()
         shutil.copytree(folder / MODEL, system.folder, dirs_exist_ok=True)
         return system
 
