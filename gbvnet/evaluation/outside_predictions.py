@@ -26,7 +26,7 @@ from .split_check import COLUMNS, SIDES
 SUFFIXES = (".csv", ".tsv", ".parquet")
 MAX_BYTES, MAX_ROWS, MAX_COLUMNS = 2**29, 5_000_000, 2000
 MAX_RESULTS = 100  # systems, targets and so on in one file: each gets a section of the report
-MAX_NAME = 200  # characters of a name
+MAX_NAME, MAX_RESULT_NAME = 200, 60  # characters of a name; of one that tables and figures show
 MAX_SUM_ERROR = 1e-3  # by which probabilities of all classes may miss a sum of 1, as rounded ones do
 
 RESULT = ("dataset", "system", "modality", "target", "protocol", "scope", "seed")  # the same in all rows of a result
@@ -102,8 +102,8 @@ def read_outside(path: str | Path) -> OutsideFile:
     """Read a file of predictions of another program. Raises BadInput with the first thing that is wrong."""
     path = Path(path)
     content = _content(path)
-    arrow = _arrow_of_parquet(path, content) if path.suffix.lower() == ".parquet" else _arrow_of_text(path, content)
-    task, n_classes = _task(path, arrow.column_names)
+    arrow = (_of_parquet if path.suffix.lower() == ".parquet" else _of_text)(path, content)
+    task, n_classes = _task(path, arrow.column_names, arrow.column_names)
     rows = _typed(path, arrow, _prediction_columns(task, n_classes))
     file = OutsideFile(path, hashlib.sha256(content).hexdigest(), rows, task, n_classes, "side" in rows)
     _require_columns(file)
@@ -113,7 +113,7 @@ def read_outside(path: str | Path) -> OutsideFile:
         _read_sides(file)
     _check_numbers(file)
     _check_results(file)
-    if "system" not in rows and not _is_plain(file.system):
+    if "system" not in rows and not (_is_plain(file.system) and len(file.system) <= MAX_RESULT_NAME):
         raise file.error("a column system, or a plain name of the file", f"a file named {path.name!r:.80}")
     return file
 
@@ -122,7 +122,7 @@ def read_outside(path: str | Path) -> OutsideFile:
 
 
 def _content(path: Path) -> bytes:
-    kinds = f"predictions in a file that ends in {listed(SUFFIXES)}"
+    kinds = "predictions in a file that ends in .csv, .tsv or .parquet"
     if not path.is_file():
         raise BadInput(path, kinds, "no such file", "Check the path.")
     if path.suffix.lower() not in SUFFIXES:
@@ -136,7 +136,7 @@ def _content(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _arrow_of_text(path: Path, content: bytes) -> pa.Table:
+def _of_text(path: Path, content: bytes) -> pa.Table:
     """The columns that are known, each as text, under the names of `_known`."""
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     head = content[: 2**20].split(b"\n", 1)[0]
@@ -152,7 +152,7 @@ def _arrow_of_text(path: Path, content: bytes) -> pa.Table:
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(content),
-            arrow_csv.ReadOptions(column_names=places, skip_rows=1),
+            arrow_csv.ReadOptions(column_names=places, skip_rows=1, use_threads=False),
             arrow_csv.ParseOptions(delimiter=separator),
             arrow_csv.ConvertOptions(
                 include_columns=[places[k] for k in known.values()],
@@ -161,13 +161,17 @@ def _arrow_of_text(path: Path, content: bytes) -> pa.Table:
             ),
         )
     except (pa.ArrowException, ValueError) as error:  # lines of another length, text that is no UTF-8
-        raise BadInput(path, "rows of text in UTF-8 as long as the head", _one_line(error), REMEDY) from None
+        expected = "text in UTF-8" if "UTF8" in str(error) else "as many cells in each row as in the head"
+        raise BadInput(path, expected, _one_line(error), "Write it again as CSV in UTF-8.") from None
     _require_size(path, table.num_rows, len(names))
     return table.rename_columns(list(known))
 
 
-def _arrow_of_parquet(path: Path, content: bytes) -> pa.Table:
-    """The columns that are known, under the names of `_known`. Text stays encoded, as a long one may be repeated."""
+def _of_parquet(path: Path, content: bytes) -> pa.Table:
+    """The columns that are known, under the names of `_known`.
+
+    Text stays encoded, as a long one may be repeated often in a small file.
+    """
     try:
         opened = pq.ParquetFile(pa.BufferReader(content))
         names = opened.schema_arrow.names
@@ -201,7 +205,10 @@ def _require_size(path: Path, rows: int, columns: int) -> None:
 
 
 def _known(path: Path, names: Sequence[str]) -> dict[str, int]:
-    """The columns that are read: gbvnet's name of each -> its place in the file. Raises BadInput for a name twice."""
+    """The columns that are read: gbvnet's name of each -> its place in the file.
+
+    Raises BadInput for a name twice, and if the columns are of no task.
+    """
     plain = [name.strip().lower() for name in names]
     known: dict[str, int] = {}
     for column, others in NAMES.items():
@@ -216,17 +223,18 @@ def _known(path: Path, names: Sequence[str]) -> dict[str, int]:
     twice = [plain[k] for k in known.values() if plain.count(plain[k]) > 1]
     if twice:
         raise BadInput(path, "each column once", f"two columns {twice[0]}", "Delete or rename one of them.")
+    _task(path, list(known), names)
     return known
 
 
-def _task(path: Path, names: Sequence[str]) -> tuple[Task, int]:
-    """The task that the names of columns tell, and the number of classes of several."""
+def _task(path: Path, names: Sequence[str], all_names: Sequence[str]) -> tuple[Task, int]:
+    """The task that the names of known columns tell, and the number of classes of several."""
     numbers = sorted(int(name[2:]) for name in names if _OF_CLASS.fullmatch(name) and name.startswith("p_"))
     kinds: dict[str, Task] = {"p": "binary", "y_hat": "regression"}
     have = [*(name for name in kinds if name in names), *(["p_0 …"] if numbers else [])]
     expected = "one kind of prediction: p, or p_0 … p_{K-1}, or y_hat"
     if len(have) != 1:
-        what = listed(have) if have else f"none among the columns {shortened(sorted(names), 12) or 'that are known'}"
+        what = listed(have) if have else f"none among the columns {shortened(list(all_names), 12)}"
         raise BadInput(path, expected, what, REMEDY)
     if not numbers:
         return kinds[have[0]], 0
@@ -274,9 +282,10 @@ def _encoded(path: Path, name: str, column: pa.ChunkedArray) -> tuple[np.ndarray
     whole = column.combine_chunks()
     whole = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
     values = [str(value or "").strip() for value in whole.dictionary.to_pylist()]
-    long = next((value for value in values if len(value) > MAX_NAME), None)
+    most = MAX_RESULT_NAME if name in RESULT else MAX_NAME
+    long = next((value for value in values if len(value) > most), None)
     if long is not None:
-        raise BadInput(path, f"at most {MAX_NAME} characters in column {name}", f"{long!r:.40}…", REMEDY)
+        raise BadInput(path, f"at most {most} characters in column {name}", f"{long!r:.40}…", "Use shorter names.")
     return np.array([*values, ""], object), whole.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
 
 
@@ -303,7 +312,7 @@ def _text(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
 
 def _is_plain(name: str) -> bool:
     """Whether a name can stand in a table and in a figure, in which dollars would begin a formula."""
-    return name.isprintable() and "$" not in name and len(name) <= MAX_NAME
+    return name.isprintable() and "$" not in name
 
 
 def _numbers(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
