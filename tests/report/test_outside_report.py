@@ -42,16 +42,16 @@ def theirs(root, name, skill=1.0, seed=5, columns=NEEDED, **how):
 def test_the_same_predictions_get_the_same_scores_as_in_a_run(tmp_path, protocol):
     folder = run(tmp_path, "run", system="svm", modality="bio", protocol=protocol, seed=3)
     file = theirs(tmp_path, "theirs.csv", protocol=protocol, seed=3)
-    (ours, outside), errors = read_all_results([file, folder])
-    ours, outside = (ours, outside) if outside.run.outside else (outside, ours)
+    (of_run, outside), errors = read_all_results([file, folder])
+    of_run, outside = (of_run, outside) if outside.run.outside else (outside, of_run)
     assert errors == []
     assert outside.run.outside.labels == "run `run`"
     assert outside.key("protocol") == protocol
-    assert outside.scores.stamps == ours.scores.stamps
+    assert outside.scores.stamps == of_run.scores.stamps
     for name in ("window", "trial", "window_interval", "chance", "counts"):
-        assert getattr(outside.scores, name) == getattr(ours.scores, name)
-    assert outside.scores.majority.keys() == ours.scores.majority.keys()
-    assert outside.scores.assessment == ours.scores.assessment
+        assert getattr(outside.scores, name) == getattr(of_run.scores, name)
+    assert outside.scores.majority.keys() == of_run.scores.majority.keys()
+    assert outside.scores.assessment == of_run.scores.assessment
 
 
 @pytest.mark.parametrize(
