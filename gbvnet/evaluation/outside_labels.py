@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..config import PROTOCOLS
-from ..provenance import SHUFFLED_SYSTEM, outside_name, with_current_stamp, without_stamp
+from ..provenance import SHUFFLED_SYSTEM, is_leaky, outside_name, with_current_stamp, without_stamp
 from ..text import listed, shortened
 from .metrics import number_folds_once
 from .outside_predictions import OutsideFile
@@ -379,7 +379,8 @@ def _protocol(
         warning = f"{file.path.name} says protocol {claim}, and its folds do not keep it: {_shared(claim, kept)}. "
     else:
         warning = f"{file.path.name} says protocol {claim!r}, which gbvnet does not know. "
-    return protocol, how, (f"{warning}It is reported under protocol {protocol}.",)
+    leaky = ", which is LEAKY" if is_leaky(protocol) else ""
+    return protocol, how, (f"{warning}It is reported under protocol {protocol}{leaky}.",)
 
 
 def _shared(claim: str, kept: tuple[str, ...]) -> str:

@@ -47,7 +47,7 @@ def outside_blocks(results: Sequence[Result], folder: Path) -> Iterator[Block]:
     yield Text(
         "These results are of other programs. gbvnet did not train them, and knows only the file: whether features, "
         "scaling or the choice of a model used the tested windows cannot be seen in it. Scores, chance and tests are "
-        "those of every other result. A protocol is what the folds of the file separate, whatever the file says."
+        "those of every other result. A protocol that a file states counts only if its folds keep it."
     )
     yield Table(
         ("System", "Target", "Protocol", "File", "Labels from", "Folds", "How the protocol was chosen",

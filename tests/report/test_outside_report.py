@@ -119,8 +119,8 @@ def test_a_leaky_file_is_stamped_everywhere_whatever_it_says(whole):
     warning = (
         "leaky.csv says protocol trial, and its folds do not keep it: windows of one trial are trained and tested on"
     )
-    assert f"> **{warning}. It is reported under protocol window.**" in markdown
-    assert whole.warnings == [f"{warning}. It is reported under protocol window."]
+    assert f"> **{warning}. It is reported under protocol window, which is LEAKY.**" in markdown
+    assert whole.warnings == [f"{warning}. It is reported under protocol window, which is LEAKY."]
     table = pd.read_csv(whole.path.parent / "tables" / "results.csv").set_index("system")
     assert table.loc["cnn (outside)", "leaky"]
     assert "LEAKY" in table.loc["cnn (outside)", "stamps"]
