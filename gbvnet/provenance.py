@@ -7,6 +7,7 @@ SYNTHETIC = "synthetic data"
 LEAKY = "LEAKY: windows of one trial on both sides"
 SHUFFLED = "SHUFFLED LABELS"
 SHUFFLED_SYSTEM = " on shuffled labels"  # ends a system's name where labels were permuted before training, as a probe
+OUTSIDE_SYSTEM = " (outside)"  # ends the name of a system that another program ran; none of gbvnet's own ends so
 FORMER_KEY = "made_up"  # of `synthetic`, in the stores, runs, audits and models of gbvnet 0.1
 _FORMER_STAMP = "made-up data"  # as gbvnet 0.1 wrote it into predictions, models and corpora
 
@@ -29,6 +30,12 @@ def with_current_stamp(title: str) -> str:
 def with_current_key(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return metadata read from a file with the key of today, `synthetic`, in the place of the former one."""
     return {"synthetic" if key == FORMER_KEY else key: value for key, value in metadata.items()}
+
+
+def outside_name(system: str) -> str:
+    """Return the name of a system of another program, which is never that of one of gbvnet's own."""
+    probe = SHUFFLED_SYSTEM if system.endswith(SHUFFLED_SYSTEM) else ""  # stays last: the stamp depends on it
+    return system.removesuffix(probe).removesuffix(OUTSIDE_SYSTEM) + OUTSIDE_SYSTEM + probe
 
 
 def stamped_title(name: str, synthetic: bool) -> str:

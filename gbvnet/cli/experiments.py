@@ -158,12 +158,18 @@ def _transfer(parser) -> Run:
     "write one self-contained report.html of one or more runs, with tables and figures",
     """
     gbvnet report runs/* report
+    gbvnet report theirs.csv runs/trial report       # predictions of any other program, scored beside the run
+
+    A file of predictions (.csv, .tsv, .parquet) has a row a tested window: recording (or subject and trial), window,
+    fold, and p (binary), p_0 ... p_{K-1} (classes) or y_hat (numbers); target if there are several. Labels are the
+    run's. The protocol is what its folds separate. docs/outside.md has all columns.
     """,
 )
 def _report(parser) -> Run:
     parser.add_argument(
-        "paths", type=Path, nargs="+", metavar="RUN ... REPORT", help="run or audit folders, then the folder to write"
-    )
+        "paths", type=Path, nargs="+", metavar="RUN ... REPORT",
+        help="run or audit folders and files of predictions, then the folder to write",
+    )  # fmt: skip
 
     def run(args) -> int:
         from ..report.report import write_report
@@ -174,6 +180,8 @@ def _report(parser) -> Run:
         report = write_report(runs, destination)
         for error in report.errors:
             say(f"BAD  {error}")
+        for warning in report.warnings:
+            say(f"WARNING  {warning}")
         say(str(report.path))
         return 1 if report.errors else 0
 

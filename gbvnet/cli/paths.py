@@ -69,5 +69,6 @@ def _in_lists(name: str, args):
         "audit": ("STORE", ("store",), "AUDIT", ("new", "audit")),
         "reproduce": ("STORE", ("store",), "DIR", ("new",)),
     }[name]
-    yield from ((read, path, kinds) for path in files)
+    # files of predictions: which endings they may have is checked where they are read
+    yield from ((read, path, kinds) for path in files if not (name == "report" and path.is_file()))
     yield write, last, made

@@ -65,7 +65,7 @@ def write(table: pd.DataFrame, path: Path) -> None:
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise BadRun(path, "columns of the types in gbvnet.evaluation.prediction_schema", error) from None
     arrow = arrow.sort_by([(name, "ascending") for name in [*KEYS, *WINDOW]])
-    _check_values(arrow.to_pandas(), path)
+    check_values(arrow.to_pandas(), path)
     content = io.BytesIO()
     pq.write_table(arrow.replace_schema_metadata(schema.metadata), content)
     atomic_write(path, content.getvalue())
@@ -93,7 +93,7 @@ def read(path: Path) -> pd.DataFrame:
         raise BadRun(path, "values that fit their columns", f"others ({error})", _AGAIN) from None
     table = arrow.to_pandas()
     table["dataset"] = table["dataset"].map(provenance.with_current_stamp)
-    _check_values(table, path)
+    check_values(table, path)
     return table
 
 
@@ -123,7 +123,7 @@ def concatenate(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if len(kinds) > 1:
         raise BadRun(Path(FILE), "tables of one task, with the same classes", f"tables of {listed(kinds)}")
     table = pd.concat(tables, ignore_index=True)
-    _check_values(table, Path(FILE))
+    check_values(table, Path(FILE))
     return table
 
 
@@ -161,11 +161,11 @@ def _schema(names: list[str], path: Path, whole: bool = True) -> pa.Schema:
         raise BadRun(path, error.expected, error.present, _AGAIN) from None
 
 
-def _check_values(table: pd.DataFrame, path: Path) -> None:
-    """Refuse, naming the first offending row, what would give a wrong score or lose the word leaky."""
+def check_values(table: pd.DataFrame, path: Path, remedy: str = _AGAIN) -> None:
+    """Refuse, naming the first offending row, what would give a wrong score or lose the word leaky. Raises BadRun."""
     schema = _schema(list(table.columns), path)
     if table.empty:
-        raise BadRun(path, "at least one tested window", "an empty table", _AGAIN)
+        raise BadRun(path, "at least one tested window", "an empty table", remedy)
     rules = {
         "binary": _binary_rules,
         "multiclass": _multiclass_rules,
@@ -183,7 +183,7 @@ def _check_values(table: pd.DataFrame, path: Path) -> None:
         if not kept.all():
             row = table.index[~kept][0]
             what = f"{(~kept).sum()} rows against it, the first {_describe(table.loc[row], schema)}"
-            raise BadRun(path, rule, what, _AGAIN)
+            raise BadRun(path, rule, what, remedy)
 
 
 def _present(table: pd.DataFrame, schema: pa.Schema, may_be_missing: set[str]) -> pd.Series:

@@ -131,6 +131,27 @@ def check_splits(file: str | Path) -> SplitCheck:
     return max(checked, key=lambda c: (c.leaks, sum(s.train for s in c.shared)))
 
 
+def check_windows(file: str | Path, windows: pd.DataFrame) -> SplitCheck:
+    """Check windows that are read already. Raises BadInput if a fold has no test side.
+
+    file : for messages
+    windows : one row a window and side, with columns fold, side ("train", "validation", "test") and, as far as they
+        are known, window, trial, stimulus, subject, each by its whole name: two trials have two names. If all rows are
+        on the test side, all other folds are taken as the training side of each.
+    """
+    return _check(Path(file), windows, [])
+
+
+def kept_protocols(check: SplitCheck) -> tuple[str, ...]:
+    """Return gbvnet's protocols that a checked split keeps, the hardest first: ("window",) if it shares trials."""
+    known = {s.unit for s in check.shared}
+    separate = known - {s.unit for s in check.shared if s.train}
+    if {"trial", "window"} & (known - separate):
+        return ("window",)
+    kept = [name for name in ("subject", "stimulus") if name in separate]
+    return (*(["subject+stimulus"] if len(kept) == 2 else []), *kept, "trial")
+
+
 # --- reading: everything becomes rows of fold, side, and the names known: window, trial, stimulus, subject ---
 
 Entry = tuple[int, str, Any]  # fold, side, name
@@ -301,8 +322,17 @@ def _of_table(file: Path) -> Iterator[tuple[pd.DataFrame, list[str]]]:
     if set(KEYS) <= set(table.columns):  # predictions: recording is there too, but trial is the name that counts
         for _, one in table.groupby(KEYS, sort=False):
             yield _columns(file, one, exact=True), []
+    elif result := _result_columns(table):  # each system and target may have folds of its own
+        for _, one in table.groupby(result, sort=False, dropna=False):
+            yield _columns(file, one), []
     else:
         yield _columns(file, table), []
+
+
+def _result_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that tell results apart in predictions of other programs; none in a table without predictions."""
+    predicts = any(str(name) in ("p", "p_0", "y_hat") for name in table.columns)
+    return [name for name in KEYS if name in table.columns] if predicts else []
 
 
 def _columns(file: Path, table: pd.DataFrame, exact: bool = False) -> pd.DataFrame:

@@ -67,27 +67,8 @@ class ComparisonSection:
             yield Items([f"{name}: {why}" for name, why in self.left_out.items()])
 
     def _study(self, results: list[Result], folder: Path) -> Iterator[Block]:
-        target, stamps = file_part(results[0].key("target")), results[0].scores.stamps
-        ordered = by_score(results)
         yield Heading(study_heading(results[0]), 3)
-        ranked = [r for r in results if SHUFFLED_SYSTEM not in r.key("system")]
-        scores = _scores_by_subject(ranked)
-        defined = scores.dropna()
-        ranking = rank_systems(defined) if len(ranked) > 1 and len(defined) else None
-        if ranking is not None:
-            ranking.pairs.to_csv(folder / "tables" / f"ranking-{target}.csv", index=False)
-        yield _score_table(ordered, ranking)
-        if len(defined) < len(scores):
-            yield Text(
-                f"{len(scores) - len(defined)} of {len(scores)} subjects are left out of ranks and differences: their "
-                f"{words_of(results[0].scores).headline} is undefined, as all their ratings are equal."
-            )
-        if ranking is not None:
-            yield Text(describe_ranking(ranking))
-            above = any(r.scores.chance["window"].above for r in results)
-            if above and not ranking.can_show_difference:
-                yield Text(TWO_TESTS, "note")
-            yield from _rank_blocks(ranking, study_heading(results[0]), stamps, folder, target)
+        yield from ranking_blocks(results, folder, file_part(results[0].key("target")))
 
     def _cost_blocks(self, folder: Path) -> Iterator[Block]:
         rows = pd.DataFrame.from_dict({n: c._asdict() for n, c in self.costs.items()}, orient="index")
@@ -102,6 +83,35 @@ class ComparisonSection:
             "processes. Cached features of an earlier system cost a training nothing. Memory is the most that the "
             "process used above what it used before.",
         )  # fmt: skip
+
+
+def ranking_blocks(results: Sequence[Result], folder: Path, name: str) -> Iterator[Block]:
+    """Yield scores and ranks of results that test the same rows, one section and protocol.
+
+    folder : of the report; tables/ranking-NAME.csv and figures/ranks-NAME.png are written into it
+
+    Raises ValueError if they test other rows.
+    """
+    stamps = results[0].scores.stamps
+    ordered = by_score(results)
+    ranked = [r for r in results if SHUFFLED_SYSTEM not in r.key("system")]
+    scores = _scores_by_subject(ranked)
+    defined = scores.dropna()
+    ranking = rank_systems(defined) if len(ranked) > 1 and len(defined) else None
+    if ranking is not None:
+        ranking.pairs.to_csv(folder / "tables" / f"ranking-{name}.csv", index=False)
+    yield _score_table(ordered, ranking)
+    if len(defined) < len(scores):
+        yield Text(
+            f"{len(scores) - len(defined)} of {len(scores)} subjects are left out of ranks and differences: their "
+            f"{words_of(results[0].scores).headline} is undefined, as all their ratings are equal."
+        )
+    if ranking is not None:
+        yield Text(describe_ranking(ranking))
+        above = any(r.scores.chance["window"].above for r in results)
+        if above and not ranking.can_show_difference:
+            yield Text(TWO_TESTS, "note")
+        yield from _rank_blocks(ranking, study_heading(results[0]), stamps, folder, name)
 
 
 def system_label(result: Result) -> str:

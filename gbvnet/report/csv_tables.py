@@ -56,6 +56,7 @@ def _result_row(result: Result) -> dict[str, Any]:
         row |= {f"majority_{level}": s.majority[level]} if s.main == "accuracy" else {}
         row |= {f"chance_{level}_{part}": getattr(s.chance[level], part) for part in ("mean", "upper", "p")}
     row["verdict"] = s.assessment  # the column's name since gbvnet 0.1
+    row |= {"outside_sha256": result.run.outside.sha256} if result.run.outside else {}
     return row if s.task == "binary" else row | _other_task(result)
 
 

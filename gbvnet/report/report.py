@@ -1,4 +1,4 @@
-"""One report from run folders: report.html (self-contained), report.md, tables/*.csv, figures/*.png.
+"""One report from run folders and files of predictions: report.html (self-contained), report.md, tables, figures.
 
 Every number comes from the runs' predictions tables; glossary.SOURCES names the function behind each column. Whatever
 leaks or is synthetic says so in each table, figure and sentence that shows it; results that do not share their rows are
@@ -21,6 +21,8 @@ from .csv_tables import csv_tables
 from .document import Block, Heading, Table, Terms, Text, render_html, render_markdown
 from .figures import score_overview, write_picture
 from .formatting import capital, study_name
+from .outside_results import read_all_results
+from .outside_section import outside_blocks, outside_notes, outside_warnings
 from .published_section import published_blocks
 from .results import Comparison, Result, compare, read_results
 from .results_section import comparison_blocks, data_blocks, score_blocks
@@ -41,6 +43,11 @@ class Report:
     results: list[Result]
     errors: list[GbvnetError]
 
+    @property
+    def warnings(self) -> list[str]:
+        """What must be known of files of predictions: a protocol that their folds do not keep."""
+        return outside_warnings(self.results)
+
 
 def write_report(
     runs: Sequence[Path | Audit],
@@ -51,7 +58,9 @@ def write_report(
 ) -> Report:
     """Score runs and write a report folder, whole or not at all; an earlier report there is replaced.
 
-    runs : run folders, and audits (read, or their folders), whose results under each protocol are then among the runs
+    runs : run folders, and audits (read, or their folders), whose results under each protocol are then among the runs;
+        files of predictions of other programs (.csv, .tsv, .parquet: docs/outside.md), whose labels may be those of a
+        run beside them
     extra_sections : further sections, shown before the results; draws its pictures into the folder it is given
     summary_only : for many runs: the sentences are about a few systems alone; without the pictures of each run, the
         published figures, and questions that were not fixed before
@@ -65,7 +74,7 @@ def write_report(
     folders = [run for run in runs if not isinstance(run, Audit)]
     audits = [run for run in runs if isinstance(run, Audit)] + [read_audit(f) for f in folders if is_audit(f)]
     audited = [result for audit in audits for result in audit.by_protocol.values()]
-    results, errors = read_results([folder for folder in folders if not is_audit(folder)], audited)
+    results, errors = read_all_results([folder for folder in folders if not is_audit(folder)], audited)
     comparisons, refused = compare(results, fixed_only=summary_only)
     headline = _headline_results(results, highlight_systems, fused_only=True) if summary_only else results
     text = summary.describe_results(headline, comparisons)
@@ -80,8 +89,9 @@ def write_report(
             *_summary_blocks(text, results, shown, part),
             *extra,
             *_result_blocks(results, comparisons, refused, summary_only),
+            *outside_blocks(results, part),
             *([_SUMMARY_ONLY_NOTE] if summary_only else _run_blocks(results, part)),
-            *settings_blocks(list({r.run.folder: r.run for r in results}.values())),
+            *settings_blocks(list({r.run.folder: r.run for r in results if r.run.outside is None}.values())),
             *_glossary_blocks(results),
         ]
         atomic_write(part / "report.md", render_markdown(blocks).encode())
@@ -132,6 +142,7 @@ def _opening_blocks(results: Sequence[Result], errors: Sequence[GbvnetError]) ->
         yield Text(
             f"Rows and figures marked {LEAKY}. They are here to compare with papers, and measure no skill.", "warning"
         )
+    yield from outside_notes(results)
     for error in errors:
         yield Text(f"Left out: {error}", "warning")
 

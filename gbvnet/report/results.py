@@ -12,6 +12,7 @@ import pandas as pd
 from ..config import MODALITIES, PROTOCOLS, uses_face, uses_signals
 from ..errors import BadRun, GbvnetError
 from ..evaluation import metrics, predictions, statistics
+from ..evaluation.outside_labels import Origin
 from ..evaluation.prediction_schema import TASKS
 from ..evaluation.scores import Scores, evaluate
 from ..evaluation.targets import QUADRANT, scale_in_words
@@ -34,6 +35,7 @@ class Run:
     table: pd.DataFrame
     config: dict[str, Any]
     environment: dict[str, Any]
+    outside: Origin | None = None  # where it comes from, if another program made it and `folder` is a file
 
     @property
     def store(self) -> dict[str, Any]:
@@ -209,8 +211,9 @@ def _order(result: Result) -> tuple:
 
 
 def _labelled(results: list[Result]) -> list[Result]:
-    """Add to the modality the system if there are several, and, where two would still be alike, seed or run name."""
-    if len({result.key("system") for result in results}) > 1:
+    """Add to the modality the system if there are several or it is of another program, and, where two would still be
+    alike, seed or run name."""
+    if len({result.key("system") for result in results}) > 1 or any(result.run.outside for result in results):
         results = [replace(r, label=f"{r.key('system')} {r.label}") for r in results]
 
     def where(result: Result) -> tuple:
@@ -277,7 +280,7 @@ def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[C
         if question is None or (fixed_only and question[0] == "other"):
             continue
         kind, a, b = question
-        why = _not_comparable(a, b)
+        why = not_comparable(a, b)
         if why:
             refused.setdefault(why, []).append(f"{a.run.name} and {b.run.name}")
             continue
@@ -333,7 +336,9 @@ def _has_part(whole: str, part: str) -> bool:
     return uses_face(whole) and uses_signals(whole) and part in ("face", whole.removeprefix("face"))
 
 
-def _not_comparable(a: Result, b: Result) -> str:
+def not_comparable(a: Result, b: Result) -> str:
+    """Return why two results of one study cannot be compared; "" if they can."""
+    by_rows = a.run.outside or b.run.outside  # another program names no store, and its seed is none of gbvnet's
     for name, of_a, of_b in (
         ("store", str(a.run.store.get("digest"))[:12], str(b.run.store.get("digest"))[:12]),
         ("rule of the classes", a.run.config.get("rule"), b.run.config.get("rule")),
@@ -341,7 +346,7 @@ def _not_comparable(a: Result, b: Result) -> str:
         ("classes", ", ".join(a.scores.classes), ", ".join(b.scores.classes)),
         ("seed", a.key("seed"), b.key("seed")),
     ):
-        if of_a != of_b:
+        if of_a != of_b and not (by_rows and name in ("store", "seed")):
             verb = "differ" if name == "classes" else "differs"
             return f"the {name} {verb} ({', '.join(sorted((str(of_a), str(of_b))))})"
     rows = metrics.describe_row_difference(a.table, b.table)

@@ -213,7 +213,7 @@ def _agreement_blocks(runs: Sequence[Run]) -> Iterator[Block]:
 def data_blocks(results: Sequence[Result]) -> Iterator[Block]:
     """Yield the counts of data and classes of every result, what was left out, and warnings about the data."""
     yield Heading("Data, classes and what was left out")
-    runs = list({r.run.folder: r.run for r in results}.values())
+    runs = list({r.run.folder: r.run for r in results if r.run.outside is None}.values())
     yield from label_tables(results)
     yield from _agreement_blocks(runs)
     left_out = {run.name: {k: n for k, n in (run.data.get("excluded") or {}).items() if n} for run in runs}
@@ -222,7 +222,7 @@ def data_blocks(results: Sequence[Result]) -> Iterator[Block]:
     excluded = [[name, str(why), f"{n:,}"] for name, reasons in left_out.items() for why, n in reasons.items()]
     if excluded:
         yield Table(("Run", "Left out because", "Windows"), excluded, text_columns=2)
-    else:
+    elif runs:
         yield Text("No window of the store was left out.")
     warnings = {run.name: run.environment.get("findings") or [] for run in runs}
     if any(warnings.values()):

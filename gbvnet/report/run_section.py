@@ -21,7 +21,7 @@ def run_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
     baseline = "0" if words.baseline_is_zero else words.in_words(scores.majority["fold"])
     yield Heading(result.title + (" LEAKY" if scores.leaky else ""), 3)
     yield Text(
-        f"Run `{result.run.name}`. {' · '.join(scores.stamps) + '. ' if scores.stamps else ''}Assessment: "
+        f"{_source(result)}. {' · '.join(scores.stamps) + '. ' if scores.stamps else ''}Assessment: "
         f"{scores.assessment}. {capital(words.headline)}, mean of {scores.counts['folds']} folds: "
         f"{mean_sd(*scores.over_folds()[:2], words.score)}{words.unit}; {words.baseline} {baseline}, chance up to "
         f"{words.in_words(scores.chance['fold'].upper)} (both as means of folds)."
@@ -42,6 +42,20 @@ def run_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
         f"How to read it: the {labels} of a subject are predicted only where the bar passes {passes}; with few trials "
         f"a subject the triangle is high.{why}",
     )  # fmt: skip
+    if result.run.outside is None:
+        yield from _training_blocks(result, name, folder)
+
+
+def _source(result: Result) -> str:
+    outside = result.run.outside
+    return f"Run `{result.run.name}`" if outside is None else (
+        f"Outside predictions, from `{outside.file}`; not trained by gbvnet"
+    )  # fmt: skip
+
+
+def _training_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]:
+    """What a run's folder has beyond predictions: learning curves, gates, explanations."""
+    scores, title, stamps = result.scores, result.title, result.scores.stamps
     try:
         history = read_history(result.run, result.key("target"))
     except GbvnetError as error:

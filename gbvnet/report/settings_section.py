@@ -12,7 +12,9 @@ from .results import Run
 
 
 def settings_blocks(runs: Sequence[Run]) -> Iterator[Block]:
-    """Yield what differs between the runs, and what is the same in all."""
+    """Yield what differs between the runs, and what is the same in all; nothing without runs."""
+    if not runs:
+        return
     yield Heading("How it was made")
     flat = {run.name: _settings(run) for run in runs}
     names = list(dict.fromkeys(name for values in flat.values() for name in values))

@@ -33,6 +33,8 @@ from gbvnet.datasets.synthetic.mahnob import session_xml
 from gbvnet.datasets.trace_file import read_traces
 from gbvnet.evaluation import predictions, splits
 from gbvnet.evaluation import split_check as splitcheck
+from gbvnet.evaluation.outside_labels import complete
+from gbvnet.evaluation.outside_predictions import read_outside
 from gbvnet.experiments import run_folder, run_group
 from gbvnet.experiments.reproduction import recipe
 from gbvnet.io.frame_times import VideoInfo
@@ -370,6 +372,27 @@ def run_table(data: bytes) -> None:
     predictions.read(folder() / "other.parquet")
 
 
+OUTSIDE = (
+    b"dataset,target,subject,trial,window,fold,y,p,system\n"
+    + b"".join(
+        b"d,valence,s%d,%d,%d,%d,%d,0.%d,mine\n" % (s, t, w, t, t % 2, 3 + w) for s, t, w in np.ndindex(2, 3, 2)
+    ),
+    b"recording,subject,window,split,fold,y,y_hat,dataset,target,protocol\n"
+    b'a,s1,0,test,f1,3.5,3.1,d,v,trial\nb,s1,0,train,f1,4.5,,d,v,trial\n"c",s2,1,test,f1,2,2e0,d,v,trial\n',
+)
+
+
+def outside(file: Path) -> None:
+    """As a report reads it, without a run beside it, and as the check of splits does."""
+    complete(read_outside(file), [])
+
+
+def outside_seeds() -> tuple[bytes, ...]:
+    content = io.BytesIO()
+    pd.read_csv(io.BytesIO(OUTSIDE[0])).to_parquet(content, compression=None)
+    return (content.getvalue(),)
+
+
 _NUMBERS = ("seed", "fold", "window", "start_s", "rating", "y", "p", "prior", "gate_face", "gate_bio")
 
 
@@ -443,6 +466,8 @@ def targets() -> dict[str, Target]:
         Target("store table", "bytes", (store_table(),), part_of_store("windows.parquet"), 8),
         Target("predictions", "bytes", prediction_seeds(), of_file("p.parquet", predictions.read), 15),
         Target("predictions of others", "text", other_seeds(), run_table, 2),
+        Target("outside predictions", "text", OUTSIDE, of_file("theirs.csv", outside), 4),
+        Target("outside predictions in Parquet", "bytes", outside_seeds(), of_file("theirs.parquet", outside), 10),
         Target("run settings", "text", run_seeds(), run_settings, 4),
         Target("run environment", "json", ENVIRONMENT, environment, 40),
         Target("recipe", "text", RECIPE, lambda data: recipe.parse_recipe(text(data), "mine"), 2),
