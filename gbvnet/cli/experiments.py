@@ -202,6 +202,9 @@ def _explain(parser) -> Run:
     parser.add_argument("store", type=Path, help="the store that the run was made from")
     parser.add_argument("run", type=Path, help="a finished run's folder")
     add_settings(parser, ExplainConfig)
+    parser.add_argument(
+        "--plugin", default=None, help="of the run of a plug-in: its file or module and class again, file.py:Class"
+    )
 
     def run(args) -> int:
         from ..experiments.explain import explain_run
@@ -209,7 +212,7 @@ def _explain(parser) -> Run:
 
         config = chosen_settings(args, ExplainConfig)
         with bar("explaining", unit="measurements") as progress:
-            explanation = explain_run(open_store(args.store), args.run, config, progress)
+            explanation = explain_run(open_store(args.store), args.run, config, progress, args.plugin)
         say(str(explanation))
         return 0
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..errors import BadConfig
-from ..plugins import short_name
+from ..plugins import is_reference, short_name
 from .fields import add_fields
 
 GROUP = "options"
@@ -111,8 +111,23 @@ def _settings(argv: Sequence[str]) -> dict[str, Any]:
             except (OSError, ValueError):
                 continue
             held = present_names(held) if isinstance(held, dict) else {}
+            _refuse_code_of_file(value, held, argv)
             values |= {name: held[name] for name in ("system", "systems", GROUP) if name in held}
     return values
+
+
+def _refuse_code_of_file(file: str, held: dict[str, Any], argv: Sequence[str]) -> None:
+    """Raise BadConfig if a file of settings names a plug-in that the command line does not: no file runs code."""
+    from ..io.safe_load import parse_names
+
+    named = held.get("systems") or ()
+    named = [str(name) for name in named] if isinstance(named, list) else parse_names(str(named))
+    on_line = [name for argument in argv for name in parse_names(argument.partition("=")[2] or argument)]
+    for name in [str(held.get("system", "")), *named]:
+        reference = _without_suffix(name)
+        if is_reference(reference) and not {name, reference} & set(on_line):
+            option = "--systems" if "systems" in held else "--system"
+            raise BadConfig(f"{file} names {reference}, which is no code of gbvnet: name it to run it, {option} {name}")
 
 
 def _given(argv: Sequence[str], values: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import hashlib
 import io
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,13 @@ from ..evaluation.plan import Plan, make_plan
 from ..io.atomic import atomic_write
 from ..io.records import json_record
 from ..io.safe_load import from_json, from_yaml
+from ..plugins import label
 from ..progress import ProgressCallback
 from ..report.explanation_outputs import ALL, ExplainedOutput, output_of_target
 from ..report.explanation_section import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
-from ..systems import require_system
+from ..systems import is_plugin, require_system
 from .lag_search import with_lags
 from .probes import (
     ExplainedRun,
@@ -51,7 +52,7 @@ from .probes import (
     noise_conditions,
     noise_robustness,
 )
-from .run_folder import lock_run, read_environment, write_json
+from .run_folder import lock_run, read_environment, refuse_other_code, write_json
 
 log = logging.getLogger(__name__)
 FACES_AT_ONCE = 256
@@ -80,6 +81,7 @@ def explain_run(
     run_dir: str | Path,
     config: ExplainConfig | None = None,
     progress: ProgressCallback | None = None,
+    plugin: str | None = None,
 ) -> Explanation:
     """Explain a finished cross-validation on its own test windows, into RUN/explain.
 
@@ -87,12 +89,14 @@ def explain_run(
 
     store : the one that the run was made from
     progress : called with predictions done, predictions in all, and the model that makes them
+    plugin : of the run of a plug-in its file or module and class, "forest.py:Forest": a run folder alone must not
+        decide which code is run
 
-    Raises BadRun if the run is unfinished or of another store, or holds an explanation made with other settings or of
-    other predictions; BadModel if a fold's model does not load.
+    Raises BadConfig if that is missing; BadRun if the run is unfinished or of another store, or holds an explanation
+    made with other settings or of other predictions; BadModel if a fold's model does not load.
     """
     run_dir, config = Path(run_dir), config or ExplainConfig()
-    work = _open_run(store, run_dir, config)
+    work = _open_run(store, run_dir, config, plugin)
     with lock_run(run_dir):
         folder = run_dir / FOLDER
         done = _begin_folder(folder, work)
@@ -104,11 +108,10 @@ def explain_run(
 # ---------------------------------------------------------------- the run
 
 
-def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig) -> ExplainedRun:
+def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig, plugin: str | None) -> ExplainedRun:
     """Read a run, and check that store, settings and predictions belong together."""
     table = predictions.read_run(run_dir)
-    run = _read_config(run_dir / "config.yaml")
-    require_system(run.system)
+    run = _with_named_system(_read_config(run_dir / "config.yaml"), plugin, run_dir)
     digest = read_environment(run_dir).get("store", {}).get("digest")
     if digest != store.digest:
         expected = f"a run on the store {store.path} ({store.digest})"
@@ -131,6 +134,22 @@ def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig) -> Expl
         raise BadRun(run_dir, "a run with a trained model", "none: " + "; ".join(left_out))
     digest = hashlib.sha256((run_dir / predictions.FILE).read_bytes()).hexdigest()
     return ExplainedRun(store, run, config, plan, models, digest, left_out)
+
+
+def _with_named_system(run: CrossvalConfig, plugin: str | None, run_dir: Path) -> CrossvalConfig:
+    """The run's settings with its plug-in as the user has named it. Raises BadConfig, or BadRun for another one."""
+    if not is_plugin(run.system):
+        require_system(run.system)
+        return run
+    if plugin is None:
+        raise BadConfig(
+            f"{run_dir} was made by {run.system}, which is no code of gbvnet: name it to run it, --plugin {run.system}"
+        )
+    if label(plugin) != label(run.system):
+        raise BadRun(run_dir, f"a run of {label(plugin)}", f"one of {label(run.system)}")
+    run = replace(run, system=plugin)
+    refuse_other_code(run_dir, run, read_environment(run_dir))
+    return run
 
 
 def _read_config(path: Path) -> CrossvalConfig:

@@ -38,7 +38,7 @@ from ..network.pretrained import digest_of
 from ..plugins import label
 from ..provenance import is_leaky
 from ..store.window_source import WindowSource
-from ..systems import code_of_system, read_options, system
+from ..systems import code_of_system, is_plugin, read_options, system
 from ..text import listed
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def begin_run(run_dir: Path, store: WindowSource, config: CrossvalConfig, plan: 
     """
     old = read_environment(run_dir)
     if (run_dir / "config.yaml").exists():
-        _refuse_other_code(run_dir, config, old)
+        refuse_other_code(run_dir, config, old)
         _refuse_other_run(run_dir, _settings(config, plan), store, old)
         _refuse_other_weights(run_dir, config, old)
     if old and old.get("threads") != threads:
@@ -126,14 +126,12 @@ def _settings(config: CrossvalConfig, plan: Plan) -> dict[str, Any]:
 def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSource, environment: dict) -> None:
     try:
         settings_then = present_names(yaml_record((run_dir / "config.yaml").read_text(), dict[str, Any]))
-        if label(str(settings_then.get("system"))) == label(settings["system"]):
-            settings_then["system"] = settings["system"]  # the file of a plug-in may have another path now
-        flat_then = flatten(with_all_options(settings_then))
+        flat_then = flatten(with_all_options(settings_then, settings["system"]))
     except (OSError, ValueError, BadConfig) as error:
         raise BadRun(
             run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
         ) from None
-    flat_now = flatten(with_all_options(settings))
+    flat_now = flatten(with_all_options(settings, settings["system"]))
     for name in [*flat_now, *flat_then]:
         if name.split(".")[-1] not in RESOURCES and flat_then.get(name) != flat_now.get(name):
             raise BadRun(
@@ -150,9 +148,18 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         )
 
 
-def with_all_options(settings: dict) -> dict:
-    """Complete the options of a run's system, which may have had fewer when the run was started."""
-    name = settings.get("system", CrossvalConfig.system)
+def with_all_options(settings: dict, current: str) -> dict:
+    """Complete the options of a run's system, which may have had fewer when the run was started.
+
+    current : the system that the user has named. A plug-in of another name is not loaded: a file must not decide which
+        code is run. One of this name may have been in another folder when the run was started
+    """
+    name = str(settings.get("system", CrossvalConfig.system))
+    if label(name) == label(current):
+        settings = settings | {"system": current}
+        name = current
+    elif is_plugin(name):
+        return settings
     return settings | {"options": asdict(read_options(system(name), settings.get("options"), name))}
 
 
@@ -164,8 +171,8 @@ def _refuse_other_weights(run_dir: Path, config: CrossvalConfig, environment: di
         raise BadRun(run_dir, f"a run begun with face weights of sha256 {now}", f"one begun with {then}", remedy)
 
 
-def _refuse_other_code(run_dir: Path, config: CrossvalConfig, environment: dict) -> None:
-    """The code of a plug-in may have changed under its name."""
+def refuse_other_code(run_dir: Path, config: CrossvalConfig, environment: dict) -> None:
+    """Raise BadRun if the code of a plug-in has changed under its name since a run was begun."""
     then, now = environment.get("plugin"), _plugin(config)
     if then and now and then != now:
         this, other = (

@@ -58,7 +58,8 @@ def begin_run_group(
         earlier = convert(existing, _Record)
         settings_now, settings_then = plain_settings, present_names(earlier.config)
         if "options" in settings_now:  # those left out and those at their defaults are the same
-            settings_now, settings_then = (_plain(with_all_options(s)) for s in (settings_now, settings_then))
+            both, current = (settings_now, settings_then), str(settings_now["system"])
+            settings_now, settings_then = (_plain(with_all_options(s, current)) for s in both)
     except (OSError, ValueError, BadConfig) as error:
         raise BadRun(file, kind, f"a file that cannot be read ({error})", "Delete the folder.") from None
     remedy = "Use another folder, or delete this one."

@@ -158,7 +158,7 @@ def require_system(name: str) -> None:
 
 def is_plugin(name: str) -> bool:
     """Return whether a system is from outside this package."""
-    return name not in SYSTEMS
+    return plugins.is_reference(name) or (name not in SYSTEMS and name in system_names())
 
 
 def system(name: str) -> type[BaseSystem]:

@@ -211,3 +211,30 @@ def test_a_reader_of_ones_own_is_checked_and_prepared_in_several_processes(own, 
     (own / "lab_reader.py").write_text((own / "lab_reader.py").read_text() + "# changed\n")
     assert main(command) == 2
     assert "expected a store made with reader.sha256" in capsys.readouterr().err
+
+
+def test_no_file_decides_which_code_is_run(store, own, tmp_path, capsys):
+    name, run = f"{own}/forest.py:Forest", tmp_path / "run"
+    assert crossval(store, run, name) == 0
+    (own / "forest.py").write_text("raise SystemError('was run')\n")
+    capsys.readouterr()
+    for command in (
+        ["crossval", str(store), str(tmp_path / "other"), "--config", str(run / "config.yaml")],
+        ["explain", str(store), str(run)],
+    ):
+        assert main(command) == 2
+        assert re.search("which is no code of gbvnet: name it to run it, --(system|plugin) ", capsys.readouterr().err)
+    assert main(["crossval", str(store), str(run), "--system", "logreg", "--modality", "bio", *QUICK]) == 2
+    assert "expected a run with system = logreg, found one with" in capsys.readouterr().err
+    (tmp_path / "systems.yaml").write_text(f"systems: [logreg, '{name}:bio']\n")
+    assert main(["compare", str(store), str(tmp_path / "c"), "--config", str(tmp_path / "systems.yaml"), *QUICK]) == 2
+    assert "name it to run it, --systems" in capsys.readouterr().err
+
+
+def test_a_run_of_a_plugin_is_explained_if_it_is_named_again(store, own, tmp_path, capsys):
+    name, run = f"{own}/conv_net.py:ConvNet", tmp_path / "run"
+    assert crossval(store, run, name) == 0
+    assert main(["explain", str(store), str(run), "--plugin", name, "--windows", "16"]) == 0
+    assert (run / "explain").is_dir()
+    assert main(["explain", str(store), str(run), "--plugin", f"{own}/forest.py:Forest"]) == 2
+    assert "expected a run of forest.py:Forest, found one of conv_net.py:ConvNet" in capsys.readouterr().err
