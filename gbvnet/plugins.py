@@ -196,8 +196,8 @@ def _not_imported(place: str, name: str, error: BaseException) -> BaseException:
     else:
         steps = [step for step in traceback.extract_tb(error.__traceback__) if Path(step.filename).name == place]
         line, text = (steps[-1].lineno if steps else None), f"{type(error).__name__}: {error}"
-    missing = isinstance(error, ModuleNotFoundError) and error.name
-    remedy = f"; install {error.name}" if missing else ""  # type: ignore[attr-defined]
+    missing = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    remedy = f"; install {missing.partition('.')[0]}" if missing else ""
     return BadConfig(f"{name}: {place} cannot be imported{f', line {line}' if line else ''}: {text}{remedy}")
 
 
