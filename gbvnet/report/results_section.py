@@ -22,7 +22,7 @@ from .formatting import (
 )
 from .label_tables import classes_in_words, label_tables
 from .results import Comparison, Result, Run
-from .seed_section import difference_cells, difference_columns, sd_cell, sd_column
+from .seed_section import difference_cells, difference_columns, mean_note, sd_cell, sd_column
 from .summary import TWO_TESTS
 from .task_words import COLUMNS, TaskWords, score_cell, words_of
 
@@ -123,9 +123,11 @@ def _window_caption(results: Sequence[Result]) -> str:
             f"rating{_on_scale(results[0])}, each beside that of always predicting the mean of the fold's training "
             f"windows, whose CCC is 0. For chance, {_are_permuted(permuted)}."
             + ("" if _changes_within_recordings(results) else one_rating)
+            + mean_note(results)
         )
     classes = f" Classes in this order: {classes_in_words(first.classes)}." if first.task == "multiclass" else ""
-    return f"By window. Accuracies in %. All windows with their {bootstrap}; chance permutes {permuted}.{classes}"
+    first_part = f"By window. Accuracies in %. All windows with their {bootstrap}; chance permutes {permuted}."
+    return first_part + classes + mean_note(results)
 
 
 def _are_permuted(what: str) -> str:

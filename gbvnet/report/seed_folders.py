@@ -22,10 +22,16 @@ FILE, FORMAT = "seeds.json", 1
 _NAME = re.compile(r"seed-\d+")
 
 
+class _Config(msgspec.Struct):
+    """What is read of the settings."""
+
+    seed: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Record(msgspec.Struct):
     """What is read of seeds.json."""
 
-    first_seed: Annotated[int, msgspec.Meta(ge=0)]
+    config: _Config
     seeds: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
@@ -50,11 +56,11 @@ def runs_of_seeds(folder: Path) -> list[Path]:
     try:
         record = convert(from_json(file.read_text()), _Record)
     except (OSError, ValueError) as error:
-        remedy = "Give the seeds' own run folders, or run the command again in another folder."
+        remedy = "Delete this file, and give the same `gbvnet crossval` command again: finished seeds stay."
         raise BadRun(
             file, "the record of runs of several seeds", f"one that cannot be read ({error})", remedy
         ) from None
-    return [folder_of_seed(Path(folder), record.first_seed + k) for k in range(record.seeds)]
+    return [folder_of_seed(Path(folder), record.config.seed + k) for k in range(record.seeds)]
 
 
 def with_runs_of_seeds(folders: Sequence[Path]) -> Iterator[Path]:

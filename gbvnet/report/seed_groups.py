@@ -74,10 +74,11 @@ def _average(singles: Sequence[Result], n_permutations: int) -> Result:
         by_seed[seed] = result
     members = tuple(by_seed[seed] for seed in sorted(by_seed))
     first = members[0]
-    log.info("averaging %s over %d seeds", first.run.name, len(members))
+    run = _run_of_group([r.run for r in members], sorted(by_seed))
+    log.info("averaging %s over %d seeds", run.name, len(members))
     scores = average_over_seeds({s: (r.table, r.scores) for s, r in by_seed.items()}, n_permutations)
     scores = replace(scores, stamps=first.scores.stamps)
-    return Result(_run_of_group([r.run for r in members], list(sorted(by_seed))), first.table, scores, "", members)
+    return Result(run, first.table, scores, "", members)
 
 
 def _run_of_group(runs: Sequence[Run], seeds: list[int]) -> Run:

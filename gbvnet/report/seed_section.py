@@ -1,22 +1,24 @@
 """What a report shows of several seeds: columns of its tables, a section of its own, sentences, and tables with every
 digit. Of results of one seed each nothing."""
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, groupby
 from typing import Any
 
 import pandas as pd
 
-from ..evaluation.seed_means import Level, SeedDifference, SeedScores
+from ..evaluation.seed_means import Level, SeedDifference, SeedScores, difference_over_seeds
 from ..evaluation.statistics import CHANCE_PERCENTILE, MeanSD
 from ..text import shortened
 from .document import Block, Heading, Items, Table, Text
 from .formatting import NONE, mean_sd, p_value, protocol_name, score_text, study_heading
-from .results import Comparison, Result
+from .results import Comparison, Result, common_seeds, subject_scores_by_seed
 from .task_words import TaskWords, words_of
 
 SMALLER = "smaller than the spread over seeds"
 SD_COLUMN = "SD over seeds"
+DIFFERENCE_COLUMNS = ("SD of the difference over seeds", "Beside the seeds")
+PairSpreads = dict[frozenset, SeedDifference]  # by the two names of a pair
 READ_SPREADS = (
     "Two spreads are shown, and neither stands for the other. Over seeds: the same subjects, trained again with "
     "another seed, which sets the splits, the initial weights, the order of windows and the augmentation (with fixed "
@@ -31,6 +33,11 @@ def have_seeds(results: Sequence[Result]) -> bool:
 
 
 # --- columns of other tables ---
+
+
+def mean_note(results: Sequence[Result]) -> str:
+    """Return a sentence for the caption of a table with means over seeds, with a space before it; else ""."""
+    return " Scores of several seeds are means over these." if have_seeds(results) else ""
 
 
 def over_seeds(result: Result, level: Level = "window", name: str = "") -> MeanSD | None:
@@ -66,7 +73,7 @@ def mean_sd_cell(result: Result, section: Sequence[Result]) -> list[str]:
 
 def difference_columns(comparisons: Sequence[Comparison]) -> list[str]:
     """Return the titles of the columns that set differences beside the spread over seeds, if there are any."""
-    return ["SD of the difference over seeds", "Beside the seeds"] if any(c.seeds for c in comparisons) else []
+    return list(DIFFERENCE_COLUMNS) if any(c.seeds for c in comparisons) else []
 
 
 def difference_cells(spread: SeedDifference | None, words: TaskWords, shown: Sequence[str]) -> list[str]:
@@ -108,6 +115,40 @@ def seed_sentences(results: Sequence[Result], comparisons: Sequence[Comparison])
 
 def _protocols(c: Comparison) -> str:
     return " and ".join(dict.fromkeys((protocol_name(c.a), protocol_name(c.b))))
+
+
+# --- pairs of a ranking ---
+
+
+def pair_spreads(results: Mapping[str, Result]) -> PairSpreads:
+    """Return how the difference of each pair varies over the seeds that all results have; none for one seed."""
+    common = common_seeds(list(results.values())) if have_seeds(list(results.values())) else []
+    scores = {
+        name: {s: of for s, of in subject_scores_by_seed(r).items() if s in common} for name, r in results.items()
+    }
+    pairs = {frozenset((a, b)): difference_over_seeds(scores[a], scores[b]) for a, b in combinations(results, 2)}
+    return {pair: spread for pair, spread in pairs.items() if spread is not None}
+
+
+def spread_columns(pairs: pd.DataFrame, spreads: PairSpreads) -> pd.DataFrame:
+    """Return the columns to add to the pairs of a ranking (a, b); none without spreads."""
+    if not spreads:
+        return pd.DataFrame(index=pairs.index)
+    of_pairs = [spreads[frozenset(pair)] for pair in pairs[["a", "b"]].itertuples(index=False)]
+    columns = {"seeds": [s.n for s in of_pairs], "sd_over_seeds": [s.sd for s in of_pairs]}
+    columns["smaller_than_seed_spread"] = [s.smaller_than_spread for s in of_pairs]
+    return pd.DataFrame(columns, index=pairs.index)
+
+
+def describe_spreads(spreads: PairSpreads, first: str) -> str:
+    """Return how many pairs differ by less than the spread over seeds, and from which systems the first one does."""
+    smaller = [pair for pair, spread in spreads.items() if spread.smaller_than_spread]
+    n = next(iter(spreads.values())).n
+    near = sorted(name for pair in smaller for name in pair if first in pair and name != first)
+    of_first = f"; among them {first} and {shortened(near, 6)}" if near else ""
+    several = f"{len(smaller)} of {len(spreads)} differences between systems are"
+    some = f"None of {len(spreads)} differences between systems is" if not smaller else several
+    return f"{some} {SMALLER} ({n} seeds){of_first}."
 
 
 # --- the section ---
