@@ -45,7 +45,7 @@ def average_seeds(results: Sequence[Result], n_permutations: int = N_PERMUTATION
         except ValueError as error:
             averaged += group
             names = shortened([r.run.name for r in singles])
-            notes.append(f"Not averaged over seeds, as {error}: {names}, {group[0].key('target')}.")
+            notes.append(f"Not averaged over seeds, as {error}: {names} ({group[0].key('target')}).")
     if not any(r.members for r in averaged):
         return list(results), notes
     return [_with_labelled_members(r) for r in order_and_label(_with_unique_names(averaged))], notes
@@ -70,7 +70,7 @@ def _average(singles: Sequence[Result], n_permutations: int) -> Result:
     for result in singles:
         seed = int(result.scores.keys["seed"])
         if seed in by_seed:
-            raise ValueError(f"seed {seed} was given twice, as {by_seed[seed].run.name} and {result.run.name}")
+            raise ValueError(f"seed {seed} was given twice ({by_seed[seed].run.name} and {result.run.name})")
         by_seed[seed] = result
     members = tuple(by_seed[seed] for seed in sorted(by_seed))
     first = members[0]

@@ -102,7 +102,7 @@ def test_a_seed_that_comes_twice_is_not_averaged_and_the_report_says_so(tmp_path
     folders = [fake_runs.write_run(tmp_path / name, [exact(FACE[k], seed=k)], seed=k) for name, k in given]
     results, notes = average_seeds(read_results(folders, (), N)[0], N)
     assert len(results) == 3 and notes == [
-        "Not averaged over seeds, as seed 1 was given twice, as b and c: a, b, c, valence."
+        "Not averaged over seeds, as seed 1 was given twice (b and c): a, b, c (valence)."
     ]
     report.write_report(folders, tmp_path / "report")
     assert notes[0] in (tmp_path / "report" / "report.md").read_text()
