@@ -20,6 +20,7 @@ _HOME = {
     "prepare_store": "store.prepare",
     "open_store": "store.reader",
     "cross_validate": "experiments.crossval",
+    "cross_validate_seeds": "experiments.seed_group",
     "compare": "experiments.compare",
     "audit": "experiments.audit",
     "transfer": "experiments.transfer",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from .experiments.compare import compare as compare
     from .experiments.crossval import cross_validate as cross_validate
     from .experiments.explain import explain_run as explain_run
+    from .experiments.seed_group import cross_validate_seeds as cross_validate_seeds
     from .experiments.train import train_model as train_model
     from .experiments.transfer import transfer as transfer
     from .inference.predict import predict_files as predict_files

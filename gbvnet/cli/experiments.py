@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..errors import BadConfig
 from .command import Run, command
-from .options import add_jobs, add_settings, chosen_settings
+from .options import add_jobs, add_seeds, add_settings, chosen_settings
 from .progress import bar, say
 
 
@@ -15,6 +15,7 @@ from .progress import bar, say
     gbvnet crossval /data/deap.store runs/trial                              # no leak: no trial on both sides
     gbvnet crossval /data/deap.store runs/window --protocol window           # the paper's, which leaks
     gbvnet crossval /data/deap.store runs/bio --modality bio --target valence --model.variant micro
+    gbvnet crossval /data/deap.store runs/five --seeds 5                     # runs/five/seed-0 ... and their spread
     """,
 )
 def _crossval(parser) -> Run:
@@ -23,20 +24,23 @@ def _crossval(parser) -> Run:
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
     parser.add_argument("run", type=Path, help="the folder of the run, to create or to resume")
     add_settings(parser, CrossvalConfig)
+    add_seeds(parser)
     add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
-        from ..experiments.crossval import cross_validate
+        from ..experiments.seed_group import cross_validate_seeds
         from ..report.report import summary_text
         from ..store.feature_cache import FeatureCache
         from ..store.reader import open_store
 
         config, store = chosen_settings(args, CrossvalConfig), FeatureCache(open_store(args.store))
         with bar("trainings", unit="epochs") as progress:
-            cross_validate(store, args.run, config, args.jobs, progress)
+            done = cross_validate_seeds(store, args.run, config, args.seeds, args.jobs, progress)
 
-        say(summary_text([args.run]))
-        return 0
+        say(summary_text(list(done.runs.values())))
+        for error in done.errors.values():
+            say(f"BAD  {error}")
+        return 1 if done.errors else 0
 
     return run
 
@@ -48,6 +52,7 @@ def _crossval(parser) -> Run:
     gbvnet compare deap.store compared                                     # all systems, protocol trial
     gbvnet compare deap.store compared --systems gbvnet,deepvanet,expression,majority
     gbvnet compare deap.store compared --protocol subject --target valence --jobs 2
+    gbvnet compare deap.store compared --seeds 5                           # also later: grows what is there
     """,
 )
 def _compare(parser) -> Run:
@@ -56,6 +61,7 @@ def _compare(parser) -> Run:
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
     parser.add_argument("comparison", type=Path, help="the folder of the comparison, to create or to resume")
     add_settings(parser, CompareConfig, skip={"system", "modality", "joint", "shuffle_labels", "recipe"})
+    add_seeds(parser)
     add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
@@ -66,7 +72,7 @@ def _compare(parser) -> Run:
 
         config, store = chosen_settings(args, CompareConfig), FeatureCache(open_store(args.store))
         with bar("comparison", unit="epochs") as progress:
-            report = compare(store, args.comparison, config, args.jobs, progress)
+            report = compare(store, args.comparison, config, args.jobs, progress, args.seeds)
         say(terminal_table(report.results, 110))
         for error in report.errors:
             say(f"BAD  {error}")
@@ -92,6 +98,7 @@ def _audit(parser) -> Run:
     parser.add_argument("paths", type=Path, nargs="*", metavar="STORE AUDIT", help="a store; the folder of the audit")
     parser.add_argument("--splits", type=Path, default=None, help="check this split file or predictions table instead")
     add_settings(parser, AuditConfig, skip={"protocol", "scope", "fixed", "joint", "shuffle_labels", "recipe"})
+    add_seeds(parser, fixed=False)
     add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
@@ -109,11 +116,13 @@ def _audit(parser) -> Run:
 
         config, store = chosen_settings(args, AuditConfig), open_store(args.paths[0])
         with bar("audit", unit="epochs") as progress:
-            done = audit(store, args.paths[1], config, args.jobs, progress)
+            done = audit(store, args.paths[1], config, args.jobs, progress, args.seeds)
         say(terminal_table(done))
+        for where, error in done.failed.items():
+            say(f"BAD  {where}: {error}")
         say("")
         say(str(args.paths[1] / "report" / "report.html"))
-        return 0
+        return 1 if done.failed else 0
 
     return run
 
@@ -163,12 +172,14 @@ def _transfer(parser) -> Run:
     A file of predictions (.csv, .tsv, .parquet) has a row a tested window: recording (or subject and trial), window,
     fold, and p (binary), p_0 ... p_{K-1} (classes) or y_hat (numbers); target if there are several. Labels are the
     run's. The protocol is what its folds separate. docs/outside.md has all columns.
+
+    runs that differ by their seed alone are shown as one result: mean, and spread over seeds
     """,
 )
 def _report(parser) -> Run:
     parser.add_argument(
         "paths", type=Path, nargs="+", metavar="RUN ... REPORT",
-        help="run or audit folders and files of predictions, then the folder to write",
+        help="run or audit folders, runs of several seeds and files of predictions, then the folder to write",
     )  # fmt: skip
 
     def run(args) -> int:

@@ -76,6 +76,17 @@ def add_jobs(parser, default: int = 0, cluster: bool = False) -> None:
         )  # fmt: skip
 
 
+def add_seeds(parser, fixed: bool = True) -> None:
+    """Add --seeds. fixed : whether the command has --fixed, of which the help then says what becomes of it"""
+    stay = "; with --fixed the folds stay, and only the training differs" if fixed else ""
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N",
+        help="run everything at N seeds (seed, seed + 1, ...), each with its own splits, initial weights, order and "
+        f"augmentation{stay}; the report shows the spread over seeds beside that over subjects; N may grow later "
+        "(default: %(default)s)",
+    )  # fmt: skip
+
+
 def chosen_jobs(args):
     """Return the number of local processes, or the cluster, that the options name."""
     from ..parallel.tasks import Cluster, available_cores

@@ -25,7 +25,7 @@ _KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "synth": (("DIR", "dir", ("new", "corpus")),),
     "check": (("ROOT", "root", ("corpus",)),),
     "prepare": (("ROOT", "root", ("corpus",)), ("STORE", "store", ("new", "store"))),
-    "crossval": (("STORE", "store", ("store",)), ("RUN", "run", ("new", "run"))),
+    "crossval": (("STORE", "store", ("store",)), ("RUN", "run", ("new", "run", "seeds"))),
     "compare": (("STORE", "store", ("store",)), ("COMPARISON", "comparison", ("new", "comparison"))),
     "transfer": (
         ("STORE_A", "first", ("store",)),
@@ -65,7 +65,7 @@ def _in_lists(name: str, args):
         "predict": ("CORPUS", ("corpus",), "OUT", ("new", "prediction"))
         if args.__dict__.get("corpus")
         else ("FILE", ("video", "signals"), "OUT", ("new", "prediction")),
-        "report": ("RUN", ("run", "audit", "comparison"), "REPORT", ("new", "report")),
+        "report": ("RUN", ("run", "seeds", "audit", "comparison"), "REPORT", ("new", "report")),
         "audit": ("STORE", ("store",), "AUDIT", ("new", "audit")),
         "reproduce": ("STORE", ("store",), "DIR", ("new",)),
     }[name]

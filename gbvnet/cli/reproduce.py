@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..errors import BadConfig
 from .command import Run, command
-from .options import add_jobs, names_in_text
+from .options import add_jobs, add_seeds, names_in_text
 from .progress import bar, say
 
 
@@ -50,21 +50,24 @@ def _reproduce(parser) -> Run:
         metavar="FOLDER",
         help="write scripts that do all of this as jobs of a SLURM queue",
     )
+    add_seeds(parser)
     add_jobs(parser, default=1, cluster=True)
     return _run
 
 
 def _run(args) -> int:
-    from ..experiments.reproduction.plan import described_stores, plan_studies, recipes_for
+    from ..experiments.reproduction.plan import described_stores, plan_studies, recipes_for, require_all_seeds
     from ..experiments.reproduction.reproduce import reproduce, run_all, select_runs, write_paper_report
+    from ..experiments.seed_group import seeds_from
     from ..store.reader import open_store
 
+    seeds_from(0, args.seeds)  # or a BadConfig
     if args.describe:
         if args.paths or not args.plan:
             raise BadConfig("reproduce: --describe goes with --plan, and without stores")
         recipes = recipes_for(args.recipe, [text.split(":")[0] for text in args.describe], args.subjects_from)
         described = described_stores(args.describe, recipes)
-        _say_plan(plan_studies(recipes, described), described, None, args.jobs)
+        _say_plan(plan_studies(recipes, described, args.seeds), described, None, args.jobs)
         return 0
     if len(args.paths) < 2:
         raise BadConfig("reproduce: give at least one store, and then the folder for runs and report")
@@ -73,7 +76,8 @@ def _run(args) -> int:
         raise BadConfig(f"reproduce: {folder} is a store; give the folder for runs and report after it")
     stores = [open_store(path) for path in paths]
     recipes = recipes_for(args.recipe, [store.settings["dataset"] for store in stores], args.subjects_from)
-    studies = plan_studies(recipes, stores)
+    studies = plan_studies(recipes, stores, args.seeds)
+    require_all_seeds(folder, studies)
     if args.plan or not (args.only or args.report or args.slurm):
         _say_plan(studies, stores, folder, args.jobs)
         if args.plan:
@@ -121,6 +125,7 @@ def _write_slurm(args, studies) -> int:
     recipes = [name for text in args.recipe for name in text.split(",") if name]
     arguments += [word for name in recipes for word in ("--recipe", _recipe_for_others(name))]
     arguments += ["--subjects_from", args.subjects_from] if args.subjects_from else []
+    arguments += ["--seeds", str(args.seeds)] if args.seeds > 1 else []
     first = write_scripts(args.slurm, runs, arguments, args.jobs)
     say(f"{len(runs)} runs as jobs of an array; check {first.parent / 'array.sh'}, then run: bash {first}")
     return 0

@@ -5,6 +5,7 @@ observations; a subject keeps their labels, so that recognising the subject gain
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,8 +34,17 @@ def chances_of_scores(result: pd.DataFrame, n: int = N_PERMUTATIONS, seed: int =
 
     For numbers whose labels change within trials see `regression_sums.NumberPermutations`.
     """
-    task = metrics_of(result)
-    return _chances(result, task, task.permutations(result), n, seed)
+    return chances_over_seeds([result], n, seed)
+
+
+def chances_over_seeds(results: Sequence[pd.DataFrame], n: int = N_PERMUTATIONS, seed: int = 0) -> ScoreChances:
+    """As chances_of_scores, of the mean over results that differ by their seed alone and test the same windows.
+
+    A permutation is of trials, which are the same at all seeds, so each permutation is shared by all of them: the mean
+    over seeds is compared with means over seeds under one and the same exchange of labels.
+    """
+    task = metrics_of(results[0])
+    return _chances(results, task, [task.permutations(result) for result in results], n, seed)
 
 
 def chances_by_shift(result: pd.DataFrame, n: int = N_PERMUTATIONS, seed: int = 0) -> ScoreChances:
@@ -44,31 +54,53 @@ def chances_by_shift(result: pd.DataFrame, n: int = N_PERMUTATIONS, seed: int = 
     course is shifted in a circle, so its end meets its start: for a course with a strong trend chance is approximate.
     Where all labels of a trial are equal no shift changes anything, and p is 1.
     """
-    return _chances(result, metrics_of(result), NumberPermutations(result, exchange=False), n, seed)
+    return _chances([result], metrics_of(result), [NumberPermutations(result, exchange=False)], n, seed)
 
 
-def _chances(result: pd.DataFrame, task: TaskMetrics, labels: LabelPermutations, n: int, seed: int) -> ScoreChances:
+def _chances(
+    results: Sequence[pd.DataFrame], task: TaskMetrics, labels: Sequence[LabelPermutations], n: int, seed: int
+) -> ScoreChances:
+    """Chance of the mean over results, each with its `labels`; a draw is the same for all."""
     rng = np.random.default_rng(seed)
-    folds = _FoldMeans(result, task)
-    window = trial = np.zeros(1)
+    permuted = [_PermutedScores(result, task, of) for result, of in zip(results, labels, strict=True)]
     subjects = {}
-    for subject in labels.subjects:
-        sums = labels.sums(subject, labels.draw(subject, n, rng))  # (1 + n, S) each, the observed labels first
-        window, trial = window + sums.window, trial + sums.trial
-        folds.add(sums.folds)
-        subjects[subject] = _compare(task.main, task.scores_of_sums(sums.window, (task.main,))[task.main])
-    values = {
-        "window": task.scores_of_sums(window, task.window_scores),
-        "fold": folds.means(),
-        "trial": task.scores_of_sums(trial, task.trial_scores),
+    for subject in labels[0].subjects:
+        draws = labels[0].draw(subject, n, rng)
+        subjects[subject] = _compare(task.main, np.mean([each.add(subject, draws) for each in permuted], axis=0))
+    values = [each.values() for each in permuted]
+    levels = {
+        level: {name: _compare(name, np.mean([of[level][name] for of in values], axis=0)) for name in scores}
+        for level, scores in values[0].items()
     }
-    levels = {level: {name: _compare(name, v) for name, v in scores.items()} for level, scores in values.items()}
-    return ScoreChances(levels, subjects, labels.what)
+    return ScoreChances(levels, subjects, labels[0].what)
 
 
 def _compare(name: str, values: np.ndarray) -> Chance:
     """The observed score, values[0], against the permuted ones."""
     return compare_with_permuted(values[0], values[1:], SCORE_PROPERTIES[name].higher_is_better)
+
+
+class _PermutedScores:
+    """The scores of one result under each draw; its subjects are added one after the other."""
+
+    def __init__(self, result: pd.DataFrame, task: TaskMetrics, labels: LabelPermutations):
+        self._task, self._labels, self._folds = task, labels, _FoldMeans(result, task)
+        self._window = self._trial = np.zeros(1)
+
+    def add(self, subject: str, draws: np.ndarray) -> np.ndarray:
+        """Add a subject under draws, int (1 + n, trials); returns its headline score by window, (1 + n,)."""
+        sums = self._labels.sums(subject, draws)  # (1 + n, S) each, the observed labels first
+        self._window, self._trial = self._window + sums.window, self._trial + sums.trial
+        self._folds.add(sums.folds)
+        return self._task.scores_of_sums(sums.window, (self._task.main,))[self._task.main]
+
+    def values(self) -> dict[str, dict[str, np.ndarray]]:
+        """Return each score by level (window, fold, trial) and name, (1 + n,)."""
+        return {
+            "window": self._task.scores_of_sums(self._window, self._task.window_scores),
+            "fold": self._folds.means(),
+            "trial": self._task.scores_of_sums(self._trial, self._task.trial_scores),
+        }
 
 
 class _FoldMeans:

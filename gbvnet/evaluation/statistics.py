@@ -3,6 +3,7 @@
 scipy does the arithmetic; what is written here is what is resampled, permuted or paired: subjects, or whole trials.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -52,19 +53,25 @@ def mean_and_sd(values: pd.Series) -> MeanSD:
     return MeanSD(mean, sd, len(defined), len(values) - len(defined))
 
 
-def t_interval_over_folds(values: pd.Series, of: ScoreProperties = SHARE, level: float = 0.95) -> Interval:
+def t_interval_over_folds(
+    values: pd.Series, of: ScoreProperties = SHARE, level: float = 0.95, repeats: int = 1
+) -> Interval:
     """Return the corrected t interval of the mean of a score over the k folds of one cross-validation, in its bounds.
 
     Nadeau & Bengio 2003 (Machine Learning 52, section 3): as the training sets overlap, the variance of the mean is
     (1/k + n_test/n_train) s^2 instead of s^2/k, here with n_test/n_train = 1/(k - 1), and Student's t with k - 1
     degrees of freedom. NaN for less than two folds with a value. For the folds of several subjects, each with a
     cross-validation of their own, it is far too narrow: see `t_interval_over_subjects`.
+
+    repeats : how many cross-validations with other splits of the same windows the values are from. With r of them and
+        k folds each the variance of the mean is (1/(k r) + 1/(k - 1)) s^2, with k r - 1 degrees of freedom: Bouckaert
+        & Frank 2004 (PAKDD, LNCS 3056)
     """
     defined = values.dropna().to_numpy(float)
-    k = len(defined)
+    n, k = len(defined), len(defined) / repeats
     if k < 2:
         return UNDEFINED
-    half = stats.t.ppf((1 + level) / 2, k - 1) * defined.std(ddof=1) * np.sqrt(1 / k + 1 / (k - 1))
+    half = stats.t.ppf((1 + level) / 2, n - 1) * defined.std(ddof=1) * np.sqrt(1 / n + 1 / (k - 1))
     return _clip(defined.mean(), half, of)
 
 
@@ -107,17 +114,36 @@ def bootstrap_intervals(result: pd.DataFrame, n: int = N_RESAMPLES, seed: int = 
     Whole subjects are resampled where there are at least MIN_SUBJECTS, else whole trials. NaN where there is only one
     unit to draw.
     """
-    by = ["subject"] if result["subject"].nunique() >= MIN_SUBJECTS else TRIAL
-    n_units = result.groupby(by).ngroups
+    return bootstrap_over_seeds([result], n, seed)
+
+
+def bootstrap_over_seeds(results: Sequence[pd.DataFrame], n: int = N_RESAMPLES, seed: int = 0) -> BootstrapIntervals:
+    """As bootstrap_intervals, of the mean over results that differ by their seed alone and test the same windows.
+
+    A resample is of subjects (or trials), and the same for all seeds: the interval says what to expect of the mean over
+    these seeds with other subjects. How far seeds differ is no part of it.
+    """
+    by = ["subject"] if results[0]["subject"].nunique() >= MIN_SUBJECTS else TRIAL
+    n_units = results[0].groupby(by).ngroups
     draws = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), size=n).astype(float)
+    resampled = [_resampled_scores(result, by, draws) for result in results]
+    window, trial = (
+        {name: _percentile_interval(np.mean([of[name] for of in level], axis=0), n_units) for name in level[0]}
+        for level in zip(*resampled, strict=True)
+    )
+    return BootstrapIntervals("subjects" if by == ["subject"] else "trials", window, trial)
+
+
+def _resampled_scores(
+    result: pd.DataFrame, by: list[str], draws: np.ndarray
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Scores of all windows and of all trials under draws of units (n, units): each (n,), by name."""
     task = metrics_of(result)
-    intervals = []
+    samples = []
     for rows, scores in ((result, task.window_scores), (task.aggregate_trials(result), task.trial_scores)):
         sums = task.sums(rows, rows.groupby(by).ngroup().to_numpy())  # (units, S)
-        names = tuple(name for name in task.resampled_scores if name in scores)
-        samples = task.scores_of_sums(draws @ sums, names)
-        intervals.append({name: _percentile_interval(values, n_units) for name, values in samples.items()})
-    return BootstrapIntervals("subjects" if by == ["subject"] else "trials", *intervals)
+        samples.append(task.scores_of_sums(draws @ sums, tuple(s for s in task.resampled_scores if s in scores)))
+    return samples[0], samples[1]
 
 
 def _percentile_interval(values: np.ndarray, n_units: int) -> Interval:

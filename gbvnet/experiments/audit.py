@@ -5,21 +5,27 @@ AUDIT/ladder/<protocol>            the system under each protocol (the protocol 
 AUDIT/majority/<which>-<protocol>  the scores of the majority class there
 AUDIT/shuffled/window-<k>          the system under the LEAKY protocol, on shuffled labels
 AUDIT/baseline/<how>-<system>-<protocol>   shuffled labels again, with the baseline subtracted in three ways
+AUDIT/seed-<k>/<role>/<name>       ladder, majority and shuffled at a further seed, if there are several
 AUDIT/report/                      report.html
 
 Each is an ordinary run folder: an audit resumes as a cross-validation does, and any report can show its parts.
+
+With several seeds all that stands in the comparison of protocols is repeated: the system itself, the same on shuffled
+labels, and the majority class, whose score depends on the folds and so on the seed. The comparison of baselines and the
+identification of subjects and trials are not: they show whether information is there at all, a difference between 0.5
+and nearly 1 in the first, and neither is compared with another score.
 """
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..config import AuditConfig, CrossvalConfig, to_dict, uses_face, uses_signals
-from ..errors import BadConfig, LeakySplit
+from ..errors import BadConfig, GbvnetError, LeakySplit
 from ..evaluation.plan import choose_windows, make_plan
 from ..evaluation.predictions import FILE as PREDICTIONS
 from ..evaluation.targets import resolve
@@ -34,11 +40,13 @@ from ..systems.features.extract import spectral_features
 from .crossval import cross_validate
 from .run_folder import write_json
 from .run_group import begin_run_group, numbered_progress
+from .seed_group import record_seeds, seeds_from
 
 log = logging.getLogger(__name__)
 
 BASELINES = ("none", "mean", "template")
 LEARNERS = ("nearest", "ridge", "gbvnet")  # systems of the baseline comparison; the last is the signal branch alone
+REPEATED = ("ladder", "majority", "shuffled")  # roles that are run at every seed
 BASELINE_WINDOWS = 4000  # at most, of whole subjects, in the baseline comparison: nearest neighbours keep them all
 IDENTIFICATION_WINDOWS = 20_000  # the same for the identification of subjects and trials
 
@@ -48,16 +56,23 @@ class Step:
     """One cross-validation of an audit.
 
     baseline : the baseline correction of the signals, where it is another than the store's
+    further_seed : whether another seed comes first, whose folders are the audit's own
     """
 
     role: str
     name: str
     config: CrossvalConfig
     baseline: str | None = None
+    further_seed: bool = False
 
     @property
     def folder(self) -> str:
         """Its run folder inside the audit's."""
+        return f"seed-{self.config.seed}/{self.title}" if self.further_seed else self.title
+
+    @property
+    def title(self) -> str:
+        """Role and name, which are the same at every seed."""
         return f"{self.role}/{self.name}"
 
     @property
@@ -72,35 +87,81 @@ def audit(
     config: AuditConfig,
     jobs: Jobs = 1,
     progress: ProgressCallback | None = None,
+    seeds: int = 1,
 ) -> Audit:
     """Run the parts of an audit that are not finished, and write its report.
 
+    seeds : how many, from `config.seed` on; may be more than at an earlier call
+
     Protocols and comparisons that the store does not allow (too few subjects for the folds, windows that are no whole
-    seconds, no signals) are left out, and the audit says why. Raises what `cross_validate` raises.
+    seconds, no signals) are left out, and the audit says why. Raises what `cross_validate` raises; with several seeds
+    a part that fails at one seed does not stop the others, and its error is in the audit's `failed`; one that fails at
+    all of them is raised in the end.
     """
     folder, config = Path(folder), resolve(config, store)
+    chosen = seeds_from(config.seed, seeds)
     steps, left_out = plan_audit(store, config)
     settings = {name: value for name, value in to_dict(config).items() if name != "protocol"}
     record = begin_run_group(folder / FILE, "an audit", store, settings, FORMAT)
-    for number, step in enumerate(steps, 1):
-        if not (folder / step.folder / PREDICTIONS).exists():
-            log.info("audit, %d of %d: %s", number, len(steps), step.folder)
-        windows = Rebaselined(store, step.baseline) if step.baseline else store
-        cross_validate(
-            windows, folder / step.folder, step.config, jobs, numbered_progress(progress, number, len(steps))
-        )
-        if step.models_unused:
-            for model in (folder / step.folder).glob("fold*/*/model"):
-                shutil.rmtree(model)
-    runs = [{"role": s.role, "name": s.name, "baseline": s.baseline} for s in steps]
+    record = record_seeds(folder / FILE, record, seeds, "an audit")
+    failed = _run(store, folder, [*steps, *_at_further_seeds(steps, chosen[1:])], jobs, progress)
     if config.identities and not record.get("identities"):
         log.info("audit: identifying subjects and trials from their windows")
         record["identities"] = identification_accuracies(store, config)
     remove_stale_temp_files(folder)
-    write_json(folder / FILE, record | {"runs": runs, "left_out": left_out})
+    runs = {"runs": _finished_runs(steps, chosen, failed), "left_out": left_out}
+    record = {name: value for name, value in record.items() if name != "failed"} | runs
+    write_json(folder / FILE, record | ({"failed": failed} if failed else {}))
     result = read_audit(folder)
     write_report([result], folder / "report")
     return result
+
+
+def _run(
+    store: WindowSource, folder: Path, steps: Sequence[Step], jobs: Jobs, progress: ProgressCallback | None
+) -> dict[str, str]:
+    """Run the cross-validations. Returns the errors of those that failed, if there are several seeds, by folder."""
+    several, failed = any(step.further_seed for step in steps), {}
+    for number, step in enumerate(steps, 1):
+        run = folder / step.folder
+        if not (run / PREDICTIONS).exists():
+            log.info("audit, %d of %d: %s", number, len(steps), step.folder)
+        windows = Rebaselined(store, step.baseline) if step.baseline else store
+        try:
+            cross_validate(windows, run, step.config, jobs, numbered_progress(progress, number, len(steps)))
+        except GbvnetError as error:
+            if not several:
+                raise
+            log.error("%s: %s", step.folder, error)
+            failed[step.folder] = str(error)
+        if step.models_unused:
+            for model in run.glob("fold*/*/model"):
+                shutil.rmtree(model)
+    return failed
+
+
+def _at_further_seeds(steps: Sequence[Step], seeds: Sequence[int]) -> Iterator[Step]:
+    """What is repeated at each further seed."""
+    for seed in seeds:
+        for step in steps:
+            if step.role in REPEATED:
+                yield replace(step, config=replace(step.config, seed=seed), further_seed=True)
+
+
+def _finished_runs(steps: Sequence[Step], seeds: Sequence[int], failed: dict[str, str]) -> list[dict]:
+    """What audit.json says of the runs; with several seeds also at which of them each is finished.
+
+    Raises GbvnetError for one that failed at every seed.
+    """
+    runs = []
+    for step in steps:
+        each = [step, *_at_further_seeds([step], seeds[1:])]
+        done = [s.config.seed for s in each if s.folder not in failed]
+        if not done:
+            raise GbvnetError(f"{step.title} failed: {failed[each[0].folder]} The others are kept; run again.")
+        of_seeds = {"seeds": done} if len(seeds) > 1 else {}
+        runs.append({"role": step.role, "name": step.name, "baseline": step.baseline} | of_seeds)
+    return runs
 
 
 # --- the cross-validations ---

@@ -2,6 +2,7 @@
 
 COMPARISON/compare.json              what is compared, what was left out and why, and what each system costs
 COMPARISON/runs/<system>-<modality>  an ordinary run folder each: a comparison resumes as a cross-validation does
+COMPARISON/seed-<k>/<system>-<modality>  the same at a further seed, if there are several; runs/ has the first
 COMPARISON/report/                   report.html, with tables/ranking-<target>.csv and tables/costs.csv
 
 Features that depend on one window alone are computed once for all systems and folds (store/feature_cache.py).
@@ -35,6 +36,7 @@ from ..systems import load_system, read_options, require_system, system, system_
 from .crossval import cross_validate
 from .run_folder import write_json
 from .run_group import begin_run_group, numbered_progress
+from .seed_group import record_seeds, seeds_from
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,17 @@ class Entry:
 
     name: str  # folder under runs/
     config: CrossvalConfig
+    further_seed: bool = False  # whether another seed comes first, whose runs are in runs/
+
+    @property
+    def folder(self) -> str:
+        """Its run folder inside the comparison's."""
+        return f"{f'seed-{self.config.seed}' if self.further_seed else 'runs'}/{self.name}"
+
+    @property
+    def title(self) -> str:
+        """Its name in messages: of a further seed with the seed."""
+        return f"{self.name}, seed {self.config.seed}" if self.further_seed else self.name
 
 
 def compare(
@@ -57,54 +70,80 @@ def compare(
     config: CompareConfig,
     jobs: Jobs = 1,
     progress: ProgressCallback | None = None,
+    seeds: int = 1,
 ) -> Report:
     """Cross-validate every system that is not finished, measure what each costs, and write the report.
 
-    A system that cannot run on this store or by this protocol is left out, with the reason. One that fails does not
-    stop the others; its error is among the report's `errors`. Raises BadRun if the folder cannot be used, and BadConfig
-    if no system is left.
+    seeds : how many, from `config.seed` on; may be more than at an earlier call
+
+    A system that cannot run on this store or by this protocol is left out, with the reason. One that fails (at one
+    seed) does not stop the others; its error is among the report's `errors`. Raises BadRun if the folder cannot be
+    used, and BadConfig if no system is left.
     """
     folder, config = Path(folder), resolve(config, store)
+    chosen = seeds_from(config.seed, seeds)
     entries, left_out = plan_comparison(store, config)
     # More systems may join a comparison later; each run keeps the options of its system.
     free = ("systems", "system", "options", "modality", "shuffle_labels")
     settings = {name: value for name, value in to_dict(config).items() if name not in free}
     record = begin_run_group(folder / FILE, "a comparison", store, settings, FORMAT)
-    failed: dict[str, GbvnetError] = {}
-    for number, entry in enumerate(entries, 1):
-        run = folder / "runs" / entry.name
-        if not (run / PREDICTIONS).exists():
-            log.info("compare, %d of %d: %s", number, len(entries), entry.name)
-        try:
-            cross_validate(store, run, entry.config, jobs, numbered_progress(progress, number, len(entries)))
-        except BadRun:  # of the folder, not of the system
-            raise
-        except GbvnetError as error:
-            log.error("%s: %s", entry.name, error)
-            failed[entry.name] = error
-    done = [entry for entry in entries if entry.name not in failed]
+    record = record_seeds(folder / FILE, record, seeds, "a comparison")
+    planned = [entry if seed == config.seed else _at_seed(entry, seed) for seed in chosen for entry in entries]
+    failed = _run(store, folder, planned, jobs, progress)
+    done = [entry for entry in planned if entry.title not in failed]
     if not done:
         reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
         raise BadConfig(f"no system could be compared: {reasons}")
-    costs = record.get("costs", {})
-    for entry in done:
-        if entry.name not in costs:
-            log.info("measuring the cost of %s", entry.name)
-            costs[entry.name] = cost_of(store, folder / "runs" / entry.name, entry.config)._asdict()
-            write_json(folder / FILE, record | {"costs": costs})
+    costs = _costs(store, folder, record, done)
     left_out |= {name: str(error) for name, error in failed.items()}
+    names = list(dict.fromkeys(e.name for e in done))
     remove_stale_temp_files(folder)
-    write_json(folder / FILE, record | {"costs": costs, "left_out": left_out, "runs": [e.name for e in done]})
-    section = ComparisonSection({e.name: Cost(**costs[e.name]) for e in done}, left_out)
-    runs = [folder / "runs" / entry.name for entry in done]
+    write_json(folder / FILE, record | {"costs": costs, "left_out": left_out, "runs": names})
+    section = ComparisonSection({name: Cost(**costs[name]) for name in names}, left_out)
     report = write_report(
-        runs,
+        [folder / entry.folder for entry in done],
         folder / "report",
         extra_sections=section.blocks,
         summary_only=True,
         highlight_systems=[plugins.label(e.config.system) for e in done],
     )
     return replace(report, errors=[*report.errors, *failed.values()])
+
+
+def _run(
+    store: WindowSource, folder: Path, entries: Sequence[Entry], jobs: Jobs, progress: ProgressCallback | None
+) -> dict[str, GbvnetError]:
+    """Cross-validate entries. Returns the errors of those that failed, by their titles."""
+    failed: dict[str, GbvnetError] = {}
+    one_seed = not any(entry.further_seed for entry in entries)
+    for number, entry in enumerate(entries, 1):
+        run = folder / entry.folder
+        if not (run / PREDICTIONS).exists():
+            log.info("compare, %d of %d: %s", number, len(entries), entry.title)
+        try:
+            cross_validate(store, run, entry.config, jobs, numbered_progress(progress, number, len(entries)))
+        except GbvnetError as error:
+            if isinstance(error, BadRun) and one_seed:  # of the folder, not of the system
+                raise
+            log.error("%s: %s", entry.title, error)
+            failed[entry.title] = error
+    return failed
+
+
+def _at_seed(entry: Entry, seed: int) -> Entry:
+    """An entry at a further seed."""
+    return replace(entry, config=replace(entry.config, seed=seed), further_seed=True)
+
+
+def _costs(store: WindowSource, folder: Path, record: dict, done: Sequence[Entry]) -> dict[str, dict]:
+    """The costs of each system by its name, measured once, at the first seed that is finished."""
+    costs = record.get("costs", {})
+    for entry in done:
+        if entry.name not in costs:
+            log.info("measuring the cost of %s", entry.name)
+            costs[entry.name] = cost_of(store, folder / entry.folder, entry.config)._asdict()
+            write_json(folder / FILE, record | {"costs": costs})
+    return costs
 
 
 # --- what is compared ---

@@ -128,9 +128,8 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         settings_then = present_names(yaml_record((run_dir / "config.yaml").read_text(), dict[str, Any]))
         flat_then = flatten(with_all_options(settings_then, settings["system"]))
     except (OSError, ValueError, BadConfig) as error:
-        raise BadRun(
-            run_dir / "config.yaml", "the settings of a run", f"a file that cannot be read ({error})"
-        ) from None
+        damage, remedy = f"a file that cannot be read ({error})", "Use another folder, or delete this one."
+        raise BadRun(run_dir / "config.yaml", "the settings of a run", damage, remedy) from None
     flat_now = flatten(with_all_options(settings, settings["system"]))
     for name in [*flat_now, *flat_then]:
         if name.split(".")[-1] not in RESOURCES and flat_then.get(name) != flat_now.get(name):

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from .. import __version__
+from ..config import flatten
 from ..errors import BadConfig, BadRun
 from ..former_settings import present_names
 from ..io.atomic import is_empty
@@ -28,13 +29,19 @@ class _Record(msgspec.Struct):
 
 
 def begin_run_group(
-    file: Path, kind: str, store: WindowSource, settings: dict[str, Any], version: int
+    file: Path,
+    kind: str,
+    store: WindowSource,
+    settings: dict[str, Any],
+    version: int,
+    is_member: Callable[[Path], bool] = lambda path: False,
 ) -> dict[str, Any]:
     """Write the record of a group of runs; or, if it is there, check that it is of these settings. Returns the record.
 
     kind : what messages call the group ("an audit")
     settings : what must be the same from one call to the next
     version : of the file's format
+    is_member : which files and folders may be in the folder before its record is; by default none
     Raises BadRun if the folder holds another group, or something else.
     """
     folder = file.parent
@@ -46,7 +53,7 @@ def begin_run_group(
         "config": plain_settings,
     }
     if not file.exists():
-        if folder.is_dir() and not is_empty(folder):
+        if folder.is_dir() and not is_empty(folder) and not all(map(is_member, folder.iterdir())):
             raise BadRun(
                 folder, f"an empty folder or {kind}", "a folder with other things in it", "Give another folder."
             )
@@ -63,15 +70,26 @@ def begin_run_group(
     except (OSError, ValueError, BadConfig) as error:
         raise BadRun(file, kind, f"a file that cannot be read ({error})", "Delete the folder.") from None
     remedy = "Use another folder, or delete this one."
-    for name, value in settings_now.items():
-        if settings_then.get(name) != value:
-            raise BadRun(folder, f"{kind} with {name} = {value}", f"one with {settings_then.get(name)}", remedy)
+    for name in settings_now:
+        if settings_then.get(name) != settings_now[name]:
+            what, now, then = _first_difference(name, settings_now[name], settings_then.get(name))
+            raise BadRun(folder, f"{kind} with {what} = {now}", f"one with {then}", remedy)
     digest = earlier.store.get("digest")
     if digest != store.digest:
         this = f"{store.title}, digest {store.digest[:12]}"
         other = f"{earlier.store.get('title')}, digest {str(digest)[:12]}"
         raise BadRun(folder, f"{kind} on the store of {this}", f"one on another store, of {other}", remedy)
     return existing
+
+
+def _first_difference(name: str, now: Any, then: Any) -> tuple[str, Any, Any]:
+    """Return the name and the two values of a setting that differs; of a group of settings of the first in it."""
+    if not (isinstance(now, dict) and isinstance(then, dict)):
+        return name, now, then
+    flat_now, flat_then = flatten({name: now}), flatten({name: then})
+    differing = (each for each in {**flat_now, **flat_then} if flat_now.get(each) != flat_then.get(each))
+    first = next(differing, name)
+    return first, flat_now.get(first), flat_then.get(first)
 
 
 def _plain(settings: dict[str, Any]) -> dict[str, Any]:

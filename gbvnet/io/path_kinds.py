@@ -22,6 +22,7 @@ _FOLDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "comparison": ("a comparison", ("compare.json",)),
     "audit": ("an audit", ("audit.json",)),
     "run": ("a run", ("config.yaml", "environment.json")),
+    "seeds": ("a group of seeds", ("seeds.json",)),
     "report": ("a report", ("report.html",)),
     "prediction": ("a prediction", ("emotions.csv",)),
     "deap": ("a DEAP folder", ("data_preprocessed_python",)),

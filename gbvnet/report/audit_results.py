@@ -10,16 +10,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 import pandas as pd
 
 from ..errors import BadRun
 from ..evaluation import metrics, statistics
+from ..evaluation.seed_means import SeedDifference, difference_over_seeds
 from ..evaluation.statistics import N_PERMUTATIONS
 from ..io.records import convert
 from ..io.safe_load import from_json
 from ..provenance import is_leaky, with_current_key
 from .formatting import percent
-from .results import Result, read_results
+from .results import Result, common_seeds, read_results
+from .seed_folders import folder_of_seed
+from .seed_groups import average_seeds
 
 FILE = "audit.json"
 FORMAT = 1
@@ -42,6 +46,7 @@ class Inflation:
     subjects: pd.DataFrame  # subject, leaky, honest: NaN where the score is undefined
     paired: statistics.PairedTest  # over the subjects of whom both are defined
     p_holm: float = float("nan")
+    seeds: SeedDifference | None = None  # how it varies over seeds, if there are several
 
     @property
     def difference(self) -> float:
@@ -77,6 +82,11 @@ class Audit:
         return self.of_role("ladder")
 
     @property
+    def failed(self) -> dict[str, str]:
+        """The errors of parts that failed at one of several seeds, by their folder."""
+        return self.about.get("failed") or {}
+
+    @property
     def leaky(self) -> Result:
         """The result under the LEAKY protocol window."""
         return self.by_protocol["window"]
@@ -110,11 +120,26 @@ class _Identity(msgspec.Struct):
     windows: int
 
 
+class _Seeded(msgspec.Struct):
+    """The seeds at which a run of the audit is finished; only in an audit of several seeds."""
+
+    seeds: list[int] = []
+
+
+class _Settings(msgspec.Struct):
+    """What is read of its settings."""
+
+    seed: int = 0
+
+
 class _About(msgspec.Struct):
     """What the report needs of audit.json, besides the names of its runs."""
 
     store: dict[str, Any]
+    runs: list[_Seeded]
+    config: _Settings = msgspec.field(default_factory=_Settings)
     identities: list[_Identity] | None = None
+    failed: dict[str, str] = {}
 
 
 def read_audit(folder: Path) -> Audit:
@@ -130,7 +155,7 @@ def read_audit(folder: Path) -> Audit:
             raise ValueError(f"a run called {odd[0]!r:.100}")
         if "ladder/window" not in names:
             raise KeyError("ladder/window")
-        convert(about, _About)
+        read = convert(about, _About)
         about["store"] = with_current_key(about["store"])
     except FileNotFoundError:
         raise BadRun(folder, f"an audit, with {FILE} in it", "none", "Make it with `gbvnet audit`.") from None
@@ -139,29 +164,55 @@ def read_audit(folder: Path) -> Audit:
         raise BadRun(folder, "a finished audit", f"one without its {error.args[0]}", again) from None
     except (OSError, ValueError, TypeError) as error:
         raise BadRun(folder / FILE, "an audit", f"a file that cannot be read ({error})") from None
-    shuffles = {name: N_PERMUTATIONS if name.startswith("ladder/") else PROBE_PERMUTATIONS for name in names}
-    return Audit(folder, about, {name: read_results([folder / name], (), n)[0][0] for name, n in shuffles.items()})
+    seeds = {name: run.seeds or [read.config.seed] for name, run in zip(names, read.runs, strict=True)}
+    return Audit(folder, about, {name: _read_part(folder, name, seeds[name], read.config.seed) for name in names})
+
+
+def _read_part(folder: Path, name: str, seeds: list[int], first_seed: int) -> Result:
+    """The result of one part of an audit, over its seeds. Raises BadRun if one of its runs cannot be used."""
+    n = N_PERMUTATIONS if name.startswith("ladder/") else PROBE_PERMUTATIONS
+    folders = [(folder if seed == first_seed else folder_of_seed(folder, seed)) / name for seed in seeds]
+    results, errors = read_results(folders, (), n)
+    if errors:
+        raise errors[0]
+    return average_seeds(results, n)[0][0]
 
 
 def compute_inflation(leaky: Result, honest: Result) -> Inflation:
     """Return the headline score of a leaky result above that of an honest one, on the windows that both test.
 
-    p is of a one-sided paired Wilcoxon test over subjects, not yet adjusted for the number of protocols.
+    p is of a one-sided paired Wilcoxon test over subjects, not yet adjusted for the number of protocols. Of several
+    seeds all is of the means over the seeds that both have. Raises BadRun if they have none in common.
     """
-    names = ["recording", "window"]
-    same = leaky.table.merge(honest.table[names].drop_duplicates(), on=names)
-    task, main = metrics.metrics_of(honest.table), honest.scores.main
-    overall = [task.compute(t, (main,))[main] for t in (same, honest.table)]
-    by_subject = [
-        pd.Series({subject: task.compute(rows, (main,))[main] for subject, rows in t.groupby("subject")}, dtype=float)
-        for t in (same, honest.table)
-    ]
-    subjects = pd.DataFrame({"leaky": by_subject[0], "honest": by_subject[1]})
+    common = common_seeds([leaky, honest])
+    if not common:
+        remedy = "Give the same `gbvnet audit` command again: it goes on where it stopped."
+        expected = f"protocols {leaky.key('protocol')} and {honest.key('protocol')} at one seed or more"
+        raise BadRun(honest.run.folder, expected, f"seeds {leaky.seeds}, and {honest.seeds}", remedy)
+    main = honest.scores.main
+    pairs = {seed: _on_same_windows(leaky.by_seed[seed].table, honest.by_seed[seed].table, main) for seed in common}
+    overall = np.mean([both for both, _ in pairs.values()], axis=0)
+    by_seed = {side: {s: of[side] for s, (_, of) in pairs.items()} for side in ("leaky", "honest")}
+    subjects = pd.DataFrame({side: pd.DataFrame(of).mean(axis=1, skipna=False) for side, of in by_seed.items()})
     defined = subjects.dropna()
     paired = statistics.paired_test(defined["leaky"], defined["honest"])
     return Inflation(
-        honest.key("protocol"), overall[0], overall[1], subjects.rename_axis("subject").reset_index(), paired
-    )
+        honest.key("protocol"), float(overall[0]), float(overall[1]), subjects.rename_axis("subject").reset_index(),
+        paired, seeds=difference_over_seeds(by_seed["leaky"], by_seed["honest"]),
+    )  # fmt: skip
+
+
+def _on_same_windows(leaky: pd.DataFrame, honest: pd.DataFrame, main: str) -> tuple[list[float], pd.DataFrame]:
+    """The headline score of both tables on the windows of `honest`, and that of each subject (leaky, honest)."""
+    names = ["recording", "window"]
+    same = leaky.merge(honest[names].drop_duplicates(), on=names)
+    task = metrics.metrics_of(honest)
+    overall = [task.compute(t, (main,))[main] for t in (same, honest)]
+    by_subject = [
+        pd.Series({subject: task.compute(rows, (main,))[main] for subject, rows in t.groupby("subject")}, dtype=float)
+        for t in (same, honest)
+    ]
+    return overall, pd.DataFrame({"leaky": by_subject[0], "honest": by_subject[1]})
 
 
 def identity_row(i: dict[str, Any]) -> list[str]:

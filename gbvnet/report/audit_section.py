@@ -15,6 +15,7 @@ from .document import Block, Heading, Items, Table, Text
 from .figures import write_picture
 from .formatting import BOOTSTRAP_COLUMN, bootstrap_name, capital, p_value, study_name, with_interval
 from .results import Result
+from .seed_section import DIFFERENCE_COLUMNS, difference_cells, have_seeds, mean_note, over_seeds, sd_cell, sd_column
 from .summary import TWO_TESTS
 from .task_words import words_of
 
@@ -96,9 +97,10 @@ def audit_blocks(audit: Audit, folder: Path, name: str = "audit") -> Iterator[Bl
     yield from _inflation_blocks(audit, folder, name)
     yield from _identity_blocks(audit)
     yield from _baseline_blocks(audit, folder, name)
-    if audit.about.get("left_out"):
+    left_out = [*(audit.about.get("left_out") or []), *(f"{where}: {error}" for where, error in audit.failed.items())]
+    if left_out:
         yield Text("Left out of the audit:")
-        yield Items(audit.about["left_out"])
+        yield Items(left_out)
 
 
 def _stamps(results: list[Result]) -> list[str]:
@@ -116,19 +118,21 @@ def _protocol_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
         s = r.scores
         constant_results = [majorities[f"{which}-{protocol}"].scores for which in ("majority", "subject-majority")]
         constant = [words.value(_score(m)) if labels == "real labels" else "–" for m in constant_results]
+        beside = [*sd_cell(r, [each for _, _, each in shown]), *constant]
         leaky |= {len(rows)} if s.leaky else set()
         chance, interval = s.chance["window"], s.window_interval[s.main]
         rows.append([
             protocol + (" LEAKY" if s.leaky else ""), labels, s.assessment.removesuffix("; LEAKY"),
-            with_interval(_score(s), interval, s.main), *constant, words.value(chance.upper), p_value(chance.p),
+            with_interval(_score(s), interval, s.main), *beside, words.value(chance.upper), p_value(chance.p),
         ])  # fmt: skip
     yield Table(
-        ("Protocol", "Labels", "Assessment", BOOTSTRAP_COLUMN, words.baseline_column, words.own_baseline_column,
+        ("Protocol", "Labels", "Assessment", BOOTSTRAP_COLUMN, *sd_column([r for _, _, r in shown]),
+         words.baseline_column, words.own_baseline_column,
          f"Chance {CHANCE_PERCENTILE} %", "p"),
         rows,
         f"Protocols compared: {_system_name(audit)} on the same windows, from the leaky protocol to the hardest honest "
         f"one. {capital(words.by_window)}, with its {bootstrap_name([r for _, _, r in shown])}. "
-        f"{words.own_baseline_column}: {words.own_baseline}.",
+        f"{words.own_baseline_column}: {words.own_baseline}." + mean_note([r for _, _, r in shown]),
         3, frozenset(leaky),
     )  # fmt: skip
     entries = [(audit.leaky.target_name, f"{p} · {labels.split()[0]}", r.scores) for p, labels, r in shown]
@@ -142,13 +146,15 @@ def _protocol_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
 
 def _inflation_blocks(audit: Audit, folder: Path, name: str) -> Iterator[Block]:
     words = words_of(audit.leaky.scores)
+    of_seeds = list(DIFFERENCE_COLUMNS) if any(i.seeds for i in audit.inflations) else []
     yield Table(
         ("LEAKY window against", "Leaky, same windows", "Honest", f"Inflation, {words.difference_unit}", "Effect size",
-         "Subjects that differ", "p", "p after Holm", "Smallest p possible"),
+         "Subjects that differ", "p", "p after Holm", "Smallest p possible", *of_seeds),
         [
             [i.honest, words.value(i.leaky_score), words.value(i.honest_score), words.difference(i.difference),
              "–" if np.isnan(i.paired.effect) else f"{i.paired.effect:+.2f}",
-             str(i.paired.n), p_value(i.paired.p), p_value(i.p_holm), f"{i.paired.smallest_p:.2g}"]
+             str(i.paired.n), p_value(i.paired.p), p_value(i.p_holm), f"{i.paired.smallest_p:.2g}",
+             *difference_cells(i.seeds, words, of_seeds)]
             for i in audit.inflations
         ],
         "Inflation: the leaky protocol against each honest one on the windows that both test, one-sided paired "
@@ -230,17 +236,24 @@ def terminal_table(audit: Audit, width: int = 100) -> str:
     words = words_of(audit.leaky.scores)
     shown = words.title if words.baseline_is_zero else "% of windows correct"
     grid = Grid(title=f"{_system_name(audit)}, {study_name(audit.leaky)}: {shown}")
-    for column in ("protocol", words.headline, f"chance {CHANCE_PERCENTILE} %", words.baseline, "assessment"):
+    score = words.headline + (" ± SD over seeds" if have_seeds(list(audit.by_protocol.values())) else "")
+    for column in ("protocol", score, f"chance {CHANCE_PERCENTILE} %", words.baseline, "assessment"):
         grid.add_column(column, justify="left" if column in ("protocol", "assessment") else "right")
     for protocol, r in audit.by_protocol.items():
         s = r.scores
         majority = "0" if words.baseline_is_zero else words.value(s.majority["window"])
-        grid.add_row(protocol, words.value(_score(s)), words.value(s.chance["window"].upper), majority, s.assessment)
+        grid.add_row(protocol, _with_spread(r), words.value(s.chance["window"].upper), majority, s.assessment)
         for k, probe in enumerate(audit.shuffled if s.leaky else [], 1):
             p = probe.scores
             grid.add_row(
-                f"  labels shuffled, {k}", words.value(_score(p)), words.value(p.chance["window"].upper), "", "a probe"
+                f"  labels shuffled, {k}", _with_spread(probe), words.value(p.chance["window"].upper), "", "a probe"
             )
     text = StringIO()
     Console(file=text, width=width).print(grid)
     return text.getvalue() + "\n" + "\n".join(assess(audit))
+
+
+def _with_spread(result: Result) -> str:
+    """The headline score by window, with its SD over seeds if there are several."""
+    words, spread = words_of(result.scores), over_seeds(result)
+    return words.value(_score(result.scores)) + (f" ± {words.value(spread.sd)}" if spread else "")

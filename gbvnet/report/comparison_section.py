@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..evaluation import metrics
 from ..evaluation.ranking import ALPHA, Ranking, rank_systems
 from ..provenance import SHUFFLED_SYSTEM
 from ..text import listed
@@ -26,7 +25,18 @@ from .formatting import (
 )
 from .published_section import cited_blocks
 from .rank_diagram import rank_diagram
-from .results import Result, scores_by_subject
+from .results import Result, common_seeds, describe_row_difference, scores_by_subject
+from .seed_section import (
+    DIFFERENCE_COLUMNS,
+    PairSpreads,
+    describe_spreads,
+    difference_cells,
+    mean_note,
+    pair_spreads,
+    sd_cell,
+    sd_column,
+    spread_columns,
+)
 from .summary import TWO_TESTS, by_score
 from .task_words import COLUMNS, TaskWords, score_cell, words_of
 
@@ -98,9 +108,12 @@ def ranking_blocks(results: Sequence[Result], folder: Path, name: str) -> Iterat
     scores = _scores_by_subject(ranked)
     defined = scores.dropna()
     ranking = rank_systems(defined) if len(ranked) > 1 and len(defined) else None
+    spreads = pair_spreads({system_label(r): r for r in ranked})
     if ranking is not None:
-        ranking.pairs.to_csv(folder / "tables" / f"ranking-{name}.csv", index=False)
-    yield _score_table(ordered, ranking)
+        pairs = ranking.pairs.join(spread_columns(ranking.pairs, spreads))
+        pairs.to_csv(folder / "tables" / f"ranking-{name}.csv", index=False)
+    yield _score_table(ordered, ranking, spreads)
+    yield from _seed_blocks(ranked, ranking, spreads)
     if len(defined) < len(scores):
         yield Text(
             f"{len(scores) - len(defined)} of {len(scores)} subjects are left out of ranks and differences: their "
@@ -122,33 +135,46 @@ def system_label(result: Result) -> str:
 def _scores_by_subject(results: Sequence[Result]) -> pd.DataFrame:
     """The headline score by window, one row a subject, one column a system; all were tested on the same rows."""
     for other in results[1:]:
-        differ = metrics.describe_row_difference(results[0].table, other.table)
+        differ = describe_row_difference(results[0], other)
         if differ:
             both = f"{system_label(results[0])} and {system_label(other)}"
             raise ValueError(f"{both} do not test the same rows: {differ}")
     return scores_by_subject({system_label(r): r for r in results})
 
 
-def _score_table(results: Sequence[Result], ranking: Ranking | None) -> Table:
+def _seed_blocks(ranked: Sequence[Result], ranking: Ranking | None, spreads: PairSpreads) -> Iterator[Block]:
+    """Which seeds the ranks are of, if not of all, and which differences are smaller than the spread over seeds."""
+    if len({r.seeds for r in ranked}) > 1:
+        common = ", ".join(map(str, common_seeds(ranked)))
+        of_common = f"Ranks and differences are of the seeds that all systems have ({common})."
+        yield Text(of_common if common else "No ranks: the systems have no seed in common.", "note")
+    if ranking is not None and spreads:
+        yield Text(describe_spreads(spreads, ranking.ranks.index[0]))
+
+
+def _score_table(results: Sequence[Result], ranking: Ranking | None, spreads: PairSpreads) -> Table:
     reference = next((system_label(r) for r in results if r.key("system") == REFERENCE), None)
     words = words_of(results[0].scores)
     main = words.score
     shown = "CCC with its" if words.baseline_is_zero else "accuracies in %, with their"
     against = {} if ranking is None or reference is None else _differences(ranking, reference, words)
+    of_seeds = list(DIFFERENCE_COLUMNS) if spreads and reference else []
     return Table(
-        ("System", "Modality", "Assessment", BOOTSTRAP_COLUMN, "By trial",
+        ("System", "Modality", "Assessment", BOOTSTRAP_COLUMN, *sd_column(results), "By trial",
          *(COLUMNS[name] for name in words.ranked_beside), "Mean rank",
-         f"GBV-Net minus it, {words.difference_unit}", "p after Holm"),
+         f"GBV-Net minus it, {words.difference_unit}", "p after Holm", *of_seeds),
         [
             [r.key("system"), r.key("modality"), r.scores.assessment,
-             with_interval(r.scores.window[main], r.scores.window_interval[main], main),
+             with_interval(r.scores.window[main], r.scores.window_interval[main], main), *sd_cell(r, results),
              words.value(r.scores.trial[main]), *(score_cell(r.scores, "window", name) for name in words.ranked_beside),
              _mean_rank(ranking, r),
-             *against.get(system_label(r), (NONE, NONE))]
+             *against.get(system_label(r), (NONE, NONE)),
+             *difference_cells(spreads.get(frozenset((reference, system_label(r)))), words, of_seeds)]
             for r in results
         ],
         f"By window unless it says otherwise; {shown} {bootstrap_name(results)}. The difference "
-        "is the mean over subjects; its p is Wilcoxon's over subjects, two-sided, after Holm over all pairs.",
+        "is the mean over subjects; its p is Wilcoxon's over subjects, two-sided, after Holm over all pairs."
+        + mean_note(results),
         3, frozenset(k for k, r in enumerate(results) if r.scores.leaky),
     )  # fmt: skip
 

@@ -8,15 +8,30 @@ import pandas as pd
 from ..evaluation.predictions import KEYS
 from ..evaluation.score_properties import SCORE_PROPERTIES
 from .results import Comparison, Result
+from .seed_groups import singles_of
+from .seed_section import difference_values, have_seeds, sd_values
 
 
 def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> dict[str, pd.DataFrame]:
-    """Return results, folds, subjects and, where there are any, comparisons: by the name of their file."""
+    """Return results, folds, subjects and, where there are any, comparisons: by the name of their file.
+
+    Of several seeds these are of each seed, and seed_means and seed_mean_subjects are of the means over seeds.
+    """
+    singles = singles_of(results)
     tables = {
-        "results": pd.DataFrame([_result_row(r) for r in results]),
-        "folds": pd.concat([_with_keys(r, r.scores.folds) for r in results], ignore_index=True),
-        "subjects": pd.concat([_with_keys(r, r.scores.subjects) for r in results], ignore_index=True),
+        "results": pd.DataFrame([_result_row(r) for r in singles]),
+        "folds": pd.concat([_with_keys(r, r.scores.folds) for r in singles], ignore_index=True),
+        "subjects": pd.concat([_with_keys(r, r.scores.subjects) for r in singles], ignore_index=True),
     }
+    if have_seeds(results):
+        groups = [r for r in results if r.members]
+        means = [
+            {k: v for k, v in _result_row(r).items() if k not in ("seed", "config")} | sd_values(r) for r in groups
+        ]
+        subjects = [
+            _with_keys(r, r.scores.subjects).drop(columns="seed").assign(seeds=r.seeds) for r in groups
+        ]  # fmt: skip
+        tables |= {"seed_means": pd.DataFrame(means), "seed_mean_subjects": pd.concat(subjects, ignore_index=True)}
     if comparisons:
         tables["comparisons"] = pd.DataFrame(
             {"question": c.question, "kind": c.kind, "run_a": c.a.run.name, "run_b": c.b.run.name,
@@ -24,7 +39,7 @@ def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> 
             | c.paired._asdict() | {"p_holm": c.p_holm, "conclusion": c.conclusion}
             | ({} if c.a.scores.task == "binary" else {"score": c.a.scores.main, "subjects_left_out": c.left_out})
             for c in comparisons
-        )  # fmt: skip
+        ).join(difference_values(comparisons))  # fmt: skip
     return tables
 
 

@@ -27,6 +27,7 @@ from ..evaluation.multiclass import predicted_class
 from ..evaluation.prediction_schema import class_columns
 from ..evaluation.predictions import n_classes, task_of
 from ..evaluation.scores import Scores
+from ..evaluation.seed_means import SeedScores
 from ..evaluation.targets import LOW_HIGH
 from ..io.atomic import atomic_write
 from .document import Picture
@@ -264,6 +265,8 @@ def score_overview(entries: Sequence[tuple[str, str, Scores]], stamps: Sequence[
         *_marks("|", words),
         Line2D([], [], color=INK, linewidth=1, label="95 % bootstrap interval"),
     ]
+    if any(isinstance(scores, SeedScores) for _, _, scores in entries):
+        handles.append(Line2D([], [], label="each seed", **_SEED))
     if any(scores.leaky for _, _, scores in entries):
         handles.append(Patch(label="LEAKY: no measure of skill", **_bar(SOFT, True)))
     figure.legend(handles=handles, loc="outside lower left", ncols=min(4, 2 * columns))
@@ -279,6 +282,9 @@ def _overview_panel(axes: Axes, entries: Sequence[tuple[str, Scores]]) -> None:
         axes.plot([factor * interval.low, factor * interval.high], [at, at], color=INK, linewidth=1)
         axes.plot(factor * scores.majority["window"], at, marker="|", markersize=12, markeredgewidth=2, color=INK)
         axes.plot(factor * scores.chance["window"].upper, at + 0.22, **_TRIANGLE)
+        if isinstance(scores, SeedScores):
+            of_seeds = [factor * s.window[s.main] for s in scores.by_seed.values()]
+            axes.plot(of_seeds, [at - 0.2] * len(of_seeds), **_SEED)
         axes.text(0.015 * factor, at, words.value(value) + ("  LEAKY" if scores.leaky else ""), va="center",
                   fontsize=8, color=INK,
                   bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 1.2})  # fmt: skip
@@ -325,6 +331,12 @@ def _bar(colour: str, leaky: bool) -> dict:
 _TRIANGLE: Any = {
     "linestyle": "none", "marker": "^", "markersize": 6, "color": WRONG, "markeredgecolor": "white",
     "markeredgewidth": 0.6,
+}  # fmt: skip
+
+
+_SEED: Any = {
+    "linestyle": "none", "marker": "o", "markersize": 3.5, "color": "white", "markeredgecolor": INK,
+    "markeredgewidth": 0.8,
 }  # fmt: skip
 
 

@@ -27,6 +27,10 @@ from .published_section import published_blocks
 from .results import Comparison, Result, compare, read_results
 from .results_section import comparison_blocks, data_blocks, score_blocks
 from .run_section import run_blocks
+from .seed_folders import with_runs_of_seeds
+from .seed_glossary import SEED_SOURCES, SEED_TERMS
+from .seed_groups import average_seeds
+from .seed_section import have_seeds, seed_blocks
 from .settings_section import settings_blocks
 from .task_words import words_of
 
@@ -58,9 +62,9 @@ def write_report(
 ) -> Report:
     """Score runs and write a report folder, whole or not at all; an earlier report there is replaced.
 
-    runs : run folders, and audits (read, or their folders), whose results under each protocol are then among the runs;
-        files of predictions of other programs (.csv, .tsv, .parquet: docs/outside.md), whose labels may be those of a
-        run beside them
+    runs : run folders, groups of seeds, and audits (read, or their folders), whose results under each protocol are then
+        among the runs; files of predictions of other programs (.csv, .tsv, .parquet: docs/outside.md), whose labels may
+        be those of a run beside them. Results that differ by their seed alone are averaged
     extra_sections : further sections, shown before the results; draws its pictures into the folder it is given
     summary_only : for many runs: the sentences are about a few systems alone; without the pictures of each run, the
         published figures, and questions that were not fixed before
@@ -74,7 +78,9 @@ def write_report(
     folders = [run for run in runs if not isinstance(run, Audit)]
     audits = [run for run in runs if isinstance(run, Audit)] + [read_audit(f) for f in folders if is_audit(f)]
     audited = [result for audit in audits for result in audit.by_protocol.values()]
-    results, errors = read_all_results([folder for folder in folders if not is_audit(folder)], audited)
+    run_folders = with_runs_of_seeds([folder for folder in folders if not is_audit(folder)])
+    singles, errors = read_all_results(list(run_folders), audited)
+    results, not_averaged = average_seeds(singles)
     comparisons, refused = compare(results, fixed_only=summary_only)
     headline = _headline_results(results, highlight_systems, fused_only=True) if summary_only else results
     text = summary.describe_results(headline, comparisons)
@@ -90,6 +96,7 @@ def write_report(
             *extra,
             *_result_blocks(results, comparisons, refused, summary_only),
             *outside_blocks(results, part),
+            *seed_blocks(results, not_averaged),
             *([_SUMMARY_ONLY_NOTE] if summary_only else _run_blocks(results, part)),
             *settings_blocks(list({r.run.folder: r.run for r in results if r.run.outside is None}.values())),
             *_glossary_blocks(results),
@@ -100,8 +107,9 @@ def write_report(
 
 
 def summary_text(runs: Sequence[Path], width: int = 100) -> str:
-    """Return the results of run folders as a table for a terminal; width in columns."""
-    return summary.terminal_table(read_results(runs)[0], width)
+    """Return the results of run folders, or groups of seeds, as a table for a terminal; width in columns."""
+    results, _ = average_seeds(read_results(list(with_runs_of_seeds(runs)))[0])
+    return summary.terminal_table(results, width)
 
 
 def _check_destination(destination: Path) -> None:
@@ -188,16 +196,22 @@ def _result_blocks(
 
 def _run_blocks(results: Sequence[Result], folder: Path) -> Iterator[Block]:
     yield Heading("Each run")
+    if have_seeds(results):
+        yield Text(
+            "Of results over several seeds the run of the first seed is shown; give the run folder of another seed to "
+            "`gbvnet report` for its pictures."
+        )
     for place, result in enumerate(results, 1):
-        yield from run_blocks(result, f"{place:02d}", folder)
+        yield from run_blocks(result.members[0] if result.members else result, f"{place:02d}", folder)
 
 
 def _glossary_blocks(results: Sequence[Result]) -> Iterator[Block]:
     tasks = {r.scores.task for r in results}
     yield Heading("Glossary")
-    yield Terms(glossary.terms_of(tasks))
+    yield Terms(glossary.terms_of(tasks) + (SEED_TERMS if have_seeds(results) else ()))
+    sources = glossary.sources_of(tasks) | (SEED_SOURCES if have_seeds(results) else {})
     yield Table(
-        ("Column", "Computed by, below gbvnet"), [list(pair) for pair in glossary.sources_of(tasks).items()],
+        ("Column", "Computed by, below gbvnet"), [list(pair) for pair in sources.items()],
         "The function that computes each number of the tables above.", text_columns=2,
     )  # fmt: skip
 

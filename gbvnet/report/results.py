@@ -15,10 +15,12 @@ from ..evaluation import metrics, predictions, statistics
 from ..evaluation.outside_labels import Origin
 from ..evaluation.prediction_schema import TASKS
 from ..evaluation.scores import Scores, evaluate
+from ..evaluation.seed_means import SeedDifference, difference_over_seeds
 from ..evaluation.targets import QUADRANT, scale_in_words
 from ..former_settings import present_names
 from ..io.safe_load import from_json, from_yaml
 from ..provenance import SYNTHETIC, is_leaky, with_current_key
+from .seed_folders import is_seed_folder
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +66,30 @@ class Run:
 
 @dataclass(frozen=True)
 class Result:
-    """One target of one run, scored. `label` is unique among those of its section and protocol."""
+    """One target of one run, scored. `label` is unique among those of its section and protocol.
+
+    Of several seeds (seed_groups.py) `scores` are means over `members`; run and table are those of the first.
+    """
 
     run: Run
     table: pd.DataFrame
     scores: Scores
     label: str
+    members: tuple["Result", ...] = ()  # the results of single seeds; none of a result of one seed
 
     def key(self, name: str) -> str:
         """Return the value of one of predictions.KEYS, as text."""
         return str(self.scores.keys[name])
+
+    @property
+    def by_seed(self) -> dict[int, "Result"]:
+        """The results of single seeds, by seed: of a result of one seed itself."""
+        return {int(r.scores.keys["seed"]): r for r in self.members or (self,)}
+
+    @property
+    def seeds(self) -> str:
+        """Its seeds in words: "0", "0, 1, 2"."""
+        return ", ".join(map(str, self.by_seed))
 
     @property
     def study(self) -> tuple[str, str, str, str]:
@@ -123,12 +139,10 @@ def read_results(
 
     Raises BadRun if not one of them can be used.
     """
-    results = [replace(result, label=result.key("modality")) for result in scored]
+    results = list(scored)
     errors: list[GbvnetError] = []
     unique = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
-    names = [folder.name for folder in unique]
-    for folder in unique:
-        name = folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}"
+    for folder, name in zip(unique, run_names(unique), strict=True):
         try:
             run = read_run(folder, name)
         except GbvnetError as error:
@@ -145,7 +159,18 @@ def read_results(
             raise errors[0]
         messages = "; ".join(map(str, errors)) or "no folder was given"
         raise BadRun("report", "at least one finished run", messages)
-    return _labelled(sorted(results, key=_order)), errors
+    return order_and_label(results), errors
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """Return a name for each run folder: its own, with as many of the folders above it as tell it from the others."""
+    names = [folder.name for folder in folders]
+    of_seeds = [is_seed_folder(folder) for folder in folders]
+    for n in (2, 3):
+        longer = ["/".join(folder.parts[-n:]) for folder in folders]
+        alike = [names.count(name) > 1 or (of_seed and n == 2) for name, of_seed in zip(names, of_seeds, strict=True)]
+        names = [more if again else name for name, more, again in zip(names, longer, alike, strict=True)]
+    return names
 
 
 def read_run(folder: Path, name: str) -> Run:
@@ -210,6 +235,11 @@ def _order(result: Result) -> tuple:
     )
 
 
+def order_and_label(results: Sequence[Result]) -> list[Result]:
+    """Return results in the order of a report, each with a label that is unique in its section and protocol."""
+    return _labelled(sorted((replace(r, label=r.key("modality")) for r in results), key=_order))
+
+
 def _labelled(results: list[Result]) -> list[Result]:
     """Add to the modality the system if there are several or it is of another program, and, where two would still be
     alike, seed or run name."""
@@ -219,7 +249,7 @@ def _labelled(results: list[Result]) -> list[Result]:
     def where(result: Result) -> tuple:
         return (*result.section, result.key("protocol"), result.label)
 
-    for addition in (lambda r: f" (seed {r.key('seed')})", lambda r: f" ({r.run.name})"):
+    for addition in (lambda r: f" (seed{'s' * (len(r.by_seed) > 1)} {r.seeds})", lambda r: f" ({r.run.name})"):
         twins: dict[tuple, list[str]] = {}
         for result in results:
             twins.setdefault(where(result), []).append(addition(result))
@@ -242,6 +272,7 @@ class Comparison:
     paired: statistics.PairedTest  # of the headline score by window of each subject
     p_holm: float = float("nan")  # adjusted over the questions of a section, those about the leak apart
     left_out: int = 0  # subjects of whom one of the two scores is undefined
+    seeds: SeedDifference | None = None  # how the difference varies over the seeds that both have, if there are several
 
     @property
     def question(self) -> str:
@@ -267,7 +298,8 @@ class Comparison:
 
 def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[Comparison], list[str]]:
     """Test every pair of results that share dataset, target, scope and task. Returns the answers, and what was not
-    compared.
+    compared. Of results of several seeds the seeds that both have are compared, by the mean of each subject over them:
+    one question, whatever the number of seeds.
 
     Which of a pair is expected to be above is fixed here, before any number is seen: fusion above its parts, GBV-Net
     above another system, the leaky protocol above an honest one. Other pairs are tested for a difference, or, with
@@ -288,7 +320,8 @@ def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[C
         defined = scores.dropna()
         direction: Literal["greater", "two-sided"] = "two-sided" if kind == "other" else "greater"
         paired = statistics.paired_test(defined["a"], defined["b"], direction)
-        comparisons.append(Comparison(kind, a, b, paired, left_out=len(scores) - len(defined)))
+        over_seeds = difference_over_seeds(*(subject_scores_by_seed(r) for r in (a, b)))
+        comparisons.append(Comparison(kind, a, b, paired, left_out=len(scores) - len(defined), seeds=over_seeds))
     families: dict[tuple, list[int]] = {}
     for number, comparison in enumerate(comparisons):
         families.setdefault((*comparison.a.section, comparison.kind == "leak"), []).append(number)
@@ -304,9 +337,27 @@ def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[C
 def scores_by_subject(results: Mapping[str, Result]) -> pd.DataFrame:
     """Return the headline score by window of results that test the same rows: one row a subject, one column a result.
 
-    NaN where it is undefined, as a CCC is of ratings that are all equal.
+    Of results of several seeds the mean over the seeds that all have. NaN where it is undefined, as a CCC is of ratings
+    that are all equal.
     """
-    return pd.DataFrame({name: r.scores.subjects.set_index("subject")[r.scores.main] for name, r in results.items()})
+    common = common_seeds(list(results.values()))
+    columns = {}
+    for name, result in results.items():
+        by_seed = subject_scores_by_seed(result)
+        columns[name] = pd.DataFrame({seed: by_seed[seed] for seed in common}).mean(axis=1, skipna=False)
+    return pd.DataFrame(columns)
+
+
+def subject_scores_by_seed(result: Result) -> dict[int, pd.Series]:
+    """Return the headline score by window of each subject, by seed."""
+    return {
+        seed: r.scores.subjects.set_index("subject")[r.scores.main] for seed, r in result.by_seed.items()
+    }  # fmt: skip
+
+
+def common_seeds(results: Sequence[Result]) -> list[int]:
+    """Return the seeds that all results have, ascending."""
+    return sorted(set.intersection(*(set(r.by_seed) for r in results)))
 
 
 def _question(one: Result, other: Result) -> tuple[Kind, Result, Result] | None:
@@ -344,13 +395,20 @@ def not_comparable(a: Result, b: Result) -> str:
         ("rule of the classes", a.run.config.get("rule"), b.run.config.get("rule")),
         ("scale of the rating", _scale_words(a), _scale_words(b)),
         ("classes", ", ".join(a.scores.classes), ", ".join(b.scores.classes)),
-        ("seed", a.key("seed"), b.key("seed")),
+        *([] if common_seeds([a, b]) else [("seed", a.seeds, b.seeds)]),
     ):
         if of_a != of_b and not (by_rows and name in ("store", "seed")):
             verb = "differ" if name == "classes" else "differs"
             return f"the {name} {verb} ({', '.join(sorted((str(of_a), str(of_b))))})"
-    rows = metrics.describe_row_difference(a.table, b.table)
+    rows = describe_row_difference(a, b)
     return f"they do not test the same rows ({rows})" if rows else ""
+
+
+def describe_row_difference(a: Result, b: Result) -> str:
+    """Return in what tested windows or labels differ at a seed that both have; "" if they are the same."""
+    of_a, of_b = a.by_seed, b.by_seed
+    differ = (metrics.describe_row_difference(of_a[s].table, of_b[s].table) for s in common_seeds([a, b]))
+    return next(filter(None, differ), "")
 
 
 def _scale_words(result: Result) -> str:

@@ -22,9 +22,11 @@ from .formatting import (
 )
 from .label_tables import classes_in_words, label_tables
 from .results import Comparison, Result, Run
+from .seed_section import difference_cells, difference_columns, mean_note, sd_cell, sd_column
 from .summary import TWO_TESTS
 from .task_words import COLUMNS, TaskWords, score_cell, words_of
 
+SD_OF_BOTH = "SD over seeds: mean of folds / all windows"
 CHANCE_COLUMN = f"Chance: mean / {CHANCE_PERCENTILE} %"
 MOST_COUNTS = 12  # numbers of windows of single classes in a cell
 
@@ -39,15 +41,15 @@ def score_blocks(results: Sequence[Result]) -> Iterator[Block]:
     beside = [COLUMNS[name] for name in words.beside]
     yield Table(
         (first, "Protocol", "Assessment", f"Mean of folds ± SD [{folds_interval_name(results)}]", BOOTSTRAP_COLUMN,
-         *majority, CHANCE_COLUMN, "p", *beside, *_last_column(results)),
+         *sd_column(results, SD_OF_BOTH), *majority, CHANCE_COLUMN, "p", *beside, *_last_column(results)),
         [_window_row(r, words, results) for r in results],
         _window_caption(results),
         3, leaky,
     )  # fmt: skip
     yield Table(
-        (first, "Protocol", "By trial [95 % bootstrap]", *majority, CHANCE_COLUMN, "p", *beside,
+        (first, "Protocol", "By trial [95 % bootstrap]", *sd_column(results), *majority, CHANCE_COLUMN, "p", *beside,
          "Mean of subjects ± SD", *(f"Their {COLUMNS[name]}" for name in words.of_subjects), "Undefined"),
-        [_trial_row(r, words) for r in results],
+        [_trial_row(r, words, results) for r in results],
         _trial_caption(results),
         2, leaky,
     )  # fmt: skip
@@ -87,7 +89,7 @@ def _window_row(r: Result, words: TaskWords, section: Sequence[Result]) -> list[
     return [
         r.label, protocol_name(r), s.assessment,
         f"{mean_sd(*s.over_folds()[:2], main)} {interval(s.folds_interval(), main)}",
-        with_interval(s.window[main], s.window_interval[main], main),
+        with_interval(s.window[main], s.window_interval[main], main), *sd_cell(r, section, ("fold", "window")),
         *([] if words.baseline_is_zero else [words.value(s.majority["window"])]),
         f"{words.value(chance.mean)} / {words.value(chance.upper)}", p_value(chance.p),
         *(score_cell(s, "window", name) for name in words.beside),
@@ -95,11 +97,12 @@ def _window_row(r: Result, words: TaskWords, section: Sequence[Result]) -> list[
     ]  # fmt: skip
 
 
-def _trial_row(r: Result, words: TaskWords) -> list[str]:
+def _trial_row(r: Result, words: TaskWords, section: Sequence[Result]) -> list[str]:
     s, main = r.scores, words.score
     chance = s.chance["trial"]
     return [
         r.label, protocol_name(r), with_interval(s.trial[main], s.trial_interval[main], main),
+        *sd_cell(r, section, ("trial",)),
         *([] if words.baseline_is_zero else [words.value(s.majority["trial"])]),
         f"{words.value(chance.mean)} / {words.value(chance.upper)}", p_value(chance.p),
         *(score_cell(s, "trial", name) for name in words.beside),
@@ -120,9 +123,11 @@ def _window_caption(results: Sequence[Result]) -> str:
             f"rating{_on_scale(results[0])}, each beside that of always predicting the mean of the fold's training "
             f"windows, whose CCC is 0. For chance, {_are_permuted(permuted)}."
             + ("" if _changes_within_recordings(results) else one_rating)
+            + mean_note(results)
         )
     classes = f" Classes in this order: {classes_in_words(first.classes)}." if first.task == "multiclass" else ""
-    return f"By window. Accuracies in %. All windows with their {bootstrap}; chance permutes {permuted}.{classes}"
+    first_part = f"By window. Accuracies in %. All windows with their {bootstrap}; chance permutes {permuted}."
+    return first_part + classes + mean_note(results)
 
 
 def _are_permuted(what: str) -> str:
@@ -162,12 +167,14 @@ def comparison_blocks(comparisons: Sequence[Comparison], refused: Sequence[str])
     for _, group in groupby(comparisons, key=lambda c: c.a.section):
         questions = list(group)
         words = words_of(questions[0].a.scores)
+        of_seeds = difference_columns(questions)
         yield Table(
             ("Question", "Answer", f"Difference, {words.difference_unit}", "Subjects that differ", "p", "p after Holm",
-             "Smallest p possible"),
+             "Smallest p possible", *of_seeds),
             [
                 [c.question, c.conclusion, words.difference(c.paired.difference), str(c.paired.n),
-                 p_value(c.paired.p), p_value(c.p_holm), f"{c.paired.smallest_p:.2g}"]
+                 p_value(c.paired.p), p_value(c.p_holm), f"{c.paired.smallest_p:.2g}",
+                 *difference_cells(c.seeds, words, of_seeds)]
                 for c in questions
             ],
             study_heading(questions[0].a),

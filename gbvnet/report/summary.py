@@ -11,6 +11,7 @@ from ..provenance import SYNTHETIC
 from ..text import listed
 from .formatting import capital, mean_sd, p_value, protocol_name, score_text
 from .results import Comparison, Result, compare
+from .seed_section import mean_sd_cell, mean_sd_column, seed_sentences
 from .task_words import LAST_DIGIT, TaskWords, score_cell, words_of
 
 # Where both are shown: why one result can be above chance although no comparison of it can be significant.
@@ -34,7 +35,7 @@ def describe_results(results: Sequence[Result], comparisons: Sequence[Comparison
             of_protocol = list(same)
             if not of_protocol[0].scores.leaky:
                 sentences += [*_score_sentences(of_protocol), *_fusion_sentences(of_protocol, comparisons)]
-        sentences += _leak_sentences(of_study, comparisons)
+        sentences += [*_leak_sentences(of_study, comparisons), *seed_sentences(of_study, comparisons)]
         if _both_tests(of_study, comparisons):
             sentences.append(TWO_TESTS)
         paragraphs.append(" ".join(sentences))
@@ -218,13 +219,13 @@ def _terminal_table(results: Sequence[Result], width: int) -> str:
     table = Table(title=words.title + (f" ({SYNTHETIC})" if any(r.synthetic for r in results) else ""))
     for column in ("target", "system", "protocol"):
         table.add_column(column)
-    for column in ("mean of folds ± SD", baseline, f"chance {CHANCE_PERCENTILE} %"):
+    for column in (*mean_sd_column(results), "mean of folds ± SD", baseline, f"chance {CHANCE_PERCENTILE} %"):
         table.add_column(column, justify="right")
     table.add_column("assessment")
     for r in results:
         s, target = r.scores, r.target_name.replace(" as a number from", ",")
         table.add_row(
-            target, r.label, protocol_name(r), mean_sd(*s.over_folds()[:2], words.score),
+            target, r.label, protocol_name(r), *mean_sd_cell(r, results), mean_sd(*s.over_folds()[:2], words.score),
             score_cell(s, "window", "rmse") if words.baseline_is_zero else words.value(s.majority["fold"]),
             words.value(s.chance["fold"].upper), s.assessment,
         )  # fmt: skip

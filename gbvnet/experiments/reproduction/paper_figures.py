@@ -42,6 +42,7 @@ def learning_curve_blocks(corpus: str, results: Sequence[Result], folder: Path) 
     for r in chosen:
         if r is None:
             continue
+        r = r.members[0] if r.members else r  # the curves of the first seed, which its title names
         try:
             history = read_history(r.run, r.key("target"))
         except GbvnetError as error:

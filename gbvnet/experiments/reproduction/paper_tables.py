@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ...evaluation import statistics
+from ...evaluation.seed_means import difference_over_seeds
 from ...evaluation.statistics import CHANCE_PERCENTILE
 from ...provenance import is_leaky, without_stamp
 from ...report.document import Block, Heading, Table, Text
 from ...report.formatting import NONE, p_value, percent, with_interval
 from ...report.published_results import PAPER_ABLATION, PAPER_OTHERS
-from ...report.results import Result
+from ...report.results import Result, common_seeds, scores_by_subject, subject_scores_by_seed
+from ...report.seed_section import beside_seeds, have_seeds, over_seeds
 from ...text import listed
 from .dataset_tables import corpus_name, slug
 from .recipe import PlannedRun
@@ -82,8 +84,15 @@ def accuracies(number: str, planned: Sequence[tuple[Result, PlannedRun]]) -> pd.
             "interval": r.scores.folds_interval_kind,
             "majority": r.scores.majority["fold"], "chance_upper": r.scores.chance["fold"].upper,
             "published_percent": _published(r, run),
-        })  # fmt: skip
+        } | _seeds(r, [result for result, _ in planned]))  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def _seeds(r: Result, results: Sequence[Result]) -> dict[str, Any]:
+    """The seeds that a row is the mean over, and its SD over these; no columns if no result has several."""
+    spread = over_seeds(r, "fold")
+    columns = {"seeds": r.seeds, "sd_over_seeds": spread.sd if spread else np.nan}
+    return columns if have_seeds(results) else {}
 
 
 def _system_label(run: PlannedRun) -> str:
@@ -131,7 +140,7 @@ def accuracy_table_blocks(
         columns += [f"{target.capitalize()}: mean of folds ± SD [95 % t]", f"majority / chance {CHANCE_PERCENTILE} %"]
     columns += [f"{PUBLISHED}: {target}" for target in targets]
     yield Table(columns, rows, f"{number}. Accuracy by window in %, {corpus_name(corpus)}.", 2, frozenset(leaky))
-    yield Text(READ_TABLE, "note")
+    yield Text(READ_TABLE + (READ_SEEDS if "seeds" in table else ""), "note")
 
 
 READ_TABLE = (
@@ -143,10 +152,18 @@ READ_TABLE = (
 )
 
 
+READ_SEEDS = (
+    " Results of several seeds are means over these; behind “over seeds” is the standard deviation over the seeds of "
+    "the mean of the folds."
+)
+
+
 def _accuracy_cells(row: dict | None) -> list[str]:
     if row is None:
         return [NONE, NONE]
     value = f"{percent(row['mean'])} ± {percent(row['sd'])} [{percent(row['low'])}, {percent(row['high'])}]"
+    if not np.isnan(row.get("sd_over_seeds", np.nan)):
+        value += f"; over seeds ± {percent(row['sd_over_seeds'])}"
     return [value, f"{percent(row['majority'])} / {percent(row['chance_upper'])}"]
 
 
@@ -183,8 +200,10 @@ def ablation_table(whole: Result, parts: Sequence[tuple[Result, PlannedRun]]) ->
     rows = []
     for r, run in parts:
         why = _not_same_folds(whole, r)
-        own, other = (x.scores.subjects.set_index("subject")["accuracy"] for x in (whole, r))
-        paired = None if why else statistics.paired_test(own, other)
+        if not why:
+            scores = scores_by_subject({"own": whole, "other": r})
+        paired = None if why else statistics.paired_test(scores["own"], scores["other"])
+        of_seeds = None if why else difference_over_seeds(*(subject_scores_by_seed(x) for x in (whole, r)))
         interval = r.scores.window_interval["accuracy"]
         rows.append({
             "target": r.key("target"), "protocol": r.key("protocol"), "changed": run.label, "run": r.run.name,
@@ -193,7 +212,7 @@ def ablation_table(whole: Result, parts: Sequence[tuple[Result, PlannedRun]]) ->
             "difference": paired.difference if paired else np.nan, "n_differing": paired.n if paired else 0,
             "p": paired.p if paired else np.nan, "smallest_p": paired.smallest_p if paired else np.nan,
             "effect": paired.effect if paired else np.nan,
-        })  # fmt: skip
+        } | ({"sd_over_seeds": of_seeds.sd, "beside_seeds": beside_seeds(of_seeds)} if of_seeds else {}))  # fmt: skip
     table = pd.DataFrame(rows)
     if len(table):
         compared = table["p"].notna()
@@ -202,13 +221,19 @@ def ablation_table(whole: Result, parts: Sequence[tuple[Result, PlannedRun]]) ->
 
 
 def _not_same_folds(a: Result, b: Result) -> str:
-    """Return why two results cannot be compared over subjects; empty if they can."""
-    of_a, of_b = (
-        set(map(tuple, r.table[["subject", "trial", "fold"]].drop_duplicates().to_numpy().tolist())) for r in (a, b)
-    )
-    if of_a != of_b:
-        return f"{len(of_a ^ of_b)} trials are not in the same fold"
+    """Return why two results cannot be compared over subjects; empty if they can, at each seed that both have."""
+    common = common_seeds([a, b])
+    if not common:
+        return f"their seeds differ ({a.seeds}; {b.seeds})"
+    for seed in common:
+        of_a, of_b = (_trials_in_folds(r.by_seed[seed].table) for r in (a, b))
+        if of_a != of_b:
+            return f"{len(of_a ^ of_b)} trials are not in the same fold"
     return ""
+
+
+def _trials_in_folds(table: pd.DataFrame) -> set[tuple]:
+    return set(map(tuple, table[["subject", "trial", "fold"]].drop_duplicates().to_numpy().tolist()))
 
 
 def ablation_blocks(
@@ -238,10 +263,11 @@ def ablation_blocks(
     table = pd.concat(tables, ignore_index=True)
     table.to_csv(folder / "tables" / f"paper_figure4_{slug(corpus)}_{recipe}.csv", index=False)
     for name, rows in table.groupby("target", sort=False):
+        of_seeds = ["Beside the seeds"] if "beside_seeds" in rows else []
         yield Table(
             ("Changed", "Accuracy [95 % bootstrap]", "GBV-Net is above by, points", "Subjects that differ", "p",
-             "p after Holm", "Smallest p possible", "Answer"),
-            [_ablation_row(row) for _, row in rows.iterrows()],
+             "p after Holm", "Smallest p possible", "Answer", *of_seeds),
+            [[*_ablation_row(row), *(_text(row["beside_seeds"]) for _ in of_seeds)] for _, row in rows.iterrows()],
             f"{str(name).capitalize()}, {corpus_name(corpus)}, protocol {rows['protocol'].iloc[0]}. GBV-Net whole: "
             f"{percent(rows['whole_accuracy'].iloc[0])} %.",
         )  # fmt: skip
@@ -250,6 +276,10 @@ def ablation_blocks(
         "same folds? Wilcoxon over subjects, one-sided, Holm over the rows. “Too few subjects” means that no data of "
         "so few subjects could have given p below 0.05; “not shown” is no proof that the part is useless.", "note",
     )  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else NONE
 
 
 def _ablation_row(row: pd.Series) -> list[str]:

@@ -1,6 +1,7 @@
 """Which recipe runs on which store, what that takes, and the plan as text.
 
-DIR/runs/<recipe>/<name>/    a run folder each
+DIR/runs/<recipe>/<name>/             a run folder each
+DIR/seed-<k>/<recipe>/<name>/         the same at a further seed, if there are several; runs/ has the first
 """
 
 import shutil
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ...config import PrepareConfig
-from ...errors import BadConfig, BadStore, LeakySplit
+from ...errors import BadConfig, BadRun, BadStore, LeakySplit
 from ...evaluation.predictions import FILE as PREDICTIONS
 from ...parallel.tasks import Jobs
 from ...progress import ProgressCallback
+from ...report.seed_folders import is_seed_folder
 from ...store.dry_run import DryRunStore
 from ...store.window_source import WindowSource
 from ...systems import validate_config
@@ -51,13 +53,14 @@ class Study:
 
 
 def run_name(run: PlannedRun) -> str:
-    """Return the name by which `--only` selects a run: its folder under DIR/runs."""
-    return f"{run.config.recipe}/{run.name}"
+    """Return the name by which `--only` selects a run: its folder under DIR/runs, or of a further seed under DIR."""
+    name = f"{run.config.recipe}/{run.name}"
+    return f"seed-{run.config.seed}/{name}" if run.further_seed else name
 
 
 def run_folder(folder: Path, run: PlannedRun) -> Path:
     """Return the folder of a run inside the folder of a reproduction."""
-    return folder / "runs" / run_name(run)
+    return folder / run_name(run) if run.further_seed else folder / "runs" / run_name(run)
 
 
 def is_done(folder: Path | None, run: PlannedRun) -> bool:
@@ -154,8 +157,10 @@ def _refuse_unused(store: WindowSource, recipes: Sequence[Recipe]) -> None:
     )  # fmt: skip
 
 
-def plan_studies(recipes: Sequence[Recipe], stores: Sequence[WindowSource]) -> list[Study]:
+def plan_studies(recipes: Sequence[Recipe], stores: Sequence[WindowSource], seeds: int = 1) -> list[Study]:
     """Return the runs of all recipes on their stores. A run that its store does not allow is left out, with the reason.
+
+    seeds : how many, from each recipe's own on; every run is repeated at each of them
 
     Raises BadStore or BadConfig as `assign` does, and BadConfig if no run is left.
     """
@@ -174,11 +179,28 @@ def plan_studies(recipes: Sequence[Recipe], stores: Sequence[WindowSource]) -> l
                 impossible.setdefault(reason, []).append(run)
             else:
                 runs.append(run)
+        repeated = [_at_seed(run, k) for k in range(1, seeds) for run in runs]
+        runs, workloads = runs + repeated, workloads * seeds
         left_out = [*_absent(recipe, store), *(f"{reason} ({len(those)} runs)" for reason, those in impossible.items())]
         studies.append(Study(recipe, store, runs, workloads, left_out))
     if not any(study.runs for study in studies):
         raise BadConfig("nothing of this can be run: " + "; ".join(w for study in studies for w in study.left_out))
     return studies
+
+
+def _at_seed(run: PlannedRun, k: int) -> PlannedRun:
+    """A run at its k-th further seed."""
+    return replace(run, config=replace(run.config, seed=run.config.seed + k), further_seed=True)
+
+
+def require_all_seeds(folder: Path, studies: Sequence[Study]) -> None:
+    """Raise BadRun if a reproduction has runs of further seeds than those of the plan: its report would omit them."""
+    planned = {run_folder(folder, run).parents[1] for study in studies for run in study.runs}
+    further = sorted((f for f in folder.glob("seed-*") if is_seed_folder(f)), key=lambda f: (len(f.name), f.name))
+    unplanned = [f for f in further if f not in planned]
+    if unplanned:
+        remedy = f"Give --seeds {len(further) + 1}, or another folder."
+        raise BadRun(folder, "runs of the seeds of this plan alone", f"also {unplanned[0].name}", remedy)
 
 
 def _absent(recipe: Recipe, store: WindowSource) -> Iterator[str]:

@@ -125,6 +125,7 @@ class PlannedRun:
 
     role : whole (GBV-Net with face and signals), modality (GBV-Net with less), system (another), ablation
     label : its name in the paper's tables
+    further_seed : whether it repeats a run at a further seed
     """
 
     name: str  # folder under runs/<recipe>/
@@ -132,6 +133,7 @@ class PlannedRun:
     role: Role
     label: str
     store: WindowSource
+    further_seed: bool = False
 
 
 def _require(true: Any, recipe: Recipe, message: str) -> None:

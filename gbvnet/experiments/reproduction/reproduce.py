@@ -1,6 +1,7 @@
 """The paper's tables and figures, each beside the protocols without leakage: planned runs, executed and reported.
 
 DIR/runs/<recipe>/<name>/    a run folder each, resumable
+DIR/seed-<k>/<recipe>/<name>/    the same at a further seed
 DIR/costs.csv                what the networks cost, measured once
 DIR/report/                  report.html with the paper's tables and figures, report.md, tables, figures
 """
@@ -22,6 +23,7 @@ from ...parallel.tasks import Jobs
 from ...progress import ProgressCallback
 from ...report.report import Report, write_report
 from ...report.results import Result, read_results
+from ...report.seed_groups import average_seeds
 from ...store.window_source import WindowSource
 from ..crossval import cross_validate
 from ..run_group import numbered_progress
@@ -102,7 +104,7 @@ def write_paper_report(studies: Sequence[Study], folder: Path) -> Report:
 
 def _ablations(runs: dict[Path, PlannedRun]) -> list[Result]:
     paths = [path for path, run in runs.items() if run.role == "ablation" and (path / PREDICTIONS).exists()]
-    return read_results(paths)[0] if paths else []
+    return average_seeds(read_results(paths)[0])[0] if paths else []
 
 
 def network_of(run: PlannedRun) -> GBVNetConfig:

@@ -1,0 +1,124 @@
+"""Means over seeds against pandas and scipy on the predictions themselves, and what is shared by the seeds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from gbvnet.evaluation.chance import chances_of_scores
+from gbvnet.evaluation.scores import evaluate
+from gbvnet.evaluation.seed_means import (
+    REPEATED_FOLDS_T,
+    SeedDifference,
+    average_over_seeds,
+    describe_window_difference,
+    difference_over_seeds,
+)
+
+from .. import fake_runs
+
+N = 200  # permutations
+
+
+def group(tables):
+    return average_over_seeds({seed: (t, evaluate(t, N)) for seed, t in tables.items()}, N)
+
+
+def correct(table):
+    return ((table["p"] >= 0.5) == (table["y"] == 1)).astype(float)
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """Three seeds on the same windows in other folds, of six subjects."""
+    return {
+        seed: fake_runs.table(seed=seed + 5).assign(seed=seed, fold=lambda t, k=seed: 1 + (t["fold"] + k) % 5)
+        for seed in (2, 0, 1)
+    }
+
+
+def test_means_and_sds_are_those_of_the_predictions_themselves(tables):
+    scores = group(tables)
+    accuracies = pd.Series({seed: correct(t).mean() for seed, t in tables.items()})
+    assert scores.window["accuracy"] == pytest.approx(accuracies.mean())
+    assert scores.over_seeds("window") == pytest.approx((accuracies.mean(), accuracies.std(ddof=1), 3, 0))
+    folds = {s: correct(t).groupby(t["fold"]).mean() for s, t in tables.items()}
+    means = [of.mean() for of in folds.values()]
+    assert scores.over_seeds("fold").sd == pytest.approx(np.std(means, ddof=1))
+    assert scores.over_folds().mean == pytest.approx(np.mean(means))
+    assert scores.over_folds().sd == pytest.approx(np.sqrt(np.mean([of.var(ddof=1) for of in folds.values()])))
+    by_subject = pd.concat({s: correct(t).groupby(t["subject"]).mean() for s, t in tables.items()}, axis=1)
+    pd.testing.assert_series_equal(
+        scores.subjects.set_index("subject")["accuracy"], by_subject.mean(axis=1), check_names=False
+    )
+    assert scores.over_subjects().sd == pytest.approx(by_subject.mean(axis=1).std(ddof=1))  # another spread
+    assert list(scores.by_seed) == [0, 1, 2]
+    assert len(scores.folds) == 15 and scores.subjects["windows"].dtype.kind == "i"
+
+
+def test_the_interval_of_the_mean_of_folds_is_that_of_a_repeated_cross_validation(tables):
+    scores = group(tables | {2: tables[2].assign(fold=1 + np.arange(len(tables[2])) % 5)})
+    assert scores.folds_interval_kind == REPEATED_FOLDS_T
+    values = scores.folds["accuracy"]
+    half = stats.t.ppf(0.975, 14) * values.std(ddof=1) * np.sqrt(1 / 15 + 1 / 4)  # 3 x 5 folds
+    assert scores.folds_interval() == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+def test_folds_that_stay_the_same_count_once():
+    tables = {seed: fake_runs.table(seed=seed) for seed in (0, 1)}
+    scores = group(tables)
+    assert scores.same_folds and scores.folds_interval_kind == "corrected t over folds"
+    values = pd.concat([correct(t).groupby(t["fold"]).mean() for t in tables.values()], axis=1).mean(axis=1)
+    half = stats.t.ppf(0.975, 4) * values.std(ddof=1) * np.sqrt(1 / 5 + 1 / 4)
+    assert scores.folds_interval() == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+@pytest.mark.parametrize("make", [fake_runs.table, fake_runs.class_table, fake_runs.rating_table])
+def test_seeds_share_permutations_and_resamples(make):
+    """Two seeds with the same predictions are no more data than one: chance and intervals stay as they are."""
+    table = make(skill=0.3, seed=3)
+    one = average_over_seeds({0: (table, evaluate(table, N)), 1: (table, evaluate(table, N))}, N)
+    alone = evaluate(table, N)
+    chances = chances_of_scores(table, N).levels
+    for level, scores in one.chances.items():
+        for name, chance in scores.items():
+            assert chance == pytest.approx(chances[level][name], nan_ok=True)
+    for name, interval in alone.window_interval.items():
+        assert one.window_interval[name] == pytest.approx(interval, nan_ok=True)
+
+
+def test_chance_of_the_mean_is_the_mean_under_one_permutation_for_all_seeds():
+    """Two trials of one subject: the labels stay or are exchanged, for both seeds at once."""
+
+    def of(p):
+        base = fake_runs.table(subjects=1, trials=2, windows=1, folds=2)
+        return base.assign(y=np.array([1, 0], "int8"), p=p, rating=[7.0, 3.0])
+
+    # Seed 0 is right on both, seed 1 wrong on both: the mean is 0.5 under either order of the labels.
+    scores = group({0: of([0.9, 0.1]), 1: of([0.1, 0.9])})
+    assert scores.chance["window"][:4] == (0.5, 0.5, 0.5, 1.0)
+
+
+def test_a_difference_is_paired_by_seed_and_set_beside_its_spread():
+    subjects = ["s1", "s2"]
+    a = {0: pd.Series([0.60, 0.70], subjects), 1: pd.Series([0.80, 0.70], subjects), 7: pd.Series([0.1, 0.1], subjects)}
+    b = {1: pd.Series([0.70, 0.72], subjects), 0: pd.Series([0.62, 0.66], subjects)}
+    of = difference_over_seeds(a, b)  # by seed: (-0.02 + 0.04) / 2 = 0.01, (0.10 - 0.02) / 2 = 0.04; seed 7 is in one
+    assert of == pytest.approx((0.025, 0.03 / np.sqrt(2), 2, 0))
+    assert not of.smaller_than_spread
+    assert SeedDifference(0.01, 0.02, 3, 0).smaller_than_spread
+    assert SeedDifference(-0.01, 0.02, 3, 0).smaller_than_spread
+    assert not SeedDifference(0.0, 0.0, 3, 0).smaller_than_spread
+    assert difference_over_seeds({0: a[0]}, b) is None
+    gap = {0: pd.Series([0.6, np.nan], subjects), 1: pd.Series([0.7, 0.7], subjects)}
+    assert difference_over_seeds(gap, b).mean == pytest.approx((0.6 - 0.62 + 0.7 - 0.7) / 2)  # without s2
+
+
+def test_results_on_other_windows_are_not_averaged():
+    table = fake_runs.table()
+    scores = evaluate(table, N)
+    assert describe_window_difference([table, table]) == ""
+    assert describe_window_difference([table, table.iloc[3:]]) == "3 windows are tested at one seed only"
+    with pytest.raises(ValueError, match="3 windows"):
+        average_over_seeds({0: (table, scores), 1: (table.iloc[3:], scores)}, N)
+    assert "regression" in describe_window_difference([table, fake_runs.rating_table()])
