@@ -74,6 +74,16 @@ def test_every_kind_is_tested_here():
     assert every_kind() == set(KINDS)
 
 
+def test_a_source_gives_its_windows_to_other_libraries(source):
+    rows = [1, 0]
+    arrays, item = source.to_numpy(rows), source.torch_dataset(rows, modality="eeg")[0]
+    assert all(np.array_equal(a, b) for a, b in zip(arrays[:3], source.read(rows), strict=True))
+    assert arrays.windows.equals(source.windows.iloc[rows])
+    assert item["row"] == 1 and item["signals"].shape[1] == arrays.signals.shape[2]
+    recording = source.windows["recording"].value_counts().idxmin()  # two joined stores may have one name twice
+    assert len(source.to_mne_epochs(recording)) == (source.windows["recording"] == recording).sum()
+
+
 def test_a_source_says_how_its_windows_were_made(source):
     assert len(source) == len(source.windows) > 0
     assert {"recording", "subject", "trial", "stimulus", "window", "start_s"} <= set(source.windows)
