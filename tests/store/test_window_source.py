@@ -20,6 +20,8 @@ from gbvnet.store.reader import Store
 from gbvnet.store.rebaselined import Rebaselined
 from gbvnet.store.subset import StoreSubset
 from gbvnet.store.window_source import DerivedSource, WindowSource
+from gbvnet.testing.synthetic_store import SyntheticStore, SyntheticWindows
+from gbvnet.testing.watched_sources import AlteredSource, ObservedSource
 
 from ..synthetic_store import write_store
 
@@ -40,6 +42,9 @@ KINDS = {
     Rebaselined: lambda store, other: Rebaselined(store, "none"),
     FeatureCache: lambda store, other: FeatureCache(store),
     DryRunStore: lambda store, other: DryRunStore("deap:2x3x4", PrepareConfig(face_side=32, frames_per_window=3)),
+    SyntheticStore: lambda store, other: SyntheticStore(SyntheticWindows(missing=tuple(MISSING.items()))),
+    ObservedSource: lambda store, other: ObservedSource(store),
+    AlteredSource: lambda store, other: AlteredSource(store, [0, 5]),
     PerturbedSource: lambda store, other: PerturbedSource(store, halve),
 }
 
@@ -47,7 +52,7 @@ KINDS = {
 def every_kind() -> set[type]:
     """All classes of the package that are sources of windows."""
     for module in pkgutil.walk_packages(gbvnet.__path__, "gbvnet."):
-        if module.name.startswith(("gbvnet.store.", "gbvnet.experiments.")):
+        if module.name.startswith(("gbvnet.store.", "gbvnet.experiments.", "gbvnet.testing.")):
             importlib.import_module(module.name)
     kinds, new = set(), {WindowSource}
     while new:
