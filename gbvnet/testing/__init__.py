@@ -3,8 +3,9 @@
 Each raises `ContractBroken`, which lists what was promised, what happened and how to mend it. Needs no pytest.
 """
 
+from .corpora import check_corpus
 from .results import CheckResult, ContractBroken
 from .synthetic_store import SyntheticStore, SyntheticWindows
 from .systems import check_system
 
-__all__ = ["CheckResult", "ContractBroken", "SyntheticStore", "SyntheticWindows", "check_system"]
+__all__ = ["CheckResult", "ContractBroken", "SyntheticStore", "SyntheticWindows", "check_corpus", "check_system"]

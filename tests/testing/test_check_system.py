@@ -5,6 +5,8 @@ Each broken system differs from the sound one in one place.
 
 import json
 import pickle
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -535,6 +537,11 @@ def test_the_error_lists_every_broken_promise_with_contract_and_remedy():
 def test_a_system_that_needs_other_windows_is_checked_on_those():
     windows = SyntheticWindows(channels=(("C3", "eeg"), ("C4", "eeg")), effect_channels=("C3",), samples=128, frames=0)
     assert check_system(Sound, modalities=("eeg",), windows=windows)
+
+
+def test_it_needs_no_pytest():
+    code = "import sys, gbvnet.testing as t; t.check_system('majority', learns=False); print('pytest' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_no_file_is_left_behind(tmp_path, monkeypatch):
