@@ -43,7 +43,8 @@ from ..text import listed
 log = logging.getLogger(__name__)
 
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "lightning", "safetensors")
-RESOURCES = ("memory_gib",)  # settings that change no result, and may change from one call to the next
+# Settings that change no result, and may change from one call to the next; runs of before may lack them.
+RESOURCES = ("train.memory_gib", "train.logger")
 
 
 class _Environment(msgspec.Struct):
@@ -131,7 +132,7 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         ) from None
     flat_now = flatten(with_all_options(settings))
     for name in [*flat_now, *flat_then]:
-        if name.split(".")[-1] not in RESOURCES and flat_then.get(name) != flat_now.get(name):
+        if name not in RESOURCES and flat_then.get(name) != flat_now.get(name):
             raise BadRun(
                 run_dir,
                 f"a run with {name} = {flat_now.get(name)}",
@@ -144,6 +145,15 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         raise BadRun(
             run_dir, f"a run on the store {store.path} ({store.digest})", f"one on another store ({digest})", remedy
         )
+
+
+def without_resources(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return settings without those that change no result."""
+    return {
+        name: without_resources(value, f"{prefix}{name}.") if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if f"{prefix}{name}" not in RESOURCES
+    }
 
 
 def with_all_options(settings: dict) -> dict:
@@ -167,7 +177,7 @@ def _face_weights(config: CrossvalConfig) -> str | None:
 def config_digest(config: CrossvalConfig) -> str:
     """Return twelve characters that identify the settings which decide the predictions, the same in every version."""
     flat = flatten(former_option_group(to_dict(config)))
-    flat = former_names({name: value for name, value in flat.items() if name.split(".")[-1] not in RESOURCES})
+    flat = former_names({name: value for name, value in flat.items() if name not in RESOURCES})
     return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:12]
 
 

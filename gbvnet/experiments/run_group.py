@@ -17,7 +17,7 @@ from ..io.records import convert
 from ..io.safe_load import from_json
 from ..progress import ProgressCallback
 from ..store.window_source import WindowSource
-from .run_folder import with_all_options, write_json
+from .run_folder import with_all_options, without_resources, write_json
 
 
 class _Record(msgspec.Struct):
@@ -59,6 +59,7 @@ def begin_run_group(
         settings_now, settings_then = plain_settings, present_names(earlier.config)
         if "options" in settings_now:  # those left out and those at their defaults are the same
             settings_now, settings_then = (_plain(with_all_options(s)) for s in (settings_now, settings_then))
+        settings_now, settings_then = (without_resources(s) for s in (settings_now, settings_then))
     except (OSError, ValueError, BadConfig) as error:
         raise BadRun(file, kind, f"a file that cannot be read ({error})", "Delete the folder.") from None
     remedy = "Use another folder, or delete this one."
