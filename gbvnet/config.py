@@ -237,6 +237,10 @@ class TrainConfig:
     memory_gib: float = 8.0
     """windows are kept in memory (in the GPU's, if there is one) up to this size in GiB; larger data are read from the
     store batch by batch"""
+    logger: Literal["csv", "tensorboard", "wandb", "mlflow"] | None = None
+    """also log losses and accuracies of every epoch of a network for this software, in the training's folder; default:
+    history.csv alone. wandb is offline unless WANDB_MODE is set, mlflow is a file in the run unless MLFLOW_TRACKING_URI
+    is; all but csv need the extra of their name"""
 
     def __post_init__(self) -> None:
         require(self.epochs >= 1, f"train.epochs must be at least 1, not {self.epochs}")

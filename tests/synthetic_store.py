@@ -1,108 +1,38 @@
 """Small stores with a known truth, written with the package's own store module: for tests of training.
 
-Each trial's label shows, as far as `effect` goes, in the amplitude of one signal channel and in the redness of the
-face; `fingerprint` marks each trial by an amplitude and a brightness of its own, the bait of the window protocol.
+What they hold is that of `gbvnet.testing.SyntheticStore`: each trial's label shows, as far as `effect` goes, in the
+amplitude of one signal channel and in the redness of the face; `fingerprint` marks each trial by an amplitude and a
+brightness of its own, the bait of the window protocol.
 """
 
 from pathlib import Path
 
-import numpy as np
-
-from gbvnet.config import PrepareConfig, to_dict
-from gbvnet.datasets.label_columns import RATING_COLUMNS, label_settings
 from gbvnet.store.reader import Store, open_store
 from gbvnet.store.writer import create_store, finish_store, write_recording
+from gbvnet.testing.synthetic_store import CHANNELS as CHANNELS
+from gbvnet.testing.synthetic_store import SyntheticWindows, store_settings, synthetic_recordings
 
-CHANNELS = (("Fz", "eeg"), ("Cz", "eeg"), ("Oz", "eeg"), ("GSR1", "gsr"), ("Resp", "resp"))
 FRAMES, SIDE, SAMPLES = 2, 32, 32
 
 
-def write_store(
-    path: Path,
-    subjects=4,
-    trials=6,
-    windows=5,
-    effect=1.0,
-    fingerprint=0.0,
-    seed=0,
-    faces=True,
-    missing=(),
-    ratings=None,
-    levels=2,
-) -> Store:
-    """levels : valences from 3 to 7, evenly spaced, the effect growing from the lowest to the highest
+def write_store(path: Path, faces=True, missing=(), ratings=None, effect_channels=("Cz",), **others) -> Store:
+    """Write a store and open it.
+
     missing : {(subject, trial): "face" or "signals"}, both from 1
-    ratings : (subjects, trials) valences, or None
+    others : settings of `SyntheticWindows`
     """
-    rng = np.random.default_rng(seed)
-    create_store(path, _settings(faces))
-    recordings = []
-    for subject in range(1, subjects + 1):
-        highs = rng.permutation(np.arange(trials) % levels) / (levels - 1)
-        for trial in range(1, trials + 1):
-            high = highs[trial - 1]
-            valence = 3.0 + 4.0 * high
-            if ratings is not None:
-                valence = ratings[subject - 1][trial - 1]
-            lost = dict(missing).get((subject, trial))
-            arrays = _arrays(
-                rng, windows, effect * (2 * high - 1), fingerprint, faces and lost != "face", lost != "signals"
-            )
-            about = {
-                "recording": f"s{subject:02d}_trial{trial:02d}",
-                "subject": f"s{subject:02d}",
-                "trial": f"{trial:02d}",
-                "stimulus": f"{(trial * 5 + subject) % trials + 1:02d}",
-                "verdict": "ok",
-                "reason": "",
-                "findings": (),
-                "start_s": [float(w) for w in range(windows)],
-                "has_face": ["faces" in arrays] * windows,
-                "has_signals": "signals" in arrays,
-                "ratings": {"valence": valence, "arousal": 10 - valence},
-                "n_windows": windows,
-            }
-            recordings.append(write_recording(path, about["recording"], arrays, about))
+    content = SyntheticWindows(
+        frames=FRAMES if faces else 0,
+        side=SIDE,
+        samples=SAMPLES,
+        missing=tuple(dict(missing).items()),
+        ratings=ratings,
+        effect_channels=effect_channels,
+        **others,
+    )
+    create_store(path, store_settings(content))
+    recordings = [
+        write_recording(path, about["recording"], arrays, about) for about, arrays in synthetic_recordings(content)
+    ]
     finish_store(path, recordings)
     return open_store(path)
-
-
-def _arrays(rng, windows, class_effect, fingerprint, face, signals) -> dict[str, np.ndarray]:
-    arrays = {}
-    own = fingerprint * rng.normal(size=(2, len(CHANNELS)))
-    if signals:
-        x = rng.normal(size=(windows, len(CHANNELS), SAMPLES))
-        x *= np.exp(own[0])[:, None]
-        x[:, 1] *= np.exp(0.7 * class_effect)
-        arrays["signals"] = (10 * x + 100).astype(np.float32)
-        own_rng = np.random.default_rng(np.abs(1e6 * x[0, 0, :4]).astype(int))  # and `rng` goes on as it always did
-        before = own_rng.normal(size=(len(CHANNELS), 3 * SAMPLES))
-        arrays["baseline"] = (10 * before + 100).astype(np.float32)
-    if face:
-        look = 128 + 40 * fingerprint * rng.normal(size=3)
-        look[0] += 25 * class_effect
-        pixels = look + 12 * rng.normal(size=(windows, FRAMES, SIDE, SIDE, 3))
-        arrays["faces"] = pixels.clip(0, 255).astype(np.uint8)
-        arrays["face_ok"] = np.ones((windows, FRAMES), bool)
-        own_rng = np.random.default_rng(pixels[0, 0, :2, :2].astype(int).ravel().clip(0))
-        coefficients = own_rng.uniform(0.2, 0.4, (windows, FRAMES, 52))
-        coefficients[:, :, 44:46] += 0.15 * class_effect  # both corners of the mouth
-        arrays["expression"] = coefficients.clip(0, 1).astype(np.float32)
-    return arrays
-
-
-def _settings(faces: bool) -> dict:
-    prepare = PrepareConfig(faces=faces, face_side=SIDE, frames_per_window=FRAMES if faces else None)
-    return {
-        "dataset": "deap",
-        "synthetic": True,
-        "prepare": to_dict(prepare),
-        "channels": [list(c) for c in CHANNELS],
-        "rate_hz": float(SAMPLES),
-        "samples_per_window": SAMPLES,
-        "frames_per_window": FRAMES if faces else 0,
-        "face_side": SIDE if faces else 0,
-        "baseline_s": 3.0,
-        "labels": label_settings(RATING_COLUMNS),
-        "versions": {"gbvnet": "0"},
-    }

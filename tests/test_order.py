@@ -25,6 +25,7 @@ systems: features, learners, systems
 report
 experiments: experiments, reproduction
 inference: inference, streaming, app
+testing
 cli
 """
 LINES = [line.partition(":")[0].split() for line in ORDER.strip().splitlines()]

@@ -25,6 +25,7 @@ from ..evaluation.plan import make_plan, require_parts
 from ..evaluation.predictions import FILE as PREDICTIONS
 from ..evaluation.targets import resolve, targets_of
 from ..io.atomic import remove_stale_temp_files
+from ..network.training_log import require_logger
 from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..report.comparison_section import ComparisonSection, Cost
@@ -80,6 +81,7 @@ def compare(
     seed) does not stop the others; its error is among the report's `errors`. Raises BadRun if the folder cannot be
     used, and BadConfig if no system is left.
     """
+    require_logger(config.train)
     folder, config = Path(folder), resolve(config, store)
     chosen = seeds_from(config.seed, seeds)
     entries, left_out = plan_comparison(store, config)

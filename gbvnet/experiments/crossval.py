@@ -29,6 +29,7 @@ from ..evaluation.plan import Plan, make_plan
 from ..evaluation.splits import Fold
 from ..evaluation.targets import Target
 from ..io.atomic import remove_stale_temp_files
+from ..network.training_log import require_logger
 from ..parallel.peak_memory import PeakMemory
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, tasks_per_machine, threads_per_task
 from ..plugins import absolute, label
@@ -98,6 +99,7 @@ def run_plan(
 ) -> Path:
     """Train and test on every fold of a given plan; everything else is as in `cross_validate`."""
     run_dir = Path(run_dir)
+    require_logger(config.train)
     require(config.train.devices == 1, "train.devices is for `gbvnet train`; here --jobs trains several folds at once")
     with lock_run(run_dir):
         finished = (run_dir / predictions.FILE).exists()

@@ -44,7 +44,8 @@ from ..text import listed
 log = logging.getLogger(__name__)
 
 PACKAGES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "lightning", "safetensors")
-RESOURCES = ("memory_gib",)  # settings that change no result, and may change from one call to the next
+# Settings that change no result, and may change from one call to the next; runs of before may lack them.
+RESOURCES = ("train.memory_gib", "train.logger")
 
 
 class _Environment(msgspec.Struct):
@@ -132,7 +133,7 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         raise BadRun(run_dir / "config.yaml", "the settings of a run", damage, remedy) from None
     flat_now = flatten(with_all_options(settings, settings["system"]))
     for name in [*flat_now, *flat_then]:
-        if name.split(".")[-1] not in RESOURCES and flat_then.get(name) != flat_now.get(name):
+        if name not in RESOURCES and flat_then.get(name) != flat_now.get(name):
             raise BadRun(
                 run_dir,
                 f"a run with {name} = {flat_now.get(name)}",
@@ -145,6 +146,15 @@ def _refuse_other_run(run_dir: Path, settings: dict[str, Any], store: WindowSour
         raise BadRun(
             run_dir, f"a run on the store {store.path} ({store.digest})", f"one on another store ({digest})", remedy
         )
+
+
+def without_resources(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return settings without those that change no result."""
+    return {
+        name: without_resources(value, f"{prefix}{name}.") if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if f"{prefix}{name}" not in RESOURCES
+    }
 
 
 def with_all_options(settings: dict, current: str) -> dict:
@@ -196,7 +206,7 @@ def config_digest(config: CrossvalConfig) -> str:
     """Return twelve characters that identify the settings which decide the predictions, the same in every version."""
     named = replace(config, system=label(config.system))  # wherever its file lies
     flat = flatten(former_option_group(to_dict(named)))
-    flat = former_names({name: value for name, value in flat.items() if name.split(".")[-1] not in RESOURCES})
+    flat = former_names({name: value for name, value in flat.items() if name not in RESOURCES})
     return hashlib.sha256(json.dumps(flat, sort_keys=True).encode()).hexdigest()[:12]
 
 

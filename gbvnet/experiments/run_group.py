@@ -18,7 +18,7 @@ from ..io.records import convert
 from ..io.safe_load import from_json
 from ..progress import ProgressCallback
 from ..store.window_source import WindowSource
-from .run_folder import with_all_options, write_json
+from .run_folder import with_all_options, without_resources, write_json
 
 
 class _Record(msgspec.Struct):
@@ -67,6 +67,7 @@ def begin_run_group(
         if "options" in settings_now:  # those left out and those at their defaults are the same
             both, current = (settings_now, settings_then), str(settings_now["system"])
             settings_now, settings_then = (_plain(with_all_options(s, current)) for s in both)
+        settings_now, settings_then = (without_resources(s) for s in (settings_now, settings_then))
     except (OSError, ValueError, BadConfig) as error:
         raise BadRun(file, kind, f"a file that cannot be read ({error})", "Delete the folder.") from None
     remedy = "Use another folder, or delete this one."

@@ -33,6 +33,7 @@ from ..network.checkpoint.tested_accuracy import AnyScore, ConcordanceScore, Cro
 from ..network.devices import is_first
 from ..network.lightning_module import CHECKPOINT, HISTORY
 from ..network.pretrained import digest_of
+from ..network.training_log import require_logger
 from ..progress import ProgressCallback
 from ..report.results import Result, read_results
 from ..store.joined import training_store
@@ -64,6 +65,7 @@ def train_model(
     folder is there already.
     """
     folder, config = Path(folder), resolve(config or FinalConfig(), store)
+    require_logger(config.train)
     work = folder.with_name(f"{folder.name}.training")
     if folder.exists() and is_first():
         _remove_checkpoint(folder, work, store, config)
@@ -286,7 +288,7 @@ def _score(result: Result) -> AnyScore:
 
 
 # Settings of speed and hardware, which do not change what is trained.
-_FREE = ("memory_gib", "device", "devices", "compile", "precision")
+_FREE = ("memory_gib", "device", "devices", "compile", "precision", "logger")
 
 
 def _require_same(result: Result, store: WindowSource, config: FinalConfig) -> None:

@@ -27,6 +27,7 @@ from ..io.atomic import atomic_write
 from .batches import Batch, BatchSource
 from .model import pixels
 from .objectives import BinaryCrossEntropy, Objective
+from .training_log import TrainingLog
 
 log = logging.getLogger(__name__)
 
@@ -68,11 +69,15 @@ class OrderedBatches:
 
 
 class TrainingData(NamedTuple):
-    """The windows of a training, with labels, and what is minimised. Without `validation` the last epoch is kept."""
+    """The windows of a training, with labels, what is minimised, and a log of it besides history.csv.
+
+    Without `validation` the last epoch is kept.
+    """
 
     train: BatchSource
     validation: BatchSource | None = None
     objective: Objective = BinaryCrossEntropy()
+    log: TrainingLog | None = None
 
 
 class TrainingModule(L.LightningModule):
@@ -92,6 +97,7 @@ class TrainingModule(L.LightningModule):
         self.network, self.config, self.seed = network, config, seed
         self.augment, self.work, self.label = augment, work, label
         self.has_validation, self.objective = data.validation is not None, data.objective
+        self.training_log = data.log
         # A list hides the compiled twin from torch: it shares its weights with `network`.
         self.compiled = [torch.compile(network)] if config.compile else [network]
         self.history: list[dict[str, Any]] = []
@@ -180,6 +186,8 @@ class TrainingModule(L.LightningModule):
         self.finished = stalled or self.epochs_done >= self.config.epochs
         self.trainer.should_stop = stalled
         log.debug("%s%s", self.label, _line(row))
+        if self.training_log is not None and self.trainer.is_global_zero:
+            self.training_log.add(row)
         often = self.trainer.world_size == 1 and time.perf_counter() - self.saved < SAVE_EVERY_S  # clocks differ
         if self.work is not None and (self.finished or not often):
             self._save(self.work)

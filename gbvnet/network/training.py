@@ -13,6 +13,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from ..config import TrainConfig, require
 from ..errors import GbvnetError
 from ..preprocessing.native_library import ignore_profiling_signals
 from .batches import BatchSource
-from .devices import channels_last, device_of, precision_of
+from .devices import channels_last, device_of, is_first, precision_of
 from .lightning_module import (
     CHECKPOINT,
     AtomicCheckpointIO,
@@ -37,6 +38,7 @@ from .lightning_module import (
     TrainingModule,
     with_pixels,
 )
+from .training_log import TrainingLog
 
 log = logging.getLogger(__name__)
 
@@ -89,11 +91,19 @@ def fit_network(
     if work is not None and state is not None and state["finished"]:
         module.restore(state)
         module.write_history(work)  # its process may have been killed between the two files
+        with _logged(data.log, state):
+            pass
     else:
         size = min(batch_size(len(train), config), len(train))
         module.batch_windows = size
         ignore_profiling_signals()
-        with _silence_lightning(), _own_random_state(device), _default_ctrl_c(), _explain_compiler(config.compile):
+        with (
+            _silence_lightning(),
+            _own_random_state(device),
+            _logged(data.log, state),
+            _default_ctrl_c(),
+            _explain_compiler(config.compile),
+        ):
             trainer = _trainer(config, device)
             _require_shares(size, trainer.world_size)
             trainer.fit(
@@ -125,6 +135,13 @@ def predict_network(
     network.to("cpu")
     logits, face, bio = (torch.cat(column).double().cpu().numpy() for column in columns)
     return logits, face, bio
+
+
+def _logged(log_of_training: TrainingLog | None, state: dict[str, Any] | None) -> AbstractContextManager[None]:
+    """Open the log of a training, if there is one, in the one process that writes it."""
+    if log_of_training is None or not is_first():
+        return contextlib.nullcontext()
+    return log_of_training.opened([] if state is None else state["history"])
 
 
 def _require_shares(size: int, world: int) -> None:

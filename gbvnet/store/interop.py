@@ -30,13 +30,15 @@ def to_mne_epochs(source: WindowSource, recording: str) -> Any:
 
     Values are in volts, siemens and degrees Celsius, as MNE has them; the store's are microvolts and microsiemens.
     Events are at the first sample of each window from the start of the stimulus, with code 1. Raises BadConfig for a
-    recording that the source does not have, or that has no signals.
+    recording that the source does not have or has twice (two stores joined), or that has no signals.
     """
     import mne
 
     table = source.windows[source.windows["recording"] == recording]
     if table.empty:
         raise BadConfig(f"{source.path} has no recording {recording}")
+    if table["window"].duplicated().any():
+        raise BadConfig(f"{source.path} has two recordings {recording}: convert each store alone")
     if not table["has_signals"].all():
         raise BadConfig(f"{source.path}: {recording} has no signals")
     signals = source.read(table.index.to_numpy(), faces=False)[2].astype(np.float64)  # (W, C, L)

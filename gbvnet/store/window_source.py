@@ -6,8 +6,10 @@ Shapes: n rows, F face frames a window, S face side, C channels, L samples a win
 import hashlib
 import json
 from abc import abstractmethod
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +26,15 @@ if TYPE_CHECKING:  # help of commands reads the options of systems, and systems 
 # faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32, as `read` returns them
 Arrays: TypeAlias = tuple[Any, Any, Any]
 N_EXPRESSION = 52  # MediaPipe's expression coefficients of each frame
+
+
+class WindowArrays(NamedTuple):
+    """Some windows as NumPy arrays, with their rows of the table; all in the order of the rows that were given."""
+
+    faces: np.ndarray  # (n, F, S, S, 3) uint8, RGB; zeros for a window without a face; F = 0 in a store without faces
+    face_ok: np.ndarray  # (n, F) bool, which frames show a face
+    signals: np.ndarray  # (n, C, L) float32, microvolts, microsiemens, degrees Celsius; zeros for a window without
+    windows: "pd.DataFrame"  # (n, ...) subject, trial, stimulus, start_s in seconds, labels, ...; its index is the rows
 
 
 class WindowSource(Protocol):
@@ -74,6 +85,30 @@ class WindowSource(Protocol):
     def face_ok(self, rows: ArrayLike) -> np.ndarray:
         """Return which frames show a face, (n, F) bool."""
         return np.asarray(self.read(rows, signals=False)[1])
+
+    def to_numpy(self, rows: ArrayLike) -> WindowArrays:
+        """Return windows by row number as arrays, with their rows of the table, in the order of `rows`.
+
+        Raises GbvnetError for rows that do not exist.
+        """
+        rows = check_rows(self, rows)
+        return WindowArrays(*self.read(rows), self.windows.iloc[rows])
+
+    def torch_dataset(self, rows: ArrayLike, y: ArrayLike | None = None, modality: str = "facebio") -> Any:
+        """Return windows as a dataset for torch.utils.data.DataLoader, an `interop.WindowDataset`.
+
+        y : labels (n, ...) of the rows. modality : what an item has: faces, or signals of these channels, or both
+        Raises GbvnetError for rows that do not exist, and BadConfig for another number of labels or for a modality that
+        the source does not have.
+        """
+        return _interop().WindowDataset(self, rows, y, modality)
+
+    def to_mne_epochs(self, recording: str) -> Any:
+        """Return the windows of a recording as mne.EpochsArray (volts, siemens, degrees Celsius), an epoch a window.
+
+        Raises BadConfig for a recording that the source does not have, or that has no signals.
+        """
+        return _interop().to_mne_epochs(self, recording)
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -136,9 +171,17 @@ class DerivedSource(WindowSource):
         return self.source.face_ok(rows)
 
 
+def _interop() -> ModuleType:
+    """Return the conversions for other libraries. They import names of this file, so it imports them when used."""
+    return import_module(".interop", __package__)
+
+
 def check_rows(source: WindowSource, rows: ArrayLike) -> np.ndarray:
-    """Return row numbers as (n,) int64. Raises GbvnetError for rows that do not exist."""
-    rows = np.asarray(rows, dtype=np.int64)
+    """Return row numbers as (n,) int64. Raises GbvnetError for rows that do not exist, and for a mask."""
+    rows = np.asarray(rows)
+    if rows.dtype == np.bool_:  # would be read as rows 0 and 1
+        raise GbvnetError(f"{source.path}: expected row numbers, found a mask; give np.flatnonzero(mask)")
+    rows = rows.astype(np.int64, copy=False)
     if rows.size and (rows.min() < 0 or rows.max() >= len(source)):
         raise GbvnetError(f"{source.path}: rows 0 to {len(source) - 1} exist, not {rows.min()} to {rows.max()}")
     return rows

@@ -132,11 +132,7 @@ def write_recording(path: Path, recording: str, arrays: dict[str, np.ndarray], m
     The bytes depend on arrays and metadata alone: no dates, and one key (several would be in random order). Raises
     BadStore if the disk is full or cannot be written.
     """
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(name.encode() + str(arrays[name].shape).encode())
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    metadata = {**metadata, "sha256": digest.hexdigest()}
+    metadata = {**metadata, "sha256": arrays_digest(arrays)}
     target = data_file(path, recording)
     need = sum(a.nbytes for a in arrays.values())
     free = shutil.disk_usage(target.parent).free
@@ -150,6 +146,15 @@ def write_recording(path: Path, recording: str, arrays: dict[str, np.ndarray], m
     except OSError as e:
         raise BadStore(target, "a file that can be written", e.strerror, "Finished work is kept; run again.") from None
     return metadata
+
+
+def arrays_digest(arrays: dict[str, np.ndarray]) -> str:
+    """Return the sha256 of a recording's arrays, with their names and shapes."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode() + str(arrays[name].shape).encode())
+        digest.update(np.ascontiguousarray(arrays[name]).data)
+    return digest.hexdigest()
 
 
 def prepared_recording(path: Path, recording: str) -> dict | None:

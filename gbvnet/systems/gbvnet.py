@@ -131,7 +131,7 @@ def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray
         "subjects": sorted(store.windows.iloc[rows]["subject"].unique().tolist()),
         "n_windows": len(rows),
         **_face_statistics(store, config, rows),
-        "train": to_dict(config.train),
+        "train": {name: value for name, value in to_dict(config.train).items() if name != "logger"},
     }
 
 

@@ -42,6 +42,7 @@ UNITS = 500  # of the extreme learning machine
 RIDGE = 1.0  # on standardised units, times the windows: those of a trial are alike, and count for fewer than they are
 MLP_UNITS, MLP_EPOCHS, MLP_RATE, MLP_DECAY = 64, 50, 3e-3, 1.0
 STILL = 1e-9  # an SD below which a feature counts as constant
+ROUNDING = 1e-6  # an SD below this share of the largest component's is that of float32's last digits
 
 
 class System(ClassicalSystem):
@@ -72,7 +73,7 @@ class System(ClassicalSystem):
         if others:
             plain.append(extract_features(store, rows, others, AUTONOMIC).reshape(len(rows), -1))
         if uses_face(modality):
-            (plain if has_expressions(store) else pictures).append(faces(store, rows))
+            (plain if has_expressions(store, rows) else pictures).append(faces(store, rows))
         if not pictures and not plain:
             raise BadConfig(
                 f"siddharth-like sees {', '.join(HEART_AND_SKIN)} of modality {modality}, and {store.path} "
@@ -130,16 +131,16 @@ def scalp_maps(store: WindowSource, rows: np.ndarray, channels: list[int]) -> np
     return np.concatenate(pictures, axis=1)
 
 
-def has_expressions(store: WindowSource) -> bool:
-    """Return whether the store has MediaPipe's coefficients: in the first window with a face of any recording."""
-    filmed = store.windows[store.windows["has_face"]]
-    first = filmed.drop_duplicates("recording").index.to_numpy()
+def has_expressions(store: WindowSource, rows: np.ndarray) -> bool:
+    """Return whether these windows have MediaPipe's coefficients: the first with a face of any recording."""
+    windows = store.windows.iloc[rows]
+    first = windows[windows["has_face"]].drop_duplicates("recording").index.to_numpy()
     return bool(np.isfinite(store.expression(first)).any())
 
 
 def faces(store: WindowSource, rows: np.ndarray) -> np.ndarray:
     """Return `expression_statistics` if the store has coefficients, else face thumbnails, (n, D) float32."""
-    known, parts = has_expressions(store), []
+    known, parts = has_expressions(store, rows), []
     for begin in range(0, max(1, len(rows)), CHUNK_ROWS):
         at = rows[begin : begin + CHUNK_ROWS]
         parts.append(
@@ -183,7 +184,9 @@ def _components(x: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarr
     for width, reduce in widths.tolist():
         if reduce:
             block = x[:, begin : begin + width] - centre[begin : begin + width]
-            axes = np.linalg.eigh(block.T @ block)[1][:, ::-1][:, : min(COMPONENTS, width, len(x))]
+            values, axes = np.linalg.eigh(block.T @ block)
+            varies = values >= ROUNDING**2 * values[-1]  # few electrodes have few components; the others are rounding
+            axes = axes[:, varies][:, ::-1][:, : min(COMPONENTS, len(x))]
             whole = np.zeros((total, axes.shape[1]))
             whole[begin : begin + width] = axes * np.where(axes.sum(axis=0) < 0, -1, 1)  # a fixed sign
             components.append(whole)
@@ -220,7 +223,7 @@ def _elm(x: np.ndarray, y: np.ndarray, seed: int, task: str) -> Parameters:
 
 def _mlp(x: np.ndarray, y: np.ndarray, seed: int, task: str) -> Parameters:
     network = (MLPRegressor if task == "regression" else MLPClassifier)(
-        MLP_UNITS,
+        hidden_layer_sizes=MLP_UNITS,  # by name: the first parameter of the regressor is another
         activation="tanh",
         alpha=MLP_DECAY,
         batch_size=min(256, max(16, len(x) // 16)),

@@ -4,7 +4,6 @@ Readers are found in the registry: a new one is tested without an edit here.
 """
 
 import hashlib
-import pickle
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gbvnet import testing
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets import (
@@ -82,6 +82,13 @@ def test_an_unknown_corpus_is_reported_and_a_folder_without_one_too(kind, tmp_pa
             opened(kind, path)
 
 
+def test_a_corpus_keeps_the_contract(kind, root):
+    results = testing.check_corpus(lambda folder: opened(kind, folder), root)
+    assert {"damage", "times", "the same each time", "other processes"} <= {result.promise for result in results}
+    corpus = opened(kind, root)
+    assert all(corpus.signals(corpus.inspect(r)).samples.ndim == 2 for r in recordings(corpus))  # of one rate
+
+
 def test_what_a_corpus_says_of_itself(kind, root):
     corpus = opened(kind, root)
     assert corpus.dataset == kind.split()[0]
@@ -108,27 +115,6 @@ def test_recordings_are_named_once_for_all_and_have_the_labels_that_are_declared
         assert all(declared[name].trace for name in r.traces)
     assert len({r.stimulus for r in listed_recordings}) < len(listed_recordings)  # subjects share them
     assert len({(r.subject, r.trial) for r in listed_recordings}) == len(listed_recordings)
-
-
-def test_another_process_finds_the_same_in_the_same_order(kind, root):
-    corpus = opened(kind, root)
-    sent = pickle.loads(pickle.dumps(corpus))
-    again = opened(kind, root)
-    assert recordings(sent) == recordings(again) == recordings(corpus)
-    one = recordings(corpus)[-1]
-    assert np.array_equal(sent.signals(one).samples, corpus.signals(one).samples)
-
-
-def test_signals_cover_the_baseline_and_the_stimulus(kind, root):
-    corpus = opened(kind, root)
-    for recording in recordings(corpus):
-        got = corpus.signals(corpus.inspect(recording))
-        assert got.samples.ndim == 2 and got.samples.dtype.kind == "f" and np.isfinite(got.samples).all()
-        assert len(got.channels) == len(got.samples)
-        assert [c.name for c in got.channels] == [c.name for c in corpus.channels]
-        assert got.onset >= corpus.baseline_s * got.rate_hz or got.baseline is not None
-        after = (got.samples.shape[1] - got.onset) / got.rate_hz
-        assert after >= recording.seconds - 1 / got.rate_hz
 
 
 def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_path):

@@ -176,16 +176,14 @@ def test_runs_alone_have_nothing_of_this(tmp_path):
     assert "outside_sha256" not in pd.read_csv(written.path.parent / "tables" / "results.csv")
 
 
-def test_seeds_of_one_system_are_ranked_by_their_names(tmp_path):
-    folder = run(tmp_path, "run", system="svm")
+def test_seeds_of_one_system_are_averaged(tmp_path):
+    folders = [run(tmp_path, f"run{k}", system=f"svm{k}") for k in (1, 2)]
     rows = [fake_runs.table(seed=k)[NEEDED].assign(seed=k) for k in (1, 2)]
     pd.concat(rows).to_csv(tmp_path / "theirs.csv", index=False)
-    written = report.write_report([tmp_path / "theirs.csv", folder], tmp_path / "report")
+    written = report.write_report([tmp_path / "theirs.csv", *folders], tmp_path / "report")
     pairs = pd.read_csv(written.path.parent / "tables" / "ranking-outside-01-valence.csv")
-    assert len(pairs) == 3
-    assert {"theirs (outside) · modality not given (seed 1)", "theirs (outside) · modality not given (seed 2)"} <= (
-        set(pairs["a"]) | set(pairs["b"])
-    )
+    names = set(pairs["a"]) | set(pairs["b"])
+    assert names == {"theirs (outside) · modality not given", "svm1 · facebio", "svm2 · facebio"}
 
 
 def test_systems_of_one_name_stay_two(tmp_path):

@@ -8,6 +8,8 @@ from torch.utils.data import DataLoader
 import gbvnet
 from gbvnet.errors import BadConfig, GbvnetError
 from gbvnet.store.interop import WindowDataset, to_mne_epochs
+from gbvnet.store.joined import JoinedStore
+from gbvnet.store.subset import StoreSubset
 
 from ..synthetic_store import CHANNELS, FRAMES, SAMPLES, SIDE, write_store
 
@@ -37,6 +39,8 @@ def test_recordings_without_signals_are_refused(store):
         to_mne_epochs(store, "s09_trial01")
     with pytest.raises(BadConfig, match="s01_trial02 has no signals"):
         to_mne_epochs(store, "s01_trial02")
+    with pytest.raises(BadConfig, match="has two recordings s01_trial01: convert each store alone"):
+        JoinedStore(store, store).to_mne_epochs("s01_trial01")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -53,6 +57,33 @@ def test_a_loader_of_torch_gives_the_windows_in_order(store, workers):
         faces.transpose(0, 1, 4, 2, 3) / 255, abs=1e-6
     )
     assert np.array_equal(np.concatenate([b["face_ok"] for b in batches]), ok)
+
+
+def test_a_store_converts_its_windows_itself(store):
+    batch = next(iter(DataLoader(store.torch_dataset([7, 3], y=[1, 0], modality="bio"), batch_size=2)))
+    assert set(batch) == {"row", "signals", "y"} and batch["row"].tolist() == [7, 3] and batch["y"].tolist() == [1, 0]
+    assert np.array_equal(batch["signals"], store.read([7, 3], faces=False)[2])
+    assert np.array_equal(store.to_mne_epochs("s02_trial03").get_data(), to_mne_epochs(store, "s02_trial03").get_data())
+    rows = np.array([40, 7, 7])
+    arrays = store.to_numpy(rows)
+    assert all(np.array_equal(a, b) for a, b in zip(arrays[:3], store.read(rows), strict=True))
+    assert arrays.signals.shape == (3, len(CHANNELS), SAMPLES) and arrays.faces.shape == (3, FRAMES, SIDE, SIDE, 3)
+    assert arrays.windows.index.tolist() == [40, 7, 7]
+    assert arrays.windows["recording"].tolist() == store.windows["recording"].iloc[rows].tolist()
+
+
+def test_a_part_of_a_store_converts_what_it_has(store):
+    part = StoreSubset(store, [3, 0], 1)
+    assert part.to_numpy([0]).faces.shape == (1, 1, SIDE, SIDE, 3)
+    assert part.torch_dataset([0])[0]["signals"].shape == (2, SAMPLES)
+    assert part.to_mne_epochs("s02_trial03").ch_names == ["GSR1", "Fz"]
+    with pytest.raises(BadConfig, match="modality face needs faces"):
+        StoreSubset(store, [0], 0).torch_dataset([0], modality="face")
+
+
+def test_a_mask_is_no_row_numbers(store):
+    with pytest.raises(GbvnetError, match=r"expected row numbers, found a mask; give np\.flatnonzero\(mask\)"):
+        store.to_numpy(store.windows["subject"] == "s01")
 
 
 def test_an_item_has_the_channels_of_its_modality(store):

@@ -21,6 +21,8 @@ from gbvnet.store.rebaselined import Rebaselined
 from gbvnet.store.row_view import RowView
 from gbvnet.store.subset import StoreSubset
 from gbvnet.store.window_source import DerivedSource, WindowSource
+from gbvnet.testing.synthetic_store import SyntheticStore, SyntheticWindows
+from gbvnet.testing.watched_sources import AlteredSource, ObservedSource
 
 from ..synthetic_store import write_store
 
@@ -42,6 +44,9 @@ KINDS = {
     FeatureCache: lambda store, other: FeatureCache(store),
     RowView: lambda store, other: RowView(store, range(len(store))),
     DryRunStore: lambda store, other: DryRunStore("deap:2x3x4", PrepareConfig(face_side=32, frames_per_window=3)),
+    SyntheticStore: lambda store, other: SyntheticStore(SyntheticWindows(missing=tuple(MISSING.items()))),
+    ObservedSource: lambda store, other: ObservedSource(store),
+    AlteredSource: lambda store, other: AlteredSource(store, [0, 5]),
     PerturbedSource: lambda store, other: PerturbedSource(store, halve),
 }
 
@@ -49,7 +54,7 @@ KINDS = {
 def every_kind() -> set[type]:
     """All classes of the package that are sources of windows."""
     for module in pkgutil.walk_packages(gbvnet.__path__, "gbvnet."):
-        if module.name.startswith(("gbvnet.store.", "gbvnet.experiments.")):
+        if module.name.startswith(("gbvnet.store.", "gbvnet.experiments.", "gbvnet.testing.")):
             importlib.import_module(module.name)
     kinds, new = set(), {WindowSource}
     while new:
@@ -74,6 +79,16 @@ def source(request, stores):
 
 def test_every_kind_is_tested_here():
     assert every_kind() == set(KINDS)
+
+
+def test_a_source_gives_its_windows_to_other_libraries(source):
+    rows = [1, 0]
+    arrays, item = source.to_numpy(rows), source.torch_dataset(rows, modality="eeg")[0]
+    assert all(np.array_equal(a, b) for a, b in zip(arrays[:3], source.read(rows), strict=True))
+    assert arrays.windows.equals(source.windows.iloc[rows])
+    assert item["row"] == 1 and item["signals"].shape[1] == arrays.signals.shape[2]
+    recording = source.windows["recording"].value_counts().idxmin()  # two joined stores may have one name twice
+    assert len(source.to_mne_epochs(recording)) == (source.windows["recording"] == recording).sum()
 
 
 def test_a_source_says_how_its_windows_were_made(source):

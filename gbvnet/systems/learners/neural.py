@@ -28,6 +28,7 @@ from ...network.devices import device_of
 from ...network.model import GBVNet, set_normaliser
 from ...network.objectives import objective_of, predictions_of, scaled_ratings
 from ...network.training import TrainingData, TrainingResult, fit_network, predict_network
+from ...network.training_log import training_log
 from ...store.channels import channels_of
 from ...store.window_source import WindowSource
 from .. import ALL_TASKS, BaseSystem, SystemOutput
@@ -159,7 +160,12 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         self._fit_normaliser(store, train)
         self.fitted = fit_network(
             self.network,
-            TrainingData(train, validation_windows, objective_of(self.task, self.config.train.loss)),
+            TrainingData(
+                train,
+                validation_windows,
+                objective_of(self.task, self.config.train.loss),
+                training_log(self.config, self.work),
+            ),
             self.config.train,
             seed,
             augment=self.augment if self.config.train.augment or self.config.train.corrupt else None,
