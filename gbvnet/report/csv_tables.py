@@ -8,10 +8,12 @@ import pandas as pd
 from ..evaluation.predictions import KEYS
 from ..evaluation.score_properties import SCORE_PROPERTIES
 from .results import Comparison, Result
+from .tuning_section import tuning_table
 
 
 def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> dict[str, pd.DataFrame]:
-    """Return results, folds, subjects and, where there are any, comparisons: by the name of their file."""
+    """Return results, folds, subjects and, where there are any, comparisons and chosen settings: by the name of their
+    file."""
     tables = {
         "results": pd.DataFrame([_result_row(r) for r in results]),
         "folds": pd.concat([_with_keys(r, r.scores.folds) for r in results], ignore_index=True),
@@ -25,6 +27,8 @@ def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> 
             | ({} if c.a.scores.task == "binary" else {"score": c.a.scores.main, "subjects_left_out": c.left_out})
             for c in comparisons
         )  # fmt: skip
+    if len(tuned := tuning_table(results)):
+        tables["tuning"] = tuned
     return tables
 
 

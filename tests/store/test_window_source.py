@@ -15,6 +15,7 @@ from gbvnet.errors import GbvnetError
 from gbvnet.experiments.perturbations import PerturbedSource
 from gbvnet.store.dry_run import DryRunStore
 from gbvnet.store.feature_cache import FeatureCache
+from gbvnet.store.hidden_rows import HiddenRows
 from gbvnet.store.joined import JoinedStore
 from gbvnet.store.reader import Store
 from gbvnet.store.rebaselined import Rebaselined
@@ -39,6 +40,7 @@ KINDS = {
     JoinedStore: lambda store, other: JoinedStore(store, other),
     Rebaselined: lambda store, other: Rebaselined(store, "none"),
     FeatureCache: lambda store, other: FeatureCache(store),
+    HiddenRows: lambda store, other: HiddenRows(store, np.arange(len(store))),
     DryRunStore: lambda store, other: DryRunStore("deap:2x3x4", PrepareConfig(face_side=32, frames_per_window=3)),
     PerturbedSource: lambda store, other: PerturbedSource(store, halve),
 }

@@ -14,7 +14,7 @@ from scipy.signal.windows import dpss
 
 from ...datasets.channel_names import find_channel, similar_names_hint
 from ...errors import BadConfig
-from ...store.feature_cache import FeatureCache
+from ...store.hidden_rows import feature_cache_of, readable_rows
 from ...store.window_source import WindowSource
 
 ELECTRODES = ("Fp1", "T7", "CP1", "Oz", "Fp2", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2", "PO4")
@@ -36,13 +36,14 @@ def pair_features(store: WindowSource, rows: np.ndarray) -> np.ndarray:
     derivations = derivations_of(store)
     require_bands(store)
 
+    cache = feature_cache_of(store)
+    source = store if cache is None else cache
+
     def of(at: np.ndarray) -> np.ndarray:
-        parts = [_derivation_powers(store, at[i : i + SLICE], derivations) for i in range(0, max(1, len(at)), SLICE)]
+        parts = [_derivation_powers(source, at[i : i + SLICE], derivations) for i in range(0, max(1, len(at)), SLICE)]
         return np.concatenate(parts)
 
-    if isinstance(store, FeatureCache):
-        return store.features(f"derivations-v{VERSION}", of, rows)
-    return of(rows)
+    return of(rows) if cache is None else cache.features(f"derivations-v{VERSION}", of, readable_rows(store, rows))
 
 
 def derivations_of(store: WindowSource) -> list[tuple[int, int | None]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...config import uses_face, uses_signals
 from ...store.channels import CHUNK_ROWS, channels_of
-from ...store.feature_cache import FeatureCache
+from ...store.hidden_rows import feature_cache_of, readable_rows
 from ...store.window_source import WindowSource
 
 SLICE = 256  # windows processed at once
@@ -39,9 +39,10 @@ def extract_features(
     A store with a feature cache keeps them for other systems and folds. Rows without signals have the features of
     zeros.
     """
-    if isinstance(store, FeatureCache):
-        name = f"{extractor.name}-v{extractor.version}"
-        return store.features(name, lambda at: _extract(store, at, extractor), rows)[:, list(channels)]
+    cache = feature_cache_of(store)
+    if cache is not None:
+        name, rows = f"{extractor.name}-v{extractor.version}", readable_rows(store, rows)
+        return cache.features(name, lambda at: _extract(cache, at, extractor), rows)[:, list(channels)]
     return _extract(store, rows, extractor, channels)
 
 
