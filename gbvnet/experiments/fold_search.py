@@ -1,6 +1,6 @@
 """The search for settings within the training side of one fold.
 
-The training and validation rows of the fold are split once more, into tuning folds, by the same protocol. A candidate
+The training and validation rows of a fold are split once more, into tuning folds, by the same protocol. A candidate
 is trained in each of them as in a cross-validation, and its score is the mean over the tuning folds.
 
 RUN/tuning/foldNN/<target>/    candidates.jsonl; chosen.json, written last
@@ -73,7 +73,7 @@ def make_search(plan: Plan, task: Task, config: TuneConfig) -> FoldSearch:
 
     Raises LeakySplit or BadConfig if the training side has too few groups for them.
     """
-    windows = plan.windows.loc[np.sort(np.concatenate([task.fold.train, task.fold.validation]))]
+    windows = plan.windows.loc[training_side(plan, task.fold, config.protocol)]
     held, number = plan.labels_of(task.fold), task.fold.number
     labels = {name: held.labels[name].loc[windows.index] for name in task.targets}
     split = SplitConfig(
@@ -94,6 +94,21 @@ def make_search(plan: Plan, task: Task, config: TuneConfig) -> FoldSearch:
     targets = {name: plan.targets[name] for name in task.targets}
     own = replace(plan, windows=windows, targets=targets, rating=rating, labels=labels, folds=folds, by_lag={}, lags={})
     return FoldSearch(number, str(task), task.targets, f"{FOLDER}/{task.folder}", own)
+
+
+def training_side(plan: Plan, fold: Fold, protocol: str) -> np.ndarray:
+    """Return the rows of a plan that a search for the settings of a fold may use, sorted: its training and validation
+    rows.
+
+    Under subject+stimulus also those that a fold leaves out since their subject is on one of these two sides and their
+    stimulus on the other: they share neither with the test side.
+    """
+    rows, units = np.concatenate([fold.train, fold.validation]), splits.UNITS[protocol]
+    if len(units) == 1:
+        return np.sort(rows)
+    names = [splits.group_names(plan.windows, unit) for unit in units]
+    inside = np.logical_and.reduce([of_unit.isin(of_unit.loc[rows]) for of_unit in names])
+    return np.sort(plan.windows.index.to_numpy()[inside])
 
 
 @dataclass(frozen=True)

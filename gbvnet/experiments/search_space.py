@@ -73,8 +73,8 @@ class Range:
     @property
     def plain(self) -> dict[str, Any]:
         """The range as the file gives it."""
-        given = {"low": self.low, "high": self.high, "log": self.log, "step": self.step}
-        return {name: value for name, value in given.items() if value not in (False, None)}
+        more = {"log": True} if self.log else {} if self.step is None else {"step": self.step}
+        return {"low": self.low, "high": self.high, **more}
 
 
 @dataclass(frozen=True)
