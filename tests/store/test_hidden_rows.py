@@ -25,11 +25,11 @@ def test_hidden_rows_and_recordings_cannot_be_read(store):
     for whole, part in zip(store.read(SHOWN), source.read(SHOWN), strict=True):
         np.testing.assert_array_equal(whole, part)
     for read in (source.read, source.expression, source.face_ok):
-        with pytest.raises(GbvnetError, match=r"row 20 \(recording s01_trial05, window 0\) was read, and it is hidden"):
+        with pytest.raises(GbvnetError, match=r"row 20 \(recording s01_trial05, window 0\)"):
             read([0, 20])
     assert source.baseline("s01_trial01") is not None
     for read in (source.baseline, lambda name: source.trace(name, "valence")):
-        with pytest.raises(GbvnetError, match="recording s04_trial01 was read, and all of its windows are hidden here"):
+        with pytest.raises(GbvnetError, match="recording s04_trial01"):
             read("s04_trial01")
 
 
@@ -56,5 +56,5 @@ def test_features_come_from_the_cache_for_rows_that_are_not_hidden(tmp_path, sto
     features = extract_features(HiddenRows(cached, SHOWN), SHOWN, [0, 2], LOG_POWER)
     assert list(cached.folder.iterdir())
     np.testing.assert_array_equal(features, extract_features(store, SHOWN, [0, 2], LOG_POWER))
-    with pytest.raises(GbvnetError, match="hidden"):
+    with pytest.raises(GbvnetError, match=r"row 25 \(recording s01_trial06"):
         extract_features(HiddenRows(cached, SHOWN), np.array([25]), [0], LOG_POWER)
