@@ -24,6 +24,7 @@ _HOME = {
     "compare": "experiments.compare",
     "audit": "experiments.audit",
     "transfer": "experiments.transfer",
+    "tune": "experiments.tune",
     "explain_run": "experiments.explain",
     "write_report": "report.report",
     "ProtocolSplit": "evaluation.splitter",
@@ -46,6 +47,7 @@ _HOME = {
     "CrossvalConfig": "config",
     "CompareConfig": "config",
     "AuditConfig": "config",
+    "TuneConfig": "config",
     "ExplainConfig": "config",
     "FinalConfig": "config",
     "GbvnetError": "errors",
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from .config import FinalConfig as FinalConfig
     from .config import GBVNetConfig as GBVNetConfig
     from .config import PrepareConfig as PrepareConfig
+    from .config import TuneConfig as TuneConfig
     from .datasets import open_corpus as open_corpus
     from .datasets.check import check_corpus as check_corpus
     from .errors import GbvnetError as GbvnetError
@@ -69,6 +72,7 @@ if TYPE_CHECKING:
     from .experiments.seed_group import cross_validate_seeds as cross_validate_seeds
     from .experiments.train import train_model as train_model
     from .experiments.transfer import transfer as transfer
+    from .experiments.tune import tune as tune
     from .inference.predict import predict_files as predict_files
     from .inference.predict import predict_recording as predict_recording
     from .inference.predictor import Predictor as Predictor

@@ -415,6 +415,32 @@ class CompareConfig(CrossvalConfig):
 
 
 @dataclass(frozen=True)
+class TuneConfig(CrossvalConfig):
+    """A cross-validation whose settings are searched for in each fold, by the fold's training side alone."""
+
+    trials: int = 50
+    """number of candidates that each fold tries; of a space with fewer candidates, all are tried"""
+    tuning_folds: int = 3
+    """number of folds within the training side of each fold, over which the score of a candidate is averaged"""
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.trials >= 1, f"trials must be at least 1, not {self.trials}")
+        require(self.tuning_folds >= 2, f"tuning_folds must be at least 2, not {self.tuning_folds}")
+        require(
+            self.lag_s != "search",
+            "the lag of a search would have to be searched for in every tuning fold again, to see no label of it: "
+            + _NEEDS_LAG,
+        )
+
+    def crossval(self, **changes: Any) -> CrossvalConfig:
+        """Return the settings of its cross-validation: those that the search does not choose."""
+        own = {f.name: getattr(self, f.name) for f in fields(CrossvalConfig)}
+        return CrossvalConfig(**(own | changes))
+
+
+@dataclass(frozen=True)
 class FinalConfig(CrossvalConfig):
     """The training of a model for prediction: on all windows but a validation set, which chooses the epoch."""
 

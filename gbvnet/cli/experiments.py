@@ -46,6 +46,45 @@ def _crossval(parser) -> Run:
 
 
 @command(
+    "tune",
+    "search for settings in each fold, by its training side alone, and cross-validate with those chosen",
+    """
+    gbvnet tune /data/deap.store runs/tuned --space space.yaml --target valence --protocol subject
+    gbvnet tune /data/deap.store runs/trees --space trees.yaml --system yuvaraj-like --modality eeg --jobs 2
+
+    space.yaml:  train.learning_rate: {low: 1e-4, high: 1e-2, log: true}
+                 train.batch_size: {low: 16, high: 128, step: 16}
+                 model.variant: [micro, small]
+    trees.yaml:  options.classifier: [cart, svm]          # an option of the system
+    """,
+)
+def _tune(parser) -> Run:
+    from ..config import TuneConfig
+
+    parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
+    parser.add_argument("run", type=Path, help="the folder of the run, to create or to resume")
+    parser.add_argument("--space", type=Path, help="a YAML file with the settings to search and their values")
+    add_settings(parser, TuneConfig, skip={"recipe"})
+    add_jobs(parser, default=1, cluster=True)
+
+    def run(args) -> int:
+        if args.space is None:
+            raise BadConfig("give --space FILE, the settings to search and their values (see tune --help)")
+        from ..experiments.tune import tune
+        from ..report.report import summary_text
+        from ..store.feature_cache import FeatureCache
+        from ..store.reader import open_store
+
+        config, store = chosen_settings(args, TuneConfig), FeatureCache(open_store(args.store))
+        with bar("tuning", unit="trainings") as progress:
+            tune(store, args.run, config, args.space, args.jobs, progress)
+        say(summary_text([args.run]))
+        return 0
+
+    return run
+
+
+@command(
     "compare",
     "compare systems on the same folds: scores, ranks over subjects, costs",
     """

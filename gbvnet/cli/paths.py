@@ -26,6 +26,7 @@ _KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "check": (("ROOT", "root", ("corpus",)),),
     "prepare": (("ROOT", "root", ("corpus",)), ("STORE", "store", ("new", "store"))),
     "crossval": (("STORE", "store", ("store",)), ("RUN", "run", ("new", "run", "seeds"))),
+    "tune": (("STORE", "store", ("store",)), ("RUN", "run", ("new", "run"))),
     "compare": (("STORE", "store", ("store",)), ("COMPARISON", "comparison", ("new", "comparison"))),
     "transfer": (
         ("STORE_A", "first", ("store",)),

@@ -5,12 +5,11 @@ RUN/foldNN/<target>/                               history.csv, model/, fit.json
 RUN/predictions.parquet                            all folds; written last: a run is complete if it is there
 """
 
-import hashlib
 import json
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +41,7 @@ from ..systems import SystemOutput, plain_options, system, validate_config
 from .lag_search import with_lags
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
+from .training_seed import training_seed
 
 log = logging.getLogger(__name__)
 
@@ -106,33 +106,54 @@ def run_plan(
         plan = plan if finished else with_lags(store, plan, config)
         begin_run(run_dir, store, config, plan, threads_per_task(jobs))
         if not finished:
-            _train_all(run_dir, store, config, plan, jobs, progress)
-            _finish(run_dir)
+            train_all(run_dir, store, config, plan, jobs, progress)
+            finish(run_dir)
     return run_dir / predictions.FILE
 
 
-def _train_all(
+@dataclass(frozen=True)
+class TaskSettings:
+    """Settings that a search has chosen for each training.
+
+    of_folder : settings by `Task.folder`. digest : of the run with its search, for the predictions table
+    """
+
+    of_folder: Mapping[str, CrossvalConfig]
+    digest: str
+
+
+def tasks_of(plan: Plan, config: CrossvalConfig) -> list[Task]:
+    """Return the trainings of a plan."""
+    targets = tuple(plan.targets)
+    return [Task(fold, t) for fold in plan.folds for t in ([targets] if config.joint else [(t,) for t in targets])]
+
+
+def train_all(
     run_dir: Path,
     store: WindowSource,
     config: CrossvalConfig,
     plan: Plan,
     jobs: Jobs,
     progress: ProgressCallback | None,
+    own: TaskSettings | None = None,
 ) -> None:
-    """Run the trainings that are not finished. One that fails does not stop the others."""
-    targets = tuple(plan.targets)
-    tasks = [Task(fold, t) for fold in plan.folds for t in ([targets] if config.joint else [(t,) for t in targets])]
+    """Run the trainings that are not finished. One that fails does not stop the others.
+
+    own : the settings of each training, where they are not the run's
+    """
+    tasks = tasks_of(plan, config)
     left = [task for task in tasks if not (run_dir / task.folder / predictions.FILE).exists()]
     if len(left) < len(tasks):
         log.info("%s%d of %d trainings were finished already", log_prefix(config), len(tasks) - len(left), len(tasks))
     # Each task brings its own fold.
-    train_and_test = _TrainAndTest(
-        store, _sendable(config), replace(plan, folds=[]), run_dir, jobs, threads_per_task(jobs)
+    train_and_test = TrainAndTest(
+        store, sendable(config), replace(plan, folds=[]), run_dir, jobs, threads_per_task(jobs)
     )
+    of_task = train_and_test if own is None else _TrainWithOwnSettings(train_and_test, own)
     failed = {}
     try:
         with _progress_reported(run_dir, tasks, config, progress):
-            for task, outcome in run(train_and_test, left, jobs, uses_gpu=True):
+            for task, outcome in run(of_task, left, jobs, uses_gpu=True):
                 if isinstance(outcome, GbvnetError):
                     failed[str(task)] = outcome
                     log.error("%s%s: %s", log_prefix(config), task, outcome)
@@ -147,8 +168,8 @@ def _train_all(
         )
 
 
-def _sendable(config: CrossvalConfig) -> CrossvalConfig:
-    """The settings as another process can read them: it does not have the class of a plug-in's options yet."""
+def sendable(config: CrossvalConfig) -> CrossvalConfig:
+    """Return the settings as another process can read them: it does not have the class of a plug-in's options yet."""
     return replace(config, system=absolute(config.system), options=plain_options(config.options))
 
 
@@ -170,7 +191,7 @@ def _progress_reported(
                 else _epochs(run_dir / task.folder)
             )
             doing = str(task) if 0 < epochs < config.train.epochs else doing
-            done += epochs
+            done += min(epochs, config.train.epochs)  # a search may have chosen more
         progress(done, len(tasks) * config.train.epochs, log_prefix(config) + doing)
 
     with call_periodically(report):
@@ -185,8 +206,11 @@ def _epochs(folder: Path) -> int:
 
 
 @dataclass(frozen=True)
-class _TrainAndTest:
-    """Train and test one task. Sent to other processes, where the store is opened again."""
+class TrainAndTest:
+    """Train and test one task. Sent to other processes, where the store is opened again.
+
+    digest : of the settings, for the predictions table; "" for that of `config`
+    """
 
     store: WindowSource
     config: CrossvalConfig
@@ -194,6 +218,7 @@ class _TrainAndTest:
     run_dir: Path
     jobs: Jobs
     threads: int
+    digest: str = ""
 
     def __call__(self, task: Task) -> str:
         """Return a summary for the log. Writes predictions.parquet last: a folder that has it is finished."""
@@ -216,7 +241,7 @@ class _TrainAndTest:
         y = pd.DataFrame({target: self.plan.labels_of(task.fold).labels[target] for target in task.targets})
         system(self.config.system)  # its libraries are loaded first, and do not count as its memory
         with PeakMemory() as peak:
-            predicted, about = self._fit_and_predict(task, y, folder)
+            predicted, about = self.fit_and_predict(task, y, folder)
         about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
         write_json(folder / "fit.json", about)
         table = self._table(task, y, predicted)
@@ -224,7 +249,12 @@ class _TrainAndTest:
         (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and not needed any more
         return f"{_score(table)} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
 
-    def _fit_and_predict(self, task: Task, y: pd.DataFrame, folder: Path) -> tuple[SystemOutput, dict[str, Any]]:
+    def fit_and_predict(self, task: Task, y: pd.DataFrame, folder: Path) -> tuple[SystemOutput, dict[str, Any]]:
+        """Train on a fold, and predict its test windows. Returns what is predicted, and what is reported of the
+        training.
+
+        y : labels under their row numbers, a column a target. folder : for the model and all that the training keeps
+        """
         fold, test = task.fold, task.fold.test
         if all(map(has_one_class, y.loc[fold.train].to_numpy().T)):
             shutil.rmtree(folder / "model", ignore_errors=True)
@@ -252,7 +282,7 @@ class _TrainAndTest:
             np.concatenate([rows, validation[0]]),
             all_signals=config.train.normalise == "subject",
         )
-        fitted = made.fit(given, rows, y_train, validation=validation, seed=_seed(config.seed, str(task)))
+        fitted = made.fit(given, rows, y_train, validation=validation, seed=training_seed(config.seed, str(task)))
         predicted = fitted.predict(self._test_view(test), test)
         fitted.save(folder / "model")
         return predicted, dict(fitted.about)
@@ -290,10 +320,22 @@ class _TrainAndTest:
                 ),
                 gate_face=np.nan if predicted.gate_face is None else predicted.gate_face,
                 gate_bio=np.nan if predicted.gate_bio is None else predicted.gate_bio,
-                config=config_digest(c),
+                config=self.digest or config_digest(c),
             )
             tables.append(table)
         return pd.concat(tables, ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _TrainWithOwnSettings:
+    """Train and test one task with the settings that were chosen for it."""
+
+    train_and_test: TrainAndTest
+    own: TaskSettings
+
+    def __call__(self, task: Task) -> str:
+        config = self.own.of_folder[task.folder]
+        return replace(self.train_and_test, config=config, digest=self.own.digest)(task)
 
 
 def _score(table: pd.DataFrame) -> str:
@@ -323,17 +365,13 @@ def _prior(y: pd.Series, fold: Fold, target: Target) -> np.ndarray:
     return np.array([training.mean()], np.float64)
 
 
-def _seed(seed: int, task: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}/{task}".encode()).digest()[:4], "big")
-
-
 def _seconds(folder: Path, elapsed_s: float) -> float:
     """Return how long a training took, with the epochs before it was interrupted."""
     history = folder / "history.csv"
     return max(elapsed_s, float(pd.read_csv(history)["seconds"].sum()) if history.exists() else 0.0)
 
 
-def _finish(run_dir: Path) -> None:
+def finish(run_dir: Path) -> None:
     """Concatenate the folds' predictions, and complete environment.json with what the trainings report."""
     files = sorted(run_dir.glob(f"fold*/*/{predictions.FILE}"))
     abouts = [json.loads((file.parent / "fit.json").read_text()) for file in files]

@@ -29,7 +29,7 @@ from typing_extensions import override
 from .. import __version__
 from ..config import CrossvalConfig, ExplainConfig, TrainConfig, from_dict, to_dict, uses_face
 from ..errors import BadConfig, BadRun
-from ..evaluation import predictions
+from ..evaluation import chosen_settings, predictions
 from ..evaluation.plan import Plan, make_plan
 from ..io.atomic import atomic_write
 from ..io.records import json_record
@@ -53,6 +53,7 @@ from .probes import (
     noise_robustness,
 )
 from .run_folder import lock_run, read_environment, refuse_other_code, write_json
+from .search_space import with_values
 
 log = logging.getLogger(__name__)
 FACES_AT_ONCE = 256
@@ -129,7 +130,7 @@ def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig, plugin:
                 reason = output_of_target(plan.targets[targets[0]]).without_model
                 left_out.append(f"fold {fold.number}, {targets[0]}: no model, as {reason}")
             else:
-                models.append(ProbedModel(fold, targets, folder / "model", rows))
+                models.append(ProbedModel(fold, targets, folder / "model", rows, _chosen_settings(folder, run)))
     if not models:
         raise BadRun(run_dir, "a run with a trained model", "none: " + "; ".join(left_out))
     digest = hashlib.sha256((run_dir / predictions.FILE).read_bytes()).hexdigest()
@@ -156,11 +157,18 @@ def _read_config(path: Path) -> CrossvalConfig:
     """The run's settings, but for the device: a run may be explained on another machine than it was trained on."""
     try:
         values = from_yaml(path.read_text())
+        values.pop(chosen_settings.FOLDER, None)  # of a search; each training has settings of its own then
         values["train"] = {**values["train"], "device": TrainConfig.device}
         return from_dict(CrossvalConfig, values)
     except (OSError, TypeError, KeyError, ValueError, BadConfig) as error:
         damage = f"a file that does not give them ({error})"
         raise BadRun(path, "the settings of a run", damage, "It may be of another version of gbvnet.") from None
+
+
+def _chosen_settings(folder: Path, run: CrossvalConfig) -> CrossvalConfig | None:
+    """The settings that a search has chosen for the training in RUN/foldNN/<target>; None if there was no search."""
+    chosen = chosen_settings.read_chosen(folder.parents[1] / chosen_settings.FOLDER / folder.parent.name / folder.name)
+    return None if chosen is None else with_values(run, chosen.values)
 
 
 def _check_rows(plan: Plan, table: pd.DataFrame, run_dir: Path) -> None:

@@ -38,6 +38,7 @@ class ProbedModel:
     targets: tuple[str, ...]
     model: Path
     rows: np.ndarray  # (n,) drawn from the fold's test windows, sorted
+    own: CrossvalConfig | None = None  # settings that a search has chosen for it; None: those of the run
 
     @property
     def name(self) -> str:
@@ -119,10 +120,11 @@ class Probe:
     """The model of a fold with its test windows, which it predicts as they are or perturbed."""
 
     def __init__(self, work: ExplainedRun, part: ProbedModel, count: PredictionCounter):
-        self.store, self.run, self.config, self.part, self.count = work.store, work.run, work.config, part, count
+        self.store, self.config, self.part, self.count = work.store, work.config, part, count
+        self.run = part.own or work.run
         self.labels = pd.DataFrame({target: work.plan.labels_of(part.fold).labels[target] for target in part.targets})
         self.outputs = [work.outputs[target] for target in part.targets]
-        self.system: BaseSystem = load_system(part.model, work.run, work.plan.targets[part.targets[0]])
+        self.system: BaseSystem = load_system(part.model, self.run, work.plan.targets[part.targets[0]])
 
     def rows_with(self, has: str) -> np.ndarray:
         """Return the rows that have a face, or signals.

@@ -27,6 +27,7 @@ from ..config import CrossvalConfig, SplitConfig, flatten, to_dict
 from ..errors import BadConfig, BadRun
 from ..evaluation import splits
 from ..evaluation.agreement import agreements
+from ..evaluation.chosen_settings import FOLDER
 from ..evaluation.labels import has_one_class
 from ..evaluation.plan import OTHERS, Plan
 from ..former_settings import former_names, former_option_group, present_names
@@ -84,15 +85,25 @@ def lock_run(run_dir: Path) -> Iterator[None]:
         ) from error
 
 
-def begin_run(run_dir: Path, store: WindowSource, config: CrossvalConfig, plan: Plan, threads: int) -> None:
+def begin_run(
+    run_dir: Path,
+    store: WindowSource,
+    config: CrossvalConfig,
+    plan: Plan,
+    threads: int,
+    tuning: dict[str, Any] | None = None,
+) -> None:
     """Write settings, environment and splits; in a folder with a run, check first that it is the same one.
 
-    threads : of each training. Raises BadRun for a run of other settings, another store or other face weights.
+    threads : of each training
+    tuning : settings of a search for settings, which config.yaml has too
+    Raises BadRun for a run of other settings, another store or other face weights.
     """
     old = read_environment(run_dir)
+    settings = _settings(config, plan) | ({} if tuning is None else {FOLDER: tuning})
     if (run_dir / "config.yaml").exists():
         refuse_other_code(run_dir, config, old)
-        _refuse_other_run(run_dir, _settings(config, plan), store, old)
+        _refuse_other_run(run_dir, settings, store, old)
         _refuse_other_weights(run_dir, config, old)
     if old and old.get("threads") != threads:
         log.warning(
@@ -104,7 +115,7 @@ def begin_run(run_dir: Path, store: WindowSource, config: CrossvalConfig, plan: 
     environment = {**(old or _environment(store, config, plan)), "threads": threads}
     write_json(run_dir / "environment.json", environment)
     write_json(run_dir / "splits.json", _splits(plan, config), indent=None)
-    atomic_write(run_dir / "config.yaml", yaml.safe_dump(_settings(config, plan), sort_keys=False).encode())
+    atomic_write(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False).encode())
     for warning in [*environment["findings"], *_unscored_windows(plan, config, len(store.windows))]:
         log.warning("%s%s", log_prefix(config), warning)
 

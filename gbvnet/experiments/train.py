@@ -23,6 +23,7 @@ from filelock import FileLock, Timeout
 
 from ..config import FinalConfig, to_dict, uses_face, uses_signals
 from ..errors import BadConfig, BadModel, BadRun
+from ..evaluation.chosen_settings import FOLDER
 from ..evaluation.labels import has_one_class
 from ..evaluation.plan import data_warnings, make_plan_without_folds, require_known
 from ..evaluation.splits import train_validation_split
@@ -300,6 +301,9 @@ def _require_same(result: Result, store: WindowSource, config: FinalConfig) -> N
         expected = f"a run on {store.path} ({store.title}, digest {store.digest[:12]})"
         title = result.run.store.get("title", "unnamed")
         raise BadRun(run, expected, f"one on another store ({title}, digest {str(digest)[:12]})", remedy)
+    if FOLDER in result.run.config:
+        expected = "a cross-validation with the model's settings"
+        raise BadRun(run, expected, "one that searched for settings in each fold", remedy)
     of_run, of_model = _compared(result.run.config), _compared(to_dict(config))
     for name, wanted in of_model.items():
         if of_run.get(name) != wanted:

@@ -10,10 +10,12 @@ from ..evaluation.score_properties import SCORE_PROPERTIES
 from .results import Comparison, Result
 from .seed_groups import singles_of
 from .seed_section import difference_values, have_seeds, sd_values
+from .tuning_section import tuning_table
 
 
 def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> dict[str, pd.DataFrame]:
-    """Return results, folds, subjects and, where there are any, comparisons: by the name of their file.
+    """Return results, folds, subjects and, where there are any, comparisons and chosen settings: by the name of their
+    file.
 
     Of several seeds these are of each seed, and seed_means and seed_mean_subjects are of the means over seeds.
     """
@@ -40,6 +42,8 @@ def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> 
             | ({} if c.a.scores.task == "binary" else {"score": c.a.scores.main, "subjects_left_out": c.left_out})
             for c in comparisons
         ).join(difference_values(comparisons))  # fmt: skip
+    if len(tuned := tuning_table(results)):
+        tables["tuning"] = tuned
     return tables
 
 

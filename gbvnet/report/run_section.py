@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import GbvnetError
-from . import explanation_section, figures, rating_figures
+from . import explanation_section, figures, rating_figures, tuning_section
 from .document import Block, Heading, Items, Picture, Text
 from .figures import write_picture
 from .formatting import capital, file_part, mean_sd
@@ -77,6 +77,7 @@ def _training_blocks(result: Result, name: str, folder: Path) -> Iterator[Block]
             "How to read it: further right lets more of a modality through; where the two lines differ, the gate "
             f"differs between {kinds}. A gate shows what is used, and not that it is useful.",
         )  # fmt: skip
+    yield from tuning_section.tuning_blocks(result, name, folder)
     yield from explanation_section.explanation_blocks(result, name, folder)
 
 

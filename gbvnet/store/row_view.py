@@ -1,7 +1,8 @@
 """A view of some rows of a source: what a system may see of a store while it learns or predicts.
 
 Row numbers stay those of the source. Reading another row raises, and so does the baseline or the trace of a recording
-of which no row is given; the labels of other rows are missing in the table of windows.
+of which no row is given. In the table of windows other rows have no face, no signals and no labels, so that what looks
+for all windows of a subject, as normalisation by subject does, takes those that are given.
 """
 
 from typing import Any
@@ -35,7 +36,7 @@ class RowView(DerivedSource):
         given[check_rows(source, rows)] = True
         self._readable = np.ones_like(given) if all_signals else given
         self._recordings = frozenset(source.windows["recording"].to_numpy()[given])
-        self.windows = _with_labels_of(source, given if labelled else np.zeros_like(given))
+        self.windows = _table_of(source, self._readable, given & labelled)
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
@@ -87,14 +88,16 @@ class RowView(DerivedSource):
         return self.source.trace(recording, name)
 
 
-def _with_labels_of(source: WindowSource, given: np.ndarray) -> pd.DataFrame:
-    """Return the table of windows with the labels of the given rows, (n,) bool, alone."""
+def _table_of(source: WindowSource, readable: np.ndarray, labelled: np.ndarray) -> pd.DataFrame:
+    """The table of windows with the modalities of readable rows and the labels of labelled ones, (n,) bool each."""
+    table = source.windows
+    parts = {name: table[name].to_numpy(bool) & readable for name in ("has_face", "has_signals")}
     labels = {
-        name: source.windows[name].where(given, "" if column.is_category else np.nan)
+        name: table[name].where(labelled, "" if column.is_category else np.nan)
         for name, column in source.labels.items()
-        if name in source.windows
+        if name in table
     }
-    return source.windows.assign(**labels)
+    return table.assign(**parts, **labels)
 
 
 def feature_cache_of(source: WindowSource) -> FeatureCache | None:

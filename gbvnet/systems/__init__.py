@@ -213,9 +213,9 @@ def option_names(chosen: type[BaseSystem]) -> tuple[str, ...]:
     return tuple(field.name for field in fields(chosen.Options))
 
 
-def plain_options(options: Any) -> Any:
-    """Return an object of a class Options as a dict of its values; others as they are."""
-    return asdict(options) if is_dataclass(options) and not isinstance(options, type) else options
+def plain_options(options: Any) -> dict[str, Any]:
+    """Return the options of a system by name, as any process can read them."""
+    return asdict(options) if is_dataclass(options) and not isinstance(options, type) else dict(options or {})
 
 
 def read_options(chosen: type[BaseSystem], given: Any, name: str) -> Any:
@@ -226,7 +226,8 @@ def read_options(chosen: type[BaseSystem], given: Any, name: str) -> Any:
     """
     if type(given) is chosen.Options:
         return given
-    given = plain_options(given)
+    if is_dataclass(given) and not isinstance(given, type):
+        given = plain_options(given)
     if not isinstance(given or {}, Mapping):
         raise BadConfig(f"options: expected options of {name} by name, found {given!r:.60}")
     require_options(chosen, given or {}, name)

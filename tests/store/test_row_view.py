@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
+from gbvnet.store.channels import statistics, subject_scale
 from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.store.row_view import RowNotGiven, RowView, feature_cache_of
 from gbvnet.systems.features.band_power import LOG_POWER
@@ -39,6 +40,22 @@ def test_labels_of_other_rows_are_missing_and_the_source_keeps_its_own(store):
         assert store.windows[name].notna().all()
     assert RowView(store, GIVEN, labelled=False).windows["valence"].isna().all()
     assert view.windows["subject"].equals(store.windows["subject"])
+
+
+def test_other_rows_have_no_modality_and_names_stay(store):
+    table = RowView(store, GIVEN).windows
+    others = np.setdiff1d(np.arange(len(store)), GIVEN)
+    assert not table.loc[others, ["has_face", "has_signals"]].any(axis=None)
+    names = ["recording", "subject", "trial", "stimulus", "window", "start_s"]
+    assert table[names].equals(store.windows[names]) and table.loc[GIVEN].equals(store.windows.loc[GIVEN])
+
+
+def test_normalisation_by_subject_takes_the_windows_that_are_given(store):
+    channels = range(len(store.settings["channels"]))
+    scale = subject_scale(RowView(store, GIVEN), channels, np.array(["s01"]))["s01"]
+    np.testing.assert_allclose(scale, statistics(store, GIVEN, channels))
+    nested = RowView(RowView(store, GIVEN), GIVEN[:2], all_signals=True)  # of a search inside of a training side
+    np.testing.assert_allclose(subject_scale(nested, channels, np.array(["s01"]))["s01"], scale)
 
 
 def test_baselines_are_those_of_given_recordings(store):
