@@ -147,7 +147,11 @@ def _seed_blocks(ranked: Sequence[Result], ranking: Ranking | None, spreads: Pai
     if len({r.seeds for r in ranked}) > 1:
         common = ", ".join(map(str, common_seeds(ranked)))
         of_common = f"Ranks and differences are of the seeds that all systems have ({common})."
-        yield Text(of_common if common else "No ranks: the systems have no seed in common.", "note")
+        if any(r.run.outside for r in ranked):
+            of_common = "Ranks and differences are of the means over all seeds of each system."
+        elif not common:
+            of_common = "No ranks: the systems have no seed in common."
+        yield Text(of_common, "note")
     if ranking is not None and spreads:
         yield Text(describe_spreads(spreads, ranking.ranks.index[0]))
 

@@ -42,7 +42,7 @@ def csv_tables(results: Sequence[Result], comparisons: Sequence[Comparison]) -> 
             | ({} if c.a.scores.task == "binary" else {"score": c.a.scores.main, "subjects_left_out": c.left_out})
             for c in comparisons
         ).join(difference_values(comparisons))  # fmt: skip
-    if len(tuned := tuning_table(results)):
+    if len(tuned := tuning_table(singles)):
         tables["tuning"] = tuned
     return tables
 

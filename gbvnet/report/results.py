@@ -337,14 +337,16 @@ def compare(results: Sequence[Result], fixed_only: bool = False) -> tuple[list[C
 def scores_by_subject(results: Mapping[str, Result]) -> pd.DataFrame:
     """Return the headline score by window of results that test the same rows: one row a subject, one column a result.
 
-    Of results of several seeds the mean over the seeds that all have. NaN where it is undefined, as a CCC is of ratings
-    that are all equal.
+    Of results of several seeds the mean over the seeds that all have; with one of another program, whose seeds are none
+    of gbvnet's, over all seeds of each. NaN where it is undefined, as a CCC is of ratings that are all equal.
     """
     common = common_seeds(list(results.values()))
+    foreign = any(result.run.outside for result in results.values())
     columns = {}
     for name, result in results.items():
         by_seed = subject_scores_by_seed(result)
-        columns[name] = pd.DataFrame({seed: by_seed[seed] for seed in common}).mean(axis=1, skipna=False)
+        seeds = by_seed if foreign else common
+        columns[name] = pd.DataFrame({seed: by_seed[seed] for seed in seeds}).mean(axis=1, skipna=False)
     return pd.DataFrame(columns)
 
 
@@ -407,7 +409,8 @@ def not_comparable(a: Result, b: Result) -> str:
 def describe_row_difference(a: Result, b: Result) -> str:
     """Return in what tested windows or labels differ at a seed that both have; "" if they are the same."""
     of_a, of_b = a.by_seed, b.by_seed
-    differ = (metrics.describe_row_difference(of_a[s].table, of_b[s].table) for s in common_seeds([a, b]))
+    pairs = [(of_a[s], of_b[s]) for s in common_seeds([a, b])] or [(a, b)]  # none with a result of another program
+    differ = (metrics.describe_row_difference(one.table, other.table) for one, other in pairs)
     return next(filter(None, differ), "")
 
 
