@@ -11,8 +11,8 @@ PROMISES: dict[str, Promise] = {
     WORKS: Promise(
         "a system works on every modality and every task that its class declares, and raises errors of gbvnet.errors "
         "for what it cannot do",
-        "correct the error, declare in `modalities` and `tasks` only what the system can do, or raise BadConfig with "
-        "the reason",
+        "correct the error, declare in `modalities` and `tasks` only what the system can do, raise BadConfig with the "
+        "reason, or give windows from which it can learn (windows=SyntheticWindows(...))",
     ),
     "fit returns the system": Promise("fit returns self", "end fit with `return self`"),
     "fit reads its own rows only": Promise(
@@ -79,7 +79,8 @@ PROMISES: dict[str, Promise] = {
         "make a column for each of self.target.classes; y holds their numbers",
     ),
     "missing modalities": Promise(
-        "windows that lack a modality are refused with BadConfig, or predicted without use of the zeros in its place",
+        "windows that lack a modality are refused with BadConfig, or predicted without use of the zeros in its place; "
+        "so is a store that lacks it altogether",
         "look at has_face and has_signals of store.windows; call gbvnet.systems.learners.classical.require_modalities",
     ),
     "saved and loaded": Promise(

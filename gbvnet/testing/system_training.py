@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..config import uses_face, uses_signals
 from ..errors import BadConfig, GbvnetError
 from ..evaluation.metrics import auc
-from .results import Outcome
+from .results import Outcome, describe
 from .synthetic_store import SyntheticStore
 from .system_case import SystemCase, current_states, random_states, temporary_folder
 from .watched_sources import AlteredSource, ObservedSource
@@ -266,6 +267,25 @@ def check_missing_modalities(case: SystemCase) -> Iterator[Outcome]:
     yield promise, output_error(case, predicted, len(rows))
     differs = difference(predicted, case.predict(made, rows, other))
     yield promise, f"with other values in place of the zeros of what is missing, {differs}" if differs else None
+
+
+def check_absent_modalities(case: SystemCase) -> Iterator[Outcome]:
+    """Train on stores that have no faces, or no signals, of those that the modality has."""
+    modality, promise = case.config.modality, "missing modalities"
+    if not (case.content.frames and case.content.channels):
+        return  # nothing would be left
+    without: list[dict[str, Any]] = [{"frames": 0}] * uses_face(modality) + [{"channels": ()}] * uses_signals(modality)
+    for absent in without:
+        store, made = SyntheticStore(replace(case.content, **absent)), case.make()
+        try:
+            predicted = case.predict(case.train_system(made, store), store=store)
+        except GbvnetError:
+            yield promise, None
+            continue
+        except Exception as error:
+            yield promise, f"of a store without {'faces' if 'frames' in absent else 'signals'}: {describe(error)}"
+            continue
+        yield promise, output_error(case, predicted, len(case.test))
 
 
 def check_learning(case: SystemCase) -> Iterator[Outcome]:

@@ -318,6 +318,12 @@ class CountsZeros(Sound):
         return np.where(np.isfinite(x), x, 0)
 
 
+class NeedsFaces(Sound):
+    def fit(self, store, rows, y, *, validation=None, seed=0):
+        self._side = 1 / store.settings["face_side"]
+        return super().fit(store, rows, y, validation=validation, seed=seed)
+
+
 class TakesTwoTargets(Sound):
     def fit(self, store, rows, y, *, validation=None, seed=0):
         one = validation if validation is None or y.ndim == 1 else (validation[0], validation[1][:, 0])
@@ -357,13 +363,14 @@ class CountsItsClasses(Sound):
         (ReturnsNothing, "fit returns the system", "it returned None"),
         (NeedsValidation, WORKS, "AssertionError: no validation"),
         (CountsZeros, "missing modalities", "with other values in place of the zeros"),
+        (NeedsFaces, "missing modalities", "of a store without faces: ZeroDivisionError: division by zero"),
         (TakesTwoTargets, "several targets", "expected shape (40, 2), found (40,)"),
         (CountsItsClasses, "a class that does not occur", "without class 0: expected shape (40, 3), found (40, 2)"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")
 def test_a_system_that_breaks_one_promise_is_refused_for_it(system_class, promise, happened):
-    others = {"modalities": ("facebio",)} if system_class is CountsZeros else {}
+    others = {"modalities": ("facebio",)} if system_class in (CountsZeros, NeedsFaces) else {}
     failed = broken(system_class, **others)
     assert failed[promise].startswith(happened)
     assert len(failed) == 1, failed
