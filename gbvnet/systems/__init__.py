@@ -60,6 +60,7 @@ class BaseSystem(ABC):
     refused: ClassVar[dict[str, str]] = {}  # protocol: why it would be no fair test of this system
     tasks: ClassVar[tuple[str, ...]] = ("binary",)  # that it can learn
     refused_tasks: ClassVar[str] = "its source classifies low and high only"  # why it cannot learn the others
+    has_model: ClassVar[bool] = True  # False: nothing is left of a training but its predictions, and `load` refuses
     target: Target | None = None  # what is predicted; whoever makes a system sets it. None: two classes
 
     @dataclass(frozen=True)

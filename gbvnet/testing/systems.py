@@ -109,7 +109,8 @@ def _check_case(checks: Checks, case: SystemCase, learns: bool) -> None:
     chosen: list[Callable[[SystemCase], Iterator[Outcome]]] = [*OF_EVERY_CASE]
     chosen += OF_EVERY_TASK * case.is_first_modality + OF_THE_SYSTEM * case.is_first
     for check in chosen:
-        if learns or check is not system_training.check_learning:
+        of_files = check in (system_files.check_saving, system_files.check_damage)
+        if (learns or check is not system_training.check_learning) and (case.system_class.has_model or not of_files):
             checks.run(text, check(case))
 
 

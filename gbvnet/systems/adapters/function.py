@@ -4,7 +4,8 @@
         return p                                 # one prediction for each window of `test`
 
 It learns and predicts in one call, so that nothing is left of it but its predictions: such a system has no model, and
-cannot be explained. Further parameters with plain defaults are options.
+cannot be explained. Further parameters with plain defaults are options. `my_model.modalities = ("bio", "eeg")` and
+`my_model.tasks = ("binary",)` say what it is made for; without them it is taken to be made for all.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from .outside import checked
 NO_MODEL = "no_model.txt"
 ARGUMENTS = ("train", "y", "test")
 OPTIONAL = ("seed", "task", "validation")
+DECLARED = ("modalities", "tasks")
 
 
 class FunctionSystem(BaseSystem):
@@ -34,6 +36,7 @@ class FunctionSystem(BaseSystem):
 
     modalities: ClassVar[tuple[str, ...]] = ("bio", "eeg", "peri", "face", "facebio", "faceeeg", "faceperi")
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
+    has_model: ClassVar[bool] = False
     _function: ClassVar[Callable[..., Any]]
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
@@ -104,4 +107,5 @@ def system_of_function(function: Callable[..., Any], name: str) -> type[BaseSyst
         raise BadConfig(f"{name}: expected {wanted}; found one without {', '.join(missing)}")
     options = options_of(function, name, given=(*ARGUMENTS, *OPTIONAL))
     body = {"_function": staticmethod(function), "Options": options, "__doc__": function.__doc__}
+    body |= {field: tuple(getattr(function, field)) for field in DECLARED if hasattr(function, field)}
     return type(function.__name__, (FunctionSystem,), body)
