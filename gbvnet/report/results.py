@@ -237,7 +237,9 @@ def _order(result: Result) -> tuple:
 
 def order_and_label(results: Sequence[Result]) -> list[Result]:
     """Return results in the order of a report, each with a label that is unique in its section and protocol."""
-    return _labelled(sorted((replace(r, label=r.key("modality")) for r in results), key=_order))
+    tuned = {True: ", tuned", False: ""}  # its settings were searched for in each fold
+    named = (replace(r, label=r.key("modality") + tuned["tuning" in r.run.config]) for r in results)
+    return _labelled(sorted(named, key=_order))
 
 
 def _labelled(results: list[Result]) -> list[Result]:

@@ -106,3 +106,11 @@ def test_the_report_has_the_section_and_a_table_for_other_software(tmp_path):
     table = pd.read_csv(tmp_path / "report/tables/tuning.csv")
     assert table["run"].tolist() == ["tuned"] * 3 and table["train.batch_size"].tolist() == [16, 64, 32]
     assert table["train.learning_rate"].tolist() == [0.001, 0.00012345, 0.01]  # every digit
+
+
+def test_a_tuned_result_says_so_beside_an_untuned_one(tmp_path):
+    folders = [
+        fake_runs.write_run(tmp_path / "plain", [fake_runs.table(**SMALL)]),
+        fake_runs.write_run(tmp_path / "tuned", [fake_runs.table(**SMALL, config="t" * 12)], tuning=SEARCH),
+    ]
+    assert [r.label for r in read_results(folders)[0]] == ["facebio", "facebio, tuned"]
