@@ -113,4 +113,4 @@ def test_a_tuned_result_says_so_beside_an_untuned_one(tmp_path):
         fake_runs.write_run(tmp_path / "plain", [fake_runs.table(**SMALL)]),
         fake_runs.write_run(tmp_path / "tuned", [fake_runs.table(**SMALL, config="t" * 12)], tuning=SEARCH),
     ]
-    assert [r.label for r in read_results(folders)[0]] == ["facebio", "facebio, tuned"]
+    assert [r.label for r in results.read_results(folders)[0]] == ["facebio", "facebio, tuned"]
