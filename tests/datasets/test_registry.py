@@ -164,7 +164,7 @@ def test_the_contract_tests_find_a_new_corpus(added, tmp_path, capsys):
     root = test_readers.write(added, tmp_path / "corpus")
     test_readers.test_what_a_corpus_says_of_itself(added, root)
     test_readers.test_recordings_are_named_once_for_all_and_have_the_labels_that_are_declared(added, root)
-    test_readers.test_signals_cover_the_baseline_and_the_stimulus(added, root)
+    test_readers.test_a_corpus_keeps_the_contract(added, root)
     test_readers.test_a_corrupted_file_is_reported_and_the_other_recordings_are_used(added, tmp_path / "second", capsys)
     test_readers.test_a_store_holds_the_windows_that_signals_and_filter_give(added, root, tmp_path)
 
