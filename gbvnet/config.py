@@ -295,7 +295,8 @@ class CrossvalConfig(SplitConfig):
     """A cross-validation: the system, its data, the splits and the training."""
 
     system: str = "gbvnet"
-    """name of the system; a file in gbvnet/systems; `--system NAME --help` lists its own options, too"""
+    """name of the system (`gbvnet systems` lists them), or one of your own: file.py:Class, module:Class
+    (docs/plugins.md); `--system NAME --help` lists its own options, too"""
     modality: Modality = "facebio"
     """modalities that the system sees: face, bio (all signals), eeg, peri (all but EEG), or face with one of them"""
     target: str = "both"
@@ -390,8 +391,8 @@ class CompareConfig(CrossvalConfig):
 
     systems: tuple[str, ...] = ("all",)
     """names of the systems (gbvnet,deepvanet,zhu); all: every installed system and gbvnet:shuffled, which is GBV-Net
-    trained on permuted labels; a name may be followed by a modality (gbvnet:bio); default: the system's own; the help
-    lists the options of systems that are named before it"""
+    trained on permuted labels; systems of your own are file.py:Class or module:Class; a name may be followed by a
+    modality (gbvnet:bio); default: the system's own; the help lists the options of systems that are named before it"""
     options: dict[str, Any] | None = None
     """options of systems, by the system's name: {yuvaraj-like: {feature_set: wavelet}}; default: the systems' own"""
 

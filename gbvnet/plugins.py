@@ -13,14 +13,14 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .errors import BadConfig
+from .errors import BadConfig, GbvnetError, os_error_message
 from .text import did_you_mean
 
 if TYPE_CHECKING:  # help of commands needs the names above, and not this library, which takes 20 ms
@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # help of commands needs the names above, and not this librar
 
 SYSTEM_GROUP, CORPUS_GROUP = "gbvnet.systems", "gbvnet.corpora"  # of entry points
 _OWN = "gbvnet_plugin_"  # what names of modules from files begin with
+_PACKAGE = str(Path(__file__).parent)
 
 
 class Code(NamedTuple):
@@ -119,6 +120,26 @@ def load_files(files: Iterable[Path]) -> None:
     for file in files:
         with suppress(BadConfig):
             _module(str(file), file.name)
+
+
+@contextmanager
+def errors_named(name: str) -> Iterator[None]:
+    """Turn what the code of a plug-in raises in the block into a GbvnetError with its class, text, file and line, so
+    that it is reported as the error of this plug-in, and other work goes on.
+
+    Errors of gbvnet, and those that a full disk or lack of memory caused, stay as they are.
+    """
+    try:
+        yield
+    except GbvnetError:
+        raise
+    except Exception as error:
+        if os_error_message(error) is not None:
+            raise
+        steps = [s for s in traceback.extract_tb(error.__traceback__) if not s.filename.startswith(_PACKAGE)]
+        where = f" ({Path(steps[0].filename).name}, line {steps[0].lineno})" if steps else ""
+        text = " ".join(str(error).split())[:300]
+        raise GbvnetError(f"{label(name)}: {type(error).__name__}: {text}{where}") from error
 
 
 # --- from a name to an object ---

@@ -10,7 +10,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,13 +31,13 @@ from ..io.atomic import remove_stale_temp_files
 from ..network.training_log import require_logger
 from ..parallel.peak_memory import PeakMemory
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, tasks_per_machine, threads_per_task
-from ..plugins import absolute, label
+from ..plugins import absolute, errors_named, label
 from ..progress import ProgressCallback
 from ..provenance import SHUFFLED_SYSTEM
 from ..store.joined import training_store
 from ..store.row_view import RowView
 from ..store.window_source import WindowSource
-from ..systems import SystemOutput, plain_options, system, validate_config
+from ..systems import SystemOutput, is_plugin, plain_options, system, validate_config
 from .lag_search import with_lags
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
@@ -240,7 +240,8 @@ class TrainAndTest:
         remove_stale_temp_files(folder)
         y = pd.DataFrame({target: self.plan.labels_of(task.fold).labels[target] for target in task.targets})
         system(self.config.system)  # its libraries are loaded first, and do not count as its memory
-        with PeakMemory() as peak:
+        named = errors_named(self.config.system) if is_plugin(self.config.system) else nullcontext()
+        with PeakMemory() as peak, named:
             predicted, about = self.fit_and_predict(task, y, folder)
         about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
         write_json(folder / "fit.json", about)

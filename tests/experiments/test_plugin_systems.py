@@ -238,3 +238,15 @@ def test_a_run_of_a_plugin_is_explained_if_it_is_named_again(store, own, tmp_pat
     assert (run / "explain").is_dir()
     assert main(["explain", str(store), str(run), "--plugin", f"{own}/forest.py:Forest"]) == 2
     assert "expected a run of forest.py:Forest, found one of conv_net.py:ConvNet" in capsys.readouterr().err
+
+
+def test_an_error_of_a_plugin_is_one_line_and_the_others_go_on(store, own, tmp_path, capsys):
+    (own / "failing.py").write_text(
+        "from gbvnet.systems.adapters import EstimatorSystem\n\n\nclass Failing(EstimatorSystem):\n"
+        "    modalities = ('bio',)\n\n    def estimator(self):\n        return 1 / 0\n"
+    )
+    names = f"logreg,{own}/failing.py:Failing"
+    assert main(["compare", str(store), str(tmp_path / "compared"), "--systems", names, *QUICK]) == 1
+    out = capsys.readouterr().out
+    assert "BAD  " in out and "failing.py:Failing: ZeroDivisionError: division by zero (failing.py, line 8)" in out
+    assert (tmp_path / "compared" / "runs" / "logreg-bio" / "predictions.parquet").exists()

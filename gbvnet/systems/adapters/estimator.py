@@ -22,10 +22,12 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import expit, softmax
+from sklearn.dummy import DummyClassifier
 from typing_extensions import override
 
 from ...config import CrossvalConfig
 from ...errors import BadConfig, BadModel
+from ...evaluation.labels import has_one_class
 from ...io.atomic import atomic_write
 from ...store.window_source import WindowSource
 from .. import BaseSystem
@@ -94,8 +96,13 @@ class EstimatorSystem(BaseSystem, new_hooks=True):
         if validation is not None:
             rows, y = np.concatenate([rows, validation[0]]), np.concatenate([y, validation[1]])
         x = self._features(store, rows)
-        self._fitted = [_seeded(self.estimator(), seed).fit(x, target) for target in y.reshape(len(y), -1).T]
+        self._fitted = [self._fit_target(x, target, seed) for target in y.reshape(len(y), -1).T]
         return self
+
+    def _fit_target(self, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+        if self.task != "regression" and has_one_class(y):  # which many classifiers refuse
+            return DummyClassifier().fit(x, y)
+        return _seeded(self.estimator(), seed).fit(x, y)
 
     @override
     def predict_proba(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:

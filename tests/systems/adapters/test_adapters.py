@@ -165,6 +165,14 @@ def test_a_saved_model_with_types_of_others_is_refused(store, sides, tmp_path):
         stranger.load(tmp_path / "model", CONFIG)
 
 
+def test_of_two_targets_one_may_have_a_single_class(store, sides):
+    train, y, test = sides
+    both = np.stack([y, np.ones_like(y)], axis=1)
+    made = as_system(LogisticRegression, "sklearn.linear_model:LogisticRegression")(CONFIG)
+    p = made.fit(store, train, both[train]).predict_proba(store, test)
+    assert p.shape == (len(test), 2) and (p[:, 1] == 1).all()
+
+
 # --- networks ---
 
 
