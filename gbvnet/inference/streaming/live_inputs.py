@@ -78,6 +78,11 @@ def open_inputs(
         opened.append(camera_frames(int(video), clock))
     elif video is not None:
         file = VideoFile(Path(video))
+        if file.times_file is not None and sources.video_offset_s:
+            raise BadConfig(
+                f"--video_offset_s {sources.video_offset_s:g}: the frames of {file.path.name} have the times of "
+                f"{file.times_file.name}, which are on the signals' clock: give no offset, or take that file away"
+            )
         zero_s = sources.video_offset_s + replayed.begin_s if replayed else file.begin_s
         notes += [*file.notes, *_clock_notes(file, zero_s, replayed)]
         opened.append(shift_clock(file, zero_s))
