@@ -48,9 +48,8 @@ class VideoFile:
 
     def __init__(self, path: Path):
         self.path, self.info = path, probe(path)
-        self.times_file = times_file_of(path)
-        if self.times_file is not None:
-            self.info = with_film_times(path, self.info, self.times_file)
+        if (times_file := times_file_of(path)) is not None:
+            self.info = with_film_times(path, self.info, times_file)
         self.begin_s, self.end_s = max(0.0, self.info.time_s(0)), self.info.seconds
         self.notes = self.info.notes
 
