@@ -19,6 +19,7 @@ from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.recording_files import moved, open_files
 from gbvnet.datasets.signal_sources import SignalSource
 from gbvnet.datasets.single_recording import open_recording
+from gbvnet.datasets.table_template import write_template
 from gbvnet.errors import BadConfig, BadRecording
 from gbvnet.inference.streaming.live_inputs import replay_file
 from gbvnet.preprocessing.signals import preprocess
@@ -324,3 +325,20 @@ def test_live_replays_several_files_on_the_clock_of_the_first(tmp_path):
     assert held[256:-256] == pytest.approx(times[256:-256], abs=0.02)
     with pytest.raises(BadConfig, match="one stream only"):
         LiveSources(lsl="BioSemi + Shimmer")
+
+
+def test_the_rows_that_a_template_shows_can_be_read(tmp_path):
+    """`gbvnet table init` writes them as comments into table.yaml, and the short form into recordings.csv."""
+    write_eeg(tmp_path / "eeg.edf")
+    for name in ("left.csv", "right.csv"):
+        pd.DataFrame({"EDA": np.arange(480) / 4}).to_csv(tmp_path / name, index=False)
+    table, _ = write_template(tmp_path)
+    assert "eeg.edf + wrist.csv@-3.2" in table.read_text()
+    text = (tmp_path / "table.yaml").read_text().replace("signals_rate_hz: null", "signals_rate_hz: 4")
+    shown = text[text.index("# recordings:") : text.index("# The columns that are labels")].replace("# ", "")
+    kinds = "channels: {Fp1: eeg, left_EDA: gsr, right_EDA: gsr}\n"
+    (tmp_path / "mine.yaml").write_text(kinds + "signals_rate_hz: 4\n" + shown)
+    corpus = open_corpus("table", tmp_path / "mine.yaml")
+    assert [r.error for r in status(corpus).values()] == [None]
+    got = corpus.signals(corpus.recordings("anna")[0])
+    assert [c.name for c in got.channels] == ["Fp1", "left_EDA", "right_EDA"] and got.rates_hz == (256, 4, 4)
