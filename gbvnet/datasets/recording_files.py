@@ -45,11 +45,20 @@ class FileChannels(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordingFiles:
-    """The signal files of a recording, opened by `open_files`. Seconds are those of the first file's clock."""
+    """The signal files of a recording, of `open_files`. Seconds are those of the first file's clock.
+
+    hint : for errors: how to give a rate
+    """
 
     sources: tuple[SignalSource, ...]
-    files: tuple[SignalFile, ...]
     text: TextProperties
+    hint: str = ""
+
+    @cached_property
+    def files(self) -> tuple[SignalFile, ...]:
+        """The opened files. Raises BadRecording for the first that is none."""
+        together = tuple(source.file for source in self.sources)
+        return tuple(open_signals(s.file, s.rate_hz or self.text.rate_hz, self.hint, together) for s in self.sources)
 
     @property
     def path(self) -> Path:
@@ -188,10 +197,8 @@ class RecordingFiles:
 
 
 def open_files(sources: Sequence[SignalSource], text: TextProperties, hint: str = "") -> RecordingFiles:
-    """Open the signal files of a recording; samples are read later. Raises BadRecording for the first that is none."""
-    together = tuple(source.file for source in sources)
-    files = tuple(open_signals(s.file, s.rate_hz or text.rate_hz, hint, together) for s in sources)
-    return RecordingFiles(tuple(sources), files, text)
+    """Return the signal files of a recording, which are opened when they are needed."""
+    return RecordingFiles(tuple(sources), text, hint)
 
 
 def _joined(positions: list[list[int]], spans: list[SignalSpan]) -> SignalSpan:
