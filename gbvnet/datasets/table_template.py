@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import BadInput
 from ..io.atomic import atomic_write, visible_files
 from .channel_names import channel_kind
+from .film_times import SUFFIX
 from .formats.signal_file import channel_names_in
 from .formats.signal_text import empatica_rate_hz, is_text, time_columns
 from .known_channels import Known, known_channels
@@ -25,11 +26,13 @@ HEAD = """\
 #
 # subject, trial     letters, digits, points and dashes; each trial of a subject once
 # stimulus           name of the stimulus, the same for the same stimulus; may be empty
-# video, signals     files relative to this one; one of them may be empty
+# video, signals     files relative to this one; one of them may be empty. Several signal files are written as
+#                    eeg.edf + wrist.csv@-3.2: time on the first file's clock = time in wrist.csv - 3.2 s
 # start_s, stop_s    the stimulus, in seconds on the signals' clock (on the video's, if there are no signals)
 # baseline_start_s   start of the baseline period; empty: immediately before the stimulus
 # video_offset_s     the video's clock minus the signals' clock: -28 where the stimulus is at 30 s of the signals and at
-#                    2 s of the video; empty: 0
+#                    2 s of the video; empty: 0. If film.times.csv is beside film.mp4, with the time of a frame on the
+#                    signals' clock in each line, it is used instead (or another file, in a column video_times to add)
 # valence, arousal   labels, by default from 1 to 9, or the words low and high; also dominance, liking, familiarity,
 #                    control, predictability; may be empty. Other scales, and classes, are declared in table.yaml
 # ratings_file       (a column to add) ratings that change in time: a CSV with a column `time`, on the clock of start_s
@@ -54,9 +57,9 @@ def write_template(folder: Path) -> tuple[Path, int]:
         raise BadInput(folder, "a folder with videos and signal files", "no such folder")
     files = [f for f in visible_files(folder, "**/*") if f.is_file()]
     videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
-    signals = [f for f in files if f.name.lower().endswith(SIGNALS)]
+    signals = [f for f in files if f.name.lower().endswith(SIGNALS) and not f.name.lower().endswith(SUFFIX)]
     other = {f: why for f in signals if is_text(f) and (why := _why_not(f))}
-    signals, beside = _one_of_each_wristband([f for f in signals if f not in other])
+    signals, together, beside = _wristbands([f for f in signals if f not in other])
     if not videos and not signals:
         known = ", ".join((*VIDEOS, *SIGNALS))
         actual = "; ".join(f"{_cell(folder, f)}: {why}" for f, why in list(other.items())[:5]) or "none"
@@ -64,11 +67,11 @@ def write_template(folder: Path) -> tuple[Path, int]:
         columns = "Columns need names that tell their kind (Fp1, ECG, EDA, ...), or name them in table.yaml. "
         hint = f"{columns if other else ''}Files that end in {known} are looked for."
         raise BadInput(folder, "videos or signal files", actual + more, hint)
-    lines = list(_lines(folder, videos, signals))
+    lines = list(_lines(folder, videos, signals, together))
     notes = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
     content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *beside, *notes))
     try:
-        atomic_write(folder / SETTINGS, _settings(signals).encode())
+        atomic_write(folder / SETTINGS, _settings(signals, together).encode())
         atomic_write(table, content.encode())
     except OSError as error:
         raise BadInput(folder, "a folder that can be written", error.strerror or error) from None
@@ -87,27 +90,27 @@ def _why_not(file: Path) -> str:
     return f"no column is named like a signal ({listed})"
 
 
-def _one_of_each_wristband(signals: list[Path]) -> tuple[list[Path], list[str]]:
-    """Of the files of each Empatica E4 the one that a line can name, and a comment on the others beside it."""
+def _wristbands(signals: list[Path]) -> tuple[list[Path], dict[Path, list[Path]], list[str]]:
+    """Return the files without all but one of each Empatica E4, that one's companions, and a comment on them."""
     rates = {f: rate for f in signals if is_text(f) and (rate := empatica_rate_hz(f))}
-    comments = []
+    together, comments = dict[Path, list[Path]](), []
     for folder in dict.fromkeys(f.parent for f in rates):
         first, *others = sorted((f for f in rates if f.parent == folder), key=lambda f: f.stem != "EDA")
         if others:
-            signals = [f for f in signals if f not in others]
+            signals, together[first] = [f for f in signals if f not in others], others
             named = ", ".join(f"{f.name} ({rates[f]:g} Hz)" for f in (first, *others))
             comments.append(
-                f"# {folder.name} holds files of an Empatica E4: {named}. A line names one signals file, here "
-                f"{first.name}. To use them together, join them into one CSV (docs/corpora.md)."
+                f"# {folder.name} holds files of an Empatica E4, which a line names together: {named}. "
+                "They are on its clock of seconds since 1970."
             )
-    return signals, comments
+    return signals, together, comments
 
 
 # ---------------------------------------------------------------- a line for each
 
 
-def _lines(folder: Path, videos: list[Path], signals: list[Path]) -> Iterator[str]:
-    """A line a trial; trials are counted within each subject."""
+def _lines(folder: Path, videos: list[Path], signals: list[Path], together: dict[Path, list[Path]]) -> Iterator[str]:
+    """A line a trial; trials are counted within each subject. together : files that a line names behind another"""
     counts: Counter[str] = Counter()
     for video, signal in _pairs(videos, signals):
         file = video or signal
@@ -115,7 +118,8 @@ def _lines(folder: Path, videos: list[Path], signals: list[Path]) -> Iterator[st
             continue
         subject = _subject(folder, file)
         counts[subject] += 1
-        cells = (subject, f"{counts[subject]:02d}", "", _cell(folder, video), _cell(folder, signal))
+        named = [] if signal is None else [signal, *together.get(signal, [])]
+        cells = (subject, f"{counts[subject]:02d}", "", _cell(folder, video), _cell(folder, *named))
         yield ",".join(cells) + "," * (COLUMNS.count(",") + 1 - len(cells))
 
 
@@ -151,15 +155,15 @@ def _subject(folder: Path, file: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", guess).lstrip("._-") or "s01"
 
 
-def _cell(folder: Path, file: Path | None) -> str:
-    text = file.relative_to(folder).as_posix() if file else ""
+def _cell(folder: Path, *files: Path | None) -> str:
+    text = " + ".join(file.relative_to(folder).as_posix() for file in files if file)
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',;"') else text
 
 
 # ---------------------------------------------------------------- table.yaml
 
 
-def _settings(signals: list[Path]) -> str:
+def _settings(signals: list[Path], together: dict[Path, list[Path]]) -> str:
     lines = [
         f"# Settings of all recordings of {TABLE}. Every line may be left out; these are the defaults.",
         "dataset: table            # what the corpus is called in stores and reports",
@@ -169,6 +173,11 @@ def _settings(signals: list[Path]) -> str:
         "filtered: false           # true: the signals were filtered already",
         "signals_rate_hz: null     # of CSV and TSV files without a column `time`",
         "signals_unit: uV          # of electrical channels in CSV and TSV files: uV, mV or V",
+        "# Rows may stand here instead of in recordings.csv. A signal file may then have an offset, a rate and a unit",
+        "# of its own, and other names of its channels:",
+        "# recordings:",
+        "#   - {subject: anna, trial: 1, start_s: 30, stop_s: 90, signals: [eeg.edf, {file: left.csv, offset_s: -3.2,",
+        "#      rate_hz: 4, unit: uS, prefix: left_}, {file: right.csv, offset_s: -3.2, rename: {EDA: right_EDA}}]}",
         "# The columns that are labels. Without them: valence, arousal, dominance, liking, ... from 1 to 9.",
         "# labels:",
         "#   valence: {scale: [1, 9]}                        # a number; the words low and high are its ends",
@@ -178,13 +187,17 @@ def _settings(signals: list[Path]) -> str:
     file, known = next(((f, channels) for f in signals if (channels := _known(f))), (None, None))
     if file and known:
         lines += [
-            "# Which channels to use, by name; every signal file must have them. Delete what no model should see.",
-            f"# Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog. Here are the channels of {file.name}.",
+            "# Which channels to use, by name; the signal files of every line must have them together. Delete what no",
+            "# model should see. Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog.",
+            f"# Here are the channels of {file.name}.",
             "channels:",
         ]
         lines += [f"  # {note}" for note in known.notes if "none of them is used" in note]
-        for name in (*known.kinds, *known.unknown):
-            kind = known.kinds.get(name)
+        kinds = known.kinds | {
+            n: kind for f in together.get(file, ()) if (k := _known(f)) for n, kind in k.kinds.items()
+        }
+        for name in (*kinds, *known.unknown):
+            kind = kinds.get(name)
             lines.append(f"  {_yaml(name)}: {kind}" if kind else f"  # {_yaml(name)}: which kind?")
     return "\n".join(lines) + "\n"
 
