@@ -168,15 +168,17 @@ def segments_in(path: Path, rate_hz: float | None = None, hint: str = "") -> tup
     return open_signals(path, rate_hz, hint).segments
 
 
-def open_signals(path: Path, rate_hz: float | None = None, hint: str = "") -> "SignalFile":
-    """Return an opened file; samples are read later, a text file's table is cached. Raises BadRecording."""
+def open_signals(
+    path: Path, rate_hz: float | None = None, hint: str = "", together: tuple[Path, ...] = ()
+) -> "SignalFile":
+    """Return an opened file; samples are read later, a text file's table is cached. Raises BadRecording.
+
+    together : all files of its recording, of which the text files are cached at the same time
+    """
     if not is_text(path):
         return _mne_file(path)
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise BadRecording(path, "a table of signals", error.strerror or str(error)) from None
-    table, clock_hz, start_s = _timed_table(path, stat.st_size, stat.st_mtime_ns)
+    texts = tuple(file for file in together or (path,) if is_text(file))
+    table, clock_hz, start_s = _timed_tables(tuple(map(_version, texts)))[path]
     rate_hz = text_rate_hz(path, table, clock_hz, rate_hz, hint)
     return TextFile(path, table, rate_hz, (Segment(start_s, len(table) / rate_hz, 0.0),))
 
@@ -222,9 +224,18 @@ class TextFile:
         return [convert(c.kind, split_name(self.names[k])[1], unit) for c, k in zip(channels, at, strict=True)], None
 
 
-@lru_cache(maxsize=1)  # the trials of one table are read in sequence
-def _timed_table(path: Path, size: int, changed_ns: int) -> tuple[pd.DataFrame, float | None, float]:
-    return read_clock(path, read_text_table(path))
+def _version(path: Path) -> tuple[Path, int, int]:
+    """Return a path with the size and the time of change of its file. Raises BadRecording."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise BadRecording(path, "a table of signals", error.strerror or str(error)) from None
+    return path, stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=1)  # the trials of one recording are read in sequence
+def _timed_tables(files: tuple[tuple[Path, int, int], ...]) -> dict[Path, tuple[pd.DataFrame, float | None, float]]:
+    return {path: read_clock(path, read_text_table(path)) for path, _, _ in files}
 
 
 # ---------------------------------------------------------------- what MNE reads
@@ -238,7 +249,7 @@ def _mne_file(path: Path) -> "MneFile":
     return _edf_file(path, stat.st_size, stat.st_mtime_ns)
 
 
-@lru_cache(maxsize=1)  # the trials of one file are read in sequence; opening an EDF+ reads all annotations
+@lru_cache(maxsize=4)  # the trials of a recording's files are read in sequence; opening an EDF+ reads all annotations
 def _edf_file(path: Path, size: int, changed_ns: int) -> "MneFile":
     return MneFile(path, _open_mne(path))
 
