@@ -204,12 +204,12 @@ def _joined(positions: list[list[int]], spans: list[SignalSpan]) -> SignalSpan:
     ordered = [rows[k] for k in sorted(rows)]
     seconds = min(len(x) / rate_hz for x, rate_hz in ordered)
     samples = tuple(x[: ceil(seconds * rate_hz - ON_GRID)] for x, rate_hz in ordered)
-    note = "; ".join(dict.fromkeys(span.note for span in spans if span.note))
+    notes = tuple(dict.fromkeys(note for span in spans for note in span.notes))
     rates_hz = tuple(rate_hz for _, rate_hz in ordered)
     if len(set(rates_hz)) == 1:
         n = min(map(len, samples))
-        return SignalSpan(np.stack([x[:n] for x in samples]), rates_hz[0], start_s, None, note)
-    return SignalSpan(samples, max(rates_hz), start_s, rates_hz, note)
+        return SignalSpan(np.stack([x[:n] for x in samples]), rates_hz[0], start_s, None, notes)
+    return SignalSpan(samples, max(rates_hz), start_s, rates_hz, notes)
 
 
 def moved(x: np.ndarray, by: float) -> np.ndarray:

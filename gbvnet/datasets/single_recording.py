@@ -108,7 +108,7 @@ class SingleRecording:
         start, end = max(self.times.start_s, files.segments[0].start_s), files.segments[-1].stop_s
         stop = min(start + recording.seconds, end) if recording.seconds else end
         read = files.read(start, stop, wanted, PART_HINT, inf)
-        notes = [read.note] if read.note else []
+        notes = [*read.notes]
         onset = max(0.0, (start - read.start_s) * read.rate_hz)
         signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
         (first, last), baseline_notes = self._baseline(files, start, read.start_s)

@@ -244,7 +244,7 @@ class Reader:
         else:
             before = Signals(around.samples, around.rate_hz, baseline_start, self.channels, baseline, around.rates_hz)
             signals = replace(signals, baseline_signals=before)
-        return signals, [note for note in dict.fromkeys((around.note, read.note)) if note]
+        return signals, [*dict.fromkeys((*around.notes, *read.notes))]
 
     def _read(self, recording: Recording, begin: float, end: float, hint: str) -> SignalSpan:
         return self._open(recording, hint).read(begin, end, self.channels, hint, MARGIN_S)

@@ -461,7 +461,7 @@ def test_a_recording_of_several_pauses_that_begins_late(tmp_path):
     segments = open_signals(tmp_path / "a.edf").segments
     assert [s[:2] for s in segments] == [(5, 10), (30.25, 10), (50, 15)]
     got = read_signals(tmp_path / "a.edf", 33, 38, (EEG, GSR), margin_s=30)
-    assert (got.start_s, got.seconds) == (30.25, 10) and "5.00 s" not in got.note
+    assert (got.start_s, got.seconds) == (30.25, 10) and "5.00 s" not in got.notes[0]
     assert got.samples[1] == pytest.approx(30.25 + np.arange(1280) / HZ, abs=0.01)
     with pytest.raises(BadRecording, match=r"begins at 5.00 s and ends at 65.00 s"):
         read_signals(tmp_path / "a.edf", 1, 4, (EEG, GSR))
