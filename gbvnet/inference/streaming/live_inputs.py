@@ -123,6 +123,7 @@ def replay_file(file: Path, sources: LiveSources, wanted: tuple[Channel, ...]) -
                     yield event
 
     notes = [f"{file.name} has {pause}" for pause in describe_pauses(segments)]
+    notes += [opened.note] if opened.note else []
     end_s = spans[-1].start_s + spans[-1].seconds
     return ReplayedSignals(file.name, events(), spans[0].rate_hz, spans[0].start_s, end_s, notes)
 
