@@ -10,11 +10,13 @@ from pathlib import Path
 
 from ...errors import BadRecording
 from .device_file import DeviceFile
-from .device_signatures import EMPATICA, device_name
+from .device_signatures import EMPATICA, SHIMMER, device_name
 from .empatica import read_empatica
+from .shimmer import read_shimmer
 
 _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     EMPATICA: read_empatica,
+    SHIMMER: read_shimmer,
 }
 
 

@@ -153,4 +153,6 @@ def _is_shimmer(lines: list[str]) -> bool:
     return bool(times) and len(names) > len(times) and "ms" in [unit.lower() for unit in _cells(lines[1])]
 
 
-_TEXT: dict[str, Callable[[list[str]], bool]] = {}
+_TEXT: dict[str, Callable[[list[str]], bool]] = {
+    SHIMMER: _is_shimmer,
+}
