@@ -10,13 +10,15 @@ from pathlib import Path
 
 from ...errors import BadRecording
 from .device_file import DeviceFile
-from .device_signatures import EMPATICA, SHIMMER, device_name
+from .device_signatures import EMPATICA, OPENBCI, SHIMMER, device_name
 from .empatica import read_empatica
+from .openbci import read_openbci
 from .shimmer import read_shimmer
 
 _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     EMPATICA: read_empatica,
     SHIMMER: read_shimmer,
+    OPENBCI: read_openbci,
 }
 
 

@@ -154,5 +154,6 @@ def _is_shimmer(lines: list[str]) -> bool:
 
 
 _TEXT: dict[str, Callable[[list[str]], bool]] = {
+    OPENBCI: _is_openbci,
     SHIMMER: _is_shimmer,
 }
