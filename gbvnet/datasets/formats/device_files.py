@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ...errors import BadRecording
 from .device_file import DeviceFile
-from .device_signatures import EMPATICA, OPENBCI, SHIMMER, device_name
+from .device_signatures import EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, device_name
 from .empatica import read_empatica
+from .mind_monitor import read_mind_monitor
 from .openbci import read_openbci
 from .shimmer import read_shimmer
 
@@ -19,6 +20,7 @@ _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     EMPATICA: read_empatica,
     SHIMMER: read_shimmer,
     OPENBCI: read_openbci,
+    MIND_MONITOR: read_mind_monitor,
 }
 
 

@@ -155,5 +155,6 @@ def _is_shimmer(lines: list[str]) -> bool:
 
 _TEXT: dict[str, Callable[[list[str]], bool]] = {
     OPENBCI: _is_openbci,
+    MIND_MONITOR: _is_mind_monitor,
     SHIMMER: _is_shimmer,
 }
