@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ...errors import BadRecording
 from .device_file import DeviceFile
-from .device_signatures import EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, device_name
+from .device_signatures import EMOTIV, EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, device_name
+from .emotiv import read_emotiv
 from .empatica import read_empatica
 from .mind_monitor import read_mind_monitor
 from .openbci import read_openbci
@@ -21,6 +22,7 @@ _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     SHIMMER: read_shimmer,
     OPENBCI: read_openbci,
     MIND_MONITOR: read_mind_monitor,
+    EMOTIV: read_emotiv,
 }
 
 

@@ -156,5 +156,6 @@ def _is_shimmer(lines: list[str]) -> bool:
 _TEXT: dict[str, Callable[[list[str]], bool]] = {
     OPENBCI: _is_openbci,
     MIND_MONITOR: _is_mind_monitor,
+    EMOTIV: _is_emotiv,
     SHIMMER: _is_shimmer,
 }
