@@ -9,8 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import BadRecording
+from .biopac import read_biopac
 from .device_file import DeviceFile
-from .device_signatures import EMOTIV, EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, device_name
+from .device_signatures import BIOPAC, EMOTIV, EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, device_name
 from .emotiv import read_emotiv
 from .empatica import read_empatica
 from .mind_monitor import read_mind_monitor
@@ -23,6 +24,7 @@ _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     OPENBCI: read_openbci,
     MIND_MONITOR: read_mind_monitor,
     EMOTIV: read_emotiv,
+    BIOPAC: read_biopac,
 }
 
 

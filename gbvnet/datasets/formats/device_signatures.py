@@ -35,6 +35,8 @@ def device_name(path: Path) -> str | None:
         return None
     if begin.startswith(_ZIP):
         return EMPATICA if _is_empatica_zip(path) else None
+    if is_acq(begin):
+        return BIOPAC
     lines = _first_lines(begin)
     return next((name for name, matches in _TEXT.items() if lines and matches(lines)), None)
 
