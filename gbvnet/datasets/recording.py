@@ -58,6 +58,7 @@ class Recording:
     traces: dict[str, Trace] = field(default_factory=dict)  # labels that change in time, by label column
     # All signal files, where they are several or more than the path is given; the first is `signals`.
     signal_files: tuple[SignalSource, ...] = ()
+    video_times: Path | None = None  # the file of its frames' times, which are then on the signals' clock (film_times)
 
     @property
     def sources(self) -> tuple[SignalSource, ...]:

@@ -144,15 +144,23 @@ class RecordingFiles:
         return places[0] if places else None
 
     def read(
-        self, begin: float, end: float, channels: tuple[Channel, ...], hint: str = "", margin_s: float = 0.0
+        self,
+        begin: float,
+        end: float,
+        channels: tuple[Channel, ...],
+        hint: str = "",
+        margin_s: float = 0.0,
+        finite: bool = True,
     ) -> SignalSpan:
         """Return the seconds `begin` to `end` of some channels, each at its own rate, all from one time on.
 
-        The arguments are those of `formats.signal_file.read_signals`. Raises BadRecording; for samples that are not
-        finite, too.
+        The other arguments are those of `formats.signal_file.read_signals`. finite : refuse other samples. Raises
+        BadRecording.
         """
         parts = self.by_file(channels, hint)
         spans = [self._read_file(part, begin, end, hint, margin_s) for part in parts]
+        for part, span in zip(parts, spans, strict=True) if finite else ():
+            require_finite(part.source.file, part.channels, span._replace(start_s=span.start_s - part.source.offset_s))
         if len(self.sources) == 1:
             return spans[0]
         return _joined([part.positions for part in parts], spans)
@@ -167,7 +175,6 @@ class RecordingFiles:
             margin_s += (HALF_LENGTH + 2) / min(file.rates_hz, default=1.0)
         unit, shift = source.unit or self.text.unit, source.offset_s
         read = read_span(file, begin - shift, end - shift, part.channels, unit, hint.strip(), margin_s)
-        require_finite(source.file, part.channels, read)
         return read._replace(start_s=read.start_s + shift)
 
     def units(self, channels: Sequence[Channel]) -> list[tuple[FileChannels, list[Conversion]]]:

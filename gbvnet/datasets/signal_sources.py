@@ -109,6 +109,11 @@ def parse_sources(given: Any, exists: Callable[[str], bool], path: str | Path) -
     return tuple(sources)
 
 
+def sources_of_path(given: Path) -> tuple[SignalSource, ...]:
+    """Return the signal files that one argument of a command names. Raises BadRecording."""
+    return parse_sources(str(given), lambda text: bool(text) and Path(text).exists(), given)
+
+
 def parse_source(text: str, exists: Callable[[str], bool], path: str | Path) -> SignalSource:
     """Return the file that a text names: `wrist.csv`, `wrist.csv@-3.2`; the other arguments as of `parse_sources`."""
     if not text:

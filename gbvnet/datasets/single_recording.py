@@ -11,8 +11,10 @@ from typing import Any
 
 from ..config import Times
 from ..errors import BadConfig, BadRecording
+from ..io.frame_times import VideoInfo
 from ..io.video import probe
 from .channel_names import match_channels, require_renamed
+from .film_times import SUFFIX, times_file_of, with_film_times
 from .formats.segments import MAX_LATE_S, TOLERANCE_S, overlap
 from .formats.signal_file import TextProperties, channel_names_in, channel_units_in
 from .formats.signal_formats import file_kind, is_recording, supported_files
@@ -63,7 +65,7 @@ class SingleRecording:
 
         Raises BadRecording if a file is damaged or too short, or has a pause within the requested part.
         """
-        info = probe(recording.video) if recording.video is not None else None
+        info = self._probed(recording)
         start, stop, warnings = self.times.start_s, self.times.stop_s, list(recording.warnings)
         if stop is not None and stop <= start:
             raise BadConfig(f"--times.stop_s {stop:g} is not after --times.start_s {start:g}")
@@ -75,6 +77,8 @@ class SingleRecording:
                 warnings.append(f"{files.begins_at(begin)}: that is second 0 here")
             start = max(start, begin)
         if recording.video is not None and info is not None:
+            if recording.signals is None and recording.video_times is not None:
+                start = max(start, info.time_s(0))  # on a clock that begins anywhere
             warnings += info.notes
             ends[recording.video] = info.seconds - self.times.video_offset_s
         last = min(ends.values()) if stop is None else stop
@@ -92,6 +96,21 @@ class SingleRecording:
             warnings += [*notes, *signal_warnings(signals, recording.signals)]
             warnings += unit_warnings(self._open(recording), self._wanted, signals.samples)
         return replace(recording, warnings=tuple(warnings))
+
+    def _probed(self, recording: Recording) -> VideoInfo | None:
+        """Return the properties of the video, with the times of its frames if a file gives them."""
+        if recording.video is None:
+            return None
+        info = probe(recording.video)
+        if recording.video_times is None:
+            return info
+        if self.times.video_offset_s:
+            raise BadConfig(
+                f"--times.video_offset_s {self.times.video_offset_s:g}: the frames of {recording.video.name} have the "
+                f"times of {recording.video_times.name}, which are on the signals' clock: give no offset, or take that "
+                "file away"
+            )
+        return with_film_times(recording.video, info, recording.video_times)
 
     @property
     def _wanted(self) -> tuple[Channel, ...]:
@@ -175,8 +194,9 @@ def open_recording(
 ) -> SingleRecording:
     """Open a recording of a video, of signal files, or of both.
 
-    files : at most one is a video. The first signal file has the clock of the recording; the others are placed on it,
-        `wrist.csv@-3.2` by an offset: time on the first file's clock = time in this file - 3.2 s
+    files : at most one is a video; film.times.csv, given or beside film.mp4, holds the times of its frames. The first
+        signal file has the clock of the recording; the others are placed on it, `wrist.csv@-3.2` by an offset: time on
+        the first file's clock = time in this file - 3.2 s
     channels : those that the model sees; () if it sees no signals
     rename : the model's name of a channel -> the file's, or `wrist.csv:EDA` of one of several files
     made_with : the model's metadata; a model from before units were unified refuses signals in other units
@@ -184,9 +204,12 @@ def open_recording(
     Raises BadRecording if a file is absent, or a channel is not in it (with near names) or in two of them; BadConfig
     for more than one video, or a rename of a channel that the model does not have.
     """
-    video, sources = None, list[SignalSource]()
+    video, times_file, sources = None, None, list[SignalSource]()
     for given in files:
         source = file_source(given)
+        if source.file.name.lower().endswith(SUFFIX) and source.file.is_file():
+            times_file = source.file
+            continue
         if _is_signals(source.file):
             sources.append(source)
         elif source.offset_s:
@@ -201,7 +224,11 @@ def open_recording(
     signals = sources[0].file if sources and channels else None
     name = (sources[0].file if sources else video or Path("recording")).stem
     of_several = tuple(sources) if signals is not None and len(sources) > 1 else ()
-    recording = Recording(name, "single", name, "1", name, 0.0, video=video, signals=signals, signal_files=of_several)
+    if times_file is not None and video is None:
+        raise BadConfig(f"{times_file}: these are the times of a film's frames, and no film is given")
+    times_file = times_file or (times_file_of(video) if video is not None else None)
+    recording = Recording(name, "single", name, "1", name, 0.0, video=video, video_times=times_file,
+                          signals=signals, signal_files=of_several)  # fmt: skip
     if recording.sources:
         named = tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels)
         text = TextProperties(times.signals_rate_hz, times.signals_unit)

@@ -11,6 +11,8 @@ Each row names a trial: its subject, its files, its start and stop, its ratings.
         start_s, stop_s     the stimulus on the signals' clock (on the video's, where there are no signals)
         baseline_start_s    start of the baseline period; immediately before the stimulus if absent
         video_offset_s      time on the video's clock minus time on the signals'; 0 if absent
+        video_times         the times of the video's frames on the signals' clock, a line a frame, instead of an offset;
+                            film.times.csv beside film.mp4 if absent and there (`film_times`)
         recording_start_utc when second 0 of the row was, with a time zone: places devices that know their own start
         ratings_file        ratings that change in time: a CSV with a column `time` in seconds on the clock of start_s
         valence, arousal, dominance, liking, ...    the labels that table.yaml declares; without it, ratings from 1 to 9
@@ -33,6 +35,7 @@ import pandas as pd
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
+from .film_times import times_file_of, with_film_times
 from .formats.device_signatures import device_name
 from .formats.signal_file import SignalSpan, TextProperties
 from .formats.signal_formats import is_recording
@@ -180,9 +183,11 @@ class Reader:
         if files["ratings_file"]:
             traces, notes = read_traces(files["ratings_file"], self.labels, start, stop)
         offset = seconds_in(line, row, "video_offset_s") or 0.0
+        video_times = _video_times(line, files, offset)
         return replace(
             recording, seconds=round(stop - start, 6), ratings=ratings, video=files["video"], signals=files["signals"],
-            video_start_s=start + offset, row=int(row["line"]), warnings=(*warnings, *notes), traces=traces,
+            video_start_s=start + offset, video_times=video_times, row=int(row["line"]),
+            warnings=(*warnings, *notes), traces=traces,
             signal_times=(start, seconds_in(line, row, "baseline_start_s")) if files["signals"] else (),
             signal_files=() if len(sources) == 1 and sources[0].is_plain else sources,
         )  # fmt: skip
@@ -205,6 +210,8 @@ class Reader:
         info = None
         if recording.video is not None:
             info = probe(recording.video)
+            if recording.video_times is not None:
+                info = with_film_times(recording.video, info, recording.video_times)
             warnings += [*info.notes, *_covered(recording, info)]
         return replace(recording, video_info=info, warnings=tuple(warnings))
 
@@ -295,14 +302,27 @@ def _number(text: str) -> float:
         return np.nan
 
 
+def _video_times(line: str, files: dict[str, Path | None], offset_s: float) -> Path | None:
+    """Return the file of the times of a row's frames, if it has one. Raises BadRecording if it cannot be used."""
+    video, given = files["video"], files["video_times"]
+    if given is not None and video is None:
+        raise BadRecording(line, "a video for the times in column video_times", "none")
+    file = given or (times_file_of(video) if video is not None else None)
+    if file is not None and offset_s:
+        remedy = f"The times of frames are on the signals' clock: set no offset, or take {file.name} away."
+        raise BadRecording(line, "frame times or video_offset_s", f"{file} and an offset of {offset_s:g} s", remedy)
+    return file
+
+
 def _covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
     """Yield warnings on parts of the stimulus that the video lacks. Raises BadRecording if it lacks the start."""
     start, stop = recording.video_start_s, recording.video_start_s + recording.seconds
-    begin, end, frame_s = float(info.start), info.seconds, 1 / float(info.fps)
+    begin, end, frame_s = info.time_s(0), info.seconds, 1 / float(info.fps)
     if start < 0 or start >= end or stop <= begin:
         wanted = f"a video that runs at {start:g} s, where the stimulus starts"
         actual = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
-        raise BadRecording(recording.video, wanted, actual, "Is video_offset_s right?")
+        remedy = "Is video_offset_s right?" if recording.video_times is None else f"By {recording.video_times.name}."
+        raise BadRecording(recording.video, wanted, actual, remedy)
     if begin - start > frame_s:
         yield f"the video begins {begin - start:.1f} s after the stimulus"
     if stop - end > frame_s:

@@ -31,9 +31,9 @@ from .signal_sources import SignalSource, parse_sources, unix_seconds_of
 TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
 COLUMNS = (
     "recording", "subject", "trial", "stimulus", "video", "signals", "start_s", "stop_s", "baseline_start_s",
-    "video_offset_s", "ratings_file", "recording_start_utc",
+    "video_offset_s", "video_times", "ratings_file", "recording_start_utc",
 )  # fmt: skip
-FILES = ("video", "signals", "ratings_file")  # columns that name a file
+FILES = ("video", "signals", "video_times", "ratings_file")  # columns that name a file
 NEEDED = ("subject", "trial", "start_s", "stop_s")
 LATEST_S = 1e10  # on any clock; seconds since 1970 are below it, milliseconds are not
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"

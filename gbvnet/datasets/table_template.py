@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import BadInput
 from ..io.atomic import atomic_write, visible_files
 from .channel_names import channel_kind
+from .film_times import SUFFIX
 from .formats.device_signatures import device_name
 from .formats.signal_file import channel_names_in
 from .formats.signal_text import empatica_rate_hz, is_text, time_columns
@@ -26,12 +27,14 @@ HEAD = """\
 #
 # subject, trial     letters, digits, points and dashes; each trial of a subject once
 # stimulus           name of the stimulus, the same for the same stimulus; may be empty
-# video, signals     files relative to this one; one of them may be empty
+# video, signals     files relative to this one; one of them may be empty. Several signal files are written as
+#                    eeg.edf + wrist.csv@-3.2: time on the first file's clock = time in wrist.csv - 3.2 s
 # start_s, stop_s    the stimulus, in seconds on the signals' clock (on the video's, if there are no signals)
 #                    Files of devices (Empatica, Shimmer, OpenBCI, ...) begin at 0 s
 # baseline_start_s   start of the baseline period; empty: immediately before the stimulus
 # video_offset_s     the video's clock minus the signals' clock: -28 where the stimulus is at 30 s of the signals and at
-#                    2 s of the video; empty: 0
+#                    2 s of the video; empty: 0. If film.times.csv is beside film.mp4, with the time of a frame on the
+#                    signals' clock in each line, it is used instead (or another file, in a column video_times to add)
 # valence, arousal   labels, by default from 1 to 9, or the words low and high; also dominance, liking, familiarity,
 #                    control, predictability; may be empty. Other scales, and classes, are declared in table.yaml
 # ratings_file       (a column to add) ratings that change in time: a CSV with a column `time`, on the clock of start_s
@@ -58,11 +61,11 @@ def write_template(folder: Path) -> tuple[Path, int]:
     sessions = [f for f in visible if f.is_dir() and device_name(f) is not None]  # folders that are one recording
     files = [f for f in visible if f.is_file() and not any(session in f.parents for session in sessions)]
     videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
-    known_by_name = [f for f in files if f not in videos and f.name.lower().endswith(SIGNALS)]
+    named = [f for f in files if f.name.lower().endswith(SIGNALS) and not f.name.lower().endswith(SUFFIX)]
     devices = [*sessions, *(f for f in files if f not in videos and device_name(f) is not None)]
-    signals = sorted({*known_by_name, *devices})
+    signals = sorted({*named, *devices})
     other = {f: why for f in signals if (is_text(f) or f in devices) and (why := _why_not(f, f in devices))}
-    signals, beside = _one_of_each_wristband([f for f in signals if f not in other])
+    signals, together, beside = _wristbands([f for f in signals if f not in other])
     if not videos and not signals:
         known = ", ".join((*VIDEOS, *SIGNALS))
         actual = "; ".join(f"{_cell(folder, f)}: {why}" for f, why in list(other.items())[:5]) or "none"
@@ -70,7 +73,7 @@ def write_template(folder: Path) -> tuple[Path, int]:
         columns = "Columns need names that tell their kind (Fp1, ECG, EDA, ...), or name them in table.yaml. "
         hint = f"{columns if other else ''}Files that end in {known} are looked for, and files of devices."
         raise BadInput(folder, "videos or signal files", actual + more, hint)
-    lines = list(_lines(folder, videos, signals))
+    lines = list(_lines(folder, videos, signals, together))
     notes = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
     content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *beside, *notes))
     try:
@@ -94,27 +97,27 @@ def _why_not(file: Path, is_device: bool) -> str:
     return f"no column is named like a signal ({listed})"
 
 
-def _one_of_each_wristband(signals: list[Path]) -> tuple[list[Path], list[str]]:
-    """Of the files of each Empatica E4 the one that a line can name, and a comment on the others beside it."""
+def _wristbands(signals: list[Path]) -> tuple[list[Path], dict[Path, list[Path]], list[str]]:
+    """Return the files without all but one of each Empatica E4, that one's companions, and a comment on them."""
     rates = {f: rate for f in signals if is_text(f) and (rate := empatica_rate_hz(f))}
-    comments = []
+    together, comments = dict[Path, list[Path]](), []
     for folder in dict.fromkeys(f.parent for f in rates):
         first, *others = sorted((f for f in rates if f.parent == folder), key=lambda f: f.stem != "EDA")
         if others:
-            signals = [f for f in signals if f not in others]
+            signals, together[first] = [f for f in signals if f not in others], others
             named = ", ".join(f"{f.name} ({rates[f]:g} Hz)" for f in (first, *others))
             comments.append(
-                f"# {folder.name} holds files of an Empatica E4: {named}. A line names one signals file, here "
-                f"{first.name}. To use them together, join them into one CSV (docs/corpora.md)."
+                f"# {folder.name} holds files of an Empatica E4, which a line names together: {named}. "
+                "They are on its clock of seconds since 1970."
             )
-    return signals, comments
+    return signals, together, comments
 
 
 # ---------------------------------------------------------------- a line for each
 
 
-def _lines(folder: Path, videos: list[Path], signals: list[Path]) -> Iterator[str]:
-    """A line a trial; trials are counted within each subject."""
+def _lines(folder: Path, videos: list[Path], signals: list[Path], together: dict[Path, list[Path]]) -> Iterator[str]:
+    """A line a trial; trials are counted within each subject. together : files that a line names behind another"""
     counts: Counter[str] = Counter()
     for video, signal in _pairs(videos, signals):
         file = video or signal
@@ -122,7 +125,8 @@ def _lines(folder: Path, videos: list[Path], signals: list[Path]) -> Iterator[st
             continue
         subject = _subject(folder, file)
         counts[subject] += 1
-        cells = (subject, f"{counts[subject]:02d}", "", _cell(folder, video), _cell(folder, signal))
+        named = [] if signal is None else [signal, *together.get(signal, [])]
+        cells = (subject, f"{counts[subject]:02d}", "", _cell(folder, video), _cell(folder, *named))
         yield ",".join(cells) + "," * (COLUMNS.count(",") + 1 - len(cells))
 
 
@@ -158,8 +162,8 @@ def _subject(folder: Path, file: Path) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", guess).lstrip("._-") or "s01"
 
 
-def _cell(folder: Path, file: Path | None) -> str:
-    text = file.relative_to(folder).as_posix() if file else ""
+def _cell(folder: Path, *files: Path | None) -> str:
+    text = " + ".join(file.relative_to(folder).as_posix() for file in files if file)
     return '"' + text.replace('"', '""') + '"' if set(text) & set(',;"') else text
 
 
@@ -176,6 +180,11 @@ def _settings(signals: list[Path]) -> str:
         "filtered: false           # true: the signals were filtered already",
         "signals_rate_hz: null     # of CSV and TSV files without a column `time`",
         "signals_unit: uV          # of electrical channels in CSV and TSV files: uV, mV or V",
+        "# Rows may stand here instead of in recordings.csv. A signal file may then have an offset, a rate and a unit",
+        "# of its own, and other names of its channels:",
+        "# recordings:",
+        "#   - {subject: anna, trial: 1, start_s: 30, stop_s: 90, signals: [eeg.edf, {file: left.csv, offset_s: -3.2,",
+        "#      rate_hz: 4, unit: uS, prefix: left_}, {file: right.csv, offset_s: -3.2, rename: {EDA: right_EDA}}]}",
         "# The columns that are labels. Without them: valence, arousal, dominance, liking, ... from 1 to 9.",
         "# labels:",
         "#   valence: {scale: [1, 9]}                        # a number; the words low and high are its ends",

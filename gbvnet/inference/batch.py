@@ -162,7 +162,11 @@ class PredictionTask:
 
     def inputs(self, recording: Recording) -> dict[str, Any]:
         """Return all that determines a prediction, as in recording.json: model, files by name and size, settings."""
-        files = [f for f in (recording.video, *(one.file for one in recording.sources)) if f is not None]
+        files = [
+            f
+            for f in (recording.video, recording.video_times, *(one.file for one in recording.sources))
+            if f is not None
+        ]
         placed = {"signal_files": [one.as_list() for one in recording.signal_files]} if recording.signal_files else {}
         times = getattr(self.corpus, "times", None)  # of files
         return {

@@ -366,6 +366,8 @@ class _Task:
         times: dict[str, Any] = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
         placed = [[*source.as_list(), _size(source.file)] for source in recording.signal_files]
         times |= {"signal_files": placed} if placed else {}
+        if recording.video_times is not None and recording.video_times.exists():
+            times["video_times"] = hashlib.sha256(recording.video_times.read_bytes()).hexdigest()
         digests = {name: hashlib.sha256(t.as_array().tobytes()).hexdigest() for name, t in recording.traces.items()}
         return sizes | times | ({"traces": digests} if digests else {}) | {
             "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": self._ratings(recording)

@@ -1,13 +1,15 @@
 """Several signal files of one recording on the clock of the first. Slow channels hold their own time, so that each
 window says which second it holds."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from scipy.signal import resample
 
-from gbvnet.config import PrepareConfig, Times
+from gbvnet.config import LiveSources, PrepareConfig, Times
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.duplicates import same_bytes
@@ -17,7 +19,9 @@ from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.recording_files import moved, open_files
 from gbvnet.datasets.signal_sources import SignalSource
 from gbvnet.datasets.single_recording import open_recording
+from gbvnet.datasets.table_template import write_template
 from gbvnet.errors import BadConfig, BadRecording
+from gbvnet.inference.streaming.live_inputs import replay_file
 from gbvnet.preprocessing.signals import preprocess
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
@@ -306,3 +310,35 @@ def test_one_file_gives_what_it_always_gave(tmp_path):
     one = read_signals(tmp_path / "eeg.edf", 20.3, 40, (EEG,), margin_s=5)
     same = open_files([SignalSource(tmp_path / "eeg.edf")], TextProperties()).read(20.3, 40, (EEG,), margin_s=5)
     assert np.array_equal(one.samples, same.samples) and one[1:] == same[1:]
+
+
+def test_live_replays_several_files_on_the_clock_of_the_first(tmp_path):
+    write_eeg(tmp_path / "eeg.edf")
+    write_wrist(tmp_path / "wrist.csv", 32, start=100, seconds=70, offset=-75)
+    both = Path(f"{tmp_path / 'eeg.edf'} + {tmp_path / 'wrist.csv'}@-75")
+    made = replay_file(both, LiveSources(signals=both), (EEG, EDA))
+    assert made[2:5] == (256, 25, 95) and made.name == "eeg.edf + wrist.csv@-75"
+    *events, end = made.events
+    assert end.ended == "signals"
+    times = np.concatenate([event.time_s + np.arange(event.chunk.shape[1]) / 256 for event in events])
+    held = np.concatenate([event.chunk[1] for event in events])
+    assert held[256:-256] == pytest.approx(times[256:-256], abs=0.02)
+    with pytest.raises(BadConfig, match="one stream only"):
+        LiveSources(lsl="BioSemi + Shimmer")
+
+
+def test_the_rows_that_a_template_shows_can_be_read(tmp_path):
+    """`gbvnet table init` writes them as comments into table.yaml, and the short form into recordings.csv."""
+    write_eeg(tmp_path / "eeg.edf")
+    for name in ("left.csv", "right.csv"):
+        pd.DataFrame({"EDA": np.arange(480) / 4}).to_csv(tmp_path / name, index=False)
+    table, _ = write_template(tmp_path)
+    assert "eeg.edf + wrist.csv@-3.2" in table.read_text()
+    text = (tmp_path / "table.yaml").read_text().replace("signals_rate_hz: null", "signals_rate_hz: 4")
+    shown = text[text.index("# recordings:") : text.index("# The columns that are labels")].replace("# ", "")
+    kinds = "channels: {Fp1: eeg, left_EDA: gsr, right_EDA: gsr}\n"
+    (tmp_path / "mine.yaml").write_text(kinds + "signals_rate_hz: 4\n" + shown)
+    corpus = open_corpus("table", tmp_path / "mine.yaml")
+    assert [r.error for r in status(corpus).values()] == [None]
+    got = corpus.signals(corpus.recordings("anna")[0])
+    assert [c.name for c in got.channels] == ["Fp1", "left_EDA", "right_EDA"] and got.rates_hz == (256, 4, 4)

@@ -173,24 +173,27 @@ def to_numbers(column: pd.Series) -> pd.Series:
 # ---------------------------------------------------------------- the clock
 
 
-class _Clock(NamedTuple):
+class Clock(NamedTuple):
+    """A column of times."""
+
     name: str
     unit_s: float | None  # seconds in one of its units, where its name says so
 
 
 def time_columns(names: list[str]) -> list[str]:
     """Return the columns that hold the time, by their names; the likelier ones first."""
-    return [clock.name for clock in _find_clocks(names)]
+    return [clock.name for clock in find_clocks(names)]
 
 
-def _find_clocks(names: list[str]) -> list[_Clock]:
+def find_clocks(names: list[str]) -> list[Clock]:
+    """Return the columns that hold the time, by their names; the likelier ones first."""
     matching = []
     for name in names:
         split_name = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name[:100]).lower()
         words = [w for w in re.findall(r"[a-z0-9µμ]+", split_name) if not re.fullmatch(r"1970|\d[0-9a-f]{3}|\d+hz", w)]
         units = [_SECONDS_PER[word] for word in words if word in _SECONDS_PER]
         if _CLOCK & set(words) and all(w in _CLOCK or w in _WITH_CLOCK or w in _SECONDS_PER for w in words):
-            matching.append(_Clock(name, units[-1] if units else None))
+            matching.append(Clock(name, units[-1] if units else None))
     order = {name: k for k, name in enumerate(CLOCKS)}
     return sorted(matching, key=lambda clock: order.get(clock.name.strip().lower(), len(order)))
 
@@ -212,7 +215,7 @@ class TimedTable(NamedTuple):
 def read_clock(path: Path, table: pd.DataFrame) -> TimedTable:
     """Return the table with its clock. Raises BadRecording for one that does not give the time of each row."""
     table.columns = [str(c).strip() for c in table.columns]
-    matching = _find_clocks(list(table.columns))
+    matching = find_clocks(list(table.columns))
     if not matching:
         return TimedTable(table, None, float(table.attrs.get("start_s", 0.0)))
     return TimedTable(table, *_read_agreeing_clocks(path, table, matching))
@@ -230,7 +233,7 @@ def text_rate_hz(path: Path, table: pd.DataFrame, clock_hz: float | None, given_
 
 
 def _read_agreeing_clocks(
-    path: Path, table: pd.DataFrame, matching: list[_Clock]
+    path: Path, table: pd.DataFrame, matching: list[Clock]
 ) -> tuple[float, float, ClockFit | None]:
     """Return rate, start and fit by the first clock; other regular clocks must agree. Raises BadRecording."""
     rate_hz, start, fit = _read_clock(path, table, matching[0])
@@ -251,7 +254,7 @@ def clock_seconds(path: Path, table: pd.DataFrame) -> np.ndarray:
     Raises BadRecording if it has no clock, or with the faulty row.
     """
     table.columns = [str(c).strip() for c in table.columns]
-    matching = _find_clocks(list(table.columns))
+    matching = find_clocks(list(table.columns))
     if not matching:
         raise BadRecording(path, "a column time, in seconds", f"none among {shortened(list(table.columns), 8)}")
     if not len(table):
@@ -259,7 +262,7 @@ def clock_seconds(path: Path, table: pd.DataFrame) -> np.ndarray:
     return _clock_times(path, table, matching[0])[0]
 
 
-def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, float, ClockFit | None]:
+def _read_clock(path: Path, table: pd.DataFrame, clock: Clock) -> tuple[float, float, ClockFit | None]:
     """Return the rate, the first time in seconds, and the fit of one column, None if it is even.
 
     Raises BadRecording with the faulty row.
@@ -301,7 +304,7 @@ def _fit(path: Path, name: str, t: np.ndarray, uneven: _UnevenClock) -> ClockFit
         raise (error if uneven.in_steps else uneven.error) from None
 
 
-def _read_even_clock(path: Path, clock: _Clock, t: np.ndarray, unit_s: float) -> tuple[float, float]:
+def _read_even_clock(path: Path, clock: Clock, t: np.ndarray, unit_s: float) -> tuple[float, float]:
     """Return the rate and the first time of times (T,). Raises _UnevenClock; BadRecording if they are too coarse."""
     decimal = _decimal_of(t / unit_s) * unit_s
     try:
@@ -320,7 +323,7 @@ def _read_even_clock(path: Path, clock: _Clock, t: np.ndarray, unit_s: float) ->
     return rate_hz, float(t[0])
 
 
-def _clock_times(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[np.ndarray, float]:
+def _clock_times(path: Path, table: pd.DataFrame, clock: Clock) -> tuple[np.ndarray, float]:
     """Return the times of a column, (T,) float64 seconds, and its unit in seconds. Raises BadRecording with the row."""
     column = table[clock.name]
     t = to_numbers(column).to_numpy(np.float64)
@@ -332,13 +335,13 @@ def _clock_times(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[np.nda
         remedy = "Write the time as seconds, for example since the first row." if date else ""
         cell = repr(cell) if isinstance(cell, str) else str(cell)
         raise BadRecording(path, expected, f"{cell} in data row {bad[0] + 1} ({len(bad)} of {len(t)} rows)", remedy)
-    unit_s = clock.unit_s or (_unit_of(t) if len(t) else 1.0)
+    unit_s = clock.unit_s or (unit_by_size(t) if len(t) else 1.0)
     if not (np.abs(t * unit_s) < MAX_TIME_S).all():
         raise BadRecording(path, f"seconds in column {clock.name}", f"{t[0] * unit_s:g}", "Name its unit, as time_ms.")
     return t * unit_s, unit_s
 
 
-def _unit_of(t: np.ndarray) -> float:
+def unit_by_size(t: np.ndarray) -> float:
     """Return the unit, in seconds, of a clock whose name has none: 1, unless the times can only be a finer unit since
     1970."""
     if np.abs(t).max() < MAX_TIME_S:

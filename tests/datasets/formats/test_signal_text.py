@@ -244,10 +244,20 @@ def test_the_files_of_a_wristband(tmp_path):
     assert samples[0] == pytest.approx(value(10 + np.arange(80) / 4), abs=1e-5)
     table, n = write_template(tmp_path)
     text = table.read_text()
-    assert n == 1 and [line for line in text.splitlines() if line.startswith("s01")] == ["s01,01,,,EDA.csv" + "," * 6]
-    assert "EDA.csv (4 Hz), BVP.csv (64 Hz), TEMP.csv (4 Hz). A line names one signals file" in text
+    cell = "EDA.csv + BVP.csv + TEMP.csv"
+    assert n == 1 and [line for line in text.splitlines() if line.startswith("s01")] == [f"s01,01,,,{cell}" + "," * 6]
+    assert "which a line names together: EDA.csv (4 Hz), BVP.csv (64 Hz), TEMP.csv (4 Hz)" in text
     assert "tags.csv: expected a table of signals, a line that names its columns first, found none" in text
     assert "EDA: gsr" in (tmp_path / "table.yaml").read_text()
+    (tmp_path / "table.yaml").write_text("channels: {EDA: gsr, BVP: ppg, TEMP: gsr}\n")
+    start = 1560279825
+    filled = text.replace(f"{cell},,,", f"{cell},{start + 10},{start + 30},")
+    (tmp_path / "recordings.csv").write_text(filled)
+    corpus = open_corpus("table", tmp_path)
+    signals = corpus.signals(corpus.recordings("s01")[0])
+    assert signals.rates_hz == (4, 64, 4)
+    for row, hz in zip(signals.samples, signals.rates_hz, strict=True):  # a margin of 7 s before the baseline, at 0 s
+        assert row == pytest.approx(value(np.arange(len(row)) / hz), abs=1e-4)
 
 
 def test_a_folder_of_tables_without_signals_names_them_and_why(tmp_path):
