@@ -1,5 +1,7 @@
 """Text files of devices: their header lines, their rows as numbers, and dates and seconds since 1970 as times."""
 
+import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from .signal_text import MAX_UNIX_TIME_S, MIN_UNIX_TIME_S, to_numbers
 from .text_file import detect_encoding
 
 MAX_HEADER_LINES = 200
+_BEYOND = "\0"  # name of the column of cells beyond the last name
 
 
 def header_lines(path: Path, device: str) -> list[str]:
@@ -27,26 +30,27 @@ def read_rows(path: Path, device: str, names: list[str], skip: int, delimiter: s
     Raises BadRecording for a row with more cells than names, with its line.
     """
     unique = [f"{n}.{names[:k].count(n)}" if n in names[:k] else n for k, n in enumerate(names)]
-    try:
-        return pd.read_csv(
-            path, sep=delimiter, header=None, names=unique, skiprows=skip, index_col=False, skipinitialspace=True,
-            encoding=detect_encoding(path, f"a file of {device}"), encoding_errors="replace", low_memory=False,
-            on_bad_lines="error", skip_blank_lines=True,
-        )  # fmt: skip
+    expected = f"{len(unique)} cells in a line, as many as names"
+    try:  # with one column more, for delimiters at the ends of lines
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # that cells of the first row are lost
+            table = pd.read_csv(
+                path, sep=delimiter, header=None, names=[*unique, _BEYOND], skiprows=skip, index_col=False,
+                skipinitialspace=True, encoding=detect_encoding(path, f"a file of {device}"),
+                encoding_errors="replace", low_memory=False,
+            )  # fmt: skip
+    except pd.errors.ParserWarning:
+        raise BadRecording(path, expected, "more in data row 1", "Are two lines joined?") from None
     except (OSError, ValueError) as error:
-        raise _read_error(path, device, " ".join(str(error).split())) from None
-
-
-def _read_error(path: Path, device: str, message: str) -> BadRecording:
-    import re
-
-    cells = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", message)
-    if not cells:
-        return BadRecording(path, f"a file of {device}", f"one that does not read ({message})")
-    wanted, line, there = cells.groups()
-    return BadRecording(
-        path, f"{wanted} cells in a line, as many as names", f"{there} in line {line}", "Are two lines joined?"
-    )
+        message = " ".join(str(error).split())
+        cells = re.search(r"in line (\d+), saw (\d+)", message)
+        if cells:
+            raise BadRecording(path, expected, f"{cells[2]} in line {cells[1]}", "Are two lines joined?") from None
+        raise BadRecording(path, f"a file of {device}", f"one that does not read ({message})") from None
+    beyond = np.flatnonzero(table.pop(_BEYOND).notna())
+    if len(beyond):
+        raise BadRecording(path, expected, f"more in data row {int(beyond[0]) + 1}", "Are two lines joined?")
+    return table
 
 
 def numbers(table: pd.DataFrame, names: list[str]) -> np.ndarray:
@@ -80,7 +84,12 @@ def unix_seconds(stamps: np.ndarray) -> tuple[np.ndarray, bool]:
 
 def date_seconds(column: pd.Series) -> np.ndarray:
     """Return dates such as `2024-03-05 10:11:12.345` as seconds (T,) float64 of an arbitrary zone; NaN for others."""
-    dates = pd.to_datetime(column.astype(str), format="ISO8601", errors="coerce")
+    try:
+        dates = pd.to_datetime(column.astype(str), format="ISO8601", errors="coerce")
+    except ValueError:  # a year that no date can have
+        return np.full(len(column), np.nan)
     if getattr(dates.dt, "tz", None) is not None:
         dates = dates.dt.tz_convert("UTC").dt.tz_localize(None)
-    return ((dates - pd.Timestamp(0)) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
+    since = dates.to_numpy("datetime64[us]") - np.datetime64(0, "us")
+    seconds: np.ndarray = since / np.timedelta64(1, "s")
+    return seconds

@@ -23,7 +23,7 @@ from ...errors import BadRecording
 from .device_file import DeviceChannel, DeviceFile
 from .device_signatures import EMPATICA, empatica_entries
 from .segments import Segment
-from .signal_text import MAX_UNIX_TIME_S, MIN_UNIX_TIME_S
+from .signal_text import MAX_UNIX_TIME_S, MIN_UNIX_TIME_S, to_numbers
 
 MAX_FILE_BYTES = 128 << 20  # of one file: two days of BVP have 80 MB
 MAX_RATE_HZ = 1000.0
@@ -124,7 +124,7 @@ def _read_signal(path: Path, name: str, read: Callable[[], bytes]) -> _Signal:
     axes = 3 if name == "ACC.csv" else 1
     try:
         table = pd.read_csv(io.BytesIO(content), header=None, encoding_errors="replace", skipinitialspace=True)
-        values = table.apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+        values = table.apply(to_numbers).to_numpy(np.float64)
     except ValueError as error:
         raise BadRecording(where, "numbers", f"a file that does not read ({' '.join(str(error).split())})") from None
     if len(values) < 2 or values.shape[1] != axes:

@@ -18,7 +18,7 @@ from ..channel_names import canonical_name, channel_kind
 from .device_file import DeviceChannel, DeviceFile
 from .device_rows import RowTimes, grid_rows
 from .device_signatures import MIND_MONITOR
-from .device_text import date_seconds, header_lines, numbers, read_rows, unix_seconds
+from .device_text import date_seconds, header_lines, numbers, read_rows, require_columns, unix_seconds
 from .signal_text import to_numbers
 
 STAMP, EVENTS, HEADBAND = "TimeStamp", "Elements", "HeadBandOn"
@@ -30,7 +30,8 @@ def read_mind_monitor(path: Path) -> DeviceFile:
     """Return the signals of a recording. Raises BadRecording."""
     lines = header_lines(path, MIND_MONITOR)
     skip = next(k for k, line in enumerate(lines) if line.strip())
-    names = [cell.strip() for cell in lines[skip].split(",")]
+    names = [cell.strip().strip('"') for cell in lines[skip].split(",")]
+    require_columns(path, MIND_MONITOR, names, [STAMP])
     table = read_rows(path, MIND_MONITOR, names, skip + 1)
     raw = [name for name in names if re.fullmatch(r"RAW_\w+", name)]
     others = [name for name in names if name.startswith("PPG_") or re.fullmatch(r"AUX_\w+", name)]

@@ -90,10 +90,22 @@ def read_span(
     margin_s: float = 0.0,
 ) -> SignalSpan:
     """Return a span of an opened file; arguments and errors as of `read_signals`."""
+    zero_s = 0.0
     if isinstance(file, DeviceFile) and file.start_unix_s is not None and begin > MIN_UNIX_TIME_S:
         zero_s = file.start_unix_s  # seconds since 1970, as text files with such a clock are read
-        span = read_span(file, begin - zero_s, end - zero_s, channels, unit, hint, margin_s)
-        return span._replace(start_s=span.start_s + zero_s)
+    span = _read_span(file, begin - zero_s, end - zero_s, channels, unit, hint, margin_s)
+    return span._replace(start_s=span.start_s + zero_s) if zero_s else span
+
+
+def _read_span(
+    file: "SignalFile",
+    begin: float,
+    end: float,
+    channels: tuple[Channel, ...],
+    unit: str,
+    hint: str,
+    margin_s: float,
+) -> SignalSpan:
     at = _channel_positions(file.path, file.names, channels, hint)
     fastest = max((file.rates_hz[k] for k in at), default=1.0)
     end = file.segments[-1].stop_s if end == inf else end

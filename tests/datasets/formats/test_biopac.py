@@ -64,7 +64,7 @@ def test_each_channel_at_its_own_rate_as_bioread_reads_it(form, tmp_path):
         )
 
 
-def test_channels_of_one_name_stay_apart_and_are_not_used_unasked(tmp_path):
+def test_channels_of_one_name_are_two_and_are_not_used_unless_named(tmp_path):
     pytest.importorskip("bioread")
     twice = [("GSR", "uS", 10, np.full(600, 2.0)), ("GSR", "uS", 10, np.full(600, 3.0)), ("RSP", "V", 10, np.ones(600))]
     (tmp_path / "a.acq").write_bytes(acq_bytes(38, twice))
