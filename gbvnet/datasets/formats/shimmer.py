@@ -9,12 +9,10 @@ Samples are stamped as they arrive: the times scatter by tens of milliseconds, a
 """
 
 import re
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from ...errors import BadRecording
 from ..channel_names import channel_kind
@@ -37,7 +35,7 @@ class _Column(NamedTuple):
 
 def read_shimmer(path: Path) -> DeviceFile:
     """Return the signals of an export. Raises BadRecording."""
-    table = _table(path)
+    table = read_text_table(path)
     columns = _columns(list(map(str, table.columns)))
     clock = _clock(path, columns)
     signals = [one for one in columns if "timestamp" not in one.name.lower()]
@@ -57,15 +55,6 @@ def read_shimmer(path: Path) -> DeviceFile:
     return DeviceFile(
         path, SHIMMER, channels, grid.segments, grid.rates_hz, grid.start_s if since_1970 else None, "", grid.notes
     )
-
-
-def _table(path: Path) -> pd.DataFrame:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # that cells of a row are lost
-            return read_text_table(path)
-    except pd.errors.ParserWarning:
-        raise BadRecording(path, "as many cells in a line as names", "more", "Are two lines joined?") from None
 
 
 def _columns(names: list[str]) -> list[_Column]:

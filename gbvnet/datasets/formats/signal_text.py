@@ -1,6 +1,7 @@
 """Signals in text files, CSV, TSV and TXT: the table, its clock and its numbers."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,12 +78,17 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
         skip += 1
     width = max((len(row) for row in form.rows), default=len(names))
     lead, names = _fit_names(path, names, width, form)
+    options: dict = {
+        "sep": form.delimiter, "decimal": form.decimal, "thousands": form.thousands, "comment": form.comment,
+        "encoding": form.encoding, "encoding_errors": "replace", "header": None,
+        "names": [*lead, *_unique_names(names)], "skiprows": skip, "index_col": False, "skipinitialspace": True,
+    }  # fmt: skip
     try:
-        table = pd.read_csv(
-            path, sep=form.delimiter, decimal=form.decimal, thousands=form.thousands, comment=form.comment, nrows=nrows,
-            encoding=form.encoding, encoding_errors="replace", header=None, names=[*lead, *_unique_names(names)],
-            skiprows=skip, index_col=False, skipinitialspace=True,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # that cells of a line are lost
+            table = pd.read_csv(path, nrows=nrows, **options)
+    except pd.errors.ParserWarning:
+        raise BadRecording(path, f"{len(names)} cells in a line, as many as columns", "more") from None
     except (OSError, ValueError) as error:
         raise _read_error(path, what, str(error)) from None
     table = table.drop(columns=[n for n in table.columns if not n or n.startswith(NO_COLUMN)])
