@@ -19,6 +19,8 @@ MOST_NAMED = 8  # missing channels that a message names
 # Names of the 10-20 system that the 10-10 system replaced (Klem et al. 1999).
 OLD = {"T3": "T7", "T4": "T8", "T5": "P7", "T6": "P8"}
 _PREFIX = re.compile(r"^(EEG|EOG|ECG|EKG|EMG)[ _\-:.]+(?=\S)", re.IGNORECASE)
+# What devices write around a name: Shimmer_40AC_GSR_CAL is the GSR of any Shimmer, RAW_AF7 the electrode of a Muse.
+_DEVICE = re.compile(r"(?:Shimmer_|id)[0-9A-F]{4}_(.+)_CAL|RAW_(TP9|AF7|AF8|TP10)", re.IGNORECASE)
 _REFERENCE = re.compile(r"(REF|LE|AR|AVG|A1|A2|M1|M2|CZREF|LINKED)$", re.IGNORECASE)
 # Whole words that say what a signal is: a name with one of them, and with nothing but them and words of _BESIDE.
 _KINDS = {
@@ -142,7 +144,8 @@ def find_channel(wanted: str, have: Sequence[str]) -> int | None:
 
 def _key(name: str) -> str:
     """Equal for all spellings of one channel."""
-    return canonical_name(name).upper()
+    plain = canonical_name(name)
+    return canonical_name(_DEVICE.sub(r"\1\2", plain)).upper() if _DEVICE.fullmatch(plain) else plain.upper()
 
 
 class ChannelMatch(NamedTuple):

@@ -78,6 +78,8 @@ def same_bytes(recordings: Sequence[Recording], most: int = 5) -> Iterator[str]:
 def _content(path: Path) -> Path:
     if path.suffix.lower() in (".vhdr", ".set"):
         return next((file for ending in COMPANIONS if (file := path.with_suffix(ending)).is_file()), path)
+    if path.is_dir():  # of an Empatica E4
+        return next((file for file in sorted(path.iterdir()) if file.name.lower() == "eda.csv"), path)
     return path
 
 

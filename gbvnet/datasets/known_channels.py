@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ..text import shortened
 from .channel_names import canonical_name, channel_kind, numbered_electrodes, same_channels
+from .formats.device_files import open_device
 from .formats.mne_units import header_labels
 from .formats.signal_file import channel_names_in, channel_types_in
 from .formats.signal_text import column_names, is_text, time_columns
@@ -31,7 +32,10 @@ def known_channels(path: Path) -> Known:
     """What a file tells of its channels. Raises BadRecording if it cannot be opened."""
     names = channel_names_in(path)
     twice = _twice(path, names)
-    if is_text(path):
+    cap: list[str] = []
+    if (device := open_device(path)) is not None:
+        kinds = dict(zip(names, device.kinds, strict=True))
+    elif is_text(path):
         names = [name for name in names if name not in time_columns(names)]
         cap = numbered_electrodes(names)  # columns A1 to A32 may be answers as well: somebody must name them
         kinds = {name: None if name in cap else channel_kind(name) for name in names}
@@ -55,8 +59,10 @@ def _kind(name: str, type_: str) -> str | None:
 
 def _twice(path: Path, names: list[str]) -> dict[str, str]:
     """Channels that share their name with another one: how they are called apart here -> the name."""
-    counts = Counter(column_names(path) if is_text(path) else header_labels(path))
-    ending = "." if is_text(path) else "-"
+    device = open_device(path)
+    labels = device.labels if device else column_names(path) if is_text(path) else header_labels(path)
+    counts = Counter(labels)
+    ending = "." if device or is_text(path) else "-"
     return {
         name: before
         for name in names

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from .channel_names import find_channel, match_channels
+from .formats.device_file import DeviceFile
 from .formats.segments import Segment
 from .formats.signal_file import (
     SignalFile,
@@ -73,7 +74,7 @@ class RecordingFiles:
     @cached_property
     def segments(self) -> tuple[Segment, ...]:
         """The seconds in which all files have samples without a pause. Raises BadRecording if they share none."""
-        if len(self.files) == 1:
+        if len(self.files) == 1 and not self.sources[0].offset_s:
             return self.files[0].segments
         shared = [(-np.inf, np.inf)]
         for source, file in zip(self.sources, self.files, strict=True):
@@ -197,8 +198,33 @@ class RecordingFiles:
 
 
 def open_files(sources: Sequence[SignalSource], text: TextProperties, hint: str = "") -> RecordingFiles:
-    """Return the signal files of a recording, which are opened when they are needed."""
-    return RecordingFiles(tuple(sources), text, hint)
+    """Return the signal files of a recording, which are opened when they are needed.
+
+    Files that are placed by when device and recording began are opened at once. Raises BadRecording for the first that
+    is none, and for a device whose start has no time zone.
+    """
+    files = RecordingFiles(tuple(sources), text, hint)
+    if not any(source.recording_start_unix_s is not None and not source.offset_s for source in sources):
+        return files
+    placed = (_placed(source, file) for source, file in zip(files.sources, files.files, strict=True))
+    return replace(files, sources=tuple(placed))
+
+
+def _placed(source: SignalSource, file: SignalFile) -> SignalSource:
+    """Return a source with its offset by when device and recording began, where both are known and none is given.
+
+    Raises BadRecording for a device whose start has no time zone.
+    """
+    start_s = source.recording_start_unix_s
+    if start_s is None or source.offset_s or not isinstance(file, DeviceFile):
+        return source
+    if file.start_unix_s is not None:
+        return replace(source, offset_s=round(file.start_unix_s - start_s, 6), recording_start_unix_s=None)
+    local = f"the local time {file.start_local} without a zone" if file.start_local else "none"
+    raise BadRecording(
+        source.file, "when the device began, in UTC, to place it by recording_start_utc", local,
+        f"Leave recording_start_utc empty; or give the offset, as `{source.file.name}@-3.2` behind another file.",
+    )  # fmt: skip
 
 
 def _joined(positions: list[list[int]], spans: list[SignalSpan]) -> SignalSpan:

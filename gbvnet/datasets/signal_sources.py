@@ -7,6 +7,7 @@ stands behind the @ is offset_s: time on the first file's clock = time in this f
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from ..text import did_you_mean, sentence
-from .formats.signal_text import MAX_RATE_HZ, is_text
+from .formats.signal_text import MAX_RATE_HZ, MAX_UNIX_TIME_S, MIN_UNIX_TIME_S, is_text
 from .units import parse_unit
 
 MAX_OFFSET_S = 1e10  # of a clock; seconds since 1970 are below it, milliseconds are not
@@ -32,6 +33,8 @@ class SignalSource:
     rate_hz, unit : of a text file that states none; None: as for all text files of the corpus
     prefix : what is put before the names of its channels
     rename : pairs of a channel's name in the file and its name in the recording; such a name gets no prefix
+    recording_start_unix_s : seconds since 1970 (UTC) of second 0 of the recording, where the table tells it: a device
+        that knows its own start is placed by it, unless offset_s is given
     """
 
     file: Path
@@ -40,6 +43,7 @@ class SignalSource:
     unit: str | None = None
     prefix: str = ""
     rename: tuple[tuple[str, str], ...] = ()
+    recording_start_unix_s: float | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -57,7 +61,24 @@ class SignalSource:
     def as_list(self) -> list[Any]:
         """Return all but its path as a list that JSON can hold."""
         pairs = [list(pair) for pair in self.rename]
-        return [self.offset_s, self.rate_hz, self.unit, self.prefix, pairs]
+        start = [] if self.recording_start_unix_s is None else [self.recording_start_unix_s]
+        return [self.offset_s, self.rate_hz, self.unit, self.prefix, pairs, *start]
+
+
+def unix_seconds_of(text: str) -> float | None:
+    """Return seconds since 1970 of a date with a time zone (2024-03-05T10:11:12Z), or of such seconds themselves.
+
+    None for any other text: a date without a zone is no time.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        try:
+            date = datetime.fromisoformat(text.strip())
+        except ValueError:
+            return None
+        return date.timestamp() if date.tzinfo is not None else None
+    return value if MIN_UNIX_TIME_S < value < MAX_UNIX_TIME_S else None
 
 
 def sources_label(sources: Sequence[SignalSource]) -> str:

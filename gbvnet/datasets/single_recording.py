@@ -17,7 +17,7 @@ from .channel_names import match_channels, require_renamed
 from .film_times import SUFFIX, times_file_of, with_film_times
 from .formats.segments import MAX_LATE_S, TOLERANCE_S, overlap
 from .formats.signal_file import TextProperties, channel_names_in, channel_units_in
-from .formats.signal_formats import FOLDER_SUFFIXES, file_kind, supported_files
+from .formats.signal_formats import file_kind, is_recording, supported_files
 from .recording import Channel, Recording, Signals
 from .recording_files import RecordingFiles, open_files
 from .signal_sources import SignalSource, parse_source, require_sources
@@ -272,7 +272,7 @@ def require_same_units(file: Path, channels: tuple[Channel, ...], made_with: Map
 
 def _is_signals(file: Path) -> bool:
     """Return whether a file, or folder of a recording, holds signals rather than a video. Raises BadRecording."""
-    if not file.is_file() and not (file.is_dir() and file.suffix.lower() in FOLDER_SUFFIXES):
+    if not is_recording(file):
         actual = "a folder" if file.is_dir() else "no such file"
         raise BadRecording(file, "a recording", actual, supported_files() if file.is_dir() else "")
     kind = file_kind(file)

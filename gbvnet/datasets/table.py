@@ -13,13 +13,15 @@ Each row names a trial: its subject, its files, its start and stop, its ratings.
         video_offset_s      time on the video's clock minus time on the signals'; 0 if absent
         video_times         the times of the video's frames on the signals' clock, a line a frame, instead of an offset;
                             film.times.csv beside film.mp4 if absent and there (`film_times`)
+        recording_start_utc when second 0 of the row was, with a time zone: places devices that know their own start
         ratings_file        ratings that change in time: a CSV with a column `time` in seconds on the clock of start_s
         valence, arousal, dominance, liking, ...    the labels that table.yaml declares; without it, ratings from 1 to 9
     ROOT/table.yaml         optional: settings of all recordings (`Settings` in table_schema.py); or the rows too, as a
                             list `recordings`, where there is no recordings.csv
 
-Signals are in any format that mne reads (EDF, BDF, FIF, BrainVision, EEGLAB), or CSV and TSV with a column a channel
-and either a column `time` in seconds or `signals_rate_hz` in table.yaml.
+Signals are in any format that mne reads (EDF, BDF, FIF, BrainVision, EEGLAB), files of devices (Empatica, Shimmer,
+OpenBCI, Muse, Emotiv, BIOPAC), or CSV and TSV with a column a channel and either a column `time` in seconds or
+`signals_rate_hz` in table.yaml.
 """
 
 import os
@@ -34,8 +36,9 @@ from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
 from .film_times import times_file_of, with_film_times
+from .formats.device_signatures import device_name
 from .formats.signal_file import SignalSpan, TextProperties
-from .formats.signal_formats import FOLDER_SUFFIXES
+from .formats.signal_formats import is_recording
 from .formats.signal_text import is_text
 from .known_channels import Known, known_channels
 from .label_columns import Label, LabelColumn
@@ -168,7 +171,7 @@ class Reader:
         sources = tuple(replace(one, file=self.file.parent / one.file) for one in row["signal_files"])
         named = [(name, file) for name, file in files.items() if file is not None]
         for name, file in (*named, *(("signals", source.file) for source in sources[1:])):
-            if not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDER_SUFFIXES)):
+            if not (is_recording(file) if name == "signals" else file.is_file()):
                 instead = f"the folder {file}" if file.is_dir() else f"no {file}"
                 raise BadRecording(line, f"the file in column {name}", instead, "Paths are relative to the table.")
         start, stop = (seconds_in(line, row, name) for name in ("start_s", "stop_s"))
@@ -352,9 +355,10 @@ def _signal_seconds(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the seconds that each recording has of each of its signal files: name, file, start, stop."""
     numbers = [pd.to_numeric(rows[name], errors="coerce") for name in ("start_s", "stop_s")]
     seconds = [
-        (name, os.path.normpath(source.file), start - source.offset_s, stop - source.offset_s)
+        (name, os.path.normpath(source.file), start + shift, stop + shift)
         for name, sources, start, stop in zip(rows["recording"], rows["signal_files"], *numbers, strict=True)
         for source in sources
+        for shift in [-source.offset_s if source.offset_s else source.recording_start_unix_s or 0.0]
     ]
     return pd.DataFrame(seconds, columns=["name", "file", "start", "stop"])
 
@@ -394,13 +398,18 @@ def _first_known(file: Path, rows: pd.DataFrame) -> Known | BadRecording | None:
 
 def _known_together(folder: Path, sources: tuple[SignalSource, ...]) -> Known | None:
     """Return the channels of the signal files of one recording, by their names in it; None if a file is absent."""
-    if not all((folder / source.file).is_file() for source in sources):
+    if not all(_is_read(folder / source.file) for source in sources):
         return None
     each = [known_channels(folder / source.file) for source in sources]
     kinds = {s.channel_name(name): kind for s, known in zip(sources, each, strict=True)
              for name, kind in known.kinds.items()}  # fmt: skip
     unknown = tuple(name for known in each for name in known.unknown)
     return Known(kinds, unknown, tuple(note for known in each for note in known.notes))
+
+
+def _is_read(file: Path) -> bool:
+    """Return whether a path is a file, or the folder of a device."""
+    return file.is_file() or device_name(file) is not None
 
 
 def unit_warnings(files: RecordingFiles, channels: Sequence[Channel], samples: Samples) -> list[str]:

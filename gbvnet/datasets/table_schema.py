@@ -26,12 +26,12 @@ from .formats.text_file import COMMENTS, read_text, stated_delimiter
 from .label_columns import RATING_COLUMNS, LabelColumn, label_columns, label_settings
 from .names import file_name_error, normal
 from .recording import Kind
-from .signal_sources import SignalSource, parse_sources
+from .signal_sources import SignalSource, parse_sources, unix_seconds_of
 
 TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
 COLUMNS = (
     "recording", "subject", "trial", "stimulus", "video", "signals", "start_s", "stop_s", "baseline_start_s",
-    "video_offset_s", "video_times", "ratings_file",
+    "video_offset_s", "video_times", "ratings_file", "recording_start_utc",
 )  # fmt: skip
 FILES = ("video", "signals", "video_times", "ratings_file")  # columns that name a file
 NEEDED = ("subject", "trial", "start_s", "stop_s")
@@ -180,7 +180,8 @@ def read_table(file: Path, labels: Sequence[LabelColumn]) -> pd.DataFrame:
     for name in ("subject", "trial", "recording", "stimulus"):
         rows[name] = rows[name].map(normal)  # the same letters in another form of Unicode are the same name
     rows["recording"] = rows["recording"].where(rows["recording"] != "", rows["subject"] + "_" + rows["trial"])
-    sources, wrong = zip(*(_signal_files(file.parent, cell) for cell in rows["signals"]), strict=True)
+    cells_of = zip(rows["signals"], rows["recording_start_utc"], strict=True)
+    sources, wrong = zip(*(_signal_files(file.parent, *of_row) for of_row in cells_of), strict=True)
     rows = rows.assign(signals=[str(of[0].file) if of else "" for of in sources])
     for name in FILES:
         rows[name] = [existing_path(file.parent, cell) for cell in rows[name]]
@@ -191,9 +192,12 @@ def read_table(file: Path, labels: Sequence[LabelColumn]) -> pd.DataFrame:
     return rows.assign(subject=rows["subject"].where(rows["subject"] != "", nameless))
 
 
-def _signal_files(folder: Path, cell: Any) -> tuple[tuple[SignalSource, ...], tuple[str, str, str] | None]:
+def _signal_files(folder: Path, cell: Any, start: str) -> tuple[tuple[SignalSource, ...], tuple[str, str, str] | None]:
     """Return the signal files of a cell, as they are called on this disk; and, where it cannot be read, none and what
-    was expected, what was found and what to do."""
+    was expected, what was found and what to do.
+
+    start : the cell recording_start_utc
+    """
 
     def exists(text: str) -> bool:
         return bool(text) and (folder / existing_path(folder, text)).exists()
@@ -202,7 +206,13 @@ def _signal_files(folder: Path, cell: Any) -> tuple[tuple[SignalSource, ...], tu
         sources = parse_sources(cell, exists, folder)
     except BadRecording as error:
         return (), (str(error.expected), str(error.found), str(error.remedy))
-    return tuple(replace(one, file=Path(existing_path(folder, str(one.file)))) for one in sources), None
+    start_s = unix_seconds_of(start) if start else None
+    if start and start_s is None:
+        expected = "a date with a time zone in recording_start_utc, as 2024-03-05T10:11:12Z, or seconds since 1970"
+        return (), (expected, repr(start), "It is when second 0 of this row was.")
+    return tuple(
+        replace(one, file=Path(existing_path(folder, str(one.file))), recording_start_unix_s=start_s) for one in sources
+    ), None
 
 
 def _refused(rows: pd.DataFrame) -> list[tuple[str, str, str] | None]:

@@ -9,6 +9,7 @@ from ..errors import BadInput
 from ..io.atomic import atomic_write, visible_files
 from .channel_names import channel_kind
 from .film_times import SUFFIX
+from .formats.device_signatures import device_name
 from .formats.signal_file import channel_names_in
 from .formats.signal_text import empatica_rate_hz, is_text, time_columns
 from .known_channels import Known, known_channels
@@ -29,6 +30,7 @@ HEAD = """\
 # video, signals     files relative to this one; one of them may be empty. Several signal files are written as
 #                    eeg.edf + wrist.csv@-3.2: time on the first file's clock = time in wrist.csv - 3.2 s
 # start_s, stop_s    the stimulus, in seconds on the signals' clock (on the video's, if there are no signals)
+#                    Files of devices (Empatica, Shimmer, OpenBCI, ...) begin at 0 s
 # baseline_start_s   start of the baseline period; empty: immediately before the stimulus
 # video_offset_s     the video's clock minus the signals' clock: -28 where the stimulus is at 30 s of the signals and at
 #                    2 s of the video; empty: 0. If film.times.csv is beside film.mp4, with the time of a frame on the
@@ -55,17 +57,21 @@ def write_template(folder: Path) -> tuple[Path, int]:
             raise BadInput(file, "no table yet", "one", "Take it away, or fill it in and use `gbvnet check table`.")
     if not folder.is_dir():
         raise BadInput(folder, "a folder with videos and signal files", "no such folder")
-    files = [f for f in visible_files(folder, "**/*") if f.is_file()]
+    visible = visible_files(folder, "**/*")
+    sessions = [f for f in visible if f.is_dir() and device_name(f) is not None]  # folders that are one recording
+    files = [f for f in visible if f.is_file() and not any(session in f.parents for session in sessions)]
     videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
-    signals = [f for f in files if f.name.lower().endswith(SIGNALS) and not f.name.lower().endswith(SUFFIX)]
-    other = {f: why for f in signals if is_text(f) and (why := _why_not(f))}
+    named = [f for f in files if f.name.lower().endswith(SIGNALS) and not f.name.lower().endswith(SUFFIX)]
+    devices = [*sessions, *(f for f in files if f not in videos and device_name(f) is not None)]
+    signals = sorted({*named, *devices})
+    other = {f: why for f in signals if (is_text(f) or f in devices) and (why := _why_not(f, f in devices))}
     signals, together, beside = _wristbands([f for f in signals if f not in other])
     if not videos and not signals:
         known = ", ".join((*VIDEOS, *SIGNALS))
         actual = "; ".join(f"{_cell(folder, f)}: {why}" for f, why in list(other.items())[:5]) or "none"
         more = f" and {len(other) - 5} more" if len(other) > 5 else ""
         columns = "Columns need names that tell their kind (Fp1, ECG, EDA, ...), or name them in table.yaml. "
-        hint = f"{columns if other else ''}Files that end in {known} are looked for."
+        hint = f"{columns if other else ''}Files that end in {known} are looked for, and files of devices."
         raise BadInput(folder, "videos or signal files", actual + more, hint)
     lines = list(_lines(folder, videos, signals, together))
     notes = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
@@ -78,13 +84,14 @@ def write_template(folder: Path) -> tuple[Path, int]:
     return table, len(lines)
 
 
-def _why_not(file: Path) -> str:
-    """Why a text file holds no signals; empty if it may: a column is a clock, or named as a signal."""
+def _why_not(file: Path, is_device: bool) -> str:
+    """Why a text file holds no signals; empty if it may: a column is a clock, or named as a signal; and why the file of
+    a device cannot be read."""
     try:
         names = channel_names_in(file)
     except BadInput as error:
         return f"expected {error.expected}, found {error.found}"
-    if any(channel_kind(name) for name in names) or (time_columns(names) and len(names) > 1):
+    if is_device or any(channel_kind(name) for name in names) or (time_columns(names) and len(names) > 1):
         return ""
     listed = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
     return f"no column is named like a signal ({listed})"
@@ -141,7 +148,7 @@ def _pairs(videos: list[Path], signals: list[Path]) -> Iterator[tuple[Path | Non
 def _key(file: Path) -> str:
     """A name without what it says of the content: x_raw.fif, x_eeg.edf and x.mp4 belong together."""
     name = file.name.lower()
-    name = name[: -len(next(ending for ending in (".fif.gz", file.suffix.lower()) if name.endswith(ending)))]
+    name = name[: len(name) - len(next(end for end in (".fif.gz", file.suffix.lower()) if name.endswith(end)))]
     while (shorter := _ENDING.sub("", name)) != name:
         name = shorter
     return name

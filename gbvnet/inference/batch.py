@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from ..config import Times
 from ..datasets import open_corpus
+from ..datasets.formats.device_signatures import device_name
+from ..datasets.formats.signal_formats import recording_bytes
 from ..datasets.recording import Corpus, Recording
 from ..errors import BadConfig, BadModel, BadRecording, GbvnetError
 from ..io.path_kinds import require_folder_to_write
@@ -169,7 +171,7 @@ class PredictionTask:
         times = getattr(self.corpus, "times", None)  # of files
         return {
             "model_sha256": self.model_fingerprint[0] if self.model_fingerprint else None,
-            "files": [[f.name, f.stat().st_size if f.is_file() else None] for f in files],
+            "files": [[f.name, _size(f)] for f in files],
             "video_start_s": recording.video_start_s,
             "times": None if times is None else {f.name: getattr(times, f.name) for f in fields(Times)},
             "rename": self.settings.rename or dict(getattr(self.corpus, "renamed", {})),
@@ -193,6 +195,11 @@ class PredictionTask:
         raise BadRecording(
             folder, "no prediction yet", existing_one, "Give another folder; or --overwrite, and it is replaced."
         )
+
+
+def _size(file: Path) -> int | None:
+    """Return the size of a file, or of the files in the folder of a device; None for other folders."""
+    return recording_bytes(file) if file.is_file() or device_name(file) is not None else None
 
 
 def _open_source(

@@ -19,6 +19,7 @@ from .. import __version__
 from ..config import PrepareConfig, to_dict
 from ..datasets.check import check_corpus
 from ..datasets.duplicates import notes, second_of_one_file
+from ..datasets.formats.signal_formats import recording_bytes
 from ..datasets.label_columns import Label, label_settings
 from ..datasets.label_traces import window_labels
 from ..datasets.recording import Corpus, Recording
@@ -165,7 +166,7 @@ def _require_landmarks(backend: str) -> None:
 
 
 def _size(file: Path) -> int | None:
-    return file.stat().st_size if file.exists() else None
+    return recording_bytes(file) if file.exists() else None
 
 
 def _refused(what: Recording | str, reason: str) -> dict:
@@ -361,7 +362,7 @@ class _Task:
         """Return the sizes of the raw files and the corpus' entry of the recording: enough to notice that one of them
         was replaced or corrected, and the same on another disk."""
         files = {"video": recording.video, "signals": recording.signals}
-        sizes = {name: file.stat().st_size for name, file in files.items() if file is not None and file.exists()}
+        sizes = {name: recording_bytes(file) for name, file in files.items() if file is not None and file.exists()}
         times: dict[str, Any] = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
         placed = [[*source.as_list(), _size(source.file)] for source in recording.signal_files]
         times |= {"signal_files": placed} if placed else {}

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -48,6 +49,8 @@ from gbvnet.report.audit_results import read_audit
 from gbvnet.store.format import FORMAT, read_header
 from gbvnet.store.reader import open_store
 from gbvnet.store.writer import finish_store, prepared_recording
+
+from .. import device_writers as writers
 
 SHARED_MEMORY = Path("/dev/shm")
 
@@ -193,6 +196,43 @@ def signals(data: bytes) -> None:
     signal_file.read_signals(file, 0.0, 1.0, SIGNALS, signal_file.TextProperties(128.0))
 
 
+def device_seeds(write: Callable[[Path], Any], lines: int = 40) -> tuple[bytes, ...]:
+    """The first lines of a device's text file."""
+    write(put("device seed", b""))
+    first = (folder() / "device seed").read_bytes().split(b"\n")[:lines]
+    return (b"\n".join(first).replace(b"samples:7680", b"samples:%d" % (lines - 2)) + b"\n",)
+
+
+def zip_seeds() -> tuple[bytes, ...]:
+    writers.write_empatica_zip(put("seed.zip", b""), writers.empatica_files(seconds=11))
+    return ((folder() / "seed.zip").read_bytes(),)
+
+
+def acq_seeds() -> tuple[bytes, ...]:
+    channels = [("EDA", "uS", 2, np.ones(8)), ("ECG", "mV", 1, np.arange(16) / 100)]
+    marks = [(0, "apnd", 1_700_000_000_000, "a"), (8, "apnd", 0, "b")]
+    forms: list[dict[str, Any]] = [{"revision": 38}, {"revision": 132, "markers": marks}]
+    forms.append({"revision": 68, "compressed": True})
+    return tuple(writers.acq_bytes(channels=channels, **form) for form in forms)
+
+
+def e4_folder(data: bytes) -> None:
+    """One of the files of a session, of which the others are sound."""
+    root = folder() / "e4"
+    if not root.exists():
+        writers.write_empatica(root, writers.empatica_files(seconds=11))
+    put("e4/EDA.csv", data)
+    device(root)
+
+
+def device(file: Path) -> None:
+    names = signal_file.channel_names_in(file)
+    opened = signal_file.open_signals(file)
+    last = opened.segments[-1].stop_s
+    channels = tuple(Channel(name, "ppg") for name in names)
+    signal_file.read_signals(file, max(0.0, last - 0.1), last, channels)
+
+
 def upload_seeds() -> tuple[bytes, ...]:
     """Two and a half seconds, with a clock."""
     x = np.random.default_rng(0).normal(0, 20, (320, 3)).round(1)
@@ -332,6 +372,12 @@ def part_of_store(file: str) -> Callable[[bytes], Any]:
     return parse
 
 
+TEXT_DEVICES: dict[str, Callable[[Path], Any]] = {
+    "shimmer": writers.write_shimmer, "openbci": writers.write_openbci, "older openbci": writers.write_older_openbci,
+    "mind monitor": writers.write_mind_monitor, "emotiv": writers.write_emotiv, "xavier": writers.write_xavier,
+}  # fmt: skip
+
+
 def known(data: bytes) -> None:
     """What an interrupted prepare finds done, put into the tables."""
     root = put("known/data/r.safetensors", data).parents[1]
@@ -462,6 +508,13 @@ def targets() -> dict[str, Target]:
         Target("signals", "text", CSV, signals, 8),
         Target("film times", "text", FILM_TIMES, of_file("film.times.csv", read_film_times), 8),
         Target("ratings in time", "text", TRACES, of_file("traces.csv", lambda f: read_traces(f, LABELS, 1, 9)), 8),
+        Target("empatica", "text", (writers.empatica_files(seconds=11)["EDA.csv"].encode(),), e4_folder, 4),
+        Target("empatica zip", "bytes", zip_seeds(), of_file("e4.zip", device), 4),
+        *(
+            Target(name, "text", device_seeds(write), of_file(f"{name}.csv", device), 4)
+            for name, write in TEXT_DEVICES.items()
+        ),
+        *([Target("acq", "bytes", acq_seeds(), of_file("a.acq", device), 8)] if find_spec("bioread") else []),
         Target("upload", "text", upload_seeds(), upload, 2),
         Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 130),
         Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 140),

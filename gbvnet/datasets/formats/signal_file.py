@@ -1,4 +1,5 @@
-"""Signal files of any format: EDF, BDF, FIF, BrainVision, EEGLAB and others that MNE reads, or CSV and TSV.
+"""Signal files of any format: EDF, BDF, FIF, BrainVision, EEGLAB and others that MNE reads, CSV and TSV, and the files
+of devices (device_files.py).
 
 Shapes: C channels, N samples.
 """
@@ -18,11 +19,13 @@ from ..channel_names import find_channel, match_channels
 from ..recording import Channel
 from ..units import Conversion, apply, convert, split_name
 from .clock_fit import ClockFit
+from .device_file import DeviceFile
+from .device_files import open_device
 from .mne_units import conversions
 from .pauses import find_segments
 from .segments import Segment, find_segment, pause_note
 from .signal_formats import open_failure, unsupported_format
-from .signal_text import TimedTable, is_text, read_clock, read_text_table, text_rate_hz, to_numbers
+from .signal_text import MIN_UNIX_TIME_S, TimedTable, is_text, read_clock, read_text_table, text_rate_hz, to_numbers
 
 _EDF_LIKE = (".edf", ".bdf", ".gdf")  # formats in which each channel may have a rate of its own
 
@@ -65,7 +68,8 @@ def read_signals(
 ) -> SignalSpan:
     """Return the seconds from `begin` to `end` of some channels of a file, found by name in any known spelling.
 
-    begin, end : seconds on the file's clock, without a pause between them; an end of inf is that of the file
+    begin, end : seconds on the file's clock, without a pause between them; an end of inf is that of the file; of a
+        device's recording, whose clock begins at 0, they may be seconds since 1970
     text : what a text file does not say
     hint : for errors: where the seconds are set, and how to give a rate or a channel's name
     margin_s : seconds to read in addition on both sides, as far as they exist before a pause or the file's end
@@ -86,6 +90,22 @@ def read_span(
     margin_s: float = 0.0,
 ) -> SignalSpan:
     """Return a span of an opened file; arguments and errors as of `read_signals`."""
+    zero_s = 0.0
+    if isinstance(file, DeviceFile) and file.start_unix_s is not None and begin > MIN_UNIX_TIME_S:
+        zero_s = file.start_unix_s  # seconds since 1970, as text files with such a clock are read
+    span = _read_span(file, begin - zero_s, end - zero_s, channels, unit, hint, margin_s)
+    return span._replace(start_s=span.start_s + zero_s) if zero_s else span
+
+
+def _read_span(
+    file: "SignalFile",
+    begin: float,
+    end: float,
+    channels: tuple[Channel, ...],
+    unit: str,
+    hint: str,
+    margin_s: float,
+) -> SignalSpan:
     at = _channel_positions(file.path, file.names, channels, hint)
     fastest = max((file.rates_hz[k] for k in at), default=1.0)
     end = file.segments[-1].stop_s if end == inf else end
@@ -132,6 +152,8 @@ def require_finite(path: Path, channels: tuple[Channel, ...], read: SignalSpan) 
 
 def channel_names_in(path: Path) -> list[str]:
     """Return the names of a file's channels in its own spelling. Raises BadRecording."""
+    if (device := open_device(path)) is not None:
+        return list(device.names)
     if is_text(path):
         return [str(c).strip() for c in read_text_table(path, nrows=1).columns]
     return list(_mne_file(path).names)
@@ -149,6 +171,10 @@ def channel_units_in(
 
     unit : of electrical channels in text files. Raises BadRecording.
     """
+    if (device := open_device(path)) is not None:
+        there = [(c, k) for c in channels if (k := find_channel(c.name, device.names)) is not None]
+        made, _ = device.units([k for _, k in there], [c for c, _ in there], unit)
+        return tuple(c for c, _ in there), made, [1.0] * len(there)
     if is_text(path):
         names = channel_names_in(path)
         there = [(c, k) for c in channels if (k := find_channel(c.name, names)) is not None]
@@ -178,6 +204,8 @@ def open_signals(
 
     together : all files of its recording, of which the text files are cached at the same time
     """
+    if (device := open_device(path)) is not None:
+        return device
     if not is_text(path):
         return _mne_file(path)
     texts = tuple(file for file in together or (path,) if is_text(file))
@@ -406,4 +434,4 @@ class MneFile:
         return conversions(self.raw, at, [c.kind for c in channels])
 
 
-SignalFile = TextFile | MneFile
+SignalFile = TextFile | MneFile | DeviceFile

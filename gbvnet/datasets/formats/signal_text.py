@@ -1,6 +1,7 @@
 """Signals in text files, CSV, TSV and TXT: the table, its clock and its numbers."""
 
 import re
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from ...errors import BadRecording
 from ...text import shortened
 from ..units import parse_unit
 from .clock_fit import MAX_DEVIATION_S, MIN_ROWS, ClockFit, fit_clock
+from .device_signatures import device_name
+from .signal_formats import misnamed
 from .text_file import Layout, detect_layout, stated_rate_hz
 
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
@@ -39,8 +42,8 @@ MAX_ROUNDING_S = 0.02  # a clock rounded to more than this, and to more than a s
 
 
 def is_text(path: Path) -> bool:
-    """Return whether a file is a text table, by its suffix."""
-    return path.suffix.lower() in (".csv", ".tsv", ".txt")
+    """Return whether a file is a text table, by its suffix, and not the recording of a device."""
+    return path.suffix.lower() in (".csv", ".tsv", ".txt") and device_name(path) is None
 
 
 # ---------------------------------------------------------------- the table
@@ -55,7 +58,12 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
     `attrs` holds the rate_hz and start_s that the file states. Raises BadRecording.
     """
     first, more = ("\t,;", ",;\t") if path.suffix.lower() == ".tsv" else (",;\t", ",;\t")
-    form = detect_layout(path, first or more, what)
+    try:
+        form = detect_layout(path, first or more, what)
+    except BadRecording:
+        if wrong := misnamed(path):
+            raise BadRecording(path, what, *wrong) from None
+        raise
     e4 = _empatica(path, form)
     names, skip, attributes = list(form.names), form.skip + 1, {"rate_hz": stated_rate_hz(form.comments)}
     if e4 is not None:
@@ -70,12 +78,17 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
         skip += 1
     width = max((len(row) for row in form.rows), default=len(names))
     lead, names = _fit_names(path, names, width, form)
+    options: dict = {
+        "sep": form.delimiter, "decimal": form.decimal, "thousands": form.thousands, "comment": form.comment,
+        "encoding": form.encoding, "encoding_errors": "replace", "header": None,
+        "names": [*lead, *_unique_names(names)], "skiprows": skip, "index_col": False, "skipinitialspace": True,
+    }  # fmt: skip
     try:
-        table = pd.read_csv(
-            path, sep=form.delimiter, decimal=form.decimal, thousands=form.thousands, comment=form.comment, nrows=nrows,
-            encoding=form.encoding, encoding_errors="replace", header=None, names=[*lead, *_unique_names(names)],
-            skiprows=skip, index_col=False, skipinitialspace=True,
-        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # that cells of a line are lost
+            table = pd.read_csv(path, nrows=nrows, **options)
+    except pd.errors.ParserWarning:
+        raise BadRecording(path, f"{len(names)} cells in a line, as many as columns", "more") from None
     except (OSError, ValueError) as error:
         raise _read_error(path, what, str(error)) from None
     table = table.drop(columns=[n for n in table.columns if not n or n.startswith(NO_COLUMN)])

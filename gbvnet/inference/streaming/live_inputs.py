@@ -134,7 +134,8 @@ def replay_file(file: Path, sources: LiveSources, wanted: tuple[Channel, ...]) -
                     yield event
 
     notes = [f"{opened.name} has {pause}" for pause in describe_pauses(segments)]
-    notes += [note for note in dict.fromkeys(note for span in spans for note in span.notes) if "fitted" in note]
+    about = dict.fromkeys(note for span in spans for note in span.notes)
+    notes += [note for note in about if "before these seconds" not in note]  # pauses are listed already
     end_s = spans[-1].start_s + spans[-1].seconds
     return ReplayedSignals(opened.name, events(), spans[0].rate_hz, spans[0].start_s, end_s, notes)
 
