@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from .channel_names import find_channel, match_channels
-from .formats.device_file import DeviceFile
+from .formats.device_files import open_device
 from .formats.segments import Segment
 from .formats.signal_file import (
     SignalFile,
@@ -46,11 +46,20 @@ class FileChannels(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordingFiles:
-    """The signal files of a recording, opened by `open_files`. Seconds are those of the first file's clock."""
+    """The signal files of a recording, of `open_files`. Seconds are those of the first file's clock.
+
+    hint : for errors: how to give a rate
+    """
 
     sources: tuple[SignalSource, ...]
-    files: tuple[SignalFile, ...]
     text: TextProperties
+    hint: str = ""
+
+    @cached_property
+    def files(self) -> tuple[SignalFile, ...]:
+        """The opened files. Raises BadRecording for the first that is none."""
+        together = tuple(source.file for source in self.sources)
+        return tuple(open_signals(s.file, s.rate_hz or self.text.rate_hz, self.hint, together) for s in self.sources)
 
     @property
     def path(self) -> Path:
@@ -189,24 +198,25 @@ class RecordingFiles:
 
 
 def open_files(sources: Sequence[SignalSource], text: TextProperties, hint: str = "") -> RecordingFiles:
-    """Open the signal files of a recording; samples are read later. Raises BadRecording for the first that is none."""
-    together = tuple(source.file for source in sources)
-    files = tuple(open_signals(s.file, s.rate_hz or text.rate_hz, hint, together) for s in sources)
-    placed = tuple(_placed(source, file) for source, file in zip(sources, files, strict=True))
-    return RecordingFiles(placed, files, text)
+    """Return the signal files of a recording, which are opened when they are needed.
+
+    Only devices that are placed by when the recording began are opened before. Raises BadRecording for those.
+    """
+    return RecordingFiles(tuple(map(_placed, sources)), text, hint)
 
 
-def _placed(source: SignalSource, file: SignalFile) -> SignalSource:
+def _placed(source: SignalSource) -> SignalSource:
     """Return a source with its offset by when device and recording began, where both are known and none is given.
 
     Raises BadRecording for a device whose start has no time zone.
     """
     start_s = source.recording_start_unix_s
-    if start_s is None or source.offset_s or not isinstance(file, DeviceFile):
+    device = None if start_s is None or source.offset_s else open_device(source.file)
+    if start_s is None or device is None:
         return source
-    if file.start_unix_s is not None:
-        return replace(source, offset_s=round(file.start_unix_s - start_s, 6), recording_start_unix_s=None)
-    local = f"the local time {file.start_local} without a zone" if file.start_local else "none"
+    if device.start_unix_s is not None:
+        return replace(source, offset_s=round(device.start_unix_s - start_s, 6), recording_start_unix_s=None)
+    local = f"the local time {device.start_local} without a zone" if device.start_local else "none"
     raise BadRecording(
         source.file, "when the device began, in UTC, to place it by recording_start_utc", local,
         f"Leave recording_start_utc empty; or give the offset, as `{source.file.name}@-3.2` behind another file.",

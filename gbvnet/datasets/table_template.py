@@ -77,7 +77,7 @@ def write_template(folder: Path) -> tuple[Path, int]:
     notes = [f"# Not taken for signals: {_cell(folder, f)}: {why}" for f, why in other.items()]
     content = HEAD + COLUMNS + "".join(f"{line}\n" for line in (*lines, *beside, *notes))
     try:
-        atomic_write(folder / SETTINGS, _settings(signals).encode())
+        atomic_write(folder / SETTINGS, _settings(signals, together).encode())
         atomic_write(table, content.encode())
     except OSError as error:
         raise BadInput(folder, "a folder that can be written", error.strerror or error) from None
@@ -170,7 +170,7 @@ def _cell(folder: Path, *files: Path | None) -> str:
 # ---------------------------------------------------------------- table.yaml
 
 
-def _settings(signals: list[Path]) -> str:
+def _settings(signals: list[Path], together: dict[Path, list[Path]]) -> str:
     lines = [
         f"# Settings of all recordings of {TABLE}. Every line may be left out; these are the defaults.",
         "dataset: table            # what the corpus is called in stores and reports",
@@ -194,13 +194,17 @@ def _settings(signals: list[Path]) -> str:
     file, known = next(((f, channels) for f in signals if (channels := _known(f))), (None, None))
     if file and known:
         lines += [
-            "# Which channels to use, by name; every signal file must have them. Delete what no model should see.",
-            f"# Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog. Here are the channels of {file.name}.",
+            "# Which channels to use, by name; the signal files of every line must have them together. Delete what no",
+            "# model should see. Kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog.",
+            f"# Here are the channels of {file.name}.",
             "channels:",
         ]
         lines += [f"  # {note}" for note in known.notes if "none of them is used" in note]
-        for name in (*known.kinds, *known.unknown):
-            kind = known.kinds.get(name)
+        kinds = known.kinds | {
+            n: kind for f in together.get(file, ()) if (k := _known(f)) for n, kind in k.kinds.items()
+        }
+        for name in (*kinds, *known.unknown):
+            kind = kinds.get(name)
             lines.append(f"  {_yaml(name)}: {kind}" if kind else f"  # {_yaml(name)}: which kind?")
     return "\n".join(lines) + "\n"
 

@@ -25,6 +25,7 @@ from safetensors.numpy import save
 from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
 from gbvnet.datasets import deap, mahnob_session, recording, table
 from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
+from gbvnet.datasets.film_times import read_film_times
 from gbvnet.datasets.formats import signal_file
 from gbvnet.datasets.label_columns import label_columns
 from gbvnet.datasets.recording import Channel
@@ -127,6 +128,9 @@ TABLE = (
 YAML_TABLE = (
     b"dataset: mine\nbaseline_s: 0\nrecordings:\n  - {subject: no, trial: 01, signals: a.csv, start_s: 0, stop_s: 1}\n"
     b"  - subject: ben\n    trial: 2\n    signals: a.csv\n    start_s: 1\n    stop_s: 1.5\n    valence: low\n",
+    b"channels: {Fp1: eeg, b_GSR: gsr}\nbaseline_s: 0\nrecordings:\n- subject: ben\n  trial: 2\n  start_s: 0\n"
+    b"  stop_s: 1\n"
+    b"  signals: [a.csv, {file: b.csv, offset_s: -0.1, rate_hz: 4, unit: uS, prefix: b_, rename: {O1: x}}]\n",
 )
 SETTINGS = (
     b"dataset: mine\nrate_hz: 128\nbaseline_s: 0\nframes_per_s: 10\nchannels:\n  Fp1: eeg\n  GSR: gsr\n"
@@ -135,10 +139,13 @@ SETTINGS = (
     b"labels:\n  valence: {scale: [1, 9], set: felt}\n  arousal: {classes: [low, '5', x]}\n"
     b"  own_valence: {scale: [1, 9], set: own, of: valence}\n  moved: {scale: [-1, 0.5], trace: true}\n",
 )
+UNEVEN = [k / 10 + (k % 3) / 40 + 3 * (k > 20) for k in range(40)]
 CSV = (
     b"time,Fp1,EEG O1-REF,GSR\n0.0,1,2,3\n0.5,2,3,4\n1.0,1e3,-4,5\n1.5,0,0,0\n",
     b"# a comment\nFP1,O1,GSR\n1,2,3\n4,5,6\n",
+    b"# Sample Rate = 10 Hz\ntime,Fp1,O1,GSR\n" + b"".join(b"%.2f,1,2,%d\n" % (t, k) for k, t in enumerate(UNEVEN)),
 )
+FILM_TIMES = (b"0.033\n0.066\n0.1\n", b"# mine\nframe;time_ms\n1;33,3\n2;66,7\n5;166,7\n")
 TRACES = (
     b"# a comment\ntime,Joystick,valence\n0.5,-1,1\n1.04,0.25,\n2.5,1,9\n8,0,5\n",
     b"time_ms;joystick\n500;-1,0\n1500;0,5\n",
@@ -160,6 +167,7 @@ def own_yaml_table(data: bytes) -> None:
     root = put("yaml/table.yaml", data).parent
     if not (root / "a.csv").exists():
         put("yaml/a.csv", CSV[0])
+        put("yaml/b.csv", CSV[1])
     every_recording(table.Reader.open(root))
 
 
@@ -498,6 +506,7 @@ def targets() -> dict[str, Target]:
         Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
         Target("settings", "text", SETTINGS, own_settings, 3),
         Target("signals", "text", CSV, signals, 8),
+        Target("film times", "text", FILM_TIMES, of_file("film.times.csv", read_film_times), 8),
         Target("ratings in time", "text", TRACES, of_file("traces.csv", lambda f: read_traces(f, LABELS, 1, 9)), 8),
         Target("empatica", "text", (writers.empatica_files(seconds=11)["EDA.csv"].encode(),), e4_folder, 4),
         Target("empatica zip", "bytes", zip_seeds(), of_file("e4.zip", device), 4),

@@ -292,13 +292,13 @@ def _link(file: Path, to: Path) -> Path:
 
 
 def _names_to_complete(predictor: Predictor, files: list[Path], names: dict[str, str]) -> str | None:
-    """Return a line for each channel that the signal file lacks, with the most similar name in it; None if it has
+    """Return a line for each channel that the signal files lack, with the most similar name in them; None if they have
     all."""
-    signals = next((f for f in files if f.suffix.lower() in SIGNAL_SUFFIXES), None)
-    if signals is None or not predictor.uses_signals:
+    signals = [f for f in files if f.suffix.lower() in SIGNAL_SUFFIXES]
+    if not signals or not predictor.uses_signals:
         return None
     try:
-        available = channel_names_in(signals)
+        available = [name for file in signals for name in channel_names_in(file)]
     except GbvnetError:
         return None
     wanted = [c.name for c in predictor.channels]

@@ -249,6 +249,7 @@ def test_the_files_of_a_wristband(tmp_path):
     assert "which a line names together: EDA.csv (4 Hz), BVP.csv (64 Hz), TEMP.csv (4 Hz)" in text
     assert "tags.csv: expected a table of signals, a line that names its columns first, found none" in text
     assert "EDA: gsr" in (tmp_path / "table.yaml").read_text()
+    assert "  BVP: ppg\n  TEMP: temp" in (tmp_path / "table.yaml").read_text()
     (tmp_path / "table.yaml").write_text("channels: {EDA: gsr, BVP: ppg, TEMP: gsr}\n")
     start = 1560279825
     filled = text.replace(f"{cell},,,", f"{cell},{start + 10},{start + 30},")

@@ -144,7 +144,8 @@ def test_too_short_too_many_and_too_late_are_reported(predict, tmp_path):
     short.write_text("".join(write_csv(tmp_path / "a.csv").read_text().splitlines(keepends=True)[:100]))
     assert "at least one window of 1 s, found 0.77" in predict(signals=[short]).error
     two = predict(signals=[tmp_path / "a.csv", write_csv(tmp_path / "b.csv")])
-    assert "a.csv and b.csv are both signals" in two.error
+    assert "expected channel Fp1 in one of the files, found Fp1 in a.csv and Fp1 in b.csv" in two.error
+    assert two.channel_names is None
     assert "ends at 6.00 s, requested from 7 s on" in predict(signals=[tmp_path / "a.csv"], start_s=7).error
     (tmp_path / "a.csv").unlink()
     assert "it was deleted. Upload it again." in predict(signals=[tmp_path / "a.csv"]).error
