@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from .channel_names import find_channel, match_channels
-from .formats.device_file import DeviceFile
+from .formats.device_files import open_device
 from .formats.segments import Segment
 from .formats.signal_file import (
     SignalFile,
@@ -200,27 +200,23 @@ class RecordingFiles:
 def open_files(sources: Sequence[SignalSource], text: TextProperties, hint: str = "") -> RecordingFiles:
     """Return the signal files of a recording, which are opened when they are needed.
 
-    Files that are placed by when device and recording began are opened at once. Raises BadRecording for the first that
-    is none, and for a device whose start has no time zone.
+    Only devices that are placed by when the recording began are opened before. Raises BadRecording for those.
     """
-    files = RecordingFiles(tuple(sources), text, hint)
-    if not any(source.recording_start_unix_s is not None and not source.offset_s for source in sources):
-        return files
-    placed = (_placed(source, file) for source, file in zip(files.sources, files.files, strict=True))
-    return replace(files, sources=tuple(placed))
+    return RecordingFiles(tuple(map(_placed, sources)), text, hint)
 
 
-def _placed(source: SignalSource, file: SignalFile) -> SignalSource:
+def _placed(source: SignalSource) -> SignalSource:
     """Return a source with its offset by when device and recording began, where both are known and none is given.
 
     Raises BadRecording for a device whose start has no time zone.
     """
     start_s = source.recording_start_unix_s
-    if start_s is None or source.offset_s or not isinstance(file, DeviceFile):
+    device = None if start_s is None or source.offset_s else open_device(source.file)
+    if start_s is None or device is None:
         return source
-    if file.start_unix_s is not None:
-        return replace(source, offset_s=round(file.start_unix_s - start_s, 6), recording_start_unix_s=None)
-    local = f"the local time {file.start_local} without a zone" if file.start_local else "none"
+    if device.start_unix_s is not None:
+        return replace(source, offset_s=round(device.start_unix_s - start_s, 6), recording_start_unix_s=None)
+    local = f"the local time {device.start_local} without a zone" if device.start_local else "none"
     raise BadRecording(
         source.file, "when the device began, in UTC, to place it by recording_start_utc", local,
         f"Leave recording_start_utc empty; or give the offset, as `{source.file.name}@-3.2` behind another file.",
