@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..config import Times
 from ..errors import BadConfig, BadRecording
@@ -204,13 +204,43 @@ def open_recording(
     Raises BadRecording if a file is absent, or a channel is not in it (with near names) or in two of them; BadConfig
     for more than one video, or a rename of a channel that the model does not have.
     """
-    video, times_file, sources = None, None, list[SignalSource]()
+    given, times, renamed = _given_files(files), times or Times(), dict(rename or {})
+    require_renamed(renamed, [c.name for c in channels])
+    video, sources = given.video, given.sources
+    signals = sources[0].file if sources and channels else None
+    name = (sources[0].file if sources else video or Path("recording")).stem
+    of_several = sources if signals is not None and len(sources) > 1 else ()
+    recording = Recording(name, "single", name, "1", name, 0.0, video=video, video_times=given.video_times,
+                          signals=signals, signal_files=of_several)  # fmt: skip
+    if signals is not None:
+        named = tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels)
+        parts = [(signals, named)]
+        if of_several:
+            opened = open_files(of_several, TextProperties(times.signals_rate_hz, times.signals_unit), HINT)
+            parts = [(part.source.file, part.channels) for part in opened.by_file(named, _RENAME_HINT)]
+        else:
+            _require_channels(signals, channels, renamed)
+        for file, of_file in parts:
+            require_same_units(file, of_file, made_with)
+    return SingleRecording(recording, channels, rate_hz, baseline_s, times, renamed)
+
+
+class _GivenFiles(NamedTuple):
+    """What the files of a recording are."""
+
+    video: Path | None
+    video_times: Path | None
+    sources: tuple[SignalSource, ...]
+
+
+def _given_files(files: list[Path]) -> _GivenFiles:
+    """Return which files are the video, the times of its frames, and signals. Raises BadRecording or BadConfig."""
+    video, video_times, sources = None, None, list[SignalSource]()
     for given in files:
         source = file_source(given)
         if source.file.name.lower().endswith(SUFFIX) and source.file.is_file():
-            times_file = source.file
-            continue
-        if _is_signals(source.file):
+            video_times = source.file
+        elif _is_signals(source.file):
             sources.append(source)
         elif source.offset_s:
             raise BadConfig(f"{given}: a video has no offset behind an @; --times.video_offset_s places it")
@@ -218,27 +248,10 @@ def open_recording(
             raise BadConfig(f"{video} and {source.file} are both videos: give one recording at a time")
         else:
             video = source.file
-    times, renamed = times or Times(), dict(rename or {})
     require_sources(sources, sources[0].file if sources else "")
-    require_renamed(renamed, [c.name for c in channels])
-    signals = sources[0].file if sources and channels else None
-    name = (sources[0].file if sources else video or Path("recording")).stem
-    of_several = tuple(sources) if signals is not None and len(sources) > 1 else ()
-    if times_file is not None and video is None:
-        raise BadConfig(f"{times_file}: these are the times of a film's frames, and no film is given")
-    times_file = times_file or (times_file_of(video) if video is not None else None)
-    recording = Recording(name, "single", name, "1", name, 0.0, video=video, video_times=times_file,
-                          signals=signals, signal_files=of_several)  # fmt: skip
-    if recording.sources:
-        named = tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels)
-        text = TextProperties(times.signals_rate_hz, times.signals_unit)
-        if of_several:
-            for part in open_files(of_several, text, HINT).by_file(named, _RENAME_HINT):
-                require_same_units(part.source.file, part.channels, made_with)
-        else:
-            _require_channels(sources[0].file, channels, renamed)
-            require_same_units(sources[0].file, named, made_with)
-    return SingleRecording(recording, channels, rate_hz, baseline_s, times, renamed)
+    if video is None and video_times is not None:
+        raise BadConfig(f"{video_times}: these are the times of a film's frames, and no film is given")
+    return _GivenFiles(video, video_times or (times_file_of(video) if video is not None else None), tuple(sources))
 
 
 def file_source(given: Path) -> SignalSource:

@@ -81,12 +81,7 @@ def open_inputs(
         opened.append(camera_frames(int(video), clock))
     elif video is not None:
         file = VideoFile(Path(video))
-        times_file = times_file_of(Path(video))
-        if times_file is not None and sources.video_offset_s:
-            raise BadConfig(
-                f"--video_offset_s {sources.video_offset_s:g}: the frames of {video} have the times of "
-                f"{times_file.name}, which are on the signals' clock: give no offset, or take that file away"
-            )
+        _require_one_clock(Path(video), sources.video_offset_s)
         zero_s = sources.video_offset_s + replayed.begin_s if replayed else file.begin_s
         notes += [*file.notes, *_clock_notes(file, zero_s, replayed)]
         opened.append(shift_clock(file, zero_s))
@@ -100,6 +95,16 @@ def open_inputs(
         predictor, rate_hz, names, rename=rename if rate_hz else None, faces=video is not None, settings=settings
     )
     return LiveInputs(opened, closing.enter_context(stream), notes)
+
+
+def _require_one_clock(video: Path, offset_s: float) -> None:
+    """Raise BadConfig for an offset of a film whose frames have times on the signals' clock."""
+    times_file = times_file_of(video)
+    if times_file is not None and offset_s:
+        raise BadConfig(
+            f"--video_offset_s {offset_s:g}: the frames of {video} have the times of {times_file.name}, which are "
+            "on the signals' clock: give no offset, or take that file away"
+        )
 
 
 def _replayed_signals(
