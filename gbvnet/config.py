@@ -472,7 +472,8 @@ class LiveSources:
     video: str | None = None
     """number of a camera (0), or a video file to replay; default: camera 0 if no source is given"""
     signals: Path | None = None
-    """a signal file to replay"""
+    """a signal file to replay; or several on the clock of the first: "eeg.edf + wrist.csv@-3.2" (time on the first
+    file's clock = time in wrist.csv - 3.2 s)"""
     lsl: str | None = None
     """name of an LSL stream"""
     signals_rate_hz: float | None = None
@@ -492,6 +493,10 @@ class LiveSources:
 
     def __post_init__(self) -> None:
         require(self.signals is None or self.lsl is None, "--signals and --lsl: give one of them")
+        require(
+            " + " not in (self.lsl or ""),
+            f"--lsl {self.lsl}: one stream only. Join the streams into one, or record them and use `gbvnet predict`",
+        )
         for name in ("signals_rate_hz", "running_s", "step_s"):
             value = getattr(self, name)
             require(value is None or value > 0, f"{name} must be above 0, not {value}")

@@ -56,6 +56,7 @@ def _train(parser) -> Run:
     """
     gbvnet predict model video.mp4 eeg.bdf out                    # out/emotions.csv, timeline.png, timeline.html
     gbvnet predict model eeg.bdf out2 --rename GSR1=EDA          # the model's GSR1 is called EDA in the file
+    gbvnet predict model film.mp4 eeg.edf wrist.csv@-3.2 out3    # time on eeg.edf's clock = time in wrist.csv - 3.2 s
     gbvnet predict model /data/DEAP all --corpus deap --subjects s01,s02
     """,
 )
@@ -66,7 +67,8 @@ def _predict(parser) -> Run:
     parser.add_argument("model", type=Path, help="the folder of a model")
     parser.add_argument(
         "paths", type=Path, nargs="+", metavar="FILE ... OUT",
-        help="a video, a signal file or both; or, with --corpus, its folder; then the folder to write",
+        help="a video, signal files or both; a second signal file has its offset behind an @; film.times.csv beside "
+        "film.mp4 holds the times of its frames; or, with --corpus, its folder; then the folder to write",
     )  # fmt: skip
     parser.add_argument(
         "--corpus",
@@ -118,6 +120,7 @@ def _predict(parser) -> Run:
     """
     gbvnet live model --video 0 --lsl BioSemi --out today.csv     # until Ctrl-C
     gbvnet live model --video video.mp4 --signals eeg.bdf         # files, in real time; --fast: as fast as possible
+    gbvnet live model --signals "eeg.edf + wrist.csv@-3.2" --fast # two files on the clock of the first
     gbvnet live model --lsl BioSemi --rename GSR1=EDA --running_s 30 --seconds 600
 
     Filters are causal, and the first seconds are the baseline period. docs/streaming.md says how much the results

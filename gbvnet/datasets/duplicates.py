@@ -61,7 +61,7 @@ def same_bytes(recordings: Sequence[Recording], most: int = 5) -> Iterator[str]:
     """Signal files or videos of the same bytes under several names. Sizes are compared first, then samples."""
     users: dict[str, list[str]] = defaultdict(list)
     for r in recordings:
-        for file in (r.signals, r.video):
+        for file in (*(source.file for source in r.sources), r.video):
             if file is not None:
                 users[os.path.normpath(file)].append(r.name)
     content = {_content(Path(path)): path for path in users}  # a header stands for the file that it names

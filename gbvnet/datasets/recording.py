@@ -13,7 +13,9 @@ from ..io.safe_load import from_json
 from ..provenance import is_synthetic
 from .label_columns import Label, LabelColumn
 from .label_traces import Trace
+from .signal_sources import SignalSource
 
+Samples = np.ndarray | tuple[np.ndarray, ...]  # (C, N), or (N,) of each channel where they differ in rate
 Kind = Literal["eeg", "eog", "emg", "ecg", "gsr", "resp", "ppg", "temp"]
 STAMP_FILE = "SYNTHETIC.json"  # at the root of such a corpus: what was planted, and the stamp
 UNFINISHED_FILE = "SYNTHETIC.unfinished.json"  # instead of it while the corpus is being written
@@ -54,6 +56,14 @@ class Recording:
     warnings: tuple[str, ...] = ()
     scales: tuple[tuple[str, float], ...] = ()  # how large its channels are, once they were inspected (units.py)
     traces: dict[str, Trace] = field(default_factory=dict)  # labels that change in time, by label column
+    # All signal files, where they are several or more than the path is given; the first is `signals`.
+    signal_files: tuple[SignalSource, ...] = ()
+    video_times: Path | None = None  # the file of its frames' times, which are then on the signals' clock (film_times)
+
+    @property
+    def sources(self) -> tuple[SignalSource, ...]:
+        """Its signal files; signal_times are on the clock of the first."""
+        return self.signal_files or ((SignalSource(self.signals),) if self.signals is not None else ())
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ class Signals:
     baseline_signals : signals that contain the baseline, where it is outside of `samples`
     """
 
-    samples: np.ndarray | tuple[np.ndarray, ...]
+    samples: Samples
     rate_hz: float
     onset: float
     channels: tuple[Channel, ...]

@@ -1,4 +1,4 @@
-"""One recording that belongs to no corpus: a video, a signal file, or both, for a model to predict.
+"""One recording that belongs to no corpus: a video, signal files, or both, for a model to predict.
 
 Its channels are those that the model was trained on, matched by name in any spelling.
 """
@@ -11,26 +11,23 @@ from typing import Any
 
 from ..config import Times
 from ..errors import BadConfig, BadRecording
+from ..io.frame_times import VideoInfo
 from ..io.video import probe
 from .channel_names import match_channels, require_renamed
+from .film_times import SUFFIX, times_file_of, with_film_times
 from .formats.segments import MAX_LATE_S, TOLERANCE_S, overlap
-from .formats.signal_file import (
-    SignalFile,
-    channel_names_in,
-    channel_units_in,
-    open_signals,
-    read_span,
-    require_finite,
-    span_s,
-)
+from .formats.signal_file import TextProperties, channel_names_in, channel_units_in
 from .formats.signal_formats import FOLDER_SUFFIXES, file_kind, supported_files
 from .recording import Channel, Recording, Signals
+from .recording_files import RecordingFiles, open_files
+from .signal_sources import SignalSource, parse_source, require_sources
 from .table import MARGIN_S, signal_warnings, unit_warnings
 from .units import ELECTRICAL, MARK
 
 # Of files that may be uploaded: each tells by its name that it holds signals.
 SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".ahdr", ".set", ".gdf", ".cnt", ".nedf", ".csv", ".tsv")
 HINT = "Give --rename MODELNAME=FILENAME, or --times.signals_rate_hz."
+_RENAME_HINT = "If one has another name there: --rename MODELNAME=NAME. Or leave the files out, if the model allows it."
 PART_HINT = "--times.start_s and --times.stop_s choose a part."
 
 
@@ -68,17 +65,20 @@ class SingleRecording:
 
         Raises BadRecording if a file is damaged or too short, or has a pause within the requested part.
         """
-        info = probe(recording.video) if recording.video is not None else None
+        info = self._probed(recording)
         start, stop, warnings = self.times.start_s, self.times.stop_s, list(recording.warnings)
         if stop is not None and stop <= start:
             raise BadConfig(f"--times.stop_s {stop:g} is not after --times.start_s {start:g}")
         ends = {}
         if recording.signals is not None:
-            begin, ends[recording.signals] = span_s(recording.signals, self.times.signals_rate_hz, HINT)
+            files = self._open(recording)
+            begin, ends = files.segments[0].start_s, {file: end for file, (_, end) in files.spans.items()}
             if begin > start + 0.05:
-                warnings.append(f"{recording.signals.name} begins at {begin:.2f} s of its clock: that is second 0 here")
+                warnings.append(f"{files.begins_at(begin)}: that is second 0 here")
             start = max(start, begin)
         if recording.video is not None and info is not None:
+            if recording.signals is None and recording.video_times is not None:
+                start = max(start, info.time_s(0))  # on a clock that begins anywhere
             warnings += info.notes
             ends[recording.video] = info.seconds - self.times.video_offset_s
         last = min(ends.values()) if stop is None else stop
@@ -94,8 +94,23 @@ class SingleRecording:
         if recording.signals is not None:
             signals, notes = self._signals(recording)
             warnings += [*notes, *signal_warnings(signals, recording.signals)]
-            warnings += unit_warnings(recording.signals, self._wanted, signals.samples, self.times.signals_unit)
+            warnings += unit_warnings(self._open(recording), self._wanted, signals.samples)
         return replace(recording, warnings=tuple(warnings))
+
+    def _probed(self, recording: Recording) -> VideoInfo | None:
+        """Return the properties of the video, with the times of its frames if a file gives them."""
+        if recording.video is None:
+            return None
+        info = probe(recording.video)
+        if recording.video_times is None:
+            return info
+        if self.times.video_offset_s:
+            raise BadConfig(
+                f"--times.video_offset_s {self.times.video_offset_s:g}: the frames of {recording.video.name} have the "
+                f"times of {recording.video_times.name}, which are on the signals' clock: give no offset, or take that "
+                "file away"
+            )
+        return with_film_times(recording.video, info, recording.video_times)
 
     @property
     def _wanted(self) -> tuple[Channel, ...]:
@@ -103,34 +118,35 @@ class SingleRecording:
         return tuple(replace(c, name=self.renamed.get(c.name, c.name)) for c in self.channels)
 
     def signals(self, recording: Recording) -> Signals:
-        """Return signals of the whole file or between two pauses, (C, N), microvolts for electrical channels."""
+        """Return signals of the whole files or between two pauses, (C, N), microvolts for electrical channels."""
         return self._signals(recording)[0]
 
     def _signals(self, recording: Recording) -> tuple[Signals, list[str]]:
         """Return the signals, and notes on their position and that of their baseline."""
-        if recording.signals is None:
-            raise BadRecording(recording.name, "a recording with signals", "none")
-        wanted = self._wanted
-        file = open_signals(recording.signals, self.times.signals_rate_hz, HINT)
-        start, end = max(self.times.start_s, file.segments[0].start_s), file.segments[-1].stop_s
+        wanted, files = self._wanted, self._open(recording)
+        start, end = max(self.times.start_s, files.segments[0].start_s), files.segments[-1].stop_s
         stop = min(start + recording.seconds, end) if recording.seconds else end
-        read = read_span(file, start, stop, wanted, self.times.signals_unit, PART_HINT, inf)
-        require_finite(recording.signals, wanted, read)
-        notes = [read.note] if read.note else []
+        read = files.read(start, stop, wanted, PART_HINT, inf)
+        notes = [*read.notes]
         onset = max(0.0, (start - read.start_s) * read.rate_hz)
         signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
-        (first, last), baseline_notes = self._baseline(file, start, read.start_s)
+        (first, last), baseline_notes = self._baseline(files, start, read.start_s)
         notes += baseline_notes
         if first >= read.start_s - TOLERANCE_S and last <= read.start_s + read.seconds + TOLERANCE_S:
             baseline = ((first - read.start_s) * read.rate_hz, (last - read.start_s) * read.rate_hz)
             return replace(signals, baseline=baseline), notes
-        before = read_span(file, first, last, wanted, self.times.signals_unit, PART_HINT, MARGIN_S)
-        require_finite(recording.signals, wanted, before)
+        before = files.read(first, last, wanted, PART_HINT, MARGIN_S)
         baseline = ((first - before.start_s) * before.rate_hz, (last - before.start_s) * before.rate_hz)
         around = Signals(before.samples, before.rate_hz, baseline[0], self.channels, baseline, before.rates_hz)
         return replace(signals, baseline_signals=around), notes
 
-    def _baseline(self, file: SignalFile, start: float, earliest: float) -> tuple[tuple[float, float], list[str]]:
+    def _open(self, recording: Recording) -> RecordingFiles:
+        if recording.signals is None:
+            raise BadRecording(recording.name, "a recording with signals", "none")
+        text = TextProperties(self.times.signals_rate_hz, self.times.signals_unit)
+        return open_files(recording.sources, text, HINT)
+
+    def _baseline(self, files: RecordingFiles, start: float, earliest: float) -> tuple[tuple[float, float], list[str]]:
         """Return the start and stop of the baseline, and notes: the requested seconds as far as the file has them, else
         those before the start, else the first after it.
 
@@ -139,12 +155,12 @@ class SingleRecording:
         length, begin = self.baseline_s, self.times.baseline_start_s
         if not length:
             return (start, start), []
-        own = overlap(file.segments, start, start + length) or (start, start)
+        own = overlap(files.segments, start, start + length) or (start, start)
         notes = []
         instead = f"the first {own[1] - own[0]:.2f} s of the requested part are used instead"
         if begin is not None:
-            there = overlap(file.segments, begin, begin + length)
-            prefix = f"baseline: {file.path.name} has"
+            there = overlap(files.segments, begin, begin + length)
+            prefix = f"baseline: {files.name} has"
             if there is not None:
                 have = there[1] - there[0]
                 short = f"{prefix} {have:.2f} of the {length:g} s from {begin:g} s on, which are used"
@@ -152,8 +168,8 @@ class SingleRecording:
             notes = [f"{prefix} nothing of the {length:g} s from {begin:g} s on; {instead}"]
         elif start - length >= earliest - MAX_LATE_S:
             return (max(earliest, start - length), start), []
-        elif start > file.segments[0].start_s + MAX_LATE_S:
-            notes = [f"baseline: {file.path.name} has no {length:g} s right before {start:g} s; {instead}"]
+        elif start > files.segments[0].start_s + MAX_LATE_S:
+            notes = [f"baseline: {files.name} has no {length:g} s right before {start:g} s; {instead}"]
         return own, notes
 
 
@@ -176,34 +192,58 @@ def open_recording(
     rename: dict[str, str] | None = None,
     made_with: Mapping[str, Any] | None = None,
 ) -> SingleRecording:
-    """Open a recording of one or two files, of which at most one is a video.
+    """Open a recording of a video, of signal files, or of both.
 
+    files : at most one is a video; film.times.csv, given or beside film.mp4, holds the times of its frames. The first
+        signal file has the clock of the recording; the others are placed on it, `wrist.csv@-3.2` by an offset: time on
+        the first file's clock = time in this file - 3.2 s
     channels : those that the model sees; () if it sees no signals
-    rename : the model's name of a channel -> the file's
+    rename : the model's name of a channel -> the file's, or `wrist.csv:EDA` of one of several files
     made_with : the model's metadata; a model from before units were unified refuses signals in other units
 
-    Raises BadRecording if a file is absent, or a channel is not in it (with near names); BadConfig for more than
-    one file of a kind, or a rename of a channel that the model does not have.
+    Raises BadRecording if a file is absent, or a channel is not in it (with near names) or in two of them; BadConfig
+    for more than one video, or a rename of a channel that the model does not have.
     """
-    video, signals = None, None
-    for file in files:
-        if _is_signals(file):
-            if signals is not None:
-                raise BadConfig(f"{signals} and {file} are both signals: give one recording at a time")
-            signals = file
+    video, times_file, sources = None, None, list[SignalSource]()
+    for given in files:
+        source = file_source(given)
+        if source.file.name.lower().endswith(SUFFIX) and source.file.is_file():
+            times_file = source.file
+            continue
+        if _is_signals(source.file):
+            sources.append(source)
+        elif source.offset_s:
+            raise BadConfig(f"{given}: a video has no offset behind an @; --times.video_offset_s places it")
+        elif video is not None:
+            raise BadConfig(f"{video} and {source.file} are both videos: give one recording at a time")
         else:
-            if video is not None:
-                raise BadConfig(f"{video} and {file} are both videos: give one recording at a time")
-            video = file
-    renamed = dict(rename or {})
+            video = source.file
+    times, renamed = times or Times(), dict(rename or {})
+    require_sources(sources, sources[0].file if sources else "")
     require_renamed(renamed, [c.name for c in channels])
-    if signals is not None and channels:
-        _require_channels(signals, channels, renamed)
-        require_same_units(signals, tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels), made_with)
-    times = times or Times()
-    name = (signals or video or Path("recording")).stem
-    recording = Recording(name, "single", name, "1", name, 0.0, video=video, signals=signals if channels else None)
+    signals = sources[0].file if sources and channels else None
+    name = (sources[0].file if sources else video or Path("recording")).stem
+    of_several = tuple(sources) if signals is not None and len(sources) > 1 else ()
+    if times_file is not None and video is None:
+        raise BadConfig(f"{times_file}: these are the times of a film's frames, and no film is given")
+    times_file = times_file or (times_file_of(video) if video is not None else None)
+    recording = Recording(name, "single", name, "1", name, 0.0, video=video, video_times=times_file,
+                          signals=signals, signal_files=of_several)  # fmt: skip
+    if recording.sources:
+        named = tuple(replace(c, name=renamed.get(c.name, c.name)) for c in channels)
+        text = TextProperties(times.signals_rate_hz, times.signals_unit)
+        if of_several:
+            for part in open_files(of_several, text, HINT).by_file(named, _RENAME_HINT):
+                require_same_units(part.source.file, part.channels, made_with)
+        else:
+            _require_channels(sources[0].file, channels, renamed)
+            require_same_units(sources[0].file, named, made_with)
     return SingleRecording(recording, channels, rate_hz, baseline_s, times, renamed)
+
+
+def file_source(given: Path) -> SignalSource:
+    """Return a file as it is given to `gbvnet predict`, `wrist.csv@-3.2`, with its offset. Raises BadRecording."""
+    return parse_source(str(given), lambda text: Path(text).exists(), given)
 
 
 def require_same_units(file: Path, channels: tuple[Channel, ...], made_with: Mapping[str, Any] | None) -> None:

@@ -6,10 +6,13 @@ Each row names a trial: its subject, its files, its start and stop, its ratings.
         recording           a unique name; SUBJECT_TRIAL if absent
         subject, trial      the subject, and the subject's trial
         stimulus            its name; each trial has its own if absent
-        video, signals      files, relative to the table; either may be absent in a row
+        video, signals      files, relative to the table; either may be absent in a row. Several signal files, with the
+                            offset of each on the first one's clock: eeg.edf + wrist.csv@-3.2 (`signal_sources`)
         start_s, stop_s     the stimulus on the signals' clock (on the video's, where there are no signals)
         baseline_start_s    start of the baseline period; immediately before the stimulus if absent
         video_offset_s      time on the video's clock minus time on the signals'; 0 if absent
+        video_times         the times of the video's frames on the signals' clock, a line a frame, instead of an offset;
+                            film.times.csv beside film.mp4 if absent and there (`film_times`)
         ratings_file        ratings that change in time: a CSV with a column `time` in seconds on the clock of start_s
         valence, arousal, dominance, liking, ...    the labels that table.yaml declares; without it, ratings from 1 to 9
     ROOT/table.yaml         optional: settings of all recordings (`Settings` in table_schema.py); or the rows too, as a
@@ -20,7 +23,7 @@ and either a column `time` in seconds or `signals_rate_hz` in table.yaml.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,13 +33,16 @@ import pandas as pd
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
-from .formats.signal_file import SignalSpan, TextProperties, channel_units_in, read_signals, require_finite
+from .film_times import times_file_of, with_film_times
+from .formats.signal_file import SignalSpan, TextProperties
 from .formats.signal_formats import FOLDER_SUFFIXES
 from .formats.signal_text import is_text
 from .known_channels import Known, known_channels
 from .label_columns import Label, LabelColumn
 from .label_traces import Trace
-from .recording import Channel, Recording, Signals, read_stamp, require_folder
+from .recording import Channel, Recording, Samples, Signals, read_stamp, require_folder
+from .recording_files import RecordingFiles, open_files
+from .signal_sources import SignalSource
 from .table_schema import (
     FILES,
     SETTINGS,
@@ -159,8 +165,10 @@ class Reader:
         files = {name: self.file.parent / row[name] if row[name] else None for name in FILES}
         if not (files["video"] or files["signals"]):
             raise BadRecording(line, "a video or signals", "neither")
-        for name, file in files.items():
-            if file is not None and not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDER_SUFFIXES)):
+        sources = tuple(replace(one, file=self.file.parent / one.file) for one in row["signal_files"])
+        named = [(name, file) for name, file in files.items() if file is not None]
+        for name, file in (*named, *(("signals", source.file) for source in sources[1:])):
+            if not (file.is_file() or (file.is_dir() and file.suffix.lower() in FOLDER_SUFFIXES)):
                 instead = f"the folder {file}" if file.is_dir() else f"no {file}"
                 raise BadRecording(line, f"the file in column {name}", instead, "Paths are relative to the table.")
         start, stop = (seconds_in(line, row, name) for name in ("start_s", "stop_s"))
@@ -172,10 +180,13 @@ class Reader:
         if files["ratings_file"]:
             traces, notes = read_traces(files["ratings_file"], self.labels, start, stop)
         offset = seconds_in(line, row, "video_offset_s") or 0.0
+        video_times = _video_times(line, files, offset)
         return replace(
             recording, seconds=round(stop - start, 6), ratings=ratings, video=files["video"], signals=files["signals"],
-            video_start_s=start + offset, row=int(row["line"]), warnings=(*warnings, *notes), traces=traces,
+            video_start_s=start + offset, video_times=video_times, row=int(row["line"]),
+            warnings=(*warnings, *notes), traces=traces,
             signal_times=(start, seconds_in(line, row, "baseline_start_s")) if files["signals"] else (),
+            signal_files=() if len(sources) == 1 and sources[0].is_plain else sources,
         )  # fmt: skip
 
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
@@ -191,11 +202,13 @@ class Reader:
         if recording.signals is not None:
             signals, notes = self._signals(recording)
             warnings += [*notes, *signal_warnings(signals, recording.signals)]
-            warnings += unit_warnings(recording.signals, self.channels, signals.samples, self.settings.signals_unit)
+            warnings += unit_warnings(self._open(recording, ""), self.channels, signals.samples)
             recording = replace(recording, scales=scales_of(signals))
         info = None
         if recording.video is not None:
             info = probe(recording.video)
+            if recording.video_times is not None:
+                info = with_film_times(recording.video, info, recording.video_times)
             warnings += [*info.notes, *_covered(recording, info)]
         return replace(recording, video_info=info, warnings=tuple(warnings))
 
@@ -238,15 +251,16 @@ class Reader:
         else:
             before = Signals(around.samples, around.rate_hz, baseline_start, self.channels, baseline, around.rates_hz)
             signals = replace(signals, baseline_signals=before)
-        return signals, [note for note in dict.fromkeys((around.note, read.note)) if note]
+        return signals, [*dict.fromkeys((*around.notes, *read.notes))]
 
     def _read(self, recording: Recording, begin: float, end: float, hint: str) -> SignalSpan:
+        return self._open(recording, hint).read(begin, end, self.channels, hint, MARGIN_S)
+
+    def _open(self, recording: Recording, hint: str) -> RecordingFiles:
         if recording.signals is None:
             raise BadRecording(recording.name, "a recording with signals", "none")
         text = TextProperties(self.settings.signals_rate_hz, self.settings.signals_unit)
-        read = read_signals(recording.signals, begin, end, self.channels, text, hint, MARGIN_S)
-        require_finite(recording.signals, self.channels, read)
-        return read
+        return open_files(recording.sources, text, hint)
 
 
 # ---------------------------------------------------------------- what a row says
@@ -285,14 +299,27 @@ def _number(text: str) -> float:
         return np.nan
 
 
+def _video_times(line: str, files: dict[str, Path | None], offset_s: float) -> Path | None:
+    """Return the file of the times of a row's frames, if it has one. Raises BadRecording if it cannot be used."""
+    video, given = files["video"], files["video_times"]
+    if given is not None and video is None:
+        raise BadRecording(line, "a video for the times in column video_times", "none")
+    file = given or (times_file_of(video) if video is not None else None)
+    if file is not None and offset_s:
+        remedy = f"The times of frames are on the signals' clock: set no offset, or take {file.name} away."
+        raise BadRecording(line, "frame times or video_offset_s", f"{file} and an offset of {offset_s:g} s", remedy)
+    return file
+
+
 def _covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
     """Yield warnings on parts of the stimulus that the video lacks. Raises BadRecording if it lacks the start."""
     start, stop = recording.video_start_s, recording.video_start_s + recording.seconds
-    begin, end, frame_s = float(info.start), info.seconds, 1 / float(info.fps)
+    begin, end, frame_s = info.time_s(0), info.seconds, 1 / float(info.fps)
     if start < 0 or start >= end or stop <= begin:
         wanted = f"a video that runs at {start:g} s, where the stimulus starts"
         actual = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
-        raise BadRecording(recording.video, wanted, actual, "Is video_offset_s right?")
+        remedy = "Is video_offset_s right?" if recording.video_times is None else f"By {recording.video_times.name}."
+        raise BadRecording(recording.video, wanted, actual, remedy)
     if begin - start > frame_s:
         yield f"the video begins {begin - start:.1f} s after the stimulus"
     if stop - end > frame_s:
@@ -301,12 +328,9 @@ def _covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
 
 def _overlaps(rows: pd.DataFrame) -> dict[str, str]:
     """Return a message for each recording that shares seconds of a file with another."""
-    start, stop, offset = (pd.to_numeric(rows[c], errors="coerce") for c in ("start_s", "stop_s", "video_offset_s"))
     overlaps: dict[str, str] = {}
-    for of, shift, slack_s in (("signals", 0.0, 0.0), ("video", offset.fillna(0), VIDEO_SLACK_S)):
-        file = rows[of].map(os.path.normpath)
-        times = pd.DataFrame({"name": rows["recording"], "file": file, "start": start + shift, "stop": stop + shift})
-        for _, group in times[rows[of] != ""].dropna().sort_values("start").groupby("file"):
+    for times, slack_s in ((_signal_seconds(rows), 0.0), (_video_seconds(rows), VIDEO_SLACK_S)):
+        for _, group in times.dropna().sort_values("start").groupby("file"):
             last: dict = {}  # of those before, the one that goes on for longest
             for one in group.to_dict("records"):
                 if last and one["start"] < last["stop"] - slack_s:
@@ -314,6 +338,25 @@ def _overlaps(rows: pd.DataFrame) -> dict[str, str]:
                         overlaps.setdefault(a["name"], f"seconds of {one['file']} that {b['name']} has too")
                 last = one if not last or one["stop"] > last["stop"] else last
     return overlaps
+
+
+def _video_seconds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the seconds that each recording has of its video: name, file, start, stop."""
+    start, stop, offset = (pd.to_numeric(rows[c], errors="coerce") for c in ("start_s", "stop_s", "video_offset_s"))
+    shift, file = offset.fillna(0), rows["video"].map(os.path.normpath)
+    times = pd.DataFrame({"name": rows["recording"], "file": file, "start": start + shift, "stop": stop + shift})
+    return times[rows["video"] != ""]
+
+
+def _signal_seconds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the seconds that each recording has of each of its signal files: name, file, start, stop."""
+    numbers = [pd.to_numeric(rows[name], errors="coerce") for name in ("start_s", "stop_s")]
+    seconds = [
+        (name, os.path.normpath(source.file), start - source.offset_s, stop - source.offset_s)
+        for name, sources, start, stop in zip(rows["recording"], rows["signal_files"], *numbers, strict=True)
+        for source in sources
+    ]
+    return pd.DataFrame(seconds, columns=["name", "file", "start", "stop"])
 
 
 # ---------------------------------------------------------------- signals
@@ -332,11 +375,11 @@ def _channels(file: Path, rows: pd.DataFrame, settings: Settings) -> tuple[Chann
 
 
 def _first_known(file: Path, rows: pd.DataFrame) -> Known | BadRecording | None:
-    """Return the channels of the first readable signal file; the error, if none is."""
+    """Return the channels of the first recording whose signal files are readable; the error, if there is none."""
     unread = None
-    for path in dict.fromkeys(file.parent / name for name in rows.loc[rows["signals"] != "", "signals"]):
+    for sources in dict.fromkeys(sources for sources in rows["signal_files"] if sources):
         try:
-            known = known_channels(path) if path.is_file() else None
+            known = _known_together(file.parent, sources)
         except BadRecording as error:  # its own error reports it; another file may be readable
             unread = unread or error
             continue
@@ -344,20 +387,35 @@ def _first_known(file: Path, rows: pd.DataFrame) -> Known | BadRecording | None:
             return known
         if known and known.unknown:
             actual = f"only {', '.join(known.unknown)}"
+            path = file.parent / sources[0].file
             return BadRecording(path, "channels whose names tell their kind", actual, f"Name them in {SETTINGS}.")
     return unread
 
 
-def unit_warnings(path: Path, channels: tuple[Channel, ...], samples: Iterable[np.ndarray], unit: str) -> list[str]:
-    """Return warnings on the units of a file's channels, by its header and by their values.
+def _known_together(folder: Path, sources: tuple[SignalSource, ...]) -> Known | None:
+    """Return the channels of the signal files of one recording, by their names in it; None if a file is absent."""
+    if not all((folder / source.file).is_file() for source in sources):
+        return None
+    each = [known_channels(folder / source.file) for source in sources]
+    kinds = {s.channel_name(name): kind for s, known in zip(sources, each, strict=True)
+             for name, kind in known.kinds.items()}  # fmt: skip
+    unknown = tuple(name for known in each for name in known.unknown)
+    return Known(kinds, unknown, tuple(note for known in each for note in known.notes))
 
-    channels : named as in the file; samples : (N,) of each of them; unit : of electrical channels in text files
+
+def unit_warnings(files: RecordingFiles, channels: Sequence[Channel], samples: Samples) -> list[str]:
+    """Return warnings on the units of a recording's channels, by the headers of its files and by their values.
+
+    channels : as they are called in the recording; samples : (N,) of each of them
     """
-    there, made, _ = channel_units_in(path, channels, unit)
-    unit_messages = messages({c.name: one for c, one in zip(there, made, strict=True)})
-    rows = [(c, x, one.unit) for c, x, one in zip(channels, samples, made, strict=True) if not c.filtered]
-    return unit_messages + impossible([c.kind for c, *_ in rows], [c.name for c, *_ in rows], [x for _, x, _ in rows],
+    warnings = []
+    for part, made in files.units(channels):
+        warnings += messages({c.name: one for c, one in zip(part.channels, made, strict=True)})
+        rows = [(c, samples[k], one.unit) for c, k, one in zip(part.channels, part.positions, made, strict=True)
+                if not c.filtered]  # fmt: skip
+        warnings += impossible([c.kind for c, *_ in rows], [c.name for c, *_ in rows], [x for _, x, _ in rows],
                              [kept for *_, kept in rows])  # fmt: skip
+    return warnings
 
 
 def scales_of(signals: Signals) -> tuple[tuple[str, float], ...]:

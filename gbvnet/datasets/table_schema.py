@@ -7,7 +7,7 @@ import csv
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -26,13 +26,14 @@ from .formats.text_file import COMMENTS, read_text, stated_delimiter
 from .label_columns import RATING_COLUMNS, LabelColumn, label_columns, label_settings
 from .names import file_name_error, normal
 from .recording import Kind
+from .signal_sources import SignalSource, parse_sources
 
 TABLE, SETTINGS, ROWS = "recordings.csv", "table.yaml", "recordings"
 COLUMNS = (
     "recording", "subject", "trial", "stimulus", "video", "signals", "start_s", "stop_s", "baseline_start_s",
-    "video_offset_s", "ratings_file",
+    "video_offset_s", "video_times", "ratings_file",
 )  # fmt: skip
-FILES = ("video", "signals", "ratings_file")  # columns that name a file
+FILES = ("video", "signals", "video_times", "ratings_file")  # columns that name a file
 NEEDED = ("subject", "trial", "start_s", "stop_s")
 LATEST_S = 1e10  # on any clock; seconds since 1970 are below it, milliseconds are not
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
@@ -159,9 +160,10 @@ def find_table(root: Path) -> tuple[Path, Path]:
 def read_table(file: Path, labels: Sequence[LabelColumn]) -> pd.DataFrame:
     """The table as text, one row a trial, with the columns `labels`.
 
-    Two columns are added: `line`, its line in the file, and `refused`, None or what was expected, what was found and
-    what to do, where its names cannot be used or another row has them too. Raises BadRecording for what makes the whole
-    table unusable.
+    Three columns are added: `line`, its line in the file; `signal_files`, a tuple of SignalSource, of which `signals`
+    is the first path; and `refused`, None or what was expected, what was found and what to do, where its names or its
+    signal files cannot be used or another row has its names too. Raises BadRecording for what makes the whole table
+    unusable.
     """
     lines, cells = zip(
         *(_yaml_rows(file) if file.suffix.lower() in (".yaml", ".yml") else _csv_rows(file)), strict=True
@@ -178,11 +180,29 @@ def read_table(file: Path, labels: Sequence[LabelColumn]) -> pd.DataFrame:
     for name in ("subject", "trial", "recording", "stimulus"):
         rows[name] = rows[name].map(normal)  # the same letters in another form of Unicode are the same name
     rows["recording"] = rows["recording"].where(rows["recording"] != "", rows["subject"] + "_" + rows["trial"])
+    sources, wrong = zip(*(_signal_files(file.parent, cell) for cell in rows["signals"]), strict=True)
+    rows = rows.assign(signals=[str(of[0].file) if of else "" for of in sources])
     for name in FILES:
         rows[name] = [existing_path(file.parent, cell) for cell in rows[name]]
-    rows = rows.assign(refused=pd.Series(_refused(rows), index=rows.index, dtype=object))
+    rows = rows.assign(signal_files=pd.Series(sources, index=rows.index, dtype=object))
+    refused = [by_name or of_files for by_name, of_files in zip(_refused(rows), wrong, strict=True)]
+    rows = rows.assign(refused=pd.Series(refused, index=rows.index, dtype=object))
     nameless = "line " + rows["line"].astype(str)  # what a row without a subject is listed under
     return rows.assign(subject=rows["subject"].where(rows["subject"] != "", nameless))
+
+
+def _signal_files(folder: Path, cell: Any) -> tuple[tuple[SignalSource, ...], tuple[str, str, str] | None]:
+    """Return the signal files of a cell, as they are called on this disk; and, where it cannot be read, none and what
+    was expected, what was found and what to do."""
+
+    def exists(text: str) -> bool:
+        return bool(text) and (folder / existing_path(folder, text)).exists()
+
+    try:
+        sources = parse_sources(cell, exists, folder)
+    except BadRecording as error:
+        return (), (str(error.expected), str(error.found), str(error.remedy))
+    return tuple(replace(one, file=Path(existing_path(folder, str(one.file)))) for one in sources), None
 
 
 def _refused(rows: pd.DataFrame) -> list[tuple[str, str, str] | None]:
@@ -357,6 +377,9 @@ def _yaml_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
             raise BadRecording(file, f"names and values in each entry of {ROWS}", f"something else in line {line}")
         cells = {}
         for name, value in node.value:
+            if isinstance(name, yaml.ScalarNode) and name.value.strip().lower() == "signals":
+                cells["signals"] = _plain(value)
+                continue
             if not isinstance(name, yaml.ScalarNode) or not isinstance(value, yaml.ScalarNode):
                 at = value.start_mark.line + 1
                 remedy = "Ratings that change in time are in a file of their own, named in ratings_file."
@@ -364,6 +387,15 @@ def _yaml_rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
             cells[name.value.strip().lower()] = "" if value.tag.endswith(":null") else value.value.strip()
         _refuse_twice(file, [name.value.strip().lower() for name, _ in node.value])
         yield line, cells
+
+
+def _plain(node: yaml.Node) -> Any:
+    """Return lists, mappings and texts of YAML; each value as it is written, an empty text for null."""
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(value) for value in node.value]
+    if isinstance(node, yaml.MappingNode):
+        return {str(name.value).strip(): _plain(value) for name, value in node.value}
+    return "" if node.tag.endswith(":null") else str(node.value).strip()
 
 
 def seconds_in(line: str, row: dict, name: str) -> float | None:

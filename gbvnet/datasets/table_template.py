@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import BadInput
 from ..io.atomic import atomic_write, visible_files
 from .channel_names import channel_kind
+from .film_times import SUFFIX
 from .formats.signal_file import channel_names_in
 from .formats.signal_text import empatica_rate_hz, is_text, time_columns
 from .known_channels import Known, known_channels
@@ -54,7 +55,7 @@ def write_template(folder: Path) -> tuple[Path, int]:
         raise BadInput(folder, "a folder with videos and signal files", "no such folder")
     files = [f for f in visible_files(folder, "**/*") if f.is_file()]
     videos = [f for f in files if f.name.lower().endswith(VIDEOS)]
-    signals = [f for f in files if f.name.lower().endswith(SIGNALS)]
+    signals = [f for f in files if f.name.lower().endswith(SIGNALS) and not f.name.lower().endswith(SUFFIX)]
     other = {f: why for f in signals if is_text(f) and (why := _why_not(f))}
     signals, beside = _one_of_each_wristband([f for f in signals if f not in other])
     if not videos and not signals:

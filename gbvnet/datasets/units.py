@@ -127,8 +127,14 @@ def split_name(name: str) -> tuple[str, str]:
 def convert(kind: str | None, text: str, default: str = "") -> Conversion:
     """Return the conversion of a channel of a kind from the unit `text` of a file to the unit that is stored.
 
-    default : the unit of electrical channels where a format or a user says so and the file names none
+    default : where the file names no unit, the unit of electrical channels as a format or a user states it; or one of
+        another quantity, for the channels that can be in it (uS: skin conductance)
     """
+    stated_unit = parse_unit(default)
+    if stated_unit and stated_unit.quantity != "voltage":
+        if not is_stated(text) and stated_unit.quantity in EXPECTED.get(kind or "", ()):
+            text = default
+        default = ""
     unit = parse_unit(text)
     if unit is None and kind in ELECTRICAL:
         stated = f"the unit {text.strip()!r}, which is no voltage" if is_stated(text) else "no unit"

@@ -39,7 +39,7 @@ class PredictionSettings:
 
 @dataclass(frozen=True)
 class FileSource:
-    """One recording: a video, a signal file, or both; `times` chooses a part of it."""
+    """One recording: a video, signal files, or both (`open_recording`); `times` chooses a part of it."""
 
     files: Sequence[Path]
     times: Times | None = None
@@ -160,7 +160,12 @@ class PredictionTask:
 
     def inputs(self, recording: Recording) -> dict[str, Any]:
         """Return all that determines a prediction, as in recording.json: model, files by name and size, settings."""
-        files = [f for f in (recording.video, recording.signals) if f is not None]
+        files = [
+            f
+            for f in (recording.video, recording.video_times, *(one.file for one in recording.sources))
+            if f is not None
+        ]
+        placed = {"signal_files": [one.as_list() for one in recording.signal_files]} if recording.signal_files else {}
         times = getattr(self.corpus, "times", None)  # of files
         return {
             "model_sha256": self.model_fingerprint[0] if self.model_fingerprint else None,
@@ -170,7 +175,7 @@ class PredictionTask:
             "rename": self.settings.rename or dict(getattr(self.corpus, "renamed", {})),
             "step_s": self.settings.step_s,
             "smooth_s": self.settings.smooth_s,
-        }
+        } | placed
 
     def is_done(self, recording: Recording, overwrite: bool) -> bool:
         """Return whether a recording of a corpus has a complete prediction of these very inputs. Raises BadRecording

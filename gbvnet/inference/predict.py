@@ -22,7 +22,8 @@ from .. import __version__
 from ..config import Times
 from ..datasets.channel_names import match_channels
 from ..datasets.recording import Corpus, Recording
-from ..datasets.single_recording import SingleRecording, open_recording
+from ..datasets.signal_sources import sources_label
+from ..datasets.single_recording import SingleRecording, file_source, open_recording
 from ..datasets.units import unlike_training
 from ..errors import BadConfig, BadRecording
 from ..io.path_kinds import near_name_hint
@@ -112,8 +113,9 @@ def predict_files(
     smooth_s: float | None = None,
     device: str = "auto",
 ) -> RecordingPrediction:
-    """Return the prediction of one recording: a video, a signal file, or both. `.table` is the table of emotions.csv.
+    """Return the prediction of one recording: a video, signal files, or both. `.table` is the table of emotions.csv.
 
+    files : the first signal file has the recording's clock; the others may have an offset: "wrist.csv@-3.2"
     times : the part to predict; the whole recording if not given
     rename : the model's name of a channel -> the file's
     step_s, smooth_s : as in `predict_recording`
@@ -129,7 +131,7 @@ def recording_of_files(
     predictor: Predictor, files: Sequence[Path], times: Times | None, rename: Mapping[str, str] | None
 ) -> SingleRecording:
     """Return a corpus of one recording, with the channels that the model needs. Raises BadRecording, BadConfig."""
-    for file in files:
+    for file in (file_source(given).file for given in files):
         if not file.exists():
             raise BadRecording(file, "a video or a file of signals", f"no such file{near_name_hint(file)}")
     wanted, model = predictor.channels if predictor.uses_signals else (), predictor.input
@@ -178,7 +180,7 @@ def _details(predictor: Predictor, recording: Recording, seconds: float) -> dict
         "trained_on": predictor.metadata.get("dataset"),
         "gbvnet": __version__,
         "video": recording.video and recording.video.name,
-        "signals": recording.signals and recording.signals.name,
+        "signals": sources_label(recording.sources) or None,
         "seconds": recording.seconds,
         "took_s": round(seconds, 3),
         "times_real_time": round(recording.seconds / seconds, 2),

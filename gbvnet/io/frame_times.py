@@ -8,7 +8,8 @@ Seconds are those of the video's clock. Its second 0 is where players begin to c
                     nothing begins in its first minute, as in a part of a live stream, the earliest time stamp
 
 Impossible stamps (absent, decreasing, mostly equal, more than an hour between two) are not used: the frames are
-counted instead, and a note says so. Shapes: n frames of a video.
+counted instead, and a note says so. Times from a file beside the video replace all of these (`info_with_times`): the
+video's clock is then the one that they are on. Shapes: n frames of a video.
 """
 
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,8 @@ MAX_ROUNDING_S = Fraction(
 REGULAR = 0.9  # minimum share of equal intervals; the others are then gaps, not a varying rate
 GAP = 1.5  # a longer interval, in usual intervals, is a gap
 LISTED = 3  # number of gaps that a note lists
+TIMES_ROUNDING_S = 0.0005  # of given times: they are written in milliseconds
+_LASTING_NOTES = "the file has", "pixels of"  # how notes begin that are not about times
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class VideoInfo:
     even : frames are shown at start + number / fps seconds; else at stamps * tick
     pixel_aspect : width of a pixel by its height
     notes : messages for the user about the video's times and tracks
+    times_s : (n,) seconds, not decreasing, when each frame is shown, where a file beside the video says it; stamps then
+        only identify the frames
     """
 
     width: int
@@ -56,10 +61,13 @@ class VideoInfo:
     even: bool = True
     pixel_aspect: Fraction = Fraction(1)
     notes: tuple[str, ...] = ()
+    times_s: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def seconds(self) -> float:
         """The end of the last frame, in seconds on the video's clock: it is shown as long as the frame before it."""
+        if self.times_s is not None:
+            return float(self.times_s[-1]) + min(float(1 / self.fps), MAX_HOLD_S)
         lasts = 1 / self.fps
         if not self.even and self.stamps is not None and self.tick is not None and self.n_frames > 1:
             lasts = min(int(self.stamps[-1] - self.stamps[-2]) * self.tick, Fraction(MAX_HOLD_S))
@@ -67,6 +75,8 @@ class VideoInfo:
 
     def time_s(self, number: int) -> float:
         """Return when a frame is first shown, in seconds on the video's clock; outside the video by its rate."""
+        if self.times_s is not None and 0 <= number < self.n_frames:
+            return float(self.times_s[number])
         return float(self._exact(number))
 
     def frames_at(self, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +86,9 @@ class VideoInfo:
         more after the end; and when each was first shown (m,), or the time itself where there is none.
         """
         times_s = np.asarray(times_s, np.float64).reshape(-1)
+        if self.times_s is not None:
+            numbers = np.searchsorted(self.times_s, times_s + TIMES_ROUNDING_S, side="right").astype(np.int64) - 1
+            return self._without_gaps(times_s, numbers, self.times_s[np.maximum(numbers, 0)])
         if self.even or self.stamps is None:
             numbers = np.array([_frame_after(t, self.fps, self.start) for t in times_s.tolist()], np.int64)
             return numbers, numbers / float(self.fps) + float(self.start)
@@ -83,7 +96,12 @@ class VideoInfo:
         slack = Fraction(1, 2) if tick <= MAX_ROUNDING_S else Fraction(0)
         ticks = np.array([((_as_fraction(t) / tick) + slack).__floor__() for t in times_s.tolist()], np.int64)
         numbers = np.searchsorted(self.stamps, ticks, side="right").astype(np.int64) - 1
-        shown = self.stamps[np.maximum(numbers, 0)] * float(tick)
+        return self._without_gaps(times_s, numbers, self.stamps[np.maximum(numbers, 0)] * float(tick))
+
+    def _without_gaps(
+        self, times_s: np.ndarray, numbers: np.ndarray, shown: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `frames_at` does, from the last frame before each time and when that was shown."""
         none = (numbers < 0) | (times_s - shown > MAX_HOLD_S + 1e-6)
         over = times_s >= self.seconds - 1e-9
         return np.where(over, self.n_frames, np.where(none, -1, numbers)), np.where(over | none, times_s, shown)
@@ -185,6 +203,29 @@ def info_by_time_stamps(
     uneven_s = off * float(tick)
     info = VideoInfo(*size, fps, len(shown), uneven_s, start, shown, origin, tick, even)
     return _with_timing_notes(info, like, usual)
+
+
+def info_with_times(info: VideoInfo, times_s: np.ndarray) -> VideoInfo:
+    """Return a video's properties with the times of its frames, (n,) seconds, not decreasing, on any clock.
+
+    Raises ValueError if they are not as many as its frames.
+    """
+    if len(times_s) != info.n_frames:
+        raise ValueError(f"{len(times_s)} times for {info.n_frames} frames")
+    micro = Fraction(1, 1_000_000)
+    steps = np.maximum(np.diff(np.round((times_s - times_s[0]) * 1e6).astype(np.int64)), 1)
+    ticks = np.concatenate([[0], np.cumsum(steps)])
+    fps, like, usual = _rate(steps, micro, info.fps)
+    off = float(np.abs(ticks - np.arange(len(ticks)) / float(fps * micro)).max()) * float(micro)
+    size = info.width, info.height
+    lasting = tuple(note for note in info.notes if note.startswith(_LASTING_NOTES))
+    # `start` 0: on the clock of signals a film begins anywhere
+    by_ticks = VideoInfo(
+        *size, fps, info.n_frames, off, stamps=ticks, tick=micro, even=False, notes=lasting, times_s=times_s
+    )
+    notes = _with_timing_notes(by_ticks, like, usual).notes
+    start = _as_fraction(float(times_s[0]))
+    return replace(info, fps=fps, uneven_s=off, start=start, even=False, notes=notes, times_s=times_s)
 
 
 def _why_unusable(stamps: PacketTimes, tick: Fraction) -> str:

@@ -105,6 +105,17 @@ def _with_tracks(info: VideoInfo, container: Any, stream: Any) -> VideoInfo:
     return replace(info, pixel_aspect=aspect)
 
 
+def count_frames(path: str | Path, info: VideoInfo) -> tuple[int, list[int]]:
+    """Return the number of frames in a video's header, 0 if it states none, and the numbers of those that are decoded.
+
+    The whole video is decoded. Raises BadRecording if it cannot be opened.
+    """
+    with open_container(Path(path)) as container:
+        stream = video_stream(Path(path), container)
+        header = int(stream.frames)
+        return header, [number for number, _, _ in _numbered_frames(Path(path), container, stream, info, threads=1)]
+
+
 class FrameReader:
     """An iterator over chosen frames of a video, each decoded once, in order; made by `read_frames`.
 

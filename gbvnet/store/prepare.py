@@ -164,6 +164,10 @@ def _require_landmarks(backend: str) -> None:
             pass
 
 
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.exists() else None
+
+
 def _refused(what: Recording | str, reason: str) -> dict:
     names = {"recording": what, "subject": what} if isinstance(what, str) else _names(what)
     return {**names, "verdict": "bad", "reason": reason}
@@ -174,8 +178,12 @@ def _files(corpus: Corpus, recording: Recording | None) -> dict[str, str]:
     folder = getattr(corpus, "source_folder", None)
     if folder is None or recording is None:
         return {}
-    files = {"signals": recording.signals, "video": recording.video}
-    return {name: Path(os.path.relpath(file, folder)).as_posix() if file else "" for name, file in files.items()}
+
+    def relative(file: Path) -> str:
+        return Path(os.path.relpath(file, folder)).as_posix()
+
+    signals = " + ".join(source.label(relative(source.file)) for source in recording.sources)
+    return {"signals": signals, "video": relative(recording.video) if recording.video else ""}
 
 
 def _names(recording: Recording) -> dict:
@@ -354,7 +362,11 @@ class _Task:
         was replaced or corrected, and the same on another disk."""
         files = {"video": recording.video, "signals": recording.signals}
         sizes = {name: file.stat().st_size for name, file in files.items() if file is not None and file.exists()}
-        times = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
+        times: dict[str, Any] = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
+        placed = [[*source.as_list(), _size(source.file)] for source in recording.signal_files]
+        times |= {"signal_files": placed} if placed else {}
+        if recording.video_times is not None and recording.video_times.exists():
+            times["video_times"] = hashlib.sha256(recording.video_times.read_bytes()).hexdigest()
         digests = {name: hashlib.sha256(t.as_array().tobytes()).hexdigest() for name, t in recording.traces.items()}
         return sizes | times | ({"traces": digests} if digests else {}) | {
             "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": self._ratings(recording)

@@ -288,12 +288,36 @@ def test_samples_that_are_no_numbers_are_reported_with_their_channel(table, tmp_
 
 
 def test_two_files_of_a_kind_a_folder_and_an_absent_file_are_reported(table, tmp_path):
-    with pytest.raises(BadConfig, match="are both signals: give one recording at a time"):
+    with pytest.raises(BadRecording, match=r"expected each signal file of a recording once, found .*x\.edf twice"):
         predict(table, [table / "x.edf", table / "x.edf"], tmp_path / "out")
+    shutil.copy(table / "x.edf", tmp_path / "y.edf")
+    with pytest.raises(BadRecording, match=r"channel EEG FP1-REF in one of the files, found .*x\.edf and .*y\.edf"):
+        predict(table, [table / "x.edf", tmp_path / "y.edf"], tmp_path / "out")
     with pytest.raises(BadRecording, match="expected a recording, found a folder"):
         predict(table, [tmp_path], tmp_path / "out")
     with pytest.raises(BadRecording, match="no such file"):
         predict(table, [tmp_path / "none.edf"], tmp_path / "out")
+
+
+def test_several_signal_files_give_what_one_file_of_all_channels_gives(table, tmp_path, capsys):
+    """The same samples, in one file and in two, the second on a clock that is 3.2 s ahead."""
+    x = {signal.label: signal for signal in edfio.read_edf(table / "x.edf").signals}
+    edfio.Edf([x["EEG FP1-REF"], x["O1"]], data_record_duration=0.5).write(tmp_path / "eeg.edf")
+    skin = pd.DataFrame({"time": 3.2 + np.arange(len(x["GSR1"].data)) / RATE, "GSR1": x["GSR1"].data})
+    skin.to_csv(tmp_path / "skin.csv", index=False)
+    wanted = predict(table, [table / "x.edf"], tmp_path / "one", times=Times(start_s=4, stop_s=10))
+    names = [str(tmp_path / "eeg.edf"), f"{tmp_path / 'skin.csv'}@-3.2", str(tmp_path / "two")]
+    assert main(["predict", str(table / "model"), *names, "--times.start_s", "4", "--times.stop_s", "10"]) == 0
+    one, two = (pd.read_csv(tmp_path / name / "emotions.csv")["valence"] for name in ("one", "two"))
+    assert wanted.bad == 0 and two.to_numpy() == pytest.approx(one.to_numpy(), abs=1e-3) and np.ptp(one) > 1e-3
+    details = json.loads((tmp_path / "two/recording.json").read_text())
+    assert details["signals"] == "eeg.edf + skin.csv@-3.2"
+    assert details["asked"]["signal_files"][1] == [-3.2, None, None, "", []]
+    capsys.readouterr()
+    assert main(["predict", str(table / "model"), names[0], names[1].replace("skin", "skim"), names[2]]) == 2
+    assert "skim.csv: expected a video or a file of signals, found no such file (did you mean skin.csv?)" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.journey

@@ -17,11 +17,12 @@ from ...text import shortened
 from ..channel_names import find_channel, match_channels
 from ..recording import Channel
 from ..units import Conversion, apply, convert, split_name
+from .clock_fit import ClockFit
 from .mne_units import conversions
 from .pauses import find_segments
 from .segments import Segment, find_segment, pause_note
 from .signal_formats import open_failure, unsupported_format
-from .signal_text import is_text, read_clock, read_text_table, text_rate_hz, to_numbers
+from .signal_text import TimedTable, is_text, read_clock, read_text_table, text_rate_hz, to_numbers
 
 _EDF_LIKE = (".edf", ".bdf", ".gdf")  # formats in which each channel may have a rate of its own
 
@@ -44,7 +45,7 @@ class SignalSpan(NamedTuple):
     rate_hz: float  # of the fastest channel
     start_s: float  # of the first sample of each channel, on the file's clock
     rates_hz: tuple[float, ...] | None = None  # of each channel, if they differ
-    note: str = ""  # about these seconds, e.g. a pause before them
+    notes: tuple[str, ...] = ()  # about these seconds: a pause before them, an uneven clock
 
     @property
     def seconds(self) -> float:
@@ -94,12 +95,14 @@ def read_span(
     last = min(segment.stop_s, end + margin_s) - late_s
     rows, first = file.read(at, first, last, segment)
     apply(rows, *file.units(at, channels, unit))
-    rates = tuple(file.rates_hz[k] for k in at)
-    message = pause_note(file.path, file.segments, segment)
+    in_segment = file.rates_in(segment)
+    rates = tuple(in_segment[k] for k in at)
+    fastest = max(rates, default=1.0)
+    notes = tuple(filter(None, (pause_note(file.path, file.segments, segment), file.note)))
     if isinstance(rows, np.ndarray):
         rows, first = _finite_margins(rows, first, fastest, begin - late_s, end - late_s)
-        return SignalSpan(rows, fastest, late_s + first, None, message)
-    return SignalSpan(tuple(rows), fastest, late_s + first, rates, message)
+        return SignalSpan(rows, fastest, late_s + first, None, notes)
+    return SignalSpan(tuple(rows), fastest, late_s + first, rates, notes)
 
 
 def _finite_margins(
@@ -168,17 +171,31 @@ def segments_in(path: Path, rate_hz: float | None = None, hint: str = "") -> tup
     return open_signals(path, rate_hz, hint).segments
 
 
-def open_signals(path: Path, rate_hz: float | None = None, hint: str = "") -> "SignalFile":
-    """Return an opened file; samples are read later, a text file's table is cached. Raises BadRecording."""
+def open_signals(
+    path: Path, rate_hz: float | None = None, hint: str = "", together: tuple[Path, ...] = ()
+) -> "SignalFile":
+    """Return an opened file; samples are read later, a text file's table is cached. Raises BadRecording.
+
+    together : all files of its recording, of which the text files are cached at the same time
+    """
     if not is_text(path):
         return _mne_file(path)
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise BadRecording(path, "a table of signals", error.strerror or str(error)) from None
-    table, clock_hz, start_s = _timed_table(path, stat.st_size, stat.st_mtime_ns)
-    rate_hz = text_rate_hz(path, table, clock_hz, rate_hz, hint)
-    return TextFile(path, table, rate_hz, (Segment(start_s, len(table) / rate_hz, 0.0),))
+    texts = tuple(file for file in together or (path,) if is_text(file))
+    timed = _timed_tables(tuple(map(_version, texts)))[path]
+    if timed.fit is not None:
+        text_rate_hz(path, timed.table, timed.rate_hz, rate_hz, hint)
+        return _text_file_of_fit(path, timed.table, timed.fit, rate_hz)
+    table, rate_hz = timed.table, text_rate_hz(path, timed.table, timed.rate_hz, rate_hz, hint)
+    return TextFile(path, table, rate_hz, (Segment(timed.start_s, len(table) / rate_hz, 0.0),))
+
+
+def _text_file_of_fit(path: Path, table: pd.DataFrame, fit: ClockFit, given_hz: float | None) -> "TextFile":
+    """Return a text file whose times are those of the lines fitted to its clock. Raises BadRecording."""
+    nominal_hz = given_hz if given_hz is not None else table.attrs.get("rate_hz")
+    fit.require_nominal(path, nominal_hz)
+    segments = tuple(Segment(s.start_s, s.n / s.rate_hz, s.first / s.rate_hz) for s in fit.segments)
+    rates = tuple(s.rate_hz for s in fit.segments)
+    return TextFile(path, table, fit.rate_hz, segments, rates, fit.note(path, nominal_hz))
 
 
 def _channel_positions(path: Path, names: tuple[str, ...], channels: tuple[Channel, ...], hint: str) -> list[int]:
@@ -194,12 +211,18 @@ def _channel_positions(path: Path, names: tuple[str, ...], channels: tuple[Chann
 
 @dataclass(frozen=True)
 class TextFile:
-    """A text file: a table of signals, with its clock."""
+    """A text file: a table of signals, with its clock.
+
+    segment_rates_hz : of each segment, where a line was fitted to each; else rate_hz is that of all
+    note : a message on the clock, for every span
+    """
 
     path: Path
     table: pd.DataFrame
     rate_hz: float
     segments: tuple[Segment, ...]
+    segment_rates_hz: tuple[float, ...] = ()
+    note: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -211,20 +234,38 @@ class TextFile:
         """Sampling rate of each channel, in Hz."""
         return (self.rate_hz,) * len(self.names)
 
+    def rates_in(self, segment: Segment) -> tuple[float, ...]:
+        """Return the sampling rate of each channel within a segment, in Hz."""
+        if not self.segment_rates_hz:
+            return self.rates_hz
+        return (self.segment_rates_hz[self.segments.index(segment)],) * len(self.names)
+
     def read(self, at: list[int], first_s: float, last_s: float, segment: Segment) -> tuple[np.ndarray, float]:
         """Return samples (C, N) from second `first_s` to `last_s`, and the second of the first sample."""
-        first, last = (min(max(0, round(s * self.rate_hz)), len(self.table)) for s in (first_s, last_s))
+        rate_hz = self.rates_in(segment)[0]
+        low = round(segment.at_s * rate_hz)
+        high = low + round(segment.seconds * rate_hz)
+        first, last = (min(max(low, round(s * rate_hz)), high) for s in (first_s, last_s))
         samples = self.table.iloc[first:last, at].apply(to_numbers).to_numpy(np.float64).T.copy()
-        return samples.reshape(len(at), last - first), first / self.rate_hz
+        return samples.reshape(len(at), last - first), first / rate_hz
 
     def units(self, at: list[int], channels: tuple[Channel, ...], unit: str) -> tuple[list[Conversion], None]:
         """Return the conversions of the channels `at` to gbvnet's units, for `units.apply`."""
         return [convert(c.kind, split_name(self.names[k])[1], unit) for c, k in zip(channels, at, strict=True)], None
 
 
-@lru_cache(maxsize=1)  # the trials of one table are read in sequence
-def _timed_table(path: Path, size: int, changed_ns: int) -> tuple[pd.DataFrame, float | None, float]:
-    return read_clock(path, read_text_table(path))
+def _version(path: Path) -> tuple[Path, int, int]:
+    """Return a path with the size and the time of change of its file. Raises BadRecording."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise BadRecording(path, "a table of signals", error.strerror or str(error)) from None
+    return path, stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=1)  # the trials of one recording are read in sequence
+def _timed_tables(files: tuple[tuple[Path, int, int], ...]) -> dict[Path, TimedTable]:
+    return {path: read_clock(path, read_text_table(path)) for path, _, _ in files}
 
 
 # ---------------------------------------------------------------- what MNE reads
@@ -238,7 +279,7 @@ def _mne_file(path: Path) -> "MneFile":
     return _edf_file(path, stat.st_size, stat.st_mtime_ns)
 
 
-@lru_cache(maxsize=1)  # the trials of one file are read in sequence; opening an EDF+ reads all annotations
+@lru_cache(maxsize=4)  # the trials of a recording's files are read in sequence; opening an EDF+ reads all annotations
 def _edf_file(path: Path, size: int, changed_ns: int) -> "MneFile":
     return MneFile(path, _open_mne(path))
 
@@ -266,6 +307,7 @@ class MneFile:
 
     path: Path
     raw: Any
+    note = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -298,6 +340,10 @@ class MneFile:
             return (float(self.raw.info["sfreq"]),) * len(self.names)
         counts, record_s = self._per_record
         return tuple(float(n / record_s) for n in counts)
+
+    def rates_in(self, segment: Segment) -> tuple[float, ...]:
+        """Return the sampling rate of each channel within a segment, in Hz: that of the file."""
+        return self.rates_hz
 
     def read(
         self, at: list[int], first_s: float, last_s: float, segment: Segment

@@ -10,6 +10,7 @@ import pandas as pd
 from ...errors import BadRecording
 from ...text import shortened
 from ..units import parse_unit
+from .clock_fit import MAX_DEVIATION_S, MIN_ROWS, ClockFit, fit_clock
 from .text_file import Layout, detect_layout, stated_rate_hz
 
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
@@ -35,7 +36,6 @@ MAX_STEP_DIFFERENCE = 0.5  # between the steps of a regular clock, in steps
 MAX_ROUNDING = 1.1  # total deviation of a rounded regular clock, in units of its last decimal
 MIN_OTHER_STEPS = 2  # number of unusual steps that mean rounding; a single one is a lost sample
 MAX_ROUNDING_S = 0.02  # a clock rounded to more than this, and to more than a step, is too coarse
-MAX_DEVIATION_S = 0.02  # of a clock from the straight line through its ends: 50 ppm of drift over 15 minutes
 
 
 def is_text(path: Path) -> bool:
@@ -166,37 +166,52 @@ def to_numbers(column: pd.Series) -> pd.Series:
 # ---------------------------------------------------------------- the clock
 
 
-class _Clock(NamedTuple):
+class Clock(NamedTuple):
+    """A column of times."""
+
     name: str
     unit_s: float | None  # seconds in one of its units, where its name says so
 
 
 def time_columns(names: list[str]) -> list[str]:
     """Return the columns that hold the time, by their names; the likelier ones first."""
-    return [clock.name for clock in _find_clocks(names)]
+    return [clock.name for clock in find_clocks(names)]
 
 
-def _find_clocks(names: list[str]) -> list[_Clock]:
+def find_clocks(names: list[str]) -> list[Clock]:
+    """Return the columns that hold the time, by their names; the likelier ones first."""
     matching = []
     for name in names:
         split_name = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", name[:100]).lower()
         words = [w for w in re.findall(r"[a-z0-9µμ]+", split_name) if not re.fullmatch(r"1970|\d[0-9a-f]{3}|\d+hz", w)]
         units = [_SECONDS_PER[word] for word in words if word in _SECONDS_PER]
         if _CLOCK & set(words) and all(w in _CLOCK or w in _WITH_CLOCK or w in _SECONDS_PER for w in words):
-            matching.append(_Clock(name, units[-1] if units else None))
+            matching.append(Clock(name, units[-1] if units else None))
     order = {name: k for k, name in enumerate(CLOCKS)}
     return sorted(matching, key=lambda clock: order.get(clock.name.strip().lower(), len(order)))
 
 
-def read_clock(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, float | None, float]:
-    """Return the table with stripped names, the rate by its clock (None without one), and the time of its first row."""
+class TimedTable(NamedTuple):
+    """A table with stripped names, and what its clock says.
+
+    rate_hz : None without a clock
+    start_s : of the first row, in seconds
+    fit : the lines fitted to a clock that is uneven; None of an even one
+    """
+
+    table: pd.DataFrame
+    rate_hz: float | None
+    start_s: float
+    fit: ClockFit | None = None
+
+
+def read_clock(path: Path, table: pd.DataFrame) -> TimedTable:
+    """Return the table with its clock. Raises BadRecording for one that does not give the time of each row."""
     table.columns = [str(c).strip() for c in table.columns]
-    matching = _find_clocks(list(table.columns))
-    return (
-        (table, *_read_agreeing_clocks(path, table, matching))
-        if matching
-        else (table, None, float(table.attrs.get("start_s", 0.0)))
-    )
+    matching = find_clocks(list(table.columns))
+    if not matching:
+        return TimedTable(table, None, float(table.attrs.get("start_s", 0.0)))
+    return TimedTable(table, *_read_agreeing_clocks(path, table, matching))
 
 
 def text_rate_hz(path: Path, table: pd.DataFrame, clock_hz: float | None, given_hz: float | None, hint: str) -> float:
@@ -210,18 +225,20 @@ def text_rate_hz(path: Path, table: pd.DataFrame, clock_hz: float | None, given_
     return float(rate_hz)
 
 
-def _read_agreeing_clocks(path: Path, table: pd.DataFrame, matching: list[_Clock]) -> tuple[float, float]:
-    """Return rate and start by the first clock; other regular clocks must agree. Raises BadRecording."""
-    rate_hz, start = _read_clock(path, table, matching[0])
+def _read_agreeing_clocks(
+    path: Path, table: pd.DataFrame, matching: list[Clock]
+) -> tuple[float, float, ClockFit | None]:
+    """Return rate, start and fit by the first clock; other regular clocks must agree. Raises BadRecording."""
+    rate_hz, start, fit = _read_clock(path, table, matching[0])
     for other in matching[1:]:
         try:
-            its, _ = _read_clock(path, table, other)
+            its, _, _ = _read_clock(path, table, other)
         except BadRecording:
             continue  # a second clock may be text or coarse; the first one is used
         if abs(its / rate_hz - 1) > 0.01:
             rates = f"{rate_hz:g} samples a second by {matching[0].name} and {its:g} by {other.name}"
             raise BadRecording(path, "clocks that agree", rates, "Delete the column that is wrong, or rename it.")
-    return rate_hz, start
+    return rate_hz, start, fit
 
 
 def clock_seconds(path: Path, table: pd.DataFrame) -> np.ndarray:
@@ -230,7 +247,7 @@ def clock_seconds(path: Path, table: pd.DataFrame) -> np.ndarray:
     Raises BadRecording if it has no clock, or with the faulty row.
     """
     table.columns = [str(c).strip() for c in table.columns]
-    matching = _find_clocks(list(table.columns))
+    matching = find_clocks(list(table.columns))
     if not matching:
         raise BadRecording(path, "a column time, in seconds", f"none among {shortened(list(table.columns), 8)}")
     if not len(table):
@@ -238,27 +255,68 @@ def clock_seconds(path: Path, table: pd.DataFrame) -> np.ndarray:
     return _clock_times(path, table, matching[0])[0]
 
 
-def _read_clock(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[float, float]:
-    """Return the rate and the first time, in seconds, of one column. Raises BadRecording with the faulty row."""
+def _read_clock(path: Path, table: pd.DataFrame, clock: Clock) -> tuple[float, float, ClockFit | None]:
+    """Return the rate, the first time in seconds, and the fit of one column, None if it is even.
+
+    Raises BadRecording with the faulty row.
+    """
     t, unit_s = _clock_times(path, table, clock)
     if len(t) < 2:
         raise BadRecording(path, f"column {clock.name} with even steps of seconds", f"{len(t)} rows")
+    try:
+        rate_hz, start_s, fit = *_read_even_clock(path, clock, t, unit_s), None
+    except _UnevenClock as uneven:
+        fit = _fit(path, clock.name, t, uneven)
+        rate_hz, start_s = fit.rate_hz, fit.segments[0].start_s
+    if rate_hz < MIN_RATE_HZ:
+        rate = f"{rate_hz:.3g} lines a second"
+        remedy = "Are they milliseconds? Then name the column time_ms." if unit_s == 1 else "Is this its unit?"
+        raise BadRecording(path, f"seconds in column {clock.name}", rate, remedy)
+    return rate_hz, start_s, fit
+
+
+class _UnevenClock(Exception):
+    """A clock whose steps or whose rate is not even.
+
+    error : says where, for a file in which no line can be fitted
+    in_steps : whether its steps differ, and not only its rate
+    """
+
+    def __init__(self, error: BadRecording, in_steps: bool):
+        super().__init__(str(error))
+        self.error, self.in_steps = error, in_steps
+
+
+def _fit(path: Path, name: str, t: np.ndarray, uneven: _UnevenClock) -> ClockFit:
+    """Return the lines fitted to the times of an uneven clock (T,). Raises BadRecording."""
+    if len(t) < MIN_ROWS or t[-1] <= t[0]:
+        raise uneven.error from None
+    try:
+        return fit_clock(path, name, t)
+    except BadRecording as error:
+        raise (error if uneven.in_steps else uneven.error) from None
+
+
+def _read_even_clock(path: Path, clock: Clock, t: np.ndarray, unit_s: float) -> tuple[float, float]:
+    """Return the rate and the first time of times (T,). Raises _UnevenClock; BadRecording if they are too coarse."""
     decimal = _decimal_of(t / unit_s) * unit_s
-    _require_even(path, clock.name, t, decimal)
+    try:
+        _require_even(path, clock.name, t, decimal)
+    except BadRecording as error:
+        raise _UnevenClock(error, in_steps=True) from None
     rate_hz = (len(t) - 1) / (t[-1] - t[0])
     if decimal and np.ptp(np.diff(t)) > decimal / 2:  # rounded: a line fitted to all times is more exact
         rate_hz = 1 / float(np.polyfit(np.arange(len(t)), t - t[0], 1)[0])
     if decimal < t[-1] - t[0]:  # else all times are almost equal
         _require_fine(path, clock.name, decimal, 1 / rate_hz)
-    _require_steady(path, clock.name, t, decimal)
-    if rate_hz < MIN_RATE_HZ:
-        rate = f"{rate_hz:.3g} lines a second"
-        remedy = "Are they milliseconds? Then name the column time_ms." if unit_s == 1 else "Is this its unit?"
-        raise BadRecording(path, f"seconds in column {clock.name}", rate, remedy)
+    try:
+        _require_steady(path, clock.name, t, decimal)
+    except BadRecording as error:
+        raise _UnevenClock(error, in_steps=False) from None
     return rate_hz, float(t[0])
 
 
-def _clock_times(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[np.ndarray, float]:
+def _clock_times(path: Path, table: pd.DataFrame, clock: Clock) -> tuple[np.ndarray, float]:
     """Return the times of a column, (T,) float64 seconds, and its unit in seconds. Raises BadRecording with the row."""
     column = table[clock.name]
     t = to_numbers(column).to_numpy(np.float64)
@@ -270,13 +328,13 @@ def _clock_times(path: Path, table: pd.DataFrame, clock: _Clock) -> tuple[np.nda
         remedy = "Write the time as seconds, for example since the first row." if date else ""
         cell = repr(cell) if isinstance(cell, str) else str(cell)
         raise BadRecording(path, expected, f"{cell} in data row {bad[0] + 1} ({len(bad)} of {len(t)} rows)", remedy)
-    unit_s = clock.unit_s or (_unit_of(t) if len(t) else 1.0)
+    unit_s = clock.unit_s or (unit_by_size(t) if len(t) else 1.0)
     if not (np.abs(t * unit_s) < MAX_TIME_S).all():
         raise BadRecording(path, f"seconds in column {clock.name}", f"{t[0] * unit_s:g}", "Name its unit, as time_ms.")
     return t * unit_s, unit_s
 
 
-def _unit_of(t: np.ndarray) -> float:
+def unit_by_size(t: np.ndarray) -> float:
     """Return the unit, in seconds, of a clock whose name has none: 1, unless the times can only be a finer unit since
     1970."""
     if np.abs(t).max() < MAX_TIME_S:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ... import __version__
 from ...config import LiveSources
+from ...datasets.signal_sources import sources_label, sources_of_path
 from ...errors import BadConfig
 from ..predictor import Predictor
 from .emotion_stream import EmotionStream
@@ -43,7 +44,8 @@ def live_session(
         sources = replace(sources, video="0")
     if seconds is not None and not seconds > 0:
         raise BadConfig(f"--seconds must be above 0, not {seconds:g}")
-    files = [Path(path) for path in (sources.video, sources.signals) if path is not None]
+    files = [Path(sources.video)] if sources.video is not None else []
+    files += [source.file for source in sources_of_path(sources.signals)] if sources.signals is not None else []
     if output is not None:
         output.require_writable(files)
     predictor = Predictor(model, device)
@@ -174,7 +176,8 @@ def _details(predictor: Predictor, sources: LiveSources) -> dict[str, Any]:
     return {
         "model": predictor.folder.name, "stamps": predictor.stamps, "worth": predictor.accuracy_note,
         "filters": "causal", "gbvnet": __version__, "trained_on": predictor.metadata.get("dataset"),
-        "video": sources.video and Path(sources.video).name, "signals": sources.signals and sources.signals.name,
+        "video": sources.video and Path(sources.video).name,
+        "signals": sources.signals and sources_label(sources_of_path(sources.signals)),
         "lsl": sources.lsl, "video_offset_s": sources.video_offset_s,
         "baseline_start_s": sources.baseline_start_s, "running_s": sources.running_s,
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

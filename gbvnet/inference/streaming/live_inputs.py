@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...config import LiveSources
+from ...datasets.film_times import times_file_of
 from ...datasets.formats.segments import describe_pauses
-from ...datasets.formats.signal_file import open_signals, read_span
+from ...datasets.formats.signal_file import TextProperties
 from ...datasets.recording import Channel, Signals
+from ...datasets.recording_files import open_files
+from ...datasets.signal_sources import sources_of_path
 from ...datasets.single_recording import open_recording
 from ...errors import BadConfig, BadRecording
 from ...preprocessing.signals import at_one_rate, missing_bandwidth
@@ -78,6 +81,12 @@ def open_inputs(
         opened.append(camera_frames(int(video), clock))
     elif video is not None:
         file = VideoFile(Path(video))
+        times_file = times_file_of(Path(video))
+        if times_file is not None and sources.video_offset_s:
+            raise BadConfig(
+                f"--video_offset_s {sources.video_offset_s:g}: the frames of {video} have the times of "
+                f"{times_file.name}, which are on the signals' clock: give no offset, or take that file away"
+            )
         zero_s = sources.video_offset_s + replayed.begin_s if replayed else file.begin_s
         notes += [*file.notes, *_clock_notes(file, zero_s, replayed)]
         opened.append(shift_clock(file, zero_s))
@@ -96,10 +105,9 @@ def open_inputs(
 def _replayed_signals(
     predictor: Predictor, file: Path, sources: LiveSources, rename: dict[str, str]
 ) -> ReplayedSignals:
-    """Open a signal file for a model, after the checks of `predict`."""
-    open_recording(
-        [file], predictor.channels, predictor.input.rate_hz, 0.0, rename=rename, made_with=predictor.metadata
-    )
+    """Open signal files for a model, after the checks of `predict`."""
+    files = [Path(source.label(str(source.file))) for source in sources_of_path(file)]
+    open_recording(files, predictor.channels, predictor.input.rate_hz, 0.0, rename=rename, made_with=predictor.metadata)
     wanted = tuple(replace(c, name=rename.get(c.name, c.name)) for c in predictor.channels)
     return replay_file(file, sources, wanted)
 
@@ -107,11 +115,14 @@ def _replayed_signals(
 def replay_file(file: Path, sources: LiveSources, wanted: tuple[Channel, ...]) -> ReplayedSignals:
     """Return the chunks of a signal file at the times on its clock, at the rate of its fastest channel.
 
+    file : or several, `eeg.edf + wrist.csv@-3.2`, on the first one's clock
+
     Raises BadRecording.
     """
-    opened = open_signals(file, sources.signals_rate_hz, HINT)
+    text = TextProperties(sources.signals_rate_hz, sources.signals_unit)
+    opened = open_files(sources_of_path(file), text, HINT)
     segments = [segment for segment in opened.segments if segment.seconds > 0]
-    spans = [read_span(opened, s.start_s, s.stop_s, wanted, sources.signals_unit, HINT) for s in segments]
+    spans = [opened.read(s.start_s, s.stop_s, wanted, HINT, finite=False) for s in segments]
     if not spans:
         raise BadRecording(file, "signals", "a file without samples")
 
@@ -122,9 +133,10 @@ def replay_file(file: Path, sources: LiveSources, wanted: tuple[Channel, ...]) -
                 if not event.ended or span is spans[-1]:
                     yield event
 
-    notes = [f"{file.name} has {pause}" for pause in describe_pauses(segments)]
+    notes = [f"{opened.name} has {pause}" for pause in describe_pauses(segments)]
+    notes += [note for note in dict.fromkeys(note for span in spans for note in span.notes) if "fitted" in note]
     end_s = spans[-1].start_s + spans[-1].seconds
-    return ReplayedSignals(file.name, events(), spans[0].rate_hz, spans[0].start_s, end_s, notes)
+    return ReplayedSignals(opened.name, events(), spans[0].rate_hz, spans[0].start_s, end_s, notes)
 
 
 def _clock_notes(video: VideoFile, zero_s: float, signals: ReplayedSignals | None) -> Generator[str]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...datasets.film_times import times_file_of, with_film_times
 from ...errors import GbvnetError
 from ...io.video import probe, read_frames
 
@@ -36,7 +37,8 @@ class Event(NamedTuple):
 
 
 class VideoFile:
-    """All frames of a video file, on the file's own clock (see `io.frame_times`).
+    """All frames of a video file, on the file's own clock (see `io.frame_times`), or on that of the file of frame times
+    beside it (see `datasets.film_times`).
 
     begin_s, end_s : start of its first frame, and end of its last one
     notes : warnings about its times and tracks; its last event reports frames that could not be decoded
@@ -46,6 +48,8 @@ class VideoFile:
 
     def __init__(self, path: Path):
         self.path, self.info = path, probe(path)
+        if (times_file := times_file_of(path)) is not None:
+            self.info = with_film_times(path, self.info, times_file)
         self.begin_s, self.end_s = max(0.0, self.info.time_s(0)), self.info.seconds
         self.notes = self.info.notes
 

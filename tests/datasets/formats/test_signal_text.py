@@ -117,7 +117,8 @@ def test_other_columns_are_no_clocks(name):
 def test_a_regular_clock_in_rounded_milliseconds_is_taken(rate_hz, start, how):
     n = round(rate_hz * 120)  # of 999.983 Hz, two steps are of 2 ms
     table = pd.DataFrame({"time": how(start + np.arange(n) / rate_hz, 3), "EDA": 0.0})
-    _, clock_rate_hz, begin = read_clock("a.csv", table)
+    _, clock_rate_hz, begin, fit = read_clock("a.csv", table)
+    assert fit is None
     if rate_hz != 999.983:  # so that a file of 120 s has 120 windows
         assert n / clock_rate_hz == pytest.approx(n / rate_hz, abs=2e-5)
     assert clock_rate_hz == pytest.approx(rate_hz, rel=2e-5) and begin == pytest.approx(start, abs=1e-3)
@@ -126,31 +127,37 @@ def test_a_regular_clock_in_rounded_milliseconds_is_taken(rate_hz, start, how):
 @pytest.mark.parametrize("rate_hz", [128, 250, 256, 512, 1000, 1024])
 @pytest.mark.parametrize("lost", [1, 2, 40])
 @pytest.mark.parametrize("where", [3, 0.25, 0.5, 0.99])
-def test_lost_samples_are_refused_even_in_a_rounded_clock(rate_hz, lost, where):
+def test_lost_samples_are_a_gap_even_in_a_rounded_clock(rate_hz, lost, where):
     n = rate_hz * 60
     at = where if where > 1 else int(where * n)
-    t = np.delete(np.arange(n) / rate_hz, slice(at, at + lost)).round(3)
-    with pytest.raises(BadRecording, match=r"gaps or jumps: between data rows") as error:
-        read_clock("a.csv", pd.DataFrame({"time": t}))
-    row = int(str(error.value).split("between data rows ")[1].split()[0])
-    assert abs(row - at) <= 1
+    true = np.delete(np.arange(n) / rate_hz, slice(at, at + lost))
+    fit = read_clock("a.csv", pd.DataFrame({"time": true.round(3)})).fit
+    too_short = (rate_hz, lost, where) == (1024, 1, 3)  # a millisecond that is lost after three rows, in milliseconds
+    assert [segment.first for segment in fit.segments] == ([0] if too_short else [0, at])
+    times = np.concatenate([s.start_s + np.arange(s.n) / s.rate_hz for s in fit.segments])
+    assert times == pytest.approx(true, abs=1e-3 if too_short else 2e-4)
 
 
 @pytest.mark.parametrize(
     ("t", "message"),
     [
-        (TIME + 5 * (TIME > 20), "at 20.000 s, it jumps by 5.03"),
-        (np.where(TIME == 20, 19.0, TIME), "it goes back by 0.96"),
-        (np.r_[TIME, TIME], "goes back by"),
-        (np.where(TIME == 20, TIME - 1 / RATE_HZ, TIME), "stands still|jumps by"),
-        (np.random.default_rng(0).uniform(0, 40, 500).cumsum(), "jumps by"),
+        (np.where(TIME == 20, 19.0, TIME), "at 19.969 s it goes back by 0.96875 s, between data rows 640 and 641"),
+        (np.r_[TIME, TIME], "it goes back by 39.9688 s, between data rows 1280 and 1281"),
+        (np.random.default_rng(0).uniform(0, 0.1, 500).cumsum(), r"times of which 5 % are 0\.\d+ s or more beside"),
+        (np.random.default_rng(0).uniform(0, 40, 500).cumsum(), "constant rate between gaps"),
         (np.where(TIME == 20, np.nan, TIME), "found nan in data row 641"),
         (np.where(TIME == 20, np.inf, TIME), "found inf in data row 641"),
+        (np.r_[0:10, 12:15] / 1, "gaps or jumps: between data rows 10 and 11, at 9.000 s, it jumps by 3 s"),
     ],
 )
-def test_an_uneven_clock_is_refused_with_place_and_size(t, message):
+def test_an_uneven_clock_without_a_line_is_refused_with_place_and_size(t, message):
     with pytest.raises(BadRecording, match=message):
         read_clock("a.csv", pd.DataFrame({"time": t}))
+
+
+def test_one_stamp_of_the_sample_before_is_no_gap():
+    fit = read_clock("a.csv", pd.DataFrame({"time": np.where(TIME == 20, TIME - 1 / RATE_HZ, TIME)})).fit
+    assert len(fit.segments) == 1 and fit.rate_hz == pytest.approx(RATE_HZ, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,30 @@ def test_each_channel_at_its_own_rate_as_edfio_reads_it_from_any_second_on(tmp_p
             assert row == pytest.approx(truth[channel].data[round(first) :][: len(row)], abs=1e-6)
 
 
+@pytest.mark.parametrize("suffix", ["edf", "bdf"])
+@pytest.mark.parametrize("slow_hz", [4, 32, 128])
+def test_any_slice_of_any_channel_is_what_edfio_reads(tmp_path, suffix, slow_hz):
+    """Beside 256 Hz, in records of 1 s: MNE alone shifts a slice that begins within a record, or gives zeros."""
+    import edfio
+
+    path = tmp_path / f"a.{suffix}"
+    write_mixed(path, {"Fp1": 256, "EDA": slow_hz}, 1.0, {})
+    truth = {s.label: s.data for s in (edfio.read_bdf if suffix == "bdf" else edfio.read_edf)(path).signals}
+    rng = np.random.default_rng(slow_hz)
+    begins = [300.5 - 240, 30.37, *rng.uniform(0, 100, 20)]
+    for begin, seconds in zip(begins, [2, 64.8, *rng.uniform(0.5, 20, 20)], strict=True):
+        for channels in ((EEG, GSR), (GSR,), (GSR, EEG)):
+            got = read_signals(path, begin, begin + seconds, channels)
+            rates = got.rates_hz or [got.rate_hz] * len(channels)
+            for channel, row, hz in zip(channels, got.samples, rates, strict=True):
+                first = round(got.start_s * hz)
+                assert hz == (256 if channel is EEG else slow_hz)
+                assert got.start_s - begin < 0.5 / hz + 1e-9 and (first + len(row)) / hz >= begin + seconds - 0.5 / hz
+                assert row == pytest.approx(truth[channel.name][first : first + len(row)], abs=1e-9)
+                if channel is GSR:  # its value is its time: to the steps of 16 bits
+                    assert row == pytest.approx((first + np.arange(len(row))) / hz, abs=0.003)
+
+
 @pytest.mark.parametrize("name", ["long_records.edf", "odd_records.edf", "x.bdf"])
 @pytest.mark.parametrize("start", [40, 40.5, 41.37])
 def test_windows_of_a_slow_channel_hold_the_requested_seconds(tmp_path, name, start):
@@ -437,7 +461,7 @@ def test_a_recording_of_several_pauses_that_begins_late(tmp_path):
     segments = open_signals(tmp_path / "a.edf").segments
     assert [s[:2] for s in segments] == [(5, 10), (30.25, 10), (50, 15)]
     got = read_signals(tmp_path / "a.edf", 33, 38, (EEG, GSR), margin_s=30)
-    assert (got.start_s, got.seconds) == (30.25, 10) and "5.00 s" not in got.note
+    assert (got.start_s, got.seconds) == (30.25, 10) and "5.00 s" not in got.notes[0]
     assert got.samples[1] == pytest.approx(30.25 + np.arange(1280) / HZ, abs=0.01)
     with pytest.raises(BadRecording, match=r"begins at 5.00 s and ends at 65.00 s"):
         read_signals(tmp_path / "a.edf", 1, 4, (EEG, GSR))
