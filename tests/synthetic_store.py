@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gbvnet.config import PrepareConfig, to_dict
+from gbvnet.config import PrepareConfig, stored_settings
 from gbvnet.datasets.label_columns import RATING_COLUMNS, label_settings
+from gbvnet.store.prepared_faces import face_settings
 from gbvnet.store.reader import Store, open_store
 from gbvnet.store.writer import create_store, finish_store, write_recording
 
@@ -29,13 +30,15 @@ def write_store(
     missing=(),
     ratings=None,
     levels=2,
+    kept="pixels",
 ) -> Store:
-    """levels : valences from 3 to 7, evenly spaced, the effect growing from the lowest to the highest
+    """kept : of the faces: pixels, or features alone, the same as the pictures' expression and a head that nods with it
+    levels : valences from 3 to 7, evenly spaced, the effect growing from the lowest to the highest
     missing : {(subject, trial): "face" or "signals"}, both from 1
     ratings : (subjects, trials) valences, or None
     """
     rng = np.random.default_rng(seed)
-    create_store(path, _settings(faces))
+    create_store(path, _settings(faces, kept))
     recordings = []
     for subject in range(1, subjects + 1):
         highs = rng.permutation(np.arange(trials) % levels) / (levels - 1)
@@ -48,6 +51,12 @@ def write_store(
             arrays = _arrays(
                 rng, windows, effect * (2 * high - 1), fingerprint, faces and lost != "face", lost != "signals"
             )
+            has_face = "faces" in arrays
+            if kept == "features" and has_face:
+                del arrays["faces"]
+                expression = arrays.pop("expression")
+                pose = np.repeat(expression[:, :, 44:45], 6, axis=2) - 0.3
+                arrays["face_features"] = np.concatenate([expression, pose], axis=2)
             about = {
                 "recording": f"s{subject:02d}_trial{trial:02d}",
                 "subject": f"s{subject:02d}",
@@ -57,7 +66,7 @@ def write_store(
                 "reason": "",
                 "findings": (),
                 "start_s": [float(w) for w in range(windows)],
-                "has_face": ["faces" in arrays] * windows,
+                "has_face": [has_face] * windows,
                 "has_signals": "signals" in arrays,
                 "ratings": {"valence": valence, "arousal": 10 - valence},
                 "n_windows": windows,
@@ -91,17 +100,18 @@ def _arrays(rng, windows, class_effect, fingerprint, face, signals) -> dict[str,
     return arrays
 
 
-def _settings(faces: bool) -> dict:
-    prepare = PrepareConfig(faces=faces, face_side=SIDE, frames_per_window=FRAMES if faces else None)
+def _settings(faces: bool, kept: str) -> dict:
+    frames = FRAMES if faces else None
+    prepare = PrepareConfig(faces=faces, face_side=SIDE, frames_per_window=frames, store_faces=kept)
     return {
         "dataset": "deap",
         "synthetic": True,
-        "prepare": to_dict(prepare),
+        "prepare": stored_settings(prepare),
         "channels": [list(c) for c in CHANNELS],
         "rate_hz": float(SAMPLES),
         "samples_per_window": SAMPLES,
         "frames_per_window": FRAMES if faces else 0,
-        "face_side": SIDE if faces else 0,
+        **face_settings(prepare),
         "baseline_s": 3.0,
         "labels": label_settings(RATING_COLUMNS),
         "versions": {"gbvnet": "0"},

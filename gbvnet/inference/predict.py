@@ -303,6 +303,8 @@ class _WindowPrediction:
         return output, np.concatenate(ok), unusual, tuple(pictures)
 
     def _pictures(self, part: FacePart, every: int) -> Iterator[tuple[float, np.ndarray]]:
+        if part.faces is None:  # of a model that reads features
+            return
         for k in range(-part.first % every, len(part.ok), every):
             if part.ok[k].any():
                 yield float(self.inputs.starts[part.first + k]), part.faces[k, int(part.ok[k].argmax())]
@@ -311,10 +313,10 @@ class _WindowPrediction:
         x = None if signals is None else signals[part.first : part.first + len(part.ok)]
         has_face: np.ndarray = np.asarray(part.ok.any(axis=1))
         if has_face.all() or (x is not None and self.predictor.accepts_missing_modality):
-            return self.predictor.predict_windows(part.faces, part.ok, x)
+            return self.predictor.predict_windows(part.values, part.ok, x)
         # Windows without a face get no prediction: the model has no embedding for it, or there are no signals.
         some = self.predictor.predict_windows(
-            part.faces[has_face], part.ok[has_face], None if x is None else x[has_face]
+            part.values[has_face], part.ok[has_face], None if x is None else x[has_face]
         )
         return WindowPredictions(*(_with_nan_rows(values, has_face) for values in some))
 

@@ -122,12 +122,12 @@ class Predictor:
         """The columns `stamps` and `worth`, the same in every row of a prediction."""
         return "; ".join(self.stamps), accuracy_summary(self.metadata)
 
-    def unusual_faces(self, faces: np.ndarray, face_ok: np.ndarray) -> list[str]:
+    def unusual_faces(self, faces: np.ndarray | None, face_ok: np.ndarray) -> list[str]:
         """Return for each of n windows which properties of its faces are far from the training data; "" for none.
 
-        faces : (n, F, S, S, 3) uint8        face_ok : (n, F) bool
+        faces : (n, F, S, S, 3) uint8, or None for a model that reads features        face_ok : (n, F) bool
         """
-        return far(measure(faces, face_ok), self.metadata)
+        return [""] * len(face_ok) if faces is None else far(measure(faces, face_ok), self.metadata)
 
     def require_step(self, step_s: float | None) -> None:
         """Raise BadConfig for a step between windows that is shorter than a sample, or not finite."""
