@@ -151,6 +151,9 @@ class ModelConfig:
 
     variant: Variant = "atto"
     """size of the ConvNeXt V2 face encoder (paper: "simplified" in the text, "Tiny" in the conclusions)"""
+    face_input: Literal["pixels", "features"] = "pixels"
+    """what is read of a face: pictures (paper), by the ConvNeXt V2; or features (--store_faces of gbvnet prepare),
+    z-scored by the training frames, by one layer a frame"""
     face_time: Literal["transformer", "none"] = "transformer"
     """how the frames of a window are combined: a 2-layer Transformer encoder (paper), or their mean alone"""
     local_cnn: bool = True
@@ -196,10 +199,18 @@ class GBVNetConfig(ModelConfig):
     """face frames per window, F"""
     n_outputs: int = 1
     """number of logits, K; 1, or 2 if valence and arousal are trained jointly"""
+    n_face_features: int = 0
+    """number of face features a frame, D, that are read in the place of pictures; 0 where pictures are read"""
 
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        reads = uses_face(self.modality) and self.face_input == "features"
+        require(
+            self.n_face_features >= 1 if reads else self.n_face_features == 0,
+            f"model.n_face_features must be at least 1 for a network that reads face features, and 0 for others, not "
+            f"{self.n_face_features}",
+        )
         for name in ("n_channels", "n_samples", "n_frames", "n_outputs"):
             require(getattr(self, name) >= 1, f"model.{name} must be at least 1, not {getattr(self, name)}")
 
@@ -339,6 +350,10 @@ class CrossvalConfig(SplitConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.subjects is None or self.subjects, "subjects names no subject: leave it out for all")
+        require(
+            self.model.face_input == "pixels" or self.train.face_weights is None,
+            "train.face_weights are weights of an encoder of pictures, and model.face_input is features: leave one out",
+        )
         require(not self.joint or self.target == "both", f"--joint trains both targets, and target is {self.target}")
         require(not self.joint or self.task in (None, "binary"), f"--joint is of task binary, not {self.task}")
         require(self.rule is None or self.rule.strip(), "rule is empty: leave it out for the default")

@@ -167,6 +167,25 @@ class FaceWindows:
         return FacePart(first, faces, ok, expression, features)
 
 
+class FeatureWindows:
+    """The same of features that a corpus brings, of which all windows are there already.
+
+    features, ok : (W, F, D) float32 and (W, F) bool, as `features_of_windows` gives them
+    """
+
+    warning: str | None = None
+
+    def __init__(self, features: np.ndarray, ok: np.ndarray, part: int = 32):
+        self.features, self.ok, self.part = features, ok, part
+        self.frames = np.arange(ok.size)
+        self.n_detected = int(ok.sum())
+
+    def __iter__(self) -> Iterator[FacePart]:
+        for first in range(0, len(self.ok), self.part):
+            those = slice(first, first + self.part)
+            yield FacePart(first, None, self.ok[those], None, self.features[those])
+
+
 class TrackedFace(NamedTuple):
     """A frame that shows the participant's face: its number, the picture (S, S, 3) uint8, None if none is kept, and
     what the back-end gives of its expression, (52,) or with the head pose (58,) float32, or None."""

@@ -205,7 +205,7 @@ class Store(WindowSource):
         if names := self.settings.get("face_features"):
             places = [names.index(name) for name in EXPRESSIONS if name in names]
             if len(places) == len(EXPRESSIONS):
-                return self.face_features(rows)[:, :, places]
+                return np.take(self.face_features(rows), places, axis=2)
         rows = check_rows(self, rows)
         out = np.empty((len(rows), self._shape.frames, N_EXPRESSION), np.float32)
         self._fill("expression", out, rows, absent=np.nan)
