@@ -92,7 +92,8 @@ class SyntheticStore(WindowSource):
     @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
         rows, c, side = check_rows(self, rows), self.content, self.settings["face_side"]
-        pixels = self._gather("faces", rows, (c.frames, side, side, 3), np.uint8, c.fill) if faces else None
+        wanted = faces and self.has_pixels
+        pixels = self._gather("faces", rows, (c.frames, side, side, 3), np.uint8, c.fill) if wanted else None
         x = self._gather("signals", rows, (len(c.channels), c.samples), np.float32, c.fill) if signals else None
         return pixels, self.face_ok(rows) if faces else None, x
 

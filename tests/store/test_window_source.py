@@ -50,7 +50,9 @@ KINDS = {
     FeatureCache: lambda store, other: FeatureCache(store),
     RowView: lambda store, other: RowView(store, range(len(store))),
     DryRunStore: lambda store, other: DryRunStore("deap:2x3x4", dry_run_settings(store)),
-    SyntheticStore: lambda store, other: SyntheticStore(SyntheticWindows(missing=tuple(MISSING.items()))),
+    SyntheticStore: lambda store, other: SyntheticStore(
+        SyntheticWindows(missing=tuple(MISSING.items()), kept="pixels" if store.has_pixels else "features")
+    ),
     ObservedSource: lambda store, other: ObservedSource(store),
     AlteredSource: lambda store, other: AlteredSource(store, [0, 5]),
     PerturbedSource: lambda store, other: PerturbedSource(store, halve),
