@@ -13,11 +13,8 @@ There is no video: videostream holds what OpenFace 2 measured in each frame. Eve
 which clock the streams are is decided for each by affec_clock.py; where it cannot be, `--clock` decides.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,18 +23,19 @@ import numpy as np
 from ..errors import BadConfig, BadRecording
 from ..text import shortened
 from .affec_clock import CLOCKS, Clock, Decision, Run, decide
-from .affec_streams import Stream, longest_gap, read_stream
+from .affec_files import PRACTICE, AffecFiles, stream_kind
+from .affec_streams import CONDUCTANCE, FACE_FEATURES, WANTED, Stream, longest_gap, read_stream
 from .affec_trials import Trial, rated_spans, read_events, read_ratings, trials_of
 from .channel_names import canonical_name, channel_kind
 from .formats.signal_file import channel_names_in, read_signals, require_finite, segments_in
 from .label_columns import LabelColumn
-from .recording import Channel, FaceFeatures, Recording, Signals, read_stamp, require_folder
+from .recording import Channel, FaceFeatures, Recording, Signals, read_stamp
 from .signal_sources import SignalSource
 from .units import POSSIBLE
 
 EEG_HZ, STORED_HZ, N_EEG = 256.0, 128, 63
 BASELINE_S = 2.0  # the end of the first fixation cross, before the scenario is read
-N_PARTICIPANTS, PRACTICE = 72, 0
+N_PARTICIPANTS = 72
 TRIALS = 28  # of each run
 LABELS = (
     LabelColumn("valence", (1.0, 9.0), label_set="felt"),
@@ -45,19 +43,10 @@ LABELS = (
     LabelColumn("perceived_valence", (1.0, 9.0), label_set="perceived", of="valence"),
     LabelColumn("perceived_arousal", (1.0, 9.0), label_set="perceived", of="arousal"),
 )
-GSR, CONDUCTANCE, RESISTANCE = "GSR", "GSR_Conductance_cal", "GSR_cal"
-_UNITS = "1 2 4 5 6 7 9 10 12 14 15 17 20 23 25 26 45".split()
-ACTION_UNITS = (
-    *(f"AU{int(number):02d}_r" for number in _UNITS),
-    *(f"AU{int(number):02d}_c" for number in sorted([*_UNITS, "28"], key=int)),
-)
-GAZE = (*(f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz"), "gaze_angle_x", "gaze_angle_y")
-POSE = (*(f"pose_T{axis}" for axis in "xyz"), *(f"pose_R{axis}" for axis in "xyz"))
-FACE_FEATURES = (*ACTION_UNITS, *GAZE, *POSE)
+GSR = "GSR"
 MARGIN_S = 5.0  # of signals on both sides, for the filters
 MAX_GAP_S = 1.0  # of conductance that is interpolated: its responses take longer
 _COMPARED = 5  # EEG files that are compared for the names of channels
-_RUN = re.compile(r"sub-(?P<subject>[A-Za-z0-9]+)_task-fer_run-(?P<run>\d+)_events\.tsv")
 _CLOCK_REMEDY = (
     "Give --clock as_told for onsets in seconds of the run, or --clock zeroed for streams whose first line is at its "
     "start (docs/corpora.md), and report which with the results."
@@ -76,8 +65,7 @@ class _Streams(NamedTuple):
 class Reader:
     """AFFEC. A unit is a participant; a recording is the film of a trial."""
 
-    root: Path
-    folders: tuple[Path, ...]  # that hold folders of participants
+    files: AffecFiles
     channels: tuple[Channel, ...]
     synthetic: bool
     clock: Clock | None = None  # the user's choice
@@ -97,7 +85,7 @@ class Reader:
     @property
     def source_folder(self) -> Path:
         """What the files of recordings are relative to in a store, which keeps the offset of each stream."""
-        return self.root
+        return self.files.root
 
     @classmethod
     def open(cls, root: Path, clock: str | None = None) -> "Reader":
@@ -107,24 +95,13 @@ class Reader:
         """
         if clock not in (None, *CLOCKS):
             raise BadConfig(f"clock: expected {' or '.join(CLOCKS)}, found {clock}")
-        require_folder(root)
-        try:
-            below = sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith((".", "sub-")))
-            folders = [f for f in (root, *below) if any(f.glob("sub-*"))]
-        except OSError as error:
-            raise BadRecording(root, "a folder that can be read", error.strerror) from None
-        # What was corrected later replaces the same file of another archive.
-        folders.sort(key=lambda f: "correction" not in f.name)
-        corpus = cls(root, tuple(folders), (), read_stamp(root) is not None, clock)
-        if not corpus.units:
-            wanted = "folders sub-X with X_task-fer_run-R_events.tsv in them"
-            raise BadRecording(root, wanted, "none", "Unpack AFFEC's archives into it, the core archive first.")
+        corpus = cls(AffecFiles.open(root), (), read_stamp(root) is not None, clock)
         return replace(corpus, channels=corpus._common_channels())
 
     def _common_channels(self) -> tuple[Channel, ...]:
         """Return the EEG channels that most of the first files have, and skin conductance."""
         layouts: Counter[tuple[str, ...]] = Counter()
-        for file in self._eeg_files():
+        for file in self.files.eeg_files():
             try:
                 names = channel_names_in(file)
             except BadRecording:
@@ -135,47 +112,20 @@ class Reader:
         common = layouts.most_common(1)
         if not common or not common[0][0]:
             wanted = "an EEG file (sub-X/eeg/*_eeg.edf) with electrodes of the 10-20 system"
-            raise BadRecording(self.root, wanted, "none", "Unpack AFFEC's eeg archive beside the core archive.")
+            raise BadRecording(self.files.root, wanted, "none", "Unpack AFFEC's eeg archive beside the core archive.")
         return (*(Channel(name, "eeg") for name in common[0][0]), Channel(GSR, "gsr"))
-
-    def _eeg_files(self) -> Iterator[Path]:
-        for unit in self.units:
-            for run in self._runs(unit):
-                file = self._file(unit, run, "eeg", "_eeg.edf")
-                if run != PRACTICE and file is not None:
-                    yield file
 
     @property
     def units(self) -> tuple[str, ...]:
-        """The participants with events: sub-aerj, ..."""
-        return tuple(sorted({match["subject"] for match in self._event_files()}))
-
-    def _event_files(self, unit: str = "*") -> list[re.Match[str]]:
-        files = (f for folder in self.folders for f in folder.glob(f"sub-{unit}/sub-*_events.tsv"))
-        matches = (match for f in files if (match := _RUN.fullmatch(f.name)))
-        return [match for match in matches if unit in ("*", match["subject"])]
-
-    def _runs(self, unit: str) -> list[int]:
-        return sorted({int(match["run"]) for match in self._event_files(unit)})
-
-    def _file(self, unit: str, run: int, folder: str, ending: str) -> Path | None:
-        """Return the first file of a run that is there, or None."""
-        name = f"sub-{unit}_task-fer_run-{run}{ending}"
-        files = (base / f"sub-{unit}" / folder / name for base in self.folders)
-        return next((file for file in files if file.is_file()), None)
-
-    def _expected(self, unit: str, folder: str, name: str) -> Path:
-        return self.root / f"sub-{unit}" / folder / name
-
-    def _stream(self, unit: str, run: int, kind: str) -> Path | None:
-        return self._file(unit, run, "beh", f"_recording-{kind}_physio.tsv.gz")
+        """The participants with events: aerj, ..."""
+        return self.files.units
 
     # ------------------------------------------------------------ recordings
 
     def recordings(self, unit: str) -> list[Recording]:
         """Return the rated trials of a participant's runs 1 to 3, each with its errors and warnings."""
         recordings: list[Recording] = []
-        for run in self._runs(unit):
+        for run in self.files.runs(unit):
             if run != PRACTICE:
                 recordings += self._run_recordings(unit, run)
         return recordings
@@ -184,29 +134,26 @@ class Reader:
         blank = Recording(f"{unit}_run{run}", self.dataset, unit, f"{run}", "", 0.0)
         try:
             trials = self._trials(unit, run)
-            eeg = self._file(unit, run, "eeg", "_eeg.edf")
+            eeg = self.files.eeg(unit, run)
             streams = self._probed(unit, run)
         except BadRecording as error:
             return [replace(blank, error=str(error))]
         return [self._recording(unit, run, trial, eeg, streams) for trial in trials if trial.ratings or trial.error]
 
     def _trials(self, unit: str, run: int) -> list[Trial]:
-        events = self._file(unit, run, "", "_events.tsv") or Path()
-        ratings = self._file(unit, run, "beh", "_beh.tsv")
-        name = f"sub-{unit}_task-fer_run-{run}_beh.tsv"
-        return trials_of(read_events(events), read_ratings(ratings or self._expected(unit, "beh", name)))
+        return trials_of(read_events(self.files.events(unit, run)), read_ratings(self.files.ratings(unit, run)))
 
     def _recording(self, unit: str, run: int, trial: Trial, eeg: Path | None, streams: _Streams) -> Recording:
-        events = self._file(unit, run, "", "_events.tsv")
+        events = self.files.events(unit, run)
         name = f"{unit}_run{run}_trial{trial.number:02d}"
         recording = Recording(name, self.dataset, unit, f"{run}-{trial.number:02d}", trial.stimulus, 0.0)
         errors = [str(BadRecording(f"{events} ({name})", *trial.error))] if trial.error else []
         for label, value in trial.ratings.items():
             if not 1 <= value <= 9:
-                place = f"{self._file(unit, run, 'beh', '_beh.tsv')} ({name})"
+                place = f"{self.files.ratings(unit, run)} ({name})"
                 errors.append(str(BadRecording(place, f"{label} from 1 to 9", f"{value:g}", "The trial is not used.")))
         errors += streams.errors.values()
-        gsr, face = self._stream(unit, run, "gsr"), self._stream(unit, run, "videostream")
+        gsr, face = self.files.stream(unit, run, "gsr"), self.files.stream(unit, run, "videostream")
         lacking = [what for what, file in (("EEG", eeg), ("skin conductance", gsr)) if file is None]
         if not errors and lacking and face is None:
             actual = f"no {' and no '.join(lacking)}, and no videostream"
@@ -235,25 +182,24 @@ class Reader:
     # ------------------------------------------------------------ streams and their clocks
 
     def _read(self, path: Path) -> Stream:
-        kind = _kind_of(path)
-        return read_stream(path, _WANTED[kind], _sidecars(self.folders, kind))
+        return read_stream(path, WANTED[stream_kind(path)], self.files.sidecars(path))
 
     def _probed(self, unit: str, run: int) -> _Streams:
         """Return the clocks of a run's streams. Raises BadRecording for events or an EEG that cannot be read."""
-        events = read_events(self._file(unit, run, "", "_events.tsv") or Path())
-        eeg = self._file(unit, run, "eeg", "_eeg.edf")
+        events = read_events(self.files.events(unit, run))
+        eeg = self.files.eeg(unit, run)
         end = segments_in(eeg)[-1].stop_s if eeg is not None else float(events["onset"].iloc[-1])
         about = Run(end, rated_spans(events))
         clocks: dict[str, Decision] = {}
         errors: dict[str, str] = {}
         notes: list[str] = []
-        cursor_file = self._stream(unit, run, "cursor")
+        cursor_file = self.files.stream(unit, run, "cursor")
         try:
             cursor = self._read(cursor_file) if cursor_file is not None else None
         except BadRecording as error:
             cursor, notes = None, [str(error)]
         for kind in ("gsr", "videostream"):
-            path = self._stream(unit, run, kind)
+            path = self.files.stream(unit, run, kind)
             if path is None:
                 continue
             try:
@@ -275,17 +221,17 @@ class Reader:
         if unit is None:
             return self._participant_notes()
         notes: list[str] = []
-        for run in self._runs(unit):
+        for run in self.files.runs(unit):
             try:
                 notes += self._run_notes(unit, run)
             except BadRecording as error:
                 notes += [] if run != PRACTICE else [f"practice run: {error}"]  # of others it is an error of the run
-        absent = [str(run) for run in (1, 2, 3) if run not in self._runs(unit)]
+        absent = [str(run) for run in (1, 2, 3) if run not in self.files.runs(unit)]
         return (*notes, *([f"no events of run {', '.join(absent)}"] if absent and not self.synthetic else []))
 
     def _run_notes(self, unit: str, run: int) -> list[str]:
         if run == PRACTICE:
-            events = read_events(self._file(unit, run, "", "_events.tsv") or Path())
+            events = read_events(self.files.events(unit, run))
             return [f"run {run} is practice: its {events['trial'].nunique()} trials are left out"]
         streams, trials = self._probed(unit, run), self._trials(unit, run)
         unrated = [f"{trial.number}" for trial in trials if not trial.ratings and not trial.error]
@@ -297,13 +243,12 @@ class Reader:
                 notes.append(f"run {run}: {kind} on clock {decision.clock} ({decision.why})")
         if len(trials) != TRIALS and not self.synthetic:
             notes.append(f"run {run}: {len(trials)} trials, where {TRIALS} are usual")
-        absent = [kind for kind in ("gsr", "videostream") if self._stream(unit, run, kind) is None]
-        absent += ["eeg"] if self._file(unit, run, "eeg", "_eeg.edf") is None else []
+        absent = [kind for kind in ("gsr", "videostream") if self.files.stream(unit, run, kind) is None]
+        absent += ["eeg"] if self.files.eeg(unit, run) is None else []
         return [*notes, *(f"no {kind} of run {run}" for kind in absent)]
 
     def _participant_notes(self) -> tuple[str, ...]:
-        files = [folder / "participants.tsv" for folder in self.folders]
-        listed = next((file for file in (self.root / "participants.tsv", *files) if file.is_file()), None)
+        listed = self.files.participants
         if listed is None:
             return ("no participants.tsv: the core archive is not unpacked here",)
         try:
@@ -377,30 +322,12 @@ class Reader:
         return FaceFeatures(times[inside], values[:, 1:])
 
 
-_WANTED = {
-    "gsr": (CONDUCTANCE,),
-    "cursor": ("CX", "CY"),
-    "videostream": ("success", *FACE_FEATURES),
-}
-
-
 def _baseline(trial: Trial) -> tuple[float, float]:
     """The end of the first fixation cross, or what is right before the film; start and stop on the run's clock."""
     if trial.fixation is None:
         return trial.start_s - BASELINE_S, trial.start_s
     begin, end = trial.fixation
     return max(begin, end - BASELINE_S), end
-
-
-def _kind_of(path: Path) -> str:
-    return path.name.rpartition("_recording-")[2].partition("_")[0]
-
-
-@lru_cache(maxsize=8)
-def _sidecars(folders: tuple[Path, ...], kind: str) -> tuple[Path, ...]:
-    """The JSON files of all streams of a kind, in alphabetical order of their folders."""
-    pattern = f"sub-*/beh/sub-*_recording-{kind}_physio.json"
-    return tuple(file for folder in folders for file in sorted(folder.glob(pattern)))
 
 
 def _conductance(stream: Stream, source: SignalSource, times: np.ndarray, span: tuple[float, float]) -> np.ndarray:

@@ -24,9 +24,18 @@ from ..text import shortened
 COUNTED = 200  # lines at the beginning whose fields are counted
 MAX_LINE, MAX_LINES = 100_000, 5_000_000  # bytes of a line; lines of a stream: 5 hours at 256 Hz
 STEPS_BACK = 3  # lines this many steps late are put into their order; a larger step back is another recording
-# Of a stream with many columns, nothing but these numbers of columns is known.
-WIDTHS = {"gaze": 17, "pupil": 22, "cursor": 4, "gsr": 24, "videostream": 715}
 FETCH = "The download may be cut short; fetch the archive again and unpack it."
+CONDUCTANCE = "GSR_Conductance_cal"  # microsiemens, by Shimmer's own export
+_UNITS = "1 2 4 5 6 7 9 10 12 14 15 17 20 23 25 26 45".split()
+ACTION_UNITS = (
+    *(f"AU{int(number):02d}_r" for number in _UNITS),  # intensity, 0 to 5
+    *(f"AU{int(number):02d}_c" for number in sorted([*_UNITS, "28"], key=int)),  # presence, 0 or 1
+)
+GAZE = (*(f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz"), "gaze_angle_x", "gaze_angle_y")
+POSE = (*(f"pose_T{axis}" for axis in "xyz"), *(f"pose_R{axis}" for axis in "xyz"))
+FACE_FEATURES = (*ACTION_UNITS, *GAZE, *POSE)  # of OpenFace 2, without landmarks
+# The columns that are read, by kind of stream.
+WANTED = {"gsr": (CONDUCTANCE,), "cursor": ("CX", "CY"), "videostream": ("success", *FACE_FEATURES)}
 
 
 class Stream(NamedTuple):
@@ -43,48 +52,39 @@ class Stream(NamedTuple):
     rate_hz: float | None
     notes: tuple[str, ...]
 
-    @property
-    def measured_hz(self) -> float:
-        """Lines a second, from the first to the last."""
-        return (len(self.times_s) - 1) / float(self.times_s[-1] - self.times_s[0])
 
+def read_stream(path: Path, wanted: Sequence[str], sidecars: Sequence[Path]) -> Stream:
+    """Return columns of a stream by name; the last few streams are cached.
 
-def read_stream(path: Path, wanted: Sequence[str], sidecars: Sequence[Path] = ()) -> Stream:
-    """Return columns of a stream by name; the last few are cached.
-
-    sidecars : JSON files of the same kind of stream; the first with as many names as the lines have fields is used
-        where the file's own has another number
+    sidecars : its own JSON file, and others of the same kind of stream; the first of them with as many names as the
+        lines have fields is used where its own has another number
     Raises BadRecording for a file that cannot be read, lacks a column, or whose times go back.
     """
+    return _cached(path, tuple(wanted), tuple(sidecars), _version(path), _version(sidecars[0]))
+
+
+def _version(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except OSError as error:
         raise BadRecording(path, "a stream of the run", error.strerror or str(error), FETCH) from None
-    return _cached(path, tuple(wanted), tuple(sidecars), stat.st_size, stat.st_mtime_ns)
+    return stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache(maxsize=12)  # the streams of a subject's runs: their trials are read in sequence
-def _cached(path: Path, wanted: tuple[str, ...], sidecars: tuple[Path, ...], size: int, changed_ns: int) -> Stream:
-    sidecar = sidecar_of(path)
-    about = read_sidecar(sidecar)
-    width = stream_width(path)
-    names, notes = _names(path, about["Columns"], width, sidecars)
-    places = _places(sidecar, names, wanted)
-    rows, n_dropped = parse_lines(path, width, places)
+def _cached(path: Path, wanted: tuple[str, ...], sidecars: tuple[Path, ...], *versions: tuple[int, int]) -> Stream:
+    own, *others = sidecars
+    about, width = read_sidecar(own), stream_width(path)
+    names, notes = _names(path, own, about["Columns"], width, others)
+    rows, n_dropped = parse_lines(path, width, _places(own, names, wanted))
     if len(rows) < 2:
         remedy = "Fetch the archive again; until then, move the file away to go on without this stream."
-        raise BadRecording(path, f"lines of {width} numbers, with the names of {sidecar.name}", f"{len(rows)}", remedy)
+        raise BadRecording(path, f"lines of {width} fields, a number first", f"{len(rows)}", remedy)
     notes += [f"{_lines_of(n_dropped, path)}, not {width} fields with a number first: left out"] if n_dropped else []
     ordered, more = _in_order(path, rows)
-    return Stream(
-        ordered[:, 0], ordered[:, 1:], _number(about, "StartTime"), _number(about, "SamplingFrequency"),
-        (*notes, *more, *_rate_note(path, ordered[:, 0], _number(about, "SamplingFrequency"))),
-    )  # fmt: skip
-
-
-def sidecar_of(path: Path) -> Path:
-    """Return the JSON file beside a stream."""
-    return path.with_name(path.name.removesuffix(".tsv.gz") + ".json")
+    stated_hz = _number(about, "SamplingFrequency")
+    notes += [*more, *_rate_note(path, ordered[:, 0], stated_hz)]
+    return Stream(ordered[:, 0], ordered[:, 1:], _number(about, "StartTime"), stated_hz, tuple(notes))
 
 
 def read_sidecar(path: Path) -> dict[str, Any]:
@@ -161,24 +161,19 @@ def _to_number(cell: bytes) -> float:
         return float("nan")
 
 
-def _names(path: Path, own: list[str], width: int, sidecars: Sequence[Path]) -> tuple[list[str], list[str]]:
+def _names(path: Path, own: Path, named: list[str], width: int, others: Sequence[Path]) -> tuple[list[str], list[str]]:
     """Return the names of a stream's columns, and notes. Raises BadRecording if no JSON file has them."""
-    if len(own) == width:
-        return own, []
-    for other in sidecars:
+    if len(named) == width:
+        return named, []
+    for other in others:
         try:
             names = read_sidecar(other)["Columns"]
         except BadRecording:
             continue
         if len(names) == width:
-            return names, [
-                f"{sidecar_of(path).name} names {len(own)} of {width} columns: names taken from {other.name}"
-            ]
-    raise BadRecording(
-        path, f"as many fields as names in {sidecar_of(path).name} ({len(own)}), or a JSON file of the same kind with "
-        "as many names as fields", f"{width} fields and no such file",
-        "Fetch videostream_corrections_only.zip and this file's archive again.",
-    )  # fmt: skip
+            return names, [f"{own.name} names {len(named)} of {width} columns: names taken from {other.name}"]
+    wanted = f"as many fields as names in {own.name} ({len(named)}), or another JSON file with as many names as fields"
+    raise BadRecording(path, wanted, f"{width} fields and no such file", FETCH)
 
 
 def _places(sidecar: Path, names: Sequence[str], wanted: Sequence[str]) -> list[int]:

@@ -24,7 +24,8 @@ from typing_extensions import override
 
 from ...config import SynthConfig, require
 from ...progress import ProgressCallback
-from ..affec import EEG_HZ, FACE_FEATURES
+from ..affec import EEG_HZ
+from ..affec_streams import FACE_FEATURES
 from .writer import (
     SyntheticCorpus,
     generator,
