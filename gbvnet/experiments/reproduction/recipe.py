@@ -42,7 +42,7 @@ class Recipe:
     """the file's name, and the folder's of its runs"""
     about: str
     """a description, for the report"""
-    dataset: Literal["deap", "mahnob", "any"] = "any"
+    dataset: Literal["deap", "mahnob", "affec", "any"] = "any"
     """the corpus that it is for"""
     leaky: bool = False
     """whether any of its scores come from a protocol that leaks"""
