@@ -106,6 +106,9 @@ class PrepareConfig:
     """prepare the physiological signals"""
     frames_per_window: int | None = None
     """face frames per window, evenly spaced; default: 10 per second for DEAP, 12 for MAHNOB-HCI (paper)"""
+    store_faces: Literal["pixels", "features", "both"] = "pixels"
+    """pixels: pictures of the face; features: 52 expression coefficients and the head pose a frame, or what the corpus
+    brings instead, and no picture; both"""
     face_side: int = 64
     """height and width of a stored face in pixels (implementation choice; the paper gives none)"""
     landmarks: Literal["mediapipe", "dlib", "fan"] = "mediapipe"
@@ -123,6 +126,13 @@ class PrepareConfig:
         require(self.window_s > 0, f"window_s must be above 0, not {self.window_s}")
         require(self.step_s is None or self.step_s > 0, f"step_s must be above 0, not {self.step_s}")
         require(self.faces or self.signals, "faces and signals are both off: nothing to prepare")
+        require(
+            self.faces or self.store_faces == "pixels", f"store_faces is {self.store_faces}, and faces are switched off"
+        )
+        require(
+            self.store_faces == "pixels" or self.landmarks == "mediapipe",
+            f"store_faces {self.store_faces} needs landmarks mediapipe: {self.landmarks} gives no features of a face",
+        )
         frames = self.frames_per_window
         require(frames is None or 1 <= frames <= 256, f"frames_per_window must be 1 to 256, not {frames}")
         require(32 <= self.face_side <= 512, f"face_side must be 32 to 512 pixels, not {self.face_side}")
@@ -141,6 +151,9 @@ class ModelConfig:
 
     variant: Variant = "atto"
     """size of the ConvNeXt V2 face encoder (paper: "simplified" in the text, "Tiny" in the conclusions)"""
+    face_input: Literal["pixels", "features"] = "pixels"
+    """what is read of a face: pictures (paper), by the ConvNeXt V2; or features (--store_faces of gbvnet prepare),
+    z-scored by the training frames, by one layer a frame"""
     face_time: Literal["transformer", "none"] = "transformer"
     """how the frames of a window are combined: a 2-layer Transformer encoder (paper), or their mean alone"""
     local_cnn: bool = True
@@ -186,10 +199,18 @@ class GBVNetConfig(ModelConfig):
     """face frames per window, F"""
     n_outputs: int = 1
     """number of logits, K; 1, or 2 if valence and arousal are trained jointly"""
+    n_face_features: int = 0
+    """number of face features a frame, D, that are read in the place of pictures; 0 where pictures are read"""
 
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        reads = uses_face(self.modality) and self.face_input == "features"
+        require(
+            self.n_face_features >= 1 if reads else self.n_face_features == 0,
+            f"model.n_face_features must be at least 1 for a network that reads face features, and 0 for others, not "
+            f"{self.n_face_features}",
+        )
         for name in ("n_channels", "n_samples", "n_frames", "n_outputs"):
             require(getattr(self, name) >= 1, f"model.{name} must be at least 1, not {getattr(self, name)}")
 
@@ -334,6 +355,10 @@ class CrossvalConfig(SplitConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.subjects is None or self.subjects, "subjects names no subject: leave it out for all")
+        require(
+            self.model.face_input == "pixels" or self.train.face_weights is None,
+            "train.face_weights are weights of an encoder of pictures, and model.face_input is features: leave one out",
+        )
         require(not self.joint or self.target == "both", f"--joint trains both targets, and target is {self.target}")
         require(not self.joint or self.task in (None, "binary"), f"--joint is of task binary, not {self.task}")
         require(self.rule is None or self.rule.strip(), "rule is empty: leave it out for the default")
@@ -559,6 +584,19 @@ class ExplainConfig:
 def to_dict(config: Any) -> dict:
     """Return the settings as plain data for JSON and YAML; tuples become lists."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+
+
+def stored_settings(config: PrepareConfig) -> dict:
+    """Return the settings of a preparation as a store holds them, which its digest is taken of.
+
+    A setting that stores of before do not have is left out as long as it has the value that those were made with.
+    """
+    return without_added(to_dict(config))
+
+
+def without_added(prepare: dict) -> dict:
+    """Return settings of a preparation without those that were added later, where they have their defaults."""
+    return {name: value for name, value in prepare.items() if (name, value) != ("store_faces", "pixels")}
 
 
 def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -15,7 +15,7 @@ FORMER_VALUES = {"train.select": {"inner": "validation"}}  # setting: {former va
 
 
 # Settings that files of earlier versions do not have, and the value that says what those versions did.
-_ADDED = {"task": "binary", "train.loss": "mse", "lag_s": 0.0}
+_ADDED = {"task": "binary", "train.loss": "mse", "lag_s": 0.0, "model.face_input": "pixels"}
 
 # Files of earlier versions have one group `rival` with the options of all systems, and these defaults.
 _RIVAL = {
@@ -65,6 +65,15 @@ def _with_task(values: dict) -> dict:
     )
 
 
+def _with_model(values: dict) -> dict:
+    """Return settings read from a file, with what did not exist when a network could read pictures only. A file that
+    gives some settings of the network alone is left as it is."""
+    model = values.get("model")
+    if not isinstance(model, dict) or not {"variant", "fusion", "modality_dropout"} <= set(model):
+        return values
+    return values | {"model": {"face_input": "pixels"} | model}
+
+
 def _with_options(values: dict) -> dict:
     """Return settings read from a file, with `options` in place of an earlier version's `rival`.
 
@@ -90,7 +99,7 @@ def present_names(values: dict, group: str = "") -> dict:
     Raises BadConfig if a setting is there under both of its names.
     """
     renamed: dict = {}
-    for name, value in (values if group else _with_options(_with_task(values))).items():
+    for name, value in (values if group else _with_options(_with_model(_with_task(values)))).items():
         new = FORMER_NAMES.get(f"{group}{name}", name)
         _require(
             new == name or new not in values, f"{group}{name} is the former name of {group}{new}: give one of them"

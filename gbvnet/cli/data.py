@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from .command import Run, command
-from .options import add_corpus, add_jobs, add_settings, chosen_settings, titles
+from .options import add_corpus, add_jobs, add_settings, chosen_corpus, chosen_settings, titles
 from .progress import bar, columns, say
 
 
@@ -67,11 +67,10 @@ def _check(parser) -> Run:
     add_jobs(parser)
 
     def run(args) -> int:
-        from ..datasets import open_corpus
         from ..datasets.check import check_corpus, count_complete, group_notes, missing, scale_notes, summarize
         from ..datasets.duplicates import notes
 
-        corpus, units = open_corpus(args.corpus, args.root, args.raw), []
+        corpus, units = chosen_corpus(args), []
         if corpus.synthetic:
             say(f"{args.root}: synthetic data")
         with bar("checking") as progress:
@@ -81,7 +80,8 @@ def _check(parser) -> Run:
         recordings = [r for unit in units for r in unit.recordings]
         good = [r for r in recordings if not r.error]
         once = group_notes(((r.name, warning) for r in recordings for warning in r.warnings), len(recordings))
-        for note in (*once, *corpus.notes(), *notes(good), *scale_notes(units), *count_complete(units)):
+        complete = count_complete(units) if getattr(corpus, "has_videos", True) else []
+        for note in (*once, *corpus.notes(), *notes(good), *scale_notes(units), *complete):
             say(f"note {note}")
         for line in columns(missing(units)):
             say(line)
@@ -109,13 +109,12 @@ def _prepare(parser) -> Run:
     add_jobs(parser, cluster=True)
 
     def run(args) -> int:
-        from ..datasets import open_corpus
         from ..datasets.check import group_notes
         from ..store.prepare import prepare_store
         from ..store.reader import open_store
 
         config = chosen_settings(args, PrepareConfig)
-        corpus = open_corpus(args.corpus, args.root, args.raw)
+        corpus = chosen_corpus(args)
         with bar("preparing", unit="s of recording") as progress:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
         of_table = corpus.notes() if args.corpus == "table" else ()  # which channels are not used

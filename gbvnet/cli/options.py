@@ -8,6 +8,12 @@ from ..errors import BadConfig
 from .fields import add_fields
 from .system_options import by_system
 
+# Arguments of the `open` of some readers, with their help; a corpus without such an argument refuses it.
+CORPUS_OPTIONS = {
+    "clock": "of affec's streams: as_told (onsets are seconds of the run) or zeroed (a stream's first line is at the "
+    "run's start); default: decided by probes, and refused where they cannot decide",
+}
+
 
 def names_in_text(text: str) -> tuple[str, ...]:
     """Return the names of a list with commas between."""
@@ -43,7 +49,7 @@ def titles(entries) -> str:
 
 
 def add_corpus(parser) -> None:
-    """Add the arguments that name a corpus: its kind, its folder, --raw."""
+    """Add the arguments that name a corpus: its kind, its folder, --raw, and options of single corpora."""
     from ..datasets import corpora, raw_corpora
 
     parser.add_argument(
@@ -55,6 +61,15 @@ def add_corpus(parser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help=f"read the signals as they were recorded; {titles(raw_corpora())}"
     )
+    for name, about in CORPUS_OPTIONS.items():
+        parser.add_argument(f"--{name}", default=None, help=about)
+
+
+def chosen_corpus(args):
+    """Return the corpus that the options name. Raises BadConfig and BadRecording."""
+    from ..datasets import open_corpus
+
+    return open_corpus(args.corpus, args.root, args.raw, **{name: getattr(args, name) for name in CORPUS_OPTIONS})
 
 
 def add_jobs(parser, default: int = 0, cluster: bool = False) -> None:

@@ -8,6 +8,7 @@ imported before it is used. A reader from outside the package is named by its fi
 `lab.py:Reader`, or by the name that an installed package gives it (entry points `gbvnet.corpora`); see plugins.py.
 """
 
+import inspect
 import pkgutil
 import re
 from functools import lru_cache
@@ -52,16 +53,18 @@ def synthetic_corpora() -> dict[str, Entry]:
     return _defining("Settings", synthetic.__name__, tuple(synthetic.__path__))
 
 
-def open_corpus(name: str, root: str | Path, raw: bool = False) -> "Corpus":
+def open_corpus(name: str, root: str | Path, raw: bool = False, **options: str | None) -> "Corpus":
     """Open the corpus called `name` ("deap", or "lab.py:Reader") whose files are in the folder `root`.
 
     raw : read the signals as they were recorded instead of the preprocessed release (`raw_corpora`)
-    Raises BadRecording if there is no such corpus at `root`, BadConfig for an unknown name or where `raw` is no choice.
+    options : further arguments of the reader's `open`, as `clock` of affec; None for one that is not given
+    Raises BadRecording if there is no such corpus at `root`, BadConfig for an unknown name, where `raw` is no choice,
+    or for an option that the corpus does not have.
     """
     known, recorded = corpora(), raw_corpora()
     offered = plugins.entry_points(plugins.CORPUS_GROUP)
     if plugins.is_reference(name) or (name in offered and name not in known):
-        return _open_plugin(name, Path(root).absolute(), raw)
+        return _open_plugin(name, Path(root).absolute(), raw, options)
     if name not in known:
         if name.endswith(".py"):
             raise BadConfig(f"{name}: expected a file and the class in it, as {name}:Reader")
@@ -69,10 +72,19 @@ def open_corpus(name: str, root: str | Path, raw: bool = False) -> "Corpus":
     if raw and name not in recorded:
         raise BadConfig(f"raw: {name} has one form of signals only; {', '.join(recorded)} has both")
     reader: type[CorpusReader] = import_module((recorded if raw else known)[name].module).Reader
-    return reader.open(Path(root).absolute())
+    return reader.open(Path(root).absolute(), **_allowed(name, reader, options))
 
 
-def _open_plugin(name: str, root: Path, raw: bool) -> "Corpus":
+def _allowed(name: str, reader: Any, options: dict[str, str | None]) -> dict[str, str]:
+    """Return the options that are given. Raises BadConfig for one that the reader's `open` does not take."""
+    taken = inspect.signature(reader.open).parameters
+    for option, value in options.items():
+        if value is not None and option not in taken:
+            raise BadConfig(f"{option}: {name} has no such option")
+    return {option: value for option, value in options.items() if value is not None}
+
+
+def _open_plugin(name: str, root: Path, raw: bool, options: dict[str, str | None]) -> "Corpus":
     """Open a corpus by a reader from outside the package. Raises BadConfig if it is no reader."""
     from .recording import missing_members
 
@@ -82,7 +94,7 @@ def _open_plugin(name: str, root: Path, raw: bool) -> "Corpus":
     reader: Any = plugins.load(name, plugins.CORPUS_GROUP)
     if not callable(getattr(reader, "open", None)):
         raise BadConfig(f"{called}: expected a class with open(root), as gbvnet.datasets.recording.CorpusReader")
-    corpus = reader.open(root)
+    corpus = reader.open(root, **_allowed(called, reader, options))
     missing = missing_members(corpus)
     if missing:
         raise BadConfig(f"{called}: a corpus needs {', '.join(missing)}, which this one does not have")

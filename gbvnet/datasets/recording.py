@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -59,6 +59,7 @@ class Recording:
     # All signal files, where they are several or more than the path is given; the first is `signals`.
     signal_files: tuple[SignalSource, ...] = ()
     video_times: Path | None = None  # the file of its frames' times, which are then on the signals' clock (film_times)
+    face_features: Path | None = None  # the file of its face features, where a corpus brings some
 
     @property
     def sources(self) -> tuple[SignalSource, ...]:
@@ -132,6 +133,31 @@ class Corpus(Protocol):
 
     def signals(self, recording: Recording) -> Signals:
         """Read a recording's signals. Raises BadRecording."""
+        ...
+
+
+class FaceFeatures(NamedTuple):
+    """The face features of a recording, as a corpus brings them."""
+
+    times_s: np.ndarray  # (T,) seconds from the start of the stimulus, increasing; uneven steps and gaps are allowed
+    values: np.ndarray  # (T, D), NaN in frames without a face
+
+
+class FaceFeatureCorpus(Corpus, Protocol):
+    """The contract of a corpus that brings features of faces, measured by other software, frame by frame.
+
+    Its recordings that have some name their file as `Recording.face_features`.
+    """
+
+    face_feature_names: tuple[str, ...]  # of all its recordings, in this order
+    has_videos: bool  # whether its recordings may have a video, too
+
+    def face_features(self, recording: Recording) -> FaceFeatures:
+        """Return the features of a recording: times (T,) in seconds from the start of the stimulus, values (T, D).
+
+        A frame without a face has NaN, or is left out. How frames are chosen for a window is not the reader's task: it
+        is done by preprocessing.face_features. Raises BadRecording.
+        """
         ...
 
 

@@ -16,7 +16,8 @@ from ..network.augment import noisy, picture_noise
 from ..network.model import IMAGENET_MEAN, IMAGENET_SD
 from ..store.window_source import Arrays, DerivedSource, WindowSource
 
-Perturbation = Callable[[np.ndarray, Arrays], Arrays]  # from row numbers and the arrays read there
+# From row numbers and the arrays read there: pictures or features of faces, which frames show one, and signals.
+Perturbation = Callable[[np.ndarray, Arrays], Arrays]
 
 
 class PerturbedSource(DerivedSource):
@@ -37,11 +38,19 @@ class PerturbedSource(DerivedSource):
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
         rows = np.asarray(rows, np.int64)
         pictures, ok, samples = self._perturb(rows, self.source.read(rows, faces, signals))
-        if self._without == "face" and pictures is not None:
-            pictures, ok = np.zeros_like(pictures), np.zeros_like(ok)
+        if self._without == "face" and ok is not None:
+            pictures, ok = None if pictures is None else np.zeros_like(pictures), np.zeros_like(ok)
         if self._without == "signals" and samples is not None:
             samples = np.zeros_like(samples)
         return pictures, ok, samples
+
+    @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        """Return the features as they are changed: a perturbation gets them in the place of the pictures."""
+        rows = np.asarray(rows, np.int64)
+        features, ok = self.source.face_features(rows), self.source.face_ok(rows)
+        changed = np.asarray(self._perturb(rows, (features, ok, None))[0])
+        return np.full_like(changed, np.nan) if self._without == "face" else changed
 
     @override
     def face_ok(self, rows: ArrayLike) -> np.ndarray:

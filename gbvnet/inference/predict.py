@@ -21,7 +21,7 @@ import pandas as pd
 from .. import __version__
 from ..config import Times
 from ..datasets.channel_names import match_channels
-from ..datasets.recording import Corpus, Recording
+from ..datasets.recording import Corpus, FaceFeatureCorpus, Recording
 from ..datasets.signal_sources import sources_label
 from ..datasets.single_recording import SingleRecording, file_source, open_recording
 from ..datasets.units import unlike_training
@@ -29,10 +29,12 @@ from ..errors import BadConfig, BadRecording
 from ..io.path_kinds import near_name_hint
 from ..network.checkpoint.folder import fingerprint
 from ..parallel.prefetch import prefetch
-from ..preprocessing.face_windows import FacePart, FaceSettings, FaceWindows
+from ..preprocessing.face_features import features_of_windows
+from ..preprocessing.face_windows import FacePart, FaceWindows, FeatureWindows
 from ..preprocessing.signals import missing_bandwidth, preprocess
 from ..preprocessing.windowing import cut, missing_windows, window_starts
 from ..progress import ProgressCallback
+from ..store.prepared_faces import own_features
 from .prediction import (
     RecordingPrediction,
     face_flags,
@@ -196,18 +198,18 @@ class _Inputs:
 
     starts: np.ndarray  # (W,) seconds
     signals: np.ndarray | None  # (W, C, L) float32, not yet normalised
-    faces: FaceWindows | None
+    faces: FaceWindows | FeatureWindows | None
 
 
 def _read_inputs(
     predictor: Predictor, corpus: Corpus, recording: Recording, starts: np.ndarray, rename: Mapping[str, str]
 ) -> tuple[_Inputs, list[str]]:
     """Read the signals, prepare to read the faces, and collect warnings."""
-    video = recording.video if predictor.uses_face else None
+    face_file = _face_file(predictor, corpus, recording)
     use_signals = predictor.uses_signals and recording.signals is not None
-    predictor.require_modalities(recording.name, video is not None, use_signals)
+    predictor.require_modalities(recording.name, face_file is not None, use_signals)
     warnings = list(recording.warnings)
-    if predictor.uses_face and video is None:
+    if predictor.uses_face and face_file is None:
         warnings.append("no face video: predicted from the signals and the embedding for a missing face")
     if predictor.uses_signals and not use_signals:
         warnings.append("no signals: predicted from the face and the embedding for missing signals")
@@ -219,8 +221,25 @@ def _read_inputs(
         if not predictor.normalises_per_recording:
             warnings += unlike_training([c.name for c in predictor.channels], signals, predictor.signal_scale[1])
         starts = starts[: len(signals)]
-    faces = None if video is None else _face_windows(predictor, recording, video, starts)
+    faces = None if face_file is None else _face_windows(predictor, corpus, recording, starts)
     return _Inputs(starts, signals, faces), warnings
+
+
+def _brings_features(predictor: Predictor, corpus: Corpus) -> FaceFeatureCorpus | None:
+    """Return the corpus if it brings the very features of faces that the model reads, else None."""
+    own, names = own_features(corpus), predictor.input.face_features
+    return own if own is not None and names and tuple(own.face_feature_names) == names else None
+
+
+def _face_file(predictor: Predictor, corpus: Corpus, recording: Recording) -> Path | None:
+    """Return the file that the model's faces are read from; None without one. Raises BadConfig if they cannot be."""
+    if not predictor.uses_face:
+        return None
+    if _brings_features(predictor, corpus):
+        return recording.face_features
+    if recording.video is not None:
+        predictor.require_video_features(recording.name)
+    return recording.video
 
 
 def read_signal_windows(
@@ -248,11 +267,17 @@ def read_signal_windows(
     return windows, missing_bandwidth(raw.channels, raw.rates_hz or raw.rate_hz, model.rate_hz)
 
 
-def _face_windows(predictor: Predictor, recording: Recording, video: Path, starts: np.ndarray) -> FaceWindows:
-    model = predictor.input
-    settings = FaceSettings(model.prepare.window_s, model.frames_per_window, model.face_side, model.prepare.landmarks)
+def _face_windows(
+    predictor: Predictor, corpus: Corpus, recording: Recording, starts: np.ndarray
+) -> FaceWindows | FeatureWindows:
+    """Return the faces of a recording that has some: those in its video, or the features that the corpus brings."""
+    settings, own = predictor.input.face_settings, _brings_features(predictor, corpus)
+    if own is not None:
+        given, file = own.face_features(recording), recording.face_features or recording.name
+        features, ok = features_of_windows(given, starts, settings.window_s, settings.n_frames, file)
+        return FeatureWindows(features, ok, part=WINDOWS_AT_ONCE)
     return FaceWindows(
-        video,
+        recording.video or Path(recording.name),
         starts,
         settings,
         video_start_s=recording.video_start_s,
@@ -305,6 +330,8 @@ class _WindowPrediction:
         return output, np.concatenate(ok), unusual, tuple(pictures)
 
     def _pictures(self, part: FacePart, every: int) -> Iterator[tuple[float, np.ndarray]]:
+        if part.faces is None:  # of a model that reads features
+            return
         for k in range(-part.first % every, len(part.ok), every):
             if part.ok[k].any():
                 yield float(self.inputs.starts[part.first + k]), part.faces[k, int(part.ok[k].argmax())]
@@ -313,10 +340,10 @@ class _WindowPrediction:
         x = None if signals is None else signals[part.first : part.first + len(part.ok)]
         has_face: np.ndarray = np.asarray(part.ok.any(axis=1))
         if has_face.all() or (x is not None and self.predictor.accepts_missing_modality):
-            return self.predictor.predict_windows(part.faces, part.ok, x)
+            return self.predictor.predict_windows(part.values, part.ok, x)
         # Windows without a face get no prediction: the model has no embedding for it, or there are no signals.
         some = self.predictor.predict_windows(
-            part.faces[has_face], part.ok[has_face], None if x is None else x[has_face]
+            part.values[has_face], part.ok[has_face], None if x is None else x[has_face]
         )
         return WindowPredictions(*(_with_nan_rows(values, has_face) for values in some))
 

@@ -21,8 +21,10 @@ from ..network.checkpoint.checkpoint import load_model
 from ..network.checkpoint.folder import CONFIG
 from ..network.checkpoint.tested_accuracy import accuracy_statement, accuracy_summary
 from ..network.devices import device_of
-from ..network.model import pixels
+from ..network.model import network_faces
+from ..preprocessing.face_features import EXPRESSIONS, MEDIAPIPE_FEATURES
 from ..preprocessing.face_statistics import far, measure
+from ..preprocessing.face_windows import FaceSettings
 from ..provenance import model_stamps
 from .model_outputs import ModelOutputs, model_outputs
 
@@ -48,6 +50,15 @@ class ModelInput:
     frames_per_window: int
     face_side: int  # pixels
     baseline_s: float
+    face_features: tuple[str, ...] = ()  # that are read of a face in the place of pictures
+
+    @property
+    def face_settings(self) -> FaceSettings:
+        """How faces are taken from a video."""
+        kept = "features" if self.face_features else "pixels"
+        pose = self.face_features != EXPRESSIONS
+        prepare = self.prepare
+        return FaceSettings(prepare.window_s, self.frames_per_window, self.face_side, prepare.landmarks, kept, pose)
 
 
 class Predictor:
@@ -122,12 +133,25 @@ class Predictor:
         """The columns `stamps` and `worth`, the same in every row of a prediction."""
         return "; ".join(self.stamps), accuracy_summary(self.metadata)
 
-    def unusual_faces(self, faces: np.ndarray, face_ok: np.ndarray) -> list[str]:
+    def unusual_faces(self, faces: np.ndarray | None, face_ok: np.ndarray) -> list[str]:
         """Return for each of n windows which properties of its faces are far from the training data; "" for none.
 
-        faces : (n, F, S, S, 3) uint8        face_ok : (n, F) bool
+        faces : (n, F, S, S, 3) uint8, or None for a model that reads features        face_ok : (n, F) bool
         """
-        return far(measure(faces, face_ok), self.metadata)
+        return [""] * len(face_ok) if faces is None else far(measure(faces, face_ok), self.metadata)
+
+    def require_video_features(self, source: str) -> None:
+        """Raise BadConfig if the model reads features of faces that cannot be measured in a video here.
+
+        source : the recording or stream, as named in the message
+        """
+        names = self.input.face_features
+        if names and names not in (EXPRESSIONS, MEDIAPIPE_FEATURES):
+            raise BadConfig(
+                f"{source}: this model reads {len(names)} features of a face that other software measured "
+                f"({', '.join(names[:4])}, ...), and they cannot be measured in a video here: predict a corpus that "
+                "brings them, or train a model on pictures, or on features that `gbvnet prepare` measured in videos"
+            )
 
     def require_step(self, step_s: float | None) -> None:
         """Raise BadConfig for a step between windows that is shorter than a sample, or not finite."""
@@ -160,7 +184,8 @@ class Predictor:
     ) -> WindowPredictions:
         """Return the predictions of n windows.
 
-        faces : (n, F, S, S, 3) uint8 with face_ok (n, F) bool, or None without faces
+        faces : (n, F, S, S, 3) uint8 with face_ok (n, F) bool, or None without faces; for a model that reads features
+            of faces (n, F, D) float32
         signals : (n, C, L) float32 as in a store, or None without signals
 
         Raises GbvnetError for other shapes, or if the model needs a modality that is None.
@@ -179,7 +204,7 @@ class Predictor:
     ) -> WindowPredictions:
         tensors = [None if x is None else torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
                    for x in (faces, ok, signals)]  # fmt: skip
-        out = self.network(None if tensors[0] is None else pixels(tensors[0]), *tensors[1:])
+        out = self.network(None if tensors[0] is None else network_faces(tensors[0]), *tensors[1:])
         gates = (np.asarray(g.double().cpu()) for g in (out.gate_face, out.gate_bio))
         return WindowPredictions(self.outputs.values(np.asarray(out.logits.double().cpu())), *gates)
 
@@ -194,6 +219,7 @@ class _InputMetadata(msgspec.Struct):
     frames_per_window: Annotated[int, msgspec.Meta(ge=0)]
     face_side: Annotated[int, msgspec.Meta(ge=0, le=512)]
     baseline_s: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+    face_features: Annotated[list[str], msgspec.Meta(max_length=2000)] = []
 
 
 def _model_outputs(path: Path, config: GBVNetConfig, metadata: dict) -> ModelOutputs:
@@ -213,7 +239,7 @@ def _model_input(path: Path, config: GBVNetConfig, metadata: dict) -> ModelInput
     Raises BadModel if something is missing, malformed or not what the network was built for.
     """
     for name in _InputMetadata.__struct_fields__:
-        if name not in metadata:
+        if name not in (*metadata, "face_features"):
             remedy = "Make the model with `gbvnet train` or `gbvnet crossval`, which note how its input is made."
             raise BadModel(path, "a description of the model's input", f"no {name}", remedy)
     try:
@@ -226,6 +252,7 @@ def _model_input(path: Path, config: GBVNetConfig, metadata: dict) -> ModelInput
         sizes |= {"samples_per_window": (model.samples_per_window, config.n_samples)}
     if uses_face(config.modality):
         sizes |= {"frames_per_window": (model.frames_per_window, config.n_frames)}
+        sizes |= {"face_features": (len(model.face_features), config.n_face_features)}
     for name, (stated, wanted) in sizes.items():
         if stated != wanted:
             raise BadModel(path, f"{wanted} {name}, as the network has", str(stated), "Restore the file.")
@@ -242,4 +269,5 @@ def _model_input(path: Path, config: GBVNetConfig, metadata: dict) -> ModelInput
         model.frames_per_window,
         model.face_side,
         model.baseline_s,
+        tuple(model.face_features),
     )

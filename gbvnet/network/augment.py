@@ -125,7 +125,13 @@ def picture_noise(white: Tensor) -> Tensor:
 
 
 def corrupt(
-    faces: Tensor | None, signals: Tensor | None, share: float, mean: Tensor, sd: Tensor, generator: torch.Generator
+    faces: Tensor | None,
+    signals: Tensor | None,
+    share: float,
+    mean: Tensor,
+    sd: Tensor,
+    generator: torch.Generator,
+    face_scale: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return faces (B, F, 3, S, S) in [0, 1] and signals (B, C, L), one of them corrupted in a share of the windows.
 
@@ -134,7 +140,10 @@ def corrupt(
     part is covered: a square of the face, the same in all frames, or some of the channels. The strength, a fraction of
     power, area or channels, is uniform in [0, 1).
 
+    Of face features (B, F, D) a part is some of the features, in all frames; their noise is the same in all frames.
+
     mean, sd : (C,) of the training windows; not used if signals are None
+    face_scale : mean and SD of face features in the training frames, (D,) each; None for pictures
     """
     some = faces if faces is not None else signals
     if some is None:
@@ -142,7 +151,9 @@ def corrupt(
     chosen, which, how, strength, right, down = torch.rand(6, len(some), generator=generator, device=some.device)
     of_face = which < (0.5 if signals is not None else 1.0) if faces is not None else which < 0
     noise, cover = (chosen < share) & (how < 0.5), (chosen < share) & (how >= 0.5)
-    if faces is not None:
+    if faces is not None and face_scale is not None:
+        faces = _corrupted_features(faces, strength, (noise & of_face, cover & of_face), face_scale, generator)
+    elif faces is not None:
         faces = _noisy_faces(faces, strength, noise & of_face, generator)
         faces = _covered_faces(faces, strength, right, down, cover & of_face)
     if signals is not None:
@@ -166,6 +177,24 @@ def _noisy_faces(faces: Tensor, strength: Tensor, chosen: Tensor, generator: tor
         0, 1
     )
     return out
+
+
+def _corrupted_features(
+    faces: Tensor,
+    strength: Tensor,
+    chosen: tuple[Tensor, Tensor],
+    scale: tuple[Tensor, Tensor],
+    generator: torch.Generator,
+) -> Tensor:
+    """Face features (B, F, D) with noise in the first of the `chosen` windows (B,) bool, and with some features at
+    their mean in the second."""
+    (of_noise, of_cover), (mean, sd) = chosen, scale
+    shape = (len(faces), 1, faces.shape[2])
+    noise = torch.randn(shape, generator=generator, device=faces.device, dtype=faces.dtype)
+    lost = torch.rand(shape, generator=generator, device=faces.device) < strength[:, None, None]
+    mixed = noisy(faces, strength[:, None, None], mean, sd, noise)
+    faces = torch.where(of_noise[:, None, None], mixed, faces)
+    return torch.where(lost & of_cover[:, None, None], mean, faces)
 
 
 def _covered_faces(faces: Tensor, strength: Tensor, right: Tensor, down: Tensor, chosen: Tensor) -> Tensor:

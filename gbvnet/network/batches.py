@@ -1,12 +1,13 @@
 """Rows of a store as batches of tensors: in memory, or on the device, if they fit; otherwise read one batch ahead.
 
-Shapes: n rows, B windows in a batch, F face frames per window, S face side, C channels, L samples, K targets.
+Shapes: n rows, B windows in a batch, F face frames per window, S face side, D face features, C channels, L samples,
+K targets.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -14,8 +15,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..config import uses_face
-from ..store.channels import CHUNK_ROWS, channels_of, statistics, subject_scale
-from ..store.window_source import WindowSource
+from ..store.channels import CHUNK_ROWS, channels_of, require_face_input, statistics, subject_scale
+from ..store.window_source import Arrays, WindowSource
 
 GIB = 2**30
 
@@ -23,7 +24,7 @@ GIB = 2**30
 class Batch(NamedTuple):
     """The input of a network and its loss for some windows. None: not used, or, for a mask, true everywhere."""
 
-    faces: Tensor | None  # (B, F, S, S, 3) uint8
+    faces: Tensor | None  # (B, F, S, S, 3) uint8; or features (B, F, D) float32
     face_ok: Tensor | None  # (B, F) bool
     signals: Tensor | None  # (B, C, L) float32, as in the store
     has_face: Tensor | None  # (B,) bool
@@ -70,6 +71,8 @@ class Windows(BatchSource):
         signals, never the labels, of test windows)
     """
 
+    face_input: ClassVar[str] = "pixels"  # what is read of a face
+
     def __init__(
         self,
         store: WindowSource,
@@ -80,6 +83,7 @@ class Windows(BatchSource):
         memory_gib: float = 0.0,
         per_subject: bool = False,
     ):
+        require_face_input(store, modality, self.face_input)
         self.store, self.rows, self.device = store, np.asarray(rows, np.int64), torch.device(device)
         self.faces, self.channels = uses_face(modality), channels_of(store, modality)
         table = store.windows.iloc[self.rows]
@@ -97,7 +101,7 @@ class Windows(BatchSource):
     def nbytes(self) -> int:
         """The size of all rows in memory."""
         s = self.store.settings
-        face = s["frames_per_window"] * (3 * s["face_side"] ** 2 + 1) if self.faces else 0
+        face = s["frames_per_window"] * (self._frame_bytes() + 1) if self.faces else 0
         return len(self.rows) * (face + 4 * len(self.channels) * s["samples_per_window"])
 
     @override
@@ -143,7 +147,7 @@ class Windows(BatchSource):
         return kept[0], kept[1], kept[2]
 
     def _read(self, order: np.ndarray, pin: bool = True) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        faces, face_ok, signals = self.store.read(self.rows[order], faces=self.faces, signals=bool(self.channels))
+        faces, face_ok, signals = self._read_store(self.rows[order])
         if signals is not None:
             if len(self.channels) != signals.shape[1]:
                 signals = signals[:, self.channels]
@@ -154,6 +158,12 @@ class Windows(BatchSource):
         tensors = (None if a is None else torch.from_numpy(a) for a in (faces, face_ok, signals))
         pinned = [t.pin_memory() if pin and t is not None else t for t in tensors]
         return pinned[0], pinned[1], pinned[2]
+
+    def _read_store(self, rows: np.ndarray) -> Arrays:
+        return self.store.read(rows, faces=self.faces, signals=bool(self.channels))
+
+    def _frame_bytes(self) -> int:
+        return 3 * self.store.settings["face_side"] ** 2
 
     def _gather(self, order: np.ndarray) -> Batch:
         at = self._to_device(torch.from_numpy(order))
@@ -169,3 +179,22 @@ class Windows(BatchSource):
 
     def _to_device(self, tensor: Tensor) -> Tensor:
         return tensor if tensor.device == self.device else tensor.to(self.device, non_blocking=True)
+
+
+class FaceFeatureWindows(Windows):
+    """The same, with features of faces, (B, F, D) float32, in the place of pictures. A frame shows a face if all of its
+    features are finite."""
+
+    face_input: ClassVar[str] = "features"
+
+    @override
+    def _read_store(self, rows: np.ndarray) -> Arrays:
+        _, _, signals = self.store.read(rows, faces=False, signals=bool(self.channels))
+        if not self.faces:
+            return None, None, signals
+        features = self.store.face_features(rows)
+        return features, self.store.face_ok(rows) & np.isfinite(features).all(axis=2), signals
+
+    @override
+    def _frame_bytes(self) -> int:
+        return 4 * len(self.store.face_feature_names)

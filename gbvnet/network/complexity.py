@@ -82,9 +82,12 @@ def cost_table(
 
 
 def noise(config: GBVNetConfig, face_side: int, n: int, device: torch.device | str = "cpu") -> Inputs:
-    """Return n windows of noise as inputs of `GBVNet.forward`: faces (n, F, 3, S, S), no mask, signals (n, C, L)."""
+    """Return n windows of noise as inputs of `GBVNet.forward`: faces (n, F, 3, S, S), or features (n, F, D), no mask,
+    signals (n, C, L)."""
     faces = signals = None
-    if uses_face(config.modality):
+    if uses_face(config.modality) and config.face_input == "features":
+        faces = torch.randn(n, config.n_frames, config.n_face_features, device=device)
+    elif uses_face(config.modality):
         faces = torch.rand(n, config.n_frames, 3, face_side, face_side, device=device)
     if uses_signals(config.modality):
         signals = torch.randn(n, config.n_channels, config.n_samples, device=device)

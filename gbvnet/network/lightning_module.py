@@ -25,7 +25,7 @@ from ..config import TrainConfig
 from ..errors import GbvnetError
 from ..io.atomic import atomic_write
 from .batches import Batch, BatchSource
-from .model import pixels
+from .model import network_faces
 from .objectives import BinaryCrossEntropy, Objective
 from .training_log import TrainingLog
 
@@ -146,7 +146,7 @@ class TrainingModule(L.LightningModule):
         rank = [self.trainer.global_rank] if self.trainer.world_size > 1 else []
         seed = _mix(self.seed, self.epochs_done, step, *rank)
         _seed_dropout(seed, self.device)
-        batch = with_pixels(batch)
+        batch = with_network_faces(batch)
         if self.augment is not None:
             batch = self.augment(batch, self.generator.manual_seed(seed))
         loss = self._loss(batch, "train")
@@ -157,7 +157,7 @@ class TrainingModule(L.LightningModule):
     @override
     def validation_step(self, batch: Batch, step: int) -> None:
         if len(_labels(batch)):  # the mean over no window is NaN
-            self._loss(with_pixels(batch), "validation")
+            self._loss(with_network_faces(batch), "validation")
 
     def _loss(self, batch: Batch, side: str) -> Tensor:
         logits = self.compiled[0](*batch[:5]).logits.float()  # (B, K)
@@ -247,9 +247,10 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         atomic_write(Path(path), content.getvalue())
 
 
-def with_pixels(batch: Batch) -> Batch:
-    """Return the batch with its faces as the network reads them, (B, F, 3, S, S) float in [0, 1]."""
-    return batch if batch.faces is None else batch._replace(faces=pixels(batch.faces))
+def with_network_faces(batch: Batch) -> Batch:
+    """Return the batch with its faces as the network reads them: pictures (B, F, 3, S, S) float in [0, 1], or features
+    (B, F, D)."""
+    return batch if batch.faces is None else batch._replace(faces=network_faces(batch.faces))
 
 
 def _labels(batch: Batch) -> Tensor:

@@ -64,6 +64,12 @@ def pixels(faces: Tensor) -> Tensor:
     return faces.permute(0, 1, 4, 2, 3).to(torch.float32).div_(255)
 
 
+def network_faces(faces: Tensor) -> Tensor:
+    """Return stored faces as a network reads them: pictures (B, F, S, S, 3) uint8 as `pixels` does, face features
+    (B, F, D) float32 as they are. Raises GbvnetError for another shape or type."""
+    return faces if faces.ndim == 3 and faces.is_floating_point() else pixels(faces)
+
+
 # ---------------------------------------------------------------------------------------------- the face, in space
 
 
@@ -178,6 +184,27 @@ class FaceEncoder(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """frames: (N, 3, S, S) in [0, 1]. Result: (N, 128)."""
         return self.out(self.space((frames - self.mean) / self.sd))
+
+
+class FaceFeatureEncoder(nn.Module):
+    """From the face features of a frame, measured by other software, to features as wide as the FaceEncoder's: a
+    z-score by the training frames and one linear layer. Not in the paper, which has pictures.
+    """
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, n_features: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n_features))
+        self.register_buffer("sd", torch.ones(n_features))
+        self.out = nn.Linear(n_features, FACE_WIDTH)
+
+    @override
+    def forward(self, frames: Tensor) -> Tensor:
+        """frames: (N, D); a value that is not finite counts as the mean. Result: (N, 128)."""
+        # A masked frame is NaN; multiplied by a gradient of zero it would still make the layer's weights NaN.
+        return self.out(((frames - self.mean) / self.sd).nan_to_num(0, 0, 0))
 
 
 def _truncated_normal(module: nn.Module) -> None:
@@ -456,7 +483,9 @@ class GBVNet(nn.Module):
         self.sees_face, self.sees_signals = uses_face(config.modality), uses_signals(config.modality)
         width = FACE_WIDTH * self.sees_face + SIGNAL_WIDTH * self.sees_signals  # D: 192, 128 or 64
         if self.sees_face:
-            self.face = FaceEncoder(config.variant)
+            self.face = (
+                FaceFeatureEncoder(config.n_face_features) if self.reads_features else FaceEncoder(config.variant)
+            )
             self.time = FrameTransformer(config.n_frames) if config.face_time == "transformer" else None
         if self.sees_signals:
             self.signals = SignalEncoder(
@@ -478,6 +507,18 @@ class GBVNet(nn.Module):
             nn.Linear(width, 64), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(64, config.n_outputs)
         )
 
+    @property
+    def reads_features(self) -> bool:
+        """Whether it reads features of faces in the place of pictures."""
+        return self.sees_face and self.config.face_input == "features"
+
+    def fit_face_normaliser(self, mean: Tensor, sd: Tensor) -> None:
+        """Set the face features' mean and SD of the training frames, (D,) each. Raises GbvnetError as `set_normaliser`
+        does, and for a network that reads no features."""
+        if not isinstance(self.face, FaceFeatureEncoder):
+            raise GbvnetError("a network that reads pictures has no face features to normalise")
+        set_normaliser(self.face.mean, self.face.sd, mean, sd)
+
     def fit_normaliser(self, mean: Tensor, sd: Tensor) -> None:
         """Set the channels' mean and SD of the training windows, (C,) each, by which `forward` z-scores.
 
@@ -498,9 +539,10 @@ class GBVNet(nn.Module):
     ) -> NetworkOutput:
         """Return logits, gates and fused features of each window.
 
-        faces: (B, F, 3, S, S) float in [0, 1], S at least 32, as `pixels` returns them; face_ok: (B, F) bool, frames
-        that show a face, all if None. signals: (B, C, L) float as stored. has_face, has_signals: (B,) bool, windows
-        that have the modality; all if None. A window without a valid frame has no face.
+        faces: (B, F, 3, S, S) float in [0, 1], S at least 32, as `pixels` returns them; of a network with face_input
+        features (B, F, D) float. face_ok: (B, F) bool, frames that show a face, all if None. signals: (B, C, L) float
+        as stored. has_face, has_signals: (B,) bool, windows that have the modality; all if None. A window without a
+        valid frame has no face.
         faces or signals may be None if the network does not use them, or if they are missing in every window.
         Raises GbvnetError for other shapes, and if a modality that this network needs is missing.
         """
@@ -536,10 +578,10 @@ class GBVNet(nn.Module):
         return fused, None if gates is None else gates.float()
 
     def _face_features(self, faces: Tensor | None, ok: Tensor) -> Tensor:
-        """faces (B, F, 3, S, S), ok (B, F) bool -> f (B, 128), zero for a window without a valid frame."""
+        """faces (B, F, 3, S, S) or (B, F, D), ok (B, F) bool -> f (B, 128), zero for a window without a valid frame."""
         if faces is None or not ok.any():
             return torch.zeros(len(ok), FACE_WIDTH, device=ok.device)
-        frames, valid = faces.flatten(0, 1), ok.flatten()  # (N, 3, S, S), (N,)
+        frames, valid = faces.flatten(0, 1), ok.flatten()  # (N, 3, S, S) or (N, D), (N,)
         if frames.device.type == "cpu":
             # Masked frames are not encoded. On a GPU they are: there a batch of another size in each step costs more
             # than it saves.
@@ -600,11 +642,13 @@ class GBVNet(nn.Module):
         if faces is None and signals is None:
             raise GbvnetError(f"a network of modality {config.modality} got none of the inputs that it reads")
         if faces is not None and not faces.is_floating_point():
-            raise GbvnetError(f"faces are {faces.dtype}, and this network reads floats in [0, 1]: see model.pixels")
+            wanted = "floats" if self.reads_features else "floats in [0, 1]: see model.pixels"
+            raise GbvnetError(f"faces are {faces.dtype}, and this network reads {wanted}")
         windows = len(faces if faces is not None else signals)  # type: ignore[arg-type]
         side = max(32, faces.shape[-1]) if faces is not None else 32
+        of_frame = (config.n_face_features,) if self.reads_features else (3, side, side)
         expected = {
-            "faces": (faces, (windows, config.n_frames, 3, side, side)),
+            "faces": (faces, (windows, config.n_frames, *of_frame)),
             "face_ok": (face_ok, (windows, config.n_frames)),
             "signals": (signals, (windows, config.n_channels, config.n_samples)),
             "has_face": (has_face, (windows,)),

@@ -19,7 +19,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from ..errors import BadModel
-from .model import SIZES, ConvNeXtV2, GBVNet
+from .model import SIZES, ConvNeXtV2, FaceEncoder, GBVNet
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +94,12 @@ class FaceWeights(NamedTuple):
 def load_face_weights(network: GBVNet, path: str | Path) -> FaceWeights:
     """Load the public weights of a local file, without its classifier, into the network's face encoder.
 
-    Raises BadModel for a file that cannot be read, of an unknown layout, of another size (with the variant that would
-    fit), with tensors that are missing or unknown, or with numbers that are not finite.
+    Raises BadModel for a network that reads no pictures, and for a file that cannot be read, of an unknown layout, of
+    another size (with the variant that would fit), with tensors that are missing or unknown, or with numbers that are
+    not finite.
     """
+    if not isinstance(network.face, FaceEncoder):
+        raise BadModel(path, "a network that reads pictures of faces", "one that reads features of them")
     path = Path(path)
     tensors = _read(path)
     layout = _layout(path, tensors)

@@ -36,7 +36,7 @@ from .lightning_module import (
     ShuffledBatches,
     TrainingData,
     TrainingModule,
-    with_pixels,
+    with_network_faces,
 )
 from .training_log import TrainingLog
 
@@ -129,7 +129,7 @@ def predict_network(
     columns: list[list[Tensor]] = [[], [], []]
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for batch in windows.in_order(PREDICT_BATCH):
-            output = network(*with_pixels(batch)[:5])
+            output = network(*with_network_faces(batch)[:5])
             for column, value in zip(columns, (output.logits, output.gate_face, output.gate_bio), strict=True):
                 column.append(value.float())
     network.to("cpu")

@@ -1,10 +1,10 @@
 """The faces of a recording's windows, a few windows at a time, so that memory does not grow with the video.
 
-Shapes: W windows, F frames a window, S face side; n frames that any window uses.
+Shapes: W windows, F frames a window, S face side, D face features; n frames that any window uses.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,8 @@ from ..io.frame_times import VideoInfo
 from ..io.video import probe, read_frames
 from ..parallel.prefetch import prefetch
 from .alignment import align
-from .landmarks import EXPRESSIONS, open_landmarker
+from .face_features import EXPRESSIONS, MEDIAPIPE_FEATURES
+from .landmarks import Landmarker, open_landmarker
 from .participant import Participant
 from .windowing import frame_times
 
@@ -34,15 +35,35 @@ class FaceSettings:
     """of a face picture, S, pixels"""
     backend: str = "mediapipe"
     """of the landmarks: mediapipe, dlib or fan"""
+    kept: str = "pixels"
+    """what is kept of a face: pixels (a picture, with the expression if there is one), features or both"""
+    pose: bool = True
+    """whether the features are the expression and the head pose, or the expression alone"""
+
+    @property
+    def pictures(self) -> bool:
+        """Whether pictures of the faces are cut out."""
+        return self.kept != "features"
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the features that are kept; none where pictures alone are."""
+        return () if self.kept == "pixels" else MEDIAPIPE_FEATURES if self.pose else EXPRESSIONS
 
 
 class FacePart(NamedTuple):
     """The faces of windows `first` to `first` + w."""
 
     first: int
-    faces: np.ndarray  # (w, F, S, S, 3) uint8, black where there is no face
+    faces: np.ndarray | None  # (w, F, S, S, 3) uint8, black where there is no face; None if no pictures are kept
     ok: np.ndarray  # (w, F) bool, a face was detected or borrowed
     expression: np.ndarray | None  # (w, F, 52) float32, zeros where there is no face; None without MediaPipe
+    features: np.ndarray | None = None  # (w, F, D) float32, NaN where there is no face; None unless they are kept
+
+    @property
+    def values(self) -> np.ndarray:
+        """The features if they are kept, else the pictures: what a network reads."""
+        return np.asarray(self.faces if self.features is None else self.features)
 
 
 class FaceWindows:
@@ -90,18 +111,16 @@ class FaceWindows:
         with ExitStack() as resources:
             frames = resources.enter_context(closing(prefetch(reader, PREFETCH_FRAMES))) if self.prefetch else reader
             messages: list[str] = []
-            tracked = resources.enter_context(
-                closing(follow_face(frames, self.info.time_s, settings.side, settings.backend, messages))
-            )
+            tracked = resources.enter_context(closing(follow_face(frames, self.info.time_s, settings, messages)))
             yield from self._parts(tracked)
             for _ in tracked:  # to its end, where the reader reports what was wrong
                 pass
             self.warning = "; ".join([*messages, *filter(None, [reader.warning])]) or None
 
-    def _parts(self, tracked: Iterator[tuple[int, np.ndarray, np.ndarray | None]]) -> Iterator[FacePart]:
+    def _parts(self, tracked: Iterator["TrackedFace"]) -> Iterator[FacePart]:
         times = self.times
         existing = np.flatnonzero((self.frames >= 0) & (self.frames < self.info.n_frames))  # places with a frame
-        buffer: dict[int, tuple[np.ndarray, np.ndarray | None]] = {}  # faces by their place in `frames`
+        buffer: dict[int, TrackedFace] = {}  # faces by their place in `frames`
         decoded = counted = 0  # places before these are decoded, or counted
         for first in range(0, len(self.place), self.part):
             place = self.place[first : first + self.part]
@@ -112,8 +131,8 @@ class FaceWindows:
                 if face is None:
                     decoded = len(times)
                 else:
-                    decoded = int(existing[np.searchsorted(self.frames[existing], face[0])]) + 1
-                    buffer[decoded - 1] = face[1:]
+                    decoded = int(existing[np.searchsorted(self.frames[existing], face.number)]) + 1
+                    buffer[decoded - 1] = face
             buffer = {k: v for k, v in buffer.items() if k >= begin}
             ok = np.array([k in buffer for k in range(begin, end)])
             source = nearest_good(ok, times[begin:end], BORROW_S)  # (end - begin,), -1 for none
@@ -129,47 +148,82 @@ class FaceWindows:
         self.n_missing += len(new) - good
 
     def _part(
-        self, first: int, place: np.ndarray, source: np.ndarray, begin: int, buffer: dict[int, tuple]
+        self, first: int, place: np.ndarray, source: np.ndarray, begin: int, buffer: dict[int, "TrackedFace"]
     ) -> FacePart:
         """Return the faces of windows by `place` (w, F), each taken from where `source` says."""
-        side = self.settings.side
+        settings, names = self.settings, self.settings.feature_names
         frame = source[place - begin]  # (w, F)
         ok = frame >= 0
-        faces = np.zeros((*place.shape, side, side, 3), np.uint8)
-        with_expression = self.settings.backend == "mediapipe"
+        side = settings.side
+        faces = np.zeros((*place.shape, side, side, 3), np.uint8) if settings.pictures else None
+        with_expression = settings.backend == "mediapipe" and not names
         expression = np.zeros((*place.shape, len(EXPRESSIONS)), np.float32) if with_expression else None
+        features = np.full((*place.shape, len(names)), np.nan, np.float32) if names else None
         for at in zip(*np.nonzero(ok), strict=True):
-            face, coefficients = buffer[int(frame[at]) + begin]
-            faces[at] = face
-            if expression is not None:
-                expression[at] = coefficients
-        return FacePart(first, faces, ok, expression)
+            face = buffer[int(frame[at]) + begin]
+            for kept, value in ((faces, face.picture), (expression, face.features), (features, face.features)):
+                if kept is not None:
+                    kept[at] = value
+        return FacePart(first, faces, ok, expression, features)
+
+
+class FeatureWindows:
+    """The same of features that a corpus brings, of which all windows are there already.
+
+    features, ok : (W, F, D) float32 and (W, F) bool, as `features_of_windows` gives them
+    """
+
+    warning: str | None = None
+
+    def __init__(self, features: np.ndarray, ok: np.ndarray, part: int = 32):
+        self.features, self.ok, self.part = features, ok, part
+        self.frames = np.arange(ok.size)
+        self.n_detected = int(ok.sum())
+
+    def __iter__(self) -> Iterator[FacePart]:
+        for first in range(0, len(self.ok), self.part):
+            those = slice(first, first + self.part)
+            yield FacePart(first, None, self.ok[those], None, self.features[those])
+
+
+class TrackedFace(NamedTuple):
+    """A frame that shows the participant's face: its number, the picture (S, S, 3) uint8, None if none is kept, and
+    what the back-end gives of its expression, (52,) or with the head pose (58,) float32, or None."""
+
+    number: int
+    picture: np.ndarray | None
+    features: np.ndarray | None
 
 
 def follow_face(
     frames: Iterable[tuple[int, np.ndarray]],
     time_s: Callable[[int], float],
-    side: int,
-    backend: str = "mediapipe",
+    settings: FaceSettings,
     messages: list[str] | None = None,
-) -> Generator[tuple[int, np.ndarray, np.ndarray | None]]:
-    """Yield each frame of a video that shows the participant's face: its number, the face (S, S, 3) uint8 and, if the
-    back-end gives one, the expression (52,) float32, in the order of `frames`. Raises as FaceWindows.
+) -> Generator[TrackedFace]:
+    """Yield each frame of a video that shows the participant's face, in the order of `frames`. Raises as FaceWindows.
 
     frames : (number, picture (H, W, 3) uint8)
     time_s : returns when a frame is shown, in seconds, by its number
     messages : at the end, what a user should know about the face is added to it
     """
-    with open_landmarker(backend) as landmarker:
+    with landmarker_of(settings) as landmarker:
         participant = Participant(landmarker)
         try:
             for index, rgb in frames:
                 face = participant.find(rgb, time_s(index))
                 if face is not None:
-                    yield index, align(rgb, face.landmarks, side), face.expression
+                    picture = align(rgb, face.landmarks, settings.side) if settings.pictures else None
+                    yield TrackedFace(index, picture, face.expression)
         finally:
             if messages is not None:
                 messages += participant.events.messages()
+
+
+def landmarker_of(settings: FaceSettings) -> AbstractContextManager[Landmarker]:
+    """Return the landmark back-end that gives what the settings keep. Raises as `open_landmarker`."""
+    with_pose = bool(settings.feature_names) and settings.pose
+    return open_landmarker(settings.backend, pose=True) if with_pose else open_landmarker(settings.backend)
 
 
 def nearest_good(ok: np.ndarray, times_s: np.ndarray, within_s: float = BORROW_S) -> np.ndarray:

@@ -16,23 +16,11 @@ import numpy as np
 
 from ..errors import BadConfig, GbvnetError
 from ..io.landmark_model import landmark_model_path
+from .face_features import head_pose
 from .native_library import ignore_profiling_signals, silenced_stderr
 from .participant import Place, place_of
 
 DETECTOR = "face_detector.tflite"  # within the landmark model's file
-
-# MediaPipe's blendshape coefficients, each 0 to 1, in its own order; left and right are the subject's own.
-EXPRESSIONS = tuple(
-    """
-    _neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
-    cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight
-    eyeLookOutLeft eyeLookOutRight eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight
-    jawForward jawLeft jawOpen jawRight mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight
-    mouthFunnel mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight
-    mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight mouthStretchLeft
-    mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight
-    """.split()
-)
 
 # fmt: off
 # Which of MediaPipe's 478 points stands for each of iBUG's 68; checked by eye on frontal and on turned heads.
@@ -48,7 +36,8 @@ IBUG_68 = np.array([
 
 
 class Face(NamedTuple):
-    """One face in one frame: landmarks (68, 2) in pixels, and its expression (52,) if the back-end gives one."""
+    """One face in one frame: landmarks (68, 2) in pixels, and, if the back-end gives them, its expression (52,), with
+    the head pose (6,) behind it if that was wanted."""
 
     landmarks: np.ndarray
     expression: np.ndarray | None = None
@@ -66,15 +55,18 @@ class Landmarker(Protocol):
         ...
 
 
-def open_landmarker(backend: str) -> AbstractContextManager[Landmarker]:
+def open_landmarker(backend: str, pose: bool = False) -> AbstractContextManager[Landmarker]:
     """Return a landmark back-end for one video, as a context manager.
 
+    pose : add the head pose to the expression of each face, which only MediaPipe can
     Raises BadConfig for an unknown name, BadModel without the landmark model, GbvnetError if a package is missing.
     """
     backends = {"mediapipe": _mediapipe, "dlib": _dlib, "fan": _fan}
     if backend not in backends:
         raise BadConfig(f"no landmark back-end {backend!r}; there are {', '.join(backends)}")
-    return backends[backend]()
+    if pose and backend != "mediapipe":
+        raise BadConfig(f"landmark back-end {backend} gives no head pose; mediapipe does")
+    return _mediapipe(pose) if pose else backends[backend]()
 
 
 class _MediaPipe:
@@ -105,11 +97,14 @@ class _MediaPipe:
         points = result.face_landmarks[0]
         height, width = rgb.shape[:2]
         landmarks = np.array([(points[i].x * width, points[i].y * height) for i in IBUG_68])
-        return Face(landmarks, np.array([c.score for c in result.face_blendshapes[0]], np.float32))
+        features = np.array([c.score for c in result.face_blendshapes[0]], np.float32)
+        if result.facial_transformation_matrixes:
+            features = np.concatenate([features, head_pose(result.facial_transformation_matrixes[0])])
+        return Face(landmarks, features)
 
 
 @contextmanager
-def _mediapipe() -> Iterator[Landmarker]:
+def _mediapipe(pose: bool = False) -> Iterator[Landmarker]:
     """Google's FaceLandmarker, which tracks a face from frame to frame and so is steadier than one frame at a time.
 
     Each video gets a new one: its state must not reach the next video, or results would depend on the order of videos.
@@ -125,6 +120,7 @@ def _mediapipe() -> Iterator[Landmarker]:
             running_mode=vision.RunningMode.VIDEO,
             num_faces=1,
             output_face_blendshapes=True,
+            output_facial_transformation_matrixes=pose,
         )
         with zipfile.ZipFile(model) as parts:  # the detector inside detects all faces of a frame in a tenth of the time
             all_faces = vision.FaceDetectorOptions(

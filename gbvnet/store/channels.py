@@ -32,6 +32,46 @@ def channels_of(store: WindowSource, modality: str) -> list[int]:
     return channels
 
 
+def require_face_input(store: WindowSource, modality: str, face_input: str, name: str = "this network") -> None:
+    """Raise BadConfig if a modality has the face, and the store does not have what is read of it.
+
+    face_input : pixels, features, or either; name : of the system, for the message
+    """
+    if not uses_face(modality) or not store.settings["frames_per_window"]:  # then `channels_of` says so
+        return
+    if face_input == "pixels" and not store.has_pixels:
+        raise BadConfig(
+            f"{name} reads pictures of faces, and {store.path} has none, only {len(store.face_feature_names)} features "
+            "a frame: choose a system that reads features (gbvnet with --model.face_input features, expression), "
+            "another modality, or prepare the store with --store_faces both"
+        )
+    if face_input == "features" and not store.face_feature_names:
+        raise BadConfig(
+            f"{name} reads features of faces, and {store.path} has none, as its faces were tracked by "
+            f"{store.settings['prepare'].get('landmarks')}: prepare it with --landmarks mediapipe"
+        )
+
+
+def face_feature_statistics(store: WindowSource, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and SD of each face feature over the frames of some rows that show a face, (D,) float64 each; the
+    SD of one that does not vary is 1. Raises BadConfig if no frame shows one."""
+    n_features = len(store.face_feature_names)
+    total, squares, count = np.zeros(n_features), np.zeros(n_features), 0
+    offset: np.ndarray | None = None  # sums are relative to one frame: a position may be large and steady
+    for start in range(0, len(rows), CHUNK_ROWS):
+        x = store.face_features(rows[start : start + CHUNK_ROWS]).astype(np.float64).reshape(-1, n_features)
+        x = x[np.isfinite(x).all(axis=1)]
+        if len(x):
+            offset = x[0] if offset is None else offset
+            total += (x - offset).sum(axis=0)
+            squares += ((x - offset) ** 2).sum(axis=0)
+            count += len(x)
+    if offset is None:
+        raise BadConfig(f"{store.path}: none of {len(rows)} windows has a frame with all of its face features")
+    sd = np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0))
+    return total / count + offset, np.where(sd > 1e-6, sd, 1.0)
+
+
 def _uses_kind(modality: str, kind: str) -> bool:
     if modality.endswith("eeg"):
         return kind == "eeg"

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
-from ..config import PrepareConfig, to_dict
+from ..config import PrepareConfig, stored_settings
 from ..datasets import deap, mahnob
 from ..datasets.label_columns import LabelColumn, label_settings
 from ..errors import BadConfig
 from ..preprocessing.windowing import window_starts
+from .prepared_faces import face_settings
 from .window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
 
 RATE_HZ, BASELINE_S = 128, 3  # of both corpora in a store
@@ -55,7 +56,7 @@ class DryRunStore(WindowSource):
     def nbytes(self) -> int:
         """The size of such a store on disk, in bytes, to about a per cent."""
         s = self.settings
-        face = s["frames_per_window"] * (3 * s["face_side"] ** 2 + 1 + 4 * N_EXPRESSION)
+        face = s["frames_per_window"] * (3 * s["face_side"] ** 2 + 1 + 4 * len(self.face_feature_names))
         signals = 4 * len(s["channels"]) * s["samples_per_window"]
         baseline = 4 * len(s["channels"]) * BASELINE_S * RATE_HZ
         return len(self) * (face + signals) + len(self.recordings) * baseline
@@ -64,7 +65,7 @@ class DryRunStore(WindowSource):
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
         n, s, rng = len(check_rows(self, rows)), self.settings, np.random.default_rng(0)
         shape = (n, s["frames_per_window"], s["face_side"], s["face_side"], 3)
-        pictures = rng.integers(0, 256, shape, np.uint8) if faces else None
+        pictures = rng.integers(0, 256, shape, np.uint8) if faces and (self.has_pixels or not shape[1]) else None
         ok = np.ones(shape[:2], bool) if faces else None
         x = rng.standard_normal((n, len(s["channels"]), s["samples_per_window"]), np.float32) if signals else None
         return pictures, ok, x
@@ -76,6 +77,11 @@ class DryRunStore(WindowSource):
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
         shape = (len(check_rows(self, rows)), self.settings["frames_per_window"], N_EXPRESSION)
+        return np.random.default_rng(0).random(shape, np.float32)
+
+    @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        shape = (len(check_rows(self, rows)), self.settings["frames_per_window"], len(self.face_feature_names))
         return np.random.default_rng(0).random(shape, np.float32)
 
     @override
@@ -96,12 +102,12 @@ def _settings(dataset: str, prepare: PrepareConfig) -> dict[str, Any]:
     return {
         "dataset": dataset,
         "synthetic": False,
-        "prepare": to_dict(prepare),
+        "prepare": stored_settings(prepare),
         "channels": channels if prepare.signals else [],
         "rate_hz": float(RATE_HZ),
         "samples_per_window": round(prepare.window_s * RATE_HZ),
         "frames_per_window": frames if prepare.faces else 0,
-        "face_side": prepare.face_side if prepare.faces else 0,
+        **face_settings(prepare),
         "baseline_s": float(BASELINE_S),
         "labels": label_settings(LABELS[dataset]),
     }

@@ -9,6 +9,9 @@ data/<recording>.safetensors    faces (W, F, S, S, 3) uint8, face_ok (W, F) bool
                                 stimulus as they were; a modality that a recording lacks is absent; trace.NAME (2, T)
                                 float64, times and values of label NAME, if it changes in time
 
+A store whose store.json names `face_features` has them as face_features (W, F, D) float32, NaN where there is no face,
+instead of `expression`. If its `face_side` is 0 it has no `faces`: no picture of a face is in any of its files.
+
 Format 2, which is read and continued, has no declared labels: they are the seven usual ratings, from 1 to 9.
 """
 
@@ -49,6 +52,7 @@ PREPARE_AGAIN = "Delete the file and run `gbvnet prepare` again."
 Number = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
 Count = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
 Place = Annotated[int, msgspec.Meta(ge=0)]
+FeatureName = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 
 
 class StoreSettings(msgspec.Struct):
@@ -64,6 +68,7 @@ class StoreSettings(msgspec.Struct):
     frames_per_window: Annotated[int, msgspec.Meta(ge=0, le=256)]
     face_side: Annotated[int, msgspec.Meta(ge=0, le=512)]
     labels: dict[str, Any]
+    face_features: Annotated[list[FeatureName], msgspec.Meta(max_length=2000)] = []
 
 
 class RecordingHeader(msgspec.Struct, kw_only=True):

@@ -44,6 +44,11 @@ class JoinedStore(WindowSource):
             "synthetic": first.synthetic or second.synthetic,
             "stores": {"learnt_from": _identity(first), "tested_on": _identity(second)},
         }
+        if first.settings["face_side"] != second.settings["face_side"]:
+            self.settings["face_side"] = 0  # pictures of two sizes, or of one alone: features only
+        self.settings.pop("face_features", None)
+        if features := shared_features(first, second):
+            self.settings["face_features"] = list(features)
         self.windows = self._both("windows", ["recording", "subject", "stimulus"])
         self.recordings = self._both("recordings", ["recording", "subject", "stimulus"])
 
@@ -73,8 +78,8 @@ class JoinedStore(WindowSource):
         def read(source: WindowSource, at: np.ndarray) -> tuple:
             return source.read(at, faces, signals)
 
-        arrays = self._gather(rows, read)
-        return arrays[0], arrays[1], arrays[2]
+        pictures, ok, x = self._gather(rows, read)
+        return pictures if self.has_pixels or not self.settings["frames_per_window"] else None, ok, x
 
     @override
     def face_ok(self, rows: ArrayLike) -> np.ndarray:
@@ -83,6 +88,12 @@ class JoinedStore(WindowSource):
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
         return np.asarray(self._gather(rows, lambda source, at: (source.expression(at),))[0])
+
+    @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        if not self.face_feature_names:
+            return super().face_features(rows)
+        return np.asarray(self._gather(rows, lambda source, at: (source.face_features(at),))[0])
 
     @override
     def baseline(self, recording: str) -> np.ndarray | None:
@@ -119,7 +130,7 @@ class JoinedStore(WindowSource):
         if later.all():
             return read(self.second, rows - len(self.first))
         both = zip(read(self.first, rows[~later]), read(self.second, rows[later] - len(self.first)), strict=True)
-        return tuple(None if a is None else _interleaved(a, b, later) for a, b in both)
+        return tuple(None if a is None or b is None else _interleaved(a, b, later) for a, b in both)
 
 
 def _identity(source: WindowSource) -> dict[str, Any]:
@@ -157,7 +168,7 @@ def join(first: WindowSource, second: WindowSource, faces: bool, signals: bool) 
         for store in (first, second):
             if not store.settings["frames_per_window"]:
                 raise BadStore(store.path, "a store with faces", "one without", "Prepare it anew with --faces true.")
-        _require_equal(first, second, "face_side")
+        _require_shared_faces(first, second)
     if signals:
         _require_equal(first, second, "rate_hz")
         _require_equal(first, second, "samples_per_window")
@@ -188,9 +199,33 @@ def _shared_channels(first: WindowSource, second: WindowSource) -> list[tuple[in
 
 def _shared_frames(first: WindowSource, second: WindowSource) -> int:
     """Return how many face frames a window; 0 if the faces do not fit each other."""
-    if first.settings["face_side"] != second.settings["face_side"]:
+    if not shared_features(first, second) and first.settings["face_side"] != second.settings["face_side"]:
         return 0
     return min(store.settings["frames_per_window"] for store in (first, second))
+
+
+def shared_features(first: WindowSource, second: WindowSource) -> tuple[str, ...]:
+    """Return the names of face features if both sources have the same ones and declare them, else none."""
+    names = [tuple(source.settings.get("face_features", ())) for source in (first, second)]
+    return names[0] if names[0] == names[1] else ()
+
+
+def _require_shared_faces(first: WindowSource, second: WindowSource) -> None:
+    """Raise BadStore unless two stores have pictures of one size, or the same face features."""
+    if shared_features(first, second):
+        return
+    if first.has_pixels and second.has_pixels:
+        _require_equal(first, second, "face_side")
+        return
+    wanted, actual = (_kinds_of_faces(source) for source in (first, second))
+    remedy = f"Prepare one of them anew with `gbvnet prepare ... --store_faces` as {first.path} or {second.path}."
+    raise BadStore(second.path, f"faces as {first.path} has: {wanted}", actual, remedy)
+
+
+def _kinds_of_faces(source: WindowSource) -> str:
+    names = source.settings.get("face_features", ())
+    features = f"{len(names)} features a frame ({', '.join(names[:3])}, ...)" if names else ""
+    return " and ".join(["pictures"] * source.has_pixels + [features] * bool(names))
 
 
 def _require_equal(first: WindowSource, second: WindowSource, name: str) -> None:

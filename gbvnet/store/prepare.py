@@ -1,6 +1,6 @@
 """Prepare a store from raw recordings: resumable, several recordings at once; a bad recording does not stop others.
 
-Shapes: W windows, F face frames a window, S face side, C signal channels, L samples a window.
+Shapes: W windows, C signal channels, L samples a window.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from .. import __version__
-from ..config import PrepareConfig, to_dict
+from ..config import PrepareConfig, stored_settings
 from ..datasets.check import check_corpus
 from ..datasets.duplicates import notes, second_of_one_file
 from ..datasets.formats.signal_formats import recording_bytes
@@ -32,6 +32,7 @@ from ..preprocessing.signals import preprocess, select_channels
 from ..preprocessing.windowing import cut, missing_windows, window_starts
 from ..progress import ProgressCallback
 from .format import TRACE
+from .prepared_faces import face_settings, face_source, prepare_faces
 from .reader import open_store
 from .window_source import WindowSource
 from .writer import create_store, finish_store, mark_unfinished, prepared_recording, write_recording
@@ -95,7 +96,7 @@ def prepare_store(
         summary.refuse(reason)
         results.append(_refused(next(r for r in todo if r.name == name), reason))
         todo = [r for r in todo if r.name != name]
-    if config.faces and any(r.video for r in todo):
+    if any(r.video and face_source(r, corpus, config) == r.video for r in todo):
         _require_landmarks(config.landmarks)
     work, by_name = _Task(corpus, path, config, settings), {r.name: r for r in todo}
     results += _prepare_all(work, todo, jobs, summary, progress)
@@ -140,12 +141,12 @@ def store_settings(corpus: Corpus, config: PrepareConfig) -> dict:
         "synthetic": corpus.synthetic,
         **({"source": corpus.source} if corpus.source else {}),
         **({"reader": code._asdict()} if (code := code_of_class(type(corpus))) else {}),  # of a plug-in
-        "prepare": to_dict(config),
+        "prepare": stored_settings(config),
         "channels": [[corpus.channels[i].name, corpus.channels[i].kind] for i in keep],
         "rate_hz": corpus.rate_hz,
         "samples_per_window": round(config.window_s * corpus.rate_hz),
         "frames_per_window": max(1, frames) if config.faces else 0,
-        "face_side": config.face_side if config.faces else 0,
+        **face_settings(config, corpus),
         "baseline_s": corpus.baseline_s,
         "labels": label_settings(corpus.labels),
         "versions": {"gbvnet": __version__}
@@ -324,8 +325,9 @@ class _Task:
         }
         traces, window_ratings = self._traces(recording, starts)
         metadata |= {"window_ratings": window_ratings} if window_ratings else {}
-        if config.faces and recording.video is not None:
-            faces, counts, warning = self._faces(recording, recording.video, starts)
+        if face_source(recording, self.corpus, config):
+            n_frames = self.settings["frames_per_window"]
+            faces, counts, warning = prepare_faces(recording, self.corpus, config, n_frames, starts)
             arrays |= faces
             has_face = arrays["face_ok"].any(axis=1)
             warnings += [warning] if warning else []
@@ -334,7 +336,7 @@ class _Task:
                 when = _spans(starts[~has_face], config.window_s)
                 warnings.append(f"no face in {int((~has_face).sum())} of {len(starts)} windows: {when}")
         if not arrays:
-            raise BadRecording(recording.name, "a face video or signals", "neither")
+            raise BadRecording(recording.name, "a face video, face features or signals", "none of them")
         metadata |= {
             "findings": warnings,
             "n_windows": len(starts),
@@ -361,7 +363,7 @@ class _Task:
     def _sources(self, recording: Recording) -> dict[str, Any]:
         """Return the sizes of the raw files and the corpus' entry of the recording: enough to notice that one of them
         was replaced or corrected, and the same on another disk."""
-        files = {"video": recording.video, "signals": recording.signals}
+        files = {"video": recording.video, "signals": recording.signals, "face_features": recording.face_features}
         sizes = {name: recording_bytes(file) for name, file in files.items() if file is not None and file.exists()}
         times: dict[str, Any] = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
         placed = [[*source.as_list(), _size(source.file)] for source in recording.signal_files]
@@ -381,42 +383,6 @@ class _Task:
         signals = preprocess(raw, self.config, rate_hz, self.corpus.baseline_s)
         length = self.settings["samples_per_window"]
         return cut(signals.x, signals.onset, rate_hz, starts, length), signals.baseline
-
-    def _faces(
-        self, recording: Recording, video: Path, starts: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], dict[str, int], str | None]:
-        """Return faces (W, F, S, S, 3), face_ok (W, F) and expression (W, F, 52); counts of frames; a warning."""
-        from ..preprocessing.face_windows import FaceSettings, FaceWindows
-
-        frames, config = self.settings["frames_per_window"], self.config
-        windows = FaceWindows(
-            video,
-            starts,
-            FaceSettings(config.window_s, frames, config.face_side, config.landmarks),
-            video_start_s=recording.video_start_s,
-            info=recording.video_info,
-        )
-        parts = list(windows)
-        if not windows.n_detected:
-            raise BadRecording(
-                video,
-                f"a face in at least one of {len(windows.frames)} frames",
-                "none",
-                "Check the video, or remove it to use the signals alone.",
-            )
-        arrays = {
-            "faces": np.concatenate([p.faces for p in parts]),
-            "face_ok": np.concatenate([p.ok for p in parts]),
-        }
-        expressions = [p.expression for p in parts if p.expression is not None]
-        if expressions:
-            arrays["expression"] = np.concatenate(expressions)
-        counts = {
-            "frames_found": windows.n_detected,
-            "frames_borrowed": windows.n_borrowed,
-            "frames_missing": windows.n_missing,
-        }
-        return arrays, counts, windows.warning
 
 
 def _spans(starts: np.ndarray, window_s: float, most: int = 5) -> str:

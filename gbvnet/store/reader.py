@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
-from ..config import PrepareConfig, to_dict
+from ..config import PrepareConfig, stored_settings
 from ..datasets.label_columns import LabelColumn
 from ..errors import BadStore
 from ..io.remote import fetch_store, is_address
+from ..preprocessing.face_features import EXPRESSIONS
 from .format import (
     DTYPES,
     FILE_NAME,
@@ -89,7 +90,8 @@ class Store(WindowSource):
         self._address = path
         self.path = fetch_store(path) if is_address(path) else Path(path)
         self.settings = read_manifest(self.path)
-        self.settings["prepare"] = to_dict(PrepareConfig()) | self.settings["prepare"]  # defaults of absent settings
+        defaults = stored_settings(PrepareConfig())  # of settings that are absent
+        self.settings["prepare"] = defaults | self.settings["prepare"]
         self._refuse_if_nothing_is_good()
         self.windows = self._table("windows.parquet", WINDOW_COLUMNS)
         self._check_labels()
@@ -182,7 +184,8 @@ class Store(WindowSource):
         # np.empty, and only the gaps are zeroed: a batch of faces is tens of megabytes
         out = {}
         if faces:
-            out["faces"] = np.empty((n, s.frames, s.side, s.side, 3), np.uint8)
+            if self.has_pixels or not s.frames:
+                out["faces"] = np.empty((n, s.frames, s.side, s.side, 3), np.uint8)
             out["face_ok"] = np.empty((n, s.frames), np.bool_)
         if signals:
             out["signals"] = np.empty((n, s.channels, s.samples), np.float32)
@@ -199,10 +202,25 @@ class Store(WindowSource):
 
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
+        if names := self.settings.get("face_features"):
+            places = [names.index(name) for name in EXPRESSIONS if name in names]
+            if len(places) == len(EXPRESSIONS):
+                return np.take(self.face_features(rows), places, axis=2)
         rows = check_rows(self, rows)
         out = np.empty((len(rows), self._shape.frames, N_EXPRESSION), np.float32)
         self._fill("expression", out, rows, absent=np.nan)
         out[~self.face_ok(rows)] = np.nan  # there the file has zeros
+        return out
+
+    @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        names = self.settings.get("face_features")
+        if not names:
+            return super().face_features(rows)
+        rows = check_rows(self, rows)
+        out = np.empty((len(rows), self._shape.frames, len(names)), np.float32)
+        self._fill("face_features", out, rows, absent=np.nan)
+        out[~self.face_ok(rows)] = np.nan
         return out
 
     @override

@@ -74,6 +74,10 @@ class RowView(DerivedSource):
         return self.source.expression(self.check(rows))
 
     @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        return self.source.face_features(self.check(rows))
+
+    @override
     def face_ok(self, rows: ArrayLike) -> np.ndarray:
         return self.source.face_ok(self.check(rows))
 

@@ -40,6 +40,8 @@ class StoreSubset(DerivedSource):
             "frames_per_window": n_frames,
             "face_side": s["face_side"] if n_frames else 0,
         }
+        if not n_frames:
+            self.settings.pop("face_features", None)
         self.windows = source.windows.assign(
             has_face=source.windows["has_face"] & self._any_good_frame(),
             has_signals=source.windows["has_signals"] & (len(chosen) > 0),
@@ -59,7 +61,7 @@ class StoreSubset(DerivedSource):
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
         pictures, ok, x = self.source.read(rows, faces, signals)
         if self._frames is not None and faces:
-            pictures, ok = pictures[:, self._frames], ok[:, self._frames]
+            pictures, ok = None if pictures is None else pictures[:, self._frames], ok[:, self._frames]
         return pictures, ok, x if self._channels is None or x is None else x[:, self._channels]
 
     @override
@@ -71,6 +73,11 @@ class StoreSubset(DerivedSource):
     def expression(self, rows: ArrayLike) -> np.ndarray:
         coefficients = self.source.expression(rows)
         return coefficients if self._frames is None else coefficients[:, self._frames]
+
+    @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        features = self.source.face_features(rows)
+        return features if self._frames is None else features[:, self._frames]
 
     @override
     def baseline(self, recording: str) -> np.ndarray | None:

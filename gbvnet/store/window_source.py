@@ -1,6 +1,7 @@
 """The interface of whatever windows are read from: a store, two stores joined, a part of one, an altered one.
 
-Shapes: n rows, F face frames a window, S face side, C channels, L samples a window, B samples of a baseline.
+Shapes: n rows, F face frames a window, S face side, D face features a frame, C channels, L samples a window, B samples
+of a baseline.
 """
 
 import hashlib
@@ -15,8 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
+from ..config import without_added
 from ..datasets.label_columns import LabelColumn, label_columns
-from ..errors import GbvnetError
+from ..errors import BadConfig, GbvnetError
+from ..preprocessing.face_features import EXPRESSIONS
 from ..provenance import FORMER_KEY, stamped_title
 from .format import FORMER
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:  # help of commands reads the options of systems, and systems 
 
 # faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32, as `read` returns them
 Arrays: TypeAlias = tuple[Any, Any, Any]
-N_EXPRESSION = 52  # MediaPipe's expression coefficients of each frame
+N_EXPRESSION = len(EXPRESSIONS)  # 52, MediaPipe's coefficients of each frame
 
 
 class WindowArrays(NamedTuple):
@@ -56,14 +59,24 @@ class WindowSource(Protocol):
         """Return windows by row number, in the order of `rows`.
 
         Returns faces (n, F, S, S, 3) uint8, face_ok (n, F) bool, signals (n, C, L) float32; None for those that are not
-        wanted. A window that lacks a modality has zeros there, and False in face_ok. Raises GbvnetError for rows that
-        do not exist.
+        wanted. A source that has face features and no pictures (`has_pixels`) gives None for faces, and face_ok. A
+        window that lacks a modality has zeros there, and False in face_ok. Raises GbvnetError for rows that do not
+        exist.
         """
 
     @abstractmethod
     def expression(self, rows: ArrayLike) -> np.ndarray:
         """Return MediaPipe's 52 expression coefficients, (n, F, 52) float32; NaN for frames without a face and for
         other landmark back-ends."""
+
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        """Return the features named by `face_feature_names`, (n, F, D) float32; NaN for frames without a face.
+
+        Raises BadConfig if the source has none.
+        """
+        if not self.face_feature_names:
+            raise BadConfig(f"{self.path} has no face features: prepare it with --store_faces features, or both")
+        return self.expression(rows)
 
     @abstractmethod
     def baseline(self, recording: str) -> np.ndarray | None:
@@ -118,6 +131,19 @@ class WindowSource(Protocol):
         return bool(self.windows[f"has_{modality}"].any())
 
     @property
+    def has_pixels(self) -> bool:
+        """Whether it has pictures of faces; a source may have face features alone, or no faces at all."""
+        return bool(self.settings["frames_per_window"] and self.settings["face_side"])
+
+    @property
+    def face_feature_names(self) -> tuple[str, ...]:
+        """The names of the features of a face frame: those that its settings declare, else MediaPipe's expression
+        coefficients, if its faces were tracked by MediaPipe; empty if it has none."""
+        declared = tuple(self.settings.get("face_features", ()))
+        tracker = self.settings["prepare"].get("landmarks", "mediapipe")
+        return declared or (EXPRESSIONS if self.has_pixels and tracker == "mediapipe" else ())
+
+    @property
     def synthetic(self) -> bool:
         """Whether any of the data is synthetic."""
         return bool(self.settings["synthetic"])
@@ -159,6 +185,10 @@ class DerivedSource(WindowSource):
         return self.source.expression(rows)
 
     @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        return self.source.face_features(rows)
+
+    @override
     def baseline(self, recording: str) -> np.ndarray | None:
         return self.source.baseline(recording)
 
@@ -192,6 +222,7 @@ def contents_digest(settings: dict[str, Any], recordings: "pd.DataFrame") -> str
     # Format 2 has no declared labels; `read_manifest` adds them. What a reader of a user's own read is in the arrays.
     left_out = ("versions", "reader", *(("labels",) if settings.get("format") == FORMER else ()))
     identity = {k: v for k, v in settings.items() if k not in left_out}
+    identity["prepare"] = without_added(identity["prepare"])
     identity[FORMER_KEY] = identity.pop("synthetic")  # so that stores of 0.1 keep their digest
     parts = [json.dumps(identity, sort_keys=True)]
     parts += (recordings["recording"] + recordings["sha256"]).tolist()

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save as to_safetensors
 
+from ..config import PrepareConfig
 from ..datasets.label_columns import LabelColumn
 from ..errors import BadStore
 from ..io.atomic import atomic_write, is_empty
@@ -98,6 +99,8 @@ def _refuse_other_settings(path: Path, existing: dict, wanted: dict) -> None:
     then, now = existing.pop("versions", {}), wanted.pop("versions", {})
     if "source" in wanted:
         existing.setdefault("source", "preprocessed")  # a store of DEAP from before there was another source
+    for settings in (existing, wanted):
+        settings["prepare"] = {"store_faces": PrepareConfig.store_faces} | settings["prepare"]
     for name in [*wanted, *existing]:
         old, new = existing.get(name), wanted.get(name)
         if isinstance(old, dict) and isinstance(new, dict):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from typing_extensions import override
@@ -23,6 +23,7 @@ from ..config import MODALITIES, CrossvalConfig
 from ..errors import BadConfig
 from ..evaluation.targets import Target, resolve
 from ..io.records import convert
+from ..store.channels import require_face_input
 from ..store.window_source import WindowSource
 from ..text import did_you_mean
 
@@ -61,6 +62,8 @@ class BaseSystem(ABC):
     tasks: ClassVar[tuple[str, ...]] = ("binary",)  # that it can learn
     refused_tasks: ClassVar[str] = "its source classifies low and high only"  # why it cannot learn the others
     has_model: ClassVar[bool] = True  # False: nothing is left of a training but its predictions, and `load` refuses
+    # What it reads of a face: pixels (pictures), features (declared by the store), or either.
+    face_input: ClassVar[Literal["pixels", "features", "either"]] = "pixels"
     target: Target | None = None  # what is predicted; whoever makes a system sets it. None: two classes
 
     @dataclass(frozen=True)
@@ -135,6 +138,11 @@ class BaseSystem(ABC):
     def about(self) -> dict[str, Any]:
         """What a run records of a training: n_parameters, chosen_epoch, device; {} is allowed."""
 
+    @classmethod
+    def face_input_of(cls, config: CrossvalConfig) -> str:
+        """Return what it reads of a face with these settings: pixels, features or either."""
+        return cls.face_input
+
     @classmethod  # noqa: B027  a hook that most systems do not need
     def require_store(cls, store: WindowSource) -> None:
         """Raise BadConfig if the system cannot learn from this store, whatever the settings."""
@@ -200,6 +208,7 @@ def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -
         raise BadConfig(f"{name} is not tested by protocol {config.protocol}: {reason}")
     if store is not None:
         config = resolve(config, store)
+        require_face_input(store, config.modality, chosen.face_input_of(config), name)
         chosen.require_store(store)
     if config.task is not None and config.task not in chosen.tasks:
         raise BadConfig(f"{name} does not learn task {config.task}: {chosen.refused_tasks}")

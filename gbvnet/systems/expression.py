@@ -3,10 +3,11 @@
 Not a published system. MediaPipe gives 52 coefficients a frame (jaw open, left corner of the mouth up, ...), each 0 to
 1 and meant to depend little on the subject or on the light. The features are the mean, SD, minimum, maximum and slope
 of each over the window's frames. Every weight has a name, the training takes seconds, and a network that sees the same
-faces should do better than this. A store made with another tracker than MediaPipe has no coefficients.
+faces should do better than this. Of a store with face features that other software measured (OpenFace's action units)
+the statistics are of all of these. Pictures made with another tracker than MediaPipe have no coefficients.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -17,6 +18,7 @@ from ..evaluation.labels import has_one_class
 from ..store.channels import CHUNK_ROWS
 from ..store.window_source import WindowSource
 from . import ALL_TASKS
+from .features.extract import face_coefficients
 from .learners.classical import ClassicalSystem, Parameters
 from .learners.linear import constant, linear_output, weights_of
 
@@ -29,12 +31,14 @@ class System(ClassicalSystem):
 
     modalities: ClassVar[tuple[str, ...]] = ("face",)
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
+    face_input: ClassVar[Literal["pixels", "features", "either"]] = "either"
 
     @override
     def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:
         frame_s = float(store.settings["prepare"]["window_s"]) / max(1, store.settings["frames_per_window"])
         parts = [
-            statistics(store.expression(rows[i : i + CHUNK_ROWS]), frame_s) for i in range(0, len(rows), CHUNK_ROWS)
+            statistics(face_coefficients(store, rows[i : i + CHUNK_ROWS]), frame_s)
+            for i in range(0, len(rows), CHUNK_ROWS)
         ]
         return np.concatenate(parts) if parts else np.empty((0, len(STATISTICS) * 52), np.float32)
 
@@ -68,19 +72,21 @@ class System(ClassicalSystem):
         super().refuse_missing(store, rows)
         self.require_store(store)
         if not any(
-            np.isfinite(store.expression(rows[i : i + CHUNK_ROWS])).any() for i in range(0, len(rows), CHUNK_ROWS)
+            np.isfinite(face_coefficients(store, rows[i : i + CHUNK_ROWS])).any()
+            for i in range(0, len(rows), CHUNK_ROWS)
         ):
             raise BadConfig(f"{store.path} has no expression coefficients in any of {len(rows)} windows")
 
 
 def statistics(coefficients: np.ndarray, frame_s: float) -> np.ndarray:
-    """Return statistics (n, 5 * 52) float32 of coefficients (n, F, 52): all means, SDs, minima, maxima and slopes.
+    """Return statistics (n, 5 * D) float32 of coefficients (n, F, D), 52 of MediaPipe's: all means, SDs, minima, maxima
+    and slopes.
 
     They are over the frames that show a face, which are not NaN. A window without any is all NaN.
     frame_s : time from one frame to the next, seconds
     """
     x = coefficients.astype(np.float64)
-    ok = ~np.isnan(x[:, :, :1])  # (n, F, 1): all 52 are there or none
+    ok = ~np.isnan(x[:, :, :1])  # (n, F, 1): all are there or none
     n = np.where(ok.any(axis=1), ok.sum(axis=1), np.nan)  # (n, 1): NaN makes all that is divided by it NaN
     x = np.where(ok, x, 0)
     mean = x.sum(axis=1) / n

@@ -35,6 +35,7 @@ def network_config(config: CrossvalConfig, shape: Shape) -> GBVNetConfig:
         n_samples=shape.n_samples,
         n_frames=max(1, shape.n_frames),
         n_outputs=shape.n_outputs,
+        n_face_features=shape.n_face_features,
     )
 
 
@@ -47,6 +48,11 @@ class System(NeuralSystem):
         super().__init__(config, work, label)
         self.model_metadata: dict = {}
         self.face_weights: FaceWeights | None = None
+
+    @classmethod
+    @override
+    def face_input_of(cls, config: CrossvalConfig) -> str:
+        return config.model.face_input
 
     @override
     def build(self, shape: Shape) -> GBVNet:
@@ -122,6 +128,7 @@ def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray
         "prepare": s["prepare"],
         "channels": [s["channels"][i] for i in channels_of(store, config.modality)],
         **{name: s[name] for name in ("rate_hz", "samples_per_window", "frames_per_window", "face_side", "baseline_s")},
+        **({"face_features": list(store.face_feature_names)} if _reads_features(config) else {}),
         "normalise": config.train.normalise,
         "targets": [target.name for target in targets_of(config, store)],
         **target_metadata(targets_of(config, store)),
@@ -148,7 +155,8 @@ def target_metadata(targets: Sequence[Target]) -> dict:
 def _face_statistics(store: WindowSource, config: CrossvalConfig, rows: np.ndarray) -> dict:
     """Return brightness, contrast and sharpness of the training faces, by which unusual faces are recognised."""
     rows = np.asarray(rows)
-    with_face = rows[store.windows.iloc[rows]["has_face"].to_numpy(bool)] if uses_face(config.modality) else rows[:0]
+    reads_pictures = uses_face(config.modality) and not _reads_features(config)
+    with_face = rows[store.windows.iloc[rows]["has_face"].to_numpy(bool)] if reads_pictures else rows[:0]
     measurements = []
     for start in range(
         0, len(sample := _equally_spaced(with_face, facestats.MAX_WINDOWS)), 64
@@ -157,6 +165,10 @@ def _face_statistics(store: WindowSource, config: CrossvalConfig, rows: np.ndarr
         measurements.append(facestats.measure(faces, ok))
     summary = facestats.summarise(np.concatenate(measurements)) if measurements else None
     return {facestats.KEY: summary} if summary else {}
+
+
+def _reads_features(config: CrossvalConfig) -> bool:
+    return uses_face(config.modality) and config.model.face_input == "features"
 
 
 def _equally_spaced(rows: np.ndarray, most: int) -> np.ndarray:

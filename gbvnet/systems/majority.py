@@ -1,6 +1,6 @@
 """The majority class of the training rows for every window: the score that any system must exceed."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from typing_extensions import override
@@ -14,6 +14,7 @@ class System(ClassicalSystem):
     """Predicts the share of positive training rows, of each class, or the mean rating for every window."""
 
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
+    face_input: ClassVar[Literal["pixels", "features", "either"]] = "either"
 
     @override
     def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:

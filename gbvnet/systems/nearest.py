@@ -4,7 +4,7 @@ A control, not a comparison method: where windows of one trial are on both sides
 baseline's waveform, a face's look) makes the nearest window one of the same trial, with the same label.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
@@ -20,6 +20,7 @@ class System(ClassicalSystem):
     """One nearest neighbour in Euclidean distance on `features.plain`, each value z-scored over training rows."""
 
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
+    face_input: ClassVar[Literal["pixels", "features", "either"]] = "either"
 
     @override
     def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 A control, not a comparison method.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from sklearn.linear_model import Ridge, RidgeClassifier
@@ -22,6 +22,7 @@ class System(ClassicalSystem):
     softmax of those of several classes. Of ratings a Ridge."""
 
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
+    face_input: ClassVar[Literal["pixels", "features", "either"]] = "either"
 
     @override
     def vectors(self, store: WindowSource, rows: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ from ..store.channels import CHUNK_ROWS, channels_of
 from ..store.window_source import WindowSource
 from . import ALL_TASKS
 from .features.band_power import LOG_POWER, bands_of
-from .features.extract import extract_features, face_thumbnails
+from .features.extract import extract_features, face_coefficients, face_thumbnails
 from .features.peripheral import AUTONOMIC
 from .features.topography import interpolation_weights, known_electrodes
 from .learners.classical import ClassicalSystem, Parameters
@@ -50,6 +50,7 @@ class System(ClassicalSystem):
 
     modalities: ClassVar[tuple[str, ...]] = ("facebio", "bio", "eeg", "peri", "face", "faceeeg", "faceperi")
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
+    face_input: ClassVar[Literal["pixels", "features", "either"]] = "either"
 
     @dataclass(frozen=True)
     class Options(ClassicalSystem.Options):
@@ -132,10 +133,11 @@ def scalp_maps(store: WindowSource, rows: np.ndarray, channels: list[int]) -> np
 
 
 def has_expressions(store: WindowSource, rows: np.ndarray) -> bool:
-    """Return whether these windows have MediaPipe's coefficients: the first with a face of any recording."""
-    windows = store.windows.iloc[rows]
-    first = windows[windows["has_face"]].drop_duplicates("recording").index.to_numpy()
-    return bool(np.isfinite(store.expression(first)).any())
+    """Return whether the store has MediaPipe's coefficients, or other features of faces: in the first of the given rows
+    with a face of any recording. Other rows may not be read here."""
+    given = store.windows.iloc[rows]
+    first = given[given["has_face"]].drop_duplicates("recording").index.to_numpy()
+    return bool(np.isfinite(face_coefficients(store, first)).any())
 
 
 def faces(store: WindowSource, rows: np.ndarray) -> np.ndarray:
@@ -144,7 +146,7 @@ def faces(store: WindowSource, rows: np.ndarray) -> np.ndarray:
     for begin in range(0, max(1, len(rows)), CHUNK_ROWS):
         at = rows[begin : begin + CHUNK_ROWS]
         parts.append(
-            expression_statistics(store.expression(at))
+            expression_statistics(face_coefficients(store, at))
             if known
             else face_thumbnails(*store.read(at, signals=False)[:2])
         )
@@ -152,8 +154,8 @@ def faces(store: WindowSource, rows: np.ndarray) -> np.ndarray:
 
 
 def expression_statistics(coefficients: np.ndarray) -> np.ndarray:
-    """Return mean, SD and 95th percentile (n, 3 * 52) of coefficients (n, F, 52) over the frames that show a face; NaN
-    if none does."""
+    """Return mean, SD and 95th percentile (n, 3 * D) of coefficients (n, F, D), 52 of MediaPipe's, over the frames that
+    show a face; NaN if none does."""
     x = coefficients.astype(np.float64)
     ok = np.isfinite(x).all(axis=2) & (x != 0).any(axis=2)  # (n, F); frames without a face are NaN, or all zeros
     n = ok.sum(axis=1)

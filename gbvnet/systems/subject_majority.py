@@ -3,7 +3,7 @@
 A subject without training rows (protocol subject) gets the majority class over all subjects.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 from typing_extensions import override
@@ -18,6 +18,7 @@ class System(ClassicalSystem):
     windows; of ratings their mean."""
 
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
+    face_input: ClassVar[Literal["pixels", "features", "either"]] = "either"
 
     @override
     def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:

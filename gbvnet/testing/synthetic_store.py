@@ -9,16 +9,17 @@ Shapes: n rows, W windows of a recording, F face frames, S face side, C channels
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
-from ..config import PrepareConfig, to_dict
+from ..config import PrepareConfig, stored_settings
 from ..datasets.label_columns import RATING_COLUMNS, label_settings
 from ..store.format import FORMAT
+from ..store.prepared_faces import face_settings
 from ..store.window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
 from ..store.writer import arrays_digest
 
@@ -57,6 +58,8 @@ class SyntheticWindows:
     """what recordings lack: ((subject, trial), "face") or ((subject, trial), "signals"), numbers from 1"""
     fill: int = 0
     """value of pixels and samples that a window lacks; stores have 0 there"""
+    kept: Literal["pixels", "features"] = "pixels"
+    """what is kept of faces: pictures, or features alone: the same expression coefficients, and a head that nods"""
     seed: int = 0
 
 
@@ -89,7 +92,8 @@ class SyntheticStore(WindowSource):
     @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
         rows, c, side = check_rows(self, rows), self.content, self.settings["face_side"]
-        pixels = self._gather("faces", rows, (c.frames, side, side, 3), np.uint8, c.fill) if faces else None
+        wanted = faces and self.has_pixels
+        pixels = self._gather("faces", rows, (c.frames, side, side, 3), np.uint8, c.fill) if wanted else None
         x = self._gather("signals", rows, (len(c.channels), c.samples), np.float32, c.fill) if signals else None
         return pixels, self.face_ok(rows) if faces else None, x
 
@@ -99,8 +103,17 @@ class SyntheticStore(WindowSource):
 
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
+        if "face_features" in self.settings:
+            return self.face_features(rows)[:, :, :N_EXPRESSION]
         shape = (self.content.frames, N_EXPRESSION)
         return self._gather("expression", check_rows(self, rows), shape, np.float32, np.nan)
+
+    @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        if "face_features" not in self.settings:
+            return super().face_features(rows)
+        shape = (self.content.frames, len(self.settings["face_features"]))
+        return self._gather("face_features", check_rows(self, rows), shape, np.float32, np.nan)
 
     @override
     def baseline(self, recording: str) -> np.ndarray | None:
@@ -130,17 +143,18 @@ def store_settings(content: SyntheticWindows) -> dict[str, Any]:
         signals=len(content.channels) > 0,
         face_side=content.side,
         frames_per_window=content.frames if faces else None,
+        store_faces=content.kept,
     )
     return {
         "format": FORMAT,
         "dataset": "deap",
         "synthetic": True,
-        "prepare": to_dict(prepare),
+        "prepare": stored_settings(prepare),
         "channels": [list(channel) for channel in content.channels],
         "rate_hz": float(content.samples),
         "samples_per_window": content.samples,
         "frames_per_window": content.frames,
-        "face_side": content.side if faces else 0,
+        **face_settings(prepare),
         "baseline_s": float(BASELINE_S),
         "labels": label_settings(RATING_COLUMNS),
         "versions": {"gbvnet": "0"},
@@ -166,7 +180,7 @@ def synthetic_recordings(content: SyntheticWindows) -> Iterator[tuple[dict[str, 
                 "reason": "",
                 "findings": (),
                 "start_s": [float(w) for w in range(content.windows)],
-                "has_face": ["faces" in arrays] * content.windows,
+                "has_face": ["face_ok" in arrays] * content.windows,
                 "has_signals": "signals" in arrays,
                 "ratings": {"valence": valence, "arousal": 10 - valence},
                 "n_windows": content.windows,
@@ -197,6 +211,10 @@ def _arrays(
         coefficients = own_rng.uniform(0.2, 0.4, (content.windows, content.frames, N_EXPRESSION))
         coefficients[:, :, 44:46] += 0.15 * class_effect  # both corners of the mouth
         arrays["expression"] = coefficients.clip(0, 1).astype(np.float32)
+        if content.kept == "features":
+            del arrays["faces"]
+            pose = np.repeat(arrays["expression"][:, :, 44:45], 6, axis=2) - 0.3
+            arrays["face_features"] = np.concatenate([arrays.pop("expression"), pose], axis=2)
     return arrays
 
 

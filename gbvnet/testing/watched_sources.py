@@ -34,6 +34,10 @@ class ObservedSource(DerivedSource):
         return super().expression(self._note(rows))
 
     @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        return super().face_features(self._note(rows))
+
+    @override
     def face_ok(self, rows: ArrayLike) -> np.ndarray:
         return super().face_ok(self._note(rows))
 
@@ -104,6 +108,13 @@ class AlteredSource(DerivedSource):
         at = self._altered(rows, "has_face")
         coefficients[at] = 1 - coefficients[at]
         return coefficients
+
+    @override
+    def face_features(self, rows: ArrayLike) -> np.ndarray:
+        features = super().face_features(rows)
+        at = self._altered(rows, "has_face")
+        features[at] = 1 - features[at]
+        return features
 
     @override
     def baseline(self, recording: str) -> np.ndarray | None:

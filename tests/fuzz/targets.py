@@ -4,6 +4,7 @@ A target takes the bytes of a file. It may raise any GbvnetError; anything else,
 """
 
 import atexit
+import gzip
 import io
 import json
 import pickle
@@ -23,7 +24,8 @@ import yaml
 from safetensors.numpy import save
 
 from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
-from gbvnet.datasets import deap, mahnob_session, recording, table
+from gbvnet.datasets import affec_trials, deap, mahnob_session, recording, table
+from gbvnet.datasets.affec_streams import read_stream
 from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
 from gbvnet.datasets.film_times import read_film_times
 from gbvnet.datasets.formats import signal_file
@@ -114,6 +116,30 @@ def session(data: bytes) -> None:
         mahnob_session.start_in_video(parsed, mahnob_session.StimulusTiming(1.0, 2.0, 0.0))
         mahnob_session.on_camera_clock(VideoInfo(4, 4, Fraction(60), 100), parsed)
         mahnob_session.ratings_of(parsed)
+
+
+AFFEC_STREAM = (b"onset\ta\tb\n0.1\t1\t2\n0.2\tn/a\t3\n1\t2\n0.25\t1\t1\n0.24\t1\t1\n",)
+AFFEC_EVENTS = (
+    b"onset\tduration\ttrial_type\tflag\ttrial\tstim_file\n1\t0\thappy\tfirst_fix\t1\td/1_i_hap_hi.mp4\n"
+    b"3.5\t3\thappy\tvideo\t1\td/1_i_hap_hi.mp4\nn/a\t0\thappy\tx\t1\td/1_i_hap_hi.mp4\n"
+    b"6.5\t1\thappy\tf_emotion_labelling\t1\td/1_i_hap_hi.mp4\n",
+)
+AFFEC_RATINGS = (
+    b"stim_file\ttrial\tp_emotion_a\tp_emotion_v\tf_emotion_a\tf_emotion_v\nd/1_i_hap_hi.mp4\t1\t7\t8\t5\tn/a\n",
+)
+
+
+def affec_stream(data: bytes) -> None:
+    file = put("x_recording-gsr_physio.tsv.gz", gzip.compress(data, 1))
+    sidecar = put("x_recording-gsr_physio.json", b'{"Columns": ["onset", "a", "b"], "SamplingFrequency": 10}')
+    read_stream(file, ("b",), (sidecar,))
+
+
+def affec_trials_of(events: bytes, ratings: bytes) -> None:
+    known = affec_trials.read_events(put("e.tsv", events))
+    affec_trials.rated_spans(known)
+    for trial in affec_trials.trials_of(known, affec_trials.read_ratings(put("b.tsv", ratings))):
+        assert trial.stimulus is not None and trial.warnings is not None
 
 
 GAZE = (
@@ -502,6 +528,9 @@ def targets() -> dict[str, Target]:
         Target("ratings", "text", ratings_seeds(), of_file("ratings.csv", deap.read_ratings), 20),
         Target("session", "text", session_seeds(), session, 90),
         Target("gaze", "text", (GAZE,), of_file("gaze.tsv", lambda f: mahnob_session.read_gaze(f, 44100.0)), 120),
+        Target("affec stream", "text", AFFEC_STREAM, affec_stream, 40),
+        Target("affec events", "text", AFFEC_EVENTS, lambda data: affec_trials_of(data, AFFEC_RATINGS[0]), 8),
+        Target("affec ratings", "text", AFFEC_RATINGS, lambda data: affec_trials_of(AFFEC_EVENTS[0], data), 8),
         Target("table", "text", TABLE, own_table, 3),
         Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
         Target("settings", "text", SETTINGS, own_settings, 3),

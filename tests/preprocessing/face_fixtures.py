@@ -14,8 +14,9 @@ from gbvnet.io.frame_times import VideoInfo
 from gbvnet.io.landmark_model import landmark_model_path
 from gbvnet.io.video import FrameReader, probe, read_frames
 from gbvnet.preprocessing.alignment import EYE_DISTANCE, EYE_HEIGHT, MEAN_SHAPE
-from gbvnet.preprocessing.face_windows import follow_face
-from gbvnet.preprocessing.landmarks import EXPRESSIONS, open_landmarker
+from gbvnet.preprocessing.face_features import EXPRESSIONS
+from gbvnet.preprocessing.face_windows import FaceSettings, follow_face
+from gbvnet.preprocessing.landmarks import open_landmarker
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 S = 112
@@ -116,7 +117,8 @@ def track_faces(
     info = info or probe(video)
     frames: FrameReader = read_frames(video, np.unique(indices), threads, info)
     messages: list[str] = []
-    for index, crop, coefficients in follow_face(frames, info.time_s, side, backend, messages):
+    settings = FaceSettings(1.0, 1, side, backend)
+    for index, crop, coefficients in follow_face(frames, info.time_s, settings, messages):
         rows = slice(*np.searchsorted(indices, (index, index + 1)))  # all that ask for this frame
         ok[rows] = True
         crops[rows] = crop

@@ -12,6 +12,7 @@ import pytest
 
 from gbvnet.errors import BadConfig, BadModel, GbvnetError
 from gbvnet.preprocessing import landmarks
+from gbvnet.preprocessing.face_features import EXPRESSIONS
 
 from .face_fixtures import find_once, need_model, portrait, sample, track_faces
 
@@ -72,7 +73,7 @@ def test_mediapipes_expressions_are_in_the_order_of_our_names():
         landmarker.find(portrait(), 0.0)
         image = landmarker.mediapipe.Image(image_format=landmarker.mediapipe.ImageFormat.SRGB, data=portrait())
         result = landmarker.landmarker.detect_for_video(image, 100)
-    assert tuple(c.category_name for c in result.face_blendshapes[0]) == landmarks.EXPRESSIONS
+    assert tuple(c.category_name for c in result.face_blendshapes[0]) == EXPRESSIONS
     assert [c.index for c in result.face_blendshapes[0]] == list(range(52))
 
 
@@ -161,7 +162,7 @@ def test_a_face_is_detected_through_expressions_and_they_are_measured():
     track = track_faces(video, range(0, 472, 12), 64)  # 0.5 s apart
     assert track.ok[:8].all()  # before the hand comes up
     assert track.ok[18:].all()  # after it is gone
-    blink, teeth = (track.expression[:, landmarks.EXPRESSIONS.index(n)] for n in ("eyeBlinkLeft", "mouthUpperUpLeft"))
+    blink, teeth = (track.expression[:, EXPRESSIONS.index(n)] for n in ("eyeBlinkLeft", "mouthUpperUpLeft"))
     assert blink[:8].min() > 0.5 > 0.4 > blink[13:19].max()  # eyes closed in grief, then open
     assert teeth[:8].max() < 0.2 < 0.6 < teeth[25:].min()  # lips closed, then laughing
     assert track.expression.min() >= 0

@@ -13,6 +13,7 @@ import gbvnet
 from gbvnet.config import PrepareConfig
 from gbvnet.errors import GbvnetError
 from gbvnet.experiments.perturbations import PerturbedSource
+from gbvnet.preprocessing.face_features import EXPRESSIONS, MEDIAPIPE_FEATURES
 from gbvnet.store.dry_run import DryRunStore
 from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.store.joined import JoinedStore
@@ -35,6 +36,11 @@ def halve(rows, arrays):
     return faces, ok, None if signals is None else signals / 2
 
 
+def dry_run_settings(store):
+    """As the store, with pictures or features of faces."""
+    return PrepareConfig(face_side=32, frames_per_window=3, store_faces="pixels" if store.has_pixels else "features")
+
+
 KINDS = {
     Store: lambda store, other: store,
     DerivedSource: lambda store, other: DerivedSource(store),
@@ -43,8 +49,10 @@ KINDS = {
     Rebaselined: lambda store, other: Rebaselined(store, "none"),
     FeatureCache: lambda store, other: FeatureCache(store),
     RowView: lambda store, other: RowView(store, range(len(store))),
-    DryRunStore: lambda store, other: DryRunStore("deap:2x3x4", PrepareConfig(face_side=32, frames_per_window=3)),
-    SyntheticStore: lambda store, other: SyntheticStore(SyntheticWindows(missing=tuple(MISSING.items()))),
+    DryRunStore: lambda store, other: DryRunStore("deap:2x3x4", dry_run_settings(store)),
+    SyntheticStore: lambda store, other: SyntheticStore(
+        SyntheticWindows(missing=tuple(MISSING.items()), kept="pixels" if store.has_pixels else "features")
+    ),
     ObservedSource: lambda store, other: ObservedSource(store),
     AlteredSource: lambda store, other: AlteredSource(store, [0, 5]),
     PerturbedSource: lambda store, other: PerturbedSource(store, halve),
@@ -64,17 +72,31 @@ def every_kind() -> set[type]:
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory):
+def stores_of(tmp_path_factory):
+    """Two stores with pictures of faces, and two with features alone, by what is kept of a face."""
     folder = tmp_path_factory.mktemp("sources")
-    return (
-        write_store(folder / "one", subjects=3, trials=3, windows=4, missing=MISSING.items()),
-        write_store(folder / "two", subjects=2, trials=2, windows=4, seed=1),
-    )
+    return {
+        kept: (
+            write_store(folder / f"one-{kept}", subjects=3, trials=3, windows=4, missing=MISSING.items(), kept=kept),
+            write_store(folder / f"two-{kept}", subjects=2, trials=2, windows=4, seed=1, kept=kept),
+        )
+        for kept in ("pixels", "features")
+    }
+
+
+@pytest.fixture
+def stores(stores_of):
+    return stores_of["pixels"]
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
 def source(request, stores):
     return KINDS[request.param](*stores)
+
+
+@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+def without_pixels(request, stores_of):
+    return KINDS[request.param](*stores_of["features"])
 
 
 def test_every_kind_is_tested_here():
@@ -146,6 +168,38 @@ def test_expressions_are_of_good_frames_or_refused(source):
         return
     coefficients = source.expression([5, 0, 7])
     assert coefficients.shape == (3, source.settings["frames_per_window"], 52) and coefficients.dtype == np.float32
+
+
+def test_a_source_of_features_has_no_pictures_and_says_so(without_pixels):
+    source, rows = without_pixels, [5, 0, 7]
+    faces, ok, signals = source.read(rows)
+    assert faces is None and not source.has_pixels and source.has("face") and source.settings["face_side"] == 0
+    assert ok.shape == (3, source.settings["frames_per_window"]) and np.array_equal(source.face_ok(rows), ok)
+    assert signals.shape == (3, len(source.settings["channels"]), source.settings["samples_per_window"])
+    assert source.read(rows, faces=False)[:2] == (None, None) and source.read(rows, signals=False)[2] is None
+    assert source.read([])[1].shape == (0, source.settings["frames_per_window"])
+
+
+def test_features_are_named_and_missing_where_there_is_no_face(without_pixels):
+    check_features(without_pixels, MEDIAPIPE_FEATURES)
+
+
+def test_expressions_beside_pictures_are_features_too(source):
+    check_features(source, EXPRESSIONS)
+
+
+def check_features(source, names):
+    assert source.face_feature_names == names
+    rows = np.arange(len(source))
+    features = source.face_features(rows)
+    assert features.shape == (len(source), source.settings["frames_per_window"], len(names))
+    assert features.dtype == np.float32 and source.face_features([]).shape == (0, *features.shape[1:])
+    assert np.array_equal(np.isfinite(features).all(axis=2), source.face_ok(rows))
+    assert np.isnan(features[~source.face_ok(rows)]).all()
+    if not isinstance(source, DryRunStore):
+        assert np.array_equal(source.face_features([7, 2]), features[[7, 2]], equal_nan=True)
+    with pytest.raises(GbvnetError, match=rf"rows 0 to {len(source) - 1} exist"):
+        source.face_features([len(source)])
 
 
 def test_a_baseline_is_that_of_its_recording(source):

@@ -72,7 +72,7 @@ def table_1(store: WindowSource) -> pd.DataFrame:
         ("Windows", f"{len(whole):,} with every modality, of {len(windows):,}", None),
         ("Window", f"{window_s:g} s, one every {step_s:g} s", "1 s, no overlap"),
         ("Signals", f"{s['rate_hz']:g} Hz, {s['samples_per_window']} samples a window", "128 Hz"),
-        ("Faces", f"{s['frames_per_window']} frames a window, {s['face_side']} px", FRAMES.get(s["dataset"])),
+        ("Faces", f"{s['frames_per_window']} frames a window, {_of_frame(store)}", FRAMES.get(s["dataset"])),
         ("Baseline subtracted", str(s["prepare"]["baseline"]), "mean"),
         ("Emotional description", ", ".join(_labelled(store, whole)), paper.get("emotions")),
     ]
@@ -85,6 +85,10 @@ def table_1(store: WindowSource) -> pd.DataFrame:
         rows.append((f"{name.capitalize()}: ratings", _range(whole[name]), None))
         rows.append((f"{name.capitalize()}: high / low ({rule_in_words(rule)})", ", ".join(counts), None))
     return pd.DataFrame([(a, f, p or "not given") for a, f, p in rows], columns=["attribute", "found", "paper"])
+
+
+def _of_frame(store: WindowSource) -> str:
+    return f"{store.settings['face_side']} px" if store.has_pixels else f"{len(store.face_feature_names)} features"
 
 
 def complete(store: WindowSource) -> pd.Series:

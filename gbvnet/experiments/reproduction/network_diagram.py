@@ -15,7 +15,7 @@ from torch import nn
 
 from ...config import GBVNetConfig
 from ...network.complexity import noise
-from ...network.model import GBVNet
+from ...network.model import FaceEncoder, GBVNet
 from ...report.figures import COLOUR, INK, SOFT, empty_figure, styled
 
 # Inches: of the figure, of a branch's panel and the room between two, of a box in it and the room below the box, of an
@@ -71,13 +71,19 @@ def find_parts(config: GBVNetConfig, face_side: int) -> Parts:
     made = {row: [_part(spec, shapes[spec.modules[-1]]) for spec in specs] for row, specs in rows.items()}
     faces, _, signals = inputs
     if faces is not None:
-        frame = (*faces.shape[3:], faces.shape[2])
-        made["face"].insert(0, Part("frames", "aligned,\nRGB", 0, frame))
+        made["face"].insert(0, _frames(faces))
     if signals is not None:
         made["signals"].insert(0, Part("signals", "z-scored\nby channel", 0, tuple(signals.shape[1:])))
     *fusion, head = made["end"]
     others = sum(p.numel() for p in network.parameters()) - sum(p.parameters for row in made.values() for p in row)
     return Parts(made["face"], made["signals"], fusion[0] if fusion else None, head, others)
+
+
+def _frames(faces: torch.Tensor) -> Part:
+    """The box of the input, faces (1, F, 3, S, S) or features (1, F, D)."""
+    if faces.ndim == 3:
+        return Part("features", "z-scored,\na frame", 0, tuple(faces.shape[2:]))
+    return Part("frames", "aligned,\nRGB", 0, (*faces.shape[3:], faces.shape[2]))
 
 
 def _note_in(shapes: dict[nn.Module, tuple[int, ...]]) -> Callable[..., None]:
@@ -99,16 +105,23 @@ def _part(spec: _Spec, shape: tuple[int, ...]) -> Part:
 def _face(network: GBVNet) -> Iterator[_Spec]:
     if not network.sees_face:
         return
-    space = network.face.space
+    if isinstance(network.face, FaceEncoder):
+        yield from _convnext(network.face)
+    else:
+        yield _Spec("linear", "of each\nframe", (network.face,))
+    if network.time is not None:
+        yield _Spec("Transformer", f"{len(network.time.layers)} layers over\nthe frames", (network.time,))
+
+
+def _convnext(encoder: FaceEncoder) -> Iterator[_Spec]:
+    space = encoder.space
     yield _Spec("patches", "conv {}×{}\nstride {}".format(*space.stem.kernel_size, *space.stem.stride[:1]),
                 (space.stem, space.stem_norm))  # fmt: skip
     for i, stage in enumerate(space.stages):
         depth = len(list(stage.children()))
         blocks = f"{depth} block{'s' if depth > 1 else ''}"
         yield _Spec(f"stage {i + 1}", blocks, (*space.downs[i - 1 : i], stage))
-    yield _Spec("linear", "after the\nmean of\nthe map", (space.norm, network.face.out))
-    if network.time is not None:
-        yield _Spec("Transformer", f"{len(network.time.layers)} layers over\nthe frames", (network.time,))
+    yield _Spec("linear", "after the\nmean of\nthe map", (space.norm, encoder.out))
 
 
 def _signals(network: GBVNet) -> Iterator[_Spec]:

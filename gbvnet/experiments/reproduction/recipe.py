@@ -42,7 +42,7 @@ class Recipe:
     """the file's name, and the folder's of its runs"""
     about: str
     """a description, for the report"""
-    dataset: Literal["deap", "mahnob", "any"] = "any"
+    dataset: Literal["deap", "mahnob", "affec", "any"] = "any"
     """the corpus that it is for"""
     leaky: bool = False
     """whether any of its scores come from a protocol that leaks"""
@@ -339,7 +339,7 @@ def unfit(recipe: Recipe, store: WindowSource) -> Iterator[tuple[str, Any, Any]]
 
 def made_with(store: WindowSource) -> dict[str, Any]:
     """Return the settings that a store was prepared with; values that are left to the corpus are filled in."""
-    made = dict(store.settings["prepare"])
+    made = to_dict(PrepareConfig()) | store.settings["prepare"]
     made["step_s"] = made["step_s"] or made["window_s"]
     made["frames_per_window"] = store.settings["frames_per_window"]
     made["channels"] = tuple(made["channels"]) if made["channels"] else None

@@ -112,7 +112,8 @@ def network_of(run: PlannedRun) -> GBVNetConfig:
     from ...systems.gbvnet import network_config
     from ...systems.learners.neural import input_shape
 
-    shape = input_shape(run.store, run.config.modality, 2 if run.config.joint else 1)
+    n_outputs = 2 if run.config.joint else 1
+    shape = input_shape(run.store, run.config.modality, n_outputs, run.config.model.face_input)
     return network_config(run.config, shape)
 
 

@@ -101,8 +101,11 @@ class EmotionStream:
             self._signals = self._open_signals(float(signals_rate_hz), channels, rename or {})
             self._first_wait_s = self._signals.buffer.baseline.wait_s
         if use_face:
-            landmarker = self._closing.enter_context(open_landmarker(predictor.prepare.landmarks))
-            self._faces = FaceBuffer(landmarker, predictor.input.face_side, self._is_sampled)
+            predictor.require_video_features("the stream")
+            face = predictor.input.face_settings
+            with_pose = {"pose": True} if face.feature_names and face.pose else {}
+            landmarker = self._closing.enter_context(open_landmarker(face.backend, **with_pose))
+            self._faces = FaceBuffer(landmarker, face, self._is_sampled)
 
     def _open_signals(self, rate_hz: float, channels: Sequence[str], rename: Mapping[str, str]) -> "_Signals":
         if not 0 < rate_hz < np.inf:
@@ -301,7 +304,8 @@ class EmotionStream:
             flags.append("no frames")
         elif late:
             flags.append("frames late")
-        return flags + [unusual_face_flag(text) for text in self.predictor.unusual_faces(faces[None], ok[None])]
+        pictures = faces[None] if buffer.settings.pictures else None
+        return flags + [unusual_face_flag(text) for text in self.predictor.unusual_faces(pictures, ok[None])]
 
     def _predict(self, faces: np.ndarray | None, ok: np.ndarray | None, signals: np.ndarray | None) -> list[float]:
         """Return the predicted values and the two gates of one window; all are NaN if the model needs a modality that

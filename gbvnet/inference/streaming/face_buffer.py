@@ -1,6 +1,6 @@
 """The faces of a stream: found in the frames that windows sample, and kept for the windows that are still to come.
 
-Shapes: F frames a window, S face side, H, W of a frame.
+Shapes: F frames a window, S face side, D face features, H, W of a frame.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...preprocessing.alignment import align
-from ...preprocessing.face_windows import BORROW_S
+from ...preprocessing.face_windows import BORROW_S, FaceSettings
 from ...preprocessing.landmarks import Landmarker
 from ...preprocessing.participant import Participant
 
@@ -19,19 +19,20 @@ SLACK = 1e-6  # seconds; times are multiples of a frame's length, rounded
 
 class _SearchedFrame(NamedTuple):
     time_s: float
-    face: np.ndarray | None  # (S, S, 3) uint8, None if no face was found
+    face: np.ndarray | None  # (S, S, 3) uint8 or features (D,) float32, None if no face was detected
 
 
 class FaceBuffer:
     """The faces of one camera on the clock of a stream. A frame is valid until the next one, for a second at most.
 
+    settings : what is kept of a face, its picture or its features
     is_sampled : returns whether a window samples the video at or after one time and before another
 
     Where no face was found, the face of the nearest earlier frame is borrowed, at most a second old.
     """
 
-    def __init__(self, landmarker: Landmarker, side: int, is_sampled: Callable[[float, float], bool]):
-        self.side, self.is_sampled = side, is_sampled
+    def __init__(self, landmarker: Landmarker, settings: FaceSettings, is_sampled: Callable[[float, float], bool]):
+        self.settings, self.is_sampled = settings, is_sampled
         self.participant = Participant(landmarker)
         self.n_searched = 0  # frames in which a face was searched for
         self.reached_s = -np.inf  # time of the newest frame
@@ -70,7 +71,11 @@ class FaceBuffer:
     def _search(self, rgb: np.ndarray, time_s: float) -> None:
         face = self.participant.find(np.ascontiguousarray(rgb), time_s - self.participant.events.zero_s)
         self.n_searched += 1
-        self._searched.append(_SearchedFrame(time_s, None if face is None else align(rgb, face.landmarks, self.side)))
+        kept = None
+        if face is not None:
+            pictures = self.settings.pictures
+            kept = align(rgb, face.landmarks, self.settings.side) if pictures else face.expression
+        self._searched.append(_SearchedFrame(time_s, kept))
 
     def end(self) -> None:
         """Note that no more frames will come, and let windows say so."""
@@ -86,9 +91,9 @@ class FaceBuffer:
         self.reached_s += self._gap_s
 
     def window(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
-        """Return the faces at times (F,): faces (F, S, S, 3) uint8, black where there is none; ok (F,) bool; and
-        whether there were any frames at all."""
-        faces = np.zeros((len(times), self.side, self.side, 3), np.uint8)
+        """Return the faces at times (F,): faces (F, S, S, 3) uint8, black where there is none, or features (F, D)
+        float32, NaN where there is none; ok (F,) bool; and whether there were any frames at all."""
+        faces = self._empty(len(times))
         ok = np.zeros(len(times), bool)
         frames = list(self._searched)
         newest = np.searchsorted([frame.time_s for frame in frames], times + SLACK, side="right") - 1  # -1 for none
@@ -105,6 +110,10 @@ class FaceBuffer:
                     break
                 index -= 1
         return faces, ok, any_frame
+
+    def _empty(self, n: int) -> np.ndarray:
+        names, side = self.settings.feature_names, self.settings.side
+        return np.full((n, len(names)), np.nan, np.float32) if names else np.zeros((n, side, side, 3), np.uint8)
 
     def forget(self, before_s: float) -> None:
         """Drop faces that no window samples, as all later ones start at this time or after it."""

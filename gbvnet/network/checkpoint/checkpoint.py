@@ -15,7 +15,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from ...config import to_dict
 from ...errors import BadModel
 from ...io.atomic import atomic_folder, atomic_write
 from ..model import GBVNet
@@ -30,6 +29,7 @@ from .folder import (
     refuse_damaged,
     refuse_edited,
     sha256,
+    stored_config,
 )
 from .hub import find_model
 from .model_card import model_card
@@ -54,7 +54,7 @@ def save_model(folder: str | Path, model: GBVNet, about: dict) -> None:
     if named and model.sees_signals and named != model.config.n_channels:
         remedy = "Give about['channels'] as a [name, kind] for each channel of the network."
         raise BadModel(folder, f"names of {model.config.n_channels} channels", f"{named}", remedy)
-    config = json.dumps({"format": FORMAT, "config": to_dict(model.config), "about": about}, indent=2) + "\n"
+    config = json.dumps({"format": FORMAT, "config": stored_config(model.config), "about": about}, indent=2) + "\n"
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     # The tensors know which config they belong to, so that an edited or exchanged config is noticed.
     tensors = _with_digest(save(state, metadata={"format": "pt", "config_sha256": sha256(config)}))

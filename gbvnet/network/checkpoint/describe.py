@@ -83,7 +83,11 @@ def _refuse_other_channels(folder: Path, config: GBVNetConfig, header: Header, a
 
 def _input(config: GBVNetConfig, about: dict) -> Lines:
     lines: Lines = []
-    if uses_face(config.modality):
+    if uses_face(config.modality) and config.face_input == "features":
+        lines.append(("face", f"{config.n_frames} frames per window, {config.n_face_features} features a frame"))
+        names = about.get("face_features")
+        lines.append(("  features", " ".join(map(str, names)) if isinstance(names, list) else UNKNOWN))
+    elif uses_face(config.modality):
         side = about.get("face_side")
         size = f"{side} x {side} pixels" if side else f"side {UNKNOWN}, at least 32 pixels"
         lines.append(("face", f"{config.n_frames} frames per window, aligned, RGB, {size}"))

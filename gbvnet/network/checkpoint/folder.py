@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import msgspec
 from safetensors import SafetensorError, safe_open
 
-from ...config import GBVNetConfig, from_dict
+from ...config import GBVNetConfig, from_dict, to_dict
 from ...errors import BadConfig, BadModel
 from ...io.records import convert
 from ...io.safe_load import from_json
@@ -18,7 +18,9 @@ from ...provenance import with_current_key, with_current_stamp
 
 FORMAT = 1
 TENSORS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-ADDED_FIELDS = ("local_cnn", "self_attention", "residual", "pooling")  # absent in older models: then the default
+# Absent in older models: then the default.
+FEATURE_FIELDS = ("face_input", "n_face_features")
+ADDED_FIELDS = ("local_cnn", "self_attention", "residual", "pooling", *FEATURE_FIELDS)
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib")
 
 # Entries of `about` in the table of the model card, and their names there.
@@ -38,6 +40,7 @@ CARD_FACTS = {
     "chosen_epoch": "Chosen epoch",
     "rate_hz": "Signal rate, Hz",
     "face_side": "Face side, pixels",
+    "face_features": "Face features",
     "normalise": "Normalisation",
     "face_weights": "Face encoder initialised from",
     "store_digest": "Store digest",
@@ -136,6 +139,13 @@ def build_config(path: Path, values: dict) -> GBVNetConfig:
             expected = f"{name} to be " + (f"one of {', '.join(choices)}" if choices else f"of type {kind.__name__}")
             raise BadModel(path, expected, repr(value) if name in values else "nothing", "Restore the file.")
     return config
+
+
+def stored_config(config: GBVNetConfig) -> dict:
+    """Return a network's config as config.json has it: that of one that reads pictures is as versions wrote it that
+    knew no other, so that they can read it."""
+    values = to_dict(config)
+    return values if config.face_input == "features" else {k: v for k, v in values.items() if k not in FEATURE_FIELDS}
 
 
 class Header(NamedTuple):

@@ -63,7 +63,9 @@ def _score_lines(about: dict) -> list[str]:
 
 def _input_lines(model: GBVNet, about: dict) -> list[str]:
     config, lines = model.config, []
-    if model.sees_face:
+    if model.reads_features:
+        lines.append(f"- face features: {config.n_frames} frames per window, {config.n_face_features} features a frame")
+    elif model.sees_face:
         lines.append(f"- faces: {config.n_frames} frames per window, aligned, RGB, at least 32 px")
     if model.sees_signals:
         lines.append(f"- signals: {config.n_channels} channels x {config.n_samples} samples per window, in this order:")

@@ -7,7 +7,8 @@ The file computes the same as the network, window by window, for any number of w
     signals      (B, C, L) float32, as stored            gate_bio   (B,) mean gate of the signal features
     has_signals  (B,) bool
 
-A network of one modality has the inputs of that modality only, and one without gates has no gates. Where the network
+A network that reads features of faces has `face_features` (B, F, D) float32, as stored, in the place of `faces`. A
+network of one modality has the inputs of that modality only, and one without gates has no gates. Where the network
 would refuse a window, because a modality that it needs is missing, the logits are NaN; where one modality is missing,
 the gates are NaN.
 """
@@ -31,7 +32,7 @@ from typing_extensions import override
 from ...config import GBVNetConfig
 from ...errors import BadConfig, BadModel
 from ...io.atomic import temporary_path
-from ..model import FACE_WIDTH, GBVNet, mean_of_valid, pixels
+from ..model import FACE_WIDTH, GBVNet, mean_of_valid, network_faces
 from .checkpoint import load_model
 from .folder import CONFIG
 from .hub import find_model
@@ -112,7 +113,8 @@ class TraceableNetwork(nn.Module):
     @property
     def inputs(self) -> list[str]:
         """The names of the inputs, in order."""
-        return ["faces", "face_ok"] * self.network.sees_face + ["signals", "has_signals"] * self.network.sees_signals
+        face = [face_name(self.network), "face_ok"] * self.network.sees_face
+        return face + ["signals", "has_signals"] * self.network.sees_signals
 
     @property
     def outputs(self) -> list[str]:
@@ -125,7 +127,8 @@ class TraceableNetwork(nn.Module):
         given, net = dict(zip(self.inputs, tensors, strict=True)), self.network
         gates = None
         if net.sees_face:
-            f, has_face = self._face(given["faces"], given["face_ok"]), given["face_ok"].any(1)  # (B, 128), (B,)
+            faces, face_ok = given[face_name(net)], given["face_ok"]
+            f, has_face = self._face(faces, face_ok), face_ok.any(1)  # (B, 128), (B,)
         if net.sees_signals:
             has_signals = given["has_signals"]
             x = torch.where(has_signals[:, None, None], given["signals"], net.signal_mean[:, None])  # keeps NaN out
@@ -144,23 +147,29 @@ class TraceableNetwork(nn.Module):
         return tuple(results)
 
     def _face(self, faces: Tensor, ok: Tensor) -> Tensor:
-        """faces (B, F, S, S, 3) uint8, ok (B, F) bool -> (B, 128)."""
-        x = self.network.face(pixels(faces).flatten(0, 1))  # (N, 128)
+        """faces (B, F, S, S, 3) uint8 or (B, F, D), ok (B, F) bool -> (B, 128)."""
+        x = self.network.face(network_faces(faces).flatten(0, 1))  # (N, 128)
         x = x.view(-1, self.network.config.n_frames, FACE_WIDTH)
         x = torch.where(ok[..., None], x, 0)
         return mean_of_valid(x if self.network.time is None else self.network.time(x, ok), ok)
 
 
+def face_name(network: GBVNet) -> str:
+    """Return the name of the input for what the network reads of a face."""
+    return "face_features" if network.reads_features else "faces"
+
+
 def _face_side(network: GBVNet, about: dict, folder: Path) -> int:
-    """Return S in pixels; 32 for a network without faces, which does not use it."""
-    side = about.get("face_side") if network.sees_face else 32
+    """Return S in pixels; 32 for a network that reads no pictures, which does not use it."""
+    side = about.get("face_side") if network.sees_face and not network.reads_features else 32
     if not isinstance(side, int) or side < 32:
         raise BadModel(folder / CONFIG, "about.face_side, the side of a face in pixels", repr(side), "Train it again.")
     return side
 
 
 def _windows(config: GBVNetConfig, side: int, n: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return n windows of noise as stored; of every eight, one lacks its face, one its signals, and one both."""
+    """Return n windows of noise as stored, and features for a network that reads them; of every eight, one lacks its
+    face, one its signals, and one both."""
     rng = np.random.default_rng(seed)
     missing = np.arange(n) % 8
     face_ok = rng.random((n, config.n_frames)) < 0.8
@@ -169,9 +178,17 @@ def _windows(config: GBVNetConfig, side: int, n: int, seed: int = 0) -> dict[str
     return {
         "faces": rng.integers(0, 256, (n, config.n_frames, side, side, 3), np.uint8),
         "face_ok": face_ok,
+        "face_features": _feature_noise(config, face_ok, seed),
         "signals": rng.standard_normal((n, config.n_channels, config.n_samples), np.float32),
         "has_signals": (missing != 5) & (missing != 7),
     }
+
+
+def _feature_noise(config: GBVNetConfig, face_ok: np.ndarray, seed: int) -> np.ndarray:
+    """Return features (n, F, D) as stored: NaN in frames without a face."""
+    features = np.random.default_rng([seed, 1]).standard_normal((*face_ok.shape, config.n_face_features), np.float32)
+    features[~face_ok] = np.nan
+    return features
 
 
 def _write(network: GBVNet, side: int, path: Path, config: str) -> None:
@@ -232,7 +249,7 @@ def _run_onnx(session: Any, windows: dict[str, np.ndarray]) -> dict[str, np.ndar
 @torch.inference_mode()
 def _run_torch(network: GBVNet, windows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     t = {name: torch.from_numpy(array) for name, array in windows.items()}
-    faces = pixels(t["faces"]) if network.sees_face else None
+    faces = network_faces(t[face_name(network)]) if network.sees_face else None
     signals = t["signals"] if network.sees_signals else None
     output = network(faces, t["face_ok"] if network.sees_face else None, signals, None, t["has_signals"])
     return {name: getattr(output, name).numpy() for name in ("logits", "gate_face", "gate_bio")}

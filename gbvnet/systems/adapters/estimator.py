@@ -60,6 +60,12 @@ class EstimatorSystem(BaseSystem, new_hooks=True):
     def estimator(self) -> Any:
         """Return the estimator for `self.task`, not fitted: a classifier, or of task regression a regressor."""
 
+    @classmethod
+    @override
+    def face_input_of(cls, config: CrossvalConfig) -> str:
+        """Return either for features of this package, which read what there is; else what the class declares."""
+        return "either" if cls.features is EstimatorSystem.features else cls.face_input
+
     def features(self, inputs: Inputs) -> np.ndarray:
         """Return the features (n, D) of n windows; each window's own, whatever others come with it.
 

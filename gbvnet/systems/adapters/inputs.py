@@ -15,6 +15,7 @@ class Inputs:
 
     signals : (n, C, L) float32, baseline-corrected, in microvolts, microsiemens, degrees Celsius; None without signals
     faces, face_ok : (n, F, S, S, 3) uint8 and (n, F) bool, whether a frame shows a face; None without faces
+    face_features : (n, F, D) float32, NaN for frames without a face, of a store that declares them; else None
     channels : (name, kind) of each signal channel. rate_hz : of the signals
     subject : (n,) the subject of each window
     """
@@ -25,6 +26,7 @@ class Inputs:
     channels: tuple[tuple[str, str], ...]
     rate_hz: float
     subject: np.ndarray
+    face_features: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.subject)
@@ -42,4 +44,5 @@ def read_inputs(store: WindowSource, rows: np.ndarray, modality: str) -> Inputs:
         channels=tuple((s["channels"][i][0], s["channels"][i][1]) for i in channels),
         rate_hz=float(s["rate_hz"]),
         subject=store.windows["subject"].to_numpy(str)[rows],
+        face_features=store.face_features(rows) if uses_face(modality) and s.get("face_features") else None,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...config import uses_face, uses_signals
+from ...preprocessing.face_features import EXPRESSIONS
 from ...store.channels import CHUNK_ROWS, channels_of
 from ...store.row_view import feature_cache_of, readable_rows
 from ...store.window_source import WindowSource
@@ -58,7 +59,8 @@ def _extract(
 
 
 def waveform_features(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
-    """Return every sample of the modality's channels, and the face as a thumbnail; (n, D) float32.
+    """Return every sample of the modality's channels, and the face as a thumbnail, or the mean of its features where
+    there are no pictures; (n, D) float32.
 
     Each channel of each window is z-scored, so that only its waveform counts: otherwise drift and gain, which are
     large, would decide every distance.
@@ -72,7 +74,8 @@ def waveform_features(store: WindowSource, rows: np.ndarray, modality: str) -> n
 
 
 def spectral_features(store: WindowSource, rows: np.ndarray, modality: str) -> np.ndarray:
-    """Return mean, log SD and log power in five bands of each channel, and the face as a thumbnail; (n, D) float32."""
+    """Return mean, log SD and log power in five bands of each channel, and the face as a thumbnail, or the mean of its
+    features where there are no pictures; (n, D) float32."""
     rate_hz = store.settings["rate_hz"]
 
     def of(x: np.ndarray) -> np.ndarray:
@@ -97,8 +100,23 @@ def _gather(
             columns.append(of_signals(x[:, channels]))
         if pictures is not None:
             columns.append(face_thumbnails(pictures, ok))
+        elif faces:
+            columns.append(mean_features(face_coefficients(store, rows[begin : begin + CHUNK_ROWS])))
         parts.append(np.concatenate(columns, axis=1, dtype=np.float32))
     return np.concatenate(parts)
+
+
+def face_coefficients(store: WindowSource, rows: np.ndarray) -> np.ndarray:
+    """Return MediaPipe's expression coefficients (n, F, 52) or, of a store with face features measured by other
+    software, all of these, (n, F, D); float32, NaN for frames without a face."""
+    names = store.face_feature_names
+    return store.expression(rows) if not names or {*EXPRESSIONS} <= {*names} else store.face_features(rows)
+
+
+def mean_features(features: np.ndarray) -> np.ndarray:
+    """Return the means (n, D) of face features (n, F, D) over a window's frames with a face; 0 if none shows one."""
+    ok = np.isfinite(features).all(axis=2, keepdims=True)
+    return np.where(ok, features, 0).sum(axis=1) / np.maximum(ok.sum(axis=1), 1)
 
 
 def face_thumbnails(faces: np.ndarray, ok: np.ndarray) -> np.ndarray:

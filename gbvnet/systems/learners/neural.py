@@ -23,13 +23,13 @@ from ...config import CrossvalConfig, require, uses_face, uses_signals
 from ...errors import BadConfig, BadModel, BadStore
 from ...io.atomic import atomic_write
 from ...network.augment import augment_faces, augment_signals, corrupt
-from ...network.batches import Batch, BatchSource, Windows
+from ...network.batches import Batch, BatchSource, FaceFeatureWindows, Windows
 from ...network.devices import device_of
 from ...network.model import GBVNet, set_normaliser
 from ...network.objectives import objective_of, predictions_of, scaled_ratings
 from ...network.training import TrainingData, TrainingResult, fit_network, predict_network
 from ...network.training_log import training_log
-from ...store.channels import channels_of
+from ...store.channels import channels_of, face_feature_statistics, require_face_input
 from ...store.window_source import WindowSource
 from .. import ALL_TASKS, BaseSystem, SystemOutput
 from .classical import require_modalities
@@ -62,6 +62,7 @@ class Shape:
     n_frames: int  # F, 0 without faces
     side: int  # S, pixels
     n_outputs: int  # K
+    n_face_features: int = 0  # D, of a frame; 0 where pictures are read
 
     @property
     def n_channels(self) -> int:
@@ -189,6 +190,9 @@ class NeuralSystem(BaseSystem, new_hooks=True):
     def _fit_normaliser(self, store: WindowSource, train: BatchSource) -> None:
         """Set the mean and SD by which the network z-scores its signals, if it does, from the training windows."""
         network = self._network()
+        if isinstance(network, GBVNet) and network.reads_features:
+            mean_sd = face_feature_statistics(store, train.rows)
+            network.fit_face_normaliser(*(torch.from_numpy(x).float() for x in mean_sd))
         if not train.channels:
             return
         if not isinstance(network, GBVNet | NormalisingNetwork):
@@ -278,12 +282,13 @@ class NeuralSystem(BaseSystem, new_hooks=True):
                 )
 
     def _shape(self, store: WindowSource, n_outputs: int) -> Shape:
-        return input_shape(store, self.config.modality, n_outputs)
+        return input_shape(store, self.config.modality, n_outputs, self.face_input_of(self.config))
 
     def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> BatchSource:
         self.refuse_missing(store, rows)
         train = self.config.train
-        return Windows(
+        windows = FaceFeatureWindows if self.face_input_of(self.config) == "features" else Windows
+        return windows(
             store,
             rows,
             self.config.modality,
@@ -298,21 +303,31 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         require_modalities(store, rows, self.config)
 
     def augment(self, batch: Batch, generator: torch.Generator) -> Batch:
-        """Return a training batch augmented and corrupted as the settings say; faces are (B, F, 3, S, S) in [0, 1]."""
+        """Return a training batch augmented and corrupted as the settings say; faces are (B, F, 3, S, S) in [0, 1], or
+        features (B, F, D), which are not augmented."""
         faces, signals, train = batch.faces, batch.signals, self.config.train
         mean, sd = _scale(self._network()) or (torch.zeros(0), torch.ones(0))
-        if train.augment and faces is not None:
+        if train.augment and faces is not None and faces.ndim == 5:
             faces = augment_faces(faces, generator)
         if train.augment and signals is not None and self.waveforms and len(mean):  # features cannot be shifted in time
             signals = augment_signals(signals, sd, generator, mean)
         if train.corrupt:  # last, so that no blur undoes it
-            faces, signals = corrupt(faces, signals, train.corrupt, mean, sd, generator)
+            network = self._network()
+            scale = (
+                (network.face.mean, network.face.sd) if isinstance(network, GBVNet) and network.reads_features else None
+            )
+            faces, signals = corrupt(faces, signals, train.corrupt, mean, sd, generator, scale)
         return batch._replace(faces=faces, signals=signals)
 
 
-def input_shape(store: WindowSource, modality: str, n_outputs: int) -> Shape:
-    """Return the shape of a store's windows as a network of this modality reads them. Raises BadConfig if the store
-    does not have what the modality needs."""
+def input_shape(store: WindowSource, modality: str, n_outputs: int, face_input: str = "pixels") -> Shape:
+    """Return the shape of a store's windows as a network of this modality reads them.
+
+    face_input : what it reads of a face, pixels or features
+    Raises BadConfig if the store does not have what the modality needs.
+    """
+    require_face_input(store, modality, face_input)
+    features = uses_face(modality) and face_input == "features"
     s = store.settings
     channels = channels_of(store, modality) if uses_signals(modality) else []
     return Shape(
@@ -320,8 +335,9 @@ def input_shape(store: WindowSource, modality: str, n_outputs: int) -> Shape:
         rate_hz=float(s["rate_hz"]),
         n_samples=s["samples_per_window"],
         n_frames=s["frames_per_window"] if uses_face(modality) else 0,
-        side=s["face_side"] if uses_face(modality) else 0,
+        side=s["face_side"] if uses_face(modality) and not features else 0,
         n_outputs=n_outputs,
+        n_face_features=len(store.face_feature_names) if features else 0,
     )
 
 

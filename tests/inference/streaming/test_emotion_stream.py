@@ -13,6 +13,7 @@ from gbvnet.inference.predictor import Predictor, WindowPredictions
 from gbvnet.inference.streaming import emotion_stream as streams
 from gbvnet.inference.streaming.emotion_stream import EmotionStream, StreamSettings
 from gbvnet.preprocessing.alignment import align
+from gbvnet.preprocessing.face_windows import FaceSettings
 from gbvnet.preprocessing.windowing import cut, frame_times
 
 from ...preprocessing.face_fixtures import mean_landmarks
@@ -150,7 +151,7 @@ def test_faces_are_borrowed_from_the_past_second_and_never_from_the_future(tmp_p
 
 
 def test_what_is_borrowed_is_the_nearest_of_before(predictor):
-    looks = streams.FaceBuffer(fake_landmarker("").__enter__(), SIDE, lambda a, b: True)
+    looks = streams.FaceBuffer(fake_landmarker("").__enter__(), FaceSettings(1.0, F, SIDE), lambda a, b: True)
     for t, rgb in [(0.0, picture(0)), (0.2, picture(1)), (0.4, BLANK), (0.6, BLANK), (0.8, picture(2))]:
         looks.push(rgb, t)
     faces, ok, came = looks.window(np.array([0.4, 0.6, 0.8]))
