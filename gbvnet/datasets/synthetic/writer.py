@@ -4,7 +4,7 @@ are known."""
 import io
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import partial
@@ -84,11 +84,11 @@ def make_stamp(form: int, config: SynthConfig, **more: object) -> dict:
     return {"stamp": SYNTHETIC, "format": form, "config": settings | more}
 
 
-def require_eeg_channels(names: Iterable[str]) -> None:
-    """Raise BadConfig, with the nearest name, for an unknown EEG channel."""
+def require_eeg_channels(names: Iterable[str], known: Sequence[str] = EEG) -> None:
+    """Raise BadConfig, with the nearest name, for an EEG channel that is not known."""
     for name in names:
-        if name not in EEG:
-            raise BadConfig(f"evidence: no EEG channel {name}; {did_you_mean(name, EEG)}")
+        if name not in known:
+            raise BadConfig(f"evidence: no EEG channel {name}; {did_you_mean(name, known)}")
 
 
 def n_with_video(config: SynthConfig) -> int:
