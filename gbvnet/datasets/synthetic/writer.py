@@ -212,14 +212,17 @@ def bdf_bytes(traces: Iterable[BdfChannel], rate_hz: int) -> bytes:
     return file.getvalue()
 
 
-def avi_bytes(frames: Iterable[np.ndarray], fps: Fraction | int, width: int, height: int) -> bytes:
-    """Return an AVI of H.264 with B-frames, as in DEAP. frames : (height, width, 3) uint8 RGB each"""
+def avi_bytes(frames: Iterable[np.ndarray], fps: Fraction | int, width: int, height: int, form: str = "avi") -> bytes:
+    """Return an AVI of H.264 with B-frames, as in DEAP.
+
+    frames : (height, width, 3) uint8 RGB each; form : of the container, as FFmpeg calls it
+    """
     import av
 
     # One thread and no adaptive B-frames give the same bytes every time; several videos are encoded in parallel.
     options = {"preset": "superfast", "crf": "23", "x264-params": "bframes=2:b-adapt=0:keyint=100:threads=1"}
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="avi") as container:
+    with av.open(buffer, "w", format=form) as container:
         stream = container.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.thread_count = 1
