@@ -13,7 +13,6 @@ The file is one variable of about 2 GB of numbers: subjects are read one at a ti
 (public readers); every shape, rate and name is compared, and a difference is refused.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -28,7 +27,6 @@ from .label_columns import LabelColumn
 from .recording import Channel, Recording, Signals, read_stamp, require_folder
 from .sample_checks import with_sample_checks
 
-log = logging.getLogger(__name__)
 FILE = "DREAMER.mat"
 N_SUBJECTS, N_FILMS = 23, 18
 EEG_HZ, ECG_HZ = 128, 256
@@ -116,13 +114,14 @@ class Reader:
 
     def recordings(self, unit: str) -> list[Recording]:
         """Return a subject's films in the order of the file, with errors and warnings. Raises BadRecording."""
-        self._refuse_other_properties()
+        warnings = self._compare_properties()
         subject = self._subject(unit)
         scores = {name: self._scores(subject.field(field)) for name, field in SCORES.items()}
         for signals in ("EEG", "ECG"):
             for part in ("stimuli", "baseline"):
                 self._require_films(subject.field(signals).field(part))
-        return [self._recording(unit, film, {n: x[film] for n, x in scores.items()}) for film in range(self.n_films)]
+        recordings = [self._recording(unit, f, {n: x[f] for n, x in scores.items()}) for f in range(self.n_films)]
+        return [replace(r, warnings=(*warnings, *r.warnings)) for r in recordings] if warnings else recordings
 
     def inspect(self, recording: Recording) -> Recording:
         """Return the recording as it is: there is no video."""
@@ -139,16 +138,16 @@ class Reader:
         during = _rows(subject, "stimuli", recording.row)
         return Signals(during, float(ECG_HZ), 0.0, CHANNELS, rates_hz=RATES_HZ, baseline_signals=around)
 
-    def _refuse_other_properties(self) -> None:
+    def _compare_properties(self) -> list[str]:
         """Raise BadRecording if the file states other rates, electrodes or numbers than are assumed here.
 
-        They stand behind all signals: of a truncated file they are not there, and its whole subjects are used.
+        They stand behind all signals: of a truncated file they are not there. Its whole subjects are used, with the
+        warning that is returned.
         """
         try:
             stated = _stated(read_mat(self.file)["DREAMER"])
         except BadRecording as error:
-            log.warning("rates and electrodes were not compared: %s", error)
-            return
+            return [f"the rates and electrodes that the file states were not compared: {error}"]
         assumed: dict[str, list] = {
             "EEG_SamplingRate": [EEG_HZ], "ECG_SamplingRate": [ECG_HZ], "EEG_Electrodes": EEG,
             "noOfSubjects": [self.n_subjects], "noOfVideoSequences": [self.n_films],
@@ -157,6 +156,7 @@ class Reader:
             if stated[name] != value:
                 expected, actual = (", ".join(f"{x}" for x in each) for each in (value, stated[name]))
                 raise BadRecording(self.file, f"{expected} in DREAMER.{name}", actual, "Is it the released file?")
+        return []
 
     def _subject(self, unit: str) -> MatValue:
         return _data(self.file).cell(int(unit[1:]) - 1)
