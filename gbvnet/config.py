@@ -289,7 +289,8 @@ class SplitConfig:
     stratify: bool = False
     """balance the classes over the folds; the labels are then used to split, which the run reports"""
     fixed: str | None = None
-    """name of fixed folds, so that publications can use the same ones: deap-v1, mahnob-v1, or a JSON file"""
+    """name of fixed folds, so that publications can use the same ones: deap-v1, mahnob-v1, amigos-long-v1, or a JSON
+    file"""
     validation: float = 0.2
     """fraction of the training groups held out for validation, which chooses the epoch (implementation choice)"""
     seed: int = 0

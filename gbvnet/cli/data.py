@@ -16,6 +16,7 @@ from .progress import bar, columns, say
     gbvnet synth deap /tmp/null --subjects 8 --effect 0        # no effect: nothing can be learnt but leakage
     gbvnet synth deap /tmp/raw --raw                           # and DEAP's original recordings of the same trials
     gbvnet synth mahnob /tmp/mahnob --subjects 3 --trials 4    # videos of 6 to 8 s, 30 s before and after each
+    gbvnet synth amigos /tmp/amigos --flaws true               # MATLAB files, with what the real ones lack
     gbvnet synth table /tmp/table --seconds 20                 # signals, with classes, other scales, a joystick
     """,
     by_arguments=True,

@@ -28,9 +28,10 @@ _FOLDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "deap": ("a DEAP folder", ("data_preprocessed_python",)),
     "deap-raw": ("a DEAP folder", ("data_original",)),
     "mahnob": ("a MAHNOB-HCI folder", ("Sessions",)),
+    "dreamer": ("a DREAMER folder", ("DREAMER.mat",)),
     "table": ("a folder with a recordings table", ("recordings.csv",)),
 }
-CORPORA = ("deap", "deap-raw", "mahnob", "table")
+CORPORA = ("deap", "deap-raw", "dreamer", "mahnob", "table")
 _DESCRIPTIONS = {kind: words for kind, (words, _) in _FOLDERS.items()} | {
     "video": "a video file",
     "signals": "a file of signals",

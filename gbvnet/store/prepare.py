@@ -240,11 +240,11 @@ def _prepare_all(
 
 def _batches(recordings: list[Recording], faces: bool) -> list[list[Recording]]:
     """Return the recordings of each task: one with a video is a task of its own, because it takes seconds; those
-    without share a task if their signals share a file, so that it is read once."""
+    without share a task if they are of one subject and their signals share a file, so that it is read once."""
     batches: list[list[Recording]] = []
     for recording in recordings:
         joins = batches and not (faces and (recording.video or batches[-1][0].video))
-        if joins and batches[-1][0].signals == recording.signals:
+        if joins and (batches[-1][0].signals, batches[-1][0].subject) == (recording.signals, recording.subject):
             batches[-1].append(recording)
         else:
             batches.append([recording])

@@ -71,7 +71,7 @@ def test_importing_the_package_loads_nothing_heavy():
     [
         (["crossvall"], "no command crossvall; did you mean crossval?"),
         (["check", "deap", "/nowhere"], "/nowhere: expected the folder of a corpus, found no such folder"),
-        (["check", "dreamer", "/nowhere"], "dreamer"),
+        (["check", "seed", "/nowhere"], "seed"),
         (["prepare", "deap", "x", "y", "--face-side", "3"], "face_side must be 32 to 512 pixels, not 3"),
         (["prepare", "deap", "x", "y", "--fce-side", "64"], "unrecognized arguments"),
         (["crossval", "/nowhere", "r"], "/nowhere: expected a store, found no store.json"),

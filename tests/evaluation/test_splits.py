@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gbvnet.config import PROTOCOLS, SplitConfig
+from gbvnet.datasets.amigos_file import LONG
+from gbvnet.datasets.amigos_long import GROUPS
 from gbvnet.errors import BadConfig, BadInput, LeakySplit
 from gbvnet.evaluation.splits import (
     check_fold,
@@ -390,6 +392,19 @@ def test_fixed_folds_are_what_their_maker_makes_byte_for_byte():
         assert (FOLDS / f"{name}.json").read_bytes() == maker["text"](name).encode()
 
 
+def test_amigos_long_v1_keeps_groups_in_one_fold():
+    folds = fixed_folds(str(FOLDS / "amigos-long-v1.json")).parts
+    assert len({name for part in folds["subject"] for name in part}) == 37 and {
+        len(part) for part in folds["subject"]
+    } == {3, 4}
+    assert {len(part) for part in folds["trial"]} == {14, 15} and sum(map(len, folds["trial"])) == 37 * 4
+    for group in GROUPS:
+        assert [set(group) <= set(part) for part in folds["subject"]].count(True) == 1
+        for film in LONG:
+            watched = {f"{name}/{film}" for name in group}
+            assert [watched <= set(part) for part in folds["trial"]].count(True) == 1
+
+
 def test_mahnob_v1_names_a_trial_by_its_film_whatever_its_session_is_called():
     folds = fixed_folds("mahnob-v1")
     films = {film for part in folds.parts["stimulus"] for film in part}
@@ -471,7 +486,7 @@ def test_fixed_folds_that_do_not_fit_are_refused(tmp_path):
         make_folds(table(), SplitConfig(folds=3, fixed="deap-v1"))
     with pytest.raises(LeakySplit, match="fold 10 has 0 trials left to train on"):
         make_folds(table(subjects=1, trials=1), SplitConfig(fixed="deap-v1"))
-    with pytest.raises(BadInput, match=r"deap-v9: expected the name of fixed folds.*Shipped: deap-v1, mahnob-v1"):
+    with pytest.raises(BadInput, match=r"deap-v9: expected the name of fixed folds.*Shipped: .*deap-v1, mahnob-v1"):
         fixed_folds("deap-v9")
     for text, why in (("[", "not JSON"), ("[]", "found list"), ('{"trial": 3}', "found int")):
         (tmp_path / "bad.json").write_text(text)

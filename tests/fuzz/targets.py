@@ -24,16 +24,24 @@ import yaml
 from safetensors.numpy import save
 
 from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
+<<<<<<< HEAD
 from gbvnet.datasets import affec_trials, deap, mahnob_session, recording, table
 from gbvnet.datasets.affec_streams import read_stream
+=======
+from gbvnet.datasets import amigos, deap, dreamer, mahnob_session, recording, table
+from gbvnet.datasets.amigos_file import FILMS
+>>>>>>> amigos
 from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
 from gbvnet.datasets.film_times import read_film_times
 from gbvnet.datasets.formats import signal_file
+from gbvnet.datasets.formats.matlab import read_mat
+from gbvnet.datasets.formats.matlab_value import NUMBERS, MatValue
 from gbvnet.datasets.label_columns import label_columns
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.synthetic.mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic.mahnob import session_xml
+from gbvnet.datasets.synthetic.matlab_file import cells, mat_bytes
 from gbvnet.datasets.trace_file import read_traces
 from gbvnet.evaluation import predictions, splits
 from gbvnet.evaluation import split_check as splitcheck
@@ -178,6 +186,89 @@ TRACES = (
 )
 LABELS = label_columns({name: {"scale": s, "trace": True} for name, s in (("joystick", [-1, 1]), ("valence", [1, 9]))})
 SIGNALS = (Channel("Fp1", "eeg"), Channel("O1", "eeg"), Channel("GSR", "gsr"))
+
+
+def plain_mat(variables: dict[str, Any]) -> bytes:
+    """A MATLAB file of version 5 that is not compressed, so that a changed byte changes a value."""
+    from scipy.io import savemat
+
+    file = io.BytesIO()
+    savemat(file, variables)
+    return file.getvalue()
+
+
+def mat_seeds() -> tuple[bytes, ...]:
+    inside = {"films": cells([np.arange(3), "ab", {"deep": 2.5}], (3, 1)), "name": "film", "none": np.zeros((0, 0))}
+    held = {"x": np.arange(6.0).reshape(2, 3), "s": inside, "flag": np.array([[True]]), "z": np.array([[1 + 2j]])}
+    return (plain_mat(held), mat_bytes({"x": np.arange(50), "s": inside}))
+
+
+def whole_mat(data: bytes) -> None:
+    values = list(read_mat(put("x.mat", data)).values())
+    for depth in range(6):
+        values = [part for value in values for part in parts_of(value, 50 >> depth)]
+
+
+def parts_of(value: MatValue, most: int) -> list[MatValue]:
+    if value.kind == "cell":
+        return [value.cell(number) for number in range(min(value.size, most))]
+    if value.kind == "struct" and value.size == 1:
+        return [value.field(name) for name in value.fields()[:most]]
+    value.text() if value.kind == "char" and value.shape[:1] == (
+        1,
+    ) else value.numbers() if value.kind in NUMBERS else 0
+    return []
+
+
+def amigos_seeds() -> tuple[bytes, ...]:
+    """Short signals of two films, in bytes instead of floats."""
+    order = ["N1", *(film for film in FILMS if film != "N1")]
+    empty = np.zeros((0, 0))
+    held: dict[str, Any] = {"VideoIDs": cells(order)}
+    values = {
+        "joined_data": (np.arange(17 * 660) % 9).reshape(-1, 17).astype(np.uint8),
+        "labels_selfassessment": np.array([[2.5, 7, 5, 1, 9, 0, 0, 1, 0, 0, 0, 1]]),
+        "labels_ext_annotation": np.array([[1, 0.5, -0.5], [2, 0.25, 0]]),
+    }
+    for name, value in values.items():
+        held[name] = cells(value if film in ("N1", "4") else empty for film in order)
+    return (plain_mat(held), mat_bytes(held))
+
+
+def amigos_file(data: bytes) -> None:
+    opened = amigos.Reader.open(put("amigos/Data_Preprocessed_P01.mat", data).parent)
+    opened.notes("P01")
+    for item in opened.recordings("P01"):
+        if item.error is None:
+            opened.signals(item)
+    opened.notes()
+
+
+def dreamer_seeds() -> tuple[bytes, ...]:
+    """One subject and film with a baseline that is too short; compressed, with one that is long enough."""
+    seeds = []
+    for rows, write in ((3, plain_mat), (61 * 128, mat_bytes)):
+        signals = {
+            name: {part: cells([np.ones((rows * k, n), np.uint8)], (1, 1)) for part in ("baseline", "stimuli")}
+            for name, k, n in (("EEG", 1, 14), ("ECG", 2, 2))
+        }
+        scores = {name: np.full((1, 1), 2.0) for name in dreamer.SCORES.values()}
+        top = {
+            "Data": cells([signals | scores]), "EEG_SamplingRate": 128.0, "ECG_SamplingRate": 256.0,
+            "EEG_Electrodes": cells(dreamer.EEG), "noOfSubjects": 1.0, "noOfVideoSequences": 1.0,
+        }  # fmt: skip
+        seeds.append(write({"DREAMER": top}))
+    return tuple(seeds)
+
+
+def dreamer_file(data: bytes) -> None:
+    root = put("dreamer/DREAMER.mat", data).parent
+    put("dreamer/SYNTHETIC.json", b'{"stamp": "synthetic data", "trials": 1, "seconds": 61}')
+    opened = dreamer.Reader.open(root)
+    opened.notes()
+    for item in opened.recordings(opened.units[0]):
+        if item.error is None:
+            opened.signals(item)
 
 
 def own_table(data: bytes) -> None:
@@ -528,9 +619,15 @@ def targets() -> dict[str, Target]:
         Target("ratings", "text", ratings_seeds(), of_file("ratings.csv", deap.read_ratings), 20),
         Target("session", "text", session_seeds(), session, 90),
         Target("gaze", "text", (GAZE,), of_file("gaze.tsv", lambda f: mahnob_session.read_gaze(f, 44100.0)), 120),
+<<<<<<< HEAD
         Target("affec stream", "text", AFFEC_STREAM, affec_stream, 40),
         Target("affec events", "text", AFFEC_EVENTS, lambda data: affec_trials_of(data, AFFEC_RATINGS[0]), 8),
         Target("affec ratings", "text", AFFEC_RATINGS, lambda data: affec_trials_of(AFFEC_EVENTS[0], data), 8),
+=======
+        Target("mat", "bytes", mat_seeds(), whole_mat, 90),
+        Target("amigos", "bytes", amigos_seeds(), amigos_file, 20),
+        Target("dreamer", "bytes", dreamer_seeds(), dreamer_file, 12),
+>>>>>>> amigos
         Target("table", "text", TABLE, own_table, 3),
         Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
         Target("settings", "text", SETTINGS, own_settings, 3),

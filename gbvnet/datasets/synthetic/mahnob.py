@@ -435,7 +435,7 @@ def _frames(config: Settings, trial: Trial) -> Iterator[np.ndarray]:
     light = trial_light(config.fingerprint, rng(_LIGHT))
     across, down = (VIDEO_SIZE[0] - WIDTH) // 2, (VIDEO_SIZE[1] - HEIGHT) // 2
     for at, frame in zip(
-        film_s, _face(config, trial.subject).frames(_resample_acting(acting, film_s), light), strict=True
+        film_s, _face(config, trial.subject).frames(resample_acting(acting, film_s), light), strict=True
     ):
         frame = cv2.copyMakeBorder(frame, down, down, across, across, cv2.BORDER_REPLICATE)
         if config.mark_s is not None and config.mark_s <= at < config.mark_s + FLASH_S:
@@ -443,7 +443,7 @@ def _frames(config: Settings, trial: Trial) -> Iterator[np.ndarray]:
         yield frame
 
 
-def _resample_acting(acting: Acting, time_s: np.ndarray) -> Acting:
+def resample_acting(acting: Acting, time_s: np.ndarray) -> Acting:
     """Return the acting at other times than those of DEAP's frames, constant before the first and after the last."""
     known_s = np.arange(len(acting.blink)) / FPS
 

@@ -4,7 +4,7 @@ are known."""
 import io
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from functools import partial
@@ -84,11 +84,11 @@ def make_stamp(form: int, config: SynthConfig, **more: object) -> dict:
     return {"stamp": SYNTHETIC, "format": form, "config": settings | more}
 
 
-def require_eeg_channels(names: Iterable[str]) -> None:
-    """Raise BadConfig, with the nearest name, for an unknown EEG channel."""
+def require_eeg_channels(names: Iterable[str], known: Sequence[str] = EEG) -> None:
+    """Raise BadConfig, with the nearest name, for an EEG channel that is not known."""
     for name in names:
-        if name not in EEG:
-            raise BadConfig(f"evidence: no EEG channel {name}; {did_you_mean(name, EEG)}")
+        if name not in known:
+            raise BadConfig(f"evidence: no EEG channel {name}; {did_you_mean(name, known)}")
 
 
 def n_with_video(config: SynthConfig) -> int:
@@ -212,14 +212,17 @@ def bdf_bytes(traces: Iterable[BdfChannel], rate_hz: int) -> bytes:
     return file.getvalue()
 
 
-def avi_bytes(frames: Iterable[np.ndarray], fps: Fraction | int, width: int, height: int) -> bytes:
-    """Return an AVI of H.264 with B-frames, as in DEAP. frames : (height, width, 3) uint8 RGB each"""
+def avi_bytes(frames: Iterable[np.ndarray], fps: Fraction | int, width: int, height: int, form: str = "avi") -> bytes:
+    """Return an AVI of H.264 with B-frames, as in DEAP.
+
+    frames : (height, width, 3) uint8 RGB each; form : of the container, as FFmpeg calls it
+    """
     import av
 
     # One thread and no adaptive B-frames give the same bytes every time; several videos are encoded in parallel.
     options = {"preset": "superfast", "crf": "23", "x264-params": "bframes=2:b-adapt=0:keyint=100:threads=1"}
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="avi") as container:
+    with av.open(buffer, "w", format=form) as container:
         stream = container.add_stream("libx264", rate=fps, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.thread_count = 1
