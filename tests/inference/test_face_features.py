@@ -147,7 +147,7 @@ def test_a_corpus_that_brings_the_features_of_the_model_is_predicted(tmp_path):
     features, ok = prediction.table["valence"], prediction.table["face_ok"]
     assert features.notna().all() and ok.round(2).tolist() == [1, 0.67, 0.67] and prediction.faces == ()
     assert "valence" in prediction.table and len(store) == 9
-    with pytest.raises(BadConfig, match="a face video"):
+    with pytest.raises(BadConfig, match="none: the model uses face: give it face features"):
         predict_recording(model, corpus, corpus.recordings("s1")[2])
 
 
