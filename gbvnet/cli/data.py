@@ -99,6 +99,7 @@ def _check(parser) -> Run:
     gbvnet prepare deap /data/DEAP /data/deap.store --jobs 8
     gbvnet prepare deap /data/DEAP /data/deap112.store --face_side 112
     gbvnet prepare deap /data/DEAP /data/raw.store --raw         # signals from data_original/*.bdf
+    gbvnet prepare deap /data/DEAP /data/nofaces.store --store_faces features   # measurements of faces, no picture
     """,
 )
 def _prepare(parser) -> Run:

@@ -2,9 +2,10 @@
 
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from pathlib import Path
 
 from ..config import PrepareConfig
 from ..errors import BadRecording, GbvnetError
@@ -148,15 +149,16 @@ def missing(units: Sequence[Unit]) -> list[tuple[str, ...]]:
     A note on a unit that begins with "no " tells of something missing, too.
     """
     kinds = {"video": "a video", "signals": "signals"}
+    files: dict[str, Callable[[Recording], Path | None]] = {"video": _face_file, "signals": lambda r: r.signals}
     sound = {unit.name: [r for r in unit.recordings if not r.error] for unit in units}
-    had = [kind for kind in kinds if any(getattr(r, kind) for good in sound.values() for r in good)]
+    had = [kind for kind in kinds if any(files[kind](r) for good in sound.values() for r in good)]
     rows = []
     for unit in sorted(units, key=attrgetter("name")):  # units are finished in any order
         why = [note for note in unit.warnings if note.startswith("no ")]
         why += [_in_short(unit.error)] if unit.error else []
         why += [f"{r.name}: {_in_short(r.error)}" for r in unit.recordings if r.error]
         good = sound[unit.name]
-        counts = {kind: sum(getattr(r, kind) is not None for r in good) for kind in kinds}
+        counts = {kind: sum(files[kind](r) is not None for r in good) for kind in kinds}
         why += [f"{len(good) - counts[kind]} without {kinds[kind]}" for kind in had if counts[kind] < len(good)]
         if why:
             cells = (len(unit.recordings), len(good), *counts.values())
@@ -181,9 +183,9 @@ def count_complete(units: Sequence[Unit]) -> list[str]:
             lacking["a good recording"].append(name)
         elif not any(r.signals for r in recordings):
             lacking["signals"].append(name)
-        elif not any(r.video for r in recordings):
+        elif not any(_face_file(r) for r in recordings):
             lacking["a video"].append(name)
-        elif not any(r.video and r.signals for r in recordings):
+        elif not any(_face_file(r) and r.signals for r in recordings):
             lacking["a video and signals at once"].append(name)
     notes = [f"without {what}: {', '.join(names)}" for what, names in lacking.items() if names]
     n_both = len(units) - sum(map(len, lacking.values()))
@@ -193,9 +195,15 @@ def count_complete(units: Sequence[Unit]) -> list[str]:
 def summarize(units: Sequence[Unit]) -> str:
     """Return how many recordings are good, have a video, or are bad, in a line."""
     recordings = [r for u in units for r in u.recordings if not r.error]
-    filmed = sum(r.video is not None for r in recordings)
+    filmed, measured = (sum(getattr(r, name) is not None for r in recordings) for name in ("video", "face_features"))
     bad = sum(u.bad for u in units)
-    return f"{len(recordings)} good recordings of {len(units)} subjects, {filmed} with a video; {bad} bad"
+    features = f", {measured} with face features" if measured else ""
+    return f"{len(recordings)} good recordings of {len(units)} subjects, {filmed} with a video{features}; {bad} bad"
+
+
+def _face_file(recording: Recording) -> Path | None:
+    """Return the video of a recording, or the face features that its corpus brings instead."""
+    return recording.video or recording.face_features
 
 
 def _in_short(error: str) -> str:

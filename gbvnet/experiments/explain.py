@@ -8,6 +8,8 @@ RUN/explain/explain.json      the settings, the predictions' digest, used and te
 RUN/explain/channels.csv      a row a target, fold and channel: the loss without it
 RUN/explain/saliency.csv      a row a target, class (or half of the scale) and patch of the face: the loss without it
 RUN/explain/face.png          the mean of the faces of the used windows
+RUN/explain/face_features.csv instead of these two, of a system that reads features of faces: a row a target, fold and
+                              group of features: the loss without it
 RUN/explain/robustness.csv    a row a target, fold, modality and noise: scores, and the mean of the gates
 
 Shapes: n windows, F frames a window, S face side, C channels, L samples a window, K targets, G patches across a face.
@@ -35,9 +37,10 @@ from ..io.atomic import atomic_write
 from ..io.records import json_record
 from ..io.safe_load import from_json, from_yaml
 from ..plugins import label
+from ..preprocessing.face_features import feature_groups
 from ..progress import ProgressCallback
 from ..report.explanation_outputs import ALL, ExplainedOutput, output_of_target
-from ..report.explanation_section import ABOUT, CHANNELS, FACE, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
+from ..report.explanation_section import ABOUT, CHANNELS, FACE, FEATURES, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
 from ..systems import is_plugin, require_system
@@ -48,6 +51,7 @@ from .probes import (
     Probe,
     ProbedModel,
     channel_importance,
+    face_feature_importance,
     face_saliency,
     noise_conditions,
     noise_robustness,
@@ -117,7 +121,7 @@ def _open_run(store: WindowSource, run_dir: Path, config: ExplainConfig, plugin:
     if digest != store.digest:
         expected = f"a run on the store {store.path} ({store.digest})"
         raise BadRun(run_dir, expected, f"one on another ({digest})", "Give the run's own store.")
-    if uses_face(run.modality) and config.grid > store.settings["face_side"]:
+    if uses_face(run.modality) and store.has_pixels and config.grid > store.settings["face_side"]:
         raise BadConfig(f"grid must be at most the {store.settings['face_side']} pixels of a face, not {config.grid}")
     plan = with_lags(store, make_plan(store, run), run)
     _check_rows(plan, table, run_dir)
@@ -257,7 +261,12 @@ def _refuse_other(folder: Path, about: dict) -> None:
 
 def _explain(folder: Path, work: ExplainedRun, progress: ProgressCallback | None) -> None:
     """Compute each file for each model, then join the parts."""
-    measures = {CHANNELS: channel_importance, SALIENCY: face_saliency, ROBUSTNESS: noise_robustness}
+    measures = {
+        CHANNELS: channel_importance,
+        FEATURES: face_feature_importance,
+        SALIENCY: face_saliency,
+        ROBUSTNESS: noise_robustness,
+    }
     tables = [name for name in work.files if name in measures]
     count = PredictionCounter(progress, sum(_count_predictions(work, name) for name in tables) * len(work.models))
     parts = folder / "parts"
@@ -289,6 +298,8 @@ def _count_predictions(work: ExplainedRun, name: str) -> int:
     modality = work.run.modality
     if name == CHANNELS:
         return 1 + len(channels_of(work.store, modality))
+    if name == FEATURES:
+        return 1 + len(feature_groups(work.store.face_feature_names))
     return 1 + work.config.grid**2 if name == SALIENCY else len(list(noise_conditions(work.run)))
 
 

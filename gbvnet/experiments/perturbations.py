@@ -1,7 +1,7 @@
-"""How the input of a trained system is changed to see what its predictions depend on: channels are exchanged, parts of
-the face painted over, noise is mixed in.
+"""How the input of a trained system is changed to see what its predictions depend on: channels and features of the face
+are exchanged, parts of its picture painted over, noise is mixed in.
 
-Shapes: n windows, F frames a window, S face side, C channels, L samples a window.
+Shapes: n windows, F frames a window, S face side, D face features, C channels, L samples a window.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +14,7 @@ from typing_extensions import override
 from ..errors import GbvnetError
 from ..network.augment import noisy, picture_noise
 from ..network.model import IMAGENET_MEAN, IMAGENET_SD
+from ..preprocessing.face_features import EXPRESSIONS
 from ..store.window_source import Arrays, DerivedSource, WindowSource
 
 # From row numbers and the arrays read there: pictures or features of faces, which frames show one, and signals.
@@ -58,7 +59,10 @@ class PerturbedSource(DerivedSource):
 
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
-        raise GbvnetError("expression coefficients have no pixels and no channels that could be perturbed")
+        names = self.source.settings.get("face_features", [])
+        if not {*EXPRESSIONS} <= {*names}:
+            raise GbvnetError("expression coefficients have no pixels and no channels that could be perturbed")
+        return np.take(self.face_features(rows), [names.index(name) for name in EXPRESSIONS], axis=2)
 
 
 def unchanged(rows: np.ndarray, arrays: Arrays) -> Arrays:
@@ -77,6 +81,27 @@ def swap_channel(store: WindowSource, donor: np.ndarray, channel: int) -> Pertur
         if signals is not None:
             signals[:, channel] = store.read(donor[rows], faces=False)[2][:, channel]
         return faces, ok, signals
+
+    return perturb
+
+
+def swap_features(store: WindowSource, donor: np.ndarray, places: Sequence[int]) -> Perturbation:
+    """Return a perturbation by which some features of each row's face are read from its donor row, frame by frame.
+
+    Where the donor's frame shows no face, they are the mean of its others.
+
+    donor : (windows of the store,) a row number for each row number        places : of the features, among all
+    """
+
+    def perturb(rows: np.ndarray, arrays: Arrays) -> Arrays:
+        features, ok, signals = arrays
+        if features is not None and features.ndim == 3:
+            given = store.face_features(donor[rows])[:, :, places]  # (n, F, d)
+            known = np.isfinite(given).all(axis=2, keepdims=True)
+            mean = np.where(known, given, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+            features[:, :, places] = np.where(known, given, mean[:, None])
+            features[~ok] = np.nan
+        return features, ok, signals
 
     return perturb
 
@@ -107,7 +132,7 @@ def add_noise(modality: str, share: float, seed: int, mean_sd: tuple[np.ndarray,
 
     modality : "face" or "signals"
     share : of the power, 0 to 1
-    mean_sd : (C,) each, of the signals' noise
+    mean_sd : of the noise, (C,) each for signals, (D,) each for features of faces; not used for pictures
     """
 
     def white(rows: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -117,7 +142,10 @@ def add_noise(modality: str, share: float, seed: int, mean_sd: tuple[np.ndarray,
 
     def perturb(rows: np.ndarray, arrays: Arrays) -> Arrays:
         faces, ok, signals = arrays
-        if modality == "face" and faces is not None:
+        if modality == "face" and faces is not None and faces.ndim == 3 and mean_sd is not None:
+            mean, sd = (c.astype(np.float32) for c in mean_sd)
+            faces = noisy(faces, share, mean, sd, white(rows, (1, faces.shape[2])))  # the same in all frames
+        elif modality == "face" and faces is not None:
             centre, sd = (255 * np.array(c, np.float32) for c in (IMAGENET_MEAN, IMAGENET_SD))
             _, _, side, _, _ = faces.shape
             pattern = picture_noise(torch.from_numpy(white(rows, (3, side, side)))).numpy()  # (n, 3, S, S)

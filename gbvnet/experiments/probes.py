@@ -17,14 +17,23 @@ import pandas as pd
 from ..config import CrossvalConfig, ExplainConfig, uses_face, uses_signals
 from ..evaluation.plan import Plan
 from ..evaluation.splits import Fold
+from ..preprocessing.face_features import feature_groups
 from ..progress import ProgressCallback
 from ..report.explanation_outputs import ExplainedOutput, output_of_target
-from ..report.explanation_section import CHANNELS, FACE, ROBUSTNESS, SALIENCY
-from ..store.channels import channels_of, statistics
+from ..report.explanation_section import CHANNELS, FACE, FEATURES, ROBUSTNESS, SALIENCY
+from ..store.channels import channels_of, face_feature_statistics, statistics
 from ..store.window_source import WindowSource
-from ..systems import BaseSystem, load_system
+from ..systems import BaseSystem, load_system, system
 from ..text import shortened
-from .perturbations import Perturbation, PerturbedSource, add_noise, paint_patch, swap_channel, unchanged
+from .perturbations import (
+    Perturbation,
+    PerturbedSource,
+    add_noise,
+    paint_patch,
+    swap_channel,
+    swap_features,
+    unchanged,
+)
 
 NOISE = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of a modality's power that is noise
 HANDLES_MISSING = ("gbvnet",)  # systems that learn a substitute for a missing modality
@@ -90,8 +99,15 @@ class ExplainedRun:
         rows = np.concatenate([model.rows for model in self.models])
         signals, face = (self.store.windows[name].to_numpy()[rows].any() for name in ("has_signals", "has_face"))
         names = [CHANNELS] if signals and uses_signals(self.run.modality) else []
-        names += [SALIENCY, FACE] if face and uses_face(self.run.modality) else []
+        if face and uses_face(self.run.modality):
+            names += [FEATURES] if self.reads_features else [SALIENCY, FACE]
         return [*names, ROBUSTNESS]
+
+    @property
+    def reads_features(self) -> bool:
+        """Whether the system reads features of faces, of which no part can be covered, in the place of pictures."""
+        face_input = system(self.run.system).face_input_of(self.run)
+        return face_input == "features" or (face_input == "either" and not self.store.has_pixels)
 
 
 class PredictionCounter:
@@ -122,6 +138,7 @@ class Probe:
     def __init__(self, work: ExplainedRun, part: ProbedModel, count: PredictionCounter):
         self.store, self.config, self.part, self.count = work.store, work.config, part, count
         self.run = part.own or work.run
+        self.reads_features = work.reads_features
         self.labels = pd.DataFrame({target: work.plan.labels_of(part.fold).labels[target] for target in part.targets})
         self.outputs = [work.outputs[target] for target in part.targets]
         self.system: BaseSystem = load_system(part.model, self.run, work.plan.targets[part.targets[0]])
@@ -200,6 +217,31 @@ def channel_importance(probe: Probe) -> Iterator[dict[str, Any]]:
             }
 
 
+def face_feature_importance(probe: Probe) -> Iterator[dict[str, Any]]:
+    """Yield how much worse the system predicts when features of the face that belong together have another window's
+    values, as `channel_importance` does for a channel; in the same columns."""
+    rows = probe.rows_with("face")
+    if not len(rows):
+        return
+    donor = np.arange(len(probe.store))
+    rng = np.random.default_rng([probe.config.seed, probe.part.fold.number, 2])
+    donor[rows] = rng.permutation(rows)
+    before, y = probe(rows), probe.y(rows)
+    for group, places in feature_groups(probe.store.face_feature_names).items():
+        after = probe(rows, swap_features(probe.store, donor, places))
+        for k, target, output in probe.targets():
+            was, now = (output.compute_scores(y[:, k], each.outputs[k]) for each in (before, after))
+            yield {
+                "target": target,
+                "channel": group,
+                "kind": "face",
+                "windows": len(rows),
+                **was,
+                **output.losses(was, now),
+                output.change: float(output.changed(before.outputs[k], after.outputs[k]).mean()),
+            }
+
+
 def face_saliency(probe: Probe) -> Iterator[dict[str, Any]]:
     """Yield how much the output changes when a patch of the face, in all frames, is painted with the mean colour.
 
@@ -242,17 +284,26 @@ def noise_conditions(run: CrossvalConfig) -> Iterator[tuple[str, str, float]]:
                 yield modality, "removed", np.nan
 
 
+def _noise_scales(probe: Probe) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return mean and SD over the training rows, of each channel of the signals and each feature of the face."""
+    train, scales = probe.part.fold.train, {}
+    if uses_signals(probe.run.modality):
+        with_signals = train[probe.store.windows["has_signals"].to_numpy()[train]]
+        scales["signals"] = statistics(probe.store, with_signals, range(len(probe.store.settings["channels"])))
+    if uses_face(probe.run.modality) and probe.reads_features:
+        scales["face"] = face_feature_statistics(probe.store, train)
+    return scales
+
+
 def noise_robustness(probe: Probe) -> Iterator[dict[str, Any]]:
     """Yield scores and mean gates of the system as noise replaces one modality, and without that modality.
 
     Signals: white noise of each channel's mean and SD over the training rows. Face: noise of the spectrum, mean and SD
-    of natural pictures (`picture_noise`), one pattern for all frames of a window. Noise replaces a share of the
-    power (see `noisy`); at 1 nothing else is left. A window's noise differs between shares only in its strength.
+    of natural pictures (`picture_noise`); of features of the face, their mean and SD over the training frames; one
+    pattern for all frames of a window. Noise replaces a share of the power (see `noisy`); at 1 nothing else is left. A
+    window's noise differs between shares only in its strength.
     """
-    mean_sd = None
-    if uses_signals(probe.run.modality):
-        train = probe.part.fold.train[probe.store.windows["has_signals"].to_numpy()[probe.part.fold.train]]
-        mean_sd = statistics(probe.store, train, range(len(probe.store.settings["channels"])))
+    mean_sd = _noise_scales(probe)
     for modality, how, share in noise_conditions(probe.run):
         rows = probe.rows_with(modality)
         if not len(rows):
@@ -260,7 +311,7 @@ def noise_robustness(probe: Probe) -> Iterator[dict[str, Any]]:
         if how == "removed":
             result = probe(rows, without=modality)
         else:
-            result = probe(rows, add_noise(modality, share, probe.config.seed, mean_sd))
+            result = probe(rows, add_noise(modality, share, probe.config.seed, mean_sd.get(modality)))
         for k, target, output in probe.targets():
             yield {
                 "target": target,

@@ -53,6 +53,11 @@ class ModelInput:
     face_features: tuple[str, ...] = ()  # that are read of a face in the place of pictures
 
     @property
+    def measured_in_videos(self) -> bool:
+        """Whether what it reads of a face can be taken from a video here: pictures, or MediaPipe's features."""
+        return self.face_features in ((), EXPRESSIONS, MEDIAPIPE_FEATURES)
+
+    @property
     def face_settings(self) -> FaceSettings:
         """How faces are taken from a video."""
         kept = "features" if self.face_features else "pixels"
@@ -146,7 +151,7 @@ class Predictor:
         source : the recording or stream, as named in the message
         """
         names = self.input.face_features
-        if names and names not in (EXPRESSIONS, MEDIAPIPE_FEATURES):
+        if not self.input.measured_in_videos:
             raise BadConfig(
                 f"{source}: this model reads {len(names)} features of a face that other software measured "
                 f"({', '.join(names[:4])}, ...), and they cannot be measured in a video here: predict a corpus that "
@@ -165,8 +170,8 @@ class Predictor:
         source : the recording or stream, as named in the message
         """
         if not face and not signals:
-            wanted = ("face video", "signals") if self.network.sees_both else (
-                ("face video",) if self.uses_face else ("signals",))  # fmt: skip
+            face_source = "face video" if self.input.measured_in_videos else "face features"
+            wanted = [face_source] * self.uses_face + ["signals"] * self.uses_signals
             raise BadConfig(f"{source}: the model uses {self.network.config.modality}: give it {' or '.join(wanted)}")
         lacking = (self.uses_face and not face) or (self.uses_signals and not signals)
         if lacking and not self.accepts_missing_modality:

@@ -49,6 +49,11 @@ READ_CHANNELS = (
     "Names: the three strongest. Channels with the same information share their importance, so a pale one may "
     "still be informative. Bars are means over folds, whiskers one standard deviation."
 )
+READ_FEATURES = (
+    "How to read it: the features of one part of the face in turn, in all frames, are replaced by those of another "
+    "window. {words.channels} Parts that move together share their importance. Bars are means over folds, whiskers one "
+    "standard deviation. The system sees no pictures, so no patches of a face can be shown."
+)
 READ_SALIENCY = (
     "How to read it: each patch in turn is covered with the face's mean colour, in all frames. {words.patches}; "
     "“change in either direction” counts both. The picture below is the mean of the explained faces. {words.scales}"
@@ -148,6 +153,11 @@ def _channel_bars(axes: Axes, mean: pd.Series, sd: pd.Series, words: str) -> Non
 
 
 # ---------------------------------------------------------------- the face
+
+
+def read_features(output: ExplainedOutput) -> str:
+    """Return the caption of `channel_map` of groups of face features."""
+    return READ_FEATURES.format(words=output.words).replace("the channel", "the part")
 
 
 def shown_groups(saliency: pd.DataFrame, output: ExplainedOutput) -> dict[str, str]:

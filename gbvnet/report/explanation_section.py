@@ -21,6 +21,7 @@ from .task_words import words_of
 
 FOLDER, ABOUT, FORMAT = "explain", "explain.json", 1
 CHANNELS, SALIENCY, ROBUSTNESS, FACE = "channels.csv", "saliency.csv", "robustness.csv", "face.png"
+FEATURES = "face_features.csv"
 TEXT = ("dataset", "protocol", "target", "channel", "kind", "rated", "class", "modality", "how")
 MAX_PATCHES = 64  # across a face; ExplainConfig.grid is no more
 _AGAIN = "Delete the folder and run `gbvnet explain` again."
@@ -37,6 +38,7 @@ class Explanation:
     saliency: pd.DataFrame | None
     face: np.ndarray | None  # (S, S, 3) uint8
     robustness: pd.DataFrame | None
+    features: pd.DataFrame | None = None  # of groups of face features, in the columns of `channels`
 
     def output(self, target: str) -> ExplainedOutput:
         """Return what the models of a target give out."""
@@ -73,15 +75,18 @@ def read_explanation(run_dir: Path) -> Explanation | None:
             raise BadRun(folder / name, f"the targets {listed(list(outputs))}", listed(set(map(str, unknown))), _AGAIN)
     face = _read_face(folder / FACE) if FACE in files else None
     return Explanation(
-        windows, outputs, notes, tables.get(CHANNELS), tables.get(SALIENCY), face, tables.get(ROBUSTNESS)
-    )
+        windows, outputs, notes, tables.get(CHANNELS), tables.get(SALIENCY), face, tables.get(ROBUSTNESS),
+        tables.get(FEATURES),
+    )  # fmt: skip
 
 
 def columns_of(output: ExplainedOutput) -> dict[str, tuple[str, ...]]:
     """Return the columns of each table that a report needs."""
     losses = [output.loss_of(score) for score in output.scores]
+    importance = ("target", "fold", "channel", "kind", "windows", *losses, output.change)
     return {
-        CHANNELS: ("target", "fold", "channel", "kind", "windows", *losses, output.change),
+        CHANNELS: importance,
+        FEATURES: importance,
         SALIENCY: ("target", output.group, "row", "column", "windows", output.patch_loss, output.patch_change),
         ROBUSTNESS: ("target", "fold", "modality", "how", "noise", "windows", *output.scores, "gate_face", "gate_bio"),
     }
@@ -152,14 +157,19 @@ def _file_blocks(explanation: Explanation, result: Result, name: str, folder: Pa
         yield Text("This result is within chance: below is what models use that have learnt nothing.", "warning")
     if target in explanation.notes:
         yield Items([sentence(note) for note in explanation.notes[target]])
-    channels, saliency, robustness = (
+    channels, saliency, robustness, features = (
         None if table is None else table[table["target"] == target]
-        for table in (explanation.channels, explanation.saliency, explanation.robustness)
+        for table in (explanation.channels, explanation.saliency, explanation.robustness, explanation.features)
     )
     if channels is not None and len(channels):
         yield write_picture(
             maps.channel_map(channels, title, stamps, output), folder, f"{name}_channels", f"Channels, {title}",
             maps.READ_CHANNELS.format(words=output.words),
+        )  # fmt: skip
+    if features is not None and len(features):
+        yield write_picture(
+            maps.channel_map(features, title, stamps, output), folder, f"{name}_face_features",
+            f"Features of the face, {title}", maps.read_features(output),
         )  # fmt: skip
     if saliency is not None and len(saliency) and explanation.face is not None:
         yield write_picture(

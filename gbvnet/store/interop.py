@@ -58,7 +58,8 @@ class WindowDataset:
 
     rows : (n,) row numbers of the source. y : (n, ...) labels, which an item then has as `y`
     modality : what an item has: faces (F, 3, S, S) float32 in [0, 1] with face_ok (F,) bool, and signals (C, L) float32
-        of its channels. Each item has its `row`
+        of its channels. Each item has its `row`. Of a source without pictures, face_features (F, D) float32, NaN in
+        frames without a face, are there instead of faces
 
     Windows are read from the store item by item; a DataLoader with workers opens the store again in each. Raises
     GbvnetError for rows that do not exist, and BadConfig for another number of labels.
@@ -84,6 +85,9 @@ class WindowDataset:
         item = {"row": torch.tensor(int(row[0]))}
         if faces is not None:
             item["faces"] = torch.from_numpy(faces[0]).permute(0, 3, 1, 2) / 255
+        elif ok is not None:
+            item["face_features"] = torch.from_numpy(self.source.face_features(row)[0])
+        if ok is not None:
             item["face_ok"] = torch.from_numpy(np.ascontiguousarray(ok[0]))
         if signals is not None:
             item["signals"] = torch.from_numpy(np.ascontiguousarray(signals[0][self.channels]))

@@ -49,8 +49,19 @@ def face_settings(config: PrepareConfig, corpus: Corpus | None = None) -> dict[s
 
 
 def own_features(corpus: Corpus | None) -> FaceFeatureCorpus | None:
-    """Return the corpus if it brings face features with it, else None."""
-    return corpus if getattr(corpus, "face_feature_names", ()) else None  # type: ignore[return-value]
+    """Return the corpus if it brings face features with it, else None.
+
+    Raises BadConfig for a reader that names features and lacks what belongs to them, and for a name that occurs twice.
+    """
+    names = tuple(getattr(corpus, "face_feature_names", ()))
+    if not names:
+        return None
+    reader = type(corpus).__name__
+    if absent := [name for name in ("has_videos", "face_features") if not hasattr(corpus, name)]:
+        raise BadConfig(f"{reader} has face_feature_names, and no {' and no '.join(absent)}: see docs/faces.md")
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise BadConfig(f"{reader}: face_feature_names has {', '.join(twice)} more than once")
+    return corpus  # type: ignore[return-value]
 
 
 def face_source(recording: Recording, corpus: Corpus, config: PrepareConfig) -> Path | None:

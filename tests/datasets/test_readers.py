@@ -117,33 +117,6 @@ def test_recordings_are_named_once_for_all_and_have_the_labels_that_are_declared
     assert len({(r.subject, r.trial) for r in listed_recordings}) == len(listed_recordings)
 
 
-<<<<<<< HEAD
-=======
-def test_another_process_finds_the_same_in_the_same_order(kind, root):
-    corpus = opened(kind, root)
-    sent = pickle.loads(pickle.dumps(corpus))
-    again = opened(kind, root)
-    assert recordings(sent) == recordings(again) == recordings(corpus)
-    one = recordings(corpus)[-1]
-    for before, after in zip(corpus.signals(one).samples, sent.signals(one).samples, strict=True):
-        assert np.array_equal(before, after)
-
-
-def test_signals_cover_the_baseline_and_the_stimulus(kind, root):
-    corpus = opened(kind, root)
-    for recording in recordings(corpus):
-        got = corpus.signals(corpus.inspect(recording))
-        rates = got.rates_hz or [got.rate_hz] * len(got.samples)
-        assert len(got.channels) == len(got.samples) == len(rates) and max(rates) == got.rate_hz
-        assert [c.name for c in got.channels] == [c.name for c in corpus.channels]
-        before = got.baseline is not None or got.baseline_signals is not None
-        assert got.onset >= corpus.baseline_s * got.rate_hz or before
-        for x, rate_hz in zip(got.samples, rates, strict=True):
-            assert x.ndim == 1 and x.dtype.kind == "f" and np.isfinite(x).all()
-            assert len(x) / rate_hz - got.onset / got.rate_hz >= recording.seconds - 1 / rate_hz
-
-
->>>>>>> amigos
 def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_path):
     before, corpus = contents(root), opened(kind, root)
     summary = prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)

@@ -117,12 +117,8 @@ def _content(config, path):
 def help_of(capsys, *command: str) -> str:
     with pytest.raises(SystemExit):
         main([*command, "--help"])
-<<<<<<< HEAD
     lines = re.sub(r"(?<=\w)-\n\s+", "-", capsys.readouterr().out)  # a name may be broken at its hyphen
     return " ".join(lines.split())
-=======
-    return " ".join(capsys.readouterr().out.split()).replace("- ", "-")  # a name may be broken at its hyphen
->>>>>>> amigos
 
 
 @pytest.fixture

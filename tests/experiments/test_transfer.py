@@ -352,3 +352,22 @@ def test_the_network_transfers_between_units_when_each_subject_is_scaled_separat
     assert [about["dataset"], about["store_digest"]] == [deap.title, deap.digest]
     assert about["channels"] == [["Fz", "eeg"], ["Cz", "eeg"], ["GSR1", "gsr"]]
     assert about["subjects"] == ["s01", "s02", "s03", "s04"]
+
+
+def test_features_of_the_same_names_are_transferred_and_others_are_refused(tmp_path):
+    first = write_store(tmp_path / "a", subjects=3, kept="features")
+    second = as_other_corpus(write_store(tmp_path / "b", subjects=3, seed=1, kept="features"))
+    config = replace(CONFIG, modality="face", model=ModelConfig(variant="micro", face_input="features"))
+    table = predictions.read(transfer(first, second, tmp_path / "run", config))
+    assert len(table) == len(second) and auc(table["y"], table["p"]) > 0.8
+    with pytest.raises(BadStore, match=r"faces as .*a has: 58 features a frame \(_neutral.*found pictures"):
+        join(first, as_other_corpus(write_store(tmp_path / "c", subjects=3, seed=1)), faces=True, signals=False)
+    with pytest.raises(BadConfig, match="gbvnet reads pictures of faces, and a -> b has none"):
+        transfer(first, second, tmp_path / "other", replace(CONFIG, modality="face"))
+
+
+def as_other_corpus(store):
+    """The store under the name of another corpus."""
+    path = store.path / "store.json"
+    path.write_text(path.read_text().replace('"dataset": "deap"', '"dataset": "mahnob"'))
+    return open_store(store.path)

@@ -24,13 +24,9 @@ import yaml
 from safetensors.numpy import save
 
 from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
-<<<<<<< HEAD
-from gbvnet.datasets import affec_trials, deap, mahnob_session, recording, table
+from gbvnet.datasets import affec_trials, amigos, deap, dreamer, mahnob_session, recording, table
 from gbvnet.datasets.affec_streams import read_stream
-=======
-from gbvnet.datasets import amigos, deap, dreamer, mahnob_session, recording, table
 from gbvnet.datasets.amigos_file import FILMS
->>>>>>> amigos
 from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
 from gbvnet.datasets.film_times import read_film_times
 from gbvnet.datasets.formats import signal_file
@@ -619,15 +615,12 @@ def targets() -> dict[str, Target]:
         Target("ratings", "text", ratings_seeds(), of_file("ratings.csv", deap.read_ratings), 20),
         Target("session", "text", session_seeds(), session, 90),
         Target("gaze", "text", (GAZE,), of_file("gaze.tsv", lambda f: mahnob_session.read_gaze(f, 44100.0)), 120),
-<<<<<<< HEAD
         Target("affec stream", "text", AFFEC_STREAM, affec_stream, 40),
         Target("affec events", "text", AFFEC_EVENTS, lambda data: affec_trials_of(data, AFFEC_RATINGS[0]), 8),
         Target("affec ratings", "text", AFFEC_RATINGS, lambda data: affec_trials_of(AFFEC_EVENTS[0], data), 8),
-=======
         Target("mat", "bytes", mat_seeds(), whole_mat, 90),
         Target("amigos", "bytes", amigos_seeds(), amigos_file, 20),
         Target("dreamer", "bytes", dreamer_seeds(), dreamer_file, 12),
->>>>>>> amigos
         Target("table", "text", TABLE, own_table, 3),
         Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
         Target("settings", "text", SETTINGS, own_settings, 3),

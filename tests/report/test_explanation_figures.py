@@ -252,6 +252,7 @@ def test_every_figure_carries_its_stamps_and_every_caption_says_how_to_read_it(d
     table = fake_runs.table()
     drawn = [
         deap_map,
+        maps.channel_map(channel_table([("brow", "face"), ("mouth", "face")]), "a run", STAMPS),
         maps.saliency_map(saliency_table(), np.zeros((8, 8, 3), np.uint8), "a run", STAMPS),
         maps.robustness_curves(robustness_table(), "a run", STAMPS),
         maps.gate_over_time(table, "a run", STAMPS),
@@ -264,3 +265,4 @@ def test_every_figure_carries_its_stamps_and_every_caption_says_how_to_read_it(d
     for output in (BINARY, *OTHER_TASKS):
         shown = [caption.format(words=output.words) for caption in captions]
         assert all(caption.startswith("How to read it: ") and caption.endswith(".") for caption in shown)
+        assert "the channel" not in maps.read_features(output)

@@ -100,3 +100,11 @@ def test_wrong_rows_and_labels_are_refused(store):
         WindowDataset(store, [0, 1], y=[0, 1, 1])
     with pytest.raises(IndexError):
         WindowDataset(store, [0, 1])[2]
+
+
+def test_an_item_of_a_source_without_pictures_has_its_features(tmp_path):
+    source = write_store(tmp_path / "s", subjects=1, trials=2, kept="features")
+    item = WindowDataset(source, [3], modality="face")[0]
+    assert set(item) == {"row", "face_features", "face_ok"}
+    assert item["face_features"].shape == (FRAMES, 58)
+    assert np.array_equal(item["face_features"], source.face_features([3])[0])

@@ -14,6 +14,7 @@ from gbvnet.datasets.recording import Channel, FaceFeatures, Recording, Signals
 from gbvnet.errors import BadConfig, BadStore
 from gbvnet.preprocessing.face_features import EXPRESSIONS, MEDIAPIPE_FEATURES
 from gbvnet.store.prepare import prepare_store
+from gbvnet.store.prepared_faces import own_features
 from gbvnet.store.reader import open_store
 
 from .test_prepare import landmarks
@@ -121,6 +122,17 @@ def test_pictures_of_a_corpus_that_has_none_are_refused_before_any_work(corpus, 
         prepare_store(corpus, tmp_path / "store", replace(FEATURES, store_faces="both"))
     summary = prepare_store(corpus, tmp_path / "store", replace(FEATURES, store_faces="pixels", faces=False))
     assert summary.n_prepared == 3 and not open_store(tmp_path / "store").windows["has_face"].any()
+
+
+def test_a_reader_that_lacks_a_part_of_the_contract_is_refused(corpus, tmp_path):
+    class Half:
+        face_feature_names = NAMES
+
+    with pytest.raises(BadConfig, match="Half has face_feature_names, and no has_videos and no face_features"):
+        own_features(Half())
+    with pytest.raises(BadConfig, match="face_feature_names has AU12_r more than once"):
+        own_features(type("Twice", (FeatureCorpus,), {"face_feature_names": (*NAMES, "AU12_r")})(tmp_path))
+    assert own_features(corpus) is corpus and own_features(None) is None
 
 
 def test_settings_that_do_not_go_together_are_refused():

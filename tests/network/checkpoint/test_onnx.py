@@ -26,6 +26,13 @@ KINDS = {
     },
     "face, no transformer": {"modality": "face", "face_time": "none"},
     "signals": {"modality": "bio", "pooling": "mean"},
+    "features of the face": {"face_input": "features", "n_face_features": 7},
+    "features, no transformer": {
+        "modality": "face",
+        "face_input": "features",
+        "n_face_features": 7,
+        "face_time": "none",
+    },
 }
 
 
@@ -60,7 +67,12 @@ def windows(n, seed=5):
         "face_ok": np.tile([True, False, True], (n, 1)),
         "signals": 3 * draw.standard_normal((n, 3, 64), np.float32),
         "has_signals": np.ones(n, bool),
+        "face_features": draw.standard_normal((n, 3, 7), np.float32),
     }
+
+
+def faces_for(made, tensors):
+    return tensors["face_features"] if made.reads_features else pixels(tensors["faces"])
 
 
 def ask(session, held):
@@ -75,7 +87,7 @@ def test_it_answers_as_torch_does_for_any_number_of_windows(exported):
         held = windows(n)
         t = {name: torch.from_numpy(array) for name, array in held.items()}
         with torch.inference_mode():
-            of_torch = made(pixels(t["faces"]), t["face_ok"], t["signals"])
+            of_torch = made(faces_for(made, t), t["face_ok"], t["signals"])
         of_onnx = ask(session, held)
         assert of_onnx["logits"].shape == (n, made.config.n_outputs)
         assert n == 1 or np.ptp(of_onnx["logits"][:, 0]) > 1e-3  # a network whose output varies
@@ -93,17 +105,17 @@ def test_a_window_without_a_modality_is_answered_as_torch_answers_or_refused(exp
     held["face_ok"][1] = held["face_ok"][3] = False
     held["has_signals"][2:] = False
     held["signals"][2:] = np.nan  # what is not there may be anything
-    held["faces"][1] = 255
+    held["faces"][1], held["face_features"][1] = 255, np.nan
     of_onnx = ask(ort.InferenceSession(done.path), held)
     for row in range(4):
         t = {name: torch.from_numpy(array[row : row + 1]) for name, array in held.items()}
         if refused(made.config)[row]:
             with pytest.raises(GbvnetError, match="1 of 1 windows"):
-                made(pixels(t["faces"]), t["face_ok"], t["signals"], None, t["has_signals"])
+                made(faces_for(made, t), t["face_ok"], t["signals"], None, t["has_signals"])
             assert all(np.isnan(held[row]).all() for held in of_onnx.values())
         else:
             with torch.inference_mode():
-                of_torch = made(pixels(t["faces"]), t["face_ok"], t["signals"], None, t["has_signals"])
+                of_torch = made(faces_for(made, t), t["face_ok"], t["signals"], None, t["has_signals"])
             np.testing.assert_allclose(of_onnx["logits"][row], of_torch.logits[0], atol=1e-4)
             both = bool(held["face_ok"][row].any() and held["has_signals"][row])
             assert all(np.isfinite(of_onnx[name][row]) == both for name in set(of_onnx) - {"logits"})
