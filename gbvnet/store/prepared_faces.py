@@ -49,8 +49,10 @@ def face_settings(config: PrepareConfig, corpus: Corpus | None = None) -> dict[s
 
 
 def own_features(corpus: Corpus | None) -> FaceFeatureCorpus | None:
-    """Return the corpus if it brings face features with it, else None. Raises BadConfig for a reader that names features
-    and lacks what belongs to them, and for a name that occurs twice."""
+    """Return the corpus if it brings face features with it, else None.
+
+    Raises BadConfig for a reader that names features and lacks what belongs to them, and for a name that occurs twice.
+    """
     names = tuple(getattr(corpus, "face_feature_names", ()))
     if not names:
         return None
