@@ -16,6 +16,7 @@ The file is one variable of about 2 GB of numbers: subjects are read one at a ti
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -231,8 +232,29 @@ def _rows(subject: MatValue, part: str, film: int) -> tuple[np.ndarray, ...]:
         value = subject.field(signals).field(part).cell(film)
         if len(value.shape) != 2 or value.shape[1] != len(names) or not value.shape[0]:
             raise BadRecording(value.path, f"samples x {len(names)} channels in {value.name}", value.description)
-        rows += list(value.numbers().astype(np.float64).T)
+        numbers = _arrays(subject)[signals, part, film]
+        if isinstance(numbers, BadRecording):
+            raise numbers
+        rows += list(numbers.astype(np.float64).T)
     return tuple(rows)
+
+
+@lru_cache(maxsize=1)
+def _arrays(subject: MatValue) -> dict[tuple[str, str, int], np.ndarray | BadRecording]:
+    """Return all signals of a subject in the order of the file, or for each array the error of reading it.
+
+    In any other order, a compressed file is inflated again and again.
+    """
+    arrays: dict[tuple[str, str, int], np.ndarray | BadRecording] = {}
+    for signals in (name for name in subject.fields() if name in ("EEG", "ECG")):
+        for part in (name for name in subject.field(signals).fields() if name in ("stimuli", "baseline")):
+            cells = subject.field(signals).field(part)
+            for film in range(cells.size):
+                try:
+                    arrays[signals, part, film] = cells.cell(film).numbers()
+                except BadRecording as error:
+                    arrays[signals, part, film] = error
+    return arrays
 
 
 def _seconds(path: Path, what: str, rows: tuple[np.ndarray, ...]) -> float:

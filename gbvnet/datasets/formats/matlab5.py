@@ -31,7 +31,7 @@ ENCODINGS = {1: "latin-1", 2: "latin-1", 16: "utf-8"}
 MOST_DIMENSIONS = 16
 _COMPLEX, _LOGICAL = 0x0800, 0x0200
 _PIECE, _TAKEN = 1 << 18, 1 << 16  # bytes inflated and read at once
-_SPACING = 1 << 23  # bytes between two copies of a decompressor
+_SPACING = 1 << 22  # bytes between two copies of a decompressor
 
 
 class Damaged(ValueError):
@@ -195,6 +195,7 @@ class MatValue5(MatValue):
         self.end = tag.at + tag.size
         self._complex, self._starts = False, [0]
         self._parts: dict[int, MatValue5] = {}  # cells and fields that were asked for
+        self._names: list[str] | None = None
         if not tag.size:  # how an empty array stands in a cell
             self.kind, self.shape = "double", (0, 0)
             return
@@ -269,17 +270,21 @@ class MatValue5(MatValue):
 
     @override
     def _fields(self) -> list[str]:
+        if self._names is None:  # kept: reading them again would inflate a compressed file from there on again
+            self._names = self._read_names()
+        return self._names
+
+    def _read_names(self) -> list[str]:
         try:
             length_tag = self._content.tag(self._starts[0], self.end)
             length = self._content.whole_numbers(length_tag, (5,), 1)
             names_tag = self._content.tag(length_tag.end, self.end)
-            if len(self._starts) == 1:  # the names come first: field k is part k + 1
-                self._starts.append(names_tag.end)
             text = self._content.read(names_tag, MOST_CELLS)
         except Damaged as error:
             raise self.damaged(error) from None
         if not length or not 1 <= length[0] <= 1000 or len(text) % length[0]:
             raise self.damaged("names of fields without an end")
+        self._starts.append(names_tag.end)  # the names come first: field k is part k + 1
         parts = [text[at : at + length[0]] for at in range(0, len(text), length[0])]
         return [part.split(b"\0")[0].decode("latin-1") for part in parts]
 
