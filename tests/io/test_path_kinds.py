@@ -61,7 +61,10 @@ def test_what_is_where(here):
         ("audit aud store", "STORE must be a store of windows, and aud is an audit"),
         ("transfer store run runs", "STORE_B must be a store of windows, and run is a run"),
         ("explain run store", "STORE must be a store of windows, and run is a run"),
-        ("report store rep", "RUN must be a run or a group of seeds or an audit or a comparison, and store is a store of windows"),
+        (
+            "report store rep",
+            "RUN must be a run or a group of seeds or an audit or a comparison, and store is a store of windows",
+        ),
         ("report run run", "REPORT must be a new folder or a report, and run is a run"),
         ("reproduce run out2", "STORE must be a store of windows, and run is a run"),
         ("predict model film.mp4", "and film.mp4 is a video file. The order is: gbvnet predict MODEL FILE ... OUT."),
