@@ -113,11 +113,22 @@ def begin_run(
             threads,
         )
     environment = {**(old or _environment(store, config, plan)), "threads": threads}
+    if tuning is not None:
+        environment["packages"] = _with_optuna(run_dir, environment["packages"])
     write_json(run_dir / "environment.json", environment)
     write_json(run_dir / "splits.json", _splits(plan, config), indent=None)
     atomic_write(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False).encode())
     for warning in [*environment["findings"], *_unscored_windows(plan, config, len(store.windows))]:
         log.warning("%s%s", log_prefix(config), warning)
+
+
+def _with_optuna(run_dir: Path, packages: dict[str, str]) -> dict[str, str]:
+    """The packages of a run with the version of Optuna that began its search; another one may propose other values."""
+    now = importlib.metadata.version("optuna")
+    then = packages.get("optuna", now)
+    if then != now:
+        log.warning("%s was begun with optuna %s and continues with %s: it may try other values", run_dir, then, now)
+    return packages | {"optuna": then}
 
 
 def _unscored_windows(plan: Plan, config: CrossvalConfig, windows: int) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """A search for settings sees the training side alone, goes on after anything, and finds nothing in noise."""
 
+import importlib.metadata
 import json
 import shutil
 import sys
@@ -131,6 +132,17 @@ def test_another_search_does_not_continue_a_run(tmp_path, store, drawn):
         tune(store, tmp_path / "run", CONFIG, {"options.draw": [0, 1]})
     with pytest.raises(BadRun, match="found one with"):
         cross_validate(store, tmp_path / "run", CONFIG.crossval())
+
+
+def test_another_optuna_is_reported(tmp_path, store, drawn, monkeypatch, caplog):
+    run = tune(store, tmp_path / "run", CONFIG, LINEAR).parent
+    version = importlib.metadata.version("optuna")
+    assert json.loads((run / "environment.json").read_text())["packages"]["optuna"] == version
+    assert "optuna" not in caplog.text
+    there = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.1" if name == "optuna" else there(name))
+    tune(store, tmp_path / "run", CONFIG, LINEAR)
+    assert f"was begun with optuna {version} and continues with 0.1" in caplog.text
 
 
 # What a search sees
