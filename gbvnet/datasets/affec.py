@@ -49,7 +49,7 @@ MAX_GAP_S = 1.0  # of conductance that is interpolated: its responses take longe
 _COMPARED = 5  # EEG files that are compared for the names of channels
 _CLOCK_REMEDY = (
     "Give --clock as_told for onsets in seconds of the run, or --clock zeroed for streams whose first line is at its "
-    "start (docs/corpora.md), and report which with the results."
+    "start (docs/corpora/affec.md), and report which with the results."
 )
 
 

@@ -32,7 +32,7 @@ def order_of_columns(pairs: Mapping[str, Sequence[tuple[np.ndarray, np.ndarray]]
     )
     if as_read > swapped:
         return [words]
-    return [f"{words}: ARE AROUSAL AND VALENCE IN THE ORDER THAT IS ASSUMED? (docs/corpora.md)"]
+    return [f"{words}: ARE AROUSAL AND VALENCE IN THE ORDER THAT IS ASSUMED? (docs/corpora/amigos.md)"]
 
 
 def skin_direction(recordings: Iterable[np.ndarray]) -> list[str]:

@@ -1,6 +1,6 @@
 """MAHNOB-HCI, the emotion experiment (Soleymani et al. 2012).
 
-"A Multimodal Database for Affect Recognition and Implicit Tagging". Its site is down; docs/corpora.md says
+"A Multimodal Database for Affect Recognition and Implicit Tagging". Its site is down; docs/corpora/mahnob.md says
 whom to ask. Files that are read, for each session number N:
 
     ROOT/Sessions/N/session.xml                                       subject, stimulus, ratings, and the clocks
@@ -187,7 +187,7 @@ class Reader:
         try:
             folders = sorted((f for f in folder.iterdir() if f.name.isdigit()), key=lambda f: int(f.name))
         except OSError as e:
-            hint = "Unpack the Sessions folder into it. (The corpus' site is down: docs/corpora.md says whom to ask.)"
+            hint = "Unpack the Sessions folder into it. (Its site is down: docs/corpora/mahnob.md says whom to ask.)"
             hint = "Give the folder above it." if root.name == "Sessions" else hint
             raise BadRecording(folder, "the folder of all sessions", e.strerror or type(e).__name__, hint) from None
         sessions = {int(f.name): read_session(f) for f in folders}

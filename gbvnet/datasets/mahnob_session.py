@@ -32,7 +32,7 @@ LABELS = (
 FPS = 60.97  # of the cameras
 TWO_FRAMES_S = 2 / FPS
 WRONG_RATE = 0.05  # a frame rate in session.xml that is this share off the file's own is a mistake, no measurement
-FETCH = "Take it from another copy of the corpus: its site is down (docs/corpora.md says whom to ask)."
+FETCH = "Take it from another copy of the corpus: its site is down (docs/corpora/mahnob.md says whom to ask)."
 
 BDF, COLOUR = "*.bdf", "*C1 trigger*_C_Section_*.avi"  # what the files of a session are called
 

@@ -295,7 +295,7 @@ def pairs(swapped=False):
 def test_columns_in_another_order_are_noticed_over_films():
     (right,), (wrong,) = order_of_columns(pairs()), order_of_columns(pairs(swapped=True))
     assert "correlate by 1.00 (arousal) and 1.00 (valence) as their columns are read" in right and "ARE" not in right
-    assert wrong.endswith("ARE AROUSAL AND VALENCE IN THE ORDER THAT IS ASSUMED? (docs/corpora.md)")
+    assert wrong.endswith("ARE AROUSAL AND VALENCE IN THE ORDER THAT IS ASSUMED? (docs/corpora/amigos.md)")
     assert order_of_columns({"4": pairs()["0"]}) == []
 
 

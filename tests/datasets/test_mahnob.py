@@ -271,7 +271,7 @@ def test_a_bdf_that_is_cut_short_has_no_second_pulse_or_too_little_after_it(mine
     by_name = recordings(mine)
     cut = r"the file ends at {}\d s, its header says 6\d s"
     assert re.search(rf"found [01] pulses?.*; {cut.format(2)}", by_name["p01_s2"].error)
-    assert by_name["p01_s2"].error.endswith("its site is down (docs/corpora.md says whom to ask).")
+    assert by_name["p01_s2"].error.endswith("its site is down (docs/corpora/mahnob.md says whom to ask).")
     assert any("s of signals after the stimulus, not 30" in f for f in by_name["p01_s4"].warnings)
     assert any(re.match(cut.format(5), f) for f in by_name["p01_s4"].warnings)
 
