@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import BadConfig
 from .fields import add_fields
-from .system_options import by_system
+from .system_options import by_system, whole_option
 
 # Arguments of the `open` of some readers, with their help; a corpus without such an argument refuses it.
 CORPUS_OPTIONS = {
@@ -161,8 +161,7 @@ def quote_names(argv: list[str], parser) -> list[str]:
 
     def takes_names(option: str) -> bool:
         """The parser takes the beginning of an option, too: --subject."""
-        near = [option] if option in options else [one for one in options if one.startswith(option)]
-        return option.startswith("--") and len(near) == 1 and near[0][2:] in lists
+        return option.startswith("--") and whole_option(option, options)[2:] in lists
 
     quoted: list[str] = []
     for argument in argv:

@@ -1,7 +1,7 @@
 """Options of systems on the command line. They are declared in each system's own file, so a parser gets those of the
 systems that a command line names, and no other system is imported."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from ..errors import BadConfig
@@ -18,7 +18,7 @@ def add_system_options(parser, argv: Sequence[str]) -> None:
     known = parser._option_string_actions
     if not {"--system", "--systems"} & set(known):
         return
-    values = _settings(argv)
+    values = _settings(argv, known)
     several = "--systems" in known
     given = _given(argv, values)
     if several and (alone := [name for name, own in given.items() if not isinstance(own, dict)]):
@@ -73,27 +73,26 @@ def _chosen(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
 def _compared(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
     """Yield the systems that a comparison names, in its list or by their options."""
     from ..io.safe_load import parse_names
+    from ..systems import split_suffix
 
     systems = values.get("systems") or ()
     names = [str(name) for name in systems] if isinstance(systems, list) else parse_names(str(systems or ""))
-    listed = [_without_suffix(name) for name in names if name != "all"]
+    listed = [split_suffix(name)[0] for name in names if name != "all"]
     named = {short_name(name) for name in listed}
     yield from dict.fromkeys([*listed, *(key for key in given if key not in named)])
 
 
-def _without_suffix(name: str) -> str:
-    """A system of a comparison without its modality; `compare` checks what stands behind the colon."""
-    from ..config import MODALITIES
-    from ..systems import SYSTEMS
-
-    before, _, suffix = name.rpartition(":")
-    return before if before in SYSTEMS or (before and suffix in (*MODALITIES, "shuffled")) else name
+def whole_option(given: str, options: Collection[str]) -> str:
+    """Return the option that `given` begins, as the parser takes it; `given` if there is none or several."""
+    near = [given] if given in options else [option for option in options if option.startswith(given)]
+    return near[0] if given.startswith("--") and len(near) == 1 else given
 
 
-def _settings(argv: Sequence[str]) -> dict[str, Any]:
+def _settings(argv: Sequence[str], known: Collection[str]) -> dict[str, Any]:
     """Return the last --system, --systems and options on the command line and in its --config files.
 
-    Values that the parser will refuse are ignored."""
+    known : the parser's options. Values that the parser will refuse are ignored.
+    """
     from pathlib import Path
 
     from ..former_settings import present_names
@@ -102,6 +101,7 @@ def _settings(argv: Sequence[str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for at, argument in enumerate(argv):
         option, equals, value = argument.partition("=")
+        option = whole_option(option, known)
         value = value if equals else "".join(argv[at + 1 : at + 2])
         if option in ("--system", "--systems"):
             values[option[2:]] = value
@@ -119,12 +119,13 @@ def _settings(argv: Sequence[str]) -> dict[str, Any]:
 def _refuse_code_of_file(file: str, held: dict[str, Any], argv: Sequence[str]) -> None:
     """Raise BadConfig if a file of settings names a plug-in that the command line does not: no file runs code."""
     from ..io.safe_load import parse_names
+    from ..systems import split_suffix
 
     named = held.get("systems") or ()
     named = [str(name) for name in named] if isinstance(named, list) else parse_names(str(named))
     on_line = [name for argument in argv for name in parse_names(argument.partition("=")[2] or argument)]
     for name in [str(held.get("system", "")), *named]:
-        reference = _without_suffix(name)
+        reference = split_suffix(name)[0]
         if is_reference(reference) and not {name, reference} & set(on_line):
             option = "--systems" if "systems" in held else "--system"
             raise BadConfig(f"{file} names {reference}, which is no code of gbvnet: name it to run it, {option} {name}")

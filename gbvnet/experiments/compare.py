@@ -33,7 +33,16 @@ from ..report.report import Report, write_report
 from ..store.channels import channels_of
 from ..store.reader import Store
 from ..store.window_source import WindowSource
-from ..systems import load_system, read_options, require_system, system, system_names, validate_config
+from ..systems import (
+    SHUFFLED_SUFFIX,
+    load_system,
+    read_options,
+    require_system,
+    split_suffix,
+    system,
+    system_names,
+    validate_config,
+)
 from .crossval import cross_validate
 from .run_folder import write_json
 from .run_group import begin_run_group, numbered_progress
@@ -42,7 +51,6 @@ from .seed_group import record_seeds, seeds_from
 log = logging.getLogger(__name__)
 
 FILE, FORMAT = "compare.json", 1
-SHUFFLED_SUFFIX = "shuffled"
 TIMED_WINDOWS = 512  # at most, to measure how many windows a second a system predicts
 
 
@@ -154,20 +162,6 @@ def _costs(store: WindowSource, folder: Path, record: dict, done: Sequence[Entry
 def everything() -> tuple[str, ...]:
     """Return what `all` stands for; the last one is a check: shuffled labels must score at chance."""
     return (*system_names(), f"gbvnet:{SHUFFLED_SUFFIX}")
-
-
-def split_suffix(chosen: str) -> tuple[str, str]:
-    """Return the name of a system and its suffix, a modality or `shuffled`: "gbvnet:face", "mine.py:Forest:bio", or "".
-
-    Raises BadConfig for a suffix that a system of this package cannot have.
-    """
-    name, _, suffix = chosen.rpartition(":")
-    suffixes = (*MODALITIES, SHUFFLED_SUFFIX)
-    if suffix in suffixes and name:
-        return name, suffix
-    if name in system_names():
-        raise BadConfig(f"systems: {chosen} should say one of {', '.join(suffixes)} after the colon")
-    return chosen, ""
 
 
 def plan_comparison(store: WindowSource, config: CompareConfig) -> tuple[list[Entry], dict[str, str]]:

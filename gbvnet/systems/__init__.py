@@ -27,6 +27,7 @@ from ..store.channels import require_face_input
 from ..store.window_source import WindowSource
 from ..text import did_you_mean
 
+SHUFFLED_SUFFIX = "shuffled"  # behind the name of a system in a comparison: trained on permuted labels
 ALL_TASKS = ("binary", "multiclass", "regression")
 SYSTEMS: tuple[str, ...] = tuple(
     sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.ispkg)
@@ -163,6 +164,20 @@ def require_system(name: str) -> None:
         if name.endswith(".py"):
             raise BadConfig(f"{name}: expected a file and the class in it, as {name}:MySystem")
         raise BadConfig(f"no system {name}; {did_you_mean(name, system_names())}")
+
+
+def split_suffix(chosen: str) -> tuple[str, str]:
+    """Return the name of a system and its suffix, a modality or `shuffled`: "gbvnet:face", "mine.py:Forest:bio", or "".
+
+    Raises BadConfig for a suffix that a system of this package cannot have.
+    """
+    name, _, suffix = chosen.rpartition(":")
+    suffixes = (*MODALITIES, SHUFFLED_SUFFIX)
+    if suffix in suffixes and name:
+        return name, suffix
+    if name in system_names():
+        raise BadConfig(f"systems: {chosen} should say one of {', '.join(suffixes)} after the colon")
+    return chosen, ""
 
 
 def is_plugin(name: str) -> bool:

@@ -220,6 +220,8 @@ def test_no_file_decides_which_code_is_run(store, own, tmp_path, capsys):
     capsys.readouterr()
     for command in (
         ["crossval", str(store), str(tmp_path / "other"), "--config", str(run / "config.yaml")],
+        ["crossval", str(store), str(tmp_path / "other"), "--conf", str(run / "config.yaml")],  # as the parser takes it
+        ["crossval", str(store), str(tmp_path / "other"), f"--conf={run / 'config.yaml'}"],
         ["explain", str(store), str(run)],
     ):
         assert main(command) == 2
