@@ -8,7 +8,16 @@ from threading import Event
 from ..errors import BadConfig
 from .command import Run, command
 from .fields import add_fields
-from .options import add_jobs, add_rename, add_settings, chosen_settings, names_in_text, renamed_channels
+from .options import (
+    add_corpus_options,
+    add_jobs,
+    add_rename,
+    add_settings,
+    chosen_corpus_options,
+    chosen_settings,
+    names_in_text,
+    renamed_channels,
+)
 from .progress import bar, say
 
 
@@ -75,6 +84,7 @@ def _predict(parser) -> Run:
         metavar="{" + ",".join(corpora()) + "}",
         help="recordings of a corpus instead of files; or of a reader of your own, file.py:Reader",
     )
+    add_corpus_options(parser)
     parser.add_argument("--recordings", default="", metavar="NAMES", help="with --corpus: only these recordings")
     parser.add_argument("--subjects", default="", metavar="NAMES", help="with --corpus: only these subjects")
     add_rename(parser, "in the file")
@@ -102,7 +112,9 @@ def _predict(parser) -> Run:
             if len(files) != 1:
                 raise BadConfig(f"predict --corpus {args.corpus}: give its folder, and then the folder to write")
             selected = names_in_text(args.recordings), names_in_text(args.subjects)
-            source = CorpusSource(args.corpus, files[0], *selected)
+            source = CorpusSource(args.corpus, files[0], *selected, chosen_corpus_options(args))
+        elif given := [f"--{name}" for name, value in chosen_corpus_options(args).items() if value is not None]:
+            raise BadConfig(f"{given[0]} is an option of a corpus: name the corpus with --corpus")
         with bar("recordings", unit="windows") as progress:
             batch = predict_many(
                 args.model, source, out, settings, overwrite=args.overwrite, jobs=args.jobs, progress=progress

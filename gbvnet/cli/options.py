@@ -61,15 +61,25 @@ def add_corpus(parser) -> None:
     parser.add_argument(
         "--raw", action="store_true", help=f"read the signals as they were recorded; {titles(raw_corpora())}"
     )
+    add_corpus_options(parser)
+
+
+def add_corpus_options(parser) -> None:
+    """Add the options of single corpora."""
     for name, about in CORPUS_OPTIONS.items():
         parser.add_argument(f"--{name}", default=None, help=about)
+
+
+def chosen_corpus_options(args) -> dict:
+    """Return the options of single corpora, None for those not given."""
+    return {name: getattr(args, name) for name in CORPUS_OPTIONS}
 
 
 def chosen_corpus(args):
     """Return the corpus that the options name. Raises BadConfig and BadRecording."""
     from ..datasets import open_corpus
 
-    return open_corpus(args.corpus, args.root, args.raw, **{name: getattr(args, name) for name in CORPUS_OPTIONS})
+    return open_corpus(args.corpus, args.root, args.raw, **chosen_corpus_options(args))
 
 
 def add_jobs(parser, default: int = 0, cluster: bool = False) -> None:

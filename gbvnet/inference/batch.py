@@ -49,12 +49,16 @@ class FileSource:
 
 @dataclass(frozen=True)
 class CorpusSource:
-    """Recordings of a corpus (deap, mahnob, table) in a folder: all, or those with the given names and subjects."""
+    """Recordings of a corpus (deap, mahnob, table) in a folder: all, or those with the given names and subjects.
+
+    options : further arguments of the corpus' reader, as `clock` of affec
+    """
 
     corpus: str
     folder: Path
     recordings: Sequence[str] = ()
     subjects: Sequence[str] = ()
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 class BatchPrediction(NamedTuple):
@@ -208,7 +212,7 @@ def _open_source(
     if isinstance(source, FileSource):
         corpus: Any = recording_of_files(predictor, source.files, source.times, settings.rename)
         return corpus, corpus.recordings(corpus.units[0])
-    corpus = open_corpus(source.corpus, source.folder)
+    corpus = open_corpus(source.corpus, source.folder, **source.options)
     return corpus, list(_selected(corpus, source.recordings, source.subjects))
 
 

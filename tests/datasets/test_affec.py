@@ -17,6 +17,7 @@ from gbvnet.datasets.affec_streams import CONDUCTANCE, FACE_FEATURES, Stream, re
 from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.synthetic.affec import EVENT_S, FACE_HZ, GSR_HZ, LATE_S, Settings
 from gbvnet.errors import BadConfig, BadRecording
+from gbvnet.inference import batch
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 
@@ -183,6 +184,30 @@ def test_the_decision_is_part_of_the_store(written, tmp_path):
     assert np.array_equal(signals[None], signals["as_told"])
     assert not np.allclose(signals[None][:, -1], signals["zeroed"][:, -1], atol=0.05)  # 1.7 s off
     assert read["zeroed"].recordings["signals"].str.contains("gz@-1.7").all()
+
+
+def test_prediction_takes_the_clock_too_and_only_of_a_corpus(written, tmp_path, monkeypatch, capsys):
+    given = []
+    monkeypatch.setattr(
+        batch,
+        "predict_many",
+        lambda model, source, *others, **more: given.append(source) or batch.BatchPrediction([], 0),
+    )
+    (tmp_path / "model").mkdir()
+    command = [
+        "predict",
+        str(tmp_path / "model"),
+        str(written / "ambiguous"),
+        str(tmp_path / "out"),
+        "--clock",
+        "zeroed",
+    ]
+    monkeypatch.setattr("gbvnet.cli.main.require_kinds", lambda *words: None)  # the model is none
+    assert main([*command, "--corpus", "affec"]) == 0
+    corpus, recordings = batch._open_source(given[0], None, None)
+    assert corpus.source == "clock zeroed" and len(recordings) == 6
+    assert main(command) == 2
+    assert "--clock is an option of a corpus: name the corpus with --corpus" in capsys.readouterr().err
 
 
 def made(times, start_s=None):
