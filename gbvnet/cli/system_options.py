@@ -73,10 +73,13 @@ def _chosen(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
 def _compared(values: dict[str, Any], given: dict[str, Any]) -> Iterator[str]:
     """Yield the systems that a comparison names, in its list or by their options."""
     from ..io.safe_load import parse_names
-    from ..systems import split_suffix
 
     systems = values.get("systems") or ()
     names = [str(name) for name in systems] if isinstance(systems, list) else parse_names(str(systems or ""))
+    if not (names or given):
+        return
+    from ..systems import split_suffix  # help without a system needs none of its libraries
+
     listed = [split_suffix(name)[0] for name in names if name != "all"]
     named = {short_name(name) for name in listed}
     yield from dict.fromkeys([*listed, *(key for key in given if key not in named)])
