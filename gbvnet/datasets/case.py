@@ -28,6 +28,7 @@ from .case_file import (
     CHANNELS,
     END,
     FILMS,
+    FORMS,
     JOYSTICK_HZ,
     LENGTHS,
     ORDER,
@@ -65,7 +66,6 @@ LABELS = (
     LabelColumn(INTENDED, classes=EMOTIONS, label_set="intended"),
 )
 SCREENS = {START: "the start video", BLUE: "a blue screen", END: "the end video"}
-FORMS = ("interpolated", "non-interpolated", RAW)  # the first one that is there is read
 _DEEPEST = 4  # folders below ROOT in which files are looked for
 _PARTS = ("physiological", "annotations")
 _NAMES = {
@@ -102,7 +102,7 @@ class Reader:
         if not folders:
             wanted = "files sub_1.csv or sub1_DAQ.txt in folders physiological and annotations, here or below"
             raise BadRecording(root, wanted, "none", "Unpack the archive of the corpus into it.")
-        (form, folder), *others = sorted(folders, key=lambda place: FORMS.index(place[0]))
+        (form, folder), *others = sorted(folders, key=lambda place: (FORMS.index(place[0]), place[1]))
         if others and others[0][0] == form:
             actual = " and ".join(str(place.relative_to(root)) for place in (folder, others[0][1]))
             raise BadRecording(root, f"one folder of {form} files", actual, "Give one of the two folders.")

@@ -50,7 +50,8 @@ VIDEOS = {  # s01_extractVidData.m
 }  # fmt: skip
 START, BLUE, END = 10, 11, 12  # videos that are no films
 FILMS = range(1, 9)
-RAW = "raw"
+FORMS = ("interpolated", "non-interpolated", "raw")  # the first one that is there is read
+INTERPOLATED, RAW = FORMS[0], FORMS[2]
 LARGEST, LARGEST_TEXT = 1 << 30, 1 << 20  # bytes of a file of numbers (about 150 MB is usual), and of one of text
 SIGNAL_COLUMNS = ("daqtime", *UNITS)
 JOYSTICK_COLUMNS = ("jstime", *RATED)

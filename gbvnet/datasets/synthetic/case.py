@@ -22,6 +22,8 @@ from ..case_file import (
     BLUE,
     END,
     FILMS,
+    FORMS,
+    INTERPOLATED,
     JOYSTICK,
     JOYSTICK_COLUMNS,
     JOYSTICK_HZ,
@@ -46,9 +48,9 @@ START_S, BLUE_S, END_S = 3, 12, 2  # lengths of what is no film; the real ones a
 JITTER = 0.3  # of the joystick's clock, in steps
 LOGGING_S = 0.0002  # jitter of the signals' clock
 # Log amplitude at an evidence of 1 and effect 1; fingerprints at strength 1.
-ZYGOMATICUS, CORRUGATOR, TRAPEZIUS = 0.9, -0.7, 0.9
-SUBJECT_GAIN, TRIAL_GAIN = 0.3, 0.3
-SKIN = 0.8  # microsiemens
+ZYGOMATICUS, CORRUGATOR, TRAPEZIUS = 1.4, -1.2, 1.4
+SUBJECT_GAIN, TRIAL_GAIN = 0.3, 0.2
+SKIN = 1.5  # microsiemens
 NAMES = {number: name for name, number in VIDEOS.items()}
 
 # What a random number is for.
@@ -77,6 +79,7 @@ class Settings(SynthConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(0 <= self.lag_s <= 20, f"lag_s must be 0 to 20, not {self.lag_s}")
+        require(self.layout in FORMS, f"layout must be {', '.join(FORMS)}, not {self.layout}")
         require(self.videos in (None, 0), f"videos must be left out or 0, not {self.videos}: CASE has none")
         for name in ("face", "signals", "evidence", "face_evidence"):
             default = SynthConfig.__dataclass_fields__[name].default
@@ -142,7 +145,7 @@ def _content(config: Settings, path: str) -> bytes:
     columns = _signals(config, subject) if "physiological" in path else _joystick(config, subject)
     decimals = 6 if config.layout == RAW else 3
     whole = {"video"} | ({*RATED} if config.layout == RAW else set())
-    whole |= {SIGNAL_COLUMNS[0], JOYSTICK_COLUMNS[0]} if config.layout == "interpolated" else set()
+    whole |= {SIGNAL_COLUMNS[0], JOYSTICK_COLUMNS[0]} if config.layout == INTERPOLATED else set()
     form = [f"%.{0 if column in whole else decimals}f" for column in columns]
     return _table(columns, form, config.layout == RAW)
 
@@ -231,7 +234,7 @@ def _joystick(config: Settings, subject: int) -> dict[str, np.ndarray]:
     if config.layout == RAW:
         return {JOYSTICK_COLUMNS[0]: time_s, **own}
     rated = {name: np.mean(SCALE) + x * (SCALE[1] - SCALE[0]) / (2 * JOYSTICK) for name, x in own.items()}
-    if config.layout == "interpolated":
+    if config.layout == INTERPOLATED:
         grid = steps / JOYSTICK_HZ
         time_s, rated = grid, {name: np.interp(grid, time_s, x) for name, x in rated.items()}
     return {JOYSTICK_COLUMNS[0]: 1000 * time_s, **rated, "video": _videos(config, subject, time_s)}
@@ -248,7 +251,7 @@ def _signals(config: Settings, subject: int) -> dict[str, np.ndarray]:
     n = _session_s(config, subject) * RATE_HZ
     time_s = np.arange(n) / RATE_HZ
     columns = _physiology(config, subject)
-    if config.layout != "interpolated":
+    if config.layout != INTERPOLATED:
         jitter = LOGGING_S * generator(config, subject, 0, _CLOCK).uniform(0, 1, n)
         jitter[0] = 0
         columns = {name: np.interp(time_s + jitter, time_s, x) for name, x in columns.items()}
