@@ -283,7 +283,8 @@ def _gaps(path: Path, film: int, session: Session, span: Span) -> list[str]:
         wanted = f"samples of video {film} without a gap of over {LONGEST_GAP_S:g} s"
         raise BadRecording(path, wanted, f"{longest:.2f} s at {at_s:.2f} s")
     where = f"the longest of {longest:.2f} s, {at_s - span.start_s:.1f} s after the film's start"
-    return [f"{len(gaps)} gaps in the signals, over which they are interpolated: {where}"]
+    many = f"{len(gaps)} gap{'s' * (len(gaps) > 1)} in the signals, interpolated"
+    return [f"{many}: {where}"]
 
 
 # ---------------------------------------------------------------- files

@@ -251,7 +251,7 @@ def read_sequences(folder: Path) -> list[tuple[tuple[int, float], ...]]:
     for number, row in enumerate(rows[1:], start=2):
         strange = [name for name in row if name not in lengths]
         if len(row) != n_subjects or strange:
-            actual = f"{strange[0]!r:.40}" if strange else f"{len(row)} videos"
+            actual = f"{strange[0]!r:.40}" if strange else f"{len(row)} cells"
             wanted = f"{n_subjects} videos, each with its length in {LENGTHS}, in line {number}"
             raise BadRecording(path, wanted, actual, _REFETCH)
     return [tuple((VIDEOS[row[k]], lengths[row[k]]) for row in rows[1:]) for k in range(n_subjects)]

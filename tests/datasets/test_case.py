@@ -258,7 +258,7 @@ def test_a_gap_in_the_signals_is_reported_and_a_long_one_refused(corpora, tmp_pa
     start = int(np.flatnonzero(rows.video == 1)[0])
     rows.drop(index=range(start + 1000, start + 1300)).to_csv(path, index=False)
     recording = checked(root)["s01_v1"]
-    assert any("1 gaps in the signals, over which they are interpolated: the longest of 0.30 s, 1.0 s" in w
+    assert any("1 gap in the signals, interpolated: the longest of 0.30 s, 1.0 s" in w
                for w in recording.warnings)  # fmt: skip
     assert open_corpus("case", root).signals(recording).samples.shape[1] > 5000
     rows.drop(index=range(start + 1000, start + 2500)).to_csv(path, index=False)
@@ -357,7 +357,7 @@ def test_raw_files_need_the_order_of_the_videos_and_find_it_above_their_own_fold
         ("videos_duration.txt", "video_name\tvideo_duration\nbluVid\tlong\n", "length in ms, found 'bluVid long'"),
         ("videos_duration.txt", "video_name\tvideo_duration\nhorror\t100\n", "found 'horror 100' in line 2"),
         ("videos_duration.txt", "", "a line of names and lines of values, found 0 lines"),
-        ("seqs_order.txt", "sub1\tsub2\nbluVid\n", r"expected 2 videos, .* in line 2, found 1 videos"),
+        ("seqs_order.txt", "sub1\tsub2\nbluVid\n", r"expected 2 videos, .* in line 2, found 1 cells"),
         ("seqs_order.txt", "sub1\nscary-2\n", r"its length in videos_duration\.txt, in line 2, found 'scary-2'"),
     ],
 )  # fmt: skip

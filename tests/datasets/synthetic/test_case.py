@@ -10,6 +10,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig, from_dict
 from gbvnet.datasets import open_corpus, synthetic_settings, write_synthetic
 from gbvnet.datasets.label_traces import window_labels
@@ -123,3 +124,20 @@ def test_a_model_at_the_lag_of_the_joystick_beats_one_without(tmp_path):
 def test_settings_that_this_format_has_not_are_refused(settings, message):
     with pytest.raises(BadConfig, match=message):
         from_dict(synthetic_settings("case"), settings)
+
+
+def test_from_the_command_line_to_a_report(tmp_path, capsys):
+    root, store, run, report = (str(tmp_path / name) for name in ("case", "store", "run", "report"))
+    size = ("--subjects", "3", "--trials", "3", "--seconds", "8")
+    assert main(["synth", "case", root, *size]) == 0
+    assert main(["check", "case", root, "--jobs", "1"]) == 0
+    assert "9 good recordings of 3 subjects, 0 with a video; 0 bad" in capsys.readouterr().out
+    assert main(["prepare", "case", root, store, "--jobs", "1"]) == 0
+    words = ("--protocol", "subject", "--folds", "3", "--target", "valence", "--task", "regression")
+    ridge = ("--modality", "bio", "--system", "ridge", "--lag_s", "2.4")
+    assert main(["crossval", store, run, *words, *ridge]) == 0
+    assert "valence, 0.5" in " ".join(capsys.readouterr().out.split())
+    assert main(["report", run, report]) == 0
+    text = (tmp_path / "report/report.md").read_text()
+    assert "Valence as a number from 0.5 to 9.5, case (synthetic data)" in text
+    assert "valence for less than 80% of the window, at lag 2.4 s" in text
