@@ -1,10 +1,12 @@
-"""What the paper prints, in tables of its own: never in a table with results of these runs."""
+"""What the paper and others published, in tables of their own: never in a table with results of these runs."""
 
 from collections.abc import Iterator, Sequence
 
+from ..evaluation.splits import UNITS
 from ..provenance import SYNTHETIC, without_stamp
 from .document import Block, Heading, Table, Text
-from .published_results import CITED, PAPER_ABLATION, PAPER_OTHERS, TARGETS
+from .formatting import NONE
+from .published_results import CITED, PAPER_ABLATION, PAPER_OTHERS, SUBJECT_FIGURES, TARGETS
 from .results import Result
 
 
@@ -69,3 +71,34 @@ def cited_blocks(results: Sequence[Result]) -> Iterator[Block]:
     )
     columns = ("System here", "Source", "Dataset", "Its protocol", *(t.capitalize() for t in targets))
     yield Table(columns, rows, "As published, other protocols.", 4)
+
+
+def subject_figure_blocks(results: Sequence[Result]) -> Iterator[Block]:
+    """Yield what others published of new subjects, for the datasets and targets of these results that were tested on
+    new subjects, with as many classes; nothing if there are none."""
+    tested = [r for r in results if "subject" in UNITS.get(r.key("protocol"), ())]
+    studied = {(without_stamp(r.key("dataset")), r.key("target"), r.scores.task) for r in tested}
+    figures = [f for f in SUBJECT_FIGURES if (f.dataset, f.target, f.task) in studied]
+    if not figures:
+        return
+    yield Heading("As published, new subjects")
+    if any(r.synthetic for r in tested):
+        yield Text(
+            f"Results above are from {SYNTHETIC}: nothing in this table can be compared with them. It is here so that "
+            "the layout of a real report can be seen.", "warning",
+        )  # fmt: skip
+    yield Text(
+        "For reading beside the rows above whose protocol is subject or subject+stimulus: figures of other software on "
+        "the same corpora, each with a protocol, classes, windows and a score of its own. None is in a ranking or a "
+        "test. New subjects: whether no test subject was in training. The best of several methods is the one with the "
+        "highest figure on the test subjects, which favours it. Where a work gives its trivial baseline (a guess that "
+        "sees no signal), a figure at or below it shows no skill. Accuracies in %."
+    )
+    yield Table(
+        ("Dataset", "Target", "Work", "Input", "Protocol", "New subjects", "Classes", "Metric", "Source",
+         "Figure", "Its trivial baseline"),
+        [[f.dataset, f.target, f.study.work, f.study.inputs, f.study.protocol, f.study.new_subjects, f.classes,
+          f.metric, f.study.source, f.as_published(f.value), NONE if f.trivial is None else f.as_published(f.trivial)]
+         for f in sorted(figures, key=lambda f: (f.dataset, f.target))],
+        "As published, other software.", 9,
+    )  # fmt: skip

@@ -23,7 +23,7 @@ from .figures import score_overview, write_picture
 from .formatting import capital, study_name
 from .outside_results import read_all_results
 from .outside_section import outside_blocks, outside_notes, outside_warnings
-from .published_section import published_blocks
+from .published_section import published_blocks, subject_figure_blocks
 from .results import Comparison, Result, compare, read_results
 from .results_section import comparison_blocks, data_blocks, score_blocks
 from .run_section import run_blocks
@@ -67,7 +67,7 @@ def write_report(
         be those of a run beside them. Results that differ by their seed alone are averaged
     extra_sections : further sections, shown before the results; draws its pictures into the folder it is given
     summary_only : for many runs: the sentences are about a few systems alone; without the pictures of each run, the
-        published figures, and questions that were not fixed before
+        paper's figures, and questions that were not fixed before
     highlight_systems : the systems that the sentences are about, with `summary_only`
 
     Runs that cannot be used are named in the report and in `errors`. Raises BadRun if none can be used, and BadInput
@@ -191,6 +191,7 @@ def _result_blocks(
     yield from comparison_blocks(comparisons, refused)
     if not summary_only:
         yield from published_blocks(results)
+    yield from subject_figure_blocks(results)
     yield from data_blocks(results)
 
 

@@ -24,6 +24,7 @@ from typing_extensions import override
 from ..datasets.channel_names import canonical_name
 from ..errors import BadConfig
 from . import BaseSystem
+from .learners.good_frames import nearest_good
 from .learners.late_fusion import LateFusion
 from .learners.neural import NeuralSystem, NormalisingNetwork, Shape, UngatedOutput
 
@@ -133,19 +134,6 @@ class FaceBlocks(nn.Module):
         if face_ok is not None:
             faces = nearest_good(faces, face_ok)
         return UngatedOutput.of(self.head(self.space(faces.transpose(1, 2) - 0.5)))  # (B, 3, F, S, S) inward
-
-
-def nearest_good(faces: Tensor, ok: Tensor) -> Tensor:
-    """Return the faces with each frame that is not good replaced by the nearest good one of its window.
-
-    Of two equally near frames it is the earlier.
-
-    faces, result: (B, F, 3, S, S). ok: (B, F) bool.
-    """
-    t = torch.arange(ok.shape[1], device=ok.device)
-    away = (t[:, None] - t).abs().expand(len(ok), -1, -1)  # (B, F, F): distance of each frame from each
-    instead = away.masked_fill(~ok[:, None], len(t)).argmin(2)  # (B, F)
-    return faces[torch.arange(len(ok), device=ok.device)[:, None], instead]
 
 
 class EEGSystem(NeuralSystem):

@@ -13,13 +13,10 @@ expression coefficients; if the store has none, 30 components of a thumbnail. Th
 out. The classifier: 500 tanh units with random weights and a ridge on them; the option `head mlp` trains 64 units.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier, MLPRegressor
 from typing_extensions import override
 
 from ..config import uses_face
@@ -33,14 +30,13 @@ from .features.extract import extract_features, face_coefficients, face_thumbnai
 from .features.peripheral import AUTONOMIC
 from .features.topography import interpolation_weights, known_electrodes
 from .learners.classical import ClassicalSystem, Parameters
-from .learners.linear import output_of_decision
+from .learners.hidden_layer import constant_layer, hidden_layer_output, train_hidden_layer
 
 BANDS = ((4, 8), (8, 13), (13, 30))  # theta, alpha, beta: red, green and blue
 HEART_AND_SKIN = ("ecg", "ppg", "gsr")
 COMPONENTS = 30
 UNITS = 500  # of the extreme learning machine
 RIDGE = 1.0  # on standardised units, times the windows: those of a trial are alike, and count for fewer than they are
-MLP_UNITS, MLP_EPOCHS, MLP_RATE, MLP_DECAY = 64, 50, 3e-3, 1.0
 STILL = 1e-9  # an SD below which a feature counts as constant
 ROUNDING = 1e-6  # an SD below this share of the largest component's is that of float32's last digits
 
@@ -94,9 +90,8 @@ class System(ClassicalSystem):
         sd = np.where(sd > STILL, sd, 1.0)
         parameters = {"widths": self._widths, "fill": fill, "centre": centre, "axes": axes, "mean": mean, "sd": sd}
         if self.task == "binary" and has_one_class(y):  # of several targets, one may have a single class
-            nothing = {"inward": np.zeros((x.shape[1], 1)), "offset": np.zeros(1), "outward": np.zeros(1)}
-            return parameters | nothing | {"bias": np.array([4.0 if y[0] else -4.0])}
-        head = _mlp if self.options.head == "mlp" else _elm
+            return parameters | constant_layer(x.shape[1], y[0])
+        head = train_hidden_layer if self.options.head == "mlp" else _elm
         return parameters | head((x - mean) / sd, y, seed, self.task)
 
     @override
@@ -108,9 +103,7 @@ class System(ClassicalSystem):
             )
         x = np.where(np.isnan(x), parameters["fill"], x)
         x = _reduced(x, parameters["widths"], parameters["axes"], parameters["centre"])
-        hidden = np.tanh((x - parameters["mean"]) / parameters["sd"] @ parameters["inward"] + parameters["offset"])
-        outward, bias = parameters["outward"], parameters["bias"]
-        return output_of_decision(hidden @ outward + (bias if outward.ndim == 2 else bias[0]), self.task)
+        return hidden_layer_output(parameters, (x - parameters["mean"]) / parameters["sd"], self.task)
 
 
 def scalp_maps(store: WindowSource, rows: np.ndarray, channels: list[int]) -> np.ndarray:
@@ -221,21 +214,3 @@ def _elm(x: np.ndarray, y: np.ndarray, seed: int, task: str) -> Parameters:
         "inward": inward, "offset": offset, "outward": factor * outward,
         "bias": np.atleast_1d(factor * (target.mean(axis=0) - mean @ outward)),
     }  # fmt: skip
-
-
-def _mlp(x: np.ndarray, y: np.ndarray, seed: int, task: str) -> Parameters:
-    network = (MLPRegressor if task == "regression" else MLPClassifier)(
-        hidden_layer_sizes=MLP_UNITS,  # by name: the first parameter of the regressor is another
-        activation="tanh",
-        alpha=MLP_DECAY,
-        batch_size=min(256, max(16, len(x) // 16)),
-        learning_rate_init=MLP_RATE,
-        max_iter=MLP_EPOCHS,
-        random_state=seed,
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is chosen, not a failure
-        network.fit(x, y)
-    (inward, outward), (offset, bias) = network.coefs_, network.intercepts_
-    outward = outward if outward.shape[1] > 1 else outward.ravel()
-    return {"inward": inward, "offset": offset, "outward": outward, "bias": bias}

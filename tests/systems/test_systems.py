@@ -31,6 +31,7 @@ GREY = replace(SMALL.train, epochs=5, batch_size=8, augment=False, learning_rate
 SEQUENCES = replace(GREY, epochs=20, patience=20, learning_rate=1e-2)
 CASES = {  # system: settings
     "algarni-like": [replace(SMALL, modality=modality, train=LONGER) for modality in ("eeg", "bio")],
+    "bhatti-like": [replace(SMALL, modality="eeg", options=dict(classifier=by)) for by in ("mlp", "svm", "knn")],
     "cui-like": [
         replace(SMALL, modality=modality, train=replace(LONGER, epochs=15)) for modality in ("faceeeg", "facebio")
     ],
@@ -56,6 +57,9 @@ CASES = {  # system: settings
         replace(SMALL, modality="facebio", options=dict(head="mlp")),
     ],
     "subject-majority": BOTH[:1],
+    "xiang-like": [
+        replace(SMALL, modality=modality, train=replace(LONGER, epochs=12)) for modality in ("facebio", "face", "bio")
+    ],
     # What is planted in a signal is a gain, of which a fractal dimension is free.
     "yuvaraj-like": [
         replace(SMALL, modality="eeg", options=dict(feature_set=of, classifier=by))

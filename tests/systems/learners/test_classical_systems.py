@@ -4,18 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import signal
+import pywt
+from scipy import signal, stats
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from gbvnet.config import CrossvalConfig
 from gbvnet.errors import BadConfig
 from gbvnet.evaluation.metrics import auc
+from gbvnet.evaluation.targets import Target
 from gbvnet.report.published_results import PAPER_MONTAGE
 from gbvnet.store.reader import Store
-from gbvnet.systems import siddharth_like, system, validate_config
+from gbvnet.systems import bhatti_like, siddharth_like, system, validate_config
 from gbvnet.systems.features import topography as scalp
 from gbvnet.systems.features.band_power import ENTROPY, LOG_POWER, log_power
 from gbvnet.systems.features.extract import extract_features
@@ -173,6 +177,73 @@ def test_what_the_regression_sees_are_log_powers_and_the_level_of_what_is_no_eeg
         np.concatenate([log_power(x, 32.0).reshape(2, -1), x[:, 3:].mean(axis=2)], axis=1), rel=1e-5
     )
     assert system("logreg")(config("logreg")).vectors(store, rows).shape == (2, 9)
+
+
+# ---------------------------------------------------------------- three domains
+
+
+def test_the_three_domains_are_those_of_numpy_scipy_and_pywavelets(store):
+    """Of one window: statistics, band powers of the Hann-tapered periodogram, and levels of the wavelet transform."""
+    rows, rate = np.arange(10), float(store.settings["rate_hz"])
+    made = {
+        name: system("bhatti-like")(config("bhatti-like", options={"domain": name})) for name in bhatti_like.DOMAINS
+    }
+    each = {name: of.vectors(store, rows) for name, of in made.items()}
+    whole = system("bhatti-like")(config("bhatti-like")).vectors(store, rows)
+    assert np.array_equal(whole, np.concatenate(list(each.values()), axis=1))
+    x = store.read(rows, faces=False)[2][4, 1].astype(np.float64)  # the second of three EEG channels
+    of = {name: values.reshape(10, 3, -1)[4, 1] for name, values in each.items()}
+    first, second = np.abs(np.diff(x)).mean(), np.abs(x[2:] - x[:-2]).mean()
+    expected = [x.mean(), x.std(), first, first / x.std(), second, second / x.std()]
+    assert of["time"] == pytest.approx(expected, rel=1e-4, abs=1e-7)
+    hz, power = signal.periodogram(x, rate, "hann", detrend="constant")
+    bands = [power[(low <= hz) & (hz < high)].mean() for low, high in ((1, 4), (4, 8), (8, 13), (13, 30), (30, 45))
+             if ((low <= hz) & (hz < high)).any() and high <= rate / 2]  # fmt: skip
+    assert of["frequency"] == pytest.approx(np.log(bands), rel=1e-4, abs=1e-4)
+    approximation, *details = pywt.wavedec(x, "db4", level=pywt.dwt_max_level(len(x), 8))
+    levels = [level**2 for level in (*details[::-1], approximation)]
+    entropies = [stats.entropy(level) for level in levels]
+    assert of["wavelet"] == pytest.approx([*np.log([v.sum() for v in levels]), *entropies], rel=1e-4, abs=1e-4)
+
+
+def of_task(classifier, task):
+    made = system("bhatti-like")(config("bhatti-like", options={"classifier": classifier}))
+    made.target = Target("valence", task, "", ("valence",), ((1.0, 9.0),), ())
+    return made
+
+
+def test_the_neighbours_and_the_perceptron_say_what_scikit_learns_say():
+    (x, y), (new, _) = data(), data(1000)
+    mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    z, of_new = ((each - mean) / sd for each in (x, new))
+    three, rating = y + (x[:, 2] > 0), 5 + x[:, 0].astype(np.float64)
+    for task, labels, theirs in (
+        ("binary", y, KNeighborsClassifier(5).fit(z, y).predict_proba(of_new)[:, 1]),
+        ("multiclass", three, KNeighborsClassifier(5).fit(z, three).predict_proba(of_new)),
+        ("regression", rating, KNeighborsRegressor(5).fit(z, rating).predict(of_new)),
+    ):
+        made = of_task("knn", task)
+        assert made.output(made.learn(x, labels, 0), new) == pytest.approx(theirs, abs=1e-6), task
+    layer = dict(activation="tanh", alpha=1.0, batch_size=18, learning_rate_init=3e-3, max_iter=50, random_state=4)
+    made = of_task("mlp", "binary")
+    theirs = MLPClassifier(64, **layer).fit(z, y).predict_proba(of_new)[:, 1]
+    assert made.output(made.learn(x, y, 4), new) == pytest.approx(theirs, abs=1e-9)
+
+
+@pytest.mark.parametrize("only", [0, 1])
+@pytest.mark.parametrize("classifier", ["mlp", "svm", "knn"])
+def test_of_one_class_alone_each_classifier_predicts_that_class(only, classifier):
+    made, (x, _) = of_task(classifier, "binary"), data(8)
+    assert (made.output(made.learn(x[:3], np.full(3, only), 0), x) > 0.5).all() == bool(only)
+
+
+def test_only_the_support_vector_machine_learns_from_a_part_of_the_windows(store):
+    for classifier, n in (("mlp", 120), ("svm", 24), ("knn", 120)):
+        made = system("bhatti-like")(config("bhatti-like", options=dict(classifier=classifier, svm_windows=24)))
+        training_sets = []
+        made.learn = lambda x, y, seed, to=training_sets: to.append(x) or {"vectors": x}
+        made.fit(store, np.arange(100), np.arange(100) % 2, validation=(np.arange(100, 120), np.arange(20) % 2))
+        assert [len(x) for x in training_sets] == [n]
 
 
 # ---------------------------------------------------------------- pictures of the scalp

@@ -13,7 +13,8 @@ from torch import nn
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
 from gbvnet.network.training import predict_network
-from gbvnet.systems import algarni_like, cui_like, deepvanet, eegnet, hsa_like, salama_like, system
+from gbvnet.systems import algarni_like, cui_like, deepvanet, eegnet, hsa_like, salama_like, system, xiang_like
+from gbvnet.systems.learners.good_frames import nearest_good
 from gbvnet.systems.learners.neural import Shape
 from gbvnet.systems.mindlink_eumpy import LSTM
 
@@ -421,7 +422,7 @@ def test_salama_like_refuses_channels_of_which_none_has_a_place():
 def test_the_nearest_good_frame_stands_in_for_a_bad_one():
     faces = torch.arange(5.0).view(1, 5, 1, 1, 1).expand(2, 5, 3, 2, 2)
     ok = torch.tensor([[False, True, False, True, False], [True, False, False, False, True]])
-    assert salama_like.nearest_good(faces, ok)[:, :, 0, 0, 0].tolist() == [[1, 1, 1, 3, 3], [0, 0, 0, 4, 4]]
+    assert nearest_good(faces, ok)[:, :, 0, 0, 0].tolist() == [[1, 1, 1, 3, 3], [0, 0, 0, 4, 4]]
 
 
 def test_salama_like_does_not_look_at_bad_frames():
@@ -508,3 +509,41 @@ def test_wolves_and_scale_see_the_training_rows_and_not_the_validation_ones(plan
     x = planted.read(rows[:90], faces=False)[2]
     assert mean[:, 0] == pytest.approx(x.mean(axis=(0, 2)), rel=1e-5)  # the first statistic is the mean
     assert sd[:, 0] == pytest.approx(x.mean(axis=2).std(axis=0), rel=1e-4)
+
+
+# xiang-like
+
+
+def test_xiang_like_has_the_parameters_worked_by_hand():
+    face = sum(n * 9 * m + m * 3 * m + 4 * m for n, m in ((3, 16), (16, 32), (32, 64)))
+    signals = 16 * 17 + (16 * 40 * 32 + 64) + (32 * 5 * 64 + 128)  # 1/8 s of 128 Hz is 16 samples, 17 to be odd
+    assert n_parameters(xiang_like.XiangLike(shape(many(40)))) == face + signals + 128 + 1 == 71_361
+    assert n_parameters(xiang_like.XiangLike(shape(()))) == face + 64 + 1
+    assert n_parameters(xiang_like.XiangLike(shape(many(40), n_frames=0))) == signals + 64 + 1
+
+
+def test_xiang_like_does_not_look_at_bad_frames():
+    network = xiang_like.XiangLike(shape(n_frames=4, side=32)).train()
+    for _ in range(30):  # so that its batch norms have seen pictures: before, all are nearly 0 in a test
+        network(torch.rand(3, 4, 3, 32, 32), None, torch.randn(3, 4, 128))
+    same_without_bad_frames(network, torch.randn(3, 4, 128))
+
+
+def test_a_face_stream_sees_the_order_of_frames_and_the_signal_stream_that_of_samples():
+    """Time is convolved, not only averaged: the same frames, or samples, in another order give another answer."""
+    network = xiang_like.XiangLike(shape(n_frames=6, side=32)).eval()
+    faces, signals, ok = torch.rand(2, 6, 3, 32, 32), torch.randn(2, 4, 128), torch.ones(2, 6, dtype=torch.bool)
+    order, samples = torch.tensor([0, 5, 2, 1, 3, 4]), torch.randperm(128)
+    with torch.no_grad():
+        one = network(faces, ok, signals).logits
+        assert (network(faces[:, order], ok, signals).logits - one).abs().max() > 1e-5
+        assert (network(faces, ok, signals[:, :, samples]).logits - one).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize(
+    ("samples", "frames", "side", "rate"), [(8, 1, 32, 8.0), (32, 2, 48, 32.0), (256, 12, 64, 64.0)]
+)
+def test_xiang_like_takes_windows_of_any_length(samples, frames, side, rate):
+    network = xiang_like.XiangLike(shape(rate_hz=rate, n_samples=samples, n_frames=frames, side=side)).eval()
+    faces = torch.rand(2, frames, 3, side, side)
+    assert network(faces, None, torch.randn(2, 4, samples)).logits.isfinite().all()
