@@ -52,7 +52,7 @@ def _same(name: str) -> str:
     return name
 
 
-# network: its layouts, each with a tensor by which a file of it is recognised, and its names of the tensors of this package.
+# network: its layouts, each with a tensor by which a file is recognised, and its names of the tensors of this package.
 LAYOUTS = {
     "resnet50": {
         "torchvision": ("layer1.0.conv1.weight", _same),

@@ -153,7 +153,7 @@ def mobilenet(change):
         ),
     ],
 )
-def test_weights_that_do_not_fit_are_refused_with_file_expected_and_found(change, message, tmp_path):
+def test_weights_that_do_not_fit_are_refused_with_their_file(change, message, tmp_path):
     file = saved(mobilenet(change), tmp_path / "other.safetensors")
     with pytest.raises(BadModel, match=message) as error:
         load_backbone_weights(Backbone("mobilenet", "micro", None), file, OPTION)
