@@ -55,7 +55,7 @@ READ_FEATURES = (
     "standard deviation. The system sees no pictures, so no patches of a face can be shown."
 )
 READ_SALIENCY = (
-    "How to read it: each patch in turn is covered with {colour}, in all frames. {words.patches}; "
+    "How to read it: each patch in turn is covered with the face's mean colour, in all frames. {words.patches}; "
     "“change in either direction” counts both. The picture below is the mean of the explained faces. {words.scales}"
 )
 READ_ROBUSTNESS = (
@@ -171,8 +171,8 @@ def read_saliency(saliency: pd.DataFrame, output: ExplainedOutput, black: bool =
     """Return the caption of `saliency_map`. black : whether patches were covered with black, not the mean colour"""
     shown, every = len(shown_groups(saliency, output)), len(output.group_titles())
     left_out = f" Of {every} classes the {shown} with the most windows are shown." if shown < every else ""
-    colour = "black" if black else "the face's mean colour"
-    return READ_SALIENCY.format(words=output.words, colour=colour) + left_out
+    caption = READ_SALIENCY.format(words=output.words) + left_out
+    return caption.replace("the face's mean colour", "black") if black else caption
 
 
 @styled
