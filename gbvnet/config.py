@@ -573,6 +573,8 @@ class ExplainConfig:
     """maximum number of test windows of each fold, drawn at random"""
     grid: int = 8
     """number of patches across a face, and of patches down it; they are covered one at a time"""
+    cover: Literal["mean", "black"] = "mean"
+    """colour of a covered patch: the mean colour of the window's faces, or black, as Minaee et al. 2021 have it"""
     seed: int = 0
     """seed of the choice of windows, the permutation of channels and the noise"""
 

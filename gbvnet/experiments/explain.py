@@ -39,7 +39,7 @@ from ..io.safe_load import from_json, from_yaml
 from ..plugins import label
 from ..preprocessing.face_features import feature_groups
 from ..progress import ProgressCallback
-from ..report.explanation_outputs import ALL, ExplainedOutput, output_of_target
+from ..report.explanation_outputs import ALL, TURNED_WRONG, ExplainedOutput, output_of_target
 from ..report.explanation_section import ABOUT, CHANNELS, FACE, FEATURES, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
@@ -253,9 +253,9 @@ def _refuse_other(folder: Path, about: dict) -> None:
     for name in ("format", "predictions"):
         if (value := getattr(earlier, name)) != about[name]:
             raise BadRun(folder, f"an explanation of {name} {about[name]}", f"one of {value}", remedy)
-    for name, value in earlier.settings.items():
-        if about["settings"].get(name) != value:
-            now = about["settings"].get(name)
+    for name, now in about["settings"].items():  # an earlier version may have had fewer
+        value = earlier.settings.get(name, getattr(ExplainConfig, name))
+        if now != value:
             raise BadRun(folder, f"an explanation with {name} = {now}", f"one with {value}", remedy)
 
 
@@ -318,7 +318,7 @@ def _join_parts(work: ExplainedRun, name: str, parts: Path) -> pd.DataFrame:
 
 def _over_folds(table: pd.DataFrame, output: ExplainedOutput) -> pd.DataFrame:
     """Means of loss and change over the windows of each group (the high class, the low class), and over all."""
-    names = [output.patch_loss, output.patch_change]
+    names = [name for name in (output.patch_loss, output.patch_change, TURNED_WRONG) if name in table]
     table = table.assign(**{name: table[name] * table["windows"] for name in names})
     every = pd.concat([table, table.assign(**{output.group: ALL})])
     sums = every.groupby(["target", output.group, "row", "column"], as_index=False)[[*names, "windows"]].sum()

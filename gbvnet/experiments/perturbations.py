@@ -106,16 +106,18 @@ def swap_features(store: WindowSource, donor: np.ndarray, places: Sequence[int])
     return perturb
 
 
-def paint_patch(down: slice, across: slice) -> Perturbation:
+def paint_patch(down: slice, across: slice, black: bool = False) -> Perturbation:
     """Return a perturbation by which a patch of the face has the mean colour of its window's good frames.
 
     down, across : rows and columns of pixels
+    black : paint it black instead
     """
 
     def perturb(rows: np.ndarray, arrays: Arrays) -> Arrays:
         faces, ok, signals = arrays
         if faces is not None:
-            faces[:, :, down, across] = _mean_colour(faces, ok).round().astype(np.uint8)[:, None, None, None]
+            colour = 0 if black else _mean_colour(faces, ok).round().astype(np.uint8)[:, None, None, None]
+            faces[:, :, down, across] = colour
         return faces, ok, signals
 
     return perturb

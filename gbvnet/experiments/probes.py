@@ -19,7 +19,7 @@ from ..evaluation.plan import Plan
 from ..evaluation.splits import Fold
 from ..preprocessing.face_features import feature_groups
 from ..progress import ProgressCallback
-from ..report.explanation_outputs import ExplainedOutput, output_of_target
+from ..report.explanation_outputs import TURNED_WRONG, ExplainedOutput, output_of_target
 from ..report.explanation_section import CHANNELS, FACE, FEATURES, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of, face_feature_statistics, statistics
 from ..store.window_source import WindowSource
@@ -243,24 +243,28 @@ def face_feature_importance(probe: Probe) -> Iterator[dict[str, Any]]:
 
 
 def face_saliency(probe: Probe) -> Iterator[dict[str, Any]]:
-    """Yield how much the output changes when a patch of the face, in all frames, is painted with the mean colour.
+    """Yield how much the output changes when a patch of the face, in all frames, is painted with the mean colour, or
+    black.
 
     drop (log_probability_drop, absolute_error_rise) : mean over windows of how much the logit (the true class'
         log-probability, the rating) moves away from the true label; above 0 where the patch helps
     change (log_probability_change, rating_change) : mean of |after - before|
+    turned_wrong : share of the windows that are predicted correctly, but no longer with the patch covered; by this
+        Minaee et al. 2021 draw which regions matter. Not of ratings
     """
     rows = probe.rows_with("face")
     if not len(rows):
         return
     side, grid = probe.store.settings["face_side"], probe.config.grid
     edges = np.linspace(0, side, grid + 1).round().astype(int)
-    before, y = probe(rows), probe.y(rows)
+    before, y, black = probe(rows), probe.y(rows), probe.config.cover == "black"
     for row, column in np.ndindex(grid, grid):
         down, across = (slice(edges[i], edges[i + 1]) for i in (row, column))
-        after = probe(rows, paint_patch(down, across))
+        after = probe(rows, paint_patch(down, across, black))
         for k, target, output in probe.targets():
             gained = output.gained(y[:, k], before.outputs[k], after.outputs[k])
             changed = output.changed(before.outputs[k], after.outputs[k])
+            right, still = (output.correct(y[:, k], each.outputs[k]) for each in (before, after))
             for group, those in output.groups(y[:, k]):
                 if those.any():
                     yield {
@@ -271,7 +275,13 @@ def face_saliency(probe: Probe) -> Iterator[dict[str, Any]]:
                         "windows": int(those.sum()),
                         output.patch_loss: float(-gained[those].mean()),
                         output.patch_change: float(changed[those].mean()),
+                        **_turned_wrong(right, still, those),
                     }
+
+
+def _turned_wrong(right: np.ndarray | None, still: np.ndarray | None, those: np.ndarray) -> dict[str, float]:
+    """The column of windows that became wrong, of those of a group; none where there are no classes."""
+    return {} if right is None or still is None else {TURNED_WRONG: float((right & ~still)[those].mean())}
 
 
 def noise_conditions(run: CrossvalConfig) -> Iterator[tuple[str, str, float]]:

@@ -39,7 +39,7 @@ from ..network.pretrained import digest_of
 from ..plugins import label
 from ..provenance import is_leaky
 from ..store.window_source import WindowSource
-from ..systems import code_of_system, is_plugin, read_options, system
+from ..systems import code_of_system, is_plugin, plain_options, read_options, system
 from ..text import listed
 
 log = logging.getLogger(__name__)
@@ -221,7 +221,9 @@ def _plugin(config: CrossvalConfig) -> dict[str, str] | None:
 
 
 def _face_weights(config: CrossvalConfig) -> str | None:
-    return digest_of(config.train.face_weights) if config.train.face_weights else None
+    """The sha256 of the file of pretrained face weights: GBV-Net's, or that of a system with an option of this name."""
+    file = config.train.face_weights or plain_options(config.options).get("face_weights")
+    return digest_of(file, "face weights") if file else None
 
 
 def config_digest(config: CrossvalConfig) -> str:
@@ -252,7 +254,7 @@ def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dic
             "digest": store.digest,
             **{name: store.settings[name] for name in from_store if name in store.settings},
         },
-        **({"face_weights": _face_weights(config)} if config.train.face_weights else {}),  # sha256 of the file
+        **({"face_weights": weights} if (weights := _face_weights(config)) else {}),  # sha256 of the file
         **({"plugin": plugin} if (plugin := _plugin(config)) else {}),
         "data": {
             "subjects": int(plan.windows["subject"].nunique()),

@@ -100,14 +100,22 @@ def load_face_weights(network: GBVNet, path: str | Path) -> FaceWeights:
     """
     if not isinstance(network.face, FaceEncoder):
         raise BadModel(path, "a network that reads pictures of faces", "one that reads features of them")
+    return load_encoder_weights(network.face.space, network.config.variant, path)
+
+
+def load_encoder_weights(encoder: ConvNeXtV2, variant: str, path: str | Path) -> FaceWeights:
+    """Load the public weights of a local file, without its classifier, into a ConvNeXt V2 of this variant.
+
+    Raises BadModel as `load_face_weights` does.
+    """
     path = Path(path)
-    tensors = _read(path)
+    tensors = read_tensors(path, "ConvNeXt V2 weights", PREFIXES)
     layout = _layout(path, tensors)
-    own = network.face.space.state_dict()
+    own = encoder.state_dict()
     names = {name: _public(name, LAYOUTS[layout]) for name in own}  # name in this package -> name in the file
     faults = _faults(tensors, {names[name]: tensor for name, tensor in own.items()}, _optional(layout))
     if faults:
-        _refuse(path, tensors, layout, network.config.variant, faults)
+        _refuse(path, tensors, layout, variant, faults)
     loaded = {name: tensors[there] for name, there in names.items() if there in tensors}
     for name, tensor in loaded.items():
         if not torch.isfinite(tensor).all():
@@ -117,28 +125,34 @@ def load_face_weights(network: GBVNet, path: str | Path) -> FaceWeights:
     initial = {
         name: loaded[name].reshape(tensor.shape).float() if name in loaded else tensor for name, tensor in own.items()
     }
-    network.face.space.load_state_dict(initial)
+    encoder.load_state_dict(initial)
     return FaceWeights(path.name, layout, digest_of(path))
 
 
-def digest_of(path: str | Path) -> str:
-    """Return the sha256 of a weights file. Raises BadModel if it cannot be read."""
+def digest_of(path: str | Path, what: str = "ConvNeXt V2 weights") -> str:
+    """Return the sha256 of a weights file. Raises BadModel if it cannot be read.
+
+    what : the file should hold, for messages
+    """
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         actual = error.strerror or type(error).__name__
-        raise BadModel(
-            path, "a file of ConvNeXt V2 weights", actual, "See docs/sharing.md for where to get one."
-        ) from None
+        raise BadModel(path, f"a file of {what}", actual, "See docs/sharing.md for where to get one.") from None
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    """All tensors of the file. No code from the file is run."""
+def read_tensors(path: Path, what: str, prefixes: Iterable[str] = ()) -> dict[str, Tensor]:
+    """Return all tensors of a file by their names, without prefixes that wrappers have added. No code from the file is
+    run.
+
+    what : the file holds, for messages: "ConvNeXt V2 weights"
+    Raises BadModel for a file that cannot be read, and for one with other content than tensors.
+    """
     if path.suffix not in (".safetensors", *PICKLED):
         kinds = ", ".join((".safetensors", *PICKLED))
-        raise BadModel(path, f"a file of ConvNeXt V2 weights, {kinds}", path.suffix or "no suffix")
-    digest_of(path)
+        raise BadModel(path, f"a file of {what}, {kinds}", path.suffix or "no suffix")
+    digest_of(path, what)
     try:
         if path.suffix == ".safetensors":
             tensors = load_file(path)
@@ -158,7 +172,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         isinstance(value, Tensor) and isinstance(name, str) for name, value in tensors.items()
     ):
         raise BadModel(path, "tensors by name", f"a {type(tensors).__name__} with other content")
-    for prefix in PREFIXES:
+    for prefix in prefixes:
         tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     return tensors
 

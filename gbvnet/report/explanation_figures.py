@@ -167,11 +167,12 @@ def shown_groups(saliency: pd.DataFrame, output: ExplainedOutput) -> dict[str, s
     return {group: title for group, title in titles.items() if group in largest}
 
 
-def read_saliency(saliency: pd.DataFrame, output: ExplainedOutput) -> str:
-    """Return the caption of `saliency_map`."""
+def read_saliency(saliency: pd.DataFrame, output: ExplainedOutput, black: bool = False) -> str:
+    """Return the caption of `saliency_map`. black : whether patches were covered with black, not the mean colour"""
     shown, every = len(shown_groups(saliency, output)), len(output.group_titles())
     left_out = f" Of {every} classes the {shown} with the most windows are shown." if shown < every else ""
-    return READ_SALIENCY.format(words=output.words) + left_out
+    caption = READ_SALIENCY.format(words=output.words) + left_out
+    return caption.replace("the face's mean colour", "black") if black else caption
 
 
 @styled

@@ -29,6 +29,7 @@ from ..evaluation.targets import QUADRANT_LETTERS, QUADRANTS, Target, scale_in_w
 from ..text import listed, shortened
 
 CERTAIN = 1e-12  # probabilities are clipped to this distance from 0 and 1: logits and log-probabilities of at most 28
+TURNED_WRONG = "turned_wrong"  # column of patches, where there are classes
 ALL = "all"  # the group of all windows, in tables of the face
 LONGEST_NAME = 16  # letters of a class' name that fit above a panel
 _RED_BLUE = "(red: the channel helps; blue: the model does better without it, as happens by chance)"
@@ -93,6 +94,10 @@ class ExplainedOutput(ABC):
     @abstractmethod
     def gained(self, y: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         """Return how far outputs (n, D) have come closer to the true labels, (n,); below 0 where they moved away."""
+
+    def correct(self, y: np.ndarray, output: np.ndarray) -> np.ndarray | None:
+        """Return which windows are predicted correctly, (n,) bool; None where there are no classes."""
+        return None
 
     @abstractmethod
     def groups(self, y: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -165,6 +170,10 @@ class BinaryOutput(ExplainedOutput):
         return (2.0 * y - 1) * (after - before)[:, 0]
 
     @override
+    def correct(self, y: np.ndarray, output: np.ndarray) -> np.ndarray:
+        return (output[:, 0] >= 0) == (y == 1)
+
+    @override
     def groups(self, y: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         yield "high", y == 1
         yield "low", y == 0
@@ -222,6 +231,10 @@ class MulticlassOutput(ExplainedOutput):
     @override
     def gained(self, y: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
         return (after - before)[np.arange(len(y)), y.astype(int)]
+
+    @override
+    def correct(self, y: np.ndarray, output: np.ndarray) -> np.ndarray:
+        return output.argmax(axis=1) == y
 
     @override
     def groups(self, y: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -39,6 +39,7 @@ class Explanation:
     face: np.ndarray | None  # (S, S, 3) uint8
     robustness: pd.DataFrame | None
     features: pd.DataFrame | None = None  # of groups of face features, in the columns of `channels`
+    black: bool = False  # whether patches of the face were covered with black
 
     def output(self, target: str) -> ExplainedOutput:
         """Return what the models of a target give out."""
@@ -58,6 +59,7 @@ def read_explanation(run_dir: Path) -> Explanation | None:
         files, digest, form = list(about["files"]), str(about["predictions"]), about["format"]
         windows = {str(fold): (int(used), int(of)) for fold, (used, of) in about["windows"].items()}
         outputs = {str(name): recorded_output(about["task"], each) for name, each in about.get("targets", {}).items()}
+        black = about.get("settings", {}).get("cover") == "black"
         notes = {str(name): [*map(str, each)] for name, each in about.get("notes", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRun(folder / ABOUT, "what an explanation was made with", f"a damaged file ({error})", _AGAIN) from None
@@ -76,7 +78,7 @@ def read_explanation(run_dir: Path) -> Explanation | None:
     face = _read_face(folder / FACE) if FACE in files else None
     return Explanation(
         windows, outputs, notes, tables.get(CHANNELS), tables.get(SALIENCY), face, tables.get(ROBUSTNESS),
-        tables.get(FEATURES),
+        tables.get(FEATURES), black,
     )  # fmt: skip
 
 
@@ -174,7 +176,7 @@ def _file_blocks(explanation: Explanation, result: Result, name: str, folder: Pa
     if saliency is not None and len(saliency) and explanation.face is not None:
         yield write_picture(
             maps.saliency_map(saliency, explanation.face, title, stamps, output), folder, f"{name}_saliency",
-            f"Parts of the face, {title}", maps.read_saliency(saliency, output),
+            f"Parts of the face, {title}", maps.read_saliency(saliency, output, explanation.black),
         )  # fmt: skip
     if robustness is not None and len(robustness):
         yield write_picture(

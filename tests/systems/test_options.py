@@ -10,7 +10,15 @@ from gbvnet.experiments.run_folder import config_digest
 from gbvnet.systems import SYSTEMS, BaseSystem, option_names, read_options, system, validate_config
 
 EEG = CrossvalConfig(system="yuvaraj-like", modality="eeg")
-WITH_OPTIONS = {"bhatti-like", "huang", "mindlink-eumpy", "siddharth-like", "yuvaraj-like"}
+WITH_OPTIONS = {
+    "bhatti-like",
+    "chowdary-like",
+    "huang",
+    "meena-like",
+    "mindlink-eumpy",
+    "siddharth-like",
+    "yuvaraj-like",
+}
 
 
 def test_some_options_by_name_are_completed_by_the_defaults():
