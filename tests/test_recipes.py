@@ -196,8 +196,8 @@ def workloads(name, size):
 def test_the_papers_recipe_on_deap():
     store, work = workloads("deap-paper", "deap:22x40x60")
     assert len(store) == 52_800
-    # GBV-Net in five modalities, fifteen comparison methods and two reference systems; ten folds, valence and arousal.
-    assert len(work) == 22 and sum(e.trainings for e in work.values()) == 22 * 10 * 2 == 440
+    # GBV-Net in five modalities, eighteen comparison methods and two reference systems; ten folds, valence and arousal.
+    assert len(work) == 25 and sum(e.trainings for e in work.values()) == 25 * 10 * 2 == 500
     # A fold trains on 9/10 = 47,520 windows, of which a fifth, 9,504, choose the epoch; 20 trainings.
     assert work["window-facebio"] == Workload(20, train=20 * 38_016, validation=20 * 9_504, test=2 * 52_800)
     assert work["window-facebio"].train_each == 38_016
@@ -205,7 +205,7 @@ def test_the_papers_recipe_on_deap():
 
 def test_the_honest_recipe_on_deap():
     _, work = workloads("deap-honest", "deap:22x40x60")
-    assert len(work) == 4 * 22 + 12 and sum(e.trainings for e in work.values()) == 100 * 20
+    assert len(work) == 4 * 25 + 12 and sum(e.trainings for e in work.values()) == 112 * 20
     assert work["subject-face"].test == 2 * 52_800
     # subject+stimulus: each subject once with the 4 stimuli of their fold: 22 x 4 trials of 60 windows.
     assert work["subject+stimulus-bio"].test == 2 * 22 * 4 * 60
@@ -231,7 +231,7 @@ def test_the_lineage_trains_within_each_subject():
 def test_the_papers_recipe_on_mahnob():
     store, work = workloads("mahnob-paper", "mahnob:27x20x81")
     assert len(store) == 43_740
-    assert sum(e.trainings for e in work.values()) == 440
+    assert sum(e.trainings for e in work.values()) == 500
     assert len(store.settings["channels"]) == 38
 
 
