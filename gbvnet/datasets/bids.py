@@ -80,6 +80,12 @@ class Reader:
         """Face frames per second in the store."""
         return self.mapping.content.frames_per_s
 
+    @cached_property
+    def has_videos(self) -> bool:
+        """Whether recordings may have a video."""
+        runs = (run for subject in self.units for run in self.files.runs(subject))
+        return self.mapping.content.video is not None or any(run.videos() for run in runs)
+
     @property
     def labels(self) -> tuple[LabelColumn, ...]:
         """The labels that the mapping declares."""
