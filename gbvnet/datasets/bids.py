@@ -23,6 +23,7 @@ from .bids_physio import run_sources, trial_video
 from .bids_traces import channel_traces
 from .bids_trials import BidsTrial, RunTrials, Span, rating_cells, run_trials, unreached_thirds
 from .film_times import times_file_of
+from .formats.bids_names import not_fetched
 from .formats.signal_file import TextProperties, open_signals
 from .known_channels import known_channels
 from .label_columns import LabelColumn
@@ -37,6 +38,7 @@ TYPES = {
     "EEG": "eeg", "EOG": "eog", "HEOG": "eog", "VEOG": "eog", "ECG": "ecg", "EMG": "emg", "GSR": "gsr", "EDA": "gsr",
     "PPG": "ppg", "RESP": "resp", "TEMP": "temp",
 }  # fmt: skip
+TRIED = 10  # runs that cannot be used, after which no further one is looked at for the names of channels
 SLACK_S = 0.001  # by which trials may overlap: rounding of onsets and durations
 
 
@@ -114,7 +116,7 @@ class Reader:
     # ------------------------------------------------------------ channels
 
     def _known_channels(self) -> tuple[Channel, ...]:
-        """Return the channels of the mapping, else those of the first signal file that can be read, and of physio files.
+        """Return the channels of the mapping, else those of the first readable signal file, and of physio files.
 
         Raises BadRecording if there is none.
         """
@@ -129,12 +131,16 @@ class Reader:
         if self.mapping.content.kind == "beh":
             return {}
         unread: BadRecording | None = None
+        n_tried = 0
         for run in (run for subject in self.units for run in self.files.runs(subject)):
             try:
                 run_sources(run, self.mapping)
                 kinds = self._kinds_of(run)
             except BadRecording as error:  # its own recordings report it
                 unread = unread or error
+                n_tried += not_fetched(error.path) is None if isinstance(error.path, Path) else 1
+                if n_tried == TRIED:
+                    break
                 continue
             if kinds:
                 return kinds
@@ -144,7 +150,9 @@ class Reader:
             )  # fmt: skip
         of = f" of task {', '.join(self.files.tasks)}" if self.files.tasks else ""
         wanted = f"signal files sub-*_{self.files.kind}{of}"
-        raise unread or BadRecording(self.files.root, wanted, "none", f"See `kind` and `tasks` in {self.mapping.path.name}.")
+        raise unread or BadRecording(
+            self.files.root, wanted, "none", f"See `kind` and `tasks` in {self.mapping.path.name}."
+        )
 
     def _kinds_of(self, run: BidsRun) -> dict[str, Any]:
         """Return the kinds of a run's channels: by their types in channels.tsv, else by their names."""
@@ -195,7 +203,10 @@ class Reader:
         try:
             if trial.error is not None:
                 raise BadRecording(f"{trial.place} ({recording.name})", *trial.error)
-            video, about = trial_video(self.files.root, run, trial, self.mapping.content.video), self.mapping.content.video
+            video, about = (
+                trial_video(self.files.root, run, trial, self.mapping.content.video),
+                self.mapping.content.video,
+            )
             offset = about.offset_s if about else 0.0
             begin = trial.start_s if about is None or about.begins == "run" else 0.0
             return replace(
@@ -222,7 +233,11 @@ class Reader:
         """Return recordings, those with an error that share seconds with another."""
         good = [r for r in recordings if not r.error]
         times = pd.DataFrame(
-            [(r.name, r.signals.name, r.signal_times[0], (r.signal_times[0] or 0.0) + r.seconds) for r in good if r.signals],
+            [
+                (r.name, r.signals.name, r.signal_times[0], (r.signal_times[0] or 0.0) + r.seconds)
+                for r in good
+                if r.signals
+            ],
             columns=["name", "file", "start", "stop"],
         )
         shared = shared_seconds(times, SLACK_S)
@@ -241,7 +256,11 @@ class Reader:
         if unit is not None:
             return tuple(note for run in self.files.runs(unit) for note in self._run_notes(run))
         runs = [run for subject in self.units for run in self.files.runs(subject)]
-        how = [f"read by {self.mapping.how}; {FILE} in the dataset, or --mapping, replaces it"] if self.mapping.how else []
+        how = (
+            [f"read by {self.mapping.how}; {FILE} in the dataset, or --mapping, replaces it"]
+            if self.mapping.how
+            else []
+        )
         thirds = unreached_thirds(rating_cells(runs, self.mapping), self.labels)
         return (*how, *self.files.notes(), *thirds)
 
@@ -265,10 +284,14 @@ class Reader:
         notes = [*table.notes]
         for what, names in (("not in the file", named - held), ("not in channels.tsv", held - named)):
             if names:
-                notes.append(f"{len(names)} channels of {run.signals.path.name} are {what}: {', '.join(sorted(names)[:5])}")
+                notes.append(
+                    f"{len(names)} channels of {run.signals.path.name} are {what}: {', '.join(sorted(names)[:5])}"
+                )
         used = {channel.name for channel in self.channels}
         bad = sorted(r["name"] for r in table.rows if r.get("status") == "bad" and r.get("name") in used)
-        return notes + ([f"channels.tsv calls {len(bad)} channels bad, which are used: {', '.join(bad[:8])}"] if bad else [])
+        return notes + (
+            [f"channels.tsv calls {len(bad)} channels bad, which are used: {', '.join(bad[:8])}"] if bad else []
+        )
 
     # ------------------------------------------------------------ files
 
@@ -289,7 +312,9 @@ def _without_mapping(files: BidsFiles) -> BadRecording:
     """Return the error of a dataset without a mapping, with the columns that may be ratings."""
     columns = rating_columns(files)
     held = "; ".join(f"{c.table} {c.name} ({c.low:g} to {c.high:g})" for c in columns[:12])
-    actual = f"none; columns that may be ratings: {held}" if columns else "none, and no column that is named like a rating"
+    actual = (
+        f"none; columns that may be ratings: {held}" if columns else "none, and no column that is named like a rating"
+    )
     root = files.root
     return BadRecording(
         root, f"{FILE} in it, or --mapping, which says what the ratings and trials are", actual,

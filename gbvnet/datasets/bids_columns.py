@@ -61,9 +61,10 @@ def tables_of(files: BidsFiles, suffix: str) -> Tables:
 
 def _paths(files: BidsFiles, suffix: str) -> Iterator[Any]:
     for subject in files.subjects:
-        paths = {file.path for kind in FORMATS for run in BidsFiles(files.root, kind).runs(subject) for file in run.files
-                 if file.name.suffix == suffix and file.name.extension == ".tsv" and file.name["sub"]}  # fmt: skip
-        yield from sorted(paths)
+        every = (file for kind in FORMATS for run in BidsFiles(files.root, kind).runs(subject) for file in run.files)
+        yield from sorted(
+            {f.path for f in every if (f.name.suffix, f.name.extension) == (suffix, ".tsv") and f.name["sub"]}
+        )
 
 
 def rating_columns(files: BidsFiles) -> list[RatingColumn]:
@@ -81,7 +82,9 @@ def columns_in(tables: Tables) -> list[RatingColumn]:
         if numbers and len(numbers) >= 0.8 * len(cells):
             whole = all(x == round(x) for x in numbers)
             scale = stated_scale(tables.about.get(name))
-            columns.append(RatingColumn(tables.suffix, name, min(numbers), max(numbers), len(numbers), whole, scale, counts[name]))
+            columns.append(
+                RatingColumn(tables.suffix, name, min(numbers), max(numbers), len(numbers), whole, scale, counts[name])
+            )
     return columns
 
 
@@ -110,7 +113,9 @@ def stated_scale(about: Any) -> tuple[float, float] | None:
     ends = [about.get("Minimum"), about.get("Maximum")]
     if not all(isinstance(end, int | float) for end in ends):
         levels = about.get("Levels")
-        numbers = [x for level in levels if (x := number_in(str(level))) is not None] if isinstance(levels, dict) else []
+        numbers = (
+            [x for level in levels if (x := number_in(str(level))) is not None] if isinstance(levels, dict) else []
+        )
         ends = [min(numbers), max(numbers)] if len(numbers) > 1 else [None, None]
     low, high = ends
     return (float(low), float(high)) if low is not None and high is not None and low < high else None

@@ -1,6 +1,6 @@
 """Where the files of a BIDS dataset are: runs of a subject, and what belongs to each.
 
-    ROOT/sub-01[/ses-2]/eeg/sub-01_ses-2_task-film_run-1_eeg.edf         a run: a signal file, and those with its entities
+    ROOT/sub-01[/ses-2]/eeg/sub-01_ses-2_task-film_run-1_eeg.edf     a run: a signal file, and those with its entities
     .../eeg/..._events.tsv  ..._channels.tsv                              beside it, or in a folder above
     .../beh/..._beh.tsv  ..._recording-gsr_physio.tsv.gz  ..._video.mp4
 
@@ -72,7 +72,7 @@ class BidsRun:
         return [file for file in fits if len(file.name.without("recording", "split")) == most]
 
     def table(self, suffix: str) -> Path | None:
-        """Return its table of a suffix (events, beh, channels), None if it has none. Raises BadRecording for several."""
+        """Return its table of a suffix (events, beh, channels) or None. Raises BadRecording for several."""
         files = self.find(suffix, (".tsv",))
         if len(files) > 1:
             names = ", ".join(file.path.name for file in files)
@@ -80,7 +80,7 @@ class BidsRun:
         return files[0].path if files else None
 
     def physio(self, recording: str) -> Path | None:
-        """Return its physio file of a recording (`gsr` of recording-gsr; "" of one without), None if it has none."""
+        """Return its physio file of a recording (`gsr` of recording-gsr; "" of one without) or None."""
         label = same_label("recording", recording)
         files = [f for f in self.find("physio", (".tsv.gz",)) if same_label("recording", f.name["recording"]) == label]
         if len(files) > 1:
@@ -94,16 +94,19 @@ class BidsRun:
 
     def case_notes(self) -> list[str]:
         """Return notes on files whose labels differ from the signal file's in their capital letters."""
-        notes = []
         own = dict(self.signals.name.entities)
+        suffixes: dict[str, list[str]] = {}
         for file in self.files:
-            if not file.name.without("recording", "split") <= self.key:
-                continue
-            for entity, label in file.name.entities:
-                if entity in own and label != own[entity] and label.casefold() == own[entity].casefold():
-                    notes.append(f"{entity}-{label} in {file.name.suffix} files, {entity}-{own[entity]} in "
-                                 f"{self.signals.name.suffix}: taken for one {entity}")  # fmt: skip
-        return list(dict.fromkeys(notes))
+            if file.name.without("recording", "split") <= self.key:
+                for entity, label in file.name.entities:
+                    if label != own.get(entity, label) and label.casefold() == own[entity].casefold():
+                        suffixes.setdefault(f"{entity}-{label}", []).append(file.name.suffix)
+        return [
+            f"{pair} in files of {', '.join(sorted({*held}))}, {entity}-{own[entity]} in those of "
+            f"{self.signals.name.suffix}: taken for one"
+            for pair, held in suffixes.items()
+            for entity in [pair.partition("-")[0]]
+        ]
 
 
 @dataclass(frozen=True)
@@ -184,7 +187,9 @@ class BidsFiles:
         if absent := sorted(listed - folders):
             notes.append(f"{len(absent)} participants of participants.tsv have no folder: {shortened(absent, 5)}")
         if extra := sorted(folders - listed):
-            notes.append(f"{len(extra)} folders are not in participants.tsv: {shortened([f'sub-{e}' for e in extra], 5)}")
+            notes.append(
+                f"{len(extra)} folders are not in participants.tsv: {shortened([f'sub-{e}' for e in extra], 5)}"
+            )
         return notes
 
 

@@ -5,8 +5,8 @@
     trial: {rows: {trial_type: film}, duration: 60, stimulus: stim_file}
     physio: {gsr: {channels: {GSR: gsr}, unit: uS}}
 
-It is looked for in this order: `--mapping FILE` or `--mapping NAME` (one that is shipped), ROOT/gbvnet-mapping.yaml, and a
-shipped one whose `matches` name the dataset.
+It is looked for in this order: `--mapping FILE` or `--mapping NAME` (one that is shipped), ROOT/gbvnet-mapping.yaml,
+and a shipped one whose `matches` name the dataset.
 """
 
 import re
@@ -255,8 +255,10 @@ def _require_filled(path: Path, held: Any, place: str) -> None:
     parts = held.items() if isinstance(held, dict) else enumerate(held) if isinstance(held, list) else ()
     for name, value in parts:
         _require_filled(path, value, f"{place}.{name}" if place else f"{name}")
-    if isinstance(held, str) and FILL_IN in held or FILL_IN in [str(name) for name, _ in parts]:
-        raise BadRecording(path, f"a value for {place or 'each key'}", FILL_IN, "The comments beside it say what is known.")
+    if (isinstance(held, str) and FILL_IN in held) or FILL_IN in [str(name) for name, _ in parts]:
+        raise BadRecording(
+            path, f"a value for {place or 'each key'}", FILL_IN, "The comments beside it say what is known."
+        )
 
 
 def _with_text_keys(value: Any) -> Any:
@@ -277,7 +279,7 @@ def _hint(error: str) -> str:
 
 
 def _label_columns(mapping: DatasetMap) -> tuple[LabelColumn, ...]:
-    declared = {}
+    declared: dict[str, dict[str, Any]] = {}
     for name, one in mapping.ratings.labels.items():
         held = {"scale": one.scale, "classes": one.classes, "set": one.set, "of": one.of}
         declared[name] = {key: value for key, value in held.items() if value}

@@ -43,7 +43,9 @@ def run_sources(run: BidsRun, mapping: BidsMapping) -> tuple[SignalSource, ...]:
         sources.append(SignalSource(path, offset, unit=about.unit or None, prefix=about.prefix))
     first = sources[0].offset_s
     if first:  # of physio files alone: the first has the clock of the events
-        raise BadRecording(sources[0].file, "a StartTime in seconds of the run", "Unix time", "There is no EEG to place it by.")
+        raise BadRecording(
+            sources[0].file, "a StartTime in seconds of the run", "Unix time", "There is no EEG to place it by."
+        )
     return tuple(sources)
 
 
@@ -61,9 +63,8 @@ def physio_offset(run: BidsRun, path: Path, about: PhysioMap, place: str) -> flo
     if file.start_unix_s is None:
         return 0.0
     if not about.anchor:
-        when = _date(file.start_unix_s)
         raise BadRecording(
-            path, "a StartTime in seconds from the first sample of the EEG", f"{file.start_unix_s:.10g}, Unix time{when}",
+            path, "a StartTime in seconds from the first sample of the EEG", f"{file.start_unix_s:.10g}, Unix time",
             f"Write `anchor: header` under {place}, if the EEG's header says when it began, or `anchor: scans` for "
             "acq_time in scans.tsv; both with `utc_offset_h`, the hours by which that clock is ahead of UTC.",
         )  # fmt: skip
@@ -71,15 +72,10 @@ def physio_offset(run: BidsRun, path: Path, about: PhysioMap, place: str) -> flo
     offset = file.start_unix_s - began
     if abs(offset) > FURTHEST_S:
         actual = f"{offset / 3600:.1f} hours between them"
-        raise BadRecording(path, "a physio file and an EEG of one day", actual, f"See `anchor` and `utc_offset_h` of {place}.")
+        raise BadRecording(
+            path, "a physio file and an EEG of one day", actual, f"See `anchor` and `utc_offset_h` of {place}."
+        )
     return round(offset, 6)
-
-
-def _date(unix_s: float) -> str:
-    try:
-        return f" ({datetime.fromtimestamp(unix_s, timezone.utc):%Y-%m-%d %H:%M:%S} UTC)"
-    except (OverflowError, OSError, ValueError):
-        return ""
 
 
 def _header_start(run: BidsRun, about: PhysioMap, place: str) -> float:
@@ -137,7 +133,9 @@ def trial_video(root: Path, run: BidsRun, trial: BidsTrial, about: VideoMap | No
         files = _matching(root, about.files, parts)
     if len(files) > 1:
         names = shortened([file.name for file in files])
-        raise BadRecording(trial.place, "one video", names, "Give a pattern in the mapping that only one matches (video).")
+        raise BadRecording(
+            trial.place, "one video", names, "Give a pattern in the mapping that only one matches (video)."
+        )
     if files:
         require_fetched(files[0])
     return files[0] if files else None

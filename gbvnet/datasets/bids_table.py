@@ -46,7 +46,9 @@ def read_tsv(path: Path, what: str) -> BidsTable:
         text = read_text(path, what)
     except OSError as error:
         raise BadRecording(path, what, error.strerror or str(error)) from None
-    numbered = [(n, line) for n, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1) if line.strip("\r\n\ufeff ")]
+    numbered = [
+        (n, line) for n, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1) if line.strip("\r\n\ufeff ")
+    ]
     notes = (f"{path.name} begins with a byte order mark, which BIDS does not provide for",) if _has_bom(path) else ()
     if not numbered or len(numbered) > MAX_ROWS:
         raise BadRecording(path, f"{what}, with a line of names", f"{len(numbered):,} lines")

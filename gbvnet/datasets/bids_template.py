@@ -83,7 +83,11 @@ def _dataset(root: Path) -> str:
 
 
 def _flow(value: object) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False).strip().removesuffix("\n...")
+    return (
+        yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False)
+        .strip()
+        .removesuffix("\n...")
+    )
 
 
 # ---------------------------------------------------------------- ratings
@@ -104,7 +108,10 @@ def _ratings(draft: _Draft) -> list[str]:
                     *_label_lines(draft, columns)]  # fmt: skip
     channels = _rating_channels(draft)
     if channels:
-        scales = [f"    {label}: {{channel: {_flow(name)}, scale: {draft.fill(f'the scale of {name}')}}}" for name, label in channels]
+        scales = [
+            f"    {label}: {{channel: {_flow(name)}, scale: {draft.fill(f'the scale of {name}')}}}"
+            for name, label in channels
+        ]
         return ["ratings:", "  from: channels          # of the signal file, which change in time", "  labels:",
                 *(line.replace(FILL_IN, f"[{FILL_IN}, {FILL_IN}]") for line in scales)]  # fmt: skip
     draft.fill("where the ratings are: no column or channel is named like one")
@@ -122,7 +129,9 @@ def _label_lines(draft: _Draft, columns: list[RatingColumn]) -> list[str]:
         what = f"{column.n} values from {column.low:g} to {column.high:g}{', whole numbers' if column.whole else ''}"
         if column.scale is not None:
             scale = _flow([int(x) if x == int(x) else x for x in column.scale])
-            lines.append(f"    {label}: {{column: {_flow(column.name)}, scale: {scale}}}   # {what}; scale by its JSON file")
+            lines.append(
+                f"    {label}: {{column: {_flow(column.name)}, scale: {scale}}}   # {what}; scale by its JSON file"
+            )
         else:
             draft.fill(f"the scale of {column.name}")
             lines.append(f"    {label}: {{column: {_flow(column.name)}, scale: [{FILL_IN}, {FILL_IN}]}}   # {what}")
@@ -160,7 +169,7 @@ def _trial(draft: _Draft) -> list[str]:
     tables = draft.events.tables
     if not tables:
         draft.fill("which annotations start a trial: there is no events.tsv")
-        return ["trial:", f"  annotation: {FILL_IN}     # there is no events.tsv: a REGEX of annotations of the signal file",
+        return ["trial:", f"  annotation: {FILL_IN}     # a REGEX of annotations of the signal file",
                 *_annotation_lines(draft), f"  duration: {FILL_IN}       # seconds, or `next`"]  # fmt: skip
     types = Counter(row.get("trial_type", "n/a") for table in tables for row in table.rows)
     lines = ["trial:", f"  # trial_type: {shortened([f'{name} ({n})' for name, n in types.most_common()], MOST_TYPES)}"]
@@ -174,10 +183,13 @@ def _trial(draft: _Draft) -> list[str]:
     if known and len(known) == len(lengths) and rows is not None:
         lines.append(f"  duration: duration        # {min(known):g} to {max(known):g}")
     else:
-        span = f"{len(known)} of {len(lengths)} above 0" if lengths else "none"
-        lines.append(f"  duration: {draft.fill('when trials end (duration)')}       # seconds, `next`, or a column; duration: {span}")
+        span = f"of durations {len(known)} of {len(lengths)} are above 0" if lengths else "no durations"
+        lines.append(f"  duration: {draft.fill('when trials end (duration)')}   # seconds, `next` or a column; {span}")
     stimulus = next((name for name in STIMULUS_COLUMNS if any(name in row for row in chosen)), "")
-    return [*lines, *([f"  stimulus: {stimulus}"] if stimulus else ["  # stimulus: COLUMN       # that names the stimulus"])]
+    return [
+        *lines,
+        *([f"  stimulus: {stimulus}"] if stimulus else ["  # stimulus: COLUMN       # that names the stimulus"]),
+    ]
 
 
 def _chosen(row: dict[str, str], rows: dict[str, str]) -> bool:
@@ -250,16 +262,23 @@ def _physio(draft: _Draft) -> list[str]:
         channels = {name: kind for name in file.labels if (kind := kind_of(name))}
         other = [name for name in file.labels if name not in channels]
         if not channels:
-            lines.append(f"  # {recording or 'without recording-'} has no column of a known kind: {shortened(other, 8)}")
+            lines.append(
+                f"  # {recording or 'without recording-'} has no column of a known kind: {shortened(other, 8)}"
+            )
             continue
         held: dict[str, object] = {"channels": channels}
         if file.start_unix_s is not None:
-            held |= {"anchor": draft.fill("when the EEG began (anchor), for a StartTime that is Unix time"), "utc_offset_h": 0}
+            held |= {
+                "anchor": draft.fill("when the EEG began (anchor), for a StartTime that is Unix time"),
+                "utc_offset_h": 0,
+            }
         more = f"; not used: {shortened(other, 6)}" if other else ""
         lines.append(f"  {_flow(recording)}: {_flow(held)}   # {file.rates_hz[0]:g} Hz{more}")
-    return ["physio:                   # by the label of recording-; channels: column -> kind", *lines] if any(
-        not line.lstrip().startswith("#") for line in lines
-    ) else [line.strip() for line in lines]
+    return (
+        ["physio:                   # by the label of recording-; channels: column -> kind", *lines]
+        if any(not line.lstrip().startswith("#") for line in lines)
+        else [line.strip() for line in lines]
+    )
 
 
 def _video(draft: _Draft) -> list[str]:
@@ -267,7 +286,11 @@ def _video(draft: _Draft) -> list[str]:
     if named:
         return [f"# {len(named)} videos are named as in BEP047 ({named[0].name}) and are used as they are"]
     source = draft.files.root / "sourcedata"
-    videos = sorted(f for f in source.rglob("*") if f.suffix.lower() in (".mp4", ".avi", ".mkv", ".mov")) if source.is_dir() else []
+    videos = (
+        sorted(f for f in source.rglob("*") if f.suffix.lower() in (".mp4", ".avi", ".mkv", ".mov"))
+        if source.is_dir()
+        else []
+    )
     if not videos:
         return []
     first = videos[0].relative_to(draft.files.root).as_posix()

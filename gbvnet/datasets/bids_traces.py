@@ -53,7 +53,9 @@ def _trace(path: Path, channel: str, x: np.ndarray, rate_hz: float, first_s: flo
     slack = TOLERANCE * (high - low)
     off = np.flatnonzero(~((x >= low - slack) & (x <= high + slack)))
     if len(off):
-        actual = f"{x[off[0]]:g} at {first_s + off[0] / rate_hz:.2f} s of the stimulus ({len(off):,} of {len(x):,} samples)"
+        actual = (
+            f"{x[off[0]]:g} at {first_s + off[0] / rate_hz:.2f} s of the stimulus ({len(off):,} of {len(x):,} samples)"
+        )
         remedy = "Is it the right scale in the mapping? Units in the header of ratings are ignored."
         raise BadRecording(path, f"{column.name} {column.allowed} in channel {channel}", actual, remedy)
     place = np.floor((np.arange(len(x)) / rate_hz + first_s) * TRACE_HZ + 1e-6).astype(np.int64)

@@ -80,6 +80,9 @@ def run_trials(run: BidsRun, mapping: BidsMapping, span: Span | None) -> RunTria
     unrated = [str(trial.number) for trial in rated if not trial.ratings and not trial.error]
     if unrated:
         notes = (*notes, f"{len(unrated)} trials without ratings are left out: {shortened(unrated, 5)}")
+    absent = [name for name in ratings.labels if not any(name in trial.ratings for trial in rated)]
+    if absent and len(unrated) < len(rated):
+        notes = (*notes, f"no trial has a rating of {', '.join(absent)}")
     return RunTrials(tuple(trial for trial in rated if trial.ratings or trial.error), notes)
 
 
@@ -112,10 +115,16 @@ def _annotations(run: BidsRun, pattern: str) -> BidsTable:
     if not isinstance(file, MneFile):
         raise BadRecording(path, "a signal file with annotations", "one of another kind")
     rows = []
-    for onset, duration, text in zip(*(getattr(file.raw.annotations, n) for n in ("onset", "duration", "description")), strict=True):
+    for onset, duration, text in zip(
+        *(getattr(file.raw.annotations, n) for n in ("onset", "duration", "description")), strict=True
+    ):
         match = re.fullmatch(pattern, str(text).strip())
         if match:
-            row = {"onset": f"{float(onset):.6f}", "duration": f"{float(duration):.6f}", "trial_type": str(text).strip()}
+            row = {
+                "onset": f"{float(onset):.6f}",
+                "duration": f"{float(duration):.6f}",
+                "trial_type": str(text).strip(),
+            }
             rows.append(row | ({"value": match[1]} if match.re.groups and match[1] is not None else {}))
     if not rows:
         texts = Counter(map(str, file.raw.annotations.description))
@@ -197,7 +206,11 @@ def _stop(events: BidsTable, k: int, start: float, mapping: BidsMapping, span: S
         rows = given if isinstance(given, dict) else {}
         factor = span.rate_hz if span and trial.onset_unit == "samples" else 1.0
         onset = number_in(events.rows[k].get("onset")) or 0.0
-        later = [x for row in events.rows if matches(row, rows) and (x := number_in(row.get("onset"))) is not None and x > onset]
+        later = [
+            x
+            for row in events.rows
+            if matches(row, rows) and (x := number_in(row.get("onset"))) is not None and x > onset
+        ]
         return min(later) / factor if later else "no event after it that ends it"
     if given not in events.columns:
         return f"no column {given} among {', '.join(events.columns)}"
@@ -229,12 +242,17 @@ def _joined(trials: Sequence[BidsTrial], beh: BidsTable, mapping: BidsMapping) -
     if not in_events:
         if len(beh.rows) != len(trials):
             remedy = f"Rows are joined by their order: choose the right `rows`, or write `key:` into {name}."
-            raise BadRecording(beh.path, f"a row of ratings for each of {len(trials)} trials", f"{len(beh.rows)}", remedy)
+            raise BadRecording(
+                beh.path, f"a row of ratings for each of {len(trials)} trials", f"{len(beh.rows)}", remedy
+            )
         return [_rated(trial, row, mapping) for trial, row in zip(trials, beh.rows, strict=True)]
     beh.require([in_beh], f"`key` of {name}")
     wanted = [trial.event.get(in_events, "") for trial in trials]
     counts = Counter(wanted)
-    by_key = {value: [row for row in beh.rows if in_beh in row and same_cell(row[in_beh], value)] for value in {*wanted} - {""}}
+    by_key = {
+        value: [row for row in beh.rows if in_beh in row and same_cell(row[in_beh], value)]
+        for value in {*wanted} - {""}
+    }
     if not any(by_key.values()):
         held = ", ".join(list(dict.fromkeys(row.get(in_beh, "n/a") for row in beh.rows))[:3])
         expected = f"values of {in_beh} as in column {in_events} of the events: {', '.join(list(by_key)[:3]) or 'n/a'}"
@@ -262,7 +280,11 @@ def _rated(trial: BidsTrial, row: Row, mapping: BidsMapping) -> BidsTrial:
             continue
         value = _label(columns[name], cell)
         if value is None:
-            error = (f"{name} {columns[name].allowed}", f"{cell!r:.60} in column {one.column}", "The trial is not used.")
+            error = (
+                f"{name} {columns[name].allowed}",
+                f"{cell!r:.60} in column {one.column}",
+                "The trial is not used.",
+            )
             return replace(trial, stimulus=stimulus, error=trial.error or error)
         ratings[name] = value
     return replace(trial, ratings=ratings, stimulus=stimulus)
@@ -303,7 +325,11 @@ def _answered(
             if asked in given.setdefault(at, {}):
                 errors[at] = (f"one answer for {asked}", f"another in line {events.lines[k]}", "Which is right?")
             elif not columns[asked].allows(answer):
-                errors[at] = (f"{asked} {columns[asked].allowed}", f"{answer:g}", f"See `answers` in {mapping.path.name}.")
+                errors[at] = (
+                    f"{asked} {columns[asked].allowed}",
+                    f"{answer:g}",
+                    f"See `answers` in {mapping.path.name}.",
+                )
             given[at][asked] = answer
             asked = ""
             continue
@@ -311,7 +337,9 @@ def _answered(
         asked = question
     n_open += bool(asked)
     notes = (f"{n_open} questions without an answer",) if n_open else ()
-    return [replace(trial, ratings=given.get(k, {}), error=trial.error or errors.get(k)) for k, trial in enumerate(trials)], notes
+    return [
+        replace(trial, ratings=given.get(k, {}), error=trial.error or errors.get(k)) for k, trial in enumerate(trials)
+    ], notes
 
 
 # ---------------------------------------------------------------- all ratings

@@ -127,7 +127,7 @@ def annexed_bytes(path: Path) -> int | None:
 
 
 def not_fetched(path: Path) -> tuple[str, str] | None:
-    """Return what is there of a file that was not fetched, and how to fetch it; None if it was, or is no annexed file."""
+    """Return what is there of a file that was not fetched, and how to fetch it; None for any other file."""
     size = annexed_bytes(path)
     if size is None:
         return None

@@ -12,7 +12,17 @@ from ...errors import BadRecording
 from .bids_names import sidecars
 from .biopac import read_biopac
 from .device_file import DeviceFile
-from .device_signatures import BIOPAC, EMOTIV, EMPATICA, MIND_MONITOR, OPENBCI, PHYSIO, PHYSIO_ENDING, SHIMMER, device_name
+from .device_signatures import (
+    BIOPAC,
+    EMOTIV,
+    EMPATICA,
+    MIND_MONITOR,
+    OPENBCI,
+    PHYSIO,
+    PHYSIO_ENDING,
+    SHIMMER,
+    device_name,
+)
 from .emotiv import read_emotiv
 from .empatica import read_empatica
 from .mind_monitor import read_mind_monitor

@@ -101,7 +101,9 @@ def _values(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
     for number, line in enumerate(read_lines(path), 1):
         cells = line.rstrip(b"\r\n").split(b"\t")
         if short is not None:
-            raise BadRecording(path, f"{len(names)} fields, as Columns names, in each line", f"another number in line {short}")
+            raise BadRecording(
+                path, f"{len(names)} fields, as Columns names, in each line", f"another number in line {short}"
+            )
         if len(cells) != len(names):
             if number == 1:
                 raise BadRecording(path, f"{len(names)} fields in each line, as Columns names", f"{len(cells)}", _JSON)
@@ -120,12 +122,16 @@ def _values(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
 
 
 def _clock_notes(path: Path, names: list[str], values: np.ndarray, rate_hz: float) -> list[str]:
-    """Return notes on columns of times whose rate is not SamplingFrequency. Raises BadRecording if it is far from it."""
+    """Return notes on columns of times whose rate is not SamplingFrequency. Raises BadRecording if far from it."""
     notes = []
     for k, name in enumerate(names):
         words = name.lower().replace("-", "_").split("_")
         times = values[:, k]
-        if not set(_CLOCKS) & {words[0], words[-1], *words} or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        if (
+            not set(_CLOCKS) & {words[0], words[-1], *words}
+            or not np.isfinite(times).all()
+            or (np.diff(times) <= 0).any()
+        ):
             continue
         seconds = (len(times) - 1) / rate_hz
         unit = min((1.0, 1e-3, 1e-6), key=lambda scale: abs(np.log((times[-1] - times[0]) * scale / seconds)))
@@ -134,5 +140,7 @@ def _clock_notes(path: Path, names: list[str], values: np.ndarray, rate_hz: floa
             wanted = f"{rate_hz:g} lines a second (SamplingFrequency)"
             raise BadRecording(path, wanted, f"{(len(times) - 1) / lasted:.4g} by its column {name}", "Which is right?")
         if abs(lasted - seconds) > NOTED_S:
-            notes.append(f"its column {name} lasts {lasted:.2f} s, its lines {seconds:.2f} s at {rate_hz:g} Hz: are any lost?")
+            notes.append(
+                f"its column {name} lasts {lasted:.2f} s, its lines {seconds:.2f} s at {rate_hz:g} Hz: are any lost?"
+            )
     return notes

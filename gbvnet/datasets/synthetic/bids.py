@@ -1,8 +1,8 @@
 """A synthetic BIDS dataset in one of four dialects, with a known answer planted in its signals, and at most one trap.
 
-One run a subject: EEG of eight electrodes at 128 Hz (EDF; BrainVision in the dialect events), and skin conductance at 32
-Hz in a physio file whose first line is 2 s before the EEG's first sample. EEG and conductance show the ratings as in the
-synthetic DEAP. Dialects are where ratings are:
+One run a subject: EEG of eight electrodes at 128 Hz (EDF; BrainVision in the dialect events), and skin conductance
+at 32 Hz in a physio file whose first line is 2 s before the EEG's first sample. Both show the ratings as in the synthetic
+DEAP. Dialects are where ratings are:
 
     beh         sub-*/beh/*_beh.tsv, in another order than the events, joined by stim_file
     events      columns of *_events.tsv
@@ -17,7 +17,7 @@ import hashlib
 import io
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -40,7 +40,7 @@ EEG = ("Fp1", "Fp2", "F3", "F4", "C3", "C4", "Pz", "Oz")
 GSR_HZ, GSR_START_S, LATE_S = 32, -2.0, 1.7
 LEAD_S, AFTER_S = 6, 1  # before the first trial's baseline; after each stimulus
 EVENT_S, EVENT_SD_S = 3.0, 0.1  # of the planted event, in seconds of the run
-STARTED = datetime(2023, 8, 18, 11, 26, 7, tzinfo=timezone.utc)  # of each EEG, by its header
+STARTED = datetime(2023, 8, 18, 11, 26, 7, tzinfo=UTC)  # of each EEG, by its header
 TRAPS = "samples case bom epoch physio-late header no-trial-type annexed".split()
 SCALE, MIDDLE = (1, 9), 5.0
 VA_SCALE, VA_HZ = (0, 9), (0.03, 0.11)
@@ -235,7 +235,10 @@ def _scale_json() -> dict[str, Any]:
 
 
 def _events_json(config: Settings) -> bytes:
-    about: dict[str, Any] = {"stim_file": {"Description": "the film"}, "trial_type": {"Description": "film: one is shown"}}
+    about: dict[str, Any] = {
+        "stim_file": {"Description": "the film"},
+        "trial_type": {"Description": "film: one is shown"},
+    }
     return _json(about | (_scale_json() if config.dialect == "events" else {}))
 
 
@@ -304,7 +307,7 @@ def _beh(config: Settings, subject: int) -> bytes:
 
 @lru_cache(maxsize=2)  # the files of one subject
 def signals_of(config: Settings, subject: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the EEG (8, N) at 128 Hz in microvolts, and the conductance (M,) at 32 Hz from 2 s before it, microsiemens."""
+    """Return the EEG (8, N) at 128 Hz in microvolts, and the conductance (M,) at 32 Hz in microsiemens."""
     at = [[c.name for c in CHANNELS].index(name) for name in (*EEG, "GSR")]
     body = Physiology.of_subject(config.fingerprint, generator(config, subject, 0, _BODY))
     calm = generator(config, subject, 0, _SIGNALS)
@@ -349,7 +352,7 @@ def trace_of(config: Settings, subject: int) -> np.ndarray:
 def _edf(config: Settings, subject: int) -> bytes:
     from edfio import Edf, EdfSignal, Recording
 
-    limits = (-1000.0, 1000.0)
+    limits = (-10_000.0, 10_000.0)  # the gains of fingerprints are large
     signals = [
         EdfSignal(np.clip(x, *limits), RATE_HZ, label=name, physical_dimension="uV", physical_range=limits)
         for name, x in zip(EEG, signals_of(config, subject)[0], strict=True)
@@ -360,7 +363,9 @@ def _edf(config: Settings, subject: int) -> bytes:
             for name, x in zip(("VA1", "VA2"), trace_of(config, subject), strict=True)
         ]
     file, began = io.BytesIO(), STARTED
-    Edf(signals, recording=Recording(startdate=began.date()), starttime=began.time(), data_record_duration=1).write(file)
+    Edf(signals, recording=Recording(startdate=began.date()), starttime=began.time(), data_record_duration=1).write(
+        file
+    )
     return file.getvalue()
 
 
