@@ -224,10 +224,7 @@ class Reader:
             return {}
         channels = {name: one.channel for name, one in ratings.labels.items()}
         columns = {column.name: column for column in self.labels}
-        try:
-            return channel_traces(run.signals.path, channels, columns, trial.start_s, trial.stop_s)
-        except BadRecording as error:
-            raise BadRecording(f"{error.path} ({trial.place})", error.expected, error.found, error.remedy) from None
+        return channel_traces(run.signals.path, channels, columns, trial.start_s, trial.stop_s)
 
     def _without_overlaps(self, recordings: list[Recording]) -> list[Recording]:
         """Return recordings, those with an error that share seconds with another."""

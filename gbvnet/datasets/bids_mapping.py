@@ -181,7 +181,7 @@ def same_cell(cell: str, value: str | int | float) -> bool:
     return cell == str(value) or (number is not None and number == number_in(str(value)))
 
 
-# ---------------------------------------------------------------- finding and reading
+# ---------------------------------------------------------------- which mapping, and reading it
 
 
 def find_mapping(root: Path, given: str | None, description: Mapping[str, Any]) -> BidsMapping | None:

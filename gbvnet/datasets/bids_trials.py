@@ -98,12 +98,22 @@ def read_events(run: BidsRun, mapping: BidsMapping) -> BidsTable:
     if path is not None:
         table = read_tsv(path, "the events of a run")
         table.require(["onset"], "the BIDS standard")
-        return table
+        return _in_order(table)
     pattern = mapping.annotation(run.signals.name["sub"])
     if not pattern:
         wanted = "a table of events (*_events.tsv), or `annotation` under trial in the mapping"
         raise BadRecording(run.signals.path, wanted, "neither", f"Write `annotation: REGEX` into {mapping.path.name}.")
     return _annotations(run, pattern)
+
+
+def _in_order(events: BidsTable) -> BidsTable:
+    """Return events in the order of time, those without an onset last; with a note if they were not."""
+    onsets = [number_in(row.get("onset")) for row in events.rows]
+    order = sorted(range(len(onsets)), key=lambda k: float("inf") if (x := onsets[k]) is None else x)
+    if order == [*range(len(order))]:
+        return events
+    rows, lines = tuple(events.rows[k] for k in order), tuple(events.lines[k] for k in order)
+    return replace(events, rows=rows, lines=lines, notes=(*events.notes, "events are not in the order of time: sorted"))
 
 
 def _annotations(run: BidsRun, pattern: str) -> BidsTable:
@@ -262,7 +272,11 @@ def _joined(trials: Sequence[BidsTrial], beh: BidsTable, mapping: BidsMapping) -
         rows = by_key.get(value, [])
         if len(rows) > 1 or (rows and counts[value] > 1):
             actual = f"{len(rows)} rows and {counts[value]} trials"
-            error = (f"one row of ratings for {in_events} {value}, and one trial", actual, "They cannot be told apart.")
+            error = (
+                f"one row of ratings for {in_events} {value}, and one trial",
+                actual,
+                "Which row is whose is not known.",
+            )
             joined.append(replace(trial, error=trial.error or error))
         else:
             joined.append(_rated(trial, rows[0], mapping) if rows else trial)
@@ -313,29 +327,29 @@ def _answered(
     columns = {column.name: column for column in mapping.labels}
     given: dict[int, dict[str, Label]] = {}
     errors: dict[int, tuple[str, str, str]] = {}
-    at, asked, n_open = -1, "", 0
+    at, question, n_open = -1, "", 0
     for k, row in enumerate(events.rows):
         code = row.get(ratings.column, "")
         if k in chosen:
-            at, asked, n_open = chosen.index(k), "", n_open + bool(asked)
+            at, question, n_open = chosen.index(k), "", n_open + bool(question)
             continue
-        question = next((n for n, one in ratings.labels.items() if same_cell(code, one.question)), "")
+        new = next((n for n, one in ratings.labels.items() if same_cell(code, one.question)), "")
         answer = next((value for text, value in ratings.answers.items() if same_cell(code, text)), None)
-        if answer is not None and asked and at >= 0:
-            if asked in given.setdefault(at, {}):
-                errors[at] = (f"one answer for {asked}", f"another in line {events.lines[k]}", "Which is right?")
-            elif not columns[asked].allows(answer):
+        if answer is not None and question and at >= 0:
+            if question in given.setdefault(at, {}):
+                errors[at] = (f"one answer for {question}", f"another in line {events.lines[k]}", "Which is right?")
+            elif not columns[question].allows(answer):
                 errors[at] = (
-                    f"{asked} {columns[asked].allowed}",
+                    f"{question} {columns[question].allowed}",
                     f"{answer:g}",
                     f"See `answers` in {mapping.path.name}.",
                 )
-            given[at][asked] = answer
-            asked = ""
+            given[at][question] = answer
+            question = ""
             continue
-        n_open += bool(asked)
-        asked = question
-    n_open += bool(asked)
+        n_open += bool(question)
+        question = new
+    n_open += bool(question)
     notes = (f"{n_open} questions without an answer",) if n_open else ()
     return [
         replace(trial, ratings=given.get(k, {}), error=trial.error or errors.get(k)) for k, trial in enumerate(trials)

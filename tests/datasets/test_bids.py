@@ -110,10 +110,10 @@ def test_ratings_are_those_that_pandas_joins(made, dialect):
             films = films.merge(beh, on="stim_file", validate="one_to_one")
         for one in films.to_dict("records"):
             rows[subject, one["onset"]] = {name: one[name] for name in ("valence", "arousal")}
-    ours = {(r.subject, r.signal_times[0]): r.ratings for r in recordings(root)}
-    assert ours == rows and len(ours) == 8
+    read = {(r.subject, r.signal_times[0]): r.ratings for r in recordings(root)}
+    assert read == rows and len(read) == 8
     planted = {(f"{t.subject:02d}", t.start_s(settings)): t.ratings for t in twin.plan(settings)}
-    assert ours == planted
+    assert read == planted
 
 
 def test_channels_are_traces_of_the_values_in_the_file_whatever_their_unit(made):
@@ -555,7 +555,7 @@ def test_dens_by_its_shipped_mapping(tmp_path):
     x.T.tofile(eeg / "sub-mit003_task-Emotion_eeg.fdt")
     about = {"setname": "x", "nbchan": 5.0, "trials": 1.0, "pnts": float(n), "srate": 250.0, "xmin": 0.0}
     about |= {"xmax": (n - 1) / 250, "data": "sub-mit003_task-Emotion_eeg.fdt", "chanlocs": labels}
-    about |= dict.fromkeys(("event", "icawinv", "icaweights", "icasphere"), [])
+    about |= {name: [] for name in ("event", "icawinv", "icaweights", "icasphere")}
     savemat(eeg / "sub-mit003_task-Emotion_eeg.set", {"EEG": about}, appendmat=False)
     tsv(eeg / "sub-mit003_task-emotion_events.tsv", ("onset", "duration", "trial_type"), (250, "1000.0", "fixation_1"),
         (1000, "1000.0", "stimulus_1"), (16124.5, "1000.0", "rating_1"), (18000, "1000.0", "stimulus_2"))  # fmt: skip
@@ -615,7 +615,7 @@ def test_emoeeg_needs_the_numbers_of_its_readme_and_is_then_read(tmp_path):
     assert first.sources == (SignalSource(first.signals), replace(first.sources[1], offset_s=3.0))
 
 
-def test_sessions_and_runs_are_kept_apart_and_overlapping_trials_refused(tmp_path):
+def test_sessions_and_runs_are_separate_and_overlapping_trials_refused(tmp_path):
     describe(tmp_path)
     mapping = "dataset: two\nbaseline_s: 0\nratings: {from: events, labels: {valence: {column: v, scale: [1, 9]}}}\n"
     (tmp_path / FILE).write_text(mapping + "trial: {rows: {v: any}}\n")

@@ -1,8 +1,8 @@
 """A synthetic BIDS dataset in one of four dialects, with a known answer planted in its signals, and at most one trap.
 
 One run a subject: EEG of eight electrodes at 128 Hz (EDF; BrainVision in the dialect events), and skin conductance
-at 32 Hz in a physio file whose first line is 2 s before the EEG's first sample. Both show the ratings as in the synthetic
-DEAP. Dialects are where ratings are:
+at 32 Hz in a physio file whose first line is 2 s before the EEG's first sample. Both show the ratings as in the
+synthetic DEAP. Dialects are where ratings are:
 
     beh         sub-*/beh/*_beh.tsv, in another order than the events, joined by stim_file
     events      columns of *_events.tsv
