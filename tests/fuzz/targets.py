@@ -191,7 +191,10 @@ def bids_tables(data: bytes) -> None:
             bids_trials(data, BIDS_BEH[0], mapping)
     (folder() / "bids/gbvnet-mapping.yaml").unlink(missing_ok=True)
     draft, todo = write_mapping(folder() / "bids")
-    assert todo or read_mapping(draft), "a draft without FILL_IN must load"
+    try:
+        _ = todo or read_mapping(draft)
+    except GbvnetError as error:
+        raise AssertionError(f"a draft with nothing to fill in must load: {error}") from error
 
 
 def bids_physio(lines: bytes, about: bytes) -> None:
