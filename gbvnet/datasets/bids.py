@@ -7,6 +7,7 @@ are trials and in which unit their onsets are. Mappings of some datasets are par
 A unit is a subject (sub-01: 01), a recording one trial of a run.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,7 @@ from .bids_mapping import FILE, BidsMapping, find_mapping
 from .bids_physio import run_sources, trial_video
 from .bids_traces import channel_traces
 from .bids_trials import BidsTrial, RunTrials, Span, rating_cells, run_trials, unreached_thirds
+from .channel_names import same_channels
 from .film_times import times_file_of
 from .formats.bids_names import not_fetched
 from .formats.signal_file import TextProperties, open_signals
@@ -162,8 +164,9 @@ class Reader:
                 kinds[name] = TYPES[type_]
             elif type_ not in TYPES:
                 kinds.pop(name, None)
-        ratings = {one.channel for one in self.mapping.content.ratings.labels.values()}
-        return {name: kind for name, kind in kinds.items() if name not in ratings}
+        unused = {one.channel for one in self.mapping.content.ratings.labels.values()}
+        unused |= {name for spellings in same_channels(list(kinds)) for name in spellings}  # one electrode, twice
+        return {name: kind for name, kind in kinds.items() if name not in unused}
 
     # ------------------------------------------------------------ recordings
 
@@ -188,7 +191,8 @@ class Reader:
         """Return the seconds and the rate of a run's first signal file; None if it cannot be opened."""
         try:
             file = open_signals(run_sources(run, self.mapping)[0].file)
-            return Span(file.segments[0].start_s, file.segments[-1].stop_s, max(file.rates_hz))
+            rate_hz = Counter(file.rates_hz).most_common(1)[0][0]  # of the EEG, where others differ
+            return Span(file.segments[0].start_s, file.segments[-1].stop_s, rate_hz)
         except BadRecording:  # an error of each trial, once it is inspected
             return None
 
@@ -258,8 +262,26 @@ class Reader:
             if self.mapping.how
             else []
         )
+        how += self._unused_channels()
         thirds = unreached_thirds(rating_cells(runs, self.mapping), self.labels)
         return (*how, *self.files.notes(), *thirds)
+
+    def _unused_channels(self) -> list[str]:
+        """Return a note on the channels of the first signal file that are not used, where the mapping names none."""
+        content, used = self.mapping.content, {channel.name for channel in self.channels}
+        ratings = {one.channel for one in content.ratings.labels.values()}
+        for run in (run for subject in self.units for run in self.files.runs(subject)):
+            try:
+                run_sources(run, self.mapping)
+                names = open_signals(run.signals.path).names if content.kind != "beh" and not content.channels else ()
+            except BadRecording:
+                continue
+            other = [name for name in names if name not in used and name not in ratings]
+            why = f"no kind is known by their type or name: name them under channels in {self.mapping.path.name}"
+            return (
+                [f"{len(other)} of {len(names)} channels are not used ({', '.join(other[:6])}); {why}"] if other else []
+            )
+        return []
 
     def _run_notes(self, run: BidsRun) -> Iterator[str]:
         prefix = f"{run.label}: " if run.label else ""

@@ -139,15 +139,17 @@ class BidsFiles:
     def runs(self, subject: str) -> list[BidsRun]:
         """Return the runs of a subject, in the order of their names."""
         files = (*self._above, *self._of_subject(subject))
-        chosen = [file for file in files if self._is_run(file)]
+        chosen = [file for file in files if self._is_run(file, self.kind)]
+        if self.kind == "beh" and not chosen:  # no table of behaviour: those of events
+            chosen = [file for file in files if self._is_run(file, "events")]
         return [BidsRun(file, files) for file in sorted(chosen, key=lambda file: _order(file.name))]
 
-    def _is_run(self, file: BidsFile) -> bool:
+    def _is_run(self, file: BidsFile, suffix: str) -> bool:
         name = file.name
         tasks = {same_label("task", task) for task in self.tasks}
         return (
             bool(name["sub"])
-            and name.suffix == self.kind
+            and name.suffix == suffix
             and name.extension in FORMATS[self.kind]
             and (not tasks or same_label("task", name["task"]) in tasks)
             and name["split"] in ("", "1", "01", "001")  # MNE goes on to the next part itself

@@ -4,6 +4,7 @@ Ratings are columns of a table of behaviour (beh) or of the events themselves, a
 (codes), or channels of the signal file that change in time (bids_traces.py).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -118,26 +119,23 @@ def _in_order(events: BidsTable) -> BidsTable:
 
 def _annotations(run: BidsRun, pattern: str) -> BidsTable:
     """Return the annotations of a signal file that match as events: trial_type, and value where REGEX has a group."""
-    import re
-
     path = run.signals.path
     file = open_signals(path)
     if not isinstance(file, MneFile):
         raise BadRecording(path, "a signal file with annotations", "one of another kind")
     rows = []
-    for onset, duration, text in zip(
-        *(getattr(file.raw.annotations, n) for n in ("onset", "duration", "description")), strict=True
-    ):
-        match = re.fullmatch(pattern, str(text).strip())
+    marks = file.raw.annotations
+    before = (
+        float(file.raw.first_time) if marks.orig_time is not None else 0.0
+    )  # FIF counts from before its first sample
+    for onset, duration, text in zip(marks.onset, marks.duration, map(str, marks.description), strict=True):
+        match = re.fullmatch(pattern, text.strip())
         if match:
-            row = {
-                "onset": f"{float(onset):.6f}",
-                "duration": f"{float(duration):.6f}",
-                "trial_type": str(text).strip(),
-            }
+            times = {"onset": f"{float(onset) - before:.6f}", "duration": f"{float(duration):.6f}"}
+            row = times | {"trial_type": text.strip()}
             rows.append(row | ({"value": match[1]} if match.re.groups and match[1] is not None else {}))
     if not rows:
-        texts = Counter(map(str, file.raw.annotations.description))
+        texts = Counter(map(str, marks.description))
         actual = _counts(texts) or "no annotation"
         raise BadRecording(path, f"annotations that match {pattern!r}", actual, "See `annotation` in the mapping.")
     columns = ("onset", "duration", "trial_type", "value")

@@ -630,6 +630,41 @@ def test_sessions_and_runs_are_separate_and_overlapping_trials_refused(tmp_path)
     assert len({r.name for r in listed}) == 7 and listed[2].name == "sub-a_ses-1_run-2_trial-01"
 
 
+def test_physio_files_alone_are_a_dataset_of_kind_beh_whose_events_are_put_in_order(tmp_path):
+    describe(tmp_path)
+    (tmp_path / FILE).write_text(
+        "dataset: wrist\nkind: beh\nbaseline_s: 0\n"
+        "ratings: {from: events, labels: {valence: {column: v, scale: [1, 9]}}}\n"
+        "trial: {rows: {trial_type: [film, 3]}}\nphysio: {'': {channels: {EDA: gsr}, unit: uS}}\n"
+    )
+    beh = tmp_path / "sub-01/beh"
+    tsv(beh / "sub-01_task-film_events.tsv", ("onset", "duration", "trial_type", "v"), (50, 5, "3.0", 7),
+        (20, 5, "film", 2), (10, 5, "pause", "n/a"))  # fmt: skip
+    physio(beh, ROWS, StartTime=15)
+    corpus = open_corpus("bids", tmp_path)
+    first, second = recordings(tmp_path)
+    assert (first.signal_times[0], second.signal_times[0]) == (20, 50) and first.ratings == {"valence": 2.0}
+    signals = corpus.signals(corpus.inspect(first))
+    at = round(signals.onset)
+    assert np.allclose(signals.samples[0][at : at + 20], [2 + k % 3 for k in range(20, 40)])  # 5 s after its first line
+    assert any("not in the order of time" in note for note in corpus.notes("01"))
+
+
+def test_channels_of_no_known_kind_are_a_note_and_two_spellings_of_one_are_not_used(tmp_path):
+    describe(tmp_path)
+    (tmp_path / FILE).write_text(
+        "dataset: x\nratings: {from: events, labels: {valence: {column: v, scale: [1, 9]}}}\ntrial: {rows: {v: any}}\n"
+    )
+    stem = tmp_path / "sub-01/eeg/sub-01_task-film"
+    edf(stem.with_name(f"{stem.name}_eeg.edf"), 30, 128, ["Fp1", "T3", "T7", "Mystery", "Pump"])
+    tsv(stem.with_name(f"{stem.name}_events.tsv"), ("onset", "duration", "v"), (5, 5, 3))
+    types = [("Fp1", "EEG"), ("T3", "EEG"), ("T7", "EEG"), ("Mystery", "RESP"), ("Pump", "MISC")]
+    tsv(stem.with_name(f"{stem.name}_channels.tsv"), ("name", "type", "units"), *((*t, "uV") for t in types))
+    corpus = open_corpus("bids", tmp_path)
+    assert {c.name: c.kind for c in corpus.channels} == {"Fp1": "eeg", "Mystery": "resp"}
+    assert any("3 of 5 channels are not used (T3, T7, Pump)" in note for note in corpus.notes())
+
+
 def test_videos_are_those_of_bep047_or_of_the_pattern(made, tmp_path):
     root, _ = made("beh")
     copy = tmp_path / "copy"
