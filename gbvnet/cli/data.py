@@ -121,11 +121,13 @@ def _prepare(parser) -> Run:
         corpus = chosen_corpus(args)
         with bar("preparing", unit="s of recording") as progress:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
-        of_table = corpus.notes() if args.corpus == "table" else ()  # which channels are not used
+        of_corpus = (
+            corpus.notes() if args.corpus in ("table", "bids") else ()
+        )  # channels that are not used, the mapping
         for line in (
             *group_notes(summary.recording_warnings, summary.n_good),
             *summary.name_warnings,
-            *of_table,
+            *of_corpus,
             *summary.scale_warnings,
         ):
             say(f"note {line}")
