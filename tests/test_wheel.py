@@ -56,7 +56,7 @@ def test_the_wheel_holds_the_package_and_its_recipes_and_nothing_else(wheel):
         commands = opened.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
     about = {n for n in names if n.split("/")[0].endswith(".dist-info")}
     wanted = {str(f.relative_to(ROOT)) for f in (ROOT / "gbvnet").rglob("*.py")}
-    pages = (f for kind in ("*.html", "*.css") for f in (ROOT / "gbvnet").rglob(kind))
+    pages = (f for kind in ("*.html", "*.css", "*.yaml") for f in (ROOT / "gbvnet").rglob(kind))
     wanted |= {"gbvnet/py.typed", *(str(f.relative_to(ROOT)) for f in pages)}
     wanted |= {
         f"gbvnet/{f.relative_to(ROOT)}"

@@ -17,6 +17,7 @@ from .progress import bar, columns, say
     gbvnet synth deap /tmp/raw --raw                           # and DEAP's original recordings of the same trials
     gbvnet synth mahnob /tmp/mahnob --subjects 3 --trials 4    # videos of 6 to 8 s, 30 s before and after each
     gbvnet synth amigos /tmp/amigos --flaws true               # MATLAB files, with what the real ones lack
+    gbvnet synth bids /tmp/bids --dialect events               # BIDS with its mapping; --trap plants a known fault
     gbvnet synth table /tmp/table --seconds 20                 # signals, with classes, other scales, a joystick
     """,
     by_arguments=True,
@@ -60,6 +61,7 @@ def _synth(parser, argv) -> Run:
     """
     gbvnet check deap /data/DEAP
     gbvnet check deap /data/DEAP --raw               # the original recordings instead of the preprocessed release
+    gbvnet check bids /data/ds003751                 # any BIDS dataset, by a mapping (docs/corpora/bids.md)
     gbvnet check mahnob /data/MAHNOB                 # also what each subject lacks, and how clocks agree
     """,
 )
@@ -119,11 +121,13 @@ def _prepare(parser) -> Run:
         corpus = chosen_corpus(args)
         with bar("preparing", unit="s of recording") as progress:
             summary = prepare_store(corpus, args.store, config, args.jobs, progress)
-        of_table = corpus.notes() if args.corpus == "table" else ()  # which channels are not used
+        of_corpus = (
+            corpus.notes() if args.corpus in ("table", "bids") else ()
+        )  # channels that are not used, the mapping
         for line in (
             *group_notes(summary.recording_warnings, summary.n_good),
             *summary.name_warnings,
-            *of_table,
+            *of_corpus,
             *summary.scale_warnings,
         ):
             say(f"note {line}")
@@ -144,13 +148,24 @@ def _prepare(parser) -> Run:
     gbvnet table init /data/mine                     # writes recordings.csv and table.yaml there
     gbvnet check table /data/mine                    # once they are filled in
     gbvnet prepare table /data/mine mine.store
+    gbvnet table init --bids /data/ds000000          # the mapping of a BIDS dataset; then `gbvnet check bids`
     """,
 )
 def _table(parser) -> Run:
     parser.add_argument("what", choices=["init"], help="init: write the table, with a comment on each column")
     parser.add_argument("folder", type=Path, help="the folder with the videos and signal files")
+    parser.add_argument(
+        "--bids", action="store_true", help="the folder is a BIDS dataset: write a draft of its gbvnet-mapping.yaml"
+    )
 
     def run(args) -> int:
+        if args.bids:
+            from ..datasets.bids_template import write_mapping
+
+            mapping, todo = write_mapping(args.folder)
+            state = "nothing to fill in" if not todo else f"to fill in: {'; '.join(todo)}"
+            say(f"{mapping}: a draft, {state}; then `gbvnet check bids {args.folder}`")
+            return 0
         from ..datasets.table_template import write_template
 
         table, lines = write_template(args.folder)

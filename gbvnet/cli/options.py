@@ -12,6 +12,8 @@ from .system_options import by_system, whole_option
 CORPUS_OPTIONS = {
     "clock": "of affec's streams: as_told (onsets are seconds of the run) or zeroed (a stream's first line is at the "
     "run's start); default: decided by probes, and refused where they cannot decide",
+    "mapping": "of bids: what the ratings and trials of a dataset are, a YAML file or the name of one that is part of "
+    "gbvnet (docs/corpora/bids.md); default: gbvnet-mapping.yaml in the dataset, else one that is part of gbvnet",
 }
 
 

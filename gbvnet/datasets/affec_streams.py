@@ -6,23 +6,18 @@ and some may have been exchanged. So the number of fields of the lines decides, 
 Shapes: T lines of a stream, D of its columns.
 """
 
-import gzip
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import BadRecording
-from ..io.safe_load import from_json
 from ..text import shortened
+from .formats.physio_table import cell_number, read_json, read_lines, require_columns, table_width
 
-COUNTED = 200  # lines at the beginning whose fields are counted
-MAX_LINE, MAX_LINES = 100_000, 5_000_000  # bytes of a line; lines of a stream: 5 hours at 256 Hz
 STEPS_BACK = 3  # lines this many steps late are put into their order; a larger step back is another recording
 FETCH = "The download may be cut short; fetch the archive again and unpack it."
 CONDUCTANCE = "GSR_Conductance_cal"  # microsiemens, by Shimmer's own export
@@ -89,51 +84,13 @@ def _cached(path: Path, wanted: tuple[str, ...], sidecars: tuple[Path, ...], *ve
 
 def read_sidecar(path: Path) -> dict[str, Any]:
     """Return what a JSON file says of its stream: `Columns`, a list of names, and more. Raises BadRecording."""
-    wanted = "a JSON file with the stream's Columns"
-    try:
-        about = from_json(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise BadRecording(path, wanted, error.strerror or str(error), FETCH) from None
-    except ValueError as error:
-        raise BadRecording(path, wanted, f"a file that is none ({error})", FETCH) from None
-    columns = about.get("Columns") if isinstance(about, dict) else None
-    if not isinstance(columns, list) or not columns or not all(isinstance(name, str) for name in columns):
-        actual = "no list of names" if columns is not None else "none"
-        raise BadRecording(path, "Columns, a list of names", actual, FETCH)
-    return {**about, "Columns": [name.strip() for name in columns]}
+    about = read_json(path, "a JSON file with the stream's Columns", FETCH)
+    return {**about, "Columns": require_columns(path, about, FETCH)}
 
 
 def stream_width(path: Path) -> int:
-    """Return the commonest number of fields of a stream's first lines, of equally common ones the largest.
-
-    Raises BadRecording.
-    """
-    counts = Counter(line.count(b"\t") + 1 for line in islice(_lines(path), COUNTED))
-    if not counts:
-        raise BadRecording(path, "lines of numbers", "an empty file", FETCH)
-    return max(counts, key=lambda width: (counts[width], width))
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a gzip file. Raises BadRecording for one that is damaged, or has no lines."""
-    try:
-        with gzip.open(path) as file:
-            for _ in range(MAX_LINES):
-                line = _line(path, file)
-                if not line:
-                    return
-                yield line
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise BadRecording(path, "a table in gzip", f"a file that cannot be read ({reason})", FETCH) from None
-    raise BadRecording(path, f"at most {MAX_LINES:,} lines, those of one run", "more")
-
-
-def _line(path: Path, file: gzip.GzipFile) -> bytes:
-    line = file.readline(MAX_LINE)
-    if len(line) == MAX_LINE:
-        raise BadRecording(path, "lines of a table", f"one of more than {MAX_LINE:,} bytes", FETCH)
-    return line
+    """Return the number of fields of a stream's lines: the commonest of the first ones. Raises BadRecording."""
+    return table_width(path, FETCH)
 
 
 def parse_lines(path: Path, width: int, places: Sequence[int]) -> tuple[np.ndarray, int]:
@@ -144,21 +101,14 @@ def parse_lines(path: Path, width: int, places: Sequence[int]) -> tuple[np.ndarr
     """
     cells: list[list[float]] = []
     n_dropped = 0
-    for line in _lines(path):
+    for line in read_lines(path, FETCH):
         fields = line.split(b"\t")
-        onset = _to_number(fields[0]) if len(fields) == width else np.nan
+        onset = cell_number(fields[0]) if len(fields) == width else np.nan
         if not np.isfinite(onset):
             n_dropped += bool(line.strip())
             continue
-        cells.append([onset, *(_to_number(fields[k]) for k in places)])
+        cells.append([onset, *(cell_number(fields[k]) for k in places)])
     return np.array(cells, np.float64).reshape(len(cells), 1 + len(places)), n_dropped
-
-
-def _to_number(cell: bytes) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
 
 
 def _names(path: Path, own: Path, named: list[str], width: int, others: Sequence[Path]) -> tuple[list[str], list[str]]:

@@ -11,6 +11,7 @@ import pickle
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
@@ -27,11 +28,16 @@ from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConf
 from gbvnet.datasets import affec_trials, amigos, case, case_file, deap, dreamer, mahnob_session, recording, table
 from gbvnet.datasets.affec_streams import read_stream
 from gbvnet.datasets.amigos_file import FILMS
+from gbvnet.datasets.bids_files import BidsFiles, BidsRun
+from gbvnet.datasets.bids_mapping import read_mapping
+from gbvnet.datasets.bids_template import write_mapping
+from gbvnet.datasets.bids_trials import Span, run_trials
 from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
 from gbvnet.datasets.film_times import read_film_times
 from gbvnet.datasets.formats import signal_file
 from gbvnet.datasets.formats.matlab import read_mat
 from gbvnet.datasets.formats.matlab_value import NUMBERS, MatValue
+from gbvnet.datasets.formats.physio import read_physio
 from gbvnet.datasets.label_columns import label_columns
 from gbvnet.datasets.mahnob_continuous import FILE, ContinuousValence
 from gbvnet.datasets.recording import Channel
@@ -40,6 +46,7 @@ from gbvnet.datasets.synthetic.mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic.mahnob import session_xml
 from gbvnet.datasets.synthetic.matlab_file import cells, mat_bytes
 from gbvnet.datasets.trace_file import read_traces
+from gbvnet.errors import GbvnetError
 from gbvnet.evaluation import predictions, splits
 from gbvnet.evaluation import split_check as splitcheck
 from gbvnet.evaluation.outside_labels import complete
@@ -145,6 +152,55 @@ def affec_trials_of(events: bytes, ratings: bytes) -> None:
     affec_trials.rated_spans(known)
     for trial in affec_trials.trials_of(known, affec_trials.read_ratings(put("b.tsv", ratings))):
         assert trial.stimulus is not None and trial.warnings is not None
+
+
+BIDS_EVENTS = (
+    b"onset\tduration\ttrial_type\tstim_file\tv\n1\t2\tfilm\ta.mp4\t3\nn/a\t0\tx\tn/a\tn/a\n5\t2.5\tfilm\tb.mp4\t7\n",
+    b"\xef\xbb\xbfonset\ttrial_type\n1\t301\n2\t800\n3\t901\n4\t301\n5\t800\n",
+)
+BIDS_BEH = (b"\tstim_file\tv\n0\tb.mp4\t1.5\n1\ta.mp4\tn/a\n",)
+BIDS_MAPPINGS = (
+    b"dataset: x\nratings: {from: beh, key: stim_file, labels: {valence: {column: v, scale: [1, 9]}}}\n"
+    b"trial: {rows: {trial_type: film}, stimulus: stim_file}\nphysio: {'': {channels: {A: gsr}, unit: uS}}\n",
+    b"dataset: x\nratings:\n  from: codes\n  answers: {901: 1}\n  labels: {valence: {question: 800, scale: [1, 9]}}\n"
+    b"trial:\n  rows: {trial_type: '/3\\d\\d/'}\n  duration: next\n  onset_unit: samples\n",
+    b"dataset: x\nratings: {from: events, labels: {valence: {column: v, scale: [1, 9]}}}\ntrial: {rows: {v: any}}\n"
+    b"video: {files: 'a/{sub}/*.mp4'}\nchannels: {Fp1: eeg}\n",
+)
+PHYSIO = (b"1.5\t0.0\n2\t0.1\nn/a\t0.2\n", b"A\tonset\n1\t2\n3\t4\n5")
+PHYSIO_JSON = (b'{"SamplingFrequency": 10, "StartTime": -2.0, "Columns": ["A", "onset"], "A": {"Units": "uS"}}',)
+
+
+def bids_run(events: bytes, beh: bytes) -> BidsRun:
+    """The run of a dataset with these tables; its signals are no signals."""
+    stem = "bids/sub-01/eeg/sub-01_task-x"
+    put(f"{stem}_eeg.edf", b"")
+    put(f"{stem}_events.tsv", events)
+    put(f"{stem}_beh.tsv", beh)
+    return BidsFiles.open(folder() / "bids").runs("01")[0]
+
+
+def bids_trials(events: bytes, beh: bytes, mapping: bytes) -> None:
+    for trial in run_trials(bids_run(events, beh), read_mapping(put("m.yaml", mapping)), Span(0, 9, 1)).trials:
+        assert trial.error or (trial.ratings and trial.stop_s > trial.start_s)
+
+
+def bids_tables(data: bytes) -> None:
+    """Events in each dialect, and the draft that they give."""
+    for mapping in BIDS_MAPPINGS:
+        with suppress(GbvnetError):
+            bids_trials(data, BIDS_BEH[0], mapping)
+    (folder() / "bids/gbvnet-mapping.yaml").unlink(missing_ok=True)
+    draft, todo = write_mapping(folder() / "bids")
+    try:
+        _ = todo or read_mapping(draft)
+    except GbvnetError as error:
+        raise AssertionError(f"a draft with nothing to fill in must load: {error}") from error
+
+
+def bids_physio(lines: bytes, about: bytes) -> None:
+    put("sub-1_physio.json", about)
+    read_physio(put("sub-1_physio.tsv.gz", gzip.compress(lines, 1)))
 
 
 GAZE = (
@@ -669,6 +725,11 @@ def targets() -> dict[str, Target]:
         Target("affec stream", "text", AFFEC_STREAM, affec_stream, 40),
         Target("affec events", "text", AFFEC_EVENTS, lambda data: affec_trials_of(data, AFFEC_RATINGS[0]), 8),
         Target("affec ratings", "text", AFFEC_RATINGS, lambda data: affec_trials_of(AFFEC_EVENTS[0], data), 8),
+        Target("bids events", "text", BIDS_EVENTS, bids_tables, 3),
+        Target("bids ratings", "text", BIDS_BEH, lambda b: bids_trials(BIDS_EVENTS[0], b, BIDS_MAPPINGS[0]), 8),
+        Target("bids mapping", "text", BIDS_MAPPINGS, lambda m: bids_trials(BIDS_EVENTS[0], BIDS_BEH[0], m), 6),
+        Target("bids physio", "text", PHYSIO, lambda data: bids_physio(data, PHYSIO_JSON[0]), 30),
+        Target("bids physio json", "json", PHYSIO_JSON, lambda data: bids_physio(PHYSIO[0], data), 20),
         Target("mat", "bytes", mat_seeds(), whole_mat, 90),
         Target("amigos", "bytes", amigos_seeds(), amigos_file, 20),
         Target("dreamer", "bytes", dreamer_seeds(), dreamer_file, 12),

@@ -1,4 +1,4 @@
-"""Recordings of devices, known by their content: Empatica, Shimmer, OpenBCI, Muse, Emotiv, BIOPAC.
+"""Recordings of devices, known by their content: Empatica, Shimmer, OpenBCI, Muse, Emotiv, BIOPAC; BIDS physio files.
 
 A device is one file here that reads it, its mark in device_signatures.py, and a line in _READERS.
 """
@@ -9,13 +9,25 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import BadRecording
+from .bids_names import sidecars
 from .biopac import read_biopac
 from .device_file import DeviceFile
-from .device_signatures import BIOPAC, EMOTIV, EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, device_name
+from .device_signatures import (
+    BIOPAC,
+    EMOTIV,
+    EMPATICA,
+    MIND_MONITOR,
+    OPENBCI,
+    PHYSIO,
+    PHYSIO_ENDING,
+    SHIMMER,
+    device_name,
+)
 from .emotiv import read_emotiv
 from .empatica import read_empatica
 from .mind_monitor import read_mind_monitor
 from .openbci import read_openbci
+from .physio import read_physio
 from .shimmer import read_shimmer
 
 _READERS: dict[str, Callable[[Path], DeviceFile]] = {
@@ -25,6 +37,7 @@ _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     MIND_MONITOR: read_mind_monitor,
     EMOTIV: read_emotiv,
     BIOPAC: read_biopac,
+    PHYSIO: read_physio,
 }
 
 
@@ -43,8 +56,12 @@ def open_device(path: Path) -> DeviceFile | None:
 
 
 def _version(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return names, sizes and times of change of a file, or of the files in a folder. Raises OSError."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    """Return names, sizes and times of change of a file and those that describe it, or of the files in a folder.
+
+    Raises OSError.
+    """
+    described = sidecars(path) if path.name.endswith(PHYSIO_ENDING) else []
+    files = sorted(path.iterdir()) if path.is_dir() else [path, *described]
     stats = [(file.name, os.stat(file)) for file in files]
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 

@@ -1,6 +1,7 @@
 """Which device or program wrote a file, by its content: the first bytes, or the files of a folder or a zip archive.
 
-Names and suffixes do not count: an OpenBCI recording is one whether it is called .txt, .csv or .dat.
+Names and suffixes do not count: an OpenBCI recording is one whether it is called .txt, .csv or .dat. A physio file of
+BIDS is known by its name and as gzip, of which nothing else is one.
 """
 
 import re
@@ -10,9 +11,11 @@ from pathlib import Path
 
 EMPATICA, SHIMMER, OPENBCI = "Empatica E4", "Shimmer", "OpenBCI"
 MIND_MONITOR, EMOTIV, BIOPAC = "Mind Monitor (Muse)", "Emotiv", "BIOPAC's AcqKnowledge"
+PHYSIO = "a BIDS physio file"
+PHYSIO_ENDING = "_physio.tsv.gz"
 N_BYTES = 8192  # from which a file is recognised: the header of an Emotiv recording alone has 2 kB
 MAX_ZIP_ENTRIES = 10_000
-_ZIP = b"PK\3\4"
+_ZIP, _GZIP = b"PK\3\4", b"\x1f\x8b"
 _MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be", b"\xef\xbb\xbf": "utf-8"}
 # An Empatica E4 file: seconds since 1970, then the rate, each repeated for the three axes of ACC.csv.
 _EMPATICA_HEAD = re.compile(rb"\s*\d{9,10}(?:\.\d+)?(?:\s*,\s*\d{9,10}(?:\.\d+)?)*\s*\r?\n\s*\d+(?:\.\d+)?(?:[\s,]|\Z)")
@@ -33,6 +36,8 @@ def device_name(path: Path) -> str | None:
             begin = file.read(N_BYTES)
     except OSError:
         return None
+    if begin.startswith(_GZIP):
+        return PHYSIO if path.name.endswith(PHYSIO_ENDING) else None
     if begin.startswith(_ZIP):
         return EMPATICA if _is_empatica_zip(path) else None
     if is_acq(begin):
