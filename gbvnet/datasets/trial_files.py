@@ -6,7 +6,7 @@ stimulus and its baseline start on the clock of the first signal file, `Recordin
 Shapes: C channels, N samples.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,12 +41,17 @@ class TrialFiles:
     baseline_s : seconds of baseline before each stimulus
     text : what text files do not say
     settings : the name of the file that a user corrects, for remedies
+    opened : opens the signal files of a trial, where they are not simply files: with what text files do not say, and a
+        hint for errors
+    timed : a film's properties with the times of its frames, where these are in no file of their own
     """
 
     channels: tuple[Channel, ...]
     baseline_s: float
     text: TextProperties
     settings: str
+    opened: Callable[[Sequence[SignalSource], TextProperties, str], RecordingFiles] = open_files
+    timed: Callable[[Recording, VideoInfo], VideoInfo] | None = None
 
     def inspect(self, recording: Recording, place: str) -> Recording:
         """Return the recording with its files' properties and warnings.
@@ -64,6 +69,8 @@ class TrialFiles:
         info = None
         if recording.video is not None:
             info = probe(recording.video)
+            if self.timed is not None:
+                info = self.timed(recording, info)
             if recording.video_times is not None:
                 info = with_film_times(recording.video, info, recording.video_times)
             warnings += [*info.notes, *covered(recording, info)]
@@ -115,7 +122,7 @@ class TrialFiles:
     def _open(self, recording: Recording, hint: str) -> RecordingFiles:
         if recording.signals is None:
             raise BadRecording(recording.name, "a recording with signals", "none")
-        return open_files(recording.sources, self.text, hint)
+        return self.opened(recording.sources, self.text, hint)
 
 
 def covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
@@ -125,7 +132,8 @@ def covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
     if start < 0 or start >= end or stop <= begin:
         wanted = f"a video that runs at {start:g} s, where the stimulus starts"
         actual = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
-        remedy = "Is video_offset_s right?" if recording.video_times is None else f"By {recording.video_times.name}."
+        by = recording.video_times.name if recording.video_times is not None else "the stream of its frames"
+        remedy = "Is video_offset_s right?" if info.times_s is None else f"By {by}."
         raise BadRecording(recording.video, wanted, actual, remedy)
     if begin - start > frame_s:
         yield f"the video begins {begin - start:.1f} s after the stimulus"

@@ -88,7 +88,7 @@ def test_a_corpus_keeps_the_contract(kind, root):
     corpus = opened(kind, root)
     for signals in (corpus.signals(corpus.inspect(r)) for r in recordings(corpus)):
         assert all(samples.ndim == 1 for samples in signals.samples)
-        assert isinstance(signals.samples, tuple) == (kind == "dreamer")  # whose ECG has another rate than its EEG
+        assert isinstance(signals.samples, tuple) == (kind in ("dreamer", "xdf"))  # of several rates
 
 
 def test_what_a_corpus_says_of_itself(kind, root):

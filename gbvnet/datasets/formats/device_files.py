@@ -1,4 +1,4 @@
-"""Recordings of devices, known by their content: Empatica, Shimmer, OpenBCI, Muse, Emotiv, BIOPAC.
+"""Recordings of devices, known by their content: Empatica, Shimmer, OpenBCI, Muse, Emotiv, BIOPAC, LabRecorder.
 
 A device is one file here that reads it, its mark in device_signatures.py, and a line in _READERS.
 """
@@ -11,12 +11,13 @@ from pathlib import Path
 from ...errors import BadRecording
 from .biopac import read_biopac
 from .device_file import DeviceFile
-from .device_signatures import BIOPAC, EMOTIV, EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, device_name
+from .device_signatures import BIOPAC, EMOTIV, EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, XDF, device_name
 from .emotiv import read_emotiv
 from .empatica import read_empatica
 from .mind_monitor import read_mind_monitor
 from .openbci import read_openbci
 from .shimmer import read_shimmer
+from .xdf import read_xdf
 
 _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     EMPATICA: read_empatica,
@@ -25,6 +26,7 @@ _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     MIND_MONITOR: read_mind_monitor,
     EMOTIV: read_emotiv,
     BIOPAC: read_biopac,
+    XDF: read_xdf,
 }
 
 
