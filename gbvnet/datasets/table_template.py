@@ -9,7 +9,7 @@ from ..errors import BadInput
 from ..io.atomic import atomic_write, visible_files
 from .channel_names import channel_kind
 from .film_times import SUFFIX
-from .formats.device_signatures import device_name
+from .formats.device_signatures import XDF, device_name
 from .formats.signal_file import channel_names_in
 from .formats.signal_text import empatica_rate_hz, is_text, time_columns
 from .known_channels import Known, known_channels
@@ -82,6 +82,15 @@ def write_template(folder: Path) -> tuple[Path, int]:
     except OSError as error:
         raise BadInput(folder, "a folder that can be written", error.strerror or error) from None
     return table, len(lines)
+
+
+def only_xdf(path: Path) -> bool:
+    """Return whether a path is an .xdf file, or a folder whose signal files are all such files."""
+    if path.is_file():
+        return device_name(path) == XDF or path.suffix.lower() == ".xdf"
+    files = [f for f in visible_files(path, "**/*") if f.is_file()] if path.is_dir() else []
+    xdf = [f for f in files if f.suffix.lower() == ".xdf"]
+    return bool(xdf) and not any(f.name.lower().endswith(SIGNALS) and not f.name.endswith(SUFFIX) for f in files)
 
 
 def _why_not(file: Path, is_device: bool) -> str:

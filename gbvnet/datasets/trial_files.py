@@ -16,7 +16,6 @@ import pandas as pd
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
-from .film_times import with_film_times
 from .formats.device_signatures import device_name
 from .formats.signal_file import SignalSpan, TextProperties
 from .formats.signal_text import is_text
@@ -25,6 +24,7 @@ from .recording import Channel, Recording, Samples, Signals
 from .recording_files import RecordingFiles, open_files
 from .signal_sources import SignalSource
 from .units import ELECTRICAL, impossible, messages, scale_of
+from .xdf_frames import with_times_of
 
 MARGIN_S = 10.0  # of signals around what is used, so that no filter's edge reaches into it
 # EEG with an SD outside of these is not in microvolts: the smallest that any electrode gives, and a tenth of a volt,
@@ -72,7 +72,7 @@ class TrialFiles:
             if self.timed is not None:
                 info = self.timed(recording, info)
             if recording.video_times is not None:
-                info = with_film_times(recording.video, info, recording.video_times)
+                info = with_times_of(recording.video, info, recording.video_times)
             warnings += [*info.notes, *covered(recording, info)]
         return replace(recording, video_info=info, warnings=tuple(warnings))
 

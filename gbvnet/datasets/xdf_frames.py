@@ -11,8 +11,9 @@ import numpy as np
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..text import did_you_mean, sentence, shortened
-from .film_times import FilmTimes, match_film, with_frame_times
-from .formats.xdf import XdfFileStreams, find_stream, is_frames, stream_labels, xdf_streams
+from .film_times import FilmTimes, match_film, with_film_times, with_frame_times
+from .formats.device_signatures import XDF, device_name
+from .formats.xdf import XdfFileStreams, find_stream, is_frames, read_xdf, stream_labels, xdf_streams
 from .formats.xdf_clocks import TimedStream
 
 SLACK = 1  # frames by which film and numbers may differ: the program stops one after the other
@@ -96,14 +97,28 @@ def with_stream_times(video: Path, info: VideoInfo, path: Path, stream: str, row
     return with_frame_times(info, joined, "its film", source, n)
 
 
-def times_in_xdf(path: Path) -> tuple[str, FilmTimes] | None:
-    """Return name and rows of the only stream of frames in a file, on the clock of its signals; None if there is none.
+def frames_in(path: Path) -> str | None:
+    """Return the name of the only stream of frames of an XDF file; None if there is none, or if it is another file.
 
     Raises BadRecording.
     """
-    from .formats.xdf import xdf_signals
-
-    timed = frame_stream(held := xdf_streams(path))
-    if timed is None:
+    if device_name(path) != XDF:
         return None
-    return timed.stream.label, frame_rows(held, timed.stream.name, "", xdf_signals(path, ()).zero_s)
+    timed = frame_stream(xdf_streams(path))
+    return None if timed is None else timed.stream.name
+
+
+def with_times_of(video: Path, info: VideoInfo, file: Path) -> VideoInfo:
+    """Return a film's properties with the times of its frames: those of a text file, or of the only stream of frames in
+    an XDF file, whose clock then is that of all its signals.
+
+    Raises BadRecording if there is no such stream, or if frames and times do not match.
+    """
+    if device_name(file) != XDF:
+        return with_film_times(video, info, file)
+    name = frames_in(file)
+    if name is None:
+        there = shortened([one.stream.label for one in xdf_streams(file).streams], 12)
+        raise BadRecording(file, f"one stream with the numbers of the frames of {video.name}", f"none in {there}")
+    rows = frame_rows(xdf_streams(file), name, "", read_xdf(file).zero_s)
+    return with_stream_times(video, info, file, name, rows)

@@ -131,7 +131,7 @@ class XdfFile(DeviceFile):
         return values_at(timed.stream.values[piece.first : piece.last, columns], piece, at_s)
 
 
-def read_xdf(path: Path) -> DeviceFile:
+def read_xdf(path: Path) -> XdfFile:
     """Return all signals of a file. Raises BadRecording."""
     return xdf_signals(path, ())
 

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -85,7 +86,7 @@ def _pieces(number: int, one: WrittenStream, chunk_s: float) -> Iterator[tuple[f
     written = np.maximum.accumulate(one.stamps + offset_s + one.drift * one.stamps)  # stamps may jitter back
     group = np.floor(written / chunk_s)
     edges = [0, *(np.flatnonzero(np.diff(group)) + 1).tolist(), len(written)]
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         if b > a:
             samples = b"".join(_sample(one, k) for k in range(a, b))
             yield float(written[b - 1]), _chunk(3, struct.pack("<IBI", number, 4, b - a) + samples)
