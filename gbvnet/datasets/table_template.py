@@ -56,7 +56,8 @@ def write_template(folder: Path) -> tuple[Path, int]:
         if file.exists():
             raise BadInput(file, "no table yet", "one", "Take it away, or fill it in and use `gbvnet check table`.")
     if not folder.is_dir():
-        raise BadInput(folder, "a folder with videos and signal files", "no such folder")
+        actual = "a file" if folder.exists() else "no such folder"
+        raise BadInput(folder, "a folder with videos and signal files, or an .xdf file", actual)
     visible = visible_files(folder, "**/*")
     sessions = [f for f in visible if f.is_dir() and device_name(f) is not None]  # folders that are one recording
     files = [f for f in visible if f.is_file() and not any(session in f.parents for session in sessions)]

@@ -187,7 +187,9 @@ def _part(file: Path, place: str, held: Any, kind: type) -> Any:
     try:
         return convert({name: value for name, value in held.items() if value is not None}, kind)
     except ValueError as error:
-        raise BadRecording(file, f"values{of} of the right kind and size", str(error)) from None
+        quotes = "Put quotes around on, off, yes and no: without them they are no text." if "True" in str(error) or (
+            "False" in str(error)) else ""  # fmt: skip
+        raise BadRecording(file, f"values{of} of the right kind and size", str(error), quotes) from None
 
 
 def _stream(file: Path, name: str, held: Any) -> StreamSettings:

@@ -1,6 +1,5 @@
 """A draft of xdf.yaml from LabRecorder's files, and a list of their streams, for `gbvnet table init`."""
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -298,12 +297,18 @@ def guess_pattern(texts: Sequence[str], words: str, named: bool) -> str:
         return ""
     if len(plain) == 1:
         return re.escape(plain[0])
-    begin = re.sub(r"[A-Za-z0-9]+$", "", os.path.commonprefix(plain))
-    end = os.path.commonprefix([text[::-1] for text in plain])[::-1]
-    end = re.sub(r"^[A-Za-z0-9]+", "", end)
+    begin = re.sub(r"[A-Za-z0-9]+$", "", _common_begin(plain))
+    end = re.sub(r"^[A-Za-z0-9]+", "", _common_begin([text[::-1] for text in plain])[::-1])
     if not word.search(begin) and not word.search(end):
         return ""
     return f"{re.escape(begin)}{'(?P<stimulus>.+)' if named else '.*'}{re.escape(end)}"
+
+
+def _common_begin(texts: Sequence[str]) -> str:
+    """Return what all texts begin with."""
+    first, last = min(texts), max(texts)
+    same = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    return first[:same]
 
 
 def _object(text: str) -> object:

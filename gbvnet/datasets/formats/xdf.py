@@ -308,7 +308,8 @@ def values_at(values: np.ndarray, piece: TimedPiece, at_s: np.ndarray) -> np.nda
         keep = np.r_[np.diff(times) > 0, True]
         times, rows = times[keep], rows[keep]
     place = np.interp(at_s, times, rows)
-    x = np.asarray(values, np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN in single precision may be a signal of another kind
+        x = np.asarray(values, np.float64)
     whole = np.rint(place)
     if np.abs(place - whole).max(initial=0.0) < ON_GRID:
         return x[whole.astype(np.int64)].T.copy()
