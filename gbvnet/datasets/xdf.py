@@ -203,7 +203,7 @@ class Reader:
     def notes(self, unit: str | None = None) -> tuple[str, ...]:
         """Return what the markers of a subject's files need to be known for: some sent twice, trials without an end."""
         notes: list[str] = []
-        for file in self._by_subject[unit] if unit is not None else ():
+        for file in self._by_subject.get(unit or "", ()):
             try:
                 markers, twice = read_markers(
                     xdf_streams(file), self.settings.markers.stream, self._signals_of(file).zero_s
