@@ -105,6 +105,9 @@ class SingleRecording:
         info = probe(recording.video)
         if recording.video_times is None:
             return info
+        if self.times.video_offset_s and recording.video_times in [one.file for one in recording.sources]:
+            stream = frames_in(recording.video_times)
+            return info.with_note(f"--times.video_offset_s is given: the frames' times in stream {stream} are not used")
         if self.times.video_offset_s:
             raise BadConfig(
                 f"--times.video_offset_s {self.times.video_offset_s:g}: the frames of {recording.video.name} have the "

@@ -93,14 +93,14 @@ class TrialFiles:
             raise BadRecording(
                 place, f"{self.baseline_s:g} s of baseline before the stimulus at {start:g} s",
                 f"them from {first:g} s on",
-                f"Set baseline_start_s, or baseline_s in {self.settings} (0 for none).",
+                f"Set {self._of_baseline}.",
             )  # fmt: skip
         see = f"See signals_rate_hz and channels in {self.settings}, and {place}."
         try:
             read = around = self._read(recording, first, stop, see)
         except BadRecording:
             read = self._read(recording, start, stop, see)
-            see = f"This is the baseline: set baseline_start_s, or baseline_s in {self.settings} (0 for none)."
+            see = f"This is the baseline: set {self._of_baseline}."
             see = f"{see} See {place}."
             around = self._read(recording, first, first + self.baseline_s, see)
         onset, baseline_start = (
@@ -115,6 +115,12 @@ class TrialFiles:
             before = Signals(around.samples, around.rate_hz, baseline_start, self.channels, baseline, around.rates_hz)
             signals = replace(signals, baseline_signals=before)
         return signals, [*dict.fromkeys((*around.notes, *read.notes))]
+
+    @property
+    def _of_baseline(self) -> str:
+        """What sets the baseline: a column of a table, which other corpora do not have, and the settings."""
+        column = "baseline_start_s, or " if self.opened is open_files else ""
+        return f"{column}baseline_s in {self.settings} (0 for none)"
 
     def _read(self, recording: Recording, begin: float, end: float, hint: str) -> SignalSpan:
         return self._open(recording, hint).read(begin, end, self.channels, hint, MARGIN_S)

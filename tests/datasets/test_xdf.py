@@ -255,6 +255,31 @@ def test_predict_takes_an_xdf_with_its_film(tmp_path):
     recording = opened.inspect(opened.recording)
     assert recording.video_times == files[0] and recording.seconds == 10.0
     assert recording.video_info.times_s[400] == pytest.approx(0.3 + 400 / 30, abs=1e-6)
+    times = Times(start_s=2.0, stop_s=12.0, video_offset_s=-0.3)
+    opened = open_recording(files, channels, 128, 0, times=times)
+    recording = opened.inspect(opened.recording)
+    assert recording.video_info.times_s is None
+    assert any("the frames' times in stream Cam are not used" in warning for warning in recording.warnings)
+
+
+def test_a_table_takes_an_xdf_for_signals_and_for_the_times_of_a_film(tmp_path):
+    kept = np.delete(np.arange(420), slice(210, 240))
+    corpus(tmp_path / "c", amp(), events(), cam(kept, 0.3 + kept / 30))
+    film(tmp_path / "c/v.avi", 420)
+    rows = "subject,trial,signals,video,video_times,start_s,stop_s\na,1,sub-anna_1.xdf,v.avi,sub-anna_1.xdf,4,9\n"
+    (tmp_path / "c/recordings.csv").write_text(rows)
+    opened = open_corpus("table", tmp_path / "c")
+    assert [(c.name, c.kind) for c in opened.channels] == [("Fp1", "eeg"), ("EDA", "gsr")]
+    recording = opened.inspect(opened.recordings("a")[0])
+    assert recording.video_info.times_s[400] == pytest.approx(0.3 + 400 / 30, abs=1e-6)
+
+
+def test_a_baseline_before_the_file_begins_is_refused_with_what_to_set(tmp_path):
+    opened = corpus(tmp_path / "c", settings=SETTINGS.replace("baseline_s: 1", "baseline_s: 3"))
+    (unit,) = check_corpus(opened)
+    assert (
+        unit.good == 1 and "This is the baseline: set baseline_s in xdf.yaml (0 for none)" in unit.recordings[0].error
+    )
 
 
 # ---------------------------------------------------------------- the synthetic corpus

@@ -30,6 +30,7 @@ from .xdf_clocks import TimedPiece, TimedStream, timed_streams
 HALF_LENGTH, KAISER_BETA = 10, 5.0  # of the filter that gives values between samples, in samples; as of resampling
 BLOCK = 8192  # samples that are computed together
 ON_GRID = 1e-4  # of a sample: a value this near a sample is that sample
+MIN_COVER = 0.9  # share of the recording's seconds that each stream should have
 MIN_SAMPLES = 16  # of a stream of signals
 # Names of streams and types that are no signals: frames of cameras, and what programs report on themselves.
 _FRAMES = ("videostream", "framemarker", "frame_index", "frameindex", "camera", "webcam", "video")
@@ -180,7 +181,7 @@ def _signals(path: Path, choices: tuple[StreamChoice, ...], size: int, changed_n
         for name, kind, unit, at in columns
     )
     segments = _shared(_known(used, columns) or used, zero_s) or _shared(used[:1], zero_s)
-    notes += [timed.note for timed in used]
+    notes += [*_short_notes(used), *(timed.note for timed in used)]
     return XdfFile(
         path, XDF, channels, segments, notes=tuple(notes), used=used, zero_s=zero_s,
         columns=tuple(at for *_, at in columns), is_all=not choices,
@@ -279,6 +280,19 @@ def _columns(
             kind = channel_kind(stream.name) or (channel_kind(stream.type) if stream.type.upper() != "EEG" else None)
         columns.append((full, kind, choice.unit or (about.unit if about else ""), _Column(number, k)))
     return columns
+
+
+def _short_notes(used: Sequence[TimedStream]) -> list[str]:
+    """Return a note for each stream that covers less than MIN_COVER of the seconds that any of them has."""
+    first, last = min(t.times_s.min() for t in used), max(t.times_s.max() for t in used)
+    notes = []
+    for timed in used:
+        share = float(np.ptp(timed.times_s) / (last - first)) if last > first else 1.0
+        if share < MIN_COVER:
+            notes.append(
+                f"stream {timed.stream.label} covers {share:.0%} of the seconds from the first to the last sample"
+            )
+    return notes
 
 
 def _known(used: tuple[TimedStream, ...], columns: Sequence[tuple[str, str | None, str, _Column]]) -> list[TimedStream]:

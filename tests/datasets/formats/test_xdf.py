@@ -225,6 +225,12 @@ def test_no_clock_offsets_and_a_rate_that_is_not_the_stated_one_are_reported(tmp
     assert read_xdf(written(tmp_path, half, name="half.xdf")).rates_hz == (250.0, 250.0)
 
 
+def test_a_stream_that_began_late_is_reported(tmp_path):
+    late = read_xdf(written(tmp_path, eeg(), skin(seconds=20, late_s=19.0)))
+    assert "stream Shimmer (GSR) covers 50% of the seconds from the first to the last sample" in late.note
+    assert late.segments[0].start_s == pytest.approx(19.0, abs=0.01)
+
+
 def test_a_slow_wearable_and_a_stream_without_a_rate_keep_their_stamps(tmp_path):
     t = T0 + np.cumsum(np.random.default_rng(2).uniform(0.05, 0.15, 300))
     irregular = WrittenStream("Band", "EDA", "b", 0, "double64", t, np.sin(t)[:, None], (("EDA", "uS", "EDA"),))
