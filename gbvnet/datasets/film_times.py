@@ -13,6 +13,7 @@ Shapes: R lines, n frames of a film.
 import csv
 import re
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,8 +108,14 @@ def match_film(
     joined = join_frames(given, np.arange(info.n_frames))
     if joined is not None:
         return joined, info.n_frames, info.n_frames
-    header, decoded = count_frames(video, info)
+    stat = video.stat()
+    header, decoded = _counted(video, info, stat.st_size, stat.st_mtime_ns)
     return join_frames(given, np.array(decoded, np.int64), slack), header, len(decoded)
+
+
+@lru_cache(maxsize=2)  # the trials of one film are inspected in sequence
+def _counted(video: Path, info: VideoInfo, size: int, changed_ns: int) -> tuple[int, list[int]]:
+    return count_frames(video, info)
 
 
 class JoinedFrames(NamedTuple):
