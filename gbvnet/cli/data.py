@@ -146,6 +146,7 @@ def _prepare(parser) -> Run:
     "write a table to fill in for your own recordings; then `gbvnet check table`",
     """
     gbvnet table init /data/mine                     # writes recordings.csv and table.yaml there
+    gbvnet table init session.xdf                    # lists the streams of a file of LabRecorder, and writes xdf.yaml
     gbvnet check table /data/mine                    # once they are filled in
     gbvnet prepare table /data/mine mine.store
     gbvnet table init --bids /data/ds000000          # the mapping of a BIDS dataset; then `gbvnet check bids`
@@ -153,7 +154,9 @@ def _prepare(parser) -> Run:
 )
 def _table(parser) -> Run:
     parser.add_argument("what", choices=["init"], help="init: write the table, with a comment on each column")
-    parser.add_argument("folder", type=Path, help="the folder with the videos and signal files")
+    parser.add_argument(
+        "folder", type=Path, help="the folder with the videos and signal files; or an .xdf file, or a folder of them"
+    )
     parser.add_argument(
         "--bids", action="store_true", help="the folder is a BIDS dataset: write a draft of its gbvnet-mapping.yaml"
     )
@@ -166,8 +169,10 @@ def _table(parser) -> Run:
             state = "nothing to fill in" if not todo else f"to fill in: {'; '.join(todo)}"
             say(f"{mapping}: a draft, {state}; then `gbvnet check bids {args.folder}`")
             return 0
-        from ..datasets.table_template import write_template
+        from ..datasets.table_template import only_xdf, write_template
 
+        if only_xdf(args.folder):
+            return _draft_xdf(args.folder)
         table, lines = write_template(args.folder)
         settings = f"{table.parent / 'table.yaml'}: settings of all recordings"
         say(f"{table}: {lines} line{'s' * (lines != 1)} to fill in; {settings}")
@@ -194,6 +199,25 @@ def _weights(parser) -> Run:
         return 0
 
     return run
+
+
+def _draft_xdf(path: Path) -> int:
+    """Write xdf.yaml, and list the streams that it is from."""
+    from ..datasets.xdf_template import write_draft
+
+    draft = write_draft(path)
+    of = f", the first of {draft.n_files} files" if draft.n_files > 1 else ""
+    say(f"{draft.example}{of}:")
+    for line in (*columns(draft.rows), *(f"note {note}" for note in draft.notes)):
+        say(line)
+    root = draft.settings.parent
+    if draft.marked:
+        say(f"{draft.settings}: {len(draft.marked)} line{'s' * (len(draft.marked) != 1)} to fill in:")
+        say("\n".join(f"    {line}" for line in draft.marked))
+    else:
+        say(f"{draft.settings}: nothing to fill in; read it all the same")
+    say(f"then: gbvnet check xdf {root}")
+    return 0
 
 
 def _status_lines(unit, verbose: bool) -> str:

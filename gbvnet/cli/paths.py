@@ -34,7 +34,7 @@ _KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
         ("RUN", "run", ("new", "run")),
     ),
     "explain": (("STORE", "store", ("store",)), ("RUN", "run", ("run",))),
-    "table": (("FOLDER", "folder", ("new", "corpus")),),
+    "table": (("FOLDER", "folder", ("new", "corpus", "signals")),),
 }
 
 

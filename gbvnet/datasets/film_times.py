@@ -13,6 +13,7 @@ Shapes: R lines, n frames of a film.
 import csv
 import re
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,10 +32,19 @@ _WHAT = "the times of a film's frames, one a line"
 
 
 class FilmTimes(NamedTuple):
-    """The lines of a file. frames : (R,) int64 numbers of frames, None if the file has none; times_s : (R,) seconds"""
+    """The lines of a file, or the samples of a stream, about the frames of a film.
+
+    times_s : (R,) seconds
+    frames : (R,) int64 numbers of frames, which increase; None if there are none
+    """
 
     times_s: np.ndarray
     frames: np.ndarray | None = None
+
+    @property
+    def span(self) -> int:
+        """How many numbers there are from the first to the last."""
+        return 0 if self.frames is None else int(self.frames[-1] - self.frames[0]) + 1
 
 
 def times_file_of(video: Path) -> Path | None:
@@ -81,35 +91,83 @@ def with_film_times(video: Path, info: VideoInfo, file: Path) -> VideoInfo:
     Raises BadRecording otherwise, with the numbers of lines, of frames by the header and of decoded frames.
     """
     given = read_film_times(file)
-    times = _times_of_frames(given, np.arange(info.n_frames), info.n_frames)
-    if times is None:
-        header, decoded = count_frames(video, info)
-        times = _times_of_frames(given, np.array(decoded, np.int64), info.n_frames)
-        if times is None:
-            raise _mismatch(video, file, given, header, len(decoded))
-    between = info.n_frames - len(given.times_s)
+    joined, header, decoded = match_film(video, info, given)
+    if joined is None:
+        raise _mismatch(video, file, given, header, decoded)
+    return with_frame_times(info, joined, video.name, file.name, len(given.times_s))
+
+
+def match_film(
+    video: Path, info: VideoInfo, given: FilmTimes, slack: int = 0
+) -> tuple["JoinedFrames | None", int, int]:
+    """Return the times of a film's frames, None if they do not match (`join_frames`); and the numbers of frames by its
+    header and of decoded frames.
+
+    The film is decoded only if its packets do not match. Raises BadRecording if it cannot be opened.
+    """
+    joined = join_frames(given, np.arange(info.n_frames))
+    if joined is not None:
+        return joined, info.n_frames, info.n_frames
+    stat = video.stat()
+    header, decoded = _counted(video, info, stat.st_size, stat.st_mtime_ns)
+    return join_frames(given, np.array(decoded, np.int64), slack), header, len(decoded)
+
+
+@lru_cache(maxsize=2)  # the trials of one film are inspected in sequence
+def _counted(video: Path, info: VideoInfo, size: int, changed_ns: int) -> tuple[int, list[int]]:
+    return count_frames(video, info)
+
+
+class JoinedFrames(NamedTuple):
+    """The times of a film's frames.
+
+    decoded : (F,) numbers of the frames that are decoded; others lie between or after them, and are never shown
+    times_s : (F,) when each was taken, seconds
+    by_number : whether frames were joined to rows by number, so that rows are missing; else in their order
+    """
+
+    decoded: np.ndarray
+    times_s: np.ndarray
+    by_number: bool
+
+
+def join_frames(given: FilmTimes, decoded: np.ndarray, slack: int = 0) -> JoinedFrames | None:
+    """Return the time of each decoded frame; None if rows and frames do not match.
+
+    With F frames, R rows and S numbers from the first row's to the last one's:
+
+        F = R           a row a frame, in this order; if S is larger, the camera lost frames before both were written
+        F = S           the film has every number, and rows are missing: these frames lie between those of the rows
+        else            which frame has which time is not known
+
+    slack : by how many frames F and S may differ: a program stops its film and its stream one after the other
+    """
+    n, times = len(decoded), given.times_s
+    if len(times) == n:
+        return JoinedFrames(decoded, times, False)
+    if given.frames is None or n < 1 or abs(given.span - n) > slack or len(times) > n + slack:
+        return None
+    after = np.maximum(given.frames[0] + np.arange(n) - given.frames[-1], 0)
+    step_s = float(np.median(np.diff(times) / np.diff(given.frames))) if len(times) > 1 else 0.0
+    between = np.interp(given.frames[0] + np.arange(n), given.frames, times)
+    return JoinedFrames(decoded, between + after * step_s, True)
+
+
+def with_frame_times(info: VideoInfo, joined: JoinedFrames, film: str, source: str, rows: int) -> VideoInfo:
+    """Return a film's properties with the times of its decoded frames, and a note on them.
+
+    film, source : what has the frames and what gives the times, for the note. rows : how many times it gives
+    """
+    times, decoded = joined.times_s, joined.decoded
+    if len(decoded) != info.n_frames:
+        after = np.maximum(np.arange(info.n_frames) - decoded[-1], 0)
+        step_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+        times = np.interp(np.arange(info.n_frames), decoded, times) + after * step_s
+    between = info.n_frames - rows
     placed = f", {between} of them placed between those of its lines" if between > 0 else ""
     timed = info_with_times(info, times)
-    note = f"the {info.n_frames:,} frames of {video.name} have the times of {file.name}{placed}"
+    note = f"the {info.n_frames:,} frames of {film} have the times of {source}{placed}"
     return replace(timed, notes=(note, *timed.notes))
-
-
-def _times_of_frames(given: FilmTimes, decoded: np.ndarray, n_frames: int) -> np.ndarray | None:
-    """Return the time of each frame, (n_frames,); None if lines and decoded frames do not match.
-
-    decoded : numbers of the frames that are decoded; the others lie between or after them, and are never shown
-    """
-    if len(given.times_s) == len(decoded):
-        times = given.times_s
-    elif given.frames is not None and given.frames[-1] - given.frames[0] + 1 == len(decoded):
-        times = np.interp(given.frames[0] + np.arange(len(decoded)), given.frames, given.times_s)
-    else:
-        return None
-    if len(decoded) == n_frames:
-        return times
-    after = np.maximum(np.arange(n_frames) - decoded[-1], 0)
-    step_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    return np.interp(np.arange(n_frames), decoded, times) + after * step_s
 
 
 def _mismatch(video: Path, file: Path, given: FilmTimes, header: int, decoded: int) -> BadRecording:

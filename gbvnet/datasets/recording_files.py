@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from .channel_names import find_channel, match_channels
+from .formats.device_file import DeviceFile
 from .formats.device_files import open_device
 from .formats.segments import Segment
 from .formats.signal_file import (
@@ -191,10 +192,15 @@ class RecordingFiles:
 
         Raises BadRecording.
         """
-        return [
-            (part, channel_units_in(part.source.file, part.channels, part.source.unit or self.text.unit)[1])
-            for part in self.by_file(channels)
-        ]
+        return [(part, self._units(part)) for part in self.by_file(channels)]
+
+    def _units(self, part: FileChannels) -> list[Conversion]:
+        file = self.files[self.sources.index(part.source)]
+        if isinstance(file, DeviceFile):  # which is not opened again: its units may have been given
+            at = [k for c in part.channels if (k := find_channel(c.name, file.names)) is not None]
+            there = [c for c in part.channels if find_channel(c.name, file.names) is not None]
+            return file.units(at, there, part.source.unit or self.text.unit)[0]
+        return channel_units_in(part.source.file, part.channels, part.source.unit or self.text.unit)[1]
 
 
 def open_files(sources: Sequence[SignalSource], text: TextProperties, hint: str = "") -> RecordingFiles:

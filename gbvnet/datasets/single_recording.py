@@ -14,7 +14,7 @@ from ..errors import BadConfig, BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
 from .channel_names import match_channels, require_renamed
-from .film_times import SUFFIX, times_file_of, with_film_times
+from .film_times import SUFFIX, times_file_of
 from .formats.segments import MAX_LATE_S, TOLERANCE_S, overlap
 from .formats.signal_file import TextProperties, channel_names_in, channel_units_in
 from .formats.signal_formats import file_kind, is_recording, supported_files
@@ -23,6 +23,7 @@ from .recording_files import RecordingFiles, open_files
 from .signal_sources import SignalSource, parse_source, require_sources
 from .trial_files import MARGIN_S, signal_warnings, unit_warnings
 from .units import ELECTRICAL, MARK
+from .xdf_frames import frames_in, with_times_of
 
 # Of files that may be uploaded: each tells by its name that it holds signals.
 SIGNAL_SUFFIXES = (".bdf", ".edf", ".fif", ".gz", ".vhdr", ".ahdr", ".set", ".gdf", ".cnt", ".nedf", ".csv", ".tsv")
@@ -104,13 +105,16 @@ class SingleRecording:
         info = probe(recording.video)
         if recording.video_times is None:
             return info
+        if self.times.video_offset_s and recording.video_times in [one.file for one in recording.sources]:
+            stream = frames_in(recording.video_times)
+            return info.with_note(f"--times.video_offset_s is given: the frames' times in stream {stream} are not used")
         if self.times.video_offset_s:
             raise BadConfig(
                 f"--times.video_offset_s {self.times.video_offset_s:g}: the frames of {recording.video.name} have the "
                 f"times of {recording.video_times.name}, which are on the signals' clock: give no offset, or take that "
                 "file away"
             )
-        return with_film_times(recording.video, info, recording.video_times)
+        return with_times_of(recording.video, info, recording.video_times)
 
     @property
     def _wanted(self) -> tuple[Channel, ...]:
@@ -251,7 +255,10 @@ def _given_files(files: list[Path]) -> _GivenFiles:
     require_sources(sources, sources[0].file if sources else "")
     if video is None and video_times is not None:
         raise BadConfig(f"{video_times}: these are the times of a film's frames, and no film is given")
-    return _GivenFiles(video, video_times or (times_file_of(video) if video is not None else None), tuple(sources))
+    if video is not None and video_times is None:
+        in_xdf = (one.file for one in sources[:1] if frames_in(one.file) is not None)
+        video_times = times_file_of(video) or next(in_xdf, None)
+    return _GivenFiles(video, video_times, tuple(sources))
 
 
 def file_source(given: Path) -> SignalSource:

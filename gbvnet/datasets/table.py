@@ -12,7 +12,8 @@ Each row names a trial: its subject, its files, its start and stop, its ratings.
         baseline_start_s    start of the baseline period; immediately before the stimulus if absent
         video_offset_s      time on the video's clock minus time on the signals'; 0 if absent
         video_times         the times of the video's frames on the signals' clock, a line a frame, instead of an offset;
-                            film.times.csv beside film.mp4 if absent and there (`film_times`)
+                            film.times.csv beside film.mp4 if absent and there (`film_times`); or an .xdf with a stream
+                            of the frames' numbers (`xdf_frames`)
         recording_start_utc when second 0 of the row was, with a time zone: places devices that know their own start
         ratings_file        ratings that change in time: a CSV with a column `time` in seconds on the clock of start_s
         valence, arousal, dominance, liking, ...    the labels that table.yaml declares; without it, ratings from 1 to 9

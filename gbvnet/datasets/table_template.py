@@ -9,7 +9,7 @@ from ..errors import BadInput
 from ..io.atomic import atomic_write, visible_files
 from .channel_names import channel_kind
 from .film_times import SUFFIX
-from .formats.device_signatures import device_name
+from .formats.device_signatures import XDF, device_name
 from .formats.signal_file import channel_names_in
 from .formats.signal_text import empatica_rate_hz, is_text, time_columns
 from .known_channels import Known, known_channels
@@ -56,7 +56,8 @@ def write_template(folder: Path) -> tuple[Path, int]:
         if file.exists():
             raise BadInput(file, "no table yet", "one", "Take it away, or fill it in and use `gbvnet check table`.")
     if not folder.is_dir():
-        raise BadInput(folder, "a folder with videos and signal files", "no such folder")
+        actual = "a file" if folder.exists() else "no such folder"
+        raise BadInput(folder, "a folder with videos and signal files, or an .xdf file", actual)
     visible = visible_files(folder, "**/*")
     sessions = [f for f in visible if f.is_dir() and device_name(f) is not None]  # folders that are one recording
     files = [f for f in visible if f.is_file() and not any(session in f.parents for session in sessions)]
@@ -82,6 +83,15 @@ def write_template(folder: Path) -> tuple[Path, int]:
     except OSError as error:
         raise BadInput(folder, "a folder that can be written", error.strerror or error) from None
     return table, len(lines)
+
+
+def only_xdf(path: Path) -> bool:
+    """Return whether a path is an .xdf file, or a folder whose signal files are all such files."""
+    if path.is_file():
+        return device_name(path) == XDF or path.suffix.lower() == ".xdf"
+    files = [f for f in visible_files(path, "**/*") if f.is_file()] if path.is_dir() else []
+    xdf = [f for f in files if f.suffix.lower() == ".xdf"]
+    return bool(xdf) and not any(f.name.lower().endswith(SIGNALS) and not f.name.endswith(SUFFIX) for f in files)
 
 
 def _why_not(file: Path, is_device: bool) -> str:

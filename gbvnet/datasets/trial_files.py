@@ -6,7 +6,7 @@ stimulus and its baseline start on the clock of the first signal file, `Recordin
 Shapes: C channels, N samples.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,6 @@ import pandas as pd
 from ..errors import BadRecording
 from ..io.frame_times import VideoInfo
 from ..io.video import probe
-from .film_times import with_film_times
 from .formats.device_signatures import device_name
 from .formats.signal_file import SignalSpan, TextProperties
 from .formats.signal_text import is_text
@@ -25,6 +24,7 @@ from .recording import Channel, Recording, Samples, Signals
 from .recording_files import RecordingFiles, open_files
 from .signal_sources import SignalSource
 from .units import ELECTRICAL, impossible, messages, scale_of
+from .xdf_frames import with_times_of
 
 MARGIN_S = 10.0  # of signals around what is used, so that no filter's edge reaches into it
 # EEG with an SD outside of these is not in microvolts: the smallest that any electrode gives, and a tenth of a volt,
@@ -41,12 +41,17 @@ class TrialFiles:
     baseline_s : seconds of baseline before each stimulus
     text : what text files do not say
     settings : the name of the file that a user corrects, for remedies
+    opened : opens the signal files of a trial, where they are not simply files: with what text files do not say, and a
+        hint for errors
+    timed : a film's properties with the times of its frames, where these are in no file of their own
     """
 
     channels: tuple[Channel, ...]
     baseline_s: float
     text: TextProperties
     settings: str
+    opened: Callable[[Sequence[SignalSource], TextProperties, str], RecordingFiles] = open_files
+    timed: Callable[[Recording, VideoInfo], VideoInfo] | None = None
 
     def inspect(self, recording: Recording, place: str) -> Recording:
         """Return the recording with its files' properties and warnings.
@@ -64,8 +69,10 @@ class TrialFiles:
         info = None
         if recording.video is not None:
             info = probe(recording.video)
+            if self.timed is not None:
+                info = self.timed(recording, info)
             if recording.video_times is not None:
-                info = with_film_times(recording.video, info, recording.video_times)
+                info = with_times_of(recording.video, info, recording.video_times)
             warnings += [*info.notes, *covered(recording, info)]
         return replace(recording, video_info=info, warnings=tuple(warnings))
 
@@ -86,14 +93,14 @@ class TrialFiles:
             raise BadRecording(
                 place, f"{self.baseline_s:g} s of baseline before the stimulus at {start:g} s",
                 f"them from {first:g} s on",
-                f"Set baseline_start_s, or baseline_s in {self.settings} (0 for none).",
+                f"Set {self._of_baseline}.",
             )  # fmt: skip
         see = f"See signals_rate_hz and channels in {self.settings}, and {place}."
         try:
             read = around = self._read(recording, first, stop, see)
         except BadRecording:
             read = self._read(recording, start, stop, see)
-            see = f"This is the baseline: set baseline_start_s, or baseline_s in {self.settings} (0 for none)."
+            see = f"This is the baseline: set {self._of_baseline}."
             see = f"{see} See {place}."
             around = self._read(recording, first, first + self.baseline_s, see)
         onset, baseline_start = (
@@ -109,13 +116,19 @@ class TrialFiles:
             signals = replace(signals, baseline_signals=before)
         return signals, [*dict.fromkeys((*around.notes, *read.notes))]
 
+    @property
+    def _of_baseline(self) -> str:
+        """What sets the baseline: a column of a table, which other corpora do not have, and the settings."""
+        column = "baseline_start_s, or " if self.opened is open_files else ""
+        return f"{column}baseline_s in {self.settings} (0 for none)"
+
     def _read(self, recording: Recording, begin: float, end: float, hint: str) -> SignalSpan:
         return self._open(recording, hint).read(begin, end, self.channels, hint, MARGIN_S)
 
     def _open(self, recording: Recording, hint: str) -> RecordingFiles:
         if recording.signals is None:
             raise BadRecording(recording.name, "a recording with signals", "none")
-        return open_files(recording.sources, self.text, hint)
+        return self.opened(recording.sources, self.text, hint)
 
 
 def covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
@@ -125,7 +138,8 @@ def covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
     if start < 0 or start >= end or stop <= begin:
         wanted = f"a video that runs at {start:g} s, where the stimulus starts"
         actual = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
-        remedy = "Is video_offset_s right?" if recording.video_times is None else f"By {recording.video_times.name}."
+        by = recording.video_times.name if recording.video_times is not None else "the stream of its frames"
+        remedy = "Is video_offset_s right?" if info.times_s is None else f"By {by}."
         raise BadRecording(recording.video, wanted, actual, remedy)
     if begin - start > frame_s:
         yield f"the video begins {begin - start:.1f} s after the stimulus"

@@ -30,8 +30,9 @@ _FOLDERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "mahnob": ("a MAHNOB-HCI folder", ("Sessions",)),
     "dreamer": ("a DREAMER folder", ("DREAMER.mat",)),
     "table": ("a folder with a recordings table", ("recordings.csv",)),
+    "xdf": ("a folder of XDF files with their xdf.yaml", ("xdf.yaml",)),
 }
-CORPORA = ("deap", "deap-raw", "dreamer", "mahnob", "table")
+CORPORA = ("deap", "deap-raw", "dreamer", "mahnob", "table", "xdf")
 _DESCRIPTIONS = {kind: words for kind, (words, _) in _FOLDERS.items()} | {
     "video": "a video file",
     "signals": "a file of signals",

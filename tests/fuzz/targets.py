@@ -25,7 +25,20 @@ import yaml
 from safetensors.numpy import save
 
 from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
-from gbvnet.datasets import affec_trials, amigos, case, case_file, deap, dreamer, mahnob_session, recording, table
+from gbvnet.datasets import (
+    affec_trials,
+    amigos,
+    case,
+    case_file,
+    deap,
+    dreamer,
+    mahnob_session,
+    recording,
+    table,
+    xdf,
+    xdf_frames,
+    xdf_template,
+)
 from gbvnet.datasets.affec_streams import read_stream
 from gbvnet.datasets.amigos_file import FILMS
 from gbvnet.datasets.bids_files import BidsFiles, BidsRun
@@ -38,6 +51,7 @@ from gbvnet.datasets.formats import signal_file
 from gbvnet.datasets.formats.matlab import read_mat
 from gbvnet.datasets.formats.matlab_value import NUMBERS, MatValue
 from gbvnet.datasets.formats.physio import read_physio
+from gbvnet.datasets.formats.xdf import xdf_streams
 from gbvnet.datasets.label_columns import label_columns
 from gbvnet.datasets.mahnob_continuous import FILE, ContinuousValence
 from gbvnet.datasets.recording import Channel
@@ -45,6 +59,7 @@ from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.synthetic.mahnob import plan as mahnob_plan
 from gbvnet.datasets.synthetic.mahnob import session_xml
 from gbvnet.datasets.synthetic.matlab_file import cells, mat_bytes
+from gbvnet.datasets.synthetic.xdf_file import WrittenStream, texts, xdf_bytes
 from gbvnet.datasets.trace_file import read_traces
 from gbvnet.errors import GbvnetError
 from gbvnet.evaluation import predictions, splits
@@ -372,6 +387,56 @@ def dreamer_file(data: bytes) -> None:
     for item in opened.recordings(opened.units[0]):
         if item.error is None:
             opened.signals(item)
+
+
+XDF_SETTINGS = (
+    b"streams:\n  Amp:\n    channels: {Fp1: eeg}\n    unit: uV\n  GSR: {labels: [x], channels: {x: gsr}}\n"
+    b"markers:\n  stream: Events\n  start: 'on (?P<stimulus>.)'\n  stop: 'off'\n  rating: {json: [valence]}\n"
+    b"frames: {stream: Cam, number: FrameNum, film: '{stem}.avi'}\nlabels: {valence: {scale: [1, 9]}}\n"
+    b"baseline_s: 0.5\nvideo_latency_ms: 20\n",
+    b"streams: {Amp: {channels: {Fp1: eeg}}}\nsubject: '(?P<subject>[a-z]+)_'\nmarkers: {stream: Events, start: 'on .',"
+    b" stop: 'off', rating: {pattern: '.*valence\": (?P<valence>\\d).*'}}\nbaseline_s: 0\n",
+)
+
+
+@cache
+def xdf_seeds() -> tuple[bytes, ...]:
+    """Four seconds of two computers, with a lost second, markers and frames."""
+    t, slow = 900 + np.delete(np.arange(128), slice(40, 60)) / 32, 900.1 + np.arange(40) / 10
+    x = np.stack([np.sin(t), np.cos(t)], 1)
+    events = [(900.7, "on a"), (901.2, "off"), (901.3, '{"valence": 3}'), (902.6, "on b"), (902.605, "on b"),
+              (903.4, "off"), (903.5, '{"valence": 7}')]  # fmt: skip
+    frames = np.stack([np.arange(30), np.arange(30)], 1)
+    streams = [
+        WrittenStream("Amp", "EEG", "a", 32, "float32", t - 50, x, (("Fp1", "uV", "EEG"), ("O1", "", "")), 50.0, 1e-5),
+        WrittenStream("GSR", "GSR", "b", 10, "int16", slow, np.arange(40)[:, None]),
+        WrittenStream("Events", "Markers", "b", 0, "string", *texts(events)),
+        WrittenStream("Cam", "videostream", "b", 0, "double64", 900.2 + np.arange(30) / 9, frames,
+                      (("FrameNum", "", ""), ("Time", "", ""))),
+    ]  # fmt: skip
+    return (xdf_bytes(streams), xdf_bytes(streams, footers=False)[:-7])
+
+
+def xdf_corpus(settings: bytes, data: bytes) -> None:
+    root = put("xdf/xdf.yaml", settings).parent
+    file = put("xdf/sub-a_1.xdf", data)
+    opened = xdf.Reader.open(root)
+    opened.notes("a")
+    for unit in opened.units:
+        for item in opened.recordings(unit):
+            if item.error is None and item.signals is not None:
+                opened.signals(item)
+    held = xdf_streams(file)
+    if opened.settings.frames is not None:
+        xdf_frames.frame_rows(held, opened.settings.frames.stream, opened.settings.frames.number, 0.0)
+
+
+def xdf_file(data: bytes) -> None:
+    file = put("xdf draft/sub-a_1.xdf", data)
+    (file.parent / "xdf.yaml").unlink(missing_ok=True)
+    xdf_template.write_draft(file)
+    device(file)
+    xdf_corpus(XDF_SETTINGS[0], data)
 
 
 def own_table(data: bytes) -> None:
@@ -752,6 +817,8 @@ def targets() -> dict[str, Target]:
             for name, write in TEXT_DEVICES.items()
         ),
         *([Target("acq", "bytes", acq_seeds(), of_file("a.acq", device), 8)] if find_spec("bioread") else []),
+        Target("xdf", "bytes", xdf_seeds(), xdf_file, 20),
+        Target("xdf settings", "text", XDF_SETTINGS, lambda data: xdf_corpus(data, xdf_seeds()[0]), 8),
         Target("upload", "text", upload_seeds(), upload, 2),
         Target("names", "text", (b"Fp1\nEEG FP1-REF\nO1\nGSR", b"T3\nT7\nT3"), names, 130),
         Target("tensors", "tensors", tensor_seeds(), of_file("a.safetensors", modelfolder.read_header), 140),

@@ -88,6 +88,10 @@ class DeviceFile:
         """All notes in one text, for every span that is read."""
         return "; ".join(f"{self.path.name}: {note}" for note in self.notes)
 
+    def segments_of(self, at: Sequence[int]) -> tuple[Segment, ...]:
+        """Return the parts between pauses of the channels at these positions: those of all, unless they differ."""
+        return self.segments
+
     def rates_in(self, segment: Segment) -> tuple[float, ...]:
         """Return the sampling rate of each channel within a segment, in Hz."""
         if not self.segment_rates_hz:

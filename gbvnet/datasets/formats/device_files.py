@@ -1,4 +1,4 @@
-"""Recordings of devices, known by their content: Empatica, Shimmer, OpenBCI, Muse, Emotiv, BIOPAC; BIDS physio files.
+"""Recordings of devices, known by their content: Empatica, Shimmer, OpenBCI, Muse, Emotiv, BIOPAC, LabRecorder; BIDS physio files.
 
 A device is one file here that reads it, its mark in device_signatures.py, and a line in _READERS.
 """
@@ -21,6 +21,7 @@ from .device_signatures import (
     PHYSIO,
     PHYSIO_ENDING,
     SHIMMER,
+    XDF,
     device_name,
 )
 from .emotiv import read_emotiv
@@ -29,6 +30,7 @@ from .mind_monitor import read_mind_monitor
 from .openbci import read_openbci
 from .physio import read_physio
 from .shimmer import read_shimmer
+from .xdf import read_xdf
 
 _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     EMPATICA: read_empatica,
@@ -38,6 +40,7 @@ _READERS: dict[str, Callable[[Path], DeviceFile]] = {
     EMOTIV: read_emotiv,
     BIOPAC: read_biopac,
     PHYSIO: read_physio,
+    XDF: read_xdf,
 }
 
 

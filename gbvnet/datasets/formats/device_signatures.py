@@ -13,6 +13,7 @@ EMPATICA, SHIMMER, OPENBCI = "Empatica E4", "Shimmer", "OpenBCI"
 MIND_MONITOR, EMOTIV, BIOPAC = "Mind Monitor (Muse)", "Emotiv", "BIOPAC's AcqKnowledge"
 PHYSIO = "a BIDS physio file"
 PHYSIO_ENDING = "_physio.tsv.gz"
+XDF = "LabRecorder (XDF)"
 N_BYTES = 8192  # from which a file is recognised: the header of an Emotiv recording alone has 2 kB
 MAX_ZIP_ENTRIES = 10_000
 _ZIP, _GZIP = b"PK\3\4", b"\x1f\x8b"
@@ -40,6 +41,8 @@ def device_name(path: Path) -> str | None:
         return PHYSIO if path.name.endswith(PHYSIO_ENDING) else None
     if begin.startswith(_ZIP):
         return EMPATICA if _is_empatica_zip(path) else None
+    if begin.startswith(b"XDF:"):
+        return XDF
     if is_acq(begin):
         return BIOPAC
     lines = _first_lines(begin)

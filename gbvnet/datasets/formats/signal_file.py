@@ -108,8 +108,9 @@ def _read_span(
 ) -> SignalSpan:
     at = _channel_positions(file.path, file.names, channels, hint)
     fastest = max((file.rates_hz[k] for k in at), default=1.0)
-    end = file.segments[-1].stop_s if end == inf else end
-    segment = find_segment(file.path, file.segments, begin, end, fastest, hint)
+    segments = file.segments_of(at) if isinstance(file, DeviceFile) else file.segments
+    end = segments[-1].stop_s if end == inf else end
+    segment = find_segment(file.path, segments, begin, end, fastest, hint)
     late_s = segment.start_s - segment.at_s
     first = max(segment.start_s, begin - margin_s) - late_s
     last = min(segment.stop_s, end + margin_s) - late_s
@@ -118,7 +119,7 @@ def _read_span(
     in_segment = file.rates_in(segment)
     rates = tuple(in_segment[k] for k in at)
     fastest = max(rates, default=1.0)
-    notes = tuple(filter(None, (pause_note(file.path, file.segments, segment), file.note)))
+    notes = tuple(filter(None, (pause_note(file.path, segments, segment), file.note)))
     if isinstance(rows, np.ndarray):
         rows, first = _finite_margins(rows, first, fastest, begin - late_s, end - late_s)
         return SignalSpan(rows, fastest, late_s + first, None, notes)

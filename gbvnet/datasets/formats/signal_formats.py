@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from .device_signatures import EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, device_name
+from .device_signatures import EMPATICA, MIND_MONITOR, OPENBCI, SHIMMER, XDF, device_name
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".m4v", ".wmv", ".ts", ".flv", ".3gp")
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -12,11 +12,10 @@ MNE_SUFFIXES = (".edf", ".bdf", ".fif", ".vhdr", ".set", ".gdf", ".cnt", ".nedf"
                 ".eeg", ".lay", ".cdt", ".snirf", ".gz", ".mefd", ".ds", ".nxe")  # fmt: skip
 FOLDER_SUFFIXES = (".mff", ".mefd", ".ds")  # recordings that are folders
 _EXPORT = "Export it as EDF or CSV"
-_XDF = "Read it with pyxdf (pip install pyxdf) and write each stream as CSV with a column time, or as EDF."
 # Formats that gbvnet does not read -> name, and what to do.
 _UNSUPPORTED = {
-    ".xdf": ("XDF, of LabRecorder", _XDF),
-    ".xdfz": ("XDF, of LabRecorder", _XDF),
+    ".xdf": ("a file named as LabRecorder's XDF", "Its first bytes are not XDF: as they must be. Is it whole?"),
+    ".xdfz": ("compressed XDF", "Unpack it: gunzip < FILE.xdfz > FILE.xdf."),
     ".acq": (
         "a file named as BIOPAC's AcqKnowledge",
         f"Its first bytes are those of no version that bioread knows: is it whole? {_EXPORT} in AcqKnowledge.",
@@ -130,7 +129,7 @@ _CONTENTS = {
     b"POLY SAMPLE FILE": _Content("a recording of TMSi (Poly5)", (), f"{_EXPORT} there."),
     b"PK\3\4": _Content("a zip archive or a spreadsheet", (), "Unpack it, or save it as CSV."),
 }
-_MARKS = {b"XDF:": ".xdf", _AVRO: ".avro"}  # first bytes -> the suffix of such a file
+_MARKS = {_AVRO: ".avro"}  # first bytes -> the suffix of such a file
 
 
 def misnamed(path: Path) -> tuple[str, str] | None:
@@ -150,7 +149,9 @@ def misnamed(path: Path) -> tuple[str, str] | None:
 def supported_files() -> str:
     """Return a sentence that lists the supported files."""
     videos, signals = ", ".join(VIDEO_SUFFIXES[:9]), ", ".join((*MNE_SUFFIXES[:10], *TEXT_SUFFIXES))
-    devices = f"files of {EMPATICA} (also its folder or .zip), {SHIMMER}, {OPENBCI}, {MIND_MONITOR}, Emotiv and BIOPAC"
+    devices = (
+        f"files of {EMPATICA} (also its folder or .zip), {SHIMMER}, {OPENBCI}, {MIND_MONITOR}, Emotiv, BIOPAC and {XDF}"
+    )
     return (
         f"Videos are {videos} and any other file with pictures; signals are {signals}, other formats of MNE, and "
         f"{devices}."

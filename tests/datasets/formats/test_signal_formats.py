@@ -17,9 +17,10 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xdf", b"XDF:\1", "found XDF, of LabRecorder, which gbvnet does not read. Read it with pyxdf"),
-        ("a.XDF", b"", "pip install pyxdf"),
-        ("a.bin", b"XDF:\1", "found XDF"),
+        ("a.xdf", b"XDF:\1", "expected an XDF file with streams, found none; the file is cut: it ends within a chunk"),
+        ("a.XDF", b"", "a file named as LabRecorder's XDF, .* Its first bytes are not XDF: as they must be"),
+        ("a.bin", b"XDF:\1", "expected an XDF file with streams, found none"),
+        ("a.xdfz", b"\x1f\x8b", "compressed XDF, which gbvnet does not read. Unpack it: gunzip"),
         ("a.acq", b"\0", r"BIOPAC's AcqKnowledge, which gbvnet does not read. .*bioread"),
         ("a.mat", b"MATLAB 5.0 MAT-file", "MATLAB's own format, which gbvnet does not read. Save the signals as CSV"),
         ("a.set", HDF5, "an EEGLAB file of MATLAB 7.3. It needs two packages more: pip install pymatreader h5py"),
