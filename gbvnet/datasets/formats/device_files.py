@@ -1,4 +1,4 @@
-"""Recordings of devices, known by their content: Empatica, Shimmer, OpenBCI, Muse, Emotiv, BIOPAC, LabRecorder; BIDS physio files.
+"""Recordings of devices, known by their content: Empatica, Shimmer, OpenBCI, Muse, Emotiv, BIOPAC; LabRecorder, BIDS.
 
 A device is one file here that reads it, its mark in device_signatures.py, and a line in _READERS.
 """
