@@ -28,6 +28,7 @@ Variant = Literal["micro", "small", "atto", "femto", "pico", "nano", "tiny"]
 
 MODALITIES: tuple[str, ...] = get_args(Modality)
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
+GATED_FUSIONS = ("gate", "literal", "experts")  # of ModelConfig.fusion: those that weigh modalities by gates
 RATINGS = ("valence", "arousal", "dominance", "liking", "familiarity", "control", "predictability")  # each 1 to 9
 
 
@@ -167,9 +168,10 @@ class ModelConfig:
     """add the TCN's output to the block's (the residual of Eq. 5)"""
     pooling: Literal["adaptive", "mean"] = "adaptive"
     """pooling of the signals over time: to 16 positions (paper: "adaptive pooling"), or one mean over the window"""
-    fusion: Literal["gate", "literal", "concat", "sum"] = "gate"
+    fusion: Literal["gate", "literal", "concat", "sum", "low_rank", "cross_attention", "experts"] = "gate"
     """gate: fully connected layers and a sigmoid (the paper's text); literal: Eq. 6 literally, without weights; concat:
-    concatenation; sum: sum of both projections"""
+    concatenation; sum: sum of both projections; of other papers low_rank: low-rank tensor fusion; cross_attention: each
+    modality attends to the other; experts: a mixture of one expert a modality"""
     dropout: float = 0.5
     """dropout rate in the classifier (implementation choice)"""
     modality_dropout: float = 0.1
