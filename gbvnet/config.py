@@ -577,8 +577,12 @@ class ExplainConfig:
     """number of patches across a face, and of patches down it; they are covered one at a time"""
     seed: int = 0
     """seed of the choice of windows, the permutation of channels and the noise"""
+    measures: tuple[Literal["channels", "face", "noise", "gates"], ...] = ("channels", "face", "noise", "gates")
+    """what is measured, as far as the system has it: channels left out, parts of the face covered, noise in a modality
+    and one removed, and the gates of a network with controls in their place"""
 
     def __post_init__(self) -> None:
+        require(self.measures, "measures names nothing to measure")
         require(self.windows >= 2, f"windows must be at least 2, not {self.windows}")
         require(1 <= self.grid <= 64, f"grid must be 1 to 64, not {self.grid}")
         require(self.seed >= 0, f"seed must not be negative, and is {self.seed}")

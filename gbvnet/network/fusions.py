@@ -1,8 +1,8 @@
-"""Fusions of other papers in the place of GBV-Net's gate, so that networks can be compared that differ in nothing else.
+"""Fusions of other papers in the place of GBV-Net's gate, to compare networks that differ in nothing else.
 
-Each takes the face's feature f (B, 128) and the signals' b (B, 64), and returns D = 192 fused features, as the gate does
-(`model.make_fusion`). The encoders, the missing-modality embeddings and the classifier stay as they are. Both features
-are one vector a window, so that attention is over groups of features, not over time.
+Each takes the face's feature f (B, 128) and the signals' b (B, 64), and returns D = 192 fused features, as the gate
+does (`model.make_fusion`). The encoders, the missing-modality embeddings and the classifier stay as they are. Both
+features are one vector a window, so that attention is over groups of features, not over time.
 
 Shapes: B windows in a batch, D fused features, R rank, T tokens.
 """

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from typing_extensions import override
 
-from ..config import CrossvalConfig, GBVNetConfig, to_dict, uses_face
+from ..config import CrossvalConfig, GBVNetConfig, to_dict, uses_face, uses_signals
 from ..errors import BadConfig
 from ..evaluation.targets import Target, targets_of
 from ..network.checkpoint.checkpoint import load_model, save_model
@@ -53,6 +53,12 @@ class System(NeuralSystem):
     @override
     def face_input_of(cls, config: CrossvalConfig) -> str:
         return config.model.face_input
+
+    @classmethod
+    @override
+    def does_without_a_modality(cls, config: CrossvalConfig) -> bool:
+        both = uses_face(config.modality) and uses_signals(config.modality)
+        return both and config.model.modality_dropout > 0
 
     @override
     def build(self, shape: Shape) -> GBVNet:
