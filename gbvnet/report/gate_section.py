@@ -83,7 +83,7 @@ def _variation(gates: pd.DataFrame) -> Table:
         rows,
         "How the gates vary over windows that have both modalities, mean over folds. A window's gate is the mean over "
         "the gates of a modality's features; a single gate can vary where that mean does not. Entropy: 1 for a gate of "
-        "1/2, 0 for one that is open or closed. A gate that knows of noise is lower where its own modality is all noise.",
+        "1/2, 0 for one that is open or closed. A gate that knows of noise is lower where its own modality is noise.",
     )  # fmt: skip
 
 

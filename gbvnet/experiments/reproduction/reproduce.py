@@ -109,7 +109,7 @@ def _ablations(runs: dict[Path, PlannedRun]) -> list[Result]:
 
 def network_of(run: PlannedRun) -> GBVNetConfig:
     """Return the settings of the network that a run of GBV-Net trains."""
-    from ...systems.gbvnet import network_config
+    from ...systems.learners.branches import network_config
     from ...systems.learners.neural import input_shape
 
     n_outputs = 2 if run.config.joint else 1
