@@ -37,10 +37,9 @@ CASES = {  # system: settings
     ],
     "bddae": [replace(SMALL, modality="facebio", train=FEW)],
     "decision-fusion": [
-        replace(SMALL, modality="facebio", train=FEW),
-        replace(SMALL, modality="facebio", train=FEW, options=dict(rule="adaboost")),
+        replace(SMALL, modality="facebio", train=FEW, options=dict(rule=rule)) for rule in ("weight", "adaboost")
     ],
-    "deep-cca": [replace(SMALL, modality="facebio", train=FEW)],
+    "deep-cca": [replace(SMALL, modality="facebio", train=FEW, options=dict(components=8))],
     "deepvanet": BOTH,
     "eegnet": [replace(SMALL, modality=modality, train=LONGER) for modality in ("bio", "eeg")],
     "expression": BOTH[1:2],

@@ -41,6 +41,8 @@ TARGETS = ("valence", "arousal")
 
 def network_name(run: PlannedRun) -> str:
     """Return the name of a run's network in the cost table."""
+    if run.role == "fusion":
+        return in_words(f"fusion {run.config.model.fusion}")
     return in_words(run.label) if run.role == "ablation" else f"GBV-Net, {MODALITY[run.config.modality]}"
 
 
