@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test lint types unit page evidence bench survival wheel fuzz audit-deps clean help
+.PHONY: demo test lint types unit page evidence fusions bench survival wheel fuzz audit-deps clean help
 help:                    ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -56,6 +56,10 @@ page: system $(VENV)/.dev  ## the web page's tests in a browser; Chromium is ins
 evidence: $(VENV)/.dev   ## half an hour: planted effects and none, into build/evidence/evidence.md
 	mkdir -p build/evidence
 	$(BIN)/python -m benchmarks.evidence build/evidence
+
+fusions: $(VENV)/.dev    ## half an hour: ways of fusion where the answer is known, into build/fusions
+	mkdir -p build/fusions
+	$(BIN)/python -m benchmarks.fusions build/fusions
 
 survival: system $(VENV)/.dev  ## half an hour: commands killed at random moments go on and end as if undisturbed; into build/survival
 	$(BIN)/gbvnet weights

@@ -28,6 +28,7 @@ Variant = Literal["micro", "small", "atto", "femto", "pico", "nano", "tiny"]
 
 MODALITIES: tuple[str, ...] = get_args(Modality)
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
+GATED_FUSIONS = ("gate", "literal", "experts")  # of ModelConfig.fusion: those that weigh modalities by gates
 RATINGS = ("valence", "arousal", "dominance", "liking", "familiarity", "control", "predictability")  # each 1 to 9
 
 
@@ -167,9 +168,10 @@ class ModelConfig:
     """add the TCN's output to the block's (the residual of Eq. 5)"""
     pooling: Literal["adaptive", "mean"] = "adaptive"
     """pooling of the signals over time: to 16 positions (paper: "adaptive pooling"), or one mean over the window"""
-    fusion: Literal["gate", "literal", "concat", "sum"] = "gate"
+    fusion: Literal["gate", "literal", "concat", "sum", "low_rank", "cross_attention", "experts"] = "gate"
     """gate: fully connected layers and a sigmoid (the paper's text); literal: Eq. 6 literally, without weights; concat:
-    concatenation; sum: sum of both projections"""
+    concatenation; sum: sum of both projections; of other papers low_rank: low-rank tensor fusion; cross_attention: each
+    modality attends to the other; experts: a mixture of one expert a modality"""
     dropout: float = 0.5
     """dropout rate in the classifier (implementation choice)"""
     modality_dropout: float = 0.1
@@ -577,8 +579,12 @@ class ExplainConfig:
     """colour of a covered patch: the mean colour of the window's faces, or black, as Minaee et al. 2021 have it"""
     seed: int = 0
     """seed of the choice of windows, the permutation of channels and the noise"""
+    measures: tuple[Literal["channels", "face", "noise", "gates"], ...] = ("channels", "face", "noise", "gates")
+    """what is measured, as far as the system has it: channels left out, parts of the face covered, noise in a modality
+    and one removed, and the gates of a network with controls in their place"""
 
     def __post_init__(self) -> None:
+        require(self.measures, "measures names nothing to measure")
         require(self.windows >= 2, f"windows must be at least 2, not {self.windows}")
         require(1 <= self.grid <= 64, f"grid must be 1 to 64, not {self.grid}")
         require(self.seed >= 0, f"seed must not be negative, and is {self.seed}")

@@ -26,7 +26,7 @@ from .synthetic_store import write_store
 
 ALL = (
     "affec-honest",
-    "deap-honest", "deap-lineage", "deap-paper", "mahnob-honest", "mahnob-lineage", "mahnob-paper", "tiny",
+    "deap-honest", "deap-lineage", "deap-paper", "fusion", "mahnob-honest", "mahnob-lineage", "mahnob-paper", "tiny",
 )  # fmt: skip
 
 # What section 4 of the paper gives, and section 3 of the network: any other line is an implementation choice, which it
@@ -92,7 +92,8 @@ def test_every_shipped_recipe_loads_under_its_own_name():
 
 
 def test_what_leaks_is_stamped():
-    assert {name for name in ALL if load_recipe(name).leaky} == {name for name in ALL if "honest" not in name}
+    honest = {"fusion", *(name for name in ALL if "honest" in name)}
+    assert {name for name in ALL if load_recipe(name).leaky} == {*ALL} - honest
     for name in ("deap-lineage", "mahnob-lineage"):
         recipe = load_recipe(name)
         assert recipe.leaky and recipe.crossval.train.select == "test" and recipe.protocols == ("window",)
@@ -258,6 +259,24 @@ def test_an_ablation_changes_one_setting():
     assert all(run.config.protocol == "trial" and run.config.modality == "facebio" for run in ablations.values())
 
 
+def test_fusions_run_under_every_honest_protocol_and_are_measured():
+    text = text_of("tiny").replace("ablations:", "fusions: [low_rank, sum]\nmeasures: [noise, gates]\nablations:")
+    recipe = parse_recipe(text.replace("  - window", "  - subject\n  - window"), "tiny")
+    runs = runs_of(recipe, DryRunStore("deap:4x4x4"))
+    fusions = {run.name: run for run in runs if run.role == "fusion"}
+    assert [*fusions] == [f"{p}-fusion-{f}" for p in ("trial", "subject") for f in ("low-rank", "sum")]
+    assert fusions["subject-fusion-low-rank"].config.model.fusion == "low_rank"
+    assert {run.config.modality for run in fusions.values()} == {"facebio"}
+    measured = {run.name for run in runs if run.measures}
+    whole = {f"{p}-{n}" for p in ("trial", "subject") for n in ("facebio", "majority-facebio")}
+    assert measured == {*fusions, *whole}
+    for wrong, message in (("gate", "has already"), ("tensor", "Got value: tensor")):
+        with pytest.raises(BadConfig, match=message):
+            parse_recipe(text.replace("[low_rank, sum]", f"[{wrong}]"), "tiny")
+    with pytest.raises(BadConfig, match="ablations and fusions need a protocol that does not leak"):
+        parse_recipe(text.replace("  - trial", "").replace("fusion concat", "variant small"), "tiny")
+
+
 # Which store
 
 
@@ -272,8 +291,10 @@ def test_a_store_of_other_settings_is_refused_with_what_to_type(tmp_path):
 
 
 def test_the_command_makes_a_store_that_fits():
-    for name in ALL[:-1]:
+    for name in ALL:
         recipe = load_recipe(name)
+        if recipe.dataset == "any":
+            continue
         command = prepare_command(recipe, recipe.dataset)
         assert re.fullmatch(rf"gbvnet prepare {recipe.dataset} \w+ {name}\.store( --[a-z-]+ \S+)*", command)
         given = dict(re.findall(r"--([a-z-]+) (\S+)", command))

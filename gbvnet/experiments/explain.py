@@ -1,7 +1,8 @@
 """Explain a run: parts of the input of its models are removed or corrupted, and the predictions compared.
 
-Nothing here looks inside a system: the store it reads from is changed, and it predicts again. So every system that can
-be loaded is explained in one way, always by the fold's own model and on windows that this model was not trained on.
+Nothing here looks inside a system, but for the gates of a GBV-Net: the store it reads from is changed, and it predicts
+again. So every system that can be loaded is explained in one way, always by the fold's own model and on windows that
+this model was not trained on.
 How the output of each task is measured, and what the columns are called, is in report/explanation_outputs.py.
 
 RUN/explain/explain.json      the settings, the predictions' digest, used and tested windows, what is left out
@@ -11,6 +12,8 @@ RUN/explain/face.png          the mean of the faces of the used windows
 RUN/explain/face_features.csv instead of these two, of a system that reads features of faces: a row a target, fold and
                               group of features: the loss without it
 RUN/explain/robustness.csv    a row a target, fold, modality and noise: scores, and the mean of the gates
+RUN/explain/gates.csv         of a network with gates: a row a target, fold, modality, subject or noise: how they vary
+RUN/explain/gate_controls.csv of it, a row a target, fold, subject and control: scores with gates frozen and shuffled
 
 Shapes: n windows, F frames a window, S face side, C channels, L samples a window, K targets, G patches across a face.
 """
@@ -40,10 +43,22 @@ from ..plugins import label
 from ..preprocessing.face_features import feature_groups
 from ..progress import ProgressCallback
 from ..report.explanation_outputs import ALL, TURNED_WRONG, ExplainedOutput, output_of_target
-from ..report.explanation_section import ABOUT, CHANNELS, FACE, FEATURES, FOLDER, FORMAT, ROBUSTNESS, SALIENCY
+from ..report.explanation_section import (
+    ABOUT,
+    CHANNELS,
+    CONTROLS,
+    FACE,
+    FEATURES,
+    FOLDER,
+    FORMAT,
+    GATES,
+    ROBUSTNESS,
+    SALIENCY,
+)
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
 from ..systems import is_plugin, require_system
+from .gate_measures import N_CONTROLS, NOISY, gate_controls, gate_statistics
 from .lag_search import with_lags
 from .probes import (
     ExplainedRun,
@@ -266,6 +281,8 @@ def _explain(folder: Path, work: ExplainedRun, progress: ProgressCallback | None
         FEATURES: face_feature_importance,
         SALIENCY: face_saliency,
         ROBUSTNESS: noise_robustness,
+        GATES: gate_statistics,
+        CONTROLS: gate_controls,
     }
     tables = [name for name in work.files if name in measures]
     count = PredictionCounter(progress, sum(_count_predictions(work, name) for name in tables) * len(work.models))
@@ -300,13 +317,16 @@ def _count_predictions(work: ExplainedRun, name: str) -> int:
         return 1 + len(channels_of(work.store, modality))
     if name == FEATURES:
         return 1 + len(feature_groups(work.store.face_feature_names))
+    if name in (GATES, CONTROLS):
+        return 1 + len(NOISY) if name == GATES else N_CONTROLS
     return 1 + work.config.grid**2 if name == SALIENCY else len(list(noise_conditions(work.run)))
 
 
 def _join_parts(work: ExplainedRun, name: str, parts: Path) -> pd.DataFrame:
     """The parts of a table, one below the other; of the saliency the mean over all windows of all folds."""
     output = next(iter(work.outputs.values()))
-    files, text = [parts / f"{p.name}-{name}" for p in work.models], {output.group: str}
+    text = {output.group: str, "subject": str}
+    files = [file for p in work.models if (file := parts / f"{p.name}-{name}").stat().st_size > 1]  # 1: without rows
     read = [pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=text) for file in files]
     table = pd.concat(read, ignore_index=True)
     table = _over_folds(table, output) if name == SALIENCY else table

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..config import CrossvalConfig, ExplainConfig, uses_face, uses_signals
+from ..config import GATED_FUSIONS, CrossvalConfig, ExplainConfig, uses_face, uses_signals
 from ..evaluation.plan import Plan
 from ..evaluation.splits import Fold
 from ..preprocessing.face_features import feature_groups
 from ..progress import ProgressCallback
 from ..report.explanation_outputs import TURNED_WRONG, ExplainedOutput, output_of_target
-from ..report.explanation_section import CHANNELS, FACE, FEATURES, ROBUSTNESS, SALIENCY
+from ..report.explanation_section import CHANNELS, CONTROLS, FACE, FEATURES, GATES, ROBUSTNESS, SALIENCY
 from ..store.channels import channels_of, face_feature_statistics, statistics
 from ..store.window_source import WindowSource
 from ..systems import BaseSystem, load_system, system
@@ -36,7 +36,6 @@ from .perturbations import (
 )
 
 NOISE = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of a modality's power that is noise
-HANDLES_MISSING = ("gbvnet",)  # systems that learn a substitute for a missing modality
 
 
 @dataclass(frozen=True)
@@ -95,19 +94,33 @@ class ExplainedRun:
 
     @property
     def files(self) -> list[str]:
-        """The files of its explanation: those of a modality only if the system uses it and some window has it."""
+        """The files of its explanation: those of a modality only if the system uses it and some window has it; those of
+        gates only if every model has some."""
         rows = np.concatenate([model.rows for model in self.models])
-        signals, face = (self.store.windows[name].to_numpy()[rows].any() for name in ("has_signals", "has_face"))
-        names = [CHANNELS] if signals and uses_signals(self.run.modality) else []
-        if face and uses_face(self.run.modality):
+        signals, face = (self.store.windows[name].to_numpy()[rows] for name in ("has_signals", "has_face"))
+        measures, names = self.config.measures, list[str]()
+        if "channels" in measures and signals.any() and uses_signals(self.run.modality):
+            names += [CHANNELS]
+        if "face" in measures and face.any() and uses_face(self.run.modality):
             names += [FEATURES] if self.reads_features else [SALIENCY, FACE]
-        return [*names, ROBUSTNESS]
+        if "noise" in measures:
+            names += [ROBUSTNESS]
+        gated = all(has_gates(model.own or self.run) for model in self.models)
+        if "gates" in measures and gated and (signals & face).any():
+            names += [GATES, CONTROLS]
+        return names
 
     @property
     def reads_features(self) -> bool:
         """Whether the system reads features of faces, of which no part can be covered, in the place of pictures."""
         face_input = system(self.run.system).face_input_of(self.run)
         return face_input == "features" or (face_input == "either" and not self.store.has_pixels)
+
+
+def has_gates(config: CrossvalConfig) -> bool:
+    """Return whether the network of a run has gates, which can be recorded and replaced."""
+    both = uses_face(config.modality) and uses_signals(config.modality)
+    return config.system == "gbvnet" and both and config.model.fusion in GATED_FUSIONS
 
 
 class PredictionCounter:
@@ -290,12 +303,13 @@ def noise_conditions(run: CrossvalConfig) -> Iterator[tuple[str, str, float]]:
     for modality, used in (("face", uses_face(run.modality)), ("signals", uses_signals(run.modality))):
         if used:
             yield from ((modality, "noise", share) for share in NOISE)
-            if both and run.system in HANDLES_MISSING and run.model.modality_dropout > 0:
+            if both and system(run.system).does_without_a_modality(run):
                 yield modality, "removed", np.nan
 
 
-def _noise_scales(probe: Probe) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return mean and SD over the training rows, of each channel of the signals and each feature of the face."""
+def noise_scales(probe: Probe) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return mean and SD of the noise of each modality, by its name: those over the training rows, of each channel of
+    the signals and of each feature of the face; nothing for pictures."""
     train, scales = probe.part.fold.train, {}
     if uses_signals(probe.run.modality):
         with_signals = train[probe.store.windows["has_signals"].to_numpy()[train]]
@@ -313,7 +327,7 @@ def noise_robustness(probe: Probe) -> Iterator[dict[str, Any]]:
     pattern for all frames of a window. Noise replaces a share of the power (see `noisy`); at 1 nothing else is left. A
     window's noise differs between shares only in its strength.
     """
-    mean_sd = _noise_scales(probe)
+    mean_sd = noise_scales(probe)
     for modality, how, share in noise_conditions(probe.run):
         rows = probe.rows_with(modality)
         if not len(rows):

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..config import GBVNetConfig, uses_face, uses_signals
+from ..config import GATED_FUSIONS, GBVNetConfig, uses_face, uses_signals
 from ..errors import GbvnetError
+from .fusions import FUSIONS
 
 FACE_WIDTH, SIGNAL_WIDTH = 128, 64  # f in R^128, b in R^64; implementation choices, as all widths but the 8
 HEADS = 4
@@ -400,9 +401,16 @@ class GatedFusion(nn.Module):
     @override
     def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
         """f: (B, 128), b: (B, 64). Result: fused and gates, each (B, 192)."""
-        both = torch.cat([f, b], dim=-1)
-        gates = torch.sigmoid(self.fc2(F.relu(self.fc1(both))))
-        return both * gates, gates
+        gates = self.gates(f, b)
+        return self.weigh(f, b, gates), gates
+
+    def gates(self, f: Tensor, b: Tensor) -> Tensor:
+        """Return the gates (B, 192) of all features, those of the face first."""
+        return torch.sigmoid(self.fc2(F.relu(self.fc1(torch.cat([f, b], dim=-1)))))
+
+    def weigh(self, f: Tensor, b: Tensor, gates: Tensor) -> Tensor:
+        """Return the fused features (B, 192) that these gates give."""
+        return torch.cat([f, b], dim=-1) * gates
 
 
 class LiteralFusion(nn.Module):
@@ -411,9 +419,16 @@ class LiteralFusion(nn.Module):
     @override
     def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
         """f: (B, 128), b: (B, 64). Result: fused and gates, each (B, 192)."""
-        both = torch.cat([f, b], dim=-1)
-        gates = torch.sigmoid(both)
-        return both * gates, gates
+        gates = self.gates(f, b)
+        return self.weigh(f, b, gates), gates
+
+    def gates(self, f: Tensor, b: Tensor) -> Tensor:
+        """Return the gates (B, 192) of all features, those of the face first."""
+        return torch.sigmoid(torch.cat([f, b], dim=-1))
+
+    def weigh(self, f: Tensor, b: Tensor, gates: Tensor) -> Tensor:
+        """Return the fused features (B, 192) that these gates give."""
+        return torch.cat([f, b], dim=-1) * gates
 
 
 class ConcatFusion(nn.Module):
@@ -439,7 +454,10 @@ class SumFusion(nn.Module):
 
 
 def make_fusion(name: str, width: int) -> nn.Module:
-    """Return the fusion that config.fusion names; all have the same input and output shapes."""
+    """Return the fusion that config.fusion names; all have the same input and output shapes. Those of other papers are
+    in fusions.py."""
+    if name in FUSIONS:
+        return FUSIONS[name](FACE_WIDTH, SIGNAL_WIDTH, width)
     if name in ("gate", "sum"):
         return GatedFusion(width) if name == "gate" else SumFusion(width)
     return LiteralFusion() if name == "literal" else ConcatFusion()
@@ -506,6 +524,11 @@ class GBVNet(nn.Module):
         self.head = nn.Sequential(
             nn.Linear(width, 64), nn.ReLU(), nn.Dropout(config.dropout), nn.Linear(64, config.n_outputs)
         )
+
+    @property
+    def has_gates(self) -> bool:
+        """Whether its fusion weighs both modalities by gates; such a fusion has `gates` and `weigh`."""
+        return self.sees_both and self.config.fusion in GATED_FUSIONS
 
     @property
     def reads_features(self) -> bool:

@@ -16,13 +16,16 @@ from . import explanation_figures as maps
 from .document import Block, Items, Text
 from .explanation_outputs import BINARY, ExplainedOutput, recorded_output
 from .figures import has_gates, write_picture
+from .gate_section import gate_blocks
 from .results import Result
 from .task_words import words_of
 
 FOLDER, ABOUT, FORMAT = "explain", "explain.json", 1
 CHANNELS, SALIENCY, ROBUSTNESS, FACE = "channels.csv", "saliency.csv", "robustness.csv", "face.png"
 FEATURES = "face_features.csv"
-TEXT = ("dataset", "protocol", "target", "channel", "kind", "rated", "class", "modality", "how")
+GATES, CONTROLS = "gates.csv", "gate_controls.csv"
+TEXT = ("dataset", "protocol", "target", "channel", "kind", "rated", "class", "modality", "how", "subject", "noisy",
+        "gate", "control")  # fmt: skip
 MAX_PATCHES = 64  # across a face; ExplainConfig.grid is no more
 _AGAIN = "Delete the folder and run `gbvnet explain` again."
 
@@ -40,6 +43,8 @@ class Explanation:
     robustness: pd.DataFrame | None
     features: pd.DataFrame | None = None  # of groups of face features, in the columns of `channels`
     black: bool = False  # whether patches of the face were covered with black
+    gates: pd.DataFrame | None = None  # how they vary
+    controls: pd.DataFrame | None = None  # scores with other gates
 
     def output(self, target: str) -> ExplainedOutput:
         """Return what the models of a target give out."""
@@ -78,7 +83,7 @@ def read_explanation(run_dir: Path) -> Explanation | None:
     face = _read_face(folder / FACE) if FACE in files else None
     return Explanation(
         windows, outputs, notes, tables.get(CHANNELS), tables.get(SALIENCY), face, tables.get(ROBUSTNESS),
-        tables.get(FEATURES), black,
+        tables.get(FEATURES), black, tables.get(GATES), tables.get(CONTROLS),
     )  # fmt: skip
 
 
@@ -91,7 +96,10 @@ def columns_of(output: ExplainedOutput) -> dict[str, tuple[str, ...]]:
         FEATURES: importance,
         SALIENCY: ("target", output.group, "row", "column", "windows", output.patch_loss, output.patch_change),
         ROBUSTNESS: ("target", "fold", "modality", "how", "noise", "windows", *output.scores, "gate_face", "gate_bio"),
-    }
+        GATES: ("target", "fold", "subject", "noisy", "noise", "gate", "windows", "mean", "sd", "low", "high",
+                "feature_sd", "entropy"),
+        CONTROLS: ("target", "fold", "control", "subject", "windows", *output.scores),
+    }  # fmt: skip
 
 
 def _read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -159,10 +167,13 @@ def _file_blocks(explanation: Explanation, result: Result, name: str, folder: Pa
         yield Text("This result is within chance: below is what models use that have learnt nothing.", "warning")
     if target in explanation.notes:
         yield Items([sentence(note) for note in explanation.notes[target]])
-    channels, saliency, robustness, features = (
+    channels, saliency, robustness, features, gates, controls = (
         None if table is None else table[table["target"] == target]
-        for table in (explanation.channels, explanation.saliency, explanation.robustness, explanation.features)
-    )
+        for table in (
+            explanation.channels, explanation.saliency, explanation.robustness, explanation.features,
+            explanation.gates, explanation.controls,
+        )
+    )  # fmt: skip
     if channels is not None and len(channels):
         yield write_picture(
             maps.channel_map(channels, title, stamps, output), folder, f"{name}_channels", f"Channels, {title}",
@@ -183,3 +194,4 @@ def _file_blocks(explanation: Explanation, result: Result, name: str, folder: Pa
             maps.robustness_curves(robustness, title, stamps, output), folder, f"{name}_robustness", f"Noise, {title}",
             maps.READ_ROBUSTNESS.format(words=output.words),
         )  # fmt: skip
+    yield from gate_blocks(gates, controls, output)

@@ -144,6 +144,11 @@ class BaseSystem(ABC):
         """Return what it reads of a face with these settings: pixels, features or either."""
         return cls.face_input
 
+    @classmethod
+    def does_without_a_modality(cls, config: CrossvalConfig) -> bool:
+        """Return whether, of face and signals, one is enough to predict a window with these settings."""
+        return False
+
     @classmethod  # noqa: B027  a hook that most systems do not need
     def require_store(cls, store: WindowSource) -> None:
         """Raise BadConfig if the system cannot learn from this store, whatever the settings."""

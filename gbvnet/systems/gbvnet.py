@@ -5,14 +5,13 @@ give the epoch: here it is the one with the best loss on validation groups, neve
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from typing_extensions import override
 
-from ..config import CrossvalConfig, GBVNetConfig, to_dict, uses_face
+from ..config import CrossvalConfig, to_dict, uses_face, uses_signals
 from ..errors import BadConfig
 from ..evaluation.targets import Target, targets_of
 from ..network.checkpoint.checkpoint import load_model, save_model
@@ -23,20 +22,8 @@ from ..preprocessing import face_statistics as facestats
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
 from . import SystemOutput
+from .learners.branches import network_config
 from .learners.neural import NeuralSystem, Shape
-
-
-def network_config(config: CrossvalConfig, shape: Shape) -> GBVNetConfig:
-    """Return the settings of the network that is trained with these settings on windows of this shape."""
-    return GBVNetConfig(
-        **asdict(config.model),
-        modality=config.modality,
-        n_channels=max(1, shape.n_channels),
-        n_samples=shape.n_samples,
-        n_frames=max(1, shape.n_frames),
-        n_outputs=shape.n_outputs,
-        n_face_features=shape.n_face_features,
-    )
 
 
 class System(NeuralSystem):
@@ -53,6 +40,12 @@ class System(NeuralSystem):
     @override
     def face_input_of(cls, config: CrossvalConfig) -> str:
         return config.model.face_input
+
+    @classmethod
+    @override
+    def does_without_a_modality(cls, config: CrossvalConfig) -> bool:
+        both = uses_face(config.modality) and uses_signals(config.modality)
+        return both and config.model.modality_dropout > 0
 
     @override
     def build(self, shape: Shape) -> GBVNet:

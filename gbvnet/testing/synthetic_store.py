@@ -9,7 +9,7 @@ Shapes: n rows, W windows of a recording, F face frames, S face side, C channels
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from ..config import PrepareConfig, stored_settings
 from ..datasets.label_columns import RATING_COLUMNS, label_settings
+from ..datasets.synthetic.writer import latent_pairs
 from ..store.format import FORMAT
 from ..store.prepared_faces import face_settings
 from ..store.window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
@@ -44,6 +45,12 @@ class SyntheticWindows:
     """strength of the effect of the rating; 0 for none"""
     effect_channels: tuple[str, ...] = ("Cz", "GSR1")
     """names of the channels whose amplitude grows with the rating"""
+    complementary: bool = False
+    """what the face shows and what the signals show are drawn apart, one strong and one weak, and the valence is their
+    sum: either alone is right in three trials of four, both together always. `levels` is not used then"""
+    noisy: Literal["face", "signals"] | None = None
+    """a modality that is noisy in half of each subject's trials: its noise is three times as strong, and what it shows
+    of the rating has a random sign in each window"""
     fingerprint: float = 0.0
     """strength of an amplitude and a brightness by which each trial can be recognised"""
     channels: tuple[tuple[str, str], ...] = CHANNELS
@@ -167,10 +174,21 @@ def synthetic_recordings(content: SyntheticWindows) -> Iterator[tuple[dict[str, 
     missing = dict(content.missing)
     for subject in range(1, content.subjects + 1):
         grades = rng.permutation(np.arange(content.trials) % content.levels) / (content.levels - 1)
+        # From a generator of its own, so that windows without these options stay what they were.
+        own_rng = np.random.default_rng([content.seed, subject])
+        pairs, noisy = latent_pairs(content.trials, own_rng), own_rng.permutation(content.trials) % 2 == 0
         for trial, grade in enumerate(grades.tolist(), 1):
-            valence = 3.0 + 4.0 * grade if content.ratings is None else content.ratings[subject - 1][trial - 1]
+            shown = pairs[trial - 1] if content.complementary else (2 * grade - 1, 2 * grade - 1)
+            if content.ratings is not None:
+                valence = content.ratings[subject - 1][trial - 1]
+            else:
+                valence = 5 + 2 * sum(shown) if content.complementary else 3.0 + 4.0 * grade
             lacks = missing.get((subject, trial))
-            arrays = _arrays(rng, content, content.effect * (2 * grade - 1), lacks)
+            evidence = {
+                name: _evidence(content, name, content.effect * value, noisy[trial - 1], own_rng)
+                for name, value in zip(("face", "signals"), shown, strict=True)
+            }
+            arrays = _arrays(rng, content, evidence, lacks)
             yield {
                 "recording": f"s{subject:02d}_trial{trial:02d}",
                 "subject": f"s{subject:02d}",
@@ -187,8 +205,24 @@ def synthetic_recordings(content: SyntheticWindows) -> Iterator[tuple[dict[str, 
             }, arrays  # fmt: skip
 
 
+class _Evidence(NamedTuple):
+    """What one modality shows of the rating in each window of a recording, and how strong its noise is."""
+
+    effect: np.ndarray  # (W,)
+    noise: float = 1.0
+
+
+def _evidence(
+    content: SyntheticWindows, modality: str, effect: float, noisy: bool, rng: np.random.Generator
+) -> _Evidence:
+    signs = rng.choice([-1.0, 1.0], content.windows)
+    if modality == content.noisy and noisy:
+        return _Evidence(effect * signs, 3.0)
+    return _Evidence(np.full(content.windows, effect))
+
+
 def _arrays(
-    rng: np.random.Generator, content: SyntheticWindows, class_effect: float, lacks: str | None
+    rng: np.random.Generator, content: SyntheticWindows, evidence: dict[str, _Evidence], lacks: str | None
 ) -> dict[str, np.ndarray]:
     """Return the arrays of one recording."""
     arrays, n_channels = {}, len(content.channels)
@@ -196,20 +230,29 @@ def _arrays(
     if lacks != "signals" and n_channels:
         x = rng.normal(size=(content.windows, n_channels, content.samples))
         x *= np.exp(own[0])[:, None]
-        x[:, [name in content.effect_channels for name, _ in content.channels]] *= np.exp(0.7 * class_effect)
+        telling, (effect, noise) = (
+            [name in content.effect_channels for name, _ in content.channels],
+            evidence["signals"],
+        )
+        x[:, telling] *= np.exp(0.7 * effect)[:, None, None]
+        x[:, [not tells for tells in telling]] *= noise
         arrays["signals"] = (10 * x + 100).astype(np.float32)
         own_rng = np.random.default_rng(np.abs(1e6 * x[0, 0, :4]).astype(int))  # so that `rng` does not depend on it
         before = own_rng.normal(size=(n_channels, BASELINE_S * content.samples))
         arrays["baseline"] = (10 * before + 100).astype(np.float32)
     if lacks != "face" and content.frames:
         look = 128 + 40 * content.fingerprint * rng.normal(size=3)
-        look[0] += 25 * class_effect
-        pixels = look + 12 * rng.normal(size=(content.windows, content.frames, content.side, content.side, 3))
+        looks, (effect, noise) = np.tile(look, (content.windows, 1)), evidence["face"]
+        looks[:, 0] += 25 * effect
+        drawn = rng.normal(size=(content.windows, content.frames, content.side, content.side, 3))
+        pixels = looks[:, None, None, None] + 12 * noise * drawn
         arrays["faces"] = pixels.clip(0, 255).astype(np.uint8)
         arrays["face_ok"] = np.ones((content.windows, content.frames), bool)
         own_rng = np.random.default_rng(pixels[0, 0, :2, :2].astype(int).ravel().clip(0))
         coefficients = own_rng.uniform(0.2, 0.4, (content.windows, content.frames, N_EXPRESSION))
-        coefficients[:, :, 44:46] += 0.15 * class_effect  # both corners of the mouth
+        if noise != 1:
+            coefficients = 0.3 + noise * (coefficients - 0.3)
+        coefficients[:, :, 44:46] += 0.15 * effect[:, None, None]  # both corners of the mouth
         arrays["expression"] = coefficients.clip(0, 1).astype(np.float32)
         if content.kept == "features":
             del arrays["faces"]

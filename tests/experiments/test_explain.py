@@ -135,8 +135,8 @@ def test_it_goes_on_where_it_stopped_and_ends_the_same(store, run, tmp_path, mon
     progress = []
     explain_run(store, again, few, lambda done, total, doing: progress.append((done, total)))
     assert progress[0][0] == 1 + 9  # a question for each channel, and one before, were answered already
-    assert progress[-1] == (2 * (10 + 5 + 12),) * 2
-    for name in ("channels.csv", "saliency.csv", "robustness.csv", "face.png"):
+    assert progress[-1] == (2 * (10 + 5 + 12 + 9 + 8),) * 2
+    for name in ("channels.csv", "saliency.csv", "robustness.csv", "gates.csv", "gate_controls.csv", "face.png"):
         assert (again / "explain" / name).read_bytes() == (whole / "explain" / name).read_bytes()
     assert not (again / "explain/parts").exists()
     with pytest.raises(BadRun, match="expected an explanation with windows = 9"):

@@ -1,6 +1,7 @@
 """GBV-Net: sizes, shapes, who may influence whom, and the face encoder against transformers' ConvNeXt V2."""
 
 import math
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
@@ -383,12 +384,12 @@ def test_literal_fusion_is_x_times_sigmoid_x_and_has_no_weights():
     assert count(m.LiteralFusion()) == 0
 
 
-@pytest.mark.parametrize("fusion", ["gate", "literal", "concat", "sum"])
+@pytest.mark.parametrize("fusion", get_args(get_type_hints(GBVNetConfig)["fusion"]))
 def test_every_fusion_gives_192_features_and_only_gates_have_a_mean(fusion):
     output = network(fusion=fusion, n_outputs=2).eval()(*batch())
     assert output.logits.shape == (B, 2)
     assert output.fused.shape == (B, 192)
-    has_gate = fusion in ("gate", "literal")
+    has_gate = fusion in ("gate", "literal", "experts")
     assert (output.gates is not None) is has_gate
     for gate in (output.gate_face, output.gate_bio):
         assert gate.shape == (B,)

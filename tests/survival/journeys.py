@@ -33,7 +33,7 @@ FREE = {  # what no two runs have in common: how long something took
     "history.csv": ("seconds",),
 }
 TIMES = ("costs.csv", "paper_costs.csv", "report.md", "report.html")  # what things cost is measured; shown in all four
-LITTER = re.compile(r"\.part$|\.aside$|\.old$|\.tmp$|^\.|\.ckpt$")
+LITTER = re.compile(r"\.part$|\.aside$|\.old$|\.tmp$|^\.(?!bidsignore$)|\.ckpt$")
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ BOTH = [replace(SMALL, modality=modality) for modality in ("bio", "face", "faceb
 GREY = replace(SMALL.train, epochs=5, batch_size=8, augment=False, learning_rate=2e-3)
 DEEP = replace(GREY, epochs=8, patience=8, batch_size=16, learning_rate=5e-3)
 SEQUENCES = replace(GREY, epochs=20, patience=20, learning_rate=1e-2)
+FEW = replace(SMALL.train, epochs=6, learning_rate=3e-3, augment=False)
 CASES = {  # system: settings
     "algarni-like": [replace(SMALL, modality=modality, train=LONGER) for modality in ("eeg", "bio")],
     "bhatti-like": [replace(SMALL, modality="eeg", options=dict(classifier=by)) for by in ("mlp", "svm", "knn")],
@@ -37,6 +38,11 @@ CASES = {  # system: settings
     "cui-like": [
         replace(SMALL, modality=modality, train=replace(LONGER, epochs=15)) for modality in ("faceeeg", "facebio")
     ],
+    "bddae": [replace(SMALL, modality="facebio", train=FEW)],
+    "decision-fusion": [
+        replace(SMALL, modality="facebio", train=FEW, options=dict(rule=rule)) for rule in ("weight", "adaboost")
+    ],
+    "deep-cca": [replace(SMALL, modality="facebio", train=FEW, options=dict(components=8))],
     "deepvanet": BOTH,
     "eegnet": [replace(SMALL, modality=modality, train=LONGER) for modality in ("bio", "eeg")],
     "expression": BOTH[1:2],
@@ -191,7 +197,8 @@ def test_a_system_does_without_a_modality_or_says_that_it_cannot(config, tmp_pat
     y = (store.windows["valence"] >= 5).to_numpy()
     short = replace(config, train=replace(config.train, epochs=1))
     fitted = system(config.system)(short).fit(store, whole[:60], y[whole[:60]], validation=(whole[60:], y[whole[60:]]))
-    if config.system in ("majority", "subject-majority", "gbvnet" if config.modality == "facebio" else ""):
+    alone = ("majority", "subject-majority")
+    if config.system in alone or system(config.system).does_without_a_modality(config):
         assert np.isfinite(fitted.predict_proba(store, np.arange(len(store)))).all()
     else:
         with pytest.raises(BadConfig, match=r"^(5|10) of 120 windows (have no|have nothing of|lack)"):
@@ -200,7 +207,7 @@ def test_a_system_does_without_a_modality_or_says_that_it_cannot(config, tmp_pat
 
 # other tasks: three classes, and the rating itself
 
-SLOWER = {"deepvanet": dict(train=LONGER)}
+SLOWER = {"deepvanet": dict(train=LONGER), "deep-cca": dict(train=replace(FEW, epochs=15))}
 TASKS = [
     pytest.param(replace(c.values[0], task=task, rule=rule, **SLOWER.get(c.id, {})), id=f"{c.id}-{task}")
     for c in FIRST

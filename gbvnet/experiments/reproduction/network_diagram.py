@@ -156,6 +156,9 @@ def _end(network: GBVNet) -> Iterator[_Spec]:
             "literal": ("gated fusion", "[f, b]\n↓\nsigmoid\n↓\ng\n↓\ng · [f, b]"),
             "concat": ("concatenation", "[f, b]"),
             "sum": ("sum", "f: {}\n+\nb: {}"),
+            "low_rank": ("low-rank fusion", "f: {}\n×\nb: {}\n↓\nsum over ranks"),
+            "cross_attention": ("cross-attention", "f attends to b\n↓\n[f + …, b + …]\n↑\nb attends to f"),
+            "experts": ("experts", "f: {}\nb: {}\nReLU\n↓\nsum, weighted by\n{}\nsoftmax"),
         }[network.config.fusion]
         yield _Spec(name, operations.format(*_layers(network.fusion)), (network.fusion,))
     yield _Spec(

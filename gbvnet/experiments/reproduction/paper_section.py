@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from ...provenance import SYNTHETIC
 from ...report.document import Block, Heading, Items, Text
+from ...report.fusion_section import fusion_blocks
 from ...report.results import Result
 from ...store.window_source import WindowSource
 from .dataset_tables import data_blocks
@@ -25,7 +26,7 @@ class Paper:
     """The section with the paper's tables and figures, and what it needs besides the results of the report.
 
     runs : run folder -> what it was planned as
-    ablations : results of the runs whose role is ablation, which the other sections leave out
+    ablations, fusions : results of the runs whose role is that one, which the other sections leave out
     stores : one for each recipe and corpus
     costs : a row a network; diagrams : Figure 1, by corpus
     left_out : what was not run, and why
@@ -35,6 +36,7 @@ class Paper:
     runs: dict[Path, PlannedRun]
     stores: Sequence[WindowSource]
     ablations: Sequence[Result] = ()
+    fusions: Sequence[Result] = ()
     costs: pd.DataFrame | None = None
     diagrams: dict[str, Figure] = field(default_factory=dict)
     left_out: Sequence[str] = ()
@@ -59,7 +61,21 @@ class Paper:
             yield from learning_curve_blocks(corpus, [r for r, run in of_corpus if run.role == "whole"], folder)
             yield from self._ablation_figures(corpus, of_corpus, folder)
         if self.costs is not None:
-            yield from cost_blocks(self.costs, [*results, *self.ablations], self.runs, folder)
+            others = [*self.ablations, *self.fusions]
+            yield from cost_blocks(self.costs, [*results, *others], self.runs, folder)
+        if self.fusions:
+            yield from fusion_blocks(self._named_fusions(results), folder)
+
+    def _named_fusions(self, results: Sequence[Result]) -> list[tuple[str, Result]]:
+        """GBV-Net as it is, its other fusions, and the systems of the same recipes that see both modalities."""
+        planned = self._planned([*results, *self.fusions])
+        recipes = {run.config.recipe for _, run in planned if run.role == "fusion"}
+        of_recipes = [(r, run) for r, run in planned if run.config.recipe in recipes and not r.scores.leaky]
+        return [
+            (run.label if run.role == "fusion" else run.config.system, r)
+            for r, run in of_recipes
+            if run.role in ("whole", "fusion") or (run.role == "system" and run.measures)
+        ]
 
     def _planned(self, results: Sequence[Result]) -> list[tuple[Result, PlannedRun]]:
         """Results with what they were planned as: recipe by recipe, protocol by protocol, as the recipes have them."""

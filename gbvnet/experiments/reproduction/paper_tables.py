@@ -41,6 +41,8 @@ TARGETS = ("valence", "arousal")
 
 def network_name(run: PlannedRun) -> str:
     """Return the name of a run's network in the cost table."""
+    if run.role == "fusion":
+        return in_words(f"fusion {run.config.model.fusion}")
     return in_words(run.label) if run.role == "ablation" else f"GBV-Net, {MODALITY[run.config.modality]}"
 
 
@@ -53,6 +55,9 @@ WORDS = {
     "fusion concat": "concatenation, no gate",
     "fusion sum": "sum, no gate",
     "fusion literal": "gate as Eq. 6 has it",
+    "fusion low_rank": "low-rank tensor fusion",
+    "fusion cross_attention": "cross-attention",
+    "fusion experts": "mixture of experts",
     "local_cnn false": "no local CNN",
     "tcn none": "no TCN",
     "tcn parallel": "TCN as Eq. 4 has it",

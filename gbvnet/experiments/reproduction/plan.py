@@ -34,7 +34,8 @@ from .runtime_estimate import Calibration, Estimate, Workload, estimate_run, tot
 
 DAY_S = 86_400
 KINDS = {"whole": "GBV-Net, by modality", "modality": "GBV-Net, by modality", "system": "other systems"} | {
-    "ablation": "ablations"
+    "ablation": "ablations",
+    "fusion": "fusions",
 }
 
 

@@ -10,7 +10,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
-from ...config import CrossvalConfig, Modality, ModelConfig, PrepareConfig, Protocol, Target, from_dict, to_dict
+from ...config import (
+    CrossvalConfig,
+    Modality,
+    ModelConfig,
+    PrepareConfig,
+    Protocol,
+    Target,
+    from_dict,
+    to_dict,
+    uses_face,
+    uses_signals,
+)
 from ...errors import BadConfig, BadStore
 from ...former_settings import options_of_former_group, present_names, present_recipe
 from ...io.safe_load import from_yaml
@@ -20,7 +31,8 @@ from ...systems import SYSTEMS, read_options, system
 from ...text import did_you_mean
 
 T = TypeVar("T")
-Role = Literal["whole", "modality", "system", "ablation"]
+Role = Literal["whole", "modality", "system", "ablation", "fusion"]
+Measure = Literal["channels", "face", "noise", "gates"]
 OWN = {
     "protocol": "protocols", "target": "targets", "system": "systems", "options": "options", "modality": "modalities",
     "recipe": "name",
@@ -66,6 +78,10 @@ class Recipe:
     """options of systems, by the system's name: {yuvaraj-like: {feature_set: wavelet}}"""
     ablations: tuple[str, ...] = ()
     """settings of the network, each "name value": the bars of Figure 4, under the first honest protocol"""
+    fusions: tuple[str, ...] = ()
+    """values of model.fusion beside the recipe's own: a comparison under every protocol that does not leak"""
+    measures: tuple[Measure, ...] = ()
+    """what `gbvnet explain` measures of each run on faces and signals under such a protocol, when it is finished"""
 
     def __post_init__(self) -> None:
         _require(self.protocols and self.targets and self.systems, self, "protocols, targets and systems need one each")
@@ -77,15 +93,17 @@ class Recipe:
             self.config(protocol)
         for ablation in self.ablations:
             changed(self.crossval.model, ablation)
+        for fusion in self.fusions:
+            changed(self.crossval.model, f"fusion {fusion}")
         for name, options in self.options.items():
             hint = did_you_mean(name, self.systems)
             _require(name in self.systems, self, f"options of {name}, which is not among its systems; {hint}")
             if name in SYSTEMS:
                 read_options(system(name), options, name)
         _require(
-            not self.ablations or self.first_honest,
+            self.first_honest or not (self.ablations or self.fusions),
             self,
-            "ablations need a protocol that does not leak, and it has none",
+            "ablations and fusions need a protocol that does not leak, and it has none",
         )
 
     def among(self, store: WindowSource) -> "Recipe":
@@ -123,7 +141,8 @@ class Recipe:
 class PlannedRun:
     """A cross-validation that belongs to a recipe.
 
-    role : whole (GBV-Net with face and signals), modality (GBV-Net with less), system (another), ablation
+    role : whole (GBV-Net with face and signals), modality (GBV-Net with less), system (another), ablation, fusion
+    measures : what `gbvnet explain` measures of it
     label : its name in the paper's tables
     further_seed : whether it repeats a run at a further seed
     """
@@ -134,6 +153,7 @@ class PlannedRun:
     label: str
     store: WindowSource
     further_seed: bool = False
+    measures: tuple[Measure, ...] = ()
 
 
 def _require(true: Any, recipe: Recipe, message: str) -> None:
@@ -264,7 +284,20 @@ def runs_of(recipe: Recipe, store: WindowSource, others: Sequence[WindowSource] 
     others : stores that differ from `store` in the length of windows or the number of frames alone; each is an ablation
     """
     check_store(recipe, store)
-    return [*_modalities(recipe, store), *_systems(recipe, store), *_ablations(recipe, store, others)]
+    runs = [
+        *_modalities(recipe, store),
+        *_systems(recipe, store),
+        *_fusions(recipe, store),
+        *_ablations(recipe, store, others),
+    ]
+    return [replace(run, measures=recipe.measures) if _is_measured(run) else run for run in runs]
+
+
+def _is_measured(run: PlannedRun) -> bool:
+    fused = uses_face(run.config.modality) and uses_signals(run.config.modality)
+    return (
+        fused and run.role != "ablation" and not is_leaky(run.config.protocol) and system(run.config.system).has_model
+    )
 
 
 def _modalities(recipe: Recipe, store: WindowSource) -> Iterator[PlannedRun]:
@@ -283,6 +316,14 @@ def _systems(recipe: Recipe, store: WindowSource) -> Iterator[PlannedRun]:
                 continue
             config = recipe.config(protocol, system=name, modality=modality)
             yield PlannedRun(f"{protocol}-{name}-{modality}", config, "system", name, store)
+
+
+def _fusions(recipe: Recipe, store: WindowSource) -> Iterator[PlannedRun]:
+    for protocol in recipe.protocols:
+        for fusion in () if is_leaky(protocol) else recipe.fusions:
+            config = recipe.config(protocol, model=changed(recipe.crossval.model, f"fusion {fusion}"))
+            name = f"{protocol}-fusion-{fusion.replace('_', '-')}"
+            yield PlannedRun(name, config, "fusion", f"gbvnet, {fusion}", store)
 
 
 def _ablations(recipe: Recipe, store: WindowSource, others: Sequence[WindowSource]) -> Iterator[PlannedRun]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ...config import GBVNetConfig, PrepareConfig, to_dict
+from ...config import ExplainConfig, GBVNetConfig, PrepareConfig, to_dict
 from ...errors import BadConfig, GbvnetError
 from ...evaluation.predictions import FILE as PREDICTIONS
 from ...io.atomic import atomic_write, remove_stale_temp_files
@@ -26,6 +26,7 @@ from ...report.results import Result, read_results
 from ...report.seed_groups import average_seeds
 from ...store.window_source import WindowSource
 from ..crossval import cross_validate
+from ..explain import explain_run
 from ..run_group import numbered_progress
 from .paper_section import Paper
 from .paper_tables import network_name
@@ -74,6 +75,22 @@ def run_all(
         except GbvnetError as error:
             log.error("%s", error)
             errors.append(error)
+    return errors + measure_all([run for run in runs if is_done(folder, run)], folder, progress)
+
+
+def measure_all(
+    runs: Sequence[PlannedRun], folder: Path, progress: ProgressCallback | None = None
+) -> list[GbvnetError]:
+    """Explain finished runs as their recipe says, those that are not explained yet. Returns the errors."""
+    todo = [run for run in runs if run.measures]
+    errors = []
+    for number, run in enumerate(todo, 1):
+        config = ExplainConfig(seed=run.config.seed, measures=run.measures)
+        try:
+            explain_run(run.store, run_folder(folder, run), config, numbered_progress(progress, number, len(todo)))
+        except GbvnetError as error:
+            log.error("%s", error)
+            errors.append(error)
     return errors
 
 
@@ -93,23 +110,24 @@ def write_paper_report(studies: Sequence[Study], folder: Path) -> Report:
         recipes=[study.recipe for study in studies],
         runs=runs,
         stores=[study.store for study in studies],
-        ablations=_ablations(runs),
+        ablations=_results_of(runs, "ablation"),
+        fusions=_results_of(runs, "fusion"),
         costs=_costs(studies, folder),
         diagrams=diagrams,
         left_out=[reason for study in studies for reason in study.left_out],
     )
-    shown = [path for path, run in runs.items() if run.role != "ablation"]
+    shown = [path for path, run in runs.items() if run.role not in ("ablation", "fusion")]
     return write_report(shown, folder / "report", paper.blocks, summary_only=True)
 
 
-def _ablations(runs: dict[Path, PlannedRun]) -> list[Result]:
-    paths = [path for path, run in runs.items() if run.role == "ablation" and (path / PREDICTIONS).exists()]
+def _results_of(runs: dict[Path, PlannedRun], role: str) -> list[Result]:
+    paths = [path for path, run in runs.items() if run.role == role and (path / PREDICTIONS).exists()]
     return average_seeds(read_results(paths)[0])[0] if paths else []
 
 
 def network_of(run: PlannedRun) -> GBVNetConfig:
     """Return the settings of the network that a run of GBV-Net trains."""
-    from ...systems.gbvnet import network_config
+    from ...systems.learners.branches import network_config
     from ...systems.learners.neural import input_shape
 
     n_outputs = 2 if run.config.joint else 1

@@ -108,7 +108,7 @@ class TraceableNetwork(nn.Module):
         config = network.config
         self.both = network.sees_both
         self.needs_both = network.sees_both and config.modality_dropout == 0
-        self.gated = network.sees_both and config.fusion in ("gate", "literal")
+        self.gated = network.has_gates
 
     @property
     def inputs(self) -> list[str]:

@@ -71,6 +71,9 @@ CASES = {
     "bare": (BARE, 112),
     "sum": (GBVNetConfig(variant="micro", fusion="sum"), 64),
     "literal": (GBVNetConfig(variant="micro", fusion="literal", modality="faceperi"), 64),
+    "low_rank": (GBVNetConfig(variant="micro", fusion="low_rank"), 64),
+    "cross_attention": (GBVNetConfig(variant="micro", fusion="cross_attention"), 64),
+    "experts": (GBVNetConfig(variant="micro", fusion="experts"), 64),
     "face": (GBVNetConfig(variant="micro", modality="face"), 64),
     "eeg": (GBVNetConfig(variant="micro", modality="eeg"), 64),
 }  # fmt: skip

@@ -26,6 +26,8 @@ KINDS = {
     },
     "face, no transformer": {"modality": "face", "face_time": "none"},
     "signals": {"modality": "bio", "pooling": "mean"},
+    "cross-attention": {"fusion": "cross_attention"},
+    "mixture of experts": {"fusion": "experts"},
     "features of the face": {"face_input": "features", "n_face_features": 7},
     "features, no transformer": {
         "modality": "face",
