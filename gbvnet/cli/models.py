@@ -32,14 +32,14 @@ from .progress import bar, say
     """,
 )
 def _train(parser) -> Run:
-    from ..config import FinalConfig
+    from ..config import PRUNE_SETTINGS, FinalConfig
 
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
     parser.add_argument("folder", type=Path, metavar="MODEL", help="the folder of the model, to create")
     parser.add_argument(
         "--runs", default="", metavar="RUNS", help="cross-validations of the same settings, for the model's card"
     )
-    skip = {"system", "scope", "folds", "fixed", "stratify", "joint", "shuffle_labels", "recipe"}
+    skip = {"system", "scope", "folds", "fixed", "stratify", "joint", "shuffle_labels", "recipe", *PRUNE_SETTINGS}
     add_settings(parser, FinalConfig, skip=skip)
 
     def run(args) -> int:
