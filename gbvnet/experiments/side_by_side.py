@@ -182,7 +182,7 @@ def _scores(models: list[Model], store: WindowSource | None) -> tuple[str, str, 
     subjects = store.windows.loc[rows, "subject"].nunique()
     on = f"of {len(rows)} windows of {subjects} subject{'s' * (subjects > 1)} that no model was trained on"
     if not regression:
-        share = np.mean([_majority(first.labels[str(t)].loc[rows].to_numpy()) for t in first.targets])
+        share = np.mean([_majority(first.labels[t.name].loc[rows].to_numpy()) for t in first.targets])
         on += f"; the majority class {share:.3f}"
     return measure, on, [_score(m, each, np.array(rows)) for m, each in zip(models, data, strict=True)]
 
@@ -197,8 +197,8 @@ def _score(model: Model, data: TrainedOn, rows: np.ndarray) -> float:
     order, outputs = zip(*((part, run(windows)["logits"]) for part, windows in data.arrays(rows, BATCH)), strict=True)
     at, logits = np.concatenate(order), np.concatenate(outputs).astype(np.float64)
     if data.targets[0].task == "multiclass":
-        return float((logits.argmax(1) == data.labels[str(data.targets[0])].loc[at]).mean())
-    return float(np.mean([_one(data, t, data.labels[str(t)].loc[at].to_numpy(), logits[:, k])
+        return float((logits.argmax(1) == data.labels[data.targets[0].name].loc[at]).mean())
+    return float(np.mean([_one(data, t, data.labels[t.name].loc[at].to_numpy(), logits[:, k])
                           for k, t in enumerate(data.targets)]))  # fmt: skip
 
 

@@ -11,8 +11,10 @@ In each set every eighth window loses its face and every eighth its signals, if 
 """
 
 import json
+import logging
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -184,17 +186,33 @@ def quantise(source: Path, path: Path, calibration: Iterator[Windows]) -> None:
             windows = next(calibration, None)
             return None if windows is None else {name: windows[name] for name in expected}
 
-    quantize_static(
-        str(source),
-        str(path),
-        Reader(),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=list(QUANTISED),
-        per_channel=True,
-        reduce_range=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
+    with _silence_advice():
+        quantize_static(
+            str(source),
+            str(path),
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTISED),
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+
+
+@contextmanager
+def _silence_advice() -> Iterator[None]:
+    """Hide onnxruntime's advice to optimise the graph first, which it logs without a logger's name."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return "pre-processing" not in record.getMessage()
+
+    root = logging.getLogger()
+    root.addFilter(is_other)
+    try:
+        yield
+    finally:
+        root.removeFilter(is_other)
 
 
 def _differences(
