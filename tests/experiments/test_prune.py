@@ -265,7 +265,7 @@ def test_the_three_are_compared_in_one_run(store, pruned, quantised, trained, ca
         (["prune", "MODEL", "MODEL", "--store", "STORE"], "no such folder yet"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(words, message, store, trained, tmp_path, capsys):
+def test_what_is_wrong_costs_one_line(words, message, store, trained, tmp_path, capsys):
     places = {"MODEL": trained, "STORE": store.path, "OUT": tmp_path / "out"}
     filled = [next((w.replace(k, str(v)) for k, v in places.items() if w.startswith(k)), w) for w in words]
     assert main(["model", *filled]) == 2
@@ -274,7 +274,7 @@ def test_what_is_wrong_is_said_in_one_line(words, message, store, trained, tmp_p
     assert shown.count("\n") == 1
 
 
-def test_a_missing_extra_is_said_in_one_line(store, trained, tmp_path, capsys, monkeypatch):
+def test_a_missing_extra_costs_one_line(store, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("gbvnet.network.checkpoint.onnx.find_spec", lambda name: None)
     words = ["model", "export", str(trained), str(tmp_path / "a.onnx"), "--int8", "--store", str(store.path)]
     assert main(words) == 2

@@ -14,6 +14,7 @@ from gbvnet.evaluation import predictions
 from gbvnet.evaluation.plan import make_plan
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.run_folder import config_digest
+from gbvnet.experiments.train import honest_scores
 from gbvnet.network.checkpoint.checkpoint import load_model
 from gbvnet.systems import gbvnet as system_module
 
@@ -108,6 +109,13 @@ def test_a_fold_stopped_after_its_training_goes_on_with_pruning(store, runs, tmp
     undisturbed, resumed = (predictions.read(run / predictions.FILE) for run in (runs[0] / "half", tmp_path / "run"))
     assert calls
     assert undisturbed.equals(resumed)
+
+
+def test_scores_of_a_pruned_run_do_not_go_on_the_card_of_a_whole_model(store, runs):
+    config = FinalConfig(target="valence", modality="bio", model=CONFIG.model, train=CONFIG.train)
+    assert len(honest_scores(store, config, [runs[0] / "whole"])) == 1
+    with pytest.raises(BadRun, match=r"with the model's prune, found 0\.5 in the run"):
+        honest_scores(store, config, [runs[0] / "half"])
 
 
 @pytest.mark.parametrize("keep", [0.0, 1.5, -1.0])
