@@ -1,7 +1,8 @@
 """Models side by side: what each scores on subjects that it has not seen, and what it costs.
 
-Each model is a folder, run by torch, or an ONNX file that `gbvnet model export` wrote, run by onnxruntime. Time and
-memory are measured in a process of its own, one after the other, on the CPU with equally many threads.
+Each model is a folder, run by torch, or an ONNX file that `gbvnet model export` wrote, run by onnxruntime, on the
+CPU with equally many threads. They are timed in turn, run by run, and the memory of each is that of a process of its
+own.
 """
 
 import multiprocessing
@@ -39,7 +40,7 @@ from ..parallel.peak_memory import PeakMemory
 from ..provenance import model_stamps
 from ..store.window_source import WindowSource
 
-RUNS = {1: 21, BATCH: 5}  # windows at once: runs of which the median is taken
+RUNS = {1: 31, BATCH: 5}  # windows at once: runs of which the median is taken
 Windows = dict[str, np.ndarray]
 
 
@@ -130,11 +131,11 @@ def compare_models(names: Sequence[str | Path], store: WindowSource | None = Non
     """
     models = [_open(name) for name in names]
     measure, on, scores = _scores(models, store)
-    rows = []
-    for model, score in zip(models, scores, strict=True):
-        cost = _in_own_process(partial(measure_cost, model.path, torch.get_num_threads()))
-        runtime = "onnxruntime" if model.is_onnx else "torch"
-        rows.append(Row(model.name, runtime, score, model.bytes / 1e6, *cost))
+    seconds, rows = {n: _alternately(models, n) for n in RUNS}, []
+    for i, (model, score) in enumerate(zip(models, scores, strict=True)):
+        memory = _in_own_process(partial(measure_memory, model.path, torch.get_num_threads()))
+        runtime, time = "onnxruntime" if model.is_onnx else "torch", {n: seconds[n][i] for n in RUNS}
+        rows.append(Row(model.name, runtime, score, model.bytes / 1e6, 1e3 * time[1], BATCH / time[BATCH], memory))
     stamps = tuple(dict.fromkeys(stamp for model in models for stamp in model_stamps(model.about)))
     return Comparison(rows, measure, on, torch.get_num_threads(), stamps)
 
@@ -225,25 +226,34 @@ def runner(path: Path) -> Callable[[Windows], Windows]:
     return partial(run_torch, load_model(path)[0])
 
 
-def measure_cost(path: Path, threads: int) -> tuple[float, float, float | None]:
-    """Return milliseconds of one window, windows a second, and MB of memory; windows are noise, with all modalities."""
+def _alternately(models: list[Model], n: int) -> list[float]:
+    """Median seconds of n windows of each model: one run of each in turn, so that other programs slow all alike."""
+    calls = {
+        str(i): partial(runner(model.path), _noise(model.path, model.config, model.about, n))
+        for i, model in enumerate(models)
+    }
+    return list(median_seconds(calls, RUNS[n]).values())  # type: ignore[arg-type]
+
+
+def _noise(path: Path, config: GBVNetConfig, about: dict[str, Any], n: int) -> Windows:
+    """Return n windows of noise with all modalities."""
+    windows = noise_windows(config, face_side_of(config, about, path), n)
+    windows["face_ok"][:], windows["has_signals"][:] = True, True
+    np.nan_to_num(windows["face_features"], copy=False)
+    return windows
+
+
+def measure_memory(path: Path, threads: int) -> float | None:
+    """Return by how many MB this process grows at its peak, until a model was opened and 64 windows are done."""
     torch.set_num_threads(threads)
     content = _onnx_config(path) if path.is_file() else read_config(path)[1]
-    config = build_config(path, content["config"])
-    side = face_side_of(config, content["about"], path)
-    windows = {n: noise_windows(config, side, n) for n in RUNS}
-    for each in windows.values():
-        each["face_ok"][:], each["has_signals"][:] = True, True
-        if "face_features" in each:
-            np.nan_to_num(each["face_features"], copy=False)
+    windows = _noise(path, build_config(path, content["config"]), content["about"], BATCH)
     with PeakMemory() as peak:
-        run = runner(path)
-        run(windows[BATCH])
-    seconds = {n: median_seconds({"run": partial(run, windows[n])}, times)["run"] for n, times in RUNS.items()}
-    return 1e3 * seconds[1], BATCH / seconds[BATCH], peak.mb
+        runner(path)(windows)
+    return peak.mb
 
 
-def _in_own_process(measure: Callable[[], tuple[float, float, float | None]]) -> tuple[float, float, float | None]:
+def _in_own_process(measure: Callable[[], float | None]) -> float | None:
     """Call it in a process that has done nothing else, so that its memory is the model's."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(measure).result()
