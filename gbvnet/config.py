@@ -29,6 +29,7 @@ Variant = Literal["micro", "small", "atto", "femto", "pico", "nano", "tiny"]
 MODALITIES: tuple[str, ...] = get_args(Modality)
 PROTOCOLS: tuple[str, ...] = get_args(Protocol)
 GATED_FUSIONS = ("gate", "literal", "experts")  # of ModelConfig.fusion: those that weigh modalities by gates
+PRUNE_SETTINGS = ("prune", "prune_by", "prune_stages", "prune_epochs")  # of a cross-validation
 RATINGS = ("valence", "arousal", "dominance", "liking", "familiarity", "control", "predictability")  # each 1 to 9
 
 
@@ -188,6 +189,33 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class Widths:
+    """The widths of the layers of a pruned GBV-Net, in channels. An empty one: as in the whole network.
+
+    gbvnet/network/pruning.py says what each of them is, and makes a network of them.
+    """
+
+    stages: tuple[int, ...] = ()
+    """of the four stages of the ConvNeXt V2"""
+    blocks: tuple[int, ...] = ()
+    """between the two 1x1 convolutions of each of its blocks, four times the stage's in the whole network"""
+    frames: tuple[int, ...] = ()
+    """between the two linear layers of each layer of the Transformer over frames, 256 in the whole network"""
+    local: tuple[int, ...] = ()
+    """of the two convolutions of Eq. 3 (32 and 24), or of the one projection in their place (24)"""
+    medium: tuple[int, ...] = ()
+    """of the first two layers of the sequential TCN (16 and 16); none of the others"""
+    wide: tuple[int, ...] = ()
+    """between the two linear layers of Eq. 5 (64)"""
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            widths = getattr(self, f.name)
+            good = isinstance(widths, tuple) and all(type(width) is int and width >= 1 for width in widths)
+            require(good, f"widths.{f.name} must be a list of whole numbers from 1, not {widths!r}")
+
+
+@dataclass(frozen=True)
 class GBVNetConfig(ModelConfig):
     """The complete architecture of a GBV-Net: the chosen part, and the sizes that follow from its data."""
 
@@ -203,10 +231,13 @@ class GBVNetConfig(ModelConfig):
     """number of logits, K; 1, or 2 if valence and arousal are trained jointly"""
     n_face_features: int = 0
     """number of face features a frame, D, that are read in the place of pictures; 0 where pictures are read"""
+    widths: Widths = field(default_factory=Widths)
+    """widths of a pruned network; default: those of the whole one"""
 
     @override
     def __post_init__(self) -> None:
         super().__post_init__()
+        require(isinstance(self.widths, Widths), f"model.widths must be widths by name, not {self.widths!r}")
         reads = uses_face(self.modality) and self.face_input == "features"
         require(
             self.n_face_features >= 1 if reads else self.n_face_features == 0,
@@ -276,6 +307,26 @@ class TrainConfig:
         require(self.patience >= 1, f"train.patience must be at least 1, not {self.patience}")
         require(self.devices >= 1, f"train.devices must be at least 1, not {self.devices}")
         require(self.memory_gib >= 0, f"train.memory_gib must not be negative, and is {self.memory_gib}")
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """How a trained GBV-Net is pruned: which channels are removed, and how the others are trained further."""
+
+    keep: float = 0.5
+    """share of the channels of each layer that is kept, above 0; 1: all of them"""
+    by: Literal["grn", "norm"] = "grn"
+    """which channels are kept. grn: those with the largest response on training windows (GRN's N in the blocks of the
+    ConvNeXt V2, the root mean square elsewhere) times the weights that read it; norm: those with the largest weights"""
+    stages: bool = False
+    """also remove channels of the stages of the ConvNeXt V2 themselves: smaller and faster, and more is lost"""
+    epochs: int = 10
+    """maximum number of epochs of the training after it, at a tenth of the learning rate; 0: none"""
+
+    def __post_init__(self) -> None:
+        keep = self.keep
+        require(0 < keep <= 1, f"the share of channels to keep must be above 0 and at most 1, not {keep:g}")
+        require(self.epochs >= 0, f"the epochs after pruning must not be negative, and are {self.epochs}")
 
 
 @dataclass(frozen=True)
@@ -349,6 +400,15 @@ class CrossvalConfig(SplitConfig):
     rows: Literal["complete", "any"] = "complete"
     """complete: score only windows with every modality that the store has, so that all systems are scored on the same
     windows; any: score windows with at least one of the modalities that the system uses"""
+    prune: float = 1.0
+    """of gbvnet: prune each fold's trained network to this share of its channels and train it further, by the fold's
+    training side alone; 1: no pruning (docs/smaller_models.md)"""
+    prune_by: Literal["grn", "norm"] = "grn"
+    """which channels are kept: grn, those with the largest response on training windows; norm, the largest weights"""
+    prune_stages: bool = False
+    """also remove channels of the stages of the ConvNeXt V2 themselves"""
+    prune_epochs: int = 10
+    """maximum number of epochs of the training after pruning"""
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     options: Any = None
@@ -369,11 +429,18 @@ class CrossvalConfig(SplitConfig):
             self.lag_s == "search" or (isinstance(self.lag_s, int | float) and 0 <= self.lag_s <= 60),
             f"lag_s must be from 0 to 60 s, or search, not {self.lag_s}",
         )
+        pruned = self.pruning.keep < 1
+        require(not pruned or self.system == "gbvnet", f"prune is of gbvnet alone, and system is {self.system}")
         require(
             self.train.select != "test" or (self.recipe and self.protocol == "window"),
             "train.select test chooses the epoch by the windows that it is tested on; only recipes stamped leaky may, "
             "to reproduce code that does",
         )
+
+    @property
+    def pruning(self) -> PruneConfig:
+        """How the trained networks are pruned; with `keep` 1 they are not."""
+        return PruneConfig(self.prune, self.prune_by, self.prune_stages, self.prune_epochs)
 
 
 @dataclass(frozen=True)
@@ -400,6 +467,7 @@ class AuditConfig(CrossvalConfig):
         require(self.scope == "pooled", "an audit is of all subjects together: scope must be pooled")
         require(self.shuffle_labels is None, "an audit shuffles labels on its own: leave shuffle_labels out")
         require(self.lag_s != "search", f"an audit compares protocols on the same labels: {_NEEDS_LAG}")
+        require(self.prune == 1, "an audit is of the whole network: leave prune out")
         require(not self.fixed, "an audit needs splits that fixed folds do not contain: leave fixed out")
         require(self.shuffles >= 1, f"shuffles must be at least 1, not {self.shuffles}")
         unknown = [name for name in self.protocols if name not in PROTOCOLS]
@@ -434,6 +502,7 @@ class CompareConfig(CrossvalConfig):
         require(
             self.shuffle_labels is None, "a comparison on shuffled labels compares nothing: name a system NAME:shuffled"
         )
+        require(self.prune == 1, "prune is for `gbvnet crossval`: give its run and another to `gbvnet report`")
         require(not self.joint, "joint trains both targets at once, which only some systems can: leave it out")
         require(self.lag_s != "search", f"a comparison is of systems on the same labels: {_NEEDS_LAG}")
 
@@ -456,6 +525,7 @@ class TuneConfig(CrossvalConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.trials >= 1, f"trials must be at least 1, not {self.trials}")
+        require(self.prune == 1, "a search is for settings of the whole network: leave prune out")
         require(self.tuning_folds >= 2, f"tuning_folds must be at least 2, not {self.tuning_folds}")
         require(
             self.lag_s != "search",
@@ -485,6 +555,7 @@ class FinalConfig(CrossvalConfig):
             "protocol window would choose the epoch by windows of trials that it was trained on",
         )
         require(self.scope == "pooled", "a model for prediction is of all subjects together: leave scope pooled")
+        require(self.prune == 1, "train the whole network, and then prune it with `gbvnet model prune`")
         require(self.shuffle_labels is None, "a model for prediction needs true labels: leave shuffle_labels out")
         require(self.lag_s != "search", f"a model for prediction has one lag: {_NEEDS_LAG}")
 
@@ -591,8 +662,14 @@ class ExplainConfig:
 
 
 def to_dict(config: Any) -> dict:
-    """Return the settings as plain data for JSON and YAML; tuples become lists."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+    """Return the settings as plain data for JSON and YAML; tuples become lists.
+
+    Those of pruning are left out where nothing is pruned, so that such settings are as versions wrote them that could
+    not prune, and runs of before can be continued.
+    """
+    values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()}
+    whole = values.get("prune") == 1
+    return {k: v for k, v in values.items() if k not in PRUNE_SETTINGS} if whole else values
 
 
 def stored_settings(config: PrepareConfig) -> dict:

@@ -7,6 +7,7 @@ SYNTHETIC = "synthetic data"
 LEAKY = "LEAKY: windows of one trial on both sides"
 SHUFFLED = "SHUFFLED LABELS"
 SHUFFLED_SYSTEM = " on shuffled labels"  # ends a system's name where labels were permuted before training, as a probe
+PRUNED_SYSTEM = " pruned to "  # stands behind a system's name where its trained networks were pruned, before the share
 OUTSIDE_SYSTEM = " (outside)"  # ends the name of a system that another program ran; none of gbvnet's own ends so
 FORMER_KEY = "made_up"  # of `synthetic`, in the stores, runs, audits and models of gbvnet 0.1
 _FORMER_STAMP = "made-up data"  # as gbvnet 0.1 wrote it into predictions, models and corpora

@@ -16,6 +16,7 @@ from .progress import bar, say
     gbvnet crossval /data/deap.store runs/window --protocol window           # the paper's, which leaks
     gbvnet crossval /data/deap.store runs/bio --modality bio --target valence --model.variant micro
     gbvnet crossval /data/deap.store runs/five --seeds 5                     # runs/five/seed-0 ... and their spread
+    gbvnet crossval /data/deap.store runs/half --prune 0.5                   # half of the channels, pruned in each fold
     """,
 )
 def _crossval(parser) -> Run:
@@ -59,12 +60,12 @@ def _crossval(parser) -> Run:
     """,
 )
 def _tune(parser) -> Run:
-    from ..config import TuneConfig
+    from ..config import PRUNE_SETTINGS, TuneConfig
 
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
     parser.add_argument("run", type=Path, help="the folder of the run, to create or to resume")
     parser.add_argument("--space", type=Path, help="a YAML file with the settings to search and their values")
-    add_settings(parser, TuneConfig, skip={"recipe"})
+    add_settings(parser, TuneConfig, skip={"recipe", *PRUNE_SETTINGS})
     add_jobs(parser, default=1, cluster=True)
 
     def run(args) -> int:
@@ -95,11 +96,12 @@ def _tune(parser) -> Run:
     """,
 )
 def _compare(parser) -> Run:
-    from ..config import CompareConfig
+    from ..config import PRUNE_SETTINGS, CompareConfig
 
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
     parser.add_argument("comparison", type=Path, help="the folder of the comparison, to create or to resume")
-    add_settings(parser, CompareConfig, skip={"system", "modality", "joint", "shuffle_labels", "recipe"})
+    skip = {"system", "modality", "joint", "shuffle_labels", "recipe", *PRUNE_SETTINGS}
+    add_settings(parser, CompareConfig, skip=skip)
     add_seeds(parser)
     add_jobs(parser, default=1, cluster=True)
 
@@ -132,11 +134,12 @@ def _compare(parser) -> Run:
     """,
 )
 def _audit(parser) -> Run:
-    from ..config import AuditConfig
+    from ..config import PRUNE_SETTINGS, AuditConfig
 
     parser.add_argument("paths", type=Path, nargs="*", metavar="STORE AUDIT", help="a store; the folder of the audit")
     parser.add_argument("--splits", type=Path, default=None, help="check this split file or predictions table instead")
-    add_settings(parser, AuditConfig, skip={"protocol", "scope", "fixed", "joint", "shuffle_labels", "recipe"})
+    skip = {"protocol", "scope", "fixed", "joint", "shuffle_labels", "recipe", *PRUNE_SETTINGS}
+    add_settings(parser, AuditConfig, skip=skip)
     add_seeds(parser, fixed=False)
     add_jobs(parser, default=1, cluster=True)
 

@@ -32,14 +32,14 @@ from .progress import bar, say
     """,
 )
 def _train(parser) -> Run:
-    from ..config import FinalConfig
+    from ..config import PRUNE_SETTINGS, FinalConfig
 
     parser.add_argument("store", type=Path, help="a store made by `gbvnet prepare`")
     parser.add_argument("folder", type=Path, metavar="MODEL", help="the folder of the model, to create")
     parser.add_argument(
         "--runs", default="", metavar="RUNS", help="cross-validations of the same settings, for the model's card"
     )
-    skip = {"system", "scope", "folds", "fixed", "stratify", "joint", "shuffle_labels", "recipe"}
+    skip = {"system", "scope", "folds", "fixed", "stratify", "joint", "shuffle_labels", "recipe", *PRUNE_SETTINGS}
     add_settings(parser, FinalConfig, skip=skip)
 
     def run(args) -> int:
@@ -210,39 +210,125 @@ def _app(parser) -> Run:
 
 @command(
     "model",
-    "show what a model expects and how it was trained; export it to ONNX; push it to the Hugging Face hub",
+    "show a model, export it to ONNX, prune it, compare it with others, push it to the Hugging Face hub",
     """
     gbvnet model show MODEL                          # a folder, or user/name on the hub
     gbvnet model export MODEL model.onnx             # needs the extra `onnx`; compared with torch and timed
+    gbvnet model export MODEL int8.onnx --int8 --store deap.store      # calibrated on windows of its training subjects
+    gbvnet model prune MODEL half --keep 0.5 --store deap.store        # half of the channels, then trained further
+    gbvnet model compare MODEL half int8.onnx --store deap.store       # score, MB, ms, windows/s, memory
     gbvnet model push MODEL user/name                # private, unless --public is given
     """,
 )
 def _model(parser) -> Run:
-    parser.add_argument("what", choices=["show", "export", "push"], help="print; write as ONNX; send to the hub")
+    from ..config import PruneConfig
+
+    parser.add_argument(
+        "what", choices=list(_NEEDS),
+        help="show: print; export: write as ONNX; prune: make a smaller one; compare: measure several side by side; "
+        "push: send to the hub",
+    )  # fmt: skip
     parser.add_argument("model", type=Path, help="a folder that `gbvnet train` wrote, or user/name on the hub")
-    parser.add_argument("to", nargs="?", metavar="TO", help="export: the file to write; push: user/name on the hub")
+    parser.add_argument(
+        "to", nargs="*", metavar="TO",
+        help="export: the file to write; prune: the folder to write; compare: other models, or .onnx files; push: "
+        "user/name on the hub",
+    )  # fmt: skip
     parser.add_argument("--public", action="store_true", help="push: make it public")
+    parser.add_argument("--int8", action="store_true", help="export: in int8, calibrated on windows of --store")
+    parser.add_argument(
+        "--store", type=Path, default=None,
+        help="prune, compare and --int8: the store that the model was trained on; a comparison without it has no score",
+    )  # fmt: skip
+    add_fields(parser, PruneConfig)
+    return _run_model
 
-    def run(args) -> int:
-        if args.what == "show":
-            from ..network.checkpoint.describe import describe_model
 
-            say(describe_model(args.model))
-            return 0
-        if not args.to:
-            missing = "the file to write, as model.onnx" if args.what == "export" else "the destination, as user/name"
-            raise BadConfig(f"model {args.what}: give {missing}")
-        if args.what == "export":
-            from ..network.checkpoint.onnx import export_onnx
+_NEEDS = {  # action: what stands behind the model; "" for nothing
+    "show": "",
+    "export": "the file to write, as model.onnx",
+    "prune": "the folder to write",
+    "compare": "another model, or an .onnx file",
+    "push": "the destination, as user/name",
+}
+_OPTIONS = {"store": ("export", "prune", "compare"), "int8": ("export",), "public": ("push",)}  # option: its actions
+_OPTIONS |= dict.fromkeys(("keep", "by", "stages", "epochs"), ("prune",))
 
-            say(str(export_onnx(args.model, args.to)))
-            return 0
-        from ..network.checkpoint.hub_model import push_model
 
-        say(push_model(args.model, args.to, private=not args.public))
-        return 0
+def _run_model(args) -> int:
+    _refuse_other_arguments(args)
+    for line in _MODEL_ACTIONS[args.what](args):
+        say(line)
+    return 0
 
-    return run
+
+def _refuse_other_arguments(args) -> None:
+    """Raise BadConfig for an option of another action, and for too few or too many arguments."""
+    from ..config import PruneConfig
+
+    default = vars(PruneConfig()) | {"store": None, "int8": False, "public": False}
+    for name, actions in _OPTIONS.items():
+        if args.what not in actions and getattr(args, name) != default[name]:
+            raise BadConfig(f"--{name} is an option of model {' and '.join(actions)}, not of model {args.what}")
+    needs, most = _NEEDS[args.what], {"show": 0, "compare": 99}.get(args.what, 1)
+    if needs and not args.to:
+        raise BadConfig(f"model {args.what}: give {needs}")
+    if len(args.to) > most:
+        raise BadConfig(f"model {args.what}: {args.to[most]} is an argument too many")
+    if args.store is None and (args.what == "prune" or args.int8):
+        what = "prune" if args.what == "prune" else "export --int8"
+        raise BadConfig(f"model {what}: give --store, the store that the model was trained on")
+    if args.what == "export" and args.store is not None and not args.int8:
+        raise BadConfig("model export: --store is for --int8; in float32 nothing is calibrated")
+
+
+def _show_model(args) -> list[str]:
+    from ..network.checkpoint.describe import describe_model
+
+    return [describe_model(args.model)]
+
+
+def _export_model(args) -> list[str]:
+    from ..network.checkpoint.onnx import export_onnx
+
+    if not args.int8:
+        return [str(export_onnx(args.model, args.to[0]))]
+    from ..network.checkpoint.int8 import export_int8
+    from ..store.reader import open_store
+
+    return [str(export_int8(args.model, args.to[0], open_store(args.store)))]
+
+
+def _prune_model(args) -> list[str]:
+    from ..config import PruneConfig
+    from ..experiments.prune import prune_model
+    from ..store.reader import open_store
+
+    how = PruneConfig(args.keep, args.by, args.stages, args.epochs)
+    return prune_model(args.model, args.to[0], open_store(args.store), how).lines
+
+
+def _compare_models(args) -> list[str]:
+    from ..experiments.side_by_side import compare_models
+    from ..store.reader import open_store
+
+    store = None if args.store is None else open_store(args.store)
+    return compare_models([args.model, *args.to], store).lines
+
+
+def _push_model(args) -> list[str]:
+    from ..network.checkpoint.hub_model import push_model
+
+    return [push_model(args.model, args.to[0], private=not args.public)]
+
+
+_MODEL_ACTIONS = {
+    "show": _show_model,
+    "export": _export_model,
+    "prune": _prune_model,
+    "compare": _compare_models,
+    "push": _push_model,
+}
 
 
 @command(

@@ -20,7 +20,7 @@ import pandas as pd
 from filelock import FileLock
 from typing_extensions import override
 
-from ..config import CrossvalConfig, require
+from ..config import CrossvalConfig, PruneConfig, require
 from ..errors import BadRun, GbvnetError
 from ..evaluation import predictions, splits
 from ..evaluation.labels import has_one_class, predicted_high
@@ -28,16 +28,18 @@ from ..evaluation.plan import Plan, make_plan
 from ..evaluation.splits import Fold
 from ..evaluation.targets import Target
 from ..io.atomic import remove_stale_temp_files
+from ..network.lightning_module import CHECKPOINT
 from ..network.training_log import require_logger
 from ..parallel.peak_memory import PeakMemory
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, tasks_per_machine, threads_per_task
 from ..plugins import absolute, errors_named, label
 from ..progress import ProgressCallback
-from ..provenance import SHUFFLED_SYSTEM
+from ..provenance import PRUNED_SYSTEM, SHUFFLED_SYSTEM
 from ..store.joined import training_store
 from ..store.row_view import RowView
 from ..store.window_source import WindowSource
 from ..systems import SystemOutput, is_plugin, plain_options, system, validate_config
+from ..systems.gbvnet import PRUNED
 from .lag_search import with_lags
 from .run_folder import begin_run, config_digest, lock_run, log_prefix, read_environment, write_json
 from .run_group import call_periodically
@@ -247,7 +249,8 @@ class TrainAndTest:
         write_json(folder / "fit.json", about)
         table = self._table(task, y, predicted)
         predictions.write(table, folder / predictions.FILE)
-        (folder / "last.ckpt").unlink(missing_ok=True)  # as large as four models, and not needed any more
+        (folder / PRUNED / CHECKPOINT).unlink(missing_ok=True)
+        (folder / CHECKPOINT).unlink(missing_ok=True)  # as large as four models, and not needed any more
         return f"{_score(table)} on {len(task.fold.test)} test windows, {about['seconds']:.0f} s"
 
     def fit_and_predict(self, task: Task, y: pd.DataFrame, folder: Path) -> tuple[SystemOutput, dict[str, Any]]:
@@ -305,7 +308,7 @@ class TrainAndTest:
         for k, target in enumerate(task.targets):
             table = self.plan.windows.loc[test, names].assign(
                 dataset=self.store.title,
-                system=label(c.system) + (SHUFFLED_SYSTEM if c.shuffle_labels is not None else ""),
+                system=system_title(c) + (SHUFFLED_SYSTEM if c.shuffle_labels is not None else ""),
                 modality=c.modality,
                 target=target,
                 protocol=c.protocol,
@@ -337,6 +340,18 @@ class _TrainWithOwnSettings:
     def __call__(self, task: Task) -> str:
         config = self.own.of_folder[task.folder]
         return replace(self.train_and_test, config=config, digest=self.own.digest)(task)
+
+
+def system_title(config: CrossvalConfig) -> str:
+    """Return what tables call the system of a run: its name, and how far its networks were pruned."""
+    how, name = config.pruning, label(config.system)
+    if how.keep == 1:
+        return name
+    return (
+        f"{name}{PRUNED_SYSTEM}{how.keep:g}"
+        + f" by {how.by}" * (how.by != PruneConfig.by)
+        + " with stages" * how.stages
+    )
 
 
 def _score(table: pd.DataFrame) -> str:
@@ -382,7 +397,11 @@ def finish(run_dir: Path) -> None:
     environment["seconds"] = sum(a["seconds"] for a in abouts)
     write_json(run_dir / "environment.json", environment)
     for file in files:
-        for name in ("last.ckpt", LOCK):  # a process that was killed at its very end leaves a last.ckpt
+        for name in (
+            CHECKPOINT,
+            f"{PRUNED}/{CHECKPOINT}",
+            LOCK,
+        ):  # a process that was killed at its very end leaves a last.ckpt
             (file.parent / name).unlink(missing_ok=True)
     remove_stale_temp_files(run_dir)
     predictions.write(predictions.concatenate([predictions.read(file) for file in files]), run_dir / predictions.FILE)

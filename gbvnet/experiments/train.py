@@ -315,7 +315,7 @@ def _compared(config: dict[str, Any]) -> dict[str, Any]:
     """The settings that a run must share with a model for its scores to hold for it, by the names of their options."""
     one = {
         name: config.get(name)
-        for name in ("system", "modality", "task", "rule", "lag_s", "scope", "subjects", "shuffle_labels")
+        for name in ("system", "modality", "task", "rule", "lag_s", "scope", "subjects", "shuffle_labels", "prune")
     }
     for part in ("model", "train"):
         section = config.get(part)

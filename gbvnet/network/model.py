@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ..config import GATED_FUSIONS, GBVNetConfig, uses_face, uses_signals
+from ..config import GATED_FUSIONS, GBVNetConfig, Widths, require, uses_face, uses_signals
 from ..errors import GbvnetError
 from .fusions import FUSIONS
 
@@ -110,22 +110,26 @@ class GlobalResponseNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """The ConvNeXt V2 block: depthwise 7x7, LN, 1x1 to four times the width, GELU, GRN, 1x1 back, residual."""
+    """The ConvNeXt V2 block: depthwise 7x7, LN, 1x1 to four times the width, GELU, GRN, 1x1 back, residual.
 
-    def __init__(self, width: int):
+    hidden : the width between both 1x1 convolutions, if it is not four times the other
+    """
+
+    def __init__(self, width: int, hidden: int | None = None):
         super().__init__()
+        hidden = hidden or 4 * width
         self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
         self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.widen = nn.Linear(width, 4 * width)  # a 1x1 convolution of maps with the channels last
-        self.grn = GlobalResponseNorm(4 * width)
-        self.narrow = nn.Linear(4 * width, width)
+        self.widen = nn.Linear(width, hidden)  # a 1x1 convolution of maps with the channels last
+        self.grn = GlobalResponseNorm(hidden)
+        self.narrow = nn.Linear(hidden, width)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (N, H, W, E)."""
         y = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copies: the memory stays (N, H, W, E)
         y = self.norm(y)
-        y = self.grn(F.gelu(self.widen(y)))  # (N, H, W, 4E)
+        y = self.grn(F.gelu(self.widen(y)))  # (N, H, W, 4E), or fewer channels in a pruned network
         return x + self.narrow(y)
 
 
@@ -146,13 +150,17 @@ class Downsample(nn.Module):
 class ConvNeXtV2(nn.Module):
     """Section 3.2.1, spatial part: four levels of downsampling, from a frame to one vector."""
 
-    def __init__(self, depths: tuple[int, ...], widths: tuple[int, ...]):
+    def __init__(self, depths: tuple[int, ...], widths: tuple[int, ...], hidden: tuple[int, ...] = ()):
         super().__init__()
+        of_block = iter(
+            hidden or [4 * width for depth, width in zip(depths, widths, strict=True) for _ in range(depth)]
+        )
         self.stem = nn.Conv2d(3, widths[0], 4, stride=4)  # Eq. 1 with the text's stride
         self.stem_norm = nn.LayerNorm(widths[0], eps=1e-6)
         self.downs = nn.ModuleList(Downsample(a, b) for a, b in pairwise(widths))
         self.stages = nn.ModuleList(
-            nn.Sequential(*(Block(width) for _ in range(depth))) for depth, width in zip(depths, widths, strict=True)
+            nn.Sequential(*(Block(width, next(of_block)) for _ in range(depth)))
+            for depth, width in zip(depths, widths, strict=True)
         )
         self.norm = nn.LayerNorm(widths[-1], eps=1e-6)
 
@@ -172,12 +180,13 @@ class FaceEncoder(nn.Module):
     mean: Tensor
     sd: Tensor
 
-    def __init__(self, variant: str):
+    def __init__(self, variant: str, stages: tuple[int, ...] = (), blocks: tuple[int, ...] = ()):
         super().__init__()
-        depths, widths = SIZES[variant]
+        depths, whole = SIZES[variant]
+        widths = stages or whole
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1), persistent=False)
         self.register_buffer("sd", torch.tensor(IMAGENET_SD).view(3, 1, 1), persistent=False)
-        self.space = ConvNeXtV2(depths, widths)
+        self.space = ConvNeXtV2(depths, widths, blocks)
         self.out = nn.Linear(widths[-1], FACE_WIDTH)
         self.apply(_truncated_normal)
 
@@ -243,11 +252,12 @@ class SelfAttention(nn.Module):
 class TransformerLayer(nn.Module):
     """One pre-norm encoder layer: attention, then feed-forward 128 -> 256 -> 128 with GELU."""
 
-    def __init__(self, width: int, dropout: float = 0.1):
+    def __init__(self, width: int, dropout: float = 0.1, hidden: int | None = None):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = SelfAttention(width, dropout)
-        self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+        hidden = hidden or 2 * width
+        self.widen, self.narrow = nn.Linear(width, hidden), nn.Linear(hidden, width)
         self.dropout = nn.Dropout(dropout)
 
     @override
@@ -261,10 +271,10 @@ class TransformerLayer(nn.Module):
 class FrameTransformer(nn.Module):
     """Section 3.2.1, temporal part: learned positions and a 2-layer Transformer over the frames of a window."""
 
-    def __init__(self, n_frames: int):
+    def __init__(self, n_frames: int, hidden: tuple[int, ...] = (256, 256)):
         super().__init__()
         self.positions = nn.Parameter(nn.init.trunc_normal_(torch.empty(n_frames, FACE_WIDTH), std=0.02))
-        self.layers = nn.ModuleList(TransformerLayer(FACE_WIDTH) for _ in range(2))
+        self.layers = nn.ModuleList(TransformerLayer(FACE_WIDTH, hidden=width) for width in hidden)
 
     @override
     def forward(self, x: Tensor, ok: Tensor) -> Tensor:
@@ -296,9 +306,9 @@ def conv_bn_relu(n_in: int, n_out: int, kernel: int, dilation: int = 1) -> nn.Se
 class ParallelTCN(nn.Module):
     """Eq. 4 literally: ReLU(BN(sum over d in {1, 2, 4} of W_d *_d X + b_d)), all dilations in one layer."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_in: int = 24) -> None:
         super().__init__()
-        self.branches = nn.ModuleList(nn.Conv1d(24, 8, 3, padding=d, dilation=d) for d in (1, 2, 4))
+        self.branches = nn.ModuleList(nn.Conv1d(n_in, 8, 3, padding=d, dilation=d) for d in (1, 2, 4))
         self.norm = nn.BatchNorm1d(8)
 
     @override
@@ -307,13 +317,13 @@ class ParallelTCN(nn.Module):
         return F.relu(self.norm(torch.stack([branch(x) for branch in self.branches]).sum(0)))
 
 
-def make_tcn(name: str) -> nn.Module:
-    """Return the TCN that config.tcn names: (B, 24, L) -> (B, 8, L)."""
-    parallel = ParallelTCN()  # always built first: later layers would get other weights from the same seed
+def make_tcn(name: str, n_in: int = 24, between: tuple[int, ...] = (16, 16)) -> nn.Module:
+    """Return the TCN that config.tcn names: (B, 24, L) -> (B, 8, L). between: the widths of the first two in series."""
+    parallel = ParallelTCN(n_in)  # always built first: later layers would get other weights from the same seed
     if name == "sequential":  # Eq. 4 as in the text: three layers in series, the last with 8 channels
-        widths = ((24, 16, 1), (16, 16, 2), (16, 8, 4))
+        widths = zip((n_in, *between), (*between, 8), (1, 2, 4), strict=True)
         return nn.Sequential(*(conv_bn_relu(a, b, 3, dilation) for a, b, dilation in widths))
-    return parallel if name == "parallel" else nn.Conv1d(24, 8, 1)
+    return parallel if name == "parallel" else nn.Conv1d(n_in, 8, 1)
 
 
 class ConvAttention(nn.Module):
@@ -323,15 +333,16 @@ class ConvAttention(nn.Module):
     redundant), and each position depends on its neighbours only; without `residual` X is not added.
     """
 
-    def __init__(self, width: int = 8, hidden: int = 32, attention: bool = True, residual: bool = True):
+    def __init__(self, attention: bool = True, residual: bool = True, ffn: int = 64):
         super().__init__()
+        width, hidden = 8, 32
         self.residual = residual
         self.depth = nn.Conv1d(width, width, 3, padding=1, groups=width)
         self.point = nn.Conv1d(width, hidden, 1)
         self.norm1 = nn.LayerNorm(hidden) if attention else None
         self.norm2 = nn.LayerNorm(hidden)
         self.attention = SelfAttention(hidden) if attention else None
-        self.widen, self.narrow = nn.Linear(hidden, 2 * hidden), nn.Linear(2 * hidden, width)
+        self.widen, self.narrow = nn.Linear(hidden, ffn), nn.Linear(ffn, width)
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -355,6 +366,7 @@ class SignalEncoder(nn.Module):
     """Section 3.2.2: local, medium and global patterns of the signals of a window.
 
     local_cnn, tcn, self_attention, residual, pooling : which of its parts are used; see ModelConfig
+    widths : of the layers of a pruned network
     """
 
     def __init__(
@@ -366,15 +378,18 @@ class SignalEncoder(nn.Module):
         self_attention: bool = True,
         residual: bool = True,
         pooling: str = "adaptive",
+        widths: Widths | None = None,
     ):
         super().__init__()
+        widths = widths or Widths(local=(32, 24) if local_cnn else (24,), medium=(16, 16), wide=(64,))
+        *between, last = widths.local  # [32], 24
         self.local = (
-            nn.Sequential(conv_bn_relu(n_channels, 32, 7), conv_bn_relu(32, 24, 5))  # Eq. 3, twice
+            nn.Sequential(conv_bn_relu(n_channels, between[0], 7), conv_bn_relu(between[0], last, 5))  # Eq. 3, twice
             if local_cnn
-            else nn.Conv1d(n_channels, 24, 1)
+            else nn.Conv1d(n_channels, last, 1)
         )
-        self.medium = make_tcn(tcn)
-        self.wide = ConvAttention(attention=self_attention, residual=residual)
+        self.medium = make_tcn(tcn, last, widths.medium)
+        self.wide = ConvAttention(self_attention, residual, *widths.wide)
         self.positions = 16 if pooling == "adaptive" else 1  # in time, after the pooling
         self.out = nn.Linear(8 * self.positions, SIGNAL_WIDTH)
 
@@ -484,6 +499,33 @@ def set_normaliser(mean_buffer: Tensor, sd_buffer: Tensor, mean: Tensor, sd: Ten
     sd_buffer.copy_(torch.where(constant, torch.ones_like(sd), sd))
 
 
+def whole_widths(config: GBVNetConfig) -> Widths:
+    """Return the widths of the layers that pruning can make narrower, as they are before it; none of absent parts."""
+    face, signals = uses_face(config.modality), uses_signals(config.modality)
+    depths, stages = SIZES[config.variant] if face and config.face_input == "pixels" else ((), ())
+    return Widths(
+        stages=stages,
+        blocks=tuple(4 * width for depth, width in zip(depths, stages, strict=True) for _ in range(depth)),
+        frames=(256, 256) if face and config.face_time == "transformer" else (),
+        local=() if not signals else (32, 24) if config.local_cnn else (24,),
+        medium=(16, 16) if signals and config.tcn == "sequential" else (),
+        wide=(64,) if signals else (),
+    )
+
+
+def layer_widths(config: GBVNetConfig) -> Widths:
+    """Return the widths of these layers: the whole ones, or those of a pruned network.
+
+    Raises BadConfig if config.widths has another number of them, or larger ones.
+    """
+    whole = whole_widths(config)
+    for name, of_whole in vars(whole).items():
+        given = getattr(config.widths, name)
+        fits = len(given) == len(of_whole) and all(a <= b for a, b in zip(given, of_whole, strict=True))
+        require(not given or fits, f"widths.{name} of this network are at most {of_whole or 'none'}, not {given}")
+    return Widths(**{name: getattr(config.widths, name) or width for name, width in vars(whole).items()})
+
+
 class GBVNet(nn.Module):
     """The network of Figure 1, or one branch of it with the classifier (`modality` face, or any without the face).
 
@@ -499,12 +541,15 @@ class GBVNet(nn.Module):
         super().__init__()
         self.config = config
         self.sees_face, self.sees_signals = uses_face(config.modality), uses_signals(config.modality)
+        widths = layer_widths(config)
         width = FACE_WIDTH * self.sees_face + SIGNAL_WIDTH * self.sees_signals  # D: 192, 128 or 64
         if self.sees_face:
             self.face = (
-                FaceFeatureEncoder(config.n_face_features) if self.reads_features else FaceEncoder(config.variant)
+                FaceFeatureEncoder(config.n_face_features)
+                if self.reads_features
+                else FaceEncoder(config.variant, widths.stages, widths.blocks)
             )
-            self.time = FrameTransformer(config.n_frames) if config.face_time == "transformer" else None
+            self.time = FrameTransformer(config.n_frames, widths.frames) if config.face_time == "transformer" else None
         if self.sees_signals:
             self.signals = SignalEncoder(
                 config.n_channels,
@@ -513,6 +558,7 @@ class GBVNet(nn.Module):
                 self_attention=config.self_attention,
                 residual=config.residual,
                 pooling=config.pooling,
+                widths=widths,
             )
             self.register_buffer("signal_mean", torch.zeros(config.n_channels))
             self.register_buffer("signal_sd", torch.ones(config.n_channels))

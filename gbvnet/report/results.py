@@ -19,7 +19,7 @@ from ..evaluation.seed_means import SeedDifference, difference_over_seeds
 from ..evaluation.targets import QUADRANT, scale_in_words
 from ..former_settings import present_names
 from ..io.safe_load import from_json, from_yaml
-from ..provenance import SYNTHETIC, is_leaky, with_current_key
+from ..provenance import PRUNED_SYSTEM, SYNTHETIC, is_leaky, with_current_key
 from .seed_folders import is_seed_folder
 
 log = logging.getLogger(__name__)
@@ -243,9 +243,10 @@ def order_and_label(results: Sequence[Result]) -> list[Result]:
 
 
 def _labelled(results: list[Result]) -> list[Result]:
-    """Add to the modality the system if there are several or it is of another program, and, where two would still be
-    alike, seed or run name."""
-    if len({result.key("system") for result in results}) > 1 or any(result.run.outside for result in results):
+    """Add to the modality the system if there are several, it is of another program or was pruned, and, where two would
+    still be alike, seed or run name."""
+    systems = {result.key("system") for result in results}
+    if len(systems) > 1 or PRUNED_SYSTEM in "".join(systems) or any(result.run.outside for result in results):
         results = [replace(r, label=f"{r.key('system')} {r.label}") for r in results]
 
     def where(result: Result) -> tuple:

@@ -5,8 +5,9 @@ give the epoch: here it is the one with the best loss on validation groups, neve
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from typing_extensions import override
@@ -16,14 +17,21 @@ from ..errors import BadConfig
 from ..evaluation.targets import Target, targets_of
 from ..network.checkpoint.checkpoint import load_model, save_model
 from ..network.model import GBVNet
+from ..network.objectives import objective_of
 from ..network.pretrained import FaceWeights, load_face_weights
-from ..network.training import predict_network
+from ..network.pruning import describe_layers, prune_network
+from ..network.training import TrainingData, fit_network, predict_network
 from ..preprocessing import face_statistics as facestats
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
 from . import SystemOutput
 from .learners.branches import network_config
 from .learners.neural import NeuralSystem, Shape
+
+FINE_TUNING = 0.1  # learning rate of the training after pruning, beside that of the training
+PRUNED = "pruned"  # the folder of that training inside the training's
+
+Rows: TypeAlias = tuple[WindowSource, np.ndarray, np.ndarray]  # a store, row numbers, and their labels as for `fit`
 
 
 class System(NeuralSystem):
@@ -35,6 +43,12 @@ class System(NeuralSystem):
         super().__init__(config, work, label)
         self.model_metadata: dict = {}
         self.face_weights: FaceWeights | None = None
+        self._pruned: dict[str, Any] = {}  # how it was pruned, for its metadata
+
+    @property
+    @override
+    def about(self) -> dict[str, Any]:
+        return super().about | ({"pruned": self._pruned} if self._pruned else {})
 
     @classmethod
     @override
@@ -65,10 +79,18 @@ class System(NeuralSystem):
         seed: int = 0,
     ) -> Self:
         super().fit(store, rows, y, validation=validation, seed=seed)
+        if self.config.pruning.keep < 1:
+            self._prune((store, rows, y), validation, seed)
         self.model_metadata = model_metadata(store, self.config, rows)
         if self.face_weights:
             self.model_metadata["face_weights"] = str(self.face_weights)
         return self
+
+    def _prune(self, train: Rows, validation: tuple[np.ndarray, np.ndarray] | None, seed: int) -> None:
+        """Prune the trained network by the training rows, and train it further on them."""
+        work = None if self.work is None else self.work / PRUNED
+        self._pruned = {"chosen_epoch_before": self.fitted.chosen_epoch if self.fitted else None}
+        self._pruned |= prune_and_train(self, train, validation, seed, work)
 
     @override
     def predict(self, store: WindowSource, rows: np.ndarray) -> SystemOutput:
@@ -107,6 +129,52 @@ class System(NeuralSystem):
                 f"{(~has.all(axis=1)).sum()} of {len(rows)} windows lack a modality, and with model.modality_dropout 0 "
                 "no embedding is learnt in its place; set it above 0, or rows to complete"
             )
+
+
+def prune_and_train(
+    system: System,
+    train: Rows,
+    validation: tuple[np.ndarray, np.ndarray] | None,
+    seed: int,
+    work: Path | None = None,
+) -> dict[str, Any]:
+    """Prune a system's trained network as `config.pruning` says, by the training rows alone, and train it further on
+    them; validation rows choose the epoch. Return how that was done, for the metadata of its model.
+
+    work : folder for the checkpoint and history.csv of that training
+    """
+    store, rows, y = train
+    how, config, network = system.config.pruning, system.config, system.network
+    if network is None:
+        raise BadConfig("this gbvnet is not trained yet: call fit or load first")
+    windows = system._windows(store, rows, system._scaled(y, len(rows)))
+    system.network = prune_network(network, windows, how)
+    done = {
+        "keep": how.keep,
+        "by": how.by,
+        "stages": how.stages,
+        "parameters_before": sum(p.numel() for p in network.parameters()),
+        "parameters": sum(p.numel() for p in system.network.parameters()),
+        "widths": describe_layers(system.network),
+    }
+    if not how.epochs or how.keep == 1:
+        return done | {"epochs": 0}
+    of_validation = validation and system._windows(
+        store, validation[0], system._scaled(validation[1], len(validation[0]))
+    )
+    settings = replace(
+        config.train, epochs=how.epochs, learning_rate=FINE_TUNING * config.train.learning_rate, compile=False
+    )
+    system.fitted = fit_network(
+        system.network.train(),
+        TrainingData(windows, of_validation, objective_of(system.task, config.train.loss)),
+        settings,
+        seed,
+        augment=system.augment if config.train.augment or config.train.corrupt else None,
+        work=work,
+        label=f"{system.label}pruned, ",
+    )
+    return done | {"epochs": how.epochs, "chosen_epoch": system.fitted.chosen_epoch}
 
 
 def model_metadata(store: WindowSource, config: CrossvalConfig, rows: np.ndarray) -> dict:

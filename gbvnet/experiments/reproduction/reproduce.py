@@ -174,5 +174,5 @@ def _network_runs(studies: Sequence[Study]) -> Iterator[PlannedRun]:
 
 def _cost_key(config: GBVNetConfig, side: int) -> str:
     """What decides the cost of a network."""
-    shape = {name: value for name, value in to_dict(config).items() if "dropout" not in name}
+    shape = {k: value for k, value in to_dict(config).items() if "dropout" not in k and k != "widths"}
     return f"{device()}; {side} px; " + ", ".join(f"{name} {value}" for name, value in shape.items())

@@ -15,7 +15,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from ...errors import BadModel
+from ...config import GBVNetConfig
+from ...errors import BadConfig, BadModel
 from ...io.atomic import atomic_folder, atomic_write
 from ..model import GBVNet
 from .folder import (
@@ -90,7 +91,7 @@ def load_model(name: str | Path) -> tuple[GBVNet, dict]:
     text, content = read_config(folder)
     config = build_config(folder / CONFIG, content["config"])
     with torch.device("meta"):  # shapes without memory: a config that needs terabytes is refused, not tried
-        expected = {name: tuple(tensor.shape) for name, tensor in GBVNet(config).state_dict().items()}
+        expected = {name: tuple(tensor.shape) for name, tensor in _built(folder, config).state_dict().items()}
     header = read_header(folder / TENSORS)
     _refuse_other_tensors(folder / TENSORS, expected, header.shapes)
     refuse_edited(folder, text, header)
@@ -102,6 +103,13 @@ def load_model(name: str | Path) -> tuple[GBVNet, dict]:
     model = GBVNet(config)
     model.load_state_dict(state)
     return model.eval(), content["about"]
+
+
+def _built(folder: Path, config: GBVNetConfig) -> GBVNet:
+    try:
+        return GBVNet(config)
+    except BadConfig as error:
+        raise BadModel(folder / CONFIG, "a network this gbvnet can build", str(error), "Restore the file.") from error
 
 
 def _refuse_other_tensors(path: Path, expected: dict[str, tuple[int, ...]], actual: dict[str, tuple[int, ...]]) -> None:

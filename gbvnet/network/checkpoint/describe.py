@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ...config import GBVNetConfig, uses_face, uses_signals
+from ...config import GBVNetConfig, Widths, uses_face, uses_signals
 from ...errors import BadModel
 from ...provenance import model_stamps
 from .folder import (
@@ -149,6 +149,7 @@ def _training(config: GBVNetConfig, header: Header, about: dict) -> Lines:
     ]
     parts = ("variant", "face_time", "local_cnn", "tcn", "self_attention", "residual", "pooling", "fusion")
     lines.append(("network", ", ".join(f"{name} {plain(getattr(config, name))}" for name in parts)))
+    lines += pruned_lines(config, about)
     if about.get("excluded"):
         lines.append(("excluded", plain(about["excluded"])))
     if about.get("face_weights"):
@@ -159,6 +160,22 @@ def _training(config: GBVNetConfig, header: Header, about: dict) -> Lines:
     if settings:
         lines.append(("settings", ", ".join(f"{key} {plain(value)}" for key, value in settings.items())))
     return [*lines, ("store digest", plain(about.get("store_digest", UNKNOWN)))]
+
+
+def pruned_lines(config: GBVNetConfig, about: dict) -> Lines:
+    """How a network was pruned, and its widths; empty for a whole one."""
+    if config.widths == Widths():
+        return []
+    how = _table(about, "pruned")
+    widths = "; ".join(f"{name} {plain(value)}" for name, value in vars(config.widths).items() if value)
+    lines = [
+        ("pruned", f"keeps {plain(how['keep'])} of the channels, by {plain(how.get('by'))}" if "keep" in how else "yes")
+    ]
+    if "parameters_before" in how:
+        lines.append(("  before", f"{how['parameters_before']:,} parameters"))
+    if how.get("chosen_epoch"):
+        lines.append(("  then trained", f"epoch {how['chosen_epoch']} of at most {plain(how.get('epochs'))}"))
+    return [*lines, ("  widths", widths)]
 
 
 def _table(about: dict, name: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import msgspec
 from safetensors import SafetensorError, safe_open
 
-from ...config import GBVNetConfig, from_dict, to_dict
+from ...config import GBVNetConfig, Widths, from_dict, to_dict
 from ...errors import BadConfig, BadModel
 from ...io.records import convert
 from ...io.safe_load import from_json
@@ -20,7 +20,7 @@ FORMAT = 1
 TENSORS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 # Absent in older models: then the default.
 FEATURE_FIELDS = ("face_input", "n_face_features")
-ADDED_FIELDS = ("local_cnn", "self_attention", "residual", "pooling", *FEATURE_FIELDS)
+ADDED_FIELDS = ("local_cnn", "self_attention", "residual", "pooling", *FEATURE_FIELDS, "widths")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib")
 
 # Entries of `about` in the table of the model card, and their names there.
@@ -132,6 +132,8 @@ def build_config(path: Path, values: dict) -> GBVNetConfig:
     for name, kind in get_type_hints(GBVNetConfig).items():
         if name in ADDED_FIELDS and name not in values:
             continue
+        if kind is Widths:
+            continue  # from_dict has read each of its fields
         value, choices = values.get(name), get_args(kind)
         kinds = (int, float) if kind is float else (kind,)
         good = value in choices if choices else isinstance(value, kinds) and isinstance(value, bool) == (kind is bool)
@@ -142,9 +144,11 @@ def build_config(path: Path, values: dict) -> GBVNetConfig:
 
 
 def stored_config(config: GBVNetConfig) -> dict:
-    """Return a network's config as config.json has it: that of one that reads pictures is as versions wrote it that
-    knew no other, so that they can read it."""
+    """Return a network's config as config.json has it: that of one that reads pictures, or that is not pruned, is as
+    versions wrote it that knew no other, so that they can read it."""
     values = to_dict(config)
+    if config.widths == Widths():
+        values.pop("widths")
     return values if config.face_input == "features" else {k: v for k, v in values.items() if k not in FEATURE_FIELDS}
 
 

@@ -3,6 +3,7 @@
 from ...config import ModelConfig, to_dict
 from ...provenance import model_stamps
 from ..model import GBVNet
+from .describe import pruned_lines
 from .folder import CARD_FACTS, plain
 
 _LIMITS = [
@@ -40,7 +41,42 @@ def model_card(model: GBVNet, about: dict) -> str:
     if changed:
         lines.append(f"| Other than the default network | {', '.join(changed)} |")
     lines += [f"| {name} | {plain(about[key])} |" for key, name in CARD_FACTS.items() if key in about]
-    return "\n".join([*lines, *_score_lines(about), "", "## Input", "", *_input_lines(model, about), *_LIMITS])
+    lines += [f"| {name.strip().capitalize()} | {value} |" for name, value in pruned_lines(config, about)]
+    return "\n".join(
+        [
+            *lines,
+            *_score_lines(about),
+            *_comparison_lines(about),
+            "",
+            "## Input",
+            "",
+            *_input_lines(model, about),
+            *_LIMITS,
+        ]
+    )
+
+
+def _comparison_lines(about: dict) -> list[str]:
+    """The whole and the pruned model side by side, as they were measured when it was pruned."""
+    compared = (about.get("pruned") or {}).get("compared")
+    if not compared:
+        return []
+    rows = [
+        f"| {row['model']} | {plain('none' if row['score'] is None else row['score'])} | {row['size_mb']:.2f} | "
+        f"{row['latency_ms']:.2f} | {row['windows_per_s']:.0f} | {plain(row['memory_mb'])} |"
+        for row in compared["rows"]
+    ]
+    return [
+        "",
+        "## Beside the whole model",
+        "",
+        f"| | {compared['measure']} | MB | ms a window | windows/s | memory, MB |",
+        "|---|---|---|---|---|---|",
+        *rows,
+        "",
+        f"{compared['measure'].capitalize()}: {compared['on']}. In torch, on the CPU that it was pruned on, "
+        f"{compared['threads']} threads.",
+    ]
 
 
 def _score_lines(about: dict) -> list[str]:

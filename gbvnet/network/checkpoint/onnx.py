@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ...config import GBVNetConfig
+from ...config import GBVNetConfig, uses_face
 from ...errors import BadConfig, BadModel
 from ...io.atomic import temporary_path
 from ..model import FACE_WIDTH, GBVNet, mean_of_valid, network_faces
@@ -39,6 +39,7 @@ from .hub import find_model
 
 REQUIRED = ("onnx", "onnxruntime", "onnxscript")  # the extra `onnx`
 OPSET = 18
+METADATA = "gbvnet"  # the name of config.json in the file's metadata
 TOLERANCE = 1e-4  # largest difference from torch, in logits and gates; relative for values above 1
 CHECKED = 24  # windows of noise on which torch and the file are compared
 BATCH = 64  # windows, for the throughput
@@ -70,29 +71,39 @@ def export_onnx(name: str | Path, path: str | Path) -> ExportResult:
     The file holds config.json as metadata `gbvnet`, which describes its inputs. Raises BadConfig if the extra is not
     installed, BadModel for a bad model and for an export that differs from torch by more than TOLERANCE.
     """
-    missing = [module for module in REQUIRED if find_spec(module) is None]
-    if missing:
-        raise BadConfig(f"exporting needs {', '.join(missing)}, which is not installed: pip install 'gbvnet[onnx]'")
+    require_onnx("exporting")
     path = Path(path)
-    if path.is_dir() or not path.parent.is_dir():
-        actual = "a folder" if path.is_dir() else f"no folder {path.parent}"
-        raise BadModel(path, "a file to write, in an existing folder", actual, "Give a name such as model.onnx.")
-    if path.exists() and path.suffix.lower() != ".onnx":
-        remedy = "It would be replaced: give a name such as model.onnx."
-        raise BadModel(path, "no such file yet, or an older export that ends in .onnx", "another file", remedy)
+    require_onnx_path(path)
     folder = find_model(name)
     network, about = load_model(folder)
-    side = _face_side(network, about, folder)
+    side = face_side_of(network.config, about, folder)
     temporary = temporary_path(path)
     try:
-        _write(network, side, temporary, (folder / CONFIG).read_text(encoding="utf-8"))
-        session = _session(temporary)
+        write_onnx(network, side, temporary, (folder / CONFIG).read_text(encoding="utf-8"))
+        session = open_session(temporary)
         difference = _compare(network, session, side, path)
         times = _time(network, session, side)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     return ExportResult(path, difference, **times)
+
+
+def require_onnx(what: str) -> None:
+    """Raise BadConfig with the packages that are missing for `what` ("exporting")."""
+    missing = [module for module in REQUIRED if find_spec(module) is None]
+    if missing:
+        raise BadConfig(f"{what} needs {', '.join(missing)}, which is not installed: pip install 'gbvnet[onnx]'")
+
+
+def require_onnx_path(path: Path) -> None:
+    """Raise BadModel unless an ONNX file can be written there without a loss."""
+    if path.is_dir() or not path.parent.is_dir():
+        actual = "a folder" if path.is_dir() else f"no folder {path.parent}"
+        raise BadModel(path, "a file to write, in an existing folder", actual, "Give a name such as model.onnx.")
+    if path.exists() and path.suffix.lower() != ".onnx":
+        remedy = "It would be replaced: give a name such as model.onnx."
+        raise BadModel(path, "no such file yet, or an older export that ends in .onnx", "another file", remedy)
 
 
 class TraceableNetwork(nn.Module):
@@ -159,15 +170,16 @@ def face_name(network: GBVNet) -> str:
     return "face_features" if network.reads_features else "faces"
 
 
-def _face_side(network: GBVNet, about: dict, folder: Path) -> int:
-    """Return S in pixels; 32 for a network that reads no pictures, which does not use it."""
-    side = about.get("face_side") if network.sees_face and not network.reads_features else 32
+def face_side_of(config: GBVNetConfig, about: dict, folder: Path) -> int:
+    """Return S in pixels; 32 for a network that reads no pictures, which does not use it. Raises BadModel."""
+    pictures = uses_face(config.modality) and config.face_input == "pixels"
+    side = about.get("face_side") if pictures else 32
     if not isinstance(side, int) or side < 32:
         raise BadModel(folder / CONFIG, "about.face_side, the side of a face in pixels", repr(side), "Train it again.")
     return side
 
 
-def _windows(config: GBVNetConfig, side: int, n: int, seed: int = 0) -> dict[str, np.ndarray]:
+def noise_windows(config: GBVNetConfig, side: int, n: int, seed: int = 0) -> dict[str, np.ndarray]:
     """Return n windows of noise as stored, and features for a network that reads them; of every eight, one lacks its
     face, one its signals, and one both."""
     rng = np.random.default_rng(seed)
@@ -191,12 +203,12 @@ def _feature_noise(config: GBVNetConfig, face_ok: np.ndarray, seed: int) -> np.n
     return features
 
 
-def _write(network: GBVNet, side: int, path: Path, config: str) -> None:
+def write_onnx(network: GBVNet, side: int, path: Path, config: str) -> None:
     """Trace the network and write it, its config as metadata."""
     import onnx
 
     traceable = TraceableNetwork(network).eval()
-    windows = _windows(network.config, side, 2)
+    windows = noise_windows(network.config, side, 2)
     batch = torch.export.Dim("B")
     with _silence_exporter():
         program = torch.onnx.export(
@@ -212,7 +224,7 @@ def _write(network: GBVNet, side: int, path: Path, config: str) -> None:
     if program is None:
         raise BadModel(path, "an exported program", f"none from torch.onnx.export of torch {torch.__version__}")
     made = program.model_proto
-    onnx.helper.set_model_props(made, {"gbvnet": config})
+    onnx.helper.set_model_props(made, {METADATA: config})
     onnx.checker.check_model(made)
     path.write_bytes(made.SerializeToString())
 
@@ -231,23 +243,28 @@ def _silence_exporter() -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _session(path: Path) -> Any:
+def open_session(path: Path, optimised: bool = True) -> Any:
+    """Return a session on the CPU. optimised: with all of onnxruntime's changes of the graph, or as it is written."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()  # as many as torch has, so that times compare
     options.log_severity_level = 3
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _run_onnx(session: Any, windows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def run_onnx(session: Any, windows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the outputs of a session for windows, which may have more inputs than it reads."""
     names = [output.name for output in session.get_outputs()]
     inputs = {expected.name: windows[expected.name] for expected in session.get_inputs()}
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
 @torch.inference_mode()
-def _run_torch(network: GBVNet, windows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def run_torch(network: GBVNet, windows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the outputs of the network for the inputs of an exported one."""
     t = {name: torch.from_numpy(array) for name, array in windows.items()}
     faces = network_faces(t[face_name(network)]) if network.sees_face else None
     signals = t["signals"] if network.sees_signals else None
@@ -257,15 +274,15 @@ def _run_torch(network: GBVNet, windows: dict[str, np.ndarray]) -> dict[str, np.
 
 def _compare(network: GBVNet, session: Any, side: int, path: Path) -> float:
     """Return the largest difference between torch and the file. Raises BadModel if it is above TOLERANCE."""
-    windows = _windows(network.config, side, CHECKED, seed=1)
+    windows = noise_windows(network.config, side, CHECKED, seed=1)
     has_face, has_signals = windows["face_ok"].any(1), windows["has_signals"]
     config = network.config
     if not network.sees_both:
         usable = has_face if network.sees_face else has_signals
     else:
         usable = has_face & has_signals if config.modality_dropout == 0 else has_face | has_signals
-    of_torch = _run_torch(network, {name: array[usable] for name, array in windows.items()})
-    of_onnx = _run_onnx(session, windows)
+    of_torch = run_torch(network, {name: array[usable] for name, array in windows.items()})
+    of_onnx = run_onnx(session, windows)
     worst = 0.0
     for name, result in of_onnx.items():
         expected = of_torch[name]
@@ -285,17 +302,17 @@ def _time(network: GBVNet, session: Any, side: int) -> dict[str, float]:
     """Return median seconds of one window and of BATCH windows, in onnxruntime and in torch."""
     times: dict[str, float] = {}
     for what, n, repeats in (("one", 1, 15), ("batch", BATCH, 3)):
-        windows = _windows(network.config, side, n)
+        windows = noise_windows(network.config, side, n)
         windows["face_ok"][:], windows["has_signals"][:] = True, True
         calls: dict[str, Callable[[], object]] = {
-            f"torch_{what}": lambda windows=windows: _run_torch(network, windows),  # type: ignore[misc]
-            f"onnx_{what}": lambda windows=windows: _run_onnx(session, windows),  # type: ignore[misc]
+            f"torch_{what}": lambda windows=windows: run_torch(network, windows),  # type: ignore[misc]
+            f"onnx_{what}": lambda windows=windows: run_onnx(session, windows),  # type: ignore[misc]
         }
-        times |= _median_seconds(calls, repeats)
+        times |= median_seconds(calls, repeats)
     return times
 
 
-def _median_seconds(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def median_seconds(calls: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Return the median seconds of each call, taken alternately after one that is not counted."""
     for call in calls.values():
         call()
