@@ -61,6 +61,7 @@ survival: system $(VENV)/.dev  ## half an hour: commands killed at random moment
 	$(BIN)/gbvnet weights
 	rm -rf build/survival && mkdir -p build
 	$(BIN)/python -m tests.survival --kills 50 build/survival
+	$(BIN)/python -m tests.survival --corpora --kills 60 build/survival/corpora
 
 bench: $(VENV)/.dev      ## ratios of speed, side by side in one run; JSON in benchmarks/results
 	$(BIN)/python -m benchmarks

@@ -17,7 +17,7 @@ import pytest
 
 from gbvnet.cli.main import main
 from gbvnet.config import FinalConfig, GBVNetConfig, ModelConfig, PrepareConfig, TrainConfig
-from gbvnet.datasets import open_corpus
+from gbvnet.datasets import open_corpus, synthetic_corpora
 from gbvnet.errors import BadModel, BadRun, BadStore, GbvnetError, os_error_message
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.run_group import begin_run_group
@@ -77,6 +77,18 @@ def test_commands_killed_at_random_moments_end_as_if_nothing_had_happened(tmp_pa
     assert done.returncode == 0, done.stdout + done.stderr
     for name in ("prepare", "crossval", "train", "reproduce"):
         assert f"1 {name}" in done.stdout
+    assert ", 0 faults," in done.stdout
+
+
+@pytest.mark.journey
+def test_the_writer_and_the_reader_of_every_corpus_survive_a_kill(tmp_path):
+    kills = 2 * len(synthetic_corpora())
+    words = [sys.executable, "-m", "tests.survival", "--corpora", "--kills", str(kills), "--seed", "1", "--jobs", "1"]
+    root = Path(__file__).parents[1]
+    done = subprocess.run([*words, str(tmp_path / "survival")], cwd=root, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in synthetic_corpora():
+        assert f"1 synth-{name}" in done.stdout and f"1 prepare-{name}" in done.stdout
     assert ", 0 faults," in done.stdout
 
 

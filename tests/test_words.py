@@ -42,6 +42,7 @@ NAMES = {
 ALLOWED = {
     "gbvnet/errors.py": {"found"},  # BadInput's part after "expected"
     "gbvnet/datasets/mahnob.py": {"found"},  # the same part of an error that is raised again
+    "gbvnet/datasets/mahnob_continuous.py": {"found"},  # as well
     "gbvnet/datasets/table_schema.py": {"found"},  # as well
     "gbvnet/evaluation/split_check.py": {"person"},  # a column in files of other software
     "gbvnet/evaluation/splits.py": {"inner"},  # part of the seed: another word would give other folds

@@ -17,7 +17,8 @@ video and BDF in the corpus itself. A recording has two clocks:
     video     the gaze table gives the audio sample at which the stimulus started, session.xml the one at which the
               video file begins; their difference is the start of the stimulus in the video
 
-Every time that two sources give is compared; a difference of more than two frames is a warning.
+Every time that two sources give is compared; a difference of more than two frames is a warning. Annotators' continuous
+valence, in a file that is published elsewhere, is read where it is there (mahnob_continuous.py).
 """
 
 from collections import Counter
@@ -30,6 +31,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from ..io.video import probe
+from ..text import shortened
 from .deap import EEG  # the BDFs of MAHNOB-HCI have the EEG channels of DEAP's release, in the same order
 from .formats import bdf
 from .formats.bdf import (
@@ -42,6 +44,8 @@ from .formats.bdf import (
     truncation_message,
     unit_notes,
 )
+from .label_columns import LabelColumn
+from .mahnob_continuous import LABEL, ContinuousValence
 from .mahnob_session import (
     BDF,
     FETCH,
@@ -170,17 +174,25 @@ class Reader:
     synthetic: bool
     sessions: dict[int, Session]
     films: dict[str, float]  # seconds of each
+    continuous: ContinuousValence | None = None  # annotators' valence over time, where its file is there
     dataset = "mahnob"
     source = ""
     rate_hz = float(RATE_HZ)
     baseline_s = float(BASELINE_S)
     frames_per_s = 12  # paper, section 4.1
     channels = CHANNELS
-    labels = LABELS
+
+    @property
+    def labels(self) -> tuple[LabelColumn, ...]:
+        """What the sessions themselves rate, and annotators' valence where its file is there."""
+        return (*LABELS, LABEL) if self.continuous is not None else LABELS
 
     @classmethod
     def open(cls, root: Path) -> "Reader":
-        """Read all session.xml files. Raises BadRecording if there are none here."""
+        """Read all session.xml files, and the file of continuous labels if there is one.
+
+        Raises BadRecording if there are no sessions here, or that file is damaged.
+        """
         require_folder(root)
         truth = read_stamp(root)  # None unless `gbvnet synth` wrote it; only then are films of other lengths
         folder = root / "Sessions"
@@ -197,7 +209,8 @@ class Reader:
             actual = "; ".join([actual, *_lacking(s for s in sessions.values() if s.kind == "stimulus")])
             raise BadRecording(folder, "sessions of the emotion experiment", actual, "Were they all unpacked?")
         films = truth.get("films", {}) if truth else FILMS
-        return cls(root, truth is not None, sessions, {name: float(s) for name, s in films.items()})
+        continuous = ContinuousValence.below(root)
+        return cls(root, truth is not None, sessions, {name: float(s) for name, s in films.items()}, continuous)
 
     @property
     def units(self) -> tuple[str, ...]:
@@ -211,6 +224,7 @@ class Reader:
         left = [f"{count[kind]} {kind}" for kind in ("neutral", "tagging", "other", "empty") if count[kind]]
         notes = [f"{' and '.join(left)} sessions are not used"] if left else []
         notes += _lacking(s for s in mine if s.kind == "stimulus")
+        notes += self._annotated() if unit is None else []
         if self.synthetic:
             return tuple(notes)
         if unit is None:
@@ -220,6 +234,16 @@ class Reader:
         unseen = [name for name in self.films if name not in shown_stimuli]
         several = f"{len(unseen)} of the {len(self.films)} films" if len(unseen) > 1 else "film"
         return (*notes, *([f"no session with {several} {', '.join(unseen)}"] if unseen else []))
+
+    def _annotated(self) -> list[str]:
+        """Return a note on the trials with continuous labels, and those of them that are not here."""
+        if self.continuous is None:
+            return []
+        numbers = [*self.continuous.cells]
+        absent = [n for n in numbers if n not in self.sessions or not self.sessions[n].used]
+        there = f"{len(numbers) - len(absent)} of {len(numbers)} trials of {self.continuous.path.name} are here"
+        listed = f"; sessions that are not: {shortened([*map(str, absent)], NAMED)}" if absent else ""
+        return [f"annotators' valence over time ({LABEL.name}): {there}{listed}"]
 
     def recordings(self, unit: str) -> list[Recording]:
         """Return a subject's sessions with a stimulus, by number, each with its errors and warnings."""
@@ -258,9 +282,12 @@ class Reader:
             span = read_span(signals, self.films.get(stimulus))
             seconds = span.seconds
             warnings += self._compared(session, span, film, stimulus)
+        trace, notes = self.continuous.trace(session.number, seconds) if self.continuous is not None else (None, [])
+        warnings += notes
         return replace(
             recording,
             seconds=seconds,
+            traces={LABEL.name: trace} if trace is not None else {},
             video=video,
             video_start_s=start_in_video(session, film) if video is not None else 0.0,
             signals=signals,

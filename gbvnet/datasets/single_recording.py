@@ -21,7 +21,7 @@ from .formats.signal_formats import file_kind, is_recording, supported_files
 from .recording import Channel, Recording, Signals
 from .recording_files import RecordingFiles, open_files
 from .signal_sources import SignalSource, parse_source, require_sources
-from .table import MARGIN_S, signal_warnings, unit_warnings
+from .trial_files import MARGIN_S, signal_warnings, unit_warnings
 from .units import ELECTRICAL, MARK
 
 # Of files that may be uploaded: each tells by its name that it holds signals.

@@ -25,7 +25,7 @@ OpenBCI, Muse, Emotiv, BIOPAC), or CSV and TSV with a column a channel and eithe
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,19 +33,13 @@ import numpy as np
 import pandas as pd
 
 from ..errors import BadRecording
-from ..io.frame_times import VideoInfo
-from ..io.video import probe
-from .film_times import times_file_of, with_film_times
-from .formats.device_signatures import device_name
-from .formats.signal_file import SignalSpan, TextProperties
+from .film_times import times_file_of
+from .formats.signal_file import TextProperties
 from .formats.signal_formats import is_recording
-from .formats.signal_text import is_text
-from .known_channels import Known, known_channels
+from .known_channels import Known
 from .label_columns import Label, LabelColumn
 from .label_traces import Trace
-from .recording import Channel, Recording, Samples, Signals, read_stamp, require_folder
-from .recording_files import RecordingFiles, open_files
-from .signal_sources import SignalSource
+from .recording import Channel, Recording, Signals, read_stamp, require_folder
 from .table_schema import (
     FILES,
     SETTINGS,
@@ -58,13 +52,9 @@ from .table_schema import (
     seconds_in,
 )
 from .trace_file import read_traces
-from .units import ELECTRICAL, MARK, impossible, messages, scale_of
+from .trial_files import TrialFiles, first_known, shared_seconds
+from .units import ELECTRICAL, MARK
 
-MARGIN_S = 10.0  # of signals around what is used, so that no filter's edge reaches into it
-# EEG with an SD outside of these is not in microvolts: the smallest that any electrode gives, and a tenth of a volt,
-# which no amplifier of EEG can have.
-QUIETEST_UV, LOUDEST_UV = 0.01, 1e5
-FEWEST = 10  # different values of a signal
 VIDEO_SLACK_S = 0.1  # by which the clocks of two trials in one video may be off
 
 
@@ -199,71 +189,21 @@ class Reader:
         known = _first_known(self.file, self._rows())
         return known.notes if isinstance(known, Known) else ()
 
+    @property
+    def _files(self) -> TrialFiles:
+        text = TextProperties(self.settings.signals_rate_hz, self.settings.signals_unit)
+        return TrialFiles(self.channels, self.baseline_s, text, SETTINGS)
+
+    def _place(self, recording: Recording) -> str:
+        return f"{self.file}, line {recording.row} ({recording.name})"
+
     def inspect(self, recording: Recording) -> Recording:
         """Return the recording with its files' properties. Raises BadRecording if one is damaged or too short."""
-        warnings = list(recording.warnings)
-        if recording.signals is not None:
-            signals, notes = self._signals(recording)
-            warnings += [*notes, *signal_warnings(signals, recording.signals)]
-            warnings += unit_warnings(self._open(recording, ""), self.channels, signals.samples)
-            recording = replace(recording, scales=scales_of(signals))
-        info = None
-        if recording.video is not None:
-            info = probe(recording.video)
-            if recording.video_times is not None:
-                info = with_film_times(recording.video, info, recording.video_times)
-            warnings += [*info.notes, *_covered(recording, info)]
-        return replace(recording, video_info=info, warnings=tuple(warnings))
+        return self._files.inspect(recording, self._place(recording))
 
     def signals(self, recording: Recording) -> Signals:
         """Return signals of stimulus and baseline, with a margin for filters; microvolts for electrical channels."""
-        return self._signals(recording)[0]
-
-    def _signals(self, recording: Recording) -> tuple[Signals, list[str]]:
-        """Return the signals, and notes on their position.
-
-        Raises BadRecording if a part of the stimulus or its baseline is missing, or has a pause.
-        """
-        row = self._rows().set_index("line").loc[recording.row].to_dict()
-        line = f"{self.file}, line {recording.row} ({recording.name})"
-        start = seconds_in(line, row, "start_s") or 0.0
-        stop = start + recording.seconds
-        given = seconds_in(line, row, "baseline_start_s")
-        first = start - self.baseline_s if given is None else given
-        if not first <= start - self.baseline_s + 1e-9:
-            raise BadRecording(
-                line, f"{self.baseline_s:g} s of baseline before the stimulus at {start:g} s",
-                f"them from {first:g} s on",
-                f"Set baseline_start_s, or baseline_s in {SETTINGS} (0 for none).",
-            )  # fmt: skip
-        see = f"See signals_rate_hz and channels in {SETTINGS}, and {line}."
-        try:
-            read = around = self._read(recording, first, stop, see)
-        except BadRecording:
-            read = self._read(recording, start, stop, see)
-            see = f"This is the baseline: set baseline_start_s, or baseline_s in {SETTINGS} (0 for none). See {line}."
-            around = self._read(recording, first, first + self.baseline_s, see)
-        onset, baseline_start = (
-            max(0.0, (start - read.start_s) * read.rate_hz),
-            max(0.0, (first - around.start_s) * around.rate_hz),
-        )
-        signals = Signals(read.samples, read.rate_hz, onset, self.channels, rates_hz=read.rates_hz)
-        baseline = (baseline_start, baseline_start + self.baseline_s * around.rate_hz)
-        if around is read:
-            signals = replace(signals, baseline=baseline)
-        else:
-            before = Signals(around.samples, around.rate_hz, baseline_start, self.channels, baseline, around.rates_hz)
-            signals = replace(signals, baseline_signals=before)
-        return signals, [*dict.fromkeys((*around.notes, *read.notes))]
-
-    def _read(self, recording: Recording, begin: float, end: float, hint: str) -> SignalSpan:
-        return self._open(recording, hint).read(begin, end, self.channels, hint, MARGIN_S)
-
-    def _open(self, recording: Recording, hint: str) -> RecordingFiles:
-        if recording.signals is None:
-            raise BadRecording(recording.name, "a recording with signals", "none")
-        text = TextProperties(self.settings.signals_rate_hz, self.settings.signals_unit)
-        return open_files(recording.sources, text, hint)
+        return self._files.signals(recording, self._place(recording))
 
 
 # ---------------------------------------------------------------- what a row says
@@ -314,33 +254,9 @@ def _video_times(line: str, files: dict[str, Path | None], offset_s: float) -> P
     return file
 
 
-def _covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
-    """Yield warnings on parts of the stimulus that the video lacks. Raises BadRecording if it lacks the start."""
-    start, stop = recording.video_start_s, recording.video_start_s + recording.seconds
-    begin, end, frame_s = info.time_s(0), info.seconds, 1 / float(info.fps)
-    if start < 0 or start >= end or stop <= begin:
-        wanted = f"a video that runs at {start:g} s, where the stimulus starts"
-        actual = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
-        remedy = "Is video_offset_s right?" if recording.video_times is None else f"By {recording.video_times.name}."
-        raise BadRecording(recording.video, wanted, actual, remedy)
-    if begin - start > frame_s:
-        yield f"the video begins {begin - start:.1f} s after the stimulus"
-    if stop - end > frame_s:
-        yield f"the video ends {stop - end:.1f} s before the stimulus"
-
-
 def _overlaps(rows: pd.DataFrame) -> dict[str, str]:
     """Return a message for each recording that shares seconds of a file with another."""
-    overlaps: dict[str, str] = {}
-    for times, slack_s in ((_signal_seconds(rows), 0.0), (_video_seconds(rows), VIDEO_SLACK_S)):
-        for _, group in times.dropna().sort_values("start").groupby("file"):
-            last: dict = {}  # of those before, the one that goes on for longest
-            for one in group.to_dict("records"):
-                if last and one["start"] < last["stop"] - slack_s:
-                    for a, b in ((one, last), (last, one)):
-                        overlaps.setdefault(a["name"], f"seconds of {one['file']} that {b['name']} has too")
-                last = one if not last or one["stop"] > last["stop"] else last
-    return overlaps
+    return shared_seconds(_video_seconds(rows), VIDEO_SLACK_S) | shared_seconds(_signal_seconds(rows))
 
 
 def _video_seconds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -380,84 +296,5 @@ def _channels(file: Path, rows: pd.DataFrame, settings: Settings) -> tuple[Chann
 
 def _first_known(file: Path, rows: pd.DataFrame) -> Known | BadRecording | None:
     """Return the channels of the first recording whose signal files are readable; the error, if there is none."""
-    unread = None
-    for sources in dict.fromkeys(sources for sources in rows["signal_files"] if sources):
-        try:
-            known = _known_together(file.parent, sources)
-        except BadRecording as error:  # its own error reports it; another file may be readable
-            unread = unread or error
-            continue
-        if known and known.kinds:
-            return known
-        if known and known.unknown:
-            actual = f"only {', '.join(known.unknown)}"
-            path = file.parent / sources[0].file
-            return BadRecording(path, "channels whose names tell their kind", actual, f"Name them in {SETTINGS}.")
-    return unread
-
-
-def _known_together(folder: Path, sources: tuple[SignalSource, ...]) -> Known | None:
-    """Return the channels of the signal files of one recording, by their names in it; None if a file is absent."""
-    if not all(_is_read(folder / source.file) for source in sources):
-        return None
-    each = [known_channels(folder / source.file) for source in sources]
-    kinds = {s.channel_name(name): kind for s, known in zip(sources, each, strict=True)
-             for name, kind in known.kinds.items()}  # fmt: skip
-    unknown = tuple(name for known in each for name in known.unknown)
-    return Known(kinds, unknown, tuple(note for known in each for note in known.notes))
-
-
-def _is_read(file: Path) -> bool:
-    """Return whether a path is a file, or the folder of a device."""
-    return file.is_file() or device_name(file) is not None
-
-
-def unit_warnings(files: RecordingFiles, channels: Sequence[Channel], samples: Samples) -> list[str]:
-    """Return warnings on the units of a recording's channels, by the headers of its files and by their values.
-
-    channels : as they are called in the recording; samples : (N,) of each of them
-    """
-    warnings = []
-    for part, made in files.units(channels):
-        warnings += messages({c.name: one for c, one in zip(part.channels, made, strict=True)})
-        rows = [(c, samples[k], one.unit) for c, k, one in zip(part.channels, part.positions, made, strict=True)
-                if not c.filtered]  # fmt: skip
-        warnings += impossible([c.kind for c, *_ in rows], [c.name for c, *_ in rows], [x for _, x, _ in rows],
-                             [kept for *_, kept in rows])  # fmt: skip
-    return warnings
-
-
-def scales_of(signals: Signals) -> tuple[tuple[str, float], ...]:
-    """Return the amplitude of each channel, for comparison with other recordings."""
-    rates = signals.rates_hz or [signals.rate_hz] * len(signals.channels)
-    rows = zip(signals.channels, signals.samples, rates, strict=True)
-    return tuple((c.name, scale_of(c.kind, x, rate_hz)) for c, x, rate_hz in rows)
-
-
-def signal_warnings(signals: Signals, path: Path) -> Iterator[str]:
-    """Yield warnings on signals that can be used."""
-    rows = zip(signals.channels, signals.samples, strict=True)
-    finite = [(c, row) for c, row in rows if np.isfinite(row).all() and len(row)]  # others are refused elsewhere
-    flat = [c.name for c, row in finite if np.ptp(row) == 0]
-    if flat:
-        yield f"flat channels: {', '.join(flat)}"
-    clipped = []
-    for channel, row in finite:
-        limits = [row == row.max(), row == row.min()]
-        stuck = sum(
-            float((at[1:] & at[:-1]).mean()) for at in limits
-        )  # a wave's own peaks are there for one sample only
-        if channel.name not in flat and stuck > 0.01:
-            clipped.append(channel.name)
-    if clipped:
-        yield f"clipped channels (more than 1 % of samples at their limits): {', '.join(clipped)}"
-    few = [c.name for c, row in finite if c.name not in flat and len(row) > 500 and len(np.unique(row[:5000])) < FEWEST]
-    if few:
-        yield f"fewer than {FEWEST} different values: {', '.join(few)}: are they signals, not answers or marks?"
-    for kind in ELECTRICAL:
-        sd = [row.std() for c, row in finite if c.kind == kind and c.name not in flat]
-        if sd and not QUIETEST_UV <= np.median(sd) <= LOUDEST_UV:
-            volts = np.median(sd) < QUIETEST_UV
-            like = "volts" if volts else "microvolts that were taken for volts, or no voltage at all"
-            where = "signals_unit" if is_text(path) else "the unit in the file's header"
-            yield f"{kind.upper()} of {np.median(sd):.2g} uV SD looks like {like}: is {where} right?"
+    placed = (tuple(replace(one, file=file.parent / one.file) for one in sources) for sources in rows["signal_files"])
+    return first_known(placed, SETTINGS)

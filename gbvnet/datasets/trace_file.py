@@ -43,8 +43,8 @@ def read_traces(
     traces, warnings = {}, []
     for column in columns:
         values = _values(path, column, table[column.name])
-        traces[column.name] = _during(path, column, Trace(times - start_s, values), stop_s - start_s)
-        warnings += _warnings(path, column, traces[column.name], stop_s - start_s)
+        traces[column.name] = trace_during(path, column, Trace(times - start_s, values), stop_s - start_s)
+        warnings += trace_warnings(path, column, traces[column.name], stop_s - start_s)
     return traces, warnings
 
 
@@ -85,7 +85,7 @@ def _values(path: Path, column: LabelColumn, cells: pd.Series) -> np.ndarray:
     return values
 
 
-def _during(path: Path, column: LabelColumn, trace: Trace, seconds: float) -> Trace:
+def trace_during(path: Path, column: LabelColumn, trace: Trace, seconds: float) -> Trace:
     """Return the part of a trace from 0 to `seconds`. Raises BadRecording if it has no value there.
 
     The value that holds when the stimulus starts is the first one, at 0. Where the last one holds for much longer than
@@ -115,7 +115,7 @@ def _coverage(trace: Trace, seconds: float) -> float:
     return float(window_means(trace.times_s, trace.values, [0.0], seconds)[1][0])
 
 
-def _warnings(path: Path, column: LabelColumn, trace: Trace, seconds: float) -> list[str]:
+def trace_warnings(path: Path, column: LabelColumn, trace: Trace, seconds: float) -> list[str]:
     """Return warnings on a trace that is not there all the time, or does not change."""
     name, warnings = f"{path.name}: {column.name}", []
     lacking = seconds * (1 - _coverage(trace, seconds))

@@ -24,7 +24,7 @@ import yaml
 from safetensors.numpy import save
 
 from gbvnet.config import CrossvalConfig, GBVNetConfig, PrepareConfig, SynthConfig, from_dict, to_dict
-from gbvnet.datasets import affec_trials, amigos, deap, dreamer, mahnob_session, recording, table
+from gbvnet.datasets import affec_trials, amigos, case, case_file, deap, dreamer, mahnob_session, recording, table
 from gbvnet.datasets.affec_streams import read_stream
 from gbvnet.datasets.amigos_file import FILMS
 from gbvnet.datasets.channel_names import canonical_name, channel_kind, find_channel, similar_names_hint
@@ -33,6 +33,7 @@ from gbvnet.datasets.formats import signal_file
 from gbvnet.datasets.formats.matlab import read_mat
 from gbvnet.datasets.formats.matlab_value import NUMBERS, MatValue
 from gbvnet.datasets.label_columns import label_columns
+from gbvnet.datasets.mahnob_continuous import FILE, ContinuousValence
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.synthetic.mahnob import plan as mahnob_plan
@@ -238,6 +239,56 @@ def amigos_file(data: bytes) -> None:
         if item.error is None:
             opened.signals(item)
     opened.notes()
+
+
+def continuous_seeds() -> tuple[bytes, ...]:
+    held = {"labels": cells([np.zeros((1, 8)), np.ones((8, 1))]), "trials_included": np.array([[1, 2], [2, 4]])}
+    return (plain_mat(held), mat_bytes(held))
+
+
+def continuous_valence(data: bytes) -> None:
+    opened = ContinuousValence.open(put(FILE, data))
+    for number in [*opened.cells][:20]:
+        opened.trace(number, 2.0)
+
+
+def case_tables() -> tuple[bytes, bytes]:
+    """A subject's two files with a screen and a film, in few rows: the signals' clock is right for 20 of them."""
+    signals = [f"{k},{k / 8:g},1,2,3,33,4,5,6,{11 if k < 10 else 3}" for k in range(20)]
+    joystick = [f"{50 * k},5,{4 + k / 8:g},{11 if k < 1 else 3}" for k in range(3)]
+    heads = (",".join([*case_file.SIGNAL_COLUMNS, "video"]), ",".join([*case_file.JOYSTICK_COLUMNS, "video"]))
+    first, second = (
+        "\n".join([head, *rows, ""]).encode() for head, rows in zip(heads, (signals, joystick), strict=True)
+    )
+    return first, second
+
+
+def case_files(signals: bytes, joystick: bytes) -> None:
+    put("case/annotations/sub_1.csv", joystick)
+    opened = case.Reader.open(put("case/physiological/sub_1.csv", signals).parents[1])
+    opened.notes("s01")
+    for item in opened.recordings("s01"):
+        if item.error is None:
+            opened.signals(item)
+
+
+CASE_RAW = b"".join(b"%.4f\t%d\t%d\n" % (k / 20, 400 * k, -400 * k) for k in range(20))
+CASE_LENGTHS = b"video_name\tvideo_duration\nstartVid\t3000\nbluVid\t12000.5\t\nscary-1\t100\n"
+CASE_ORDER = b"sub1\tsub2\nstartVid\tbluVid\nbluVid\tscary-1\n"
+
+
+def case_raw(data: bytes) -> None:
+    signals = b"".join(b"%.4f\t" % (k / 1000) + b"\t".join([b"2.5"] * 8) + b"\n" for k in range(20))
+    sequence = ((10, 30.0), (1, 9.0))
+    files = case_file.Files(put("r/sub1_DAQ.txt", signals), put("r/sub1_joystick.txt", data), case_file.RAW, sequence)
+    session = case_file.read_session(files)
+    session.spans(1, rated=True)
+    session.samples_at(-0.0025, 10)
+
+
+def case_metadata(lengths: bytes, order: bytes) -> None:
+    put("metadata/videos_duration.txt", lengths)
+    case_file.read_sequences(put("metadata/seqs_order.txt", order).parent)
 
 
 def dreamer_seeds() -> tuple[bytes, ...]:
@@ -621,6 +672,12 @@ def targets() -> dict[str, Target]:
         Target("mat", "bytes", mat_seeds(), whole_mat, 90),
         Target("amigos", "bytes", amigos_seeds(), amigos_file, 20),
         Target("dreamer", "bytes", dreamer_seeds(), dreamer_file, 12),
+        Target("continuous valence", "bytes", continuous_seeds(), continuous_valence, 40),
+        Target("case signals", "text", case_tables()[:1], lambda data: case_files(data, case_tables()[1]), 8),
+        Target("case joystick", "text", case_tables()[1:], lambda data: case_files(case_tables()[0], data), 8),
+        Target("case raw", "text", (CASE_RAW,), case_raw, 8),
+        Target("case lengths", "text", (CASE_LENGTHS,), lambda data: case_metadata(data, CASE_ORDER), 20),
+        Target("case order", "text", (CASE_ORDER,), lambda data: case_metadata(CASE_LENGTHS, data), 20),
         Target("table", "text", TABLE, own_table, 3),
         Target("table in yaml", "text", YAML_TABLE, own_yaml_table, 3),
         Target("settings", "text", SETTINGS, own_settings, 3),

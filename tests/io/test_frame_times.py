@@ -12,7 +12,7 @@ from gbvnet.datasets import open_corpus
 from gbvnet.datasets.mahnob_session import Session, on_camera_clock
 from gbvnet.datasets.recording import Recording
 from gbvnet.datasets.single_recording import open_recording
-from gbvnet.datasets.table import _covered
+from gbvnet.datasets.trial_files import covered
 from gbvnet.errors import BadRecording
 from gbvnet.inference.streaming import sources as stream_sources
 from gbvnet.inference.streaming.sources import VideoFile
@@ -295,7 +295,7 @@ def test_single_frames_with_the_stamp_of_another_do_not_matter():
 def test_a_table_reports_what_of_the_stimulus_is_not_shown(start_s, seconds, warnings):
     info = VideoInfo(4, 4, Fraction(25), 175, start=Fraction(3))
     recording = Recording("a", "t", "a", "1", "x", seconds, video="a.mkv", video_start_s=start_s)
-    assert list(_covered(recording, info)) == warnings
+    assert list(covered(recording, info)) == warnings
 
 
 @pytest.mark.parametrize(("start_s", "seconds"), [(0, 3), (10, 3), (-1, 3)])
@@ -303,7 +303,7 @@ def test_a_stimulus_outside_of_the_video_is_refused(start_s, seconds):
     info = VideoInfo(4, 4, Fraction(25), 175, start=Fraction(3))
     recording = Recording("a", "t", "a", "1", "x", seconds, video="a.mkv", video_start_s=start_s)
     with pytest.raises(BadRecording, match=r"found one from 3\.0 to 10\.0 s\. Is video_offset_s right"):
-        list(_covered(recording, info))
+        list(covered(recording, info))
 
 
 # ---------------------------------------------------------------- every reader reports it

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from . import killing
-from .journeys import Journey, contents, corpus_words, differences, journeys, litter, recipe
+from .journeys import SMALL_CORPUS, Journey, contents, corpus_words, differences, journeys, litter, of_corpora, recipe
 
 AT_ONCE = 3  # kills of one command before it may end
 TRIES = 20  # a command that has not ended after so many more is stuck
@@ -33,8 +33,11 @@ class Survival:
         self.seconds: dict[str, float] = {}
         root.mkdir(parents=True)
         (root / "survival.yaml").write_text(recipe(films))
-        self._once(corpus_words(films), root, "synth")
-        self._once([*journeys(films, 1)["prepare"].words[:2], "deap", "store", *_settings(films)], root, "store")
+        ground = [corpus_words(films), [*journeys(films, 1)["prepare"].words[:2], "deap", "store", *_settings(films)]]
+        if read := [journey.words[1] for journey in chosen if journey.name.startswith("prepare-")]:
+            ground = [["synth", name, name, *SMALL_CORPUS] for name in read]
+        for words in ground:
+            self._once(words, root, f"{words[0]}-{words[1]}")
         for journey in chosen:
             folder = self.folder(f"{journey.name}-undisturbed")
             self.seconds[journey.name] = self._once(journey.words, folder, journey.name)
@@ -147,7 +150,9 @@ def main() -> int:
     parser.add_argument("folder", type=Path, metavar="DIR", help="a new folder; what is not equal is kept there")
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", action="append", choices=list(journeys(False, 1)), help="these commands alone")
+    choices = [*journeys(False, 1), *of_corpora()]
+    parser.add_argument("--only", action="append", choices=choices, metavar="NAME", help=", ".join(choices))
+    parser.add_argument("--corpora", action="store_true", help="synth and prepare of every corpus, signals alone")
     parser.add_argument("--jobs", type=int, default=2, help="processes at once (%(default)s)")
     parser.add_argument("--signals", action="store_true", help="without films and faces, which take longer")
     parser.add_argument("--each-change", action="store_true", help="a kill before each change of the disk; one job")
@@ -155,12 +160,13 @@ def main() -> int:
     parser.add_argument("--cold", action="store_true", help="each command in a new interpreter, not in a fork")
     args = parser.parse_args()
     jobs = 1 if args.each_change else args.jobs
-    every = journeys(not args.signals, jobs)
+    every = journeys(not args.signals, jobs) | of_corpora()
+    names = args.only or (of_corpora() if args.corpora else journeys(False, 1))
     _fix_threads(jobs)
     if not args.cold:
         killing.warm()
     began = time.monotonic()
-    survival = Survival(args.folder.absolute(), [every[n] for n in args.only or every], not args.signals, args.cold)
+    survival = Survival(args.folder.absolute(), [every[n] for n in names], not args.signals, args.cold)
     if args.each_change:
         survival.at_each_change(args.every)
     else:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gbvnet.datasets import synthetic_corpora
+
 RECIPE = """
 name: survival
 about: The least that has every part of `gbvnet reproduce`, so that it can be killed in each. Its scores mean nothing.
@@ -24,6 +26,7 @@ systems: {gbvnet: bio, majority: bio}
 """
 ABLATIONS = "ablations: [fusion concat]\n"  # of face and signals together
 SMALL = ["--model.variant", "micro", "--train.batch_size", "16", "--train.device", "cpu", "--train.patience", "99"]
+SMALL_CORPUS = "--subjects 2 --trials 4 --seconds 4 --jobs 1 --videos 0".split()  # every format has as much
 FREE = {  # what no two runs have in common: how long something took
     "fit.json": ("seconds", "memory_mb"),
     "environment.json": ("seconds",),
@@ -71,6 +74,17 @@ def journeys(films: bool, jobs: int) -> dict[str, Journey]:
     }  # fmt: skip
 
 
+def of_corpora() -> dict[str, Journey]:
+    """`synth` and `prepare` of every corpus, of signals alone."""
+    made = {}
+    for name in synthetic_corpora():
+        write = ["synth", name, "corpus", *SMALL_CORPUS]
+        read = ["prepare", name, f"../{name}", "store", "--faces", "false", "--jobs", "1"]
+        made[f"synth-{name}"] = Journey(f"synth-{name}", write, ("corpus",), _files)
+        made[f"prepare-{name}"] = Journey(f"prepare-{name}", read, ("store",), _recordings)
+    return made
+
+
 def recipe(films: bool) -> str:
     return RECIPE + (ABLATIONS if films else "ablations: []\n")
 
@@ -83,8 +97,12 @@ def corpus_words(films: bool) -> list[str]:
 # ---------------------------------------------------------------- how far it has come
 
 
+def _files(folder: Path) -> str:
+    return f"{sum(path.is_file() for path in folder.glob('corpus/**/*'))} files"
+
+
 def _recordings(folder: Path) -> str:
-    done = len(list(folder.glob("store/data/s*.safetensors")))
+    done = len(list(folder.glob("store/data/*.safetensors")))
     tables = len(list(folder.glob("store/*.parquet")))
     return f"{done} recordings, {tables} of 2 tables"
 

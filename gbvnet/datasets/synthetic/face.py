@@ -49,7 +49,7 @@ class Acting:
 
 
 def act_trial(
-    valence: float,
+    valence: float | np.ndarray,
     arousal: float,
     seconds: int,
     blinks_s: np.ndarray,
@@ -58,7 +58,7 @@ def act_trial(
 ) -> Acting:
     """Return the movements for evidence of valence and arousal (-1 to 1 at effect 1, 0: none), plus random movements.
 
-    valence : mouth corners up or down
+    valence : mouth corners up or down; a number, or one for each frame (T,)
     arousal : raised brows, wide eyes and an open mouth, or the contrary
     blinks_s : times of the blinks, seconds
     mouth_only : brows and lids do not move; only the mouth shows the evidence

@@ -10,23 +10,29 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 from scipy.signal import resample_poly
+from typing_extensions import override
 
-from ...config import SynthConfig
+from ...config import SynthConfig, require
 from ...progress import ProgressCallback
 from ..deap import EEG
 from ..formats.bdf import STATUS
 from ..label_columns import Label
 from ..mahnob import BDF_RATE_HZ, FILMS, PADDING_S
+from ..mahnob_continuous import FILE, RATE_HZ, SESSIONS_PER_SUBJECT
+from ..mahnob_continuous import LABELS as CELLS
+from ..mahnob_continuous import TRIALS as ROWS
 from ..mahnob_session import EMOTION, EMOTIONS, RATINGS
 from . import signals as physiology
 from . import writer
+from .affect_curve import Curve, curve_at, draw_curve
 from .face import FPS, HEIGHT, WIDTH, Acting, Face, act_trial, trial_light
+from .matlab_file import cells, mat_bytes
 from .signals import Physiology
 from .writer import (
     BdfChannel,
@@ -56,7 +62,8 @@ BDF = {
 }
 
 # What a random number is for.
-_PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS, _CLOCKS = range(1, 8)
+_PLAN, _LOOK, _BODY, _ACTING, _LIGHT, _SIGNALS, _CLOCKS, _CURVE = range(1, 9)
+TRIAL_SHARE = 0.4  # of the rating's evidence for valence, where there is a curve beside it
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,16 @@ class Settings(SynthConfig):
 
     mark_s: float | None = None
     """second of each stimulus at which the video flashes and all electrodes jump, to measure their synchrony"""
+    continuous: bool = False
+    """also write annotators' valence over time, lable_continous_Mahnob.mat, which face and signals follow"""
+    lag_s: float = 2.4
+    """seconds by which that valence comes later than what face and signals show"""
+
+    @override
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.lag_s <= 20, f"lag_s must be 0 to 20, not {self.lag_s}")
+        require(self.continuous or self.lag_s == 2.4, f"lag_s is {self.lag_s} and needs continuous")
 
 
 @dataclass(frozen=True)
@@ -91,7 +108,7 @@ class Trial:
     @property
     def session(self) -> int:
         """The number of the session, as in the real corpus."""
-        return (self.subject - 1) * 130 + 2 * self.trial
+        return (self.subject - 1) * SESSIONS_PER_SUBJECT + 2 * self.trial
 
     @property
     def n_frames(self) -> int:
@@ -128,12 +145,16 @@ def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallbac
 
 def truth(config: SynthConfig) -> dict:
     """Return the content of SYNTHETIC.json besides its stamp: the films' lengths, and what is planted in each trial."""
+    continuous = isinstance(config, Settings) and config.continuous
     return {
         "trials": config.trials,
         "seconds": config.seconds,
         "films": films(config),
+        **({"lag_s": config.lag_s} if isinstance(config, Settings) and continuous else {}),
         "truth": [
-            vars(t) | {"subject": f"p{t.subject:02d}", "recording": f"p{t.subject:02d}_s{t.session}"}
+            vars(t)
+            | {"subject": f"p{t.subject:02d}", "recording": f"p{t.subject:02d}_s{t.session}"}
+            | ({"curve": curve_of(config, t), "moved": is_moved(config, t)} if continuous else {})
             for t in plan(config)
         ],
     }
@@ -150,7 +171,7 @@ def _paths(config: SynthConfig) -> tuple[str, ...]:
     for t in plan(config):
         names = ["session.xml", *(name for kind, name in t.files.items() if kind != "video" or t.subject in with_video)]
         paths += [f"Sessions/{t.session}/{name}" for name in names]
-    return tuple(paths)
+    return (*paths, *([FILE] if isinstance(config, Settings) and config.continuous else []))
 
 
 def _other_sessions() -> dict[int, OtherSession]:
@@ -170,6 +191,8 @@ def _other_sessions() -> dict[int, OtherSession]:
 
 
 def _content(config: Settings, path: str) -> bytes:
+    if path == FILE:
+        return mat_bytes(_continuous(config))
     _, session, name = path.split("/")
     if int(session) in _other_sessions():
         other = _other_sessions()[int(session)]
@@ -233,6 +256,39 @@ def _emotion(ratings: dict[str, Label]) -> str:
 def _integer_rating(value: float) -> int:
     """Return a rating rounded away from 5 to a whole number of 1 to 9: its class does not change."""
     return int(np.ceil(value) if value > 5 else np.floor(value))
+
+
+# ---------------------------------------------------------------- annotators' valence over time
+
+
+def curve_of(config: SynthConfig, trial: Trial) -> Curve:
+    """Return the curve that face and signals follow in a trial, where continuous valence is written."""
+    return draw_curve(generator(config, trial.subject, trial.trial, _CURVE))
+
+
+def is_moved(config: SynthConfig, trial: Trial) -> bool:
+    """Return whether the annotators' valence changes in a trial: not in the last of each subject, of several."""
+    return trial.trial < config.trials or config.trials == 1
+
+
+def _valence(config: Settings, trial: Trial, evidence: float, time_s: np.ndarray) -> float | np.ndarray:
+    """Return the evidence for valence at seconds of the film, (T,), before `effect`; one number without a curve."""
+    if not config.continuous:
+        return evidence
+    return TRIAL_SHARE * evidence + curve_at(curve_of(config, trial), time_s)
+
+
+def _continuous(config: Settings) -> dict[str, Any]:
+    """Return the variables of the file of continuous labels: of all trials, and of one that is not in the corpus."""
+    values, rows = [], []
+    for t in plan(config):
+        time_s = np.arange(int(t.seconds * RATE_HZ)) / RATE_HZ
+        moved = curve_at(curve_of(config, t), time_s - config.lag_s) if is_moved(config, t) else np.zeros(len(time_s))
+        values.append((0.8 * moved).round(4)[None])
+        rows.append((t.subject, 2 * t.trial))
+    values.append(np.zeros((1, RATE_HZ * config.seconds)))
+    rows.append((max(SUBJECTS), 2 * len(FILMS)))
+    return {CELLS: cells(values), ROWS: np.array(rows, float)}
 
 
 # ---------------------------------------------------------------- session.xml and the gaze table
@@ -364,11 +420,12 @@ def _upsample(x: np.ndarray) -> np.ndarray:
     return resample_poly(x, BDF_RATE_HZ // physiology.RATE_HZ, 1, axis=-1)
 
 
-def _electrodes(config: SynthConfig, trial: Trial, body: Physiology, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _electrodes(config: Settings, trial: Trial, body: Physiology, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return EEG and EXG in microvolts as from an amplifier without filters: with offset, drift and mains hum."""
     time_s = _film_time(trial)
     during = _during(trial, time_s)
-    valence, arousal = (config.effect * trial.signals[target] * during for target in ("valence", "arousal"))
+    valence = config.effect * _valence(config, trial, trial.signals["valence"], time_s) * during
+    arousal = config.effect * trial.signals["arousal"] * during
     brain = (
         _upsample(physiology.eeg(body, valence, arousal, rng, config.evidence)) * np.exp(body.gain[: len(EEG)])[:, None]
     )
@@ -427,9 +484,10 @@ def _face(config: SynthConfig, subject: int) -> Face:
 def _frames(config: Settings, trial: Trial) -> Iterator[np.ndarray]:
     """Yield each frame of a session's video, (580, 780, 3) uint8 RGB: before, during and after the film."""
     rng = partial(generator, config, trial.subject, trial.trial)
-    valence, arousal = (config.effect * trial.face[target] for target in ("valence", "arousal"))
-    mouth_only = config.face_evidence == "mouth"
     seconds = int(np.ceil(trial.seconds))
+    valence = config.effect * _valence(config, trial, trial.face["valence"], np.arange(seconds * FPS) / FPS)
+    arousal = config.effect * trial.face["arousal"]
+    mouth_only = config.face_evidence == "mouth"
     acting = act_trial(valence, arousal, seconds, np.array(trial.blinks_s), rng(_ACTING), mouth_only)
     film_s = np.arange(trial.n_frames) / float(VIDEO_FPS) - trial.video_start_s
     light = trial_light(config.fingerprint, rng(_LIGHT))

@@ -30,6 +30,7 @@ from ...progress import ProgressCallback
 from ...provenance import SYNTHETIC
 from ..label_columns import Label, LabelColumn
 from ..table_schema import SETTINGS, TABLE, label_line
+from .affect_curve import Curve, curve_at, draw_curve
 from .writer import SyntheticCorpus, generator, make_stamp, shuffled_order, write_corpus
 
 FORMAT = 1  # of what is planted
@@ -90,7 +91,7 @@ class Trial:
     ratings: dict[str, Label]
     evidence: dict[str, float]  # of valence, arousal, stress and engagement
     moved: bool  # the joystick
-    curve: tuple[tuple[float, float, float], ...] = field(default=())  # amplitude, Hz and phase of its parts
+    curve: Curve = field(default=())
 
     @property
     def name(self) -> str:
@@ -99,8 +100,7 @@ class Trial:
 
     def curve_at(self, time_s: np.ndarray) -> np.ndarray:
         """Return what the signals show of the joystick's label at seconds of the stimulus, -1 to 1."""
-        parts = (a * np.sin(2 * np.pi * (hz * time_s + phase)) for a, hz, phase in self.curve)
-        return np.clip(np.sum([*parts], axis=0), -1, 1)
+        return curve_at(self.curve, time_s)
 
 
 def write(root: Path, config: Settings, jobs: int = 1, progress: ProgressCallback | None = None) -> None:
@@ -176,18 +176,9 @@ def _plan_subject(config: Settings, subject: int) -> list[Trial]:
         planted = {"valence": valence[i], "arousal": arousal[i], "stress": stress[i] - 1, "engagement": engagement[i]}
         evidence = {name: round(float(value), 4) for name, value in planted.items()}
         moved = i != n - 1 or n == 1
-        curve = _curve(generator(config, subject, i + 1, _CURVE))
+        curve = draw_curve(generator(config, subject, i + 1, _CURVE))
         trials.append(Trial(subject, i + 1, stimulus, ratings, evidence, moved, curve))
     return trials
-
-
-def _curve(rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
-    """Return the parts of a slow curve: periods of 5 to 25 s, so that a lag of some seconds matters."""
-    hz = rng.uniform([0.04, 0.08, 0.13], [0.07, 0.12, 0.2])
-    return tuple(
-        (round(a, 4), round(float(f), 4), round(float(rng.random()), 4))
-        for a, f in zip((0.6, 0.5, 0.4), hz, strict=True)
-    )
 
 
 def _joystick(config: Settings, trial: Trial) -> dict[str, np.ndarray]:
