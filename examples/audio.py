@@ -1,6 +1,6 @@
 """A third modality: the sound of the films as log-mel spectra, and GBV-Net with an encoder for it.
 
-gbvnet modality add STORE examples/audio.py:LogMel deap /data/deap
+gbvnet modality add STORE examples/audio.py:LogMel table /data/mine
 gbvnet crossval STORE RUN --system examples/audio.py:GBVNetWithSound
 """
 

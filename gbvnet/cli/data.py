@@ -141,8 +141,8 @@ def _prepare(parser) -> Run:
     "modality",
     "add a further modality to a store, such as the sound of its films: read by a plug-in, kept beside the store",
     """
-    gbvnet modality add deap.store examples/audio.py:LogMel deap /data/deap
-    gbvnet modality list deap.store                  # those it has, with the shape of a window
+    gbvnet modality add mine.store examples/audio.py:LogMel table /data/mine
+    gbvnet modality list mine.store                  # those it has, with the shape of a window
     """,
     by_arguments=True,
 )

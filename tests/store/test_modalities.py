@@ -271,3 +271,15 @@ def test_a_name_must_be_a_word(name):
 def test_something_else_is_no_modality():
     with pytest.raises(BadConfig, match=r"mine\.py:X: a modality needs name, shape, read"):
         modality_object(object(), "folder/mine.py:X")
+
+
+def test_a_finished_one_that_is_begun_again_and_killed_is_unfinished(store):
+    add(store)
+    file = data_file(modalities_folder(store.path) / "steps", "s02_trial01")
+    file.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        add(store, Steps(broken=True))
+    with pytest.raises(BadStore, match="expected a finished modality, found no recordings.json"):
+        open_store(store.path).modality("steps", [0])
+    add(store)
+    assert open_store(store.path).modality("steps", [9]).values.tolist() == [[21, 1]]
