@@ -113,11 +113,8 @@ def later(source, target, seconds):
         for packet in read.demux():
             if packet.dts is not None:
                 ticks = round(seconds / packet.time_base)
-                packet.pts, packet.dts, packet.stream = (
-                    packet.pts + ticks,
-                    packet.dts + ticks,
-                    streams[packet.stream.index],
-                )
+                packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+                packet.stream = streams[packet.stream.index]
                 written.mux(packet)
 
 

@@ -279,7 +279,7 @@ def test_a_finished_one_that_is_begun_again_and_killed_is_unfinished(store):
     file.unlink()
     with pytest.raises(KeyboardInterrupt):
         add(store, Steps(broken=True))
-    with pytest.raises(BadStore, match="expected a finished modality, found no recordings.json"):
+    with pytest.raises(BadStore, match=r"expected a finished modality, found no recordings\.json"):
         open_store(store.path).modality("steps", [0])
     add(store)
     assert open_store(store.path).modality("steps", [9]).values.tolist() == [[21, 1]]
