@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # help of commands needs the names above, and not this librar
     from importlib.metadata import Distribution, EntryPoint
 
 SYSTEM_GROUP, CORPUS_GROUP = "gbvnet.systems", "gbvnet.corpora"  # of entry points
+MODALITY_GROUP = "gbvnet.modalities"
 _OWN = "gbvnet_plugin_"  # what names of modules from files begin with
 _PACKAGE = str(Path(__file__).parent)
 

@@ -1,4 +1,4 @@
-"""Commands for data: synth, check, prepare, table, weights."""
+"""Commands for data: synth, check, prepare, modality, table, weights."""
 
 from pathlib import Path
 
@@ -139,6 +139,74 @@ def _prepare(parser) -> Run:
         return 1 if summary.bad else 0
 
     return run
+
+
+@command(
+    "modality",
+    "add a further modality to a store, such as the sound of its films: read by a plug-in, kept beside the store",
+    """
+    gbvnet modality add mine.store examples/audio.py:LogMel table /data/mine
+    gbvnet modality list mine.store                  # those it has, with the shape of a window
+    """,
+    by_arguments=True,
+)
+def _modality(parser, argv) -> Run:
+    lists = bool(argv) and argv[0] == "list"
+    parser.add_argument(
+        "what", choices=["add", "list"], help="add: read one from the corpus of the store; list: those that it has"
+    )
+    parser.add_argument("store", type=Path, help="the folder of a finished store; it is not changed")
+    if lists:
+        return _list_modalities
+    parser.add_argument(
+        "plugin", help="file.py:Class or module:Class, what reads the modality of a recording (docs/modalities.md)"
+    )
+    add_corpus(parser)
+    add_jobs(parser, default=1)
+    return _add_modality
+
+
+def _list_modalities(args) -> int:
+    from ..errors import BadStore
+    from ..store.modalities import modality_names, open_modality
+    from ..store.reader import open_store
+
+    store = open_store(args.store)
+    rows, bad = [("name", "window", "recordings", "windows", "code")], []
+    for name in modality_names(store.path):
+        try:
+            stored = open_modality(store.path, name, store.digest)
+        except BadStore as error:
+            bad.append(f"BAD  {error}")
+            continue
+        good = [each for each in stored.statuses.values() if each.status == "ok"]
+        shape, code = " x ".join(map(str, stored.info.shape)), stored.settings.code
+        read = f"{len(good)} of {len(stored.statuses)}", f"{sum(each.n_with for each in good)} of {len(store)}"
+        rows.append((name, shape, *read, f"{code.get('name', 'gbvnet')} {code.get('sha256', '')[:12]}"))
+    for line in [*(columns(rows) if len(rows) > 1 else ()), *bad]:
+        say(line)
+    if len(rows) == 1 and not bad:
+        say(f"{args.store} has no further modality; `gbvnet modality add` adds one")
+    return 1 if bad else 0
+
+
+def _add_modality(args) -> int:
+    from .. import plugins
+    from ..store.add_modality import add_modality, modality_object
+    from ..store.reader import open_store
+
+    store = open_store(args.store)
+    modality = modality_object(plugins.load(args.plugin, plugins.MODALITY_GROUP), args.plugin)
+    with bar(f"reading {modality.name}", unit="recordings") as progress:
+        summary = add_modality(store, modality, chosen_corpus(args), args.jobs, progress)
+    for status in summary.statuses:
+        if status.status == "ok" and status.n_with < status.n_windows:
+            say(f"note {status.recording}: {modality.name} in {status.n_with} of {status.n_windows} windows")
+    shape = " x ".join(map(str, summary.shape))
+    say(f"{summary.folder}: {modality.name}, {shape} a window")
+    counts = f"{summary.count('ok')} recordings have it, {summary.count('none')} do not, {len(summary.bad)} bad"
+    say(f"{counts}; {summary.n_reused} of them read before")
+    return 1 if summary.bad else 0
 
 
 @command(

@@ -35,6 +35,7 @@ _KINDS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     ),
     "explain": (("STORE", "store", ("store",)), ("RUN", "run", ("run",))),
     "table": (("FOLDER", "folder", ("new", "corpus", "signals")),),
+    "modality": (("STORE", "store", ("store",)), ("ROOT", "root", ("corpus",))),
 }
 
 
@@ -49,9 +50,9 @@ def require_kinds(name: str, args) -> None:
     from ..io.path_kinds import Argument, require_kinds
 
     command = f"{name} {args.corpus}" if name in ("check", "prepare", "synth") else name
-    command += f" {args.what}" if name in ("model", "table") else ""
-    given = [Argument(called, getattr(args, attribute), kinds) for called, attribute, kinds in _KINDS.get(name, ())]
-    given = [argument for argument in given if isinstance(argument.path, Path)]
+    command += f" {args.what}" if name in ("model", "table", "modality") else ""
+    paths = ((called, getattr(args, attribute, None), kinds) for called, attribute, kinds in _KINDS.get(name, ()))
+    given = [Argument(called, path, kinds) for called, path, kinds in paths if isinstance(path, Path)]
     require_kinds(command, given + [Argument(*each) for each in _in_lists(name, args)], _ORDERS.get(name, ""))
 
 

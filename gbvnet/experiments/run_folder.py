@@ -105,6 +105,7 @@ def begin_run(
         refuse_other_code(run_dir, config, old)
         _refuse_other_run(run_dir, settings, store, old)
         _refuse_other_weights(run_dir, config, old)
+        _refuse_other_modalities(run_dir, store, config, old)
     if old and old.get("threads") != threads:
         log.warning(
             "%s was begun with %s threads a training and continues with %d: the last digits may differ",
@@ -220,6 +221,22 @@ def _plugin(config: CrossvalConfig) -> dict[str, str] | None:
     return None if code is None else code._asdict()
 
 
+def _modalities(store: WindowSource, config: CrossvalConfig) -> dict[str, str]:
+    """The digest of each further modality that the system reads."""
+    names = system(config.system).further_modalities
+    there = store.modalities if names else {}
+    return {name: there[name].digest for name in names}
+
+
+def _refuse_other_modalities(run_dir: Path, store: WindowSource, config: CrossvalConfig, environment: dict) -> None:
+    """A further modality may have been read again, by other code, since a run was begun."""
+    then = environment.get("modalities", {})
+    for name, digest in _modalities(store, config).items():
+        if then.get(name, digest) != digest:
+            actual, remedy = f"one on other contents of it ({then[name]})", "Use another folder, or delete this one."
+            raise BadRun(run_dir, f"a run on the modality {name} of {store.path} ({digest})", actual, remedy)
+
+
 def _face_weights(config: CrossvalConfig) -> str | None:
     """The sha256 of the file of pretrained face weights: GBV-Net's, or that of a system with an option of this name."""
     file = config.train.face_weights or plain_options(config.options).get("face_weights")
@@ -256,6 +273,7 @@ def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dic
         },
         **({"face_weights": weights} if (weights := _face_weights(config)) else {}),  # sha256 of the file
         **({"plugin": plugin} if (plugin := _plugin(config)) else {}),
+        **({"modalities": read} if (read := _modalities(store, config)) else {}),
         "data": {
             "subjects": int(plan.windows["subject"].nunique()),
             "recordings": int(plan.windows["recording"].nunique()),

@@ -7,6 +7,7 @@ K targets.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import tee
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -30,6 +31,12 @@ class Batch(NamedTuple):
     has_face: Tensor | None  # (B,) bool
     has_signals: Tensor | None  # (B,) bool
     y: Tensor | None = None  # (B, K) float32
+    further: tuple[Tensor, ...] = ()  # of each further modality: (B, *shape) float32, 0 where missing, and (B,) bool
+
+    @property
+    def inputs(self) -> tuple[Tensor | None, ...]:
+        """What a network is called with: the first five fields, then the further modalities."""
+        return *self[:5], *self.further
 
 
 class BatchSource(ABC):
@@ -171,8 +178,9 @@ class Windows(BatchSource):
 
     def _assemble(self, order: np.ndarray, *tensors: Tensor | None) -> Batch:
         at = self._to_device(torch.from_numpy(order))
-        labels = (None if t is None else t[at] for t in (self.has_face, self.has_signals, self.y))
-        return Batch(*(None if t is None else self._to_device(t) for t in tensors), *labels)
+        faces, face_ok, signals = (None if t is None else self._to_device(t) for t in tensors)
+        has_face, has_signals, y = (None if t is None else t[at] for t in (self.has_face, self.has_signals, self.y))
+        return Batch(faces, face_ok, signals, has_face, has_signals, y)
 
     def _mask(self, has: np.ndarray) -> Tensor | None:
         return None if has.all() else self._to_device(torch.tensor(has))
@@ -198,3 +206,40 @@ class FaceFeatureWindows(Windows):
     @override
     def _frame_bytes(self) -> int:
         return 4 * len(self.store.face_feature_names)
+
+
+class FurtherWindows(BatchSource):
+    """A source of batches with further modalities of the same rows of a store.
+
+    names : of the modalities, in the order in which a network gets them
+    memory_gib : size up to which they are kept in memory; larger data are read from the store batch by batch
+    """
+
+    def __init__(self, windows: BatchSource, store: WindowSource, names: Sequence[str], memory_gib: float = 0.0):
+        self.windows, self.store, self.names = windows, store, tuple(names)
+        self.rows, self.channels, self.device = windows.rows, windows.channels, windows.device
+        shapes = [store.modality(name, self.rows[:0]).values.shape[1:] for name in self.names]
+        nbytes = len(self.rows) * sum(4 * int(np.prod(shape)) + 1 for shape in shapes)
+        self.kept = self._read(np.arange(len(self.rows))) if nbytes <= memory_gib * GIB else None
+
+    @override
+    def batches(self, orders: Iterable[np.ndarray]) -> Iterator[Batch]:
+        orders, again = tee(orders)  # the batches may be read ahead of their use
+        for order, batch in zip(again, self.windows.batches(orders), strict=True):
+            yield batch._replace(further=self._read(order) if self.kept is None else self._gather(order, self.kept))
+
+    @override
+    def signal_statistics(self) -> tuple[Tensor, Tensor]:
+        return self.windows.signal_statistics()
+
+    def _gather(self, order: np.ndarray, kept: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        at = torch.from_numpy(order).to(self.device)
+        return tuple(tensor.index_select(0, at) for tensor in kept)
+
+    def _read(self, order: np.ndarray) -> tuple[Tensor, ...]:
+        tensors: list[Tensor] = []
+        for name in self.names:
+            values, has = self.store.modality(name, self.rows[order])
+            values = np.where(has.reshape(-1, *[1] * (values.ndim - 1)), values, np.float32(0))
+            tensors += [torch.from_numpy(values).to(self.device), torch.from_numpy(has).to(self.device)]
+        return tuple(tensors)

@@ -160,7 +160,7 @@ class TrainingModule(L.LightningModule):
             self._loss(with_network_faces(batch), "validation")
 
     def _loss(self, batch: Batch, side: str) -> Tensor:
-        logits = self.compiled[0](*batch[:5]).logits.float()  # (B, K)
+        logits = self.compiled[0](*batch.inputs).logits.float()  # (B, K)
         y = _labels(batch)
         loss = self.objective.loss(logits, y)
         with torch.no_grad():

@@ -406,7 +406,8 @@ class SignalEncoder(nn.Module):
 class GatedFusion(nn.Module):
     """Eq. 6 with the text's "stack of fully connected layers": [f, b] * g, g = sigmoid(FC(ReLU(FC([f, b])))).
 
-    Each gate sees both modalities. A gate of 1 passes its feature, 0 blocks it.
+    Each gate sees both modalities. A gate of 1 passes its feature, 0 blocks it. The paper has f and b; features of
+    further modalities may follow them, if `width` is that of all together.
     """
 
     def __init__(self, width: int):
@@ -414,14 +415,14 @@ class GatedFusion(nn.Module):
         self.fc1, self.fc2 = nn.Linear(width, width // 2), nn.Linear(width // 2, width)
 
     @override
-    def forward(self, f: Tensor, b: Tensor) -> tuple[Tensor, Tensor | None]:
-        """f: (B, 128), b: (B, 64). Result: fused and gates, each (B, 192)."""
-        gates = self.gates(f, b)
-        return self.weigh(f, b, gates), gates
+    def forward(self, *features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """f: (B, 128), b: (B, 64), any others. Result: fused and gates, each (B, 192), or wider by the others."""
+        gates = self.gates(*features)
+        return torch.cat(features, dim=-1) * gates, gates
 
-    def gates(self, f: Tensor, b: Tensor) -> Tensor:
+    def gates(self, *features: Tensor) -> Tensor:
         """Return the gates (B, 192) of all features, those of the face first."""
-        return torch.sigmoid(self.fc2(F.relu(self.fc1(torch.cat([f, b], dim=-1)))))
+        return torch.sigmoid(self.fc2(F.relu(self.fc1(torch.cat(features, dim=-1)))))
 
     def weigh(self, f: Tensor, b: Tensor, gates: Tensor) -> Tensor:
         """Return the fused features (B, 192) that these gates give."""
@@ -615,27 +616,45 @@ class GBVNet(nn.Module):
         faces or signals may be None if the network does not use them, or if they are missing in every window.
         Raises GbvnetError for other shapes, and if a modality that this network needs is missing.
         """
-        faces, signals = (faces if self.sees_face else None), (signals if self.sees_signals else None)
-        self._check_shapes(faces, face_ok, signals, has_face, has_signals)
-        has_face, has_signals, face_ok = _availability(faces, face_ok, signals, has_face, has_signals)
-        self._refuse_missing(has_face, has_signals)
-        if self.sees_both:
-            fused, gates = self._fuse(faces, face_ok, signals, has_face, has_signals)  # (B, 192) each, or no gates
-        else:
-            fused = (
-                self._face_features(faces, face_ok) if self.sees_face else self._signal_features(signals, has_signals)
-            )
-            gates = None
+        features, has_face, has_signals = self._encode(faces, face_ok, signals, has_face, has_signals)
+        fused, gates = self.fusion(*features) if self.sees_both else (features[0], None)  # (B, D) each, or no gates
+        gates = None if gates is None else gates.float()
         gate_face = gate_bio = torch.full(fused.shape[:1], torch.nan, device=fused.device)  # (B,)
         if gates is not None:
             shares = gates[:, :FACE_WIDTH].mean(1), gates[:, FACE_WIDTH:].mean(1)
             gate_face, gate_bio = (torch.where(has_face & has_signals, share, torch.nan) for share in shares)
         return NetworkOutput(self.head(fused), gate_face, gate_bio, fused, gates)
 
-    def _fuse(
-        self, faces: Tensor | None, face_ok: Tensor, signals: Tensor | None, has_face: Tensor, has_signals: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
-        """Both branches, an embedding in place of a missing or hidden modality, and the fusion."""
+    def features(
+        self,
+        faces: Tensor | None,
+        face_ok: Tensor | None,
+        signals: Tensor | None,
+        has_face: Tensor | None = None,
+        has_signals: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Return what `forward` fuses, from the same inputs: f (B, 128) and b (B, 64), or that of its one modality.
+
+        A network of more modalities fuses these with its further ones (docs/modalities.md).
+        """
+        return self._encode(faces, face_ok, signals, has_face, has_signals)[0]
+
+    def _encode(
+        self,
+        faces: Tensor | None,
+        face_ok: Tensor | None,
+        signals: Tensor | None,
+        has_face: Tensor | None,
+        has_signals: Tensor | None,
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """The features of each branch, an embedding in place of a missing or hidden modality, and which are there."""
+        faces, signals = (faces if self.sees_face else None), (signals if self.sees_signals else None)
+        self._check_shapes(faces, face_ok, signals, has_face, has_signals)
+        has_face, has_signals, face_ok = _availability(faces, face_ok, signals, has_face, has_signals)
+        self._refuse_missing(has_face, has_signals)
+        if not self.sees_both:
+            one = self._face_features(faces, face_ok) if self.sees_face else self._signal_features(signals, has_signals)
+            return (one,), has_face, has_signals
         use_face, use_signals = (
             self._hide_modalities(has_face, has_signals) if self.training else (has_face, has_signals)
         )
@@ -643,8 +662,7 @@ class GBVNet(nn.Module):
         b = self._signal_features(signals, has_signals)  # (B, 64); hidden ones too, for the batch norm
         f = torch.where(use_face[:, None], f, self.missing_face)
         b = torch.where(use_signals[:, None], b, self.missing_bio)
-        fused, gates = self.fusion(f, b)
-        return fused, None if gates is None else gates.float()
+        return (f, b), has_face, has_signals
 
     def _face_features(self, faces: Tensor | None, ok: Tensor) -> Tensor:
         """faces (B, F, 3, S, S) or (B, F, D), ok (B, F) bool -> f (B, 128), zero for a window without a valid frame."""

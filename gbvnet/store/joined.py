@@ -18,7 +18,7 @@ from typing_extensions import override
 from ..datasets.label_columns import label_settings, shared_labels
 from ..errors import BadConfig, BadStore
 from .subset import StoreSubset
-from .window_source import Arrays, WindowSource, check_rows
+from .window_source import Arrays, ModalityArrays, ModalityInfo, WindowSource, check_rows
 
 # Settings that may differ between two stores, which is then reported.
 MAY_DIFFER = ("step_s", "landmarks", "filter", "baseline", "source")
@@ -94,6 +94,23 @@ class JoinedStore(WindowSource):
         if not self.face_feature_names:
             return super().face_features(rows)
         return np.asarray(self._gather(rows, lambda source, at: (source.face_features(at),))[0])
+
+    @property
+    @override
+    def modalities(self) -> dict[str, ModalityInfo]:
+        """The further modalities that both sources have, in the same shape."""
+        pairs = {name: (info, self.second.modalities.get(name)) for name, info in self.first.modalities.items()}
+        return {
+            name: ModalityInfo(a.shape, hashlib.sha256(f"{a.digest}\n{b.digest}".encode()).hexdigest()[:16])
+            for name, (a, b) in pairs.items()
+            if b is not None and a.shape == b.shape
+        }
+
+    @override
+    def modality(self, name: str, rows: ArrayLike) -> ModalityArrays:
+        if name not in self.modalities:
+            return super().modality(name, rows)
+        return ModalityArrays(*self._gather(rows, lambda source, at: source.modality(name, at)))
 
     @override
     def baseline(self, recording: str) -> np.ndarray | None:

@@ -1,6 +1,6 @@
 """Read a finished store: its windows by row number, its tables and its settings."""
 
-from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,6 @@ from ..errors import BadStore
 from ..io.remote import fetch_store, is_address
 from ..preprocessing.face_features import EXPRESSIONS
 from .format import (
-    DTYPES,
     FILE_NAME,
     FORMER,
     PREPARE_AGAIN,
@@ -26,48 +25,11 @@ from .format import (
     TRACE,
     WINDOW_COLUMNS,
     data_file,
-    read_header,
     read_manifest,
 )
-from .window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
-
-
-def _max_open_files(wanted: int = 4096) -> int:
-    """Return how many files may be open at once; the limit is raised if the system allows: DEAP has 1280 recordings."""
-    try:
-        import resource
-    except ImportError:  # on Windows, where a process cannot set the limit
-        return 512 + 256
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if soft < limit:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    return max(soft, limit)
-
-
-class _MemoryMaps:
-    """Memory maps of recordings, opened on first use. Each holds a file open, so the number of maps is limited."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        self.open: OrderedDict[str, dict[str, np.ndarray]] = OrderedDict()
-        self.limit = max(16, _max_open_files() - 512)
-
-    def __getitem__(self, recording: str) -> dict[str, np.ndarray]:
-        if recording in self.open:
-            self.open.move_to_end(recording)
-            return self.open[recording]
-        while len(self.open) >= self.limit:
-            self.open.popitem(last=False)
-        file = data_file(self.path, recording)
-        tensors, _, begin = read_header(file)
-        content = np.memmap(file, dtype=np.uint8, mode="r")
-        views: dict[str, np.ndarray] = {}
-        for name, tensor in tensors.items():
-            first, last = (begin + offset for offset in tensor.data_offsets)
-            views[name] = np.asarray(content[first:last]).view(DTYPES[tensor.dtype]).reshape(tensor.shape)
-        self.open[recording] = views
-        return views
+from .memory_maps import MemoryMaps
+from .modalities import StoredModality, modality_names, open_modality
+from .window_source import N_EXPRESSION, Arrays, ModalityArrays, ModalityInfo, WindowSource, check_rows
 
 
 @dataclass(frozen=True)
@@ -100,7 +62,8 @@ class Store(WindowSource):
         self._names = [str(n) for n in names]
         self._window = self.windows["window"].to_numpy()
         self._check_windows()
-        self._maps = _MemoryMaps(self.path)
+        self._maps = MemoryMaps(self.path)
+        self._opened_modalities: dict[str, StoredModality] = {}
         s = self.settings
         self._shape = _WindowShape(s["frames_per_window"], s["face_side"], len(s["channels"]), s["samples_per_window"])
 
@@ -239,6 +202,30 @@ class Store(WindowSource):
         if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
             raise BadStore(file, wanted, "times that do not", PREPARE_AGAIN)
         return times, values
+
+    @property
+    @override
+    def modalities(self) -> dict[str, ModalityInfo]:
+        """Those that are whole; `modality` says what is wrong with another one."""
+        infos = {}
+        for name in modality_names(self.path):
+            with suppress(BadStore):
+                infos[name] = self._modality(name).info
+        return infos
+
+    @override
+    def modality(self, name: str, rows: ArrayLike) -> ModalityArrays:
+        if name not in modality_names(self.path):
+            return super().modality(name, rows)
+        rows = check_rows(self, rows)
+        files = [self._names[i] for i in self._recording_of_row[rows].tolist()]
+        return self._modality(name).read(files, self._window[rows])
+
+    def _modality(self, name: str) -> StoredModality:
+        """A further modality beside this store, opened on first use. Raises BadStore."""
+        if name not in self._opened_modalities:
+            self._opened_modalities[name] = open_modality(self.path, name, self.digest)
+        return self._opened_modalities[name]
 
     def _fill(self, name: str, out: np.ndarray, rows: np.ndarray, absent: float = 0) -> None:
         """Copy a tensor of some windows to `out`, (n, ...); `absent` where a recording does not have it."""

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from ..errors import GbvnetError
 from .feature_cache import FeatureCache
-from .window_source import Arrays, DerivedSource, WindowSource, check_rows
+from .window_source import Arrays, DerivedSource, ModalityArrays, WindowSource, check_rows
 
 
 class RowNotGiven(GbvnetError):
@@ -80,6 +80,10 @@ class RowView(DerivedSource):
     @override
     def face_ok(self, rows: ArrayLike) -> np.ndarray:
         return self.source.face_ok(self.check(rows))
+
+    @override
+    def modality(self, name: str, rows: ArrayLike) -> ModalityArrays:
+        return self.source.modality(name, self.check(rows))
 
     @override
     def baseline(self, recording: str) -> np.ndarray | None:

@@ -40,6 +40,25 @@ class WindowArrays(NamedTuple):
     windows: "pd.DataFrame"  # (n, ...) subject, trial, stimulus, start_s in seconds, labels, ...; its index is the rows
 
 
+class ModalityArrays(NamedTuple):
+    """Windows of a further modality, in the order of the rows that were given."""
+
+    values: np.ndarray  # (n, *shape) float32; NaN for a window that lacks the modality
+    has: np.ndarray  # (n,) bool, which windows have it
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> "ModalityArrays":
+        """Return values (n, *shape) with which of them have the modality: those that are finite."""
+        return cls(values, np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
+
+
+class ModalityInfo(NamedTuple):
+    """A further modality of a source: what a window has of it, and what identifies its contents."""
+
+    shape: tuple[int, ...]  # of a window's array
+    digest: str  # 16 hexadecimal digits, of all its arrays and of the code that made them
+
+
 class WindowSource(Protocol):
     """Windows with their tables and settings: the type of whatever a function reads windows from.
 
@@ -89,6 +108,24 @@ class WindowSource(Protocol):
 
         Raises KeyError for a recording that does not exist.
         """
+
+    @property
+    def modalities(self) -> dict[str, ModalityInfo]:
+        """The further modalities of its windows, besides face and signals, by name. Raises BadStore for damaged ones.
+
+        A view or a part of a source has the same ones. docs/modalities.md says how one is added to a store.
+        """
+        return {}
+
+    def modality(self, name: str, rows: ArrayLike) -> ModalityArrays:
+        """Return windows of a further modality by row number, in the order of `rows`.
+
+        Raises BadConfig if the source does not have it, GbvnetError for rows that do not exist.
+        """
+        there = ", ".join(self.modalities) or "none"
+        raise BadConfig(
+            f"{self.path}: expected a further modality {name}, found {there}; `gbvnet modality add` adds one to a store"
+        )
 
     @property
     def labels(self) -> dict[str, LabelColumn]:
@@ -195,6 +232,15 @@ class DerivedSource(WindowSource):
     @override
     def trace(self, recording: str, name: str) -> tuple[np.ndarray, np.ndarray] | None:
         return self.source.trace(recording, name)
+
+    @property
+    @override
+    def modalities(self) -> dict[str, ModalityInfo]:
+        return self.source.modalities
+
+    @override
+    def modality(self, name: str, rows: ArrayLike) -> ModalityArrays:
+        return self.source.modality(name, rows)
 
     @override
     def face_ok(self, rows: ArrayLike) -> np.ndarray:

@@ -65,6 +65,8 @@ class BaseSystem(ABC):
     has_model: ClassVar[bool] = True  # False: nothing is left of a training but its predictions, and `load` refuses
     # What it reads of a face: pixels (pictures), features (declared by the store), or either.
     face_input: ClassVar[Literal["pixels", "features", "either"]] = "pixels"
+    # Of the store, besides face and signals (docs/modalities.md): those that it reads, and does not do without.
+    further_modalities: ClassVar[tuple[str, ...]] = ()
     target: Target | None = None  # what is predicted; whoever makes a system sets it. None: two classes
 
     @dataclass(frozen=True)
@@ -229,6 +231,8 @@ def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -
     if store is not None:
         config = resolve(config, store)
         require_face_input(store, config.modality, chosen.face_input_of(config), name)
+        for further in chosen.further_modalities:
+            store.modality(further, [])  # raises if the store does not have it
         chosen.require_store(store)
     if config.task is not None and config.task not in chosen.tasks:
         raise BadConfig(f"{name} does not learn task {config.task}: {chosen.refused_tasks}")

@@ -21,7 +21,7 @@ from ..datasets.label_columns import RATING_COLUMNS, label_settings
 from ..datasets.synthetic.writer import latent_pairs
 from ..store.format import FORMAT
 from ..store.prepared_faces import face_settings
-from ..store.window_source import N_EXPRESSION, Arrays, WindowSource, check_rows
+from ..store.window_source import N_EXPRESSION, Arrays, ModalityArrays, ModalityInfo, WindowSource, check_rows
 from ..store.writer import arrays_digest
 
 CHANNELS = (("Fz", "eeg"), ("Cz", "eeg"), ("Oz", "eeg"), ("GSR1", "gsr"), ("Resp", "resp"))
@@ -62,11 +62,13 @@ class SyntheticWindows:
     side: int = 32
     """height and width of a face in pixels"""
     missing: tuple[tuple[tuple[int, int], str], ...] = ()
-    """what recordings lack: ((subject, trial), "face") or ((subject, trial), "signals"), numbers from 1"""
+    """what recordings lack: ((subject, trial), "face"), or "signals", or a further modality; numbers from 1"""
     fill: int = 0
     """value of pixels and samples that a window lacks; stores have 0 there"""
     kept: Literal["pixels", "features"] = "pixels"
     """what is kept of faces: pictures, or features alone: the same expression coefficients, and a head that nods"""
+    modalities: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """name and shape of each further modality; the mean of its values grows with the rating"""
     seed: int = 0
 
 
@@ -82,8 +84,8 @@ class SyntheticStore(WindowSource):
         self.settings = store_settings(content)
         abouts, self._arrays = [], {}
         for about, arrays in synthetic_recordings(content):
-            self._arrays[about["recording"]] = arrays
             abouts.append({**about, "findings": "", "sha256": arrays_digest(arrays)})
+            self._arrays[about["recording"]] = arrays | synthetic_modalities(content, about)
         self.recordings = pd.DataFrame(abouts)[["recording", "subject", "trial", "stimulus", "verdict", "reason",
                                                 "findings", "n_windows", "sha256"]]  # fmt: skip
         self.windows = pd.concat(map(_window_rows, abouts), ignore_index=True)
@@ -126,6 +128,19 @@ class SyntheticStore(WindowSource):
     def baseline(self, recording: str) -> np.ndarray | None:
         held = self._arrays[recording].get("baseline")
         return None if held is None else held.copy()
+
+    @property
+    @override
+    def modalities(self) -> dict[str, ModalityInfo]:
+        return {name: ModalityInfo(shape, self.digest) for name, shape in self.content.modalities}
+
+    @override
+    def modality(self, name: str, rows: ArrayLike) -> ModalityArrays:
+        if name not in dict(self.content.modalities):
+            return super().modality(name, rows)
+        shape = dict(self.content.modalities)[name]
+        values = self._gather(name, check_rows(self, rows), shape, np.float32, np.nan)
+        return ModalityArrays.of(values)
 
     @override
     def trace(self, recording: str, name: str) -> tuple[np.ndarray, np.ndarray] | None:
@@ -219,6 +234,15 @@ def _evidence(
     if modality == content.noisy and noisy:
         return _Evidence(effect * signs, 3.0)
     return _Evidence(np.full(content.windows, effect))
+
+
+def synthetic_modalities(content: SyntheticWindows, about: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return the arrays of the further modalities of a recording, by name; `about` is its metadata."""
+    at = int(about["subject"][1:]), int(about["trial"])
+    lacks, rng = dict(content.missing).get(at), np.random.default_rng([content.seed, *at])
+    mean = content.effect * (about["ratings"]["valence"] - 5) / 2
+    shapes = {name: (content.windows, *shape) for name, shape in content.modalities if name != lacks}
+    return {name: rng.normal(mean, 1, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 def _arrays(

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from ..datasets.label_columns import LabelColumn
-from ..store.window_source import Arrays, DerivedSource, WindowSource, check_rows
+from ..store.window_source import Arrays, DerivedSource, ModalityArrays, WindowSource, check_rows
 
 
 class ObservedSource(DerivedSource):
@@ -40,6 +40,10 @@ class ObservedSource(DerivedSource):
     @override
     def face_ok(self, rows: ArrayLike) -> np.ndarray:
         return super().face_ok(self._note(rows))
+
+    @override
+    def modality(self, name: str, rows: ArrayLike) -> ModalityArrays:
+        return super().modality(name, self._note(rows))
 
     @override
     def baseline(self, recording: str) -> np.ndarray | None:
@@ -121,6 +125,13 @@ class AlteredSource(DerivedSource):
         x = super().baseline(recording)
         altered = self.windows["recording"].iloc[self.rows] == recording
         return 50 - 3 * x if x is not None and self.arrays and altered.any() else x
+
+    @override
+    def modality(self, name: str, rows: ArrayLike) -> ModalityArrays:
+        values, has = super().modality(name, rows)
+        at = np.isin(check_rows(self, rows), self.rows) & self.arrays
+        values[at] = 1 - 3 * values[at]
+        return ModalityArrays(values, has)
 
     def _altered(self, rows: ArrayLike, has: str) -> np.ndarray:
         """Return which of some rows are altered, (n,) bool: of those that have the modality."""

@@ -225,5 +225,5 @@ def test_no_corpus_says_what_is_missing(tmp_path):
         open_corpus("deap", tmp_path / "absent")
     with pytest.raises(BadRecording, match=r"data_preprocessed_python: expected subjects s01\.dat"):
         open_corpus("deap", tmp_path)
-    with pytest.raises(BadConfig, match="there are affec, amigos, amigos-long, deap"):
+    with pytest.raises(BadConfig, match="there are affec, amigos, amigos-long, bids, case, deap"):
         open_corpus("seed", tmp_path)

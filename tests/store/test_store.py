@@ -11,7 +11,7 @@ import pytest
 
 from gbvnet.errors import BadStore, GbvnetError
 from gbvnet.io.atomic import atomic_write
-from gbvnet.store import reader, writer
+from gbvnet.store import memory_maps, writer
 from gbvnet.store.format import data_file
 from gbvnet.store.reader import open_store
 from gbvnet.store.writer import create_store, finish_store, prepared_recording, write_recording
@@ -134,7 +134,7 @@ def test_tables_hold_names_ratings_and_statuses(path):
 
 
 def test_few_open_files_read_the_same(path, monkeypatch):
-    monkeypatch.setattr(reader, "_max_open_files", lambda: 0)
+    monkeypatch.setattr(memory_maps, "_max_open_files", lambda: 0)
     store = open_store(path)
     store._maps.limit = 1
     rows = [0, 8, 1, 4, 7, 2]

@@ -11,7 +11,7 @@ import pytest
 
 import gbvnet
 from gbvnet.config import PrepareConfig
-from gbvnet.errors import GbvnetError
+from gbvnet.errors import BadConfig, GbvnetError
 from gbvnet.experiments.perturbations import PerturbedSource
 from gbvnet.preprocessing.face_features import EXPRESSIONS, MEDIAPIPE_FEATURES
 from gbvnet.store.dry_run import DryRunStore
@@ -200,6 +200,12 @@ def check_features(source, names):
         assert np.array_equal(source.face_features([7, 2]), features[[7, 2]], equal_nan=True)
     with pytest.raises(GbvnetError, match=rf"rows 0 to {len(source) - 1} exist"):
         source.face_features([len(source)])
+
+
+def test_a_source_without_a_further_modality_says_so(source):
+    assert source.modalities == {}
+    with pytest.raises(BadConfig, match="expected a further modality sound, found none; `gbvnet modality add` adds"):
+        source.modality("sound", [0])
 
 
 def test_a_baseline_is_that_of_its_recording(source):

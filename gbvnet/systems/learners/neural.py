@@ -2,13 +2,15 @@
 
 A subclass builds its network (`build`). The network is called as `fit_network` describes, with faces (B, F, 3, S, S) in
 [0, 1] or None, face_ok (B, F) or None, signals (B, C, L) or None, has_face and has_signals (B,) or None, and returns
-logits (B, K) in an `UngatedOutput`. Signals are as in the store; a `NormalisingNetwork` z-scores them by its buffers
-`signal_mean` and `signal_sd` (C,), which `fit` computes on the training rows alone.
+logits (B, K) in an `UngatedOutput`. For each of the system's `further_modalities` two more inputs follow: its values
+(B, *shape) float32, 0 where missing, and which windows have it, (B,) bool. Signals are as in the store; a
+`NormalisingNetwork` z-scores them by its buffers `signal_mean` and `signal_sd` (C,), which `fit` computes on the
+training rows alone.
 """
 
 import json
 from abc import abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -23,7 +25,7 @@ from ...config import CrossvalConfig, require, uses_face, uses_signals
 from ...errors import BadConfig, BadModel, BadStore
 from ...io.atomic import atomic_write
 from ...network.augment import augment_faces, augment_signals, corrupt
-from ...network.batches import Batch, BatchSource, FaceFeatureWindows, Windows
+from ...network.batches import Batch, BatchSource, FaceFeatureWindows, FurtherWindows, Windows
 from ...network.devices import device_of
 from ...network.model import GBVNet, set_normaliser
 from ...network.objectives import objective_of, predictions_of, scaled_ratings
@@ -63,6 +65,7 @@ class Shape:
     side: int  # S, pixels
     n_outputs: int  # K
     n_face_features: int = 0  # D, of a frame; 0 where pictures are read
+    further: dict[str, tuple[int, ...]] = field(default_factory=dict)  # shape of a window of each further modality
 
     @property
     def n_channels(self) -> int:
@@ -233,7 +236,10 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         state = {name: t.detach().cpu().contiguous() for name, t in self._network().state_dict().items()}
         folder.mkdir(parents=True, exist_ok=True)
         atomic_write(folder / FILE, save(state))
-        atomic_write(folder / SHAPE, json.dumps(asdict(self._trained_shape()), indent=2).encode())
+        shape = asdict(self._trained_shape())
+        if not self.further_modalities:  # then the file is as it was before there were any
+            del shape["further"]
+        atomic_write(folder / SHAPE, json.dumps(shape, indent=2).encode())
 
     @classmethod
     @override
@@ -242,6 +248,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         try:
             shape: dict[str, Any] = json.loads((folder / SHAPE).read_text())
             shape["channels"] = tuple((str(name), str(kind)) for name, kind in shape["channels"])
+            shape["further"] = {name: tuple(of) for name, of in shape.get("further", {}).items()}
             system.shape = Shape(**shape)
             system.network = system.build(system.shape)
             system.network.load_state_dict(load_file(file))
@@ -273,7 +280,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         """Raise BadConfig if the windows of a store have another shape than those that it was trained on."""
         trained = self._trained_shape()
         here = self._shape(store, trained.n_outputs)
-        for name in ("n_channels", "rate_hz", "n_samples", "n_frames", "side"):
+        for name in ("n_channels", "rate_hz", "n_samples", "n_frames", "side", "further"):
             was, now = getattr(trained, name), getattr(here, name)
             if was != now:
                 raise BadConfig(
@@ -282,13 +289,15 @@ class NeuralSystem(BaseSystem, new_hooks=True):
                 )
 
     def _shape(self, store: WindowSource, n_outputs: int) -> Shape:
-        return input_shape(store, self.config.modality, n_outputs, self.face_input_of(self.config))
+        shape = input_shape(store, self.config.modality, n_outputs, self.face_input_of(self.config))
+        further = {name: store.modality(name, []).values.shape[1:] for name in self.further_modalities}
+        return replace(shape, further=further)
 
     def _windows(self, store: WindowSource, rows: np.ndarray, y: np.ndarray | None = None) -> BatchSource:
         self.refuse_missing(store, rows)
         train = self.config.train
         windows = FaceFeatureWindows if self.face_input_of(self.config) == "features" else Windows
-        return windows(
+        batches = windows(
             store,
             rows,
             self.config.modality,
@@ -297,6 +306,9 @@ class NeuralSystem(BaseSystem, new_hooks=True):
             memory_gib=train.memory_gib,
             per_subject=train.normalise == "subject",
         )
+        if not self.further_modalities:
+            return batches
+        return FurtherWindows(batches, store, self.further_modalities, train.memory_gib)
 
     def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
         """Raise BadConfig if a row lacks a modality that this network needs."""
