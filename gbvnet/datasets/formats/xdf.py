@@ -1,6 +1,7 @@
 """Recordings of LabRecorder (.xdf): all streams of Lab Streaming Layer in one file, from one or more computers.
 
-Second 0 is the first sample of the first stream that is used. Each stream keeps its own rate; whichever seconds are
+Second 0 is the first sample of the earliest stream of signals, whichever streams are used, so that a second is the same
+in every corpus and in predictions. Each stream keeps its own rate; whichever seconds are
 read, all channels begin at the same time, between two samples if need be. A channel is called as its stream calls it;
 as STREAM:CHANNEL where several streams have one of that name, or STREAM:1, STREAM:2 where the file names none.
 
@@ -175,7 +176,7 @@ def _signals(path: Path, choices: tuple[StreamChoice, ...], size: int, changed_n
         notes += left
     columns = _columns(path, chosen)
     used = tuple(timed for timed, _ in chosen)
-    zero_s = float(used[0].pieces[0].times_s[0])
+    zero_s = min(float(timed.pieces[0].times_s[0]) for timed in [t for t in held.streams if _is_signals(t)] or used)
     channels = tuple(
         DeviceChannel(name, kind, unit, used[at.stream].rate_hz, used[at.stream].stream.values[:, at.column])
         for name, kind, unit, at in columns
@@ -226,6 +227,13 @@ def is_frames(stream: XdfStream) -> bool:
     return any(word.startswith(_FRAMES) for word in words) or any("framenum" in name for name in names)
 
 
+def _is_signals(timed: TimedStream) -> bool:
+    """Return whether a stream is of signals that can be used."""
+    stream = timed.stream
+    is_other = stream.is_text or stream.is_pictures or is_frames(stream)
+    return not is_other and not timed.refusal and len(timed.times_s) >= MIN_SAMPLES
+
+
 def _all_signals(held: XdfFileStreams) -> tuple[list[tuple[TimedStream, StreamChoice]], list[str]]:
     """Return the streams that are signals, and notes on those that could not be used. Raises BadRecording for none."""
     chosen, notes = [], []
@@ -233,7 +241,7 @@ def _all_signals(held: XdfFileStreams) -> tuple[list[tuple[TimedStream, StreamCh
         stream = timed.stream
         if stream.is_text or is_frames(stream) or stream.is_pictures:
             continue
-        if timed.refusal or len(timed.times_s) < MIN_SAMPLES:
+        if not _is_signals(timed):
             notes.append(f"stream {stream.label} is not used: {timed.refusal or f'{len(timed.times_s)} samples'}")
         else:
             chosen.append((timed, StreamChoice(stream.name)))
@@ -263,11 +271,13 @@ def _columns(
         if len(labels) != stream.n_channels:
             wanted = f"{stream.n_channels} labels for the channels of stream {stream.label}"
             raise BadRecording(path, wanted, f"{len(labels)}")
-        for name in choice.channels or labels:
-            if name not in labels:
-                hint = sentence(did_you_mean(name, labels))
-                raise BadRecording(path, f"channel {name} in stream {stream.label}", shortened(list(labels), 40), hint)
-            held.append((number, stream, choice, labels.index(name), name))
+        for name in choice.channels:
+            if labels.count(name) != 1:
+                hint = sentence(did_you_mean(name, labels)) if name not in labels else "Name all channels under labels."
+                wanted = f"{'one ' * (name in labels)}channel {name} in stream {stream.label}"
+                raise BadRecording(path, wanted, shortened(list(labels), 40), hint)
+        at = [labels.index(name) for name in choice.channels] if choice.channels else range(len(labels))
+        held += [(number, stream, choice, k, labels[k]) for k in at]
     counts = Counter(canonical_name(name).upper() for *_, name in held)
     columns = []
     for number, stream, choice, k, name in held:
