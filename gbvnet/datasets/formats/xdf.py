@@ -130,7 +130,7 @@ class XdfFile(DeviceFile):
         at_s = self.zero_s + start_s + np.arange(n) / timed.rate_hz
         middle = self.zero_s + segment.start_s + segment.seconds / 2
         piece = min(timed.pieces, key=lambda p: max(p.times_s[0] - middle, middle - p.times_s[-1]))
-        return values_at(timed.stream.values[piece.first : piece.last, columns], piece, at_s)
+        return values_at(timed.stream.values[piece.first : piece.last], columns, piece, at_s)
 
 
 def read_xdf(path: Path) -> XdfFile:
@@ -323,17 +323,23 @@ def _shared(streams: Sequence[TimedStream], zero_s: float) -> tuple[Segment, ...
     return tuple(Segment(a, b - a, a) for a, b in parts if np.isfinite(b - a))
 
 
-def values_at(values: np.ndarray, piece: TimedPiece, at_s: np.ndarray) -> np.ndarray:
-    """Return the values of a piece (N, C) at times (n,), as (C, n): between even samples by a windowed sinc, between
-    others by a straight line. Before the first and after the last sample they are those samples."""
+def values_at(values: np.ndarray, columns: list[int], piece: TimedPiece, at_s: np.ndarray) -> np.ndarray:
+    """Return C columns of the values of a piece at times (n,), as (C, n): between even samples by a windowed sinc,
+    between others by a straight line. Before the first and after the last sample they are those samples.
+
+    Only the samples around these times are converted and looked at, as a file may have millions.
+    """
     rows = np.arange(len(piece.times_s), dtype=np.float64)
     times = piece.times_s
     if len(times) > 1 and not (np.diff(times) > 0).all():  # of several samples at one time the last counts
         keep = np.r_[np.diff(times) > 0, True]
         times, rows = times[keep], rows[keep]
     place = np.interp(at_s, times, rows)
+    low = max(0, int(place.min(initial=len(rows))) - HALF_LENGTH)
+    high = int(place.max(initial=0.0)) + HALF_LENGTH + 2
+    place = place - low
     with np.errstate(invalid="ignore"):  # a NaN in single precision may be a signal of another kind
-        x = np.asarray(values, np.float64)
+        x = values[low:high][:, columns].astype(np.float64)
     whole = np.rint(place)
     if np.abs(place - whole).max(initial=0.0) < ON_GRID:
         return x[whole.astype(np.int64)].T.copy()
