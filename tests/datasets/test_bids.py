@@ -831,3 +831,27 @@ def test_lines_of_a_physio_file_that_pandas_does_not_take_are_read_as_python_rea
     rows, _ = read.read([0, 1], -100, 100, read.segments[0])
     nan = np.nan
     assert np.array_equal(rows, [[0.5, nan, 1e-3, nan, nan, nan, -2.25, nan, 7], range(9)], equal_nan=True)
+
+
+def test_a_byte_order_mark_moves_no_line_of_a_physio_file(tmp_path):
+    file = physio(tmp_path, "\ufeff0.5\t0\n1.5\t0.25\n2.5\t0.5\n")
+    read = read_physio(file)
+    rows, first = read.read([0], -100, 100, read.segments[0])
+    assert first == 0 and rows[0].tolist() == [0.5, 1.5, 2.5] and not read.notes
+
+
+def test_a_column_with_decimal_commas_is_refused_with_its_first_cell(tmp_path):
+    file = physio(tmp_path, "".join(f"{k},5\t{k / 4}\n" for k in range(9)))
+    with pytest.raises(BadRecording, match=r"expected numbers in column EDA, found '0,5'\. Decimals have a point"):
+        read_physio(file)
+
+
+def test_remedies_name_keys_that_a_mapping_has(tmp_path):
+    small(tmp_path, BY_EVENTS.replace("baseline_s: 0", "baseline_s: 3"), [(1, 3, "a", 3), (39, 3, "b", 4)])
+    corpus = open_corpus("bids", tmp_path)
+    texts = []
+    for r in recordings(tmp_path):
+        with pytest.raises(BadRecording) as caught:
+            corpus.inspect(r)
+        texts.append(str(caught.value))
+    assert "set baseline_s in gbvnet-mapping.yaml (0 for none)" in texts[0] and "See channels in gbv" in texts[1]

@@ -31,6 +31,7 @@ UNIX_FROM = 1e6  # a StartTime of 11 days is seconds since 1970
 _KINDS = {"cardiac": "ppg", "respiratory": "resp"}
 _CLOCKS = ("onset", "time", "timestamp")  # how the name of a column of times begins or ends
 LARGEST_DRIFT = 0.1  # by which the rate of a column of times may differ from SamplingFrequency
+BOM = b"\xef\xbb\xbf"  # before a first line, by some programs of Windows
 BLOCK = 100_000  # lines that are read together
 NOTED_S = 0.1  # the difference from which on that is noted, over the whole file
 _JSON = "SamplingFrequency, StartTime and Columns must stand in a JSON file beside it, or above it."
@@ -102,9 +103,12 @@ def _values(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
     blocks: list[np.ndarray] = []
     notes: list[str] = []
     lines, number, short = read_lines(path), 1, 0
+    odd: dict[str, str] = {}
     while block := list(islice(lines, BLOCK)):
         if short:
             raise _other_width(path, names, short)
+        if number == 1:
+            block[0] = block[0].removeprefix(BOM)
         if number == 1 and _is_head(path, block[0], names):
             notes.append("a line of names at its beginning, which BIDS forbids: left out")
             number, block = 2, block[1:]
@@ -115,13 +119,16 @@ def _values(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
             if wrong < len(block) - 1:
                 raise _other_width(path, names, short)
             block = block[:-1]
-        blocks.append(_numbers(block, len(names)))
+        blocks.append(_numbers(block, names, odd))
         number += len(widths)
     if short:
         notes.append(f"its last line, {short}, is cut: left out")
     values = np.concatenate([np.empty((0, len(names))), *blocks])
     if len(values) < 2:
         raise BadRecording(path, "at least two lines of numbers", f"{len(values)}")
+    for name, text in odd.items():
+        if kind_of(name) and not np.isfinite(values[:, names.index(name)]).any():
+            raise BadRecording(path, f"numbers in column {name}", text, "Decimals have a point, and n/a is no number.")
     return values, notes
 
 
@@ -139,8 +146,9 @@ def _is_head(path: Path, line: bytes, names: list[str]) -> bool:
     return not known and not all(cell.strip() in (b"n/a", b"") for cell in cells)
 
 
-def _numbers(lines: list[bytes], width: int) -> np.ndarray:
-    """Return the numbers (N, width) of lines of that many cells, NaN for cells that hold none.
+def _numbers(lines: list[bytes], names: list[str], odd: dict[str, str]) -> np.ndarray:
+    """Return the numbers (N, columns) of lines of that many cells, NaN for cells that hold none; and put the first text
+    of a column that is neither a number nor n/a into `odd`.
 
     pandas reads blocks of plain numbers ten times as fast as Python; what it does not take is read cell by cell.
     """
@@ -149,12 +157,16 @@ def _numbers(lines: list[bytes], width: int) -> np.ndarray:
             BytesIO(b"".join(lines)), sep="\t", header=None, dtype=np.float64, na_values=["n/a"], quoting=3,
             skip_blank_lines=False, index_col=False,
         )  # fmt: skip
-        if table.shape == (len(lines), width):
+        if table.shape == (len(lines), len(names)):
             return table.to_numpy()
     except (ValueError, OverflowError):  # of pandas: its own errors are ValueErrors
         pass
-    cells = [[cell_number(cell) for cell in line.rstrip(b"\r\n").split(b"\t")] for line in lines]
-    return np.array(cells, np.float64).reshape(-1, width)
+    rows = [line.rstrip(b"\r\n").split(b"\t") for line in lines]
+    values = np.array([[cell_number(cell) for cell in row] for row in rows], np.float64).reshape(-1, len(names))
+    for n, k in np.argwhere(np.isnan(values)).tolist():
+        if rows[n][k].strip() not in (b"n/a", b""):
+            odd.setdefault(names[k], f"{rows[n][k].decode('utf-8', 'replace')!r:.60}")
+    return values
 
 
 def _clock_notes(path: Path, names: list[str], values: np.ndarray, rate_hz: float) -> list[str]:
