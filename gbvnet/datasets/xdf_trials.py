@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from ..io.safe_load import from_json
-from .formats.xdf import XdfFileStreams, find_stream
+from .formats.xdf import XdfFileStreams, find_stream, offsets_note
 from .label_columns import Label, LabelColumn
 from .xdf_settings import SETTINGS, MarkerSettings, RatingSettings
 
@@ -67,7 +67,8 @@ def read_markers(held: XdfFileStreams, name: str, zero_s: float) -> tuple[list[M
         last[texts[k]] = at_s
         markers.append(Marker(at_s, texts[k]))
     repeat = f"{twice} of {len(texts)} markers repeat another within {DUPLICATE_S:g} s, and are left out"
-    return markers, [f"{held.path.name}: {repeat}"] if twice else []
+    notes = [offsets_note(held, timed), repeat if twice else ""]
+    return markers, [f"{held.path.name}: {note}" for note in notes if note]
 
 
 def _codes(values: np.ndarray) -> list[str]:

@@ -513,3 +513,16 @@ def test_whole_numbers_of_any_size_are_markers_without_a_point(tmp_path):
         stream = WrittenStream("Events", "Markers", "pc", 0, form, at, codes[:, None])
         listed = corpus(tmp_path / form, amp(), stream, settings=settings).recordings("anna")
         assert [(r.signal_times[0], r.seconds) for r in listed] == [(2.0, 3.0), (8.0, 3.0)]
+
+
+def test_markers_and_frames_whose_clock_was_not_measured_are_reported(tmp_path):
+    kept = np.arange(420)
+    plain = events()
+    unmeasured = WrittenStream("Events", "Markers", "stim", 0, "string", plain.stamps, plain.values, offset_s=None)
+    mine = corpus(tmp_path, amp(), unmeasured, cam(kept, 0.3 + kept / 30, offset_s=None))
+    film(tmp_path / "sub-anna_1.avi", 420)
+    (note,) = mine.notes("anna")
+    assert "stream Events (Markers) of stim has no clock offsets" in note
+    warnings = mine.inspect(mine.recordings("anna")[0]).warnings
+    assert any("stream Cam (videostream) of pc has no clock offsets" in warning for warning in warnings)
+    assert not corpus(tmp_path, amp(), events(), cam(kept, 0.3 + kept / 30)).notes("anna")

@@ -212,6 +212,17 @@ def find_stream(held: XdfFileStreams, name: str) -> TimedStream:
     )  # fmt: skip
 
 
+def offsets_note(held: XdfFileStreams, timed: TimedStream) -> str:
+    """Return a note on a stream whose clock was not measured, though others' were; empty if there is none.
+
+    Signals have it among their notes. Markers and frames need it as well: all trials or pictures may be displaced.
+    """
+    if len(timed.stream.offsets) or not any(len(other.stream.offsets) for other in held.streams):
+        return ""
+    host = timed.stream.host or "an unnamed computer"
+    return f"stream {timed.stream.label} of {host} has no clock offsets: its clock is taken for the recorder's"
+
+
 def _usable(path: Path, timed: TimedStream) -> TimedStream:
     """Return the stream, or raise BadRecording if its samples are no signals with times."""
     if timed.stream.is_text or timed.refusal or not timed.pieces or len(timed.times_s) < MIN_SAMPLES:
