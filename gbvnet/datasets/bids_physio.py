@@ -106,7 +106,6 @@ def _acq_time(run: BidsRun, file: Path) -> tuple[Path | None, str | None]:
     if path is None:
         return None, None
     table = read_tsv(path, "the scans of a subject")
-    table.require(["filename", "acq_time"], "the BIDS standard")
     cells = (row.get("acq_time") for row in table.rows
              if Path(row.get("filename", "").replace("\\", "/")).name == file.name)  # fmt: skip
     return path, next(cells, None)
@@ -157,7 +156,9 @@ def video_offset(run: BidsRun, video: Path, about: VideoMap | None) -> tuple[flo
     """Return what is added to a time of the run, or of the trial, to get that of its video, in seconds; and a warning.
 
     It is offset_s of the mapping; else the time from the video's start to the signals', if scans.tsv has both, as
-    BEP047 ties them; else 0. Raises BadRecording for a damaged scans.tsv.
+    BEP047 ties them; else 0, and so where they are more than a day from each other: dates may be anonymous.
+
+    Raises BadRecording for a damaged scans.tsv.
     """
     if about is not None and (about.offset_s is not None or about.begins == "trial"):
         return about.offset_s or 0.0, ""
@@ -168,6 +169,9 @@ def video_offset(run: BidsRun, video: Path, about: VideoMap | None) -> tuple[flo
     offset = (signals - began).total_seconds()
     if not offset:
         return 0.0, ""
+    if abs(offset) > FURTHEST_S:
+        far = f"acq_time of {video.name} in {scans.name} is {abs(offset) / 3600:.0f} hours from that of the signals"
+        return 0.0, f"{far}, and is not used: the video is taken to begin with them"
     coarse = "" if signals.microsecond or began.microsecond else ", in whole seconds only"
     place = f"{abs(offset):g} s {'before' if offset > 0 else 'after'} the signals"
     return offset, f"{video.name} begins {place}, by acq_time in {scans.name}{coarse}; offset_s of `video` replaces it"

@@ -855,3 +855,23 @@ def test_remedies_name_keys_that_a_mapping_has(tmp_path):
             corpus.inspect(r)
         texts.append(str(caught.value))
     assert "set baseline_s in gbvnet-mapping.yaml (0 for none)" in texts[0] and "See channels in gbv" in texts[1]
+
+
+@pytest.mark.parametrize(
+    ("head", "signals", "warned"),
+    [
+        (("filename", "acq_time"), "1900-01-01T10:00:05", "hours from that of the signals, and is not used"),
+        (("filename", "acq_time"), "n/a", ""),
+        (("filename", "operator"), "x", ""),
+    ],
+    ids=["anonymous date", "no time", "no column"],
+)
+def test_acq_times_that_tie_nothing_move_no_video(tmp_path, head, signals, warned):
+    small(tmp_path, BY_EVENTS, [(5.25, 3, "a", 3)])
+    (tmp_path / "sub-01/beh").mkdir()
+    (tmp_path / "sub-01/beh/sub-01_task-film_video.avi").write_bytes(b"no video")
+    rows = ("eeg/sub-01_task-film_eeg.edf", signals), ("beh/sub-01_task-film_video.avi", "2024-01-01T10:00:03")
+    tsv(tmp_path / "sub-01/sub-01_scans.tsv", head, *rows)
+    (only,) = recordings(tmp_path)
+    assert only.error is None and only.video_start_s == 5.25
+    assert len(only.warnings) == bool(warned) and warned in "".join(only.warnings)
