@@ -875,3 +875,20 @@ def test_acq_times_that_tie_nothing_move_no_video(tmp_path, head, signals, warne
     (only,) = recordings(tmp_path)
     assert only.error is None and only.video_start_s == 5.25
     assert len(only.warnings) == bool(warned) and warned in "".join(only.warnings)
+
+
+@pytest.mark.parametrize("folder", ["2024", "1e3", "no", "0x1f"])
+def test_a_draft_is_used_as_it_is_in_a_folder_that_yaml_takes_for_a_number_and_has_trials_that_lack_a_rating(
+    tmp_path, folder, capsys
+):
+    root = tmp_path / folder
+    stem = small(root, BY_EVENTS, [(2, 3, "a", 3)])
+    rows = [(2, 3, "a", "n/a", 4), (8, 3, "b", 5, 6), (14, 3, "n/a", "n/a", "n/a")]
+    events = stem.with_name(f"{stem.name}_events.tsv")
+    tsv(events, ("onset", "duration", "stim_file", "valence", "arousal"), *rows)
+    about = {name: {"Minimum": 1, "Maximum": 9} for name in ("valence", "arousal")}
+    events.with_suffix(".json").write_text(json.dumps(about))
+    (root / FILE).unlink()
+    assert main(["table", "init", "--bids", str(root)]) == 0 and "nothing to fill in" in capsys.readouterr().out
+    assert open_corpus("bids", root).dataset == folder
+    assert [r.ratings for r in recordings(root)] == [{"arousal": 4}, {"valence": 5, "arousal": 6}]
