@@ -129,14 +129,11 @@ def _label_lines(draft: _Draft, columns: list[RatingColumn]) -> list[str]:
         what = f"{column.n} values from {column.low:g} to {column.high:g}{', whole numbers' if column.whole else ''}"
         if column.scale is not None:
             scale = _flow([int(x) if x == int(x) else x for x in column.scale])
-            lines.append(
-                f"    {_flow(label)}: {{column: {_flow(column.name)}, scale: {scale}}}   # {what}; scale by its JSON file"
-            )
+            what = f"{what}; scale by its JSON file"
         else:
             draft.fill(f"the scale of {column.name}")
-            lines.append(
-                f"    {_flow(label)}: {{column: {_flow(column.name)}, scale: [{FILL_IN}, {FILL_IN}]}}   # {what}"
-            )
+            scale = f"[{FILL_IN}, {FILL_IN}]"
+        lines.append(f"    {_flow(label)}: {{column: {_flow(column.name)}, scale: {scale}}}   # {what}")
     return lines
 
 
