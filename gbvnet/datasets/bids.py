@@ -20,9 +20,10 @@ from ..errors import BadRecording
 from .bids_columns import rating_columns
 from .bids_files import BidsFiles, BidsRun, channel_types
 from .bids_mapping import FILE, BidsMapping, find_mapping
-from .bids_physio import run_sources, trial_video
+from .bids_physio import run_sources, trial_video, video_offset
 from .bids_traces import channel_traces
 from .bids_trials import BidsTrial, RunTrials, Span, rating_cells, run_trials, unreached_thirds
+from .bids_units import unit_notes
 from .channel_names import same_channels
 from .film_times import times_file_of
 from .formats.bids_names import not_fetched
@@ -207,17 +208,16 @@ class Reader:
         try:
             if trial.error is not None:
                 raise BadRecording(f"{trial.place} ({recording.name})", *trial.error)
-            video, about = (
-                trial_video(self.files.root, run, trial, self.mapping.content.video),
-                self.mapping.content.video,
-            )
-            offset = about.offset_s if about else 0.0
+            about = self.mapping.content.video
+            video = trial_video(self.files.root, run, trial, about)
+            offset, warning = video_offset(run, video, about) if video is not None else (0.0, "")
             begin = trial.start_s if about is None or about.begins == "run" else 0.0
             return replace(
                 recording, seconds=round(trial.stop_s - trial.start_s, 6), ratings=dict(trial.ratings), video=video,
                 video_start_s=begin + offset, signal_times=(trial.start_s, None), traces=self._traces(run, trial),
                 video_times=times_file_of(video) if video is not None else None,
                 signal_files=() if len(sources) == 1 and sources[0].is_plain else sources,
+                warnings=(warning,) if warning else (),
             )  # fmt: skip
         except BadRecording as error:
             return replace(recording, error=str(error))
@@ -286,7 +286,7 @@ class Reader:
     def _run_notes(self, run: BidsRun) -> Iterator[str]:
         prefix = f"{run.label}: " if run.label else ""
         try:
-            notes = [*run.case_notes(), *self._trials(run).notes, *self._channel_notes(run)]
+            notes = [*run.case_notes(), *run.split_notes(), *self._trials(run).notes, *self._channel_notes(run)]
         except BadRecording:
             return  # it is an error of the run
         yield from (f"{prefix}{note}" for note in notes)
@@ -306,6 +306,7 @@ class Reader:
                 notes.append(
                     f"{len(names)} channels of {run.signals.path.name} are {what}: {', '.join(sorted(names)[:5])}"
                 )
+        notes += unit_notes(run, table, self.channels)
         used = {channel.name for channel in self.channels}
         bad = sorted(r["name"] for r in table.rows if r.get("status") == "bad" and r.get("name") in used)
         return notes + (

@@ -92,6 +92,14 @@ class BidsRun:
         """Return the videos that are named after it, as BEP047 has it."""
         return [file.path for file in self.find(VIDEO, VIDEO_SUFFIXES)]
 
+    def split_notes(self) -> list[str]:
+        """Return a note on further parts of a signal file that are not read: only those of FIF name the next one."""
+        own = self.signals.name
+        parts = [file.path.name for file in self.files if own["split"] and own.extension != ".fif"
+                 and (file.name.suffix, file.name.extension) == (own.suffix, own.extension)
+                 and file.name.without("split") == own.without("split") and file.path != self.signals.path]  # fmt: skip
+        return [f"{shortened(parts)}: further parts of it are not read, but of FIF; join them"] if parts else []
+
     def case_notes(self) -> list[str]:
         """Return notes on files whose labels differ from the signal file's in their capital letters."""
         own = dict(self.signals.name.entities)
@@ -162,7 +170,12 @@ class BidsFiles:
 
     def _of_subject(self, subject: str) -> tuple[BidsFile, ...]:
         files: list[BidsFile] = []
-        for folder, folders, names in os.walk(self.root / f"sub-{subject}"):
+        walked: set[str] = set()  # links to folders are followed, each folder once: one may lead back
+        for folder, folders, names in os.walk(self.root / f"sub-{subject}", followlinks=True):
+            if (real := os.path.realpath(folder)) in walked:
+                folders[:] = []
+                continue
+            walked.add(real)
             data = [name for name in folders if name.endswith(".mefd")]
             folders[:] = sorted(name for name in folders if name not in data and not name.startswith("."))
             files += [_named(Path(folder) / name) for name in sorted((*names, *data)) if parse_name(name)]

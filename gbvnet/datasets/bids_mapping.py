@@ -25,7 +25,7 @@ from ..io.records import convert
 from ..io.safe_load import from_yaml
 from ..text import did_you_mean, sentence
 from .bids_files import FORMATS
-from .bids_table import Row, number_in
+from .bids_table import Row, cell_key
 from .label_columns import LabelColumn, label_columns
 from .recording import Kind
 from .table_schema import NAME
@@ -103,8 +103,8 @@ class VideoMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """a pattern below the root, with {sub}, {ses}, {task}, {run}, {trial} and {stimulus}"""
     begins: Literal["run", "trial"] = "run"
     """a video's second 0 is that of the signals, or the start of its trial"""
-    offset_s: float = 0.0
-    """time on the video's clock minus that"""
+    offset_s: float | None = None
+    """time on the video's clock minus that; absent: by acq_time in scans.tsv, if it begins with the run"""
 
 
 class DatasetMap(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -177,8 +177,7 @@ def _has(cell: str, wanted: Cells) -> bool:
 
 def same_cell(cell: str, value: str | int | float) -> bool:
     """Return whether a cell holds a value: the same text, or the same number."""
-    number = number_in(cell)
-    return cell == str(value) or (number is not None and number == number_in(str(value)))
+    return cell_key(cell) == cell_key(str(value))
 
 
 # ---------------------------------------------------------------- which mapping, and reading it

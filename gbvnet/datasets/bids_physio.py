@@ -90,21 +90,32 @@ def _header_start(run: BidsRun, about: PhysioMap, place: str) -> float:
 
 def _scans_start(run: BidsRun, about: PhysioMap, place: str) -> float:
     """Return when the EEG's first sample was, by acq_time in scans.tsv, in seconds since 1970."""
-    path = next((f.path for f in run.files if f.name.suffix == "scans" and f.name.key <= run.key), None)
+    path, cell = _acq_time(run, run.signals.path)
     if path is None:
         raise BadRecording(run.signals.path, "a table *_scans.tsv of its subject or session", "none", f"See {place}.")
-    table = read_tsv(path, "the scans of a subject")
-    table.require(["filename", "acq_time"], "the BIDS standard")
-    cell = next((row.get("acq_time") for row in table.rows
-                 if row.get("filename", "").replace("\\", "/").endswith(run.signals.path.name)), None)  # fmt: skip
-    try:
-        date = datetime.fromisoformat(cell) if cell is not None else None
-    except ValueError:
-        date = None
+    date = _date(cell)
     if date is None:
         actual = "none" if cell is None else repr(cell)
         raise BadRecording(path, f"acq_time of {run.signals.path.name}, as 2024-03-05T10:11:12", actual)
     return date.timestamp() if date.tzinfo else _seconds(path, date, about, place)
+
+
+def _acq_time(run: BidsRun, file: Path) -> tuple[Path | None, str | None]:
+    """Return scans.tsv of a run, if there is one, and when a file was begun by it. Raises BadRecording."""
+    path = next((f.path for f in run.files if f.name.suffix == "scans" and f.name.key <= run.key), None)
+    if path is None:
+        return None, None
+    table = read_tsv(path, "the scans of a subject")
+    cells = (row.get("acq_time") for row in table.rows
+             if Path(row.get("filename", "").replace("\\", "/")).name == file.name)  # fmt: skip
+    return path, next(cells, None)
+
+
+def _date(cell: str | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(cell) if cell is not None else None
+    except ValueError:
+        return None
 
 
 def _seconds(path: Path, local: datetime, about: PhysioMap, place: str) -> float:
@@ -139,6 +150,31 @@ def trial_video(root: Path, run: BidsRun, trial: BidsTrial, about: VideoMap | No
     if files:
         require_fetched(files[0])
     return files[0] if files else None
+
+
+def video_offset(run: BidsRun, video: Path, about: VideoMap | None) -> tuple[float, str]:
+    """Return what is added to a time of the run, or of the trial, to get that of its video, in seconds; and a warning.
+
+    It is offset_s of the mapping; else the time from the video's start to the signals', if scans.tsv has both, as
+    BEP047 ties them; else 0, and so where they are more than a day from each other: dates may be anonymous.
+
+    Raises BadRecording for a damaged scans.tsv.
+    """
+    if about is not None and (about.offset_s is not None or about.begins == "trial"):
+        return about.offset_s or 0.0, ""
+    (scans, cell), (_, other) = (_acq_time(run, file) for file in (run.signals.path, video))
+    signals, began = _date(cell), _date(other)
+    if scans is None or signals is None or began is None or (signals.tzinfo is None) != (began.tzinfo is None):
+        return 0.0, ""
+    offset = (signals - began).total_seconds()
+    if not offset:
+        return 0.0, ""
+    if abs(offset) > FURTHEST_S:
+        far = f"acq_time of {video.name} in {scans.name} is {abs(offset) / 3600:.0f} hours from that of the signals"
+        return 0.0, f"{far}, and is not used: the video is taken to begin with them"
+    coarse = "" if signals.microsecond or began.microsecond else ", in whole seconds only"
+    place = f"{abs(offset):g} s {'before' if offset > 0 else 'after'} the signals"
+    return offset, f"{video.name} begins {place}, by acq_time in {scans.name}{coarse}; offset_s of `video` replaces it"
 
 
 def _matching(root: Path, pattern: str, parts: Mapping[str, object]) -> list[Path]:

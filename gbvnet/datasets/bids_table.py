@@ -1,7 +1,9 @@
 """Tables of BIDS: tab-separated text with a line of names, in which only `n/a` is a missing value."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from ..errors import BadRecording
@@ -10,6 +12,8 @@ from .formats.bids_names import require_fetched
 from .formats.text_file import read_text
 
 MISSING = "n/a"
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,20}\.?[0-9]{0,8}|\.[0-9]{1,8})")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 MAX_ROWS, MAX_COLUMNS = 1_000_000, 10_000
 Row = dict[str, str]  # cells by column; one that is n/a is absent
 
@@ -83,9 +87,16 @@ def _has_bom(path: Path) -> bool:
 
 
 def number_in(cell: str | None) -> float | None:
-    """Return the number in a cell; None for a missing cell and for a text."""
-    try:
-        value = float(cell) if cell is not None else float("nan")
-    except ValueError:
+    """Return the number in a cell; None for a missing cell and for a text.
+
+    A text is also what only Python takes for a number: 1_2, the name of a stimulus as often as not, is not 12.
+    """
+    if cell is None or not _NUMBER.fullmatch(cell):
         return None
+    value = float(cell)
     return value if abs(value) < float("inf") else None
+
+
+def cell_key(cell: str) -> str:
+    """Return one text for all spellings of a number without an exponent (3, 3.0, 03); any other text as it is."""
+    return f"{Decimal(cell).normalize():f}" if _DECIMAL.fullmatch(cell) else cell

@@ -56,7 +56,7 @@ def write_mapping(root: Path) -> tuple[Path, list[str]]:
     lines = [
         f"# Draft of the mapping of {root.name}, by its files; docs/corpora/bids.md describes each key.",
         f"# Then: gbvnet check bids {root}",
-        f"dataset: {_dataset(root)}",
+        f"dataset: {_flow(_dataset(root))}",
         *([f"kind: {kind}"] if kind != "eeg" else []),
         "baseline_s: 3             # seconds of baseline before each stimulus; 0 for none",
         *_ratings(draft), *_trial(draft), *_physio(draft), *_video(draft),
@@ -101,7 +101,7 @@ def _ratings(draft: _Draft) -> list[str]:
             key = _key(draft) if source == "beh" else ""
             head = ["ratings:", f"  from: {source}"]
             if key:
-                head.append(f"  key: {key}              # has the same values in events and beh")
+                head.append(f"  key: {_flow(key)}              # has the same values in events and beh")
             elif source == "beh":
                 head.append("  # key: COLUMN or {events: A, beh: B}; without one, rows are joined by their order")
             return [*head, "  labels:               # names of your own are possible; delete what is no rating",
@@ -129,12 +129,11 @@ def _label_lines(draft: _Draft, columns: list[RatingColumn]) -> list[str]:
         what = f"{column.n} values from {column.low:g} to {column.high:g}{', whole numbers' if column.whole else ''}"
         if column.scale is not None:
             scale = _flow([int(x) if x == int(x) else x for x in column.scale])
-            lines.append(
-                f"    {label}: {{column: {_flow(column.name)}, scale: {scale}}}   # {what}; scale by its JSON file"
-            )
+            what = f"{what}; scale by its JSON file"
         else:
             draft.fill(f"the scale of {column.name}")
-            lines.append(f"    {label}: {{column: {_flow(column.name)}, scale: [{FILL_IN}, {FILL_IN}]}}   # {what}")
+            scale = f"[{FILL_IN}, {FILL_IN}]"
+        lines.append(f"    {_flow(label)}: {{column: {_flow(column.name)}, scale: {scale}}}   # {what}")
     return lines
 
 
@@ -188,7 +187,7 @@ def _trial(draft: _Draft) -> list[str]:
     stimulus = next((name for name in STIMULUS_COLUMNS if any(name in row for row in chosen)), "")
     return [
         *lines,
-        *([f"  stimulus: {stimulus}"] if stimulus else ["  # stimulus: COLUMN       # that names the stimulus"]),
+        *([f"  stimulus: {_flow(stimulus)}"] if stimulus else ["  # stimulus: COLUMN       # that names the stimulus"]),
     ]
 
 
@@ -200,7 +199,7 @@ def _rows(draft: _Draft, types: Counter[str]) -> dict[str, str] | None:
     """Return which rows are trials: those with ratings; else those of the one type that is as common as ratings are."""
     columns = columns_in(draft.events) if not columns_in(draft.beh) else []
     if columns:
-        return {columns[0].name: ANY}
+        return {max(columns, key=lambda column: column.n).name: ANY}  # a trial may lack one rating
     key = _key(draft)
     if key:
         keyed = {row.get("trial_type", "n/a") for table in draft.events.tables for row in table.rows if key in row}

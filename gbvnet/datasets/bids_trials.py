@@ -5,20 +5,22 @@ Ratings are columns of a table of behaviour (beh) or of the events themselves, a
 """
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from ..errors import BadRecording
 from ..text import shortened
 from .bids_files import BidsRun
 from .bids_mapping import ANY, BidsMapping, matches, same_cell
-from .bids_table import BidsTable, Row, number_in, read_tsv
+from .bids_table import BidsTable, Row, cell_key, number_in, read_tsv
 from .formats.signal_file import MneFile, open_signals
 from .label_columns import Label, LabelColumn
 
-LEAST_SHARE = 0.02  # of a recording: trials that all lie in less of it were not counted in samples
+LEAST_SHARE = 0.02  # of a recording: trials that all lie in less of it, at its rate, were not counted in samples
 MOST_SHOWN = 6  # values of a column in a message
 
 
@@ -65,11 +67,14 @@ def run_trials(run: BidsRun, mapping: BidsMapping, span: Span | None) -> RunTria
     events = read_events(run, mapping)
     chosen = _chosen(events, mapping)
     _require_unit(events, chosen, mapping, span)
-    trials = [_trial(number, events, k, mapping, span) for number, k in enumerate(chosen, 1)]
+    ends = _ends(events, mapping)
+    trials = [_trial(number, events, k, mapping, span, ends) for number, k in enumerate(chosen, 1)]
     if ratings.source == "channels":
         return RunTrials(tuple(trials), events.notes)
     if ratings.source == "beh":
         beh = _read_beh(run, mapping)
+        if not mapping.keys[0]:
+            _require_file_order(events, chosen, beh, mapping)
         rated = _joined(trials, beh, mapping)
         notes = (*events.notes, *beh.notes)
     elif ratings.source == "codes":
@@ -108,9 +113,14 @@ def read_events(run: BidsRun, mapping: BidsMapping) -> BidsTable:
 
 
 def _in_order(events: BidsTable) -> BidsTable:
-    """Return events in the order of time, those without an onset last; with a note if they were not."""
-    onsets = [number_in(row.get("onset")) for row in events.rows]
-    order = sorted(range(len(onsets)), key=lambda k: float("inf") if (x := onsets[k]) is None else x)
+    """Return events in the order of time, with a note if they were not; those without an onset stay behind the row
+    before them, as ratings may be joined by order."""
+    at, last = [], float("-inf")
+    for row in events.rows:
+        onset = number_in(row.get("onset"))
+        last = last if onset is None else onset
+        at.append(last)
+    order = sorted(range(len(at)), key=at.__getitem__)
     if order == [*range(len(order))]:
         return events
     rows, lines = tuple(events.rows[k] for k in order), tuple(events.lines[k] for k in order)
@@ -170,7 +180,7 @@ def _require_unit(events: BidsTable, chosen: Sequence[int], mapping: BidsMapping
         return
     last, length, name = max(onsets), span.stop_s - span.start_s, mapping.path.name
     if mapping.content.trial.onset_unit == "s":
-        if last > span.stop_s + 1 and last / span.rate_hz <= span.stop_s + 1:
+        if last > span.stop_s + 1 and LEAST_SHARE * length <= last / span.rate_hz <= span.stop_s + 1:
             raise BadRecording(
                 events.path, f"onsets in seconds of signals that last {span.stop_s:.1f} s", f"up to {last:g}",
                 f"At {span.rate_hz:g} samples a second that is {last / span.rate_hz:.1f} s: samples were meant. Write "
@@ -184,8 +194,10 @@ def _require_unit(events: BidsTable, chosen: Sequence[int], mapping: BidsMapping
         )  # fmt: skip
 
 
-def _trial(number: int, events: BidsTable, k: int, mapping: BidsMapping, span: Span | None) -> BidsTrial:
-    """Return the trial of row k, without ratings."""
+def _trial(
+    number: int, events: BidsTable, k: int, mapping: BidsMapping, span: Span | None, ends: Sequence[float]
+) -> BidsTrial:
+    """Return the trial of row k, without ratings. ends : of `_ends`"""
     row, trial, name = events.rows[k], mapping.content.trial, mapping.path.name
     place, nan = events.place(k), float("nan")
     key = mapping.keys[0]
@@ -197,29 +209,34 @@ def _trial(number: int, events: BidsTable, k: int, mapping: BidsMapping, span: S
     if "samples" in (trial.onset_unit, trial.duration_unit) and span is None:
         return replace(result, error=("signals whose rate tells the seconds of samples", "none that can be opened", ""))
     start = onset / (span.rate_hz if span and trial.onset_unit == "samples" else 1.0) + trial.delay_s
-    stop = _stop(events, k, start, mapping, span)
+    stop = _stop(events, k, start, mapping, span, ends)
     if isinstance(stop, str):
         remedy = f"Write `duration:` under trial in {name}: a column, seconds, next, or rows {{COLUMN: VALUE}}."
         return replace(result, start_s=start, error=("the end of a trial", stop, remedy))
     return replace(result, start_s=round(start, 6), stop_s=round(stop, 6))
 
 
-def _stop(events: BidsTable, k: int, start: float, mapping: BidsMapping, span: Span | None) -> float | str:
+def _ends(events: BidsTable, mapping: BidsMapping) -> list[float]:
+    """Return the onsets of events that end trials, sorted, in the unit of the table; none where durations do."""
+    given = mapping.content.trial.duration
+    if not isinstance(given, dict) and given != "next":
+        return []
+    rows = given if isinstance(given, dict) else {}
+    return sorted(x for row in events.rows if matches(row, rows) and (x := number_in(row.get("onset"))) is not None)
+
+
+def _stop(
+    events: BidsTable, k: int, start: float, mapping: BidsMapping, span: Span | None, ends: Sequence[float]
+) -> float | str:
     """Return when the trial of row k ends; or what is there instead, for an error."""
     trial = mapping.content.trial
     given = trial.duration
     if isinstance(given, int | float):
         return start + float(given)
     if isinstance(given, dict) or given == "next":
-        rows = given if isinstance(given, dict) else {}
         factor = span.rate_hz if span and trial.onset_unit == "samples" else 1.0
-        onset = number_in(events.rows[k].get("onset")) or 0.0
-        later = [
-            x
-            for row in events.rows
-            if matches(row, rows) and (x := number_in(row.get("onset"))) is not None and x > onset
-        ]
-        return min(later) / factor if later else "no event after it that ends it"
+        at = bisect_right(ends, number_in(events.rows[k].get("onset")) or 0.0)
+        return ends[at] / factor if at < len(ends) else "no event after it that ends it"
     if given not in events.columns:
         return f"no column {given} among {', '.join(events.columns)}"
     length = number_in(events.rows[k].get(given))
@@ -241,6 +258,18 @@ def _read_beh(run: BidsRun, mapping: BidsMapping) -> BidsTable:
     return table
 
 
+def _require_file_order(events: BidsTable, chosen: Sequence[int], beh: BidsTable, mapping: BidsMapping) -> None:
+    """Raise BadRecording for trials that are listed in another order than they were shown: ratings may be in either."""
+    lines = [events.lines[k] for k in chosen]
+    for before, line in pairwise(lines):
+        if line < before:
+            raise BadRecording(
+                events.path, "trials in the order of time, as ratings are joined to them by their order",
+                f"the one of line {before} before that of line {line}",
+                f"Rows of {beh.path.name} may be in either order: write `key:` into {mapping.path.name}.",
+            )  # fmt: skip
+
+
 def _joined(trials: Sequence[BidsTrial], beh: BidsTable, mapping: BidsMapping) -> list[BidsTrial]:
     """Return the trials with the ratings of beh, by the key or by their order.
 
@@ -255,21 +284,23 @@ def _joined(trials: Sequence[BidsTrial], beh: BidsTable, mapping: BidsMapping) -
             )
         return [_rated(trial, row, mapping) for trial, row in zip(trials, beh.rows, strict=True)]
     beh.require([in_beh], f"`key` of {name}")
-    wanted = [trial.event.get(in_events, "") for trial in trials]
-    counts = Counter(wanted)
-    by_key = {
-        value: [row for row in beh.rows if in_beh in row and same_cell(row[in_beh], value)]
-        for value in {*wanted} - {""}
-    }
+    wanted, given = ([row.get(column, "") for row in rows] for column, rows in (
+        (in_events, [trial.event for trial in trials]), (in_beh, beh.rows)))  # fmt: skip
+    as_numbers = not any(len({*map(cell_key, cells)}) < len({*cells}) for cells in (wanted, given))
+    key = cell_key if as_numbers else str  # 1 and 01 in one table are two stimuli
+    counts = Counter(map(key, wanted))
+    by_key: dict[str, list[Row]] = {key(value): [] for value in wanted if value}
+    for value, row in zip(given, beh.rows, strict=True):
+        by_key.get(key(value), []).append(row)
     if not any(by_key.values()):
         held = ", ".join(list(dict.fromkeys(row.get(in_beh, "n/a") for row in beh.rows))[:3])
         expected = f"values of {in_beh} as in column {in_events} of the events: {', '.join(list(by_key)[:3]) or 'n/a'}"
         raise BadRecording(beh.path, expected, held or "no row", f"See `key` in {name}.")
     joined = []
     for trial, value in zip(trials, wanted, strict=True):
-        rows = by_key.get(value, [])
-        if len(rows) > 1 or (rows and counts[value] > 1):
-            actual = f"{len(rows)} rows and {counts[value]} trials"
+        rows, n = by_key.get(key(value), []), counts[key(value)]
+        if len(rows) > 1 or (rows and n > 1):
+            actual = f"{len(rows)} rows and {n} trials"
             error = (
                 f"one row of ratings for {in_events} {value}, and one trial",
                 actual,
@@ -326,10 +357,11 @@ def _answered(
     given: dict[int, dict[str, Label]] = {}
     errors: dict[int, tuple[str, str, str]] = {}
     at, question, n_open = -1, "", 0
+    numbers = {k: number for number, k in enumerate(chosen)}
     for k, row in enumerate(events.rows):
         code = row.get(ratings.column, "")
-        if k in chosen:
-            at, question, n_open = chosen.index(k), "", n_open + bool(question)
+        if k in numbers:
+            at, question, n_open = numbers[k], "", n_open + bool(question)
             continue
         new = next((n for n, one in ratings.labels.items() if same_cell(code, one.question)), "")
         answer = next((value for text, value in ratings.answers.items() if same_cell(code, text)), None)

@@ -53,7 +53,7 @@ from .table_schema import (
     seconds_in,
 )
 from .trace_file import read_traces
-from .trial_files import TrialFiles, first_known, shared_seconds
+from .trial_files import TABLE_KEYS, TrialFiles, first_known, shared_seconds
 from .units import ELECTRICAL, MARK
 
 VIDEO_SLACK_S = 0.1  # by which the clocks of two trials in one video may be off
@@ -193,7 +193,7 @@ class Reader:
     @property
     def _files(self) -> TrialFiles:
         text = TextProperties(self.settings.signals_rate_hz, self.settings.signals_unit)
-        return TrialFiles(self.channels, self.baseline_s, text, SETTINGS)
+        return TrialFiles(self.channels, self.baseline_s, text, SETTINGS, keys=TABLE_KEYS)
 
     def _place(self, recording: Recording) -> str:
         return f"{self.file}, line {recording.row} ({recording.name})"

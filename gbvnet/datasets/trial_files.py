@@ -9,6 +9,7 @@ Shapes: C channels, N samples.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,18 @@ QUIETEST_UV, LOUDEST_UV = 0.01, 1e5
 FEWEST = 10  # different values of a signal
 
 
+class Keys(NamedTuple):
+    """What a user corrects, as the settings of a corpus call it: where signals, baselines and videos are."""
+
+    signals: str = "channels"
+    baseline: str = "baseline_s"
+    video: str = "offset_s of `video`"
+
+
+PLAIN_KEYS = Keys()
+TABLE_KEYS = Keys("signals_rate_hz and channels", "baseline_start_s, or baseline_s", "video_offset_s")
+
+
 @dataclass(frozen=True)
 class TrialFiles:
     """How a corpus reads the files of its trials.
@@ -43,6 +56,7 @@ class TrialFiles:
     settings : the name of the file that a user corrects, for remedies
     opened : opens the signal files of a trial, where they are not simply files: with what text files do not say, and a
         hint for errors
+    keys : what is set in `settings`, for remedies
     timed : a film's properties with the times of its frames, where these are in no file of their own
     """
 
@@ -52,6 +66,7 @@ class TrialFiles:
     settings: str
     opened: Callable[[Sequence[SignalSource], TextProperties, str], RecordingFiles] = open_files
     timed: Callable[[Recording, VideoInfo], VideoInfo] | None = None
+    keys: Keys = PLAIN_KEYS
 
     def inspect(self, recording: Recording, place: str) -> Recording:
         """Return the recording with its files' properties and warnings.
@@ -73,7 +88,7 @@ class TrialFiles:
                 info = self.timed(recording, info)
             if recording.video_times is not None:
                 info = with_times_of(recording.video, info, recording.video_times)
-            warnings += [*info.notes, *covered(recording, info)]
+            warnings += [*info.notes, *covered(recording, info, self.keys.video)]
         return replace(recording, video_info=info, warnings=tuple(warnings))
 
     def signals(self, recording: Recording, place: str) -> Signals:
@@ -95,7 +110,7 @@ class TrialFiles:
                 f"them from {first:g} s on",
                 f"Set {self._of_baseline}.",
             )  # fmt: skip
-        see = f"See signals_rate_hz and channels in {self.settings}, and {place}."
+        see = f"See {self.keys.signals} in {self.settings}, and {place}."
         try:
             read = around = self._read(recording, first, stop, see)
         except BadRecording:
@@ -118,9 +133,8 @@ class TrialFiles:
 
     @property
     def _of_baseline(self) -> str:
-        """What sets the baseline: a column of a table, which other corpora do not have, and the settings."""
-        column = "baseline_start_s, or " if self.opened is open_files else ""
-        return f"{column}baseline_s in {self.settings} (0 for none)"
+        """What sets the baseline."""
+        return f"{self.keys.baseline} in {self.settings} (0 for none)"
 
     def _read(self, recording: Recording, begin: float, end: float, hint: str) -> SignalSpan:
         return self._open(recording, hint).read(begin, end, self.channels, hint, MARGIN_S)
@@ -131,15 +145,18 @@ class TrialFiles:
         return self.opened(recording.sources, self.text, hint)
 
 
-def covered(recording: Recording, info: VideoInfo) -> Iterator[str]:
-    """Yield warnings on parts of the stimulus that the video lacks. Raises BadRecording if it lacks the start."""
+def covered(recording: Recording, info: VideoInfo, key: str = TABLE_KEYS.video) -> Iterator[str]:
+    """Yield warnings on parts of the stimulus that the video lacks. Raises BadRecording if it lacks the start.
+
+    key : what places the video, for the remedy
+    """
     start, stop = recording.video_start_s, recording.video_start_s + recording.seconds
     begin, end, frame_s = info.time_s(0), info.seconds, 1 / float(info.fps)
     if start < 0 or start >= end or stop <= begin:
         wanted = f"a video that runs at {start:g} s, where the stimulus starts"
         actual = f"one from {begin:.1f} to {end:.1f} s" if begin > frame_s else f"one of {end:.1f} s"
         by = recording.video_times.name if recording.video_times is not None else "the stream of its frames"
-        remedy = "Is video_offset_s right?" if info.times_s is None else f"By {by}."
+        remedy = f"Is {key} right?" if info.times_s is None else f"By {by}."
         raise BadRecording(recording.video, wanted, actual, remedy)
     if begin - start > frame_s:
         yield f"the video begins {begin - start:.1f} s after the stimulus"

@@ -10,8 +10,8 @@
         baseline_s, rate_hz, frames_per_s, filtered, dataset    as in table.yaml
     ROOT/**/*.xdf           as LabRecorder names them, sub-P001/ses-S001/eeg/sub-P001_ses-S001_task-Default_eeg.xdf
 
-Seconds are those from the first sample of the first stream in xdf.yaml on. A trial is from a start to the next stop;
-the next rating after the stop is its. Trials are counted within a subject unless the start has a group `trial`.
+Seconds are those from the first sample of the file's earliest stream of signals on. A trial is from a start to the next
+stop; the next rating after the stop is its. Trials are counted within a subject unless the start has a group `trial`.
 """
 
 from collections import Counter

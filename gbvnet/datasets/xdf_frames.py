@@ -13,7 +13,7 @@ from ..io.frame_times import VideoInfo
 from ..text import did_you_mean, sentence, shortened
 from .film_times import FilmTimes, match_film, with_film_times, with_frame_times
 from .formats.device_signatures import XDF, device_name
-from .formats.xdf import XdfFileStreams, find_stream, is_frames, read_xdf, stream_labels, xdf_streams
+from .formats.xdf import XdfFileStreams, find_stream, is_frames, offsets_note, read_xdf, stream_labels, xdf_streams
 from .formats.xdf_clocks import TimedStream
 
 SLACK = 1  # frames by which film and numbers may differ: the program stops one after the other
@@ -94,7 +94,9 @@ def with_stream_times(video: Path, info: VideoInfo, path: Path, stream: str, row
     elif joined.by_number:
         source += f" by number; {n - r} of its rows are missing"
         source += f"; the film has {n - span:+d} frame" if n != span else ""
-    return with_frame_times(info, joined, "its film", source, n)
+    held = xdf_streams(path)
+    note = offsets_note(held, find_stream(held, stream))
+    return with_frame_times(info, joined, "its film", source, n).with_note(note)
 
 
 def frames_in(path: Path) -> str | None:

@@ -120,7 +120,7 @@ def _lines(held: XdfFileStreams, zero_s: float, files: Sequence[Path], root: Pat
         f"# Lines with {MARK} need a look. Then: gbvnet check xdf FOLDER",
         *_subject_lines(files, root),
         "# Streams by their name, source_id or type; kinds: eeg, ecg, gsr, resp, ppg, temp, emg, eog. Second 0 is the",
-        "# first sample of the first of them.",
+        "# first sample of the earliest stream of signals in a file.",
         "streams:",
         *[line for timed in held.streams for line in _stream_lines(timed, held)],
         *_marker_lines(held, zero_s),

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from ..io.safe_load import from_json
-from .formats.xdf import XdfFileStreams, find_stream
+from .formats.xdf import XdfFileStreams, find_stream, offsets_note
 from .label_columns import Label, LabelColumn
 from .xdf_settings import SETTINGS, MarkerSettings, RatingSettings
 
@@ -67,11 +67,13 @@ def read_markers(held: XdfFileStreams, name: str, zero_s: float) -> tuple[list[M
         last[texts[k]] = at_s
         markers.append(Marker(at_s, texts[k]))
     repeat = f"{twice} of {len(texts)} markers repeat another within {DUPLICATE_S:g} s, and are left out"
-    return markers, [f"{held.path.name}: {repeat}"] if twice else []
+    notes = [offsets_note(held, timed), repeat if twice else ""]
+    return markers, [f"{held.path.name}: {note}" for note in notes if note]
 
 
 def _codes(values: np.ndarray) -> list[str]:
-    return [f"{x:g}" if np.isfinite(x) and abs(x) < 1e6 else str(x) for x in values.astype(np.float64).tolist()]
+    """Return numbers as texts: whole ones without a point, whatever their type in the file."""
+    return [str(int(x)) if np.isfinite(x) and x == np.rint(x) else f"{x:.7g}" for x in values.tolist()]
 
 
 def trials_of(path: Path, markers: Sequence[Marker], settings: MarkerSettings) -> Trials:
@@ -190,6 +192,7 @@ def checked_ratings(
 
 def _number(value: Any) -> float:
     try:
-        return float(value) if not isinstance(value, bool | list | dict) else np.nan
+        is_number = not isinstance(value, bool | list | dict) and "_" not in str(value)  # Python alone takes 1_2 for 12
+        return float(value) if is_number else np.nan
     except (TypeError, ValueError, OverflowError):
         return np.nan

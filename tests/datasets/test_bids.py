@@ -716,3 +716,179 @@ def test_check_opens_and_reads_all_recordings_of_every_dialect(made):
         assert sum(u.good for u in units) == 8 and sum(u.bad for u in units) == 0
         assert not [w for u in units for r in u.recordings for w in r.warnings]
     assert synthetic_settings("bids") is twin.Settings
+
+
+# ---------------------------------------------------------------- joins, clocks and units that are easily wrong
+
+BY_BEH = "dataset: x\nbaseline_s: 0\nratings: {from: beh, labels: {valence: {column: v, scale: [1, 9]}}}\n"
+BY_EVENTS = BY_BEH.replace("from: beh", "from: events")
+
+
+def small(root: Path, mapping: str, events, beh=(), seconds: int = 40) -> Path:
+    """A run of one subject. events : onset, duration, stim, v of each; beh : stim, v of each. Returns its stem."""
+    describe(root)
+    (root / FILE).write_text(mapping)
+    stem = root / "sub-01/eeg/sub-01_task-film"
+    edf(stem.with_name(f"{stem.name}_eeg.edf"), seconds, 128, ["Fp1"])
+    tsv(stem.with_name(f"{stem.name}_events.tsv"), ("onset", "duration", "stim", "v"), *events)
+    if beh:
+        tsv(root / "sub-01/beh/sub-01_task-film_beh.tsv", ("stim", "v"), *beh)
+    return stem
+
+
+def test_a_name_that_python_takes_for_a_number_is_a_name(tmp_path):
+    mapping = BY_BEH.replace("from: beh", "from: beh, key: stim")
+    small(tmp_path, mapping, [(2, 3, "1_2", 1), (8, 3, "4_a", 1)], [(12, 9), ("4_a", 4)])
+    assert [(r.stimulus, r.ratings) for r in recordings(tmp_path)] == [("4_a", {"valence": 4})]
+
+
+@pytest.mark.parametrize(
+    ("in_events", "in_beh", "joined"),
+    [(("1", "2"), ("02", "1.0"), {"1": 8, "2": 3}), (("1", "01"), ("01", "1"), {"01": 3, "1": 8})],
+    ids=["one spelling each", "two stimuli"],
+)
+def test_numbers_are_joined_whatever_their_spelling_but_where_spellings_are_of_two_stimuli(
+    tmp_path, in_events, in_beh, joined
+):
+    rows = [(2 + 8 * k, 3, stim, 1) for k, stim in enumerate(in_events)]
+    small(tmp_path, BY_BEH.replace("from: beh", "from: beh, key: stim"), rows, zip(in_beh, (3, 8), strict=True))
+    assert {r.stimulus: r.ratings["valence"] for r in recordings(tmp_path)} == joined
+
+
+def test_a_trial_without_an_onset_moves_no_rating_to_another_trial(tmp_path):
+    small(tmp_path, BY_BEH, [(2, 3, "a", 1), ("n/a", 3, "b", 1), (20, 3, "c", 1)], [("a", 3), ("b", 4), ("c", 5)])
+    first, second, third = recordings(tmp_path)
+    assert (first.ratings["valence"], third.ratings["valence"], third.signal_times[0]) == (3, 5, 20)
+    assert "expected an onset" in second.error
+
+
+def test_ratings_by_order_are_refused_for_trials_that_are_not_in_the_order_of_time(tmp_path):
+    small(tmp_path, BY_BEH, [(20, 3, "a", 1), (2, 3, "b", 1)], [("a", 3), ("b", 4)])
+    (only,) = recordings(tmp_path)
+    assert "found the one of line 3 before that of line 2. Rows of" in only.error and "write `key:`" in only.error
+
+
+def test_one_onset_beyond_the_signals_costs_its_own_trial_and_does_not_mean_samples(tmp_path):
+    small(tmp_path, BY_EVENTS, [(2, 3, "a", 3), (45, 3, "b", 4)])
+    corpus = open_corpus("bids", tmp_path)
+    first, second = recordings(tmp_path)
+    assert corpus.inspect(first).error is None
+    with pytest.raises(BadRecording, match=r"expected signals from 45\.00 to 48\.00 s"):
+        corpus.inspect(second)
+
+
+def test_next_ends_many_trials_among_many_events_by_the_first_one_after(tmp_path):
+    events = [(k * 0.5, 0, "a" if k % 2 else "b", 3) for k in range(4000)]
+    mapping = BY_EVENTS + "trial: {rows: {stim: a}, duration: {stim: b}}\n"
+    small(tmp_path, mapping, events, seconds=4)
+    listed = recordings(tmp_path)[:-1]  # nothing ends the last
+    assert [r.seconds for r in listed] == [0.5] * 1999
+
+
+def test_folders_that_are_links_are_followed_each_once(tmp_path):
+    root = tmp_path / "data"
+    small(root, BY_EVENTS, [(2, 3, "a", 3)])
+    shutil.move(root / "sub-01/eeg", tmp_path / "elsewhere")
+    (root / "sub-01/eeg").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(root / "sub-01")
+    (only,) = recordings(root)
+    assert only.error is None and open_corpus("bids", root).inspect(only).error is None
+
+
+@pytest.mark.parametrize(
+    "video", ["", "video: {files: 'sub-{sub}/beh/*.avi', offset_s: 0}\n"], ids=["scans", "mapping"]
+)
+def test_a_video_begins_when_scans_tsv_says_unless_the_mapping_does(tmp_path, video):
+    small(tmp_path, BY_EVENTS + video, [(5.25, 3, "a", 3)])
+    (tmp_path / "sub-01/beh").mkdir()
+    (tmp_path / "sub-01/beh/sub-01_task-film_video.avi").write_bytes(b"no video")
+    rows = ("eeg/sub-01_task-film_eeg.edf", "2024-01-01T10:00:05.250"), (
+        "beh/sub-01_task-film_video.avi", "2024-01-01T10:00:03.000")  # fmt: skip
+    tsv(tmp_path / "sub-01/sub-01_scans.tsv", ("filename", "acq_time"), *rows)
+    (only,) = recordings(tmp_path)
+    assert only.video_start_s == (5.25 if video else 7.5)
+    assert [w.split(";")[0] for w in only.warnings] == ([] if video else [
+        "sub-01_task-film_video.avi begins 2.25 s before the signals, by acq_time in sub-01_scans.tsv"])  # fmt: skip
+
+
+def test_units_of_channels_tsv_that_are_not_the_files_and_parts_that_are_not_read_are_notes(tmp_path):
+    stem = small(tmp_path, BY_EVENTS, [(2, 3, "a", 3)])
+    tsv(stem.with_name(f"{stem.name}_channels.tsv"), ("name", "type", "units"), ("Fp1", "EEG", "mV"))
+    for part in (1, 2):
+        shutil.copy(stem.with_name(f"{stem.name}_eeg.edf"), stem.with_name(f"{stem.name}_split-{part}_eeg.edf"))
+    stem.with_name(f"{stem.name}_eeg.edf").unlink()
+    notes = " | ".join(open_corpus("bids", tmp_path).notes("01"))
+    assert "which are used: Fp1 in mV, by the file in uV" in notes and "split-2_eeg.edf: further parts" in notes
+    tsv(stem.with_name(f"{stem.name}_channels.tsv"), ("name", "type", "units"), ("Fp1", "EEG", "microvolts"))
+    assert "by the file" not in " | ".join(open_corpus("bids", tmp_path).notes("01"))
+
+
+def test_lines_of_a_physio_file_that_pandas_does_not_take_are_read_as_python_reads_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("gbvnet.datasets.formats.physio.BLOCK", 3)
+    cells = ["0.5", "n/a", "1e-3", "", "1_2", "oops", "-2.25\r", "1,5", "7"]
+    file = physio(tmp_path, "".join(f"{cell}\t{k}\n" for k, cell in enumerate(cells)), Columns=["EDA", "k"])
+    read = read_physio(file)
+    rows, _ = read.read([0, 1], -100, 100, read.segments[0])
+    nan = np.nan
+    assert np.array_equal(rows, [[0.5, nan, 1e-3, nan, nan, nan, -2.25, nan, 7], range(9)], equal_nan=True)
+
+
+def test_a_byte_order_mark_moves_no_line_of_a_physio_file(tmp_path):
+    file = physio(tmp_path, "\ufeff0.5\t0\n1.5\t0.25\n2.5\t0.5\n")
+    read = read_physio(file)
+    rows, first = read.read([0], -100, 100, read.segments[0])
+    assert first == 0 and rows[0].tolist() == [0.5, 1.5, 2.5] and not read.notes
+
+
+def test_a_column_with_decimal_commas_is_refused_with_its_first_cell(tmp_path):
+    file = physio(tmp_path, "".join(f"{k},5\t{k / 4}\n" for k in range(9)))
+    with pytest.raises(BadRecording, match=r"expected numbers in column EDA, found '0,5'\. Decimals have a point"):
+        read_physio(file)
+
+
+def test_remedies_name_keys_that_a_mapping_has(tmp_path):
+    small(tmp_path, BY_EVENTS.replace("baseline_s: 0", "baseline_s: 3"), [(1, 3, "a", 3), (39, 3, "b", 4)])
+    corpus = open_corpus("bids", tmp_path)
+    texts = []
+    for r in recordings(tmp_path):
+        with pytest.raises(BadRecording) as caught:
+            corpus.inspect(r)
+        texts.append(str(caught.value))
+    assert "set baseline_s in gbvnet-mapping.yaml (0 for none)" in texts[0] and "See channels in gbv" in texts[1]
+
+
+@pytest.mark.parametrize(
+    ("head", "signals", "warned"),
+    [
+        (("filename", "acq_time"), "1900-01-01T10:00:05", "hours from that of the signals, and is not used"),
+        (("filename", "acq_time"), "n/a", ""),
+        (("filename", "operator"), "x", ""),
+    ],
+    ids=["anonymous date", "no time", "no column"],
+)
+def test_acq_times_that_tie_nothing_move_no_video(tmp_path, head, signals, warned):
+    small(tmp_path, BY_EVENTS, [(5.25, 3, "a", 3)])
+    (tmp_path / "sub-01/beh").mkdir()
+    (tmp_path / "sub-01/beh/sub-01_task-film_video.avi").write_bytes(b"no video")
+    rows = ("eeg/sub-01_task-film_eeg.edf", signals), ("beh/sub-01_task-film_video.avi", "2024-01-01T10:00:03")
+    tsv(tmp_path / "sub-01/sub-01_scans.tsv", head, *rows)
+    (only,) = recordings(tmp_path)
+    assert only.error is None and only.video_start_s == 5.25
+    assert len(only.warnings) == bool(warned) and warned in "".join(only.warnings)
+
+
+@pytest.mark.parametrize("folder", ["2024", "1e3", "no", "0x1f"])
+def test_a_draft_is_used_as_it_is_in_a_folder_that_yaml_takes_for_a_number_and_has_trials_that_lack_a_rating(
+    tmp_path, folder, capsys
+):
+    root = tmp_path / folder
+    stem = small(root, BY_EVENTS, [(2, 3, "a", 3)])
+    rows = [(2, 3, "a", "n/a", 4), (8, 3, "b", 5, 6), (14, 3, "n/a", "n/a", "n/a")]
+    events = stem.with_name(f"{stem.name}_events.tsv")
+    tsv(events, ("onset", "duration", "stim_file", "valence", "arousal"), *rows)
+    about = {name: {"Minimum": 1, "Maximum": 9} for name in ("valence", "arousal")}
+    events.with_suffix(".json").write_text(json.dumps(about))
+    (root / FILE).unlink()
+    assert main(["table", "init", "--bids", str(root)]) == 0 and "nothing to fill in" in capsys.readouterr().out
+    assert open_corpus("bids", root).dataset == folder
+    assert [r.ratings for r in recordings(root)] == [{"arousal": 4}, {"valence": 5, "arousal": 6}]

@@ -12,6 +12,7 @@ from gbvnet.config import PrepareConfig, Times
 from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.film_times import FilmTimes, join_frames
+from gbvnet.datasets.formats.xdf import read_xdf
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.synthetic.writer import avi_bytes
@@ -460,3 +461,68 @@ def test_a_file_that_is_no_xdf_has_no_draft(tmp_path):
     with pytest.raises(BadInput, match="found none; its first bytes are not XDF:"):
         write_draft(tmp_path / "a.xdf")
     assert not (tmp_path / "xdf.yaml").exists()
+
+
+# ---------------------------------------------------------------- what is easily wrong
+
+NO_FILM = SETTINGS.replace('frames: {stream: Cam, film: "{stem}.avi"}\n', "")
+
+
+def timed(name, labels, rate_hz, late_s=0.0, seconds=15):
+    """A stream whose values are seconds from T0 on."""
+    t = T0 + late_s + np.arange(seconds * rate_hz) / rate_hz
+    x = np.stack([t - T0] * len(labels), 1)
+    return WrittenStream(name, "EEG" if rate_hz > 100 else "GSR", "pc", rate_hz, "float32", t, x, labels)
+
+
+def test_a_second_is_the_same_whichever_streams_a_corpus_uses(tmp_path):
+    skin = timed("Skin", (("EDA", "uS", "GSR"),), 32)
+    amplifier = timed("Amp", (("Fp1", "uV", "EEG"),), 128, late_s=1.25)
+    settings = NO_FILM.replace(", EDA: gsr", "")
+    mine = corpus(tmp_path / "data", skin, amplifier, events(), settings=settings)
+    one = mine.recordings("anna")[1]
+    signals = mine.signals(mine.inspect(one))
+    assert one.signal_times[0] == 8.0 and signals.samples[0][round(signals.onset)] == pytest.approx(8.0, abs=1e-4)
+    opened = open_recording([one.signals], (Channel("Fp1", "eeg"),), 128, 1, times=Times(start_s=8.0, stop_s=11.0))
+    alone = opened.signals(opened.inspect(opened.recording))
+    at, there = round(alone.onset), round(signals.onset)
+    assert np.array_equal(alone.samples[0][at : at + 384], signals.samples[0][there : there + 384])
+
+
+def test_channels_of_one_name_in_a_stream_are_numbered_or_refused(tmp_path):
+    labels = (("Fp1", "uV", "EEG"), ("EDA", "uS", "GSR"), ("Fp1", "uV", "EEG"))
+    twice = timed("Amp", labels, 128)
+    twice.values[:] = [1, 2, 3]
+    mine = corpus(tmp_path / "data", twice, events(), settings=NO_FILM)
+    with pytest.raises(BadRecording, match=r"expected one channel Fp1 in stream Amp .*Name all channels under labels"):
+        mine.recordings("anna")
+    file = read_xdf(tmp_path / "data/sub-anna_1.xdf")
+    rows, _ = file.read([0, 1, 2], 2, 3, file.segments[0])
+    assert len({*file.names}) == 3 and rows[:, 5].tolist() == [1, 2, 3]
+    named = NO_FILM.replace("channels: {Fp1", "labels: [Fp1, EDA, Fp2]\n    channels: {Fp2")
+    mine = corpus(tmp_path / "named", twice, events(), settings=named)
+    assert mine.signals(mine.recordings("anna")[0]).samples[0][5] == 3
+
+
+def test_whole_numbers_of_any_size_are_markers_without_a_point(tmp_path):
+    codes = np.array([1000001, 1000002, 1000001, 1000002])
+    at = T0 + np.array([2.0, 5.0, 8.0, 11.0])
+    settings = NO_FILM.replace("  rating: {json: [valence, arousal]}\n", "")
+    settings = settings.replace("'start (?P<stimulus>.+)'", "1000001").replace("'stop.*'", "1000002")
+    for form in ("int32", "int64", "float32", "double64"):
+        stream = WrittenStream("Events", "Markers", "pc", 0, form, at, codes[:, None])
+        listed = corpus(tmp_path / form, amp(), stream, settings=settings).recordings("anna")
+        assert [(r.signal_times[0], r.seconds) for r in listed] == [(2.0, 3.0), (8.0, 3.0)]
+
+
+def test_markers_and_frames_whose_clock_was_not_measured_are_reported(tmp_path):
+    kept = np.arange(420)
+    plain = events()
+    unmeasured = WrittenStream("Events", "Markers", "stim", 0, "string", plain.stamps, plain.values, offset_s=None)
+    mine = corpus(tmp_path, amp(), unmeasured, cam(kept, 0.3 + kept / 30, offset_s=None))
+    film(tmp_path / "sub-anna_1.avi", 420)
+    (note,) = mine.notes("anna")
+    assert "stream Events (Markers) of stim has no clock offsets" in note
+    warnings = mine.inspect(mine.recordings("anna")[0]).warnings
+    assert any("stream Cam (videostream) of pc has no clock offsets" in warning for warning in warnings)
+    assert not corpus(tmp_path, amp(), events(), cam(kept, 0.3 + kept / 30)).notes("anna")

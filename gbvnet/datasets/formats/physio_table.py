@@ -55,7 +55,7 @@ def table_width(path: Path, remedy: str = REMEDY) -> int:
 def cell_number(cell: bytes) -> float:
     """Return the number in a cell; NaN where it holds none (n/a)."""
     try:
-        return float(cell)
+        return float(cell) if b"_" not in cell else float("nan")  # Python alone takes 1_2 for 12
     except ValueError:
         return float("nan")
 

@@ -1,6 +1,7 @@
 """Recordings of LabRecorder (.xdf): all streams of Lab Streaming Layer in one file, from one or more computers.
 
-Second 0 is the first sample of the first stream that is used. Each stream keeps its own rate; whichever seconds are
+Second 0 is the first sample of the earliest stream of signals, whichever streams are used, so that a second is the same
+in every corpus and in predictions. Each stream keeps its own rate; whichever seconds are
 read, all channels begin at the same time, between two samples if need be. A channel is called as its stream calls it;
 as STREAM:CHANNEL where several streams have one of that name, or STREAM:1, STREAM:2 where the file names none.
 
@@ -129,7 +130,7 @@ class XdfFile(DeviceFile):
         at_s = self.zero_s + start_s + np.arange(n) / timed.rate_hz
         middle = self.zero_s + segment.start_s + segment.seconds / 2
         piece = min(timed.pieces, key=lambda p: max(p.times_s[0] - middle, middle - p.times_s[-1]))
-        return values_at(timed.stream.values[piece.first : piece.last, columns], piece, at_s)
+        return values_at(timed.stream.values[piece.first : piece.last], columns, piece, at_s)
 
 
 def read_xdf(path: Path) -> XdfFile:
@@ -175,7 +176,7 @@ def _signals(path: Path, choices: tuple[StreamChoice, ...], size: int, changed_n
         notes += left
     columns = _columns(path, chosen)
     used = tuple(timed for timed, _ in chosen)
-    zero_s = float(used[0].pieces[0].times_s[0])
+    zero_s = min(float(timed.pieces[0].times_s[0]) for timed in [t for t in held.streams if _is_signals(t)] or used)
     channels = tuple(
         DeviceChannel(name, kind, unit, used[at.stream].rate_hz, used[at.stream].stream.values[:, at.column])
         for name, kind, unit, at in columns
@@ -211,6 +212,17 @@ def find_stream(held: XdfFileStreams, name: str) -> TimedStream:
     )  # fmt: skip
 
 
+def offsets_note(held: XdfFileStreams, timed: TimedStream) -> str:
+    """Return a note on a stream whose clock was not measured, though others' were; empty if there is none.
+
+    Signals have it among their notes. Markers and frames need it as well: all trials or pictures may be displaced.
+    """
+    if len(timed.stream.offsets) or not any(len(other.stream.offsets) for other in held.streams):
+        return ""
+    host = timed.stream.host or "an unnamed computer"
+    return f"stream {timed.stream.label} of {host} has no clock offsets: its clock is taken for the recorder's"
+
+
 def _usable(path: Path, timed: TimedStream) -> TimedStream:
     """Return the stream, or raise BadRecording if its samples are no signals with times."""
     if timed.stream.is_text or timed.refusal or not timed.pieces or len(timed.times_s) < MIN_SAMPLES:
@@ -226,6 +238,13 @@ def is_frames(stream: XdfStream) -> bool:
     return any(word.startswith(_FRAMES) for word in words) or any("framenum" in name for name in names)
 
 
+def _is_signals(timed: TimedStream) -> bool:
+    """Return whether a stream is of signals that can be used."""
+    stream = timed.stream
+    is_other = stream.is_text or stream.is_pictures or is_frames(stream)
+    return not is_other and not timed.refusal and len(timed.times_s) >= MIN_SAMPLES
+
+
 def _all_signals(held: XdfFileStreams) -> tuple[list[tuple[TimedStream, StreamChoice]], list[str]]:
     """Return the streams that are signals, and notes on those that could not be used. Raises BadRecording for none."""
     chosen, notes = [], []
@@ -233,7 +252,7 @@ def _all_signals(held: XdfFileStreams) -> tuple[list[tuple[TimedStream, StreamCh
         stream = timed.stream
         if stream.is_text or is_frames(stream) or stream.is_pictures:
             continue
-        if timed.refusal or len(timed.times_s) < MIN_SAMPLES:
+        if not _is_signals(timed):
             notes.append(f"stream {stream.label} is not used: {timed.refusal or f'{len(timed.times_s)} samples'}")
         else:
             chosen.append((timed, StreamChoice(stream.name)))
@@ -263,11 +282,13 @@ def _columns(
         if len(labels) != stream.n_channels:
             wanted = f"{stream.n_channels} labels for the channels of stream {stream.label}"
             raise BadRecording(path, wanted, f"{len(labels)}")
-        for name in choice.channels or labels:
-            if name not in labels:
-                hint = sentence(did_you_mean(name, labels))
-                raise BadRecording(path, f"channel {name} in stream {stream.label}", shortened(list(labels), 40), hint)
-            held.append((number, stream, choice, labels.index(name), name))
+        for name in choice.channels:
+            if labels.count(name) != 1:
+                hint = sentence(did_you_mean(name, labels)) if name not in labels else "Name all channels under labels."
+                wanted = f"{'one ' * (name in labels)}channel {name} in stream {stream.label}"
+                raise BadRecording(path, wanted, shortened(list(labels), 40), hint)
+        at = [labels.index(name) for name in choice.channels] if choice.channels else range(len(labels))
+        held += [(number, stream, choice, k, labels[k]) for k in at]
     counts = Counter(canonical_name(name).upper() for *_, name in held)
     columns = []
     for number, stream, choice, k, name in held:
@@ -313,17 +334,23 @@ def _shared(streams: Sequence[TimedStream], zero_s: float) -> tuple[Segment, ...
     return tuple(Segment(a, b - a, a) for a, b in parts if np.isfinite(b - a))
 
 
-def values_at(values: np.ndarray, piece: TimedPiece, at_s: np.ndarray) -> np.ndarray:
-    """Return the values of a piece (N, C) at times (n,), as (C, n): between even samples by a windowed sinc, between
-    others by a straight line. Before the first and after the last sample they are those samples."""
+def values_at(values: np.ndarray, columns: list[int], piece: TimedPiece, at_s: np.ndarray) -> np.ndarray:
+    """Return C columns of the values of a piece at times (n,), as (C, n): between even samples by a windowed sinc,
+    between others by a straight line. Before the first and after the last sample they are those samples.
+
+    Only the samples around these times are converted and looked at, as a file may have millions.
+    """
     rows = np.arange(len(piece.times_s), dtype=np.float64)
     times = piece.times_s
     if len(times) > 1 and not (np.diff(times) > 0).all():  # of several samples at one time the last counts
         keep = np.r_[np.diff(times) > 0, True]
         times, rows = times[keep], rows[keep]
     place = np.interp(at_s, times, rows)
+    low = max(0, int(place.min(initial=len(rows))) - HALF_LENGTH)
+    high = int(place.max(initial=0.0)) + HALF_LENGTH + 2
+    place = place - low
     with np.errstate(invalid="ignore"):  # a NaN in single precision may be a signal of another kind
-        x = np.asarray(values, np.float64)
+        x = values[low:high][:, columns].astype(np.float64)
     whole = np.rint(place)
     if np.abs(place - whole).max(initial=0.0) < ON_GRID:
         return x[whole.astype(np.int64)].T.copy()

@@ -306,9 +306,13 @@ def _number_part(stream: XdfStream, content: bytes) -> _Part | None:
     size = kind.itemsize * stream.n_channels
     if not 0 <= n * (1 + size) <= len(content) - at:
         return None
+    if n and n * (9 + size) == len(content) - at < 1 << 31:  # as if each sample had its time: read at once
+        sample = np.dtype([("width", "u1"), ("stamp", "<f8"), ("values", kind, (stream.n_channels,))])
+        table = np.frombuffer(content, sample, n, at)
+        if (table["width"] == 8).all():
+            return _Part(table["stamp"].copy(), None if stream.is_pictures else table["values"])
     raw = np.frombuffer(content, np.uint8)
-    stamped = _all_stamped(raw, at, n, 9 + size)
-    starts = at + (9 + size) * np.arange(n) if stamped else _starts(content, at, n, size)
+    starts = _starts(content, at, n, size)
     if starts is None or (n and starts[-1] + 1 + size + content[starts[-1]] != len(content)):
         return None
     has_stamp = raw[starts] == 8
@@ -319,10 +323,6 @@ def _number_part(stream: XdfStream, content: bytes) -> _Part | None:
         return _Part(stamps, None)
     values = raw[(starts + 1 + 8 * has_stamp)[:, None] + np.arange(size)] if n else np.empty((0, size), np.uint8)
     return _Part(stamps, np.ascontiguousarray(values).view(kind))
-
-
-def _all_stamped(raw: np.ndarray, at: int, n: int, size: int) -> bool:
-    return len(raw) - at == n * size and bool((raw[at::size] == 8).all())
 
 
 def _starts(content: bytes, at: int, n: int, size: int) -> np.ndarray | None:

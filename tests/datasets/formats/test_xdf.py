@@ -9,9 +9,9 @@ import pyxdf
 
 from gbvnet.datasets.formats.device_files import open_device
 from gbvnet.datasets.formats.signal_file import read_signals
-from gbvnet.datasets.formats.xdf import StreamChoice, read_xdf, xdf_signals, xdf_streams
+from gbvnet.datasets.formats.xdf import StreamChoice, read_xdf, values_at, xdf_signals, xdf_streams
 from gbvnet.datasets.formats.xdf_chunks import read_chunks
-from gbvnet.datasets.formats.xdf_clocks import clock_line
+from gbvnet.datasets.formats.xdf_clocks import TimedPiece, clock_line
 from gbvnet.datasets.known_channels import known_channels
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.synthetic.xdf_file import BOUNDARY, WrittenStream, xdf_bytes
@@ -302,3 +302,31 @@ def test_files_without_signals(content, message, tmp_path):
     (tmp_path / "a.xdf").write_bytes(content)
     with pytest.raises(BadRecording, match=message):
         read_xdf(tmp_path / "a.xdf")
+
+
+def test_only_the_samples_around_what_is_read_are_converted():
+    class Watched:
+        n_read = 0
+
+        def __getitem__(self, rows):
+            self.n_read += len(x[rows])
+            return x[rows]
+
+    times = T0 + np.arange(100_000) / 256
+    x = np.stack([wave(times, 5), wave(times, 10)], 1).astype("f4")
+    x[::1000, 1] = np.nan  # none of them near what is read
+    held, at_s = Watched(), T0 + 100.0013 + np.arange(256) / 256
+    (read,) = values_at(held, [1], TimedPiece(0, len(times), times, True), at_s)
+    assert np.allclose(read, wave(at_s, 10), atol=0.1) and held.n_read < 300
+
+
+def test_a_chunk_without_samples_and_one_whose_samples_all_have_times_are_read(tmp_path):
+    data = xdf_bytes((eeg(seconds=4, offset_s=0.0, drift=0.0),))
+    first = data.index(struct.pack("<H", 3))
+    length = 1 if data[first - 2] != 4 and data[first - 5] != 4 else 4
+    at = first - length - 1
+    none = struct.pack("<BBHIBI", 1, 11, 3, 1, 4, 0)
+    (tmp_path / "a.xdf").write_bytes(data[:at] + none + data[at:])
+    (stream,) = read_chunks(tmp_path / "a.xdf").streams
+    theirs = by_pyxdf(tmp_path / "a.xdf", synchronize_clocks=False)["Amp"]
+    assert np.array_equal(stream.stamps, theirs["time_stamps"]) and np.array_equal(stream.values, theirs["time_series"])
