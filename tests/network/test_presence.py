@@ -124,7 +124,7 @@ def test_a_whole_training_step_asks_no_device(store, as_on_gpu):
     assert torch.isfinite(loss) and (faces != batch.faces).any() and (signals != batch.signals).any()
 
 
-def test_the_refusal_of_waits_sees_one(store):
+def test_the_refusal_of_waits_refuses_one(store):
     (batch,) = labelled(store, np.arange(24)).in_order(24)
     with NoWait(), pytest.raises(AssertionError, match="makes the host wait"):
         network().eval()(*with_network_faces(batch)[:5])
@@ -185,10 +185,10 @@ def test_the_energy_of_a_map_without_a_map_of_floats(dtype):
     expected = exact.square().sum((1, 2))
     (gradient,) = torch.autograd.grad((expected * weights).sum(), exact)
     for form in (energy, AccumulatedEnergy.apply):
-        found = form(given)
-        assert found.dtype == torch.float32
-        assert torch.allclose(found.double(), expected, rtol=1e-6)  # the accumulator is float32, whatever the map is
-        (of_form,) = torch.autograd.grad((found * weights.float()).sum(), given)
+        made = form(given)
+        assert made.dtype == torch.float32
+        assert torch.allclose(made.double(), expected, rtol=1e-6)  # the accumulator is float32, whatever the map is
+        (of_form,) = torch.autograd.grad((made * weights.float()).sum(), given)
         assert of_form.dtype == dtype
         assert torch.allclose(of_form.double(), gradient, rtol=1e-6 if dtype == torch.float32 else 1e-2)
 
@@ -208,19 +208,19 @@ def test_flip_and_blur_of_all_windows_at_once_is_that_of_one_by_one(side):
     flipped, blurred = (torch.tensor([bool(int(c)) for c in text]) for text in ("01010101", "00110011"))
     sigma = torch.linspace(0.1, 2, 8)
     expected = flip_and_blur_some(faces.clone(), flipped, blurred, sigma)
-    found = flip_and_blur_all(faces, flipped, blurred, sigma)
-    assert (found - expected).abs().max() < 1e-6
-    assert torch.equal(found[0], faces[0]) and torch.equal(found[1], faces[1].flip(-1))  # not blurred: no pixel changes
-    assert (found[2] - faces[2]).abs().max() > 0 and (found[6] - faces[6]).abs().max() > 0.01
+    made = flip_and_blur_all(faces, flipped, blurred, sigma)
+    assert (made - expected).abs().max() < 1e-6
+    assert torch.equal(made[0], faces[0]) and torch.equal(made[1], faces[1].flip(-1))  # not blurred: no pixel changes
+    assert (made[2] - faces[2]).abs().max() > 0 and (made[6] - faces[6]).abs().max() > 0.01
 
 
 def test_noise_of_faces_on_a_gpu_is_in_the_chosen_windows_alone():
     faces = torch.full((4, 2, 3, 16, 16), 0.5)
     chosen, strength = torch.tensor([True, False, True, False]), torch.tensor([0.0, 0.5, 1.0, 1.0])
-    found = augment.noisy_everywhere(faces, strength, chosen, torch.Generator().manual_seed(0))
-    assert torch.equal(found[[1, 3]], faces[[1, 3]])
-    assert torch.allclose(found[0], faces[0], atol=1e-6)  # of no strength
-    assert 0.1 < found[2].std() < 0.5 and torch.equal(found[2, 0], found[2, 1]) and found.min() >= 0
+    made = augment.noisy_everywhere(faces, strength, chosen, torch.Generator().manual_seed(0))
+    assert torch.equal(made[[1, 3]], faces[[1, 3]])
+    assert torch.allclose(made[0], faces[0], atol=1e-6)  # of no strength
+    assert 0.1 < made[2].std() < 0.5 and torch.equal(made[2, 0], made[2, 1]) and made.min() >= 0
 
 
 def test_adam_of_a_cpu_is_the_plain_one_and_the_fused_one_gives_the_same():
@@ -228,8 +228,8 @@ def test_adam_of_a_cpu_is_the_plain_one_and_the_fused_one_gives_the_same():
     for kept, options in ((plain, {}), (fused, {"fused": True})):
         weight = torch.nn.Parameter(start.clone())
         optimiser = torch.optim.Adam([weight], lr=1e-2, **options)
-        ours = torch.nn.Parameter(start.clone())
-        for each, step in ((weight, optimiser), (ours, adam([ours], 1e-2))):
+        own = torch.nn.Parameter(start.clone())
+        for each, step in ((weight, optimiser), (own, adam([own], 1e-2))):
             for _ in range(5):
                 step.zero_grad()
                 (each**4).sum().backward()
