@@ -1,7 +1,7 @@
-"""The parts of GBV-Net, and what each costs: bytes and FLOPs counted operation by operation, seconds by torch's profiler.
+"""The parts of GBV-Net, and what each costs: bytes and FLOPs, counted by operation, and seconds.
 
-A part is entered and left by hooks of its module; an operation belongs to the part entered last. A backward operation
-belongs to the part whose forward operation made its node, by torch's sequence number.
+A part is entered and left by hooks of its module; torch's profiler takes the time. An operation belongs to the part
+entered last, a backward operation to the part whose forward operation made its node, by torch's sequence number.
 """
 
 from collections import defaultdict

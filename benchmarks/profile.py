@@ -11,7 +11,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from statistics import median
 from unittest.mock import patch
@@ -53,6 +53,7 @@ class Training:
         self.net = GBVNet(GBVNetConfig(variant=options.variant, **sizes)).to(self.device).train()
         if self.device.type == "cuda":
             channels_last(self.net)
+        self.call = torch.compile(self.net, mode=options.compile) if options.compile else self.net
         weights = self.net.parameters()
         self.optimiser = torch.optim.Adam(weights, lr=1e-3) if options.plain else adam(weights, 1e-3)
         n, s = 2 * options.batch, options.side
@@ -62,8 +63,9 @@ class Training:
         self.generator = torch.Generator(self.device)
         self.sd, self.steps = torch.ones(C, device=self.device), 0
 
-    def batch(self) -> Batch:
-        at = torch.randperm(len(self.y))[: self.options.batch].to(self.device)
+    def batch(self, at: Tensor | None = None) -> Batch:
+        """Windows drawn by chance, or those given."""
+        at = (torch.randperm(len(self.y))[: self.options.batch] if at is None else at).to(self.device)
         presence = None if self.options.plain else ALL
         return Batch(self.faces[at], None, self.signals[at], None, None, self.y[at], presence)
 
@@ -77,14 +79,17 @@ class Training:
             faces, signals = augment_faces(batch.faces, generator), augment_signals(batch.signals, self.sd, generator)
         with entered("optimiser"):
             self.optimiser.zero_grad()
-        with torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext():
-            logits = self.net(*batch._replace(faces=faces, signals=signals).inputs_of(self.net)).logits
+        with self.autocast():
+            logits = self.call(*batch._replace(faces=faces, signals=signals).inputs_of(self.net)).logits
         with entered("loss"):
             loss = binary_cross_entropy_with_logits(logits.float(), batch.y)
         loss.backward()
         with entered("optimiser"):
             self.optimiser.step()
         return loss
+
+    def autocast(self) -> AbstractContextManager:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def form(self) -> ExitStack:
         """A block in which a GPU computes in the form of a CPU, if that is what is measured."""
@@ -125,27 +130,31 @@ def profiled(options: argparse.Namespace) -> dict:
     """Everything that is printed and written, of one training."""
     training = Training(options)
     with training.form():
-        costs = counted(training.parts, training.net, training.step)
         seconds = seconds_of(training.step, training.wait, options.steps)
-        times = timed(training.parts, training.net, training.step, options.steps, training.device)
-    flop_rate, byte_rate = rates(training)
-    gpu = training.device.type == "cuda"
-    return {
+        gpu = training.device.type == "cuda"
+        memory_mb = torch.cuda.max_memory_allocated(training.device) / 1e6 if gpu else None
+    about = {
         "variant": options.variant,
         "side": options.side,
         "batch": options.batch,
         "precision": "bf16" if training.bf16 else "32",
         "plain": options.plain,
+        "compile": options.compile,
         "device": torch.cuda.get_device_name(training.device) if gpu else machine(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "step_s": seconds,
         "windows_per_s": options.batch / seconds,
-        "memory_mb": torch.cuda.max_memory_allocated(training.device) / 1e6 if gpu else None,
-        "flop_per_s": flop_rate,
-        "bytes_per_s": byte_rate,
-        "parts": list(rows(costs, times, flop_rate, byte_rate)),
+        "memory_mb": memory_mb,
     }
+    if options.speed:
+        return about
+    with training.form():
+        costs = counted(training.parts, training.net, training.step)
+        times = timed(training.parts, training.net, training.step, options.steps, training.device)
+    flop_rate, byte_rate = rates(training)
+    parts = list(rows(costs, times, flop_rate, byte_rate))
+    return {**about, "flop_per_s": flop_rate, "bytes_per_s": byte_rate, "parts": parts}
 
 
 def rows(costs: Cells, times: Cells, flop_rate: float, byte_rate: float) -> Iterator[dict]:
@@ -160,8 +169,12 @@ def rows(costs: Cells, times: Cells, flop_rate: float, byte_rate: float) -> Iter
 
 
 def print_table(result: dict) -> None:
+    step = f"one step {1000 * result['step_s']:.1f} ms ({result['windows_per_s']:.4g} windows/s)"
     names = ("variant", "side", "batch", "precision", "threads", "torch")
     print(f"gbvnet {__version__} on {result['device']}: " + ", ".join(f"{name} {result[name]}" for name in names))
+    if "parts" not in result:
+        print(step)
+        return
     print(f"{'part':<20} {'way':<9} {'ms':>9} {'share':>6} {'GFLOP':>8} {'MB':>9} {'floor, ms':>10} {'/ floor':>8}")
     total = sum(row["seconds"] for row in result["parts"])
     for row in result["parts"]:
@@ -172,8 +185,8 @@ def print_table(result: dict) -> None:
         )
     floor = sum(row["floor_s"] for row in result["parts"])
     print(
-        f"sum of parts {1000 * total:.1f} ms, floor {1000 * floor:.1f} ms; one step {1000 * result['step_s']:.1f} ms "
-        f"({result['windows_per_s']:.4g} windows/s); a matrix product runs at {result['flop_per_s'] / 1e12:.3g} TFLOP/s, "
+        f"sum of parts {1000 * total:.1f} ms, floor {1000 * floor:.1f} ms; {step}; "
+        f"a product runs at {result['flop_per_s'] / 1e12:.3g} TFLOP/s, "
         f"a copy at {result['bytes_per_s'] / 1e9:.3g} GB/s"
     )
 
@@ -187,8 +200,12 @@ def main(given: list[str] | None = None) -> dict:
     parser.add_argument("--precision", choices=["auto", "32", "bf16"], default="auto")
     parser.add_argument("--steps", type=int, default=3, help="steps that are timed")
     parser.add_argument("--plain", action="store_true", help="compute on a GPU as on a CPU, to compare with")
+    parser.add_argument("--speed", action="store_true", help="the step alone, not its parts")
+    parser.add_argument("--compile", choices=["default", "reduce-overhead", "max-autotune"], help="with --speed")
     parser.add_argument("--out", type=Path, default=RESULTS / "profile.json", help="the file that is written")
     options = parser.parse_args(given)
+    if options.compile and not options.speed:
+        parser.error("--compile is measured with --speed: a compiled network has no parts")
     result = profiled(options)
     print_table(result)
     options.out.parent.mkdir(parents=True, exist_ok=True)
