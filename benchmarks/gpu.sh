@@ -12,7 +12,7 @@ mkdir -p "$OUT"
 TESTS="tests/network/test_training.py tests/network/test_lightning_module.py tests/network/test_model.py
   tests/network/test_batches.py tests/network/test_presence.py tests/network/test_augment.py tests/network/test_fusions.py
   tests/network/test_complexity.py tests/network/test_parts.py tests/network/test_face_features.py
-  tests/preprocessing/test_face_windows.py tests/experiments/test_crossval.py"
+  tests/experiments/test_explain.py tests/experiments/test_crossval.py"
 ONLY=() MORE=()
 if [ "${1:-}" = --quick ]; then
   TESTS="tests/network/test_parts.py"
@@ -20,6 +20,7 @@ if [ "${1:-}" = --quick ]; then
   MORE=(--quick)
 fi
 HERE=$(for test in $TESTS; do [ -e "$test" ] && echo "$test"; done)
+"$PYTHON" -c "import xdist" 2> /dev/null && [ "${1:-}" != --quick ] && ONLY+=(-n 8 --dist loadfile)
 timeout 170 "$PYTHON" -m pytest $HERE "${ONLY[@]}" -q -rfE --tb=short -p no:cacheprovider > "$OUT/tests.txt" 2>&1
 TESTED=$?
 echo "tests: exit status $TESTED (124: the time ended)"
