@@ -63,7 +63,7 @@ def steps_of(quick: bool) -> Iterator[tuple[str, Step]]:
 
 
 def equality(quick: bool) -> dict[str, float]:
-    """Largest difference of logits, and the norm of that of all gradients as a share of theirs, from a CPU in 32 bit."""
+    """Differences from a CPU in 32 bit: the largest of a logit, and the norm of all gradients' as a share of theirs."""
     result, runs = {}, {}
     for name, device, precision in (("cpu", "cpu", "32"), ("32", "auto", "32"), ("bf16", "auto", "bf16")):
         given = options(variant="micro" if quick else "atto", batch=8, side=64, device=device, precision=precision)
@@ -79,6 +79,7 @@ def equality(quick: bool) -> dict[str, float]:
     logits, gradients = runs["cpu"]
     for name in ("32", "bf16"):
         pairs = list(zip(gradients, runs[name][1], strict=True))
+        result[f"logits, {name}"] = (logits - runs[name][0]).abs().max().item()
         difference = sum((a - b).square().sum() for a, b in pairs) ** 0.5
         result[f"gradients, {name}"] = float(difference / sum(a.square().sum() for a, _ in pairs) ** 0.5)
     return result
