@@ -37,8 +37,8 @@ def has_bf16(device: torch.device) -> bool:
     """Return whether a device computes bf16 itself, as torch says: a GPU's cores, or AMX or AVX512-BF16 of a CPU."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    asked = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # no public way in torch 2
-    return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in asked)
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # no public way in torch 2
+    return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)
 
 
 def is_asynchronous(device: torch.device) -> bool:

@@ -79,6 +79,23 @@ def test_a_batch_knows_what_its_masks_say(store, memory_gib, modality):
     assert modality != "facebio" or len(kinds) == 3  # no face, no signals, and both in every window
 
 
+class Blind(Windows):
+    """Windows whose first rows have a face by the table, and not one frame that shows it."""
+
+    def _read_store(self, rows):
+        faces, ok, signals = super()._read_store(rows)
+        return faces, ok & (rows >= 16)[:, None], signals
+
+
+@pytest.mark.parametrize("memory_gib", [1.0, 0.0])
+def test_a_window_without_a_valid_frame_has_no_face(store, memory_gib):
+    rows = np.flatnonzero(store.windows["has_face"] & store.windows["has_signals"])
+    rows = np.concatenate([rows[rows < 16][-4:], rows[rows >= 16][:8]])
+    assert (rows < 16).sum() == 4
+    of_each = [batch.presence for batch in Blind(store, rows, "facebio", memory_gib=memory_gib).in_order(4)]
+    assert of_each == [Presence(False, False, True, True, True), ALL, ALL]
+
+
 def test_presence_of_given_windows():
     neither, some = np.array([True, False, False]), np.array([True, True, False])
     assert Presence.of(some, neither) == (True, False, True, False, False)

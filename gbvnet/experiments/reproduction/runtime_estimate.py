@@ -213,8 +213,8 @@ def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, 
         + workload.test * throughput.test_s
         + read
     )
-    apart = throughput.device == "cpu" or isinstance(jobs, Cluster)
-    return total / (parallel_trainings(jobs) if apart else throughput.together)
+    separate = throughput.device == "cpu" or isinstance(jobs, Cluster)
+    return total / (parallel_trainings(jobs) if separate else throughput.together)
 
 
 def run_bytes(workload: Workload, throughput: Throughput) -> int:
