@@ -23,9 +23,11 @@ def run_live(
     seconds: float | None = None,
     output: RowOutput | None = None,
     device: str = "auto",
+    precision: str = "32",
 ) -> None:
     """Run a live session, and print what it reports. Parameters and errors are those of `live_session`."""
-    with live_session(model, sources, rename=rename, seconds=seconds, output=output, device=device) as session:
+    computing = {"device": device, "precision": precision}
+    with live_session(model, sources, rename=rename, seconds=seconds, output=output, **computing) as session:
         for note in session.notes:
             say(f"note {note}")
         with _row_display(session, say) as show:

@@ -21,6 +21,14 @@ from .options import (
 from .progress import bar, say
 
 
+def _add_precision(parser) -> None:
+    parser.add_argument(
+        "--precision", choices=["32", "bf16", "auto"], default="32",
+        help="bf16 may be faster where the processor computes it itself (auto: only there); what it changes is "
+        "measured and reported (default: 32)",
+    )  # fmt: skip
+
+
 @command(
     "train",
     "train one model on all recordings, for `gbvnet predict`",
@@ -97,6 +105,7 @@ def _predict(parser) -> Run:
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a prediction that is in OUT")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
+    _add_precision(parser)
     add_fields(parser, Times, "times")
     add_jobs(parser, default=1)
 
@@ -106,7 +115,9 @@ def _predict(parser) -> Run:
         if len(args.paths) < 2:
             raise BadConfig("predict: give a recording and then the folder to write")
         *files, out = args.paths
-        settings = PredictionSettings(args.step_s, args.smooth_s, renamed_channels(args.rename), args.device)
+        settings = PredictionSettings(
+            args.step_s, args.smooth_s, renamed_channels(args.rename), args.device, args.precision
+        )
         source: CorpusSource | FileSource = FileSource(files, args.times)
         if args.corpus is not None:
             if len(files) != 1:
@@ -150,6 +161,7 @@ def _live(parser) -> Run:
     parser.add_argument("--out", type=Path, default=None, metavar="FILE.csv", help="write one row for each window")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE.csv and FILE.json if they are there")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
+    _add_precision(parser)
 
     def run(args) -> int:
         from ..inference.streaming.row_file import RowOutput
@@ -158,6 +170,7 @@ def _live(parser) -> Run:
         run_live(
             args.model, chosen_settings(args, LiveSources), say, rename=renamed_channels(args.rename),
             seconds=args.seconds, output=args.out and RowOutput(args.out, args.overwrite), device=args.device,
+            precision=args.precision,
         )  # fmt: skip
         return 0
 

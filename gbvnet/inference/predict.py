@@ -71,6 +71,7 @@ def predict_recording(
     model needs a modality that is missing.
     """
     began = time.perf_counter()
+    predictor.compare_anew()
     predictor.require_step(step_s)
     require_smooth(smooth_s)
     recording = corpus.inspect(recording)
@@ -87,6 +88,7 @@ def predict_recording(
             warnings.append("no face in the whole video: predicted from the signals alone")
         warnings += [inputs.faces.warning] if inputs.faces.warning else []
     table = _table(predictor, inputs, output, face_ok, unusual)
+    warnings += [note] if (note := predictor.precision_note) else []
     warnings += [far] if (far := far_from_training_warning(table["flags"].tolist())) else []
     if smooth_s is not None:
         table = with_smooth(table, predictor.outputs, smooth_s)
@@ -114,6 +116,7 @@ def predict_files(
     step_s: float | None = None,
     smooth_s: float | None = None,
     device: str = "auto",
+    precision: str = "32",
 ) -> RecordingPrediction:
     """Return the prediction of one recording: a video, signal files, or both. `.table` is the table of emotions.csv.
 
@@ -121,10 +124,11 @@ def predict_files(
     times : the part to predict; the whole recording if not given
     rename : the model's name of a channel -> the file's
     step_s, smooth_s : as in `predict_recording`
+    device, precision : as of a `Predictor`
 
     Raises the errors of `predict_recording`, and BadModel.
     """
-    predictor = cached_predictor(Path(model), device)
+    predictor = cached_predictor(Path(model), device, precision)
     corpus: Any = recording_of_files(predictor, [Path(file) for file in files], times, rename)
     return predict_recording(predictor, corpus, corpus.recording, step_s=step_s, smooth_s=smooth_s)
 
@@ -142,18 +146,18 @@ def recording_of_files(
     )
 
 
-_LOADED: dict[tuple[Path, str, tuple], Predictor] = {}
+_LOADED: dict[tuple[Path, str, str, tuple], Predictor] = {}
 
 
-def cached_predictor(model: Path, device: str) -> Predictor:
+def cached_predictor(model: Path, device: str, precision: str = "32") -> Predictor:
     """Return the predictor of a model folder, loaded once per process, and again if the folder's files change.
 
     A model from the hub is loaded once per process. Raises BadModel.
     """
-    key = model, device, fingerprint(model)
+    key = model, device, precision, fingerprint(model)
     if key not in _LOADED:
         _LOADED.clear()
-        _LOADED[key] = Predictor(model, device)
+        _LOADED[key] = Predictor(model, device, precision)
     return _LOADED[key]
 
 
@@ -186,7 +190,7 @@ def _details(predictor: Predictor, recording: Recording, seconds: float) -> dict
         "seconds": recording.seconds,
         "took_s": round(seconds, 3),
         "times_real_time": round(recording.seconds / seconds, 2),
-    }
+    } | predictor.precision_details
 
 
 # --- input of the model ---

@@ -20,7 +20,7 @@ from ..io.records import convert
 from ..network.checkpoint.checkpoint import load_model
 from ..network.checkpoint.folder import CONFIG
 from ..network.checkpoint.tested_accuracy import accuracy_statement, accuracy_summary
-from ..network.devices import device_of
+from ..network.devices import device_of, has_bf16
 from ..network.model import network_faces
 from ..preprocessing.face_features import EXPRESSIONS, MEDIAPIPE_FEATURES
 from ..preprocessing.face_statistics import far, measure
@@ -29,6 +29,8 @@ from ..provenance import model_stamps
 from .model_outputs import ModelOutputs, model_outputs
 
 BATCH_SIZE = 64  # windows
+COMPARED = 64  # windows that are computed in both precisions
+PRECISIONS = ("32", "bf16", "auto")
 
 
 class WindowPredictions(NamedTuple):
@@ -70,17 +72,43 @@ class Predictor:
     """A GBV-Net loaded from a model folder.
 
     device : auto, cpu or gpu
+    precision : "32"; "bf16", which changes predictions in their third digit; "auto": bf16 where the device computes it
+        itself (`has_bf16`). The first windows are then computed in both (`precision_note`).
 
     Raises BadModel if the folder holds no model, or the model does not say how its input is made.
     """
 
-    def __init__(self, folder: str | Path, device: str = "auto"):
+    def __init__(self, folder: str | Path, device: str = "auto", precision: str = "32"):
         self.folder = Path(folder)
         self.network, self.metadata = load_model(folder)
         self.input = _model_input(self.folder / CONFIG, self.network.config, self.metadata)
         self.outputs = _model_outputs(self.folder / CONFIG, self.network.config, self.metadata)
         self.device = device_of(TrainConfig(device=device))  # type: ignore[arg-type]
+        if precision not in PRECISIONS:
+            raise BadConfig(f"precision must be one of {', '.join(PRECISIONS)}, not {precision}")
+        self.bf16 = precision == "bf16" or (precision == "auto" and has_bf16(self.device))
+        self.compare_anew()
         self.network.to(self.device).eval()
+
+    def compare_anew(self) -> None:
+        """Forget what bf16 changed in earlier windows: the next ones are of another recording."""
+        self.n_compared, self.largest_change = 0, 0.0
+
+    @property
+    def precision_details(self) -> dict[str, Any]:
+        """The precision and what it changed, for JSON; empty in 32 bit."""
+        compared = {"windows_compared_with_32_bit": self.n_compared, "largest_change": self.largest_change}
+        return {"precision": "bf16", **compared} if self.bf16 else {}
+
+    @property
+    def precision_note(self) -> str | None:
+        """What bf16 changed, in one sentence; None in 32 bit."""
+        if not self.bf16:
+            return None
+        of = "of its first window" if self.n_compared == 1 else f"of its first {self.n_compared} windows"
+        return (
+            f"computed in bf16: the predictions {of} differ from those in 32 bit by {self.largest_change:.2g} at most"
+        )
 
     @property
     def prepare(self) -> PrepareConfig:
@@ -209,7 +237,19 @@ class Predictor:
     ) -> WindowPredictions:
         tensors = [None if x is None else torch.from_numpy(np.ascontiguousarray(x)).to(self.device)
                    for x in (faces, ok, signals)]  # fmt: skip
-        out = self.network(None if tensors[0] is None else network_faces(tensors[0]), *tensors[1:])
+        given = [None if tensors[0] is None else network_faces(tensors[0]), *tensors[1:]]
+        predicted = self._computed(given, self.bf16)
+        if self.bf16 and self.n_compared < COMPARED:
+            some = COMPARED - self.n_compared
+            exact = self._computed([None if x is None else x[:some] for x in given], False).values
+            self.n_compared += len(exact)
+            changed = np.abs(predicted.values[:some] - exact)
+            self.largest_change = max(self.largest_change, float(changed.max(initial=0)))
+        return predicted
+
+    def _computed(self, given: list[torch.Tensor | None], bf16: bool) -> WindowPredictions:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            out = self.network(*given)
         gates = (np.asarray(g.double().cpu()) for g in (out.gate_face, out.gate_bio))
         return WindowPredictions(self.outputs.values(np.asarray(out.logits.double().cpu())), *gates)
 

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .devices import is_asynchronous
 from .model import IMAGENET_MEAN, IMAGENET_SD
 
 T = TypeVar("T", Tensor, np.ndarray)
@@ -40,12 +41,34 @@ def augment_faces(faces: Tensor, generator: torch.Generator) -> Tensor:
         6, len(faces), generator=generator, device=faces.device
     )  # each (B,), in [0, 1): always as many random numbers, so that windows do not depend on one another
     out = jitter(faces, *(1 + JITTER * (2 * u - 1) for u in (brightness, contrast, saturation)))
-    flipped, blurred = flip < FLIP_CHANCE, (blur < BLUR_CHANCE).nonzero()[:, 0]
-    out[flipped] = out[flipped].flip(-1)
     low, high = BLUR_SIGMA
-    for window, pixels in zip(blurred.tolist(), (low + (high - low) * sigma[blurred]).tolist(), strict=True):
-        out[window] = gaussian_blur(out[window], pixels)
-    return out
+    change = flip_and_blur_all if is_asynchronous(faces.device) else flip_and_blur_some
+    return change(out, flip < FLIP_CHANCE, blur < BLUR_CHANCE, low + (high - low) * sigma)
+
+
+def flip_and_blur_some(faces: Tensor, flipped: Tensor, blurred: Tensor, sigma: Tensor) -> Tensor:
+    """Flip and blur the chosen windows in place, one by one: faces (B, F, 3, S, S), choices (B,) bool, sigma (B,) in
+    pixels."""
+    some = blurred.nonzero()[:, 0]
+    faces[flipped] = faces[flipped].flip(-1)
+    for window, pixels in zip(some.tolist(), sigma[some].tolist(), strict=True):
+        faces[window] = gaussian_blur(faces[window], pixels)
+    return faces
+
+
+def flip_and_blur_all(faces: Tensor, flipped: Tensor, blurred: Tensor, sigma: Tensor) -> Tensor:
+    """Return the same for a device that computes while the host goes on: every window is computed, so that the host
+    need not know which are chosen. A window that is not blurred has the kernel 0 0 1 0 0, which changes no pixel.
+    """
+    half, (n, frames, _, side, _) = BLUR_SIDE // 2, faces.shape
+    out = torch.where(flipped.view(-1, 1, 1, 1, 1), faces.flip(-1), faces)
+    offsets = torch.arange(-half, half + 1, device=faces.device, dtype=faces.dtype)
+    kernel = torch.softmax(-(offsets**2) / (2 * sigma[:, None] ** 2), dim=1)  # (B, 5)
+    kernel = torch.where(blurred[:, None], kernel, (offsets == 0).to(kernel.dtype))
+    padded = F.pad(out.flatten(0, 1), (half, half, half, half), mode="reflect").unflatten(0, (n, frames))
+    weights = kernel.T[..., None, None, None, None]  # (5, B, 1, 1, 1, 1)
+    down = sum(weights[k] * padded.narrow(3, k, side) for k in range(BLUR_SIDE))  # (B, F, 3, S, S + 4)
+    return sum(weights[k] * down.narrow(4, k, side) for k in range(BLUR_SIDE))
 
 
 def jitter(faces: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
@@ -166,6 +189,8 @@ def corrupt(
 
 def _noisy_faces(faces: Tensor, strength: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
     """Faces with noise of `strength` (B,) in the windows `chosen` (B,) bool."""
+    if is_asynchronous(faces.device):
+        return noisy_everywhere(faces, strength, chosen, generator)
     at = chosen.nonzero()[:, 0]
     if not len(at):  # a Fourier transform of no window is an error
         return faces
@@ -177,6 +202,16 @@ def _noisy_faces(faces: Tensor, strength: Tensor, chosen: Tensor, generator: tor
         0, 1
     )
     return out
+
+
+def noisy_everywhere(faces: Tensor, strength: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
+    """Return faces with noise in the chosen windows; the noise of the others is computed too and not used, so that the
+    host need not know which are chosen. Its random numbers are others than those of a CPU, as is the generator."""
+    centre, sd = (faces.new_tensor(c).view(3, 1, 1) for c in (IMAGENET_MEAN, IMAGENET_SD))
+    shape = (len(faces), *faces.shape[2:])
+    white = torch.randn(shape, generator=generator, device=faces.device, dtype=faces.dtype)
+    mixed = noisy(faces, strength.view(-1, 1, 1, 1, 1), centre, sd, picture_noise(white)[:, None])
+    return torch.where(chosen.view(-1, 1, 1, 1, 1), mixed.clamp_(0, 1), faces)
 
 
 def _corrupted_features(

@@ -4,20 +4,23 @@ Shapes: n rows, B windows in a batch, F face frames per window, S face side, D f
 K targets.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from itertools import tee
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from ..config import uses_face
 from ..store.channels import CHUNK_ROWS, channels_of, require_face_input, statistics, subject_scale
 from ..store.window_source import Arrays, WindowSource
+from .presence import Presence
 
 GIB = 2**30
 
@@ -31,12 +34,19 @@ class Batch(NamedTuple):
     has_face: Tensor | None  # (B,) bool
     has_signals: Tensor | None  # (B,) bool
     y: Tensor | None = None  # (B, K) float32
+    presence: Presence | None = None  # the masks' meaning as the host knows it; None: only the masks tell
     further: tuple[Tensor, ...] = ()  # of each further modality: (B, *shape) float32, 0 where missing, and (B,) bool
 
-    @property
-    def inputs(self) -> tuple[Tensor | None, ...]:
-        """What a network is called with: the first five fields, then the further modalities."""
-        return *self[:5], *self.further
+    def inputs_of(self, network: nn.Module) -> tuple[Tensor | Presence | None, ...]:
+        """Return the arguments of a network's `forward`: the first five fields, the presence where it takes one, and
+        the further modalities."""
+        presence = (self.presence,) if _takes_presence(type(network)) else ()
+        return *self[:5], *presence, *self.further
+
+
+@cache
+def _takes_presence(network: type[nn.Module]) -> bool:
+    return "presence" in inspect.signature(network.forward).parameters
 
 
 class BatchSource(ABC):
@@ -99,6 +109,8 @@ class Windows(BatchSource):
         self.has_face = self._mask(has_face) if self.faces else None
         self.has_signals = self._mask(has_signals) if self.channels else None
         self.with_signals = self.rows[has_signals]
+        # On the host, (n,) each: whether a row has a face that is read, and signals that are.
+        self.face_there, self.signals_there = has_face & self.faces, has_signals & bool(self.channels)
         self.y = None if y is None else self._to_device(torch.from_numpy(np.asarray(y, np.float32)))
         self.subject = table["subject"].to_numpy(str)
         self.scale = subject_scale(store, self.channels, self.subject) if per_subject and self.channels else None
@@ -119,7 +131,11 @@ class Windows(BatchSource):
             return
         with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
             for order, ready in self._ahead(orders, reader):
-                yield self._assemble(order, *ready.result())
+                faces, face_ok, signals = ready.result()
+                there = self.face_there[order]
+                if face_ok is not None:
+                    there = there & face_ok.any(1).numpy()
+                yield self._assemble(order, there, faces, face_ok, signals)
 
     def _ahead(self, orders: Iterable[np.ndarray], reader: ThreadPoolExecutor) -> Iterator[tuple[np.ndarray, Future]]:
         """Yield each order with its read, once the next read has been started."""
@@ -143,6 +159,8 @@ class Windows(BatchSource):
         kept: list[Tensor | None] = [None, None, None]
         for start in range(0, len(self.rows), CHUNK_ROWS):
             part = self._read(np.arange(start, min(start + CHUNK_ROWS, len(self.rows))), pin=False)
+            if part[1] is not None:
+                self.face_there[start : start + len(part[1])] &= part[1].any(1).numpy()
             for i, array in enumerate(part):
                 if array is None:
                     continue
@@ -174,13 +192,16 @@ class Windows(BatchSource):
 
     def _gather(self, order: np.ndarray) -> Batch:
         at = self._to_device(torch.from_numpy(order))
-        return self._assemble(order, *(None if t is None else t.index_select(0, at) for t in self.kept or ()))
+        kept = (None if t is None else t.index_select(0, at) for t in self.kept or ())
+        return self._assemble(order, self.face_there[order], *kept)
 
-    def _assemble(self, order: np.ndarray, *tensors: Tensor | None) -> Batch:
+    def _assemble(self, order: np.ndarray, face_there: np.ndarray, *tensors: Tensor | None) -> Batch:
+        """face_there: (B,) bool, windows with a valid frame. tensors: the first three fields of the batch."""
         at = self._to_device(torch.from_numpy(order))
-        faces, face_ok, signals = (None if t is None else self._to_device(t) for t in tensors)
         has_face, has_signals, y = (None if t is None else t[at] for t in (self.has_face, self.has_signals, self.y))
-        return Batch(faces, face_ok, signals, has_face, has_signals, y)
+        presence = Presence.of(face_there, self.signals_there[order])
+        faces, face_ok, signals = (None if t is None else self._to_device(t) for t in tensors)
+        return Batch(faces, face_ok, signals, has_face, has_signals, y, presence)
 
     def _mask(self, has: np.ndarray) -> Tensor | None:
         return None if has.all() else self._to_device(torch.tensor(has))

@@ -1,6 +1,8 @@
-"""The device of a network and its precision. Imports neither Lightning nor the training, which takes seconds."""
+"""The device of a network, its precision, and what is computed otherwise there. Imports neither Lightning nor the
+training, which takes seconds."""
 
 import os
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -29,6 +31,29 @@ def precision_of(config: TrainConfig, device: torch.device) -> str:
     """Return Lightning's name of the precision: bf16 if requested, or if automatic on a GPU that supports it."""
     auto = config.precision == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
     return "bf16-mixed" if auto or config.precision == "bf16" else "32-true"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Return whether a device computes bf16 itself, as torch says: a GPU's cores, or AMX or AVX512-BF16 of a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    names = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # no public way in torch 2
+    return device.type == "cpu" and any(getattr(torch.cpu, name, bool)() for name in names)
+
+
+def is_asynchronous(device: torch.device) -> bool:
+    """Return whether a device computes while the host goes on: asking it for a value makes the host wait.
+
+    Where it does, operations have another form that asks nothing. The one place of that decision.
+    """
+    return device.type != "cpu"
+
+
+def adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
+    """Return Adam: on a GPU one kernel for all parameters, torch's plain loop on a CPU."""
+    given = list(parameters)
+    fused = True if any(p.device.type == "cuda" for p in given) else None
+    return torch.optim.Adam(given, lr=learning_rate, fused=fused)
 
 
 def channels_last(network: nn.Module) -> None:

@@ -25,6 +25,7 @@ from ..config import TrainConfig
 from ..errors import GbvnetError
 from ..io.atomic import atomic_write
 from .batches import Batch, BatchSource
+from .devices import adam
 from .model import network_faces
 from .objectives import BinaryCrossEntropy, Objective
 from .training_log import TrainingLog
@@ -122,7 +123,7 @@ class TrainingModule(L.LightningModule):
 
     @override
     def configure_optimizers(self):
-        return torch.optim.Adam(self.network.parameters(), lr=self.config.learning_rate)
+        return adam(self.network.parameters(), self.config.learning_rate)
 
     @override
     def on_train_start(self):
@@ -160,7 +161,7 @@ class TrainingModule(L.LightningModule):
             self._loss(with_network_faces(batch), "validation")
 
     def _loss(self, batch: Batch, side: str) -> Tensor:
-        logits = self.compiled[0](*batch.inputs).logits.float()  # (B, K)
+        logits = self.compiled[0](*batch.inputs_of(self.network)).logits.float()  # (B, K)
         y = _labels(batch)
         loss = self.objective.loss(logits, y)
         with torch.no_grad():

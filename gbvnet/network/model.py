@@ -11,7 +11,7 @@ Shapes, here and in every comment below:
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,9 @@ from typing_extensions import override
 
 from ..config import GATED_FUSIONS, GBVNetConfig, Widths, require, uses_face, uses_signals
 from ..errors import GbvnetError
+from .devices import is_asynchronous
 from .fusions import FUSIONS
+from .presence import Presence
 
 FACE_WIDTH, SIGNAL_WIDTH = 128, 64  # f in R^128, b in R^64; implementation choices, as all widths but the 8
 HEADS = 4
@@ -86,6 +88,34 @@ def patches(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copies: the memory stays (N, H, W, E)
 
 
+class AccumulatedEnergy(torch.autograd.Function):
+    """`energy` with its float32 in the accumulator alone: no map of float32 or of squares is written, either way."""
+
+    @staticmethod
+    @override
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """x: (N, H, W, E). Result: (N, E) float32."""
+        ctx.save_for_backward(x)
+        return torch.linalg.vector_norm(x.flatten(1, 2), dim=1, dtype=torch.float32).square()
+
+    @staticmethod
+    @override
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        """gradients: that of the energy, (N, E). Result: that of x."""
+        (x,) = ctx.saved_tensors
+        return x * (2 * gradients[0])[:, None, None].to(x.dtype)
+
+
+def energy(x: Tensor) -> Tensor:
+    """Return the sum of squares of each channel of each frame, in float32, as bf16 is too coarse for it: (N, H, W, E)
+    -> (N, E)."""
+    # A CPU's vector_norm takes up to 60 times as long over the middle dimensions of a map. torch.compile makes one
+    # kernel of the plain form by itself.
+    if is_asynchronous(x.device) and not torch.compiler.is_compiling():
+        return AccumulatedEnergy.apply(x)
+    return x.flatten(1, 2).float().square().sum(1)
+
+
 class GlobalResponseNorm(nn.Module):
     """GRN of ConvNeXt V2 (Woo et al. 2023, section 3): channels of a frame compete by their energy.
 
@@ -101,10 +131,7 @@ class GlobalResponseNorm(nn.Module):
     @override
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (N, H, W, E)."""
-        # Not vector_norm, which takes up to 60 times as long over the middle dimensions of a map. In float32, as bf16
-        # is too coarse for a sum of squares. 1e-12 keeps the gradient of the root finite on a map of zeros.
-        energy = x.flatten(1, 2).float().square().sum(1)  # (N, E)
-        norm = (energy + 1e-12).sqrt()
+        norm = (energy(x) + 1e-12).sqrt()  # (N, E); 1e-12 keeps the gradient of the root finite on a map of zeros
         scale = 1 + self.gamma * norm / (norm.mean(-1, keepdim=True) + 1e-6)  # (N, E)
         return torch.addcmul(self.beta.to(x.dtype), x, scale[:, None, None].to(x.dtype))  # X (1 + gamma N) + beta
 
@@ -606,17 +633,19 @@ class GBVNet(nn.Module):
         signals: Tensor | None,
         has_face: Tensor | None = None,
         has_signals: Tensor | None = None,
+        presence: Presence | None = None,
     ) -> NetworkOutput:
         """Return logits, gates and fused features of each window.
 
         faces: (B, F, 3, S, S) float in [0, 1], S at least 32, as `pixels` returns them; of a network with face_input
         features (B, F, D) float. face_ok: (B, F) bool, frames that show a face, all if None. signals: (B, C, L) float
         as stored. has_face, has_signals: (B,) bool, windows that have the modality; all if None. A window without a
-        valid frame has no face.
+        valid frame has no face. presence: what these masks say, if the host knows it: then a GPU is not asked, unless
+        some windows alone have no signals.
         faces or signals may be None if the network does not use them, or if they are missing in every window.
         Raises GbvnetError for other shapes, and if a modality that this network needs is missing.
         """
-        features, has_face, has_signals = self._encode(faces, face_ok, signals, has_face, has_signals)
+        features, has_face, has_signals = self._encode((faces, face_ok, signals, has_face, has_signals), presence)
         fused, gates = self.fusion(*features) if self.sees_both else (features[0], None)  # (B, D) each, or no gates
         gates = None if gates is None else gates.float()
         gate_face = gate_bio = torch.full(fused.shape[:1], torch.nan, device=fused.device)  # (B,)
@@ -637,39 +666,44 @@ class GBVNet(nn.Module):
 
         A network of more modalities fuses these with its further ones (docs/modalities.md).
         """
-        return self._encode(faces, face_ok, signals, has_face, has_signals)[0]
+        return self._encode((faces, face_ok, signals, has_face, has_signals), None)[0]
 
     def _encode(
-        self,
-        faces: Tensor | None,
-        face_ok: Tensor | None,
-        signals: Tensor | None,
-        has_face: Tensor | None,
-        has_signals: Tensor | None,
+        self, inputs: tuple[Tensor | None, ...], presence: Presence | None
     ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-        """The features of each branch, an embedding in place of a missing or hidden modality, and which are there."""
+        """The features of each branch, an embedding in place of a missing or hidden modality, and which are there.
+
+        inputs: faces, face_ok, signals, has_face and has_signals, as of `forward`
+        """
+        faces, face_ok, signals, has_face, has_signals = inputs
         faces, signals = (faces if self.sees_face else None), (signals if self.sees_signals else None)
         self._check_shapes(faces, face_ok, signals, has_face, has_signals)
         has_face, has_signals, face_ok = _availability(faces, face_ok, signals, has_face, has_signals)
-        self._refuse_missing(has_face, has_signals)
+        # A CPU is asked at no cost; and there a batch whose faces modality dropout has all hidden is not encoded.
+        presence = presence if is_asynchronous(has_face.device) else None
+        self._refuse_missing(has_face, has_signals, presence)
         if not self.sees_both:
-            one = self._face_features(faces, face_ok) if self.sees_face else self._signal_features(signals, has_signals)
+            one = (
+                self._face_features(faces, face_ok, presence)
+                if self.sees_face
+                else self._signal_features(signals, has_signals, presence)
+            )
             return (one,), has_face, has_signals
         use_face, use_signals = (
             self._hide_modalities(has_face, has_signals) if self.training else (has_face, has_signals)
         )
-        f = self._face_features(faces, face_ok & use_face[:, None])  # (B, 128)
-        b = self._signal_features(signals, has_signals)  # (B, 64); hidden ones too, for the batch norm
+        f = self._face_features(faces, face_ok & use_face[:, None], presence)  # (B, 128)
+        b = self._signal_features(signals, has_signals, presence)  # (B, 64); hidden ones too, for the batch norm
         f = torch.where(use_face[:, None], f, self.missing_face)
         b = torch.where(use_signals[:, None], b, self.missing_bio)
         return (f, b), has_face, has_signals
 
-    def _face_features(self, faces: Tensor | None, ok: Tensor) -> Tensor:
+    def _face_features(self, faces: Tensor | None, ok: Tensor, presence: Presence | None = None) -> Tensor:
         """faces (B, F, 3, S, S) or (B, F, D), ok (B, F) bool -> f (B, 128), zero for a window without a valid frame."""
-        if faces is None or not ok.any():
+        if faces is None or not (ok.any() if presence is None else presence.any_face):
             return torch.zeros(len(ok), FACE_WIDTH, device=ok.device)
         frames, valid = faces.flatten(0, 1), ok.flatten()  # (N, 3, S, S) or (N, D), (N,)
-        if frames.device.type == "cpu":
+        if not is_asynchronous(frames.device):
             # Masked frames are not encoded. On a GPU they are: there a batch of another size in each step costs more
             # than it saves.
             encoded = self.face(frames[valid])
@@ -679,12 +713,12 @@ class GBVNet(nn.Module):
         x = x.view(*ok.shape, FACE_WIDTH)  # (B, F, 128)
         return mean_of_valid(x if self.time is None else self.time(x, ok), ok)  # (B, 128)
 
-    def _signal_features(self, signals: Tensor | None, has: Tensor) -> Tensor:
+    def _signal_features(self, signals: Tensor | None, has: Tensor, presence: Presence | None = None) -> Tensor:
         """signals (B, C, L), has (B,) bool -> b (B, 64), zero for a window without signals."""
-        if signals is None or not has.any():
+        if signals is None or not (has.any() if presence is None else presence.any_signals):
             return torch.zeros(len(has), SIGNAL_WIDTH, device=has.device)
         x = (signals - self.signal_mean[:, None]) / self.signal_sd[:, None]  # (B, C, L), z-scored by channel
-        if has.all():
+        if has.all() if presence is None else presence.all_signals:
             return self.signals(x)
         encoded = self.signals(x[has])  # windows without signals are left out: they would change the batch norm
         return encoded.new_zeros(len(has), SIGNAL_WIDTH).masked_scatter(has[:, None], encoded)
@@ -699,9 +733,17 @@ class GBVNet(nn.Module):
         hide_face, hide_signals = draw < chance, (draw >= chance) & (draw < 2 * chance)
         return has_face & ~(both & hide_face), has_signals & ~(both & hide_signals)
 
-    def _refuse_missing(self, has_face: Tensor, has_signals: Tensor) -> None:
-        """Raise GbvnetError if a modality that this network needs is missing in a window. Both (B,) bool."""
+    def _all_usable(self, presence: Presence) -> bool:
+        """Whether every window has what this network needs."""
+        if not self.sees_both:
+            return presence.all_faces if self.sees_face else presence.all_signals
+        return presence.all_both if self.config.modality_dropout == 0 else presence.all_either
+
+    def _refuse_missing(self, has_face: Tensor, has_signals: Tensor, presence: Presence | None) -> None:
+        """Raise GbvnetError if a modality that this network needs is missing in a window. Both masks (B,) bool."""
         single, needs_both = not self.sees_both, self.config.modality_dropout == 0
+        if presence is not None and self._all_usable(presence):
+            return
         usable = has_face & has_signals if needs_both and not single else has_face | has_signals
         if usable.all():
             return

@@ -72,7 +72,7 @@ def fit_network(
 ) -> TrainingResult:
     """Train `network` in place and leave it with the weights of the chosen epoch, on the CPU, in evaluation mode.
 
-    network : called with the `inputs` of a Batch, returns an object with `logits` (B, K)
+    network : called with the inputs that a Batch has for it, returns an object with `logits` (B, K)
     data : the windows, their labels, and what is minimised over them
     augment : changes a training batch, its faces as (B, F, 3, S, S) in [0, 1]; given a generator seeded for this step
     work : folder for the checkpoint and history.csv; a training that was killed goes on from there
@@ -129,7 +129,7 @@ def predict_network(
     columns: list[list[Tensor]] = [[], [], []]
     with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
         for batch in windows.in_order(PREDICT_BATCH):
-            output = network(*with_network_faces(batch).inputs)
+            output = network(*with_network_faces(batch).inputs_of(network))
             for column, value in zip(columns, (output.logits, output.gate_face, output.gate_bio), strict=True):
                 column.append(value.float())
     network.to("cpu")

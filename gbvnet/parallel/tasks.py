@@ -28,6 +28,7 @@ LOGGER = "gbvnet"  # the logger whose lines a task sends back
 
 Item = TypeVar("Item")
 Jobs = int | Cluster
+Resources = tuple[int, list[str]]  # threads of a process, and the GPUs that processes are shared out over
 MAX_ATTEMPTS = 3  # a task whose process died, for example out of memory, is repeated up to this often
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -51,6 +52,15 @@ def tasks_per_machine(jobs: Jobs) -> int:
 def parallel_trainings(jobs: Jobs) -> int:
     """Return how many trainings run at once."""
     return max(1, jobs.slots() if isinstance(jobs, Cluster) else jobs)
+
+
+def visible_gpus() -> list[str]:
+    """Return the GPUs that this process may use, by the names that CUDA_VISIBLE_DEVICES takes."""
+    import torch
+
+    given, n = os.environ.get("CUDA_VISIBLE_DEVICES"), torch.cuda.device_count()
+    names = map(str, range(n)) if given is None else (name.strip() for name in given.split(","))
+    return list(names)[:n]
 
 
 def limit_threads(threads: int) -> None:
@@ -80,7 +90,7 @@ def run(
     """Call `function` on each item, `jobs` at once, and yield (item, result) as they end, in no fixed order.
 
     isolate : use another process even for one job: a damaged video may crash the library that decodes it
-    uses_gpu : whether a task can use a GPU
+    uses_gpu : whether a task can use a GPU; processes share one GPU, and of several each takes the next in turn
 
     A GbvnetError is returned as the result, and so is one for a full disk or lack of memory: one bad item does not stop
     the others. Any other exception is a fault of gbvnet itself and is raised. With one job everything runs in this
@@ -97,15 +107,15 @@ def run(
         for item in items:
             yield item, _call(function, item)
         return
-    left = list(range(len(items)))
+    left, resources = list(range(len(items))), (threads_per_task(jobs), visible_gpus() if uses_gpu else [])
     while left:
         suspects: list[int] = []  # in progress when a process died; which of them killed it is unknown
-        for i, outcome in _run_pool(function, items, left, jobs, suspects):
+        for i, outcome in _run_pool(function, items, left, (jobs, resources), suspects):
             left.remove(i)
             yield items[i], outcome
         for i in suspects:
             left.remove(i)
-            yield items[i], _run_in_own_process(function, items[i], threads_per_task(jobs))
+            yield items[i], _run_in_own_process(function, items[i], resources)
 
 
 def _stop_if_imported() -> None:
@@ -125,10 +135,18 @@ def _require_started(started: Any) -> None:
 
 
 def _run_pool(
-    function: Callable[[Item], Any], items: list[Item], todo: list[int], jobs: int, suspects: list[int]
+    function: Callable[[Item], Any],
+    items: list[Item],
+    todo: list[int],
+    workers: tuple[int, Resources],
+    suspects: list[int],
 ) -> Iterator[tuple[int, Any]]:
-    """Run tasks in one pool until all are done or a process dies; the tasks in progress are then in `suspects`."""
-    pool, started = _make_pool(min(jobs, len(todo)), threads_per_task(jobs))
+    """Run tasks in one pool until all are done or a process dies; the tasks in progress are then in `suspects`.
+
+    workers : the number of processes, and what each may use
+    """
+    jobs, resources = workers
+    pool, started = _make_pool(min(jobs, len(todo)), resources)
     futures: dict[Future, int] = {}
     try:
         for i in list(todo):
@@ -146,9 +164,9 @@ def _run_pool(
         _stop_pool(pool)
 
 
-def _run_in_own_process(function: Callable[[Item], Any], item: Item, threads: int) -> Any | GbvnetError:
+def _run_in_own_process(function: Callable[[Item], Any], item: Item, resources: Resources) -> Any | GbvnetError:
     for _ in range(MAX_ATTEMPTS - 1):  # the first attempt was in the pool
-        pool, started = _make_pool(1, threads)
+        pool, started = _make_pool(1, resources)
         try:
             return _log_and_unpack(pool.submit(_RemoteCall(function), item).result())
         except BrokenProcessPool:
@@ -158,11 +176,11 @@ def _run_in_own_process(function: Callable[[Item], Any], item: Item, threads: in
     return TaskDied(f"{item}: its process died {MAX_ATTEMPTS} times; is there enough memory, is the file undamaged?")
 
 
-def _make_pool(processes: int, threads: int) -> tuple[ProcessPoolExecutor, Any]:
+def _make_pool(processes: int, resources: Resources) -> tuple[ProcessPoolExecutor, Any]:
     """Return a pool, and an event that is set once one of its processes has started."""
     context = multiprocessing.get_context("spawn")  # fork breaks BLAS and OpenCV threads
     started = context.Event()
-    initargs = (threads, started)
+    initargs = (*resources, context.Value("i", 0), started)
     return ProcessPoolExecutor(max(1, processes), context, initializer=_begin_worker, initargs=initargs), started
 
 
@@ -243,10 +261,15 @@ def _log_and_unpack(result: Any) -> Any:
     return result.outcome
 
 
-def _begin_worker(threads: int, started: Any) -> None:
+def _begin_worker(threads: int, gpus: list[str], begun: Any, started: Any) -> None:
+    """begun: how many workers of the pool began before, shared by all."""
     import signal
 
     started.set()
+    with begun.get_lock():
+        number, begun.value = begun.value, begun.value + 1
+    if len(gpus) > 1:  # CUDA reads it at its first use, which is still to come
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     limit_threads(threads)
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gbvnet.errors import BadRecording
+from gbvnet.parallel import tasks
 from gbvnet.parallel.tasks import TaskDied, available_cores, run, threads_per_task
 
 pytestmark = pytest.mark.journey  # each starts processes
@@ -23,6 +24,16 @@ def square(x):
 
 def threads(_):
     return os.environ["OMP_NUM_THREADS"]
+
+
+def gpu_of(task):
+    """The GPU that a process sees, once as many tasks have begun as there are processes."""
+    folder, name = task
+    (folder / name).touch()
+    until = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 3 and time.monotonic() < until:
+        time.sleep(0.01)
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
 def die_once(folder):
@@ -48,6 +59,36 @@ def test_results_come_with_their_items_and_an_error_is_one_of_them(jobs):
 def test_each_process_gets_its_share_of_the_cores():
     assert dict(run(threads, range(2), 2)) == dict.fromkeys(range(2), str(threads_per_task(2)))
     assert threads_per_task(1000) == 1 and threads_per_task(1) == available_cores()
+
+
+@pytest.mark.parametrize(
+    ("gpus", "uses_gpu", "expected"),
+    [
+        (["2", "5"], True, ["2", "2", "5"]),  # three processes share out two GPUs
+        (["7"], True, [None] * 3),  # one GPU: all have it, as it is
+        (["2", "5"], False, [None] * 3),
+    ],
+    ids=["two", "one", "unused"],
+)
+def test_processes_share_out_the_gpus(monkeypatch, tmp_path, gpus, uses_gpu, expected):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(tasks, "visible_gpus", lambda: gpus)
+    got = [gpu for _, gpu in run(gpu_of, [(tmp_path, name) for name in "abc"], 3, uses_gpu=uses_gpu)]
+    assert sorted(got, key=str) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "n", "expected"),
+    [(None, 2, ["0", "1"]), ("3, 1", 2, ["3", "1"]), ("", 0, []), ("0,9", 1, ["0"]), (None, 0, [])],
+)
+def test_gpus_have_the_names_that_processes_are_given(monkeypatch, given, n, expected):
+    import torch
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n)
+    assert tasks.visible_gpus() == expected
 
 
 def test_a_task_whose_process_died_is_tried_again(tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ...config import CrossvalConfig, ModelConfig, TrainConfig, uses_face, uses_signals
+from ...errors import GbvnetError
 from ...evaluation.plan import choose_windows, make_plan
 from ...evaluation.targets import target_names
 from ...parallel.ray_cluster import Cluster
@@ -26,9 +27,13 @@ from ...parallel.tasks import (
     tasks_per_machine,
     threads_per_task,
 )
+from ...parallel.tasks import (
+    run as run_tasks,
+)
 from ...progress import ProgressCallback
 from ...store.window_source import WindowSource
 from ...systems import system
+from ..crossval import sendable
 from .recipe import PlannedRun
 
 ENOUGH_S = 0.7  # an epoch of a calibration that takes so long is measured well enough
@@ -36,6 +41,7 @@ FEWEST = 32  # windows that a calibration begins with; four times as many each t
 EPOCHS = 3  # of a calibration, of which the first is not counted
 READ = 512  # windows
 GIB = 2**30
+MEETING_S = 120  # after so long a measurement begins, whether the others are ready or not
 WINDOW_BYTES = 60  # of a tested window in predictions.parquet, which is written by fold and once more
 TRAINING_BYTES = 30_000  # of a training's small files
 
@@ -67,10 +73,58 @@ class Throughput:
     n_parameters: int
     epochs: bool  # whether it trains in epochs
     device: str
+    together: int = 1
+    """how many trainings shared a GPU while these times were taken"""
 
 
 def measure(run: PlannedRun, workload: Workload, jobs: Jobs = 1) -> Throughput:
-    """Return the throughput of a run, from a short training on its own store; takes some seconds."""
+    """Return the throughput of a run, from a short training on its own store; takes some seconds.
+
+    Where several trainings will share a GPU, as many are measured at once: what that is worth depends on their size.
+    """
+    if isinstance(jobs, int) and jobs > 1 and _uses_gpu(run.config):
+        return _measure_together(run, workload, jobs)
+    return _measure_alone(run, workload, jobs)
+
+
+def _uses_gpu(config: CrossvalConfig) -> bool:
+    import torch
+
+    return torch.cuda.is_available() and config.train.device != "cpu"
+
+
+def _measure_together(run: PlannedRun, workload: Workload, jobs: int) -> Throughput:
+    """The slowest of so many trainings that run at once, each in a process of its own, as `--jobs` runs them."""
+    sent = replace(run, config=sendable(run.config))
+    with tempfile.TemporaryDirectory() as folder:
+        task = _MeasureTogether(sent, workload, jobs, Path(folder))
+        measured: list[Throughput] = []
+        for _, outcome in run_tasks(task, range(jobs), jobs, isolate=True, uses_gpu=True):
+            if isinstance(outcome, GbvnetError):
+                raise outcome
+            measured.append(outcome)
+    return replace(max(measured, key=lambda each: each.window_s), together=jobs)
+
+
+@dataclass(frozen=True)
+class _MeasureTogether:
+    """One of several measurements at once: it begins when all are ready."""
+
+    run: PlannedRun
+    workload: Workload
+    jobs: int
+    meeting: Path
+
+    def __call__(self, number: int) -> Throughput:
+        _try(self.run, self.workload, min(self.workload.train_each, FEWEST))  # loads libraries
+        (self.meeting / str(number)).touch()
+        until = time.monotonic() + MEETING_S
+        while len(list(self.meeting.iterdir())) < self.jobs and time.monotonic() < until:
+            time.sleep(0.01)
+        return _measure_alone(self.run, self.workload, self.jobs)
+
+
+def _measure_alone(run: PlannedRun, workload: Workload, jobs: Jobs) -> Throughput:
     limit_threads(threads_per_task(jobs))
     try:
         n, before = min(workload.train_each, FEWEST), None
@@ -159,7 +213,8 @@ def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, 
         + workload.test * throughput.test_s
         + read
     )
-    return total / (parallel_trainings(jobs) if throughput.device == "cpu" or isinstance(jobs, Cluster) else 1)
+    separate = throughput.device == "cpu" or isinstance(jobs, Cluster)
+    return total / (parallel_trainings(jobs) if separate else throughput.together)
 
 
 def run_bytes(workload: Workload, throughput: Throughput) -> int:

@@ -32,6 +32,7 @@ def live_session(
     seconds: float | None = None,
     output: RowOutput | None = None,
     device: str = "auto",
+    precision: str = "32",
 ) -> Generator["LiveSession"]:
     """Open a model, its sources and the output file; `LiveSession.run` predicts.
 
@@ -48,7 +49,7 @@ def live_session(
     files += [source.file for source in sources_of_path(sources.signals)] if sources.signals is not None else []
     if output is not None:
         output.require_writable(files)
-    predictor = Predictor(model, device)
+    predictor = Predictor(model, device, precision)
     clock = _Clock()
     with ExitStack() as closing:
         inputs = open_inputs(predictor, sources, dict(rename or {}), clock, closing)
@@ -88,7 +89,8 @@ class LiveSession:
     @property
     def messages(self) -> list[str]:
         """Warnings about the frames and samples received."""
-        return self.inputs.stream.messages
+        note = self.predictor.precision_note
+        return [*self.inputs.stream.messages, *([note] if note else [])]
 
     @property
     def summary(self) -> str:
@@ -180,5 +182,5 @@ def _details(predictor: Predictor, sources: LiveSources) -> dict[str, Any]:
         "signals": sources.signals and sources_label(sources_of_path(sources.signals)),
         "lsl": sources.lsl, "video_offset_s": sources.video_offset_s,
         "baseline_start_s": sources.baseline_start_s, "running_s": sources.running_s,
-        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "precision": "bf16" if predictor.bf16 else "32",
     }  # fmt: skip

@@ -83,7 +83,9 @@ class Branch(NeuralSystem, new_hooks=True):
         self._require_same_shape(store)
         windows = self._windows(store, rows)
         network = network.to(windows.device).eval()
-        parts = [network(*with_network_faces(batch)[:5]).fused for batch in windows.in_order(PREDICT_BATCH)]
+        parts = [
+            network(*with_network_faces(batch).inputs_of(network)).fused for batch in windows.in_order(PREDICT_BATCH)
+        ]
         network.to("cpu")
         return torch.cat(parts).float().cpu() if parts else torch.empty(0, self._width())
 

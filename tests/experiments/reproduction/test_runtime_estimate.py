@@ -1,8 +1,13 @@
 """The time of a run follows from what a few training steps took."""
 
+import threading
+from dataclasses import replace
+
 import pytest
+import torch
 
 from gbvnet.config import CrossvalConfig, TrainConfig
+from gbvnet.errors import GbvnetError
 from gbvnet.experiments.reproduction import runtime_estimate
 from gbvnet.experiments.reproduction.plan import estimate_studies, plan_studies
 from gbvnet.experiments.reproduction.recipe import load_recipe
@@ -38,3 +43,49 @@ def test_the_time_of_a_run_is_that_of_its_steps():
     slow_disk = CrossvalConfig(train=TrainConfig(epochs=10, memory_gib=0.0))
     waiting = Throughput(**{**THROUGHPUT.__dict__, "read_s": 0.02})
     assert seconds(slow_disk, work, waiting) == pytest.approx(200 + 8 + 2 + 44)
+
+
+def test_trainings_that_share_a_gpu_take_what_they_took_together():
+    work, config = (
+        Workload(trainings=4, train=1000, validation=200, test=400),
+        CrossvalConfig(train=TrainConfig(epochs=10)),
+    )
+    alone = replace(THROUGHPUT, device="a GPU")
+    assert seconds(config, work, replace(alone, together=4), jobs=4) == pytest.approx(seconds(config, work, alone) / 4)
+
+
+def test_on_a_gpu_as_many_trainings_are_measured_as_will_run_at_once(store, monkeypatch):
+    (study,) = plan_studies([load_recipe("tiny")], [store])
+    calls = []
+
+    def in_turn(task, numbers, jobs, isolate, uses_gpu):
+        calls.append((list(numbers), jobs, isolate, uses_gpu))
+        threads = [threading.Thread(target=lambda k=k: results.append((k, task(k)))) for k in numbers]
+        results = []
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return results
+
+    slow = iter((0.01, 0.03, 0.02))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(runtime_estimate, "run_tasks", in_turn)
+    monkeypatch.setattr(runtime_estimate, "_try", lambda *_: None)
+    monkeypatch.setattr(
+        runtime_estimate, "_measure_alone", lambda *_: replace(THROUGHPUT, device="a GPU", window_s=next(slow))
+    )
+    run, workload = study.runs[0], study.workloads[0]
+    measured = runtime_estimate.measure(run, workload, 3)
+    assert (measured.together, measured.window_s) == (3, 0.03) and calls == [([0, 1, 2], 3, True, True)]
+    cpu = replace(run, config=replace(run.config, train=replace(run.config.train, device="cpu")))
+    monkeypatch.setattr(runtime_estimate, "_measure_alone", lambda *_: THROUGHPUT)
+    assert runtime_estimate.measure(cpu, workload, 3) == THROUGHPUT and len(calls) == 1
+
+
+def test_a_failed_measurement_stops_the_plan(store, monkeypatch):
+    (study,) = plan_studies([load_recipe("tiny")], [store])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(runtime_estimate, "run_tasks", lambda *_, **__: [(0, GbvnetError("not enough memory"))])
+    with pytest.raises(GbvnetError, match="not enough memory"):
+        runtime_estimate.measure(study.runs[0], study.workloads[0], 2)
