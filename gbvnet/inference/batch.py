@@ -31,12 +31,14 @@ class PredictionSettings:
     smooth_s : also average the curves over so many seconds around each window
     rename : the model's name of a channel -> the file's
     device : auto, cpu or gpu
+    landmark_every : face frames from one detection of landmarks to the next (PrepareConfig); the model's if None
     """
 
     step_s: float | None = None
     smooth_s: float | None = None
     rename: dict[str, str] = field(default_factory=dict)
     device: str = "auto"
+    landmark_every: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def predict_many(
     start.
     """
     model, settings = Path(model), settings or PredictionSettings()
-    predictor = cached_predictor(model, settings.device)
+    predictor = cached_predictor(model, settings.device).with_landmark_every(settings.landmark_every)
     require_folder_to_write(out)
     if out.is_file():
         raise BadConfig(f"{out} is a file: give a folder to write into")
@@ -149,7 +151,7 @@ class PredictionTask:
             raise BadModel(
                 self.model, "the model that the prediction began with", replaced, "Predict these recordings again."
             )
-        predictor = cached_predictor(self.model, self.settings.device)
+        predictor = cached_predictor(self.model, self.settings.device).with_landmark_every(self.settings.landmark_every)
         prediction = predict_recording(
             predictor, self.corpus, recording, step_s=self.settings.step_s, smooth_s=self.settings.smooth_s,
             rename=self.settings.rename, progress=progress,
@@ -171,7 +173,10 @@ class PredictionTask:
             for f in (recording.video, recording.video_times, *(one.file for one in recording.sources))
             if f is not None
         ]
+        placed: dict[str, Any]
         placed = {"signal_files": [one.as_list() for one in recording.signal_files]} if recording.signal_files else {}
+        if self.settings.landmark_every is not None:
+            placed |= {"landmark_every": self.settings.landmark_every}
         times = getattr(self.corpus, "times", None)  # of files
         return {
             "model_sha256": self.model_fingerprint[0] if self.model_fingerprint else None,
