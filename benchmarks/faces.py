@@ -102,9 +102,9 @@ def floor(video: Path) -> None:
     """No more than decoding, the sampled frames in RGB, and their landmarks."""
     limit_threads(1)
     info = probe(video)
-    with open_landmarker("mediapipe") as found:
+    with open_landmarker("mediapipe") as landmarker:
         for number, rgb in read_frames(video, np.arange(0, info.n_frames, 5), info=info):
-            found.find(rgb, info.time_s(number))
+            landmarker.find(rgb, info.time_s(number))
 
 
 def with_av(video: Path) -> None:

@@ -11,7 +11,7 @@ Distances are in face pixels: the face is as large as in a picture of 64 pixels 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -147,7 +147,7 @@ def _there_and_back(old: np.ndarray, new: np.ndarray, start: np.ndarray) -> tupl
     infinitely far if they are lost."""
     import cv2
 
-    settings = {
+    settings: Any = {
         "winSize": (WINDOW, WINDOW),
         "maxLevel": LEVELS,
         "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, STEPS, PRECISION),

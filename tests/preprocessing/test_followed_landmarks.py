@@ -54,7 +54,7 @@ def error(landmarks, right):
 @pytest.fixture
 def points():
     landmarks = mean_landmarks(112) + 24
-    landmarks[:JAW] = landmarks[JAW : 2 * JAW] + 1  # somewhere: the jaw moves with the rest
+    landmarks[:JAW] = landmarks[JAW : 2 * JAW] + 1  # somewhere: the jaw moves with them
     return landmarks
 
 
@@ -158,7 +158,7 @@ def test_the_expression_between_is_interpolated_and_held_after_the_last_run(poin
     assert all(f.face.expression.dtype == np.float32 for f in faces)
 
 
-def test_a_cut_is_seen_by_the_network_and_nothing_is_interpolated_over_it(points):
+def test_a_cut_goes_to_the_network_and_nothing_is_interpolated_over_it(points):
     backend = KnownFace(points)
     faces = run(backend, film(6, cut=2), 4)
     assert backend.times == [0.0, 0.2]
@@ -195,7 +195,7 @@ def test_faces_of_a_film_are_cut_out_at_the_followed_points(monkeypatch, points)
     assert abs(pictures(1)[1:] - pictures(1)[:-1]).mean() < 3  # the film moves and the faces do not
 
 
-def test_a_moving_portrait_is_followed_as_well_as_the_network_sees_it():
+def test_a_moving_portrait_is_followed_as_well_as_the_network_detects_it():
     need_model()
     picture = portrait()
     small = np.ascontiguousarray(cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
@@ -236,19 +236,19 @@ def test_in_a_real_film_the_points_are_within_half_a_pixel_of_the_full_run():
     film_path = sample("face_expressions.mp4")
     info = probe(film_path)
     frames = list(read_frames(film_path, np.arange(0, 120, 2), info=info))
-    found, runs = {}, {}
+    faces_at, runs = {}, {}
     for every in (1, 2):
         with open_landmarker("mediapipe") as landmarker:
             counted = Counted(landmarker)
             made = faces_of(frames, info.time_s, Participant(counted), every)
-            found[every] = {f.number: f.face for f in made}
+            faces_at[every] = {f.number: f.face for f in made}
         runs[every] = counted.n
-    assert found[1].keys() == found[2].keys()
-    errors = [error(found[2][k].landmarks, face.landmarks) for k, face in found[1].items()]
+    assert faces_at[1].keys() == faces_at[2].keys()
+    errors = [error(faces_at[2][k].landmarks, face.landmarks) for k, face in faces_at[1].items()]
     assert runs[2] < 0.75 * runs[1]
     assert np.mean(errors) < 0.3
     assert np.percentile(errors, 95) < 1.0
-    expression = [abs(found[2][k].expression - face.expression).mean() for k, face in found[1].items()]
+    expression = [abs(faces_at[2][k].expression - face.expression).mean() for k, face in faces_at[1].items()]
     assert np.mean(expression) < 0.03
 
 
