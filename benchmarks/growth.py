@@ -106,7 +106,9 @@ def draw(results: list[dict], path: Path) -> None:
         made = empty_figure(9.0, 3.4, "Growth of what needs tables only", ["synthetic data"])
         axes = made.subplots(1, 2)
         x = [r["windows"] / 1e6 for r in results]
-        for step, style in zip([step for step in STEPS if step in results[0]], ("-", "--", "-.", ":") * 3, strict=False):
+        for step, style in zip(
+            [step for step in STEPS if step in results[0]], ("-", "--", "-.", ":") * 3, strict=False
+        ):
             for ax, key in zip(axes, ("cpu_s", "peak_mb"), strict=True):
                 y = [r[step][key] / (1 if key == "cpu_s" else 1000) for r in results]
                 ax.plot(x, y, style, marker="o", markersize=3, color=INK, alpha=0.8)
