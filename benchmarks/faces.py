@@ -6,6 +6,7 @@ import resource
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ import numpy as np
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.io.landmark_model import landmark_model_path
-from gbvnet.parallel.tasks import available_cores
+from gbvnet.io.video import probe, read_frames
+from gbvnet.parallel.tasks import available_cores, limit_threads
+from gbvnet.preprocessing.face_windows import FaceSettings, FaceWindows
+from gbvnet.preprocessing.landmarks import open_landmarker
 from gbvnet.store.prepare import prepare_store
+from gbvnet.store.writer import write_recording
 
-TRIALS, SECONDS = 4, 60
+TRIALS, SECONDS, ROUNDS = 4, 60, 5
 
 
 def measure():
@@ -31,6 +36,7 @@ def measure():
             rate = TRIALS * SECONDS / (time.perf_counter() - begin)
             yield from against_loops(videos, rate, jobs)
         memory = {n: peak_memory(root, videos[0], n) for n in (10, SECONDS)}
+    yield from in_cpu_time(videos[0])
     growth = memory[SECONDS] - memory[10]
     yield {
         "what": f"peak memory for a video of {SECONDS} s less that of 10 s",
@@ -52,6 +58,53 @@ def against_loops(videos: list[Path], rate: float, jobs: int):
         plain = SECONDS * len(videos) / (time.perf_counter() - begin)
         yield {"what": f"{name}, {processes}", "value": plain, "unit": "x real time"}
         yield {"what": f"prepare / {name}, {processes} each", "value": rate / plain, "unit": "x"}
+
+
+def in_cpu_time(video: Path):
+    """CPU seconds of whole processes with one video each, in turn: they are the same however busy the machine is."""
+    things = {
+        "loop": with_cv2,
+        "1": prepare_one,
+        "2": partial(prepare_one, every=2),
+        "3": partial(prepare_one, every=3),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in (*things, "floor")}
+    for _ in range(ROUNDS):
+        for name, thing in {**things, "floor": floor}.items():
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            process = multiprocessing.get_context("spawn").Process(target=thing, args=(video,))
+            process.start()
+            process.join()
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds[name].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    middle = {name: sorted(s)[ROUNDS // 2] for name, s in seconds.items()}
+    loop = "a loop of OpenCV that writes PNGs"
+    yield {"what": f"CPU of {loop}, a video of {SECONDS} s", "value": middle["loop"], "unit": "s"}
+    for every in ("1", "2", "3"):
+        aim = {"aim": "at least 1.5"} if every != "1" else {}
+        ratio = middle["loop"] / middle[every]
+        yield {"what": f"{loop} / prepare --landmark_every {every}, CPU", "value": ratio, "unit": "x"} | aim
+    what = f"{loop} / starting, decoding, RGB and landmarks alone, CPU"
+    yield {"what": what, "value": middle["loop"] / middle["floor"], "unit": "x"}
+
+
+def prepare_one(video: Path, every: int = 1) -> None:
+    """What a worker of `gbvnet prepare` does with a video: windows of faces of 112 pixels, one recording's file."""
+    limit_threads(1)
+    seconds = np.arange(SECONDS, dtype=float)
+    parts = list(FaceWindows(video, seconds, FaceSettings(1.0, 10, 112, landmark_every=every)))
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "data").mkdir()
+        write_recording(Path(folder), "s01", {"faces": np.concatenate([p.faces for p in parts])}, {})
+
+
+def floor(video: Path) -> None:
+    """No more than decoding, the sampled frames in RGB, and their landmarks."""
+    limit_threads(1)
+    info = probe(video)
+    with open_landmarker("mediapipe") as landmarker:
+        for number, rgb in read_frames(video, np.arange(0, info.n_frames, 5), info=info):
+            landmarker.find(rgb, info.time_s(number))
 
 
 def with_av(video: Path) -> None:
@@ -114,8 +167,6 @@ def peak_memory(root: Path, video: Path, seconds: int) -> float:
 
 
 def _peak(video: Path, seconds: int) -> float:
-    from gbvnet.preprocessing.face_windows import FaceSettings, FaceWindows
-
     for _ in FaceWindows(video, np.arange(seconds, dtype=float), FaceSettings(1.0, 10, 64)):
         pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

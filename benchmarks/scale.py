@@ -96,7 +96,13 @@ def prepare_from_files(folder: Path, share: float) -> dict:
         )
         seconds = time.perf_counter() - began
         size = sum(f.stat().st_size for f in (folder / f"{name}.store").rglob("*.safetensors"))
-        results[name] = {"subjects": n, "made": done.made, "bad": len(done.bad), "seconds": seconds, "bytes": size}
+        results[name] = {
+            "subjects": n,
+            "prepared": done.n_prepared,
+            "bad": len(done.bad),
+            "seconds": seconds,
+            "bytes": size,
+        }
     return results
 
 

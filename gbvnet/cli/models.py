@@ -103,6 +103,14 @@ def _predict(parser) -> Run:
         default=None,
         help="also draw and write the mean over this many seconds around each window",
     )
+    parser.add_argument(
+        "--landmark_every",
+        type=int,
+        default=None,
+        metavar="N",
+        help="detect face landmarks in every N-th frame at least and follow them in between, which is faster; default: "
+        "as the model's store was prepared",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace a prediction that is in OUT")
     parser.add_argument("--device", choices=["auto", "cpu", "gpu"], default="auto", help="where to compute")
     _add_precision(parser)
@@ -115,8 +123,9 @@ def _predict(parser) -> Run:
         if len(args.paths) < 2:
             raise BadConfig("predict: give a recording and then the folder to write")
         *files, out = args.paths
+        rename = renamed_channels(args.rename)
         settings = PredictionSettings(
-            args.step_s, args.smooth_s, renamed_channels(args.rename), args.device, args.precision
+            args.step_s, args.smooth_s, rename, args.device, args.precision, args.landmark_every
         )
         source: CorpusSource | FileSource = FileSource(files, args.times)
         if args.corpus is not None:

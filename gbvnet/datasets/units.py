@@ -209,10 +209,15 @@ def impossible(
 def scale_of(kind: str, x: np.ndarray, rate_hz: float) -> float:
     """How large a channel (N,) is, whatever drifts and rare artefacts it has: its level, or how far it swings within a
     tenth of a second. 0 for a flat channel."""
-    if kind in LEVELS:
-        return float(np.median(np.abs(x))) if len(x) else 0.0
-    lag = max(1, round(SWING_S * rate_hz))
-    return float(np.median(np.abs(x[lag:] - x[:-lag]))) if len(x) > lag else 0.0
+    return float(scales_of(kind, x[None], rate_hz)[0])
+
+
+def scales_of(kind: str, x: np.ndarray, rate_hz: float) -> np.ndarray:
+    """Return the `scale_of` of each of n channels or pieces of one kind, (n, N) -> (n,)."""
+    lag = 0 if kind in LEVELS else max(1, round(SWING_S * rate_hz))
+    if x.shape[1] <= lag:
+        return np.zeros(len(x))
+    return np.asarray(np.median(np.abs(x[:, lag:] - x[:, :-lag] if lag else x), axis=1))
 
 
 def unit_disagreements(scales: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -124,7 +124,7 @@ def data_warnings(
     """Yield warnings about names that may be one, windows that are in the store twice, and confounded classes."""
     used = store.recordings[store.recordings["recording"].isin(windows["recording"].unique())]
     for unit in ("subject", "stimulus") if "stimulus" in config.protocol else ("subject",):
-        groups = alike(windows[unit].astype(str).unique())
+        groups = alike(map(str, windows[unit].unique()))
         if groups:
             consequence = "may be on both sides" if unit in config.protocol else "count as several"
             yield f"{PLURAL[unit]} {alike_in_words(unit, groups)}, and {consequence}"

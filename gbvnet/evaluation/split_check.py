@@ -343,9 +343,8 @@ def _columns(file: Path, table: pd.DataFrame, exact: bool = False) -> pd.DataFra
         raise BadInput(file, f"a column {' and one '.join(absent)}", f"columns {columns}", _FORMS)
     _refuse_blank(file, table[[key for keys in columns_of.values() for key in keys]])
     units = {unit: keys for unit, keys in columns_of.items() if unit in UNITS}
-    units_of_rows = ({unit: _value(row, keys) for unit, keys in units.items()} for row in table.to_dict("records"))
     fold = table["fold" if "fold" in table else columns_of["fold"][0]].map(_plain).to_numpy()
-    rows = pd.DataFrame([_full(row, exact) for row in units_of_rows]).assign(fold=fold)
+    rows = _full_names({unit: _spelt(table[list(keys)], exact) for unit, keys in units.items()}).assign(fold=fold)
     if "side" not in columns_of:
         if len(rows) and rows["fold"].nunique() < 2:
             content = f"one fold and no column {' or '.join(COLUMNS['side'])}: nothing is trained on"
@@ -373,6 +372,33 @@ def _value(row: Mapping[Any, Any], keys: Sequence[Any]) -> Any:
     values = [row[key] for key in keys]
     blank = any(value is None or not str(value).strip() for value in values)
     return values[0] if len(values) == 1 else None if blank else _joined(*map(_plain, values))
+
+
+def _spelt(cells: pd.DataFrame, exact: bool) -> list[str]:
+    """The name in each row, of one column or joined from several; a text that comes again is kept once."""
+    known: dict[tuple[type, Any], str] = {}
+
+    def spell(value: Any) -> str:
+        at = type(value), value
+        if at not in known:
+            known[at] = str(value) if exact else _plain(value)
+        return known[at]
+
+    columns = [[spell(value) for value in cells[name].tolist()] for name in cells]
+    return columns[0] if len(columns) == 1 else [_joined(*map(_plain, row)) for row in zip(*columns, strict=True)]
+
+
+def _full_names(spelt: Mapping[str, list[str]]) -> pd.DataFrame:
+    """As `_full`, of a whole table, a column at a time: there may be ten million rows."""
+    names = {unit: spelt[unit] for unit in ("stimulus", "subject") if unit in spelt}
+    if "trial" in spelt:
+        subjects = spelt.get("subject", [""] * len(spelt["trial"]))
+        pairs = list(zip(subjects, spelt["trial"], strict=True))
+        joined = {pair: _joined(*pair) for pair in set(pairs)}
+        names["trial"] = [joined[pair] for pair in pairs]
+        if "window" in spelt:
+            names["window"] = [_joined(t, w) for t, w in zip(names["trial"], spelt["window"], strict=True)]
+    return pd.DataFrame(names)
 
 
 def _refuse_blank(file: Path, used: pd.DataFrame) -> None:

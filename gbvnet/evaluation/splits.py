@@ -37,6 +37,12 @@ UNITS: dict[str, tuple[str, ...]] = {
     "subject": ("subject",),
     "subject+stimulus": ("subject", "stimulus"),
 }
+_COLUMNS = {  # that a group's name is made of
+    "window": ("subject", "trial", "window"),
+    "trial": ("subject", "trial"),
+    "stimulus": ("stimulus",),
+    "subject": ("subject",),
+}
 PLURAL = {"window": "windows", "trial": "trials", "stimulus": "stimuli", "subject": "subjects"}
 
 
@@ -95,14 +101,18 @@ def make_folds(windows: pd.DataFrame, split: SplitConfig, labels: np.ndarray | N
         raise BadConfig("no windows to split: no row of the store is left")
     if split.stratify and labels is None:
         raise BadConfig("stratify balances labels over the folds, and no labels were given")
-    subjects = windows["subject"].to_numpy(str)
+    labels = None if labels is None else np.asarray(labels)
     folds: list[Fold] = []
-    for name in np.unique(subjects).tolist() if split.scope == "per-subject" else [""]:
-        at = subjects == name if name else np.ones(len(subjects), bool)
-        folds += _folds_of(windows[at], split, None if labels is None else np.asarray(labels)[at], name, len(folds))
-    tables = {unit: group_names(windows, unit) for unit in UNITS[split.protocol]}
+    if split.scope == "per-subject":
+        subjects = _group(windows, "subject")
+        of_subject = np.split(np.argsort(subjects.of_row, kind="stable"), np.bincount(subjects.of_row).cumsum()[:-1])
+        for name, at in zip(subjects.names, of_subject, strict=True):
+            folds += _folds_of(windows.iloc[at], split, None if labels is None else labels[at], name, len(folds))
+    else:
+        folds = _folds_of(windows, split, labels, "", 0)
+    groups = [_group(windows, unit) for unit in UNITS[split.protocol]]
     for fold in folds:
-        _refuse_shared(tables, fold.sides, fold.number, split.protocol)
+        _refuse_shared(groups, windows.index, fold.sides, fold.number, split.protocol)
     return folds
 
 
@@ -156,16 +166,22 @@ def check_fold(windows: pd.DataFrame, fold: Fold, protocol: str) -> None:
             fold.validation_protocol: {"training": fold.train, "validation": fold.validation},
         }
     for name, sides in checks.items():
-        _refuse_shared({unit: group_names(windows, unit) for unit in UNITS[name]}, sides, fold.number, name)
+        groups = [_group(windows, unit) for unit in UNITS[name]]
+        _refuse_shared(groups, windows.index, sides, fold.number, name)
 
 
-def _refuse_shared(tables: dict[str, pd.Series], sides: dict[str, np.ndarray], number: int, protocol: str) -> None:
-    for unit, table in tables.items():
-        on = {side: set(table.loc[rows]) for side, rows in sides.items()}
+def _refuse_shared(
+    groups: list[_Groups], index: pd.Index, sides: dict[str, np.ndarray], number: int, protocol: str
+) -> None:
+    for units in groups:
+        of_row, on = pd.Series(units.of_row, index), {}
+        for side, rows in sides.items():
+            on[side] = np.zeros(len(units.names), bool)
+            on[side][of_row.loc[rows].to_numpy()] = True
         for one, other in combinations(on, 2):
-            shared = sorted(on[one] & on[other])
+            shared = [units.names[k] for k in np.flatnonzero(on[one] & on[other]).tolist()]
             if shared:
-                what = unit if len(shared) == 1 else PLURAL[unit]
+                what = units.unit if len(shared) == 1 else PLURAL[units.unit]
                 more = f" and {len(shared) - 5} more" if len(shared) > 5 else ""
                 raise LeakySplit(
                     f"fold {number} breaks protocol {protocol}: {what} {', '.join(shared[:5])}{more} "
@@ -237,10 +253,27 @@ def _folds_of(
 
 
 def _group(windows: pd.DataFrame, unit: str) -> _Groups:
-    table = group_names(windows, unit).to_numpy(str)
-    names, first, of_row = np.unique(table, return_index=True, return_inverse=True)
-    subjects = windows["subject"].to_numpy(str)[first].tolist()
-    return _Groups(unit, names.tolist(), subjects if unit == "trial" else [""] * len(names), of_row)
+    """The groups of a unit. Texts are made and sorted once a group, not once a row: there may be ten million rows."""
+    code, first = _distinct(windows, _COLUMNS[unit])
+    names, earliest, of_code = np.unique(
+        group_names(windows.iloc[first], unit).to_numpy(str), return_index=True, return_inverse=True
+    )
+    subjects = windows["subject"].iloc[first[earliest]].astype(str).tolist() if unit == "trial" else [""] * len(names)
+    return _Groups(unit, names.tolist(), subjects, of_code[code])
+
+
+def _distinct(windows: pd.DataFrame, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Number the distinct combinations of some columns in the order in which they come.
+
+    Returns the number of each row's, (n,), and the first row of each, (k,).
+    """
+    code: np.ndarray = np.zeros(len(windows), np.int64)
+    for column in columns:
+        of_column, values = pd.factorize(windows[column], use_na_sentinel=False)
+        code, _ = pd.factorize(code * len(values) + of_column)
+    first = np.empty(code.max(initial=-1) + 1, np.int64)
+    first[code[::-1]] = np.arange(len(code))[::-1]
+    return code, first
 
 
 def _parts(groups: _Groups, split: SplitConfig, labels: np.ndarray | None, name: str) -> np.ndarray:
@@ -278,7 +311,7 @@ def _stratified_parts(groups: _Groups, split: SplitConfig, labels: np.ndarray, n
 
 def _validation_rows(groups: _Groups, others: np.ndarray, split: SplitConfig, salt: str, number: int) -> np.ndarray:
     """(n,) bool, rows of the validation groups: every so many of the shuffled groups that the rows `others` have."""
-    left = _shuffled(groups, np.unique(groups.of_row[others]), f"{split.seed}/inner/{salt}")
+    left = _shuffled(groups, np.flatnonzero(np.bincount(groups.of_row[others])), f"{split.seed}/inner/{salt}")
     if len(left) < 2:
         raise LeakySplit(
             f"fold {number} has {_count(len(left), groups.unit)} left to train on, and 2 are needed, since one is kept "
@@ -286,7 +319,9 @@ def _validation_rows(groups: _Groups, others: np.ndarray, split: SplitConfig, sa
         )
     kept = min(max(1, round(split.validation * len(left))), len(left) - 1)
     at = (np.arange(kept) + 0.5) * len(left) / kept  # evenly spaced, and so spread over the subjects
-    return np.isin(groups.of_row, np.asarray(left)[at.astype(int)])
+    chosen = np.zeros(len(groups.names), bool)
+    chosen[left[at.astype(int)]] = True
+    return chosen[groups.of_row]
 
 
 def _require_enough(groups: _Groups, split: SplitConfig, name: str) -> None:
@@ -306,17 +341,18 @@ def _count(n: int, unit: str) -> str:
     return f"{n} {unit if n == 1 else PLURAL[unit]}"
 
 
-def _shuffled(groups: _Groups, which: Iterable[int], salt: str) -> list[int]:
+def _shuffled(groups: _Groups, which: Iterable[int], salt: str) -> np.ndarray:
     """The groups in random order, but one stratum after the other.
 
     Sorting by a hash of salt and name shuffles, and does not depend on the order given, on Python's or NumPy's
     version, or on which other groups there are.
     """
-    key = {s: _number(f"{salt}/{groups.unit}/stratum {s}") for s in set(groups.strata)}
-    return sorted(
-        (int(g) for g in which),
-        key=lambda g: (key[groups.strata[g]], _number(f"{salt}/{groups.unit}/{groups.names[g]}"), groups.names[g]),
-    )
+    at = np.fromiter(which, np.int64)
+    of_stratum = {s: _number(f"{salt}/{groups.unit}/stratum {s}") for s in set(groups.strata)}
+    prefix, names, strata = f"{salt}/{groups.unit}/", groups.names, groups.strata
+    numbers = np.fromiter((_number(prefix + names[g]) for g in at.tolist()), np.uint64, len(at))
+    stratum = np.fromiter((of_stratum[strata[g]] for g in at.tolist()), np.uint64, len(at))
+    return at[np.lexsort((at, numbers, stratum))]  # names are sorted, so their places are in their order
 
 
 def _number(text: str) -> int:

@@ -32,6 +32,7 @@ class PredictionSettings:
     rename : the model's name of a channel -> the file's
     device : auto, cpu or gpu
     precision : 32, bf16, or auto: bf16 where the device computes it itself
+    landmark_every : face frames from one detection of landmarks to the next (PrepareConfig); the model's if None
     """
 
     step_s: float | None = None
@@ -39,6 +40,7 @@ class PredictionSettings:
     rename: dict[str, str] = field(default_factory=dict)
     device: str = "auto"
     precision: str = "32"
+    landmark_every: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ def predict_many(
     """
     model, settings = Path(model), settings or PredictionSettings()
     predictor = cached_predictor(model, settings.device, settings.precision)
+    predictor = predictor.with_landmark_every(settings.landmark_every)
     require_folder_to_write(out)
     if out.is_file():
         raise BadConfig(f"{out} is a file: give a folder to write into")
@@ -152,6 +155,7 @@ class PredictionTask:
                 self.model, "the model that the prediction began with", replaced, "Predict these recordings again."
             )
         predictor = cached_predictor(self.model, self.settings.device, self.settings.precision)
+        predictor = predictor.with_landmark_every(self.settings.landmark_every)
         prediction = predict_recording(
             predictor, self.corpus, recording, step_s=self.settings.step_s, smooth_s=self.settings.smooth_s,
             rename=self.settings.rename, progress=progress,
@@ -173,11 +177,12 @@ class PredictionTask:
             for f in (recording.video, recording.video_times, *(one.file for one in recording.sources))
             if f is not None
         ]
-        placed: dict[str, Any] = (
-            {"signal_files": [one.as_list() for one in recording.signal_files]} if recording.signal_files else {}
-        )
+        placed: dict[str, Any]
+        placed = {"signal_files": [one.as_list() for one in recording.signal_files]} if recording.signal_files else {}
         if self.settings.precision != "32":
             placed["precision"] = self.settings.precision
+        if self.settings.landmark_every is not None:
+            placed["landmark_every"] = self.settings.landmark_every
         times = getattr(self.corpus, "times", None)  # of files
         return {
             "model_sha256": self.model_fingerprint[0] if self.model_fingerprint else None,

@@ -3,6 +3,7 @@
 Shapes: n windows, F frames, S face side, C channels, L samples, K outputs.
 """
 
+import copy
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -65,7 +66,10 @@ class ModelInput:
         kept = "features" if self.face_features else "pixels"
         pose = self.face_features != EXPRESSIONS
         prepare = self.prepare
-        return FaceSettings(prepare.window_s, self.frames_per_window, self.face_side, prepare.landmarks, kept, pose)
+        every = prepare.landmark_every
+        return FaceSettings(
+            prepare.window_s, self.frames_per_window, self.face_side, prepare.landmarks, kept, pose, every
+        )
 
 
 class Predictor:
@@ -172,6 +176,20 @@ class Predictor:
         faces : (n, F, S, S, 3) uint8, or None for a model that reads features        face_ok : (n, F) bool
         """
         return [""] * len(face_ok) if faces is None else far(measure(faces, face_ok), self.metadata)
+
+    def with_landmark_every(self, every: int | None) -> "Predictor":
+        """Return a predictor of the same network that detects landmarks in every so many-th face frame at least and
+        follows them in between; None: as the model was trained.
+
+        Raises BadConfig for a number that `PrepareConfig` refuses, or above 1 for a model that reads features of faces.
+        """
+        if every is None:
+            return self
+        if every != 1 and self.input.face_features:
+            raise BadConfig("landmark_every must be 1: this model reads features of the face in every frame")
+        other = copy.copy(self)
+        other.input = replace(self.input, prepare=replace(self.prepare, landmark_every=every))
+        return other
 
     def require_video_features(self, source: str) -> None:
         """Raise BadConfig if the model reads features of faces that cannot be measured in a video here.

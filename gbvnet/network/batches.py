@@ -6,11 +6,11 @@ K targets.
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import tee
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -40,13 +40,13 @@ class Batch(NamedTuple):
     def inputs_of(self, network: nn.Module) -> tuple[Tensor | Presence | None, ...]:
         """Return the arguments of a network's `forward`: the first five fields, the presence where it takes one, and
         the further modalities."""
-        presence = (self.presence,) if _takes_presence(type(network)) else ()
+        presence = (self.presence,) if _takes_presence(type(network).forward) else ()
         return *self[:5], *presence, *self.further
 
 
 @cache
-def _takes_presence(network: type[nn.Module]) -> bool:
-    return "presence" in inspect.signature(network.forward).parameters
+def _takes_presence(forward: Callable[..., Any]) -> bool:
+    return "presence" in inspect.signature(forward).parameters
 
 
 class BatchSource(ABC):

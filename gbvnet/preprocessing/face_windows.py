@@ -16,6 +16,7 @@ from ..io.video import probe, read_frames
 from ..parallel.prefetch import prefetch
 from .alignment import align
 from .face_features import EXPRESSIONS, MEDIAPIPE_FEATURES
+from .followed_landmarks import faces_of
 from .landmarks import Landmarker, open_landmarker
 from .participant import Participant
 from .windowing import frame_times
@@ -39,6 +40,8 @@ class FaceSettings:
     """what is kept of a face: pixels (a picture, with the expression if there is one), features or both"""
     pose: bool = True
     """whether the features are the expression and the head pose, or the expression alone"""
+    landmark_every: int = 1
+    """sampled frames from one run of the landmark network to the next; in between the points are followed"""
 
     @property
     def pictures(self) -> bool:
@@ -210,11 +213,10 @@ def follow_face(
     with landmarker_of(settings) as landmarker:
         participant = Participant(landmarker)
         try:
-            for index, rgb in frames:
-                face = participant.find(rgb, time_s(index))
-                if face is not None:
-                    picture = align(rgb, face.landmarks, settings.side) if settings.pictures else None
-                    yield TrackedFace(index, picture, face.expression)
+            for frame in faces_of(frames, time_s, participant, settings.landmark_every):
+                landmarks, expression = frame.face
+                picture = align(frame.rgb, landmarks, settings.side) if settings.pictures else None
+                yield TrackedFace(frame.number, picture, expression)
         finally:
             if messages is not None:
                 messages += participant.events.messages()

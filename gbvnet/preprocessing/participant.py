@@ -134,7 +134,7 @@ class Participant:
     def find(self, rgb: np.ndarray, time_s: float) -> Any:
         """Return the participant's face in a frame (H, W, 3) uint8, contiguous, or None. Times must increase."""
         self._last = None  # a camera may have written another picture to the same memory
-        check = time_s - self._checked_s >= CHECK_S - 1e-6
+        check = self.is_check_due(time_s)
         if check:
             self._checked_s = time_s
             self._test_rotation(rgb)
@@ -143,6 +143,14 @@ class Participant:
             face = self._choose(face, rgb, time_s, check)
         self._update(face, rgb, time_s)
         return face
+
+    def is_check_due(self, time_s: float) -> bool:
+        """Return whether all faces are detected if `find` is called at this time."""
+        return time_s - self._checked_s >= CHECK_S - 1e-6
+
+    def follow(self, face: Any, rgb: np.ndarray, time_s: float) -> None:
+        """Take the face of a frame (H, W, 3) for the participant's, as it was followed there from the last frame."""
+        self._update(face, rgb, time_s)
 
     def _hides_others(self, time_s: float) -> bool:
         return self._lost and bool(self._others.places) and time_s - self._at_s <= GIVE_UP_S

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import butter, firwin, resample_poly, sosfiltfilt
 
 from ..config import PrepareConfig
 from ..datasets.recording import Channel, Signals
@@ -123,6 +122,8 @@ def _baseline(signals: Signals, x: np.ndarray, onset: int, rate_hz: float, basel
 def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> np.ndarray:
     """Filter each channel by its kind, zero-phase, in place, (C, N), and return x. Channels released filtered are
     skipped."""
+    from scipy.signal import sosfiltfilt
+
     for band in sorted(set(BANDS.values()), key=str):
         rows = [i for i, c in enumerate(channels) if BANDS[c.kind] == band and not c.filtered]
         sections = band_sections(*band, rate_hz) if rows else None
@@ -142,6 +143,8 @@ def band_sections(low: float | None, high: float, rate_hz: float) -> np.ndarray 
 
     Raises BadConfig for a rate at which nothing of the band remains.
     """
+    from scipy.signal import butter
+
     open_above = high >= rate_hz / 2
     if low is not None and low >= rate_hz / 2:
         raise BadConfig(
@@ -178,6 +181,8 @@ def resample(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
 
     Outside, the first and the last sample are repeated: beside zeros, a channel at 33 degrees would begin at 16.
     """
+    from scipy.signal import resample_poly
+
     factors = ratio(rate_hz, to_hz, x.shape[1])
     if factors is None:
         return interpolate(x, rate_hz, to_hz)
@@ -189,6 +194,8 @@ def resample(x: np.ndarray, rate_hz: float, to_hz: float) -> np.ndarray:
 def _polyphase(up: int, down: int) -> np.ndarray:
     """Return scipy's filter, with the taps of each output sample scaled to the same sum: otherwise a level of 33
     degrees varies by 0.02 from one sample to the next."""
+    from scipy.signal import firwin
+
     half = HALF_LENGTH * max(up, down)
     taps = firwin(2 * half + 1, 1 / max(up, down), window=("kaiser", KAISER_BETA))
     for phase in range(up):  # not in one expression: their numbers of taps differ

@@ -15,13 +15,14 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from typing_extensions import override
 
+from ..config import ADDED_SETTINGS
 from ..datasets.label_columns import label_settings, shared_labels
 from ..errors import BadConfig, BadStore
 from .subset import StoreSubset
 from .window_source import Arrays, ModalityArrays, ModalityInfo, WindowSource, check_rows
 
 # Settings that may differ between two stores, which is then reported.
-MAY_DIFFER = ("step_s", "landmarks", "filter", "baseline", "source")
+MAY_DIFFER = ("step_s", "landmarks", "landmark_every", "filter", "baseline", "source")
 
 
 class JoinedStore(WindowSource):
@@ -287,7 +288,8 @@ def _differences(first: WindowSource, second: WindowSource, joined: JoinedStore)
                 f"face: the {frames} of {store.settings['dataset']}'s {has} frames a window nearest in time are used"
             )
     for name in MAY_DIFFER:
-        values = [s.settings["prepare"].get(name, s.settings.get(name, "the only one")) for s in stores]
+        made = [ADDED_SETTINGS | s.settings["prepare"] for s in stores]
+        values = [of.get(name, s.settings.get(name, "the only one")) for of, s in zip(made, stores, strict=True)]
         if values[0] != values[1]:
             messages.append(
                 f"{name} differs: "

@@ -23,7 +23,7 @@ from ..datasets.formats.signal_formats import recording_bytes
 from ..datasets.label_columns import Label, label_settings
 from ..datasets.label_traces import window_labels
 from ..datasets.recording import Corpus, Recording
-from ..datasets.units import LEVELS, scale_of, unit_disagreements
+from ..datasets.units import LEVELS, scales_of, unit_disagreements
 from ..errors import BadRecording, BadStore, GbvnetError, TaskDied
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import MAX_ATTEMPTS, Jobs, run
@@ -121,14 +121,18 @@ def scale_warnings(store: WindowSource) -> list[str]:
     scales: dict[str, dict[str, float]] = {}
     for recording, mine in rows.groupby("recording"):
         some = mine.index.to_numpy()[np.unique(np.linspace(0, len(mine) - 1, SCALE_WINDOWS).round().astype(int))]
-        x = store.read(some, faces=False)[2]  # (n, C, L)
+        x, rate_hz = store.read(some, faces=False)[2], store.settings["rate_hz"]  # (n, C, L)
         before = store.baseline(str(recording))
-        scales[str(recording)] = {
-            name: scale_of(kind, before[c], store.settings["rate_hz"])
-            if kind in LEVELS and before is not None and before.shape[1]
-            else float(np.median([scale_of(kind, one[c], store.settings["rate_hz"]) for one in x]))
-            for c, (name, kind) in enumerate(kinds)
-        }
+        mine_by_name: dict[str, float] = {}
+        for kind in {kind for _, kind in kinds}:
+            at = [c for c, (_, one) in enumerate(kinds) if one == kind]
+            if kind in LEVELS and before is not None and before.shape[1]:
+                of_kind = scales_of(kind, before[at], rate_hz)
+            else:
+                of_windows = scales_of(kind, x[:, at].reshape(-1, x.shape[2]), rate_hz).astype(np.float64)
+                of_kind = np.median(of_windows.reshape(len(x), len(at)), axis=0)
+            mine_by_name |= {kinds[c][0]: float(scale) for c, scale in zip(at, of_kind, strict=True)}
+        scales[str(recording)] = {name: mine_by_name[name] for name, _ in kinds}
     return unit_disagreements(scales)
 
 

@@ -106,7 +106,14 @@ def _of_video(recording: Recording, config: PrepareConfig, n_frames: int, starts
     from ..preprocessing.face_windows import FaceSettings, FaceWindows
 
     video = recording.video or Path(recording.name)
-    settings = FaceSettings(config.window_s, n_frames, config.face_side, config.landmarks, config.store_faces)
+    settings = FaceSettings(
+        config.window_s,
+        n_frames,
+        config.face_side,
+        config.landmarks,
+        config.store_faces,
+        landmark_every=config.landmark_every,
+    )
     windows = FaceWindows(video, starts, settings, video_start_s=recording.video_start_s, info=recording.video_info)
     parts = list(windows)
     if not windows.n_detected:

@@ -58,7 +58,9 @@ class Store(WindowSource):
         self.windows = self._table("windows.parquet", WINDOW_COLUMNS)
         self._check_labels()
         self.recordings = self._table("recordings.parquet", RECORDING_COLUMNS)
-        names, self._recording_of_row = np.unique(self.windows["recording"].to_numpy(dtype=object), return_inverse=True)
+        of_row, came = pd.factorize(self.windows["recording"])  # names are sorted, and not once a window
+        names, place = np.unique(came.to_numpy(dtype=object), return_inverse=True)
+        self._recording_of_row = place[of_row]
         self._names = [str(n) for n in names]
         self._window = self.windows["window"].to_numpy()
         self._check_windows()

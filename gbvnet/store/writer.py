@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from safetensors.numpy import save as to_safetensors
 
-from ..config import PrepareConfig
+from ..config import ADDED_SETTINGS
 from ..datasets.label_columns import LabelColumn
 from ..errors import BadStore
 from ..io.atomic import atomic_write, is_empty
@@ -100,7 +100,7 @@ def _refuse_other_settings(path: Path, existing: dict, wanted: dict) -> None:
     if "source" in wanted:
         existing.setdefault("source", "preprocessed")  # a store of DEAP from before there was another source
     for settings in (existing, wanted):
-        settings["prepare"] = {"store_faces": PrepareConfig.store_faces} | settings["prepare"]
+        settings["prepare"] = ADDED_SETTINGS | settings["prepare"]
     for name in [*wanted, *existing]:
         old, new = existing.get(name), wanted.get(name)
         if isinstance(old, dict) and isinstance(new, dict):

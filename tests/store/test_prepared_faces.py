@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gbvnet.config import PrepareConfig, SynthConfig
+from gbvnet.config import PrepareConfig, SynthConfig, stored_settings
 from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.label_columns import RATING_COLUMNS
 from gbvnet.datasets.recording import Channel, FaceFeatures, Recording, Signals
@@ -16,6 +16,7 @@ from gbvnet.preprocessing.face_features import EXPRESSIONS, MEDIAPIPE_FEATURES
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.prepared_faces import own_features
 from gbvnet.store.reader import open_store
+from gbvnet.store.writer import create_store
 
 from .test_prepare import landmarks
 
@@ -203,3 +204,20 @@ def test_no_picture_of_a_face_is_in_any_file_of_a_store_of_features(stores):
         return any(row in content for row in rows)
 
     assert pictures_in(root / "pixels") and pictures_in(root / "both") and not pictures_in(root / "features")
+
+
+def test_a_store_is_continued_only_with_its_own_number_of_frames_between_landmarks(tmp_path):
+    def settings(**prepare):
+        return {
+            "dataset": "simulated", "synthetic": True, "prepare": stored_settings(PrepareConfig(**prepare)),
+            "channels": [["E1", "eeg"]], "rate_hz": 128.0, "samples_per_window": 128, "frames_per_window": 10,
+            "face_side": 64, "baseline_s": 3.0, "versions": {"gbvnet": "0"}, "labels": {"valence": {"scale": [1, 9]}},
+        }  # fmt: skip
+
+    create_store(tmp_path / "every", settings())
+    create_store(tmp_path / "every", settings(landmark_every=1))
+    with pytest.raises(BadStore, match=r"prepare.landmark_every = 2, found one made with 1"):
+        create_store(tmp_path / "every", settings(landmark_every=2))
+    create_store(tmp_path / "second", settings(landmark_every=2))
+    with pytest.raises(BadStore, match=r"prepare.landmark_every = 1, found one made with 2"):
+        create_store(tmp_path / "second", settings())
