@@ -79,8 +79,8 @@ class System(FusedBranches):
         """weight of the face in the sum, 0 to 1; that of the signals is 1 minus it"""
 
         def __post_init__(self) -> None:
-            require(1 <= self.components <= SIGNAL_WIDTH, f"components must be 1 to 64, not {self.components}")
-            require(0 <= self.weight <= 1, f"weight must be 0 to 1, not {self.weight}")
+            require(1 <= self.components <= SIGNAL_WIDTH, f"options.components must be 1 to 64, not {self.components}")
+            require(0 <= self.weight <= 1, f"options.weight must be 0 to 1, not {self.weight}")
 
     options: Options
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
-from gbvnet.errors import BadConfig
+from gbvnet.errors import BadConfig, BadStore
 from gbvnet.systems import system
 from gbvnet.systems.bddae import Autoencoder
 from gbvnet.systems.deep_cca import DeepCCA
@@ -124,3 +124,24 @@ def test_a_training_without_any_face_is_refused(store):
     y = (store.windows["valence"] >= 5).to_numpy().astype(float)
     with pytest.raises(BadConfig, match="none of 5 training windows has face, which it needs"):
         system("bddae")(replace(CONFIG, system="bddae")).fit(store, np.arange(5), y[:5])
+
+
+class Damaged(SyntheticStore):
+    """A store with a NaN in the signals of its last window."""
+
+    def _gather(self, name, rows, shape, kind, absent):
+        arrays = super()._gather(name, rows, shape, kind, absent)
+        if name == "signals":
+            arrays[rows == len(self.windows) - 1, 0, 0] = np.nan
+        return arrays
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("name", ["bddae", "decision-fusion"])
+def test_a_damaged_window_is_not_taken_for_one_without_signals(store, name):
+    fitted, _ = fit(name, store)
+    damaged = Damaged(store.content)
+    with pytest.raises(
+        BadStore, match=r"finite signals in every window, found NaN .* in 1 of 5, first in s04_trial06 at 4 s"
+    ):
+        fitted.predict_proba(damaged, np.arange(115, 120))

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ...config import CrossvalConfig, GBVNetConfig
-from ...errors import BadConfig, BadModel
+from ...errors import BadConfig, BadModel, BadStore
 from ...io.atomic import atomic_write
 from ...network.batches import Batch, BatchSource
 from ...network.devices import device_of
@@ -146,6 +146,7 @@ class TwoBranches(BaseSystem, new_hooks=True):
         for name, branch in self.branches.items():
             has, branch.target = self._having(store, rows, name), self.target
             p = branch.predict_proba(store, rows[has]).reshape(has.sum(), -1) if has.any() else np.empty((0, 1))
+            _require_finite(store, rows[has], p, name)
             scores[name] = np.full((len(rows), p.shape[1]), np.nan)
             scores[name][has] = p
         widest = max(p.shape[1] for p in scores.values())
@@ -163,6 +164,7 @@ class TwoBranches(BaseSystem, new_hooks=True):
     def _of_branch(self, store: WindowSource, rows: np.ndarray, name: str) -> Tensor:
         has = self._having(store, rows, name)
         known = self.branches[name].features(store, rows[has])
+        _require_finite(store, rows[has], known.numpy(), name)
         features = torch.full((len(rows), known.shape[1]), torch.nan)
         features[torch.from_numpy(has)] = known
         return features
@@ -201,6 +203,17 @@ class TwoBranches(BaseSystem, new_hooks=True):
         of_branches = [branch.about for branch in self.branches.values()]
         n = sum(a["n_parameters"] for a in of_branches) + sum(t.numel() for t in self.tensors().values())
         return {**of_branches[0], "n_parameters": n}
+
+
+def _require_finite(store: WindowSource, rows: np.ndarray, values: np.ndarray, name: str) -> None:
+    """Raise BadStore for rows of which a branch made values (n, D) that are not finite: NaN means a missing modality
+    here, and a damaged window is not to be taken for one."""
+    odd = rows[~np.isfinite(values).all(axis=1)]
+    if len(odd):
+        first = store.windows.iloc[odd[0]]
+        where = f"first in {first['recording']} at {first['start_s']:g} s"
+        there = f"NaN or infinite values in {len(odd)} of {len(rows)}, {where}"
+        raise BadStore(store.path, f"finite {name} in every window", there, "Prepare the store again.")
 
 
 # ------------------------------------------------------------------------------------------- fusion of features

@@ -23,7 +23,7 @@ def train_hidden_layer(x: np.ndarray, y: np.ndarray, seed: int, task: str) -> Pa
         hidden_layer_sizes=UNITS,  # by name: the first parameter of the regressor is another
         activation="tanh",
         alpha=DECAY,
-        batch_size=min(256, max(16, len(x) // 16)),
+        batch_size=min(256, max(16, len(x) // 16), len(x)),
         learning_rate_init=RATE,
         max_iter=EPOCHS,
         random_state=seed,

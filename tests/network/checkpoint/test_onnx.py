@@ -1,5 +1,6 @@
 """A model as ONNX: onnxruntime answers what torch answers, whatever a window lacks and however many there are."""
 
+import copy
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 
 from gbvnet.cli.main import main
-from gbvnet.config import GBVNetConfig, to_dict
+from gbvnet.config import GBVNetConfig
 from gbvnet.errors import BadConfig, BadModel, GbvnetError
 from gbvnet.network.checkpoint import onnx as export
 from gbvnet.network.checkpoint.checkpoint import save_model
@@ -143,7 +144,7 @@ def test_the_file_says_what_it_expects_and_nothing_is_left_beside_it(exported):
 def test_an_export_that_answers_otherwise_is_refused(exported):
     made, done, _ = exported
     session = ort.InferenceSession(done.path)
-    other = network(**to_dict(made.config))
+    other = copy.deepcopy(made)
     with torch.no_grad():
         other.head[-1].bias.add_(2e-4)
     with pytest.raises(BadModel, match=r"logits that differ by 0\.0002"):
