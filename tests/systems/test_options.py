@@ -13,6 +13,8 @@ EEG = CrossvalConfig(system="yuvaraj-like", modality="eeg")
 WITH_OPTIONS = {
     "bhatti-like",
     "chowdary-like",
+    "decision-fusion",
+    "deep-cca",
     "huang",
     "meena-like",
     "mindlink-eumpy",

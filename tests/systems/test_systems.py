@@ -77,6 +77,7 @@ CASES = {  # system: settings
     ],
     "zhu": [replace(SMALL, modality="eeg")],
 }
+BY_BRIGHTNESS = {"meena-like", "minaee"}  # what these follow where a face shows nothing else
 DETERMINISTIC = {"expression", "logreg", "yuvaraj-like", "zhu"}  # no seed has a say in these, as they are tried here
 PROBES = ("majority", "nearest", "ridge", "subject-majority")  # these need not learn anything, and do not on purpose
 ALL = [pytest.param(replace(c, system=name), id=f"{name}-{c.modality}") for name, cases in CASES.items() for c in cases]
@@ -105,7 +106,8 @@ def empty(tmp_path_factory):
 @pytest.fixture(scope="module")
 def dim(tmp_path_factory):
     """Another one. In the test fold of `empty` the brightness of trials, their fingerprint, orders the labels by chance
-    (AUC 1), which a system that depends on brightness alone follows; 14 other seeds have a mean AUC of about 0.5."""
+    (AUC 1), which a system that depends on brightness alone follows; 14 other seeds have a mean AUC of about 0.5. With
+    seeds 2, 3 and 4 minaee has AUC 0.44, 0.43 and 0.32, meena-like 0.56, 0.40 and 0.47."""
     return write_store(tmp_path_factory.mktemp("dim") / "store", effect=0.0, fingerprint=0.5, seed=2)
 
 
@@ -161,7 +163,7 @@ def test_a_system_learns_what_is_planted_in_its_modality_and_saves_it(config, pl
 @pytest.mark.journey
 @pytest.mark.parametrize("config", FIRST)
 def test_a_system_finds_nothing_where_nothing_is(config, empty, dim):
-    store = dim if config.system == "meena-like" else empty
+    store = dim if config.system in BY_BRIGHTNESS else empty
     fitted, test, y = fit(config, store)
     score = auc(y, fitted.predict_proba(store, test))
     assert score < 0.8  # 8 trials are tested: chance is wide
