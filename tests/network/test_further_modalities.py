@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network.batches import Batch, FurtherWindows, Windows
@@ -66,7 +67,9 @@ def test_batches_have_the_values_and_which_windows_have_them(memory_gib):
     assert (further.kept is None) == (memory_gib == 0.0)
     batches = list(further.batches([np.array([1, 2, 0]), np.array([6, 5])]))
     sound, has_sound, limbs, has_limbs = batches[0].further
-    assert batches[0].inputs[5:] == batches[0].further and len(batches[0].inputs) == 9
+    assert (
+        batches[0].inputs_of(nn.Identity())[5:] == batches[0].further and len(batches[0].inputs_of(nn.Identity())) == 9
+    )
     assert has_sound.tolist() == [True, False, True] and has_limbs.all()  # row 4 is of s01_trial02
     rows = ROWS[[1, 2, 0]]
     assert torch.equal(limbs, torch.from_numpy(STORE.modality("limbs", rows).values))
@@ -77,7 +80,7 @@ def test_batches_have_the_values_and_which_windows_have_them(memory_gib):
 
 
 def test_a_batch_without_further_modalities_has_five_inputs():
-    assert Batch(None, None, None, None, None).inputs == (None,) * 5
+    assert Batch(None, None, None, None, None).inputs_of(nn.Identity()) == (None,) * 5
 
 
 class _Limbs(torch.nn.Module):
