@@ -40,6 +40,11 @@ def is_constant(values: np.ndarray) -> bool:
     return bool(np.ptp(values) == 0)
 
 
+def concordance(y: np.ndarray, y_hat: np.ndarray) -> float:
+    """Return the CCC of numbers and their predictions, (n,) each; NaN where y is constant."""
+    return float(split_sums(sum_numbers(y, y_hat, np.zeros(len(y), int), None)).ccc[0])
+
+
 def has_constant_trials(result: pd.DataFrame) -> bool:
     """Return whether each trial of a result has one label for all its windows."""
     return bool((result.groupby(TRIAL)["y"].nunique() == 1).all())

@@ -18,6 +18,7 @@ import torch
 
 from ..config import GBVNetConfig
 from ..errors import BadModel
+from ..evaluation.regression_sums import concordance
 from ..evaluation.targets import Target
 from ..io.safe_load import from_json
 from ..network.checkpoint.checkpoint import load_model
@@ -192,28 +193,22 @@ def _majority(y: np.ndarray) -> float:
     return float(np.unique(y, return_counts=True)[1].max() / len(y))
 
 
-def _score(model: Model, data: TrainedOn, rows: np.ndarray) -> float:
-    """The accuracy, or the CCC, of a model on rows; the mean over targets."""
+def _score(model: Model, data: TrainedOn, rows: np.ndarray) -> float | None:
+    """The accuracy, or the CCC, of a model on rows; the mean over targets. None where ratings are constant."""
     run = runner(model.path)
     order, outputs = zip(*((part, run(windows)["logits"]) for part, windows in data.arrays(rows, BATCH)), strict=True)
     at, logits = np.concatenate(order), np.concatenate(outputs).astype(np.float64)
     if data.targets[0].task == "multiclass":
         return float((logits.argmax(1) == data.labels[data.targets[0].name].loc[at]).mean())
-    return float(np.mean([_one(data, t, data.labels[t.name].loc[at].to_numpy(), logits[:, k])
-                          for k, t in enumerate(data.targets)]))  # fmt: skip
+    each = [_one(data, t, data.labels[t.name].loc[at].to_numpy(), logits[:, k]) for k, t in enumerate(data.targets)]
+    mean = float(np.mean(each))
+    return None if np.isnan(mean) else mean
 
 
 def _one(data: TrainedOn, target: Target, y: np.ndarray, output: np.ndarray) -> float:
     if target.task == "regression":
         return concordance(scaled_ratings(y, target.scale), output)
     return float(((output > 0) == y.astype(bool)).mean())
-
-
-def concordance(y: np.ndarray, x: np.ndarray) -> float:
-    """Return the concordance correlation of two series (n,) (Lin 1989), by population moments; 0 if both are constant
-    and equal."""
-    spread = y.var() + x.var() + (y.mean() - x.mean()) ** 2
-    return float(2 * np.mean((y - y.mean()) * (x - x.mean())) / spread) if spread else 0.0
 
 
 # --- cost ---

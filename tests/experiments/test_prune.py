@@ -10,9 +10,10 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import FinalConfig, ModelConfig, PruneConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
+from gbvnet.evaluation.regression_sums import concordance
 from gbvnet.experiments import prune, side_by_side
 from gbvnet.experiments.prune import prune_model
-from gbvnet.experiments.side_by_side import compare_models, concordance, measure_memory
+from gbvnet.experiments.side_by_side import compare_models, measure_memory
 from gbvnet.experiments.train import train_model
 from gbvnet.inference.predictor import Predictor
 from gbvnet.inference.streaming.emotion_stream import EmotionStream
