@@ -14,6 +14,7 @@ import csv
 import re
 from dataclasses import replace
 from functools import lru_cache
+from math import isnan
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from ..errors import BadRecording
 from ..io.frame_times import VideoInfo, info_with_times
 from ..io.video import count_frames
 from .formats.signal_text import find_clocks, unit_by_size
-from .formats.text_file import COMMENTS, read_text
+from .formats.text_file import COMMENTS, number_of, read_text
 
 SUFFIX = ".times.csv"
 MAX_STEP_S = 2.0  # median time from frame to frame; a longer one is in another unit
@@ -219,15 +220,12 @@ def _columns(file: Path, head: list[str], named: bool) -> tuple[int | None, int,
 
 
 def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return cell.strip().lower() == "nan" or not isnan(number_of(cell))
 
 
 def _number(file: Path, line: int, cells: list[str], at: int) -> float:
     cell = cells[at] if at < len(cells) else ""
-    if not _is_number(cell) or not abs(float(cell)) < np.inf:
+    number = number_of(cell)
+    if not abs(number) < np.inf:
         raise BadRecording(file, "a number in each line", f"{cell!r} in line {line}")
-    return float(cell)
+    return number

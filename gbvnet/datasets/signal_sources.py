@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from ..errors import BadRecording
 from ..text import did_you_mean, sentence
 from .formats.signal_text import MAX_RATE_HZ, MAX_UNIX_TIME_S, MIN_UNIX_TIME_S, is_text
+from .formats.text_file import number_of
 from .units import parse_unit
 
 MAX_OFFSET_S = 1e10  # of a clock; seconds since 1970 are below it, milliseconds are not
@@ -70,9 +72,8 @@ def unix_seconds_of(text: str) -> float | None:
 
     None for any other text: a date without a zone is no time.
     """
-    try:
-        value = float(text)
-    except ValueError:
+    value = number_of(text)
+    if isnan(value):
         try:
             date = datetime.fromisoformat(text.strip())
         except ValueError:

@@ -30,13 +30,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from ..errors import BadRecording
 from .film_times import times_file_of
 from .formats.signal_file import TextProperties
 from .formats.signal_formats import is_recording
+from .formats.text_file import number_of
 from .known_channels import Known
 from .label_columns import Label, LabelColumn
 from .label_traces import Trace
@@ -227,20 +227,13 @@ def _ratings(line: str, row: dict, labels: Iterable[LabelColumn]) -> tuple[dict[
             ratings[name] = column.scale[WORDS.index(text.lower())]
             warnings.append(f"{name} is given as {text.lower()}, and stored as {ratings[name]:g}")
             continue
-        value = text if column.is_category else _number(text)
+        value = text if column.is_category else number_of(text)
         if not column.allows(value):
             wanted = f"{name} {column.allowed}" if column.is_category else f"{name} {column.allowed}, or low or high"
             hint = f"It is declared as `{label_line(column)}`; another scale, or classes, are declared in {SETTINGS}"
             raise BadRecording(line, wanted, repr(text), f"{hint}, under labels.")
         ratings[name] = value
     return ratings, warnings
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return np.nan
 
 
 def _video_times(line: str, files: dict[str, Path | None], offset_s: float) -> Path | None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-import numpy as np
 import pandas as pd
 import yaml
 from msgspec import Meta
@@ -22,7 +21,7 @@ from ..io.records import convert
 from ..io.safe_load import from_yaml
 from ..text import did_you_mean, sentence, shortened
 from .channel_names import same_channels
-from .formats.text_file import COMMENTS, read_text, stated_delimiter
+from .formats.text_file import COMMENTS, number_of, read_text, stated_delimiter
 from .label_columns import RATING_COLUMNS, LabelColumn, label_columns, label_settings
 from .names import file_name_error, normal
 from .recording import Kind
@@ -412,10 +411,7 @@ def seconds_in(line: str, row: dict, name: str) -> float | None:
     """A cell as a number of seconds, None if it is empty. Raises BadRecording."""
     if row[name] == "":
         return None
-    try:
-        value = float(row[name])
-    except ValueError:
-        value = np.nan
+    value = number_of(row[name])
     if not abs(value) < LATEST_S:
         hint = "A decimal point is a point here." if re.fullmatch(r"-?\d+,\d+", row[name]) else ""
         raise BadRecording(line, f"a number of seconds in {name}", repr(row[name]), hint)

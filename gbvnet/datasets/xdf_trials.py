@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import BadRecording
 from ..io.safe_load import from_json
+from .formats.text_file import number_of
 from .formats.xdf import XdfFileStreams, find_stream, offsets_note
 from .label_columns import Label, LabelColumn
 from .xdf_settings import SETTINGS, MarkerSettings, RatingSettings
@@ -191,8 +192,4 @@ def checked_ratings(
 
 
 def _number(value: Any) -> float:
-    try:
-        is_number = not isinstance(value, bool | list | dict) and "_" not in str(value)  # Python alone takes 1_2 for 12
-        return float(value) if is_number else np.nan
-    except (TypeError, ValueError, OverflowError):
-        return np.nan
+    return np.nan if isinstance(value, bool | list | dict) or value is None else number_of(str(value))

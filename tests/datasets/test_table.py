@@ -860,3 +860,17 @@ def _cover(source, target, from_s, to_s):
                 picture[:] = (70, 80, 90)
             out.mux(made.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(made.encode())
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"valence": "7_0"}, "valence from 0 to 100"),  # Python alone takes it for 70
+        ({"start_s": "1_0"}, "a number of seconds in start_s"),
+        ({"recording_start_utc": "1_700_000_000"}, "a date with a time zone in recording_start_utc"),
+    ],
+)
+def test_digits_with_an_underscore_are_no_number(mine, changes, expected):
+    write_rows(mine, [ROW | changes], "labels: {valence: {scale: [0, 100]}}\n")
+    _, recording = only(mine)
+    assert expected in recording.error and repr(next(iter(changes.values()))) in recording.error

@@ -9,6 +9,7 @@ import csv
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from math import nan
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -18,6 +19,15 @@ COMMENTS = ("#", "%")
 MAX_SAMPLED_LINES = 200  # lines from which the layout is detected
 _SEP = re.compile(r'^"?sep=(.)"?[;,\t ]*$', re.IGNORECASE)
 _NUMBER = r"[+-]?(?:\d*[.,])?\d+(?:[eE][+-]?\d+)?"
+
+
+def number_of(text: str) -> float:
+    """Return the number that a text is; NaN for any other text, and for what Python alone takes for a number: 1_2 is
+    not 12."""
+    try:
+        return float(text) if "_" not in text else nan
+    except ValueError:
+        return nan
 
 
 class Layout(NamedTuple):

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ...errors import BadRecording
+from .text_file import number_of
 
 MAGIC = b"XDF:"
 HEADER, SAMPLES, OFFSET, BOUNDARY, FOOTER = 2, 3, 4, 5, 6  # tags; 1 is the file's header
@@ -243,10 +244,7 @@ def _text(element: Any, path: str) -> str:
 
 
 def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        return np.nan
+    value = number_of(text)
     return value if np.isfinite(value) else np.nan
 
 
