@@ -13,7 +13,7 @@ from ..evaluation.score_properties import SCORE_PROPERTIES, properties_of
 from ..evaluation.statistics import PairedTest, adjust_holm, paired_test
 from .document import Block, Table, Text
 from .explanation_outputs import ExplainedOutput
-from .formatting import mean_sd, p_value, score_text
+from .formatting import in_percent, mean_sd, p_value, score_text
 
 ALL = "all"  # in the place of a subject: all windows
 OWN, FROZEN, SHUFFLED = "own", "frozen", "shuffled"
@@ -111,7 +111,7 @@ def describe_controls(tests: list[ControlTest], score: str) -> str:
     test = next((each for each in tests if each.control == FROZEN), None)
     if test is None:
         return ""
-    lost = score_text(abs(_lost(test, score)), score)
+    lost = score_text(abs(_lost(test, score)), score) + (" points" if in_percent(score) else "")
     verb = "loses" if _lost(test, score) >= 0 else "gains"
     shown = "a difference" if test.p_holm <= 0.05 else "no difference was shown"
     few = "; with so few subjects none could be" if test.paired.smallest_p > 0.05 else ""
