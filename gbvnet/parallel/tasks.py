@@ -32,6 +32,7 @@ Resources = tuple[int, list[str]]  # threads of a process, and the GPUs that pro
 MAX_ATTEMPTS = 3  # a task whose process died, for example out of memory, is repeated up to this often
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_GIVEN_THREADS = os.environ.get("OMP_NUM_THREADS", "")  # before `limit_threads` changes it
 
 
 def available_cores() -> int:
@@ -66,8 +67,10 @@ def visible_gpus() -> list[str]:
 def limit_threads(threads: int) -> None:
     """Limit torch, BLAS and OpenCV to this many threads, whether they are imported already or later.
 
-    Otherwise each process uses every core: two trainings on two cores then took 13 times as long.
+    Otherwise each process uses every core: two trainings on two cores then took 13 times as long. OMP_NUM_THREADS of
+    the user is the most that is used: other programs may need the other cores.
     """
+    threads = min(threads, int(_GIVEN_THREADS)) if _GIVEN_THREADS.isdecimal() and int(_GIVEN_THREADS) else threads
     for name in (*_THREAD_VARIABLES, "OPENCV_FOR_THREADS_NUM"):
         os.environ[name] = str(threads)
     if "torch" in sys.modules:

@@ -56,9 +56,20 @@ def test_results_come_with_their_items_and_an_error_is_one_of_them(jobs):
     assert isinstance(got[3], BadRecording) and "three: expected another number" in str(got[3])
 
 
-def test_each_process_gets_its_share_of_the_cores():
+def test_each_process_gets_its_share_of_the_cores(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert dict(run(threads, range(2), 2)) == dict.fromkeys(range(2), str(threads_per_task(2)))
     assert threads_per_task(1000) == 1 and threads_per_task(1) == available_cores()
+
+
+@pytest.mark.parametrize(("given", "used"), [("1", 1), ("2", 2), ("", 3), ("none", 3), ("0", 3)])
+def test_the_users_limit_of_threads_is_the_most_that_is_used(given, used):
+    code = (
+        "import torch; from gbvnet.parallel.tasks import limit_threads; limit_threads(3); print(torch.get_num_threads())"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": given}
+    shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert int(shown.stdout) == used
 
 
 @pytest.mark.parametrize(
