@@ -102,7 +102,7 @@ def documented() -> dict[str, str]:
         obj = getattr(gbvnet, name)
         places[f"{obj.__module__}.{obj.__qualname__}"] = f"gbvnet.{name}"
     for own in (True, False):  # where it is defined, if that module is public; else where it is listed
-        for module in map(_load, _modules()):
+        for module in map(_load, modules()):
             for name in public_names(module):
                 obj = getattr(module, name)
                 if (obj.__module__ == module.__name__) == own:
@@ -135,7 +135,7 @@ def _names_with_pages() -> list[str]:
     return [name for name in names if getattr(gbvnet, name).__module__ != "gbvnet.config"]
 
 
-def _modules() -> list[str]:
+def modules() -> list[str]:
     return [f"gbvnet.{name}" for names in MODULES.values() for name in names]
 
 
@@ -150,7 +150,7 @@ def pages() -> dict[str, str]:
     texts = {"index": _index(), "modules": _modules_index()}
     for name in _names_with_pages():
         texts[f"gbvnet.{name}"] = _page_of_name(f"gbvnet.{name}", getattr(gbvnet, name))
-    return texts | {name: _page_of_module(_load(name)) for name in _modules()}
+    return texts | {name: _page_of_module(_load(name)) for name in modules()}
 
 
 def _autodoc(place: str, obj: object) -> str:
