@@ -12,6 +12,14 @@ from docstrings import heading
 from gbvnet.cli.command import COMMANDS
 from gbvnet.cli.main import command_parser
 
+# What the fields of a class are about; of a class that is not here, its name is the heading.
+TITLES = {
+    "SynthConfig": "Synthetic corpora", "PrepareConfig": "Preparation", "ModelConfig": "The network",
+    "Widths": "Widths of a pruned network", "GBVNetConfig": "The complete network", "TrainConfig": "Training",
+    "PruneConfig": "Pruning", "SplitConfig": "Splits", "CrossvalConfig": "Cross-validation", "AuditConfig": "Audit",
+    "CompareConfig": "Comparison", "TuneConfig": "Search for settings", "FinalConfig": "A model for use",
+    "LiveSources": "Real time", "Times": "Times of a recording", "ExplainConfig": "Explanation",
+}  # fmt: skip
 FOLDER = Path(__file__).parents[1] / "reference" / "settings"
 
 
@@ -59,12 +67,12 @@ def page() -> str:
         place = documented()[f"gbvnet.config.{cls.__name__}"]
         prefix = prefixes(cls)[0]
         named = ", ".join(f":doc:`gbvnet {name} </reference/commands/{name}>`" for name in commands_with(cls))
-        parts.append(heading(cls.__name__, "-"))
+        parts.append(heading(TITLES.get(cls.__name__, cls.__name__), "-"))
         if named:
             parts.append(f"Options ``--{prefix}NAME`` of {named}.\n")
         bases = any(is_dataclass(base) for base in cls.__bases__)
         parts.append(
-            f".. autoclass:: {place}\n    :members:\n    :no-contents-entry:\n" + "    :show-inheritance:\n" * bases
+            f".. autoclass:: {place}\n    :members:\n" + "    :show-inheritance:\n" * bases
         )
     return "\n".join(parts)
 
