@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
+GALLERY ?= 1
 
-.PHONY: demo test lint types unit page evidence fusions bench survival wheel fuzz audit-deps clean help
+.PHONY: demo test lint types unit page docs evidence fusions bench survival wheel fuzz audit-deps clean help
 help:                    ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -18,6 +19,10 @@ $(VENV)/.use: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@ $(VENV)/.use
+
+$(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
 	touch $@ $(VENV)/.use
 
 # MediaPipe needs these three; on a Debian-like machine where we are root they are put there, elsewhere it says so.
@@ -53,6 +58,13 @@ page: system $(VENV)/.dev  ## the web page's tests in a browser; Chromium is ins
 	$(BIN)/gbvnet weights
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/inference/app/test_server.py tests/inference/app/test_session.py
 
+docs: system $(VENV)/.docs  ## the documentation site, into build/docs/html; GALLERY=0 does not execute the examples
+	$(BIN)/gbvnet weights
+	rm -rf build/docs
+	GALLERY=$(GALLERY) OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -q -n -W --keep-going -E -b html docs build/docs/html
+	$(BIN)/python docs/extensions/links.py build/docs/html
+	@echo "build/docs/html/index.html"
+
 evidence: $(VENV)/.dev   ## half an hour: planted effects and none, into build/evidence/evidence.md
 	mkdir -p build/evidence
 	$(BIN)/python -m benchmarks.evidence build/evidence
@@ -82,4 +94,4 @@ audit-deps: $(VENV)/.dev ## known vulnerabilities of what is installed, where th
 	$(BIN)/python -m tests.vulnerabilities
 
 clean:
-	rm -rf build $(VENV) gbvnet-demo
+	rm -rf build $(VENV) gbvnet-demo docs/reference docs/gallery

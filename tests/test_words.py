@@ -16,6 +16,7 @@ import gbvnet
 
 PACKAGE = Path(gbvnet.__file__).parent
 ROOT = PACKAGE.parent
+BUILT = ("docs/reference/", "docs/gallery/")  # made by `make docs` of files that are looked through themselves
 # In texts and in names. A pattern is met as a whole word, in any case.
 WORDS = {
     r"made[- ]up": "synthetic data",
@@ -95,6 +96,7 @@ def sources() -> list[str]:
     files = [f for d in ("gbvnet", "tests", "benchmarks", "docs", "recipes") for f in (ROOT / d).rglob("*")]
     kinds = {".py", ".md", ".yaml", ".css", ".html", ".j2", ".js", ".sh"}
     names = [f.relative_to(ROOT).as_posix() for f in files if f.suffix in kinds and "results" not in f.parts]
+    names = [name for name in names if not name.startswith(BUILT)]
     return sorted([*names, "README.md", "CITATION.cff", "Makefile"])
 
 

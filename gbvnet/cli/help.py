@@ -28,13 +28,21 @@ _TERMS = {
 }
 
 
-def terms(name: str, parser) -> str:
-    """Return explanations of the terms that a command's options use."""
+def used_terms(name: str, parser) -> dict[str, str]:
+    """Return the terms that a command's options use, each with its explanation."""
     known = parser._option_string_actions
-    lines = [
-        textwrap.fill(text, 76, initial_indent=f"  {term:<10}", subsequent_indent=" " * 12)
+    return {
+        term: text
         for term, (options, text) in _TERMS.items()
         if any(option in known for option in options) or (term == "gate" and name in ("predict", "live", "app"))
+    }
+
+
+def terms(name: str, parser) -> str:
+    """Return explanations of the terms that a command's options use, as lines of its help."""
+    lines = [
+        textwrap.fill(text, 76, initial_indent=f"  {term:<10}", subsequent_indent=" " * 12)
+        for term, text in used_terms(name, parser).items()
     ]
     return "\n\nterms:\n" + "\n".join(lines) if lines else ""
 
@@ -59,9 +67,24 @@ _OF_THE_PARSER = {
 }
 
 
+def help_text(action) -> str:
+    """Return the text of an option or argument, without its default."""
+    if action.dest == "print_config":
+        return "print all settings as a YAML file for --config, and exit"
+    return _OF_THE_PARSER.get(action.help, action.help or "")
+
+
+def has_shown_default(action) -> bool:
+    """Return whether the default of an option stands in its help: not where it is none, or a switch that is off."""
+    from argparse import SUPPRESS
+
+    is_clear = action.default in (None, SUPPRESS, "", ()) or (action.nargs == 0 and not action.default)
+    return bool(action.option_strings) and not is_clear and action.dest not in ("help", "print_config")
+
+
 def help_format():
     """Return the class that formats the help of a command."""
-    from argparse import SUPPRESS, RawDescriptionHelpFormatter
+    from argparse import RawDescriptionHelpFormatter
 
     from jsonargparse import DefaultHelpFormatter
     from typing_extensions import override
@@ -71,11 +94,8 @@ def help_format():
 
         @override
         def _get_help_string(self, action) -> str:
-            text = _OF_THE_PARSER.get(action.help, action.help or "")
-            if action.dest == "print_config":
-                return "print all settings as a YAML file for --config, and exit"
-            is_clear = action.default in (None, SUPPRESS, "", ()) or (action.nargs == 0 and not action.default)
-            shown = action.option_strings and not is_clear and "%(default)" not in text and action.dest != "help"
+            text = help_text(action)
+            shown = has_shown_default(action) and "%(default)" not in text
             return f"{text} (default: %(default)s)" if shown else text
 
     return Format

@@ -22,7 +22,11 @@ from .progress import say
 from .system_options import add_system_options, option_name
 
 
-def _parser(name: str, argv: Sequence[str] = ()):
+def command_parser(name: str, argv: Sequence[str] = ()):
+    """Return the parser of a command, and the function that runs it with parsed arguments.
+
+    argv : the arguments given, which decide which options some commands have (`--system NAME`)
+    """
     from jsonargparse import ArgumentParser
 
     chosen = COMMANDS[name]
@@ -66,10 +70,10 @@ def _main(argv: list[str]) -> int:
         return 0
     if argv[0] not in COMMANDS:
         return _fail("", f"no command {argv[0]}; {did_you_mean(argv[0], COMMANDS)}")
-    return _run(argv[0], _with_underscores(argv[1:]))
+    return _run(argv[0], with_underscores(argv[1:]))
 
 
-def _with_underscores(argv: list[str]) -> list[str]:
+def with_underscores(argv: list[str]) -> list[str]:
     """Return the arguments with options as the parser knows them: --face-side is --face_side."""
     arguments: list[str] = []
     for argument in argv:
@@ -109,7 +113,7 @@ def _run(name: str, argv: list[str]) -> int:
     verbose = "--verbose" in argv
     try:
         with _no_garbage_collection():
-            parser, run = _parser(name, argv)
+            parser, run = command_parser(name, argv)
             parsed = parser.parse_args(quote_names(argv, parser))
             require_groups(parser, parsed)
             args = parser.instantiate(parsed)

@@ -63,7 +63,11 @@ ELECTRODES = {f"{row}{column}".upper(): f"{row}{column}" for row, text in _ROWS.
 
 
 def canonical_name(name: str) -> str:
-    """Return the standard name of an electrode (`EEG FP1-REF` -> Fp1, T3 -> T7), or any other name stripped."""
+    """Return the standard name of an electrode, or any other name stripped.
+
+    >>> canonical_name("EEG FP1-REF"), canonical_name("T3"), canonical_name(" GSR1 ")
+    ('Fp1', 'T7', 'GSR1')
+    """
     plain = split_name(name)[0] if name.rstrip()[-1:] in ("]", ")") else name.strip()
     while plain.endswith("."):  # some files fill names up with points
         plain = plain.rstrip(".").rstrip()
@@ -83,6 +87,9 @@ def channel_kind(name: str) -> str | None:
 
     Whole words count, never the beginning of one: `GSR1`, `ECG_II`, `EDA (uS)`, `RespBelt` have a kind; `response`,
     `temporal`, `resp_key`, `ecg_quality` have none.
+
+    >>> channel_kind("Fp1"), channel_kind("EDA (uS)"), channel_kind("response")
+    ('eeg', 'gsr', None)
     """
     plain = split_name(name)[0]
     if canonical_name(plain) in ELECTRODES.values():

@@ -95,6 +95,9 @@ def parse_sources(given: Any, exists: Callable[[str], bool], path: str | Path) -
     path : of what names them, for errors
 
     Raises BadRecording.
+
+    >>> [(str(s.file), s.offset_s) for s in parse_sources("eeg.edf + wrist.csv@-3.2", lambda text: False, "table.csv")]
+    [('eeg.edf', 0.0), ('wrist.csv', -3.2)]
     """
     entries = given if isinstance(given, list) else [given]
     sources: list[SignalSource] = []
@@ -116,7 +119,10 @@ def sources_of_path(given: Path) -> tuple[SignalSource, ...]:
 
 
 def parse_source(text: str, exists: Callable[[str], bool], path: str | Path) -> SignalSource:
-    """Return the file that a text names: `wrist.csv`, `wrist.csv@-3.2`; the other arguments as of `parse_sources`."""
+    """Return the file that a text names: `wrist.csv`, `wrist.csv@-3.2`; the other arguments as of `parse_sources`.
+
+    Raises BadRecording for an empty name, and for something else than seconds behind the @.
+    """
     if not text:
         raise BadRecording(path, "the name of a signal file on both sides of a +", "nothing", _EXAMPLE)
     match = None if exists(text) else _AT.fullmatch(text)

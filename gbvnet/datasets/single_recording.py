@@ -64,7 +64,8 @@ class SingleRecording:
     def inspect(self, recording: Recording) -> Recording:
         """Return the recording with its length and warnings.
 
-        Raises BadRecording if a file is damaged or too short, or has a pause within the requested part.
+        Raises BadRecording if a file is damaged or too short, or has a pause within the requested part, and BadConfig
+        if that part ends before it begins.
         """
         info = self._probed(recording)
         start, stop, warnings = self.times.start_s, self.times.stop_s, list(recording.warnings)

@@ -194,6 +194,7 @@ def impossible(
 ) -> list[str]:
     """What to know of channels whose values no body has in their unit: 1e6 uS, 300 degrees Celsius.
 
+    samples : (N,) of each channel
     units : of the values, as of `Conversion`; a temperature without one is held to be in degrees Celsius
     """
     lines = []

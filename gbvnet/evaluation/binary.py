@@ -25,12 +25,20 @@ P_EDGE = 1e-6  # p is kept this far from 0 and 1 before its logit is taken: one 
 
 
 def accuracy(y: ArrayLike, p: ArrayLike) -> float:
-    """Return the share of correct predictions, 0 to 1: the paper's score."""
+    """Return the share of correct predictions, 0 to 1: the paper's score.
+
+    >>> accuracy([0, 1, 1, 1], [0.2, 0.9, 0.6, 0.4])
+    0.75
+    """
     return float(np.mean((np.asarray(y) == 1) == predicted_high(p)))
 
 
 def balanced_accuracy(y: ArrayLike, p: ArrayLike) -> float:
-    """Return the mean of the recalls of the two classes, 0 to 1; NaN if y has one class."""
+    """Return the mean of the recalls of the two classes, 0 to 1; NaN if y has one class.
+
+    >>> round(balanced_accuracy([0, 1, 1, 1], [0.2, 0.9, 0.6, 0.4]), 3)
+    0.833
+    """
     return np.nan if has_one_class(y) else float(sk.balanced_accuracy_score(y, predicted_high(p)))
 
 

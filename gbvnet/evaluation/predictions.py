@@ -57,7 +57,10 @@ def stamps(table: pd.DataFrame) -> list[str]:
 
 
 def write(table: pd.DataFrame, path: Path) -> None:
-    """Check a table and write it whole or not at all. The same rows, in any order, give the same bytes."""
+    """Check a table and write it whole or not at all. The same rows, in any order, give the same bytes.
+
+    Raises BadRun for columns of other types, and for values that a predictions table cannot have.
+    """
     path = Path(path)
     schema = _schema(list(table.columns), path)
     try:

@@ -28,6 +28,12 @@ class ProtocolSplit:
     Its training side has the training and the validation rows of a fold, as estimators of scikit-learn have no
     validation side. Protocol `window` leaks, here as everywhere; every other one is checked, fold by fold, and refused
     if a group is on both sides. Raises BadConfig or LeakySplit.
+
+    >>> from gbvnet.testing import SyntheticStore
+    >>> store = SyntheticStore()  # 4 subjects
+    >>> folds = ProtocolSplit(store, CrossvalConfig(protocol="subject", target="valence", folds=4))
+    >>> [store.windows.loc[folds.rows[test], "subject"].unique().tolist() for _, test in folds.split()]
+    [['s03'], ['s01'], ['s02'], ['s04']]
     """
 
     def __init__(self, store: WindowSource, config: CrossvalConfig | None = None):

@@ -290,7 +290,11 @@ def paired_test(a: pd.Series, b: pd.Series, alternative: Literal["greater", "two
 
 
 def adjust_holm(p: ArrayLike) -> np.ndarray:
-    """Return Holm's adjustment of a family of p values, in the order given."""
+    """Return Holm's adjustment of a family of p values (m,), in the order given.
+
+    >>> adjust_holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+    """
     p = np.asarray(p, dtype=float)
     order = np.argsort(p, kind="stable")
     adjusted = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))

@@ -142,6 +142,7 @@ def train_all(
     """Run the trainings that are not finished. One that fails does not stop the others.
 
     own : the settings of each training, where they are not the run's
+    Raises GbvnetError at the end, naming those that failed.
     """
     tasks = tasks_of(plan, config)
     left = [task for task in tasks if not (run_dir / task.folder / predictions.FILE).exists()]

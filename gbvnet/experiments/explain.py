@@ -216,7 +216,7 @@ def _is_constant(folder: Path) -> bool:
 
 
 def sample_rows(rows: np.ndarray, config: ExplainConfig, fold: int) -> np.ndarray:
-    """Return at most `config.windows` of the rows, drawn at random, sorted. The same for every target of a fold."""
+    """Return at most `config.windows` of rows (n,), drawn at random, sorted. The same for every target of a fold."""
     rng = np.random.default_rng([config.seed, fold])
     return np.sort(rng.permutation(rows)[: config.windows])
 

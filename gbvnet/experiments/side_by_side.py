@@ -215,7 +215,7 @@ def _one(data: TrainedOn, target: Target, y: np.ndarray, output: np.ndarray) -> 
 
 
 def runner(path: Path) -> Callable[[Windows], Windows]:
-    """Return the function from windows, as the inputs of an exported model, to the outputs of a model."""
+    """Return the function from windows, the inputs (B, ...) of an exported model by name, to the outputs of a model."""
     if path.is_file():
         return partial(run_onnx, open_session(path))
     return partial(run_torch, load_model(path)[0])

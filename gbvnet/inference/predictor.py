@@ -79,7 +79,8 @@ class Predictor:
     precision : "32"; "bf16", which changes predictions in their third digit; "auto": bf16 where the device computes it
         itself (`has_bf16`). The first windows are then computed in both (`precision_note`).
 
-    Raises BadModel if the folder holds no model, or the model does not say how its input is made.
+    Raises BadModel if the folder holds no model, or the model does not say how its input is made; BadConfig for another
+    precision.
     """
 
     def __init__(self, folder: str | Path, device: str = "auto", precision: str = "32"):

@@ -59,6 +59,7 @@ def flip_and_blur_some(faces: Tensor, flipped: Tensor, blurred: Tensor, sigma: T
 def flip_and_blur_all(faces: Tensor, flipped: Tensor, blurred: Tensor, sigma: Tensor) -> Tensor:
     """Return the same for a device that computes while the host goes on: every window is computed, so that the host
     need not know which are chosen. A window that is not blurred has the kernel 0 0 1 0 0, which changes no pixel.
+    Shapes are those of `flip_and_blur_some`: faces (B, F, 3, S, S), the others (B,).
     """
     half, (n, frames, _, side, _) = BLUR_SIDE // 2, faces.shape
     out = torch.where(flipped.view(-1, 1, 1, 1, 1), faces.flip(-1), faces)
@@ -205,8 +206,9 @@ def _noisy_faces(faces: Tensor, strength: Tensor, chosen: Tensor, generator: tor
 
 
 def noisy_everywhere(faces: Tensor, strength: Tensor, chosen: Tensor, generator: torch.Generator) -> Tensor:
-    """Return faces with noise in the chosen windows; the noise of the others is computed too and not used, so that the
-    host need not know which are chosen. Its random numbers are others than those of a CPU, as is the generator."""
+    """Return faces (B, F, 3, S, S) with noise in the chosen windows (B,) bool; the noise of the others is computed too
+    and not used, so that the host need not know which are chosen. Its random numbers are others than those of a CPU, as
+    is the generator."""
     centre, sd = (faces.new_tensor(c).view(3, 1, 1) for c in (IMAGENET_MEAN, IMAGENET_SD))
     shape = (len(faces), *faces.shape[2:])
     white = torch.randn(shape, generator=generator, device=faces.device, dtype=faces.dtype)

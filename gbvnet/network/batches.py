@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 
     def inputs_of(self, network: nn.Module) -> tuple[Tensor | Presence | None, ...]:
         """Return the arguments of a network's `forward`: the first five fields, the presence where it takes one, and
-        the further modalities."""
+        the further modalities. Shapes are those of the fields: (B, ...)."""
         presence = (self.presence,) if _takes_presence(type(network).forward) else ()
         return *self[:5], *presence, *self.further
 

@@ -108,7 +108,10 @@ def count_flops(network: nn.Module, inputs: tuple) -> int:
 
 
 def kept_for_backward(forward: Callable[[], Tensor], known: set[int]) -> int:
-    """Return the bytes that a forward pass keeps for the backward pass, without memory at addresses in `known`."""
+    """Return the bytes that a forward pass keeps for the backward pass, without memory at addresses in `known`.
+
+    forward : returns a tensor of any shape
+    """
     kept: dict[int, int] = {}
 
     def note(tensor: Tensor) -> Tensor:

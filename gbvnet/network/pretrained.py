@@ -143,8 +143,8 @@ def digest_of(path: str | Path, what: str = "ConvNeXt V2 weights") -> str:
 
 
 def read_tensors(path: Path, what: str, prefixes: Iterable[str] = ()) -> dict[str, Tensor]:
-    """Return all tensors of a file by their names, without prefixes that wrappers have added. No code from the file is
-    run.
+    """Return all tensors of a file by their names, of any shape, without prefixes that wrappers have added. No code
+    from the file is run.
 
     what : the file holds, for messages: "ConvNeXt V2 weights"
     Raises BadModel for a file that cannot be read, and for one with other content than tensors.

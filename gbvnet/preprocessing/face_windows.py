@@ -65,7 +65,7 @@ class FacePart(NamedTuple):
 
     @property
     def values(self) -> np.ndarray:
-        """The features if they are kept, else the pictures: what a network reads."""
+        """What a network reads: the features (w, F, D) if they are kept, else the pictures (w, F, S, S, 3)."""
         return np.asarray(self.faces if self.features is None else self.features)
 
 

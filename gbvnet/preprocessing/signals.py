@@ -121,7 +121,10 @@ def _baseline(signals: Signals, x: np.ndarray, onset: int, rate_hz: float, basel
 
 def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> np.ndarray:
     """Filter each channel by its kind, zero-phase, in place, (C, N), and return x. Channels released filtered are
-    skipped."""
+    skipped.
+
+    Raises BadConfig for a recording or a rate that is too short or too low to be filtered.
+    """
     from scipy.signal import sosfiltfilt
 
     for band in sorted(set(BANDS.values()), key=str):
@@ -139,7 +142,7 @@ def band_limit(x: np.ndarray, rate_hz: float, channels: tuple[Channel, ...]) -> 
 
 @lru_cache  # designing a filter takes longer than running it over a trial
 def band_sections(low: float | None, high: float, rate_hz: float) -> np.ndarray | None:
-    """Return the second-order sections of a band's filter, or None if the rate itself limits the band.
+    """Return the second-order sections (k, 6) of a band's filter, or None if the rate itself limits the band.
 
     Raises BadConfig for a rate at which nothing of the band remains.
     """

@@ -15,6 +15,9 @@ def window_starts(seconds: float, window_s: float, step_s: float) -> np.ndarray:
     """Return the start of each whole window of a stimulus, in seconds from its start, (W,) float64.
 
     Raises BadConfig if there are more than MAX_WINDOWS, because then the times must be wrong.
+
+    >>> window_starts(3.5, window_s=1.0, step_s=0.5).tolist()
+    [0.0, 0.5, 1.0, 1.5, 2.0, 2.5]
     """
     if seconds < window_s * (1 - _TOLERANCE):
         return np.zeros(0)
@@ -49,7 +52,7 @@ def cut(x: np.ndarray, onset: int, rate_hz: float, starts: np.ndarray, length: i
 
 
 def missing_windows(n: int, starts: np.ndarray) -> list[str]:
-    """Return a warning if the signals fill only the first n windows."""
+    """Return a warning if the signals fill only the first n of the windows that begin at starts (W,)."""
     if n == len(starts):
         return []
     return [f"the signals end before the last {len(starts) - n} of {len(starts)} windows, which are left out"]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from gbvnet.cli.command import COMMANDS
-from gbvnet.cli.main import _parser, main
+from gbvnet.cli.main import command_parser, main
 from gbvnet.cli.options import quote_names
 
 HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplotlib", "cv2", "av")
@@ -124,7 +124,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(deap, monkeypatch, capsys):
 
 def parsed(name, *argv):
     """The options of a command as it sees them."""
-    parser, _ = _parser(name)
+    parser, _ = command_parser(name)
     return parser.instantiate(parser.parse_args(quote_names(list(argv), parser)))
 
 
@@ -171,7 +171,7 @@ def test_names_in_a_settings_file_stay_text(tmp_path, line, names):
 
 def test_what_the_demo_ends_with_are_commands_as_they_must_be_typed(tmp_path):
     from gbvnet.cli.demo import NEXT, WORDS
-    from gbvnet.cli.main import _parser, _with_underscores
+    from gbvnet.cli.main import command_parser, with_underscores
 
     lines = NEXT.format(folder=tmp_path, store=tmp_path / "store", run="runs/trial").splitlines()
     commands = [line.split()[1:] for line in lines if line.startswith("    gbvnet ")]
@@ -179,7 +179,7 @@ def test_what_the_demo_ends_with_are_commands_as_they_must_be_typed(tmp_path):
         "train", "predict", "check", "prepare", "crossval", "report", "table", "prepare"
     ]  # fmt: skip
     for name, *words in commands:
-        _parser(name)[0].parse_args(_with_underscores(words))
+        command_parser(name)[0].parse_args(with_underscores(words))
     assert all(word in WORDS for word in ("facebio", "protocol", "LEAKY", "window"))
 
 
@@ -224,10 +224,10 @@ def test_settings_of_another_form_are_reported_without_a_traceback(tmp_path, cap
 
 @pytest.mark.parametrize("option", ["--subjects", "--subject", "--subj"])
 def test_the_beginning_of_an_option_takes_names_as_the_whole_does(option):
-    parser, _ = _parser("crossval")
+    parser, _ = command_parser("crossval")
     quoted = quote_names([option, "01,02", f"{option}=1e5"], parser)
     assert quoted == [option, '["01", "02"]', f'{option}=["1e5"]']
-    assert quote_names(["--systems", "a,b", "--system", "x"], _parser("compare")[0])[1] == '["a", "b"]'
+    assert quote_names(["--systems", "a,b", "--system", "x"], command_parser("compare")[0])[1] == '["a", "b"]'
 
 
 def test_a_file_of_settings_from_the_first_versions_is_read(tmp_path, capsys):

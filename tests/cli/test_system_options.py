@@ -13,8 +13,8 @@ from gbvnet.errors import BadConfig
 
 def parse(text, settings=CrossvalConfig):
     name, *argv = text.split()
-    argv = cli._with_underscores(argv)
-    parser, _ = cli._parser(name, argv)
+    argv = cli.with_underscores(argv)
+    parser, _ = cli.command_parser(name, argv)
     parsed = parser.parse_args(quote_names(argv, parser))
     require_groups(parser, parsed)
     return chosen_settings(parser.instantiate(parsed), settings).options
@@ -22,7 +22,7 @@ def parse(text, settings=CrossvalConfig):
 
 def help_of(text):
     name, *argv = text.split()
-    return cli._parser(name, argv)[0].format_help()
+    return cli.command_parser(name, argv)[0].format_help()
 
 
 def test_help_shows_the_options_of_the_system_that_is_named():
@@ -36,7 +36,7 @@ def test_help_shows_the_options_of_the_system_that_is_named():
 
 def test_help_of_a_command_imports_no_system():
     code = "import sys; from gbvnet.cli import main\n"
-    code += "main._parser('crossval', ['--help'])[0].format_help()\n"
+    code += "main.command_parser('crossval', ['--help'])[0].format_help()\n"
     code += "sys.exit(any(m == 'torch' or m.startswith('gbvnet.systems.') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 

@@ -146,7 +146,7 @@ def export_int8(name: str | Path, path: str | Path, store: WindowSource) -> Int8
 
 
 def choose_windows(data: TrainedOn) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return the row numbers for the calibration, others to measure the difference on, and what these are.
+    """Return row numbers (n,) for the calibration, others (m,) to measure the difference on, and what these are.
 
     Raises BadConfig if there are fewer than four windows.
     """
@@ -175,7 +175,7 @@ def _batches(data: TrainedOn, rows: np.ndarray, network: GBVNet) -> Iterator[Win
 
 
 def quantise(source: Path, path: Path, calibration: Iterator[Windows]) -> None:
-    """Write an ONNX file of a model in int8, calibrated on batches of windows."""
+    """Write an ONNX file of a model in int8, calibrated on batches of windows: inputs (B, ...) by name."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     expected = [each.name for each in open_session(source).get_inputs()]

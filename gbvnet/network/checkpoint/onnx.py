@@ -204,7 +204,10 @@ def _feature_noise(config: GBVNetConfig, face_ok: np.ndarray, seed: int) -> np.n
 
 
 def write_onnx(network: GBVNet, side: int, path: Path, config: str) -> None:
-    """Trace the network and write it, its config as metadata."""
+    """Trace the network and write it, its config as metadata. side : of a face, pixels
+
+    Raises BadModel if torch exports nothing.
+    """
     import onnx
 
     traceable = TraceableNetwork(network).eval()

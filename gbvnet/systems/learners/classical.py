@@ -102,7 +102,7 @@ class ClassicalSystem(BaseSystem, new_hooks=True):
         return self.vectors(store, rows)
 
     def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:
-        """Raise BadConfig if a row lacks a modality that this system needs."""
+        """Raise BadConfig if one of rows (n,) lacks a modality that this system needs."""
         require_modalities(store, rows, self.config)
 
     @override
@@ -131,7 +131,7 @@ class ClassicalSystem(BaseSystem, new_hooks=True):
 
 
 def require_modalities(store: WindowSource, rows: np.ndarray, config: CrossvalConfig) -> None:
-    """Raise BadConfig if a row lacks a modality, for systems that have no substitute for it."""
+    """Raise BadConfig if one of rows (n,) lacks a modality, for systems that have no substitute for it."""
     for name, used in (("face", uses_face(config.modality)), ("signals", uses_signals(config.modality))):
         lacks = ~store.windows[f"has_{name}"].to_numpy(bool)[rows]
         if used and lacks.any():

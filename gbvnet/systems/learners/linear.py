@@ -47,7 +47,7 @@ class LinearSystem(ClassicalSystem, new_hooks=True):
 
 
 def constant(n_features: int, y: float) -> Parameters:
-    """Return the parameters of a linear model that predicts the only class that there was, 0 or 1."""
+    """Return the parameters of a linear model that predicts the only class that there was, 0 or 1: (D,) and (1,)."""
     return {"weights": np.zeros(n_features), "bias": np.array([4.0 if y else -4.0])}
 
 
