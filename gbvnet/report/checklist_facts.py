@@ -167,7 +167,7 @@ def _shares(r: Result) -> str:
     if r.scores.task == "binary":
         return f"{of['high_windows']:,} of {windows:,} windows are high"
     if r.scores.task == "multiclass":
-        return listed([f"{of[f'class_{k}']:,} {name}" for k, name in enumerate(r.scores.classes)]) + " windows"
+        return "windows: " + ", ".join(f"{name} {of[f'class_{k}']:,}" for k, name in enumerate(r.scores.classes))
     return f"ratings {mean_sd(r.table['y'].mean(), r.table['y'].std(), 'rmse')} (mean ± SD)"
 
 

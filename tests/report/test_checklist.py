@@ -213,7 +213,7 @@ def test_what_the_file_of_another_program_does_not_say_is_a_blank(tmp_path):
 @pytest.mark.parametrize(
     ("make", "shares"),
     [
-        (fake_runs.class_table, r"\d+ 0, \d+ 1 and \d+ 2 windows"),
+        (fake_runs.class_table, r"windows: 0 \d+, 1 \d+, 2 \d+"),
         (fake_runs.rating_table, r"ratings \d\.\d\d ± \d\.\d"),
     ],
 )
