@@ -71,9 +71,10 @@ bench: $(VENV)/.dev      ## ratios of speed, side by side in one run; JSON in be
 	$(BIN)/python -m benchmarks
 
 # What lies in build/lib from before, setuptools would put in as well.
-wheel: $(VENV)/.dev      ## build the wheel, into build/wheel
-	rm -rf build/lib build/bdist.* build/wheel
-	$(BIN)/python -m pip wheel -q --no-deps -w build/wheel .
+wheel: $(VENV)/.dev      ## build the source archive, and the wheel from it, into build/dist; twine looks at both
+	rm -rf build/lib build/bdist.* build/dist
+	$(BIN)/python -m build -q --no-isolation -o build/dist
+	$(BIN)/twine check --strict build/dist/*
 
 fuzz: $(VENV)/.dev       ## half an hour: a million damaged files for the parsers; those on which one fails go into build/fuzz
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz
