@@ -25,11 +25,11 @@ def version_text() -> str:
 
 def extras() -> dict[str, list[str]]:
     """Return the packages of each extra as the installed package declares them; empty if gbvnet is not installed."""
-    from importlib.metadata import PackageNotFoundError, requires
+    from importlib.metadata import requires
 
     try:
         lines = requires("gbvnet") or []
-    except PackageNotFoundError:  # a folder on PYTHONPATH
+    except ImportError:  # a folder on PYTHONPATH
         return {}
     wanted: dict[str, list[str]] = {}
     for line in lines:
@@ -50,11 +50,11 @@ def _rows() -> Iterator[tuple[str, str]]:
 
 
 def _version(package: str) -> str:
-    from importlib.metadata import PackageNotFoundError, version
+    from importlib.metadata import version
 
     try:
         return version(package)
-    except PackageNotFoundError:
+    except ImportError:
         return ABSENT
 
 

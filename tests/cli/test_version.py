@@ -52,9 +52,9 @@ def test_each_extra_is_listed_with_what_it_installs():
     assert all(names[extra] == packages for extra, packages in extras.items() if extra != "dev")
 
 
-def test_what_is_absent_is_said_to_be(capsys, monkeypatch, tmp_path):
+def test_what_is_absent_is_named(capsys, monkeypatch, tmp_path):
     def without(name):
-        raise importlib.metadata.PackageNotFoundError(name)
+        raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", without)
     monkeypatch.setenv("GBVNET_CACHE", str(tmp_path))
@@ -67,7 +67,7 @@ def test_what_is_absent_is_said_to_be(capsys, monkeypatch, tmp_path):
 
 def test_a_folder_that_is_not_installed_has_no_extras_to_list(monkeypatch):
     def without(name):
-        raise importlib.metadata.PackageNotFoundError(name)
+        raise ModuleNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "requires", without)
     assert version.extras() == {} and "extra" not in version.version_text()
