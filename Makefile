@@ -1,10 +1,11 @@
 # Two commands are all the set-up on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV   ?= .venv
+OLDEST ?= .venv-oldest
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test lint types unit page evidence fusions bench survival wheel fuzz audit-deps clean help
+.PHONY: demo test lint types unit oldest page evidence fusions bench survival wheel fuzz audit-deps clean help
 help:                    ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -42,6 +43,14 @@ lint: $(VENV)/.dev       ## ruff
 
 types: $(VENV)/.dev      ## mypy
 	$(BIN)/mypy
+
+# The extras that work with the oldest versions of the package's own dependencies; what only compares is left out.
+oldest: system           ## the tests that take milliseconds with the lower bounds of all dependencies, in .venv-oldest
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e '.[mat73,onnx,ray,tensorboard,tune]' \
+		antropy hypothesis mne-features pytest pytest-xdist setuptools
+	$(OLDEST)/bin/gbvnet weights
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not journey" -o filterwarnings=default
 
 unit: $(VENV)/.dev       ## only the tests that take milliseconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not journey"
@@ -83,4 +92,4 @@ audit-deps: $(VENV)/.dev ## known vulnerabilities of what is installed, where th
 	$(BIN)/python -m tests.vulnerabilities
 
 clean:
-	rm -rf build $(VENV) gbvnet-demo
+	rm -rf build $(VENV) $(OLDEST) gbvnet-demo
