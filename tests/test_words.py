@@ -95,7 +95,8 @@ def sources() -> list[str]:
     files = [f for d in ("gbvnet", "tests", "benchmarks", "docs", "recipes") for f in (ROOT / d).rglob("*")]
     kinds = {".py", ".md", ".yaml", ".css", ".html", ".j2", ".js", ".sh"}
     names = [f.relative_to(ROOT).as_posix() for f in files if f.suffix in kinds and "results" not in f.parts]
-    return sorted([*names, "README.md", "CITATION.cff", "Makefile"])
+    others = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CITATION.cff", "Makefile")
+    return sorted([*names, *others])
 
 
 def forbidden(name: str) -> list[str]:

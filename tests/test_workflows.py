@@ -119,11 +119,11 @@ def test_an_issue_form_asks_for_something_and_has_each_id_once(file):
     if file.stem == "config":
         return
     assert form["name"] and form["description"]
-    asked = [field for field in form["body"] if field["type"] != "markdown"]
-    ids = [field["id"] for field in asked]
-    assert asked and len(set(ids)) == len(ids)
-    assert all(field["attributes"]["label"] for field in asked)
-    assert any(field.get("validations", {}).get("required") for field in asked)
+    fields = [field for field in form["body"] if field["type"] != "markdown"]
+    ids = [field["id"] for field in fields]
+    assert fields and len(set(ids)) == len(ids)
+    assert all(field["attributes"]["label"] for field in fields)
+    assert any(field.get("validations", {}).get("required") for field in fields)
 
 
 def test_a_bug_report_asks_for_the_version():
