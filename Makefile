@@ -1,11 +1,12 @@
 # Two commands are all the set-up on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 VENV   ?= .venv
+OLDEST ?= .venv-oldest
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 GALLERY ?= 1
 
-.PHONY: demo test lint types unit page docs evidence fusions bench survival wheel fuzz audit-deps clean help
+.PHONY: demo test lint types unit oldest page docs evidence fusions bench survival wheel fuzz audit-deps clean help
 help:                    ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -48,6 +49,14 @@ lint: $(VENV)/.dev       ## ruff
 types: $(VENV)/.dev      ## mypy
 	$(BIN)/mypy
 
+# The extras that work with the oldest versions of the package's own dependencies; what only compares is left out.
+oldest: system           ## the tests that take milliseconds with the lower bounds of all dependencies, in .venv-oldest
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e '.[mat73,onnx,ray,tensorboard,tune]' \
+		antropy hypothesis mne-features pytest pytest-xdist setuptools
+	$(OLDEST)/bin/gbvnet weights
+	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not journey" -o filterwarnings=default
+
 unit: $(VENV)/.dev       ## only the tests that take milliseconds
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not journey"
 
@@ -83,9 +92,10 @@ bench: $(VENV)/.dev      ## ratios of speed, side by side in one run; JSON in be
 	$(BIN)/python -m benchmarks
 
 # What lies in build/lib from before, setuptools would put in as well.
-wheel: $(VENV)/.dev      ## build the wheel, into build/wheel
-	rm -rf build/lib build/bdist.* build/wheel
-	$(BIN)/python -m pip wheel -q --no-deps -w build/wheel .
+wheel: $(VENV)/.dev      ## build the source archive, and the wheel from it, into build/dist; twine looks at both
+	rm -rf build/lib build/bdist.* build/dist
+	$(BIN)/python -m build -q --no-isolation -o build/dist
+	$(BIN)/twine check --strict build/dist/*
 
 fuzz: $(VENV)/.dev       ## half an hour: a million damaged files for the parsers; those on which one fails go into build/fuzz
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz
@@ -94,4 +104,4 @@ audit-deps: $(VENV)/.dev ## known vulnerabilities of what is installed, where th
 	$(BIN)/python -m tests.vulnerabilities
 
 clean:
-	rm -rf build $(VENV) gbvnet-demo docs/reference docs/gallery
+	rm -rf build $(VENV) $(OLDEST) gbvnet-demo docs/reference docs/gallery

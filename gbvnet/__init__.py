@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 # shared the cores (measured: 3.0 s against 0.13 s). This is read when torch is loaded; a setting of the user's stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Where each public name is. The imports say the same to type checkers, and are not run.
 _HOME = {

@@ -1,22 +1,25 @@
-"""The wheel: what is in it, and that a model works where nothing but the wheel is."""
+"""The source archive and the wheel built from it: what is in them, and a model where nothing but the wheel is."""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from gbvnet import __version__
 from gbvnet.inference.predict import predict_files
 
 from .app_fixtures import write_csv, write_model
 
 ROOT = Path(__file__).parents[1]
-NEEDED = ("gbvnet", "recipes", "pyproject.toml", "README.md", "LICENSE")  # to build it; and nothing else is
+# What is in the source archive, besides what setuptools writes; nothing else is needed to build it.
+NEEDED = ("gbvnet", "recipes", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "MANIFEST.in")
 # What may lie about in a working copy, some of it with keys or faces in it; and what such things look like.
 STRAY = (
     "gbvnet/.env", "gbvnet/id_rsa", "gbvnet/key.pem", "gbvnet/notes.txt", "gbvnet/s01.dat", "gbvnet/model.safetensors",
@@ -31,21 +34,54 @@ SECRETS = re.compile(
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Built from a copy, so that a build folder that is there already has no part in it."""
+def sdist(tmp_path_factory):
+    """The source archive, built from a copy, so that a build folder that is there already has no part in it."""
     source = tmp_path_factory.mktemp("source")
     for name in NEEDED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(ROOT / name, source / name)
-    for name in STRAY:
+    (source / "tests").mkdir()
+    for name in (*STRAY, "tests/test_stray.py", "notes.md"):
         (source / name).write_text("stray")
+    made = tmp_path_factory.mktemp("sdist")
+    code = f"from setuptools.build_meta import build_sdist; build_sdist({str(made)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, capture_output=True, text=True)
+    (file,) = made.iterdir()
+    return file
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist, tmp_path_factory):
+    """Built from the source archive, which therefore holds all that is needed."""
     made = tmp_path_factory.mktemp("wheel")
-    words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(made), str(source)]
+    words = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(made), str(sdist)]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True, capture_output=True, text=True)
     (file,) = made.iterdir()
     return file
+
+
+def source_files() -> set[str]:
+    """The package and its recipes, as they lie in the repository."""
+    kinds = ("gbvnet/**/*.py", "gbvnet/**/*.html", "gbvnet/**/*.css", "gbvnet/**/*.yaml", "gbvnet/py.typed")
+    kinds += tuple(f"recipes/**/*.{end}" for end in ("py", "yaml", "json", "sh"))
+    return {str(file.relative_to(ROOT)) for kind in kinds for file in ROOT.glob(kind)}
+
+
+@pytest.mark.journey
+def test_the_source_archive_holds_what_builds_the_wheel_and_no_stray_file(sdist):
+    assert sdist.name == f"gbvnet-{__version__}.tar.gz"
+    with tarfile.open(sdist) as opened:
+        files = [member for member in opened.getmembers() if member.isfile()]
+        names = {member.name.split("/", 1)[1] for member in files}
+        assert all(member.isfile() or member.isdir() for member in opened.getmembers())
+        for member in files:
+            match = SECRETS.search(opened.extractfile(member).read())
+            assert not match, (member.name, match)
+    written = {"PKG-INFO", "setup.cfg"} | {name for name in names if name.startswith("gbvnet.egg-info/")}
+    assert names - written == source_files() | {name for name in NEEDED if (ROOT / name).is_file()}
+    assert not names & set(STRAY)
 
 
 @pytest.mark.journey
@@ -55,21 +91,13 @@ def test_the_wheel_holds_the_package_and_its_recipes_and_nothing_else(wheel):
         metadata = opened.read(next(n for n in names if n.endswith("METADATA"))).decode()
         commands = opened.read(next(n for n in names if n.endswith("entry_points.txt"))).decode()
     about = {n for n in names if n.split("/")[0].endswith(".dist-info")}
-    wanted = {str(f.relative_to(ROOT)) for f in (ROOT / "gbvnet").rglob("*.py")}
-    pages = (f for kind in ("*.html", "*.css", "*.yaml") for f in (ROOT / "gbvnet").rglob(kind))
-    wanted |= {"gbvnet/py.typed", *(str(f.relative_to(ROOT)) for f in pages)}
-    wanted |= {
-        f"gbvnet/{f.relative_to(ROOT)}"
-        for end in ("py", "yaml", "json", "sh")
-        for f in ROOT.glob(f"recipes/**/*.{end}")
-    }
-    assert names - about == wanted
+    assert names - about == {re.sub("^recipes/", "gbvnet/recipes/", name) for name in source_files()}
     assert {n.split("/", 1)[1] for n in about} == {
         "licenses/LICENSE", "METADATA", "WHEEL", "entry_points.txt", "top_level.txt", "RECORD",
     }  # fmt: skip
     assert "gbvnet = gbvnet.cli.main:main" in commands
     assert "License-Expression: MIT" in metadata and "Requires-Python: <3.14,>=3.11" in metadata
-    assert str(ROOT) not in metadata
+    assert f"\nVersion: {__version__}\n" in metadata and str(ROOT) not in metadata
 
 
 @pytest.mark.journey

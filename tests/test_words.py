@@ -97,7 +97,8 @@ def sources() -> list[str]:
     kinds = {".py", ".md", ".yaml", ".css", ".html", ".j2", ".js", ".sh"}
     names = [f.relative_to(ROOT).as_posix() for f in files if f.suffix in kinds and "results" not in f.parts]
     names = [name for name in names if not name.startswith(BUILT)]
-    return sorted([*names, "README.md", "CITATION.cff", "Makefile"])
+    others = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CITATION.cff", "Makefile")
+    return sorted([*names, *others])
 
 
 def forbidden(name: str) -> list[str]:

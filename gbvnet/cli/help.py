@@ -114,5 +114,6 @@ def overview() -> str:
             *lines,
             "",
             "gbvnet COMMAND --help shows the options of a command, with an example.",
+            "gbvnet --version shows the version, and what is installed: for reports of errors.",
         ]
     )

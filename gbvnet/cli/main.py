@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from .. import __version__
 from ..errors import GbvnetError, os_error_message
 from ..text import did_you_mean
 from . import data, experiments, models, registry, reproduce  # noqa: F401  each makes its commands known
@@ -66,7 +65,9 @@ def _main(argv: list[str]) -> int:
         say(overview())
         return 0 if argv else 2
     if argv[0] == "--version":
-        say(f"gbvnet {__version__}")
+        from .version import version_text
+
+        say(version_text())
         return 0
     if argv[0] not in COMMANDS:
         return _fail("", f"no command {argv[0]}; {did_you_mean(argv[0], COMMANDS)}")

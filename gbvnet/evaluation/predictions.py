@@ -6,8 +6,9 @@ alone. The columns of each task are in prediction_schema.py.
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,7 @@ WINDOW = ["fold", "recording", "window"]  # one tested window within a result
 TRIAL = ["subject", "trial"]
 
 SCHEMA, COLUMNS = BINARY_SCHEMA, BINARY_SCHEMA.names  # of a binary table
+RUN_FORMAT = 1  # of a run folder, in its environment.json; a run of gbvnet 0.1 has no number there and is of format 1
 SUM_TOLERANCE = 1e-6  # by how much probabilities of all classes may miss a sum of 1
 
 
@@ -115,6 +117,17 @@ def read_run(folder: Path) -> pd.DataFrame:
             "Give the same `gbvnet crossval` command again: it goes on where it stopped.",
         )
     return read(folder / FILE)
+
+
+def check_run_format(file: Path, environment: Mapping[str, Any]) -> None:
+    """Raise BadRun if a run folder is of a format that this version does not know.
+
+    environment : the contents of its environment.json, which is `file`
+    """
+    number = environment.get("format", RUN_FORMAT)
+    if not isinstance(number, int) or number > RUN_FORMAT:
+        remedy = "The run was made by a newer gbvnet: update this one."
+        raise BadRun(file, f"run format {RUN_FORMAT}", f"format {number!r:.40}", remedy)
 
 
 def concatenate(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from ..evaluation.agreement import agreements
 from ..evaluation.chosen_settings import FOLDER
 from ..evaluation.labels import has_one_class
 from ..evaluation.plan import OTHERS, Plan
+from ..evaluation.predictions import RUN_FORMAT, check_run_format
 from ..former_settings import former_names, former_option_group, present_names
 from ..io.atomic import atomic_write, remove_stale_temp_files
 from ..io.records import convert, yaml_record
@@ -260,6 +261,7 @@ def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dic
     from_store = ("dataset", "source", "synthetic", "prepare", "stores")
     n = len(plan.windows)
     return {
+        "format": RUN_FORMAT,
         "gbvnet": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -375,13 +377,17 @@ def write_json(path: Path, record: dict, indent: int | None = 2) -> None:
 
 
 def read_environment(run_dir: Path) -> dict[str, Any]:
-    """Return environment.json as `begin_run` wrote it; empty if it is not there. Raises BadRun if it cannot be read."""
+    """Return environment.json as `begin_run` wrote it; empty if it is not there.
+
+    Raises BadRun if it cannot be read, or is of a newer format.
+    """
     try:
         record = from_json((run_dir / "environment.json").read_text())
         convert(record, _Environment)
-        return record
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         damage = f"a file that cannot be read ({error})"
         raise BadRun(run_dir / "environment.json", "what a run was made with", damage, "Delete the run.") from None
+    check_run_format(run_dir / "environment.json", record)
+    return record

@@ -26,6 +26,7 @@ class _Record(msgspec.Struct):
 
     store: dict[str, Any]
     config: dict[str, Any]
+    format: int = 1
 
 
 def begin_run_group(
@@ -42,7 +43,7 @@ def begin_run_group(
     settings : what must be the same from one call to the next
     version : of the file's format
     is_member : which files and folders may be in the folder before its record is; by default none
-    Raises BadRun if the folder holds another group, or something else.
+    Raises BadRun if the folder holds another group, one of a newer format, or something else.
     """
     folder = file.parent
     plain_settings = _plain(settings)
@@ -63,6 +64,9 @@ def begin_run_group(
     try:
         existing = from_json(file.read_text())
         earlier = convert(existing, _Record)
+        if earlier.format > version:
+            remedy = "It was made by a newer gbvnet: update this one, or use another folder."
+            raise BadRun(file, f"{kind} of format {version}", f"one of format {earlier.format}", remedy)
         settings_now, settings_then = plain_settings, present_names(earlier.config)
         if "options" in settings_now:  # those left out and those at their defaults are the same
             both, current = (settings_now, settings_then), str(settings_now["system"])

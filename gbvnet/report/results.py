@@ -177,6 +177,7 @@ def read_run(folder: Path, name: str) -> Run:
     """Read a run folder. Raises BadRun if anything that a report needs is missing or damaged."""
     table = predictions.read_run(folder)
     config, environment = (_read_dict(folder / file) for file in ("config.yaml", "environment.json"))
+    predictions.check_run_format(folder / "environment.json", environment)
     if isinstance(environment.get("store"), dict):
         environment["store"] = with_current_key(environment["store"])
     return Run(folder, name, table, present_names(config), environment)

@@ -33,7 +33,8 @@ def settings_blocks(runs: Sequence[Run]) -> Iterator[Block]:
 
 def _settings(run: Run) -> dict[str, str]:
     """The run's settings, and what its environment.json says of software, machine and store, by dotted name."""
-    environment = {name: value for name, value in run.environment.items() if name != "data"}  # has its own section
+    others = ("data", "format")  # a section of its own; the same wherever runs are read
+    environment = {name: value for name, value in run.environment.items() if name not in others}
     values = flatten(run.config) | flatten(environment)
     settings = {name: _as_text(value) for name, value in values.items()}
     settings["system"] = label(settings.get("system", NONE))  # a plug-in without the folder of its file

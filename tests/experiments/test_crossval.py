@@ -158,6 +158,7 @@ def test_the_run_folder_holds_what_the_design_promises(tmp_path, planted, log_po
     assert environment["data"]["high"] == {"valence": 0.5}
     assert environment["store"]["digest"] == planted.digest
     assert environment["store"]["synthetic"] is True
+    assert environment["format"] == predictions.RUN_FORMAT
     assert environment["n_parameters"] == 6
     assert environment["threads"] == 1
     assert environment["seconds"] > 0

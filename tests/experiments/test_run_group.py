@@ -43,6 +43,7 @@ def test_options_at_their_defaults_are_those_left_out_also_under_their_former_na
         ({"config": {"folds": 4}}, "expected a comparison with folds = 3, found one with 4"),
         ({"config": 7}, "config: expected a mapping of names to values, found 7"),
         ({"store": None}, "store: expected a mapping of names to values, found None"),
+        ({"format": 2, "config": {"no": "such"}}, r"expected a comparison of format 1, found one of format 2.*newer"),
     ],
 )
 def test_another_group_or_a_damaged_record_is_refused(file, change, message):

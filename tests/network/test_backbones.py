@@ -5,21 +5,15 @@ import re
 
 import pytest
 import torch
-from kornia.feature.dedode.vgg import vgg19
 from safetensors.torch import save_file
-from transformers import (
-    ConvNextV2Config,
-    ConvNextV2ForImageClassification,
-    MobileNetV1Config,
-    MobileNetV1ForImageClassification,
-    ResNetConfig,
-    ResNetForImageClassification,
-)
 
 from gbvnet.errors import BadModel
 from gbvnet.network.backbone_weights import load_backbone_weights
 from gbvnet.network.backbones import KINDS, Backbone, width_of
 from gbvnet.network.model import SIZES
+
+transformers = pytest.importorskip("transformers")
+vgg19 = pytest.importorskip("kornia.feature.dedode.vgg").vgg19
 
 OPTION = "--options.backbone"
 SIDE = 40  # pixels: 5 halvings leave one place, of odd sides on the way
@@ -82,7 +76,7 @@ def compare(kind, oracle_features, state, layout, path, side=SIDE):
 
 @pytest.mark.parametrize("layout", ["transformers", "torchvision"])
 def test_resnet_gives_the_features_that_transformers_gives(layout, tmp_path):
-    oracle = randomised(ResNetForImageClassification(ResNetConfig(num_labels=7)))
+    oracle = randomised(transformers.ResNetForImageClassification(transformers.ResNetConfig(num_labels=7)))
     state = oracle.state_dict()
     assert sum(p.numel() for p in oracle.resnet.parameters()) == 25_557_032 - 1000 * 2049  # as published
     if layout == "torchvision":
@@ -103,7 +97,7 @@ def test_vgg_gives_the_features_that_another_implementation_gives(tmp_path):
 
 @pytest.mark.parametrize("side", [64, 75])  # even and odd sides are padded differently
 def test_mobilenet_gives_the_features_that_transformers_gives(side, tmp_path):
-    oracle = randomised(MobileNetV1ForImageClassification(MobileNetV1Config(num_labels=7)))
+    oracle = randomised(transformers.MobileNetV1ForImageClassification(transformers.MobileNetV1Config(num_labels=7)))
     compare(
         "mobilenet",
         lambda x: oracle.mobilenet_v1(x).pooler_output,
@@ -116,8 +110,8 @@ def test_mobilenet_gives_the_features_that_transformers_gives(side, tmp_path):
 
 def test_convnext_v2_of_the_variant_is_read_too(tmp_path):
     depths, widths = SIZES["micro"]
-    config = ConvNextV2Config(depths=depths, hidden_sizes=widths, num_labels=7, layer_norm_eps=1e-6)
-    oracle = randomised(ConvNextV2ForImageClassification(config))
+    config = transformers.ConvNextV2Config(depths=depths, hidden_sizes=widths, num_labels=7, layer_norm_eps=1e-6)
+    oracle = randomised(transformers.ConvNextV2ForImageClassification(config))
     file = tmp_path / "w.safetensors"
     compare("convnextv2", lambda x: oracle.convnextv2(x).pooler_output, oracle.state_dict(), "transformers", file, 64)
     with pytest.raises(

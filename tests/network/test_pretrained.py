@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import save_file
-from transformers import ConvNextV2Config, ConvNextV2ForImageClassification
 
 from gbvnet.config import CrossvalConfig, GBVNetConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadModel, BadRun
@@ -20,6 +19,8 @@ from gbvnet.network.pretrained import load_face_weights
 from gbvnet.systems import system
 
 from ..synthetic_store import write_store
+
+transformers = pytest.importorskip("transformers")
 
 VARIANT = "atto"
 
@@ -33,8 +34,8 @@ def theirs(variant=VARIANT):
     depths, widths = SIZES[variant]
     torch.manual_seed(0)
     # 1e-6 is the authors' epsilon; transformers' own config has another for the last norm
-    config = ConvNextV2Config(depths=depths, hidden_sizes=widths, num_labels=7, layer_norm_eps=1e-6)
-    made = ConvNextV2ForImageClassification(config).eval()
+    config = transformers.ConvNextV2Config(depths=depths, hidden_sizes=widths, num_labels=7, layer_norm_eps=1e-6)
+    made = transformers.ConvNextV2ForImageClassification(config).eval()
     with torch.no_grad():
         for name, parameter in made.named_parameters():
             parameter.add_(0.05 * torch.randn_like(parameter) if "grn" not in name else torch.randn_like(parameter))

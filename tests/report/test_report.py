@@ -234,6 +234,8 @@ def test_without_one_good_run_there_is_no_report(tmp_path):
         ),
         ("environment.json", "[" * 50_000, r"environment\.json: expected settings by name, found .* nested too deep"),
         ("config.yaml", "a: !!int ''", r"config\.yaml: expected settings by name, found .*a tag whose value"),
+        ("environment.json", '{"format": 2}', r"environment\.json: expected run format 1, found format 2\. .*newer"),
+        ("environment.json", '{"format": "x"}', r"environment\.json: expected run format 1, found format 'x'"),
     ],
 )
 def test_a_run_copied_in_part_is_refused(tmp_path, name, content, message):

@@ -5,7 +5,6 @@ import struct
 
 import numpy as np
 import pytest
-import pyxdf
 
 from gbvnet.datasets.formats.device_files import open_device
 from gbvnet.datasets.formats.signal_file import read_signals
@@ -53,6 +52,7 @@ def written(folder, *streams, name="a.xdf", **options):
 
 
 def by_pyxdf(file, **options):
+    pyxdf = pytest.importorskip("pyxdf")
     logging.getLogger("pyxdf").setLevel(logging.CRITICAL)
     streams, _ = pyxdf.load_xdf(file, dejitter_timestamps=False, **options)
     return {stream["info"]["name"][0]: stream for stream in streams}
@@ -138,6 +138,7 @@ def test_a_lost_second_of_a_camera_moves_no_frame_and_half_a_second_with_the_def
     assert np.abs(timed.times_s - t).max() < 1e-6
     at = np.concatenate([piece.times_s for piece in timed.pieces])
     assert np.abs(at - t).max() < 1e-3 and len(timed.pieces) == 2
+    pyxdf = pytest.importorskip("pyxdf")
     (default,) = pyxdf.load_xdf(file, select_streams=[{"name": "Cam"}])[0]
     assert 0.4 < np.abs(default["time_stamps"] - t).max() < 0.6  # why a rule of our own
 
