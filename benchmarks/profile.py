@@ -41,6 +41,7 @@ class Training:
     """GBV-Net and batches of noise on a device: a step as the package's own training takes it.
 
     plain : the form that a CPU has also on a GPU, and Adam unfused: what was before, to compare with
+    library : torch's depthwise convolution, also where gbvnet has kernels of its own
     """
 
     def __init__(self, options: argparse.Namespace):
@@ -96,6 +97,8 @@ class Training:
         stack = ExitStack()
         for module in (model, augment) if self.options.plain else ():
             stack.enter_context(patch.object(module, "is_asynchronous", lambda device: False))
+        if self.options.plain or self.options.library:
+            stack.enter_context(patch.object(model, "has_kernels", lambda device: False))
         return stack
 
     def wait(self) -> None:
@@ -103,7 +106,7 @@ class Training:
             torch.cuda.synchronize(self.device)
 
 
-def seconds_of(do: Callable[[], object], wait: Callable[[], None], repeats: int) -> float:
+def median_seconds(do: Callable[[], object], wait: Callable[[], None], repeats: int) -> float:
     """Median seconds, after two calls that are not counted."""
     taken = []
     for _ in range(repeats + 2):
@@ -114,6 +117,16 @@ def seconds_of(do: Callable[[], object], wait: Callable[[], None], repeats: int)
     return median(taken[2:])
 
 
+def hold(file: Path | None) -> None:
+    """Make a file, to say that all is compiled, and wait until it is deleted: then this process may be timed."""
+    if file is not None:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # others need it meanwhile
+        file.touch()
+        while file.exists():
+            time.sleep(0.02)
+
+
 def rates(training: Training) -> tuple[float, float]:
     """FLOP/s of a matrix product and bytes/s of a copy, the best of several, on this device."""
     gpu = training.device.type == "cuda"
@@ -121,8 +134,8 @@ def rates(training: Training) -> tuple[float, float]:
     of = {"device": training.device, "dtype": torch.bfloat16 if training.bf16 else torch.float32}
     a, x = torch.randn(side, side, **of), torch.zeros(length, dtype=torch.uint8, device=training.device)
     y = torch.empty_like(x)
-    product = seconds_of(lambda: torch.mm(a, a), training.wait, 5)
-    copy = seconds_of(lambda: y.copy_(x), training.wait, 5)
+    product = median_seconds(lambda: torch.mm(a, a), training.wait, 5)
+    copy = median_seconds(lambda: y.copy_(x), training.wait, 5)
     return 2 * side**3 / product, 2 * length / copy
 
 
@@ -130,7 +143,10 @@ def profiled(options: argparse.Namespace) -> dict:
     """Everything that is printed and written, of one training."""
     training = Training(options)
     with training.form():
-        seconds = seconds_of(training.step, training.wait, options.steps)
+        if options.held:
+            median_seconds(training.step, training.wait, 1)  # compiles
+            hold(options.held)
+        seconds = median_seconds(training.step, training.wait, options.steps)
         gpu = training.device.type == "cuda"
         memory_mb = torch.cuda.max_memory_allocated(training.device) / 1e6 if gpu else None
     about = {
@@ -139,6 +155,7 @@ def profiled(options: argparse.Namespace) -> dict:
         "batch": options.batch,
         "precision": "bf16" if training.bf16 else "32",
         "plain": options.plain,
+        "library": options.library,
         "compile": options.compile,
         "device": torch.cuda.get_device_name(training.device) if gpu else machine(),
         "threads": torch.get_num_threads(),
@@ -200,8 +217,12 @@ def main(given: list[str] | None = None) -> dict:
     parser.add_argument("--precision", choices=["auto", "32", "bf16"], default="auto")
     parser.add_argument("--steps", type=int, default=3, help="steps that are timed")
     parser.add_argument("--plain", action="store_true", help="compute on a GPU as on a CPU, to compare with")
+    parser.add_argument("--library", action="store_true", help="torch's depthwise convolution, to compare with")
+    parser.add_argument("--held", type=Path, help="make this file after two steps, and wait until it is deleted")
     parser.add_argument("--speed", action="store_true", help="the step alone, not its parts")
-    parser.add_argument("--compile", choices=["default", "reduce-overhead", "max-autotune"], help="with --speed")
+    parser.add_argument(
+        "--compile", choices=["default", "reduce-overhead", "max-autotune-no-cudagraphs"], help="with --speed"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / "profile.json", help="the file that is written")
     options = parser.parse_args(given)
     if options.compile and not options.speed:

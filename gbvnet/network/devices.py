@@ -3,12 +3,16 @@ training, which takes seconds."""
 
 import os
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 import torch
 from torch import nn
 
 from ..config import TrainConfig
 from ..errors import GbvnetError
+
+# A constant, which torch.compile need not trace. Triton has had the tuples that the kernels use since torch 2.7's.
+HAS_TRITON = torch.version.cuda is not None and torch.__version__ >= "2.7" and find_spec("triton") is not None
 
 
 def device_of(config: TrainConfig) -> torch.device:
@@ -47,6 +51,12 @@ def is_asynchronous(device: torch.device) -> bool:
     Where it does, operations have another form that asks nothing. The one place of that decision.
     """
     return device.type != "cpu"
+
+
+def has_kernels(device: torch.device) -> bool:
+    """Return whether a device runs the package's own kernels: an NVIDIA GPU with bf16, and Triton, which torch for
+    such GPUs brings. Elsewhere torch's operations compute the same."""
+    return device.type == "cuda" and HAS_TRITON and torch.cuda.get_device_properties(device).major >= 8
 
 
 def adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:

@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from ..config import GATED_FUSIONS, GBVNetConfig, Widths, require, uses_face, uses_signals
 from ..errors import GbvnetError
-from .devices import is_asynchronous
+from .devices import has_kernels, is_asynchronous
 from .fusions import FUSIONS
 from .presence import Presence
 
@@ -136,6 +136,22 @@ class GlobalResponseNorm(nn.Module):
         return torch.addcmul(self.beta.to(x.dtype), x, scale[:, None, None].to(x.dtype))  # X (1 + gamma N) + beta
 
 
+class Depthwise(nn.Conv2d):
+    """The depthwise 7x7 convolution of maps with the channels last: kernels of its own on a GPU, else torch's."""
+
+    def __init__(self, width: int):
+        super().__init__(width, width, 7, padding=3, groups=width)
+
+    @override
+    def forward(self, x: Tensor) -> Tensor:
+        """x, result: (N, H, W, E)."""
+        if has_kernels(x.device):
+            from .depthwise import depthwise
+
+            return depthwise(x, self.weight, self.bias)
+        return super().forward(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copies: the memory stays (N, H, W, E)
+
+
 class Block(nn.Module):
     """The ConvNeXt V2 block: depthwise 7x7, LN, 1x1 to four times the width, GELU, GRN, 1x1 back, residual.
 
@@ -145,7 +161,7 @@ class Block(nn.Module):
     def __init__(self, width: int, hidden: int | None = None):
         super().__init__()
         hidden = hidden or 4 * width
-        self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
+        self.depthwise = Depthwise(width)
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.widen = nn.Linear(width, hidden)  # a 1x1 convolution of maps with the channels last
         self.grn = GlobalResponseNorm(hidden)
@@ -154,8 +170,7 @@ class Block(nn.Module):
     @override
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (N, H, W, E)."""
-        y = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copies: the memory stays (N, H, W, E)
-        y = self.norm(y)
+        y = self.norm(self.depthwise(x))
         y = self.grn(F.gelu(self.widen(y)))  # (N, H, W, 4E), or fewer channels in a pruned network
         return x + self.narrow(y)
 
