@@ -32,11 +32,12 @@ WAYS = ("forward", "input", "weight")
 FEW = 16  # frames for the error
 BEYOND = 2**28  # bytes of maps that the timed calls go through in turn, so that none waits in a cache
 VARIED = {  # constants of gbvnet's kernels that are tried on the first map
-    "2 warps": {"WARPS": 2},
+    "16 a thread": {"PER_THREAD": 16},
     "8 warps": {"WARPS": 8},
-    "64 pixels": {"PIXELS": 64},
-    "512 pixels": {"PIXELS": 512},
-    "4 times the threads": {"THREADS": 4 * 132 * 512},
+    "16 summed": {"PER_THREAD_SUMMED": 16},
+    "4 summed": {"PER_THREAD_SUMMED": 4},
+    "half the programs": {"PROGRAMS": 132 * 8},
+    "twice the programs": {"PROGRAMS": 132 * 32},
 }
 Form = Callable[[str, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, ...]]
 

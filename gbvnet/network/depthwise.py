@@ -1,167 +1,127 @@
 """The depthwise 7x7 convolution as kernels of its own, for NVIDIA GPUs; importable only where Triton is.
 
 The libraries' kernels for maps with the channels last are slow on the small maps of faces, the gradient of the weights
-above all. Here a thread goes down the rows of one channel of one map, and its registers hold what the next rows need.
-Threads are numbered through frames and channels together, so that no width leaves threads idle. Sums are in float32,
-and none is atomic: the same input gives the same result, bit by bit.
+above all. Here a program holds a tile of pixels and channels in registers and reads the maps once for each tap, shifted,
+from the cache. The loops are loops of the kernel, so that a shape compiles in a second. Sums are in float32, and none
+is atomic: the same input gives the same result, bit by bit.
 
 Shapes: N frames, H, W, E height, width and channels of a map; the filters are (49, E), tap 7 dy + dx. G groups
-of frames.
+of tiles.
 """
 
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 import triton
 import triton.language as tl
 from torch import Tensor
 
 TAPS = 49
-WIDEST = 16  # columns of a map that a thread computes, at most
 WARPS = 4
-PIXELS = 128  # of a channel that a thread sums over, at least, before the sums of threads are added
-THREADS = 132 * 512  # for the sums over frames: what keeps a large GPU busy
+PER_THREAD = 32  # numbers of a tile that a thread holds
+PER_THREAD_SUMMED = 8  # the same where it holds a sum for each of seven taps
+PROGRAMS = 132 * 16  # for the sums over pixels: what keeps a large GPU busy
 
 
 class Plan(NamedTuple):
-    """How a map is cut into strips of columns. A kernel is compiled for each."""
+    """The map, the taps from the middle that reach into it, and how many channels a tile has. A kernel is compiled for
+    each."""
 
     H: int
     W: int
     E: int
-    STRIPS: int
-    TW: int  # columns of a strip
-    C0: int  # the columns that it is computed from, relative to its first: C0 to C1 - 1
-    C1: int
-    RY: int  # taps from the middle that reach into the map
+    RY: int
     RX: int
-    BLOCK: int  # channels of maps in a program
+    WIDE: int
 
 
 def plan_of(height: int, width: int, channels: int) -> Plan:
-    """Return how maps of this size are cut."""
-    strips = -(-width // WIDEST)
-    tw = -(-width // strips)
-    columns = (0, width) if strips == 1 else (-3, tw + 3)  # of a map's only strip, none outside it
-    several = 4 if height * width <= 4 else 1  # of a thread: small maps are few bytes
-    return Plan(
-        height, width, channels, strips, tw, *columns, min(3, height - 1), min(3, width - 1), 32 * WARPS * several
-    )
+    """Return how maps of this size are cut into tiles: the widest power of two up to 64 that divides the channels, but
+    16 at least, as a whole sector of the cache is read in any case."""
+    wide = max(16, min(64, channels & -channels))
+    return Plan(height, width, channels, min(3, height - 1), min(3, width - 1), wide)
 
 
-@triton.jit
-def _row(
-    first, valid, row, column, H: tl.constexpr, W: tl.constexpr, E: tl.constexpr, C0: tl.constexpr, C1: tl.constexpr
-):
-    """Columns C0 to C1 - 1 of a row of maps, relative to `column`, in float32; zeros outside the map."""
-    values = ()
-    there = valid & (row >= 0) & (row < H)
-    for c in tl.static_range(C0, C1):
-        at = column + c
-        value = tl.load(first + (row * W + at) * E, mask=there & (at >= 0) & (at < W), other=0.0)
-        values = values + (value.to(tl.float32),)
-    return values
-
-
-@triton.jit
-def _add_row(
-    sums, values, taps, start, TW: tl.constexpr, C0: tl.constexpr, C1: tl.constexpr, RY: tl.constexpr
-):  # fmt: skip
-    """What a row of the input adds to the rows of the output that it reaches, RY above it to RY below it."""
-    out = ()
-    for k in tl.static_range(2 * RY + 1):
-        for x in tl.static_range(TW):
-            total = start
-            if k < 2 * RY:
-                total = sums[k * TW + x]
-            for dx in tl.static_range(-3, 4):
-                if x + dx >= C0 and x + dx < C1:
-                    total += taps[(3 + RY - k) * 7 + dx + 3] * values[x + dx - C0]
-            out = out + (total,)
-    return out
-
-
-@triton.jit(do_not_specialize=["n_pairs", "first_tap", "step", "with_bias"])
+@triton.jit(do_not_specialize=["n_pixels", "first_tap", "step", "with_bias"])
 def _convolve(
-    maps, taps, bias, out, n_pairs, first_tap, step, with_bias,
-    H: tl.constexpr, W: tl.constexpr, E: tl.constexpr, STRIPS: tl.constexpr, TW: tl.constexpr,
-    C0: tl.constexpr, C1: tl.constexpr, RY: tl.constexpr, RX: tl.constexpr, BLOCK: tl.constexpr,
+    maps, taps, bias, out, n_pixels, first_tap, step, with_bias,
+    H: tl.constexpr, W: tl.constexpr, E: tl.constexpr, RY: tl.constexpr, RX: tl.constexpr, WIDE: tl.constexpr,
+    TALL: tl.constexpr,
 ):  # fmt: skip
-    """A strip of BLOCK channels of maps. The taps are read from `first_tap` in steps of `step`: -1 turns the filter."""
-    program = tl.program_id(0)
-    column = (program % STRIPS) * TW
-    pair = (program // STRIPS) * BLOCK + tl.arange(0, BLOCK)
-    valid = pair < n_pairs
-    channel = pair % E
-    at = (pair // E).to(tl.int64) * (H * W * E) + channel
-    filters = ()
-    for t in tl.static_range(49):
-        filters = filters + (tl.load(taps + (first_tap + step * t) * E + channel, mask=valid, other=0.0),)
-    start = tl.load(bias + channel, mask=valid & (with_bias != 0), other=0.0).to(tl.float32)
-    sums = ()  # of the output's rows from RY above the input's row on
-    for _ in tl.static_range(2 * RY * TW):
-        sums = sums + (start,)
-    for row in range(H):
-        values = _row(maps + at, valid, row, column, H, W, E, C0, C1)
-        reached = _add_row(sums, values, filters, start, TW, C0, C1, RY)
-        for x in tl.static_range(TW):  # the first of them is complete
-            inside = valid & (row >= RY) & (column + x < W)
-            tl.store(out + at + ((row - RY) * W + column + x) * E, reached[x].to(out.dtype.element_ty), mask=inside)
-        sums = reached[TW:]
-    for k in tl.static_range(RY):
-        for x in tl.static_range(TW):
-            value = sums[k * TW + x].to(out.dtype.element_ty)
-            tl.store(out + at + ((H - RY + k) * W + column + x) * E, value, mask=valid & (column + x < W))
+    """A tile of TALL pixels and WIDE channels. The taps are read from `first_tap` in steps of `step`: -1 turns the
+    filter."""
+    first = tl.program_id(0).to(tl.int64) * TALL
+    pixel = first + tl.arange(0, TALL)
+    channel = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
+    known = channel < E
+    row, column = (pixel // W) % H, pixel % W
+    here = (tl.arange(0, TALL) * E)[:, None] + channel[None, :]
+    valid = (pixel < n_pixels)[:, None] & known[None, :]
+    maps, out = maps + first * E, out + first * E
+    start = tl.load(bias + channel, mask=known & (with_bias != 0), other=0.0).to(tl.float32)
+    total = tl.zeros((TALL, WIDE), tl.float32) + start[None, :]
+    for dy in range(-RY, RY + 1):
+        in_rows = (row + dy >= 0) & (row + dy < H)
+        for dx in tl.static_range(-RX, RX + 1):
+            inside = in_rows & (column + dx >= 0) & (column + dx < W)
+            values = tl.load(maps + here + (dy * W + dx) * E, mask=valid & inside[:, None], other=0.0)
+            tap = first_tap + step * ((dy + 3) * 7 + dx + 3)
+            weight = tl.load(taps + tap * E + channel, mask=known, other=0.0)
+            total += values.to(tl.float32) * weight[None, :]
+    tl.store(out + here, total.to(out.dtype.element_ty), mask=valid)
 
 
 @triton.jit
-def _add_products(
-    sums, gradient, values, DY: tl.constexpr, TW: tl.constexpr, C0: tl.constexpr, C1: tl.constexpr,
-    RY: tl.constexpr, RX: tl.constexpr,
-):  # fmt: skip
-    """The sums of taps with what a row of the gradient and the row of the input DY below it add to them."""
-    out = ()
-    for dy in tl.static_range(-RY, RY + 1):
-        for dx in tl.static_range(-RX, RX + 1):
-            total = sums[(dy + RY) * (2 * RX + 1) + dx + RX]
-            if dy == DY:
-                for x in tl.static_range(TW):
-                    if x + dx >= C0 and x + dx < C1:
-                        total += gradient[x] * values[x + dx - C0]
-            out = out + (total,)
-    return out
+def _of_tap(gradient, maps, here, shift, valid, inside):
+    """The products of one tap, over a tile."""
+    values = tl.load(maps + here + shift, mask=valid & inside[:, None], other=0.0)
+    return gradient * values.to(tl.float32)
 
 
-@triton.jit(do_not_specialize=["n_frames", "groups"])
+@triton.jit(do_not_specialize=["n_pixels", "groups"])
 def _correlate(
-    maps, gradients, out, n_frames, groups, IN_GROUP: tl.constexpr,
-    H: tl.constexpr, W: tl.constexpr, E: tl.constexpr, STRIPS: tl.constexpr, TW: tl.constexpr,
-    C0: tl.constexpr, C1: tl.constexpr, RY: tl.constexpr, RX: tl.constexpr, BLOCK: tl.constexpr,
+    maps, gradients, out, n_pixels, groups, TURNS: tl.constexpr,
+    H: tl.constexpr, W: tl.constexpr, E: tl.constexpr, RY: tl.constexpr, RX: tl.constexpr, WIDE: tl.constexpr,
+    TALL: tl.constexpr,
 ):  # fmt: skip
-    """The sums of each tap, and of the gradient, over the frames of a group: (taps that reach the map + 1, G, E)."""
-    pair = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    valid = pair < groups * E
-    channel, group = pair % E, pair // E
-    sums = ()
-    for _ in tl.static_range((2 * RY + 1) * (2 * RX + 1)):
-        sums = sums + (tl.zeros((BLOCK,), tl.float32),)
-    whole = tl.zeros((BLOCK,), tl.float32)
-    for k in range(IN_GROUP):
-        frame = group + k * groups
-        there = valid & (frame < n_frames)
-        at = frame.to(tl.int64) * (H * W * E) + channel
-        for step in range(H * STRIPS):
-            row, column = step // STRIPS, (step % STRIPS) * TW
-            gradient = _row(gradients + at, there, row, column, H, W, E, 0, TW)
-            for x in tl.static_range(TW):
-                whole += gradient[x]
-            for dy in tl.static_range(-RY, RY + 1):
-                values = _row(maps + at, there, row + dy, column, H, W, E, C0, C1)
-                sums = _add_products(sums, gradient, values, dy, TW, C0, C1, RY, RX)
-    for t in tl.static_range((2 * RY + 1) * (2 * RX + 1)):
-        tl.store(out + t * groups * E + pair, sums[t], mask=valid)
-    tl.store(out + (2 * RY + 1) * (2 * RX + 1) * groups * E + pair, whole, mask=valid)
+    """The sums of one row of taps, and of the gradient, over the tiles of a group: out (49 + 1, G, E)."""
+    dy, group = tl.program_id(0) - RY, tl.program_id(2)
+    channel = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
+    known = channel < E
+    here = (tl.arange(0, TALL) * E)[:, None] + channel[None, :]
+    zero = tl.zeros((TALL, WIDE), tl.float32)
+    whole, t0, t1, t2, t3, t4, t5, t6 = zero, zero, zero, zero, zero, zero, zero, zero
+    for turn in range(TURNS):
+        first = (group + turn * groups).to(tl.int64) * TALL
+        pixel = first + tl.arange(0, TALL)
+        row, column = (pixel // W) % H, pixel % W
+        valid = (pixel < n_pixels)[:, None] & known[None, :]
+        gradient = tl.load(gradients + first * E + here, mask=valid, other=0.0).to(tl.float32)
+        whole += gradient
+        in_rows = (row + dy >= 0) & (row + dy < H)
+        base, shift = maps + first * E, dy * W * E
+        if RX >= 3:
+            t0 += _of_tap(gradient, base, here, shift - 3 * E, valid, in_rows & (column >= 3))
+            t6 += _of_tap(gradient, base, here, shift + 3 * E, valid, in_rows & (column + 3 < W))
+        if RX >= 2:
+            t1 += _of_tap(gradient, base, here, shift - 2 * E, valid, in_rows & (column >= 2))
+            t5 += _of_tap(gradient, base, here, shift + 2 * E, valid, in_rows & (column + 2 < W))
+        if RX >= 1:
+            t2 += _of_tap(gradient, base, here, shift - E, valid, in_rows & (column >= 1))
+            t4 += _of_tap(gradient, base, here, shift + E, valid, in_rows & (column + 1 < W))
+        t3 += _of_tap(gradient, base, here, shift, valid, in_rows)
+    at = out + ((dy + 3) * 7 * groups + group) * E + channel
+    if RX >= 3:
+        tl.store(at, tl.sum(t0, 0), mask=known)
+        tl.store(at + 6 * groups * E, tl.sum(t6, 0), mask=known)
+    if RX >= 2:
+        tl.store(at + groups * E, tl.sum(t1, 0), mask=known)
+        tl.store(at + 5 * groups * E, tl.sum(t5, 0), mask=known)
+    if RX >= 1:
+        tl.store(at + 2 * groups * E, tl.sum(t2, 0), mask=known)
+        tl.store(at + 4 * groups * E, tl.sum(t4, 0), mask=known)
+    tl.store(at + 3 * groups * E, tl.sum(t3, 0), mask=known)
+    tl.store(out + (49 * groups + group) * E + channel, tl.sum(whole, 0), mask=known & (dy == 0))
 
 
 @torch.library.custom_op("gbvnet::depthwise", mutates_args=())
@@ -171,15 +131,15 @@ def _op(maps: Tensor, taps: Tensor, bias: Tensor | None, turned: bool, dtype: to
     frames, *size = maps.shape
     out = torch.empty(maps.shape, dtype=dtype, device=maps.device)
     plan = plan_of(*size)
-    pairs = frames * plan.E
-    if pairs:
-        _require_countable(pairs)
-        grid = (plan.STRIPS * triton.cdiv(pairs, plan.BLOCK),)
+    pixels = frames * plan.H * plan.W
+    if out.numel():
+        tall = 32 * WARPS * PER_THREAD // plan.WIDE
+        grid = (triton.cdiv(pixels, tall), triton.cdiv(plan.E, plan.WIDE))
         first, step = (TAPS - 1, -1) if turned else (0, 1)
         given = taps if bias is None else bias.contiguous()
         _convolve[grid](
-            maps.contiguous(), taps.contiguous(), given, out, pairs, first, step, int(bias is not None),
-            *plan, num_warps=WARPS, num_stages=1,
+            maps.contiguous(), taps.contiguous(), given, out, pixels, first, step, int(bias is not None),
+            *plan, tall, num_warps=WARPS,
         )  # fmt: skip
     return out
 
@@ -194,22 +154,20 @@ def _weight_op(maps: Tensor, gradient: Tensor) -> Tensor:
     """maps, gradient: (N, H, W, E). Result: (50, E) float32, the gradients of the taps and then of the bias."""
     frames, *size = maps.shape
     plan = plan_of(*size)
-    taps_y, taps_x = 2 * plan.RY + 1, 2 * plan.RX + 1
     if not maps.numel():
         return torch.zeros(TAPS + 1, plan.E, device=maps.device)
-    per_thread = plan.BLOCK // (32 * WARPS)
-    in_group = max(-(-PIXELS // (plan.H * plan.W)), frames * plan.E // (THREADS * per_thread), 1)
-    groups = -(-frames // in_group)
-    _require_countable(groups * plan.E)
-    sums = torch.empty(taps_y * taps_x + 1, groups, plan.E, device=maps.device)
-    grid = (triton.cdiv(groups * plan.E, plan.BLOCK),)
-    _correlate[grid](
-        maps.contiguous(), gradient.contiguous(), sums, frames, groups, in_group, *plan, num_warps=WARPS, num_stages=1
+    pixels, tall = frames * plan.H * plan.W, 32 * WARPS * PER_THREAD_SUMMED // plan.WIDE
+    tiles, wide = triton.cdiv(pixels, tall), triton.cdiv(plan.E, plan.WIDE)
+    # A kernel is compiled for each number of turns: a power of two, so that there are few.
+    turns = triton.next_power_of_2(max(1, tiles * (2 * plan.RY + 1) * wide // PROGRAMS))
+    groups = triton.cdiv(tiles, turns)
+    # Taps that never reach into the map are not computed: their gradient is zero.
+    make = torch.empty if min(plan.RY, plan.RX) == 3 else torch.zeros
+    sums = make(TAPS + 1, groups, plan.E, device=maps.device)
+    _correlate[(2 * plan.RY + 1, wide, groups)](
+        maps.contiguous(), gradient.contiguous(), sums, pixels, groups, turns, *plan, tall, num_warps=WARPS
     )
-    sums = sums.sum(1)  # the second stage
-    beyond = (0, 0, 3 - plan.RX, 3 - plan.RX, 3 - plan.RY, 3 - plan.RY)  # taps that never reach into the map
-    taps = F.pad(sums[:-1].view(taps_y, taps_x, plan.E), beyond).view(TAPS, plan.E)
-    return torch.cat([taps, sums[-1:]])
+    return sums.sum(1)  # the second stage
 
 
 @_weight_op.register_fake
@@ -236,12 +194,6 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
 
 
 _op.register_autograd(_backward, setup_context=_save)
-
-
-def _require_countable(pairs: int) -> None:
-    """Raise ValueError if the kernels' 32-bit numbers of frames times channels do not suffice."""
-    if pairs >= 2**31 - 2**16:
-        raise ValueError(f"{pairs} channels of maps in a batch are too many for the depthwise kernels: use fewer")
 
 
 def depthwise(maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

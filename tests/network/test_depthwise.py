@@ -78,9 +78,10 @@ def test_maps_of_16_bit_are_summed_in_32_bit(size, dtype):
     assert all(difference(v, e) < 2e-6 for v, e in zip((of_weight, of_bias), exact[2:], strict=True))
 
 
-def test_more_frames_than_a_group_and_than_a_block():
-    groups = kernels.PIXELS // 4
-    for frames in (groups - 1, 2 * groups + 1):
+def test_more_pixels_than_a_tile_and_more_tiles_than_programs(monkeypatch):
+    monkeypatch.setattr(kernels, "PROGRAMS", 3)
+    tall = 32 * kernels.WARPS * kernels.PER_THREAD_SUMMED // 16
+    for frames in (tall // 4 - 1, 2 * tall + 1, 5 * tall):
         given = inputs((frames, 2, 2, 3))
         for value, exact in zip(computed(*given), reference(*given), strict=True):
             assert difference(value, exact) < 2e-6
