@@ -22,7 +22,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gbvnet import __version__
 from gbvnet.config import GBVNetConfig, TrainConfig
-from gbvnet.network import augment, model
+from gbvnet.network import augment, fused_block, model
 from gbvnet.network.augment import augment_faces, augment_signals
 from gbvnet.network.batches import Batch
 from gbvnet.network.devices import adam, channels_last, device_of, precision_of
@@ -96,6 +96,8 @@ class Training:
         stack = ExitStack()
         for module in (model, augment) if self.options.plain else ():
             stack.enter_context(patch.object(module, "is_asynchronous", lambda device: False))
+        if self.options.plain:
+            stack.enter_context(patch.object(fused_block, "is_available", lambda device: False))
         return stack
 
     def wait(self) -> None:

@@ -21,6 +21,7 @@ from typing_extensions import override
 from ..config import GATED_FUSIONS, GBVNetConfig, Widths, require, uses_face, uses_signals
 from ..errors import GbvnetError
 from .devices import is_asynchronous
+from .fused_block import fused, fuses
 from .fusions import FUSIONS
 from .presence import Presence
 
@@ -155,6 +156,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x, result: (N, H, W, E)."""
         y = self.depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # no copies: the memory stays (N, H, W, E)
+        if fuses(self, y):
+            return fused(self, x, y)
         y = self.norm(y)
         y = self.grn(F.gelu(self.widen(y)))  # (N, H, W, 4E), or fewer channels in a pruned network
         return x + self.narrow(y)
