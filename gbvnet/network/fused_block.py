@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 HAS_TRITON = find_spec("triton") is not None
 LARGEST_FRAME = 256  # positions of a map that one program can hold
@@ -60,6 +60,11 @@ def _computes_bf16() -> bool:
     return torch.cuda.get_device_capability() >= (8, 0)
 
 
+def has_hooks(*modules: nn.Module) -> bool:
+    """Return whether one of the modules has a hook of its own way forwards: then it must be called."""
+    return any(m._forward_hooks or m._forward_pre_hooks for m in modules)
+
+
 def fuses(block: Any, y: Tensor) -> bool:
     """Return whether a block goes on from its depthwise convolution y (N, H, W, E) by the kernels.
 
@@ -70,9 +75,7 @@ def fuses(block: Any, y: Tensor) -> bool:
         and y.dtype == torch.bfloat16
         and y.shape[1] * y.shape[2] <= LARGEST_FRAME
         and y.shape[3] <= LARGEST_WIDTH
-        and not any(
-            m._forward_hooks or m._forward_pre_hooks for m in (block.norm, block.widen, block.grn, block.narrow)
-        )
+        and not has_hooks(block.norm, block.widen, block.grn, block.narrow)
     )
 
 
