@@ -31,7 +31,7 @@ from .__main__ import RESULTS, machine
 
 FRAMES, SIDE = 2560, 64  # a batch of 256 windows of 10 frames; a face's side, pixels
 WAYS = ("forward", "backward")
-ROWS, HIDDEN, WARPS = (64, 128, 256), (16, 32, 64), (4, 8)  # of tiles that are tried
+ROWS, HIDDEN, WARPS = (64, 128), (16, 32, 64), (4, 8, 16)  # of tiles that are tried
 
 
 class Case:
@@ -160,7 +160,8 @@ def tiles(case: Case) -> list[tuple[str, Tile]]:
         for rows in ROWS
         for hidden in HIDDEN
         for warps in WARPS
-        if max(rows, case.side**2) * (case.width + 3 * hidden) / (32 * warps) <= 200
+        if max(rows, case.side**2) // 64 <= warps <= max(rows, case.side**2) // 16
+        and max(rows, case.side**2) * (case.width + 3 * hidden) / (32 * warps) <= 240
     )
     return [(way, tile) for way in WAYS for tile in made]
 

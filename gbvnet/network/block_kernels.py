@@ -50,13 +50,17 @@ def gelu_and_slope(a):
 
 
 @triton.jit
-def tile_rows(N, FRAME: tl.constexpr, PADDED: tl.constexpr, K: tl.constexpr):
+def tile_rows(N, FRAME: tl.constexpr, PADDED: tl.constexpr, K: tl.constexpr, RAGGED: tl.constexpr):
     """The rows of this program's frames, and which of them are there: (R,) each; its frames, and whether: (K,)."""
     first = tl.program_id(0) * K
     r = tl.arange(0, K * PADDED)
     frame, position = first + r // PADDED, r % PADDED
     frames = first + tl.arange(0, K)
-    return frame.to(tl.int64) * FRAME + position, (position < FRAME) & (frame < N), frames, frames < N
+    if RAGGED:
+        live, there = (position < FRAME) & (frame < N), frames < N
+    else:  # no conditions at all
+        live, there = tl.full((K * PADDED,), 1, tl.int1), tl.full((K,), 1, tl.int1)
+    return frame.to(tl.int64) * FRAME + position, live, frames, there
 
 
 @triton.jit
@@ -128,7 +132,7 @@ def block_forward(
     STAGES: tl.constexpr,
 ):  # fmt: skip
     """x, y, out: (N, FRAME, E). widen: (HIDDEN, E). narrow: (E, HIDDEN). norm: (N, HIDDEN). mean: (N,)."""
-    rows, live, frames, there = tile_rows(N, FRAME, PADDED, K)
+    rows, live, frames, there = tile_rows(N, FRAME, PADDED, K, RAGGED)
     y1 = load(y, rows, live, 0, E1, E).to(tl.float32)
     total = tl.sum(y1, 1)
     if E2 > 0:
@@ -200,7 +204,7 @@ def block_backward(
     gradients. dscale: (N, HIDDEN), room for GRN. partial: (programs, 2 HIDDEN + 3 E), each program's part of the
     gradients of the biases of `widen`, of gamma, of LayerNorm's weight and bias, and of the bias of `narrow`.
     """
-    rows, live, frames, there = tile_rows(N, FRAME, PADDED, K)
+    rows, live, frames, there = tile_rows(N, FRAME, PADDED, K, RAGGED)
     y1 = load(y, rows, live, 0, E1, E).to(tl.float32)
     total = tl.sum(y1, 1)
     if E2 > 0:
