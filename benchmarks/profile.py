@@ -22,7 +22,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gbvnet import __version__
 from gbvnet.config import GBVNetConfig, TrainConfig
-from gbvnet.network import augment, model
+from gbvnet.network import augment, fused_block, model
 from gbvnet.network.augment import augment_faces, augment_signals
 from gbvnet.network.batches import Batch
 from gbvnet.network.devices import adam, channels_last, device_of, precision_of
@@ -99,6 +99,7 @@ class Training:
             stack.enter_context(patch.object(module, "is_asynchronous", lambda device: False))
         if self.options.plain or self.options.library:
             stack.enter_context(patch.object(model, "has_kernels", lambda device: False))
+            stack.enter_context(patch.object(fused_block, "is_available", lambda device: False))
         return stack
 
     def wait(self) -> None:
