@@ -20,8 +20,8 @@ from torch import Tensor
 TAPS = 49
 WIDEST = 16  # columns of a map that a thread computes, at most
 WARPS = 4
-PIXELS = 128  # of a channel that a thread sums over, at least, before the sums of threads are added
-THREADS = 132 * 512  # for the sums over frames: what keeps a large GPU busy
+PIXELS = 4  # of a channel that a thread sums over, at least, for each sum that it writes: else writing takes longer
+THREADS = 132 * 512  # for the sums over frames, at most: what keeps a large GPU busy
 
 
 class Plan(NamedTuple):
@@ -197,11 +197,11 @@ def _weight_op(maps: Tensor, gradient: Tensor) -> Tensor:
     taps_y, taps_x = 2 * plan.RY + 1, 2 * plan.RX + 1
     if not maps.numel():
         return torch.zeros(TAPS + 1, plan.E, device=maps.device)
-    per_thread = plan.BLOCK // (32 * WARPS)
-    in_group = max(-(-PIXELS // (plan.H * plan.W)), frames * plan.E // (THREADS * per_thread), 1)
+    n_sums = taps_y * taps_x + 1
+    in_group = max(-(-PIXELS * n_sums // (plan.H * plan.W)), -(-frames * plan.E // THREADS))
     groups = -(-frames // in_group)
     _require_countable(groups * plan.E)
-    sums = torch.empty(taps_y * taps_x + 1, groups, plan.E, device=maps.device)
+    sums = torch.empty(n_sums, groups, plan.E, device=maps.device)
     grid = (triton.cdiv(groups * plan.E, plan.BLOCK),)
     _correlate[grid](
         maps.contiguous(), gradient.contiguous(), sums, frames, groups, in_group, *plan, num_warps=WARPS, num_stages=1
