@@ -89,7 +89,7 @@ def networks(quick: bool) -> Iterator[tuple[str, list[str]]]:
     """The name of each training whose speed is measured, with its options, the most important first."""
     small = ["--batch", "4", "--steps", "1"] if quick else ["--steps", "10"]
     variants = ("micro",) if quick else ("atto", "micro", "small", "tiny")
-    graphs = ["--compile", "default" if quick else "reduce-overhead"]
+    graphs = ["--compile", "training"]  # as gbvnet compiles a training: with CUDA graphs on a GPU
     for side in ("32",) if quick else ("64", "112"):
         for variant in variants:
             batch = 256 // (2 if side == "112" else 1) // (2 if variant == "tiny" else 1)  # what a GPU holds of all
@@ -137,12 +137,15 @@ def alone(held: Held, name: str, ready: list[str]) -> dict:
 def several(quick: bool, held: Held, ends: float) -> Iterator[tuple[str, Step]]:
     """Windows/s of several trainings in processes of their own on one device, all of them added."""
     sizes = ["--batch", "4", "--side", "32", "--steps", "2"] if quick else ["--batch", "256", "--steps", "200"]
-    groups = {n: [f"at once {n}, {i}" for i in range(n)] for n in ((2,) if quick else (2, 4, 8))}
-    for names in groups.values():
-        for name in names:
-            held.start(name, "profile", "--speed", "--variant", "micro", "--precision", "bf16", *sizes)
-    for n, names in groups.items():
-        yield f"micro, {n} at once", lambda names=names: together(held, names, ends)
+    forms = [(2, [])] if quick else [(2, []), (4, []), (4, ["--compile", "training"]), (8, [])]
+    groups = {f"micro, {n} at once{', compiled' if form else ''}": (n, form) for n, form in forms}
+    for label, (n, form) in groups.items():
+        for i in range(n):
+            given = ["--speed", "--variant", "micro", "--precision", "bf16", *sizes, *form]
+            held.start(f"{label}, {i}", "profile", *given)
+    for label, (n, _) in groups.items():
+        names = [f"{label}, {i}" for i in range(n)]
+        yield label, lambda names=names: together(held, names, ends)
 
 
 def together(held: Held, names: list[str], ends: float) -> dict:

@@ -23,7 +23,7 @@ if [ $PART != speed ]; then
   TESTS="tests/network/test_depthwise.py tests/network/test_training.py tests/network/test_lightning_module.py
     tests/network/test_model.py tests/network/test_batches.py tests/network/test_presence.py tests/network/test_augment.py
     tests/network/test_fusions.py tests/network/test_complexity.py tests/network/test_parts.py
-    tests/network/test_face_features.py tests/experiments/test_explain.py tests/experiments/test_crossval.py"
+    tests/network/test_compiling.py tests/network/test_face_features.py tests/experiments/test_explain.py tests/experiments/test_crossval.py"
   ONLY=()
   if [ $QUICK ]; then
     TESTS="tests/network/test_depthwise.py tests/network/test_parts.py"
@@ -40,7 +40,7 @@ if [ $PART != speed ]; then
 fi
 if [ $PART != tests ]; then
   MINUTES=2.8
-  [ $QUICK ] && MINUTES=10
+  [ $QUICK ] && MINUTES=30
   timeout $((${MINUTES%.*} * 60 + 60)) "$PYTHON" -m benchmarks.gpu ${QUICK:+--quick} --minutes $MINUTES --out "$OUT/gpu.json"
   MEASURED=$?
   echo "measured: exit status $MEASURED"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from statistics import median
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -25,7 +26,8 @@ from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network import augment, fused_block, model
 from gbvnet.network.augment import augment_faces, augment_signals
 from gbvnet.network.batches import Batch
-from gbvnet.network.devices import adam, channels_last, device_of, precision_of
+from gbvnet.network.compiling import CompiledNetwork, compiled_training
+from gbvnet.network.devices import adam, channels_last, device_of, has_kernels, precision_of
 from gbvnet.network.lightning_module import with_network_faces
 from gbvnet.network.model import SIZES, GBVNet
 from gbvnet.network.presence import Presence
@@ -54,7 +56,12 @@ class Training:
         self.net = GBVNet(GBVNetConfig(variant=options.variant, **sizes)).to(self.device).train()
         if self.device.type == "cuda":
             channels_last(self.net)
-        self.call = torch.compile(self.net, mode=options.compile) if options.compile else self.net
+        has_kernels(self.device)  # tried before a compiler reads it
+        self.call: Callable[..., Any] = self.net
+        if options.compile == "training":  # as gbvnet compiles a training
+            self.call = CompiledNetwork(self.net, options.batch, self.device, "", True)
+        elif options.compile:
+            self.call = torch.compile(self.net, mode=options.compile, dynamic=False)
         weights = self.net.parameters()
         self.optimiser = torch.optim.Adam(weights, lr=1e-3) if options.plain else adam(weights, 1e-3)
         n, s = 2 * options.batch, options.side
@@ -77,7 +84,9 @@ class Training:
             batch = with_network_faces(self.batch())
         with entered("augmentation"):
             generator = self.generator.manual_seed(self.steps)
-            faces, signals = augment_faces(batch.faces, generator), augment_signals(batch.signals, self.sd, generator)
+            with compiled_training(bool(self.options.compile)):
+                faces = augment_faces(batch.faces, generator)
+            signals = augment_signals(batch.signals, self.sd, generator)
         with entered("optimiser"):
             self.optimiser.zero_grad()
         with self.autocast():
@@ -221,9 +230,7 @@ def main(given: list[str] | None = None) -> dict:
     parser.add_argument("--library", action="store_true", help="torch's depthwise convolution, to compare with")
     parser.add_argument("--held", type=Path, help="make this file after two steps, and wait until it is deleted")
     parser.add_argument("--speed", action="store_true", help="the step alone, not its parts")
-    parser.add_argument(
-        "--compile", choices=["default", "reduce-overhead", "max-autotune-no-cudagraphs"], help="with --speed"
-    )
+    parser.add_argument("--compile", choices=["training", "default", "max-autotune-no-cudagraphs"], help="with --speed")
     parser.add_argument("--out", type=Path, default=RESULTS / "profile.json", help="the file that is written")
     options = parser.parse_args(given)
     if options.compile and not options.speed:

@@ -1,6 +1,7 @@
 """The device of a network, its precision, and what is computed otherwise there. Imports neither Lightning nor the
 training, which takes seconds."""
 
+import logging
 import os
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -11,7 +12,10 @@ from torch import nn
 from ..config import TrainConfig
 from ..errors import GbvnetError
 
+log = logging.getLogger(__name__)
+
 # A constant, which torch.compile need not trace. Triton has had the tuples that the kernels use since torch 2.7's.
+_RUN: dict[int, bool] = {}  # whether the kernels run, by the number of the GPU
 HAS_TRITON = torch.version.cuda is not None and torch.__version__ >= "2.7" and find_spec("triton") is not None
 
 
@@ -55,8 +59,28 @@ def is_asynchronous(device: torch.device) -> bool:
 
 def has_kernels(device: torch.device) -> bool:
     """Return whether a device runs the package's own kernels: an NVIDIA GPU with bf16, and Triton, which torch for
-    such GPUs brings. Elsewhere torch's operations compute the same."""
-    return device.type == "cuda" and HAS_TRITON and torch.cuda.get_device_properties(device).major >= 8
+    such GPUs brings and which needs a C compiler. Elsewhere torch's operations compute the same. It is tried once."""
+    if device.type != "cuda":
+        return False
+    index = device.index or 0
+    if index not in _RUN and not torch.compiler.is_compiling():
+        _RUN[index] = _run_kernels(device)
+    return _RUN.get(index, False)
+
+
+def _run_kernels(device: torch.device) -> bool:
+    """Whether the kernels run on a GPU: by running one on a map of one pixel."""
+    if not HAS_TRITON or torch.cuda.get_device_capability(device) < (8, 0):
+        return False
+    try:
+        from .depthwise import depthwise
+
+        depthwise(torch.ones(1, 1, 1, 1, device=device), torch.ones(1, 1, 7, 7, device=device), None)
+        torch.cuda.synchronize(device)
+    except Exception as error:  # whatever is missing on this machine, torch's own convolution works
+        log.warning("GBV-Net's kernels do not run here (%s): torch's convolutions are used", str(error)[:200])
+        return False
+    return True
 
 
 def adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
