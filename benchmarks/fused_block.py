@@ -33,7 +33,6 @@ from .__main__ import RESULTS, machine
 
 FRAMES, SIDE = 2560, 64  # a batch of 256 windows of 10 frames; a face's side, pixels
 CHECKED = 64  # frames, for errors
-ROWS, HIDDEN, WARPS = (64, 128), (32, 64), (4, 8)  # of tiles that are tried
 Form = Callable[[Block, Tensor, Tensor], Tensor]
 
 
@@ -80,9 +79,11 @@ class Case:
             errors[f"error, {label}, in"] = names[of_value.index(max(of_value))]
         return errors
 
-    def steps(self) -> dict[str, Callable[[], object]]:
+    def steps(self, compiles: bool) -> dict[str, Callable[[], object]]:
         """What is timed, by name."""
-        forms = {"plain": self.low_plain, "fused": fused_block.fused}
+        forms: dict[str, Form] = {"plain": self.low_plain, "fused": fused_block.fused}
+        if compiles:
+            forms["compiled"] = torch.compile(self.low_plain, dynamic=False)
         tensors = self.x, self.y, self.dout
         return {
             **{f"{name} forward": partial(forwards, form, self.block, *tensors[:2]) for name, form in forms.items()},
@@ -193,16 +194,16 @@ def measure(options: argparse.Namespace) -> dict:
     print(f"copy {rate / 1e12:.2f} TB/s", flush=True)
     if gpu:
         compiled([(case, kernel, tile_of(kernel, case.width)) for case in cases for kernel in KERNELS])
-    rows = [measure_case(case, rate, options.repeats) for case in cases]
+    rows = [measure_case(case, rate, options.repeats, options.compiled) for case in cases]
     of_tiles = measure_tiles(cases, options.repeats) if options.tiles and gpu else []
     device_name = torch.cuda.get_device_name() if gpu else machine()
     return {"device": device_name, "bytes_per_s": rate, "rows": rows, "tiles": of_tiles}
 
 
-def measure_case(case: Case, rate: float, repeats: int) -> dict:
+def measure_case(case: Case, rate: float, repeats: int, compiles: bool) -> dict:
     """Time and errors of one stage, printed and returned."""
     row: dict = {}
-    for name, step in case.steps().items():
+    for name, step in case.steps(compiles).items():
         ms, failed = attempt(partial(milliseconds, step, case.x.device, repeats))
         row[f"{name}, ms"] = failed or ms
         if name in KERNELS and isinstance(ms, float):
@@ -215,15 +216,15 @@ def measure_case(case: Case, rate: float, repeats: int) -> dict:
     return {"what": case.name, **row}
 
 
-def tiles() -> list[Tile]:
-    """Tiles to try, those that may fit into the registers."""
-    made = [Tile(rows, hidden, warps) for rows in ROWS for hidden in HIDDEN for warps in WARPS]
-    return [tile for tile in made if tile.warps * 16 <= tile.rows]
+def tiles(kernel: str) -> list[Tile]:
+    """Tiles to try."""
+    made = [Tile(64, 16, 4), Tile(64, 32, 4), Tile(64, 64, 4), Tile(128, 32, 4), Tile(128, 32, 8), Tile(128, 64, 8)]
+    return [*made, Tile(64, 32, 4, 128), Tile(64, 32, 4, 168)] if kernel == "input_gradients" else made
 
 
 def measure_tiles(cases: list[Case], repeats: int) -> list[dict]:
     """The kernels' times with other tiles; the best are printed."""
-    tried = [(case, kernel, tile) for case in cases for kernel in KERNELS for tile in tiles()]
+    tried = [(case, kernel, tile) for case in cases for kernel in KERNELS for tile in tiles(kernel)]
     compiled(tried)
     rows: list[dict] = []
     for case, kernel, tile in tried:
@@ -239,13 +240,14 @@ def measure_tiles(cases: list[Case], repeats: int) -> list[dict]:
 
 def line(row: dict) -> str:
     tile = Tile(**row["tile"])
-    return f"{tile.rows} rows {tile.hidden} hidden {tile.warps} warps " + (row["failed"] or f"{row['ms']:.3f} ms")
+    return f"{tile.rows}x{tile.hidden} {tile.warps}w {tile.registers or ''} " + (row["failed"] or f"{row['ms']:.3f} ms")
 
 
 def main(given: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fused_block", description=__doc__.splitlines()[0])
     parser.add_argument("--variant", nargs="+", choices=list(SIZES), default=["micro", "atto"])
     parser.add_argument("--tiles", action="store_true", help="time other tiles too")
+    parser.add_argument("--compiled", action="store_true", help="also the plain form by torch.compile")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--quick", action="store_true", help="on a CPU, under Triton's interpreter, with small maps")
     parser.add_argument("--out", type=Path, default=RESULTS / "fused_block.json", help="the file that is written")

@@ -22,17 +22,24 @@ KERNELS = ("energies", "outputs", "scale_gradients", "input_gradients")
 
 
 class Tile(NamedTuple):
-    """What one program computes: so many rows, so many hidden channels at a time."""
+    """What one program computes: so many rows, so many hidden channels at a time.
+
+    registers : at most so many a thread, so that more programs run at once
+    """
 
     rows: int
     hidden: int
     warps: int
+    registers: int | None = None
     stages: int = 2
 
 
 # By width up to, the tile of each of KERNELS. Set by measurement: benchmarks/fused_block.py.
 TILES = {
-    LARGEST_WIDTH: (Tile(64, 32, 4), Tile(64, 32, 4), Tile(64, 32, 4), Tile(64, 32, 4)),
+    48: (Tile(128, 32, 4), Tile(128, 32, 4), Tile(128, 32, 4), Tile(64, 32, 4, 168)),
+    96: (Tile(64, 64, 4), Tile(64, 32, 4), Tile(128, 64, 8), Tile(64, 32, 4, 168)),
+    128: (Tile(64, 64, 4), Tile(64, 32, 4), Tile(64, 64, 4), Tile(64, 32, 4)),
+    LARGEST_WIDTH: (Tile(128, 64, 8), Tile(128, 64, 8), Tile(128, 64, 8), Tile(64, 32, 4)),
 }
 
 
@@ -135,6 +142,7 @@ def run(kernel: str, shape: Shape, tensors: tuple[Tensor, ...], tile: Tile | Non
         PRECISION="ieee" if tensors[0].dtype == torch.float32 else "tf32",
         STAGES=tile.stages,
         num_warps=tile.warps,
+        **({} if tile.registers is None else {"maxnreg": tile.registers}),
     )
 
 
