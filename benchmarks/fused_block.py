@@ -2,12 +2,14 @@
 
 python -m benchmarks.fused_block [--variant micro atto] [--tiles] [--quick]
 
-For each stage: the plain form under bf16 autocast and the kernels, forwards and with the way back; bytes over time as a
-share of the rate of a copy; and the largest error against the plain form in float64, as a share of the largest value.
+For each stage: the plain form under bf16 autocast and the kernels, forwards and with the way back; of each kernel the
+bytes that it must move over its time, as a share of a copy's rate; and the largest error against the plain form in
+float64, as a share of the largest value. Times are of recorded CUDA graphs, so that the host does not count.
 --tiles: time also other tiles than those of `fused_block.tile_of`. --quick: on a CPU, small, by Triton's interpreter.
 """
 
 import argparse
+import copy
 import json
 import os
 import subprocess
@@ -17,30 +19,30 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from statistics import median
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gbvnet.network import fused_block
-from gbvnet.network.fused_block import Tile, Weights, make_tile, tile_of
+from gbvnet.network import fused_block, model
+from gbvnet.network.fused_block import KERNELS, Shape, Tile, programs, run, spans, tile_of
 from gbvnet.network.model import SIZES, Block
 
 from .__main__ import RESULTS, machine
 
 FRAMES, SIDE = 2560, 64  # a batch of 256 windows of 10 frames; a face's side, pixels
-WAYS = ("forward", "backward")
-ROWS, HIDDEN, WARPS = (64, 128), (16, 32, 64), (4, 8, 16)  # of tiles that are tried
+CHECKED = 64  # frames, for errors
+Form = Callable[[Block, Tensor, Tensor], Tensor]
 
 
 class Case:
     """One stage of a variant: a block with random weights, and its maps."""
 
     def __init__(self, variant: str, stage: int, frames: int, device: torch.device, dtype: torch.dtype):
-        self.variant, self.stage, self.dtype = variant, stage, dtype
         self.depth, self.width = SIZES[variant][0][stage], SIZES[variant][1][stage]
-        self.side, self.frames = SIDE // 4 >> stage, frames
+        self.side, self.frames, self.dtype = SIDE // 4 >> stage, frames, dtype
+        self.name = f"{variant} stage {stage + 1}: {self.depth} x {self.side}x{self.side}x{self.width}"
         torch.manual_seed(0)
         self.block = Block(self.width)
         for name, parameter in self.block.named_parameters():
@@ -51,11 +53,7 @@ class Case:
         self.block.to(device)
         shape = frames, self.side, self.side, self.width
         self.x, self.y, self.dout = (torch.randn(shape, device=device).to(dtype) for _ in range(3))
-        self.weights = Weights.of(self.block)
-
-    @property
-    def name(self) -> str:
-        return f"{self.variant} stage {self.stage + 1}: {self.depth} x {self.side}x{self.side}x{self.width}"
+        self.shape = Shape.of(self.y, 4 * self.width)
 
     def plain(self, block: Block, x: Tensor, y: Tensor) -> Tensor:
         return x + block.narrow(block.grn(F.gelu(block.widen(block.norm(y)))))
@@ -64,86 +62,101 @@ class Case:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             return self.plain(block, x, y)
 
-    def all_gradients(self, form: Callable[[Block, Tensor, Tensor], Tensor], block: Block, n: int) -> list[Tensor]:
-        """The output and all gradients on the first n frames, in the block's precision."""
-        double = next(block.parameters()).dtype == torch.float64
-        x, y, dout = (t[:n].double() if double else t[:n] for t in (self.x, self.y, self.dout))
-        x, y = x.requires_grad_(), y.requires_grad_()
-        weights = [p for name, p in block.named_parameters() if "depthwise" not in name]
-        out = form(block, x, y)
-        return [out, *torch.autograd.grad(out, [x, y, *weights], dout.to(out.dtype))]
-
     def errors(self, n: int) -> dict[str, float | str]:
         """The largest error of each value of the plain form and of the kernels, as a share of the largest value."""
-        exact = Block(self.width).to(self.x.device, torch.float64)
-        exact.load_state_dict(self.block.state_dict())
-        expected = self.all_gradients(self.plain, exact, n)
+        with patch.object(model, "is_asynchronous", lambda device: False):  # float64 on a CPU
+            exact = copy.deepcopy(self.block).cpu().double()
+            expected = gradients(self.plain, exact, *(t[:n].cpu().double() for t in (self.x, self.y, self.dout)))
         names = ["out", "x", "y", *(name for name, _ in self.block.named_parameters() if "depthwise" not in name)]
         errors: dict[str, float | str] = {}
         for label, form in {"plain": self.low_plain, "fused": fused_block.fused}.items():
-            made = self.all_gradients(form, self.block, n)
+            made = gradients(form, self.block, *(t[:n] for t in (self.x, self.y, self.dout)))
             of_value = [
-                ((a.double() - b).abs().max() / b.abs().max()).item() for a, b in zip(made, expected, strict=True)
+                ((a.cpu().double() - b).abs().max() / b.abs().max()).item() for a, b in zip(made, expected, strict=True)
             ]
             errors[f"error, {label}, output"] = of_value[0]
             errors[f"error, {label}, worst gradient"] = max(of_value)
             errors[f"error, {label}, in"] = names[of_value.index(max(of_value))]
         return errors
 
-    def steps(self) -> dict[str, Callable[[], object]]:
+    def steps(self, compiles: bool) -> dict[str, Callable[[], object]]:
         """What is timed, by name."""
-        x, y = self.x.clone().requires_grad_(), self.y.clone().requires_grad_()
-        weights = [p for name, p in self.block.named_parameters() if "depthwise" not in name]
-
-        def both(form: Callable[[Block, Tensor, Tensor], Tensor]) -> object:
-            out = form(self.block, x, y)
-            return torch.autograd.grad(out, [x, y, *weights], self.dout.to(out.dtype))
-
-        def forwards(form: Callable[[Block, Tensor, Tensor], Tensor]) -> object:
-            with torch.no_grad():
-                return form(self.block, self.x, self.y)
-
-        _, norm, mean = fused_block.run_forward(self.x, self.y, self.weights)
+        forms: dict[str, Form] = {"plain": self.low_plain, "fused": fused_block.fused}
+        if compiles:
+            forms["compiled"] = torch.compile(self.low_plain, dynamic=False)
+        tensors = self.x, self.y, self.dout
         return {
-            "plain forward": lambda: forwards(self.low_plain),
-            "plain both": lambda: both(self.low_plain),
-            "fused forward": lambda: forwards(fused_block.fused),
-            "fused both": lambda: both(fused_block.fused),
-            "kernel forward": lambda: self.run("forward", tile_of(self.width, self.side**2, "forward")),
-            "kernel backward": lambda: self.run("backward", tile_of(self.width, self.side**2, "backward"), norm, mean),
+            **{f"{name} forward": partial(forwards, form, self.block, *tensors[:2]) for name, form in forms.items()},
+            **{f"{name} both": partial(gradients, form, self.block, *tensors) for name, form in forms.items()},
+            **{kernel: partial(self.run, kernel, tile_of(kernel, self.width)) for kernel in KERNELS},
         }
 
-    def run(self, way: str, tile: Tile, norm: Tensor | None = None, mean: Tensor | None = None) -> object:
-        """Run one kernel alone."""
-        if way == "forward":
-            return fused_block.run_forward(self.x, self.y, self.weights, tile)
-        if norm is None:
-            norm = torch.ones(self.frames, 4 * self.width, device=self.x.device)
-        mean = norm[:, 0] if mean is None else mean
-        return fused_block.run_backward(self.dout, self.y, self.weights, norm, mean, tile)
+    def run(self, kernel: str, tile: Tile) -> None:
+        """Run one kernel alone, with values that do not matter."""
+        like, shape, of_block = self.y.new_empty, self.shape, self.block
+        _, parts = spans(shape, tile)
+        n, wide, low = (
+            like(self.frames, self.side**2, shape.padded),
+            like(shape.hidden, shape.padded),
+            like(self.width, shape.hidden),
+        )
+        scale = like(self.frames, shape.hidden, dtype=torch.float32)
+        sums = like(self.frames, parts, shape.hidden, dtype=torch.float32)
+        x, y, dout, beta, out = self.x, self.y, self.dout, of_block.grn.beta, torch.empty_like(self.y)
+        if kernel == "energies":
+            run(kernel, shape, (n, wide, sums), tile)
+        elif kernel == "outputs":
+            run(kernel, shape, (n, x, wide, beta, low, of_block.narrow.bias, scale, out), tile)
+        elif kernel == "scale_gradients":
+            run(kernel, shape, (n, dout, wide, low, sums), tile)
+        else:
+            maps = like(2, self.frames * self.side**2, shape.hidden)
+            vectors = like(programs(shape, tile), 3, self.width, dtype=torch.float32)
+            others = wide, beta, low, scale, scale, out, *maps, vectors
+            run(kernel, shape, (n, y, dout, of_block.norm.weight, *others), tile)
 
-    def bytes(self) -> dict[str, int]:
-        """What each kernel must move: maps of the width, and on the way back two hidden ones."""
-        one = self.y.numel() * self.y.element_size()
-        return {"kernel forward": 3 * one, "kernel backward": (4 + 2 * 4) * one}
+    def bytes(self, kernel: str) -> int:
+        """What a kernel must move: maps of the width, and the last also two hidden ones."""
+        maps = {"energies": 1, "outputs": 3, "scale_gradients": 2, "input_gradients": 4 + 2 * 4}
+        return maps[kernel] * self.y.numel() * self.y.element_size()
+
+
+def forwards(form: Form, block: Block, x: Tensor, y: Tensor) -> Tensor:
+    with torch.no_grad():
+        return form(block, x, y)
+
+
+def gradients(form: Form, block: Block, x: Tensor, y: Tensor, dout: Tensor) -> list[Tensor]:
+    """The output and all gradients."""
+    x, y = x.detach().requires_grad_(), y.detach().requires_grad_()
+    weights = [p for name, p in block.named_parameters() if "depthwise" not in name]
+    out = form(block, x, y)
+    return [out, *torch.autograd.grad(out, [x, y, *weights], dout.to(out.dtype))]
 
 
 def milliseconds(do: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Median of some runs, after two that are not counted."""
-    taken = []
-    for _ in range(repeats + 2):
-        if device.type == "cuda":
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
+    """The mean of some runs; on a GPU of a recorded graph."""
+    if device.type != "cuda":
+        began = time.perf_counter()
+        do()
+        return 1000 * (time.perf_counter() - began)
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(2):
             do()
-            end.record()
-            end.synchronize()
-            taken.append(begin.elapsed_time(end))
-        else:
-            began = time.perf_counter()
-            do()
-            taken.append(1000 * (time.perf_counter() - began))
-    return median(taken[2:])
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        do()
+    graph.replay()
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    for _ in range(repeats):
+        graph.replay()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / repeats
 
 
 def copy_rate(device: torch.device) -> float:
@@ -151,19 +164,6 @@ def copy_rate(device: torch.device) -> float:
     x = torch.zeros(2**29 if device.type == "cuda" else 2**22, dtype=torch.uint8, device=device)
     y = torch.empty_like(x)
     return 2 * len(x) / milliseconds(lambda: y.copy_(x), device, 5) * 1000
-
-
-def tiles(case: Case) -> list[tuple[str, Tile]]:
-    """Other tiles for a stage, those that may fit into the registers."""
-    made = dict.fromkeys(
-        make_tile(case.width, case.side**2, rows, hidden, warps)
-        for rows in ROWS
-        for hidden in HIDDEN
-        for warps in WARPS
-        if max(rows, case.side**2) // 64 <= warps <= max(rows, case.side**2) // 16
-        and max(rows, case.side**2) * (case.width + 3 * hidden) / (32 * warps) <= 240
-    )
-    return [(way, tile) for way in WAYS for tile in made]
 
 
 def attempt(do: Callable[[], object]) -> tuple[object, str]:
@@ -186,68 +186,68 @@ def compiled(tried: list[tuple[Case, str, Tile]]) -> None:
 def measure(options: argparse.Namespace) -> dict:
     gpu = torch.cuda.is_available() and not options.quick
     device = torch.device("cuda" if gpu else "cpu")
-    frames, repeats = (FRAMES, options.repeats) if gpu else (2, 1)
     dtype = torch.bfloat16 if gpu else torch.float32  # the interpreter computes no products of bf16
+    frames = FRAMES if gpu else 2
     cases = [Case(v, stage, frames, device, dtype) for v in options.variant for stage in range(4)]
+    cases = [case for case in cases if case.width <= fused_block.LARGEST_WIDTH]
     rate = copy_rate(device)
     print(f"copy {rate / 1e12:.2f} TB/s", flush=True)
     if gpu:
-        compiled([(case, way, tile_of(case.width, case.side**2, way)) for case in cases for way in WAYS])
-    rows = [measure_case(case, rate, repeats) for case in cases]
-    of_tiles = measure_tiles(cases, repeats) if options.tiles and gpu else []
+        compiled([(case, kernel, tile_of(kernel, case.width)) for case in cases for kernel in KERNELS])
+    rows = [measure_case(case, rate, options.repeats, options.compiled) for case in cases]
+    of_tiles = measure_tiles(cases, options.repeats) if options.tiles and gpu else []
     device_name = torch.cuda.get_device_name() if gpu else machine()
     return {"device": device_name, "bytes_per_s": rate, "rows": rows, "tiles": of_tiles}
 
 
-def measure_case(case: Case, rate: float, repeats: int) -> dict:
+def measure_case(case: Case, rate: float, repeats: int, compiles: bool) -> dict:
     """Time and errors of one stage, printed and returned."""
     row: dict = {}
-    steps, failed = attempt(case.steps)
-    if failed:
-        row["failed"] = failed
-    else:
-        for name, step in steps.items():
-            ms, failed = attempt(lambda step=step: milliseconds(step, case.x.device, repeats))
-            row[f"{name}, ms"] = failed or ms
-        for name, moved in case.bytes().items():
-            if isinstance(ms := row[f"{name}, ms"], float):
-                row[f"{name}, MB"] = moved / 1e6
-                row[f"{name}, of copy rate"] = moved / (ms / 1000) / rate
-        errors, failed = attempt(lambda: case.errors(min(case.frames, 64)))
-        row.update({"errors": failed} if failed else errors)
+    for name, step in case.steps(compiles).items():
+        ms, failed = attempt(partial(milliseconds, step, case.x.device, repeats))
+        row[f"{name}, ms"] = failed or ms
+        if name in KERNELS and isinstance(ms, float):
+            row[f"{name}, of copy rate"] = case.bytes(name) / (ms / 1000) / rate
+    errors, failed = attempt(lambda: case.errors(min(case.frames, CHECKED)))
+    row.update({"errors": failed} if failed else errors)  # type: ignore[call-overload]
     print(f"\n{case.name}", flush=True)
     for name, value in row.items():
         print(f"    {name:<32} {value if isinstance(value, str) else f'{value:.4g}'}", flush=True)
     return {"what": case.name, **row}
 
 
+def tiles(kernel: str) -> list[Tile]:
+    """Tiles to try."""
+    made = [Tile(64, 16, 4), Tile(64, 32, 4), Tile(64, 64, 4), Tile(128, 32, 4), Tile(128, 32, 8), Tile(128, 64, 8)]
+    return [*made, Tile(64, 32, 4, 128), Tile(64, 32, 4, 168)] if kernel == "input_gradients" else made
+
+
 def measure_tiles(cases: list[Case], repeats: int) -> list[dict]:
-    """The kernels' times with other tiles; the five best are printed."""
-    tried = [(case, way, tile) for case in cases for way, tile in tiles(case)]
+    """The kernels' times with other tiles; the best are printed."""
+    tried = [(case, kernel, tile) for case in cases for kernel in KERNELS for tile in tiles(kernel)]
     compiled(tried)
     rows: list[dict] = []
-    for case, way, tile in tried:
-        do = partial(milliseconds, partial(case.run, way, tile), case.x.device, min(repeats, 5))
-        ms, failed = attempt(do)
-        rows.append({"what": case.name, "way": way, "tile": tile._asdict(), "ms": ms, "failed": failed})
+    for case, kernel, tile in tried:
+        ms, failed = attempt(partial(milliseconds, partial(case.run, kernel, tile), case.x.device, repeats))
+        rows.append({"what": case.name, "kernel": kernel, "tile": tile._asdict(), "ms": ms, "failed": failed})
     for case in cases:
-        for way in WAYS:
-            of_case = [r for r in rows if r["what"] == case.name and r["way"] == way]
-            print(f"{case.name} {way}; failed: {sum(bool(r['failed']) for r in of_case)}")
-            for r in sorted((r for r in of_case if not r["failed"]), key=lambda r: r["ms"])[:5]:
-                t = r["tile"]
-                print(
-                    f"    {r['ms']:.3f} ms: {t['frames'] * t['padded']} rows, {t['hidden']} hidden, {t['warps']} warps"
-                )
-            for message in {r["failed"] for r in of_case if r["failed"]}:
-                print(f"    {message}")
+        for kernel in KERNELS:
+            of_case = [r for r in rows if r["what"] == case.name and r["kernel"] == kernel]
+            of_case.sort(key=lambda r: r["ms"] or 1e9)
+            print(f"{case.name} {kernel}:", "; ".join(line(r) for r in of_case), flush=True)
     return rows
+
+
+def line(row: dict) -> str:
+    tile = Tile(**row["tile"])
+    return f"{tile.rows}x{tile.hidden} {tile.warps}w {tile.registers or ''} " + (row["failed"] or f"{row['ms']:.3f} ms")
 
 
 def main(given: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fused_block", description=__doc__.splitlines()[0])
     parser.add_argument("--variant", nargs="+", choices=list(SIZES), default=["micro", "atto"])
     parser.add_argument("--tiles", action="store_true", help="time other tiles too")
+    parser.add_argument("--compiled", action="store_true", help="also the plain form by torch.compile")
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--quick", action="store_true", help="on a CPU, under Triton's interpreter, with small maps")
     parser.add_argument("--out", type=Path, default=RESULTS / "fused_block.json", help="the file that is written")

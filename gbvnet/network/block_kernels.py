@@ -1,15 +1,16 @@
 # mypy: ignore-errors
 # Triton's language has Python's grammar, not its types.
-"""Triton kernels of the ConvNeXt V2 block behind its depthwise convolution: one forwards, one for the way back.
+"""Triton kernels of the ConvNeXt V2 block behind its depthwise convolution.
 
-All of it is local to a frame, so that one program computes whole frames: it reads a map of width E, makes the hidden
-map in registers a few channels at a time, and does so twice, as GRN's scale needs the energy of all channels first.
-No hidden map is read, and on the way forwards none is written. Every sum has a fixed order: no atomics.
+Its hidden map, four times as wide as the others, is made in registers a few channels at a time, as often as it is
+needed: once for the energy of GRN, once for the output, and twice on the way back. That costs less than to write and
+read it. Every sum has a fixed order: no atomics.
 
 Importing this file needs triton; `fused_block` imports it where a kernel is to run.
 
-Shapes: R rows of a tile (positions of its frames), K frames of a tile, T hidden channels at a time, E = E1 + E2 the
-width in two pieces that are powers of two (40 = 32 + 8), as Triton's tiles must be; a piece may be padded.
+Shapes: a tile has R = K SPAN rows, SPAN positions of each of K frames; a frame has PARTS tiles or, if K > 1, one. T
+hidden channels at a time. The width E and a column of ones, which carries the bias, are padded to P = P1 + P2, two
+powers of two, as Triton's tiles must be (40 is 32 + 16).
 """
 
 import triton
@@ -46,21 +47,24 @@ def gelu(a):
 def gelu_and_slope(a):
     tail = upper_tail(a)
     below = tl.where(a > 0, 1.0 - tail, tail)
-    return a * below, below + a * tl.exp2(a * a * -HALF_LOG2_E - LOG2_ROOT_TWO_PI)  # the density, not to be divided
+    return a * below, below + a * tl.exp2(a * a * -HALF_LOG2_E - LOG2_ROOT_TWO_PI)  # a times the density
 
 
 @triton.jit
-def tile_rows(N, FRAME: tl.constexpr, PADDED: tl.constexpr, K: tl.constexpr, RAGGED: tl.constexpr):
-    """The rows of this program's frames, and which of them are there: (R,) each; its frames, and whether: (K,)."""
-    first = tl.program_id(0) * K
-    r = tl.arange(0, K * PADDED)
-    frame, position = first + r // PADDED, r % PADDED
+def tile_rows(
+    N, FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr
+):  # fmt: skip
+    """This program's rows, and which are there: (R,); its frames and places of partial sums, and which: (K,)."""
+    tile = tl.program_id(0)
+    first, part = (tile // PARTS) * K, tile % PARTS
+    r = tl.arange(0, K * SPAN)
+    frame, position = first + r // SPAN, part * SPAN + r % SPAN
     frames = first + tl.arange(0, K)
     if RAGGED:
         live, there = (position < FRAME) & (frame < N), frames < N
     else:  # no conditions at all
-        live, there = tl.full((K * PADDED,), 1, tl.int1), tl.full((K,), 1, tl.int1)
-    return frame.to(tl.int64) * FRAME + position, live, frames, there
+        live, there = tl.full((K * SPAN,), 1, tl.int1), tl.full((K,), 1, tl.int1)
+    return frame.to(tl.int64) * FRAME + position, live, frames, frames * PARTS + part, there
 
 
 @triton.jit
@@ -80,7 +84,7 @@ def store(pointer, value, rows, live, START: tl.constexpr, PIECE: tl.constexpr, 
 @triton.jit
 def vector(pointer, START: tl.constexpr, PIECE: tl.constexpr, E: tl.constexpr):
     at = START + tl.arange(0, PIECE)
-    return tl.load(pointer + at, at < E, 0.0)
+    return tl.load(pointer + at, at < E, 0.0)[None, :]
 
 
 @triton.jit
@@ -90,221 +94,274 @@ def centred(y, mean, START: tl.constexpr, PIECE: tl.constexpr, E: tl.constexpr):
 
 
 @triton.jit
-def of_frames(x, K: tl.constexpr, PADDED: tl.constexpr):
+def of_frames(x, SPAN: tl.constexpr, K: tl.constexpr):
     """The sum over each frame's rows: (R, T) -> (K, T)."""
     if K == 1:
         return tl.sum(x, 0)[None, :]
-    return tl.sum(tl.reshape(x, (K, PADDED, x.shape[1])), 1)
+    return tl.sum(tl.reshape(x, (K, SPAN, x.shape[1])), 1)
 
 
 @triton.jit
-def to_rows(x, like, K: tl.constexpr, PADDED: tl.constexpr):
+def to_rows(x, like, SPAN: tl.constexpr, K: tl.constexpr):
     """Each frame's values at all of its rows: (K, T) -> (R, T)."""
     if K == 1:
         return tl.broadcast_to(x, like.shape)
-    return tl.reshape(tl.broadcast_to(x[:, None, :], (K, PADDED, x.shape[1])), like.shape)
+    return tl.reshape(tl.broadcast_to(x[:, None, :], (K, SPAN, x.shape[1])), like.shape)
 
 
 @triton.jit
-def weights(
-    pointer, start, T: tl.constexpr, HIDDEN: tl.constexpr, START: tl.constexpr, PIECE: tl.constexpr, E: tl.constexpr
-):
-    """Rows start .. start + T of a matrix (HIDDEN, E): (T, PIECE)."""
-    rows, at = start + tl.arange(0, T), START + tl.arange(0, PIECE)
-    return tl.load(pointer + rows[:, None] * E + at[None, :], (rows < HIDDEN)[:, None] & (at < E)[None, :], 0.0)
+def of_channels(pointer, at, HIDDEN: tl.constexpr):
+    return tl.load(pointer + at, at < HIDDEN, 0.0)[None, :]
 
 
 @triton.jit
-def columns(
-    pointer, start, T: tl.constexpr, HIDDEN: tl.constexpr, START: tl.constexpr, PIECE: tl.constexpr, E: tl.constexpr
-):
-    """Columns start .. start + T of a matrix (E, HIDDEN): (PIECE, T)."""
-    rows, at = START + tl.arange(0, PIECE), start + tl.arange(0, T)
-    return tl.load(pointer + rows[:, None] * HIDDEN + at[None, :], (rows < E)[:, None] & (at < HIDDEN)[None, :], 0.0)
+def table(pointer, places, there, at, HIDDEN: tl.constexpr):
+    """Values of frames and channels, of a table (., HIDDEN): (K, T)."""
+    here = there[:, None] & (at < HIDDEN)[None, :]
+    return tl.load(pointer + places[:, None] * HIDDEN + at[None, :], here, 0.0)
 
 
 @triton.jit
-def block_forward(
-    x, y, norm_weight, norm_bias, widen, widen_bias, gamma, beta, narrow, narrow_bias,
-    norm, mean, out, N,
-    E: tl.constexpr, E1: tl.constexpr, E2: tl.constexpr, HIDDEN: tl.constexpr, T: tl.constexpr,
-    FRAME: tl.constexpr, PADDED: tl.constexpr, K: tl.constexpr, RAGGED: tl.constexpr, PRECISION: tl.constexpr,
-    STAGES: tl.constexpr,
+def store_table(pointer, value, places, there, at, HIDDEN: tl.constexpr):
+    here = there[:, None] & (at < HIDDEN)[None, :]
+    tl.store(pointer + places[:, None] * HIDDEN + at[None, :], value, here)
+
+
+@triton.jit
+def wide_rows(wide, at, START: tl.constexpr, PIECE: tl.constexpr, HIDDEN: tl.constexpr, P: tl.constexpr):
+    """(T, PIECE) of the matrix (HIDDEN, P)."""
+    e = START + tl.arange(0, PIECE)
+    return tl.load(wide + at[:, None] * P + e[None, :], (at < HIDDEN)[:, None], 0.0)
+
+
+@triton.jit
+def narrow_columns(narrow, at, START: tl.constexpr, PIECE: tl.constexpr, HIDDEN: tl.constexpr, E: tl.constexpr):
+    """(PIECE, T) of the matrix (E, HIDDEN)."""
+    e = START + tl.arange(0, PIECE)
+    return tl.load(narrow + e[:, None] * HIDDEN + at[None, :], (e < E)[:, None] & (at < HIDDEN)[None, :], 0.0)
+
+
+@triton.jit
+def prepare(
+    widen, widen_bias, narrow, wide, low,
+    E: tl.constexpr, P: tl.constexpr, PIECE: tl.constexpr, HIDDEN: tl.constexpr, T: tl.constexpr,
 ):  # fmt: skip
-    """x, y, out: (N, FRAME, E). widen: (HIDDEN, E). narrow: (E, HIDDEN). norm: (N, HIDDEN). mean: (N,)."""
-    rows, live, frames, there = tile_rows(N, FRAME, PADDED, K, RAGGED)
-    y1 = load(y, rows, live, 0, E1, E).to(tl.float32)
-    total = tl.sum(y1, 1)
-    if E2 > 0:
-        y2 = load(y, rows, live, E1, E2, E).to(tl.float32)
-        total += tl.sum(y2, 1)
-    centre = total / E
-    y1 = centred(y1, centre, 0, E1, E)
-    total = tl.sum(y1 * y1, 1)
-    if E2 > 0:
-        y2 = centred(y2, centre, E1, E2, E)
-        total += tl.sum(y2 * y2, 1)
-    rate = tl.rsqrt(total / E + NORM_EPS)[:, None]
-    n1 = y1 * rate * vector(norm_weight, 0, E1, E)[None, :] + vector(norm_bias, 0, E1, E)[None, :]
-    n1 = n1.to(widen.dtype.element_ty)
-    if E2 > 0:
-        n2 = y2 * rate * vector(norm_weight, E1, E2, E)[None, :] + vector(norm_bias, E1, E2, E)[None, :]
-        n2 = n2.to(widen.dtype.element_ty)
-    sums = tl.zeros((K,), tl.float32)
+    """The weights as the products take them: wide (HIDDEN, P) is widen with its bias as column E; low is narrow."""
+    at, e = tl.program_id(0) * T + tl.arange(0, T), tl.arange(0, PIECE)
+    rows = (at < HIDDEN)[:, None]
+    value = tl.load(widen + at[:, None] * E + e[None, :], rows & (e < E)[None, :], 0.0)
+    value = tl.where((e == E)[None, :], tl.load(widen_bias + at, at < HIDDEN, 0.0)[:, None], value)
+    tl.store(wide + at[:, None] * P + e[None, :], value.to(wide.dtype.element_ty), rows & (e < P)[None, :])
+    where, here = e[:, None] * HIDDEN + at[None, :], (e < E)[:, None] & (at < HIDDEN)[None, :]
+    tl.store(low + where, tl.load(narrow + where, here, 0.0).to(low.dtype.element_ty), here)
+
+
+@triton.jit
+def normalise(
+    y, weight, bias, n, ROWS,
+    E: tl.constexpr, P: tl.constexpr, PIECE: tl.constexpr, R: tl.constexpr,
+):  # fmt: skip
+    """LayerNorm, with a column of ones: y (ROWS, E) -> n (ROWS, P)."""
+    row, e = tl.program_id(0).to(tl.int64) * R + tl.arange(0, R), tl.arange(0, PIECE)
+    live = (row < ROWS)[:, None]
+    value = tl.load(y + row[:, None] * E + e[None, :], live & (e < E)[None, :], 0.0).to(tl.float32)
+    value = centred(value, tl.sum(value, 1) / E, 0, PIECE, E)
+    rate = tl.rsqrt(tl.sum(value * value, 1) / E + NORM_EPS)[:, None]
+    value = value * rate * vector(weight, 0, PIECE, E) + vector(bias, 0, PIECE, E)
+    value = tl.where((e == E)[None, :], 1.0, value)
+    tl.store(n + row[:, None] * P + e[None, :], value.to(n.dtype.element_ty), live & (e < P)[None, :])
+
+
+@triton.jit
+def energies(
+    n, wide, energy, N,
+    E: tl.constexpr, P: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, HIDDEN: tl.constexpr, T: tl.constexpr,
+    FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr,
+    PRECISION: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """Each part's sum of squares of each channel of each frame: energy (N, PARTS, HIDDEN)."""
+    rows, live, _, places, there = tile_rows(N, FRAME, SPAN, K, PARTS, RAGGED)
+    n1 = load(n, rows, live, 0, P1, P)
+    if P2 > 0:
+        n2 = load(n, rows, live, P1, P2, P)
     for start in tl.range(0, HIDDEN, T, num_stages=STAGES):
         at = start + tl.arange(0, T)
-        a = tl.dot(n1, tl.trans(weights(widen, start, T, HIDDEN, 0, E1, E)), input_precision=PRECISION)
-        if E2 > 0:
-            a = tl.dot(n2, tl.trans(weights(widen, start, T, HIDDEN, E1, E2, E)), a, input_precision=PRECISION)
-        a += tl.load(widen_bias + at, at < HIDDEN, 0.0)[None, :]
-        h = gelu(a)
-        if RAGGED:
-            h = tl.where(live[:, None], h, 0.0)
-        root = tl.sqrt(of_frames(h * h, K, PADDED) + ROOT_EPS)
-        root = tl.where((at < HIDDEN)[None, :], root, 0.0)
-        tl.store(norm + frames[:, None] * HIDDEN + at[None, :], root, there[:, None] & (at < HIDDEN)[None, :])
-        sums += tl.sum(root, 1)
-    sums = sums / HIDDEN
-    tl.store(mean + frames, sums, there)
-    inverse = (1.0 / (sums + MEAN_EPS))[:, None]
-    tl.debug_barrier()  # the norms are read again by other threads than those that wrote them
-    out1 = tl.zeros((K * PADDED, E1), tl.float32)
-    if E2 > 0:
-        out2 = tl.zeros((K * PADDED, E2), tl.float32)
+        a = tl.dot(n1, tl.trans(wide_rows(wide, at, 0, P1, HIDDEN, P)), input_precision=PRECISION)
+        if P2 > 0:
+            a = tl.dot(n2, tl.trans(wide_rows(wide, at, P1, P2, HIDDEN, P)), a, input_precision=PRECISION)
+        h = gelu(a)  # 0 in rows that are not there
+        store_table(energy, of_frames(h * h, SPAN, K), places, there, at, HIDDEN)
+
+
+@triton.jit
+def scales(
+    energy, gamma, norm, inverse, scale,
+    HIDDEN: tl.constexpr, PIECE: tl.constexpr, PARTS: tl.constexpr,
+):  # fmt: skip
+    """GRN of one frame: the norm and the scale of each channel (N, HIDDEN), and one over the norms' mean (N,)."""
+    frame, at = tl.program_id(0), tl.arange(0, PIECE)
+    here = at < HIDDEN
+    total = tl.zeros((PIECE,), tl.float32)
+    for part in tl.static_range(PARTS):
+        total += tl.load(energy + (frame * PARTS + part) * HIDDEN + at, here, 0.0)
+    root = tl.where(here, tl.sqrt(total + ROOT_EPS), 0.0)
+    one_over = 1.0 / (tl.sum(root, 0) / HIDDEN + MEAN_EPS)
+    tl.store(inverse + frame, one_over)
+    tl.store(norm + frame * HIDDEN + at, root, here)
+    tl.store(scale + frame * HIDDEN + at, 1.0 + tl.load(gamma + at, here, 0.0) * root * one_over, here)
+
+
+@triton.jit
+def outputs(
+    n, x, wide, beta, narrow, narrow_bias, scale, out, N,
+    E: tl.constexpr, P: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, HIDDEN: tl.constexpr, T: tl.constexpr,
+    FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr,
+    PRECISION: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """The output of the block: x, out (N, FRAME, E)."""
+    rows, live, frames, _, there = tile_rows(N, FRAME, SPAN, K, PARTS, RAGGED)
+    n1 = load(n, rows, live, 0, P1, P)
+    out1 = tl.zeros((K * SPAN, P1), tl.float32)
+    if P2 > 0:
+        n2 = load(n, rows, live, P1, P2, P)
+        out2 = tl.zeros((K * SPAN, P2), tl.float32)
     for start in tl.range(0, HIDDEN, T, num_stages=STAGES):
         at = start + tl.arange(0, T)
-        a = tl.dot(n1, tl.trans(weights(widen, start, T, HIDDEN, 0, E1, E)), input_precision=PRECISION)
-        if E2 > 0:
-            a = tl.dot(n2, tl.trans(weights(widen, start, T, HIDDEN, E1, E2, E)), a, input_precision=PRECISION)
-        a += tl.load(widen_bias + at, at < HIDDEN, 0.0)[None, :]
+        a = tl.dot(n1, tl.trans(wide_rows(wide, at, 0, P1, HIDDEN, P)), input_precision=PRECISION)
+        if P2 > 0:
+            a = tl.dot(n2, tl.trans(wide_rows(wide, at, P1, P2, HIDDEN, P)), a, input_precision=PRECISION)
         h = gelu(a)
-        root = tl.load(norm + frames[:, None] * HIDDEN + at[None, :], there[:, None] & (at < HIDDEN)[None, :], 0.0)
-        scale = 1.0 + tl.load(gamma + at, at < HIDDEN, 0.0)[None, :] * root * inverse
-        z = h * to_rows(scale, h, K, PADDED) + tl.load(beta + at, at < HIDDEN, 0.0)[None, :]
+        z = h * to_rows(table(scale, frames, there, at, HIDDEN), h, SPAN, K) + of_channels(beta, at, HIDDEN)
         z = z.to(narrow.dtype.element_ty)
-        out1 = tl.dot(z, tl.trans(columns(narrow, start, T, HIDDEN, 0, E1, E)), out1, input_precision=PRECISION)
-        if E2 > 0:
-            out2 = tl.dot(z, tl.trans(columns(narrow, start, T, HIDDEN, E1, E2, E)), out2, input_precision=PRECISION)
-    out1 += vector(narrow_bias, 0, E1, E)[None, :] + load(x, rows, live, 0, E1, E).to(tl.float32)
-    store(out, out1, rows, live, 0, E1, E)
-    if E2 > 0:
-        out2 += vector(narrow_bias, E1, E2, E)[None, :] + load(x, rows, live, E1, E2, E).to(tl.float32)
-        store(out, out2, rows, live, E1, E2, E)
+        out1 = tl.dot(z, tl.trans(narrow_columns(narrow, at, 0, P1, HIDDEN, E)), out1, input_precision=PRECISION)
+        if P2 > 0:
+            columns = narrow_columns(narrow, at, P1, P2, HIDDEN, E)
+            out2 = tl.dot(z, tl.trans(columns), out2, input_precision=PRECISION)
+    out1 += vector(narrow_bias, 0, P1, E) + load(x, rows, live, 0, P1, E).to(tl.float32)
+    store(out, out1, rows, live, 0, P1, E)
+    if P2 > 0:
+        out2 += vector(narrow_bias, P1, P2, E) + load(x, rows, live, P1, P2, E).to(tl.float32)
+        store(out, out2, rows, live, P1, P2, E)
 
 
 @triton.jit
-def block_backward(
-    y, dout, norm_weight, norm_bias, widen, widen_bias, gamma, beta, narrow,
-    norm, mean, dscale, dy, normed, da_map, z_map, partial, N,
-    E: tl.constexpr, E1: tl.constexpr, E2: tl.constexpr, HIDDEN: tl.constexpr, T: tl.constexpr,
-    FRAME: tl.constexpr, PADDED: tl.constexpr, K: tl.constexpr, RAGGED: tl.constexpr, PRECISION: tl.constexpr,
-    STAGES: tl.constexpr,
+def scale_gradients(
+    n, dout, wide, narrow, dscale, N,
+    E: tl.constexpr, P: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, HIDDEN: tl.constexpr, T: tl.constexpr,
+    FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr,
+    PRECISION: tl.constexpr, STAGES: tl.constexpr,
 ):  # fmt: skip
-    """As of `block_forward`. dout, dy, normed: (N, FRAME, E). da_map, z_map: (N, FRAME, HIDDEN), for the weights'
-    gradients. dscale: (N, HIDDEN), room for GRN. partial: (programs, 2 HIDDEN + 3 E), each program's part of the
-    gradients of the biases of `widen`, of gamma, of LayerNorm's weight and bias, and of the bias of `narrow`.
-    """
-    rows, live, frames, there = tile_rows(N, FRAME, PADDED, K, RAGGED)
-    y1 = load(y, rows, live, 0, E1, E).to(tl.float32)
-    total = tl.sum(y1, 1)
-    if E2 > 0:
-        y2 = load(y, rows, live, E1, E2, E).to(tl.float32)
-        total += tl.sum(y2, 1)
-    centre = total / E
-    y1 = centred(y1, centre, 0, E1, E)
-    total = tl.sum(y1 * y1, 1)
-    if E2 > 0:
-        y2 = centred(y2, centre, E1, E2, E)
-        total += tl.sum(y2 * y2, 1)
-    rate = tl.rsqrt(total / E + NORM_EPS)
-    n1 = y1 * rate[:, None] * vector(norm_weight, 0, E1, E)[None, :] + vector(norm_bias, 0, E1, E)[None, :]
-    n1 = n1.to(widen.dtype.element_ty)
-    store(normed, n1, rows, live, 0, E1, E)
-    do1 = load(dout, rows, live, 0, E1, E)
-    partial += tl.program_id(0) * (2 * HIDDEN + 3 * E)
-    of_narrow = partial + 2 * HIDDEN + 2 * E
-    piece = tl.arange(0, E1)
-    tl.store(of_narrow + piece, tl.sum(do1.to(tl.float32), 0), piece < E)
-    do1 = do1.to(widen.dtype.element_ty)
-    if E2 > 0:
-        n2 = y2 * rate[:, None] * vector(norm_weight, E1, E2, E)[None, :] + vector(norm_bias, E1, E2, E)[None, :]
-        n2 = n2.to(widen.dtype.element_ty)
-        store(normed, n2, rows, live, E1, E2, E)
-        do2 = load(dout, rows, live, E1, E2, E)
-        piece = E1 + tl.arange(0, E2)
-        tl.store(of_narrow + piece, tl.sum(do2.to(tl.float32), 0), piece < E)
-        do2 = do2.to(widen.dtype.element_ty)
-    inverse = (1.0 / (tl.load(mean + frames, there, 1.0) + MEAN_EPS))[:, None]
-    sums = tl.zeros((K,), tl.float32)
+    """Each part's gradient of GRN's scale: dscale (N, PARTS, HIDDEN)."""
+    rows, live, _, places, there = tile_rows(N, FRAME, SPAN, K, PARTS, RAGGED)
+    n1 = load(n, rows, live, 0, P1, P)
+    do1 = load(dout, rows, live, 0, P1, E)
+    if P2 > 0:
+        n2 = load(n, rows, live, P1, P2, P)
+        do2 = load(dout, rows, live, P1, P2, E)
     for start in tl.range(0, HIDDEN, T, num_stages=STAGES):
         at = start + tl.arange(0, T)
-        a = tl.dot(n1, tl.trans(weights(widen, start, T, HIDDEN, 0, E1, E)), input_precision=PRECISION)
-        dz = tl.dot(do1, columns(narrow, start, T, HIDDEN, 0, E1, E), input_precision=PRECISION)
-        if E2 > 0:
-            a = tl.dot(n2, tl.trans(weights(widen, start, T, HIDDEN, E1, E2, E)), a, input_precision=PRECISION)
-            dz = tl.dot(do2, columns(narrow, start, T, HIDDEN, E1, E2, E), dz, input_precision=PRECISION)
-        a += tl.load(widen_bias + at, at < HIDDEN, 0.0)[None, :]
-        of_scale = of_frames(dz * gelu(a), K, PADDED)  # rows that are not there have no gradient
-        where = frames[:, None] * HIDDEN + at[None, :]
-        here = there[:, None] & (at < HIDDEN)[None, :]
-        tl.store(dscale + where, of_scale, here)
-        of_gamma = of_scale * tl.load(norm + where, here, 0.0)
-        sums += tl.sum(of_gamma * tl.load(gamma + at, at < HIDDEN, 0.0)[None, :], 1)
-        tl.store(partial + HIDDEN + at, tl.sum(of_gamma * inverse, 0), at < HIDDEN)
-    of_mean = -sums[:, None] * inverse * inverse / HIDDEN  # the gradient of each norm by way of their mean
-    tl.debug_barrier()
-    dn1 = tl.zeros((K * PADDED, E1), tl.float32)
-    if E2 > 0:
-        dn2 = tl.zeros((K * PADDED, E2), tl.float32)
+        a = tl.dot(n1, tl.trans(wide_rows(wide, at, 0, P1, HIDDEN, P)), input_precision=PRECISION)
+        dz = tl.dot(do1, narrow_columns(narrow, at, 0, P1, HIDDEN, E), input_precision=PRECISION)
+        if P2 > 0:
+            a = tl.dot(n2, tl.trans(wide_rows(wide, at, P1, P2, HIDDEN, P)), a, input_precision=PRECISION)
+            dz = tl.dot(do2, narrow_columns(narrow, at, P1, P2, HIDDEN, E), dz, input_precision=PRECISION)
+        store_table(dscale, of_frames(dz * gelu(a), SPAN, K), places, there, at, HIDDEN)
+
+
+@triton.jit
+def norm_gradients(
+    dscale, gamma, norm, inverse, pull, of_gamma, N,
+    HIDDEN: tl.constexpr, PIECE: tl.constexpr, PARTS: tl.constexpr, FRAMES: tl.constexpr,
+):  # fmt: skip
+    """GRN on the way back, FRAMES frames: pull (N, HIDDEN), by which a hidden value is multiplied for its gradient by
+    way of the norm; of_gamma (programs, HIDDEN), each program's part of gamma's gradient."""
+    at = tl.arange(0, PIECE)
+    here = at < HIDDEN
+    factor = tl.load(gamma + at, here, 0.0)
+    made = tl.zeros((PIECE,), tl.float32)
+    for i in range(FRAMES):
+        frame = tl.program_id(0) * FRAMES + i
+        also = here & (frame < N)
+        total = tl.zeros((PIECE,), tl.float32)
+        for part in tl.static_range(PARTS):
+            total += tl.load(dscale + (frame * PARTS + part) * HIDDEN + at, also, 0.0)
+        root = tl.load(norm + frame * HIDDEN + at, also, 1.0)
+        one_over = tl.load(inverse + frame, frame < N, 0.0)
+        made += total * root * one_over
+        total *= factor  # what follows: of the norm itself and by way of the mean
+        through_mean = tl.sum(tl.where(also, total * root, 0.0), 0) * one_over * one_over / HIDDEN
+        tl.store(pull + frame * HIDDEN + at, (total * one_over - through_mean) / root, also)  # norm' = h / norm
+    tl.store(of_gamma + tl.program_id(0) * HIDDEN + at, made, here)
+
+
+@triton.jit
+def input_gradients(
+    n, y, dout, norm_weight, wide, beta, narrow, scale, pull, dy, da_map, z_map, partial, N,
+    E: tl.constexpr, P: tl.constexpr, P1: tl.constexpr, P2: tl.constexpr, HIDDEN: tl.constexpr, T: tl.constexpr,
+    FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr,
+    PRECISION: tl.constexpr, STAGES: tl.constexpr,
+):  # fmt: skip
+    """dy (N, FRAME, E); da_map, z_map (N, FRAME, HIDDEN), for the gradients of the matrices; partial (programs, 3, E),
+    each program's part of the gradients of LayerNorm's weight and bias, and of the bias of `narrow`."""
+    rows, live, frames, _, there = tile_rows(N, FRAME, SPAN, K, PARTS, RAGGED)
+    partial += tl.program_id(0) * 3 * E
+    n1 = load(n, rows, live, 0, P1, P)
+    do1 = load(dout, rows, live, 0, P1, E)
+    dn1 = tl.zeros((K * SPAN, P1), tl.float32)
+    e1 = tl.arange(0, P1)
+    tl.store(partial + 2 * E + e1, tl.sum(do1.to(tl.float32), 0), e1 < E)
+    if P2 > 0:
+        n2 = load(n, rows, live, P1, P2, P)
+        do2 = load(dout, rows, live, P1, P2, E)
+        dn2 = tl.zeros((K * SPAN, P2), tl.float32)
+        e2 = P1 + tl.arange(0, P2)
+        tl.store(partial + 2 * E + e2, tl.sum(do2.to(tl.float32), 0), e2 < E)
     for start in tl.range(0, HIDDEN, T, num_stages=STAGES):
         at = start + tl.arange(0, T)
-        w1 = weights(widen, start, T, HIDDEN, 0, E1, E)
+        w1 = wide_rows(wide, at, 0, P1, HIDDEN, P)
         a = tl.dot(n1, tl.trans(w1), input_precision=PRECISION)
-        dz = tl.dot(do1, columns(narrow, start, T, HIDDEN, 0, E1, E), input_precision=PRECISION)
-        if E2 > 0:
-            w2 = weights(widen, start, T, HIDDEN, E1, E2, E)
+        dz = tl.dot(do1, narrow_columns(narrow, at, 0, P1, HIDDEN, E), input_precision=PRECISION)
+        if P2 > 0:
+            w2 = wide_rows(wide, at, P1, P2, HIDDEN, P)
             a = tl.dot(n2, tl.trans(w2), a, input_precision=PRECISION)
-            dz = tl.dot(do2, columns(narrow, start, T, HIDDEN, E1, E2, E), dz, input_precision=PRECISION)
-        a += tl.load(widen_bias + at, at < HIDDEN, 0.0)[None, :]
+            dz = tl.dot(do2, narrow_columns(narrow, at, P1, P2, HIDDEN, E), dz, input_precision=PRECISION)
         h, slope = gelu_and_slope(a)
-        where = frames[:, None] * HIDDEN + at[None, :]
-        here = there[:, None] & (at < HIDDEN)[None, :]
-        root = tl.load(norm + where, here, 1.0)
-        weight = tl.load(gamma + at, at < HIDDEN, 0.0)[None, :] * inverse
-        scale = to_rows(1.0 + weight * root, h, K, PADDED)
-        of_norm = tl.load(dscale + where, here, 0.0) * weight + of_mean
-        z = h * scale + tl.load(beta + at, at < HIDDEN, 0.0)[None, :]
+        of_rows = to_rows(table(scale, frames, there, at, HIDDEN), h, SPAN, K)
+        z = h * of_rows + of_channels(beta, at, HIDDEN)
         store_hidden(z_map, z, rows, live, at, HIDDEN)
-        # norm = sqrt(sum of h^2): its gradient of h is h / norm
-        da = (dz * scale + h * to_rows(of_norm / root, h, K, PADDED)) * slope
-        if RAGGED:
-            da = tl.where(live[:, None], da, 0.0)
-        tl.store(partial + at, tl.sum(da, 0), at < HIDDEN)
-        da = da.to(widen.dtype.element_ty)
+        da = (dz * of_rows + h * to_rows(table(pull, frames, there, at, HIDDEN), h, SPAN, K)) * slope
+        da = da.to(wide.dtype.element_ty)
         store_hidden(da_map, da, rows, live, at, HIDDEN)
         dn1 = tl.dot(da, w1, dn1, input_precision=PRECISION)
-        if E2 > 0:
+        if P2 > 0:
             dn2 = tl.dot(da, w2, dn2, input_precision=PRECISION)
-    of_norm_weight, of_norm_bias = partial + 2 * HIDDEN, partial + 2 * HIDDEN + E
-    rate = rate[:, None]  # the map is read again: kept in registers, it would spill
-    y1 = centred(load(y, rows, live, 0, E1, E).to(tl.float32), centre, 0, E1, E) * rate
-    piece = tl.arange(0, E1)
-    tl.store(of_norm_weight + piece, tl.sum(dn1 * y1, 0), piece < E)
-    tl.store(of_norm_bias + piece, tl.sum(dn1, 0), piece < E)
-    dn1 = dn1 * vector(norm_weight, 0, E1, E)[None, :]
+    y1 = load(y, rows, live, 0, P1, E).to(tl.float32)
+    total = tl.sum(y1, 1)
+    if P2 > 0:
+        y2 = load(y, rows, live, P1, P2, E).to(tl.float32)
+        total += tl.sum(y2, 1)
+    y1 = centred(y1, total / E, 0, P1, E)
+    squares = tl.sum(y1 * y1, 1)
+    if P2 > 0:
+        y2 = centred(y2, total / E, P1, P2, E)
+        squares += tl.sum(y2 * y2, 1)
+    rate = tl.rsqrt(squares / E + NORM_EPS)[:, None]
+    y1 *= rate
+    tl.store(partial + e1, tl.sum(dn1 * y1, 0), e1 < E)
+    tl.store(partial + E + e1, tl.sum(dn1, 0), e1 < E)
+    dn1 *= vector(norm_weight, 0, P1, E)
     plain, along = tl.sum(dn1, 1), tl.sum(dn1 * y1, 1)
-    if E2 > 0:
-        y2 = centred(load(y, rows, live, E1, E2, E).to(tl.float32), centre, E1, E2, E) * rate
-        piece = E1 + tl.arange(0, E2)
-        tl.store(of_norm_weight + piece, tl.sum(dn2 * y2, 0), piece < E)
-        tl.store(of_norm_bias + piece, tl.sum(dn2, 0), piece < E)
-        dn2 = dn2 * vector(norm_weight, E1, E2, E)[None, :]
+    if P2 > 0:
+        y2 *= rate
+        tl.store(partial + e2, tl.sum(dn2 * y2, 0), e2 < E)
+        tl.store(partial + E + e2, tl.sum(dn2, 0), e2 < E)
+        dn2 *= vector(norm_weight, P1, P2, E)
         plain += tl.sum(dn2, 1)
         along += tl.sum(dn2 * y2, 1)
     plain, along = (plain / E)[:, None], (along / E)[:, None]
-    store(dy, (dn1 - plain - y1 * along) * rate, rows, live, 0, E1, E)
-    if E2 > 0:
-        store(dy, (dn2 - plain - y2 * along) * rate, rows, live, E1, E2, E)
+    store(dy, (dn1 - plain - y1 * along) * rate, rows, live, 0, P1, E)
+    if P2 > 0:
+        store(dy, (dn2 - plain - y2 * along) * rate, rows, live, P1, P2, E)
 
 
 @triton.jit

@@ -1,9 +1,10 @@
-"""The ConvNeXt V2 block behind its depthwise convolution as two kernels, on a GPU that computes in bf16.
+"""The ConvNeXt V2 block behind its depthwise convolution as a few kernels, on a GPU that computes in bf16.
 
-Operation by operation a block reads and writes some 37 maps of its width forwards and 110 with the way back. All of
-this is local to a frame, and recomputing it costs less than the memory: `block_kernels` reads two maps and writes one
-forwards. Operations of torch's own registry, so that `torch.compile` and CUDA graphs take them as they are; nothing
-here waits for the GPU, and no choice depends on time: results repeat bit for bit.
+Operation by operation a block reads and writes some 37 maps of its width forwards and 110 with the way back. All but
+GRN is local to a position, and GRN to a frame, so that `block_kernels` reads three maps and writes two forwards, and on
+the way back writes two hidden maps for the gradients of the matrices. Operations of torch's own registry, so that
+`torch.compile` and CUDA graphs take them as they are; nothing here waits for the GPU, and no choice depends on time:
+results repeat bit for bit.
 
 The plain form in `model.Block` is what is meant; the kernels equal it but for rounding.
 """
@@ -15,39 +16,37 @@ import torch
 from torch import Tensor, nn
 
 HAS_TRITON = find_spec("triton") is not None
-LARGEST_FRAME = 256  # positions of a map that one program can hold
-LARGEST_WIDTH = 320
+LARGEST_WIDTH = 192  # above, products of cuBLAS are as fast
+VALUES = 4096  # of a tile of kernels without products
+KERNELS = ("energies", "outputs", "scale_gradients", "input_gradients")
 
 
 class Tile(NamedTuple):
-    """What one program computes: `frames` frames, each of `padded` rows, `hidden` channels at a time; E in pieces."""
+    """What one program computes: so many rows, so many hidden channels at a time.
 
-    frames: int
-    padded: int
-    pieces: tuple[int, int]
+    registers : at most so many a thread, so that more programs run at once
+    """
+
+    rows: int
     hidden: int
     warps: int
-    stages: int
+    registers: int | None = None
+    stages: int = 2
 
 
-# width up to: rows of a tile, hidden channels at a time, warps. Set by measurement: benchmarks/fused_block.py.
-FORWARD = {24: (256, 32, 8), 48: (256, 32, 8), 96: (64, 32, 4), 192: (64, 64, 4), LARGEST_WIDTH: (64, 32, 8)}
-BACKWARD = {24: (256, 16, 8), 48: (256, 16, 8), 96: (64, 32, 4), 192: (64, 32, 4), LARGEST_WIDTH: (64, 32, 8)}
+# By width up to, the tile of each of KERNELS. Set by measurement: benchmarks/fused_block.py.
+TILES = {
+    48: (Tile(128, 32, 4), Tile(128, 32, 4), Tile(128, 32, 4), Tile(64, 32, 4, 168)),
+    96: (Tile(64, 64, 4), Tile(64, 32, 4), Tile(128, 64, 8), Tile(64, 32, 4, 168)),
+    128: (Tile(64, 64, 4), Tile(64, 32, 4), Tile(64, 64, 4), Tile(64, 32, 4)),
+    LARGEST_WIDTH: (Tile(128, 64, 8), Tile(128, 64, 8), Tile(128, 64, 8), Tile(64, 32, 4)),
+}
 
 
-def tile_of(width: int, frame: int, way: str) -> Tile:
-    """Return the tile for maps of `frame` positions and `width` channels, `way` forward or backward."""
-    given = FORWARD if way == "forward" else BACKWARD
-    return make_tile(width, frame, *next(given[most] for most in given if width <= most))
-
-
-def make_tile(width: int, frame: int, rows: int, hidden: int, warps: int, stages: int = 2) -> Tile:
-    """Return a tile of so many rows, or of one frame if that has more."""
-    padded = 1 << (frame - 1).bit_length()
-    large = 1 << (width.bit_length() - 1)
-    left = width - large
-    pieces = max(large, 16), max(1 << (left - 1).bit_length(), 16) if left else 0
-    return Tile(max(rows, padded) // padded, padded, pieces, hidden, warps, stages)
+def tile_of(kernel: str, width: int) -> Tile:
+    """Return the tile of one of KERNELS for maps of a width."""
+    of_width = next(TILES[most] for most in sorted(TILES) if width <= most or most == max(TILES))
+    return of_width[KERNELS.index(kernel)]
 
 
 def is_available(device: torch.device) -> bool:
@@ -73,74 +72,96 @@ def fuses(block: Any, y: Tensor) -> bool:
     return (
         is_available(y.device)
         and y.dtype == torch.bfloat16
-        and y.shape[1] * y.shape[2] <= LARGEST_FRAME
         and y.shape[3] <= LARGEST_WIDTH
         and not has_hooks(block.norm, block.widen, block.grn, block.narrow)
     )
 
 
-class Weights(NamedTuple):
-    """What of a block's weights the kernels read."""
-
-    norm_weight: Tensor
-    norm_bias: Tensor
-    widen: Tensor
-    widen_bias: Tensor
-    gamma: Tensor
-    beta: Tensor
-    narrow: Tensor
-    narrow_bias: Tensor
-
-    @classmethod
-    def of(cls, block: Any) -> "Weights":
-        """Return those of a `model.Block`."""
-        norm, widen, grn, narrow = block.norm, block.widen, block.grn, block.narrow
-        return cls(norm.weight, norm.bias, widen.weight, widen.bias, grn.gamma, grn.beta, narrow.weight, narrow.bias)
-
-    def of_type(self, dtype: torch.dtype) -> "Weights":
-        """Return them with both matrices, the factors of products, in a type."""
-        return self._replace(widen=self.widen.to(dtype), narrow=self.narrow.to(dtype))
-
-
 def fused(block: Any, x: Tensor, y: Tensor) -> Tensor:
     """Return x plus what follows the depthwise convolution y; both (N, H, W, E). In y's type, sums in float32."""
-    return block_forward(x, y, *Weights.of(block))[0]
+    norm, widen, grn, narrow = block.norm, block.widen, block.grn, block.narrow
+    weights = norm.weight, norm.bias, widen.weight, widen.bias, grn.gamma, grn.beta, narrow.weight, narrow.bias
+    return block_forward(x, y, *weights)[0]
 
 
-def run_forward(x: Tensor, y: Tensor, weights: Weights, tile: Tile | None = None) -> tuple[Tensor, Tensor, Tensor]:
-    """Run the kernel of the way forwards: see `block_forward`."""
+class Shape(NamedTuple):
+    """Of a block: frames, positions of each, width, hidden width; and the width and one more in two powers of two."""
+
+    frames: int
+    positions: int
+    width: int
+    hidden: int
+    pieces: tuple[int, int]
+
+    @classmethod
+    def of(cls, y: Tensor, hidden: int) -> "Shape":
+        """Return that of a map and a hidden width."""
+        n, height, across, width = y.shape
+        return cls(n, height * across, width, hidden, pieces_of(width + 1))
+
+    @property
+    def padded(self) -> int:
+        """The width of the map that enters the first product."""
+        return sum(self.pieces)
+
+
+def pieces_of(width: int) -> tuple[int, int]:
+    """Return two powers of two that hold a width, each at least 16, the second 0 if one is enough."""
+    whole = power_of_two(width)
+    half = whole // 2
+    left = power_of_two(width - half)
+    return (half, left) if half >= 16 and half + left < whole else (whole, 0)
+
+
+def power_of_two(least: int) -> int:
+    """Return a power of two, 16 or more."""
+    return max(16, 1 << (least - 1).bit_length())
+
+
+def run(kernel: str, shape: Shape, tensors: tuple[Tensor, ...], tile: Tile | None = None) -> None:
+    """Run one of KERNELS on its tensors, with another tile if it is given."""
     from . import block_kernels
 
-    n, frame, width, hidden = sizes(y, weights)
-    tile = tile or tile_of(width, frame, "forward")
-    x, y = x.contiguous(), y.contiguous()
-    out = torch.empty_like(y)
-    norm, mean = y.new_empty(n, hidden, dtype=torch.float32), y.new_empty(n, dtype=torch.float32)
-    block_kernels.block_forward[(-(-n // tile.frames),)](
-        x, y, *weights.of_type(y.dtype), norm, mean, out, n, **constants(tile, y, hidden)
+    tile = tile or tile_of(kernel, shape.width)
+    span, parts = spans(shape, tile)
+    in_a_tile = tile.rows // span
+    getattr(block_kernels, kernel)[(-(-shape.frames // in_a_tile) * parts,)](
+        *tensors,
+        shape.frames,
+        E=shape.width,
+        P=shape.padded,
+        P1=shape.pieces[0],
+        P2=shape.pieces[1],
+        HIDDEN=shape.hidden,
+        T=tile.hidden,
+        FRAME=shape.positions,
+        SPAN=span,
+        K=in_a_tile,
+        PARTS=parts,
+        RAGGED=span * parts != shape.positions or shape.frames % in_a_tile > 0,
+        PRECISION="ieee" if tensors[0].dtype == torch.float32 else "tf32",
+        STAGES=tile.stages,
+        num_warps=tile.warps,
+        **({} if tile.registers is None else {"maxnreg": tile.registers}),
     )
-    return out, norm, mean
 
 
-def run_backward(
-    dout: Tensor, y: Tensor, weights: Weights, norm: Tensor, mean: Tensor, tile: Tile | None = None
-) -> tuple[Tensor, ...]:
-    """Run the kernel of the way back. Result: dy and n (N, H, W, E); da and z (N H W, 4E); and the parts of vectors'
-    gradients: see `block_kernels.block_backward`."""
-    from . import block_kernels
+def spans(shape: Shape, tile: Tile) -> tuple[int, int]:
+    """Return how many positions of a frame a tile has, and in how many parts a frame comes."""
+    span = min(1 << (shape.positions - 1).bit_length(), tile.rows)
+    return span, -(-shape.positions // span)
 
-    n, frame, width, hidden = sizes(y, weights)
-    tile = tile or tile_of(width, frame, "backward")
-    dout, y = dout.contiguous(), y.contiguous()
-    dy, normed = torch.empty_like(y), torch.empty_like(y)
-    da, z = y.new_empty(n * frame, hidden), y.new_empty(n * frame, hidden)
-    programs = -(-n // tile.frames)
-    partial = y.new_empty(programs, 2 * hidden + 3 * width, dtype=torch.float32)
-    block_kernels.block_backward[(programs,)](
-        y, dout, *weights.of_type(y.dtype)[:-1], norm, mean, torch.empty_like(norm), dy, normed, da, z, partial, n,
-        **constants(tile, y, hidden),
-    )  # fmt: skip
-    return dy, normed, da, z, partial
+
+def programs(shape: Shape, tile: Tile) -> int:
+    """Return the number of tiles."""
+    span, parts = spans(shape, tile)
+    return -(-shape.frames // (tile.rows // span)) * parts
+
+
+def partial_sums(kernel: str, shape: Shape, like: Tensor) -> Tensor:
+    """Return room for the sums of each frame's parts: (N, parts, hidden)."""
+    _, parts = spans(shape, tile_of(kernel, shape.width))
+    return like.new_empty(shape.frames, parts, shape.hidden, dtype=torch.float32)
 
 
 @torch.library.custom_op("gbvnet::block_forward", mutates_args=())
@@ -155,17 +176,48 @@ def block_forward(
     beta: Tensor,
     narrow: Tensor,
     narrow_bias: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the block's output (N, H, W, E), and of GRN each channel's norm (N, 4E) and their mean (N,)."""
-    weights = Weights(norm_weight, norm_bias, widen, widen_bias, gamma, beta, narrow, narrow_bias)
-    return run_forward(x, y, weights)
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the block's output (N, H, W, E), and what the way back needs: the norm of y (N, H, W, P); both matrices
+    (4E, P) and (E, 4E); of GRN each channel's norm, one over their mean and the scale, (N, 4E), (N,), (N, 4E)."""
+    from . import block_kernels
+
+    shape = Shape.of(y, widen.shape[0])
+    x, y = x.contiguous(), y.contiguous()
+    out, n, wide, low, norm, inverse, scale = (torch.empty_like(t) for t in empty(y, widen, narrow))
+    piece, whole = power_of_two(shape.padded), power_of_two(shape.hidden)
+    sizes = {"E": shape.width, "P": shape.padded, "PIECE": piece}
+    block_kernels.prepare[(-(-shape.hidden // 16),)](
+        widen, widen_bias, narrow, wide, low, HIDDEN=shape.hidden, T=16, **sizes
+    )
+    count, rows = shape.frames * shape.positions, max(VALUES // piece, 1)
+    block_kernels.normalise[(-(-count // rows),)](y, norm_weight, norm_bias, n, count, R=rows, **sizes)
+    energy = partial_sums("energies", shape, y)
+    run("energies", shape, (n, wide, energy))
+    block_kernels.scales[(shape.frames,)](
+        energy, gamma, norm, inverse, scale, HIDDEN=shape.hidden, PIECE=whole, PARTS=energy.shape[1]
+    )
+    run("outputs", shape, (n, x, wide, beta, low, narrow_bias, scale, out))
+    return out, n, wide, low, norm, inverse, scale
+
+
+def empty(y: Tensor, widen: Tensor, narrow: Tensor) -> tuple[Tensor, ...]:
+    """Return tensors of the shapes and types that `block_forward` returns."""
+    shape = Shape.of(y, widen.shape[0])
+    of_frames = shape.frames, shape.hidden
+    return (
+        y.new_empty(y.shape),
+        y.new_empty((*y.shape[:3], shape.padded)),
+        y.new_empty(shape.hidden, shape.padded),
+        y.new_empty(narrow.shape),
+        y.new_empty(of_frames, dtype=torch.float32),
+        y.new_empty(shape.frames, dtype=torch.float32),
+        y.new_empty(of_frames, dtype=torch.float32),
+    )
 
 
 @block_forward.register_fake
 def _(x: Tensor, y: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
-    n, _, _, hidden = sizes(y, Weights(*weights))
-    empty = y.new_empty(y.shape)
-    return empty, y.new_empty(n, hidden, dtype=torch.float32), y.new_empty(n, dtype=torch.float32)
+    return empty(y, weights[2], weights[6])
 
 
 @torch.library.custom_op("gbvnet::block_backward", mutates_args=())
@@ -173,75 +225,62 @@ def block_backward(
     dout: Tensor,
     y: Tensor,
     norm_weight: Tensor,
-    norm_bias: Tensor,
-    widen: Tensor,
-    widen_bias: Tensor,
     gamma: Tensor,
     beta: Tensor,
     narrow: Tensor,
-    narrow_bias: Tensor,
+    n: Tensor,
+    wide: Tensor,
+    low: Tensor,
     norm: Tensor,
-    mean: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Return the gradients of y, of both matrices, of the vectors side by side, and of beta."""
-    weights = Weights(norm_weight, norm_bias, widen, widen_bias, gamma, beta, narrow, narrow_bias)
-    dy, normed, da, z, partial = run_backward(dout, y, weights, norm, mean)
-    width = y.shape[3]
+    inverse: Tensor,
+    scale: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the gradients of y, of both matrices in the type of y, that of `widen` with its bias as column E, of gamma
+    and beta, and those of LayerNorm's weight and bias and of the bias of `narrow`, (3, E)."""
+    from . import block_kernels
+
+    shape = Shape.of(y, wide.shape[0])
+    y, dout = y.contiguous(), dout.to(y.dtype).contiguous()
+    dscale = partial_sums("scale_gradients", shape, y)
+    run("scale_gradients", shape, (n, dout, wide, low, dscale))
+    frames = 16  # of a program
+    of_gamma = y.new_empty(-(-shape.frames // frames), shape.hidden, dtype=torch.float32)
+    pull = torch.empty_like(norm)
+    block_kernels.norm_gradients[(len(of_gamma),)](
+        dscale, gamma, norm, inverse, pull, of_gamma, shape.frames,
+        HIDDEN=shape.hidden, PIECE=power_of_two(shape.hidden), PARTS=dscale.shape[1], FRAMES=frames,
+    )  # fmt: skip
+    dy, (da, z) = torch.empty_like(y), y.new_empty(2, shape.frames * shape.positions, shape.hidden)
+    of_program = programs(shape, tile_of("input_gradients", shape.width))
+    partial = y.new_empty(of_program, 3, shape.width, dtype=torch.float32)
+    run("input_gradients", shape, (n, y, dout, norm_weight, wide, beta, low, scale, pull, dy, da, z, partial))
     vectors = partial.sum(0)
     with torch.autocast(y.device.type, enabled=False):
-        of_widen = torch.mm(da.t(), normed.view(-1, width))
-        of_narrow = torch.mm(dout.to(y.dtype).reshape(-1, width).t(), z)
-        of_beta = torch.mv(narrow.t(), vectors[-width:].to(narrow.dtype))
-    return dy, of_widen.to(widen.dtype), of_narrow.to(narrow.dtype), vectors, of_beta
+        of_wide = torch.mm(da.t(), n.view(-1, shape.padded))
+        of_narrow = torch.mm(dout.view(-1, shape.width).t(), z)
+        of_beta = torch.mv(narrow.t(), vectors[2].to(narrow.dtype))
+    return dy, of_wide, of_narrow, of_gamma.sum(0), of_beta, vectors
 
 
 @block_backward.register_fake
 def _(dout: Tensor, y: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    weights = Weights(*others[:-2])
-    _, _, width, hidden = sizes(y, weights)
-    vectors = y.new_empty(2 * hidden + 3 * width, dtype=torch.float32)
-    like = torch.empty_like
-    return y.new_empty(y.shape), like(weights.widen), like(weights.narrow), vectors, like(weights.beta)
+    _, gamma, beta, narrow, _, wide, *_ = others
+    like, vectors = torch.empty_like, y.new_empty(3, y.shape[3], dtype=torch.float32)
+    return y.new_empty(y.shape), like(wide), y.new_empty(narrow.shape), like(gamma), like(beta), vectors
 
 
-def _keep(ctx: Any, inputs: tuple, output: tuple[Tensor, Tensor, Tensor]) -> None:
-    x, *kept = inputs
-    ctx.save_for_backward(*kept, *output[1:])
+def _keep(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    x, y, norm_weight, _, _, _, gamma, beta, narrow, _ = inputs
+    ctx.save_for_backward(y, norm_weight, gamma, beta, narrow, *output[1:])
     ctx.x_dtype = x.dtype
 
 
 def _gradients(ctx: Any, dout: Tensor, *_: Tensor | None) -> tuple[Tensor, ...]:
-    widen = ctx.saved_tensors[3]
-    hidden, width = widen.shape
-    dy, of_widen, of_narrow, vectors, of_beta = block_backward(dout, *ctx.saved_tensors)
-    of_widen_bias, of_gamma, *of_norm, of_narrow_bias = vectors.split([hidden, hidden, width, width, width])
-    dx = dout.to(ctx.x_dtype)
-    return dx, dy, *of_norm, of_widen, of_widen_bias, of_gamma, of_beta, of_narrow, of_narrow_bias
+    width = dout.shape[3]
+    dy, of_wide, of_narrow, of_gamma, of_beta, vectors = block_backward(dout, *ctx.saved_tensors)
+    of_wide, of_narrow = of_wide.to(vectors.dtype), of_narrow.to(vectors.dtype)
+    of_widen = of_wide[:, :width], of_wide[:, width]
+    return dout.to(ctx.x_dtype), dy, vectors[0], vectors[1], *of_widen, of_gamma, of_beta, of_narrow, vectors[2]
 
 
 block_forward.register_autograd(_gradients, setup_context=_keep)
-
-
-def sizes(y: Tensor, weights: Weights) -> tuple[int, int, int, int]:
-    """Return frames, positions of a frame, width and hidden width."""
-    n, height, across, width = y.shape
-    return n, height * across, width, weights.widen.shape[0]
-
-
-def constants(tile: Tile, y: Tensor, hidden: int) -> dict[str, Any]:
-    """Return the kernels' constants and launch options."""
-    n, height, across, width = y.shape
-    return {
-        "E": width,
-        "E1": tile.pieces[0],
-        "E2": tile.pieces[1],
-        "HIDDEN": hidden,
-        "T": tile.hidden,
-        "FRAME": height * across,
-        "PADDED": tile.padded,
-        "K": tile.frames,
-        "RAGGED": tile.padded != height * across or n % tile.frames > 0,
-        "PRECISION": "ieee" if y.dtype == torch.float32 else "tf32",
-        "STAGES": tile.stages,
-        "num_warps": tile.warps,
-    }

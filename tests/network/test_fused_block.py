@@ -16,17 +16,17 @@ from torch.library import opcheck
 
 from gbvnet.network import fused_block, model
 from gbvnet.network.fused_block import (
-    Weights,
+    KERNELS,
+    Tile,
     block_backward,
     block_forward,
     fused,
     fuses,
-    make_tile,
-    run_forward,
+    pieces_of,
     tile_of,
 )
 from gbvnet.network.fused_norm import fused_norm, fuses_norm, norm_forward
-from gbvnet.network.model import SIZES, Block
+from gbvnet.network.model import Block
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
@@ -109,27 +109,33 @@ def test_maps_of_zeros_have_finite_gradients_that_are_those_of_the_plain_form():
     assert max(errors.values()) < 1e-5, errors
 
 
+def arguments(block, x, y):
+    norm, widen, grn, narrow = block.norm, block.widen, block.grn, block.narrow
+    return x, y, norm.weight, norm.bias, widen.weight, widen.bias, grn.gamma, grn.beta, narrow.weight, narrow.bias
+
+
 @of_kernels
 def test_the_operations_are_what_torchs_compiler_takes_them_for():
     torch.manual_seed(0)
     block = random_block(16)
     x, y = torch.randn(3, 2, 2, 16, requires_grad=True), torch.randn(3, 2, 2, 16, requires_grad=True)
-    weights = Weights.of(block)
-    opcheck(block_forward, (x, y, *weights))
-    _, norm, mean = block_forward(x, y, *weights)
-    opcheck(block_backward, tuple(t.detach() for t in (x, y, *weights, norm, mean)))
+    given = arguments(block, x, y)
+    opcheck(block_forward, given)
+    _, _, norm_weight, _, _, _, gamma, beta, narrow, _ = given
+    kept = y, norm_weight, gamma, beta, narrow, *block_forward(*given)[1:]
+    opcheck(block_backward, tuple(t.detach() for t in (x, *kept)))
     opcheck(norm_forward, (x, block.norm.weight, block.norm.bias, 2))
 
 
 @of_kernels
-def test_a_result_does_not_depend_on_the_other_frames_nor_on_the_tile():
+def test_a_result_depends_neither_on_the_other_frames_nor_on_the_tile(monkeypatch):
     torch.manual_seed(0)
     block, y = random_block(24), torch.randn(7, 3, 3, 24)
-    weights = Weights.of(block)
-    whole = run_forward(y, y, weights)[0]
-    assert torch.allclose(run_forward(y[2:3], y[2:3], weights)[0], whole[2:3], atol=1e-5)
-    other = run_forward(y, y, weights, make_tile(24, 9, 64, 32, 4))[0]
-    assert torch.allclose(other, whole, atol=1e-5)
+    whole = fused(block, y, y)
+    assert torch.allclose(fused(block, y[2:3], y[2:3]), whole[2:3], atol=1e-5)
+    for tile in (Tile(64, 16, 4), Tile(16, 64, 4), Tile(8, 32, 4)):  # the last with frames in parts
+        monkeypatch.setattr(fused_block, "tile_of", lambda *_, tile=tile: tile)
+        assert torch.allclose(fused(block, y, y), whole, atol=1e-5)
 
 
 @of_kernels
@@ -176,7 +182,7 @@ def test_what_is_fused(monkeypatch):
     monkeypatch.setattr("gbvnet.network.fused_norm.is_available", lambda device: True)
     assert fuses(block, y) and fuses_norm(norm, y, 2)
     assert not fuses(block, y.float()) and not fuses_norm(norm, y.float())
-    assert not fuses(block, y.new_empty(2, 28, 28, 16)) and not fuses(block, y.new_empty(2, 4, 4, 768))
+    assert not fuses(block, y.new_empty(2, 4, 4, 320))
     assert not fuses_norm(norm, y[:, :3], 2)
     for module in (block.grn, block.norm, block.widen, block.narrow):
         hook = module.register_forward_pre_hook(lambda *_: None)
@@ -186,12 +192,11 @@ def test_what_is_fused(monkeypatch):
 
 
 def test_every_tile_is_what_triton_needs():
-    widths = {w for depths, of_stage in SIZES.values() for w in of_stage if w <= fused_block.LARGEST_WIDTH}
-    for width in widths | {7, 100, 130}:
-        for side in (1, 2, 3, 4, 7, 8, 14, 16):
-            for way in ("forward", "backward"):
-                tile = tile_of(width, side**2, way)
-                assert tile.padded >= side**2 and sum(tile.pieces) >= width
-                for size in (tile.frames, tile.padded, tile.hidden, *filter(None, tile.pieces)):
-                    assert size & (size - 1) == 0  # a power of two
-                assert tile.frames * tile.padded >= 64 and tile.hidden >= 16 and min(filter(None, tile.pieces)) >= 16
+    for width in range(1, fused_block.LARGEST_WIDTH + 1):
+        first, second = pieces_of(width + 1)
+        assert width + 1 <= first + second <= max(2 * width, 16)
+        assert all(size >= 16 and size & (size - 1) == 0 for size in filter(None, (first, second)))
+        for kernel in KERNELS:
+            tile = tile_of(kernel, width)
+            assert tile.rows >= 64 and tile.rows & (tile.rows - 1) == 0
+            assert tile.hidden >= 16 and tile.hidden & (tile.hidden - 1) == 0
