@@ -81,15 +81,22 @@ class Case:
 
     def steps(self, compiles: bool) -> dict[str, Callable[[], object]]:
         """What is timed, by name."""
-        forms: dict[str, Form] = {"plain": self.low_plain, "fused": fused_block.fused}
+        tensors, fused = (self.x, self.y, self.dout), fused_block.fused
+        forms: dict[str, Form] = {"plain": self.low_plain}
         if compiles:
             forms["compiled"] = torch.compile(self.low_plain, dynamic=False)
-        tensors = self.x, self.y, self.dout
-        return {
-            **{f"{name} forward": partial(forwards, form, self.block, *tensors[:2]) for name, form in forms.items()},
-            **{f"{name} both": partial(gradients, form, self.block, *tensors) for name, form in forms.items()},
-            **{kernel: partial(self.run, kernel, tile_of(kernel, self.width)) for kernel in KERNELS},
-        }
+        steps: dict[str, Callable[[], object]] = {}
+        for name, form in forms.items():
+            steps[f"{name} forward"] = partial(forwards, form, self.block, *tensors[:2])
+            steps[f"{name} both"] = partial(gradients, form, self.block, *tensors)
+        for name, wide in (("fused", False), ("fused, wide", True)):
+            if wide or self.width <= max(fused_block.TILES):
+                steps[f"{name} forward"] = partial(as_wide, wide, forwards, fused, self.block, *tensors[:2])
+                steps[f"{name} both"] = partial(as_wide, wide, gradients, fused, self.block, *tensors)
+        if self.width <= max(fused_block.TILES):
+            for kernel in KERNELS:
+                steps[kernel] = partial(self.run, kernel, tile_of(kernel, self.width))
+        return steps
 
     def run(self, kernel: str, tile: Tile) -> None:
         """Run one kernel alone, with values that do not matter."""
@@ -119,6 +126,12 @@ class Case:
         """What a kernel must move: maps of the width, and the last also two hidden ones."""
         maps = {"energies": 1, "outputs": 3, "scale_gradients": 2, "input_gradients": 4 + 2 * 4}
         return maps[kernel] * self.y.numel() * self.y.element_size()
+
+
+def as_wide(wide: bool, do: Callable[..., object], *given: object) -> object:
+    """Do something as if the maps were wide, or not."""
+    with patch.object(fused_block, "WIDE", 1 if wide else 1 << 20):
+        return do(*given)
 
 
 def forwards(form: Form, block: Block, x: Tensor, y: Tensor) -> Tensor:
@@ -189,11 +202,11 @@ def measure(options: argparse.Namespace) -> dict:
     dtype = torch.bfloat16 if gpu else torch.float32  # the interpreter computes no products of bf16
     frames = FRAMES if gpu else 2
     cases = [Case(v, stage, frames, device, dtype) for v in options.variant for stage in range(4)]
-    cases = [case for case in cases if case.width <= fused_block.LARGEST_WIDTH]
     rate = copy_rate(device)
     print(f"copy {rate / 1e12:.2f} TB/s", flush=True)
     if gpu:
-        compiled([(case, kernel, tile_of(kernel, case.width)) for case in cases for kernel in KERNELS])
+        chosen = [(case, kernel) for case in cases if case.width <= max(fused_block.TILES) for kernel in KERNELS]
+        compiled([(case, kernel, tile_of(kernel, case.width)) for case, kernel in chosen])
     rows = [measure_case(case, rate, options.repeats, options.compiled) for case in cases]
     of_tiles = measure_tiles(cases, options.repeats) if options.tiles and gpu else []
     device_name = torch.cuda.get_device_name() if gpu else machine()
@@ -224,6 +237,7 @@ def tiles(kernel: str) -> list[Tile]:
 
 def measure_tiles(cases: list[Case], repeats: int) -> list[dict]:
     """The kernels' times with other tiles; the best are printed."""
+    cases = [case for case in cases if case.width <= max(fused_block.TILES)]
     tried = [(case, kernel, tile) for case in cases for kernel in KERNELS for tile in tiles(kernel)]
     compiled(tried)
     rows: list[dict] = []

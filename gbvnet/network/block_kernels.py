@@ -368,3 +368,98 @@ def input_gradients(
 def store_hidden(pointer, value, rows, live, at, HIDDEN: tl.constexpr):
     where = pointer + rows[:, None] * HIDDEN + at[None, :]
     tl.store(where, value.to(pointer.dtype.element_ty), live[:, None] & (at < HIDDEN)[None, :])
+
+
+# ------------------------------------------- wide maps: cuBLAS makes the products, these kernels all between them
+
+
+@triton.jit
+def columns_of(HIDDEN: tl.constexpr, T: tl.constexpr):
+    at = tl.program_id(1) * T + tl.arange(0, T)
+    return at, at < HIDDEN
+
+
+@triton.jit
+def load_hidden(pointer, rows, live, at, HIDDEN: tl.constexpr):
+    where = pointer + rows[:, None] * HIDDEN + at[None, :]
+    return tl.load(where, live[:, None] & (at < HIDDEN)[None, :], 0.0).to(tl.float32)
+
+
+@triton.jit
+def wide_energies(
+    hidden, energy, N,
+    HIDDEN: tl.constexpr, T: tl.constexpr,
+    FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr,
+):  # fmt: skip
+    """As `energies`, of what enters GELU: hidden (N, FRAME, HIDDEN)."""
+    rows, live, _, places, there = tile_rows(N, FRAME, SPAN, K, PARTS, RAGGED)
+    at, _ = columns_of(HIDDEN, T)
+    h = gelu(load_hidden(hidden, rows, live, at, HIDDEN))
+    store_table(energy, of_frames(h * h, SPAN, K), places, there, at, HIDDEN)
+
+
+@triton.jit
+def wide_activations(
+    hidden, scale, beta, z, N,
+    HIDDEN: tl.constexpr, T: tl.constexpr,
+    FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr,
+):  # fmt: skip
+    """The output of GRN, z (N, FRAME, HIDDEN)."""
+    rows, live, frames, _, there = tile_rows(N, FRAME, SPAN, K, PARTS, RAGGED)
+    at, _ = columns_of(HIDDEN, T)
+    h = gelu(load_hidden(hidden, rows, live, at, HIDDEN))
+    made = h * to_rows(table(scale, frames, there, at, HIDDEN), h, SPAN, K) + of_channels(beta, at, HIDDEN)
+    store_hidden(z, made, rows, live, at, HIDDEN)
+
+
+@triton.jit
+def wide_scale_gradients(
+    hidden, dz, dscale, N,
+    HIDDEN: tl.constexpr, T: tl.constexpr,
+    FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr,
+):  # fmt: skip
+    """As `scale_gradients`, of the gradient of GRN's output: dz (N, FRAME, HIDDEN)."""
+    rows, live, _, places, there = tile_rows(N, FRAME, SPAN, K, PARTS, RAGGED)
+    at, _ = columns_of(HIDDEN, T)
+    h = gelu(load_hidden(hidden, rows, live, at, HIDDEN))
+    products = h * load_hidden(dz, rows, live, at, HIDDEN)
+    store_table(dscale, of_frames(products, SPAN, K), places, there, at, HIDDEN)
+
+
+@triton.jit
+def wide_hidden_gradients(
+    hidden, dz, scale, pull, N,
+    HIDDEN: tl.constexpr, T: tl.constexpr,
+    FRAME: tl.constexpr, SPAN: tl.constexpr, K: tl.constexpr, PARTS: tl.constexpr, RAGGED: tl.constexpr,
+):  # fmt: skip
+    """The gradient of what enters GELU, in the place of dz."""
+    rows, live, frames, _, there = tile_rows(N, FRAME, SPAN, K, PARTS, RAGGED)
+    at, _ = columns_of(HIDDEN, T)
+    h, slope = gelu_and_slope(load_hidden(hidden, rows, live, at, HIDDEN))
+    made = load_hidden(dz, rows, live, at, HIDDEN) * to_rows(table(scale, frames, there, at, HIDDEN), h, SPAN, K)
+    made = (made + h * to_rows(table(pull, frames, there, at, HIDDEN), h, SPAN, K)) * slope
+    store_hidden(dz, made, rows, live, at, HIDDEN)
+
+
+@triton.jit
+def normalise_back(
+    y, dn, dout, weight, dy, partial, ROWS,
+    E: tl.constexpr, P: tl.constexpr, PIECE: tl.constexpr, R: tl.constexpr,
+):  # fmt: skip
+    """The gradient of LayerNorm's input from that of its result, dn (ROWS, P). partial: as of `input_gradients`."""
+    row, e = tl.program_id(0).to(tl.int64) * R + tl.arange(0, R), tl.arange(0, PIECE)
+    here = (row < ROWS)[:, None] & (e < E)[None, :]
+    value = tl.load(y + row[:, None] * E + e[None, :], here, 0.0).to(tl.float32)
+    given = tl.load(dn + row[:, None] * P + e[None, :], here, 0.0).to(tl.float32)
+    value = centred(value, tl.sum(value, 1) / E, 0, PIECE, E)
+    rate = tl.rsqrt(tl.sum(value * value, 1) / E + NORM_EPS)[:, None]
+    value *= rate
+    partial += tl.program_id(0) * 3 * E + e
+    tl.store(partial, tl.sum(given * value, 0), e < E)
+    tl.store(partial + E, tl.sum(given, 0), e < E)
+    out = tl.load(dout + row[:, None] * E + e[None, :], here, 0.0).to(tl.float32)
+    tl.store(partial + 2 * E, tl.sum(out, 0), e < E)
+    given *= vector(weight, 0, PIECE, E)
+    plain, along = tl.sum(given, 1) / E, tl.sum(given * value, 1) / E
+    made = (given - plain[:, None] - value * along[:, None]) * rate
+    tl.store(dy + row[:, None] * E + e[None, :], made.to(dy.dtype.element_ty), here)

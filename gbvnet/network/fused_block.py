@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 HAS_TRITON = find_spec("triton") is not None
-LARGEST_WIDTH = 192  # above, products of cuBLAS are as fast
+WIDE = 128  # width from which on cuBLAS makes the products, and the hidden maps are written
 VALUES = 4096  # of a tile of kernels without products
 KERNELS = ("energies", "outputs", "scale_gradients", "input_gradients")
 
@@ -39,7 +39,7 @@ TILES = {
     48: (Tile(128, 32, 4), Tile(128, 32, 4), Tile(128, 32, 4), Tile(64, 32, 4, 168)),
     96: (Tile(64, 64, 4), Tile(64, 32, 4), Tile(128, 64, 8), Tile(64, 32, 4, 168)),
     128: (Tile(64, 64, 4), Tile(64, 32, 4), Tile(64, 64, 4), Tile(64, 32, 4)),
-    LARGEST_WIDTH: (Tile(128, 64, 8), Tile(128, 64, 8), Tile(128, 64, 8), Tile(64, 32, 4)),
+    192: (Tile(128, 64, 8), Tile(128, 64, 8), Tile(128, 64, 8), Tile(64, 32, 4)),
 }
 
 
@@ -47,6 +47,9 @@ def tile_of(kernel: str, width: int) -> Tile:
     """Return the tile of one of KERNELS for maps of a width."""
     of_width = next(TILES[most] for most in sorted(TILES) if width <= most or most == max(TILES))
     return of_width[KERNELS.index(kernel)]
+
+
+ELEMENTWISE = Tile(64, 64, 4)  # of the kernels of wide maps
 
 
 def is_available(device: torch.device) -> bool:
@@ -72,7 +75,6 @@ def fuses(block: Any, y: Tensor) -> bool:
     return (
         is_available(y.device)
         and y.dtype == torch.bfloat16
-        and y.shape[3] <= LARGEST_WIDTH
         and not has_hooks(block.norm, block.widen, block.grn, block.narrow)
     )
 
@@ -92,12 +94,13 @@ class Shape(NamedTuple):
     width: int
     hidden: int
     pieces: tuple[int, int]
+    wide: bool
 
     @classmethod
     def of(cls, y: Tensor, hidden: int) -> "Shape":
         """Return that of a map and a hidden width."""
         n, height, across, width = y.shape
-        return cls(n, height * across, width, hidden, pieces_of(width + 1))
+        return cls(n, height * across, width, hidden, pieces_of(width + 1), width >= WIDE)
 
     @property
     def padded(self) -> int:
@@ -146,6 +149,26 @@ def run(kernel: str, shape: Shape, tensors: tuple[Tensor, ...], tile: Tile | Non
     )
 
 
+def run_wide(kernel: str, shape: Shape, tensors: tuple[Tensor, ...], tile: Tile = ELEMENTWISE) -> None:
+    """Run one of the kernels of wide maps on its tensors."""
+    from . import block_kernels
+
+    span, parts = spans(shape, tile)
+    in_a_tile = tile.rows // span
+    getattr(block_kernels, kernel)[(-(-shape.frames // in_a_tile) * parts, -(-shape.hidden // tile.hidden))](
+        *tensors,
+        shape.frames,
+        HIDDEN=shape.hidden,
+        T=tile.hidden,
+        FRAME=shape.positions,
+        SPAN=span,
+        K=in_a_tile,
+        PARTS=parts,
+        RAGGED=span * parts != shape.positions or shape.frames % in_a_tile > 0,
+        num_warps=tile.warps,
+    )
+
+
 def spans(shape: Shape, tile: Tile) -> tuple[int, int]:
     """Return how many positions of a frame a tile has, and in how many parts a frame comes."""
     span = min(1 << (shape.positions - 1).bit_length(), tile.rows)
@@ -160,7 +183,7 @@ def programs(shape: Shape, tile: Tile) -> int:
 
 def partial_sums(kernel: str, shape: Shape, like: Tensor) -> Tensor:
     """Return room for the sums of each frame's parts: (N, parts, hidden)."""
-    _, parts = spans(shape, tile_of(kernel, shape.width))
+    _, parts = spans(shape, ELEMENTWISE if shape.wide else tile_of(kernel, shape.width))
     return like.new_empty(shape.frames, parts, shape.hidden, dtype=torch.float32)
 
 
@@ -176,14 +199,32 @@ def block_forward(
     beta: Tensor,
     narrow: Tensor,
     narrow_bias: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the block's output (N, H, W, E), and what the way back needs: the norm of y (N, H, W, P); both matrices
-    (4E, P) and (E, 4E); of GRN each channel's norm, one over their mean and the scale, (N, 4E), (N,), (N, 4E)."""
+    (4E, P) and (E, 4E); of a wide block what enters GELU and what GRN returns, (N H W, 4E); of GRN each channel's norm,
+    one over their mean and the scale, (N, 4E), (N,), (N, 4E)."""
+    with torch.autocast(y.device.type, enabled=False):
+        return forwards(x, y, norm_weight, norm_bias, widen, widen_bias, gamma, beta, narrow, narrow_bias)  # type: ignore[return-value]
+
+
+def forwards(
+    x: Tensor,
+    y: Tensor,
+    norm_weight: Tensor,
+    norm_bias: Tensor,
+    widen: Tensor,
+    widen_bias: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    narrow: Tensor,
+    narrow_bias: Tensor,
+) -> tuple[Tensor, ...]:
+    """As `block_forward`."""
     from . import block_kernels
 
     shape = Shape.of(y, widen.shape[0])
     x, y = x.contiguous(), y.contiguous()
-    out, n, wide, low, norm, inverse, scale = (torch.empty_like(t) for t in empty(y, widen, narrow))
+    out, n, wide, low, hidden, z, norm, inverse, scale = empty(y, widen, narrow)
     piece, whole = power_of_two(shape.padded), power_of_two(shape.hidden)
     sizes = {"E": shape.width, "P": shape.padded, "PIECE": piece}
     block_kernels.prepare[(-(-shape.hidden // 16),)](
@@ -192,23 +233,35 @@ def block_forward(
     count, rows = shape.frames * shape.positions, max(VALUES // piece, 1)
     block_kernels.normalise[(-(-count // rows),)](y, norm_weight, norm_bias, n, count, R=rows, **sizes)
     energy = partial_sums("energies", shape, y)
-    run("energies", shape, (n, wide, energy))
+    if shape.wide:
+        torch.mm(n.view(-1, shape.padded), wide.t(), out=hidden)
+        run_wide("wide_energies", shape, (hidden, energy))
+    else:
+        run("energies", shape, (n, wide, energy))
     block_kernels.scales[(shape.frames,)](
         energy, gamma, norm, inverse, scale, HIDDEN=shape.hidden, PIECE=whole, PARTS=energy.shape[1]
     )
-    run("outputs", shape, (n, x, wide, beta, low, narrow_bias, scale, out))
-    return out, n, wide, low, norm, inverse, scale
+    if shape.wide:
+        run_wide("wide_activations", shape, (hidden, scale, beta, z))
+        torch.addmm(narrow_bias.to(y.dtype), z, low.t(), out=out.view(-1, shape.width))
+        out += x
+    else:
+        run("outputs", shape, (n, x, wide, beta, low, narrow_bias, scale, out))
+    return out, n, wide, low, hidden, z, norm, inverse, scale
 
 
 def empty(y: Tensor, widen: Tensor, narrow: Tensor) -> tuple[Tensor, ...]:
     """Return tensors of the shapes and types that `block_forward` returns."""
     shape = Shape.of(y, widen.shape[0])
     of_frames = shape.frames, shape.hidden
+    of_rows = shape.frames * shape.positions if shape.wide else 0, shape.hidden
     return (
         y.new_empty(y.shape),
         y.new_empty((*y.shape[:3], shape.padded)),
         y.new_empty(shape.hidden, shape.padded),
         y.new_empty(narrow.shape),
+        y.new_empty(of_rows),
+        y.new_empty(of_rows),
         y.new_empty(of_frames, dtype=torch.float32),
         y.new_empty(shape.frames, dtype=torch.float32),
         y.new_empty(of_frames, dtype=torch.float32),
@@ -231,34 +284,72 @@ def block_backward(
     n: Tensor,
     wide: Tensor,
     low: Tensor,
+    hidden: Tensor,
+    z: Tensor,
     norm: Tensor,
     inverse: Tensor,
     scale: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of y, of both matrices in the type of y, that of `widen` with its bias as column E, of gamma
     and beta, and those of LayerNorm's weight and bias and of the bias of `narrow`, (3, E)."""
+    kept = y, norm_weight, gamma, beta, narrow, n, wide, low, hidden, z, norm, inverse, scale
+    with torch.autocast(y.device.type, enabled=False):
+        return backwards(dout, *kept)  # type: ignore[return-value]
+
+
+def backwards(
+    dout: Tensor,
+    y: Tensor,
+    norm_weight: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    narrow: Tensor,
+    n: Tensor,
+    wide: Tensor,
+    low: Tensor,
+    hidden: Tensor,
+    z: Tensor,
+    norm: Tensor,
+    inverse: Tensor,
+    scale: Tensor,
+) -> tuple[Tensor, ...]:
+    """As `block_backward`."""
     from . import block_kernels
 
     shape = Shape.of(y, wide.shape[0])
     y, dout = y.contiguous(), dout.to(y.dtype).contiguous()
+    rows = dout.view(-1, shape.width)
     dscale = partial_sums("scale_gradients", shape, y)
-    run("scale_gradients", shape, (n, dout, wide, low, dscale))
-    frames = 16  # of a program
+    if shape.wide:
+        da = torch.mm(rows, low)  # that of z, until its place is taken
+        run_wide("wide_scale_gradients", shape, (hidden, da, dscale))
+    else:
+        run("scale_gradients", shape, (n, dout, wide, low, dscale))
+    frames = 4  # of a program
     of_gamma = y.new_empty(-(-shape.frames // frames), shape.hidden, dtype=torch.float32)
-    pull = torch.empty_like(norm)
+    dy, pull = torch.empty_like(y), torch.empty_like(norm)
     block_kernels.norm_gradients[(len(of_gamma),)](
         dscale, gamma, norm, inverse, pull, of_gamma, shape.frames,
         HIDDEN=shape.hidden, PIECE=power_of_two(shape.hidden), PARTS=dscale.shape[1], FRAMES=frames,
     )  # fmt: skip
-    dy, (da, z) = torch.empty_like(y), y.new_empty(2, shape.frames * shape.positions, shape.hidden)
-    of_program = programs(shape, tile_of("input_gradients", shape.width))
-    partial = y.new_empty(of_program, 3, shape.width, dtype=torch.float32)
-    run("input_gradients", shape, (n, y, dout, norm_weight, wide, beta, low, scale, pull, dy, da, z, partial))
+    if shape.wide:
+        run_wide("wide_hidden_gradients", shape, (hidden, da, scale, pull))
+        piece = power_of_two(shape.width)
+        count, in_program = len(rows), max(VALUES // piece, 1)
+        partial = y.new_empty(-(-count // in_program), 3, shape.width, dtype=torch.float32)
+        block_kernels.normalise_back[(len(partial),)](
+            y, torch.mm(da, wide), dout, norm_weight, dy, partial, count,
+            E=shape.width, P=shape.padded, PIECE=piece, R=in_program,
+        )  # fmt: skip
+    else:
+        da, z = y.new_empty(2, len(rows), shape.hidden)
+        of_program = programs(shape, tile_of("input_gradients", shape.width))
+        partial = y.new_empty(of_program, 3, shape.width, dtype=torch.float32)
+        run("input_gradients", shape, (n, y, dout, norm_weight, wide, beta, low, scale, pull, dy, da, z, partial))
     vectors = partial.sum(0)
-    with torch.autocast(y.device.type, enabled=False):
-        of_wide = torch.mm(da.t(), n.view(-1, shape.padded))
-        of_narrow = torch.mm(dout.view(-1, shape.width).t(), z)
-        of_beta = torch.mv(narrow.t(), vectors[2].to(narrow.dtype))
+    of_wide = torch.mm(da.t(), n.view(-1, shape.padded))
+    of_narrow = torch.mm(rows.t(), z)
+    of_beta = torch.mv(narrow.t(), vectors[2].to(narrow.dtype))
     return dy, of_wide, of_narrow, of_gamma.sum(0), of_beta, vectors
 
 
