@@ -28,7 +28,7 @@ from .__main__ import RESULTS, machine
 from .depthwise import line
 from .profile import Training
 
-COMPILING = 0.6  # of the time, at most; what has not compiled by then is given up
+COMPILING = 0.68  # of the time, at most; what has not compiled by then is given up
 Step = Callable[[], Any]
 
 
@@ -115,13 +115,11 @@ def steps_of(quick: bool, held: Held, ends: float) -> Iterator[tuple[str, Step]]
     ready = held.wait(["depthwise", *trainings], ends - (1 - COMPILING) * (ends - began))
     held.stop({"depthwise", *trainings} - set(ready))  # they would take time from those that are measured
     yield "compiling", lambda: {"seconds": time.monotonic() - began, "ready": len(ready), "of": 1 + len(trainings)}
-    first = "micro" if quick else "atto"
     for name in [*trainings, "depthwise"]:
         yield name, lambda name=name: alone(held, name, ready)
-        if name == f"{first}, {'32' if quick else '64'} px, compiled":
-            for label, form in (("before", {"plain": True}), ("after", {})):
-                given = options(**small | {"variant": first, "speed": False} | form)
-                yield f"profile {label}", lambda given=given: profile.profiled(given)
+    for label, form in (("after", {}), ("before", {"plain": True})):
+        given = options(**small | {"variant": "micro" if quick else "atto", "speed": False} | form)
+        yield f"profile {label}", lambda given=given: profile.profiled(given)
     yield from several(quick, held, ends)
 
 
