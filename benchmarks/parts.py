@@ -125,6 +125,8 @@ def flops(name: str, args: tuple, out: object) -> int:
     """A multiplication and its addition count as two."""
     if name == "convolution":
         return 2 * out.numel() * prod(args[1].shape[1:])  # type: ignore[attr-defined]
+    if name in ("depthwise", "depthwise_weight_gradient"):  # gbvnet's kernels
+        return 2 * args[0].numel() * 49
     if name == "convolution_backward":  # the input's gradient and the weights', each as much as the way forwards
         return 2 * args[0].numel() * prod(args[2].shape[1:]) * sum(args[10][:2])
     if name in ("mm", "bmm"):
