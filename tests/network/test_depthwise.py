@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks.parts import Counting, Parts
 from gbvnet.network import model
 from gbvnet.network.devices import has_kernels
 from gbvnet.network.model import Block, Depthwise
@@ -163,3 +164,14 @@ def test_the_compiler_takes_it_as_one_graph(monkeypatch):
 def test_parameters_are_those_of_the_convolution():
     names = {name: tuple(t.shape) for name, t in Depthwise(6).state_dict().items()}
     assert names == {"weight": (6, 1, 7, 7), "bias": (6,)}
+
+
+def test_the_operations_are_counted_as_the_convolution_is():
+    parts = Parts()
+    with Counting(parts) as counting:
+        maps, weight, bias, gradient = (t.requires_grad_() for t in inputs((2, 3, 2, 2)))
+        depthwise(maps, weight, bias).backward(gradient)
+    flops = {
+        way: sum(c["flops"] for (_, w), c in counting.cells.items() if w == way) for way in ("forward", "backward")
+    }
+    assert flops == {"forward": 2 * maps.numel() * 49, "backward": 2 * 2 * maps.numel() * 49}
