@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gbvnet import __version__
 from gbvnet.config import TrainConfig
-from gbvnet.network.devices import device_of, has_kernels
+from gbvnet.network.devices import device_of
 from gbvnet.network.model import SIZES
 
 from .__main__ import RESULTS, machine
@@ -111,7 +111,7 @@ def error(form: Form, way: str, size: tuple[int, int, int], device: torch.device
 def forms(device: torch.device) -> dict[str, tuple[Form, dict[str, int]]]:
     """Each form with the constants that are changed for it."""
     made: dict[str, tuple[Form, dict[str, int]]] = {"library": (library, {})}
-    if has_kernels(device):
+    if device.type == "cuda":
         made["kernel"] = (kernel, {})
     made["product"] = (product, {})
     return made
@@ -133,7 +133,7 @@ def tasks(options: argparse.Namespace, device: torch.device) -> Iterator[tuple]:
         for name, (form, constants) in forms(device).items():
             if form is not product or size[0] * size[1] <= 256:
                 yield size, name, form, constants
-        if at == 0 and has_kernels(device):
+        if at == 0 and device.type == "cuda":
             for name, constants in VARIED.items():
                 yield size, f"kernel, {name}", kernel, constants
 

@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gbvnet.network import fused_block
+from gbvnet.network.devices import has_kernels
 from gbvnet.network.model import GBVNet
 
 OTHER, PREFIX = "other", "part/"
@@ -34,7 +34,7 @@ def modules_of(net: GBVNet) -> Iterator[tuple[nn.Module, str]]:
             for block in stage:
                 yield block, f"stage {k} pointwise"  # norm, both products, GELU, residual
                 yield block.depthwise, f"stage {k} depthwise"
-                if not fused_block.is_available(block.norm.weight.device):  # a hook forbids the kernels
+                if not has_kernels(block.norm.weight.device):  # a hook forbids the kernels
                     yield block.grn, f"stage {k} GRN"
         yield from ((module, "face output") for module in (space.norm, net.face.out))
         if net.time is not None:

@@ -23,11 +23,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gbvnet import __version__
 from gbvnet.config import GBVNetConfig, TrainConfig
-from gbvnet.network import augment, fused_block, model
+from gbvnet.network import augment, model
 from gbvnet.network.augment import augment_faces, augment_signals
 from gbvnet.network.batches import Batch
 from gbvnet.network.compiling import CompiledNetwork, compiled_training
-from gbvnet.network.devices import adam, channels_last, device_of, has_kernels, precision_of
+from gbvnet.network.devices import adam, channels_last, device_of, own_kernels, precision_of
 from gbvnet.network.lightning_module import with_network_faces
 from gbvnet.network.model import SIZES, GBVNet
 from gbvnet.network.presence import Presence
@@ -56,7 +56,6 @@ class Training:
         self.net = GBVNet(GBVNetConfig(variant=options.variant, **sizes)).to(self.device).train()
         if self.device.type == "cuda":
             channels_last(self.net)
-        has_kernels(self.device)  # tried before a compiler reads it
         self.call: Callable[..., Any] = self.net
         if options.compile == "training":  # as gbvnet compiles a training
             self.call = CompiledNetwork(self.net, options.batch, self.device, "", True)
@@ -84,7 +83,7 @@ class Training:
             batch = with_network_faces(self.batch())
         with entered("augmentation"):
             generator = self.generator.manual_seed(self.steps)
-            with compiled_training(bool(self.options.compile)):
+            with compiled_training(bool(self.options.compile), torch.device("cpu")), self.form():
                 faces = augment_faces(batch.faces, generator)
             signals = augment_signals(batch.signals, self.sd, generator)
         with entered("optimiser"):
@@ -106,9 +105,7 @@ class Training:
         stack = ExitStack()
         for module in (model, augment) if self.options.plain else ():
             stack.enter_context(patch.object(module, "is_asynchronous", lambda device: False))
-        if self.options.plain or self.options.library:
-            stack.enter_context(patch.object(model, "has_kernels", lambda device: False))
-            stack.enter_context(patch.object(fused_block, "is_available", lambda device: False))
+        stack.enter_context(own_kernels(not (self.options.plain or self.options.library)))
         return stack
 
     def wait(self) -> None:

@@ -4,19 +4,22 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..config import TrainConfig
-from .model import GBVNet
+from .devices import own_kernels
+from .model import Block, GBVNet
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 WORTH = 300_000  # windows passed in a training: compiling takes about a minute, as much as it saves on fewer
+AGREEMENT = 0.05  # of the norm of a result or a gradient in bf16
 
 _used: ContextVar[bool] = ContextVar("compiled", default=False)  # whether the training that runs is compiled
 
@@ -27,8 +30,8 @@ def is_compiled(network: nn.Module, config: TrainConfig, device: torch.device, w
     Automatically it is where it is known to work and to pay: GBV-Net with pictures on a GPU, and many windows times
     epochs. It follows from the settings and the data alone, so that a training that was killed goes on as it began.
     """
-    if config.compile == "never" or config.compile is True:
-        return config.compile is True
+    if config.compile != "auto":
+        return config.compile
     pictures = isinstance(network, GBVNet) and network.sees_face and not network.reads_features
     return pictures and device.type == "cuda" and windows * config.epochs >= WORTH
 
@@ -80,13 +83,50 @@ def summary(error: BaseException) -> str:
 
 
 @contextmanager
-def compiled_training(use: bool) -> Iterator[None]:
-    """A block in which functions that are `compiled_in_training` are compiled, if `use`."""
+def compiled_training(use: bool, device: torch.device) -> Iterator[None]:
+    """A block in which functions that are `compiled_in_training` are compiled, if `use`, and in which a GPU uses the
+    package's own kernels, if they agree with torch."""
     token = _used.set(use)
     try:
-        yield
+        with own_kernels(use and device.type == "cuda" and kernels_agree(device)):
+            yield
     finally:
         _used.reset(token)
+
+
+@cache
+def kernels_agree(device: torch.device) -> bool:
+    """Return whether the kernels run on a GPU and compute what torch computes there, a block and its gradients; if not,
+    one log line says so. It is tried once in a process, and takes some seconds where they are compiled."""
+    try:
+        off = _disagreement(device)
+    except Exception as error:  # whatever is missing on this machine: torch's own operations work
+        log.warning("GBV-Net's kernels do not run here (%s): going on without them", summary(error))
+        return False
+    if not off < AGREEMENT:
+        log.warning("GBV-Net's kernels differ from torch by %.2g of the values here: going on without them", off)
+    return off < AGREEMENT
+
+
+def _disagreement(device: torch.device) -> float:
+    """The largest difference of a block's result, or of a gradient, as a share of its norm: in bf16, with rounding. NaN
+    if one of them is NaN."""
+    off = []
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(0)
+        for side, width in ((16, 24), (4, 40), (2, 128)):
+            block, size = Block(width).to(device), (130, side, side, width)
+            nn.init.normal_(block.grn.gamma)
+            x, weights = torch.randn(size, device=device), torch.randn(size, device=device)
+            both = []
+            for own in (False, True):
+                given = x.clone().requires_grad_()
+                with own_kernels(own), torch.autocast(device.type, torch.bfloat16):
+                    out = block(given)
+                both.append([out, *torch.autograd.grad((out * weights).sum(), [given, *block.parameters()])])
+            for plain, made in ((a.detach().float(), b.detach().float()) for a, b in zip(*both, strict=True)):
+                off.append(float((made - plain).norm() / plain.norm()))
+    return float(np.max(off))  # NaN if one is
 
 
 def compiled_in_training(function: Callable[P, Tensor]) -> Callable[P, Tensor]:

@@ -1,9 +1,9 @@
 """The depthwise 7x7 convolution as kernels of its own, for NVIDIA GPUs; importable only where Triton is.
 
 The libraries' kernels for maps with the channels last are slow on the small maps of faces, the gradient of the weights
-above all. Here a program holds a tile of pixels and channels in registers and reads the maps once for each tap, shifted,
-from the cache. The loops are loops of the kernel, so that a shape compiles in a second. Sums are in float32, and none
-is atomic: the same input gives the same result, bit by bit.
+above all. Here a program holds a tile of pixels and channels in registers and reads the maps once for each tap,
+shifted, from the cache. The loops are loops of the kernel, so that a shape compiles in a second. Sums are in float32,
+and none is atomic: the same input gives the same result, bit by bit.
 
 Shapes: N frames, H, W, E height, width and channels of a map; the filters are (49, E), tap 7 dy + dx. G groups
 of tiles.

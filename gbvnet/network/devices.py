@@ -1,10 +1,9 @@
 """The device of a network, its precision, and what is computed otherwise there. Imports neither Lightning nor the
 training, which takes seconds."""
 
-import logging
 import os
-from collections.abc import Iterable
-from importlib.util import find_spec
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -12,11 +11,7 @@ from torch import nn
 from ..config import TrainConfig
 from ..errors import GbvnetError
 
-log = logging.getLogger(__name__)
-
-# A constant, which torch.compile need not trace. Triton has had the tuples that the kernels use since torch 2.7's.
-_RUN: dict[int, bool] = {}  # whether the kernels run, by the number of the GPU
-HAS_TRITON = torch.version.cuda is not None and torch.__version__ >= "2.7" and find_spec("triton") is not None
+_own_kernels = False  # whether GPUs use the package's own kernels; a constant while torch.compile traces
 
 
 def device_of(config: TrainConfig) -> torch.device:
@@ -58,29 +53,19 @@ def is_asynchronous(device: torch.device) -> bool:
 
 
 def has_kernels(device: torch.device) -> bool:
-    """Return whether a device runs the package's own kernels: an NVIDIA GPU with bf16, and Triton, which torch for
-    such GPUs brings and which needs a C compiler. Elsewhere torch's operations compute the same. It is tried once."""
-    if device.type != "cuda":
-        return False
-    index = device.index or 0
-    if index not in _RUN and not torch.compiler.is_compiling():
-        _RUN[index] = _run_kernels(device)
-    return _RUN.get(index, False)
+    """Return whether a device computes by the package's own kernels now: elsewhere by torch's operations."""
+    return _own_kernels and device.type == "cuda"
 
 
-def _run_kernels(device: torch.device) -> bool:
-    """Whether the kernels run on a GPU: by running one on a map of one pixel."""
-    if not HAS_TRITON or torch.cuda.get_device_capability(device) < (8, 0):
-        return False
+@contextmanager
+def own_kernels(use: bool) -> Iterator[None]:
+    """A block in which NVIDIA GPUs use the package's own kernels, or do not."""
+    global _own_kernels
+    before, _own_kernels = _own_kernels, use
     try:
-        from .depthwise import depthwise
-
-        depthwise(torch.ones(1, 1, 1, 1, device=device), torch.ones(1, 1, 7, 7, device=device), None)
-        torch.cuda.synchronize(device)
-    except Exception as error:  # whatever is missing on this machine, torch's own convolution works
-        log.warning("GBV-Net's kernels do not run here (%s): torch's convolutions are used", str(error)[:200])
-        return False
-    return True
+        yield
+    finally:
+        _own_kernels = before
 
 
 def adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:

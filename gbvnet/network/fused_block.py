@@ -9,13 +9,13 @@ results repeat bit for bit.
 The plain form in `model.Block` is what is meant; the kernels equal it but for rounding.
 """
 
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-HAS_TRITON = find_spec("triton") is not None
+from .devices import has_kernels
+
 WIDE = 128  # width from which on cuBLAS makes the products, and the hidden maps are written
 VALUES = 4096  # of a tile of kernels without products
 KERNELS = ("energies", "outputs", "scale_gradients", "input_gradients")
@@ -52,16 +52,6 @@ def tile_of(kernel: str, width: int) -> Tile:
 ELEMENTWISE = Tile(64, 64, 4)  # of the kernels of wide maps
 
 
-def is_available(device: torch.device) -> bool:
-    """Return whether the kernels can run there: Triton, and a GPU that has bf16."""
-    return device.type == "cuda" and HAS_TRITON and _computes_bf16()
-
-
-@torch.compiler.assume_constant_result
-def _computes_bf16() -> bool:
-    return torch.cuda.get_device_capability() >= (8, 0)
-
-
 def has_hooks(*modules: nn.Module) -> bool:
     """Return whether one of the modules has a hook of its own way forwards: then it must be called."""
     return any(m._forward_hooks or m._forward_pre_hooks for m in modules)
@@ -73,7 +63,7 @@ def fuses(block: Any, y: Tensor) -> bool:
     The one place of that decision. Not where a submodule has a hook, which is to see what the plain form computes.
     """
     return (
-        is_available(y.device)
+        has_kernels(y.device)
         and y.dtype == torch.bfloat16
         and not has_hooks(block.norm, block.widen, block.grn, block.narrow)
     )

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .fused_block import has_hooks, is_available
+from .devices import has_kernels
+from .fused_block import has_hooks
 
 ROWS = 4096  # values of a tile
 
@@ -17,7 +18,7 @@ ROWS = 4096  # values of a tile
 def fuses_norm(norm: nn.Module, x: Tensor, side: int = 1) -> bool:
     """Return whether the norm of a map (N, H, W, E) in patches of a side is computed by the kernel."""
     return (
-        is_available(x.device)
+        has_kernels(x.device)
         and x.dtype == torch.bfloat16
         and x.shape[1] % side == 0
         and x.shape[2] % side == 0

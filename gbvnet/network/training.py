@@ -28,7 +28,7 @@ from ..errors import GbvnetError
 from ..preprocessing.native_library import ignore_profiling_signals
 from .batches import BatchSource
 from .compiling import compiled_training, is_compiled, is_compilers, summary
-from .devices import channels_last, device_of, has_kernels, is_first, precision_of
+from .devices import channels_last, device_of, is_first, precision_of
 from .lightning_module import (
     CHECKPOINT,
     AtomicCheckpointIO,
@@ -87,7 +87,6 @@ def fit_network(
     device = device_of(config)
     if device.type == "cuda":
         channels_last(network)
-        has_kernels(device)  # tried before a compiler reads it
     module = TrainingModule(network, config, seed, augment, work, label, data)
     state = _resumable(work)
     if work is not None and state is not None and state["finished"]:
@@ -105,7 +104,7 @@ def fit_network(
             _logged(data.log, state),
             _default_ctrl_c(),
             _explain_compiler(),
-            compiled_training(module.is_compiled),
+            compiled_training(module.is_compiled, device),
         ):
             trainer = _trainer(config, device)
             _require_shares(size, trainer.world_size)
@@ -238,7 +237,7 @@ def _explain_compiler() -> Iterator[None]:
     except RuntimeError as error:
         if not is_compilers(error):
             raise
-        remedy = "set train.compile to never"
+        remedy = "leave train.compile off"
         raise GbvnetError(f"torch.compile does not work here ({summary(error)}); {remedy}") from error
 
 

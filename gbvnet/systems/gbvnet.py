@@ -163,7 +163,7 @@ def prune_and_train(
         store, validation[0], system._scaled(validation[1], len(validation[0]))
     )
     settings = replace(
-        config.train, epochs=how.epochs, learning_rate=FINE_TUNING * config.train.learning_rate, compile="never"
+        config.train, epochs=how.epochs, learning_rate=FINE_TUNING * config.train.learning_rate, compile=False
     )
     system.fitted = fit_network(
         system.network.train(),

@@ -14,6 +14,7 @@ from gbvnet.errors import BadConfig
 from gbvnet.network import compiling
 from gbvnet.network.batches import Windows
 from gbvnet.network.compiling import CompiledNetwork, compiled_in_training, compiled_training, is_compiled
+from gbvnet.network.devices import has_kernels
 from gbvnet.network.model import GBVNet
 from gbvnet.network.training import TrainingData, fit_network
 
@@ -59,24 +60,23 @@ def network(modality="facebio", **others):
 
 
 def test_the_setting_is_written_as_before_and_read():
-    assert to_dict(TrainConfig()) == to_dict(TrainConfig(compile="auto"))
     assert to_dict(TrainConfig())["compile"] is False  # as in all files of before
-    for value in (False, True, "never"):
+    for value in (False, True, "auto"):
         config = TrainConfig(compile=value)
         assert from_dict(TrainConfig, to_dict(config)) == config == TrainConfig(**asdict(config))
-    with pytest.raises(BadConfig, match=r"train\.compile must be auto, true or never, not 'maybe'"):
+    with pytest.raises(BadConfig, match=r"train\.compile must be auto, true or false, not 'maybe'"):
         TrainConfig(compile="maybe")
 
 
 def test_automatically_long_trainings_with_pictures_on_a_gpu_are_compiled():
-    auto, cpu, many = TrainConfig(epochs=10), torch.device("cpu"), compiling.WORTH // 10
+    auto, cpu, many = TrainConfig(epochs=10, compile="auto"), torch.device("cpu"), compiling.WORTH // 10
     assert is_compiled(network(), auto, CUDA, many)
     assert not is_compiled(network(), auto, CUDA, many - 1)
     assert not is_compiled(network(), auto, cpu, many)
     assert not is_compiled(network("bio"), auto, CUDA, many)
     assert not is_compiled(network(face_input="features", n_face_features=3), auto, CUDA, many)
     assert not is_compiled(Tiny(), auto, CUDA, many)
-    assert not is_compiled(network(), replace(auto, compile="never"), CUDA, many)
+    assert not is_compiled(network(), replace(auto, compile=False), CUDA, many)
     assert is_compiled(Tiny(), replace(auto, compile=True), cpu, 1)
 
 
@@ -117,18 +117,47 @@ def test_functions_are_compiled_in_such_a_training_alone(shapes):
     double = compiled_in_training(lambda x: 2 * x)
     x = torch.ones(3)
     assert torch.equal(double(x), 2 * x) and not shapes
-    with compiled_training(False):
+    with compiled_training(False, torch.device("cpu")):
         assert torch.equal(double(x), 2 * x) and not shapes
-    with compiled_training(True):
+    with compiled_training(True, torch.device("cpu")):
         assert torch.equal(double(x), 2 * x) and len(shapes) == 1
     assert torch.equal(double(x), 2 * x) and len(shapes) == 1
 
 
 def test_a_function_that_cannot_be_compiled_is_computed(broken, caplog):
     double = compiled_in_training(lambda x: 2 * x)
-    with compiled_training(True), caplog.at_level(logging.WARNING, "gbvnet"):
+    with compiled_training(True, torch.device("cpu")), caplog.at_level(logging.WARNING, "gbvnet"):
         assert all(torch.equal(double(torch.ones(3)), 2 * torch.ones(3)) for _ in range(2))
     assert len(caplog.records) == 1
+
+
+def test_kernels_are_used_where_they_agree_with_torch_only(monkeypatch, caplog):
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
+    assert compiling._disagreement(cpu) == 0.0  # there both forms are torch's
+    for off, line in (
+        (0.2, "differ from torch by 0.2 of"),
+        (float("nan"), "differ from torch by nan of"),
+        (None, "do not run"),
+    ):
+
+        def differ(device, off=off):
+            if off is None:
+                raise RuntimeError("no C compiler")
+            return off
+
+        monkeypatch.setattr(compiling, "_disagreement", differ)
+        compiling.kernels_agree.cache_clear()
+        with caplog.at_level(logging.WARNING, "gbvnet"), compiled_training(True, gpu):
+            assert not has_kernels(gpu)
+        assert line in caplog.records[-1].message
+    monkeypatch.setattr(compiling, "_disagreement", lambda device: 0.01)
+    compiling.kernels_agree.cache_clear()
+    with compiled_training(True, gpu):
+        assert has_kernels(gpu) and not has_kernels(cpu)
+    with compiled_training(False, gpu):
+        assert not has_kernels(gpu)
+    assert not has_kernels(gpu)
+    compiling.kernels_agree.cache_clear()
 
 
 @pytest.mark.skipif(not GPU, reason="needs a GPU")
@@ -136,7 +165,7 @@ def test_on_a_gpu_a_compiled_training_is_about_the_plain_one_and_repeats_bit_by_
     rows = np.flatnonzero(store.windows["has_signals"] & store.windows["has_face"])
     y = (store.windows["valence"] >= 5).to_numpy(float)[rows, None]
     ends, losses = [], []
-    for compile_ in ("never", True, True):
+    for compile_ in (False, True, True):
         windows = [Windows(store, rows[a:b], "facebio", y[a:b], CUDA, 1.0) for a, b in ((0, 35), (35, None))]
         net = network(dropout=0.0)
         config = TrainConfig(batch_size=8, epochs=3, precision="32", compile=compile_)

@@ -304,7 +304,7 @@ def test_a_compiler_that_does_not_work_is_reported(store, monkeypatch):
 
     monkeypatch.setattr(torch, "compile", lambda network, **_: network)
     monkeypatch.setattr(lightning_module.TrainingModule, "training_step", fail)
-    with pytest.raises(GbvnetError, match=r"torch\.compile does not work here .*; set train\.compile to never"):
+    with pytest.raises(GbvnetError, match=r"torch\.compile does not work here .*; leave train\.compile off"):
         train(store, replace(CPU, compile=True))
 
 

@@ -367,7 +367,7 @@ class FusedBranches(TwoBranches, new_hooks=True):
             of_validation = FeatureBatches(z, z, device)
         settings = replace(
             self.config.train, epochs=self.epochs(), batch_size=BATCH, select="validation", face_weights=None,
-            devices=1, compile="never", logger=None,
+            devices=1, compile=False, logger=None,
         )  # fmt: skip
         data = TrainingData(FeatureBatches(train, train, device), of_validation, self.objective())
         fit_network(self.fusion, data, settings, seed, label=f"{self.label}fusion: ")
