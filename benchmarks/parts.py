@@ -16,6 +16,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from gbvnet.network.devices import has_kernels
 from gbvnet.network.model import GBVNet
 
 OTHER, PREFIX = "other", "part/"
@@ -33,7 +34,8 @@ def modules_of(net: GBVNet) -> Iterator[tuple[nn.Module, str]]:
             for block in stage:
                 yield block, f"stage {k} pointwise"  # norm, both products, GELU, residual
                 yield block.depthwise, f"stage {k} depthwise"
-                yield block.grn, f"stage {k} GRN"
+                if not has_kernels(block.norm.weight.device):  # a hook forbids the kernels
+                    yield block.grn, f"stage {k} GRN"
         yield from ((module, "face output") for module in (space.norm, net.face.out))
         if net.time is not None:
             yield net.time, "Transformer"
@@ -125,6 +127,8 @@ def flops(name: str, args: tuple, out: object) -> int:
     """A multiplication and its addition count as two."""
     if name == "convolution":
         return 2 * out.numel() * prod(args[1].shape[1:])  # type: ignore[attr-defined]
+    if name in ("depthwise", "depthwise_weight_gradient"):  # gbvnet's kernels
+        return 2 * args[0].numel() * 49
     if name == "convolution_backward":  # the input's gradient and the weights', each as much as the way forwards
         return 2 * args[0].numel() * prod(args[2].shape[1:]) * sum(args[10][:2])
     if name in ("mm", "bmm"):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from statistics import median
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -25,7 +26,8 @@ from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network import augment, model
 from gbvnet.network.augment import augment_faces, augment_signals
 from gbvnet.network.batches import Batch
-from gbvnet.network.devices import adam, channels_last, device_of, precision_of
+from gbvnet.network.compiling import CompiledNetwork, compiled_training
+from gbvnet.network.devices import adam, channels_last, device_of, own_kernels, precision_of
 from gbvnet.network.lightning_module import with_network_faces
 from gbvnet.network.model import SIZES, GBVNet
 from gbvnet.network.presence import Presence
@@ -41,6 +43,7 @@ class Training:
     """GBV-Net and batches of noise on a device: a step as the package's own training takes it.
 
     plain : the form that a CPU has also on a GPU, and Adam unfused: what was before, to compare with
+    library : torch's depthwise convolution, also where gbvnet has kernels of its own
     """
 
     def __init__(self, options: argparse.Namespace):
@@ -53,7 +56,11 @@ class Training:
         self.net = GBVNet(GBVNetConfig(variant=options.variant, **sizes)).to(self.device).train()
         if self.device.type == "cuda":
             channels_last(self.net)
-        self.call = torch.compile(self.net, mode=options.compile) if options.compile else self.net
+        self.call: Callable[..., Any] = self.net
+        if options.compile == "training":  # as gbvnet compiles a training
+            self.call = CompiledNetwork(self.net, options.batch, self.device, "", True)
+        elif options.compile:
+            self.call = torch.compile(self.net, mode=options.compile, dynamic=False)
         weights = self.net.parameters()
         self.optimiser = torch.optim.Adam(weights, lr=1e-3) if options.plain else adam(weights, 1e-3)
         n, s = 2 * options.batch, options.side
@@ -76,7 +83,9 @@ class Training:
             batch = with_network_faces(self.batch())
         with entered("augmentation"):
             generator = self.generator.manual_seed(self.steps)
-            faces, signals = augment_faces(batch.faces, generator), augment_signals(batch.signals, self.sd, generator)
+            with compiled_training(bool(self.options.compile), torch.device("cpu")), self.form():
+                faces = augment_faces(batch.faces, generator)
+            signals = augment_signals(batch.signals, self.sd, generator)
         with entered("optimiser"):
             self.optimiser.zero_grad()
         with self.autocast():
@@ -96,6 +105,7 @@ class Training:
         stack = ExitStack()
         for module in (model, augment) if self.options.plain else ():
             stack.enter_context(patch.object(module, "is_asynchronous", lambda device: False))
+        stack.enter_context(own_kernels(not (self.options.plain or self.options.library)))
         return stack
 
     def wait(self) -> None:
@@ -103,7 +113,7 @@ class Training:
             torch.cuda.synchronize(self.device)
 
 
-def seconds_of(do: Callable[[], object], wait: Callable[[], None], repeats: int) -> float:
+def median_seconds(do: Callable[[], object], wait: Callable[[], None], repeats: int) -> float:
     """Median seconds, after two calls that are not counted."""
     taken = []
     for _ in range(repeats + 2):
@@ -114,6 +124,16 @@ def seconds_of(do: Callable[[], object], wait: Callable[[], None], repeats: int)
     return median(taken[2:])
 
 
+def hold(file: Path | None) -> None:
+    """Make a file, to say that all is compiled, and wait until it is deleted: then this process may be timed."""
+    if file is not None:
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # others need it meanwhile
+        file.touch()
+        while file.exists():
+            time.sleep(0.02)
+
+
 def rates(training: Training) -> tuple[float, float]:
     """FLOP/s of a matrix product and bytes/s of a copy, the best of several, on this device."""
     gpu = training.device.type == "cuda"
@@ -121,8 +141,8 @@ def rates(training: Training) -> tuple[float, float]:
     of = {"device": training.device, "dtype": torch.bfloat16 if training.bf16 else torch.float32}
     a, x = torch.randn(side, side, **of), torch.zeros(length, dtype=torch.uint8, device=training.device)
     y = torch.empty_like(x)
-    product = seconds_of(lambda: torch.mm(a, a), training.wait, 5)
-    copy = seconds_of(lambda: y.copy_(x), training.wait, 5)
+    product = median_seconds(lambda: torch.mm(a, a), training.wait, 5)
+    copy = median_seconds(lambda: y.copy_(x), training.wait, 5)
     return 2 * side**3 / product, 2 * length / copy
 
 
@@ -130,7 +150,10 @@ def profiled(options: argparse.Namespace) -> dict:
     """Everything that is printed and written, of one training."""
     training = Training(options)
     with training.form():
-        seconds = seconds_of(training.step, training.wait, options.steps)
+        if options.held:
+            median_seconds(training.step, training.wait, 1)  # compiles
+            hold(options.held)
+        seconds = median_seconds(training.step, training.wait, options.steps)
         gpu = training.device.type == "cuda"
         memory_mb = torch.cuda.max_memory_allocated(training.device) / 1e6 if gpu else None
     about = {
@@ -139,6 +162,7 @@ def profiled(options: argparse.Namespace) -> dict:
         "batch": options.batch,
         "precision": "bf16" if training.bf16 else "32",
         "plain": options.plain,
+        "library": options.library,
         "compile": options.compile,
         "device": torch.cuda.get_device_name(training.device) if gpu else machine(),
         "threads": torch.get_num_threads(),
@@ -200,8 +224,10 @@ def main(given: list[str] | None = None) -> dict:
     parser.add_argument("--precision", choices=["auto", "32", "bf16"], default="auto")
     parser.add_argument("--steps", type=int, default=3, help="steps that are timed")
     parser.add_argument("--plain", action="store_true", help="compute on a GPU as on a CPU, to compare with")
+    parser.add_argument("--library", action="store_true", help="torch's depthwise convolution, to compare with")
+    parser.add_argument("--held", type=Path, help="make this file after two steps, and wait until it is deleted")
     parser.add_argument("--speed", action="store_true", help="the step alone, not its parts")
-    parser.add_argument("--compile", choices=["default", "reduce-overhead", "max-autotune"], help="with --speed")
+    parser.add_argument("--compile", choices=["training", "default", "max-autotune-no-cudagraphs"], help="with --speed")
     parser.add_argument("--out", type=Path, default=RESULTS / "profile.json", help="the file that is written")
     options = parser.parse_args(given)
     if options.compile and not options.speed:

@@ -291,8 +291,9 @@ class TrainConfig:
     """numerical precision; auto: bf16 on a GPU that supports it, otherwise 32 bit"""
     device: Literal["auto", "cpu", "gpu"] = "auto"
     """where to train; auto: on a GPU if there is one"""
-    compile: bool = False
-    """compile the network with torch.compile"""
+    compile: Literal["auto"] | bool = False
+    """compile the network with torch.compile, on an NVIDIA GPU as CUDA graphs and with gbvnet's own kernels. auto: on a
+    GPU, where GBV-Net is trained on many pictures, and without it where it does not work; true: always"""
     devices: int = 1
     """number of GPUs (on a CPU: processes) that train one model together, each on a part of every batch; for gbvnet
     train only"""
@@ -309,6 +310,10 @@ class TrainConfig:
         require(
             self.batch_size is None or self.batch_size >= 2,
             f"train.batch_size must be at least 2 (batch normalisation needs two), not {self.batch_size}",
+        )
+        require(
+            self.compile in ("auto", True, False),
+            f"train.compile must be auto, true or false, not {self.compile!r}",
         )
         require(self.learning_rate > 0, f"train.learning_rate must be above 0, not {self.learning_rate}")
         require(0 <= self.corrupt <= 1, f"train.corrupt must be in [0, 1], not {self.corrupt}")

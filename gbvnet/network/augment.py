@@ -13,6 +13,7 @@ place. Shapes: B windows, F frames per window, S face side, C channels, L sample
 """
 
 import math
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .compiling import compiled_in_training
 from .devices import is_asynchronous
 from .model import IMAGENET_MEAN, IMAGENET_SD
 
@@ -37,13 +39,24 @@ SCALE = (0.9, 1.1)
 
 def augment_faces(faces: Tensor, generator: torch.Generator) -> Tensor:
     """Return faces after a random flip, jitter and blur: (B, F, 3, S, S) floats in [0, 1], in and out."""
-    flip, blur, brightness, contrast, saturation, sigma = torch.rand(
-        6, len(faces), generator=generator, device=faces.device
-    )  # each (B,), in [0, 1): always as many random numbers, so that windows do not depend on one another
+    # (6, B), in [0, 1): always as many random numbers, so that windows do not depend on one another
+    drawn = torch.rand(6, len(faces), generator=generator, device=faces.device)
+    if is_asynchronous(faces.device):
+        return _changed_at_once(faces, drawn)
+    return _changed(faces, drawn, flip_and_blur_some)
+
+
+def _changed(faces: Tensor, drawn: Tensor, flip_and_blur: Callable[..., Tensor]) -> Tensor:
+    """Faces after the changes that the random numbers (6, B) say."""
+    flip, blur, brightness, contrast, saturation, sigma = drawn
     out = jitter(faces, *(1 + JITTER * (2 * u - 1) for u in (brightness, contrast, saturation)))
     low, high = BLUR_SIGMA
-    change = flip_and_blur_all if is_asynchronous(faces.device) else flip_and_blur_some
-    return change(out, flip < FLIP_CHANCE, blur < BLUR_CHANCE, low + (high - low) * sigma)
+    return flip_and_blur(out, flip < FLIP_CHANCE, blur < BLUR_CHANCE, low + (high - low) * sigma)
+
+
+@compiled_in_training
+def _changed_at_once(faces: Tensor, drawn: Tensor) -> Tensor:
+    return _changed(faces, drawn, flip_and_blur_all)
 
 
 def flip_and_blur_some(faces: Tensor, flipped: Tensor, blurred: Tensor, sigma: Tensor) -> Tensor:

@@ -2,13 +2,16 @@
 training, which takes seconds."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from ..config import TrainConfig
 from ..errors import GbvnetError
+
+_own_kernels = False  # whether GPUs use the package's own kernels; a constant while torch.compile traces
 
 
 def device_of(config: TrainConfig) -> torch.device:
@@ -47,6 +50,22 @@ def is_asynchronous(device: torch.device) -> bool:
     Where it does, operations have another form that asks nothing. The one place of that decision.
     """
     return device.type != "cpu"
+
+
+def has_kernels(device: torch.device) -> bool:
+    """Return whether a device computes by the package's own kernels now: elsewhere by torch's operations."""
+    return _own_kernels and device.type == "cuda"
+
+
+@contextmanager
+def own_kernels(use: bool) -> Iterator[None]:
+    """A block in which NVIDIA GPUs use the package's own kernels, or do not."""
+    global _own_kernels
+    before, _own_kernels = _own_kernels, use
+    try:
+        yield
+    finally:
+        _own_kernels = before
 
 
 def adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:

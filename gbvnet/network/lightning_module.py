@@ -25,6 +25,7 @@ from ..config import TrainConfig
 from ..errors import GbvnetError
 from ..io.atomic import atomic_write
 from .batches import Batch, BatchSource
+from .compiling import CompiledNetwork
 from .devices import adam
 from .model import network_faces
 from .objectives import BinaryCrossEntropy, Objective
@@ -99,12 +100,12 @@ class TrainingModule(L.LightningModule):
         self.augment, self.work, self.label = augment, work, label
         self.has_validation, self.objective = data.validation is not None, data.objective
         self.training_log = data.log
-        # A list hides the compiled twin from torch: it shares its weights with `network`.
-        self.compiled = [torch.compile(network)] if config.compile else [network]
+        self.forward_of: Callable[..., Any] = network.__call__  # or the network's compiled form
         self.history: list[dict[str, Any]] = []
         self.kept: dict[str, Tensor] = {}  # the weights of the chosen epoch
         self.chosen_epoch = 0
         self.batch_windows = 0  # in a training batch of all processes together
+        self.is_compiled = False
         self.epoch_began, self.saved = 0.0, time.perf_counter()
         self.on_sigterm = signal.getsignal(signal.SIGTERM)
 
@@ -120,6 +121,13 @@ class TrainingModule(L.LightningModule):
         the batch has fewer windows than there are processes.
         """
         return np.array_split(batch, self.trainer.world_size)[self.trainer.global_rank]
+
+    @override
+    def on_fit_start(self):
+        if self.is_compiled:
+            size = self.batch_windows // self.trainer.world_size
+            required = self.config.compile is True
+            self.forward_of = CompiledNetwork(self.network, size, self.device, self.label, required)
 
     @override
     def configure_optimizers(self):
@@ -146,6 +154,8 @@ class TrainingModule(L.LightningModule):
     def training_step(self, batch: Batch, step: int) -> Tensor:
         rank = [self.trainer.global_rank] if self.trainer.world_size > 1 else []
         seed = _mix(self.seed, self.epochs_done, step, *rank)
+        if self.is_compiled:
+            self.network.zero_grad()  # a CUDA graph may write its results where these gradients are
         _seed_dropout(seed, self.device)
         batch = with_network_faces(batch)
         if self.augment is not None:
@@ -161,7 +171,7 @@ class TrainingModule(L.LightningModule):
             self._loss(with_network_faces(batch), "validation")
 
     def _loss(self, batch: Batch, side: str) -> Tensor:
-        logits = self.compiled[0](*batch.inputs_of(self.network)).logits.float()  # (B, K)
+        logits = self.forward_of(*batch.inputs_of(self.network)).logits.float()  # (B, K)
         y = _labels(batch)
         loss = self.objective.loss(logits, y)
         with torch.no_grad():

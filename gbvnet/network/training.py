@@ -27,6 +27,7 @@ from ..config import TrainConfig, require
 from ..errors import GbvnetError
 from ..preprocessing.native_library import ignore_profiling_signals
 from .batches import BatchSource
+from .compiling import compiled_training, is_compiled, is_compilers, summary
 from .devices import channels_last, device_of, is_first, precision_of
 from .lightning_module import (
     CHECKPOINT,
@@ -95,14 +96,15 @@ def fit_network(
             pass
     else:
         size = min(batch_size(len(train), config), len(train))
-        module.batch_windows = size
+        module.batch_windows, module.is_compiled = size, is_compiled(network, config, device, len(train))
         ignore_profiling_signals()
         with (
             _silence_lightning(),
             _own_random_state(device),
             _logged(data.log, state),
             _default_ctrl_c(),
-            _explain_compiler(config.compile),
+            _explain_compiler(),
+            compiled_training(module.is_compiled, device),
         ):
             trainer = _trainer(config, device)
             _require_shares(size, trainer.world_size)
@@ -228,15 +230,15 @@ def _silence_lightning() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _explain_compiler(enabled: bool) -> Iterator[None]:
-    """Turn an error of torch's compiler, if it is used, into a GbvnetError that says what to do."""
+def _explain_compiler() -> Iterator[None]:
+    """Turn an error of torch's compiler into a GbvnetError that says what to do."""
     try:
         yield
-    except RuntimeError as error:  # the compiler's errors have no public class
-        if not (enabled and type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))):
+    except RuntimeError as error:
+        if not is_compilers(error):
             raise
-        first = str(error).strip().splitlines()[0]
-        raise GbvnetError(f"torch.compile does not work here ({first}); leave train.compile off") from error
+        remedy = "leave train.compile off"
+        raise GbvnetError(f"torch.compile does not work here ({summary(error)}); {remedy}") from error
 
 
 @contextlib.contextmanager

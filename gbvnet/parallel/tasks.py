@@ -31,7 +31,10 @@ Jobs = int | Cluster
 Resources = tuple[int, list[str]]  # threads of a process, and the GPUs that processes are shared out over
 MAX_ATTEMPTS = 3  # a task whose process died, for example out of memory, is repeated up to this often
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
+    "TORCHINDUCTOR_COMPILE_THREADS",
+)  # fmt: skip
 _GIVEN_THREADS = os.environ.get("OMP_NUM_THREADS", "")  # before `limit_threads` changes it
 
 

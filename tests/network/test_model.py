@@ -433,6 +433,22 @@ def test_a_bad_frame_has_no_influence_and_gets_no_gradient():
     assert not torch.allclose(net(faces, ok, signals).logits[0], clean.logits[0])
 
 
+@pytest.mark.parametrize(("kernel", "side"), [(4, 16), (2, 6), (2, 7)])
+def test_patches_by_a_product_are_those_of_the_convolution(monkeypatch, kernel, side):
+    torch.manual_seed(0)
+    conv = nn.Conv2d(5, 7, kernel, stride=kernel)
+    x, results = torch.randn(3, side, side, 5, requires_grad=True), []
+    for gpu in (False, True):
+        monkeypatch.setattr(m, "is_asynchronous", lambda device, gpu=gpu: gpu)
+        out = m.patches(conv, x)
+        results.append([out, *torch.autograd.grad(out.square().sum(), [x, *conv.parameters()])])
+    assert all(torch.allclose(a, b, rtol=1e-5, atol=1e-5) for a, b in zip(*results, strict=True))
+    calls = []
+    conv.register_forward_hook(lambda *_: calls.append(1))
+    m.patches(conv, x)
+    assert calls  # a hook gets its convolution
+
+
 def test_frames_that_are_left_out_change_nothing_against_encoding_them_all(monkeypatch):
     net = network().eval()
     faces, ok, _ = batch()

@@ -302,7 +302,7 @@ def test_a_compiler_that_does_not_work_is_reported(store, monkeypatch):
     def fail(self, batch, step):
         raise torch._dynamo.exc.BackendCompilerFailed(lambda: None, RuntimeError("no g++"), None)
 
-    monkeypatch.setattr(torch, "compile", lambda network: network)
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)
     monkeypatch.setattr(lightning_module.TrainingModule, "training_step", fail)
     with pytest.raises(GbvnetError, match=r"torch\.compile does not work here .*; leave train\.compile off"):
         train(store, replace(CPU, compile=True))
