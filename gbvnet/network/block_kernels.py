@@ -3,8 +3,8 @@
 """Triton kernels of the ConvNeXt V2 block behind its depthwise convolution.
 
 Its hidden map, four times as wide as the others, is made in registers a few channels at a time, as often as it is
-needed: once for the energy of GRN, once for the output, and twice on the way back. That costs less than to write and
-read it. Every sum has a fixed order: no atomics.
+needed: once for the energy of GRN, once for the output, and twice on the way back. Every sum has a fixed order, by no
+atomics.
 
 Importing this file needs triton; `fused_block` imports it where a kernel is to run.
 

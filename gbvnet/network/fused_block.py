@@ -1,10 +1,11 @@
 """The ConvNeXt V2 block behind its depthwise convolution as a few kernels, on a GPU that computes in bf16.
 
 Operation by operation a block reads and writes some 37 maps of its width forwards and 110 with the way back. All but
-GRN is local to a position, and GRN to a frame, so that `block_kernels` reads three maps and writes two forwards, and on
-the way back writes two hidden maps for the gradients of the matrices. Operations of torch's own registry, so that
-`torch.compile` and CUDA graphs take them as they are; nothing here waits for the GPU, and no choice depends on time:
-results repeat bit for bit.
+GRN is local to a position, and GRN to a frame, so that `block_kernels` keep the hidden maps, four times as wide, in
+registers; on the way back two are written, for the gradients of the matrices. Wide blocks write them, for cuBLAS.
+
+They are operations of torch's own registry, so that `torch.compile` and CUDA graphs take them as they are. Nothing here
+waits for the GPU, and no choice depends on time: results repeat bit for bit.
 
 The plain form in `model.Block` is what is meant; the kernels equal it but for rounding.
 """
@@ -16,7 +17,9 @@ from torch import Tensor, nn
 
 from .devices import has_kernels
 
-WIDE = 128  # width from which on cuBLAS makes the products, and the hidden maps are written
+# Width from which on cuBLAS makes the products, and the hidden maps are written. By count of FLOPs and bytes, not yet
+# by measurement (benchmarks/fused_block.py times both).
+WIDE = 128
 VALUES = 4096  # of a tile of kernels without products
 KERNELS = ("energies", "outputs", "scale_gradients", "input_gradients")
 
@@ -34,7 +37,8 @@ class Tile(NamedTuple):
     stages: int = 2
 
 
-# By width up to, the tile of each of KERNELS. Set by measurement: benchmarks/fused_block.py.
+# By width up to, the tile of each of KERNELS. By registers and instructions as compiled for sm_90, not yet by
+# measurement (`benchmarks.fused_block --tiles` times others).
 TILES = {
     48: (Tile(128, 32, 4), Tile(128, 32, 4), Tile(128, 32, 4), Tile(64, 32, 4, 168)),
     96: (Tile(64, 64, 4), Tile(64, 32, 4), Tile(128, 64, 8), Tile(64, 32, 4, 168)),

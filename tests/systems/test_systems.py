@@ -175,8 +175,8 @@ def test_a_system_finds_nothing_where_nothing_is(config, empty, dim):
 @pytest.mark.journey
 @pytest.mark.parametrize("config", CONTRACT)
 def test_a_system_keeps_the_contract(config):
-    """In every modality that it can see, if it has its usual options. Tests above are stricter on what it learns, so one
-    epoch of every training is enough here."""
+    """In every modality that it can see, if it has its usual options. Tests above are stricter on what it learns, so
+    one epoch of every training is enough here."""
     modalities = (config.modality,) if config.options else None
     config = replace(config, train=replace(config.train, epochs=1, batch_size=32))
     results = check_system(config.system, config=config, modalities=modalities, learns=False)
