@@ -18,7 +18,7 @@ from .code_blocks import ROOT
 # Programs of others; what they are called with is not checked.
 OTHERS = {
     "git", "cd", "source", "hf", "datalad", "apt-get", "sudo", "bash", "ray", "export", "tensorboard", "wandb",
-    "mlflow", "openneuro-py",
+    "mlflow", "openneuro-py", "pre-commit",
 }  # fmt: skip
 # The settings that a command makes of its options.
 SETTINGS = {
@@ -48,6 +48,7 @@ def check(words: list[str]) -> None:
     while re.fullmatch(r"[A-Z_]+=.*", words[0]):  # OMP_NUM_THREADS=1 gbvnet ...
         words = words[1:]
     program, *arguments = words
+    program = program.removeprefix(".venv/bin/")
     if program == "gbvnet":
         check_gbvnet(arguments)
     elif program == "make":

@@ -35,7 +35,7 @@ def test_every_block_has_a_language_that_is_checked():
 
 
 def test_a_block_that_is_not_run_says_why_in_words():
-    assert [block.where for block in BLOCKS if block.reason and len(block.reason.split()) < 3] == []
+    assert [block.where for block in BLOCKS if block.reason and len(block.reason.split()) < 2] == []
 
 
 def test_an_output_or_a_tree_of_files_begins_with_no_command():

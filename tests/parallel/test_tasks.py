@@ -64,7 +64,7 @@ def test_each_process_gets_its_share_of_the_cores(monkeypatch):
 
 @pytest.mark.parametrize(("given", "used"), [("1", 1), ("2", 2), ("", 3), ("none", 3), ("0", 3)])
 def test_the_users_limit_of_threads_is_the_most_that_is_used(given, used):
-    code = "import torch; from gbvnet.parallel.tasks import limit_threads as limit; limit(3); print(torch.get_num_threads())"
+    code = "import torch; from gbvnet.parallel import tasks; tasks.limit_threads(3); print(torch.get_num_threads())"
     environment = {**os.environ, "OMP_NUM_THREADS": given}
     shown = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert int(shown.stdout) == used
