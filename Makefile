@@ -52,7 +52,7 @@ types: $(VENV)/.dev      ## mypy
 # The extras that work with the oldest versions of the package's own dependencies; what only compares is left out.
 oldest: system           ## the tests that take milliseconds with the lower bounds of all dependencies, in .venv-oldest
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
-	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e '.[mat73,onnx,ray,tensorboard,tune]' \
+	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e '.[mat73,ray,tensorboard,tune]' \
 		antropy hypothesis mne-features pytest pytest-xdist setuptools
 	$(OLDEST)/bin/gbvnet weights
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not journey" -o filterwarnings=default

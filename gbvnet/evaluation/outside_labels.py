@@ -22,7 +22,7 @@ from .metrics import number_folds_once
 from .outside_predictions import OutsideFile
 from .prediction_schema import BINARY_SCHEMA, REGRESSION_SCHEMA, multiclass_schema
 from .predictions import check_values, n_classes, task_of
-from .split_check import check_windows, kept_protocols
+from .split_check import NAME_SEPARATOR, check_windows, kept_protocols
 
 NOT_GIVEN = "not given"
 SCOPES = ("pooled", "per-subject")
@@ -215,7 +215,7 @@ def _recording_names(rows: pd.DataFrame, windows: pd.DataFrame) -> pd.Series:
 def _joined(rows: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     first, *others = (rows[name].astype(str) for name in columns)
     for other in others:
-        first = first + "\0" + other
+        first = first + NAME_SEPARATOR + other
     return first
 
 
@@ -229,7 +229,7 @@ def _by_plain_names(given: pd.Series, lookup: dict[str, str]) -> pd.Series:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"0*(\d+)", r"\1", re.sub(r"\.0+(?=\0|$)", "", name))
+    return re.sub(r"0*(\d+)", r"\1", re.sub(r"\.0+(?=\x1f|$)", "", name))
 
 
 def _refuse_other_rows(file: OutsideFile, rows: pd.DataFrame, reference: Reference, match: _Match) -> None:
@@ -334,7 +334,7 @@ def _scope(file: OutsideFile, rows: pd.DataFrame, reference: Reference | None) -
 def _fold_groups(rows: pd.DataFrame) -> pd.Series:
     """(n,) the name of each row's fold; of other subjects it is another under scope per-subject."""
     within = rows["scope"].iloc[0] == "per-subject"
-    return rows["subject"] + "\0" + rows["fold"] if within else rows["fold"]
+    return rows["subject"] + NAME_SEPARATOR + rows["fold"] if within else rows["fold"]
 
 
 def _same_windows(rows: pd.DataFrame, reference: Reference | None, references: Sequence[Reference]) -> list[Reference]:
@@ -400,15 +400,15 @@ def _kept(file: OutsideFile, rows: pd.DataFrame) -> tuple[str, ...]:
             of = f" of subject {folds.index[folds < 2][0]}" if within else ""
             remedy = "Give all folds, or the rows that each fold trains on, with a column side (train, test)."
             raise file.error(f"at least two folds{of}", "one, so that nothing is trained on", remedy)
-    trial = rows["subject"] + "\0" + rows["trial"]
+    trial = rows["subject"] + NAME_SEPARATOR + rows["trial"]
     names = {"fold": rows["group"], "side": rows["side"], "trial": trial}
-    names["window"] = rows["recording"] + "\0" + rows["window"].astype(str)
+    names["window"] = rows["recording"] + NAME_SEPARATOR + rows["window"].astype(str)
     known_stimuli = (rows["stimulus"] != NOT_GIVEN).all()
     one_to_one = not rows.groupby(["subject", "stimulus"])["trial"].nunique().gt(1).any()
     if known_stimuli and not within:
         names |= {"stimulus": rows["stimulus"], "subject": rows["subject"]}
     elif known_stimuli and not one_to_one:  # else the stimuli of one subject are its trials
-        names["stimulus"] = rows["subject"] + "\0" + rows["stimulus"]
+        names["stimulus"] = rows["subject"] + NAME_SEPARATOR + rows["stimulus"]
     elif not within:
         names["subject"] = rows["subject"]
     kept = kept_protocols(check_windows(file.path, pd.DataFrame(names)))

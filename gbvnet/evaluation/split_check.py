@@ -155,6 +155,9 @@ def kept_protocols(check: SplitCheck) -> tuple[str, ...]:
 # --- reading: everything becomes rows of fold, side, and the names known: window, trial, stimulus, subject ---
 
 Entry = tuple[int, str, Any]  # fold, side, name
+# Between the names of subject, trial and window: any visible character may be part of a name. Not NUL, at which pandas
+# 2 ends a text when it looks for equal ones: all trials of a subject would be one.
+NAME_SEPARATOR = "\x1f"
 
 
 def _of_json(file: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -425,7 +428,7 @@ def _full(known: Mapping[Any, Any], exact: bool = False) -> dict[str, str]:
 
 
 def _joined(*names: str) -> str:
-    return "\0".join(names)  # any visible separator may be part of a name
+    return NAME_SEPARATOR.join(names)
 
 
 def _plain(name: Any) -> str:

@@ -48,7 +48,7 @@ def test_what_cannot_start_is_one_line(tmp_path, store, capsys, argv, message):
     (tmp_path / "space.yaml").write_text(SPACE)
     argv = [str(tmp_path / "space.yaml") if each == "SPACE" else each for each in argv]
     assert main(["tune", str(store), str(tmp_path / "run"), *SETTINGS, *argv]) == 2
-    error = capsys.readouterr().err
+    error = capsys.readouterr().err.removeprefix("\n")  # older versions of rich end a bar that is not shown with a line
     assert error.startswith("gbvnet tune: ") and message in error and error.count("\n") == 1
     assert not (tmp_path / "run").exists()
 

@@ -96,7 +96,8 @@ def test_the_smallest_p_is_that_of_the_subjects_that_differ_and_no_data_of_them_
     of = ranking.pairs.set_index(["a", "b"])
     assert of.loc[("a", "b"), "n"] == 4
     assert of.loc[("a", "b"), "smallest_p"] == of.loc[("a", "b"), "p"] == 2 / 16
-    assert of.loc[("a", "b"), "p"] == pytest.approx(stats.wilcoxon(a, b, zero_method="wilcox", method="exact").pvalue)
+    exact = stats.wilcoxon(a[:4], b[:4], method="exact").pvalue  # old versions of scipy count the equal ones here
+    assert of.loc[("a", "b"), "p"] == pytest.approx(exact)
     assert of.loc[("a", "c"), "smallest_p"] == 2 / 2**12
     assert ranking.can_show_difference  # c, not b
     assert not rank_systems(scores(a, b)).can_show_difference  # twelve subjects, of whom four differ
