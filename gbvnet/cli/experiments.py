@@ -216,6 +216,8 @@ def _transfer(parser) -> Run:
     run's. The protocol is what its folds separate. docs/outside.md has all columns.
 
     runs that differ by their seed alone are shown as one result: mean, and spread over seeds
+
+    checklist.md beside the page lists what a paper has to state: filled in from the runs, with blanks for the authors
     """,
 )
 def _report(parser) -> Run:

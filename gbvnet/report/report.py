@@ -1,4 +1,5 @@
-"""One report from run folders and files of predictions: report.html (self-contained), report.md, tables, figures.
+"""One report from run folders and files of predictions: report.html (self-contained), report.md, checklist.md (what a
+paper has to state), tables, figures.
 
 Every number comes from the runs' predictions tables; glossary.SOURCES names the function behind each column. Whatever
 leaks or is synthetic says so in each table, figure and sentence that shows it; results that do not share their rows are
@@ -17,6 +18,9 @@ from ..provenance import LEAKY, SYNTHETIC
 from . import glossary, summary
 from .audit_results import Audit, is_audit, read_audit
 from .audit_section import audit_blocks
+from .checklist import FILE as CHECKLIST
+from .checklist import checklist
+from .checklist_facts import Reported
 from .csv_tables import csv_tables
 from .document import Block, Heading, Table, Terms, Text, render_html, render_markdown
 from .figures import score_overview, write_picture
@@ -34,7 +38,7 @@ from .seed_section import have_seeds, seed_blocks
 from .settings_section import settings_blocks
 from .task_words import words_of
 
-CONTENTS = {"report.html", "report.md", "tables", "figures"}  # what a report folder holds, and nothing else
+CONTENTS = {"report.html", "report.md", CHECKLIST, "tables", "figures"}  # what a report folder holds, and nothing else
 ExtraSections = Callable[[list[Result], Path], Iterator[Block]]  # from the results and the report's folder
 
 
@@ -103,6 +107,7 @@ def write_report(
         ]
         atomic_write(part / "report.md", render_markdown(blocks).encode())
         atomic_write(part / "report.html", render_html(blocks, part).encode())
+        atomic_write(part / CHECKLIST, checklist(Reported(results, comparisons, audits)).encode())
     return Report(destination / "report.html", text, results, errors)
 
 
