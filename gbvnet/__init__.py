@@ -50,6 +50,9 @@ _HOME = {
     "TuneConfig": "config",
     "ExplainConfig": "config",
     "FinalConfig": "config",
+    "ModelConfig": "config",
+    "TrainConfig": "config",
+    "Times": "config",
     "GbvnetError": "errors",
 }
 if TYPE_CHECKING:
@@ -59,7 +62,10 @@ if TYPE_CHECKING:
     from .config import ExplainConfig as ExplainConfig
     from .config import FinalConfig as FinalConfig
     from .config import GBVNetConfig as GBVNetConfig
+    from .config import ModelConfig as ModelConfig
     from .config import PrepareConfig as PrepareConfig
+    from .config import Times as Times
+    from .config import TrainConfig as TrainConfig
     from .config import TuneConfig as TuneConfig
     from .datasets import open_corpus as open_corpus
     from .datasets.check import check_corpus as check_corpus

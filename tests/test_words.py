@@ -93,7 +93,7 @@ def words_of_text(text: str, first: int = 1):
 
 
 def sources() -> list[str]:
-    files = [f for d in ("gbvnet", "tests", "benchmarks", "docs", "recipes") for f in (ROOT / d).rglob("*")]
+    files = [f for d in ("gbvnet", "tests", "benchmarks", "docs", "recipes", "examples") for f in (ROOT / d).rglob("*")]
     kinds = {".py", ".md", ".yaml", ".css", ".html", ".j2", ".js", ".sh"}
     names = [f.relative_to(ROOT).as_posix() for f in files if f.suffix in kinds and "results" not in f.parts]
     names = [name for name in names if not name.startswith(BUILT)]

@@ -26,7 +26,7 @@ TOP_LEVEL = {
     "Prediction": ["predict_files", "predict_recording", "Predictor", "EmotionStream", "StreamSettings"],
     "Settings and errors": [
         "PrepareConfig", "CrossvalConfig", "CompareConfig", "AuditConfig", "TuneConfig", "ExplainConfig", "FinalConfig",
-        "GBVNetConfig", "GbvnetError",
+        "ModelConfig", "TrainConfig", "GBVNetConfig", "Times", "GbvnetError",
     ],
 }  # fmt: skip
 

@@ -31,7 +31,7 @@ from ..progress import ProgressCallback
 from ..report.comparison_section import ComparisonSection, Cost
 from ..report.report import Report, write_report
 from ..store.channels import channels_of
-from ..store.reader import Store
+from ..store.feature_cache import FeatureCache
 from ..store.window_source import WindowSource
 from ..systems import (
     SHUFFLED_SUFFIX,
@@ -280,7 +280,7 @@ def _windows_per_s(store: WindowSource, run: Path, config: CrossvalConfig) -> fl
     rows = pd.read_parquet(folder.parent / PREDICTIONS, columns=["recording", "window"])
     places = store.windows.reset_index().set_index(["recording", "window"])["index"]
     tested = places.loc[list(rows.itertuples(index=False, name=None))].to_numpy()[:TIMED_WINDOWS]
-    uncached = Store(store.path)
+    uncached = store.source if isinstance(store, FeatureCache) else store
     fitted.predict_proba(uncached, tested[: min(16, len(tested))])  # the first call imports and allocates
     began = time.perf_counter()
     fitted.predict_proba(uncached, tested)

@@ -26,6 +26,7 @@ from ..store.writer import arrays_digest
 
 CHANNELS = (("Fz", "eeg"), ("Cz", "eeg"), ("Oz", "eeg"), ("GSR1", "gsr"), ("Resp", "resp"))
 BASELINE_S = 3
+MOUTH = ((5 / 8, 7 / 8), (1 / 4, 3 / 4))  # of a picture's height, and of its width
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class SyntheticWindows:
     """strength of the effect of the rating; 0 for none"""
     effect_channels: tuple[str, ...] = ("Cz", "GSR1")
     """names of the channels whose amplitude grows with the rating"""
+    effect_region: Literal["face", "mouth"] = "face"
+    """where pictures grow redder with the rating: in the whole face, or in the part of `MOUTH` alone"""
     complementary: bool = False
     """what the face shows and what the signals show are drawn apart, one strong and one weak, and the valence is their
     sum: either alone is right in three trials of four, both together always. `levels` is not used then"""
@@ -267,9 +270,14 @@ def _arrays(
     if lacks != "face" and content.frames:
         look = 128 + 40 * content.fingerprint * rng.normal(size=3)
         looks, (effect, noise) = np.tile(look, (content.windows, 1)), evidence["face"]
-        looks[:, 0] += 25 * effect
+        redness = 25 * effect
+        if content.effect_region == "face":
+            looks[:, 0] += redness
         drawn = rng.normal(size=(content.windows, content.frames, content.side, content.side, 3))
         pixels = looks[:, None, None, None] + 12 * noise * drawn
+        if content.effect_region == "mouth":
+            rows, columns = (slice(*(round(edge * content.side) for edge in edges)) for edges in MOUTH)
+            pixels[:, :, rows, columns, 0] += redness[:, None, None, None]
         arrays["faces"] = pixels.clip(0, 255).astype(np.uint8)
         arrays["face_ok"] = np.ones((content.windows, content.frames), bool)
         own_rng = np.random.default_rng(pixels[0, 0, :2, :2].astype(int).ravel().clip(0))

@@ -23,6 +23,7 @@ from gbvnet.experiments.compare import compare, plan_comparison
 from gbvnet.report.comparison_section import describe_ranking
 from gbvnet.store.feature_cache import FeatureCache
 from gbvnet.systems import SYSTEMS
+from gbvnet.testing import SyntheticStore, SyntheticWindows
 
 from ..synthetic_store import write_store
 
@@ -116,6 +117,13 @@ def test_scores_ranks_and_costs_are_in_the_report(done):
     }  # of the predictions alone
     row = pairs[(pairs["a"].str.startswith("ridge")) & (pairs["b"].str.startswith("majority"))].iloc[0]
     assert row["difference"] == pytest.approx((by_subject["ridge"] - by_subject["majority"]).mean())
+
+
+def test_systems_are_compared_on_windows_in_memory_too(tmp_path):
+    memory = SyntheticStore(SyntheticWindows(trials=4, windows=2))
+    report = compare(memory, tmp_path / "compared", replace(QUICK, systems=("ridge", "majority")))
+    costs = json.loads((tmp_path / "compared" / "compare.json").read_text())["costs"]
+    assert report.errors == [] and min(cost["windows_per_s"] for cost in costs.values()) > 0
 
 
 def test_a_second_call_trains_nothing_and_more_systems_may_join(done, store, tmp_path, monkeypatch):

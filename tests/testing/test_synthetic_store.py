@@ -1,5 +1,7 @@
 """What the options of the synthetic store plant."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import stats
 
@@ -42,3 +44,17 @@ def test_a_noisy_modality_shows_its_noise_and_tells_nothing_in_half_of_each_subj
         assert stats.pointbiserialr(valence[~noisy] > 5, telling[~noisy]).statistic > 0.9
         assert abs(stats.pointbiserialr(valence[noisy] > 5, telling[noisy]).statistic) < 0.3
         assert stats.pointbiserialr(valence > 5, kept).statistic > 0.9
+
+
+def test_the_effect_can_be_in_the_region_of_the_mouth_alone():
+    content = SyntheticWindows(frames=1, side=32, effect=2, **MANY)
+    whole, mouth = (SyntheticStore(replace(content, effect_region=region)) for region in ("face", "mouth"))
+    high = whole.windows["valence"].to_numpy() > 5
+    rows = np.arange(len(whole))
+    pictures = [store.read(rows)[0][:, 0, :, :, 0].astype(float) for store in (whole, mouth)]
+    whole_rise, rise = (of[high].mean(axis=0) - of[~high].mean(axis=0) for of in pictures)
+    assert whole_rise.min() > 80
+    inside = np.zeros((32, 32), bool)
+    inside[20:28, 8:24] = True
+    assert rise[inside].min() > 80 and abs(rise[~inside]).max() < 20
+    assert all(np.array_equal(a, b) for a, b in zip(whole.read(rows)[1:], mouth.read(rows)[1:], strict=True))
