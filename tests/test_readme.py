@@ -7,7 +7,7 @@ import pytest
 
 import gbvnet
 from gbvnet.cli.command import COMMANDS
-from gbvnet.cli.main import _parser
+from gbvnet.cli.main import command_parser
 
 from .oldest import TOOLS, read_project
 
@@ -41,4 +41,4 @@ def test_what_an_extra_unlocks_is_a_command_or_an_option_of_one():
         commands = re.findall(r"`gbvnet ([a-z]+)", unlocks)
         assert set(commands) <= set(COMMANDS)
         for option in re.findall(r"(--[\w.]+)", unlocks):
-            assert any(option in _parser(name)[0]._option_string_actions for name in commands), option
+            assert any(option in command_parser(name)[0]._option_string_actions for name in commands), option

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import gbvnet
-from gbvnet.cli.main import _parser
+from gbvnet.cli.main import command_parser
 
 ROOT = Path(gbvnet.__file__).parents[1]
 GITHUB = ROOT / ".github"
@@ -110,7 +110,7 @@ def test_each_command_of_the_wheels_workflow_is_one():
     assert ["--version"] in lines and len(lines) >= 4
     for name, *words in lines:
         if name != "--version":
-            _parser(name, words)[0].parse_args(words)
+            command_parser(name, words)[0].parse_args(words)
 
 
 @pytest.mark.parametrize("file", sorted(GITHUB.glob("ISSUE_TEMPLATE/*.yml")), ids=lambda file: file.stem)
