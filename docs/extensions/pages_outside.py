@@ -12,7 +12,8 @@ from pathlib import Path
 DOCS = Path(__file__).parents[1]
 TOP = DOCS.parent
 FOLDER = "reference"  # below docs/, where git ignores the pages
-PAGES = {"README.md": "readme.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+NAMES = ("README", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT", "SECURITY")
+PAGES = {f"{name}.md": f"{name.lower()}.md" for name in NAMES}
 _LINK = re.compile(r"(?<=\]\()([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
