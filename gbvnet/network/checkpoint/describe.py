@@ -25,6 +25,8 @@ from .tested_accuracy import accuracy_statement
 BUFFERS = (
     "signal_mean",
     "signal_sd",
+    "mean",
+    "sd",
     "running_mean",
     "running_var",
     "num_batches_tracked",

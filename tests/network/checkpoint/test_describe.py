@@ -76,6 +76,12 @@ def test_the_description_has_all_that_a_user_must_know(saved):
     assert describe_model(saved).splitlines()[1].startswith("model trained on synthetic data")
 
 
+def test_the_scales_of_face_features_are_no_parameters(tmp_path):
+    model = network(face_input="features", n_face_features=58)
+    save_model(tmp_path / "model", model, ABOUT)
+    assert f"  {sum(p.numel() for p in model.parameters()):,}\n" in describe_model(tmp_path / "model")
+
+
 def test_a_model_of_an_earlier_version_has_the_present_stamp(tmp_path):
     about = {name: value for name, value in ABOUT.items() if name != "synthetic"}
     save_model(tmp_path / "model", network(), about | {"dataset": "deap (made-up data)", "made_up": True})
