@@ -22,6 +22,7 @@ CHUNK_S = 0.05  # of a signal file that is replayed
 QUEUE_SIZE = 64  # events between the reading threads and the consumer
 MAX_QUEUED_FRAMES = 8  # from here on a frame is dropped, so that it does not delay later ones
 TIMEOUT_S = 3.0  # of a camera that gives no frames
+SILENT = 0  # OpenCV's level of messages
 
 
 class Event(NamedTuple):
@@ -85,7 +86,8 @@ def camera_frames(number: int, clock: Callable[[], float]) -> Generator[Event]:
     Raises GbvnetError if there is no such camera."""
     import cv2
 
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it prints many lines about an absent camera
+    set_log_level = getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel  # OpenCV 4, or 5
+    set_log_level(SILENT)  # it prints many lines about an absent camera
     device = cv2.VideoCapture(number)
     try:
         if not device.isOpened():
