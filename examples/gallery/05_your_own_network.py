@@ -17,17 +17,18 @@ The question here: does a small network of two branches use both modalities, and
 # some; ``n_frames`` and ``side`` for faces. ``forward`` gets ``signals`` (B, C, L), z-scored by the training windows,
 # and ``faces`` (B, F, 3, S, S) from 0 to 1, by these names; it returns logits (B, n_outputs).
 
-import inspect
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import torch
-from torch import nn
 
 import gbvnet
 from gbvnet.testing import SyntheticStore, SyntheticWindows, check_system
+
+NETWORK = '''
+import torch
+from torch import nn
 
 
 class TwoBranches(nn.Module):
@@ -40,22 +41,22 @@ class TwoBranches(nn.Module):
         self.face = nn.Sequential(
             nn.Conv2d(3, n_filters, 4, stride=4), nn.BatchNorm2d(n_filters), nn.GELU(),
             nn.Conv2d(n_filters, n_filters, 2, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        )  # fmt: skip
+        )
         self.head = nn.Linear(2 * n_filters, n_outputs)
 
     def forward(self, signals, faces):
         power = self.signal_norm(self.filters(signals)).square().mean(dim=2)
         colours = self.face(faces.mean(dim=1))  # the mean of the frames of a window
         return self.head(torch.cat([torch.log(power + 1e-6), colours], dim=1))
-
+'''
 
 # %%
-# In a project the class stands in a file of its own. So it does here, from now on.
+# This is the text of a file, in which the class stands in a project of yours, too.
 
 folder = tempfile.TemporaryDirectory()
 root = Path(folder.name)
 file = root / "my_net.py"
-file.write_text(f"import torch\nfrom torch import nn\n\n\n{inspect.getsource(TwoBranches)}")
+file.write_text(NETWORK.lstrip())
 name = f"{file}:TwoBranches"
 
 # %%
