@@ -17,6 +17,7 @@ from .fuzz.targets import Target, targets
 UNFINISHED = {"audit"}  # a sound one is refused too: the runs that it names are not there
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", targets())
 def test_corrupted_files_are_taken_or_refused_with_an_error_of_the_package(name, tmp_path):
     target = targets()[name]
@@ -54,6 +55,7 @@ def parses(data):
     return {b"sound": 1}[data]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("data", "what"),
     [(b"sound", None), (b"refused", None), (b"?", "KeyError"), (b"warns", "RuntimeWarning"), (b"slow", "TooSlow")],

@@ -135,6 +135,7 @@ def test_corpora_are_refused_in_the_same_way(tmp_path, monkeypatch):
         open_corpus("lab.py", tmp_path)
 
 
+@pytest.mark.journey
 def test_another_process_unpickles_what_a_file_defines(file, tmp_path):
     from gbvnet.parallel.tasks import _RemoteCall
 

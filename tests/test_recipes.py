@@ -85,12 +85,14 @@ def test_a_line_says_implementation_choice_exactly_where_the_paper_does_not_give
     assert wrong == []
 
 
+@pytest.mark.journey
 def test_every_shipped_recipe_loads_under_its_own_name():
     assert shipped() == ALL
     for name in ALL:
         assert load_recipe(name).name == name
 
 
+@pytest.mark.journey
 def test_what_leaks_is_stamped():
     honest = {"fusion", *(name for name in ALL if "honest" in name)}
     assert {name for name in ALL if load_recipe(name).leaky} == {*ALL} - honest
@@ -194,6 +196,7 @@ def workloads(name, size):
     return store, {run.name: workload_of(run, known) for run in runs_of(recipe, store)}
 
 
+@pytest.mark.journey
 def test_the_papers_recipe_on_deap():
     store, work = workloads("deap-paper", "deap:22x40x60")
     assert len(store) == 52_800
@@ -204,6 +207,7 @@ def test_the_papers_recipe_on_deap():
     assert work["window-facebio"].train_each == 38_016
 
 
+@pytest.mark.journey
 def test_the_honest_recipe_on_deap():
     _, work = workloads("deap-honest", "deap:22x40x60")
     assert len(work) == 4 * 25 + 12 and sum(e.trainings for e in work.values()) == 112 * 20
@@ -222,6 +226,7 @@ def test_the_papers_subjects_are_as_many_as_it_says_and_known_to_the_reader(data
     assert set(names) < subjects
 
 
+@pytest.mark.journey
 def test_the_lineage_trains_within_each_subject():
     _, work = workloads("deap-lineage", "deap:22x40x60")
     assert {name: e.trainings for name, e in work.items()} == dict.fromkeys(
@@ -229,6 +234,7 @@ def test_the_lineage_trains_within_each_subject():
     )
 
 
+@pytest.mark.journey
 def test_the_papers_recipe_on_mahnob():
     store, work = workloads("mahnob-paper", "mahnob:27x20x81")
     assert len(store) == 43_740
@@ -248,6 +254,7 @@ def test_a_size_that_is_none_is_refused(size):
         DryRunStore(size)
 
 
+@pytest.mark.journey
 def test_an_ablation_changes_one_setting():
     model = load_recipe("deap-honest").crossval.model
     made = changed(model, "local_cnn false")
@@ -290,6 +297,7 @@ def test_a_store_of_other_settings_is_refused_with_what_to_type(tmp_path):
     check_store(load_recipe("tiny"), store)
 
 
+@pytest.mark.journey
 def test_the_command_makes_a_store_that_fits():
     for name in ALL:
         recipe = load_recipe(name)

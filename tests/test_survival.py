@@ -192,6 +192,7 @@ def test_tables_that_do_not_fit_leave_the_recordings_and_the_next_run_writes_the
     assert prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY).n_reused == 6
 
 
+@pytest.mark.journey
 def test_a_training_without_room_for_its_checkpoint_is_reported_in_a_line(planted, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("gbvnet.network.lightning_module.atomic_write", full)
     words = ["--model.variant", "micro", "--modality", "bio", "--train.device", "cpu"]
@@ -201,6 +202,7 @@ def test_a_training_without_room_for_its_checkpoint_is_reported_in_a_line(plante
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.journey
 def test_a_report_without_room_leaves_the_earlier_one_and_nothing_else(planted, tmp_path, monkeypatch, capsys):
     run_folder, out = tmp_path / "run", tmp_path / "report"
     cross_validate(planted, run_folder, replace(QUICK.crossval(), system="majority", target="valence", joint=False))

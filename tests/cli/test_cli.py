@@ -87,6 +87,7 @@ def test_what_cannot_start_is_one_line_on_stderr_and_exit_2(argv, message, capsy
     assert output.err.count("\n") == 1
 
 
+@pytest.mark.journey
 def test_good_and_bad_recordings_differ_in_the_exit_code(deap, tmp_path, capsys):
     assert main(["check", "deap", str(deap)]) == 0
     shown = capsys.readouterr().out
@@ -102,6 +103,7 @@ def test_good_and_bad_recordings_differ_in_the_exit_code(deap, tmp_path, capsys)
     assert "3 recordings prepared, 0 prepared before, 1 bad" in capsys.readouterr().out
 
 
+@pytest.mark.journey
 def test_settings_come_from_a_file_and_options_win(deap, tmp_path, capsys):
     (tmp_path / "c.yaml").write_text("faces: false\nwindow_s: 2\n")
     store = tmp_path / "store"

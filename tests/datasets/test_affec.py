@@ -67,6 +67,7 @@ def rewrite(path, lines):
 # ---------------------------------------------------------------- trials and labels
 
 
+@pytest.mark.journey
 def test_trials_are_joined_by_their_film_and_keep_felt_and_perceived_ratings(written):
     corpus = open_corpus("affec", written / "late")
     truth = json.loads((written / "late/SYNTHETIC.json").read_text())["truth"]
@@ -110,6 +111,7 @@ def oracle(root, recording):
     return raw.get_data()[:, first : first + len(times)] * 1e6, conductance, face["onset"] - start, face
 
 
+@pytest.mark.journey
 def test_signals_and_features_are_those_that_pandas_and_mne_read(written):
     corpus = open_corpus("affec", written / "late")
     for recording in [r for r in recordings(corpus) if r.trial[0] in "13"]:  # run 2 has a JSON file that is cut
@@ -127,6 +129,7 @@ def test_signals_and_features_are_those_that_pandas_and_mne_read(written):
         assert np.allclose(mine[good], face["AU12_r"][inside][good])
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("clock", ["late", "own"])
 def test_a_planted_event_is_at_one_time_in_all_streams(written, clock):
     corpus = open_corpus("affec", written / clock)
@@ -150,6 +153,7 @@ def test_a_planted_event_is_at_one_time_in_all_streams(written, clock):
 # ---------------------------------------------------------------- clocks
 
 
+@pytest.mark.journey
 def test_the_probes_tell_which_clock_the_streams_are_on(written):
     for clock, offset in (("late", 0.0), ("own", -LATE_S)):
         corpus = open_corpus("affec", written / clock)
@@ -159,6 +163,7 @@ def test_the_probes_tell_which_clock_the_streams_are_on(written):
         assert all("first onset 1.70 s; StartTime" in n and "from the run's end" in n for n in decided)
 
 
+@pytest.mark.journey
 def test_a_clock_that_nothing_decides_is_refused_until_the_user_decides(written, capsys):
     bad, n_good = errors(written / "ambiguous")
     assert len(bad) == 6 and n_good == 0
@@ -171,6 +176,7 @@ def test_a_clock_that_nothing_decides_is_refused_until_the_user_decides(written,
     assert "gsr on clock zeroed (first onset 1.70 s; --clock)" in capsys.readouterr().out
 
 
+@pytest.mark.journey
 def test_the_decision_is_part_of_the_store(written, tmp_path):
     stores = {}
     for clock in (None, "as_told", "zeroed"):
@@ -242,6 +248,7 @@ def test_options_of_a_reader_are_refused_elsewhere(written, tmp_path, capsys):
 # ---------------------------------------------------------------- what is wrong with files
 
 
+@pytest.mark.journey
 def test_defects_cost_what_they_touch_and_no_more(written):
     bad, n_good = errors(written / "defects")
     one, _, three = (unit.name for unit in check_corpus(open_corpus("affec", written / "defects")))
@@ -262,6 +269,7 @@ def change_json(path, **more):
     path.write_text(json.dumps({key: value for key, value in about.items() if value is not None}))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -301,6 +309,7 @@ def test_a_rating_off_its_scale_is_refused(root):
     assert n_good == 5 and "expected perceived_valence from 1 to 9, found 12" in str(bad)
 
 
+@pytest.mark.journey
 def test_a_gap_in_the_conductance_is_not_interpolated(root):
     corpus = open_corpus("affec", root)
     first = recordings(corpus)[0]
@@ -334,6 +343,7 @@ def test_lines_out_of_order_and_twice_are_counted(tmp_path):
     assert "3 lines of" in text and "1 line of x_recording-gsr_physio.tsv.gz earlier" in text and "another" in text
 
 
+@pytest.mark.journey
 def test_archives_may_be_unpacked_below_folders_of_their_own(written, root):
     want = [r.ratings for r in recordings(open_corpus("affec", root))]
     for kind in ("gsr", "videostream"):
@@ -352,6 +362,7 @@ def test_archives_may_be_unpacked_below_folders_of_their_own(written, root):
     assert not any("190" in note for unit in corpus.units for note in corpus.notes(unit))
 
 
+@pytest.mark.journey
 def test_the_whole_way_from_files_to_a_report(tmp_path, capsys):
     paths = {name: str(tmp_path / name) for name in ("corpus", "store", "run", "report")}
     sizes = ["--subjects", "4", "--trials", "8", "--seconds", "3"]

@@ -152,6 +152,7 @@ def test_segments_of_annotators_are_placed_on_the_film():
     assert sum(SHORT.values()) == 94 and sum(LONG.values()) == 246  # 340 a participant
 
 
+@pytest.mark.journey
 def test_both_versions_of_matlab_files_are_read_alike(root, tmp_path):
     pytest.importorskip("h5py")
     write(tmp_path / "hdf5", 1, mat73=True)
@@ -189,6 +190,7 @@ def without(held, name):
     return {key: value for key, value in held.items() if key != name}
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -217,6 +219,7 @@ def labels(at_column, value):
     return row
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -241,6 +244,7 @@ def test_a_film_that_is_not_as_assumed_is_refused_and_no_other(root, tmp_path, n
     assert (summary.n_prepared, len(summary.bad)) == (3, 1)
 
 
+@pytest.mark.journey
 def test_what_the_corpus_itself_lacks_is_a_note_and_no_error(root):
     held = replaced(variables(1), "labels_selfassessment", "18", EMPTY)
     write(root, 1, replaced(held, "joined_data", "4", EMPTY))

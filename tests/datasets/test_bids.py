@@ -709,6 +709,7 @@ def test_notes_on_participants_channels_and_scales(made, tmp_path):
         assert part in notes, notes
 
 
+@pytest.mark.journey
 def test_check_opens_and_reads_all_recordings_of_every_dialect(made):
     for dialect in DIALECTS:
         root, _ = made(dialect)

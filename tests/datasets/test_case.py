@@ -95,6 +95,7 @@ def by_pandas(root, form, film):
     )
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("form", FORMS)
 def test_signals_and_ratings_are_those_of_a_script_of_pandas(corpora, form):
     corpus = open_corpus("case", corpora[form])
@@ -252,6 +253,7 @@ def test_a_baseline_in_another_screen_is_a_warning_and_without_a_screen_a_refusa
     assert re.search(wanted, made[f"s01_v{second}"].error)
 
 
+@pytest.mark.journey
 def test_a_gap_in_the_signals_is_reported_and_a_long_one_refused(corpora, tmp_path):
     root = shutil.copytree(corpora["interpolated"], tmp_path / "case")
     path, rows = table(root)
@@ -369,6 +371,7 @@ def test_tables_of_metadata_that_do_not_fit_are_refused_with_the_line(corpora, t
         read_sequences(folder)
 
 
+@pytest.mark.journey
 def test_seconds_where_milliseconds_belong_and_the_other_way_round_are_refused(corpora, tmp_path):
     root = shutil.copytree(corpora["raw"], tmp_path / "case")
     path = root / "data/raw/physiological/sub1_DAQ.txt"

@@ -160,6 +160,7 @@ def test_the_first_of_two_channels_with_codes_is_taken_whatever_the_second_holds
 SUBJECTS = ("01", "23", "24", "29")
 
 
+@pytest.mark.journey
 def test_windows_of_the_raw_route_are_the_planted_trials_second_by_second(known, tmp_path):
     assert prepare_store(open_corpus("deap", known, raw=True), tmp_path / "store", UNSUBTRACTED).bad == []
     store = open_store(tmp_path / "store")
@@ -230,6 +231,7 @@ def test_a_plain_mne_script_makes_the_same_of_a_recording(known):
         assert (np.abs(got - wanted).max(axis=1) <= 1e-4 * wanted.std(axis=1)).all()
 
 
+@pytest.mark.journey
 def test_filtering_around_a_trial_is_filtering_the_whole_recording(one):
     """On offsets and drifts, with more signals on either side than are read."""
     starts = [100 * RATE + 1, 108 * RATE + 2]
@@ -512,6 +514,7 @@ def test_a_release_with_other_signals_in_a_trial_is_reported(known, tmp_path):
 # ---------------------------------------------------------------- the commands
 
 
+@pytest.mark.journey
 def test_check_and_prepare_take_the_recordings_and_one_bad_file_stops_no_other(tmp_path, capsys):
     root, store = corpus(tmp_path / "deap", subjects=(1, 2, 23)), tmp_path / "store"
     bdf(s01(root), STARTS)

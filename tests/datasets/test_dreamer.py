@@ -113,6 +113,7 @@ def test_the_store_has_each_window_at_its_own_time(root, tmp_path):
     assert store.windows.iloc[0][["valence", "arousal", "dominance"]].tolist() == [1, 5, 2]
 
 
+@pytest.mark.journey
 def test_the_two_versions_of_matlab_files_give_the_same_store(top, root, tmp_path):
     pytest.importorskip("h5py")
     other = write(tmp_path / "hdf5", top, mat73=True)
@@ -173,6 +174,7 @@ def change(subject, path, value):
         subject[last] = value
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("path", "value", "which", "message"),
     [
@@ -227,6 +229,7 @@ def test_of_a_truncated_file_the_first_subjects_are_used_and_it_is_reported(root
     assert any("truncated" in note for note in corpus.notes())
 
 
+@pytest.mark.journey
 def test_notes_name_ratings_in_the_middle_and_films_that_differ(top, root, tmp_path):
     assert open_corpus("dreamer", root).notes() == (
         "ratings in the middle of the scale, 3: 0 of valence, 1 of arousal, 1 of dominance, of 4 each; "

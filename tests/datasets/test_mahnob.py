@@ -438,6 +438,7 @@ def test_an_emotion_of_an_unknown_code_is_refused_with_the_file(mine, code):
 # ---------------------------------------------------------------- video and clocks
 
 
+@pytest.mark.journey
 def test_the_stimulus_start_in_the_video_is_what_was_planted_to_within_a_frame(whole, mine):
     for name, recording in recordings(whole).items():
         assert recording.video is None and recording.video_start_s == 0, name
@@ -495,6 +496,7 @@ def test_clocks_that_disagree_by_more_than_two_frames_are_reported_with_the_diff
     assert any("its clock and the audio clock are" in f for f in recordings(mine)["p01_s2"].warnings)
 
 
+@pytest.mark.journey
 def test_a_video_is_on_session_xmls_clock_and_what_disagrees_is_reported(mine):
     put_video(mine, seconds=5, rate=61)  # 305 frames
     set_frames(mine, 305)
@@ -561,6 +563,7 @@ def test_two_files_of_a_kind_are_refused_unless_session_xml_names_one(mine):
     assert "expected one file *.bdf, found 2" in recordings(mine)["p01_s2"].error
 
 
+@pytest.mark.journey
 def test_a_gaze_table_that_comes_later_has_its_recording_made_again(mine, tmp_path):
     gaze = file(mine, "*.tsv")
     aside = gaze.rename(tmp_path / "aside.tsv")
@@ -585,6 +588,7 @@ def test_a_real_corpus_is_compared_with_the_real_films_and_missing_subjects_and_
     assert corpus.notes()[-1].startswith("no recording of p03, p04") and corpus.notes()[-1].endswith("p30")
 
 
+@pytest.mark.journey
 def test_check_shows_a_line_for_each_subject_the_unused_sessions_and_what_subjects_lack(mine, capsys):
     put_video(mine)
     assert main(["check", "mahnob", str(mine)]) == 0
@@ -599,6 +603,7 @@ def test_check_shows_a_line_for_each_subject_the_unused_sessions_and_what_subjec
     assert "BAD  p01_s2" in capsys.readouterr().out
 
 
+@pytest.mark.journey
 def test_check_ends_with_a_table_of_what_is_missing_and_why(mine, capsys):
     put_video(mine)
     file(mine, "*.bdf", 132).write_bytes(b"")

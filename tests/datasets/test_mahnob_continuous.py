@@ -80,6 +80,7 @@ def test_the_label_has_a_set_of_its_own_and_absent_trials_are_counted(whole):
     assert not any("annotat" in note for note in corpus.notes("p01"))
 
 
+@pytest.mark.journey
 def test_without_the_file_labels_and_the_store_are_those_of_before_to_the_byte(whole, mine, tmp_path):
     (mine / FILE).unlink()
     corpus = open_corpus("mahnob", mine)
@@ -148,6 +149,7 @@ def test_signals_and_face_follow_the_curve_at_once(tmp_path):
     assert agreements[2.4] > agreements[0.0] + 0.1 and agreements[2.4] > 0.6
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -82,6 +82,7 @@ def test_an_unknown_corpus_is_reported_and_a_folder_without_one_too(kind, tmp_pa
             opened(kind, path)
 
 
+@pytest.mark.journey
 def test_a_corpus_keeps_the_contract(kind, root):
     results = testing.check_corpus(lambda folder: opened(kind, folder), root)
     assert {"damage", "times", "the same each time", "other processes"} <= {result.promise for result in results}
@@ -93,6 +94,7 @@ def test_a_corpus_keeps_the_contract(kind, root):
         )  # whose signals differ in rate
 
 
+@pytest.mark.journey
 def test_what_a_corpus_says_of_itself(kind, root):
     corpus = opened(kind, root)
     assert corpus.dataset == kind.split()[0]
@@ -104,6 +106,7 @@ def test_what_a_corpus_says_of_itself(kind, root):
     assert all(isinstance(note, str) for unit in (None, *corpus.units) for note in corpus.notes(unit))
 
 
+@pytest.mark.journey
 def test_recordings_are_named_once_for_all_and_have_the_labels_that_are_declared(kind, root):
     corpus = opened(kind, root)
     listed_recordings, declared = recordings(corpus), {column.name: column for column in corpus.labels}
@@ -121,6 +124,7 @@ def test_recordings_are_named_once_for_all_and_have_the_labels_that_are_declared
     assert len({(r.subject, r.trial) for r in listed_recordings}) == len(listed_recordings)
 
 
+@pytest.mark.journey
 def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_path):
     before, corpus = contents(root), opened(kind, root)
     summary = prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
@@ -140,6 +144,7 @@ def test_a_store_holds_the_windows_that_signals_and_filter_give(kind, root, tmp_
         assert np.allclose(store.read([last])[2][0], wanted, atol=1e-5 * np.abs(wanted).max())
 
 
+@pytest.mark.journey
 def test_a_corrupted_file_is_reported_and_the_other_recordings_are_used(kind, tmp_path, capsys):
     listed_recordings = recordings(opened(kind, write(kind, tmp_path / "corpus")))
     whole, corrupted = len(listed_recordings), listed_recordings[0].signals
@@ -156,6 +161,7 @@ def test_a_corrupted_file_is_reported_and_the_other_recordings_are_used(kind, tm
     assert summary.n_prepared == good and len(summary.bad) == bad
 
 
+@pytest.mark.journey
 def test_an_interrupted_prepare_goes_on_and_ends_with_the_same_bytes(kind, root, tmp_path):
     corpus = opened(kind, root)
 

@@ -70,6 +70,7 @@ def prepared(corpus, folder, config=PLAIN):
     return summary, windows
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("hz", [4, 32, 51.2, 64, 128, 300])
 @pytest.mark.parametrize("offset", [0.0, -3.2, 7.123, -1_700_000_000.4])
 def test_windows_hold_the_seconds_of_the_first_files_clock(tmp_path, hz, offset):

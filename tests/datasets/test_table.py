@@ -388,6 +388,7 @@ LINES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.journey
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINES, min_size=1, max_size=6), st.booleans(), st.permutations(["subject", "trial", "stimulus"]))
 def test_any_table_is_read_back_as_it_was_written(tmp_path, lines, as_yaml, order):
@@ -460,6 +461,7 @@ def test_the_yaml_of_the_documentation_is_such_a_table(mine):
     assert all("expected the file in column" in r.error for r in corpus.recordings("anna"))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("text", "message"),
     [

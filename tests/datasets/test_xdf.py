@@ -286,6 +286,7 @@ def test_a_baseline_before_the_file_begins_is_refused_with_what_to_set(tmp_path)
 # ---------------------------------------------------------------- the synthetic corpus
 
 
+@pytest.mark.journey
 def test_a_flash_a_jump_and_a_response_of_the_skin_meet_in_the_store(tmp_path):
     """At 1 s of each trial; the second trial comes after a second of frames that the film lacks."""
     write_synthetic("xdf", tmp_path / "c", Settings(subjects=1, trials=2, seconds=2, mark_s=1.0, lost="film"))
@@ -307,6 +308,7 @@ def test_a_flash_a_jump_and_a_response_of_the_skin_meet_in_the_store(tmp_path):
         assert abs(response_s - 1.0) <= 1 / 51.2
 
 
+@pytest.mark.journey
 def test_a_flash_is_at_its_time_where_the_stream_alone_lacks_frames(tmp_path):
     write_synthetic("xdf", tmp_path, Settings(subjects=1, trials=2, seconds=2, mark_s=1.0))
     opened = open_corpus("xdf", tmp_path)

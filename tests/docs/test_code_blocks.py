@@ -108,6 +108,7 @@ def study(tmp_path_factory):
     return folder
 
 
+@pytest.mark.journey
 @of_language("python")
 def test_python_runs(block, study, monkeypatch):
     monkeypatch.chdir(study)

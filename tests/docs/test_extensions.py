@@ -146,6 +146,7 @@ def test_the_page_of_systems_has_options_of_one_and_leaves_out_those_without():
     assert ".. program:: majority" not in page
 
 
+@pytest.mark.journey
 def test_the_page_of_settings_has_every_class_with_its_commands():
     page = settings_page.page()
     assert "Options ``--train.NAME`` of " in page and ".. autoclass:: gbvnet.CrossvalConfig" in page

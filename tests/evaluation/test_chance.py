@@ -149,6 +149,7 @@ TABLES = {
 }
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", TABLES)
 def test_chance_of_every_score_is_that_of_a_loop_over_relabelled_tables(name):
     table, n, seed = TABLES[name].sample(frac=1, random_state=3).reset_index(drop=True), 25, 5
@@ -189,6 +190,7 @@ def check(result, score, null, name):
     assert result.above == (sign * score > sign * result.upper + 1e-9)
 
 
+@pytest.mark.journey
 def test_shifts_alone_are_those_of_a_loop():
     table, n, seed = TABLES["regression-varying"], 30, 2
     values = by_loop(table, moved_courses(table, n, seed, exchange=False), *KINDS["regression"])

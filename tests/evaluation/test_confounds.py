@@ -87,6 +87,7 @@ def eyes(tmp_path_factory):
     return open_store(folder / "store")
 
 
+@pytest.mark.journey
 def test_a_run_and_a_model_say_so(eyes, tmp_path):
     warning = "each of the 6 signal files with several recordings has one class of valence only"
     config = CrossvalConfig(modality="bio", target="valence")

@@ -418,6 +418,7 @@ def within_each():
     return evaluate(made(3, 6, 2, folds=2).assign(scope="per-subject"), n_permutations=50)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("subjects", "folds"), [(22, 10), (6, 3), (27, 20)])
 def test_95_percent_of_the_intervals_over_subjects_contain_the_true_mean(within_each, subjects, folds):
     """Through what reports call. 800 intervals: a coverage of 0.95 has a standard error of 0.008."""
@@ -476,6 +477,7 @@ def test_no_interval_of_an_accuracy_leaves_0_to_1(values):
         assert 0 <= low <= accuracy.mean() <= high <= 1
 
 
+@pytest.mark.journey
 def test_cutting_an_interval_to_0_to_1_costs_no_coverage():
     """Accuracies of 20 windows near 1: the plain interval passes 1 often, and the truth is below 1 all the same."""
     rng, hit, passed = np.random.default_rng(0), 0, 0

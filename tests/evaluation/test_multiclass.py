@@ -35,6 +35,7 @@ def random_predictions(rng, n, k, ties):
     return p
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("ties", [False, True])
 @pytest.mark.parametrize("k", [2, 3, 7])
 def test_scores_are_scikit_learns_also_with_absent_classes(k, ties):

@@ -91,6 +91,7 @@ def test_leading_zeros_of_names_make_no_difference(tmp_path, run):
         completed(save(tmp_path, rows), two)
 
 
+@pytest.mark.journey
 def test_several_systems_targets_and_seeds_in_one_file_are_several_results(tmp_path, run):
     arousal = fake_runs.table(target="arousal", labels=3)
     rows = pd.concat([t[[*NEEDED, "target"]].assign(system=s, seed=k) for t in (run, arousal)
@@ -252,6 +253,7 @@ def sided(run, train):
     return pd.concat(parts)[[*NEEDED, "split"]]
 
 
+@pytest.mark.journey
 def test_training_rows_of_the_file_count_in_the_place_of_the_other_folds(tmp_path, run):
     by_window = run.assign(fold=folds(run, "window"))
     honest = sided(by_window, lambda rows, k: rows[~rows["recording"].isin(rows.loc[rows["fold"] == k, "recording"])])

@@ -109,6 +109,7 @@ def extreme(kind, rng):
     return table
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
 def test_no_score_and_no_interval_leaves_the_bounds_of_its_score(kind):
     """70 tables a task; also scores so unequal over folds that the plain t interval leaves the bounds."""
@@ -144,6 +145,7 @@ def test_the_interval_of_a_score_over_folds_has_the_bounds_of_that_score():
     assert statistics.t_interval_over_folds(values.abs())[1] == 1  # a share by default
 
 
+@pytest.mark.journey
 def test_the_bootstrap_of_every_task_is_that_of_rows_put_together():
     """Draw subjects with the same random numbers, put their rows together, and score them anew."""
     for table in (task_tables.multiclass(3, n_subjects=6), task_tables.regression(varying=True, n_subjects=6)):

@@ -31,6 +31,7 @@ def runs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("file", ["splits.json", "predictions.parquet"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_of_our_own_only_the_window_protocol_leaks(runs, protocol, file):
@@ -165,6 +166,7 @@ def odd_runs(tmp_path_factory):
     return folder
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("file", ["splits.json", "predictions.parquet"])
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_separators_in_names_make_no_leak_of_our_own_and_hide_none(odd_runs, protocol, file):

@@ -75,6 +75,7 @@ def tables_and_settings(draw):
     )
 
 
+@pytest.mark.journey
 @settings(max_examples=80, deadline=None)
 @given(tables_and_settings())
 def test_no_group_of_the_protocol_is_ever_on_two_sides(given_):
@@ -103,6 +104,7 @@ def test_no_group_of_the_protocol_is_ever_on_two_sides(given_):
                 assert sorted(np.concatenate([*fold.sides.values()])) == sorted(windows.index)
 
 
+@pytest.mark.journey
 @settings(max_examples=40, deadline=None)
 @given(tables_and_settings())
 def test_folds_do_not_depend_on_the_order_of_the_rows(given_):
@@ -125,6 +127,7 @@ def shares(windows, protocol, one, other):
     )
 
 
+@pytest.mark.journey
 @settings(max_examples=40, deadline=None)
 @given(tables_and_settings(), st.integers(0, 10**6))
 def test_stratified_folds_keep_the_protocol_and_test_each_row_once_whatever_the_labels(given_, seed):
@@ -141,6 +144,7 @@ def test_stratified_folds_keep_the_protocol_and_test_each_row_once_whatever_the_
         assert sorted(np.concatenate([f.test for f in folds])) == sorted(windows.index)
 
 
+@pytest.mark.journey
 @settings(max_examples=40, deadline=None)
 @given(tables_and_settings())
 def test_what_is_held_out_or_kept_back_shares_nothing_and_does_not_depend_on_the_order_of_the_rows(given_):
@@ -174,6 +178,7 @@ def test_what_is_held_out_or_kept_back_shares_nothing_and_does_not_depend_on_the
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
 
 
+@pytest.mark.journey
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=6, max_size=16, unique_by=lambda names: names[:2]),
@@ -269,6 +274,7 @@ for stratify in (False, True):
 """
 
 
+@pytest.mark.journey
 def test_folds_do_not_depend_on_pythons_hash_seed():
     def folds(hash_seed):
         env = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}

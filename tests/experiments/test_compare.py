@@ -92,6 +92,7 @@ def test_settings_that_make_no_comparison_are_refused():
 # What comes out
 
 
+@pytest.mark.journey
 def test_every_system_is_tested_on_the_same_rows_of_the_same_folds(done):
     folder, _ = done
     tables = [pd.read_parquet(file) for file in sorted(folder.glob("runs/*/predictions.parquet"))]
@@ -126,6 +127,7 @@ def test_systems_are_compared_on_windows_in_memory_too(tmp_path):
     assert report.errors == [] and min(cost["windows_per_s"] for cost in costs.values()) > 0
 
 
+@pytest.mark.journey
 def test_a_second_call_trains_nothing_and_more_systems_may_join(done, store, tmp_path, monkeypatch):
     folder = shutil.copytree(done[0], tmp_path / "compared")
     before = {f: f.stat().st_mtime_ns for f in folder.glob("runs/*/predictions.parquet")}
@@ -140,6 +142,7 @@ def test_a_second_call_trains_nothing_and_more_systems_may_join(done, store, tmp
         compare(store, tmp_path / "other", QUICK)
 
 
+@pytest.mark.journey
 def test_a_comparison_that_was_stopped_goes_on_and_ends_with_the_same_predictions(done, store, tmp_path, monkeypatch):
     real, calls = module.cross_validate, []
 
@@ -181,6 +184,7 @@ def test_a_killed_comparison_goes_on_and_ends_with_the_same_predictions(store, t
         assert one.read_bytes() == other.read_bytes()
 
 
+@pytest.mark.journey
 def test_one_system_that_cannot_be_trained_stops_no_other(store, tmp_path, monkeypatch):
     real = module.cross_validate
 
@@ -239,6 +243,7 @@ def few_scores():
     return pd.DataFrame({"one": [0.9, 0.8, 0.7], "two": [0.5, 0.4, 0.3]})
 
 
+@pytest.mark.journey
 def test_from_the_command_line(store, tmp_path, capsys):
     words = ["--systems", "majority,ridge:bio", "--target", "valence", "--folds", "3"]
     assert main(["compare", str(store.path), str(tmp_path / "c"), *words]) == 0

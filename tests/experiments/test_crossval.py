@@ -192,6 +192,7 @@ def test_two_targets_are_two_trainings_a_fold(tmp_path, planted, log_power):
     assert (path.parent / "fold02" / "arousal" / "predictions.parquet").exists()
 
 
+@pytest.mark.journey
 def test_per_subject_scope_trains_within_each_subject(tmp_path, planted, log_power):
     table = predictions.read(cross_validate(planted, tmp_path / "run", replace(CONFIG, scope="per-subject")))
     assert table["fold"].nunique() == 12  # 4 subjects, 3 folds
@@ -257,6 +258,7 @@ def test_a_failed_training_does_not_stop_the_others_and_is_tried_again(tmp_path,
     assert log_power.fitted == 7
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -271,6 +273,7 @@ def test_a_run_made_with_other_settings_is_refused(tmp_path, planted, log_power,
         cross_validate(planted, tmp_path / "run", replace(CONFIG, **change))
 
 
+@pytest.mark.journey
 def test_a_run_of_the_first_versions_is_continued_and_reported(tmp_path, planted, log_power, monkeypatch):
     whole = cross_validate(planted, tmp_path / "whole", CONFIG).read_bytes()
     monkeypatch.setattr(LogPower, "fail_on", (6,))
@@ -329,6 +332,7 @@ def test_too_many_folds_leave_no_folder_behind(tmp_path, planted):
 # Leaking, and learning with the real network
 
 
+@pytest.mark.journey
 def test_without_an_effect_only_the_window_protocol_scores(tmp_path, bait, log_power, monkeypatch):
     """The bait marks each trial, as real recordings do: a nearest neighbour finds the trial, and with it the label."""
     monkeypatch.setattr(LogPower, "learner", staticmethod(lambda: KNeighborsClassifier(1)))

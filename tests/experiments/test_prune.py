@@ -83,6 +83,7 @@ def of_store(store, subjects):
     return np.flatnonzero(store.windows["subject"].isin(subjects))
 
 
+@pytest.mark.journey
 def test_a_model_is_pruned_by_its_own_subjects_alone(store, pruned):
     _, rows = pruned
     windows = store.windows.iloc[rows]
@@ -113,6 +114,7 @@ def test_the_score_is_the_accuracy_on_the_subject_left_out(store, pruned, traine
     assert pruned[0].comparison.rows[0].score == pytest.approx(((p > 0.5) == truth).mean())
 
 
+@pytest.mark.journey
 def test_a_pruned_model_predicts_exports_and_keeps_the_layout_of_the_hub(store, pruned, tmp_path):
     folder = pruned[0].folder
     faces, ok, signals = store.read(np.arange(6))
@@ -143,6 +145,7 @@ def test_keeping_all_channels_copies_every_byte(store, trained, tmp_path):
     assert not (tmp_path / "same.training").exists()
 
 
+@pytest.mark.journey
 def test_an_interrupted_pruning_goes_on(store, trained, pruned, tmp_path, monkeypatch):
     monkeypatch.setattr(prune, "save_model", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -182,6 +185,7 @@ def test_subjects_that_may_have_chosen_the_epoch_are_not_held_out(store, trained
 # --- int8 ---
 
 
+@pytest.mark.journey
 def test_int8_is_calibrated_on_training_subjects_and_measured_on_others(store, trained, quantised):
     network, about = load_model(trained)
     calibration, checked, _ = int8.choose_windows(trained_on(network.config, about, store, trained))
@@ -230,6 +234,7 @@ def test_the_int8_session_computes_what_its_dequantised_graph_computes(store, qu
     assert np.abs(fast - plain).mean() < 0.01
 
 
+@pytest.mark.journey
 def test_a_network_that_loses_too_much_is_not_written(store, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(int8, "MEAN_LIMIT", 1e-6)
     with pytest.raises(BadModel, match="loses too much in int8"):
@@ -240,6 +245,7 @@ def test_a_network_that_loses_too_much_is_not_written(store, trained, tmp_path, 
 # --- the command line ---
 
 
+@pytest.mark.journey
 def test_the_three_are_compared_in_one_run(store, pruned, quantised, trained, capsys):
     assert main(["model", "compare", str(trained), str(pruned[0].folder), str(quantised.path), "--store",
                  str(store.path)]) == 0  # fmt: skip

@@ -49,6 +49,7 @@ def files(folder):
 # crossval
 
 
+@pytest.mark.journey
 def test_each_seed_is_the_run_that_it_would_be_alone(store, two, tmp_path):
     folder, done = two
     assert sorted(p.name for p in folder.iterdir()) == ["seed-4", "seed-5", "seeds.json"]
@@ -100,6 +101,7 @@ def test_an_interrupted_group_goes_on_where_it_stopped(store, two, tmp_path, mon
         assert (tmp_path / "run" / name).read_bytes() == (two[0] / name).read_bytes()
 
 
+@pytest.mark.journey
 def test_a_seed_that_fails_does_not_stop_the_others(store, two, tmp_path, capsys):
     shutil.copytree(two[0], tmp_path / "run")
     (tmp_path / "run" / "seed-4" / "config.yaml").write_text("[")

@@ -159,6 +159,7 @@ def test_a_model_is_never_written_over_nor_another_training_gone_on_with(store, 
         train_model(store, tmp_path / "model", replace(QUICK, modality="bio"))
 
 
+@pytest.mark.journey
 def test_a_training_and_a_model_of_the_first_versions_are_known_again(store, trained, tmp_path):
     """Their train.json and their model's `about` hold settings under former names."""
     work = trained.with_name("model.training")

@@ -321,6 +321,7 @@ def test_a_transfer_that_failed_goes_on_and_another_is_refused(deap, mahnob, tmp
         transfer(mahnob, deap, run, config)
 
 
+@pytest.mark.journey
 def test_a_report_reads_it(deap, mahnob, tmp_path, log_power):
     transfer(deap, mahnob, tmp_path / "run", CONFIG)
     report = write_report([tmp_path / "run"], tmp_path / "report")

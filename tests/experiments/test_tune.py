@@ -76,6 +76,7 @@ def search_of(store, config, number, run_dir, space=SPACE):
 # The run folder
 
 
+@pytest.mark.journey
 def test_a_tuned_run_is_a_run_folder_with_its_search(tmp_path, store, drawn):
     path = tune(store, tmp_path / "run", CONFIG, SPACE)
     table, config = predictions.read(path), yaml.safe_load((path.parent / "config.yaml").read_text())
@@ -93,6 +94,7 @@ def test_a_tuned_run_is_a_run_folder_with_its_search(tmp_path, store, drawn):
     assert {f.name for f in (path.parent / "tuning/fold01/valence").iterdir()} == {"candidates.jsonl", "chosen.json"}
 
 
+@pytest.mark.journey
 def test_each_fold_is_trained_with_what_it_chose(tmp_path, store, drawn):
     run = tune(store, tmp_path / "run", CONFIG, SPACE).parent
     table = predictions.read(run / predictions.FILE)
@@ -106,6 +108,7 @@ def test_each_fold_is_trained_with_what_it_chose(tmp_path, store, drawn):
         )
 
 
+@pytest.mark.journey
 def test_the_digest_is_of_the_search_too_and_that_of_untuned_runs_stays(tmp_path, store, drawn):
     def digest(name, config, space):
         (value,) = set(predictions.read(tune(store, tmp_path / name, config, space))["config"])
@@ -123,6 +126,7 @@ def test_the_digest_is_of_the_search_too_and_that_of_untuned_runs_stays(tmp_path
     assert digest("e", CONFIG, reordered) == digest("f", CONFIG, dict(reversed(reordered.items())))
 
 
+@pytest.mark.journey
 def test_another_search_does_not_continue_a_run(tmp_path, store, drawn):
     tune(store, tmp_path / "run", CONFIG, LINEAR)
     tune(store, tmp_path / "run", CONFIG, LINEAR)  # a finished run is left as it is
@@ -225,6 +229,7 @@ class Poisoned(DerivedSource):
         return faces, ok, x
 
 
+@pytest.mark.journey
 def test_a_test_row_that_is_not_a_number_changes_nothing_of_the_search(tmp_path, store, drawn):
     search, search_fold, fold = search_of(store, CONFIG, 1, tmp_path / "clean")
     clean = search_fold(search)
@@ -247,6 +252,7 @@ def test_too_few_groups_for_tuning_folds_are_reported_before_anything_is_trained
 # Interruption, number of jobs
 
 
+@pytest.mark.journey
 def test_a_search_that_was_stopped_ends_as_one_that_was_not(tmp_path, store, drawn, monkeypatch):
     config, space = replace(CONFIG, trials=14), {"options.draw": {"low": 0, "high": 50}, "options.scale": [1.0, 2.0]}
     whole = tune(store, tmp_path / "whole", config, space).parent
@@ -276,6 +282,7 @@ def test_a_search_that_was_stopped_ends_as_one_that_was_not(tmp_path, store, dra
     assert len({each["values"]["options.draw"] for each in tried(whole, 1)}) > 5  # not one candidate again and again
 
 
+@pytest.mark.journey
 def test_a_damaged_file_of_candidates_is_named(tmp_path, store, drawn):
     run = tune(store, tmp_path / "run", CONFIG, LINEAR).parent
     (run / predictions.FILE).unlink()
@@ -295,6 +302,7 @@ def test_the_number_of_jobs_changes_nothing(tmp_path, store):
     pd.testing.assert_frame_equal(*(predictions.read(run / predictions.FILE) for run in runs))
 
 
+@pytest.mark.journey
 def test_progress_ends_at_its_total(tmp_path, store, drawn):
     calls = []
     tune(store, tmp_path / "run", CONFIG, LINEAR, progress=lambda *call: calls.append(call[:2]))
@@ -305,6 +313,7 @@ def test_progress_ends_at_its_total(tmp_path, store, drawn):
 # Candidates
 
 
+@pytest.mark.journey
 def test_a_small_space_is_tried_whole_and_the_first_of_equal_candidates_is_chosen(tmp_path, store, drawn):
     space = {"options.draw": [4, 0], "options.scale": [2.0, 1.0]}
     run = tune(store, tmp_path / "run", CONFIG, space).parent
@@ -314,6 +323,7 @@ def test_a_small_space_is_tried_whole_and_the_first_of_equal_candidates_is_chose
     assert all(chosen(run, fold).number % 2 == 1 for fold in (1, 2, 3))  # scale has no effect
 
 
+@pytest.mark.journey
 def test_a_candidate_that_comes_again_is_not_trained_again(tmp_path, store, drawn):
     run = tune(store, tmp_path / "run", replace(CONFIG, trials=19), {"options.draw": {"low": 1, "high": 20}}).parent
     again = [each for each in tried(run, 1) if each["same_as"]]
@@ -342,6 +352,7 @@ def test_a_training_that_fails_is_recorded_and_the_search_goes_on(tmp_path, stor
     assert (chosen(run, 1).number, chosen(run, 1).failed, chosen(run, 1).candidates) == (2, 2, 3)
 
 
+@pytest.mark.journey
 def test_if_all_candidates_fail_the_reason_is_given(tmp_path, store, drawn, monkeypatch):
     monkeypatch.setattr(drawn, "failing", (0, 1, 2))
     with pytest.raises(GbvnetError, match=r"3 of 3 searches failed.*all 3 candidates failed, the first one: draw 0 is"):
@@ -351,6 +362,7 @@ def test_if_all_candidates_fail_the_reason_is_given(tmp_path, store, drawn, monk
     tune(store, tmp_path / "run", CONFIG, LINEAR)
 
 
+@pytest.mark.journey
 def test_predictions_that_are_no_numbers_are_a_failure(tmp_path, store, drawn, monkeypatch):
     output = drawn.output
     monkeypatch.setattr(drawn, "output", lambda self, p, x: output(self, p, x) * (np.nan, 1)[self.options.draw > 0])
@@ -362,6 +374,7 @@ def test_predictions_that_are_no_numbers_are_a_failure(tmp_path, store, drawn, m
 # Scopes, targets and tasks
 
 
+@pytest.mark.journey
 def test_within_each_subject_and_where_labels_do_not_suffice_nothing_is_changed(tmp_path, drawn):
     ratings = np.tile([3.0, 7.0], (3, 6))
     ratings[1] = 3.0  # one class
@@ -391,6 +404,7 @@ def test_a_tuning_fold_without_a_score_is_left_out_of_the_mean(tmp_path, drawn):
         assert not all(defined)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("settings", "score", "values"),
     [
@@ -410,6 +424,7 @@ def test_every_task_has_a_score_to_choose_by(tmp_path, drawn, settings, score, v
         assert one.values == {"options.draw": 0}  # every channel, the informative one too
 
 
+@pytest.mark.journey
 def test_two_targets_have_searches_of_their_own(tmp_path, store, drawn):
     run = tune(store, tmp_path / "run", replace(CONFIG, target="both"), LINEAR).parent
     assert len(list(run.glob("tuning/fold*/*/chosen.json"))) == 6
@@ -437,6 +452,7 @@ def test_a_tuned_run_is_explained_with_the_settings_of_each_fold(tmp_path, store
     assert explanation.left_out == [] and (explanation.folder / "channels.csv").exists()
 
 
+@pytest.mark.journey
 def test_the_scores_of_a_tuned_run_do_not_go_on_the_card_of_a_model(tmp_path, store, drawn):
     run = tune(store, tmp_path / "run", CONFIG, LINEAR).parent
     with pytest.raises(BadRun, match="one that searched for settings in each fold"):

@@ -99,6 +99,7 @@ def predict(table, files, out, **options):
 # The same windows as in training
 
 
+@pytest.mark.journey
 def test_a_file_by_itself_gives_what_the_same_file_gives_in_a_table(table, tmp_path):
     store = open_store(table / "store")
     wanted = Predictor(table / "model").predict_windows(None, None, store.read(np.arange(6))[2]).values[:, 0]
@@ -169,6 +170,7 @@ def test_a_video_alone_is_done_without_signals_and_that_is_reported(filmed, tmp_
 # What is wrong with a recording
 
 
+@pytest.mark.journey
 def test_channels_under_other_names_are_detected_renamed_or_reported_with_near_ones(table, tmp_path):
     write_edf(tmp_path / "same.edf", names={"Fp1": "eeg", "EEG O1-LE": "eeg", "GSR1": "gsr", "extra": "eeg"})
     assert predict(table, [tmp_path / "same.edf"], tmp_path / "a").bad == 0
@@ -180,6 +182,7 @@ def test_channels_under_other_names_are_detected_renamed_or_reported_with_near_o
         predict(table, [other], tmp_path / "c", rename={"GSR": "EDA"})
 
 
+@pytest.mark.journey
 def test_order_of_channels_in_the_file_does_not_matter(table, tmp_path):
     raw = {name: kind for name, kind in reversed(NAMES.items())}
     one = write_edf(tmp_path / "one.edf", seed=3)
@@ -234,6 +237,7 @@ def test_absurd_times_are_refused(change, message):
         Times(**change)
 
 
+@pytest.mark.journey
 def test_absurd_rates_are_refused_and_slow_ones_reported(table, tmp_path):
     x = np.random.default_rng(0).normal(size=(3000, 3))
     pd.DataFrame(x, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
@@ -252,6 +256,7 @@ def test_a_step_shorter_than_a_sample_is_refused(table, tmp_path, step_s):
         predict(table, [table / "x.edf"], tmp_path / "out", step_s=step_s)
 
 
+@pytest.mark.journey
 def test_a_text_file_needs_a_rate_and_takes_one(table, tmp_path):
     edf = edfio.read_edf(table / "x.edf")
     columns = {s.label: s.data for s in edf.signals}
@@ -264,6 +269,7 @@ def test_a_text_file_needs_a_rate_and_takes_one(table, tmp_path):
     assert predict(table, [tmp_path / "t.csv"], tmp_path / "timed").bad == 0
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("late", "reports"), [(1 / RATE, ""), (1_700_000_000.0, "begins at 1700000000.00 s of its clock")]
 )
@@ -299,6 +305,7 @@ def test_two_files_of_a_kind_a_folder_and_an_absent_file_are_reported(table, tmp
         predict(table, [tmp_path / "none.edf"], tmp_path / "out")
 
 
+@pytest.mark.journey
 def test_several_signal_files_give_what_one_file_of_all_channels_gives(table, tmp_path, capsys):
     """The same samples, in one file and in two, the second on a clock that is 3.2 s ahead."""
     x = {signal.label: signal for signal in edfio.read_edf(table / "x.edf").signals}
@@ -415,6 +422,7 @@ def test_a_model_that_needs_both_modalities_says_so(filmed, table, tmp_path):
 # Several recordings, and the command
 
 
+@pytest.mark.journey
 def test_one_bad_recording_stops_no_other(table, tmp_path):
     write_edf(tmp_path / "a.edf")
     (tmp_path / "b.edf").write_bytes(b"nothing")
@@ -437,6 +445,7 @@ def test_overlapping_windows_are_as_many_as_steps_fit(table, tmp_path):
     assert whole.inspect(whole.recording).seconds == 12
 
 
+@pytest.mark.journey
 def test_signals_scaled_by_the_recording_itself_are_so(table, tmp_path):
     make_model(tmp_path / "model", open_store(table / "store"), normalise="subject")
     predictor = Predictor(tmp_path / "model")
@@ -553,6 +562,7 @@ def rows(folder):
     return len(pd.read_csv(folder / "emotions.csv"))
 
 
+@pytest.mark.journey
 def test_a_prediction_is_replaced_only_if_that_is_requested_for(tmp_path):
     model = app_fixtures.write_model(tmp_path / "m", modality="bio")
     long, short = (app_fixtures.write_csv(tmp_path / f"{n}.csv", seconds=n) for n in (6, 1))
@@ -567,6 +577,7 @@ def test_a_prediction_is_replaced_only_if_that_is_requested_for(tmp_path):
     assert main(["predict", str(model), str(short), str(out), "--overwrite"]) == 0 and rows(out) == 1
 
 
+@pytest.mark.journey
 def test_a_prediction_that_was_cut_off_is_made_again(tmp_path):
     model, x = (
         app_fixtures.write_model(tmp_path / "m", modality="bio"),
@@ -583,6 +594,7 @@ def test_a_prediction_that_was_cut_off_is_made_again(tmp_path):
         predict_into(model, [x], tmp_path / "out")
 
 
+@pytest.mark.journey
 def test_a_batch_goes_on_and_loses_nothing(table, tmp_path):
     write_edf(table / "y.edf", seed=4)
     text = (table / "recordings.csv").read_text()

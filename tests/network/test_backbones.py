@@ -74,6 +74,7 @@ def compare(kind, oracle_features, state, layout, path, side=SIDE):
     torch.testing.assert_close(actual / expected.std(), expected / expected.std(), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("layout", ["transformers", "torchvision"])
 def test_resnet_gives_the_features_that_transformers_gives(layout, tmp_path):
     oracle = randomised(transformers.ResNetForImageClassification(transformers.ResNetConfig(num_labels=7)))
@@ -86,6 +87,7 @@ def test_resnet_gives_the_features_that_transformers_gives(layout, tmp_path):
     compare("resnet50", lambda x: oracle.resnet(x).pooler_output, state, layout, tmp_path / "w.safetensors")
 
 
+@pytest.mark.journey
 def test_vgg_gives_the_features_that_another_implementation_gives(tmp_path):
     oracle = vgg19().features
     state = {f"features.{name}": tensor for name, tensor in oracle.state_dict().items()}

@@ -237,6 +237,7 @@ SMALL = CrossvalConfig(
 )  # fmt: skip
 
 
+@pytest.mark.journey
 def test_training_learns_from_features_and_fits_its_scale_on_training_rows(store, tmp_path):
     y = (store.windows["valence"] >= 5).to_numpy().astype(float)
     rows = np.flatnonzero(store.windows["subject"] != "s04")
@@ -255,6 +256,7 @@ def test_training_learns_from_features_and_fits_its_scale_on_training_rows(store
     assert json.loads((tmp_path / "model/config.json").read_text())["about"]["face_features"] == [*MEDIAPIPE_FEATURES]
 
 
+@pytest.mark.journey
 def test_expressions_beside_pictures_can_be_read_too(pictures):
     y = (pictures.windows["valence"] >= 5).to_numpy().astype(float)
     rows = np.arange(len(pictures))

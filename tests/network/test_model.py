@@ -588,6 +588,7 @@ def test_the_same_seed_gives_the_same_network_and_the_same_step():
         assert torch.equal(a, b)
 
 
+@pytest.mark.journey
 def test_a_few_steps_learn_eight_windows():
     net, data, y = network(modality_dropout=0, dropout=0), batch(8), torch.tensor([0.0, 1] * 4)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)

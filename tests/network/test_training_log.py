@@ -191,6 +191,7 @@ def test_every_epoch_is_logged_and_the_training_is_the_same(kind, tmp_path, pack
     assert_logged(rows_in(kind, work, packages), history)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("kind", [*KINDS, "wandb online"])
 def test_a_stopped_training_goes_on_without_an_epoch_twice(kind, tmp_path, packages, unlogged, monkeypatch):
     kind, _, mode = kind.partition(" ")
@@ -219,6 +220,7 @@ def test_a_stopped_training_goes_on_without_an_epoch_twice(kind, tmp_path, packa
     assert [row["step"] for row in rows_in(kind, work, packages)] == [1, 2, 3, 4]
 
 
+@pytest.mark.journey
 def test_names_settings_and_ends_of_runs(tmp_path, packages):
     work = tmp_path / "trial" / "fold03" / "valence"
     for kind in KINDS:
@@ -236,6 +238,7 @@ def test_names_settings_and_ends_of_runs(tmp_path, packages):
     assert [*packages["mlflow"].values()][1]["settings"]["run_name"] == "gbvnet/model.training"
 
 
+@pytest.mark.journey
 def test_nothing_leaves_the_machine_unless_the_environment_says_so(tmp_path, packages, monkeypatch):
     work = tmp_path / "run" / "fold01" / "valence"
     train(logged_by("wandb"), work)
@@ -252,6 +255,7 @@ def test_nothing_leaves_the_machine_unless_the_environment_says_so(tmp_path, pac
     assert packages["wandb"][1].settings["id"] != packages["wandb"][0].settings["id"]
 
 
+@pytest.mark.journey
 def test_no_logger_imports_none_of_them():
     code = (
         "import sys; from gbvnet.systems import system; system('gbvnet');"
@@ -305,6 +309,7 @@ def test_a_logger_that_fails_stops_nothing_and_is_tried_again(tmp_path, monkeypa
 # ---------------------------------------------------------------- what does not depend on it
 
 
+@pytest.mark.journey
 def test_runs_do_not_depend_on_the_logger(tmp_path):
     path = cross_validate(STORE, tmp_path / "run", CONFIG)
     before = path.read_bytes()
@@ -319,6 +324,7 @@ def test_runs_do_not_depend_on_the_logger(tmp_path):
     assert "logger" not in json.loads((models[0] / "config.json").read_text())["about"]["train"]
 
 
+@pytest.mark.journey
 def test_runs_and_groups_of_before_are_continued(tmp_path):
     folder, store = tmp_path / "run", write_store(tmp_path / "store", subjects=3, trials=4, windows=3)
     cross_validate(store, folder, CONFIG)

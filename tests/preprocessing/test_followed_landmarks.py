@@ -232,6 +232,7 @@ class Counted:
         return self.backend.find(rgb, time_s)
 
 
+@pytest.mark.journey
 def test_in_a_real_film_the_points_are_within_half_a_pixel_of_the_full_run():
     film_path = sample("face_expressions.mp4")
     info = probe(film_path)

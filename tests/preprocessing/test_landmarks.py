@@ -95,6 +95,7 @@ def test_mediapipe_says_nothing_on_the_terminal(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.journey
 def test_mediapipe_says_nothing_in_a_process_that_is_new():
     """It writes some lines once a process."""
     need_model()

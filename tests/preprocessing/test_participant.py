@@ -82,6 +82,7 @@ def test_the_largest_face_of_the_first_frame_is_the_participants():
     assert message == "two faces of similar size (0.0 to 1.0 s): the one nearest to the participant's before is used"
 
 
+@pytest.mark.journey
 def test_a_bystander_does_not_become_the_participant_while_that_face_is_hidden():
     both, alone = scene(anna=ANNA, ben=BEN), scene(ben=BEN)
     names, message = followed([both] * 15 + [alone] * 40 + [both] * 15)
@@ -90,6 +91,7 @@ def test_a_bystander_does_not_become_the_participant_while_that_face_is_hidden()
     assert "the face was lost for long (1.4 to 5.5 s)" in message and "jumps" not in message
 
 
+@pytest.mark.journey
 def test_a_bystander_moving_while_the_participant_is_hidden_stays_another():
     frames = [scene(anna=ANNA, ben=BEN)] * 12
     frames += [scene(ben=(340 - 5 * k, 120, 70)) for k in range(40)]  # to the very place where the participant was
@@ -104,12 +106,14 @@ def test_a_newcomer_is_taken_until_the_participant_is_back():
     assert "jumps by more than its width at 1.5 s (3.0 widths)" in message
 
 
+@pytest.mark.journey
 def test_a_participant_walking_past_a_bystander_is_followed_without_a_message():
     frames = [scene(ben=(240, 60, 50), anna=(60 + 6 * k, 170, 90)) for k in range(60)]
     names, message = followed(frames)
     assert names == ["anna"] * 60 and "jumps" not in message and "picture" not in message
 
 
+@pytest.mark.journey
 def test_a_participant_coming_nearer_is_followed_without_a_message():
     frames = [scene(anna=(240, 120, 40 + 2 * k)) for k in range(60)]
     assert followed(frames) == (["anna"] * 60, "")
@@ -127,6 +131,7 @@ def test_a_cut_or_a_zoom_loses_nobody_and_is_reported(after, message):
     assert names == ["anna"] * 40 and message in reported
 
 
+@pytest.mark.journey
 def test_whoever_is_left_is_taken_at_last_and_that_is_reported():
     n = round(2 * GIVE_UP_S) + 5
     names, message = followed([scene(anna=ANNA, ben=BEN)] * 5 + [scene(ben=BEN)] * n, rate=2)
@@ -138,6 +143,7 @@ def test_a_small_face_far_away_is_no_second_participant():
     assert followed([scene(anna=ANNA, ben=(400, 60, 36))] * 20) == (["anna"] * 20, "")
 
 
+@pytest.mark.journey
 def test_a_long_loss_is_reported_and_a_short_one_is_not():
     assert followed([scene(anna=ANNA)] * 5 + [scene()] * 5 + [scene(anna=ANNA)] * 5, rate=2)[1] == ""
     names, message = followed([scene(anna=ANNA)] * 5 + [scene()] * 22 + [scene(anna=ANNA)] * 5, rate=2)
@@ -145,6 +151,7 @@ def test_a_long_loss_is_reported_and_a_short_one_is_not():
     assert message == "the face was lost for long (2.0 to 13.5 s): the next face may be someone else's"
 
 
+@pytest.mark.journey
 def test_another_face_in_the_seat_after_an_absence_is_reported():
     """Place and size are the participant's: only the time for which the face was lost shows it."""
     names, message = followed([scene(anna=ANNA)] * 20 + [scene()] * 40 + [scene(ben=ANNA)] * 20)
@@ -241,6 +248,7 @@ def test_an_upright_video_is_not_called_rotated_though_its_face_is_small():
         assert "seems to be" not in messages_of(rgb)
 
 
+@pytest.mark.journey
 def test_all_faces_of_a_frame_are_detected_once():
     """It takes time. Rotated frames are tried only if no face is surely upright, and only in the first frames."""
     backend = Sticky()

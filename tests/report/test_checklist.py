@@ -66,6 +66,7 @@ def text(study):
     return text_of(*study)
 
 
+@pytest.mark.journey
 def test_it_has_every_item_in_the_order_of_the_guide(text):
     titles = [each.title for each in ITEMS]
     assert re.findall(r"^## \d+\. (.+)$", text, flags=re.M) == titles
@@ -113,6 +114,7 @@ def test_real_data_without_a_leak_has_neither_warning(tmp_path):
     assert "synthetic" not in of_real and "LEAKY" not in of_real
 
 
+@pytest.mark.journey
 def test_comparisons_have_their_answers_with_holm(text, study):
     compared, _ = results.compare(results.read_results(study, (), 200)[0])
     lines = filled(text, "Comparisons")
@@ -146,6 +148,7 @@ def test_a_damaged_split_file_is_no_check(tmp_path):
     assert filled(text_of(folder), "Leaks") == []
 
 
+@pytest.mark.journey
 def test_an_audit_is_quoted_and_its_absence_is_a_blank(tmp_path, text):
     assert "gbvnet audit STORE DIR" in blanks(text, "Leaks")[-1]
     folders = [run(tmp_path, name, protocol=protocol, skill=skill) for name, protocol, skill in (
@@ -187,6 +190,7 @@ def test_a_search_that_cannot_be_read_is_a_blank(tmp_path):
     assert "how settings were chosen" in blanks(text_of(folder), "Choice of settings and epochs")[0]
 
 
+@pytest.mark.journey
 def test_the_spread_over_seeds_is_filled_in_where_there_are_several(tmp_path, text):
     assert filled(text, "Seeds") == ["seed 0 alone (tables/results.csv)"]
     assert "spread over seeds" in blanks(text, "Seeds")[0]
@@ -200,6 +204,7 @@ def test_the_spread_over_seeds_is_filled_in_where_there_are_several(tmp_path, te
     assert blanks(of_three, "Seeds") == []
 
 
+@pytest.mark.journey
 def test_what_the_file_of_another_program_does_not_say_is_a_blank(tmp_path):
     folder, file = run(tmp_path, "run"), tmp_path / "theirs.csv"
     fake_runs.table(seed=5)[["recording", "window", "fold", "p"]].to_csv(file, index=False)
@@ -232,6 +237,7 @@ def test_a_text_of_a_file_stays_in_its_line(tmp_path):
     assert any(line.startswith("warnings: first - [x] all is well") for line in lines)
 
 
+@pytest.mark.journey
 def test_many_results_are_cut_with_their_number(tmp_path):
     folders = [run(tmp_path, f"run{k:02d}", seed=k, subjects=2, trials=4, windows=1, folds=2, system=f"s{k:02d}")
                for k in range(32)]  # fmt: skip

@@ -77,6 +77,7 @@ def test_what_has_no_place_on_a_scalp_is_a_bar(channels):
     assert len(figure.axes) == 2
 
 
+@pytest.mark.journey
 def test_folds_of_one_class_have_no_auc_and_break_nothing(tmp_path):
     table = channel_table([(c.name, c.kind) for c in CHANNELS])
     table.loc[table["fold"] == 1, "auc_drop"] = np.nan
@@ -111,6 +112,7 @@ def saliency_table(grid=4):
     return pd.DataFrame(rows)
 
 
+@pytest.mark.journey
 def test_a_patch_lies_where_it_was_painted_over(tmp_path):
     face = np.full((32, 32, 3), 100, np.uint8)
     figure = maps.saliency_map(saliency_table(), face, "a run", STAMPS)

@@ -38,6 +38,7 @@ def theirs(root, name, skill=1.0, seed=5, columns=NEEDED, **how):
 # --- beside a run, results of the same numbers are the same ---
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("protocol", ["trial", "window"])
 def test_the_same_predictions_get_the_same_scores_as_in_a_run(tmp_path, protocol):
     folder = run(tmp_path, "run", system="svm", modality="bio", protocol=protocol, seed=3)
@@ -54,6 +55,7 @@ def test_the_same_predictions_get_the_same_scores_as_in_a_run(tmp_path, protocol
     assert outside.scores.assessment == of_run.scores.assessment
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("make", "columns"),
     [(fake_runs.class_table, ["p_0", "p_1", "p_2"]), (fake_runs.rating_table, ["y_hat"])],
@@ -72,6 +74,7 @@ def test_results_of_other_tasks_are_scored_and_compared(tmp_path, make, columns)
     assert {comparison.a.label, comparison.b.label} >= {"theirs (outside) modality not given"}
 
 
+@pytest.mark.journey
 def test_runs_and_files_are_compared_by_their_rows_whatever_store_and_seed(tmp_path):
     folders = [run(tmp_path, "one", system="svm"), run(tmp_path, "two", system="ridge", seed=1)]
     file = theirs(tmp_path, "theirs.csv")
@@ -83,6 +86,7 @@ def test_runs_and_files_are_compared_by_their_rows_whatever_store_and_seed(tmp_p
     assert all(c.kind == "other" for c in comparisons)
 
 
+@pytest.mark.journey
 def test_a_question_about_gbvnet_and_a_system_of_its_modality_has_a_direction(tmp_path):
     folder = run(tmp_path, "run", modality="bio")
     rows = fake_runs.table(seed=4)[NEEDED].assign(system="svm", modality="bio")
@@ -110,6 +114,7 @@ def whole(tmp_path_factory):
     return report.write_report([*files, *runs], root / "report")
 
 
+@pytest.mark.journey
 def test_a_leaky_file_is_stamped_everywhere_whatever_it_says(whole):
     markdown = (whole.path.parent / "report.md").read_text()
     rows = [line for line in markdown.splitlines() if line.startswith("| cnn (outside)")]
@@ -169,6 +174,7 @@ def test_theirs_is_ranked_beside_the_runs(whole):
         assert pair["difference"].iloc[0] == pytest.approx(by)
 
 
+@pytest.mark.journey
 def test_runs_alone_have_nothing_of_this(tmp_path):
     folders = [run(tmp_path, name, system=name) for name in ("a", "b", "c")]
     written = report.write_report(folders, tmp_path / "report")
@@ -176,6 +182,7 @@ def test_runs_alone_have_nothing_of_this(tmp_path):
     assert "outside_sha256" not in pd.read_csv(written.path.parent / "tables" / "results.csv")
 
 
+@pytest.mark.journey
 def test_seeds_of_one_system_are_averaged(tmp_path):
     folders = [run(tmp_path, f"run{k}", system=f"svm{k}") for k in (1, 2)]
     rows = [fake_runs.table(seed=k)[NEEDED].assign(seed=k) for k in (1, 2)]
@@ -186,6 +193,7 @@ def test_seeds_of_one_system_are_averaged(tmp_path):
     assert names == {"theirs (outside) · modality not given", "svm1 · facebio", "svm2 · facebio"}
 
 
+@pytest.mark.journey
 def test_systems_of_one_name_stay_two(tmp_path):
     folder = run(tmp_path, "run", system="svm")
     files = [theirs(tmp_path, f"{name}/theirs.csv", seed=k) for k, name in enumerate("ab")]
@@ -196,6 +204,7 @@ def test_systems_of_one_name_stay_two(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.journey
 def test_a_file_alone_is_reported_with_its_own_labels(tmp_path):
     columns = [*NEEDED, "dataset", "target", "subject", "trial", "y"]
     file = theirs(tmp_path, "theirs.csv", columns=columns)
@@ -209,6 +218,7 @@ def test_a_file_alone_is_reported_with_its_own_labels(tmp_path):
         report.write_report([tmp_path / "bare.csv", tmp_path / "absent"], tmp_path / "other")
 
 
+@pytest.mark.journey
 def test_text_of_a_file_is_escaped(tmp_path):
     rows = fake_runs.table()[NEEDED].assign(system="<script>alert(1)</script>", modality="<b>", protocol="<i>x</i>")
     rows.to_csv(tmp_path / "theirs.csv", index=False)
@@ -268,6 +278,7 @@ def predict(study, kind):
     return [float(score) for score in done.stdout.split()]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("kind", ["honest", "leaky"])
 def test_scikit_learn_alone_gets_its_own_scores_beside_a_run(study, kind, capsys, tmp_path):
     accuracy, auc = predict(study, kind)
@@ -286,6 +297,7 @@ def test_scikit_learn_alone_gets_its_own_scores_beside_a_run(study, kind, capsys
     assert ("LEAK:" in capsys.readouterr().out) == (kind == "leaky")
 
 
+@pytest.mark.journey
 def test_the_command_line_names_what_it_refuses_and_warns(study, capsys, tmp_path):
     predict(study, "leaky")
     rows = pd.read_csv(study / "leaky.csv")

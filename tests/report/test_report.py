@@ -273,6 +273,7 @@ def test_synthetic_is_known_from_the_store_too(tmp_path):
     assert read(folder)[0].synthetic
 
 
+@pytest.mark.journey
 def test_honest_protocols_come_first_and_labels_are_never_alike(tmp_path):
     runs = read(
         run(tmp_path, "leaky", protocol="window"), run(tmp_path, "subject", protocol="subject"),
@@ -287,6 +288,7 @@ def test_honest_protocols_come_first_and_labels_are_never_alike(tmp_path):
 # --- comparison ---
 
 
+@pytest.mark.journey
 def test_which_results_are_compared_is_fixed_and_on_the_same_rows(tmp_path):
     folders = fake_runs.study(tmp_path, targets=("valence",))
     folders.append(run(tmp_path, "eumpy", skill=0.0, seed=9, system="eumpy"))
@@ -309,12 +311,14 @@ def test_which_results_are_compared_is_fixed_and_on_the_same_rows(tmp_path):
     assert {c.conclusion for c in leaks} == {"yes"}
 
 
+@pytest.mark.journey
 def test_with_four_subjects_nothing_can_be_concluded(tmp_path):
     comparisons, _ = results.compare(read(*fake_runs.study(tmp_path, subjects=4, targets=("valence",))))
     assert {c.conclusion for c in comparisons} == {"too few subjects to tell"}
     assert all(c.paired.smallest_p >= 1 / 16 for c in comparisons)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("settings", "columns", "why"),
     [
@@ -339,6 +343,7 @@ def described(*folders):
     return summary.describe_results(read(*folders))
 
 
+@pytest.mark.journey
 def test_the_summary_is_true_of_the_numbers(six):
     text = summary.describe_results(six)
     of = {(r.label, r.key("protocol")): r.scores for r in six}
@@ -350,6 +355,7 @@ def test_the_summary_is_true_of_the_numbers(six):
     assert "synthetic" not in text
 
 
+@pytest.mark.journey
 def test_the_summary_does_not_praise_a_fusion_that_loses(tmp_path):
     text = described(
         run(tmp_path, "a", skill=0.2, seed=1), run(tmp_path, "b", skill=2.5, seed=2, modality="face"),
@@ -368,6 +374,7 @@ def test_the_summary_reports_when_nothing_was_learned(tmp_path):
     assert "better of its parts" not in text
 
 
+@pytest.mark.journey
 def test_the_summary_does_not_call_a_leak_higher_when_it_is_lower(tmp_path):
     text = described(run(tmp_path, "a", skill=4.0, seed=1), run(tmp_path, "b", skill=0.0, seed=2, protocol="window"))
     assert re.search(
@@ -375,21 +382,25 @@ def test_the_summary_does_not_call_a_leak_higher_when_it_is_lower(tmp_path):
     )
 
 
+@pytest.mark.journey
 def test_the_summary_compares_a_leak_with_the_same_windows_only(tmp_path):
     text = described(run(tmp_path, "a", windows=4), run(tmp_path, "b", protocol="window"))
     assert "no honest protocol was run on the same windows to compare them with" in text
 
 
+@pytest.mark.journey
 def test_run_folders_have_a_table_for_the_terminal(tmp_path):
     folders = [run(tmp_path, "a"), run(tmp_path, "b", modality="face", skill=0.0)]
     assert "facebio" in report.summary_text(folders)
 
 
+@pytest.mark.journey
 def test_the_summary_names_synthetic_data(tmp_path):
     text = described(run(tmp_path, "a", dataset="deap (synthetic data)"), run(tmp_path, "b"))
     assert "Some of these results are from synthetic data" in text
 
 
+@pytest.mark.journey
 def test_a_fusion_that_is_not_significant_says_so_to_the_end_of_the_sentence(tmp_path):
     runs = [
         run(tmp_path, m, subjects=8, skill=skill, seed=k, modality=m)
@@ -400,6 +411,7 @@ def test_a_fusion_that_is_not_significant_says_so_to_the_end_of_the_sentence(tmp
     assert all(sentence.rstrip(".)%”").strip()[-1].isalnum() for sentence in text.split(". "))
 
 
+@pytest.mark.journey
 def test_the_effect_of_sharing_trials_is_reported_only_where_the_test_shows_it(tmp_path):
     six = [run(tmp_path, "a", skill=0.5, seed=1), run(tmp_path, "b", skill=5.0, seed=2, protocol="window")]
     text = described(*six)  # six subjects, all above: p = 1/64
@@ -418,6 +430,7 @@ def test_the_effect_of_sharing_trials_is_reported_only_where_the_test_shows_it(t
     )
 
 
+@pytest.mark.journey
 def test_above_chance_beside_too_few_subjects_is_explained_in_one_sentence(tmp_path):
     few = {"subjects": 4, "trials": 20, "windows": 4}
     runs = [
@@ -432,6 +445,7 @@ def test_above_chance_beside_too_few_subjects_is_explained_in_one_sentence(tmp_p
     assert summary.TWO_TESTS not in described(*many)
 
 
+@pytest.mark.journey
 def test_every_kind_of_interval_has_its_own_name_in_the_tables_and_in_the_glossary(tmp_path):
     terms = dict(glossary.TERMS)
     for name in ("95 % corrected t over folds", "95 % t over subjects", "95 % bootstrap over subjects"):
@@ -451,6 +465,7 @@ def test_every_kind_of_interval_has_its_own_name_in_the_tables_and_in_the_glossa
         assert f"95 % bootstrap interval {of_windows}" in tables[0].caption
 
 
+@pytest.mark.journey
 def test_no_interval_in_a_report_passes_100_percent(tmp_path):
     results = read(run(tmp_path, "a", subjects=6, skill=4.5), run(tmp_path, "b", scope="per-subject", skill=4.5))
     flat = csv_tables.csv_tables(results, [])["results"]

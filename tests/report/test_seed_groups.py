@@ -66,18 +66,21 @@ def written(folders, tmp_path_factory):
 # Which results are one
 
 
+@pytest.mark.journey
 def test_results_that_differ_by_seed_alone_are_one_with_the_single_ones_as_members(grouped):
     assert [(r.label, r.run.name, r.seeds) for r in grouped] == [("face", "face", "0, 1, 2"), ("bio", "bio", "0, 1, 2")]
     assert [m.label for m in grouped[0].members] == ["face (seed 0)", "face (seed 1)", "face (seed 2)"]
     assert grouped[0].run.config["seed"] == [0, 1, 2]
 
 
+@pytest.mark.journey
 def test_runs_given_one_by_one_are_a_group_too(tmp_path):
     folders = [fake_runs.write_run(tmp_path / name, [exact(FACE[k], seed=k)], seed=k) for k, name in enumerate("xyz")]
     (result,), _ = average_seeds(read_results(folders, (), N)[0], N)
     assert result.seeds == "0, 1, 2" and result.run.name == "x, y, z"
 
 
+@pytest.mark.journey
 def test_another_setting_or_store_is_another_group(tmp_path):
     folders = [
         fake_runs.write_run(tmp_path / "a", [exact(FACE[0], seed=0)], seed=0),
@@ -89,6 +92,7 @@ def test_another_setting_or_store_is_another_group(tmp_path):
     assert results == read and notes == []
 
 
+@pytest.mark.journey
 def test_memory_is_no_setting_that_tells_results_from_each_other(tmp_path):
     folders = [
         fake_runs.write_run(tmp_path / f"{k}", [exact(FACE[k], seed=k)], seed=k, train={"memory_gib": float(k + 1)})
@@ -97,6 +101,7 @@ def test_memory_is_no_setting_that_tells_results_from_each_other(tmp_path):
     assert len(average_seeds(read_results(folders, (), N)[0], N)[0]) == 1
 
 
+@pytest.mark.journey
 def test_a_seed_that_comes_twice_is_not_averaged_and_the_report_says_so(tmp_path):
     given = (("a", 0), ("b", 1), ("c", 1))
     folders = [fake_runs.write_run(tmp_path / name, [exact(FACE[k], seed=k)], seed=k) for name, k in given]
@@ -108,6 +113,7 @@ def test_a_seed_that_comes_twice_is_not_averaged_and_the_report_says_so(tmp_path
     assert notes[0] in (tmp_path / "report" / "report.md").read_text()
 
 
+@pytest.mark.journey
 def test_without_several_seeds_nothing_changes(tmp_path):
     folders = fake_runs.study(tmp_path / "study", targets=("valence",))
     read = read_results(folders, (), N)[0]
@@ -136,6 +142,7 @@ def test_tests_are_over_subjects_on_seed_means_and_one_for_each_pair(grouped):
     assert comparison.seeds == pytest.approx((np.mean(by_seed), np.std(by_seed, ddof=1), 3, 0))
 
 
+@pytest.mark.journey
 def test_a_difference_smaller_than_the_spread_over_seeds_is_called_so(grouped, written):
     (comparison,), _ = compare(grouped)
     assert 0 < abs(comparison.seeds.mean) < comparison.seeds.sd  # planted: 0.038 against 0.068
@@ -149,6 +156,7 @@ def test_a_difference_smaller_than_the_spread_over_seeds_is_called_so(grouped, w
     assert "|mean of d| < SD of d over seeds" in text  # the glossary
 
 
+@pytest.mark.journey
 def test_a_difference_that_is_the_same_at_every_seed_is_not_smaller(tmp_path):
     folders = write_seeds(tmp_path, "face", FACE, modality="face")
     less = {seed: [a - 0.1 for a in of] for seed, of in FACE.items()}
@@ -157,6 +165,7 @@ def test_a_difference_that_is_the_same_at_every_seed_is_not_smaller(tmp_path):
     assert comparison.seeds == pytest.approx((0.1, 0, 3, 0), abs=1e-9) and not comparison.seeds.smaller_than_spread
 
 
+@pytest.mark.journey
 def test_of_unequal_seeds_those_that_both_have_are_compared(tmp_path):
     folders = write_seeds(tmp_path, "face", FACE, modality="face")
     folders += write_seeds(tmp_path, "bio", {s: BIO[s] for s in (1, 2)}, modality="bio")
@@ -199,6 +208,7 @@ def test_the_terminal_shows_mean_and_sd_over_seeds(grouped):
     assert f"{of_seeds.mean():.1f} ± {of_seeds.std(ddof=1):.1f}" in text
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("make", [fake_runs.class_table, fake_runs.rating_table])
 def test_reports_of_other_tasks_average_seeds(tmp_path, make):
     folders = []
@@ -213,6 +223,7 @@ def test_reports_of_other_tasks_average_seeds(tmp_path, make):
 # Folders
 
 
+@pytest.mark.journey
 def test_a_groups_folder_stands_for_its_seeds_and_those_that_are_missing_are_named(tmp_path):
     write_seeds(tmp_path, "five", {0: FACE[0], 1: FACE[1]})
     (tmp_path / "five" / "seeds.json").write_text('{"config": {"seed": 0}, "seeds": 3}')

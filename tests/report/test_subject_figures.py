@@ -75,6 +75,7 @@ def test_other_protocols_corpora_and_targets_have_none(tmp_path, columns):
     assert not list(published_section.subject_figure_blocks(read(tmp_path, **columns)))
 
 
+@pytest.mark.journey
 def test_classes_are_those_of_the_figures(tmp_path):
     """Three classes of valence have no figure; four quadrants have LibEER's alone; ratings have none."""
     how = {"protocol": "subject", "windows": 2}
@@ -95,6 +96,7 @@ def test_every_corpus_has_its_own_figures_only(tmp_path, dataset, n):
     assert [row["Dataset"] for row in (table_of(blocks) if blocks else [])] == [dataset] * n
 
 
+@pytest.mark.journey
 def test_synthetic_results_are_never_beside_them_without_a_warning(tmp_path):
     real = list(published_section.subject_figure_blocks(read(tmp_path, name="real")))
     made = list(published_section.subject_figure_blocks(read(tmp_path, name="made", dataset="deap (synthetic data)")))

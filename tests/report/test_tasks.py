@@ -140,6 +140,7 @@ def test_the_data_table_counts_the_trials_of_each_class(classes):
     assert cells(table)["What the classes are"] == "classes: calm, happy, angry"
 
 
+@pytest.mark.journey
 def test_warnings_and_figures_name_the_classes(classes):
     table = classes.table.copy()
     table[["p_0", "p_1", "p_2"]] = [0.5, 0.3, 0.2]
@@ -257,6 +258,7 @@ def test_the_overview_of_ratings_reaches_below_zero(ratings):
     assert figure.axes[0].patches[0].get_width() == pytest.approx(ratings.scores.window["ccc"])
 
 
+@pytest.mark.journey
 def test_ratings_that_are_all_equal_make_a_report_without_numbers(tmp_path):
     everybody = tuple(f"s{k:02d}" for k in range(1, 7))
     folder = rating_run(tmp_path, "a", constant=everybody)
@@ -295,6 +297,7 @@ def test_the_summary_of_ratings_is_of_ccc_and_of_errors(ratings):
     assert "%" not in text and "majority" not in text and "no smaller" not in text
 
 
+@pytest.mark.journey
 def test_leaks_and_fusion_of_ratings_are_differences_of_ccc(tmp_path):
     runs = read(
         rating_run(tmp_path, "a", skill=0.5, seed=1), rating_run(tmp_path, "b", skill=0.2, seed=2, modality="face"),
@@ -347,6 +350,7 @@ def test_subjects_without_a_ccc_are_left_out_of_tests_and_counted(tmp_path):
     assert flat["subjects_left_out"].tolist() == [1] and flat["score"].tolist() == ["ccc"]
 
 
+@pytest.mark.journey
 def test_the_ranking_of_ratings_leaves_them_out_too(tmp_path):
     runs = read(*(
         rating_run(tmp_path, system, skill=skill, seed=k, system=system, constant=("s02",))
@@ -365,6 +369,7 @@ def test_the_ranking_of_ratings_leaves_them_out_too(tmp_path):
     assert against["ridge"] == f"{(of['gbvnet'] - of['ridge']).mean():+.3f}" and against["gbvnet"] == "–"
 
 
+@pytest.mark.journey
 def test_results_of_different_tasks_rules_and_scales_are_never_compared(tmp_path):
     runs = read(
         binary_run(tmp_path, "a"), class_run(tmp_path, "b"), rating_run(tmp_path, "c"),
@@ -501,6 +506,7 @@ def audit_of_ratings(tmp_path_factory):
     return audit_results.read_audit(root)
 
 
+@pytest.mark.journey
 def test_an_audit_of_ratings_speaks_of_ccc(audit_of_ratings):
     leak, honest = audit_section.assess(audit_of_ratings)
     leaky, shuffled = (r.scores.window["ccc"] for r in (audit_of_ratings.leaky, audit_of_ratings.shuffled[0]))

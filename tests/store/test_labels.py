@@ -149,6 +149,7 @@ def change_settings(path, change):
     (path / "store.json").write_text(json.dumps(settings))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -348,6 +349,7 @@ def test_joined_stores_keep_the_labels_that_both_have_with_equal_declarations(pa
         joined.trace("anna_1", "joystick")
 
 
+@pytest.mark.journey
 def test_stores_that_share_no_label_are_not_joined(path, tmp_path):
     prepare(Corpus((LabelColumn("own", (0.0, 1.0)),), ({}, {}, {})), tmp_path / "other")
     with pytest.raises(BadConfig, match=r"share no label: valence \(from 0 to 100\), stress .*; own \(from 0 to 1\)"):

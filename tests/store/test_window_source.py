@@ -180,6 +180,7 @@ def test_a_source_of_features_has_no_pictures_and_says_so(without_pixels):
     assert source.read([])[1].shape == (0, source.settings["frames_per_window"])
 
 
+@pytest.mark.journey
 def test_features_are_named_and_missing_where_there_is_no_face(without_pixels):
     check_features(without_pixels, MEDIAPIPE_FEATURES)
 

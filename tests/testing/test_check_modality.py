@@ -37,6 +37,7 @@ def recordings(tmp_path_factory):
 EVENTS = {"cd": 3.5, "dvd": 3.5, "late": 3.5}
 
 
+@pytest.mark.journey
 def test_the_example_keeps_the_contract(recordings):
     results = check_modality(LogMel, recordings, events=EVENTS)
     assert all(result.kept for result in results)

@@ -100,6 +100,7 @@ def broken(system_class, **settings):
     return {result.promise: result.happened for result in reversed(results) if not result.kept}  # the first of each
 
 
+@pytest.mark.journey
 def test_a_sound_system_keeps_every_promise():
     results = check_system(Sound)
     assert all(result.kept for result in results) and len(results) > 150
@@ -109,6 +110,7 @@ def test_a_sound_system_keeps_every_promise():
     assert {f"task binary, modality {modality}" for modality in ("face", "bio", "eeg", "peri", "faceeeg")} <= cases
 
 
+@pytest.mark.journey
 def test_a_reference_by_name_is_checked_too():
     assert check_system("ridge", **QUICK)
     with pytest.raises(BadConfig, match="no system rigde; did you mean ridge"):
@@ -158,6 +160,7 @@ class PredictsByLabels(Sound):
         return np.clip(p + 0.1 * (store.windows["valence"].iloc[rows] > 5).to_numpy(), 0, 1)
 
 
+@pytest.mark.journey
 def test_a_system_that_reads_test_rows_is_refused():
     happened = broken(ReadsOtherRows)
     assert set(happened) == {"fit reads its own rows only"}
@@ -165,12 +168,14 @@ def test_a_system_that_reads_test_rows_is_refused():
     assert set(broken(ReadsBaselines)) == {"fit reads its own rows only"}
 
 
+@pytest.mark.journey
 def test_a_system_that_learns_from_test_rows_is_refused():
     happened = broken(ScalesByAllRows)
     assert {"fit reads its own rows only", "fit learns from its own rows only"} <= set(happened)
     assert "with other signals, faces and labels in the other rows" in happened["fit learns from its own rows only"]
 
 
+@pytest.mark.journey
 def test_labels_of_the_table_are_not_for_learning_and_not_for_prediction():
     assert set(broken(LearnsLabelsOfTheTable)) == {"fit learns from its own rows only"}
     assert set(broken(PredictsByLabels)) == {"predictions know no labels"}
@@ -218,6 +223,7 @@ class AnswersOnePlace(Sound):
         return super().predict(store, rows)._replace(gate_face=np.full(len(rows), 2.0))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("system_class", "promise", "happened"),
     [
@@ -348,6 +354,7 @@ class CountsItsClasses(Sound):
         return super().fit(store, rows, y, validation=validation, seed=seed)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("system_class", "promise", "happened"),
     [
@@ -376,6 +383,7 @@ def test_a_system_that_breaks_one_promise_is_refused_for_it(system_class, promis
     assert len(failed) == 1, failed
 
 
+@pytest.mark.journey
 def test_a_modality_that_does_not_work_is_named():
     with pytest.raises(ContractBroken) as caught:
         check_system(CannotSeeFaces, modalities=("eeg", "face"), learns=False)
@@ -449,6 +457,7 @@ class PredictsUntrained(Sound):
         return super().predict_proba(store, rows)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("system_class", "promise", "happened"),
     [
@@ -516,6 +525,7 @@ class LearnsNothing(Sound):
         return super()._output(0 * z)
 
 
+@pytest.mark.journey
 def test_a_system_that_learns_nothing_is_refused_unless_that_is_allowed():
     results = check_system(LearnsNothing, modalities=("bio",), raise_on_error=False)
     assert {result.promise for result in results if not result.kept} == {"learns"}
@@ -525,6 +535,7 @@ def test_a_system_that_learns_nothing_is_refused_unless_that_is_allowed():
     assert check_system(LearnsNothing, **QUICK)
 
 
+@pytest.mark.journey
 def test_the_error_lists_every_broken_promise_with_contract_and_remedy():
     with pytest.raises(ContractBroken) as caught:
         check_system(WritesAPickle, **QUICK)
@@ -546,11 +557,13 @@ def test_a_system_that_needs_other_windows_is_checked_on_those():
     assert check_system(Sound, modalities=("eeg",), windows=windows)
 
 
+@pytest.mark.journey
 def test_it_needs_no_pytest():
     code = "import sys, gbvnet.testing as t; t.check_system('majority', learns=False); print('pytest' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
+@pytest.mark.journey
 def test_no_file_is_left_behind(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     check_system(Sound, **QUICK)

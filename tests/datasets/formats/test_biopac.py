@@ -41,6 +41,7 @@ def test_a_file_is_known_by_its_header(revision, order):
     assert not is_acq(content[:16] + bytes(8) + content[24:])  # 0 ms between samples
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("form", FORMS)
 def test_each_channel_at_its_own_rate_as_bioread_reads_it(form, tmp_path):
     bioread = pytest.importorskip("bioread")
@@ -100,6 +101,7 @@ def changed(content, at, *values):
 CHANNEL, COUNT, DIVIDER = 4000, 4000 + 88, 4000 + 250  # of the first channel's header, of a file of 3.7
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("content", "message"),
     [

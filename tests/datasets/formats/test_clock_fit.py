@@ -131,6 +131,7 @@ def test_a_rate_far_from_the_stated_one_is_refused_and_a_near_one_reported(tmp_p
 # ---------------------------------------------------------------- through the readers
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["shimmer", "slow", "twelve at once", "milliseconds"])
 def test_a_table_and_predict_read_the_true_seconds_and_report_the_fit(tmp_path, name):
     """EDA holds the true time of each sample; a second file, on an even clock, says the same."""

@@ -69,6 +69,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.journey
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
 @given(variables=st.dictionaries(FIELD_NAMES, VALUES, min_size=1, max_size=3), packed=st.booleans())
 def test_values_are_those_that_scipy_reads(tmp_path, variables, packed):
@@ -110,6 +111,7 @@ def big_struct(path):
     return parts
 
 
+@pytest.mark.journey
 def test_parts_are_read_in_any_order_and_a_subject_costs_no_memory_of_the_others(tmp_path):
     path = tmp_path / "big.mat"
     parts = big_struct(path)
@@ -123,6 +125,7 @@ def test_parts_are_read_in_any_order_and_a_subject_costs_no_memory_of_the_others
     assert read_mat(path)["after"].numbers() == 1
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("share", [0.3, 0.8])
 def test_of_a_truncated_file_the_parts_before_its_end_are_there(tmp_path, share):
     parts, path = big_struct(tmp_path / "big.mat"), tmp_path / "cut.mat"

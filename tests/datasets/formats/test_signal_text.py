@@ -124,6 +124,7 @@ def test_a_regular_clock_in_rounded_milliseconds_is_taken(rate_hz, start, how):
     assert clock_rate_hz == pytest.approx(rate_hz, rel=2e-5) and begin == pytest.approx(start, abs=1e-3)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("rate_hz", [128, 250, 256, 512, 1000, 1024])
 @pytest.mark.parametrize("lost", [1, 2, 40])
 @pytest.mark.parametrize("where", [3, 0.25, 0.5, 0.99])

@@ -104,6 +104,7 @@ def test_each_channel_at_its_own_rate_as_edfio_reads_it_from_any_second_on(tmp_p
             assert row == pytest.approx(truth[channel].data[round(first) :][: len(row)], abs=1e-6)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("suffix", ["edf", "bdf"])
 @pytest.mark.parametrize("slow_hz", [4, 32, 128])
 def test_any_slice_of_any_channel_is_what_edfio_reads(tmp_path, suffix, slow_hz):
@@ -222,6 +223,7 @@ def write_late(path, start, seconds=60):
               "\t" if path.suffix == ".tsv" else ",")  # fmt: skip
 
 
+@pytest.mark.journey
 def test_a_trial_outside_of_its_file_is_refused_by_check_and_prepare_and_stops_no_other(tmp_path):
     rows = {
         "before": "late.csv,20,22,", "partly": "late.csv,20,40,", "after": "late.csv,90,95,", "unix": "unix.tsv,20,40,",
@@ -410,6 +412,7 @@ def write_eeglab(path, x, hz, events):
 PAUSED_FILES = ["a.edf", "a.bdf", "a.vhdr", "a.set", "skip_raw.fif"]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", PAUSED_FILES)
 def test_a_span_is_of_the_true_time_and_one_across_a_pause_is_refused(tmp_path, name):
     write_paused(tmp_path / name)

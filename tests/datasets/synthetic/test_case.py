@@ -64,6 +64,7 @@ def test_raw_files_have_volts_seconds_an_uneven_joystick_and_no_names(tmp_path):
     assert list(order) == ["sub1", "sub2"] and order["sub1"].tolist() != order["sub2"].tolist()
 
 
+@pytest.mark.journey
 def test_the_same_settings_write_the_same_bytes_with_any_number_of_processes(corpus, tmp_path):
     write_synthetic("case", tmp_path, Settings(**SMALL), jobs=2)
     assert content(tmp_path) == content(corpus)
@@ -85,6 +86,7 @@ def test_the_ratings_are_the_planted_curves_late_and_one_trial_never_moves(corpu
             assert np.abs(trace.values - wanted)[inside].max() < 0.08, trial["recording"]
 
 
+@pytest.mark.journey
 def test_a_model_at_the_lag_of_the_joystick_beats_one_without(tmp_path):
     write_synthetic("case", tmp_path / "corpus", Settings(subjects=4, trials=2, seconds=40, seed=1))
     prepare_store(open_corpus("case", tmp_path / "corpus"), tmp_path / "store", PrepareConfig())
@@ -126,6 +128,7 @@ def test_settings_that_this_format_has_not_are_refused(settings, message):
         from_dict(synthetic_settings("case"), settings)
 
 
+@pytest.mark.journey
 def test_from_the_command_line_to_a_report(tmp_path, capsys):
     root, store, run, report = (str(tmp_path / name) for name in ("case", "store", "run", "report"))
     size = ("--subjects", "3", "--trials", "3", "--seconds", "8")

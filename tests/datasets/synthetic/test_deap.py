@@ -100,6 +100,7 @@ def test_what_is_pickled_comes_back(n_trials):
 # ---------------------------------------------------------------- the corpus
 
 
+@pytest.mark.journey
 def test_the_reader_for_the_real_corpus_accepts_it_and_finds_the_planted_order(corpus):
     deap = Reader.open(corpus)
     assert (deap.synthetic, deap.n_trials, deap.seconds, deap.units) == (True, 2, 1, ("s01",))
@@ -144,6 +145,7 @@ def test_the_stamp_holds_the_settings_and_the_truth_of_every_trial(corpus):
     assert set(stamp["truth"][0]["face"]) == {"valence", "arousal"}
 
 
+@pytest.mark.journey
 def test_the_same_seed_writes_the_same_bytes_and_another_seed_others(corpus, tmp_path):
     write_synthetic("deap", tmp_path / "again", SMALL)
     write_synthetic("deap", tmp_path / "other", SynthConfig(subjects=1, trials=2, seconds=1, seed=6, videos=0))

@@ -63,6 +63,7 @@ def content(root):
 # ---------------------------------------------------------------- files
 
 
+@pytest.mark.journey
 def test_the_layout_and_the_names_are_the_real_ones(corpus):
     names = {str(f.relative_to(corpus)) for f in corpus.rglob("*") if f.is_file()}
     assert names == {
@@ -135,6 +136,7 @@ def test_ratings_are_whole_and_never_undecided_films_and_video_starts_differ():
     assert {t["film"] for t in truth(config)["truth"]} == set(FILMS)
 
 
+@pytest.mark.journey
 def test_the_same_settings_write_the_same_bytes_with_any_number_of_processes(corpus, tmp_path):
     write_synthetic("mahnob", tmp_path, MARKED, jobs=2)
     assert content(tmp_path) == content(corpus)

@@ -66,6 +66,7 @@ def correlation(store, y, keep=slice(None)):
     return float(np.corrcoef(p, y[keep])[0, 1])
 
 
+@pytest.mark.journey
 def test_the_recordings_have_every_label_and_those_are_the_truth(made):
     corpus, store = made
     assert corpus.labels == LABELS and corpus.synthetic and store.synthetic
@@ -101,6 +102,7 @@ def test_what_is_planted_is_in_the_signals_of_other_subjects_too(made):
         assert correlation(store, store.windows[target].to_numpy()) > 0.4, target
 
 
+@pytest.mark.journey
 def test_without_an_effect_only_leakage_scores(null):
     store = null[1]
     for target in ("stress", "emotion"):

@@ -79,6 +79,7 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_1200_pixels_wide_and_no_text_leaves_its_box_or_the_figure(case, tmp_path):
     figure = d.diagram(*CASES[case])
@@ -100,6 +101,7 @@ def test_it_is_1200_pixels_wide_and_no_text_leaves_its_box_or_the_figure(case, t
         assert not hit, (text, hit)
 
 
+@pytest.mark.journey
 def test_the_same_network_gives_the_same_picture(tmp_path):
     for name in ("one.png", "two.png"):
         save(d.diagram(WHOLE, 64), tmp_path / name)

@@ -22,6 +22,7 @@ from gbvnet.store.dry_run import DryRunStore
 from ...synthetic_store import write_store
 
 
+@pytest.mark.journey
 @pytest.mark.usefixtures("stub")
 def test_the_plan_trains_no_run_and_writes_nothing(store, tmp_path):
     studies = plan_studies([load_recipe("tiny")], [store])

@@ -35,6 +35,7 @@ def done(store, tmp_path_factory):
 # The whole of it
 
 
+@pytest.mark.journey
 def test_tiny_makes_every_table_and_figure(done):
     report = done / "report"
     tables, figures = ({file.name for file in (report / part).iterdir()} for part in ("tables", "figures"))
@@ -78,6 +79,7 @@ def small(tmp_path):
     return tmp_path / "small.yaml"
 
 
+@pytest.mark.journey
 def test_one_failed_training_stops_no_other_and_the_next_call_does_what_is_left(
     store, small, tmp_path, monkeypatch, capsys
 ):
@@ -164,6 +166,7 @@ def test_what_is_not_there_is_listed_with_why(done):
 # The command
 
 
+@pytest.mark.journey
 def test_a_described_corpus_is_planned_from_the_command_line(capsys):
     assert main(["reproduce", "--plan", "--describe", "deap:4x10x2", "--recipe", "tiny"]) == 0
     output = capsys.readouterr().out

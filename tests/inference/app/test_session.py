@@ -64,6 +64,7 @@ def test_signals_give_a_row_a_window_and_files_to_download(predict, tmp_path):
     assert later["start_s"].tolist() == [0, 1, 2]
 
 
+@pytest.mark.journey
 def test_two_at_once_get_what_each_gets_alone(predictor, tmp_path):
     files = [write_csv(tmp_path / f"{seed}.csv", seed=seed) for seed in (1, 2)]
     visitors, result = Visitors(tmp_path), {}
@@ -189,6 +190,7 @@ def deleted_at(predictor, root, files, when):
     return result, reports, [f for f in root.rglob("*") if f.is_file()], visitors
 
 
+@pytest.mark.journey
 def test_nothing_is_left_whenever_a_visitor_deletes_all_files(predictor, tmp_path):
     def run(when):
         root = tmp_path / str(when)
@@ -208,6 +210,7 @@ def test_nothing_is_left_whenever_a_visitor_deletes_all_files(predictor, tmp_pat
         assert list((tmp_path / str(when)).iterdir()) == []
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("function", ["timeline_html", "atomic_write", "playable", "predict_recording"])
 def test_nothing_is_left_by_a_step_during_which_a_visitor_left(predictor, tmp_path, monkeypatch, function):
     visitors, step = Visitors(tmp_path), getattr(session, function)
@@ -232,6 +235,7 @@ def test_nothing_is_left_by_a_step_during_which_a_visitor_left(predictor, tmp_pa
         assert (result.error, list(tmp_path.iterdir())) == ("Stopped.", [])
 
 
+@pytest.mark.journey
 def test_leaving_at_any_moment_from_another_thread_leaves_nothing(predictor, tmp_path):
     visitors = Visitors(tmp_path)
     for delay in np.linspace(0, 0.2, 12):
@@ -354,6 +358,7 @@ def test_a_copy_for_browsers_keeps_the_times_of_the_frames(tmp_path):
     assert [info.time_s(k) for k in range(info.n_frames)] == pytest.approx([0, *times], abs=0.001)
 
 
+@pytest.mark.journey
 def test_the_example_has_the_models_channels_and_says_that_it_is_synthetic(tmp_path):
     names = {"GSR1": "gsr", "EXG1": "ecg", "Fp1": "eeg", "GSR": "gsr", "Plethysmograph": "ppg"}
     video, signals = write_single_recording(tmp_path, tuple(Channel(name, kind) for name, kind in names.items()))

@@ -61,6 +61,7 @@ def test_resampling_in_pieces_is_that_of_the_whole(rate, to, longest):
     assert np.allclose(made, whole, rtol=0, atol=1e-8)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("rate", [255.999, 999.983, 128.0131, 63.9994])
 def test_a_measured_rate_in_pieces_keeps_every_samples_time(rate):
     """A sine's formula at the new times: at 3 Hz, a sample that is off by one is off by 0.15."""

@@ -55,6 +55,7 @@ def test_a_device_that_drifts_loses_nothing_and_is_placed_within_a_sample(stated
     assert f"gives {true_hz:.5g} Hz" in stream.message and f"not {stated_hz:g} Hz" in stream.message
 
 
+@pytest.mark.journey
 def test_a_quarter_of_an_hour_at_half_a_percent_stays_within_a_sample():
     result, stream = played(chunks(257.28, 900, chunk_s=0.25), 256)
     assert result.lost == [] and stream.dropped == 0 and len(result.away) >= 898
@@ -73,6 +74,7 @@ def test_time_stamps_that_waver_cost_no_sample_and_are_averaged(true_hz, jitter_
     assert away[20:].max() < max(0.4 * jitter_s, 5e-4)
 
 
+@pytest.mark.journey
 def test_time_stamps_of_single_samples_in_milliseconds_cost_nothing():
     given = [(round(stamp_s, 3), piece) for stamp_s, piece in chunks(255.5, 30, chunk_s=1e-9)]
     result, stream = played(given, 256)

@@ -88,6 +88,7 @@ def whole(predictor, x, frames, begin, n_windows, step_s=1.0):
     return predictor.predict_windows(faces, ok, windows), windows
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("chunk_s", [0.005, 0.05, 0.4])
 @pytest.mark.parametrize("step_s", [1.0, 0.5])
 def test_a_stream_says_what_causal_filters_over_the_whole_say(predictor, chunk_s, step_s):
@@ -224,6 +225,7 @@ def test_samples_that_come_twice_are_taken_once(predictor):
     assert [row["valence"] for row in a] == [row["valence"] for row in b]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("chunk", [10, 150])
 def test_a_device_with_another_rate_loses_no_window_and_its_time_does_not_wander(tmp_path, chunk):
     bio = Predictor(made(tmp_path / "m", modality="bio"), "cpu")
@@ -254,6 +256,7 @@ def test_a_long_chunk_that_comes_twice_is_taken_once(predictor):
         assert [row["start_s"] for row in rows] == [2]
 
 
+@pytest.mark.journey
 def test_the_baseline_may_be_stated_or_run_along_or_be_none(tmp_path):
     bio = Predictor(made(tmp_path / "m", modality="bio"), "cpu")
     x = signals(14)
@@ -361,6 +364,7 @@ def test_what_makes_no_sense_is_refused(tmp_path, predictor):
         stream.samples(np.zeros((5, 2)))
 
 
+@pytest.mark.journey
 def test_nothing_grows_over_ten_minutes(predictor, monkeypatch):
     half = WindowPredictions(np.full((1, 1), 0.5), np.full(1, 0.5), np.full(1, 0.5))
     monkeypatch.setattr(

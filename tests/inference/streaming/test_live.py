@@ -152,6 +152,7 @@ def test_a_signal_file_may_begin_anywhere_on_its_clock(model, tmp_path, begin_s)
     assert (message in lines) == (begin_s != 0)
 
 
+@pytest.mark.journey
 def test_the_same_rows_come_wherever_the_clocks_of_both_files_begin(model, tmp_path, monkeypatch):
     def rows(name, begin_s, **options):
         file = saved(tmp_path / f"{name}.csv", signals(8), begin_s)

@@ -83,6 +83,7 @@ def ask(session, held):
     return dict(zip(names, session.run(names, {i.name: held[i.name] for i in session.get_inputs()}), strict=True))
 
 
+@pytest.mark.journey
 def test_it_answers_as_torch_does_for_any_number_of_windows(exported):
     made, done, _ = exported
     session = ort.InferenceSession(done.path)

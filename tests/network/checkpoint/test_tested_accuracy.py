@@ -100,6 +100,7 @@ def planted(tmp_path_factory):
     return store, root
 
 
+@pytest.mark.journey
 def test_a_run_of_the_same_settings_is_a_score(planted):
     store, root = planted
     (score,) = honest_scores(store, QUICK, [root / "run"])
@@ -128,6 +129,7 @@ def test_a_run_of_other_settings_is_refused_with_both_values(planted, change, me
     assert str(root / "run") in str(refused.value)
 
 
+@pytest.mark.journey
 def test_a_run_on_shuffled_labels_is_no_score(planted, tmp_path):
     store, _ = planted
     cross_validate(store, tmp_path / "run", replace(QUICK.crossval(), shuffle_labels=1))

@@ -112,6 +112,7 @@ def test_several_classes_of_which_one_is_absent_and_ratings(store, sides):
     assert as_system(Ridge, "sklearn.linear_model:Ridge").tasks == ("regression",)
 
 
+@pytest.mark.journey
 def test_an_estimator_is_saved_without_pickle_and_loads_the_same(store, sides, tmp_path):
     train, y, test = sides
     fitted = Spread(CONFIG).fit(store, train, y[train])
@@ -211,6 +212,7 @@ class OfBoth(nn.Module):
         return self.head(torch.cat([signals.std(dim=2), faces.mean(dim=(1, 3, 4))], dim=1))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("module", "modality"), [(Conv, "bio"), (OfFaces, "face"), (OfBoth, "facebio")])
 def test_a_named_network_learns_saves_and_loads(module, modality, store, sides, tmp_path):
     train, y, test = sides
@@ -345,6 +347,7 @@ else:
 """
 
 
+@pytest.mark.journey
 def test_a_command_learns_and_predicts_in_a_folder(store, sides, tmp_path):
     train, y, test = sides
     program = tmp_path / "program.py"
