@@ -56,12 +56,19 @@ def test_the_channels_that_tell_rank_first(run):
 
 
 def test_the_mouth_lights_up_and_nothing_else(tmp_path):
-    """Of a network that sees the face alone: one that sees signals too learns little of a face in so few epochs."""
-    store = write_store(tmp_path / "store", frames=1)
-    train = replace(CONFIG.train, epochs=15, batch_size=16, augment=False, corrupt=0.0)
-    cross_validate(store, tmp_path / "run", replace(CONFIG, modality="face", train=train))
-    explain_run(store, tmp_path / "run", ExplainConfig(windows=64))
-    explanation = read_explanation(tmp_path / "run")
+    """Of a network that sees the face alone: one that sees signals too learns little of a face in so few epochs. With
+    one seed in three it learns nothing at all in these epochs, and then there is nothing to explain."""
+    store = write_store(tmp_path / "store", subjects=8, frames=1)
+    train = replace(CONFIG.train, epochs=20, batch_size=16, augment=False, corrupt=0.0)
+    for seed in range(6):
+        run = tmp_path / f"run{seed}"
+        cross_validate(store, run, replace(CONFIG, modality="face", train=train, seed=seed))
+        if ((read_run(run)["p"] >= 0.5) == read_run(run)["y"]).groupby(read_run(run)["fold"]).mean().min() > 0.7:
+            break
+    else:
+        raise AssertionError("no seed of six learned from the faces")
+    explain_run(store, run, ExplainConfig(windows=64))
+    explanation = read_explanation(run)
     assert explanation.channels is None
     table = explanation.saliency[explanation.saliency["rated"] == "all"].sort_values("drop", ascending=False)
     size = SIDE // 8

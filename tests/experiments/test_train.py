@@ -181,7 +181,8 @@ def test_a_training_and_a_model_of_the_first_versions_are_known_again(store, tra
 @pytest.mark.journey
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(store, tmp_path):
     words = [sys.executable, "-m", "gbvnet", "train", str(store.path)]
-    options = [*WORDS, "--train.epochs", "8", "--target", "valence"]
+    # Long enough that the first checkpoint, written after a second at the earliest, is not the last one.
+    options = [*WORDS, "--train.epochs", "40", "--train.patience", "40", "--target", "valence"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [*words, str(tmp_path / "killed"), *options], env=environment, stderr=subprocess.DEVNULL, start_new_session=True
