@@ -23,7 +23,7 @@ TITLE = re.compile(r'"""\n(?P<title>\S.*)\n(?P<line>=+)\n\n')
 def files_of_the_repository():
     """Time of change of each file beside which an example could write by mistake."""
     files = [f for folder in ("examples", "docs") for f in (ROOT / folder).rglob("*") if "__pycache__" not in f.parts]
-    return {str(f): f.stat().st_mtime_ns for f in [*files, *ROOT.glob("*.*")] if f.is_file()}
+    return {str(f): f.stat().st_mtime_ns for f in [*files, *ROOT.glob("[!.]*")] if f.is_file()}
 
 
 @pytest.fixture

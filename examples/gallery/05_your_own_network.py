@@ -15,47 +15,47 @@ The question here: does a small network of two branches use both modalities, and
 #
 # Constructor arguments are braindecode's: ``n_chans, n_times, n_outputs, sfreq``, of which a network may have only
 # some; ``n_frames`` and ``side`` for faces. ``forward`` gets ``signals`` (B, C, L), z-scored by the training windows,
-# and ``faces`` (B, F, 3, S, S) from 0 to 1, by these names; it returns logits (B, n_outputs).
+# and ``faces`` (B, F, 3, S, S) from 0 to 1, by these names; it returns logits (B, n_outputs). Here the script writes
+# the file.
 
-import inspect
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import torch
-from torch import nn
 
 import gbvnet
 from gbvnet.testing import SyntheticStore, SyntheticWindows, check_system
 
+folder = tempfile.TemporaryDirectory()
+root = Path(folder.name)
+file = root / "my_net.py"
+file.write_text('''"""Log power of learnt filters, and colours of learnt features of the face, side by side."""
+
+import torch
+from torch import nn
+
 
 class TwoBranches(nn.Module):
-    """Log power of learnt filters, and colours of learnt features of the face, side by side."""
-
     def __init__(self, n_chans, n_outputs, sfreq, n_filters=8):
         super().__init__()
         self.filters = nn.Conv1d(n_chans, n_filters, max(1, round(sfreq / 5)), bias=False)
         self.signal_norm = nn.BatchNorm1d(n_filters)
         self.face = nn.Sequential(
-            nn.Conv2d(3, n_filters, 4, stride=4), nn.BatchNorm2d(n_filters), nn.GELU(),
-            nn.Conv2d(n_filters, n_filters, 2, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        )  # fmt: skip
+            nn.Conv2d(3, n_filters, 4, stride=4),
+            nn.BatchNorm2d(n_filters),
+            nn.GELU(),
+            nn.Conv2d(n_filters, n_filters, 2, stride=2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+        )
         self.head = nn.Linear(2 * n_filters, n_outputs)
 
     def forward(self, signals, faces):
         power = self.signal_norm(self.filters(signals)).square().mean(dim=2)
         colours = self.face(faces.mean(dim=1))  # the mean of the frames of a window
         return self.head(torch.cat([torch.log(power + 1e-6), colours], dim=1))
-
-
-# %%
-# In a project the class stands in a file of its own. So it does here, from now on.
-
-folder = tempfile.TemporaryDirectory()
-root = Path(folder.name)
-file = root / "my_net.py"
-file.write_text(f"import torch\nfrom torch import nn\n\n\n{inspect.getsource(TwoBranches)}")
+''')
 name = f"{file}:TwoBranches"
 
 # %%
