@@ -27,7 +27,6 @@ language = "en"
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
@@ -67,12 +66,11 @@ nitpick_ignore_regex = [
 
 # --- the reference of the public names ---
 
-autosummary_generate = False  # api_pages writes the pages
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 120
+python_maximum_signature_line_length = 96
 add_module_names = False
 toc_object_entries_show_parents = "hide"
 viewcode_line_numbers = True

@@ -6,12 +6,12 @@ The names of `import gbvnet` have a page each. A public module has one page with
 
 import importlib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from docstrings import heading
+from docstrings import first_sentence, heading
 
 # The names of `import gbvnet` in the order in which they are used.
 TOP_LEVEL = {
@@ -166,20 +166,13 @@ def _page_of_name(place: str, obj: object) -> str:
 
 
 def _page_of_module(module: ModuleType) -> str:
-    names = public_names(module)
-    places = [_place(module, name) for name in names]
-    here = [
-        (place, getattr(module, name))
-        for place, name in zip(places, names, strict=True)
-        if place.startswith(module.__name__ + ".")
-    ]
-    table = _table(places)
+    objects = {_place(module, name): getattr(module, name) for name in public_names(module)}
     return "\n".join(
         [
             heading(module.__name__, "="),
             f".. automodule:: {module.__name__}\n   :no-members:\n\n.. py:currentmodule:: None\n",
-            *(table if places else ()),
-            *(_autodoc(place, obj) for place, obj in here),
+            *(_table(objects) if objects else ()),
+            *(_autodoc(place, obj) for place, obj in objects.items() if place.startswith(module.__name__ + ".")),
         ]
     )
 
@@ -190,6 +183,8 @@ def _place(module: ModuleType, name: str) -> str:
 
 
 def _index() -> str:
+    import gbvnet
+
     parts = [
         heading("Python API", "="),
         "What ``import gbvnet`` gives: every command as a function, and the objects that they take and return. Each "
@@ -197,7 +192,7 @@ def _index() -> str:
         "the package on their own.\n",
     ]
     for title, names in TOP_LEVEL.items():
-        parts += [heading(title, "-"), *_table(f"gbvnet.{name}" for name in names)]
+        parts += [heading(title, "-"), *_table({_place(gbvnet, name): getattr(gbvnet, name) for name in names})]
     return "\n".join(
         [
             *parts,
@@ -214,14 +209,18 @@ def _modules_index() -> str:
         "of other modules may change without notice.\n",
     ]
     for title, names in MODULES.items():
-        parts += [heading(title, "-"), *_table((f"gbvnet.{name}" for name in names), whole=True)]
-        parts += _contents((f"gbvnet.{name}" for name in names), title)
+        modules = {f"gbvnet.{name}": _load(f"gbvnet.{name}") for name in names}
+        parts += [heading(title, "-"), *_table(modules, "mod"), *_contents(modules, title)]
     return "\n".join(parts)
 
 
-def _table(places: Iterable[str], whole: bool = False) -> list[str]:
-    """Return a table of names with their first sentences. whole : show the names with their modules"""
-    return [".. autosummary::", "   :nosignatures:", "", *(f"   {'' if whole else '~'}{place}" for place in places), ""]
+def _table(objects: Mapping[str, object], role: str = "obj") -> list[str]:
+    """Return a table of names with their first sentences. objects : by the place where each is documented"""
+    rows = [".. list-table::", "   :widths: auto", "   :class: names", ""]
+    for place, obj in objects.items():
+        shown = place if role == "mod" else f"~{place}"
+        rows += [f"   * - :py:{role}:`{shown}`", f"     - {first_sentence(obj.__doc__ or '', link_targets())}"]
+    return [*rows, ""]
 
 
 def _contents(places: Iterable[str], caption: str = "") -> list[str]:

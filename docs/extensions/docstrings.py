@@ -24,7 +24,7 @@ _NAMES = r"\*{0,2}[A-Za-z_]\w*(?:, \*{0,2}[A-Za-z_]\w*)*"
 _ENTRY = re.compile(rf"({_NAMES}) : (.+)")
 _NEXT_ENTRY = re.compile(rf"(?<=[.;]) ({_NAMES}) : ")
 _RAISES = re.compile(r"(?<=[.)]) (?=Raises [A-Z])")
-_CODE = re.compile(r"``.+?``|`[^`\n]+`", re.DOTALL)
+_CODE = re.compile(r"``.+?``|`[^`\n]+(?:\n[^`\n]+)?`", re.DOTALL)
 _EMPHASIS = re.compile(r"(?<![\w*])\*(?! )([^*`\n]+?)(?<! )\*(?![\w*])")
 _ITEM = re.compile(r"(?:[-*]|\d+\.) ")
 
@@ -135,6 +135,19 @@ def _language(lines: Sequence[str]) -> str:
     except SyntaxError:
         return "text"
     return "python" if re.search(r"[=(]", source) else "text"
+
+
+def entry_names(lines: Sequence[str], parameters: Sequence[str]) -> set[str]:
+    """Return the names that the entries `name : text` of a docstring explain."""
+    matches = filter(None, map(_ENTRY.fullmatch, lines))
+    entries = (entry for match in matches for entry in _split_entries(*match.groups(), set(parameters)))
+    return {name.strip("* ") for names, _ in entries for name in names.split(",")}
+
+
+def first_sentence(docstring: str, links: Mapping[str, str]) -> str:
+    """Return the first sentence of a docstring, in one line of reStructuredText."""
+    paragraph = " ".join(inspect.cleandoc(docstring).partition("\n\n")[0].split())
+    return _inline(re.split(r"(?<!\bEq\.)(?<!\bal\.)(?<=[.?]) (?=[A-Z(`])", paragraph)[0], links)
 
 
 def heading(text: str, line: str) -> str:
@@ -278,20 +291,24 @@ def setup(app):
             return
         links, names = link_targets(), _parameters(obj)
         fields = fields_of(obj) if inspect.isclass(obj) else []
-        explained = [field for field in fields if not re.search(rf"^{field.name}\b.* : ", "\n".join(lines), re.M)]
+        explained = entry_names(lines, [*names, *(f.name for f in fields)])
+        others = [field for field in fields if field.name not in explained]
         if names == [f.name for f in fields] and lines and lines[0].startswith(f"{getattr(obj, '__name__', '')}("):
             lines.clear()  # what dataclass and NamedTuple write where there is no docstring
         lines[:] = to_rst(lines, [*names, *(f.name for f in fields)], links)
-        if explained:
-            lines += ["", *fields_rst(explained, links)]
+        if others:
+            lines += ["", *fields_rst(others, links)]
 
     def skip(app, what: str, name: str, obj: Any, skipped: bool, options: Any) -> bool | None:
         is_field = type(obj).__name__ == "_tuplegetter"  # of a NamedTuple: in the list above
         return True if is_field or (what == "class" and _is_text_of_others(obj)) else None
 
     def hide_arguments(app, what: str, name: str, obj: Any, options: Any, *signature: str) -> tuple[str, None] | None:
-        of_settings = what == "class" and obj.__module__ == "gbvnet.config"  # its fields, which follow one by one
-        return ("", None) if of_settings else None
+        if what != "class":
+            return None
+        of_settings = obj.__module__ == "gbvnet.config"  # its fields, which follow one by one
+        is_unknown = str(signature[0]).startswith(("(*args, **", "(*args: Any, **"))  # of a Protocol, of torch's Module
+        return ("", None) if of_settings or is_unknown else None
 
     app.connect("autodoc-process-signature", hide_arguments)
     app.connect("autodoc-process-docstring", process)

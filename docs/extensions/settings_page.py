@@ -71,9 +71,7 @@ def page() -> str:
         if named:
             parts.append(f"Options ``--{prefix}NAME`` of {named}.\n")
         bases = any(is_dataclass(base) for base in cls.__bases__)
-        parts.append(
-            f".. autoclass:: {place}\n    :members:\n" + "    :show-inheritance:\n" * bases
-        )
+        parts.append(f".. autoclass:: {place}\n    :members:\n" + "    :show-inheritance:\n" * bases)
     return "\n".join(parts)
 
 

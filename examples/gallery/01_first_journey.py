@@ -89,16 +89,15 @@ print(tables["trial"][["recording", "window", "fold", "y", "p"]].head())
 # %%
 # The scores of the folds, beside what is scored by always predicting the majority class of the training side:
 
-fig, ax = plt.subplots(figsize=(7, 2.6), layout="constrained")
+fig, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 for row, (name, table) in enumerate(tables.items()):
     folds = scores_by_fold(table)
-    label = "trial: no trial on both sides" if name == "trial" else "window: LEAKY"
     fill = "C0" if name == "trial" else "none"
-    ax.plot(100 * folds["accuracy"], [row] * len(folds), "o", ms=9, mfc=fill, mec="C0")
-    ax.plot(100 * folds["accuracy"].mean(), row, "|", ms=30, color="C0")
-    ax.plot(100 * majority_accuracy(table)["fold"], row, "|", ms=30, color="0.5")
-    ax.text(1.02, row, label, va="center", transform=ax.get_yaxis_transform())
-ax.set(xlim=(0, 100), ylim=(1.6, -0.6), yticks=[])
+    ax.plot(100 * folds["accuracy"], [row] * len(folds), "o", ms=11, mfc=fill, mec="C0")
+    ax.plot(100 * folds["accuracy"].mean(), row, "|", ms=40, mew=2, color="C0")
+    ax.plot(100 * majority_accuracy(table)["fold"], row, "|", ms=40, mew=2, color="0.5")
+ax.set(xlim=(0, 100), ylim=(1.6, -0.6))
+ax.set_yticks([0, 1], ["trial", "window\nLEAKY"], fontsize=12)
 ax.set_xlabel("accuracy of a fold, % of windows (synthetic data)")
 ax.set_title("Blue: folds and their mean. Grey: the majority class", fontsize=10, loc="left")
 plt.show()

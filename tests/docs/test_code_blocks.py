@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import tomllib
 from argparse import ArgumentError
 from pathlib import Path
@@ -202,6 +203,19 @@ def test_blocks_are_recognised_with_their_comments():
         ("{toctree}", 28, "", ""),
     ]
     assert blocks[2].text == "```\ninside\n```\n"
+
+
+def test_examples_of_the_gallery_have_a_title_blocks_and_a_number_of_their_own():
+    files = sorted((ROOT / "examples" / "gallery").glob("*.py"))
+    for file in files:
+        assert re.fullmatch(r"\d\d_[a-z0-9_]+\.py", file.name), (
+            f"{file.name}: name it NN_name.py, or it is not executed"
+        )
+        source = file.read_text(encoding="utf-8")
+        title, line, empty, *_ = (ast.get_docstring(ast.parse(source)) or "\n\n").splitlines()
+        assert set(line) == {"="} and len(line) >= len(title) and not empty, f"{file.name}: underline the title with ="
+        assert "\n# %%\n" in source, f"{file.name}: divide it into blocks with # %%"
+    assert files and len({file.name[:2] for file in files}) == len(files)
 
 
 def test_examples_say_how_they_are_called_and_these_commands_exist(folder):
