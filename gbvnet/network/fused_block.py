@@ -120,25 +120,16 @@ def run(kernel: str, shape: Shape, tensors: tuple[Tensor, ...], tile: Tile | Non
     from . import block_kernels
 
     tile = tile or tile_of(kernel, shape.width)
-    span, parts = spans(shape, tile)
-    in_a_tile = tile.rows // span
-    getattr(block_kernels, kernel)[(-(-shape.frames // in_a_tile) * parts,)](
+    getattr(block_kernels, kernel)[(programs(shape, tile),)](
         *tensors,
         shape.frames,
         E=shape.width,
         P=shape.padded,
         P1=shape.pieces[0],
         P2=shape.pieces[1],
-        HIDDEN=shape.hidden,
-        T=tile.hidden,
-        FRAME=shape.positions,
-        SPAN=span,
-        K=in_a_tile,
-        PARTS=parts,
-        RAGGED=span * parts != shape.positions or shape.frames % in_a_tile > 0,
         PRECISION="ieee" if tensors[0].dtype == torch.float32 else "tf32",
         STAGES=tile.stages,
-        num_warps=tile.warps,
+        **constants(shape, tile),
         **({} if tile.registers is None else {"maxnreg": tile.registers}),
     )
 
@@ -147,20 +138,24 @@ def run_wide(kernel: str, shape: Shape, tensors: tuple[Tensor, ...], tile: Tile 
     """Run one of the kernels of wide maps on its tensors."""
     from . import block_kernels
 
+    grid = programs(shape, tile), -(-shape.hidden // tile.hidden)
+    getattr(block_kernels, kernel)[grid](*tensors, shape.frames, **constants(shape, tile))
+
+
+def constants(shape: Shape, tile: Tile) -> dict[str, Any]:
+    """Return the constants and launch options that all kernels with tiles have."""
     span, parts = spans(shape, tile)
     in_a_tile = tile.rows // span
-    getattr(block_kernels, kernel)[(-(-shape.frames // in_a_tile) * parts, -(-shape.hidden // tile.hidden))](
-        *tensors,
-        shape.frames,
-        HIDDEN=shape.hidden,
-        T=tile.hidden,
-        FRAME=shape.positions,
-        SPAN=span,
-        K=in_a_tile,
-        PARTS=parts,
-        RAGGED=span * parts != shape.positions or shape.frames % in_a_tile > 0,
-        num_warps=tile.warps,
-    )
+    return {
+        "HIDDEN": shape.hidden,
+        "T": tile.hidden,
+        "FRAME": shape.positions,
+        "SPAN": span,
+        "K": in_a_tile,
+        "PARTS": parts,
+        "RAGGED": span * parts != shape.positions or shape.frames % in_a_tile > 0,
+        "num_warps": tile.warps,
+    }
 
 
 def spans(shape: Shape, tile: Tile) -> tuple[int, int]:
@@ -197,51 +192,35 @@ def block_forward(
     """Return the block's output (N, H, W, E), and what the way back needs: the norm of y (N, H, W, P); both matrices
     (4E, P) and (E, 4E); of a wide block what enters GELU and what GRN returns, (N H W, 4E); of GRN each channel's norm,
     one over their mean and the scale, (N, 4E), (N,), (N, 4E)."""
-    with torch.autocast(y.device.type, enabled=False):
-        return forwards(x, y, norm_weight, norm_bias, widen, widen_bias, gamma, beta, narrow, narrow_bias)  # type: ignore[return-value]
-
-
-def forwards(
-    x: Tensor,
-    y: Tensor,
-    norm_weight: Tensor,
-    norm_bias: Tensor,
-    widen: Tensor,
-    widen_bias: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    narrow: Tensor,
-    narrow_bias: Tensor,
-) -> tuple[Tensor, ...]:
-    """As `block_forward`."""
     from . import block_kernels
 
-    shape = Shape.of(y, widen.shape[0])
-    x, y = x.contiguous(), y.contiguous()
-    out, n, wide, low, hidden, z, norm, inverse, scale = empty(y, widen, narrow)
-    piece, whole = power_of_two(shape.padded), power_of_two(shape.hidden)
-    sizes = {"E": shape.width, "P": shape.padded, "PIECE": piece}
-    block_kernels.prepare[(-(-shape.hidden // 16),)](
-        widen, widen_bias, narrow, wide, low, HIDDEN=shape.hidden, T=16, **sizes
-    )
-    count, rows = shape.frames * shape.positions, max(VALUES // piece, 1)
-    block_kernels.normalise[(-(-count // rows),)](y, norm_weight, norm_bias, n, count, R=rows, **sizes)
-    energy = partial_sums("energies", shape, y)
-    if shape.wide:
-        torch.mm(n.view(-1, shape.padded), wide.t(), out=hidden)
-        run_wide("wide_energies", shape, (hidden, energy))
-    else:
-        run("energies", shape, (n, wide, energy))
-    block_kernels.scales[(shape.frames,)](
-        energy, gamma, norm, inverse, scale, HIDDEN=shape.hidden, PIECE=whole, PARTS=energy.shape[1]
-    )
-    if shape.wide:
-        run_wide("wide_activations", shape, (hidden, scale, beta, z))
-        torch.addmm(narrow_bias.to(y.dtype), z, low.t(), out=out.view(-1, shape.width))
-        out += x
-    else:
-        run("outputs", shape, (n, x, wide, beta, low, narrow_bias, scale, out))
-    return out, n, wide, low, hidden, z, norm, inverse, scale
+    with torch.autocast(y.device.type, enabled=False):
+        shape = Shape.of(y, widen.shape[0])
+        x, y = x.contiguous(), y.contiguous()
+        out, n, wide, low, hidden, z, norm, inverse, scale = empty(y, widen, narrow)
+        piece, whole = power_of_two(shape.padded), power_of_two(shape.hidden)
+        sizes = {"E": shape.width, "P": shape.padded, "PIECE": piece}
+        block_kernels.prepare[(-(-shape.hidden // 16),)](
+            widen, widen_bias, narrow, wide, low, HIDDEN=shape.hidden, T=16, **sizes
+        )
+        count, rows = shape.frames * shape.positions, max(VALUES // piece, 1)
+        block_kernels.normalise[(-(-count // rows),)](y, norm_weight, norm_bias, n, count, R=rows, **sizes)
+        energy = partial_sums("energies", shape, y)
+        if shape.wide:
+            torch.mm(n.view(-1, shape.padded), wide.t(), out=hidden)
+            run_wide("wide_energies", shape, (hidden, energy))
+        else:
+            run("energies", shape, (n, wide, energy))
+        block_kernels.scales[(shape.frames,)](
+            energy, gamma, norm, inverse, scale, HIDDEN=shape.hidden, PIECE=whole, PARTS=energy.shape[1]
+        )
+        if shape.wide:
+            run_wide("wide_activations", shape, (hidden, scale, beta, z))
+            torch.addmm(narrow_bias.to(y.dtype), z, low.t(), out=out.view(-1, shape.width))
+            out += x
+        else:
+            run("outputs", shape, (n, x, wide, beta, low, narrow_bias, scale, out))
+        return out, n, wide, low, hidden, z, norm, inverse, scale
 
 
 def empty(y: Tensor, widen: Tensor, narrow: Tensor) -> tuple[Tensor, ...]:
@@ -286,65 +265,44 @@ def block_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Return the gradients of y, of both matrices in the type of y, that of `widen` with its bias as column E, of gamma
     and beta, and those of LayerNorm's weight and bias and of the bias of `narrow`, (3, E)."""
-    kept = y, norm_weight, gamma, beta, narrow, n, wide, low, hidden, z, norm, inverse, scale
-    with torch.autocast(y.device.type, enabled=False):
-        return backwards(dout, *kept)  # type: ignore[return-value]
-
-
-def backwards(
-    dout: Tensor,
-    y: Tensor,
-    norm_weight: Tensor,
-    gamma: Tensor,
-    beta: Tensor,
-    narrow: Tensor,
-    n: Tensor,
-    wide: Tensor,
-    low: Tensor,
-    hidden: Tensor,
-    z: Tensor,
-    norm: Tensor,
-    inverse: Tensor,
-    scale: Tensor,
-) -> tuple[Tensor, ...]:
-    """As `block_backward`."""
     from . import block_kernels
 
-    shape = Shape.of(y, wide.shape[0])
-    y, dout = y.contiguous(), dout.to(y.dtype).contiguous()
-    rows = dout.view(-1, shape.width)
-    dscale = partial_sums("scale_gradients", shape, y)
-    if shape.wide:
-        da = torch.mm(rows, low)  # that of z, until its place is taken
-        run_wide("wide_scale_gradients", shape, (hidden, da, dscale))
-    else:
-        run("scale_gradients", shape, (n, dout, wide, low, dscale))
-    frames = 4  # of a program
-    of_gamma = y.new_empty(-(-shape.frames // frames), shape.hidden, dtype=torch.float32)
-    dy, pull = torch.empty_like(y), torch.empty_like(norm)
-    block_kernels.norm_gradients[(len(of_gamma),)](
-        dscale, gamma, norm, inverse, pull, of_gamma, shape.frames,
-        HIDDEN=shape.hidden, PIECE=power_of_two(shape.hidden), PARTS=dscale.shape[1], FRAMES=frames,
-    )  # fmt: skip
-    if shape.wide:
-        run_wide("wide_hidden_gradients", shape, (hidden, da, scale, pull))
-        piece = power_of_two(shape.width)
-        count, in_program = len(rows), max(VALUES // piece, 1)
-        partial = y.new_empty(-(-count // in_program), 3, shape.width, dtype=torch.float32)
-        block_kernels.normalise_back[(len(partial),)](
-            y, torch.mm(da, wide), dout, norm_weight, dy, partial, count,
-            E=shape.width, P=shape.padded, PIECE=piece, R=in_program,
+    with torch.autocast(y.device.type, enabled=False):
+        shape = Shape.of(y, wide.shape[0])
+        y, dout = y.contiguous(), dout.to(y.dtype).contiguous()
+        rows = dout.view(-1, shape.width)
+        dscale = partial_sums("scale_gradients", shape, y)
+        if shape.wide:
+            da = torch.mm(rows, low)  # that of z, until its place is taken
+            run_wide("wide_scale_gradients", shape, (hidden, da, dscale))
+        else:
+            run("scale_gradients", shape, (n, dout, wide, low, dscale))
+        frames = 4  # of a program
+        of_gamma = y.new_empty(-(-shape.frames // frames), shape.hidden, dtype=torch.float32)
+        dy, pull = torch.empty_like(y), torch.empty_like(norm)
+        block_kernels.norm_gradients[(len(of_gamma),)](
+            dscale, gamma, norm, inverse, pull, of_gamma, shape.frames,
+            HIDDEN=shape.hidden, PIECE=power_of_two(shape.hidden), PARTS=dscale.shape[1], FRAMES=frames,
         )  # fmt: skip
-    else:
-        da, z = y.new_empty(2, len(rows), shape.hidden)
-        of_program = programs(shape, tile_of("input_gradients", shape.width))
-        partial = y.new_empty(of_program, 3, shape.width, dtype=torch.float32)
-        run("input_gradients", shape, (n, y, dout, norm_weight, wide, beta, low, scale, pull, dy, da, z, partial))
-    vectors = partial.sum(0)
-    of_wide = torch.mm(da.t(), n.view(-1, shape.padded))
-    of_narrow = torch.mm(rows.t(), z)
-    of_beta = torch.mv(narrow.t(), vectors[2].to(narrow.dtype))
-    return dy, of_wide, of_narrow, of_gamma.sum(0), of_beta, vectors
+        if shape.wide:
+            run_wide("wide_hidden_gradients", shape, (hidden, da, scale, pull))
+            piece = power_of_two(shape.width)
+            count, in_program = len(rows), max(VALUES // piece, 1)
+            partial = y.new_empty(-(-count // in_program), 3, shape.width, dtype=torch.float32)
+            block_kernels.normalise_back[(len(partial),)](
+                y, torch.mm(da, wide), dout, norm_weight, dy, partial, count,
+                E=shape.width, P=shape.padded, PIECE=piece, R=in_program,
+            )  # fmt: skip
+        else:
+            da, z = y.new_empty(2, len(rows), shape.hidden)
+            of_program = programs(shape, tile_of("input_gradients", shape.width))
+            partial = y.new_empty(of_program, 3, shape.width, dtype=torch.float32)
+            run("input_gradients", shape, (n, y, dout, norm_weight, wide, beta, low, scale, pull, dy, da, z, partial))
+        vectors = partial.sum(0)
+        of_wide = torch.mm(da.t(), n.view(-1, shape.padded))
+        of_narrow = torch.mm(rows.t(), z)
+        of_beta = torch.mv(narrow.t(), vectors[2].to(narrow.dtype))
+        return dy, of_wide, of_narrow, of_gamma.sum(0), of_beta, vectors
 
 
 @block_backward.register_fake

@@ -41,7 +41,7 @@ def norm_forward(x: Tensor, weight: Tensor, bias: Tensor, side: int) -> Tensor:
     from . import norm_kernels
 
     x = x.contiguous()
-    out = x.new_empty(in_patches(x, side))
+    out = x.new_empty(patches_shape(x, side))
     programs, constants = launch(x, side)
     norm_kernels.norm_forward[(programs,)](x, weight, bias, out, x[..., 0].numel(), **constants)
     return out
@@ -49,7 +49,7 @@ def norm_forward(x: Tensor, weight: Tensor, bias: Tensor, side: int) -> Tensor:
 
 @norm_forward.register_fake
 def _(x: Tensor, weight: Tensor, bias: Tensor, side: int) -> Tensor:
-    return x.new_empty(in_patches(x, side))
+    return x.new_empty(patches_shape(x, side))
 
 
 @torch.library.custom_op("gbvnet::norm_backward", mutates_args=())
@@ -83,7 +83,7 @@ def _gradients(ctx: Any, dout: Tensor) -> tuple[Tensor | None, ...]:
 norm_forward.register_autograd(_gradients, setup_context=_keep)
 
 
-def in_patches(x: Tensor, side: int) -> tuple[int, int, int, int]:
+def patches_shape(x: Tensor, side: int) -> tuple[int, int, int, int]:
     """Return the shape of a map in patches."""
     n, height, width, channels = x.shape
     return n, height // side, width // side, side * side * channels
