@@ -229,7 +229,7 @@ def _by_plain_names(given: pd.Series, lookup: dict[str, str]) -> pd.Series:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"0*(\d+)", r"\1", re.sub(r"\.0+(?=\x1f|$)", "", name))
+    return re.sub(r"0*(\d+)", r"\1", re.sub(rf"\.0+(?={NAME_SEPARATOR}|$)", "", name))
 
 
 def _refuse_other_rows(file: OutsideFile, rows: pd.DataFrame, reference: Reference, match: _Match) -> None:
