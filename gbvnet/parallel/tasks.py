@@ -35,7 +35,7 @@ _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
     "TORCHINDUCTOR_COMPILE_THREADS",
 )  # fmt: skip
-_GIVEN_THREADS = os.environ.get("OMP_NUM_THREADS", "")  # before `limit_threads` changes it
+_GIVEN_THREADS = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # before `limit_threads` changes it; or 4,2
 
 
 def available_cores() -> int:

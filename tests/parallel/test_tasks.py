@@ -62,7 +62,7 @@ def test_each_process_gets_its_share_of_the_cores(monkeypatch):
     assert threads_per_task(1000) == 1 and threads_per_task(1) == available_cores()
 
 
-@pytest.mark.parametrize(("given", "used"), [("1", 1), ("2", 2), ("", 3), ("none", 3), ("0", 3)])
+@pytest.mark.parametrize(("given", "used"), [("1", 1), ("2", 2), ("2,1", 2), ("", 3), ("none", 3), ("0", 3)])
 def test_the_users_limit_of_threads_is_the_most_that_is_used(given, used):
     code = "import torch; from gbvnet.parallel import tasks; tasks.limit_threads(3); print(torch.get_num_threads())"
     environment = {**os.environ, "OMP_NUM_THREADS": given}
