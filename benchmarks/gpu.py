@@ -160,7 +160,7 @@ def equality(quick: bool) -> dict[str, float]:
         training.net.eval()  # no dropout, and batch norm as in prediction
         batch = with_network_faces(training.batch(torch.arange(given.batch)))
         torch.backends.cudnn.allow_tf32 = False
-        with training.autocast():
+        with training.form(), training.autocast():
             logits = training.net(*batch.inputs_of(training.net)).logits
         logits.float().square().sum().backward()
         gradients = [p.grad.cpu() for p in training.net.parameters() if p.grad is not None]
@@ -179,8 +179,9 @@ def repeatable(given: argparse.Namespace) -> dict[str, bool]:
     ends = []
     for _ in range(2):
         training = Training(given)
-        for _ in range(max(5, given.steps)):
-            training.step()
+        with training.form():
+            for _ in range(max(5, given.steps)):
+                training.step()
         ends.append([p.detach().cpu() for p in training.net.parameters()])
     return {"same weights": all(torch.equal(a, b) for a, b in zip(*ends, strict=True))}
 

@@ -31,8 +31,9 @@ if [ $PART != speed ]; then
   elif "$PYTHON" -c "import xdist" 2> /dev/null; then
     ONLY=(-n 12 --dist worksteal)
   fi
-  # Each process with one thread: twelve with sixteen each wait for one another.
+  # Each process with one thread: twelve with sixteen each wait for one another. Other versions of packages may warn.
   OMP_NUM_THREADS=1 timeout 120 "$PYTHON" -m pytest $TESTS "${ONLY[@]}" -q -rfEs --tb=short -p no:cacheprovider -p no:benchmark \
+    -o filterwarnings=default \
     > "$OUT/tests.txt" 2>&1
   TESTED=$?
   echo "tests: exit status $TESTED (124: the time ended)"

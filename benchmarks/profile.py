@@ -83,7 +83,7 @@ class Training:
             batch = with_network_faces(self.batch())
         with entered("augmentation"):
             generator = self.generator.manual_seed(self.steps)
-            with compiled_training(bool(self.options.compile), torch.device("cpu")), self.form():
+            with compiled_training(bool(self.options.compile), torch.device("cpu")):
                 faces = augment_faces(batch.faces, generator)
             signals = augment_signals(batch.signals, self.sd, generator)
         with entered("optimiser"):
