@@ -101,7 +101,8 @@ def _in_plain_words(message: str) -> str:
     names = [name for pair in re.findall(r"<class '(?:\w+\.)*(\w+)'>|(tuple)\[", wanted) for name in pair]
     kinds = [_TYPES[name] for name in dict.fromkeys(names) if name in _TYPES]
     kinds += [
-        "one of " + choices.replace("'", "") for choices in dict.fromkeys(re.findall(r"Literal\[(.*?)\]", wanted))
+        ("one of " if "," in choices else "") + choices.replace("'", "")
+        for choices in dict.fromkeys(re.findall(r"Literal\[(.*?)\]", wanted))
     ]
     return f"--{option}: expected {' or '.join(kinds)}, found {given}" if kinds else message
 

@@ -76,6 +76,7 @@ def test_importing_the_package_loads_nothing_heavy():
         (["prepare", "deap", "x", "y", "--fce-side", "64"], "unrecognized arguments"),
         (["crossval", "/nowhere", "r"], "/nowhere: expected a store, found no store.json"),
         (["crossval", "s", "r", "--protocol", "subject", "--scope", "per-subject"], "choose one of them"),
+        (["crossval", "s", "r", "--train.compile", "maybe"], "expected true or false or auto, found maybe"),
         (["report", "one"], "give at least one run, and then the folder to write"),
     ],
 )
