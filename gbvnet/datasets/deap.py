@@ -171,7 +171,8 @@ def _check_numbers(path: Path, table: pd.DataFrame) -> None:
 
 def _refuse_other_labels(dat: Path, labels: np.ndarray, rated: pd.DataFrame) -> None:
     """labels[i] must be the ratings of Experiment_id i + 1; `rated` is indexed by Experiment_id."""
-    for i, rating_row in enumerate(labels):
+    wanted_rows = rated.reindex(range(1, len(labels) + 1))[list(RATINGS)].to_numpy(dtype=float)  # NaN if absent
+    for i, (rating_row, wanted) in enumerate(zip(labels, wanted_rows, strict=True)):
         if i + 1 not in rated.index:
             raise BadRecording(
                 dat,
@@ -179,7 +180,6 @@ def _refuse_other_labels(dat: Path, labels: np.ndarray, rated: pd.DataFrame) -> 
                 f"{len(rated)} rows without it",
                 "Get the ratings table again.",
             )
-        wanted = rated.loc[i + 1, list(RATINGS)].to_numpy(dtype=float)
         off = ~(np.abs(rating_row - wanted) <= _TOLERANCE)  # NaN is off too
         if off.any():
             k = int(np.flatnonzero(off)[0])

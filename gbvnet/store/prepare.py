@@ -28,7 +28,7 @@ from ..errors import BadRecording, BadStore, GbvnetError, TaskDied
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import MAX_ATTEMPTS, Jobs, run
 from ..plugins import code_of_class
-from ..preprocessing.signals import preprocess, select_channels
+from ..preprocessing.signals import Workspace, preprocess, select_channels
 from ..preprocessing.windowing import cut, missing_windows, window_starts
 from ..progress import ProgressCallback
 from .format import TRACE
@@ -265,7 +265,8 @@ class _Task:
     settings: dict
 
     def __call__(self, batch: list[Recording]) -> list[dict | GbvnetError]:
-        return [self._prepare_locked(recording) for recording in batch]
+        workspace = Workspace()
+        return [self._prepare_locked(recording, workspace) for recording in batch]
 
     def reusable(self, recording: Recording) -> dict | None:
         """Return the metadata from an earlier run; None if the raw files changed since, or the file is damaged."""
@@ -282,7 +283,7 @@ class _Task:
             return None
         return metadata
 
-    def _prepare_locked(self, recording: Recording) -> dict | GbvnetError:
+    def _prepare_locked(self, recording: Recording, workspace: Workspace) -> dict | GbvnetError:
         # The system releases the lock of a process that dies, so a lock file left behind does no harm.
         lock = FileLock(self.path / "locks" / f"{recording.name}.lock")
         try:
@@ -293,7 +294,7 @@ class _Task:
         except OSError as e:
             return BadStore(lock.lock_file, "a file that can be written", e.strerror, "Finished work is kept.")
         try:
-            return self.reusable(recording) or self._prepare(recording)
+            return self.reusable(recording) or self._prepare(recording, workspace)
         except GbvnetError as e:
             return e
         except ValueError as e:  # of a library, for an unexpected file: the other recordings must not be lost
@@ -302,7 +303,7 @@ class _Task:
         finally:
             lock.release()
 
-    def _prepare(self, recording: Recording) -> dict:
+    def _prepare(self, recording: Recording, workspace: Workspace) -> dict:
         """Write a recording's windows and return its metadata. Raises BadRecording, BadStore and others."""
         sources = self._sources(recording)  # before its video is inspected, as `reusable` compares them
         recording = self.corpus.inspect(recording)
@@ -314,7 +315,7 @@ class _Task:
         arrays: dict[str, np.ndarray] = {}
         warnings = list(recording.warnings)
         if config.signals and recording.signals is not None:
-            arrays["signals"], arrays["baseline"] = self._signals(recording, starts)
+            arrays["signals"], arrays["baseline"] = self._signals(recording, starts, workspace)
             warnings += missing_windows(len(arrays["signals"]), starts)
             starts = starts[: len(arrays["signals"])]
         metadata = {
@@ -379,12 +380,12 @@ class _Task:
             "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": self._ratings(recording)
         }  # fmt: skip
 
-    def _signals(self, recording: Recording, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _signals(self, recording: Recording, starts: np.ndarray, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
         """Return the windows (W, C, L) and the baseline (C, B), float32."""
         raw = self.corpus.signals(recording)
         raw = raw.select(select_channels(raw.channels, self.config.channels))
         rate_hz = self.corpus.rate_hz
-        signals = preprocess(raw, self.config, rate_hz, self.corpus.baseline_s)
+        signals = preprocess(raw, self.config, rate_hz, self.corpus.baseline_s, workspace)
         length = self.settings["samples_per_window"]
         return cut(signals.x, signals.onset, rate_hz, starts, length), signals.baseline
 

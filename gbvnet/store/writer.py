@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -203,25 +204,32 @@ def finish_store(path: Path, recordings: list[dict]) -> None:
         if text not in COUNTS:
             table[text] = table[text].astype(object).fillna("").astype(str)  # an empty column has no type
     labels = labels_of(read_manifest(path))
-    good = [_window_rows(metadata, labels) for metadata in recordings if metadata["verdict"] == "ok"]
+    good = [metadata for metadata in recordings if metadata["verdict"] == "ok"]
     if not good:
         mark_unfinished(path)
     atomic_write(path / "recordings.parquet", table.to_parquet(index=False))
     if not good:
         return
-    windows = pd.concat(good)
     # Last: a store with this table is finished.
-    atomic_write(path / "windows.parquet", windows.reset_index(drop=True).to_parquet(index=False))
+    atomic_write(path / "windows.parquet", _window_rows(good, labels).to_parquet(index=False))
 
 
-def _window_rows(metadata: dict, labels: dict[str, LabelColumn]) -> pd.DataFrame:
-    n = len(metadata["start_s"])
-    rows: dict = {name: np.full(n, metadata[name], dtype=object) for name in NAMES}
-    rows |= {"window": np.arange(n, dtype=np.int64), "start_s": np.asarray(metadata["start_s"], dtype=np.float64)}
-    rows["has_face"] = np.asarray(metadata["has_face"], dtype=bool)
-    rows["has_signals"] = np.full(n, bool(metadata["has_signals"]))
-    for name, column in labels.items():
-        missing, kind = ("", object) if column.is_category else (np.nan, np.float64)
-        value = metadata.get("window_ratings", {}).get(name, metadata["ratings"].get(name, missing))
-        rows[name] = np.full(n, value, dtype=kind)  # None, where a window has none, becomes NaN
+def _window_rows(recordings: list[dict], labels: dict[str, LabelColumn]) -> pd.DataFrame:
+    """Return the table of windows of these recordings, whose metadata are as `write_recording` returned them."""
+    lengths = [len(metadata["start_s"]) for metadata in recordings]
+
+    def column(kind: type, values: Iterable) -> np.ndarray:
+        """values : of each recording one for all its windows, or one a window"""
+        parts: list[np.ndarray] = [np.full(n, value, dtype=kind) for n, value in zip(lengths, values, strict=True)]
+        return np.concatenate(parts)
+
+    rows = {name: column(object, (metadata[name] for metadata in recordings)) for name in NAMES}
+    rows["window"] = column(np.int64, map(np.arange, lengths))
+    rows["start_s"] = column(np.float64, (metadata["start_s"] for metadata in recordings))
+    rows["has_face"] = column(bool, (metadata["has_face"] for metadata in recordings))
+    rows["has_signals"] = column(bool, (metadata["has_signals"] for metadata in recordings))
+    for name, label in labels.items():
+        missing, kind = ("", object) if label.is_category else (np.nan, np.float64)
+        values = (m.get("window_ratings", {}).get(name, m["ratings"].get(name, missing)) for m in recordings)
+        rows[name] = column(kind, values)  # None, where a window has none, becomes NaN
     return pd.DataFrame(rows)

@@ -55,6 +55,7 @@ _MAKE_ARRAY = ("numpy.core.multiarray._reconstruct", "numpy._core.multiarray._re
 _NO_BYTES = ("__builtin__.bytes", "builtins.bytes")  # called with nothing, for an empty array in old pickles
 _ALLOWED_NAMES = (*_MAKE_ARRAY, *_NO_BYTES, "numpy.ndarray", "numpy.dtype", "_codecs.encode")
 _CODES = re.compile(r"[<>|=]?([fiu][1248]|b1)")
+_LARGE = 2**16  # bytes
 _MARK = object()
 # Instruction -> number of bytes of its length field (texts, bytes) or of its value (whole numbers, memo positions).
 _BYTES = {b"T": 4, b"U": 1, b"B": 4, b"C": 1, b"\x8e": 8}
@@ -83,6 +84,13 @@ class _Reader:
         self.at += n
         return taken
 
+    def _bytes(self, n: int) -> bytes | memoryview:
+        """Return the next n bytes; many, which only an array can be, without copying them."""
+        if n < _LARGE or n > len(self.data) - self.at:
+            return self._take(n)
+        self.at += n
+        return memoryview(self.data)[self.at - n : self.at]
+
     def _line(self) -> bytes:
         end = self.data.index(b"\n", self.at)
         line, self.at = self.data[self.at : end], end + 1
@@ -95,7 +103,7 @@ class _Reader:
         """Execute one instruction."""
         stack = self.stack
         if code in _BYTES:
-            stack.append(self._take(self._size(_BYTES[code])))
+            stack.append(self._bytes(self._size(_BYTES[code])))
         elif code in _TEXTS:
             stack.append(self._take(self._size(_TEXTS[code])).decode("utf-8", "surrogatepass"))
         elif code in _NUMBERS:
@@ -210,7 +218,7 @@ class _Reader:
         elif isinstance(made, _Array):
             _, shape, kind, fortran, raw = state
             raw = raw.encode("latin1") if isinstance(raw, str) else raw
-            if not isinstance(kind, _Dtype) or kind.order not in "<>|=" or not isinstance(raw, bytes):
+            if not isinstance(kind, _Dtype) or kind.order not in "<>|=" or not isinstance(raw, bytes | memoryview):
                 self._refuse("has an array of other things than numbers")
             values = np.frombuffer(raw, np.dtype(kind.order + kind.code))
             values = values.astype(kind.code, copy=False)  # in this machine's order of bytes
