@@ -13,7 +13,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from tests.package_imports import IMPORTS, LINE, ORDER, PACKAGE
+from tests.package_imports import LINE, ORDER, PACKAGE, module_imports
 
 FOLDER = Path(__file__).parent
 PICTURE, DATA = FOLDER / "architecture.png", FOLDER / "architecture.json"
@@ -34,7 +34,7 @@ def architecture() -> list[dict[str, Any]]:
         own = line.partition(":")[0].split()
         imports = {
             LINE[other.split(".")[0]]
-            for module, others in IMPORTS.items()
+            for module, others in module_imports().items()
             if module.split(".")[0] in own
             for other in others
         }

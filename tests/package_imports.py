@@ -4,6 +4,7 @@ test_order.py keeps the order; docs/architecture.py draws it.
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import gbvnet
@@ -57,7 +58,10 @@ def imported(name: str, file: Path):
         yield from (m for a in node.names if (m := ".".join([*base, a.name])) in FILES)
 
 
-IMPORTS = {name: sorted(set(imported(name, file)) - {name}) for name, file in FILES.items()}
+@cache
+def module_imports() -> dict[str, list[str]]:
+    """Return the modules of the package that each of them imports, by their names."""
+    return {name: sorted(set(imported(name, file)) - {name}) for name, file in FILES.items()}
 
 
 def part(name: str, package: str) -> bool:

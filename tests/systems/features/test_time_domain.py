@@ -1,10 +1,9 @@
 """Features of waveforms equal those of independent libraries, on noise and on real signals."""
 
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
-import antropy
-import mne_features.univariate as mne_features
 import numpy as np
 import pytest
 import pywt
@@ -39,6 +38,18 @@ def real(name):
 @pytest.fixture(params=["noise", *REAL])
 def x(request):
     return noise() if request.param == "noise" else real(request.param)
+
+
+@pytest.fixture(scope="module")
+def libraries():
+    """antropy, and mne_features' univariate features. Their loops run as Python: numba would compile all of them during
+    the import, for 20 seconds."""
+    numba = pytest.importorskip("numba")
+    compiles, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, True
+    try:
+        return import_module("antropy"), import_module("mne_features.univariate")
+    finally:
+        numba.config.DISABLE_JIT = compiles
 
 
 def each(function, x, **settings):
@@ -80,7 +91,8 @@ def test_the_bispectrum_is_that_of_a_plain_loop():
     assert hos(x, 128.0)[0, 0, 2:] == pytest.approx([np.log(magnitude.mean()), *entropies])
 
 
-def test_fractal_dimensions_are_antropys(x):
+def test_fractal_dimensions_are_antropys(x, libraries):
+    antropy, _ = libraries
     features = fractal(x, 128.0)
     assert features[..., 0] == pytest.approx(each(antropy.higuchi_fd, np.ascontiguousarray(x)), rel=1e-9)
     assert features[..., 1] == pytest.approx(antropy.katz_fd(x), rel=1e-9)
@@ -94,7 +106,8 @@ def test_fractal_dimensions_of_what_has_a_known_one():
     assert fractal(np.diff(brown, axis=2), 128.0)[..., 0].mean() == pytest.approx(2.0, abs=0.02)
 
 
-def test_hjorths_parameters_are_antropys_and_those_of_a_sine_worked_by_hand(x):
+def test_hjorths_parameters_are_antropys_and_those_of_a_sine_worked_by_hand(x, libraries):
+    antropy, _ = libraries
     features = hjorth(x, 128.0)
     mobility, complexity = antropy.hjorth_params(x)
     assert features[..., 0] == pytest.approx(x.var(axis=2))
@@ -104,7 +117,8 @@ def test_hjorths_parameters_are_antropys_and_those_of_a_sine_worked_by_hand(x):
     assert sine == pytest.approx([0.5, 2 * np.sin(np.pi / 64), 1], rel=1e-3)
 
 
-def test_wavelet_energies_are_those_of_mne_features_and_entropies_scipys(x):
+def test_wavelet_energies_are_those_of_mne_features_and_entropies_scipys(x, libraries):
+    _, mne_features = libraries
     features = wavelet(x, 128.0)
     assert features.shape[2] == 10  # 4 levels and the approximation
     energies = np.stack([mne_features.compute_wavelet_coef_energy(w, "db4").reshape(len(w), 4) for w in x])
