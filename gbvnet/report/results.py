@@ -137,6 +137,9 @@ def read_results(
 
     scored : results that were read before; they are sorted in among the others
 
+    Predictions that were read already, as of an audit and of its run, or of a run and its copy, count once: twice, they
+    would be compared with themselves and make every adjusted p larger.
+
     Raises BadRun if not one of them can be used.
     """
     results = list(scored)
@@ -149,6 +152,9 @@ def read_results(
             errors.append(error)
             continue
         for table in metrics.split_results(run.table):
+            if again := next((r for r in results if _same_predictions(r.table, table)), None):
+                log.warning("%s: the predictions of %s again; they count once", name, again.run.name)
+                continue
             log.info("scoring %s", name)
             scores = evaluate(table, n_permutations, classes=run.class_names(str(table["target"].iloc[0])))
             if run.store.get("synthetic") and SYNTHETIC not in scores.stamps:
@@ -160,6 +166,10 @@ def read_results(
         messages = "; ".join(map(str, errors)) or "no folder was given"
         raise BadRun("report", "at least one finished run", messages)
     return order_and_label(results), errors
+
+
+def _same_predictions(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    return len(one) == len(other) and one.reset_index(drop=True).equals(other.reset_index(drop=True))
 
 
 def run_names(folders: Sequence[Path]) -> list[str]:

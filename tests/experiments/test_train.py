@@ -182,7 +182,7 @@ def test_a_training_and_a_model_of_the_first_versions_are_known_again(store, tra
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(store, tmp_path):
     words = [sys.executable, "-m", "gbvnet", "train", str(store.path)]
     # Long enough that the first checkpoint, written after a second at the earliest, is not the last one.
-    options = [*WORDS, "--train.epochs", "40", "--train.patience", "40", "--target", "valence"]
+    options = [*WORDS, "--train.epochs", "60", "--train.patience", "60", "--target", "valence", "--modality", "bio"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [*words, str(tmp_path / "killed"), *options], env=environment, stderr=subprocess.DEVNULL, start_new_session=True

@@ -4,6 +4,7 @@ import csv
 import importlib
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -309,6 +310,16 @@ def test_which_results_are_compared_is_fixed_and_on_the_same_rows(tmp_path):
     assert [c.paired.p for c in leaks] == [1 / 64] * 3  # all six subjects, three times
     assert [c.p_holm for c in leaks] == [3 / 64] * 3
     assert {c.conclusion for c in leaks} == {"yes"}
+
+
+@pytest.mark.journey
+def test_the_same_predictions_again_count_once(tmp_path, caplog):
+    face, bio = run(tmp_path, "face", modality="face"), run(tmp_path, "bio", seed=1, modality="bio")
+    copy = shutil.copytree(face, tmp_path / "copy")
+    once, again = read(face, bio), read(face, bio, copy, face)
+    assert [r.run.name for r in again] == [r.run.name for r in once]
+    assert "copy: the predictions of face again; they count once" in caplog.text
+    assert [r.run.name for r in results.read_results([face], once)[0]] == [r.run.name for r in once]
 
 
 @pytest.mark.journey

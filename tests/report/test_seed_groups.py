@@ -103,8 +103,8 @@ def test_memory_is_no_setting_that_tells_results_from_each_other(tmp_path):
 
 @pytest.mark.journey
 def test_a_seed_that_comes_twice_is_not_averaged_and_the_report_says_so(tmp_path):
-    given = (("a", 0), ("b", 1), ("c", 1))
-    folders = [fake_runs.write_run(tmp_path / name, [exact(FACE[k], seed=k)], seed=k) for name, k in given]
+    given = (("a", 0, 0), ("b", 1, 1), ("c", 2, 1))
+    folders = [fake_runs.write_run(tmp_path / name, [exact(FACE[k], seed=s)], seed=s) for name, k, s in given]
     results, notes = average_seeds(read_results(folders, (), N)[0], N)
     assert len(results) == 3 and notes == [
         "Not averaged over seeds, as seed 1 was given twice (b and c): a, b, c (valence)."
