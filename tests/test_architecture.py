@@ -33,6 +33,7 @@ def test_a_dot_is_an_import_of_a_package_above():
     assert all(other < at for at, row in enumerate(rows) for other in row["imports"])
 
 
+@pytest.mark.journey
 def test_the_same_data_give_the_same_picture(tmp_path):
     rows = architecture.architecture()
     for name in ("a.png", "b.png"):

@@ -25,6 +25,7 @@ def test_corrupted_files_are_taken_or_refused_with_an_error_of_the_package(name,
     assert not result.faults, str(result)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", sorted(set(targets()) - UNFINISHED))
 def test_what_is_corrupted_was_sound_before(name):
     """Else nothing behind the first check would be reached."""

@@ -40,6 +40,7 @@ def test_a_map_shares_no_group_of_its_protocol(script, protocol):
     assert bool(groups(windows, trained, trials) & groups(windows, fold.test, trials)) == (protocol == "window")
 
 
+@pytest.mark.journey
 def test_the_figure_has_every_protocol(script):
     assert set(script["MEANING"]) == {*PROTOCOLS, "transfer"} == set(SEPARATE)
     figure = script["draw"]()

@@ -9,6 +9,7 @@ import gbvnet
 from .package_imports import LINE, NAMED, PACKAGE, module_imports, modules, part
 
 
+@pytest.mark.journey
 def test_every_package_has_its_line():
     assert {name.split(".")[0] for name in module_imports()} - NAMED == set(LINE)
 

@@ -54,6 +54,7 @@ def test_a_class_may_be_in_a_submodule_called_models(tmp_path, monkeypatch):
     assert load("zoo_of_a_test:Net", SYSTEM_GROUP).__name__ == "Net"
 
 
+@pytest.mark.journey
 def test_entry_points_are_systems_and_corpora(monkeypatch):
     point = importlib.metadata.EntryPoint("forest", "sklearn.ensemble:RandomForestClassifier", SYSTEM_GROUP)
     own = importlib.metadata.EntryPoint("logreg", "nothing.there:X", SYSTEM_GROUP)
@@ -67,6 +68,7 @@ def test_entry_points_are_systems_and_corpora(monkeypatch):
         require_system("forst")
 
 
+@pytest.mark.journey
 def test_code_is_the_file_with_what_it_imports_from_its_folder(file):
     def sha256():
         return code_of(f"{file}:Mine", SYSTEM_GROUP).sha256

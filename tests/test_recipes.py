@@ -103,6 +103,7 @@ def test_what_leaks_is_stamped():
         assert recipe.prepare["baseline"] == "template" and recipe.prepare["frames_per_window"] == 5
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("dataset", ["deap", "mahnob"])
 def test_the_honest_recipe_differs_from_the_papers_in_its_protocols_alone(dataset):
     paper, honest = load_recipe(f"{dataset}-paper"), load_recipe(f"{dataset}-honest")
@@ -158,6 +159,7 @@ def test_a_setting_of_the_store_may_be_its_default_without_repeating_it():
     assert parse_recipe(text, "tiny").prepare == {"face_side": PrepareConfig().face_side, "window_s": 2.0}
 
 
+@pytest.mark.journey
 def test_a_recipe_has_options_by_system_and_one_of_before_is_read():
     text = text_of("tiny").replace("  ridge: bio", "  yuvaraj-like: eeg\n  ridge: bio")
     options = {"yuvaraj-like": {"feature_set": "hos"}}
@@ -216,6 +218,7 @@ def test_the_honest_recipe_on_deap():
     assert work["subject+stimulus-bio"].test == 2 * 22 * 4 * 60
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("dataset", "n"), [("deap", 22), ("mahnob", 27)])
 def test_the_papers_subjects_are_as_many_as_it_says_and_known_to_the_reader(dataset, n):
     made = {load_recipe(f"{dataset}-{kind}").paper_subjects for kind in ("paper", "honest", "lineage")}
@@ -242,6 +245,7 @@ def test_the_papers_recipe_on_mahnob():
     assert len(store.settings["channels"]) == 38
 
 
+@pytest.mark.journey
 def test_the_bytes_of_a_store_that_is_not_there():
     # a window: 10 frames of 64 x 64 x 3 bytes, 10 flags, 10 x 52 coefficients of 4 bytes, 40 x 128 samples of 4 bytes
     window = 10 * 64 * 64 * 3 + 10 + 10 * 52 * 4 + 40 * 128 * 4
@@ -266,6 +270,7 @@ def test_an_ablation_changes_one_setting():
     assert all(run.config.protocol == "trial" and run.config.modality == "facebio" for run in ablations.values())
 
 
+@pytest.mark.journey
 def test_fusions_run_under_every_honest_protocol_and_are_measured():
     text = text_of("tiny").replace("ablations:", "fusions: [low_rank, sum]\nmeasures: [noise, gates]\nablations:")
     recipe = parse_recipe(text.replace("  - window", "  - subject\n  - window"), "tiny")
@@ -287,6 +292,7 @@ def test_fusions_run_under_every_honest_protocol_and_are_measured():
 # Which store
 
 
+@pytest.mark.journey
 def test_a_store_of_other_settings_is_refused_with_what_to_type(tmp_path):
     store = write_store(tmp_path / "store", subjects=2, trials=2, windows=2)
     with pytest.raises(BadStore, match=r"frames_per_window = 10 .*found one made with 2.*gbvnet prepare deap ") as e:
@@ -312,6 +318,7 @@ def test_the_command_makes_a_store_that_fits():
         assert PrepareConfig(**recipe.prepare) == PrepareConfig(**typed)
 
 
+@pytest.mark.journey
 def test_stores_that_differ_in_windows_or_frames_alone_are_ablations():
     one = DryRunStore("deap:3x4x4")
     longer, fewer = (

@@ -51,6 +51,7 @@ def test_a_lost_text_is_detected_and_a_docstring_is_none(source, lines):
     assert list(lost_texts(source)) == lines
 
 
+@pytest.mark.journey
 def test_no_text_of_the_package_is_lost():
     lost = [f"{file.name}:{line}" for file in SOURCES for line in lost_texts(file.read_text())]
     assert len(SOURCES) > 100 and not lost

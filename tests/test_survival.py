@@ -92,6 +92,7 @@ def test_the_writer_and_the_reader_of_every_corpus_survive_a_kill(tmp_path):
     assert ", 0 faults," in done.stdout
 
 
+@pytest.mark.journey
 def test_a_store_that_was_killed_in_its_first_write_is_begun_again(deap, tmp_path):
     (tmp_path / "store").mkdir()
     (tmp_path / "store/.store.json.x1.part").write_bytes(HALF)
@@ -118,6 +119,7 @@ def test_a_group_of_runs_that_was_killed_in_its_first_write_is_begun_again(plant
     assert (tmp_path / "train.json").exists()
 
 
+@pytest.mark.journey
 def test_a_run_sweeps_what_was_left_even_if_it_is_whole(planted, tmp_path):
     config = replace(QUICK.crossval(), system="majority", target="valence", joint=False)
     path = cross_validate(planted, tmp_path / "run", config)
@@ -133,6 +135,7 @@ def test_the_same_model_has_the_same_bytes(tmp_path):
     assert len({(tmp_path / name / "model.safetensors").read_bytes() for name in "abcdef"}) == 1
 
 
+@pytest.mark.journey
 def test_a_training_sweeps_what_was_left_inside_and_beside_its_model(planted, tmp_path):
     (tmp_path / "model.training").mkdir()
     (tmp_path / "model.training/.train.json.x1.part").write_bytes(HALF)
@@ -144,6 +147,7 @@ def test_a_training_sweeps_what_was_left_inside_and_beside_its_model(planted, tm
     assert not list((tmp_path / "model.training").glob(".*"))
 
 
+@pytest.mark.journey
 def test_a_finished_training_without_its_history_writes_it_again(planted, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("gbvnet.experiments.train.System.save", full)
@@ -156,6 +160,7 @@ def test_a_finished_training_without_its_history_writes_it_again(planted, tmp_pa
     assert (work / HISTORY).read_bytes() == history and not (work / CHECKPOINT).exists()
 
 
+@pytest.mark.journey
 def test_a_checkpoint_that_outlived_its_training_goes_with_the_next_call(planted, mine):
     left = mine.with_name("model.training") / CHECKPOINT
     left.write_bytes(HALF)
@@ -167,6 +172,7 @@ def test_a_checkpoint_that_outlived_its_training_goes_with_the_next_call(planted
     assert not left.exists()
 
 
+@pytest.mark.journey
 def test_training_writes_nothing_into_the_systems_folder_for_temporary_files(planted, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     train_model(planted, tmp_path / "model", QUICK)
@@ -183,6 +189,7 @@ def test_the_file_that_could_not_be_written_is_named_and_nothing_is_left(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.journey
 def test_tables_that_do_not_fit_leave_the_recordings_and_the_next_run_writes_them(deap, tmp_path, monkeypatch):
     corpus = open_corpus("deap", deap)
     with monkeypatch.context() as patch:

@@ -40,6 +40,7 @@ def constants() -> set[str]:
     return held
 
 
+@pytest.mark.journey
 def test_the_page_lists_every_format_with_its_number():
     listed = table()
     assert set(listed) == constants()

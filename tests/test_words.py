@@ -108,6 +108,7 @@ def forbidden(name: str) -> list[str]:
     return [f"{name}:{line}: {word}" for line, word in words if word.lower() not in allowed]
 
 
+@pytest.mark.journey
 @pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the installed package has no documents beside it")
 def test_no_source_uses_a_word_of_the_list():
     names = [n for n in sources() if n != "tests/test_words.py"]

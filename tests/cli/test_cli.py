@@ -14,6 +14,7 @@ from gbvnet.cli.options import quote_names
 HEAVY = ("torch", "mne", "mediapipe", "lightning", "sklearn", "pandas", "matplotlib", "cv2", "av")
 
 
+@pytest.mark.journey
 def test_help_of_each_command_is_instant_and_has_an_example():
     code = (
         "import sys\n"
@@ -45,6 +46,7 @@ def test_help_is_of_the_command_and_not_of_its_parser(name, capsys):
         assert word not in text
 
 
+@pytest.mark.journey
 def test_a_word_is_explained_where_it_is_first_met(capsys):
     for name in ("crossval", "compare", "audit", "transfer", "train"):
         words, options = help_of(name, capsys).split("\noptions:", 1)
@@ -172,6 +174,7 @@ def test_names_in_a_settings_file_stay_text(tmp_path, line, names):
     assert (read.subjects, read.folds, read.train.epochs) == (names, 5, 3)
 
 
+@pytest.mark.journey
 def test_what_the_demo_ends_with_are_commands_as_they_must_be_typed(tmp_path):
     from gbvnet.cli.demo import NEXT, WORDS
     from gbvnet.cli.main import command_parser, with_underscores
@@ -186,6 +189,7 @@ def test_what_the_demo_ends_with_are_commands_as_they_must_be_typed(tmp_path):
     assert all(word in WORDS for word in ("facebio", "protocol", "LEAKY", "window"))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("words", [["--help"], ["crossval", "--help"], ["--version"]])
 def test_an_output_that_is_closed_early_ends_the_command_quietly(words):
     """`gbvnet --help | head -1`: no traceback."""

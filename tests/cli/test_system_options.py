@@ -34,6 +34,7 @@ def test_help_shows_the_options_of_the_system_that_is_named():
     assert "--options.yuvaraj-like.feature_set" in shown and "--options.zhu" not in shown
 
 
+@pytest.mark.journey
 def test_help_of_a_command_imports_no_system():
     code = "import sys; from gbvnet.cli import main\n"
     code += "main.command_parser('crossval', ['--help'])[0].format_help()\n"
@@ -48,6 +49,7 @@ def test_options_are_those_of_the_system():
     assert options["yuvaraj-like"].feature_set == "hos" and options["huang"].fusion == "adaboost"
 
 
+@pytest.mark.journey
 def test_a_file_of_settings_names_the_system_and_its_options(tmp_path):
     (tmp_path / "a.yaml").write_text("system: yuvaraj-like\noptions: {feature_set: hos}\n")
     assert parse(f"crossval s r --config {tmp_path}/a.yaml").feature_set == "hos"

@@ -31,6 +31,7 @@ def test_versions_are_those_that_are_installed(capsys):
     assert rows["Python"].startswith(".".join(map(str, sys.version_info[:3])) + ", ")
 
 
+@pytest.mark.journey
 def test_nothing_that_it_names_is_loaded():
     code = (
         "import sys\nfrom gbvnet.cli.main import main\nmain(['--version'])\n"

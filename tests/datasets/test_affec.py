@@ -192,6 +192,7 @@ def test_the_decision_is_part_of_the_store(written, tmp_path):
     assert read["zeroed"].recordings["signals"].str.contains("gz@-1.7").all()
 
 
+@pytest.mark.journey
 def test_prediction_takes_the_clock_too_and_only_of_a_corpus(written, tmp_path, monkeypatch, capsys):
     given = []
     monkeypatch.setattr(
@@ -300,6 +301,7 @@ def test_a_file_that_is_wrong_costs_its_run_only(root, change, message):
     assert message in error and "expected" in error and "found" in error
 
 
+@pytest.mark.journey
 def test_a_rating_off_its_scale_is_refused(root):
     file = next(root.glob("sub-*/beh/*run-1_beh.tsv"))
     table = pd.read_csv(file, sep="\t")
@@ -321,6 +323,7 @@ def test_a_gap_in_the_conductance_is_not_interpolated(root):
     assert n_good == 5 and "s of them without a line" in bad[first.name]
 
 
+@pytest.mark.journey
 def test_the_number_of_fields_decides_on_the_names(root):
     file, sidecar = stream_file(root, "videostream", run=2), stream_file(root, "videostream", 2, ending="json")
     assert len(json.loads(sidecar.read_text())["Columns"]) == 190

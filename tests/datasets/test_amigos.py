@@ -85,6 +85,7 @@ def at(held, film):
 # ---------------------------------------------------------------- what is read
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("corpus", "films"), [("amigos", ["4", "18"]), ("amigos-long", ["N1"])])
 def test_signals_ratings_and_film_are_those_of_a_script_with_scipy_alone(root, corpus, films):
     opened = open_corpus(corpus, root)
@@ -112,6 +113,7 @@ def test_signals_ratings_and_film_are_those_of_a_script_with_scipy_alone(root, c
     assert not CHANNELS[-1].filtered
 
 
+@pytest.mark.journey
 def test_cells_are_joined_by_their_films_and_never_by_position(root):
     """The same film lies in another cell for each participant here; by position, ratings would be another film's."""
     one, other = (variables(subject) for subject in (1, 2))
@@ -123,6 +125,7 @@ def test_cells_are_joined_by_their_films_and_never_by_position(root):
     assert len({(r.row, r.stimulus) for r in recordings.values()}) == 4
 
 
+@pytest.mark.journey
 def test_the_store_has_each_window_at_its_own_time_and_annotators_ratings_of_it(root, tmp_path):
     config = PrepareConfig(filter=False, baseline="none")
     assert prepare_store(open_corpus("amigos", root), tmp_path / "store", config).bad == []
@@ -162,6 +165,7 @@ def test_both_versions_of_matlab_files_are_read_alike(root, tmp_path):
         assert np.array_equal(one.signals(a).samples, other.signals(b).samples)
 
 
+@pytest.mark.journey
 def test_files_may_lie_in_folders_and_twice_is_refused(root):
     deep = root / "Physiological Recordings/Matlab Preprocessed Data/P02"
     deep.mkdir(parents=True)
@@ -265,6 +269,7 @@ def test_what_the_corpus_itself_lacks_is_a_note_and_no_error(root):
     assert "a label of P01_18, found neither felt nor external" in checked(root)[0]["P01_18"].error
 
 
+@pytest.mark.journey
 def test_a_truncated_file_is_refused_and_the_others_are_used(root):
     whole = path(root).read_bytes()
     path(root).write_bytes(whole[: len(whole) // 2])
@@ -272,6 +277,7 @@ def test_a_truncated_file_is_refused_and_the_others_are_used(root):
     assert set(recordings) == {"P02_4", "P02_18"} and "fetch it again" in errors["P01"].lower()
 
 
+@pytest.mark.journey
 def test_of_the_real_corpus_absent_participants_and_films_of_odd_lengths_are_named(root):
     (root / "SYNTHETIC.json").unlink()
     corpus = open_corpus("amigos", root)
@@ -322,6 +328,7 @@ def with_video(root, name="Exp1_P01_face/P01_18_face.mov"):
     return root / name
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("seconds", "used", "message"),
     [
@@ -342,6 +349,7 @@ def test_the_start_of_a_video_is_compared_by_lengths(root, monkeypatch, seconds,
     assert [bool(message) and bool(re.search(message, w)) for w in recording.warnings] == [True] * bool(message)
 
 
+@pytest.mark.journey
 def test_two_videos_of_a_film_are_refused_and_those_of_no_film_are_named(root):
     with_video(root)
     with_video(root, "copies/P01_18_face.mp4")

@@ -66,6 +66,7 @@ def edited(root: Path, tmp_path: Path, *changes: tuple[str, str]) -> str:
 # ---------------------------------------------------------------- oracles
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("dialect", ["beh", "events"])
 def test_mne_bids_reads_the_same_files_events_and_samples(made, dialect):
     mne_bids = pytest.importorskip("mne_bids")
@@ -89,6 +90,7 @@ def test_mne_bids_reads_the_same_files_events_and_samples(made, dialect):
         assert np.abs(got - wanted).max() < 1e-6 * np.abs(wanted).max()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("dialect", ["beh", "events", "codes"])
 def test_ratings_are_those_that_pandas_joins(made, dialect):
     root, settings = made(dialect)
@@ -116,6 +118,7 @@ def test_ratings_are_those_that_pandas_joins(made, dialect):
     assert read == planted
 
 
+@pytest.mark.journey
 def test_channels_are_traces_of_the_values_in_the_file_whatever_their_unit(made):
     import edfio
 
@@ -133,6 +136,7 @@ def test_channels_are_traces_of_the_values_in_the_file_whatever_their_unit(made)
     assert all(not c.name.startswith("VA") for c in open_corpus("bids", root).channels)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("trap", ["", "physio-late", "header"])
 def test_an_event_in_eeg_and_physio_meets_within_a_sample_of_the_slower(made, trap):
     root, _ = made("events", trap)
@@ -150,6 +154,7 @@ def test_an_event_in_eeg_and_physio_meets_within_a_sample_of_the_slower(made, tr
 # ---------------------------------------------------------------- traps
 
 
+@pytest.mark.journey
 def test_onsets_in_samples_are_refused_with_the_line_to_write_which_then_gives_the_planted_times(made, tmp_path):
     root, settings = made("events", "samples")
     errors = {r.error for r in recordings(root)}
@@ -165,6 +170,7 @@ def test_seconds_that_a_mapping_calls_samples_are_refused(made, tmp_path):
     assert all("were seconds meant" in r.error for r in recordings(root, mapping=mapping))
 
 
+@pytest.mark.journey
 def test_unix_time_is_refused_until_an_anchor_places_it(made, tmp_path):
     root, _ = made("events", "epoch")
     with pytest.raises(BadRecording, match=r"Unix time.*`anchor: header`.*utc_offset_h"):
@@ -192,6 +198,7 @@ def scans(root: Path, date: str) -> None:
         (root / subject / f"{subject}_scans.tsv").write_text(f"filename\tacq_time\neeg/{eeg.name}\t{date}\n")
 
 
+@pytest.mark.journey
 def test_labels_that_differ_in_case_and_runs_in_zeros_are_one_and_a_note(made):
     root, _ = made("beh", "case")
     corpus = open_corpus("bids", root)
@@ -200,12 +207,14 @@ def test_labels_that_differ_in_case_and_runs_in_zeros_are_one_and_a_note(made):
     assert any("task-film in files of channels, events, physio, task-Film in those of eeg" in note for note in notes)
 
 
+@pytest.mark.journey
 def test_a_byte_order_mark_is_no_part_of_a_name_and_a_note(made):
     root, _ = made("events", "bom")
     assert [r.error for r in recordings(root)] == [None] * 8
     assert sum("byte order mark" in note for note in open_corpus("bids", root).notes("01")) == 2
 
 
+@pytest.mark.journey
 def test_trials_without_trial_type_are_read_where_mne_bids_drops_all(made):
     mne_bids = pytest.importorskip("mne_bids")
     root, settings = made("codes", "no-trial-type")
@@ -222,6 +231,7 @@ def test_rows_that_match_nothing_are_refused_with_the_values_that_are_there(made
     assert all("trial_type: fixation (4), film (4)" in r.error for r in recordings(root, mapping=mapping))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("dialect", ["beh", "events"])
 def test_a_pointer_of_git_annex_is_reported_with_its_size_and_costs_its_run_alone(made, dialect):
     root, _ = made(dialect, "annexed")
@@ -778,6 +788,7 @@ def test_one_onset_beyond_the_signals_costs_its_own_trial_and_does_not_mean_samp
         corpus.inspect(second)
 
 
+@pytest.mark.journey
 def test_next_ends_many_trials_among_many_events_by_the_first_one_after(tmp_path):
     events = [(k * 0.5, 0, "a" if k % 2 else "b", 3) for k in range(4000)]
     mapping = BY_EVENTS + "trial: {rows: {stim: a}, duration: {stim: b}}\n"

@@ -128,6 +128,7 @@ def test_signals_and_ratings_are_those_of_a_script_of_pandas(corpora, form):
             assert trace.values[inside] == pytest.approx(joystick[name].to_numpy()[after][kept], abs=1e-9)
 
 
+@pytest.mark.journey
 def test_the_three_forms_give_the_same_signals_to_rounding(corpora):
     samples = {}
     for form, root in corpora.items():
@@ -152,6 +153,7 @@ def test_what_it_declares(corpora):
     assert [c.filtered for c in CHANNELS] == [False] * 5 + [True] * 3
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("form", FORMS)
 def test_an_event_in_the_signals_and_in_the_ratings_meet_in_the_store_to_a_step(corpora, tmp_path, form):
     """A step of the skin's temperature and one of valence, both 2.5 s after the start of film 1."""
@@ -203,6 +205,7 @@ def test_without_the_stamp_absent_subjects_and_films_are_named(mine):
     assert corpus.notes("s01") == ("no film 3, 4, 5, 6, 7, 8",)
 
 
+@pytest.mark.journey
 def test_clocks_that_end_far_from_each_other_and_unknown_videos_are_notes(mine):
     put(mine, lambda rows: rows[:-40], "annotations")  # 2 s: all of the end video
     put(mine, lambda rows: rows.assign(video=rows.video.replace(12, 99)))
@@ -232,6 +235,7 @@ def test_a_film_at_two_times_is_reported_and_far_from_each_other_refused(mine):
     assert re.search(r"annotations/sub_1\.csv: expected video 1 to begin at .* as in sub_1\.csv, found ", error)
 
 
+@pytest.mark.journey
 def test_a_baseline_in_another_screen_is_a_warning_and_without_a_screen_a_refusal(mine):
     order = [int(v) for v in dict.fromkeys(table(mine)[1].video) if v < 9]
     first, second = order
@@ -267,6 +271,7 @@ def test_a_gap_in_the_signals_is_reported_and_a_long_one_refused(corpora, tmp_pa
     assert re.search(r"samples of video 1 without a gap of over 1 s, found 1\.50 s at", errors(root)["s01_v1"])
 
 
+@pytest.mark.journey
 def test_values_off_the_scale_and_samples_that_are_none_cost_one_recording(mine):
     def change(rows):
         values = rows.valence.to_numpy().copy()
@@ -286,6 +291,7 @@ def test_values_off_the_scale_and_samples_that_are_none_cost_one_recording(mine)
     assert re.search(r"finite samples in s01_v2, found 1 of .* in channel gsr", refusals["s01_v2"])
 
 
+@pytest.mark.journey
 def test_a_film_that_is_shown_twice_or_that_one_file_lacks_is_refused(mine):
     def twice(rows):
         videos = rows.video.to_numpy().copy()
@@ -301,6 +307,7 @@ def test_a_film_that_is_shown_twice_or_that_one_file_lacks_is_refused(mine):
     )
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [

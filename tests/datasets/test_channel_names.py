@@ -125,6 +125,7 @@ SPELT = st.builds(
 )  # fmt: skip
 
 
+@pytest.mark.journey
 @settings(max_examples=200, deadline=None)
 @given(SPELT)
 def test_an_electrode_is_known_however_it_is_spelt(spelt):
@@ -136,6 +137,7 @@ def test_an_electrode_is_known_however_it_is_spelt(spelt):
     assert find_channel(name, ["Status", spelt, "GSR"]) == find_channel(spelt, ["Status", name, "GSR"]) == 1
 
 
+@pytest.mark.journey
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=20), st.lists(st.text(max_size=12), max_size=6))
 def test_any_text_may_be_a_name_and_the_match_is_one_of_those_given(name, have):
@@ -153,6 +155,7 @@ def test_any_text_may_be_a_name_and_the_match_is_one_of_those_given(name, have):
     assert similar_names_hint(name, have) == "" or similar_names(name, have)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["a" + " " * 100_000 + "b", "a" + "-" * 100_000 + "b", "." * 100_000, " ." * 50_000])
 def test_a_name_of_any_length_takes_no_time(name):
     """It once took time with the square of its length."""

@@ -117,6 +117,7 @@ def known(tmp_path_factory):
     return root
 
 
+@pytest.mark.journey
 def test_the_files_are_laid_out_as_each_site_recorded(known):
     names = {p: mne.io.read_raw_bdf(known / f"data_original/s{p}.bdf", verbose="ERROR").ch_names for p in SUBJECTS}
     assert {p: len(n) for p, n in names.items()} == {"01": 48, "23": 48, "24": 48, "29": 49}  # FIELD A.1
@@ -194,6 +195,7 @@ def correlation(a, b):
     return np.corrcoef(a.ravel(), b.ravel())[0, 1]
 
 
+@pytest.mark.journey
 def test_a_plain_mne_script_makes_the_same_of_a_recording(known):
     """Read, rename, re-reference, subtract, filter, resample, cut: all of the file at once."""
     path = known / "data_original/s01.bdf"
@@ -251,6 +253,7 @@ def test_filtering_around_a_trial_is_filtering_the_whole_recording(one):
         assert off.max() < 1e-9
 
 
+@pytest.mark.journey
 def test_a_planted_pulse_is_at_its_sample_in_its_trial(one, tmp_path):
     n = 40 * RATE
     time_s = np.arange(n) / RATE
@@ -320,6 +323,7 @@ def codes(**changed):
 END_OF = [s + 2 * RATE for s in STARTS]
 
 
+@pytest.mark.journey
 def test_sound_recordings_have_nothing_to_tell(one):
     bdf(s01(one), STARTS)
     recordings, errors = checked(one)
@@ -347,6 +351,7 @@ def checked_trials(root):
     return [recordings[f"s01_trial{k:02d}"] for k in range(1, 5)]
 
 
+@pytest.mark.journey
 def test_a_trigger_written_twice_counts_once_and_is_reported(one):
     bdf(s01(one), STARTS, codes=codes() | {STARTS[1] + 100: 4, END_OF[3] + 50: 5})
     trials = checked_trials(one)
@@ -356,6 +361,7 @@ def test_a_trigger_written_twice_counts_once_and_is_reported(one):
     assert trials[0].warnings == trials[2].warnings == ()
 
 
+@pytest.mark.journey
 def test_a_code_that_lasts_is_one_trigger(one):
     n = 40 * RATE
     low = np.zeros(n)
@@ -365,6 +371,7 @@ def test_a_code_that_lasts_is_one_trigger(one):
     assert [(r.row, r.warnings) for r in checked_trials(one)] == [(s, ()) for s in STARTS]
 
 
+@pytest.mark.journey
 def test_an_end_that_is_missing_or_too_many_is_reported_and_stops_nothing(one):
     triggers = codes() | {5 * RATE: 5, END_OF[2] + 2 * RATE: 5}
     del triggers[END_OF[0]]
@@ -375,6 +382,7 @@ def test_an_end_that_is_missing_or_too_many_is_reported_and_stops_nothing(one):
     assert warnings[1] == warnings[3] == ()
 
 
+@pytest.mark.journey
 def test_a_video_broken_off_refuses_its_trial_alone_and_a_long_one_is_reported(one):
     triggers = {s: c for s, c in codes().items() if s not in (END_OF[1], END_OF[2])}
     bdf(s01(one), STARTS, codes=triggers | {STARTS[1] + RATE // 2: 5, STARTS[2] + 4 * RATE: 5})
@@ -384,6 +392,7 @@ def test_a_video_broken_off_refuses_its_trial_alone_and_a_long_one_is_reported(o
     assert [r.error is None for r in trials] == [True, False, True, True]
 
 
+@pytest.mark.journey
 def test_a_recording_cut_short_and_one_without_a_baseline_lose_those_trials_alone(tmp_path):
     starts = [RATE, 12 * RATE, 20 * RATE, 28 * RATE]
     root = corpus(tmp_path / "deap", starts=starts)
@@ -401,6 +410,7 @@ def test_a_recording_cut_short_and_one_without_a_baseline_lose_those_trials_alon
     assert trials[1].error is None and trials[2].error is None
 
 
+@pytest.mark.journey
 def test_a_baseline_that_reaches_into_the_video_before_is_reported(tmp_path):
     starts = [8 * RATE, 16 * RATE, 20 * RATE, 28 * RATE]
     root = corpus(tmp_path / "deap", starts=starts)
@@ -408,6 +418,7 @@ def test_a_baseline_that_reaches_into_the_video_before_is_reported(tmp_path):
     assert checked_trials(root)[2].warnings == ("the video before it ends 2.0 s before its start, within the baseline",)
 
 
+@pytest.mark.journey
 def test_starts_that_the_ratings_table_does_not_know_refuse_the_subject(one):
     other = [8 * RATE, 19 * RATE, 25 * RATE, 36 * RATE]
     bdf(s01(one), other)
@@ -471,6 +482,7 @@ def test_what_is_no_bdf_is_refused(one, content):
         open_corpus("deap", one, raw=True).recordings("s01")
 
 
+@pytest.mark.journey
 def test_flat_clipped_and_loose_channels_are_reported(one):
     n = 38 * RATE
     stuck = np.clip(300 * np.random.default_rng(1).standard_normal(n), -200, 200)
@@ -483,6 +495,7 @@ def test_flat_clipped_and_loose_channels_are_reported(one):
         assert re.fullmatch(r"GSR: no contact in 2\.[67]% of the samples; bridged", recording.warnings[2])
 
 
+@pytest.mark.journey
 def test_skin_in_the_other_sites_unit_is_reported(tmp_path):
     root = corpus(tmp_path / "deap", subjects=(23,))
     bdf(root / "data_original/s23.bdf", STARTS, order=EEG)  # 5000 ohm: no skin, but 5000 nanosiemens are
@@ -492,6 +505,7 @@ def test_skin_in_the_other_sites_unit_is_reported(tmp_path):
     )
 
 
+@pytest.mark.journey
 def test_a_release_with_other_signals_in_a_trial_is_reported(known, tmp_path):
     """Two trials change places in the recording, and nothing else does: the triggers cannot tell."""
     for folder in ("metadata_csv", "data_preprocessed_python", "data_original"):
@@ -532,6 +546,7 @@ def test_check_and_prepare_take_the_recordings_and_one_bad_file_stops_no_other(t
     assert "0 recordings prepared, 8 prepared before, 1 bad" in capsys.readouterr().out
 
 
+@pytest.mark.journey
 def test_a_store_of_one_source_is_not_gone_on_with_from_the_other(known, tmp_path, capsys):
     command = ["prepare", "deap", str(known), str(tmp_path / "store"), "--faces", "false", "--jobs", "1"]
     assert main(command) == 0
@@ -546,6 +561,7 @@ def test_a_store_of_one_source_is_not_gone_on_with_from_the_other(known, tmp_pat
     assert main(command) == 0 and main([*command, "--raw"]) == 2
 
 
+@pytest.mark.journey
 def test_synth_writes_recordings_that_check_finds_sound(tmp_path, capsys):
     small = ["--subjects", "1", "--trials", "3", "--seconds", "2", "--videos", "0", "--jobs", "1"]
     assert main(["synth", "deap", str(tmp_path / "a"), "--raw", *small]) == 0

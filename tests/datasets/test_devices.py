@@ -84,6 +84,7 @@ def truth(tmp_path_factory):
     return standard(tmp_path_factory.mktemp("truth"), {"eda": write.eda, "pulse": write.pulse, "eeg": write.eeg})
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", DIALECTS)
 def test_every_dialect_gives_the_same_windows(name, truth, tmp_path):
     if name.endswith(".acq"):
@@ -103,6 +104,7 @@ def test_every_dialect_gives_the_same_windows(name, truth, tmp_path):
         assert np.corrcoef(own.ravel(), expected.ravel())[0, 1] > 0.9999, channel
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["e4", "shimmer.csv", "muse.csv"])
 def test_planted_events_are_in_the_windows_in_which_they_happened(name, tmp_path):
     writer, channels = DIALECTS[name]
@@ -120,6 +122,7 @@ def test_planted_events_are_in_the_windows_in_which_they_happened(name, tmp_path
         assert np.fft.rfftfreq(30 * HZ, 1 / HZ)[np.argmax(spectrum)] * 60 == pytest.approx(72)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("utc", ["2023-11-14T22:13:10Z", "2023-11-14T23:13:10+01:00", "1699999990"])
 def test_a_device_that_knows_its_start_is_placed_by_that_of_the_recording(utc, tmp_path):
     """The recording began 10 s before the wristband: seconds 20 to 50 of the row are 10 to 40 of the wristband."""
@@ -131,6 +134,7 @@ def test_a_device_that_knows_its_start_is_placed_by_that_of_the_recording(utc, t
     assert np.abs(windows(tmp_path / "other", corpus)[0] - plain).max() < 1e-4
 
 
+@pytest.mark.journey
 def test_a_device_beside_an_eeg_is_placed_by_its_own_clock_or_by_an_offset(tmp_path):
     t = write.times(256)
     write_csv(tmp_path / "eeg.csv", {"Fp1": write.eeg(t)}, 256)
@@ -142,6 +146,7 @@ def test_a_device_beside_an_eeg_is_placed_by_its_own_clock_or_by_an_offset(tmp_p
     assert np.abs(by_clock - by_offset).max() < 1e-5
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "utc", "message"),
     [
@@ -174,12 +179,14 @@ def test_trials_of_one_wristband_with_starts_of_their_own_do_not_overlap(tmp_pat
     assert one.error is None and "trials that do not overlap" in two.error and "anna_2" in three.error
 
 
+@pytest.mark.journey
 def test_notes_on_lost_samples_and_events_reach_the_user(tmp_path):
     write.write_openbci(tmp_path / "a.txt", lost=(5000, 5001))
     _, warnings = windows(tmp_path, table(tmp_path, "a.txt", {"EXG Channel 0": "eeg"}))
     assert any("a.txt: 2 of 15000 samples are lost (0.013 %), in 1 places, by Sample Index" in w for w in warnings)
 
 
+@pytest.mark.journey
 def test_table_init_lists_devices(tmp_path):
     write.write_empatica(tmp_path / "anna" / "wrist")
     (tmp_path / "ben").mkdir()
@@ -202,6 +209,7 @@ def test_table_init_lists_devices(tmp_path):
     assert "  EDA: gsr\n  TEMP: temp\n  BVP: ppg\n" in settings and '  # "ACC_x": which kind?' in settings
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["e4", "e4.zip", "shimmer.csv", "muse.csv"])
 def test_predict_and_live_read_what_a_table_reads(name, tmp_path):
     writer, channels = DIALECTS[name]
@@ -222,6 +230,7 @@ def test_predict_and_live_read_what_a_table_reads(name, tmp_path):
     assert got[400:both] == pytest.approx(signals.samples[fastest][400:both], rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.journey
 def test_channels_are_renamed_for_predict(tmp_path):
     write.write_openbci(tmp_path / "a.txt")
     fp1 = (Channel("Fp1", "eeg"),)

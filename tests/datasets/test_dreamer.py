@@ -75,6 +75,7 @@ def by_scipy(root, subject, film):
     return ratings, *arrays
 
 
+@pytest.mark.journey
 def test_signals_ratings_and_stimulus_are_those_of_a_script_with_scipy_alone(root):
     corpus = open_corpus("dreamer", root)
     assert corpus.units == ("s01", "s02") and corpus.channels == CHANNELS and corpus.synthetic
@@ -96,6 +97,7 @@ def test_signals_ratings_and_stimulus_are_those_of_a_script_with_scipy_alone(roo
             assert before.baseline == (256, 61 * 256)  # the last 60 of 61 s
 
 
+@pytest.mark.journey
 def test_the_store_has_each_window_at_its_own_time(root, tmp_path):
     prepare_store(open_corpus("dreamer", root), tmp_path / "store", PrepareConfig(filter=False, baseline="none"))
     store = open_store(tmp_path / "store")
@@ -141,12 +143,14 @@ def test_a_corpus_that_is_none_says_what_is_missing(tmp_path):
         open_corpus("dreamer", tmp_path)
 
 
+@pytest.mark.journey
 def test_without_the_stamp_the_real_numbers_are_insisted_on(root):
     (root / "SYNTHETIC.json").unlink()
     with pytest.raises(BadRecording, match=r"expected 23 subjects in DREAMER\.Data, found 2"):
         open_corpus("dreamer", root)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -206,6 +210,7 @@ def test_what_is_wrong_with_one_costs_no_other(top, tmp_path, capsys, path, valu
     assert len(summary.bad) == 1 and summary.n_prepared == (3 if "_" in which else 2)
 
 
+@pytest.mark.journey
 def test_baselines_of_other_lengths_are_reported_and_short_ones_refused(top, tmp_path):
     for name, hz, n in (("EEG", 128, 14), ("ECG", 256, 2)):
         top["Data"][0, 0][name]["baseline"][0, 0] = np.random.default_rng(0).normal(size=(round(60.5 * hz), n))
@@ -217,6 +222,7 @@ def test_baselines_of_other_lengths_are_reported_and_short_ones_refused(top, tmp
     assert "expected 61 s of baseline for s02_f01, found 50.00 s" in corpus.recordings("s02")[0].error
 
 
+@pytest.mark.journey
 def test_of_a_truncated_file_the_first_subjects_are_used_and_it_is_reported(root):
     whole = (root / FILE).read_bytes()
     (root / FILE).write_bytes(whole[: len(whole) * 6 // 10])

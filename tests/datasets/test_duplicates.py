@@ -101,6 +101,7 @@ def copied(tmp_path):
     return tmp_path
 
 
+@pytest.mark.journey
 def test_check_prepare_and_a_run_say_so(copied, capsys):
     assert main(["check", "table", str(copied), "--jobs", "1"]) == 0
     checked = capsys.readouterr().out
@@ -121,6 +122,7 @@ def test_a_sound_store_gives_no_such_warning(tmp_path):
     assert make_plan_without_folds(store, CrossvalConfig(modality="bio", protocol="subject+stimulus")).warnings == ()
 
 
+@pytest.mark.journey
 def test_only_a_table_keeps_which_file_a_recording_is_from(copied, deap, tmp_path):
     prepare_store(open_corpus("table", copied), copied / "store", PrepareConfig(faces=False))
     table = open_store(copied / "store").recordings
@@ -139,6 +141,7 @@ def test_names_that_a_file_can_have(name):
     assert file_name_error(name) is None
 
 
+@pytest.mark.journey
 def test_prepare_tells_of_names_and_bytes_and_why_a_line_was_refused(tmp_path, capsys):
     for name in ("a.csv", "b.csv"):
         write_csv(tmp_path / name, 20, ("Fp1", "Fp2"))
@@ -152,6 +155,7 @@ def test_prepare_tells_of_names_and_bytes_and_why_a_line_was_refused(tmp_path, c
     assert "BAD " in err and "line 4 (c_1): expected the file in column signals" in err
 
 
+@pytest.mark.journey
 def test_a_store_in_which_nothing_was_good_is_begun_anew_with_other_channels(tmp_path):
     write_csv(tmp_path / "a.csv", 20, ("Fp1", "Fp2"))
     head, table, config = "subject,trial,signals,start_s,stop_s,valence\n", tmp_path / "recordings.csv", PrepareConfig()

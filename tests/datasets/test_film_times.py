@@ -46,6 +46,7 @@ def shown(path, info, at):
 # ---------------------------------------------------------------- the join
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["film.mp4", "film.avi", "film.mkv"])
 def test_a_camera_that_lost_a_second_is_written_at_an_even_rate_and_placed_by_its_lines(tmp_path, name):
     """300 frames of 11 s, a line for each: by the film's own clock all after 4 s is a second early."""
@@ -64,6 +65,7 @@ def test_a_camera_that_lost_a_second_is_written_at_an_even_rate_and_placed_by_it
     assert gap.startswith("30 of 330 frames are missing in 1 gap (103.97 to 105.00 s)")
 
 
+@pytest.mark.journey
 def test_lines_that_are_missing_of_frames_that_the_film_has_are_filled_in_by_their_numbers(tmp_path):
     """330 frames and 300 lines, with frame numbers from 1 on: the program that stamps lost a second, not the camera."""
     path = write_film(tmp_path / "film.mp4", [k / 30 for k in range(330)], rate=30)
@@ -76,6 +78,7 @@ def test_lines_that_are_missing_of_frames_that_the_film_has_are_filled_in_by_the
     )
 
 
+@pytest.mark.journey
 def test_frames_that_are_missing_in_the_film_are_not_filled_in(tmp_path):
     """300 frames and 300 lines whose numbers leave 30 out: row i is frame i, not number i."""
     path = write_film(tmp_path / "film.mp4", EVEN, rate=30)
@@ -83,6 +86,7 @@ def test_frames_that_are_missing_in_the_film_are_not_filled_in(tmp_path):
     assert shown(path, info, [105.001, 110.9]) == [120, 297]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("times", "frames", "counts"),
     [
@@ -99,6 +103,7 @@ def test_lines_and_frames_that_do_not_match_are_refused_with_all_counts(tmp_path
     assert counts in str(caught.value) and str(file) in str(caught.value)
 
 
+@pytest.mark.journey
 def test_frames_are_counted_by_decoding_where_the_container_counts_otherwise(tmp_path):
     """A container that promises ten frames more than can be decoded, and lines for those that can."""
     path = write_film(tmp_path / "film.mp4", EVEN, rate=30, options={"g": "300", "bf": "0"})
@@ -196,6 +201,7 @@ def windows_of(recording, starts):
     return made.frames[made.place], made
 
 
+@pytest.mark.journey
 def test_a_table_and_predict_take_the_file_beside_the_film(filmed, monkeypatch):
     monkeypatch.setattr(face_windows, "open_landmarker", fake_landmarker)
     recording = only(table(filmed, signals="eeg.edf"))
@@ -216,12 +222,14 @@ def test_a_table_and_predict_take_the_file_beside_the_film(filmed, monkeypatch):
         assert np.concatenate([part.ok for part in parts]).all()
 
 
+@pytest.mark.journey
 def test_without_signals_a_film_begins_with_its_first_frame(filmed):
     made = open_recording([filmed / "film.mp4"], (), 128.0, 3.0)
     recording = made.inspect(made.recording)
     assert (recording.video_start_s, recording.seconds) == (pytest.approx(100), pytest.approx(11, abs=1e-4))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -239,6 +247,7 @@ def test_a_row_that_cannot_be_meant_is_refused(filmed, columns, message):
         raise AssertionError(only(table(filmed, columns)).error)
 
 
+@pytest.mark.journey
 def test_an_offset_beside_frame_times_is_refused_by_predict_too(filmed):
     made = open_recording([filmed / "film.mp4"], (), 128.0, 3.0, Times(video_offset_s=2))
     with pytest.raises(BadConfig, match=r"video_offset_s 2: the frames of film.mp4 have the times of film.times.csv"):
@@ -247,6 +256,7 @@ def test_an_offset_beside_frame_times_is_refused_by_predict_too(filmed):
         open_recording([filmed / "film.times.csv", filmed / "eeg.edf"], (), 128.0, 3.0)
 
 
+@pytest.mark.journey
 def test_a_changed_time_is_noticed_though_the_file_has_its_size(filmed):
     config = PrepareConfig(faces=False)
     corpus = table(filmed, signals="eeg.edf")
@@ -257,6 +267,7 @@ def test_a_changed_time_is_noticed_though_the_file_has_its_size(filmed):
     assert prepare_store(corpus, filmed / "store", config).n_prepared == 1
 
 
+@pytest.mark.journey
 def test_a_template_takes_no_frame_times_for_signals(filmed):
     lines(filmed / "film.times.csv", CAMERA[LOST], LOST, "frame,time")
     text = write_template(filmed)[0].read_text()
@@ -264,6 +275,7 @@ def test_a_template_takes_no_frame_times_for_signals(filmed):
     assert "Not taken for signals" not in text
 
 
+@pytest.mark.journey
 def test_a_film_that_is_replayed_has_these_times(filmed):
     video = VideoFile(filmed / "film.mp4")
     assert (video.begin_s, video.end_s) == (100, pytest.approx(111, abs=1e-4))

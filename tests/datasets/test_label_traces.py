@@ -36,6 +36,7 @@ def test_a_case_worked_by_hand():
     assert early.tolist() == [2.0, 5.0] and covered.tolist() == [0.25, 1.0]
 
 
+@pytest.mark.journey
 @given(st.integers(0, 10**6), st.floats(0.05, 5), st.floats(-3, 6))
 def test_it_is_what_a_slow_loop_gives(seed, window_s, lag_s):
     rng = np.random.default_rng(seed)

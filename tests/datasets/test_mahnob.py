@@ -104,6 +104,7 @@ def test_the_38_channels_are_the_papers():
     assert len(BDF) == 47
 
 
+@pytest.mark.journey
 def test_a_recording_knows_subject_film_ratings_and_where_the_stimulus_lies(whole):
     by_name = recordings(whole)
     assert list(by_name) == ["p01_s2", "p01_s4", "p02_s132", "p02_s134"]
@@ -148,6 +149,7 @@ def test_the_kind_of_a_session_follows_from_its_type_its_file_and_isstim(tmp_pat
     assert read_session(tmp_path / "7").kind == kind
 
 
+@pytest.mark.journey
 def test_prepared_channels_are_those_of_a_plain_mne_script(whole, tmp_path):
     """Read, found, filtered and resampled by mne alone."""
     prepare_store(open_corpus("mahnob", whole), tmp_path / "store", SIGNALS_ONLY)
@@ -238,6 +240,7 @@ def test_missing_channels_are_named_with_what_is_near_them(mine):
     assert "GSR1 (near it: GSR" in error
 
 
+@pytest.mark.journey
 def test_another_rate_is_resampled_with_a_warning_and_too_slow_a_one_refused(mine, tmp_path):
     put_bdf(mine, rate=512, pulses_s=(30.0, 32.0))
     put_bdf(mine, rate=64, session=4)
@@ -248,6 +251,7 @@ def test_another_rate_is_resampled_with_a_warning_and_too_slow_a_one_refused(min
     assert (open_store(tmp_path / "store").windows["recording"] == "p01_s2").sum() == 2
 
 
+@pytest.mark.journey
 def test_flat_and_clipped_channels_are_warnings(mine):
     n = 64 * 256
     wave = 500 * np.sin(np.arange(n) / 20)
@@ -484,6 +488,7 @@ def test_without_a_gaze_table_the_video_is_taken_from_its_begin_and_that_is_repo
     assert warning.startswith("expected a gaze table") and "by how much that is wrong is not known" in warning
 
 
+@pytest.mark.journey
 def test_clocks_that_disagree_by_more_than_two_frames_are_reported_with_the_difference(mine):
     put_video(mine)
     edit(file(mine, "*.tsv"), r"(\d+)((?:\t[^\t\n]*){20}\tMovieEnd)", lambda m: f"{int(m[1]) + 200}{m[2]}")
@@ -517,6 +522,7 @@ def test_a_video_is_on_session_xmls_clock_and_what_disagrees_is_reported(mine):
     assert any("600 frames a second, which cannot be" in f for f in recording.warnings)
 
 
+@pytest.mark.journey
 def test_a_video_that_misses_a_part_of_the_stimulus_is_reported_and_one_that_misses_all_is_left_out(mine, tmp_path):
     put_video(mine, seconds=1.5)
     set_frames(mine, round(1.5 * VIDEO_FPS))
@@ -543,6 +549,7 @@ def test_without_the_colour_camera_the_signals_are_used_alone(mine):
     )
 
 
+@pytest.mark.journey
 def test_without_a_bdf_the_video_is_used_alone_and_without_both_there_is_nothing(mine):
     put_video(mine)
     for session in (2, 4):

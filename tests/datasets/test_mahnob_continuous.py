@@ -56,6 +56,7 @@ def contents(folder: Path):
             if f.is_file() and "locks" not in f.parts}  # fmt: skip
 
 
+@pytest.mark.journey
 def test_each_trace_is_what_a_script_of_scipy_reads(whole):
     mat = scipy.io.loadmat(whole / FILE)
     wanted = {}
@@ -99,6 +100,7 @@ def test_without_the_file_labels_and_the_store_are_those_of_before_to_the_byte(w
     assert open_store(tmp_path / "again").digest != open_store(tmp_path / "with").digest
 
 
+@pytest.mark.journey
 def test_the_writer_without_the_option_writes_the_sessions_of_before(whole, tmp_path):
     write_synthetic("mahnob", tmp_path, Settings(subjects=2, trials=2, seconds=6, videos=0, seed=3))
     stamp = json.loads((tmp_path / "SYNTHETIC.json").read_text())
@@ -108,6 +110,7 @@ def test_the_writer_without_the_option_writes_the_sessions_of_before(whole, tmp_
         Settings(lag_s=1.0)
 
 
+@pytest.mark.journey
 def test_in_the_store_the_ratings_follow_the_planted_curve_at_the_lag_to_a_step(whole, tmp_path):
     prepare_store(open_corpus("mahnob", whole), tmp_path, SIGNALS_ONLY)
     store, truth = open_store(tmp_path), json.loads((whole / "SYNTHETIC.json").read_text())
@@ -122,6 +125,7 @@ def test_in_the_store_the_ratings_follow_the_planted_curve_at_the_lag_to_a_step(
         assert min(errors) < 1e-3
 
 
+@pytest.mark.journey
 def test_signals_and_face_follow_the_curve_at_once(tmp_path):
     config = Settings(subjects=1, trials=1, seconds=60, videos=0, seed=1, continuous=True, fingerprint=0.0, effect=1.0)
     write_synthetic("mahnob", tmp_path, config)

@@ -90,6 +90,7 @@ def test_windows_hold_the_seconds_of_the_first_files_clock(tmp_path, hz, offset)
         assert other - own == pytest.approx(0, abs=0.005 + 0.01 / hz)  # far below a sample of either
 
 
+@pytest.mark.journey
 def test_the_channels_of_the_first_file_are_what_they_are_alone(tmp_path):
     write_eeg(tmp_path / "eeg.edf")
     write_wrist(tmp_path / "wrist.csv")
@@ -130,6 +131,7 @@ def test_a_span_of_several_files_has_each_channel_at_its_own_rate_from_one_time_
     assert got.samples[0] == pytest.approx(33.0)
 
 
+@pytest.mark.journey
 def test_a_file_that_does_not_hold_the_seconds_is_refused_by_its_name_and_on_its_own_clock(tmp_path):
     write_eeg(tmp_path / "eeg.edf")
     write_wrist(tmp_path / "short.csv", seconds=40)
@@ -148,6 +150,7 @@ def test_a_file_that_does_not_hold_the_seconds_is_refused_by_its_name_and_on_its
     assert by_name["carl_4"] is None and by_name["anna_5"] is None
 
 
+@pytest.mark.journey
 def test_a_channel_of_two_files_is_refused_with_both_unless_one_is_renamed(tmp_path):
     write_eeg(tmp_path / "eeg.edf")
     write_wrist(tmp_path / "left.csv")
@@ -177,6 +180,7 @@ def test_a_channel_of_two_files_is_refused_with_both_unless_one_is_renamed(tmp_p
     assert status(only)["anna_1"].error is None  # the doubles are not used
 
 
+@pytest.mark.journey
 def test_each_file_has_a_rate_and_a_unit_of_its_own(tmp_path):
     write_eeg(tmp_path / "eeg.edf")
     pd.DataFrame({"EDA": np.arange(120 * 4) / 4, "TEMP": 91.4}).to_csv(tmp_path / "wrist.csv", index=False)
@@ -192,6 +196,7 @@ def test_each_file_has_a_rate_and_a_unit_of_its_own(tmp_path):
     assert "wrist.csv: expected a column time, found none" in status(corpus)["anna_1"].error
 
 
+@pytest.mark.journey
 def test_a_change_of_any_file_or_offset_is_noticed(tmp_path):
     write_eeg(tmp_path / "eeg.edf")
     write_wrist(tmp_path / "wrist.csv")
@@ -207,6 +212,7 @@ def test_a_change_of_any_file_or_offset_is_noticed(tmp_path):
     assert open_store(tmp_path / "store").recordings["signals"].tolist() == ["eeg.edf + wrist.csv@-3"]
 
 
+@pytest.mark.journey
 def test_trials_share_no_seconds_of_any_file_and_copies_are_reported(tmp_path):
     write_eeg(tmp_path / "a.edf")
     write_edf(tmp_path / "b.edf", {"Fp1": (256, noise(256 * 120, 1), "uV")})
@@ -241,6 +247,7 @@ def test_a_wrong_row_is_refused_with_its_line_and_no_other(tmp_path, signals, me
         raise AssertionError(by_name["anna_1"].error)
 
 
+@pytest.mark.journey
 def test_text_files_of_a_recording_are_parsed_once_for_all_trials(tmp_path, monkeypatch):
     write_csv(tmp_path / "eeg.csv", {"Fp1": noise(HZ * 120)}, HZ)
     write_wrist(tmp_path / "wrist.csv")
@@ -255,6 +262,7 @@ def test_text_files_of_a_recording_are_parsed_once_for_all_trials(tmp_path, monk
 # ---------------------------------------------------------------- predict
 
 
+@pytest.mark.journey
 def test_a_recording_of_several_files_is_read_as_in_a_table(tmp_path):
     write_eeg(tmp_path / "eeg.edf")
     write_wrist(tmp_path / "wrist.csv", 32, start=100, seconds=70, offset=-75)
@@ -313,6 +321,7 @@ def test_one_file_gives_what_it_always_gave(tmp_path):
     assert np.array_equal(one.samples, same.samples) and one[1:] == same[1:]
 
 
+@pytest.mark.journey
 def test_live_replays_several_files_on_the_clock_of_the_first(tmp_path):
     write_eeg(tmp_path / "eeg.edf")
     write_wrist(tmp_path / "wrist.csv", 32, start=100, seconds=70, offset=-75)
@@ -328,6 +337,7 @@ def test_live_replays_several_files_on_the_clock_of_the_first(tmp_path):
         LiveSources(lsl="BioSemi + Shimmer")
 
 
+@pytest.mark.journey
 def test_the_rows_that_a_template_shows_can_be_read(tmp_path):
     """`gbvnet table init` writes them as comments into table.yaml, and the short form into recordings.csv."""
     write_eeg(tmp_path / "eeg.edf")

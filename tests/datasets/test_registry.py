@@ -147,6 +147,7 @@ def test_an_unknown_name_gets_the_nearest(tmp_path):
         write_synthetic("tables", tmp_path)
 
 
+@pytest.mark.journey
 def test_two_files_add_a_corpus_to_the_command_line(added, tmp_path, capsys):
     for command in ("check", "prepare", "synth"):
         assert "tiny-two: TINY, one signal and no video (nobody, 2025)" in help_of(capsys, command), command
@@ -161,6 +162,7 @@ def test_two_files_add_a_corpus_to_the_command_line(added, tmp_path, capsys):
     assert "subjects must be 1 to 9 here, not 10" in capsys.readouterr().err
 
 
+@pytest.mark.journey
 def test_the_contract_tests_find_a_new_corpus(added, tmp_path, capsys):
     assert added in test_readers.kinds()
     root = test_readers.write(added, tmp_path / "corpus")

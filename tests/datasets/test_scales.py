@@ -28,6 +28,7 @@ def write_table(folder, factors, channel="EDA"):
     return open_corpus("table", folder)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("channel", "factors"),
     [("EDA", {"a": 1, "b": 1, "c": 1e-3, "d": 1}), ("EDA", {"a": 1, "b": 1, "c": 1e-6, "d": 1}),
@@ -44,6 +45,7 @@ def test_one_recording_in_another_unit_is_reported_by_check_and_by_prepare(chann
     assert (again.n_reused, again.scale_warnings) == (4, [of_store])
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("channel", ["EDA", "Fp1"])
 def test_subjects_differ_and_that_is_no_unit(channel, tmp_path):
     corpus = write_table(tmp_path, {"a": 1, "b": 0.2, "c": 3, "d": 0.05}, channel)
@@ -95,6 +97,7 @@ def test_equal_notes_are_given_once():
     ]  # fmt: skip
 
 
+@pytest.mark.journey
 def test_the_commands_say_so(tmp_path, capsys):
     write_table(tmp_path, {"a": 1, "b": 1, "c": 1e-3, "d": 1})
     for command in (["check", "table", str(tmp_path)], ["prepare", "table", str(tmp_path), str(tmp_path / "st")]):

@@ -71,6 +71,7 @@ def only(folder):
     return corpus, recording
 
 
+@pytest.mark.journey
 def test_windows_are_what_plain_calls_give(mine, tmp_path):
     write_rows(
         mine, [ROW, ROW | {"trial": "2", "start_s": 22.5, "stop_s": 32.5, "baseline_start_s": 5, "valence": "low"}]
@@ -132,6 +133,7 @@ def write_eeglab(path, x):
     savemat(path, {"EEG": held | {"event": np.array([]), "epoch": np.array([]), "setname": "x"}})
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "write", "off"),
     [
@@ -160,6 +162,7 @@ def test_every_format_gives_what_was_written(tmp_path, name, write, off):
     assert got.samples == pytest.approx(x[:, : 30 * RATE], abs=off)  # skin in microsiemens in each of them
 
 
+@pytest.mark.journey
 def test_volts_are_reported_and_can_be_set(tmp_path):
     x = signals() * 1e-6
     pd.DataFrame(x.T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
@@ -221,6 +224,7 @@ def errors(folder):
     return {line[r.subject, r.trial]: r.error for r in checked}
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -245,6 +249,7 @@ def test_a_name_that_cannot_be_used_costs_its_own_row_only(mine, change, message
     assert "recordings.csv, line 2" in by_line[2]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "names",
     [
@@ -276,6 +281,7 @@ def test_one_name_in_two_forms_of_unicode_is_one_subject_and_one_file(mine):
     assert all("again in line" in r.error for r in open_corpus("table", mine).recordings(composed))
 
 
+@pytest.mark.journey
 def test_paths_of_windows_are_read(mine):
     (mine / "data/day 1").mkdir(parents=True)
     (mine / "a_raw.fif").rename(mine / "data/day 1/a_raw.fif")
@@ -287,6 +293,7 @@ def test_paths_of_windows_are_read(mine):
     assert r"no" in by_line[4] and r"..\x_raw.fif" in by_line[4]
 
 
+@pytest.mark.journey
 def test_of_equal_rows_the_first_counts_and_of_others_with_one_name_none(mine):
     write_rows(mine, [ROW, ROW, GOOD, ROW])
     one, two, four = open_corpus("table", mine).recordings("anna")
@@ -314,6 +321,7 @@ def test_overlapping_trials_are_refused_both(mine):
     assert three.error is None
 
 
+@pytest.mark.journey
 def test_a_long_trial_overlaps_all_that_are_within_it_and_a_video_is_one_trials_too(mine):
     """Neighbours alone do not tell: the third starts after the second has ended."""
     times = ((4, 30), (10, 12), (20, 25), (31, 39))
@@ -507,6 +515,7 @@ def test_signals_in_another_unit_than_their_files_say_are_reported(tmp_path):
     assert "uV SD looks like microvolts that were taken for volts" in warning and "the file's header" in warning
 
 
+@pytest.mark.journey
 def test_a_store_of_signals_in_another_unit_or_filtered_is_refused(tmp_path):
     pd.DataFrame(signals().T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False)
     plain = "signals_rate_hz: 256\n"
@@ -539,6 +548,7 @@ def test_a_text_file_whose_clock_does_not_tell_is_refused(tmp_path, text, messag
         corpus.signals(recording)
 
 
+@pytest.mark.journey
 def test_a_text_file_with_semicolons_and_decimal_commas_is_read(tmp_path):
     x = signals()
     pd.DataFrame(x.T, columns=["Fp1", "O1", "GSR1"]).to_csv(tmp_path / "x.csv", index=False, sep=";", decimal=",")
@@ -613,6 +623,7 @@ LABELS = """labels:
 LABELLED = {key: value for key, value in ROW.items() if key != "valence"}
 
 
+@pytest.mark.journey
 def test_labels_are_what_the_settings_declare_and_go_into_the_store(mine, tmp_path):
     rows = [
         LABELLED | {"valence": 55.5, "Stress": "much", "perceived_valence": "low"},
@@ -637,6 +648,7 @@ def test_labels_are_what_the_settings_declare_and_go_into_the_store(mine, tmp_pa
     assert not {"arousal", "dominance"} & set(store.windows)  # exactly those that are declared
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -736,6 +748,7 @@ def test_a_store_is_not_continued_with_other_labels(mine, tmp_path):
         prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False))
 
 
+@pytest.mark.journey
 def test_a_corrected_row_is_prepared_again(mine, tmp_path):
     write_rows(mine, [ROW])
     prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False))
@@ -745,6 +758,7 @@ def test_a_corrected_row_is_prepared_again(mine, tmp_path):
     assert open_store(tmp_path / "store").windows["valence"].iloc[0] == 2
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("corrected", [{"baseline_start_s": 4}, {"start_s": 11, "stop_s": 15, "video_offset_s": -1}])
 def test_a_row_with_other_seconds_of_the_signals_is_prepared_again(mine, tmp_path, corrected):
     config = PrepareConfig(faces=False)

@@ -173,6 +173,7 @@ def mine(tmp_path):
 TRACED = {key: value for key, value in ROW.items() if key != "valence"} | {"ratings_file": "ratings/a.csv", "liking": 3}
 
 
+@pytest.mark.journey
 def test_a_table_names_the_file_and_the_store_holds_trace_and_means(mine, tmp_path):
     second = TRACED | {"trial": "2", "start_s": 25, "stop_s": 30, "ratings_file": ""}
     write_rows(mine, [TRACED | {"ratings_file": r"ratings\a.csv"}, second], SETTINGS)
@@ -216,6 +217,7 @@ def test_a_file_of_ratings_alone_is_no_recording(mine):
     assert "expected a video or signals, found neither" in units["ben"].recordings[0].error
 
 
+@pytest.mark.journey
 def test_a_corrected_file_of_ratings_is_prepared_again(mine, tmp_path):
     write_rows(mine, [TRACED], SETTINGS)
     config = PrepareConfig(faces=False)

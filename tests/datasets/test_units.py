@@ -132,6 +132,7 @@ def test_the_corpus_reader_and_predict_read_a_bdf_alike(tmp_path):
     assert read_microvolts(file, raw, [skin]).mean() == pytest.approx(5000, rel=0.1)  # no kinds: not converted
 
 
+@pytest.mark.journey
 def test_brainvision_fif_and_eeglab_are_not_scaled_twice(tmp_path):
     kinds = {"Fp1": "eeg", "EDA": "gsr", "Resp": "resp", "Temp": "temp"}
     channels = tuple(Channel(name, kind) for name, kind in kinds.items())

@@ -181,6 +181,7 @@ def test_the_join_by_hand():
     assert join_frames(whole, np.arange(3)).times_s.tolist() == [0, 1, 2]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("in_film", [True, False])
 def test_a_lost_second_of_a_30_hz_camera_moves_no_frame(in_film, tmp_path):
     kept = np.delete(np.arange(14 * 30), slice(210, 240))  # second 7 to 8 is lost
@@ -198,6 +199,7 @@ def test_a_lost_second_of_a_30_hz_camera_moves_no_frame(in_film, tmp_path):
     assert any(note in warning for warning in recording.warnings)
 
 
+@pytest.mark.journey
 def test_a_film_that_fits_neither_is_refused_with_its_three_counts_and_signals_stay_usable(tmp_path):
     kept = np.delete(np.arange(420), slice(210, 240))
     streams = (amp(), events(), cam(kept, 0.3 + kept / 30))
@@ -212,6 +214,7 @@ def test_a_film_that_fits_neither_is_refused_with_its_three_counts_and_signals_s
     assert [u.good for u in check_corpus(alone)] == [2]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [
@@ -230,6 +233,7 @@ def test_numbers_that_are_not_those_of_one_film(numbers, message, tmp_path):
     assert unit.good == 0 and re.search(message, unit.recordings[0].error)
 
 
+@pytest.mark.journey
 def test_a_latency_moves_the_frames_and_pictures_in_the_file_are_refused(tmp_path):
     times = 0.3 + np.arange(420) / 30
     opened = corpus(
@@ -246,6 +250,7 @@ def test_a_latency_moves_the_frames_and_pictures_in_the_file_are_refused(tmp_pat
     )
 
 
+@pytest.mark.journey
 def test_predict_takes_an_xdf_with_its_film(tmp_path):
     kept = np.delete(np.arange(420), slice(210, 240))
     corpus(tmp_path / "c", amp(), events(), cam(kept, 0.3 + kept / 30))
@@ -263,6 +268,7 @@ def test_predict_takes_an_xdf_with_its_film(tmp_path):
     assert any("the frames' times in stream Cam are not used" in warning for warning in recording.warnings)
 
 
+@pytest.mark.journey
 def test_a_table_takes_an_xdf_for_signals_and_for_the_times_of_a_film(tmp_path):
     kept = np.delete(np.arange(420), slice(210, 240))
     corpus(tmp_path / "c", amp(), events(), cam(kept, 0.3 + kept / 30))
@@ -382,6 +388,7 @@ def test_channels_of_one_name_in_two_streams(tmp_path):
 # ---------------------------------------------------------------- the draft
 
 
+@pytest.mark.journey
 def test_table_init_lists_streams_and_drafts_settings_that_work(tmp_path, capsys):
     kept = np.arange(420)
     file = corpus(tmp_path / "c", amp(), events(), cam(kept, 0.3 + kept / 30), name="sub-anna_eeg.xdf").files[0]
@@ -517,6 +524,7 @@ def test_whole_numbers_of_any_size_are_markers_without_a_point(tmp_path):
         assert [(r.signal_times[0], r.seconds) for r in listed] == [(2.0, 3.0), (8.0, 3.0)]
 
 
+@pytest.mark.journey
 def test_markers_and_frames_whose_clock_was_not_measured_are_reported(tmp_path):
     kept = np.arange(420)
     plain = events()

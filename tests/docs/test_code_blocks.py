@@ -53,6 +53,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.journey
 @of_language("bash")
 def test_commands_are_taken_by_their_own_parsers(block, folder):
     for words in command_lines.commands(block.text):
@@ -219,6 +220,7 @@ def test_examples_of_the_gallery_have_a_title_blocks_and_a_number_of_their_own()
     assert files and len({file.name[:2] for file in files}) == len(files)
 
 
+@pytest.mark.journey
 def test_examples_say_how_they_are_called_and_these_commands_exist(folder):
     for file in sorted((ROOT / "examples").glob("*.py")):
         lines = (ast.get_docstring(ast.parse(file.read_text())) or "").splitlines()

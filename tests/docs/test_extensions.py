@@ -140,6 +140,7 @@ def test_the_page_of_a_command_has_each_of_its_options_with_type_and_default(nam
         assert "# the paper's, which leaks\n    gbvnet crossval /data/deap.store runs/window --protocol window" in page
 
 
+@pytest.mark.journey
 def test_the_page_of_systems_has_options_of_one_and_leaves_out_those_without():
     page = command_pages.page_of_systems()
     assert ".. program:: yuvaraj-like\n\n.. option:: --options.svm_windows" in page

@@ -121,6 +121,7 @@ def test_what_takes_or_returns_arrays_says_their_shapes():
     assert missing == []
 
 
+@pytest.mark.journey
 def test_what_raises_an_error_of_the_package_names_it():
     missing = {
         name: sorted(unnamed)

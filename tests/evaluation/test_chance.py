@@ -230,6 +230,7 @@ def test_knowing_the_subject_is_not_above_chance():
     assert not any(c.above for c in result.levels["window"].values())
 
 
+@pytest.mark.journey
 def test_following_the_course_and_knowing_the_mean_are_separated_by_shifts():
     table = task_tables.regression(varying=True, n_windows=20, skill=0)
     mean = table.groupby(["subject", "trial"])["y"].transform("mean")

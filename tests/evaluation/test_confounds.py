@@ -102,6 +102,7 @@ def test_a_run_and_a_model_say_so(eyes, tmp_path):
     assert warning in (folder / "README.md").read_text()
 
 
+@pytest.mark.journey
 def test_there_is_no_warning_for_synthetic_corpora(tmp_path):
     write_synthetic("deap", tmp_path / "deap", SynthConfig(subjects=3, trials=6, seconds=1, videos=0))
     prepare_store(open_corpus("deap", tmp_path / "deap"), tmp_path / "store", PrepareConfig(faces=False))

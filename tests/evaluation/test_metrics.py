@@ -95,6 +95,7 @@ def test_windows_that_balance_are_an_exact_tie_and_one_certain_window_does_not_d
     assert certain["p"].iloc[0] < 0.5
 
 
+@pytest.mark.journey
 def test_the_mean_over_folds_is_not_the_pooled_value():
     scores = evaluate(small(), n_permutations=50)
     assert scores.over_folds().mean == pytest.approx((3 / 4 + 1 / 2) / 2)  # Eq. 7
@@ -107,6 +108,7 @@ def test_the_mean_over_folds_is_not_the_pooled_value():
     }  # fmt: skip
 
 
+@pytest.mark.journey
 def test_pooled_scores_are_scikit_learns_over_all_rows():
     table = made()
     scores = evaluate(table, n_permutations=50)
@@ -154,6 +156,7 @@ def uneven():
     return result(rows)
 
 
+@pytest.mark.journey
 def test_chance_is_that_of_every_permutation_within_subject():
     table = uneven()
     every = brute_force(table)  # (6 * 4, 3)
@@ -181,6 +184,7 @@ def test_chance_of_a_perfect_score_by_hand():
     assert of_subjects["a"] == chance["window"]
 
 
+@pytest.mark.journey
 def test_knowing_the_subjects_is_not_above_chance():
     """A system that gives each subject their own base rate beats the majority, and still has learnt no emotion."""
     rows = [(1, s, str(t), 0, int(t < high), high / 10) for s, high in (("a", 9), ("b", 1)) for t in range(10)]
@@ -191,6 +195,7 @@ def test_knowing_the_subjects_is_not_above_chance():
     assert scores.assessment == "within chance"
 
 
+@pytest.mark.journey
 def test_windows_of_one_trial_do_not_count_as_many_observations():
     """Six trials of 500 windows, all right by window: shuffling windows would say p = 1e-4, trials say 1/20."""
     rows = [(1, "a", str(t), w, int(t < 3), 0.9 if t < 3 else 0.1) for t in range(6) for w in range(500)]
@@ -198,6 +203,7 @@ def test_windows_of_one_trial_do_not_count_as_many_observations():
     assert chance["window"].p == pytest.approx(1 / 20, abs=0.006)
 
 
+@pytest.mark.journey
 def test_subjects_of_one_class_cannot_be_shuffled():
     rows = [(t + 1, s, str(t), 0, int(s == "a"), 0.9 if s == "a" else 0.1) for s in "ab" for t in range(3)]
     scores = evaluate(result(rows), n_permutations=100)
@@ -208,6 +214,7 @@ def test_subjects_of_one_class_cannot_be_shuffled():
     assert any("permuting labels changes nothing" in warning for warning in scores.warnings)
 
 
+@pytest.mark.journey
 def test_skill_is_above_chance_and_its_absence_is_not():
     assert evaluate(made(skill=1.5), n_permutations=500).assessment == "above chance"
     assert evaluate(made(skill=0.0), n_permutations=500).assessment == "within chance"
@@ -221,6 +228,7 @@ def test_under_the_null_about_one_in_forty_is_above_chance():
     assert sum(above) <= 7  # binomial(80, 0.025): more than 7 has a chance of 0.1 %
 
 
+@pytest.mark.journey
 def test_above_chance_may_still_be_below_the_majority():
     rows = [(1, "a", f"{t:02d}", 0, int(t < 18), 0.9 if t < 11 else 0.1) for t in range(20)]  # 13 of 20 right
     scores = evaluate(result(rows, prior=0.9), n_permutations=5000)
@@ -243,6 +251,7 @@ def test_the_majority_follows_from_prior_alone():
     )  # a tie counts as high
 
 
+@pytest.mark.journey
 def test_a_fold_with_one_class_gives_a_warning_and_no_error():
     table = made(folds=5)
     table.loc[table["fold"] == 2, "y"] = 1
@@ -257,12 +266,14 @@ def test_a_fold_with_one_class_gives_a_warning_and_no_error():
     assert "mcc" not in scores.folds
 
 
+@pytest.mark.journey
 def test_predicting_one_class_throughout_gives_a_warning():
     scores = evaluate(made().assign(p=0.7), n_permutations=100)
     assert "Every window is predicted high." in scores.warnings
     assert scores.assessment == "within chance"
 
 
+@pytest.mark.journey
 def test_intervals_draw_subjects_where_there_are_five_and_else_trials():
     unit, by_window, by_trial = statistics.bootstrap_intervals(made(n_subjects=5), n=200)
     assert unit == "subjects"
@@ -287,6 +298,7 @@ def test_the_interval_is_that_of_a_plain_bootstrap():
         assert interval == pytest.approx(np.percentile(samples[name], [2.5, 97.5]), abs=0.03), name
 
 
+@pytest.mark.journey
 def test_scores_of_counts_are_scikit_learns():
     rng = np.random.default_rng(0)
     for _ in range(20):
@@ -357,6 +369,7 @@ def test_results_are_separated_by_their_keys():
     assert groups == [("valence", "trial", 6), ("arousal", "trial", 6), ("valence", "window", 6)]
 
 
+@pytest.mark.journey
 def test_a_leaky_result_says_so_in_its_assessment():
     scores = evaluate(made(skill=2.0).assign(protocol="window"), n_permutations=200)
     assert scores.leaky
@@ -364,12 +377,14 @@ def test_a_leaky_result_says_so_in_its_assessment():
     assert scores.stamps == ("LEAKY: windows of one trial on both sides",)
 
 
+@pytest.mark.journey
 def test_a_trial_spread_over_folds_has_a_row_in_each():
     table = small().assign(protocol="window", fold=[1, 2, 1, 2, 1, 2])
     assert len(metrics.aggregate_trials(table)) == 6
     assert evaluate(table, n_permutations=20).counts["trials"] == 4
 
 
+@pytest.mark.journey
 def test_the_same_table_gives_the_same_numbers_whatever_its_order():
     table = made()
     first, second = evaluate(table, 300), evaluate(table.sample(frac=1, random_state=1), 300)
@@ -453,6 +468,7 @@ def test_with_unequally_many_folds_its_middle_is_the_mean_over_folds():
     assert (high - low) / 2 == pytest.approx(half)
 
 
+@pytest.mark.journey
 def test_which_interval_the_mean_over_folds_has_follows_the_scope(within_each):
     pooled = evaluate(made(6, 6, 2, folds=3), n_permutations=50)
     assert pooled.folds_interval_kind == "corrected t over folds"

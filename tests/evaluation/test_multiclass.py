@@ -100,6 +100,7 @@ def test_a_trial_is_its_mean_log_probability_and_one_certain_window_does_not_dec
     assert trial[["p_0", "p_1", "p_2"]].sum(axis=1).iloc[0] == pytest.approx(1)
 
 
+@pytest.mark.journey
 def test_two_classes_score_as_the_binary_task_does():
     """K = 2 through the other formulas: no p is a tie, where the two tasks decide differently."""
     table = task_tables.multiclass(2, seed=5, skill=0.7)
@@ -116,6 +117,7 @@ def test_two_classes_score_as_the_binary_task_does():
     assert (a.confusion["trial"] == b.confusion["trial"]).all()
 
 
+@pytest.mark.journey
 def test_all_fields_of_a_result_of_three_classes():
     table = task_tables.multiclass(3, skill=1.5)
     scores = evaluate(table, n_permutations=200)
@@ -159,6 +161,7 @@ def test_the_majority_class_follows_from_the_priors_alone():
     assert metrics.majority_accuracy(table)["trial"] == baseline["trial"]["accuracy"]
 
 
+@pytest.mark.journey
 def test_folds_that_lack_a_class_are_named_and_left_out_of_means():
     table = task_tables.multiclass(3, seed=2)
     table.loc[table["fold"] == 2, "y"] = 1
@@ -172,6 +175,7 @@ def test_folds_that_lack_a_class_are_named_and_left_out_of_means():
     assert "1 of 5 folds were trained without a class (class 0) and cannot learn to predict it." in scores.warnings
 
 
+@pytest.mark.journey
 def test_classes_that_are_never_predicted_are_named():
     table = task_tables.multiclass(3)
     constant = np.tile([0.2, 0.5, 0.3], (len(table), 1))
@@ -183,6 +187,7 @@ def test_classes_that_are_never_predicted_are_named():
     assert "No window is predicted class 2." in scores.warnings
 
 
+@pytest.mark.journey
 def test_subjects_of_one_class_cannot_be_permuted():
     table = task_tables.multiclass(3)
     table["y"] = (table["subject"].str[1:].astype(int) % 3).astype("int16")

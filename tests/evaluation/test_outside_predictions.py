@@ -118,6 +118,7 @@ def test_two_runs_with_other_labels_need_the_files_own_to_choose(tmp_path, run):
     assert completed(save(tmp_path, other[[*NEEDED, "y"]]), run, other).reference == 1
 
 
+@pytest.mark.journey
 def test_classes_and_numbers(tmp_path):
     classes, ratings = fake_runs.class_table(), fake_runs.rating_table()
     result = completed(save(tmp_path, classes[["recording", "window", "fold", "p_0", "p_1", "p_2"]]), classes)
@@ -208,6 +209,7 @@ def folds(run, name):
     }[name]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["window", "trial", "stimulus", "subject"])
 @pytest.mark.parametrize("beside", [True, False])
 def test_the_protocol_follows_from_the_folds(tmp_path, run, name, beside):
@@ -284,6 +286,7 @@ def test_one_fold_needs_to_say_what_it_was_trained_on(tmp_path, run):
     assert set(result.table["protocol"]) == {"trial"}
 
 
+@pytest.mark.journey
 def test_folds_within_each_subject(tmp_path, run):
     fold = run["trial"].astype(int) % 5 + 1
     within = run.assign(scope="per-subject", fold=fold + 5 * (run["subject"].str[1:].astype(int) - 1))

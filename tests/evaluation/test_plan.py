@@ -42,6 +42,7 @@ def test_of_a_store_that_has_both_every_modality_is_scored_on_the_same_windows(t
     assert len(planned(store, modality="bio", rows="any").windows) == 60
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("part", "settings", "advice"),
     [

@@ -27,6 +27,7 @@ def test_ranks_are_those_worked_by_hand_and_ties_share_theirs():
     assert ranking.cliques == [["a", "b", "c"]]  # three subjects show nothing
 
 
+@pytest.mark.journey
 def test_tests_are_scipys():
     rng = np.random.default_rng(0)
     table = scores(*rng.uniform(size=(4, 12)))
@@ -69,6 +70,7 @@ def test_gaps_are_refused_and_equal_systems_are_one_clique():
     assert same.ranks.tolist() == [2.0] * 3 and same.cliques == [["a", "b", "c"]]
 
 
+@pytest.mark.journey
 def test_memory_is_what_was_held_at_most_and_not_what_is_held_at_the_end():
     """In a process of its own: one that has freed much memory gives it out again, and its size does not grow."""
     script = """
@@ -88,6 +90,7 @@ def test_memory_is_what_was_held_at_most_and_not_what_is_held_at_the_end():
     assert 150 < float(peak) < 200 and float(little) < 20
 
 
+@pytest.mark.journey
 def test_the_smallest_p_is_that_of_the_subjects_that_differ_and_no_data_of_them_give_less():
     """Wilcoxon's test drops those who are equal: of twelve subjects four differ, and 2 / 2**4 is the least."""
     a = np.full(12, 0.7)

@@ -75,6 +75,7 @@ def test_constant_labels_have_no_ccc_and_constant_predictions_one_of_0(value):
     assert scores["ccc"] == 0 and np.isnan(scores["pearson"])
 
 
+@pytest.mark.journey
 def test_the_ccc_of_recordings_is_their_mean_where_labels_change():
     table = task_tables.regression(varying=True, n_windows=8)
     first = table["recording"] == table["recording"].iloc[0]
@@ -103,6 +104,7 @@ def test_scores_of_sums_of_many_units_are_those_of_their_rows():
         assert {name: values[unit] for name, values in scores.items()} == pytest.approx(expected)
 
 
+@pytest.mark.journey
 def test_all_fields_of_a_result_of_numbers():
     table = task_tables.regression(skill=0.8)
     scores = evaluate(table, n_permutations=300)
@@ -129,6 +131,7 @@ def test_all_fields_of_a_result_of_numbers():
     assert "CCC" not in " ".join(scores.warnings)
 
 
+@pytest.mark.journey
 def test_the_constant_mean_follows_from_prior_alone():
     table = task_tables.regression()
     table["prior"] = np.where(table["fold"] == 1, 4.0, 5.5)
@@ -144,6 +147,7 @@ def test_the_constant_mean_follows_from_prior_alone():
     assert evaluate(table, n_permutations=20).majority == {"window": 0, "fold": 0, "trial": 0}
 
 
+@pytest.mark.journey
 def test_above_chance_may_still_be_no_better_than_the_constant_mean():
     table = task_tables.regression(skill=1.0, seed=1)
     shifted = table.assign(y_hat=table["y_hat"] + 4)
@@ -151,6 +155,7 @@ def test_above_chance_may_still_be_no_better_than_the_constant_mean():
     assert scores.assessment == "above chance, RMSE not below that of the constant mean"
 
 
+@pytest.mark.journey
 def test_less_is_better_for_errors():
     good, bad = task_tables.regression(skill=1.0), task_tables.regression(skill=-1.0)
     for table, above in ((good, True), (bad, False)):
@@ -160,6 +165,7 @@ def test_less_is_better_for_errors():
         assert chance["rmse"].upper < chance["rmse"].mean  # what an error must be below
 
 
+@pytest.mark.journey
 def test_constant_labels_and_predictions_are_reported():
     table = task_tables.regression()
     scores = evaluate(task_tables.with_numbers(table, np.full(len(table), 5.0), table["y_hat"]), n_permutations=20)

@@ -43,6 +43,7 @@ BINARY = {
 }  # fmt: skip
 
 
+@pytest.mark.journey
 def test_the_numbers_of_two_classes_are_those_of_before():
     scores = evaluate(made(), 500, seed=1)
     close = {"rel": 1e-12, "abs": 1e-12}
@@ -64,6 +65,7 @@ def test_the_numbers_of_two_classes_are_those_of_before():
     assert list(scores.counts) == ["folds", "subjects", "trials", "windows", "high_trials", "high_windows"]
 
 
+@pytest.mark.journey
 def test_two_classes_have_chance_and_baseline_for_every_score():
     scores = evaluate(made(), 500, seed=1)
     assert (scores.task, scores.main) == ("binary", "accuracy")
@@ -81,6 +83,7 @@ def test_two_classes_have_chance_and_baseline_for_every_score():
     assert scores.confusion["window"][1].sum() == scores.counts["high_windows"]
 
 
+@pytest.mark.journey
 def test_the_sums_of_all_scores_and_those_of_accuracy_alone_agree():
     for table in (made(4, 8, 2, seed=3), made(folds=3).assign(fold=lambda t: 1 + t.index % 3, protocol="window")):
         alone, _ = statistics.permutation_chance(table, 200, seed=7)
@@ -189,6 +192,7 @@ def test_scores_that_need_several_labels_are_undefined_without():
         }
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("make", [task_tables.multiclass, task_tables.regression])
 def test_the_same_table_of_any_task_gives_the_same_numbers_whatever_its_order(make):
     table = make()
@@ -199,6 +203,7 @@ def test_the_same_table_of_any_task_gives_the_same_numbers_whatever_its_order(ma
     assert first.window == pytest.approx(second.window, nan_ok=True)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("make", [task_tables.multiclass, task_tables.regression])
 def test_folds_within_each_subject_have_their_interval_over_subjects(make):
     scores = evaluate(make(folds=2).assign(scope="per-subject"), n_permutations=50)

@@ -37,6 +37,7 @@ def tables():
     }
 
 
+@pytest.mark.journey
 def test_means_and_sds_are_those_of_the_predictions_themselves(tables):
     scores = group(tables)
     accuracies = pd.Series({seed: correct(t).mean() for seed, t in tables.items()})
@@ -56,6 +57,7 @@ def test_means_and_sds_are_those_of_the_predictions_themselves(tables):
     assert len(scores.folds) == 15 and scores.subjects["windows"].dtype.kind == "i"
 
 
+@pytest.mark.journey
 def test_the_interval_of_the_mean_of_folds_is_that_of_a_repeated_cross_validation(tables):
     scores = group(tables | {2: tables[2].assign(fold=1 + np.arange(len(tables[2])) % 5)})
     assert scores.folds_interval_kind == REPEATED_FOLDS_T
@@ -64,6 +66,7 @@ def test_the_interval_of_the_mean_of_folds_is_that_of_a_repeated_cross_validatio
     assert scores.folds_interval() == pytest.approx((values.mean() - half, values.mean() + half))
 
 
+@pytest.mark.journey
 def test_folds_that_stay_the_same_count_once():
     tables = {seed: fake_runs.table(seed=seed) for seed in (0, 1)}
     scores = group(tables)
@@ -73,6 +76,7 @@ def test_folds_that_stay_the_same_count_once():
     assert scores.folds_interval() == pytest.approx((values.mean() - half, values.mean() + half))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("make", [fake_runs.table, fake_runs.class_table, fake_runs.rating_table])
 def test_seeds_share_permutations_and_resamples(make):
     """Two seeds with the same predictions are no more data than one: chance and intervals stay as they are."""
@@ -87,6 +91,7 @@ def test_seeds_share_permutations_and_resamples(make):
         assert one.window_interval[name] == pytest.approx(interval, nan_ok=True)
 
 
+@pytest.mark.journey
 def test_chance_of_the_mean_is_the_mean_under_one_permutation_for_all_seeds():
     """Two trials of one subject: the labels stay or are exchanged, for both seeds at once."""
 
@@ -114,6 +119,7 @@ def test_a_difference_is_paired_by_seed_and_set_beside_its_spread():
     assert difference_over_seeds(gap, b).mean == pytest.approx((0.6 - 0.62 + 0.7 - 0.7) / 2)  # without s2
 
 
+@pytest.mark.journey
 def test_results_on_other_windows_are_not_averaged():
     table = fake_runs.table()
     scores = evaluate(table, N)

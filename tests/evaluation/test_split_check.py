@@ -107,6 +107,7 @@ def test_validation_on_the_test_side_is_a_leak(tmp_path):
     assert not check_splits(tmp_path / "b.json").leaks
 
 
+@pytest.mark.journey
 def test_the_command_exits_with_1_for_a_leak(runs, capsys):
     assert main(["audit", "--splits", str(runs / "window/splits.json")]) == 1
     out = capsys.readouterr().out
@@ -211,6 +212,7 @@ def test_names_of_others_with_separators_in_them(tmp_path, train, test, leaks):
     assert f"{train!r} is read as " in str(checked)
 
 
+@pytest.mark.journey
 def test_ambiguous_names_are_reported(tmp_path):
     def report(train, test):
         (tmp_path / "s.json").write_text(json.dumps({"folds": [{"train": train, "test": test}]}))

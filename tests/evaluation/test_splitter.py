@@ -33,6 +33,7 @@ def features(store, splitter):
     return np.log(store.read(splitter.rows, faces=False)[2].std(axis=2))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_its_folds_are_those_of_a_run(store, tmp_path, protocol):
     config = replace(CONFIG, protocol=protocol)
@@ -69,6 +70,7 @@ def test_it_does_what_a_group_splitter_must(store, protocol):
     assert (tested == 1).all()
 
 
+@pytest.mark.journey
 def test_scikit_learn_takes_it_everywhere(store):
     splitter = ProtocolSplit(store, CONFIG)
     x, y = features(store, splitter), splitter.y

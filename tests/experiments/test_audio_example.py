@@ -109,6 +109,7 @@ def added(films):
     return open_store(films / "store")
 
 
+@pytest.mark.journey
 def test_the_sound_of_films_becomes_a_modality_of_the_store(added, films):
     first, second = (films / "out.txt").read_text().splitlines()
     assert first.endswith("log_mel: log_mel, 98 x 40 a window")
@@ -144,6 +145,7 @@ def test_a_plugin_that_is_none_and_a_wrong_corpus_are_refused(added, films, tmp_
     assert "expected the code of mine.py:LogMel (sha256" in message and "read by the code of audio.py:LogMel" in message
 
 
+@pytest.mark.journey
 def test_it_goes_on_after_a_kill_and_ends_with_the_same_bytes(added, films):
     """The second store has the same windows, so the bytes must be those of an undisturbed run."""
     write_store(films / "again", subjects=SUBJECTS, trials=TRIALS, windows=WINDOWS, effect=0)
@@ -175,6 +177,7 @@ def scores(run):
     return auc(table["y"].to_numpy(), table["p"].to_numpy()), table
 
 
+@pytest.mark.journey
 @pytest.mark.usefixtures("one_core")
 def test_with_the_sound_a_new_subject_is_predicted_and_without_it_not(added, films, tmp_path):
     system = f"{AUDIO}:GBVNetWithSound"
@@ -197,6 +200,7 @@ def test_a_store_without_it_is_refused_before_any_training(films, tmp_path, caps
     assert "expected a further modality log_mel, found none; `gbvnet modality add` adds one" in capsys.readouterr().err
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("modality", ["facebio", "bio"])
 def test_the_system_of_the_example_keeps_the_contract(modality):
     windows = SyntheticWindows(modalities=(("log_mel", (12, 6)),), missing=(((1, 1), "log_mel"), ((3, 2), "log_mel")))

@@ -50,6 +50,7 @@ def done(store, tmp_path_factory):
 # Who takes part
 
 
+@pytest.mark.journey
 def test_all_systems_take_part_and_the_probe_with_each_seeing_what_it_was_made_for(store):
     entries, left_out = plan_comparison(store, replace(QUICK, systems=("all",)))
     names = {entry.config.system for entry in entries}
@@ -60,6 +61,7 @@ def test_all_systems_take_part_and_the_probe_with_each_seeing_what_it_was_made_f
         assert (entry.config.shuffle_labels is not None) == entry.name.endswith("shuffled")
 
 
+@pytest.mark.journey
 def test_what_a_store_lacks_is_left_out_of_all_and_refused_by_name(tmp_path):
     blind = write_store(tmp_path / "s", faces=False, subjects=3, trials=4, windows=2)
     entries, left_out = plan_comparison(blind, replace(QUICK, systems=("all",)))
@@ -120,6 +122,7 @@ def test_scores_ranks_and_costs_are_in_the_report(done):
     assert row["difference"] == pytest.approx((by_subject["ridge"] - by_subject["majority"]).mean())
 
 
+@pytest.mark.journey
 def test_systems_are_compared_on_windows_in_memory_too(tmp_path):
     memory = SyntheticStore(SyntheticWindows(trials=4, windows=2))
     report = compare(memory, tmp_path / "compared", replace(QUICK, systems=("ridge", "majority")))

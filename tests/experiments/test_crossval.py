@@ -102,6 +102,7 @@ def result(path):
 # What is scored, and as what
 
 
+@pytest.mark.journey
 def test_complete_scores_only_windows_with_everything_and_any_those_the_system_can_use(tmp_path):
     held = write_store(tmp_path / "s", missing={(1, 1): "face", (2, 2): "signals", (3, 3): "face"}.items())
 
@@ -138,6 +139,7 @@ def test_a_store_that_cannot_be_scored_is_refused_with_the_reasons(tmp_path):
 # The run folder
 
 
+@pytest.mark.journey
 def test_the_run_folder_holds_what_the_design_promises(tmp_path, planted, log_power):
     path = cross_validate(planted, tmp_path / "run", CONFIG)
     assert path == tmp_path / "run" / "predictions.parquet"
@@ -165,6 +167,7 @@ def test_the_run_folder_holds_what_the_design_promises(tmp_path, planted, log_po
     assert yaml.safe_load((path.parent / "config.yaml").read_text())["train"]["epochs"] == 3
 
 
+@pytest.mark.journey
 def test_the_folds_of_the_table_are_those_of_splits_json(tmp_path, planted, log_power):
     path = cross_validate(planted, tmp_path / "run", CONFIG)
     table, split = predictions.read(path), json.loads((path.parent / "splits.json").read_text())
@@ -184,6 +187,7 @@ def test_the_folds_of_the_table_are_those_of_splits_json(tmp_path, planted, log_
         assert set(rows["prior"]) == {table.loc[trained_on, "y"].mean()}
 
 
+@pytest.mark.journey
 def test_two_targets_are_two_trainings_a_fold(tmp_path, planted, log_power):
     path = cross_validate(planted, tmp_path / "run", replace(CONFIG, target="both"))
     table = predictions.read(path)
@@ -200,6 +204,7 @@ def test_per_subject_scope_trains_within_each_subject(tmp_path, planted, log_pow
     assert len(table) == 120
 
 
+@pytest.mark.journey
 def test_a_window_run_is_called_leaky_in_every_log_line(tmp_path, planted, log_power, caplog):
     with caplog.at_level(logging.INFO, logger="gbvnet"):
         cross_validate(planted, tmp_path / "run", replace(CONFIG, protocol="window"))
@@ -207,6 +212,7 @@ def test_a_window_run_is_called_leaky_in_every_log_line(tmp_path, planted, log_p
     assert all(m.startswith("LEAKY (protocol window): fold") for m in caplog.messages)
 
 
+@pytest.mark.journey
 def test_a_training_side_of_one_class_predicts_its_share_with_a_warning(tmp_path, log_power, caplog):
     ratings = np.full((3, 4), 7.0)
     ratings[0] = 3.0  # only the first subject rates low
@@ -239,6 +245,7 @@ def test_training_itself_refuses_a_split_that_leaks(tmp_path, planted, log_power
 # Going on, and refusing
 
 
+@pytest.mark.journey
 def test_a_finished_run_is_left_as_it_is(tmp_path, planted, log_power):
     path = cross_validate(planted, tmp_path / "run", CONFIG)
     before = {f: f.stat().st_mtime_ns for f in path.parent.rglob("*.parquet")}
@@ -247,6 +254,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path, planted, log_power):
     assert log_power.fitted == 3
 
 
+@pytest.mark.journey
 def test_a_failed_training_does_not_stop_the_others_and_is_tried_again(tmp_path, planted, log_power, monkeypatch):
     whole = cross_validate(planted, tmp_path / "whole", CONFIG).read_bytes()
     monkeypatch.setattr(LogPower, "fail_on", (5,))  # the second of the next run
@@ -289,6 +297,7 @@ def test_a_run_of_the_first_versions_is_continued_and_reported(tmp_path, planted
     assert explain._read_config(file).train.select == "validation"
 
 
+@pytest.mark.journey
 def test_how_much_memory_is_used_is_no_other_run(tmp_path, planted, log_power):
     path = cross_validate(planted, tmp_path / "run", CONFIG)
     assert (
@@ -296,6 +305,7 @@ def test_how_much_memory_is_used_is_no_other_run(tmp_path, planted, log_power):
     )
 
 
+@pytest.mark.journey
 def test_a_run_on_another_store_is_refused(tmp_path, planted, bait, log_power):
     cross_validate(planted, tmp_path / "run", CONFIG)
     with pytest.raises(BadRun, match=f"{bait.digest}.*another store .{planted.digest}"):
@@ -416,6 +426,7 @@ def test_a_run_killed_in_an_epoch_ends_like_an_undisturbed_one(tmp_path, planted
 # Some subjects only, and the epoch that the test chose
 
 
+@pytest.mark.journey
 def test_a_run_of_chosen_subjects_uses_these_alone(tmp_path, planted, log_power):
     config = replace(CONFIG, subjects=("s02", "s04"), protocol="trial")
     table = predictions.read(cross_validate(planted, tmp_path / "run", config))
@@ -426,6 +437,7 @@ def test_a_run_of_chosen_subjects_uses_these_alone(tmp_path, planted, log_power)
         cross_validate(planted, tmp_path / "other", replace(CONFIG, subjects=("s09",)))
 
 
+@pytest.mark.journey
 def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, monkeypatch):
     chosen = replace(CONFIG.train, select="test")
     for wrong in ({}, {"protocol": "window"}, {"recipe": "deap-lineage"}):
@@ -448,6 +460,7 @@ def test_the_test_chooses_the_epoch_in_leaky_recipes_only(tmp_path, planted, mon
     assert rows_of
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -13,6 +13,7 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("informative") / "store", subjects=8, frames=1)
 
 
+@pytest.mark.journey
 def test_full_noise_is_of_the_training_level_and_leaves_nothing_of_the_signals(store):
     rows = np.arange(60)
     mean, sd = np.full(9, 100.0), np.full(9, 10.0)

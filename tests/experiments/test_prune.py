@@ -157,6 +157,7 @@ def test_an_interrupted_pruning_goes_on(store, trained, pruned, tmp_path, monkey
     assert all(np.array_equal(a[name], b[name]) for name in a)
 
 
+@pytest.mark.journey
 def test_another_store_is_refused_unless_its_windows_are_made_alike(store, trained, tmp_path, caplog):
     others = {
         "channels Fz": write_store(tmp_path / "a", subjects=3, trials=5, windows=4, channels=(("Fz", "eeg"),) * 1),
@@ -294,6 +295,7 @@ def test_a_model_that_says_nothing_of_its_training_is_refused(store, trained, tm
         prune_model(tmp_path / "bare", tmp_path / "out", store, HOW)
 
 
+@pytest.mark.journey
 def test_costs_and_concordance(trained, quantised):
     memory = measure_memory(quantised.path, 1)
     assert memory is None or memory >= 0  # this process may have freed as much before

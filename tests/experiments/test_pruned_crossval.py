@@ -51,6 +51,7 @@ def runs(store, tmp_path_factory, one_core):
     return folder, by_rows
 
 
+@pytest.mark.journey
 def test_each_fold_is_pruned_by_its_training_rows_alone(store, runs):
     folds = make_plan(store, CONFIG).folds
     assert [sorted(rows) for rows in runs[1]] == [sorted(fold.train) for fold in folds]
@@ -73,6 +74,7 @@ def test_the_run_says_that_it_is_pruned(store, runs):
     assert not list(folder.rglob("last.ckpt"))
 
 
+@pytest.mark.journey
 def test_a_report_names_a_pruned_run_even_alone(runs, capsys, tmp_path):
     assert main(["report", str(runs[0] / "half"), str(tmp_path / "alone")]) == 0
     assert "gbvnet pruned to 0.5" in (tmp_path / "alone" / "report.md").read_text()
@@ -93,6 +95,7 @@ def test_runs_without_pruning_are_as_versions_wrote_them_that_could_not_prune(ru
     assert config_digest(CrossvalConfig(prune=0.5)) != config_digest(CrossvalConfig())
 
 
+@pytest.mark.journey
 def test_a_fold_stopped_after_its_training_goes_on_with_pruning(store, runs, tmp_path, monkeypatch):
     """The whole network is then taken from its checkpoint, and the result is that of an undisturbed run."""
     fit, calls = system_module.fit_network, []
@@ -111,6 +114,7 @@ def test_a_fold_stopped_after_its_training_goes_on_with_pruning(store, runs, tmp
     assert undisturbed.equals(resumed)
 
 
+@pytest.mark.journey
 def test_scores_of_a_pruned_run_do_not_go_on_the_card_of_a_whole_model(store, runs):
     config = FinalConfig(target="valence", modality="bio", model=CONFIG.model, train=CONFIG.train)
     assert len(honest_scores(store, config, [runs[0] / "whole"])) == 1

@@ -61,6 +61,7 @@ def test_each_seed_is_the_run_that_it_would_be_alone(store, two, tmp_path):
     assert splits[0] != splits[1]
 
 
+@pytest.mark.journey
 def test_one_seed_is_an_ordinary_run_folder(store, tmp_path):
     done = cross_validate_seeds(store, tmp_path / "run", CONFIG, 1)
     assert done.runs == {4: tmp_path / "run"}
@@ -69,6 +70,7 @@ def test_one_seed_is_an_ordinary_run_folder(store, tmp_path):
     assert set(files(tmp_path / "run")) == set(files(tmp_path / "plain"))
 
 
+@pytest.mark.journey
 def test_more_seeds_later_leave_those_that_are_done(store, two, tmp_path):
     shutil.copytree(two[0], tmp_path / "run")
     before = files(tmp_path / "run")
@@ -81,6 +83,7 @@ def test_more_seeds_later_leave_those_that_are_done(store, two, tmp_path):
     assert json.loads(after["seeds.json"])["seeds"] == 3
 
 
+@pytest.mark.journey
 def test_an_interrupted_group_goes_on_where_it_stopped(store, two, tmp_path, monkeypatch):
     plain = seed_group.cross_validate
 

@@ -236,6 +236,7 @@ def test_two_processes_from_the_command_line_leave_one_model(store, tmp_path):
     assert len(history) == 2 and history["train_loss"].notna().all()
 
 
+@pytest.mark.journey
 def test_progress_counts_epochs_with_losses_and_ends_full(store, tmp_path, caplog):
     states = []
     config = replace(QUICK, modality="bio", target="valence", train=replace(QUICK.train, epochs=4))

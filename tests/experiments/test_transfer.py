@@ -94,6 +94,7 @@ def log_power(monkeypatch):
 # What is seen of two stores
 
 
+@pytest.mark.journey
 def test_channels_are_shared_by_name_and_kind_in_the_first_ones_order_and_tell_the_very_samples(deap, raw, mahnob):
     joined, notes = join(deap, mahnob, faces=True, signals=True)
     assert joined.settings["channels"] == [["Fz", "eeg"], ["Cz", "eeg"], ["GSR1", "gsr"]]
@@ -305,6 +306,7 @@ def test_the_system_learns_from_the_first_store_alone_under_its_own_name(
     assert fitted["subjects"] == {"s01", "s02", "s03", "s04"}
 
 
+@pytest.mark.journey
 def test_a_transfer_that_failed_goes_on_and_another_is_refused(deap, mahnob, tmp_path, log_power, monkeypatch):
     run, config = tmp_path / "run", replace(CONFIG, target="both")
     monkeypatch.setattr(LogPower, "fail_on", (2,))
@@ -331,6 +333,7 @@ def test_a_report_reads_it(deap, mahnob, tmp_path, log_power):
     assert "channels: 3 of the 5 of deap and the 5 of mahnob are shared" in page
 
 
+@pytest.mark.journey
 def test_the_command_transfers_and_has_no_options_of_folds(deap, mahnob, tmp_path, capsys):
     options = ["--system", "majority", "--modality", "eeg", "--target", "valence"]
     assert main(["transfer", str(deap.path), str(mahnob.path), str(tmp_path / "run"), *options]) == 0
@@ -355,6 +358,7 @@ def test_the_network_transfers_between_units_when_each_subject_is_scaled_separat
     assert about["subjects"] == ["s01", "s02", "s03", "s04"]
 
 
+@pytest.mark.journey
 def test_features_of_the_same_names_are_transferred_and_others_are_refused(tmp_path):
     first = write_store(tmp_path / "a", subjects=3, kept="features")
     second = as_other_corpus(write_store(tmp_path / "b", subjects=3, seed=1, kept="features"))

@@ -138,6 +138,7 @@ def test_another_search_does_not_continue_a_run(tmp_path, store, drawn):
         cross_validate(store, tmp_path / "run", CONFIG.crossval())
 
 
+@pytest.mark.journey
 def test_another_optuna_is_reported(tmp_path, store, drawn, monkeypatch, caplog):
     run = tune(store, tmp_path / "run", CONFIG, LINEAR).parent
     version = importlib.metadata.version("optuna")
@@ -164,6 +165,7 @@ class Guarded(DerivedSource):
         return super().read(rows, faces, signals)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("protocol", ["window", "trial", "stimulus", "subject", "subject+stimulus"])
 def test_a_search_reads_no_row_of_the_test_side_and_sees_no_label_of_it(tmp_path, drawn, monkeypatch, protocol):
     store = write_store(tmp_path / "store", subjects=9, trials=9, windows=2, faces=False)
@@ -187,6 +189,7 @@ def test_a_search_reads_no_row_of_the_test_side_and_sees_no_label_of_it(tmp_path
             assert of_rows.index.equals(search.plan.windows.index)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("protocol", ["trial", "stimulus", "subject", "subject+stimulus"])
 def test_tuning_folds_obey_the_protocol_of_the_run(tmp_path, drawn, protocol):
     store = write_store(tmp_path / "store", subjects=9, trials=9, windows=2, faces=False)
@@ -202,6 +205,7 @@ def test_tuning_folds_obey_the_protocol_of_the_run(tmp_path, drawn, protocol):
                 assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
 
 
+@pytest.mark.journey
 def test_a_system_that_reads_another_row_fails_with_the_reason(tmp_path, store, drawn, monkeypatch):
     def greedy(source, rows):
         source.read(np.arange(len(source)), faces=False)
@@ -333,6 +337,7 @@ def test_a_candidate_that_comes_again_is_not_trained_again(tmp_path, store, draw
         assert first["same_as"] is None and (first["values"], first["score"]) == (each["values"], each["score"])
 
 
+@pytest.mark.journey
 def test_the_search_is_drawn_to_better_candidates():
     space = make_space({"train.learning_rate": {"low": 1e-5, "high": 1.0, "log": True}}, CrossvalConfig())
     for seed in range(3):
@@ -345,6 +350,7 @@ def test_the_search_is_drawn_to_better_candidates():
         assert min(distance) < 0.1 and np.mean(distance[25:]) < 0.9  # of random ones the mean is 1.3
 
 
+@pytest.mark.journey
 def test_a_training_that_fails_is_recorded_and_the_search_goes_on(tmp_path, store, drawn, monkeypatch):
     monkeypatch.setattr(drawn, "failing", (0, 2))
     run = tune(store, tmp_path / "run", CONFIG, LINEAR).parent

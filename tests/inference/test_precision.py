@@ -35,6 +35,7 @@ def windows(folder):
     return open_store(folder / "store").read(np.arange(6))[2]
 
 
+@pytest.mark.journey
 def test_bf16_is_compared_with_32_bit_on_the_first_windows(folder):
     signals = np.concatenate([windows(folder)] * 13)  # 78 windows, two batches
     exact, fast = Predictor(folder / "model", "cpu"), Predictor(folder / "model", "cpu", "bf16")
@@ -69,6 +70,7 @@ def test_a_torch_that_cannot_tell_has_none(monkeypatch):
     assert not has_bf16(CPU)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 def test_a_prediction_names_its_precision_and_what_it_changed(folder, tmp_path, precision):
     settings = PredictionSettings(device="cpu", precision=precision)

@@ -437,6 +437,7 @@ def test_one_bad_recording_stops_no_other(table, tmp_path):
         predict(table, [tmp_path], tmp_path / "x", corpus="table", subjects=("dora",))
 
 
+@pytest.mark.journey
 def test_overlapping_windows_are_as_many_as_steps_fit(table, tmp_path):
     predict(table, [table / "x.edf"], tmp_path / "out", step_s=0.25)
     written = pd.read_csv(tmp_path / "out/emotions.csv")
@@ -474,6 +475,7 @@ def test_flags_name_what_is_flat_far_or_without_a_face():
     assert flags == [[], ["flat: Cz"], ["far from training: GSR1"], []]
 
 
+@pytest.mark.journey
 def test_from_the_command_line(table, tmp_path, capsys):
     words = ["predict", str(table / "model"), str(table / "x.edf"), str(tmp_path / "out")]
     assert main([*words, "--times.start_s", "2", "--times.stop_s", "6"]) == 0
@@ -516,6 +518,7 @@ def replaced(model, **about):
     save_model(model, network, metadata | about)
 
 
+@pytest.mark.journey
 def test_a_model_trained_again_into_its_folder_answers_anew(tmp_path):
     model, recording = (
         app_fixtures.write_model(tmp_path / "m", modality="bio"),
@@ -537,6 +540,7 @@ def test_a_model_trained_again_into_its_folder_answers_anew(tmp_path):
     assert (written > first).all()
 
 
+@pytest.mark.journey
 def test_a_model_that_is_gone_or_another_in_the_middle_is_no_answer(tmp_path):
     model, recording = (
         app_fixtures.write_model(tmp_path / "m", modality="bio"),

@@ -66,6 +66,7 @@ def test_pictures_of_the_face_lie_beside_each_other_within_the_strip(n):
     assert boxes[0].x0 >= whole.x0 - 1e-6 and boxes[-1].x1 <= whole.x1 + 1e-6
 
 
+@pytest.mark.journey
 def test_the_page_needs_no_other_file_and_says_what_must_be_read_first():
     page = timeline_html(prediction([0.2, 0.8], ["", "no face"], name="<b>anna</b>"))
     assert "&lt;b&gt;anna" in page and "<b>anna" not in page
@@ -84,6 +85,7 @@ def both(predicted):
     return " ".join(text_of(timeline_figure(predicted)).split()), page
 
 
+@pytest.mark.journey
 def test_what_the_curve_and_the_gate_are_is_reported_in_words():
     predicted = replace(
         prediction([0.5, 0.6]),
@@ -96,6 +98,7 @@ def test_what_the_curve_and_the_gate_are_is_reported_in_words():
     assert "This model is worth <nothing>." in both(predicted)[0] and "worth &lt;nothing&gt;." in both(predicted)[1]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("face", "signals", "modalities"), [(True, False, "face"), (False, True, "signals")])
 def test_of_one_modality_there_is_no_gate_and_no_word_of_the_other(face, signals, modalities):
     predicted = replace(prediction([0.5, 0.6], gates=NONE), uses_face=face, uses_signals=signals)
@@ -111,6 +114,7 @@ def test_windows_without_gates_leave_a_hole_in_them():
     assert np.isnan(drawn.y).tolist() == [False, True, False]
 
 
+@pytest.mark.journey
 def test_the_smoothed_curve_is_drawn_beside_the_raw_one():
     predicted = prediction([0.1, 0.9, 0.5, NONE, 0.2])
     predicted = replace(predicted, table=with_smooth(predicted.table, VALENCE, 3.0), smooth_s=3.0)

@@ -313,6 +313,7 @@ GAP = [k / 25 for k in range(50)] + [5 + k / 25 for k in range(50)]
 GAP_NOTE = "75 of 175 frames are missing in 1 gap (1.96 to 5.00 s)"
 
 
+@pytest.mark.journey
 def test_a_table_and_a_single_recording_report_a_gap(tmp_path):
     video = write_film(tmp_path / "a.mp4", GAP)
     (tmp_path / "recordings.csv").write_text("subject,trial,video,start_s,stop_s,valence\nanna,1,a.mp4,0,7,7\n")

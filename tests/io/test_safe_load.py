@@ -17,6 +17,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.journey
 @settings(max_examples=60, deadline=None)
 @given(VALUES)
 def test_what_the_libraries_write_comes_back(value):

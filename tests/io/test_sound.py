@@ -64,6 +64,7 @@ def test_time_before_the_film_and_after_it_has_no_sound(tmp_path):
     assert np.isfinite(samples[44100:-44100]).all()
 
 
+@pytest.mark.journey
 def test_a_part_far_into_a_film_is_sought_and_is_the_same(tmp_path, monkeypatch):
     film = film_with_tone(tmp_path / "a.mp4", 40, FilmSound((35.5, 60), codec="aac"), pictures_per_s=2)
     sought = read_sound(film, 34, 38)

@@ -144,6 +144,7 @@ def test_the_frame_on_show_is_exact(t_s, fps, expected):
     assert frame_at(t_s, Fraction(fps)) == expected
 
 
+@pytest.mark.journey
 def test_tenths_and_twelfths_of_a_second_fall_on_their_own_frames_for_an_hour():
     assert [frame_at(k / 10, Fraction(50)) for k in range(0, 36_000, 7)] == list(range(0, 180_000, 35))
     assert [frame_at(k / 12, Fraction(60)) for k in range(0, 43_200, 7)] == list(range(0, 216_000, 35))
@@ -256,6 +257,7 @@ def test_a_file_that_is_cut_off_gives_the_frames_before_the_cut(tmp_path):
 # ---------------------------------------------------------------- containers with a time of their own
 
 
+@pytest.mark.journey
 def test_a_rate_that_the_time_stamps_contradict_is_measured(tmp_path):
     """A telephone that says 30 and films 29.5: after ten minutes the face would be ten seconds off."""
     path = write_video(tmp_path / "phone.mp4", 295, fps=30, times_s=np.arange(295) / 29.5, fine=True)
@@ -311,6 +313,7 @@ def write_jpegs(path, n_frames):
     return path
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("name", "sound_again"), [("a.avi", 80), ("a.mp4", 80), ("a.mkv", 112), ("a.ts", 80)])
 def test_a_damaged_packet_costs_its_frames_and_the_others_keep_their_times(tmp_path, name, sound_again, threads):
@@ -333,6 +336,7 @@ def test_a_damaged_picture_of_an_avi_of_pictures_costs_one_frame(tmp_path):
     assert reader.warning == "1 of 100 frames are damaged and left out: 2.40 to 2.44 s"
 
 
+@pytest.mark.journey
 def test_after_a_second_without_a_key_frame_pictures_are_taken_again(tmp_path):
     """One key frame in ten seconds: most of the film would be lost."""
     path = write_video(tmp_path / "a.mp4", 250, fps=25, gop=250)
@@ -341,6 +345,7 @@ def test_after_a_second_without_a_key_frame_pictures_are_taken_again(tmp_path):
     assert not {77, 85, 95} & set(read)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mov"])
 def test_damage_that_lasts_is_over_with_the_next_key_frame_after_its_end(tmp_path, name):
     """20 packets in a row. The decoder gives frames from before them after it has met them: a second from there is not

@@ -97,6 +97,7 @@ def test_vgg_gives_the_features_that_another_implementation_gives(tmp_path):
     compare("vgg19", lambda x: oracle.eval()(x).mean((2, 3)), state, "torchvision", tmp_path / "w.safetensors", 64)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("side", [64, 75])  # even and odd sides are padded differently
 def test_mobilenet_gives_the_features_that_transformers_gives(side, tmp_path):
     oracle = randomised(transformers.MobileNetV1ForImageClassification(transformers.MobileNetV1Config(num_labels=7)))
@@ -110,6 +111,7 @@ def test_mobilenet_gives_the_features_that_transformers_gives(side, tmp_path):
     )
 
 
+@pytest.mark.journey
 def test_convnext_v2_of_the_variant_is_read_too(tmp_path):
     depths, widths = SIZES["micro"]
     config = transformers.ConvNextV2Config(depths=depths, hidden_sizes=widths, num_labels=7, layer_norm_eps=1e-6)
@@ -156,6 +158,7 @@ def test_weights_that_do_not_fit_are_refused_with_their_file(change, message, tm
     assert str(file) in str(error.value)
 
 
+@pytest.mark.journey
 def test_a_file_of_another_network_or_kind_is_refused_with_what_would_fit(tmp_path):
     file = saved(mobilenet(lambda s: None), tmp_path / "m.safetensors")
     with pytest.raises(

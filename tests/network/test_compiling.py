@@ -80,6 +80,7 @@ def test_automatically_long_trainings_with_pictures_on_a_gpu_are_compiled():
     assert is_compiled(Tiny(), replace(auto, compile=True), cpu, 1)
 
 
+@pytest.mark.journey
 def test_only_batches_of_the_one_size_are_compiled(shapes):
     layer = nn.Linear(2, 3)
     form = CompiledNetwork(layer, 8, torch.device("cpu"), "", True)
@@ -89,6 +90,7 @@ def test_only_batches_of_the_one_size_are_compiled(shapes):
     assert len(shapes) == 1
 
 
+@pytest.mark.journey
 def test_a_training_that_is_compiled_is_the_same(store, shapes):
     plain, p = train(store, CPU)
     compiled, q = train(store, replace(CPU, compile=True))
@@ -131,6 +133,7 @@ def test_a_function_that_cannot_be_compiled_is_computed(broken, caplog):
     assert len(caplog.records) == 1
 
 
+@pytest.mark.journey
 def test_kernels_are_used_where_they_agree_with_torch_only(monkeypatch, caplog):
     cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
     assert compiling._disagreement(cpu) == 0.0  # there both forms are torch's

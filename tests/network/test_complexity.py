@@ -60,6 +60,7 @@ def test_what_is_kept_for_the_way_back_is_counted_once_and_without_the_weights()
     assert cost.kept_for_backward(lambda: (x @ w).exp().square(), known) == 10 * 3 * 4 + 10 * 4 * 4
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("modality", ["bio", "facebio"])
 def test_memory_of_a_step_on_a_cpu_is_a_little_less_than_torchs_profiler_sees(modality, tmp_path):
     torch.manual_seed(0)
@@ -87,6 +88,7 @@ def test_memory_of_a_step_on_a_cpu_is_a_little_less_than_torchs_profiler_sees(mo
     assert 0.85 * highest < counted < highest
 
 
+@pytest.mark.journey
 def test_measuring_says_everything_and_moves_nobodys_random_numbers():
     torch.manual_seed(1)
     expected = torch.rand(3)
@@ -101,6 +103,7 @@ def test_measuring_says_everything_and_moves_nobodys_random_numbers():
     assert cost.measure(SMALL, 32, "cpu").memory_mb == made.memory_mb  # no modality is hidden by chance
 
 
+@pytest.mark.journey
 def test_the_table_has_a_row_for_each_branch_and_each_removed_block():
     branches = {f"{modality} alone": replace(SMALL, modality=modality) for modality in ("face", "bio")}
     ablations = {name: replace(SMALL, **setting) for name, setting in REMOVED.items()}

@@ -304,6 +304,7 @@ def test_features_are_refused_where_there_are_none(tmp_path):
         bare.face_features([0])
 
 
+@pytest.mark.journey
 def test_a_system_learns_from_features_of_other_software(tmp_path):
     """As OpenFace's: none of the names is MediaPipe's."""
     made = write_store(tmp_path / "store", kept="features")

@@ -94,6 +94,7 @@ class _Limbs(torch.nn.Module):
         return UngatedOutput.of(self.layer(limbs))
 
 
+@pytest.mark.journey
 def test_the_training_loop_trains_on_them_the_same_from_memory_and_from_the_store():
     torch.manual_seed(0)
     first, rows = _Limbs(), np.arange(16)

@@ -35,6 +35,7 @@ def count(module):
 # ------------------------------------------------------------------------------------------------------------ sizes
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("variant", "millions"),
     [("micro", 0.60), ("small", 1.3), ("atto", 3.8), ("femto", 5.2), ("pico", 9.0), ("nano", 15.4), ("tiny", 28.3)],
@@ -517,6 +518,7 @@ def test_modality_dropout_hides_each_modality_with_its_chance_and_never_both():
         assert torch.equal(bio, only_bio)
 
 
+@pytest.mark.journey
 def test_modality_dropout_works_in_training_only_and_reaches_the_stand_ins():
     net = network(modality_dropout=0.5)  # every window loses one
     faces, ok, signals = batch(16)
@@ -613,6 +615,7 @@ def test_bf16_autocast_agrees_with_float32_to_its_own_precision():
     torch.testing.assert_close(rough.gate_face, exact.gate_face, rtol=0.02, atol=0.01)
 
 
+@pytest.mark.journey
 def test_every_parameter_takes_part():
     for settings in ({}, {"fusion": "sum", "tcn": "parallel"}):
         net = network(modality_dropout=0.5, **settings)

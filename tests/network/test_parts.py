@@ -36,6 +36,7 @@ def by_torch(step):
     return sum(n for kind, n in by_kind.items() if "attention" not in str(kind))
 
 
+@pytest.mark.journey
 def test_products_and_convolutions_are_those_of_torchs_own_counter(training):
     net, _, cells = training
     faces, signals = torch.rand(B, F, 3, SIDE, SIDE), torch.randn(B, 6, 32)
@@ -79,6 +80,7 @@ def test_a_stage_is_what_it_is_by_hand(training):
     assert back["bytes"] >= 3 * a_map
 
 
+@pytest.mark.journey
 def test_every_part_is_passed_both_ways(training):
     net, step, cells = training
     names = {name for _, name in modules_of(net)}
@@ -95,6 +97,7 @@ def test_hooks_are_gone_afterwards(training):
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("plain", [[], ["--plain"]])
 def test_the_profile_is_printed_and_written(tmp_path, capsys, monkeypatch, plain):
     monkeypatch.setattr(profile, "rates", lambda training: (1e10, 1e9))

@@ -104,6 +104,7 @@ def test_presence_of_given_windows():
     assert Presence.of(some | True, some | True) == ALL
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("modality", ["facebio", "face", "bio"])
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 @pytest.mark.parametrize("training", [True, False])
@@ -147,6 +148,7 @@ def test_the_refusal_of_waits_refuses_one(store):
         network().eval()(*with_network_faces(batch)[:5])
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("rows", [np.arange(40), np.arange(6, 30)], ids=["some missing", "fewer"])
 @pytest.mark.parametrize("training", [True, False])
 def test_logits_and_gradients_are_those_of_the_plain_form(store, monkeypatch, rows, training):

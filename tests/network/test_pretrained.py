@@ -91,6 +91,7 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("layout", EXAMPLES)
 def test_each_layout_gives_the_features_that_transformers_gives(layout, tmp_path):
     oracle, own = theirs(), face_network()

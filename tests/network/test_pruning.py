@@ -69,6 +69,7 @@ def silence(made, layer, channels):
             state[name].index_fill_(axis, channels, 0)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("by", ["grn", "norm"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_channels_that_say_nothing_are_removed_without_any_change(kind, by, store, features):
@@ -85,6 +86,7 @@ def test_channels_that_say_nothing_are_removed_without_any_change(kind, by, stor
     assert sum(p.numel() for p in half.parameters()) < 0.95 * sum(p.numel() for p in made.parameters())
 
 
+@pytest.mark.journey
 def test_channels_that_say_something_are_missed(store, features):
     """The test above could not fail if the logits depended on none of these channels."""
     made = network()
@@ -124,6 +126,7 @@ def test_grn_responses_are_those_of_its_definition(store, features):
     assert measure_responses(made, windows, [layer])[layer.place].relative.numpy() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.journey
 def test_stages_are_removed_as_a_whole(store, features):
     made = network(variant="small", modality="face")
     half = prune_network(made, windows_for(made, store, features), PruneConfig(0.5, stages=True))
@@ -146,6 +149,7 @@ def test_keeping_all_changes_no_byte(store, features, tmp_path):
     assert "widths" not in (tmp_path / "made" / CONFIG).read_text()
 
 
+@pytest.mark.journey
 def test_a_pruned_network_is_saved_loaded_described_and_pruned_again(store, features, tmp_path):
     made = network()
     windows = windows_for(made, store, features)

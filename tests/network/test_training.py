@@ -84,12 +84,14 @@ def test_the_batch_is_a_sixteenth_of_the_training_windows_as_a_power_of_two(n, s
     assert batch_size(n, TrainConfig(batch_size=100)) == 100
 
 
+@pytest.mark.journey
 def test_windows_kept_in_memory_and_windows_read_as_needed_train_alike(store):
     (kept, p), (read, q) = train(store, memory_gib=1.0), train(store, memory_gib=0.0)
     assert without_seconds(kept) == without_seconds(read)
     assert np.array_equal(p, q)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("epochs_before", [1, 3, 6])
 def test_a_training_that_dies_after_an_epoch_ends_with_the_same_weights(store, tmp_path, monkeypatch, epochs_before):
     whole, p = train(store)
@@ -111,6 +113,7 @@ def test_a_training_that_dies_after_an_epoch_ends_with_the_same_weights(store, t
     assert np.array_equal(p, q)
 
 
+@pytest.mark.journey
 def test_a_damaged_checkpoint_is_as_good_as_none(store, tmp_path, caplog):
     _, p = train(store)
     (tmp_path / "last.ckpt").write_bytes(b"half a file")

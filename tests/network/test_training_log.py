@@ -182,6 +182,7 @@ def unlogged(tmp_path_factory):
     return train(CONFIG, tmp_path_factory.mktemp("unlogged") / "fold01" / "valence")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_epoch_is_logged_and_the_training_is_the_same(kind, tmp_path, packages, unlogged):
     work = tmp_path / "trial" / "fold01" / "valence"
@@ -288,6 +289,7 @@ def test_a_logger_needs_a_folder():
         train(logged_by("csv"), None)
 
 
+@pytest.mark.journey
 def test_a_logger_that_fails_stops_nothing_and_is_tried_again(tmp_path, monkeypatch, caplog, unlogged):
     calls = []
 
@@ -344,6 +346,7 @@ def test_runs_and_groups_of_before_are_continued(tmp_path):
     assert to_dict(TrainConfig())["logger"] is None
 
 
+@pytest.mark.journey
 def test_a_system_without_a_network_has_nothing_to_log(tmp_path):
     cross_validate(STORE, tmp_path / "run", replace(logged_by("csv"), system="ridge"))
     assert not list((tmp_path / "run").rglob("metrics.csv"))

@@ -90,6 +90,7 @@ def test_another_back_end_gives_no_head_pose():
         open_landmarker("dlib", pose=True)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["face_expressions.mp4", "head_turning.mp4"])
 def test_features_of_a_film_are_mediapipe_s_own(name):
     """The oracle is MediaPipe called here by hand, and SciPy for the angles."""

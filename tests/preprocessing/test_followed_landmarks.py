@@ -195,6 +195,7 @@ def test_faces_of_a_film_are_cut_out_at_the_followed_points(monkeypatch, points)
     assert abs(pictures(1)[1:] - pictures(1)[:-1]).mean() < 3  # the film moves and the faces do not
 
 
+@pytest.mark.journey
 def test_a_moving_portrait_is_followed_as_well_as_the_network_detects_it():
     need_model()
     picture = portrait()

@@ -149,6 +149,7 @@ def test_of_several_faces_fan_gives_the_largest(monkeypatch):
     assert face.expression is None
 
 
+@pytest.mark.journey
 def test_no_face_is_detected_where_there_is_none():
     video = sample("no_face.mp4")
     track = track_faces(video, range(0, 95, 4), 64)
@@ -170,6 +171,7 @@ def test_a_face_is_detected_through_expressions_and_they_are_measured():
     assert track.expression.max() <= 1
 
 
+@pytest.mark.journey
 def test_a_turning_head_is_followed_and_faces_the_way_it_does_in_the_video():
     video = sample("head_turning.mp4")
     track = track_faces(video, range(23), 112)

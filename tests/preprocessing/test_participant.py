@@ -76,6 +76,7 @@ def followed(frames, backend=None, rate=RATE):
 ANNA, BEN = (120, 120, 80), (340, 120, 70)
 
 
+@pytest.mark.journey
 def test_the_largest_face_of_the_first_frame_is_the_participants():
     names, message = followed([scene(anna=ANNA, ben=BEN)] * 20)
     assert names == ["anna"] * 20
@@ -99,6 +100,7 @@ def test_a_bystander_moving_while_the_participant_is_hidden_stays_another():
     assert "ben" not in names and names[-1] == "anna"
 
 
+@pytest.mark.journey
 def test_a_newcomer_is_taken_until_the_participant_is_back():
     frames = [scene(anna=ANNA)] * 12 + [scene()] * 3 + [scene(carla=(360, 120, 75))] * 15
     names, message = followed([*frames, *[scene(anna=ANNA, carla=(360, 120, 75))] * 20])
@@ -119,6 +121,7 @@ def test_a_participant_coming_nearer_is_followed_without_a_message():
     assert followed(frames) == (["anna"] * 60, "")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("after", "message"),
     [
@@ -139,6 +142,7 @@ def test_whoever_is_left_is_taken_at_last_and_that_is_reported():
     assert "jumps by more than its width" in message and "lost for long (2.0 to 32.5 s)" in message
 
 
+@pytest.mark.journey
 def test_a_small_face_far_away_is_no_second_participant():
     assert followed([scene(anna=ANNA, ben=(400, 60, 36))] * 20) == (["anna"] * 20, "")
 
@@ -159,6 +163,7 @@ def test_another_face_in_the_seat_after_an_absence_is_reported():
     assert message == "the face was lost for long (1.9 to 6.0 s): the next face may be someone else's"
 
 
+@pytest.mark.journey
 def test_dark_and_turned_faces_are_reported_with_their_seconds():
     dark = [scene(anna=ANNA)] * 10 + [np.where(scene(anna=ANNA) == 60, 5, 20).astype(np.uint8)] * 6
     backend = Sticky()
@@ -171,6 +176,7 @@ def test_dark_and_turned_faces_are_reported_with_their_seconds():
     assert followed([scene(anna=ANNA)] * 12, Sticky(degrees=40))[1] == ""
 
 
+@pytest.mark.journey
 def test_a_back_end_that_finds_one_face_only_is_followed_as_it_is():
     backend = Sticky()
     del Sticky.all_faces
@@ -206,6 +212,7 @@ def room(participant=True, bystander=True):
     return rgb
 
 
+@pytest.mark.journey
 def test_a_hand_over_the_face_does_not_make_a_bystander_the_participant():
     need_model()
     both, alone = room(), room(participant=False)
@@ -227,6 +234,7 @@ def messages_of(frame, n=5):
     return " | ".join(participant.events.messages())
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("quarters", "wanted", "rotation"),
     [(1, "on its side", "transpose=1"), (2, "upside down", "hflip,vflip"), (3, "on its side", "transpose=2")],
@@ -237,6 +245,7 @@ def test_a_rotated_video_is_reported_with_what_rotates_it_back(quarters, wanted,
     assert f"the video seems to be {wanted}" in message and f"-vf {rotation} ROTATED" in message
 
 
+@pytest.mark.journey
 def test_an_upright_video_is_not_called_rotated_though_its_face_is_small():
     """Of portraits too small for the landmarks, the detector finds something upside down."""
     need_model()
@@ -263,6 +272,7 @@ def test_all_faces_of_a_frame_are_detected_once():
     assert len(looked) == 4 * 60
 
 
+@pytest.mark.journey
 def test_windows_of_a_video_bring_the_messages(tmp_path, monkeypatch):
     with av.open(str(tmp_path / "a.mp4"), "w") as container:
         stream = container.add_stream("libx264rgb", rate=RATE, options={"qp": "0"})

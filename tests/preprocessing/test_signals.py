@@ -87,6 +87,7 @@ def test_resampling_keeps_what_fits_and_stops_what_would_alias():
     assert np.abs(y[1, middle]).max() < 0.01
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("rate", [255.999, 999.983, 1999.987, 500.0001, 100 / 3, 127.9987, 31.0007])
 def test_a_measured_rate_keeps_the_time_of_every_sample_over_a_long_recording(rate):
     """A sine's own formula at the new times; 0.01 of a new sample at 3 Hz is 0.0015."""

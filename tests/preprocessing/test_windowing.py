@@ -38,6 +38,7 @@ def test_a_window_that_reaches_past_the_end_is_left_off():
     assert cut(np.zeros((1, 9)), 4, 2, np.array([0.0, 1.0, 2.0]), 2).shape == (2, 1, 2)
 
 
+@pytest.mark.journey
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, 3000), st.integers(1, 100), st.integers(1, 100))
 def test_starts_are_those_of_whole_tenths_of_seconds(seconds, window, step):
@@ -46,6 +47,7 @@ def test_starts_are_those_of_whole_tenths_of_seconds(seconds, window, step):
     np.testing.assert_allclose(starts, np.arange(0, seconds - window + 1, step) / 10, rtol=0, atol=1e-9)
 
 
+@pytest.mark.journey
 @settings(max_examples=100, deadline=None)
 @given(
     st.integers(1, 5), st.integers(0, 400), st.integers(0, 60), st.sampled_from([1, 50, 128, 256.5]),

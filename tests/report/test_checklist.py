@@ -109,6 +109,7 @@ def test_synthetic_and_leaky_stand_before_any_number(text):
         assert sum("LEAKY" in line for line in filled(text, title)) in (1, 3)
 
 
+@pytest.mark.journey
 def test_real_data_without_a_leak_has_neither_warning(tmp_path):
     of_real = text_of(run(tmp_path, "a"))
     assert "synthetic" not in of_real and "LEAKY" not in of_real
@@ -128,6 +129,7 @@ def test_a_run_without_its_split_file_asks_for_the_check(text):
     assert "there is no readable splits.json – `trial_facebio`" in blanks(text, "Leaks")[0]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("folds", "assessment"),
     [
@@ -142,6 +144,7 @@ def test_the_split_is_checked_again_whatever_the_settings_are(tmp_path, folds, a
     assert assessment in filled(text_of(folder), "Leaks")[0]
 
 
+@pytest.mark.journey
 def test_a_damaged_split_file_is_no_check(tmp_path):
     folder = run(tmp_path, "a")
     (folder / "splits.json").write_text("{")
@@ -161,6 +164,7 @@ def test_an_audit_is_quoted_and_its_absence_is_a_blank(tmp_path, text):
     assert f"audit: {' '.join(assess(audit))} (audit.json" in filled(with_audit, "Leaks")[-1]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("train", "title", "words"),
     [
@@ -176,6 +180,7 @@ def test_what_used_tested_windows_is_stated(tmp_path, train, title, words):
     assert any(words in line for line in filled(text_of(folder), title))
 
 
+@pytest.mark.journey
 def test_settings_that_were_searched_for_have_the_search(tmp_path):
     (given,) = filled(text_of(run(tmp_path, "given")), "Choice of settings and epochs")[1:]
     assert "given, the same in all folds" in given
@@ -185,6 +190,7 @@ def test_settings_that_were_searched_for_have_the_search(tmp_path):
     assert "tables/tuning.csv" in searched
 
 
+@pytest.mark.journey
 def test_a_search_that_cannot_be_read_is_a_blank(tmp_path):
     folder = fake_runs.write_run(tmp_path / "a", [fake_runs.table()], tuning={"trials": 20})
     assert "how settings were chosen" in blanks(text_of(folder), "Choice of settings and epochs")[0]
@@ -215,6 +221,7 @@ def test_what_the_file_of_another_program_does_not_say_is_a_blank(tmp_path):
     assert any("sha256" in line for line in filled(of_both, "Files and availability"))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("make", "shares"),
     [
@@ -228,6 +235,7 @@ def test_other_tasks_have_their_own_words(tmp_path, make, shares):
     assert ("CCC of all windows" in of_task) == (make is fake_runs.rating_table)
 
 
+@pytest.mark.journey
 def test_a_text_of_a_file_stays_in_its_line(tmp_path):
     folder = run(tmp_path, "a")
     environment = json.loads((folder / "environment.json").read_text())

@@ -129,6 +129,7 @@ def test_a_patch_lies_where_it_was_painted_over(tmp_path):
     ]
 
 
+@pytest.mark.journey
 def test_one_class_alone_and_no_change_at_all_can_be_drawn(tmp_path):
     table = saliency_table()
     table = table[table["rated"] != "low"].assign(drop=0.0, change=0.0)
@@ -146,6 +147,7 @@ def class_table(output, grid=2):
     return pd.DataFrame(rows)
 
 
+@pytest.mark.journey
 def test_each_class_has_a_picture_with_its_name(tmp_path):
     output = MulticlassOutput(CLASSES)
     figure = maps.saliency_map(class_table(output), np.full((8, 8, 3), 100, np.uint8), "a run", STAMPS, output)
@@ -158,6 +160,7 @@ def test_each_class_has_a_picture_with_its_name(tmp_path):
     assert "log-probability of the true class lost" in [axes.get_xlabel() for axes in figure.axes]
 
 
+@pytest.mark.journey
 def test_of_many_classes_those_with_the_most_windows_are_shown_in_their_order_and_the_caption_says_so(tmp_path):
     output = MulticlassOutput(tuple(f"a rather long name of class {k}" for k in range(11)))
     table = class_table(output)
@@ -170,6 +173,7 @@ def test_of_many_classes_those_with_the_most_windows_are_shown_in_their_order_an
     assert "classes" not in maps.read_saliency(saliency_table(), BINARY)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("n_classes", [2, 3, 4, 5, 6, 7, 8])
 def test_no_panel_and_no_colour_bar_lies_on_another(n_classes):
     output = MulticlassOutput(tuple(f"{k}" for k in range(n_classes)))
@@ -250,6 +254,7 @@ def test_gates_by_subject_are_in_the_order_of_their_names():
     assert dots == pytest.approx(table.groupby("subject")["gate_face"].mean().to_numpy())
 
 
+@pytest.mark.journey
 def test_every_figure_carries_its_stamps_and_every_caption_says_how_to_read_it(deap_map):
     table = fake_runs.table()
     drawn = [

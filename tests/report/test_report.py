@@ -266,6 +266,7 @@ def test_a_system_without_epochs_has_no_curves_and_no_complaint(tmp_path):
     assert "learning curves" not in Page(written.path.read_text()).text.lower()
 
 
+@pytest.mark.journey
 def test_synthetic_is_known_from_the_store_too(tmp_path):
     folder = run(tmp_path, "a")
     environment = json.loads((folder / "environment.json").read_text())
@@ -378,6 +379,7 @@ def test_the_summary_does_not_praise_a_fusion_that_loses(tmp_path):
     assert "LEAKY" not in text
 
 
+@pytest.mark.journey
 def test_the_summary_reports_when_nothing_was_learned(tmp_path):
     text = described(run(tmp_path, "a", skill=0.0, seed=4))
     assert "Within chance, so no evidence of learning: facebio." in text
@@ -486,6 +488,7 @@ def test_no_interval_in_a_report_passes_100_percent(tmp_path):
     assert set(flat["folds_interval"]) == {"corrected t over folds", "t over subjects"}
 
 
+@pytest.mark.journey
 def test_the_terminal_table_has_a_row_a_result_and_says_leaky(six, tmp_path):
     text = summary.terminal_table(six, 140)
     assert max(len(line) for line in text.splitlines()) <= 140
@@ -504,6 +507,7 @@ def drawn(figure):
     return " ".join(text.get_text() for text in figure.findobj(matplotlib.text.Text))
 
 
+@pytest.mark.journey
 def test_every_figure_of_a_leaky_or_synthetic_run_says_so(tmp_path):
     folder = run(tmp_path, "a", protocol="window", dataset="deap (synthetic data)")
     result = read(folder)[0]
@@ -530,6 +534,7 @@ def test_the_overview_marks_each_leaky_bar_with_a_word_and_a_hatch(six):
     assert [bar.get_width() for bar in bars] == pytest.approx([100 * r.scores.window["accuracy"] for r in six])
 
 
+@pytest.mark.journey
 def test_confusion_counts_every_window_and_trial_once(tmp_path):
     result = read(run(tmp_path, "a"))[0]
     texts = [[t.get_text() for t in axes.texts] for axes in figures.confusion_matrices(result.table, "t", []).axes]
@@ -582,6 +587,7 @@ def test_tables_are_plain_csv(whole):
     assert all(0 <= float(row["p"]) <= float(row["p_holm"]) <= 1 for row in rows)
 
 
+@pytest.mark.journey
 def test_a_report_within_each_subject_says_so(tmp_path):
     folder = run(tmp_path, "a", scope="per-subject", subjects=3, trials=6, windows=2, folds=3)
     result = read(folder)[0]

@@ -57,6 +57,7 @@ def test_no_figure_is_there_twice():
     assert len({(f.dataset, f.target, f.study.work, f.metric) for f in SUBJECT_FIGURES}) == len(SUBJECT_FIGURES)
 
 
+@pytest.mark.journey
 def test_a_run_on_new_subjects_has_the_figures_of_its_corpus_and_target_beside_it(tmp_path):
     rows = table_of(published_section.subject_figure_blocks(read(tmp_path)))
     assert {(row["Dataset"], row["Target"]) for row in rows} == {("deap", "valence")}
@@ -69,6 +70,7 @@ def test_a_run_on_new_subjects_has_the_figures_of_its_corpus_and_target_beside_i
     assert [row["New subjects"] for row in rows] == ["yes"] * 4 + ["not known"]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("columns", [{"protocol": "trial"}, {"protocol": "window"}, {"protocol": "stimulus"},
                                      {"dataset": "affec"}, {"target": "dominance"}])  # fmt: skip
 def test_other_protocols_corpora_and_targets_have_none(tmp_path, columns):
@@ -90,6 +92,7 @@ def test_classes_are_those_of_the_figures(tmp_path):
     assert not list(published_section.subject_figure_blocks(rating))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("dataset", "n"), [("mahnob", 3), ("amigos", 2), ("dreamer", 1), ("amigos-long", 0)])
 def test_every_corpus_has_its_own_figures_only(tmp_path, dataset, n):
     blocks = list(published_section.subject_figure_blocks(read(tmp_path, dataset=dataset)))

@@ -112,6 +112,7 @@ def test_only_scores_of_which_more_is_better_are_headlines():
 # --- several classes ---
 
 
+@pytest.mark.journey
 def test_the_table_of_classes_has_the_numbers_of_the_scores(classes):
     s = classes.scores
     by_window, by_trial = tables_of(results_section.score_blocks([classes]))
@@ -157,12 +158,14 @@ def test_warnings_and_figures_name_the_classes(classes):
     assert [int(n) for n in panel] == classes.scores.confusion["window"].ravel().tolist()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("classes_of_run", [None, [], {"valence": {"a": 1}}, {"valence": ["a", "b", "c"]}, "x"])
 def test_without_names_for_all_classes_they_are_numbers(tmp_path, classes_of_run):
     folder = fake_runs.write_run(tmp_path / "a", [fake_runs.class_table(**SMALL)], data={"classes": classes_of_run})
     assert read(folder)[0].scores.classes == ("0", "1", "2")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("k", [2, 5, 10, 30])
 def test_any_number_of_classes_can_be_drawn_and_counted(tmp_path, k):
     names = tuple(f"emotion {j}" for j in range(k))
@@ -173,6 +176,7 @@ def test_any_number_of_classes_can_be_drawn_and_counted(tmp_path, k):
     assert count.count("/") == k - 1 if k <= results_section.MOST_COUNTS else " to " in count
 
 
+@pytest.mark.journey
 def test_quadrants_are_explained(tmp_path):
     table = fake_runs.class_table(4, target="quadrant", **SMALL)
     names = ("LVLA", "HVLA", "LVHA", "HVHA")
@@ -185,6 +189,7 @@ def test_quadrants_are_explained(tmp_path):
 # --- numbers ---
 
 
+@pytest.mark.journey
 def test_the_table_of_ratings_has_the_numbers_of_the_scores(ratings):
     s = ratings.scores
     by_window, by_trial = tables_of(results_section.score_blocks([ratings]))
@@ -205,6 +210,7 @@ def test_the_table_of_ratings_has_the_numbers_of_the_scores(ratings):
     assert "%" not in re.sub(r"9[57](\.5)? %", "", " ".join(by_window.rows[0]))
 
 
+@pytest.mark.journey
 def test_recordings_whose_rating_changes_have_a_ccc_of_their_own(tmp_path):
     table = fake_runs.rating_table(windows=12, subjects=4, trials=6, folds=3, skill=0.8)
     changing = table["trial"] != "01"
@@ -314,6 +320,7 @@ def test_leaks_and_fusion_of_ratings_are_differences_of_ccc(tmp_path):
     assert "Difference, CCC" in table.columns
 
 
+@pytest.mark.journey
 def test_ratings_above_chance_with_large_errors_are_not_praised(tmp_path):
     folder = rating_run(tmp_path, "a", skill=1.0, seed=1)
     table = predictions.read(folder / predictions.FILE)
@@ -335,6 +342,7 @@ def test_the_terminal_has_a_table_for_each_headline_score(tmp_path, classes, rat
 # --- comparison ---
 
 
+@pytest.mark.journey
 def test_subjects_without_a_ccc_are_left_out_of_tests_and_counted(tmp_path):
     runs = read(
         rating_run(tmp_path, "a", skill=0.8, constant=("s02",)),
@@ -386,6 +394,7 @@ def test_results_of_different_tasks_rules_and_scales_are_never_compared(tmp_path
     assert len({r.section for r in runs}) == 6
 
 
+@pytest.mark.journey
 def test_an_inflation_of_ratings_is_of_ccc(tmp_path):
     honest, leaky = read(
         rating_run(tmp_path, "a", skill=0.4, constant=("s02",)),
@@ -402,6 +411,7 @@ def test_an_inflation_of_ratings_is_of_ccc(tmp_path):
 # --- scales ---
 
 
+@pytest.mark.journey
 def test_a_scale_is_named_where_it_is_not_the_usual_one(tmp_path):
     (usual,), (other,) = read(binary_run(tmp_path, "a")), read(binary_run(tmp_path, "b", scale=(0, 100), rule=">=50"))
     assert usual.target_name == "valence" and usual.title == "facebio: valence, protocol trial"
@@ -411,6 +421,7 @@ def test_a_scale_is_named_where_it_is_not_the_usual_one(tmp_path):
     assert "Valence (scale 0 to 100) (deap), protocol trial" in summary.describe_results([other])
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("scales", [None, [], {"valence": 3}, {"valence": [1]}, {"valence": ["a", "b"]}, {"x": [1, 5]}])
 def test_a_scale_that_cannot_be_read_is_not_known(tmp_path, scales):
     folder = fake_runs.write_run(tmp_path / "a", [fake_runs.table(**SMALL)], data={"scales": scales})
@@ -463,6 +474,7 @@ def test_a_report_of_another_task_has_no_word_of_two_classes(task):
         assert "at -1 and 1, outside of which no CCC lies" in terms["95 % t over subjects"]
 
 
+@pytest.mark.journey
 def test_every_column_names_the_function_that_computes_it(tmp_path, classes, ratings):
     table = fake_runs.rating_table(windows=6, subjects=3, trials=6, folds=3)
     table = table.assign(y=table["y"] + table["window"], rating=table["rating"] + table["window"])
@@ -475,6 +487,7 @@ def test_every_column_names_the_function_that_computes_it(tmp_path, classes, rat
         assert [name for name in columns if name.partition(" [")[0] not in sources] == []
 
 
+@pytest.mark.journey
 def test_the_columns_of_two_classes_are_as_they_were(tmp_path):
     flat = csv_tables.csv_tables(read(binary_run(tmp_path, "a")), [])["results"]
     assert not {"task", "score", "classes", "scale_low", "rule", "permuted"} & set(flat.columns)
@@ -519,6 +532,7 @@ def test_an_audit_of_ratings_speaks_of_ccc(audit_of_ratings):
     assert "valence as a number from 1 to 9" in audit_section.terminal_table(audit_of_ratings)
 
 
+@pytest.mark.journey
 def test_the_tables_of_an_audit_of_ratings_have_its_scores(audit_of_ratings, tmp_path):
     (tmp_path / "figures").mkdir()
     blocks = list(audit_section.audit_blocks(audit_of_ratings, tmp_path))
@@ -542,6 +556,7 @@ def test_labels_of_a_probe_may_be_other_ratings_and_those_of_a_system_may_not(tm
         predictions.write(other, tmp_path / "system.parquet")
 
 
+@pytest.mark.journey
 def test_agreement_with_another_label_and_lags_are_stated(tmp_path):
     one = {"target": "valence", "other": "perceived_valence", "label_sets": ["felt", "perceived"], "score": "CCC"}
     data = {"agreement": [one | {"value": 0.51234, "n": 1234, "unit": "trials"}], "lags_s": {"1": 2.4, "2": 2.8}}

@@ -44,6 +44,7 @@ def blocks_of(run, folder):
     return result, list(tuning_blocks(result, "01", folder))
 
 
+@pytest.mark.journey
 def test_the_table_has_the_choice_and_both_scores_of_each_fold(tmp_path):
     result, (text, by_fold, variation, picture) = blocks_of(tuned_run(tmp_path / "run"), tmp_path)
     assert "20 candidates" in text.text and "3 tuning folds of protocol trial" in text.text
@@ -62,6 +63,7 @@ def test_the_table_has_the_choice_and_both_scores_of_each_fold(tmp_path):
     assert (tmp_path / picture.path).exists()
 
 
+@pytest.mark.journey
 def test_a_fold_without_a_choice_shows_the_settings_that_were_given(tmp_path):
     _, (_, by_fold, variation, _) = blocks_of(tuned_run(tmp_path / "run", [{}, *VALUES[1:]]), tmp_path)
     assert by_fold.rows[0][1:5] == ["micro (as given)", "none (as given)", "none (as given)", "–"]
@@ -69,23 +71,27 @@ def test_a_fold_without_a_choice_shows_the_settings_that_were_given(tmp_path):
     assert variation.rows[0][2].count(" in 1") == 2
 
 
+@pytest.mark.journey
 def test_without_any_choice_there_is_no_picture(tmp_path):
     _, blocks = blocks_of(tuned_run(tmp_path / "run", [{}, {}, {}]), tmp_path)
     assert [type(block) for block in blocks] == [document.Text, document.Table, document.Table]
     assert {row[2] for row in blocks[2].rows} == {"–"}
 
 
+@pytest.mark.journey
 def test_leaky_searches_are_marked(tmp_path):
     _, (text, by_fold, *_) = blocks_of(tuned_run(tmp_path / "run", protocol="window"), tmp_path)
     assert text.text.endswith("protocol window, LEAKY.") and by_fold.caption.endswith("LEAKY")
     assert by_fold.leaky_rows == {0, 1, 2}
 
 
+@pytest.mark.journey
 def test_a_run_that_was_not_tuned_has_no_such_section(tmp_path):
     _, blocks = blocks_of(fake_runs.write_run(tmp_path / "run", [fake_runs.table(**SMALL)]), tmp_path)
     assert blocks == []
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("content", ["{", json.dumps({"fold": "one"}), None])
 def test_what_is_damaged_costs_only_the_section(tmp_path, content):
     run = tuned_run(tmp_path / "run")
@@ -108,6 +114,7 @@ def test_the_report_has_the_section_and_a_table_for_other_software(tmp_path):
     assert table["train.learning_rate"].tolist() == [0.001, 0.00012345, 0.01]  # every digit
 
 
+@pytest.mark.journey
 def test_a_tuned_result_says_so_beside_an_untuned_one(tmp_path):
     folders = [
         fake_runs.write_run(tmp_path / "plain", [fake_runs.table(**SMALL)]),

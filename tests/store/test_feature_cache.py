@@ -70,6 +70,7 @@ def test_a_damaged_cache_is_reported_and_the_store_is_untouched(store):
         extract_features(store, np.arange(60), [0], Extractor("moments", Counting()))
 
 
+@pytest.mark.journey
 def test_another_store_at_the_same_place_has_its_own_memory(tmp_path):
     for seed in (0, 1):
         store = FeatureCache(write_store(tmp_path / f"{seed}" / "store", seed=seed))

@@ -43,6 +43,7 @@ def test_recordings_without_signals_are_refused(store):
         JoinedStore(store, store).to_mne_epochs("s01_trial01")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_of_torch_gives_the_windows_in_order(store, workers):
     rows = np.array([7, 40, 3, 41])

@@ -77,6 +77,7 @@ def path(tmp_path):
     return tmp_path / "store"
 
 
+@pytest.mark.journey
 def test_a_store_has_exactly_the_columns_that_are_declared(path):
     store = open_store(path)
     assert json.loads((path / "store.json").read_text())["format"] == 3
@@ -104,6 +105,7 @@ def test_a_label_that_changes_in_time_is_kept_and_a_window_has_its_mean(path):
     assert store.windows.loc[store.windows["recording"] != "anna_1", "joystick"].isna().all()
 
 
+@pytest.mark.journey
 def test_a_changed_trace_is_prepared_again(path):
     other = Trace(np.arange(0, 3.5, 0.5), np.zeros(7))
     before = open_store(path).digest
@@ -316,6 +318,7 @@ def test_labels_without_a_column_in_format_2_are_reported_and_left_out(former, c
     assert "emotion" not in open_store(former).windows
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("column", "message"),
     [
@@ -333,6 +336,7 @@ def test_labels_that_format_2_has_otherwise_are_refused_with_the_remedy(former, 
 # ---------------------------------------------------------------- two stores joined
 
 
+@pytest.mark.journey
 def test_joined_stores_keep_the_labels_that_both_have_with_equal_declarations(path, tmp_path):
     labels = (LABELS[0], LabelColumn("stress", classes=("no", "yes")), LABELS[2], LabelColumn("own", (0.0, 1.0)))
     trace = Trace(np.array([0.0, 1.0]), np.array([-1.0, 1.0]))

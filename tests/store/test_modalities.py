@@ -99,6 +99,7 @@ def files_of(folder):
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
+@pytest.mark.journey
 def test_what_was_read_comes_back_by_row_and_what_is_missing_is_nan(store):
     before, digest = files_of(store.path), store.digest
     summary = add(store)
@@ -135,6 +136,7 @@ def test_every_source_gives_those_of_the_store_below(store, tmp_path):
         view.modality("steps", [1, 2])
 
 
+@pytest.mark.journey
 def test_of_two_joined_stores_both_must_have_it_in_one_shape(store, tmp_path):
     other = write_store(tmp_path / "other", subjects=1, trials=2, windows=WINDOWS, seed=1)
     joined = JoinedStore(store, other)
@@ -158,6 +160,7 @@ class _Wide(Steps):
         return np.zeros((len(starts_s), 1, 3))
 
 
+@pytest.mark.journey
 def test_a_killed_run_goes_on_with_the_same_bytes(store, tmp_path):
     whole = write_store(tmp_path / "whole" / "store", subjects=2, trials=2, windows=WINDOWS)
     add(whole)
@@ -175,6 +178,7 @@ def test_a_killed_run_goes_on_with_the_same_bytes(store, tmp_path):
     assert add(store).n_reused == 3  # the damaged one is tried again
 
 
+@pytest.mark.journey
 def test_other_settings_code_or_windows_are_refused_with_what_differs(store, tmp_path):
     add(store)
     file = modalities_folder(store.path) / "steps" / "modality.json"
@@ -273,6 +277,7 @@ def test_something_else_is_no_modality():
         modality_object(object(), "folder/mine.py:X")
 
 
+@pytest.mark.journey
 def test_a_finished_one_that_is_begun_again_and_killed_is_unfinished(store):
     add(store)
     file = data_file(modalities_folder(store.path) / "steps", "s02_trial01")

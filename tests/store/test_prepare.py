@@ -73,6 +73,7 @@ def test_a_bad_subject_does_not_stop_the_others_and_is_in_the_table(deap, tmp_pa
     assert bad.recording == "s01" and "4 bytes" in bad.reason
 
 
+@pytest.mark.journey
 def test_where_everything_is_bad_there_is_no_store_until_it_is_mended(deap, tmp_path, capsys):
     good = {file: file.read_bytes() for file in (deap / "data_preprocessed_python").glob("*.dat")}
     for file in good:
@@ -91,6 +92,7 @@ def test_where_everything_is_bad_there_is_no_store_until_it_is_mended(deap, tmp_
     assert len(open_store(tmp_path / "store")) == 12
 
 
+@pytest.mark.journey
 def test_a_second_run_does_nothing_again_and_changes_no_byte(deap, tmp_path):
     corpus = open_corpus("deap", deap)
     prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
@@ -100,6 +102,7 @@ def test_a_second_run_does_nothing_again_and_changes_no_byte(deap, tmp_path):
     assert contents(tmp_path / "store") == before
 
 
+@pytest.mark.journey
 def test_a_recording_whose_raw_file_was_replaced_is_made_again(deap, tmp_path):
     prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
     file = deap / "data_preprocessed_python/s01.dat"
@@ -108,6 +111,7 @@ def test_a_recording_whose_raw_file_was_replaced_is_made_again(deap, tmp_path):
     assert (summary.n_prepared, summary.n_reused) == (3, 3)
 
 
+@pytest.mark.journey
 def test_a_damaged_recording_is_made_again(deap, tmp_path):
     corpus = open_corpus("deap", deap)
     prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
@@ -127,6 +131,7 @@ def test_other_settings_are_refused(deap, tmp_path):
         )
 
 
+@pytest.mark.journey
 def test_a_full_disk_loses_nothing_and_is_reported_for_each(deap, tmp_path, monkeypatch):
     corpus, path = open_corpus("deap", deap), tmp_path / "store"
     usage = shutil.disk_usage

@@ -74,6 +74,7 @@ def corpus(tmp_path):
 FEATURES = PrepareConfig(store_faces="features", filter=False, baseline="none")
 
 
+@pytest.mark.journey
 def test_features_that_a_corpus_brings_are_stored_by_the_nearest_frame(corpus, tmp_path):
     summary = prepare_store(corpus, tmp_path / "store", FEATURES)
     assert (summary.n_prepared, summary.bad) == (3, [])
@@ -156,6 +157,7 @@ def stores(tmp_path_factory):
     return root, {kept: open_store(root / kept) for kept in ("pixels", "features", "both")}
 
 
+@pytest.mark.journey
 @landmarks
 def test_what_is_kept_of_a_film_is_the_same_in_every_store(stores):
     pixels, features, both = stores[1].values()

@@ -24,6 +24,7 @@ def stores(tmp_path_factory):
     return folder
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("made", ["none", "mean", "template"])
 @pytest.mark.parametrize("wanted", ["none", "mean", "template"])
 def test_it_reads_as_if_prepared_so(stores, made, wanted):

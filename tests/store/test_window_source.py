@@ -103,6 +103,7 @@ def test_every_kind_is_tested_here():
     assert every_kind() == set(KINDS)
 
 
+@pytest.mark.journey
 def test_a_source_gives_its_windows_to_other_libraries(source):
     rows = [1, 0]
     arrays, item = source.to_numpy(rows), source.torch_dataset(rows, modality="eeg")[0]

@@ -129,6 +129,7 @@ def test_every_system_has_a_case():
     assert set(CASES) == set(SYSTEMS)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("config", [c for c in ALL if issubclass(system(c.values[0].system), ClassicalSystem)])
 def test_several_targets_at_once_are_each_as_if_alone(config, planted):
     plan = make_plan(planted, replace(config, target="both"))

@@ -191,6 +191,7 @@ class BadShape(LogMel):
         return (0, 40)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("broken", "promise"),
     [

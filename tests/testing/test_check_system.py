@@ -552,6 +552,7 @@ def test_the_error_lists_every_broken_promise_with_contract_and_remedy():
     assert json.dumps([vars(result) for result in again.results])
 
 
+@pytest.mark.journey
 def test_a_system_that_needs_other_windows_is_checked_on_those():
     windows = SyntheticWindows(channels=(("C3", "eeg"), ("C4", "eeg")), effect_channels=("C3",), samples=128, frames=0)
     assert check_system(Sound, modalities=("eeg",), windows=windows)

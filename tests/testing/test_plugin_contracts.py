@@ -9,6 +9,7 @@ from gbvnet.testing import ContractBroken, check_system
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "name",
     [
@@ -35,6 +36,7 @@ spread.modalities, spread.tasks = ("bio", "eeg"), ("binary",)
 """
 
 
+@pytest.mark.journey
 def test_a_function_keeps_it_without_a_model(tmp_path):
     (tmp_path / "function.py").write_text(FUNCTION)
     results = check_system(f"{tmp_path}/function.py:spread")
@@ -53,6 +55,7 @@ class {name}(System):
 """
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "body", "promise"),
     [

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from scipy import stats
 
 from gbvnet.testing import SyntheticStore, SyntheticWindows
@@ -30,6 +31,7 @@ def test_complementary_evidence_is_the_sum_of_both_and_either_alone_is_right_in_
     assert abs(np.corrcoef(of_trial["red"], of_trial["cz"])[0, 1]) < 0.3
 
 
+@pytest.mark.journey
 def test_a_noisy_modality_shows_its_noise_and_tells_nothing_in_half_of_each_subjects_trials():
     for modality in ("face", "signals"):
         store = SyntheticStore(SyntheticWindows(noisy=modality, **MANY))
@@ -46,6 +48,7 @@ def test_a_noisy_modality_shows_its_noise_and_tells_nothing_in_half_of_each_subj
         assert stats.pointbiserialr(valence > 5, kept).statistic > 0.9
 
 
+@pytest.mark.journey
 def test_the_effect_can_be_in_the_region_of_the_mouth_alone():
     content = SyntheticWindows(frames=1, side=32, effect=2, **MANY)
     whole, mouth = (SyntheticStore(replace(content, effect_region=region)) for region in ("face", "mouth"))

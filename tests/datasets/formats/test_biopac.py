@@ -24,6 +24,7 @@ FORMS = {
 }  # fmt: skip
 
 
+@pytest.mark.journey
 def test_without_bioread_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "bioread", None)
     monkeypatch.setitem(sys.modules, "bioread.reader", None)
@@ -32,6 +33,7 @@ def test_without_bioread_the_extra_is_named(tmp_path, monkeypatch):
         open_signals(tmp_path / "a.acq")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("revision", [38, 45, 61, 132])
 def test_a_file_is_known_by_its_header(revision, order):
@@ -134,6 +136,7 @@ def test_a_compressed_channel_cannot_fill_the_memory(tmp_path):
         open_signals(tmp_path / "a.acq")
 
 
+@pytest.mark.journey
 def test_lengths_that_go_round_in_circles_end(tmp_path, monkeypatch):
     pytest.importorskip("bioread")
     marks = [(k, "usr1", 0, "x") for k in range(50)]
@@ -148,6 +151,7 @@ def test_lengths_that_go_round_in_circles_end(tmp_path, monkeypatch):
     assert file.notes == ("its markers cannot be read",) and file.segments[0].seconds == 60
 
 
+@pytest.mark.journey
 def test_a_file_object_of_the_same_bytes_is_what_bioread_takes():
     bioread = pytest.importorskip("bioread")
     assert len(bioread.read(io.BytesIO(acq_bytes())).channels) == 4

@@ -24,6 +24,7 @@ WRITERS = {
 }  # fmt: skip
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("device", WRITERS)
 def test_a_device_is_known_whatever_its_file_is_called(device, tmp_path):
     for name in ("a.csv", "a.txt", "a.dat", "recording"):

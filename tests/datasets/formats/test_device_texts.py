@@ -98,6 +98,7 @@ def test_openbci(ending, tmp_path):
     assert "not used: EXG Channel 0, EXG Channel 1, Accel Channel 0. Name them under `channels`" in note
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("lost", [(), (3000,), (3000, 3001, 9000), range(5000, 5100)])
 def test_openbci_counts_lost_samples_and_stays_on_time(lost, tmp_path):
     write_openbci(tmp_path / "a.txt", lost=lost)
@@ -139,6 +140,7 @@ def test_a_header_with_another_rate_is_refused(tmp_path):
 # ---------------------------------------------------------------- Mind Monitor
 
 
+@pytest.mark.journey
 def test_rows_of_events_are_no_samples(tmp_path):
     path = tmp_path / "a.csv"
     write_mind_monitor(path)
@@ -155,12 +157,14 @@ def test_rows_of_events_are_no_samples(tmp_path):
     assert errors(path, "PPG_IR", "ppg", lambda t: 9000 + pulse(t)).max() < 1
 
 
+@pytest.mark.journey
 def test_the_zone_of_a_muse_is_not_guessed(tmp_path):
     write_mind_monitor(tmp_path / "a.csv")
     file = open_signals(tmp_path / "a.csv")
     assert file.start_unix_s is None and file.start_local.startswith("2023-11-14 22:13:20.")
 
 
+@pytest.mark.journey
 def test_a_short_recording_of_a_muse_has_its_nominal_rate_and_an_old_one_its_own(tmp_path):
     write_mind_monitor(tmp_path / "a.csv", seconds=2)
     assert open_signals(tmp_path / "a.csv").rates_hz[0] == 256
@@ -174,6 +178,7 @@ def test_one_row_a_second_is_refused_with_the_setting(tmp_path):
         open_signals(tmp_path / "a.csv")
 
 
+@pytest.mark.journey
 def test_a_headband_that_was_off_is_a_note_and_an_odd_date_is_refused_by_line(tmp_path):
     write_mind_monitor(tmp_path / "a.csv", events=False)
     text = (tmp_path / "a.csv").read_text()
@@ -226,6 +231,7 @@ def test_xavier_has_one_header_line_and_a_counter_of_129(zone, start, tmp_path):
     assert errors(tmp_path / "a.csv", "AF3", "eeg", lambda t: 4200 + eeg(t)).max() < 1e-9
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("writer", [write_shimmer, write_openbci, write_mind_monitor, write_xavier])
 @pytest.mark.parametrize("end", [1, 9, 30])
 def test_a_file_that_ends_within_a_line_is_read_or_refused(writer, end, tmp_path):

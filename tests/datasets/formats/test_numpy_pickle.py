@@ -21,6 +21,7 @@ def read(tmp_path, data):
     return read_pickle(tmp_path / "a.dat")
 
 
+@pytest.mark.journey
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text(max_size=5), ARRAYS, max_size=3), st.integers(0, 4), st.booleans())
 def test_arrays_are_those_that_pickle_reads(tmp_path_factory, held, protocol, turned):

@@ -85,6 +85,7 @@ def write_mixed(path, per, record_s, more):
     write_edf(path, signals, record_s, **more)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", MIXED)
 def test_each_channel_at_its_own_rate_as_edfio_reads_it_from_any_second_on(tmp_path, name):
     import edfio
@@ -129,6 +130,7 @@ def test_any_slice_of_any_channel_is_what_edfio_reads(tmp_path, suffix, slow_hz)
                     assert row == pytest.approx((first + np.arange(len(row))) / hz, abs=0.003)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["long_records.edf", "odd_records.edf", "x.bdf"])
 @pytest.mark.parametrize("start", [40, 40.5, 41.37])
 def test_windows_of_a_slow_channel_hold_the_requested_seconds(tmp_path, name, start):
@@ -141,6 +143,7 @@ def test_windows_of_a_slow_channel_hold_the_requested_seconds(tmp_path, name, st
     assert np.concatenate(windows["anna_1"][:, 1]) == pytest.approx(times, abs=0.006)
 
 
+@pytest.mark.journey
 def test_in_a_file_of_several_rates_a_channel_is_what_it_is_in_one_of_its_own(tmp_path):
     x, slow = noise(256 * 60), np.arange(60 * 16) / 16
     write_edf(tmp_path / "both.edf", {"EDA": (16, slow, "uS"), "Fp1": (256, x, "uV")})
@@ -258,6 +261,7 @@ def test_a_trial_outside_of_its_file_is_refused_by_check_and_prepare_and_stops_n
     }
 
 
+@pytest.mark.journey
 def test_a_trial_that_ends_with_its_file_is_whole_and_one_beyond_loses_a_window_with_a_message(tmp_path):
     signals = {"Fp1": (64, noise(3840), "uV"), "EDA": (64, np.arange(3840) / 64, "uS")}
     for subject in "abc":
@@ -273,6 +277,7 @@ def test_a_trial_that_ends_with_its_file_is_whole_and_one_beyond_loses_a_window_
     assert "b_1: the signals end before the last 1 of 2 windows, which are left out" in summary.warnings
 
 
+@pytest.mark.journey
 def test_a_trial_shorter_than_a_window_is_reported_by_check_as_prepare_refuses_it(tmp_path):
     n = HZ * 40
     write_csv(tmp_path / "a.csv", {"Fp1": noise(n), "EDA": np.arange(n) / HZ}, HZ)
@@ -351,6 +356,7 @@ def test_no_index_reaches_behind_the_first_sample():
             preprocess(Signals(x, 128.0, onset, (EEG, GSR), baseline), PrepareConfig(filter=False), 128.0, 3.0)
 
 
+@pytest.mark.journey
 def test_what_a_library_does_not_expect_in_one_recording_loses_no_other(tmp_path, monkeypatch):
     write_late(tmp_path / "good.csv", 0.0)
     write_late(tmp_path / "odd.csv", 0.0)
@@ -439,6 +445,7 @@ def test_a_span_is_of_the_true_time_and_one_across_a_pause_is_refused(tmp_path, 
             assert cleaned.baseline[1].mean() == pytest.approx(11.5, abs=0.02)
 
 
+@pytest.mark.journey
 def test_a_trial_across_a_break_of_unknown_length_is_refused(tmp_path):
     x, clock = noise(120 * HZ), clock_of(*PARTS)
     info = mne.create_info(["Fp1", "EDA"], HZ, ["eeg", "misc"])
@@ -561,6 +568,7 @@ def test_a_fif_that_begins_with_another_sample_is_one_segment_whatever_its_annot
     assert got.samples[1] == pytest.approx(30 + np.arange(10 * HZ) / HZ, abs=1e-5)
 
 
+@pytest.mark.journey
 def test_live_plays_a_paused_file_at_its_true_times(tmp_path):
     from gbvnet.config import LiveSources
     from gbvnet.inference.streaming.live_inputs import replay_file

@@ -58,6 +58,7 @@ def by_pyxdf(file, **options):
     return {stream["info"]["name"][0]: stream for stream in streams}
 
 
+@pytest.mark.journey
 def test_samples_and_times_are_those_of_pyxdf(tmp_path):
     counts = WrittenStream(
         "Counts", "Misc", "b", 10, "int16", T0 + np.arange(50) / 10, np.arange(100).reshape(50, 2) - 50

@@ -26,6 +26,7 @@ def contents(root):
     return {str(f.relative_to(root)): f.read_bytes() for f in root.rglob("*") if f.is_file()}
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("name", "settings"), [("amigos", Settings), ("amigos-long", LongSettings)])
 def test_files_are_as_the_real_ones_and_the_recordings_are_the_truth(tmp_path, name, settings):
     write_synthetic(name, tmp_path, settings(**SMALL))
@@ -57,6 +58,7 @@ def test_files_are_as_the_real_ones_and_the_recordings_are_the_truth(tmp_path, n
     assert any("go down in 9 of 9 films, a resistance's" in note for note in notes)
 
 
+@pytest.mark.journey
 def test_arousal_comes_first_in_the_file_and_the_probe_of_columns_says_so(tmp_path):
     write_synthetic("amigos", tmp_path, Settings(subjects=2, trials=8, seconds=4, videos=0))
     truth = {t["recording"]: t for t in json.loads((tmp_path / "SYNTHETIC.json").read_text())["truth"]}
@@ -68,6 +70,7 @@ def test_arousal_comes_first_in_the_file_and_the_probe_of_columns_says_so(tmp_pa
     assert "as their columns are read" in note and "ARE" not in note
 
 
+@pytest.mark.journey
 def test_flaws_are_those_of_the_real_files(tmp_path):
     write_synthetic("amigos", tmp_path, Settings(**SMALL, flaws=True))
     corpus = open_corpus("amigos", tmp_path)
@@ -80,6 +83,7 @@ def test_flaws_are_those_of_the_real_files(tmp_path):
     assert "P02_N1" not in all_recordings("amigos-long", tmp_path) and open_corpus("amigos-long", tmp_path).units
 
 
+@pytest.mark.journey
 def test_a_flash_and_a_jump_meet_within_one_video_frame(tmp_path):
     """A film with a mark at 0.5 s: the video begins 5 s before it, and the signals too."""
     write_synthetic("amigos", tmp_path, Settings(subjects=1, trials=1, seconds=2, mark_s=0.5))
@@ -94,6 +98,7 @@ def test_a_flash_and_a_jump_meet_within_one_video_frame(tmp_path):
     assert abs(flash_s - 0.5) <= 1 / 25 and abs(jump_s - 0.5) <= 2 / 128 and abs(flash_s - jump_s) <= 1 / 25
 
 
+@pytest.mark.journey
 def test_the_same_settings_write_the_same_bytes_and_version_7_3_holds_the_same(tmp_path):
     small = {"subjects": 1, "trials": 1, "seconds": 1}
     for name in ("a", "b"):

@@ -34,6 +34,7 @@ def corpus(tmp_path_factory):
     return root
 
 
+@pytest.mark.journey
 def test_the_columns_rates_and_ids_are_the_real_ones(corpus):
     for subject in (1, 2):
         signals = pd.read_csv(corpus / f"data/interpolated/physiological/sub_{subject}.csv")
@@ -50,6 +51,7 @@ def test_the_columns_rates_and_ids_are_the_real_ones(corpus):
         assert 0.1 < signals.ecg.std() < 1 and 20 < signals.bvp.mean() < 80  # mV and %
 
 
+@pytest.mark.journey
 def test_raw_files_have_volts_seconds_an_uneven_joystick_and_no_names(tmp_path):
     write_synthetic("case", tmp_path, Settings(**SMALL, layout="raw"))
     signals = pd.read_csv(tmp_path / "data/raw/physiological/sub1_DAQ.txt", sep="\t", header=None)

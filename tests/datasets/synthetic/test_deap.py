@@ -224,6 +224,7 @@ def test_half_of_the_latents_and_of_the_ratings_are_high_in_every_subject(n):
     assert high.sum() == n / 2
 
 
+@pytest.mark.journey
 def test_one_modality_knows_three_ratings_of_four_and_both_know_all():
     pairs = np.array(latent_pairs(8000, np.random.default_rng(0)))
     high = np.array([rating_of(*pair, SynthConfig()) >= 5 for pair in pairs])
@@ -343,6 +344,7 @@ def test_acting_shows_valence_in_the_mouth_and_arousal_in_brows_lids_and_jaw():
     assert np.abs(nothing.expressions.mean(axis=0)[0]) < 5
 
 
+@pytest.mark.journey
 def test_a_face_that_tells_with_its_mouth_alone_moves_nothing_else():
     whole, mouth = (act_trial(1.0, 1.0, 1, np.array([]), np.random.default_rng(0), only) for only in (False, True))
     columns = {name: i for i, name in enumerate(EXPRESSIONS)}
@@ -371,6 +373,7 @@ def test_smooth_noise_is_smooth_and_has_no_jumps():
     assert np.abs(np.diff(noise, axis=0)).max() < 0.15
 
 
+@pytest.mark.journey
 def test_head_motion_moves_the_face_and_leaves_the_frames_border_alone():
     face = Face(np.random.default_rng(0))
     acting = act_trial(0.0, 0.0, 1, np.array([]), np.random.default_rng(1))

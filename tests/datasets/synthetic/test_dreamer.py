@@ -37,6 +37,7 @@ def accuracies(tmp_path, **settings):
     return scores
 
 
+@pytest.mark.journey
 def test_the_file_has_the_fields_and_shapes_of_the_real_one(tmp_path):
     write_synthetic("dreamer", tmp_path, Settings(**SMALL))
     top = scipy.io.loadmat(tmp_path / "DREAMER.mat")["DREAMER"][0, 0]
@@ -56,6 +57,7 @@ def test_the_file_has_the_fields_and_shapes_of_the_real_one(tmp_path):
     assert 3000 < np.median(eeg["stimuli"][0, 0]) < 5000
 
 
+@pytest.mark.journey
 def test_the_recordings_are_the_truth_and_the_bytes_are_the_same_each_time(tmp_path):
     for name in ("a", "b"):
         write_synthetic("dreamer", tmp_path / name, Settings(**SMALL))
@@ -68,11 +70,13 @@ def test_the_recordings_are_the_truth_and_the_bytes_are_the_same_each_time(tmp_p
         assert all((t["ratings"][target] > 3) == (t["signals"][target] > 0) for target in ("valence", "arousal"))
 
 
+@pytest.mark.journey
 def test_what_is_planted_is_there_for_other_subjects_too_and_without_it_nothing(tmp_path):
     assert min(accuracies(tmp_path)) > 0.67
     assert max(abs(score - 0.5) for score in accuracies(tmp_path / "null", effect=0.0)) < 0.15
 
 
+@pytest.mark.journey
 def test_version_7_3_is_written_too(tmp_path):
     pytest.importorskip("h5py")
     for name, mat73 in (("five", False), ("seven", True)):

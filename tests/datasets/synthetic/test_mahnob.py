@@ -77,6 +77,7 @@ def test_the_layout_and_the_names_are_the_real_ones(corpus):
     }
 
 
+@pytest.mark.journey
 def test_the_bdf_is_one_to_mne_with_47_channels_at_256_hz_in_their_units(corpus):
     raw = mne.io.read_raw_bdf(next(corpus.glob("Sessions/2/*.bdf")), verbose="ERROR")
     assert raw.ch_names == list(BDF) and len(BDF) == 47
@@ -92,6 +93,7 @@ def test_the_bdf_is_one_to_mne_with_47_channels_at_256_hz_in_their_units(corpus)
     assert 100e-6 < np.abs(raw.get_data("Fp1")).max() < 0.1  # volts, as mne reads microvolts
 
 
+@pytest.mark.journey
 def test_what_is_written_is_what_is_read_back(tmp_path):
     channels = _signals(SMALL, plan(SMALL)[0])
     (tmp_path / "x.bdf").write_bytes(bdf_bytes(channels, 256))
@@ -142,6 +144,7 @@ def test_the_same_settings_write_the_same_bytes_with_any_number_of_processes(cor
     assert content(tmp_path) == content(corpus)
 
 
+@pytest.mark.journey
 def test_an_interrupted_corpus_is_completed(tmp_path):
     config = Settings(subjects=2, trials=1, seconds=1, videos=0)
     write_synthetic("mahnob", tmp_path / "whole", config)
@@ -186,6 +189,7 @@ def test_more_than_there_is_is_refused_before_anything_is_written(given, message
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.journey
 def test_evidence_is_in_the_eeg_during_the_film_and_not_before():
     config = Settings(subjects=1, trials=8, seconds=20, fingerprint=0, videos=0)
     strong, weak = sorted(plan(config), key=lambda t: t.signals["arousal"])[:: len(plan(config)) - 1]
@@ -228,6 +232,7 @@ def jump_s(corpus, recording):
     return (first - signals.onset) / signals.rate_hz
 
 
+@pytest.mark.journey
 def test_the_flash_is_where_the_clocks_say_to_within_a_frame(corpus):
     opened = open_corpus("mahnob", corpus)
     [recording] = [opened.inspect(r) for r in opened.recordings("p01")]

@@ -92,6 +92,7 @@ def test_labels_are_balanced_and_never_undecided():
     assert {round(t.ratings["engagement"]) for t in trials} >= {0, 100}
 
 
+@pytest.mark.journey
 def test_what_is_planted_is_in_the_signals_of_other_subjects_too(made):
     store, subjects = made[1], GroupKFold(5)
     for target, chance in (("valence", 0.5), ("arousal", 0.5)):
@@ -122,6 +123,7 @@ def at_lag(store, lag_s):
     return y
 
 
+@pytest.mark.journey
 def test_the_signals_show_the_joystick_two_seconds_and_a_half_earlier(made, null):
     store = made[1]
     assert np.array_equal(at_lag(store, 0.0), store.windows["joystick"], equal_nan=True)

@@ -40,6 +40,7 @@ def test_durations_are_in_the_unit_that_a_reader_expects(seconds, words):
     assert duration(seconds) == words
 
 
+@pytest.mark.journey
 def test_what_a_store_is_too_small_for_is_left_out_and_reported(tmp_path):
     store = write_store(tmp_path / "few", subjects=2, trials=3, windows=2)
     recipe = load_recipe("tiny")
@@ -53,6 +54,7 @@ def test_what_a_store_is_too_small_for_is_left_out_and_reported(tmp_path):
     assert re.match("tiny, protocol subject: 3 folds need at least 3 subjects.*(7 runs)", study.left_out[0])
 
 
+@pytest.mark.journey
 def test_the_subjects_of_the_paper_alone_where_the_recipe_says_so(tmp_path):
     store = write_store(tmp_path / "s", subjects=3, trials=6, windows=2)
     text = (Path(__file__).parents[3] / "recipes" / "tiny.yaml").read_text()
@@ -75,6 +77,7 @@ def test_the_subjects_of_the_paper_alone_where_the_recipe_says_so(tmp_path):
 # Which recipe takes which store
 
 
+@pytest.mark.journey
 def test_stores_go_to_the_recipes_that_they_suit():
     texts = {name: PrepareConfig(**load_recipe(name).prepare) for name in ("deap-honest", "deap-lineage")}
     whole, lineage = (DryRunStore("deap:3x4x4", made) for made in texts.values())
@@ -95,6 +98,7 @@ def test_stores_go_to_the_recipes_that_they_suit():
         assign([load_recipe("mahnob-paper")], [whole])
 
 
+@pytest.mark.journey
 def test_a_comparison_method_that_would_leak_under_a_protocol_is_left_out_and_reported():
     store = DryRunStore("deap:6x10x4", PrepareConfig(**load_recipe("deap-paper").prepare))
     [study] = plan_studies([load_recipe("deap-paper")], [store])
@@ -104,6 +108,7 @@ def test_a_comparison_method_that_would_leak_under_a_protocol_is_left_out_and_re
     assert sum("is not tested by protocol window" in why for why in study.left_out) == 2
 
 
+@pytest.mark.journey
 def test_a_recipe_for_any_corpus_is_done_for_each_with_runs_of_its_own(tmp_path):
     stores = [DryRunStore("deap:3x4x4", PrepareConfig()), DryRunStore("mahnob:3x4x4", PrepareConfig())]
     for store in stores:
@@ -116,6 +121,7 @@ def test_a_recipe_for_any_corpus_is_done_for_each_with_runs_of_its_own(tmp_path)
     assert len(folders) == 2 * len(runs_of(load_recipe("tiny"), stores[0]))
 
 
+@pytest.mark.journey
 def test_the_default_is_the_papers_recipe_and_the_honest_one_of_each_corpus():
     names = [r.name for r in recipes_for([], ["deap", "mahnob", "deap"])]
     assert names == ["deap-paper", "deap-honest", "mahnob-paper", "mahnob-honest"]

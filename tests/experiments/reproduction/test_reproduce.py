@@ -174,6 +174,7 @@ def test_a_described_corpus_is_planned_from_the_command_line(capsys):
     assert "80 windows, deap" in output and "on this device (" in output
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -189,6 +190,7 @@ def test_what_cannot_start_is_reported_in_one_line(argv, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.journey
 def test_an_unfit_store_is_refused_with_what_to_type(store, tmp_path, capsys):
     assert main(["reproduce", str(store.path), str(tmp_path / "out")]) == 2
     assert "Make it with: gbvnet prepare deap DEAP_FOLDER deap-paper.store" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from .stub_system import THROUGHPUT
 pytestmark = pytest.mark.usefixtures("stub")
 
 
+@pytest.mark.journey
 def test_each_kind_of_run_is_measured_once(store, monkeypatch):
     measured = []
     monkeypatch.setattr(
@@ -54,6 +55,7 @@ def test_trainings_that_share_a_gpu_take_what_they_took_together():
     assert seconds(config, work, replace(alone, together=4), jobs=4) == pytest.approx(seconds(config, work, alone) / 4)
 
 
+@pytest.mark.journey
 def test_on_a_gpu_as_many_trainings_are_measured_as_will_run_at_once(store, monkeypatch):
     (study,) = plan_studies([load_recipe("tiny")], [store])
     calls = []
@@ -83,6 +85,7 @@ def test_on_a_gpu_as_many_trainings_are_measured_as_will_run_at_once(store, monk
     assert runtime_estimate.measure(cpu, workload, 3) == THROUGHPUT and len(calls) == 1
 
 
+@pytest.mark.journey
 def test_a_failed_measurement_stops_the_plan(store, monkeypatch):
     (study,) = plan_studies([load_recipe("tiny")], [store])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

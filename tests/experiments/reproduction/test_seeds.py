@@ -27,6 +27,7 @@ def done(store, tmp_path_factory):
     return folder
 
 
+@pytest.mark.journey
 def test_the_runs_of_the_first_seed_stay_where_they_are_and_come_first(store, tmp_path):
     one, two = (plan_studies([load_recipe("tiny")], [store], n)[0] for n in (1, 2))
     assert two.runs[: len(one.runs)] == one.runs and len(two.runs) == len(two.workloads) == 2 * len(one.runs)
@@ -35,6 +36,7 @@ def test_the_runs_of_the_first_seed_stay_where_they_are_and_come_first(store, tm
     assert run_folder(tmp_path, further) == tmp_path / "seed-1" / "tiny" / one.runs[0].name
 
 
+@pytest.mark.journey
 def test_the_plan_counts_every_seed(store, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         runtime_estimate.Calibration, "throughputs_of", lambda self, runs, progress=None: [THROUGHPUT] * len(runs)
@@ -47,6 +49,7 @@ def test_the_plan_counts_every_seed(store, tmp_path, monkeypatch, capsys):
     assert totals[1] == [3 * n for n in totals[0]]
 
 
+@pytest.mark.journey
 def test_the_papers_tables_are_of_the_mean_over_seeds_with_its_spread(done):
     table = pd.read_csv(done / "report" / "tables" / "paper_table4_deap.csv")
     assert len(table) == 10 and set(table["seeds"]) == {"0, 1"}
@@ -65,6 +68,7 @@ def test_the_papers_tables_are_of_the_mean_over_seeds_with_its_spread(done):
     assert ablations["sd_over_seeds"].notna().all() and (ablations["not_compared"].isna()).all()
 
 
+@pytest.mark.journey
 def test_less_seeds_than_there_are_are_refused_and_none_is_trained_again(store, done):
     study = plan_studies([load_recipe("tiny")], [store])
     with pytest.raises(BadRun, match=r"the seeds of this plan alone, found also seed-1\. Give --seeds 2"):

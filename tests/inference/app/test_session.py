@@ -52,6 +52,7 @@ def predict(predictor, tmp_path):
 # Answers
 
 
+@pytest.mark.journey
 def test_signals_give_a_row_a_window_and_files_to_download(predict, tmp_path):
     result = predict(signals=[write_csv(tmp_path / "mine.csv")])
     assert result.error == "" and result.channel_names is None and result.video is None
@@ -90,6 +91,7 @@ def test_two_at_once_get_what_each_gets_alone(predictor, tmp_path):
 # Errors are shown in words
 
 
+@pytest.mark.journey
 def test_channels_that_are_missing_are_reported_with_near_names_and_a_form_to_complete(predict, tmp_path):
     file = write_csv(tmp_path / "mine.csv", names=("FP1", "Occ1", "EDA"))
     result = predict(signals=[file])
@@ -130,6 +132,7 @@ def test_a_video_that_is_none_is_reported(predict, tmp_path, content, words):
     assert words in predict(video=tmp_path / "film.mp4").error
 
 
+@pytest.mark.journey
 def test_a_video_without_a_face_is_reported(predict, tmp_path):
     film = write_video(tmp_path / "film.avi", 60, fps=25)
     assert "film.avi: expected a face in at least one of" in predict(video=film).error
@@ -261,6 +264,7 @@ def test_a_recording_that_could_not_be_used_leaves_nothing_made_of_it(predictor,
     assert not folder.exists()
 
 
+@pytest.mark.journey
 def test_only_the_last_answer_is_kept(predictor, tmp_path):
     visitors, folders = Visitors(tmp_path / "root"), []
     visitors.root.mkdir()
@@ -331,6 +335,7 @@ def test_nothing_outside_the_servers_folder_is_claimed_or_made(tmp_path):
 # A video that browsers play, and the example
 
 
+@pytest.mark.journey
 def test_what_browsers_play_is_left_alone_and_the_baseline_copied_small(tmp_path):
     plain = write_video(tmp_path / "a.mp4", 30)
     assert playable(plain, tmp_path / "b.mp4") == plain

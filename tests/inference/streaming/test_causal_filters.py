@@ -45,6 +45,7 @@ def test_a_filter_keeps_its_input():
     assert np.array_equal(x, before)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("longest", [2, 60, 3000])
 @pytest.mark.parametrize(("rate", "to"), [(512, 128), (256, 128), (250, 128), (1000, 128), (100, 128), (128, 128)])
 def test_resampling_in_pieces_is_that_of_the_whole(rate, to, longest):
@@ -80,6 +81,7 @@ def test_a_measured_rate_in_pieces_keeps_every_samples_time(rate):
     assert made[0][0, 40:-40] == pytest.approx(wanted[40:-40], abs=4e-3)
 
 
+@pytest.mark.journey
 def test_nothing_grows():
     resampled = CausalResampler(2, 250, 128)
     kept = set()

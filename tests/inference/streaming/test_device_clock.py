@@ -43,6 +43,7 @@ def played(given, stated_hz, first=0):
     return result, stream
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("stated_hz", "true_hz"),
     [(256, 255.75), (256, 257.3), (256, 252), (512, 513), (128, 127.4), (1000, 998), (32, 32.1), (255.999, 255.5)],
@@ -62,6 +63,7 @@ def test_a_quarter_of_an_hour_at_half_a_percent_stays_within_a_sample():
     assert max(result.away.values()) < 1 / 256
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("true_hz", [256, 255.5])
 @pytest.mark.parametrize(("jitter_s", "within_s"), [(0.001, 0.002), (0.01, 0.01), (0.03, 0.03)])
 def test_time_stamps_that_waver_cost_no_sample_and_are_averaged(true_hz, jitter_s, within_s):
@@ -82,6 +84,7 @@ def test_time_stamps_of_single_samples_in_milliseconds_cost_nothing():
     assert max(result.away.values()) < 0.002
 
 
+@pytest.mark.journey
 def test_the_stated_rate_is_exact_where_time_stamps_agree():
     result, stream = played(chunks(256, 60), 256)
     clock = stream._clock
@@ -141,6 +144,7 @@ def test_a_rate_that_is_far_off_is_reported_with_what_to_do(true_hz):
     assert "5% is not corrected" in stream.message and "state the device's true rate" in stream.message
 
 
+@pytest.mark.journey
 def test_what_a_clock_keeps_does_not_grow():
     clock = DeviceClock(100)
     for k in range(3000):

@@ -106,6 +106,7 @@ def test_a_stream_says_what_causal_filters_over_the_whole_say(predictor, chunk_s
     assert {row["flags"] for row in rows} == {""} and all(row["has_signals"] and row["face_ok"] == 1 for row in rows)
 
 
+@pytest.mark.journey
 def test_a_row_comes_when_its_window_is_complete_and_no_later(predictor):
     x, frames = signals(8), dict(frames_of(8))
     arrival = {}
@@ -124,6 +125,7 @@ def test_only_frames_that_windows_look_at_are_searched(predictor):
         assert stream._faces.n_searched == 4 * F
 
 
+@pytest.mark.journey
 def test_an_uneven_camera_shows_the_newest_frame_that_is_not_later(predictor):
     rng = np.random.default_rng(3)
     times = np.cumsum(rng.uniform(0.02, 0.3, 80))
@@ -161,6 +163,7 @@ def test_what_is_borrowed_is_the_nearest_of_before(predictor):
     assert np.array_equal(faces[0], one) and np.array_equal(faces[1], one) and np.array_equal(faces[2], two)
 
 
+@pytest.mark.journey
 def test_a_modality_that_stops_is_missing_after_the_deadline_and_back_when_it_comes_again(predictor):
     x, frames = signals(14), [f for f in frames_of(14) if not 5 <= f[0] < 8.5]
     with opened(predictor) as stream:
@@ -193,6 +196,7 @@ def test_a_row_that_waits_comes_with_the_deadline(predictor):
     assert rows[0]["start_s"] == 3 and rows[0]["face_ok"] == 1  # 3.4 s was on show when frames stopped
 
 
+@pytest.mark.journey
 def test_without_a_embedding_there_is_no_answer_but_a_row(tmp_path):
     strict = Predictor(made(tmp_path / "m", dropout=0.0), "cpu")
     with opened(strict) as stream:
@@ -203,6 +207,7 @@ def test_without_a_embedding_there_is_no_answer_but_a_row(tmp_path):
         opened(strict, faces=False)
 
 
+@pytest.mark.journey
 def test_a_gap_and_numbers_that_are_none_cost_the_windows_they_touch_only(predictor):
     x = signals(12)
     x[4, 5 * RATE + 20] = np.nan
@@ -334,6 +339,7 @@ def test_a_long_silence_is_left_out_and_counted(predictor):
     assert rows[-1]["has_signals"] and rows[-1]["start_s"] > 1e9
 
 
+@pytest.mark.journey
 def test_what_makes_no_sense_is_refused(tmp_path, predictor):
     whole_recordings = Predictor(made(tmp_path / "s", normalise="subject"), "cpu")
     with pytest.raises(BadConfig, match="normalise subject"):

@@ -82,6 +82,7 @@ def run(model, lines=None, out=None, overwrite=False, **options):
     return lines
 
 
+@pytest.mark.journey
 def test_files_give_what_a_stream_fed_by_hand_gives(model, table, tmp_path):
     lines = run(model, video="film.mp4", signals=table, fast=True, out=tmp_path / "deep/o.csv")
     written = pd.read_csv(tmp_path / "deep/o.csv", keep_default_na=False)
@@ -105,6 +106,7 @@ def test_files_give_what_a_stream_fed_by_hand_gives(model, table, tmp_path):
     assert lines[-2].startswith("5 windows in ") and lines[-1] == str(tmp_path / "deep/o.csv")
 
 
+@pytest.mark.journey
 def test_real_time_is_kept_and_seconds_end_it(model, table):
     start = time.monotonic()
     lines = run(model, video="film.mp4", signals=table, seconds=2.2, running_s=0.5)
@@ -113,6 +115,7 @@ def test_real_time_is_kept_and_seconds_end_it(model, table):
     assert "of its last frame or sample" in lines[-1]
 
 
+@pytest.mark.journey
 def test_ctrl_c_is_a_good_end_and_leaves_the_table_whole(model, table, tmp_path, monkeypatch):
     taken = EmotionStream.frame
 
@@ -130,6 +133,7 @@ def test_ctrl_c_is_a_good_end_and_leaves_the_table_whole(model, table, tmp_path,
     assert not [t for t in threading.enumerate() if t.name == "source"]
 
 
+@pytest.mark.journey
 def test_each_row_is_on_the_disk_before_the_next(model, table, tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr(
@@ -139,6 +143,7 @@ def test_each_row_is_on_the_disk_before_the_next(model, table, tmp_path, monkeyp
     assert lines == [2, 3, 4, 5, 6]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("begin_s", [1000.0, 1_700_000_000.25, -30.0, 0.0])
 def test_a_signal_file_may_begin_anywhere_on_its_clock(model, tmp_path, begin_s):
     file = saved(tmp_path / "late.csv", signals(8), begin_s)
@@ -175,6 +180,7 @@ def test_the_same_rows_come_wherever_the_clocks_of_both_files_begin(model, tmp_p
         rows("early", 1000.0, baseline_start_s=0.0)
 
 
+@pytest.mark.journey
 def test_a_video_that_begins_before_or_after_the_signals_is_moved_with_them(model, tmp_path, monkeypatch):
     file = saved(tmp_path / "x.csv", signals(8), 2.0)
     lines = run(model, video="a.mp4", signals=file, fast=True, out=tmp_path / "o.csv")
@@ -196,6 +202,7 @@ def test_a_video_that_begins_late_and_is_alone_begins_at_once(model, tmp_path, m
     assert any(line.startswith("0.0 to 1.0 s") for line in lines)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("fast", [True, False])
 def test_signals_that_ended_are_not_late(model, tmp_path, fast):
     file = saved(tmp_path / "short.csv", signals(2.0))
@@ -206,6 +213,7 @@ def test_signals_that_ended_are_not_late(model, tmp_path, fast):
     assert not any("late" in line for line in lines)
 
 
+@pytest.mark.journey
 def test_gates_are_empty_where_there_is_one_modality(model, tmp_path):
     file = saved(tmp_path / "short.csv", signals(4.5))
     run(model, video="a.mp4", signals=file, fast=True, running_s=0.5, out=tmp_path / "o.csv")
@@ -213,6 +221,7 @@ def test_gates_are_empty_where_there_is_one_modality(model, tmp_path):
     assert gates[:4].all() and not gates[4:].any()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("there", ["o.csv", "o.json", "both"])
 def test_a_file_that_is_there_is_replaced_only_where_that_is_requested_for(model, table, tmp_path, there):
     names = ["o.csv", "o.json"] if there == "both" else [there]
@@ -240,6 +249,7 @@ def test_what_is_played_is_never_written_over(model, table, tmp_path):
     assert table.read_bytes() == before
 
 
+@pytest.mark.journey
 def test_what_a_device_does_wrong_is_in_the_messages(model, tmp_path, monkeypatch):
     def slow(samples, rate_hz, begin_s):
         for k in range(160):
@@ -251,6 +261,7 @@ def test_what_a_device_does_wrong_is_in_the_messages(model, tmp_path, monkeypatc
     assert f"note {message}" in lines and json.loads((tmp_path / "o.json").read_text())["messages"] == [message]
 
 
+@pytest.mark.journey
 def test_what_cannot_begin_is_reported_with_a_remedy(model, table, tmp_path, monkeypatch, capsys):
     (tmp_path / "there.csv").write_text("dear\n")
     with pytest.raises(BadConfig, match="cannot be repeated"):
@@ -274,6 +285,7 @@ def test_what_cannot_begin_is_reported_with_a_remedy(model, table, tmp_path, mon
     assert "no camera 0" in message and "--video FILE" in message and message.count("\n") == 1
 
 
+@pytest.mark.journey
 def test_a_modality_that_the_model_does_not_see_is_not_read(tmp_path, table):
     face = write_model(tmp_path / "face", modality="face")
     lines = reported_lines(face, video="a.mp4", signals=table, fast=True)
@@ -394,6 +406,7 @@ def drawn(curves, width=40):
     return console.export_text()
 
 
+@pytest.mark.journey
 def test_a_terminal_shows_curves_with_what_they_are(model, table, monkeypatch):
     shown = Console(width=90, force_terminal=True, file=io.StringIO(), record=True)
     monkeypatch.setattr("gbvnet.cli.live.Console", lambda: shown)

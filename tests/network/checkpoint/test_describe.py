@@ -101,6 +101,7 @@ def test_a_network_of_one_modality_says_nothing_of_the_other(tmp_path):
     assert "frames" not in describe_model(tmp_path / "bio")
 
 
+@pytest.mark.journey
 def test_a_model_is_described_without_torch(saved):
     heavy = ("torch", "pandas", "lightning", "huggingface_hub")
     code = f"import sys\nfrom gbvnet.cli.main import main\nmain(['model', 'show', {str(saved)!r}])\n"

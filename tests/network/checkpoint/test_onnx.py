@@ -142,6 +142,7 @@ def test_the_file_says_what_it_expects_and_nothing_is_left_beside_it(exported):
     assert "differs from torch by at most" in str(done)
 
 
+@pytest.mark.journey
 def test_an_export_that_answers_otherwise_is_refused(exported):
     made, done, _ = exported
     session = ort.InferenceSession(done.path)

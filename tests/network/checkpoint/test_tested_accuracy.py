@@ -111,6 +111,7 @@ def test_a_run_of_the_same_settings_is_a_score(planted):
     assert honest_scores(store, QUICK, []) == []
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -137,6 +138,7 @@ def test_a_run_on_shuffled_labels_is_no_score(planted, tmp_path):
         honest_scores(store, QUICK, [tmp_path / "run"])
 
 
+@pytest.mark.journey
 def test_where_a_training_ran_makes_no_other_setting(planted):
     store, root = planted
     assert to_dict(QUICK.train)["memory_gib"] != 1

@@ -80,6 +80,7 @@ def test_a_store_that_remembers_gives_the_same(tmp_path):
     assert np.array_equal(remembered, derivations.pair_features(store, rows))
 
 
+@pytest.mark.journey
 def test_absent_electrodes_and_bands_are_reported(tmp_path):
     with pytest.raises(BadConfig, match=r"none of the electrodes Fp1, .* \(near it: Fpz\); it has Fpz, Pz, A, B, C"):
         derivations.pair_features(renamed(tmp_path / "a", ["Fpz", "Pz", "A", "B", "C"]), np.arange(3))

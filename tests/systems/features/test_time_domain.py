@@ -91,6 +91,7 @@ def test_the_bispectrum_is_that_of_a_plain_loop():
     assert hos(x, 128.0)[0, 0, 2:] == pytest.approx([np.log(magnitude.mean()), *entropies])
 
 
+@pytest.mark.journey
 def test_fractal_dimensions_are_antropys(x, libraries):
     antropy, _ = libraries
     features = fractal(x, 128.0)

@@ -212,6 +212,7 @@ def of_task(classifier, task):
     return made
 
 
+@pytest.mark.journey
 def test_the_neighbours_and_the_perceptron_say_what_scikit_learns_say():
     (x, y), (new, _) = data(), data(1000)
     mean, sd = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)

@@ -105,6 +105,7 @@ def test_meena_like_has_the_size_that_its_description_gives():
     assert n_parameters(meena_like.DeepCNN(1, 1)) == 9 * 16 + 9 * 16 * 16 + 64 + 16 * 24 * 24 * 256 + 512 + 257
 
 
+@pytest.mark.journey
 def test_meena_like_trains_longer_and_with_larger_batches_than_the_run_says(store, monkeypatch):
     used = []
     original = meena_like.FrameSystem.fit
@@ -156,6 +157,7 @@ def with_weights(file, **others):
     return CrossvalConfig(system="chowdary-like", modality="face", train=SHORT, options=options)
 
 
+@pytest.mark.journey
 def test_a_windows_features_are_the_mean_over_its_good_frames_and_are_cached(store, weights, tmp_path):
     config = with_weights(weights)
     made = system("chowdary-like")(config).fit(store, np.arange(24), labels(store)[:24])
@@ -186,6 +188,7 @@ def test_a_windows_features_are_the_mean_over_its_good_frames_and_are_cached(sto
     assert folder.name.startswith("backbone-mobilenet-") and "-32px-v1-" in folder.name
 
 
+@pytest.mark.journey
 def test_its_public_network_is_not_trained_and_its_model_needs_no_file_of_weights(store, weights, tmp_path):
     file = tmp_path / "copy.safetensors"
     file.write_bytes(weights.read_bytes())

@@ -26,6 +26,7 @@ def test_wolves_come_down_to_the_least_cost_of_an_easy_hill():
     assert max(costs) < by_chance
 
 
+@pytest.mark.journey
 def test_what_tells_is_kept_and_much_else_is_not():
     x, y, groups = noise_with_two_that_tell()
     cost = ridge_cost(x, y, groups, np.random.default_rng(0))

@@ -225,6 +225,7 @@ def test_grey_is_luma_of_48_pixels():
     assert got[1].mean().item() == pytest.approx(-2, rel=1e-4)
 
 
+@pytest.mark.journey
 def test_bad_frames_of_a_face_are_never_used():
     torch.manual_seed(0)
     network, faces = FaceCNN(1), torch.rand(6, 3, 3, 32, 32)

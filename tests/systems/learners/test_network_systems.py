@@ -78,6 +78,7 @@ def same_without_bad_frames(network: nn.Module, signals: torch.Tensor | None, si
 # the base of all of them
 
 
+@pytest.mark.journey
 def test_signals_are_z_scored_by_the_training_rows_alone(planted):
     fitted = trained("eegnet", planted, "peri")
     x = planted.read(np.arange(90), faces=False)[2][:, 3:].astype(np.float64)
@@ -89,6 +90,7 @@ def test_signals_are_z_scored_by_the_training_rows_alone(planted):
     assert z.std((0, 2)).numpy() == pytest.approx([1, 1], abs=1e-3)
 
 
+@pytest.mark.journey
 def test_an_untrained_or_damaged_network_says_so(planted, tmp_path):
     config = CrossvalConfig(system="hsa-like", modality="eeg", train=SHORT)
     with pytest.raises(BadConfig, match="this hsa-like is not trained yet"):
@@ -492,6 +494,7 @@ def test_what_the_wolves_left_out_changes_nothing():
     assert (network(None, None, torch.where(left, x, other)).logits - answer).abs().min() > 1e-4
 
 
+@pytest.mark.journey
 def test_wolves_and_scale_see_the_training_rows_and_not_the_validation_ones(planted):
     config = CrossvalConfig(system="algarni-like", modality="bio", train=SHORT)
     rows, y = np.arange(len(planted)), (planted.windows["valence"] >= 5).to_numpy()
@@ -522,6 +525,7 @@ def test_xiang_like_has_the_parameters_worked_by_hand():
     assert n_parameters(xiang_like.XiangLike(shape(many(40), n_frames=0))) == signals + 64 + 1
 
 
+@pytest.mark.journey
 def test_xiang_like_does_not_look_at_bad_frames():
     network = xiang_like.XiangLike(shape(n_frames=4, side=32)).train()
     for _ in range(30):  # so that its batch norms have seen pictures: before, all are nearly 0 in a test
