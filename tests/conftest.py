@@ -30,8 +30,9 @@ def no_network():
 def plugins_of_this_file_only():
     """Every process that a command starts imports the plug-ins of its caller: those of other files of tests, which
     import torch, made each process take 7 s of CPU time."""
+    before = set(sys.modules)  # those that a file of tests loads when it is imported stay
     yield
-    for name in [name for name in sys.modules if name.startswith(plugins._OWN)]:
+    for name in [name for name in sys.modules if name.startswith(plugins._OWN) and name not in before]:
         del sys.modules[name]
     plugins._of_file.cache_clear()
 

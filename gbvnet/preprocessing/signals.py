@@ -61,7 +61,7 @@ class Workspace:
         self._array = np.empty(0)
 
     def copy(self, samples: np.ndarray) -> np.ndarray:
-        """Return a float64 copy of an array, valid until the next is made."""
+        """Return a float64 copy of samples (C, N), valid until the next is made."""
         if self._array.shape != samples.shape:
             self._array = np.empty(samples.shape)
         self._array[...] = samples

@@ -145,6 +145,8 @@ def contents(folder: Path, results: tuple[str, ...]) -> dict[str, bytes]:
 def _essence(path: Path) -> bytes:
     if path.name in TIMES:
         return b"any"
+    if path.name == "checklist.md":
+        return re.sub(rb"runs took [\d,]+ s", b"", path.read_bytes())
     free = FREE.get(path.name)
     if free is None:
         return path.read_bytes()

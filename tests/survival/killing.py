@@ -98,7 +98,8 @@ def _fork(words: list[str], folder: Path, log: Path, kill_at_change: int | None)
         return pid
     code = 70
     try:
-        os.setsid() if os.getpgrp() != os.getpid() else None
+        with contextlib.suppress(PermissionError):  # it leads a group already: its parent was first
+            os.setsid()
         out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         os.dup2(out, 1)
         os.dup2(out, 2)
