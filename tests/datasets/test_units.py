@@ -16,6 +16,8 @@ from gbvnet.datasets.units import MARK, Conversion, apply, convert, messages, pa
 from gbvnet.errors import BadRecording
 
 RATE_HZ = 64
+# MNE before 1.12 reads no BrainVision header without a file of markers.
+MARKERS = "Brain Vision Data Exchange Marker File Version 1.0\n[Common Infos]\nDataFile=a.eeg\n[Marker Infos]\n"
 WAVE = 30 * np.sin(np.arange(RATE_HZ * 8) / 5)  # in the unit that is kept
 
 # spelling -> (unit that is kept, what one of it is there)
@@ -141,6 +143,7 @@ def test_brainvision_fif_and_eeglab_are_not_scaled_twice(tmp_path):
 [Common Infos]
 Codepage=UTF-8
 DataFile=a.eeg
+MarkerFile=a.vmrk
 DataFormat=BINARY
 DataOrientation=MULTIPLEXED
 NumberOfChannels=4
@@ -154,6 +157,7 @@ Ch3=Resp,,1,mV
 Ch4=Temp,,1,C
 """
     (tmp_path / "a.vhdr").write_text(header, encoding="utf-8")
+    (tmp_path / "a.vmrk").write_text(MARKERS)
     stored = kept * np.array([1, 2, 1e-3, 1])[:, None]  # 0.5 µS a step, and Resp in millivolts
     (tmp_path / "a.eeg").write_bytes(stored.T.astype("<f4").tobytes())
     info = mne.create_info(list(kinds), RATE_HZ, ["eeg", "gsr", "resp", "temperature"])
@@ -196,6 +200,7 @@ def test_a_brainvision_channel_of_another_kind_without_a_unit_is_reported(tmp_pa
     header = """Brain Vision Data Exchange Header File Version 1.0
 [Common Infos]
 DataFile=a.eeg
+MarkerFile=a.vmrk
 DataFormat=BINARY
 DataOrientation=MULTIPLEXED
 NumberOfChannels=2
@@ -207,6 +212,7 @@ Ch1=Fp1,,1,
 Ch2=EDA,,1,
 """
     (tmp_path / "a.vhdr").write_text(header)
+    (tmp_path / "a.vmrk").write_text(MARKERS)
     np.stack([WAVE, WAVE]).T.astype("<f4").tofile(tmp_path / "a.eeg")
     there, made, _ = channel_units_in(tmp_path / "a.vhdr", (Channel("Fp1", "eeg"), Channel("EDA", "gsr")))
     assert messages({c.name: one for c, one in zip(there, made, strict=True)}) == [

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import onnx
 import pytest
 
 from gbvnet.cli.main import main
@@ -27,6 +26,7 @@ from gbvnet.systems import gbvnet as system_module
 
 from ..synthetic_store import write_store
 
+onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 HOW = PruneConfig(0.5, epochs=1)
 
