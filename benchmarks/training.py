@@ -13,9 +13,11 @@ from gbvnet.network.batches import Windows
 from gbvnet.network.model import GBVNet, pixels
 from gbvnet.network.training import TrainingData, fit_network
 from gbvnet.store.reader import open_store
+from gbvnet.systems.deepvanet import DeepVANet
+from gbvnet.systems.learners.neural import Shape
 
 from .clock import in_turn
-from .reads import C, F, L, build
+from .reads import C, F, L, S, build
 
 BATCH, STEPS, ROUNDS = 32, 8, 3
 VARIANTS = ("micro", "small", "atto")
@@ -28,8 +30,9 @@ def measure():
         rows = np.arange(BATCH * STEPS)
         y = (np.random.default_rng(0).random((len(rows), 1)) > 0.5).astype(np.float32)
         for variant in VARIANTS:
-            bare, loop = [], []
+            bare, loop, other = [], [], []
             for _ in range(ROUNDS):
+                other.append(bare_epoch(deepvanet(), store, rows, y) / STEPS)
                 bare.append(bare_epoch(network(variant), store, rows, y) / STEPS)
                 loop.append(loop_epoch(network(variant), store, rows, y, memory_gib=8) / STEPS)
             yield {
@@ -44,6 +47,11 @@ def measure():
                 "unit": "x",
                 "aim": "below 1.1",
             }
+            yield {
+                "what": f"{variant}: bare step of DeepVANet's network / step",
+                "value": median(a / b for a, b in zip(other, loop, strict=True)),
+                "unit": "x",
+            }
         windows = Windows(store, rows, "facebio", y, memory_gib=0)
         wait = in_turn(5, wait=lambda: list(windows.in_order(BATCH)))["wait"] / STEPS
         share = 100 * wait / median(loop)
@@ -56,7 +64,12 @@ def network(variant: str) -> GBVNet:
     return GBVNet(GBVNetConfig(variant=variant, modality_dropout=0.0, n_channels=C, n_samples=L, n_frames=F))
 
 
-def bare_epoch(net: GBVNet, store, rows, y) -> float:
+def deepvanet() -> DeepVANet:
+    torch.manual_seed(0)
+    return DeepVANet(Shape(tuple((f"E{k}", "eeg") for k in range(C)), 128.0, L, F, S, 1))
+
+
+def bare_epoch(net: GBVNet | DeepVANet, store, rows, y) -> float:
     """Seconds of forward, backward and Adam over all batches, after one step that is not counted."""
     faces, ok, signals = (torch.from_numpy(a) for a in store.read(rows))
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
