@@ -98,6 +98,19 @@ def measure(path: Path, step: str) -> dict:
     return {"cpu_s": cpu, "wall_s": wall, "peak_mb": peak}
 
 
+def joined(ends: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Return height and text of labels at the ends of lines, those that would cover each other as one."""
+    groups: list[list[tuple[float, str]]] = []
+    for end in sorted(ends):
+        if groups and end[0] - groups[-1][-1][0] < max(ends)[0] / 25:
+            groups[-1].append(end)
+        else:
+            groups.append([end])
+    texts = [",\n".join(", ".join(name for _, name in g[k : k + 2]) for k in range(0, len(g), 2)) for g in groups]
+    lowest = max(ends)[0] / 18  # above the axis
+    return [(max(lowest, sum(y for y, _ in g) / len(g)), text) for g, text in zip(groups, texts, strict=True)]
+
+
 def draw(results: list[dict], path: Path) -> None:
     from gbvnet.report.figures import INK, empty_figure, save, styled
 
@@ -106,15 +119,18 @@ def draw(results: list[dict], path: Path) -> None:
         made = empty_figure(9.0, 3.4, "Growth of what needs tables only", ["synthetic data"])
         axes = made.subplots(1, 2)
         x = [r["windows"] / 1e6 for r in results]
+        ends: dict[str, list[tuple[float, str]]] = {"cpu_s": [], "peak_mb": []}
         for step, style in zip(
             [step for step in STEPS if step in results[0]], ("-", "--", "-.", ":") * 3, strict=False
         ):
             for ax, key in zip(axes, ("cpu_s", "peak_mb"), strict=True):
                 y = [r[step][key] / (1 if key == "cpu_s" else 1000) for r in results]
                 ax.plot(x, y, style, marker="o", markersize=3, color=INK, alpha=0.8)
-                ax.annotate(step, (x[-1], y[-1]), xytext=(4, -3), textcoords="offset points", fontsize=6)
-        for ax, label in zip(axes, ("CPU seconds", "largest memory, GB"), strict=True):
-            ax.set(xlim=(0, x[-1] * 1.35), ylim=(0, None), xlabel="million windows", ylabel=label)
+                ends[key].append((y[-1], step))
+        for ax, key, label in zip(axes, ends, ("CPU seconds", "largest memory, GB"), strict=True):
+            ax.set(xlim=(0, x[-1] * 1.5), ylim=(0, None), xlabel="million windows", ylabel=label)
+            for y_end, names in joined(ends[key]):
+                ax.annotate(names, (x[-1], y_end), xytext=(4, 0), textcoords="offset points", fontsize=6, va="center")
         return made
 
     save(figure(), path)
