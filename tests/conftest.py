@@ -1,13 +1,10 @@
 """What all tests share: no network, and a tiny corpus."""
 
 import socket
-import sys
 
 import pytest
 
-from gbvnet import plugins
-
-from . import fakes
+from . import fakes, loaded_plugins
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -28,13 +25,9 @@ def no_network():
 
 @pytest.fixture(autouse=True, scope="module")
 def plugins_of_this_file_only():
-    """Every process that a command starts imports the plug-ins of its caller: those of other files of tests, which
-    import torch, made each process take 7 s of CPU time."""
-    before = set(sys.modules)  # those that a file of tests loads when it is imported stay
-    yield
-    for name in [name for name in sys.modules if name.startswith(plugins._OWN) and name not in before]:
-        del sys.modules[name]
-    plugins._of_file.cache_clear()
+    """What a file of tests loads when it is imported stays; fixtures may hold the rest until its end."""
+    with loaded_plugins.forgotten():
+        yield
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from gbvnet.cli.main import main
 from gbvnet.systems import BaseSystem, system
 from gbvnet.systems.logreg import System as LogReg
 
+from .. import loaded_plugins
 from ..synthetic_store import write_store
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -44,6 +45,12 @@ def own(tmp_path):
     return tmp_path / "own"
 
 
+@pytest.fixture(autouse=True)
+def plugins_of_this_test_only():
+    with loaded_plugins.forgotten():
+        yield
+
+
 def crossval(store, run, name, *more):
     modality = PLUGINS[Path(name.partition(":")[0]).name + ":" + name.partition(":")[2]]
     return main(["crossval", str(store), str(run), "--system", name, "--modality", modality, *QUICK, *more])
@@ -55,19 +62,15 @@ def test_an_example_is_short(name):
     assert issubclass(system(f"{EXAMPLES}/{name}"), BaseSystem)
 
 
-def command(store, run, reference, name):
-    words = [sys.executable, "-m", "gbvnet", "crossval", str(store), str(run), "--system", reference]
-    return [*words, "--modality", PLUGINS[name], *QUICK]
-
-
 @pytest.mark.parametrize("name", PLUGINS)
 def test_killed_and_continued_is_as_undisturbed(name, store, own, tmp_path):
     reference = f"{own}/{name}"
-    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}  # and the same threads in all three
-    assert subprocess.call(command(store, tmp_path / "whole", reference, name), **quiet) == 0
+    assert crossval(store, tmp_path / "whole", reference) == 0
     table = pd.read_parquet(tmp_path / "whole" / "predictions.parquet")
     assert set(table["system"]) == {name} and len(table) == 6 * 6 * 5
-    process = subprocess.Popen(command(store, tmp_path / "killed", reference, name), **quiet)
+    words = [sys.executable, "-m", "gbvnet", "crossval", str(store), str(tmp_path / "killed"), "--system", reference]
+    quiet = {"stderr": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    process = subprocess.Popen([*words, "--modality", PLUGINS[name], *QUICK], **quiet)
     first = tmp_path / "killed" / "fold01" / "valence" / "predictions.parquet"
     ended = time.monotonic() + 120
     while not first.exists() and process.poll() is None and time.monotonic() < ended:
@@ -77,7 +80,7 @@ def test_killed_and_continued_is_as_undisturbed(name, store, own, tmp_path):
     assert first.exists()
     # Another folder with the same code is the same run.
     moved = shutil.move(own, own.with_name("moved"))
-    assert subprocess.call(command(store, tmp_path / "killed", f"{moved}/{name}", name), **quiet) == 0
+    assert crossval(store, tmp_path / "killed", f"{moved}/{name}") == 0
     whole, killed = ((tmp_path / run / "predictions.parquet").read_bytes() for run in ("whole", "killed"))
     assert whole == killed
 
