@@ -152,7 +152,7 @@ def read_results(
             errors.append(error)
             continue
         for table in metrics.split_results(run.table):
-            if again := next((r for r in results if _same_predictions(r.table, table)), None):
+            if again := next((r for r in results if any(_same(one.table, table) for one in r.by_seed.values())), None):
                 log.warning("%s: the predictions of %s again; they count once", name, again.run.name)
                 continue
             log.info("scoring %s", name)
@@ -168,7 +168,7 @@ def read_results(
     return order_and_label(results), errors
 
 
-def _same_predictions(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+def _same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     return len(one) == len(other) and one.reset_index(drop=True).equals(other.reset_index(drop=True))
 
 
