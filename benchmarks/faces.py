@@ -36,7 +36,7 @@ def measure():
             rate = TRIALS * SECONDS / (time.perf_counter() - begin)
             yield from against_loops(videos, rate, jobs)
         memory = {n: peak_memory(root, videos[0], n) for n in (10, SECONDS)}
-    yield from in_cpu_time(videos[0])
+        yield from in_cpu_time(videos[0])
     growth = memory[SECONDS] - memory[10]
     yield {
         "what": f"peak memory for a video of {SECONDS} s less that of 10 s",
@@ -75,6 +75,8 @@ def in_cpu_time(video: Path):
             process = multiprocessing.get_context("spawn").Process(target=thing, args=(video,))
             process.start()
             process.join()
+            if process.exitcode:
+                raise SystemExit(f"{name} ended with {process.exitcode}: its time means nothing")
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds[name].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     middle = {name: sorted(s)[ROUNDS // 2] for name, s in seconds.items()}
