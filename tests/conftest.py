@@ -25,7 +25,7 @@ def no_network():
 
 @pytest.fixture(autouse=True, scope="module")
 def plugins_of_this_file_only():
-    """What a file of tests loads when it is imported stays; fixtures may hold the rest until its end."""
+    """What a file of tests loads when it is imported stays; fixtures may hold the others until its end."""
     with loaded_plugins.forgotten():
         yield
 
