@@ -350,15 +350,18 @@ def _shuffled(groups: _Groups, which: Iterable[int], salt: str) -> np.ndarray:
     at = np.fromiter(which, np.int64)
     of_stratum = {s: _number(f"{salt}/{groups.unit}/stratum {s}") for s in set(groups.strata)}
     prefix, names, strata = f"{salt}/{groups.unit}/", groups.names, groups.strata
-    # As `_number`, for millions of windows: one array of all digests.
-    digests = b"".join([hashlib.sha256((prefix + names[g]).encode()).digest()[:8] for g in at.tolist()])
-    numbers = np.frombuffer(digests, ">u8")
+    # The `_number` of each, for millions of windows as one array.
+    numbers = np.frombuffer(b"".join([_digest(prefix + names[g]) for g in at.tolist()]), ">u8")
     stratum = np.array([of_stratum[strata[g]] for g in at.tolist()], np.uint64)
     return at[np.lexsort((at, numbers, stratum))]  # names are sorted, so their places are in their order
 
 
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()[:8]
+
+
 def _number(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+    return int.from_bytes(_digest(text), "big")
 
 
 # Fixed folds: the same for everybody, so that results in different papers can be compared.

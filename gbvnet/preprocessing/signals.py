@@ -55,13 +55,16 @@ class Preprocessed(NamedTuple):
 
 class Workspace:
     """Memory that is used again for the next recording of the same shape. The system takes longer to give new memory
-    for a trial of DEAP than NumPy to copy it."""
+    for a trial of DEAP than NumPy to copy it. Of more than CHUNK samples none is kept: a long recording's copy would
+    stay while its film is prepared."""
 
     def __init__(self) -> None:
         self._array = np.empty(0)
 
     def copy(self, samples: np.ndarray) -> np.ndarray:
         """Return a float64 copy of samples (C, N), valid until the next is made."""
+        if samples.size > CHUNK:
+            return np.array(samples, dtype=np.float64)
         if self._array.shape != samples.shape:
             self._array = np.empty(samples.shape)
         self._array[...] = samples

@@ -11,6 +11,7 @@ from scipy.signal import butter, chirp, resample_poly, sosfreqz
 from gbvnet.config import PrepareConfig
 from gbvnet.datasets.recording import Channel, Signals
 from gbvnet.errors import BadConfig
+from gbvnet.preprocessing import signals
 from gbvnet.preprocessing.signals import (
     BANDS,
     MAX_FACTOR,
@@ -198,3 +199,15 @@ def test_a_rate_at_which_nothing_of_a_band_is_left_is_refused_and_a_slow_one_rep
 def test_a_steady_channel_stays_steady_to_its_ends_at_another_rate(rate):
     y = resample(np.full((1, round(4 * rate)), 33.0), rate, 128)
     assert y == pytest.approx(33.0, abs=0.03)
+
+
+def test_recordings_that_share_memory_are_as_if_alone_and_a_long_one_is_not_kept(monkeypatch):
+    channels = (Channel("Fp1", "eeg"), Channel("GSR", "gsr"))
+    raw = [Signals(np.random.default_rng(k).normal(size=(2, 128 * 9)), 128, 128, channels) for k in range(3)]
+    alone = [signals.preprocess(one, PrepareConfig(), 128, 1).x for one in raw]
+    shared = signals.Workspace()
+    together = [signals.preprocess(one, PrepareConfig(), 128, 1, shared).x.copy() for one in raw]
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+    assert shared.copy(raw[0].samples) is shared.copy(raw[1].samples)
+    monkeypatch.setattr(signals, "CHUNK", raw[0].samples.size - 1)
+    assert shared.copy(raw[0].samples) is not shared.copy(raw[0].samples)
