@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from gbvnet import __version__
-from gbvnet.network.lightning_module import with_network_faces
+from gbvnet.network.batches import with_network_faces
 
 from . import profile
 from .__main__ import RESULTS, machine

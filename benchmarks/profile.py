@@ -25,10 +25,9 @@ from gbvnet import __version__
 from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network import augment, model
 from gbvnet.network.augment import augment_faces, augment_signals
-from gbvnet.network.batches import Batch
+from gbvnet.network.batches import Batch, with_network_faces
 from gbvnet.network.compiling import CompiledNetwork, compiled_training
 from gbvnet.network.devices import adam, channels_last, device_of, own_kernels, precision_of
-from gbvnet.network.lightning_module import with_network_faces
 from gbvnet.network.model import SIZES, GBVNet
 from gbvnet.network.presence import Presence
 

@@ -11,7 +11,8 @@ import torch
 from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network.batches import Windows
 from gbvnet.network.model import GBVNet, pixels
-from gbvnet.network.training import TrainingData, fit_network
+from gbvnet.network.training import fit_network
+from gbvnet.network.training_data import TrainingData
 from gbvnet.store.reader import open_store
 from gbvnet.systems.deepvanet import DeepVANet
 from gbvnet.systems.learners.neural import Shape

@@ -4,7 +4,15 @@ import socket
 
 import pytest
 
+from gbvnet.plugins import loaded_files
+
 from . import fakes, loaded_plugins
+
+
+def pytest_collection_finish():
+    """Refuse plug-ins that a file of tests loads when it is imported: see loaded_plugins.py."""
+    if files := ", ".join(map(str, loaded_files())):
+        raise pytest.UsageError(f"{files}: loaded as a plug-in while tests are collected; load it in a fixture")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -25,7 +33,7 @@ def no_network():
 
 @pytest.fixture(autouse=True, scope="module")
 def plugins_of_this_file_only():
-    """What a file of tests loads when it is imported stays; fixtures may hold the others until its end."""
+    """Fixtures may hold what a file of tests loads until its end."""
     with loaded_plugins.forgotten():
         yield
 

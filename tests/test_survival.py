@@ -24,8 +24,8 @@ from gbvnet.experiments.run_group import begin_run_group
 from gbvnet.experiments.train import train_model
 from gbvnet.io.atomic import atomic_write
 from gbvnet.network.checkpoint.checkpoint import save_model
-from gbvnet.network.lightning_module import CHECKPOINT, HISTORY
 from gbvnet.network.model import GBVNet
+from gbvnet.network.training_data import CHECKPOINT, HISTORY
 from gbvnet.parallel.tasks import run
 from gbvnet.report import report
 from gbvnet.store import prepare, writer

@@ -14,7 +14,8 @@ from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network.batches import Windows
 from gbvnet.network.devices import is_first
 from gbvnet.network.model import GBVNet, SelfAttention
-from gbvnet.network.training import TrainingData, fit_network
+from gbvnet.network.training import fit_network
+from gbvnet.network.training_data import TrainingData
 from gbvnet.store.reader import open_store
 
 

@@ -56,6 +56,7 @@ def run_demo(folder: Path, jobs: int) -> int:
     from ..datasets import open_corpus, write_synthetic
     from ..datasets.check import check_corpus
     from ..experiments.crossval import cross_validate
+    from ..parallel.worker_pool import kept_workers
     from ..report.report import write_report
     from ..store.prepare import prepare_store
     from ..store.reader import open_store
@@ -66,21 +67,22 @@ def run_demo(folder: Path, jobs: int) -> int:
     def step(words: str) -> None:
         say(f"[{time.monotonic() - begin:4.0f} s]  gbvnet {words}")
 
-    step(f"synth deap {root} --effect 2 --fingerprint 0.5     # synthetic data")
-    with bar("writing synthetic recordings") as progress:
-        write_synthetic("deap", root, SYNTH, jobs, progress)
-    corpus = open_corpus("deap", root)
+    with kept_workers():
+        step(f"synth deap {root} --effect 2 --fingerprint 0.5     # synthetic data")
+        with bar("writing synthetic recordings") as progress:
+            write_synthetic("deap", root, SYNTH, jobs, progress)
+        corpus = open_corpus("deap", root)
 
-    step(f"check deap {root}")
-    units = list(check_corpus(corpus, jobs))
-    bad = sum(u.bad for u in units)
-    say(f"          {sum(u.good for u in units)} good recordings of {len(units)} subjects, {bad} bad")
-    if bad:
-        return 1
+        step(f"check deap {root}")
+        units = list(check_corpus(corpus, jobs))
+        bad = sum(u.bad for u in units)
+        say(f"          {sum(u.good for u in units)} good recordings of {len(units)} subjects, {bad} bad")
+        if bad:
+            return 1
 
-    step(f"prepare deap {root} {path} --face-side 32 --frames-per-window 5")
-    with bar("preparing", unit="s of recording") as progress:
-        prepare_store(corpus, path, PREPARE, jobs, progress)
+        step(f"prepare deap {root} {path} --face-side 32 --frames-per-window 5")
+        with bar("preparing", unit="s of recording") as progress:
+            prepare_store(corpus, path, PREPARE, jobs, progress)
 
     store = open_store(path)
     say(WORDS)

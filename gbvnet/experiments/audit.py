@@ -31,6 +31,7 @@ from ..evaluation.predictions import FILE as PREDICTIONS
 from ..evaluation.targets import resolve
 from ..io.atomic import remove_stale_temp_files
 from ..parallel.tasks import Jobs
+from ..parallel.worker_pool import kept_workers
 from ..progress import ProgressCallback
 from ..report.audit_results import FILE, FORMAT, Audit, read_audit
 from ..report.report import write_report
@@ -117,6 +118,7 @@ def audit(
     return result
 
 
+@kept_workers()
 def _run(
     store: WindowSource, folder: Path, steps: Sequence[Step], jobs: Jobs, progress: ProgressCallback | None
 ) -> dict[str, str]:

@@ -27,6 +27,7 @@ from ..evaluation.targets import resolve, targets_of
 from ..io.atomic import remove_stale_temp_files
 from ..network.training_log import require_logger
 from ..parallel.tasks import Jobs
+from ..parallel.worker_pool import kept_workers
 from ..progress import ProgressCallback
 from ..report.comparison_section import ComparisonSection, Cost
 from ..report.report import Report, write_report
@@ -120,6 +121,7 @@ def compare(
     return replace(report, errors=[*report.errors, *failed.values()])
 
 
+@kept_workers()
 def _run(
     store: WindowSource, folder: Path, entries: Sequence[Entry], jobs: Jobs, progress: ProgressCallback | None
 ) -> dict[str, GbvnetError]:

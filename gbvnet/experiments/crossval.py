@@ -28,7 +28,7 @@ from ..evaluation.plan import Plan, make_plan
 from ..evaluation.splits import Fold
 from ..evaluation.targets import Target
 from ..io.atomic import remove_stale_temp_files
-from ..network.lightning_module import CHECKPOINT
+from ..network.training_data import CHECKPOINT
 from ..network.training_log import require_logger
 from ..parallel.peak_memory import PeakMemory
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, tasks_per_machine, threads_per_task

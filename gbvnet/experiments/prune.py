@@ -20,7 +20,7 @@ from ..network.checkpoint.checkpoint import load_model, save_model
 from ..network.checkpoint.folder import TENSORS, read_header
 from ..network.checkpoint.hub import FILES, find_model
 from ..network.checkpoint.trained_on import TrainedOn, subjects_in_words, trained_on
-from ..network.lightning_module import CHECKPOINT
+from ..network.training_data import CHECKPOINT
 from ..store.joined import training_store
 from ..store.window_source import WindowSource
 from ..systems.gbvnet import PRUNED, System, prune_and_train

@@ -13,6 +13,7 @@ from typing import Any
 from ..config import CrossvalConfig, require, to_dict
 from ..errors import BadRun, GbvnetError
 from ..parallel.tasks import Jobs
+from ..parallel.worker_pool import kept_workers
 from ..progress import ProgressCallback
 from ..report.seed_folders import FILE, FORMAT, folder_of_seed, is_seed_folder, is_seed_group, runs_of_seeds
 from ..store.window_source import WindowSource
@@ -34,6 +35,7 @@ class SeedRuns:
     errors: dict[int, GbvnetError]
 
 
+@kept_workers()
 def cross_validate_seeds(
     store: WindowSource,
     folder: str | Path,

@@ -32,8 +32,8 @@ from ..io.atomic import remove_stale_temp_files
 from ..network.checkpoint.folder import read_config
 from ..network.checkpoint.tested_accuracy import AnyScore, ConcordanceScore, CrossvalScore, accuracy_statement, as_notes
 from ..network.devices import is_first
-from ..network.lightning_module import CHECKPOINT, HISTORY
 from ..network.pretrained import digest_of
+from ..network.training_data import CHECKPOINT, HISTORY
 from ..network.training_log import require_logger
 from ..progress import ProgressCallback
 from ..report.results import Result, read_results

@@ -21,6 +21,7 @@ from ..evaluation import predictions
 from ..evaluation.chosen_settings import FILE, FOLDER, ChosenSettings, read_chosen
 from ..evaluation.plan import make_plan
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, threads_per_task
+from ..parallel.worker_pool import kept_workers
 from ..progress import ProgressCallback
 from ..store.window_source import WindowSource
 from ..systems import validate_config
@@ -34,6 +35,7 @@ from .search_space import make_space, read_space, with_values
 log = logging.getLogger(__name__)
 
 
+@kept_workers()
 def tune(
     store: WindowSource,
     run_dir: str | Path,

@@ -20,6 +20,7 @@ from typing_extensions import override
 from ..config import uses_face
 from ..store.channels import CHUNK_ROWS, channels_of, require_face_input, statistics, subject_scale
 from ..store.window_source import Arrays, WindowSource
+from .model import network_faces
 from .presence import Presence
 
 GIB = 2**30
@@ -47,6 +48,12 @@ class Batch(NamedTuple):
 @cache
 def _takes_presence(forward: Callable[..., Any]) -> bool:
     return "presence" in inspect.signature(forward).parameters
+
+
+def with_network_faces(batch: Batch) -> Batch:
+    """Return the batch with its faces as the network reads them: pictures (B, F, 3, S, S) float in [0, 1], or features
+    (B, F, D)."""
+    return batch if batch.faces is None else batch._replace(faces=network_faces(batch.faces))
 
 
 class BatchSource(ABC):

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -24,20 +24,14 @@ from typing_extensions import override
 from ..config import TrainConfig
 from ..errors import GbvnetError
 from ..io.atomic import atomic_write
-from .batches import Batch, BatchSource
+from .batches import Batch, BatchSource, with_network_faces
 from .compiling import CompiledNetwork
 from .devices import adam
-from .model import network_faces
-from .objectives import BinaryCrossEntropy, Objective
-from .training_log import TrainingLog
+from .training_data import CHECKPOINT, COLUMNS, HISTORY, Augment, TrainingData
 
 log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 1.0  # a checkpoint at the end of each epoch, but no more often than this
-CHECKPOINT, HISTORY = "last.ckpt", "history.csv"
-COLUMNS = ("epoch", "train_loss", "train_accuracy", "inner_loss", "inner_accuracy", "seconds")  # as in history.csv
-
-Augment = Callable[[Batch, torch.Generator], Batch]
 
 
 class ShuffledBatches:
@@ -68,18 +62,6 @@ class OrderedBatches:
         order = np.arange(len(self.windows))
         batches = (order[i * self.size : (i + 1) * self.size] for i in range(len(self)))
         return self.windows.batches(self.module.share(batch) for batch in batches)
-
-
-class TrainingData(NamedTuple):
-    """The windows of a training, with labels, what is minimised, and a log of it besides history.csv.
-
-    Without `validation` the last epoch is kept.
-    """
-
-    train: BatchSource
-    validation: BatchSource | None = None
-    objective: Objective = BinaryCrossEntropy()
-    log: TrainingLog | None = None
 
 
 class TrainingModule(L.LightningModule):
@@ -256,12 +238,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         atomic_write(Path(path), content.getvalue())
-
-
-def with_network_faces(batch: Batch) -> Batch:
-    """Return the batch with its faces as the network reads them: pictures (B, F, 3, S, S) float in [0, 1], or features
-    (B, F, D)."""
-    return batch if batch.faces is None else batch._replace(faces=network_faces(batch.faces))
 
 
 def _labels(batch: Batch) -> Tensor:

@@ -30,8 +30,7 @@ from torch import Tensor, nn
 
 from ..config import PruneConfig, Widths
 from ..errors import GbvnetError
-from .batches import BatchSource
-from .lightning_module import with_network_faces
+from .batches import BatchSource, with_network_faces
 from .model import SIZES, FaceEncoder, GBVNet, layer_widths, whole_widths
 
 MEASURED = 1024  # training windows, equally spaced, on which responses are measured

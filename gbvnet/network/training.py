@@ -1,12 +1,13 @@
 """The training of every network here, on Lightning: epochs, early stopping, precision, devices, resumption.
 
+Lightning takes longer to import than torch: systems import this file when they train.
+
 A killed training goes on at the epoch it had reached and ends with exactly the weights of an undisturbed one, as every
 random choice (order, dropout, augmentation) follows from the seed, the epoch and the step only.
 """
 
 import contextlib
 import logging
-import math
 import os
 import pickle
 import signal
@@ -14,51 +15,23 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..config import TrainConfig, require
 from ..errors import GbvnetError
 from ..preprocessing.native_library import ignore_profiling_signals
-from .batches import BatchSource
 from .compiling import compiled_training, is_compiled, is_compilers, summary
 from .devices import channels_last, device_of, is_first, precision_of
-from .lightning_module import (
-    CHECKPOINT,
-    AtomicCheckpointIO,
-    Augment,
-    OrderedBatches,
-    ShuffledBatches,
-    TrainingData,
-    TrainingModule,
-    with_network_faces,
-)
+from .lightning_module import AtomicCheckpointIO, OrderedBatches, ShuffledBatches, TrainingModule
+from .training_data import CHECKPOINT, Augment, TrainingData, TrainingResult, batch_size
 from .training_log import TrainingLog
 
 log = logging.getLogger(__name__)
-
-PREDICT_BATCH = 256  # windows
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """The course of a training. `history` holds a dict of COLUMNS for each epoch, `chosen_epoch` counts from 1."""
-
-    history: list[dict[str, Any]]
-    chosen_epoch: int
-
-
-def batch_size(n_train: int, config: TrainConfig) -> int:
-    """Return the windows per step: as set, or 256 (paper), or the power of two at most n_train / 16, at least 16."""
-    if config.batch_size is not None:
-        return config.batch_size
-    return max(16, min(256, 2 ** int(math.log2(max(n_train / 16, 1)))))
 
 
 def fit_network(
@@ -118,25 +91,6 @@ def fit_network(
     network.load_state_dict(module.kept)
     network.to("cpu").eval()
     return TrainingResult(module.history, module.chosen_epoch)
-
-
-@torch.inference_mode()
-def predict_network(
-    network: nn.Module, windows: BatchSource, config: TrainConfig
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return logits (n, K) and the mean gates of face and signals, (n,) each (NaN where there is none), as float64."""
-    device = windows.device
-    bf16 = precision_of(config, device) == "bf16-mixed"
-    network = network.to(device).eval()
-    columns: list[list[Tensor]] = [[], [], []]
-    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        for batch in windows.in_order(PREDICT_BATCH):
-            output = network(*with_network_faces(batch).inputs_of(network))
-            for column, value in zip(columns, (output.logits, output.gate_face, output.gate_bio), strict=True):
-                column.append(value.float())
-    network.to("cpu")
-    logits, face, bio = (torch.cat(column).double().cpu().numpy() for column in columns)
-    return logits, face, bio
 
 
 def _logged(log_of_training: TrainingLog | None, state: dict[str, Any] | None) -> AbstractContextManager[None]:

@@ -5,15 +5,13 @@ A function that has tasks takes `jobs`, a number of local processes or a Cluster
 
 import logging
 import multiprocessing
-import multiprocessing.connection
 import os
 import pickle
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,13 +20,13 @@ from typing_extensions import override
 from ..errors import GbvnetError, TaskDied, os_error_message
 from ..plugins import load_files, loaded_files
 from .ray_cluster import Cluster
+from .worker_pool import WorkerPool, WorkerSettings, give_back, take_pool
 
 log = logging.getLogger(__name__)
 LOGGER = "gbvnet"  # the logger whose lines a task sends back
 
 Item = TypeVar("Item")
 Jobs = int | Cluster
-Resources = tuple[int, list[str]]  # threads of a process, and the GPUs that processes are shared out over
 MAX_ATTEMPTS = 3  # a task whose process died, for example out of memory, is repeated up to this often
 
 _THREAD_VARIABLES = (
@@ -101,7 +99,8 @@ def run(
     A GbvnetError is returned as the result, and so is one for a full disk or lack of memory: one bad item does not stop
     the others. Any other exception is a fault of gbvnet itself and is raised. With one job everything runs in this
     process. `function` and the items must be picklable. Log lines of other processes are logged here when a task ends.
-    Leaving the loop early, or Ctrl-C, stops the other processes at once.
+    Leaving the loop early, or Ctrl-C, stops the other processes at once. Within `worker_pool.kept_workers` the
+    processes of one call serve the next.
     """
     _stop_if_imported()
     items = list(items)
@@ -113,15 +112,16 @@ def run(
         for item in items:
             yield item, _call(function, item)
         return
-    left, resources = list(range(len(items))), (threads_per_task(jobs), visible_gpus() if uses_gpu else [])
+    resources = (threads_per_task(jobs), tuple(visible_gpus()) if uses_gpu else ())
+    left, workers = list(range(len(items))), WorkerSettings(max(1, jobs), _limit_worker, resources)
     while left:
         suspects: list[int] = []  # in progress when a process died; which of them killed it is unknown
-        for i, outcome in _run_pool(function, items, left, (jobs, resources), suspects):
+        for i, outcome in _run_pool(function, items, left, workers, suspects):
             left.remove(i)
             yield items[i], outcome
         for i in suspects:
             left.remove(i)
-            yield items[i], _run_in_own_process(function, items[i], resources)
+            yield items[i], _run_in_own_process(function, items[i], replace(workers, processes=1))
 
 
 def _stop_if_imported() -> None:
@@ -130,9 +130,9 @@ def _stop_if_imported() -> None:
         raise SystemExit(1)
 
 
-def _require_started(started: Any) -> None:
+def _require_started(pool: WorkerPool) -> None:
     """Raise GbvnetError if no worker of a broken pool had started: then no task can be the reason."""
-    if not started.is_set():
+    if not pool.ever_started:
         raise GbvnetError(
             "the worker processes ended before their first task. Each of them imports the script that was started: it "
             'must be a file whose commands stand below `if __name__ == "__main__":`. If they do, there is not enough '
@@ -141,19 +141,12 @@ def _require_started(started: Any) -> None:
 
 
 def _run_pool(
-    function: Callable[[Item], Any],
-    items: list[Item],
-    todo: list[int],
-    workers: tuple[int, Resources],
-    suspects: list[int],
+    function: Callable[[Item], Any], items: list[Item], todo: list[int], workers: WorkerSettings, suspects: list[int]
 ) -> Iterator[tuple[int, Any]]:
-    """Run tasks in one pool until all are done or a process dies; the tasks in progress are then in `suspects`.
-
-    workers : the number of processes, and what each may use
-    """
-    jobs, resources = workers
-    pool, started = _make_pool(min(jobs, len(todo)), resources)
+    """Run tasks in one pool until all are done or a process dies; the tasks in progress are then in `suspects`."""
+    pool = take_pool(workers)
     futures: dict[Future, int] = {}
+    all_ended = False
     try:
         for i in list(todo):
             futures[pool.submit(_RemoteCall(function), items[i])] = i
@@ -162,41 +155,28 @@ def _run_pool(
             for future in ended:
                 outcome = _log_and_unpack(future.result())
                 yield futures.pop(future), outcome
+        all_ended = True
     except BrokenProcessPool:
-        _require_started(started)
-        suspects += list(futures.values())[: 2 * max(1, jobs)]  # in the order of submission
+        _require_started(pool)
+        suspects += list(futures.values())[: 2 * workers.processes]  # in the order of submission
         log.warning("a worker process died; its task is repeated in a process of its own")
     finally:
-        _stop_pool(pool)
+        if all_ended:
+            give_back(pool)
+        else:
+            pool.stop()
 
 
-def _run_in_own_process(function: Callable[[Item], Any], item: Item, resources: Resources) -> Any | GbvnetError:
+def _run_in_own_process(function: Callable[[Item], Any], item: Item, worker: WorkerSettings) -> Any | GbvnetError:
     for _ in range(MAX_ATTEMPTS - 1):  # the first attempt was in the pool
-        pool, started = _make_pool(1, resources)
+        pool = WorkerPool(worker)
         try:
             return _log_and_unpack(pool.submit(_RemoteCall(function), item).result())
         except BrokenProcessPool:
-            _require_started(started)
+            _require_started(pool)
         finally:
-            _stop_pool(pool)
+            pool.stop()
     return TaskDied(f"{item}: its process died {MAX_ATTEMPTS} times; is there enough memory, is the file undamaged?")
-
-
-def _make_pool(processes: int, resources: Resources) -> tuple[ProcessPoolExecutor, Any]:
-    """Return a pool, and an event that is set once one of its processes has started."""
-    context = multiprocessing.get_context("spawn")  # fork breaks BLAS and OpenCV threads
-    started = context.Event()
-    initargs = (*resources, context.Value("i", 0), started)
-    return ProcessPoolExecutor(max(1, processes), context, initializer=_begin_worker, initargs=initargs), started
-
-
-def _stop_pool(pool: ProcessPoolExecutor) -> None:
-    workers = list((pool._processes or {}).values())  # no public way before Python 3.14
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in workers:
-        process.terminate()
-    for process in workers:
-        process.join(5)
 
 
 def _call(function: Callable[[Item], Any], item: Item) -> Any | GbvnetError:
@@ -267,23 +247,8 @@ def _log_and_unpack(result: Any) -> Any:
     return result.outcome
 
 
-def _begin_worker(threads: int, gpus: list[str], begun: Any, started: Any) -> None:
-    """begun: how many workers of the pool began before, shared by all."""
-    import signal
-
-    started.set()
-    with begun.get_lock():
-        number, begun.value = begun.value, begun.value + 1
+def _limit_worker(number: int, threads: int, gpus: Sequence[str]) -> None:
+    """Begin a worker: its share of the threads, and one of several GPUs."""
     if len(gpus) > 1:  # CUDA reads it at its first use, which is still to come
         os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     limit_threads(threads)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    """End this worker when its parent is killed: it would hold its lock and its memory for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)

@@ -18,9 +18,10 @@ from ..evaluation.targets import Target, targets_of
 from ..network.checkpoint.checkpoint import load_model, save_model
 from ..network.model import GBVNet
 from ..network.objectives import objective_of
+from ..network.prediction import predict_network
 from ..network.pretrained import FaceWeights, load_face_weights
 from ..network.pruning import describe_layers, prune_network
-from ..network.training import TrainingData, fit_network, predict_network
+from ..network.training_data import TrainingData
 from ..preprocessing import face_statistics as facestats
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
@@ -143,6 +144,8 @@ def prune_and_train(
 
     work : folder for the checkpoint and history.csv of that training
     """
+    from ..network.training import fit_network  # with Lightning, which prediction does without
+
     store, rows, y = train
     how, config, network = system.config.pruning, system.config, system.network
     if network is None:

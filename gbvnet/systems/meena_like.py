@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from ..config import require
-from ..network.training import batch_size
+from ..network.training_data import batch_size
 from ..store.window_source import WindowSource
 from .learners.face_frames import SIDE, FrameNetwork, FrameSystem, grey
 from .learners.neural import Shape

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from gbvnet.cli.main import main
+from gbvnet.parallel import worker_pool
 from gbvnet.systems import BaseSystem, system
 from gbvnet.systems.logreg import System as LogReg
 
@@ -107,10 +108,13 @@ def test_options_are_in_the_help_and_in_the_runs_settings(store, own, tmp_path, 
     assert "no option treess of Forest; did you mean trees?" in capsys.readouterr().err
 
 
-def test_compare_ranks_them_beside_the_packages_own_in_several_processes(store, own, tmp_path, capsys):
+def test_compare_ranks_them_beside_the_packages_own_in_several_processes(store, own, tmp_path, capsys, monkeypatch):
+    started, pool = [], worker_pool.WorkerPool
+    monkeypatch.setattr(worker_pool, "WorkerPool", lambda workers: started.append(workers.processes) or pool(workers))
     names = ",".join([*(f"{own}/{name}" for name in PLUGINS), "logreg", "sklearn.naive_bayes:GaussianNB:eeg"])
     command = ["compare", str(store), str(tmp_path / "compared"), "--systems", names, *QUICK, "--jobs", "2"]
     assert main([*command, "--options.Forest.trees", "20"]) == 0
+    assert started == [2]  # the same two processes for all systems
     runs = sorted(folder.name for folder in (tmp_path / "compared" / "runs").iterdir())
     assert runs == [
         "conv_net-ConvNet-bio", "face_and_signals-FaceAndSignals-facebio", "forest-Forest-bio", "logreg-bio",

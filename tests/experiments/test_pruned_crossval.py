@@ -15,6 +15,7 @@ from gbvnet.evaluation.plan import make_plan
 from gbvnet.experiments.crossval import cross_validate
 from gbvnet.experiments.run_folder import config_digest
 from gbvnet.experiments.train import honest_scores
+from gbvnet.network import training
 from gbvnet.network.checkpoint.checkpoint import load_model
 from gbvnet.systems import gbvnet as system_module
 
@@ -98,16 +99,18 @@ def test_runs_without_pruning_are_as_versions_wrote_them_that_could_not_prune(ru
 @pytest.mark.journey
 def test_a_fold_stopped_after_its_training_goes_on_with_pruning(store, runs, tmp_path, monkeypatch):
     """The whole network is then taken from its checkpoint, and the result is that of an undisturbed run."""
-    fit, calls = system_module.fit_network, []
+    fit, calls = training.fit_network, []
 
-    def stopped(*args, **kwargs):
-        calls.append(1)
+    def stopped(*args, label, **kwargs):
+        if "pruned" not in label:
+            return fit(*args, label=label, **kwargs)
+        calls.append(label)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(system_module, "fit_network", stopped)
+    monkeypatch.setattr(training, "fit_network", stopped)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(store, tmp_path / "run", CONFIG)
-    monkeypatch.setattr(system_module, "fit_network", fit)
+    monkeypatch.setattr(training, "fit_network", fit)
     cross_validate(store, tmp_path / "run", CONFIG)
     undisturbed, resumed = (predictions.read(run / predictions.FILE) for run in (runs[0] / "half", tmp_path / "run"))
     assert calls

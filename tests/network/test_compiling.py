@@ -16,7 +16,8 @@ from gbvnet.network.batches import Windows
 from gbvnet.network.compiling import CompiledNetwork, compiled_in_training, compiled_training, is_compiled
 from gbvnet.network.devices import has_kernels
 from gbvnet.network.model import GBVNet
-from gbvnet.network.training import TrainingData, fit_network
+from gbvnet.network.training import fit_network
+from gbvnet.network.training_data import TrainingData
 
 from ..synthetic_store import CHANNELS, FRAMES, SAMPLES, write_store
 from .test_training import CPU, Tiny, train, without_seconds

@@ -10,7 +10,8 @@ from torch import nn
 from gbvnet.config import GBVNetConfig, TrainConfig
 from gbvnet.network.batches import Batch, FurtherWindows, Windows
 from gbvnet.network.model import GatedFusion, GBVNet
-from gbvnet.network.training import TrainingData, fit_network
+from gbvnet.network.training import fit_network
+from gbvnet.network.training_data import TrainingData
 from gbvnet.systems.learners.neural import UngatedOutput
 from gbvnet.testing import SyntheticStore, SyntheticWindows
 

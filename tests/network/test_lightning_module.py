@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from gbvnet.network.lightning_module import TrainingData, TrainingModule
+from gbvnet.network.lightning_module import TrainingModule
+from gbvnet.network.training_data import TrainingData
 
 from ..synthetic_store import write_store
 from .test_training import CPU, Tiny, sides

@@ -13,9 +13,8 @@ from gbvnet.config import GBVNetConfig
 from gbvnet.errors import GbvnetError
 from gbvnet.network import augment, model
 from gbvnet.network.augment import augment_faces, augment_signals, corrupt, flip_and_blur_all, flip_and_blur_some
-from gbvnet.network.batches import Windows
+from gbvnet.network.batches import Windows, with_network_faces
 from gbvnet.network.devices import adam
-from gbvnet.network.lightning_module import with_network_faces
 from gbvnet.network.model import AccumulatedEnergy, GBVNet, energy
 from gbvnet.network.objectives import BinaryCrossEntropy
 from gbvnet.network.presence import Presence

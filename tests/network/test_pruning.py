@@ -8,11 +8,10 @@ import torch
 
 from gbvnet.config import GBVNetConfig, PruneConfig, Widths
 from gbvnet.errors import BadConfig, BadModel, GbvnetError
-from gbvnet.network.batches import FaceFeatureWindows, Windows
+from gbvnet.network.batches import FaceFeatureWindows, Windows, with_network_faces
 from gbvnet.network.checkpoint.checkpoint import load_model, save_model
 from gbvnet.network.checkpoint.describe import describe_model
 from gbvnet.network.checkpoint.folder import CONFIG
-from gbvnet.network.lightning_module import with_network_faces
 from gbvnet.network.model import GBVNet, layer_widths
 from gbvnet.network.pruning import measure_responses, prunable_layers, prune_network
 from gbvnet.testing.synthetic_store import SyntheticStore, SyntheticWindows

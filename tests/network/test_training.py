@@ -20,7 +20,9 @@ from gbvnet.config import TrainConfig
 from gbvnet.errors import BadConfig, GbvnetError
 from gbvnet.network import devices, lightning_module, training
 from gbvnet.network.batches import Windows
-from gbvnet.network.training import TrainingData, batch_size, fit_network, predict_network
+from gbvnet.network.prediction import predict_network
+from gbvnet.network.training import fit_network
+from gbvnet.network.training_data import TrainingData, batch_size
 
 from ..synthetic_store import write_store
 

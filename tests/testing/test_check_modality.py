@@ -2,21 +2,18 @@
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.signal
 
+from examples.audio import LogMel
 from gbvnet.datasets.sound_track import stimulus_sound
 from gbvnet.errors import BadRecording
-from gbvnet.plugins import MODALITY_GROUP, load
 from gbvnet.testing import ContractBroken, FilmSound, check_modality, recording_with_tone
 from gbvnet.testing.films import tone
 from gbvnet.testing.modality_promises import PROMISES
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "audio.py"
-LogMel = load(f"{EXAMPLE}:LogMel", MODALITY_GROUP)
 STARTS = np.arange(5.0)
 
 

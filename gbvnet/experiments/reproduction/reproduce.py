@@ -20,6 +20,7 @@ from ...errors import BadConfig, GbvnetError
 from ...evaluation.predictions import FILE as PREDICTIONS
 from ...io.atomic import atomic_write, remove_stale_temp_files
 from ...parallel.tasks import Jobs
+from ...parallel.worker_pool import kept_workers
 from ...progress import ProgressCallback
 from ...report.report import Report, write_report
 from ...report.results import Result, read_results
@@ -65,6 +66,15 @@ def run_all(
 ) -> list[GbvnetError]:
     """Cross-validate the runs that are not finished. Returns the errors of those that failed; the others go on."""
     todo = [run for run in runs if not is_done(folder, run)]
+    failed = _cross_validate_all(todo, folder, jobs, progress)
+    return failed + measure_all([run for run in runs if is_done(folder, run)], folder, progress)
+
+
+@kept_workers()
+def _cross_validate_all(
+    todo: Sequence[PlannedRun], folder: Path, jobs: Jobs, progress: ProgressCallback | None
+) -> list[GbvnetError]:
+    """Cross-validate runs. Returns the errors of those that failed."""
     errors = []
     for number, run in enumerate(todo, 1):
         path = run_folder(folder, run)
@@ -75,7 +85,7 @@ def run_all(
         except GbvnetError as error:
             log.error("%s", error)
             errors.append(error)
-    return errors + measure_all([run for run in runs if is_done(folder, run)], folder, progress)
+    return errors
 
 
 def measure_all(

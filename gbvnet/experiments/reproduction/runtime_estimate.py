@@ -295,7 +295,7 @@ def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float
 
 def _short(config: CrossvalConfig, workload: Workload, n: int) -> CrossvalConfig:
     """The run's settings with few epochs, and steps of at most half of n windows."""
-    from ...network.training import batch_size
+    from ...network.training_data import batch_size
 
     size = max(2, min(batch_size(workload.train_each, config.train), max(16, n // 2)))
     train = replace(config.train, epochs=EPOCHS, patience=EPOCHS, batch_size=size)

@@ -28,13 +28,13 @@ from typing_extensions import override
 from ...config import CrossvalConfig, GBVNetConfig
 from ...errors import BadConfig, BadModel, BadStore
 from ...io.atomic import atomic_write
-from ...network.batches import Batch, BatchSource
+from ...network.batches import Batch, BatchSource, with_network_faces
 from ...network.devices import device_of
-from ...network.lightning_module import CHECKPOINT, with_network_faces
 from ...network.model import FACE_WIDTH, SIGNAL_WIDTH, GBVNet
 from ...network.objectives import Objective
+from ...network.prediction import PREDICT_BATCH
 from ...network.pretrained import load_face_weights
-from ...network.training import PREDICT_BATCH, TrainingData, fit_network
+from ...network.training_data import CHECKPOINT, TrainingData
 from ...store.window_source import WindowSource
 from .. import ALL_TASKS, BaseSystem
 from .linear import LinearSystem
@@ -352,6 +352,8 @@ class FusedBranches(TwoBranches, new_hooks=True):
         return self
 
     def _fit_fusion(self, store: WindowSource, rows: np.ndarray, validation: Validation, seed: int) -> None:
+        from ...network.training import fit_network  # with Lightning, which prediction does without
+
         with torch.random.fork_rng():  # the global random state stays as it is
             torch.manual_seed(seed)
             self.fusion = self.untrained_fusion()

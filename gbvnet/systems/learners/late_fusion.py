@@ -27,7 +27,7 @@ from ...config import CrossvalConfig
 from ...errors import BadModel
 from ...evaluation.labels import predicted_high
 from ...io.atomic import atomic_write
-from ...network.lightning_module import CHECKPOINT
+from ...network.training_data import CHECKPOINT
 from ...store.window_source import WindowSource
 from .. import BaseSystem, option_names
 from .classical import ClassicalSystem

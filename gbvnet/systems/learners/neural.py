@@ -29,7 +29,8 @@ from ...network.batches import Batch, BatchSource, FaceFeatureWindows, FurtherWi
 from ...network.devices import device_of
 from ...network.model import GBVNet, set_normaliser
 from ...network.objectives import objective_of, predictions_of, scaled_ratings
-from ...network.training import TrainingData, TrainingResult, fit_network, predict_network
+from ...network.prediction import predict_network
+from ...network.training_data import TrainingData, TrainingResult
 from ...network.training_log import training_log
 from ...store.channels import channels_of, face_feature_statistics, require_face_input
 from ...store.window_source import WindowSource
@@ -154,6 +155,8 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         seed: int = 0,
     ) -> Self:
+        from ...network.training import fit_network  # with Lightning, which prediction does without
+
         y = self._scaled(y, len(rows))  # (n, K)
         train = self._windows(store, rows, y)
         validation_windows = None

@@ -12,7 +12,7 @@ from torch import nn
 
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel
-from gbvnet.network.training import predict_network
+from gbvnet.network.prediction import predict_network
 from gbvnet.systems import algarni_like, cui_like, deepvanet, eegnet, hsa_like, salama_like, system, xiang_like
 from gbvnet.systems.learners.good_frames import nearest_good
 from gbvnet.systems.learners.neural import Shape
