@@ -6,6 +6,9 @@ BIN    := $(VENV)/bin
 JOBS   ?= 2
 GALLERY ?= 1
 
+# A process that starts compiles the sources only once, whatever the caller has set.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint types unit oldest page docs evidence fusions bench survival wheel fuzz audit-deps clean help
 help:                    ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -50,14 +53,14 @@ types: $(VENV)/.dev      ## mypy
 	$(BIN)/mypy
 
 # The extras that work with the oldest versions of the package's own dependencies; what only compares is left out.
-oldest: system           ## the tests that take less than a tenth of a second with the lower bounds of all dependencies, in .venv-oldest
+oldest: system           ## the tests that take less than 50 ms with the lower bounds of all dependencies, in .venv-oldest
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install -q -c constraints-oldest.txt -e '.[mat73,ray,tensorboard,tune]' \
 		antropy hypothesis mne-features pytest pytest-xdist setuptools
 	$(OLDEST)/bin/gbvnet weights
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n $(JOBS) --dist loadfile -m "not journey" -o filterwarnings=default
 
-unit: $(VENV)/.dev       ## only the tests that take less than a tenth of a second
+unit: $(VENV)/.dev       ## only the tests that take less than 50 ms
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not journey"
 
 page: system $(VENV)/.dev  ## the web page's tests in a browser; Chromium is installed where we may

@@ -16,6 +16,7 @@ from docs import architecture  # noqa: E402
 ANEW = "run `python -m docs.architecture` and commit what it writes"
 
 
+@pytest.mark.journey
 def test_the_data_beside_the_picture_are_the_present_imports():
     assert architecture.DATA.read_text() == architecture.as_json(architecture.architecture()), ANEW
 

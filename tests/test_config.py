@@ -43,6 +43,7 @@ def test_the_digest_of_settings_is_that_of_the_first_versions():
     assert config_digest(CrossvalConfig(train=TrainConfig(select="last"))) == "89cea1a24016"
 
 
+@pytest.mark.journey
 def test_a_recipe_of_the_first_versions_is_read():
     text = "name: old\nabout: as once\ncrossval:\n  inner: 0.25\n  train:\n    select: inner\n"
     config = parse_recipe(text, "old").crossval

@@ -14,6 +14,7 @@ def test_every_package_has_its_line():
     assert {name.split(".")[0] for name in module_imports()} - NAMED == set(LINE)
 
 
+@pytest.mark.journey
 def test_a_package_imports_only_from_lines_above():
     wrong = [
         f"{name} imports {other}"
@@ -24,6 +25,7 @@ def test_a_package_imports_only_from_lines_above():
     assert wrong == []
 
 
+@pytest.mark.journey
 def test_no_files_import_each_other_in_a_ring():
     rings, done = [], set()
 

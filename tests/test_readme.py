@@ -36,6 +36,7 @@ def test_what_an_extra_needs_is_what_it_installs():
             assert installed == re.findall(r"`([\w-]+)`", names)
 
 
+@pytest.mark.journey
 def test_what_an_extra_unlocks_is_a_command_or_an_option_of_one():
     for _, unlocks, _ in rows():
         commands = re.findall(r"`gbvnet ([a-z]+)", unlocks)

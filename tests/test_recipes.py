@@ -113,6 +113,7 @@ def test_the_honest_recipe_differs_from_the_papers_in_its_protocols_alone(datase
     assert paper.crossval.model.modality_dropout == 0
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -146,6 +147,7 @@ def test_what_is_wrong_in_a_recipe_is_named(old, new, message):
         parse_recipe(text.replace(old, new), "tiny")
 
 
+@pytest.mark.journey
 def test_names_in_a_recipe_stay_text():
     text = "name: mine\nabout: x\npeople: paper\npaper_people: [01, no]\n"
     text += "crossval: {subjects: [1e3]}\nprepare: {channels: [1, 02]}\n"
@@ -154,6 +156,7 @@ def test_names_in_a_recipe_stay_text():
     assert recipe.prepare["channels"] == ("1", "02")
 
 
+@pytest.mark.journey
 def test_a_setting_of_the_store_may_be_its_default_without_repeating_it():
     text = text_of("tiny").replace("prepare: {}", "prepare: {face_side: default, window_s: 2.0}")
     assert parse_recipe(text, "tiny").prepare == {"face_side": PrepareConfig().face_side, "window_s": 2.0}
@@ -181,6 +184,7 @@ def test_a_recipe_has_options_by_system_and_one_of_before_is_read():
             parse_recipe(text + f"options: {{{wrong}}}\n", "tiny")
 
 
+@pytest.mark.journey
 def test_an_unknown_recipe_gets_the_nearest_name_and_ones_own_is_given_by_its_path(tmp_path):
     with pytest.raises(BadConfig, match=r"no recipe and no YAML file deap-papr; did you mean deap-paper\?"):
         load_recipe("deap-papr")

@@ -103,6 +103,7 @@ def test_actions_are_pinned_to_a_major_version(file):
     assert [names for names in majors.values() if len(names) > 1] == []  # the same everywhere
 
 
+@pytest.mark.journey
 def test_each_command_of_the_wheels_workflow_is_one():
     (wheel,) = (file for file in WORKFLOWS if file.stem == "wheel")
     lines = [shlex.split(line)[1:] for line in commands(wheel) if line.startswith("empty/bin/gbvnet ")]

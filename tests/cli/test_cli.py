@@ -35,6 +35,7 @@ def help_of(name, capsys):
     return capsys.readouterr().out
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_is_of_the_command_and_not_of_its_parser(name, capsys):
     text = help_of(name, capsys)
@@ -57,6 +58,7 @@ def test_a_word_is_explained_where_it_is_first_met(capsys):
     assert "terms:" not in help_of("weights", capsys)
 
 
+@pytest.mark.journey
 def test_defaults_are_shown_where_there_are_any(capsys):
     text = " ".join(help_of("crossval", capsys).split())
     assert "number of folds (paper: 10) (default: 10)" in text and "(default: facebio)" in text
@@ -68,6 +70,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -133,6 +136,7 @@ def parsed(name, *argv):
     return parser.instantiate(parser.parse_args(quote_names(list(argv), parser)))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("command", ["crossval", "compare", "train", "audit"])
 @pytest.mark.parametrize(
     ("text", "names"),
@@ -151,6 +155,7 @@ def test_names_of_subjects_stay_text(command, text, names):
     assert parsed(command, "a", "b", f"--subjects={text}").subjects == names
 
 
+@pytest.mark.journey
 def test_every_list_of_names_is_text_and_numbers_stay_numbers():
     made = parsed("synth", "deap", "x", "--subjects", "07", "--evidence", "1,02")
     assert (made.subjects, made.evidence) == (7, ("1", "02"))
@@ -159,6 +164,7 @@ def test_every_list_of_names_is_text_and_numbers_stay_numbers():
     assert parsed("predict", "a", "b", "c", "--subjects", "01,02").subjects == "01,02"
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("line", "names"),
     [
@@ -215,6 +221,7 @@ def test_a_value_of_another_kind_is_reported_in_plain_words(capsys, argv, messag
     assert capsys.readouterr().err == f"gbvnet crossval: {message}\n"
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -229,6 +236,7 @@ def test_settings_of_another_form_are_reported_without_a_traceback(tmp_path, cap
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("option", ["--subjects", "--subject", "--subj"])
 def test_the_beginning_of_an_option_takes_names_as_the_whole_does(option):
     parser, _ = command_parser("crossval")
@@ -237,6 +245,7 @@ def test_the_beginning_of_an_option_takes_names_as_the_whole_does(option):
     assert quote_names(["--systems", "a,b", "--system", "x"], command_parser("compare")[0])[1] == '["a", "b"]'
 
 
+@pytest.mark.journey
 def test_a_file_of_settings_from_the_first_versions_is_read(tmp_path, capsys):
     file = tmp_path / "config.yaml"
     file.write_text("inner: 0.3\ntrain:\n  select: inner\n")

@@ -25,6 +25,7 @@ def help_of(text):
     return cli.command_parser(name, argv)[0].format_help()
 
 
+@pytest.mark.journey
 def test_help_shows_the_options_of_the_system_that_is_named():
     shown = help_of("crossval --system yuvaraj-like --help")
     assert "--options.feature_set {statistical,fractal,hjorth,hos,wavelet}" in shown and "--options.head" not in shown
@@ -42,6 +43,7 @@ def test_help_of_a_command_imports_no_system():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
+@pytest.mark.journey
 def test_options_are_those_of_the_system():
     options = parse("crossval s r --system yuvaraj-like --options.feature-set hos --options.svm_windows=50")
     assert (options.feature_set, options.svm_windows, options.classifier) == ("hos", 50, "cart")

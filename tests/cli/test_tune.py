@@ -23,6 +23,7 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("tune") / "store", faces=False).path
 
 
+@pytest.mark.journey
 def test_help_shows_a_space_file_and_the_options_of_the_system(capsys):
     with pytest.raises(SystemExit):
         main(["tune", "--system", "yuvaraj-like", "--help"])
@@ -32,6 +33,7 @@ def test_help_shows_a_space_file_and_the_options_of_the_system(capsys):
     assert "--ray" in text and "--recipe" not in text
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -53,6 +55,7 @@ def test_what_cannot_start_is_one_line(tmp_path, store, capsys, argv, message):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.journey
 def test_paths_in_the_wrong_order_are_reported(tmp_path, store, capsys):
     assert main(["tune", str(tmp_path / "run"), str(store), "--space", "x.yaml"]) == 2
     assert "The order is: gbvnet tune STORE RUN" in capsys.readouterr().err

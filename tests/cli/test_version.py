@@ -24,6 +24,7 @@ def shown(capsys) -> dict[str, str]:
     return dict(re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in lines)
 
 
+@pytest.mark.journey
 def test_versions_are_those_that_are_installed(capsys):
     rows = shown(capsys)
     for name in version.PACKAGES:

@@ -237,6 +237,7 @@ def test_probes_that_contradict_each_other_decide_nothing():
     assert decide(made(np.arange(1.7, 60, 0.02)), Run(100.0, rated - 1.7), cursor).clock == "zeroed"
 
 
+@pytest.mark.journey
 def test_options_of_a_reader_are_refused_elsewhere(written, tmp_path, capsys):
     with pytest.raises(BadConfig, match="clock: deap has no such option"):
         open_corpus("deap", tmp_path, clock="zeroed")

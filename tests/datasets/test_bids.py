@@ -164,6 +164,7 @@ def test_onsets_in_samples_are_refused_with_the_line_to_write_which_then_gives_t
     assert starts == [(f"{t.subject:02d}", t.start_s(settings)) for t in twin.plan(settings)]
 
 
+@pytest.mark.journey
 def test_seconds_that_a_mapping_calls_samples_are_refused(made, tmp_path):
     root, _ = made("events")
     mapping = edited(root, tmp_path, ("trial:\n", "trial:\n  onset_unit: samples\n"))
@@ -225,6 +226,7 @@ def test_trials_without_trial_type_are_read_where_mne_bids_drops_all(made):
         assert not [a for a in mne_bids.read_raw_bids(path, verbose="error").annotations if a["description"] == "film"]
 
 
+@pytest.mark.journey
 def test_rows_that_match_nothing_are_refused_with_the_values_that_are_there(made, tmp_path):
     root, _ = made("events")
     mapping = edited(root, tmp_path, ("{trial_type: film}", "{trial_type: movie}"))
@@ -241,6 +243,7 @@ def test_a_pointer_of_git_annex_is_reported_with_its_size_and_costs_its_run_alon
     assert "that is not fetched" in bad.error and "`datalad get sub-02/eeg/" in bad.error and " bytes" in bad.error
 
 
+@pytest.mark.journey
 def test_a_broken_link_of_git_annex_is_reported_and_one_that_is_fetched_is_read(made, tmp_path):
     root, _ = made("beh")
     copy = tmp_path / "copy"
@@ -349,6 +352,7 @@ def test_only_n_a_is_a_missing_value_and_a_line_of_another_width_is_refused(tmp_
 # ---------------------------------------------------------------- mappings
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -370,6 +374,7 @@ def test_a_mapping_with_a_wrong_key_is_refused_with_its_place(made, tmp_path, ol
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("dialect", "old", "new", "message"),
     [
@@ -396,6 +401,7 @@ def test_a_mapping_that_does_not_fit_the_files_is_refused_in_one_line(made, tmp_
     assert any(message in e for e in errors if e) and not any("\n" in e for e in errors if e), errors
 
 
+@pytest.mark.journey
 def test_without_a_mapping_columns_that_may_be_ratings_are_listed(made, tmp_path):
     root, _ = made("beh")
     copy = tmp_path / "copy"
@@ -406,6 +412,7 @@ def test_without_a_mapping_columns_that_may_be_ratings_are_listed(made, tmp_path
         open_corpus("bids", copy, mapping="ds000000")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_a_draft_is_used_as_it_is_or_once_it_is_filled_in(made, tmp_path, dialect, capsys):
     root, _ = made(dialect)
@@ -427,6 +434,7 @@ def test_a_draft_is_used_as_it_is_or_once_it_is_filled_in(made, tmp_path, dialec
     assert main(["table", "init", "--bids", str(copy)]) != 0
 
 
+@pytest.mark.journey
 def test_a_draft_says_samples_where_onsets_only_fit_as_such(made, tmp_path):
     root, _ = made("events", "samples")
     copy = tmp_path / "copy"
@@ -465,6 +473,7 @@ def edf(path: Path, seconds: int, rate_hz: int, names, annotations=(), **extra: 
     Edf(signals, annotations=[EdfAnnotation(at, None, text) for at, text in annotations]).write(path)
 
 
+@pytest.mark.journey
 def test_faced_by_its_shipped_mapping(tmp_path):
     describe(tmp_path, Name="FACED - Finer-grained Affective Computing EEG Dataset")
     stem = tmp_path / "sub-001/eeg/sub-001_task-watchingVideoClips"
@@ -503,6 +512,7 @@ def _bdf(name: str, x: np.ndarray):
     return BdfChannel(name, "uV", (-1000.0, 1000.0), x)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("number", [2, 3, 4])
 def test_bcmi_by_its_shipped_mapping(tmp_path, number):
     describe(tmp_path, Name="phBCMItraining", DatasetDOI=f"10.18112/openneuro.ds00272{number}.v1.0.0")
@@ -527,6 +537,7 @@ def test_bcmi_by_its_shipped_mapping(tmp_path, number):
     assert {c.name: c.kind for c in open_corpus("bids", tmp_path).channels} == {"Fp1": "eeg", "Fz": "eeg", "GSR": "gsr"}
 
 
+@pytest.mark.journey
 def test_film_music_by_its_shipped_mapping(tmp_path):
     describe(tmp_path, DatasetDOI="10.18112/openneuro.ds002721.v1.0.2")
     stem = tmp_path / "sub-01/eeg/sub-01_task-run2"
@@ -550,6 +561,7 @@ def test_film_music_by_its_shipped_mapping(tmp_path):
     assert any("1 questions without an answer" in note for note in open_corpus("bids", tmp_path).notes("01"))
 
 
+@pytest.mark.journey
 def test_dens_by_its_shipped_mapping(tmp_path):
     from scipy.io import savemat
 
@@ -675,6 +687,7 @@ def test_channels_of_no_known_kind_are_a_note_and_two_spellings_of_one_are_not_u
     assert any("3 of 5 channels are not used (T3, T7, Pump)" in note for note in corpus.notes())
 
 
+@pytest.mark.journey
 def test_videos_are_those_of_bep047_or_of_the_pattern(made, tmp_path):
     root, _ = made("beh")
     copy = tmp_path / "copy"
@@ -696,6 +709,7 @@ def test_videos_are_those_of_bep047_or_of_the_pattern(made, tmp_path):
     assert all("expected one video" in r.error for r in recordings(copy))
 
 
+@pytest.mark.journey
 def test_notes_on_participants_channels_and_scales(made, tmp_path):
     root, _ = made("events")
     copy = tmp_path / "copy"

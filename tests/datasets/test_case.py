@@ -142,6 +142,7 @@ def test_the_three_forms_give_the_same_signals_to_rounding(corpora):
         assert (off.mean(axis=1, keepdims=True) < 0.05 * sd + 0.002).all(), form
 
 
+@pytest.mark.journey
 def test_what_it_declares(corpora):
     corpus = open_corpus("case", corpora["interpolated"])
     assert corpus.labels == LABELS
@@ -188,6 +189,7 @@ def by_start(root, form):
 # ---------------------------------------------------------------- what is reported
 
 
+@pytest.mark.journey
 def test_a_joystick_that_was_not_moved_is_reported_and_so_is_one_folder_of_several(corpora, tmp_path, capsys):
     root = shutil.copytree(corpora["interpolated"], tmp_path / "case")
     shutil.copytree(corpora["raw"] / "data/raw", root / "data/raw")
@@ -224,6 +226,7 @@ def moved(rows, film, by):
     return rows.assign(video=videos)
 
 
+@pytest.mark.journey
 def test_a_film_at_two_times_is_reported_and_far_from_each_other_refused(mine):
     put(mine, lambda rows: moved(rows, 1, 4), "annotations")
     recording = checked(mine)["s01_v1"]
@@ -340,6 +343,7 @@ def test_one_file_of_the_two_is_refused_and_no_file_at_all(mine, tmp_path):
         open_corpus("case", mine)
 
 
+@pytest.mark.journey
 def test_a_last_line_that_is_cut_is_left_out(mine):
     path, _ = table(mine)
     path.write_bytes(path.read_bytes()[:-3])

@@ -30,6 +30,7 @@ def test_the_channels_are_the_release_order():
     ]
 
 
+@pytest.mark.journey
 def test_rows_are_joined_to_trials_through_the_ratings_table_and_not_by_number(deap):
     corpus = open_corpus("deap", deap)
     recordings = {r.name: r for unit in corpus.units for r in corpus.recordings(unit)}
@@ -44,6 +45,7 @@ def test_rows_are_joined_to_trials_through_the_ratings_table_and_not_by_number(d
     assert recordings["s02_trial01"].row == 1  # another order for subject 2
 
 
+@pytest.mark.journey
 def test_labels_that_are_not_the_ratings_refuse_the_subject_with_the_first_mismatch(deap):
     table = pd.read_csv(deap / RATINGS_FILE)
     table.loc[(table.Participant_id == 1) & (table.Experiment_id == 2), "Arousal"] = 2.0

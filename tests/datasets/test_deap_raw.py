@@ -133,6 +133,7 @@ def status_of(path, place):
     return np.rint(edfio.read_bdf(path).signals[place].data).astype(int)
 
 
+@pytest.mark.journey
 def test_status_is_as_each_amplifier_wrote_it(known):
     """The codes are on the last channel, or on the first of two without a name, below bits of the amplifier's own."""
     for subject, place, upper in (
@@ -147,6 +148,7 @@ def test_status_is_as_each_amplifier_wrote_it(known):
     assert not status_of(known / "data_original/s29.bdf", -1).any()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("second", [0, 0x58FF00, 4])
 def test_the_first_of_two_channels_with_codes_is_taken_whatever_the_second_holds(known, tmp_path, second):
     path = known / "data_original/s29.bdf"
@@ -281,6 +283,7 @@ def test_a_planted_pulse_is_at_its_sample_in_its_trial(one, tmp_path):
         assert int(np.argmin(pulse["Cz"])) == 32 and -12 < pulse["Cz"].min() < -6
 
 
+@pytest.mark.journey
 def test_channels_are_known_by_name_and_however_spelt(one):
     """Values tell where a channel is from: electrode k of the file is at 1000 + k, the others after them."""
     bdf(s01(one), STARTS, rename={"Fp1": "FP1", "T7": "t3", "Oz": "EEG Oz", "Plet": "PLET", "GSR1": "GSR1"})
@@ -331,6 +334,7 @@ def test_sound_recordings_have_nothing_to_tell(one):
     assert all(r.error is None and r.warnings == () for r in recordings.values())
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("triggers", "message"),
     [
@@ -441,6 +445,7 @@ def test_one_distance_that_differs_is_a_break_and_is_reported():
         compare_trial_times("s01.bdf", list(starts), start_times[[1, 0, 3, 2, 5, 4, 6]])
 
 
+@pytest.mark.journey
 def test_ratings_without_a_trial_refuse_the_subject(one):
     bdf(s01(one), STARTS)
     table = pd.read_csv(one / RATINGS_FILE)
@@ -449,18 +454,21 @@ def test_ratings_without_a_trial_refuse_the_subject(one):
         open_corpus("deap", one, raw=True).recordings("s01")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("status", ["Status", "", "status "])
 def test_triggers_are_detected_with_and_without_a_name(one, status):
     bdf(s01(one), STARTS, status=status)
     assert [r.row for r in open_corpus("deap", one, raw=True).recordings("s01")] == STARTS
 
 
+@pytest.mark.journey
 def test_a_recording_without_status_names_what_there_is(one):
     bdf(s01(one), STARTS, Status=None)
     with pytest.raises(BadRecording, match=r"a channel Status, or the unnamed one .*found none among Fp1"):
         open_corpus("deap", one, raw=True).recordings("s01")
 
 
+@pytest.mark.journey
 def test_missing_channels_are_named_with_near_ones(one):
     bdf(s01(one), STARTS, rename={"Plet": "Pleth", "PO4": "POx"})
     with pytest.raises(BadRecording, match=r"found none for PO4 \(near it: .*\); Plet \(near it: Pleth"):
@@ -475,6 +483,7 @@ def test_another_rate_is_refused(one):
         open_corpus("deap", one, raw=True).recordings("s01")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("content", [b"", b"no BDF" * 100])
 def test_what_is_no_bdf_is_refused(one, content):
     bdf(s01(one), STARTS).write_bytes(content)

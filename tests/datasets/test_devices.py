@@ -168,6 +168,7 @@ def test_a_start_that_cannot_be_used_is_refused(name, utc, message, tmp_path):
         assert re.search(message, text)
 
 
+@pytest.mark.journey
 def test_trials_of_one_wristband_with_starts_of_their_own_do_not_overlap(tmp_path):
     write.write_empatica(tmp_path / "e4")
     (tmp_path / "recordings.csv").write_text(

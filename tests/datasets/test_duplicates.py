@@ -117,6 +117,7 @@ def test_check_prepare_and_a_run_say_so(copied, capsys):
     assert "recordings 01_1 and 1_1 hold the same windows" in warnings
 
 
+@pytest.mark.journey
 def test_a_sound_store_gives_no_such_warning(tmp_path):
     store = write_store(tmp_path / "s", faces=False)
     assert make_plan_without_folds(store, CrossvalConfig(modality="bio", protocol="subject+stimulus")).warnings == ()

@@ -121,6 +121,7 @@ def test_a_recording_knows_subject_film_ratings_and_where_the_stimulus_lies(whol
     assert (corpus.rate_hz, corpus.baseline_s, corpus.frames_per_s, corpus.synthetic) == (128, 3, 12, True)
 
 
+@pytest.mark.journey
 def test_neutral_and_tagging_sessions_are_counted_and_left_alone(whole):
     corpus = open_corpus("mahnob", whole)
     assert corpus.notes("p01") == ("1 neutral and 3 tagging sessions are not used",)
@@ -174,6 +175,7 @@ def test_prepared_channels_are_those_of_a_plain_mne_script(whole, tmp_path):
         assert error.max() < 1e-5, raw.ch_names[int(error.argmax())]
 
 
+@pytest.mark.journey
 def test_channels_are_taken_by_name_wherever_they_are_and_however_they_are_spelt(tmp_path):
     (tmp_path / "plain.bdf").write_bytes(bdf())
     order = np.random.default_rng(1).permutation(list(BDF))
@@ -200,6 +202,7 @@ def test_pulses_are_in_the_low_byte_whatever_the_amplifier_puts_above_it():
     assert pulses(np.zeros(10)).tolist() == []
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("at", "message"),
     [
@@ -217,6 +220,7 @@ def test_a_bdf_without_two_pulses_is_refused_with_what_there_is(mine, at, messag
     assert recordings(mine)["p02_s132"].error is None  # the others go on
 
 
+@pytest.mark.journey
 def test_of_three_pulses_the_two_that_fit_the_film_are_taken_and_that_is_reported(tmp_path):
     path = tmp_path / "three.bdf"
     path.write_bytes(bdf(pulses_s=(3.0, 30.0, 40.0), seconds=70))
@@ -228,11 +232,13 @@ def test_of_three_pulses_the_two_that_fit_the_film_are_taken_and_that_is_reporte
         read_span(path, 20.0)  # none fits
 
 
+@pytest.mark.journey
 def test_a_missing_status_channel_is_named(mine):
     put_bdf(mine, Status=None)
     assert "expected a channel Status, found none for Status among" in recordings(mine)["p01_s2"].error
 
 
+@pytest.mark.journey
 def test_missing_channels_are_named_with_what_is_near_them(mine):
     put_bdf(mine, rename={"GSR1": "GSR9"}, T8=None)
     error = checked(mine)["p01_s2"].error
@@ -262,12 +268,14 @@ def test_flat_and_clipped_channels_are_warnings(mine):
     assert [f for f in warnings if f.startswith("clipped")] == ["clipped channels: Fz (39.4%)"]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("content", "message"), [(b"", "0 bytes"), (b"\xffBIOSEMI" + b"x" * 9000, "cannot be read")])
 def test_a_file_that_is_no_bdf_is_reported(mine, content, message):
     file(mine, "*.bdf").write_bytes(content)
     assert message in recordings(mine)["p01_s2"].error
 
 
+@pytest.mark.journey
 def test_a_bdf_that_is_cut_short_has_no_second_pulse_or_too_little_after_it(mine):
     for session, share in ((2, 0.4), (4, 0.8)):
         path = file(mine, "*.bdf", session)
@@ -280,6 +288,7 @@ def test_a_bdf_that_is_cut_short_has_no_second_pulse_or_too_little_after_it(mine
     assert any(re.match(cut.format(5), f) for f in by_name["p01_s4"].warnings)
 
 
+@pytest.mark.journey
 def test_short_signals_before_the_stimulus_are_a_warning_and_without_a_baseline_a_refusal(mine):
     put_bdf(mine, pulses_s=(20.0, 22.0))
     put_bdf(mine, pulses_s=(2.5, 4.5), session=4)
@@ -288,6 +297,7 @@ def test_short_signals_before_the_stimulus_are_a_warning_and_without_a_baseline_
     assert "expected at least 3 s of signals before the stimulus, found 2.5 s" in by_name["p01_s4"].error
 
 
+@pytest.mark.journey
 def test_a_stimulus_of_another_length_than_its_film_is_reported(mine):
     put_bdf(mine, pulses_s=(30.0, 38.0), seconds=70)
     [warning] = [f for f in recordings(mine)["p01_s2"].warnings if "by its pulses" in f]
@@ -305,6 +315,7 @@ LEVELS = "".join(
 )
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -356,6 +367,7 @@ def without_media(mine, session, *patterns):
             path.unlink()
 
 
+@pytest.mark.journey
 def test_what_the_corpus_itself_never_had_is_a_message_and_no_error(mine, capsys):
     """As of the whole corpus' subject 12, of its session 1984, and of its stubs."""
     xml = "Sessions/{}/session.xml"
@@ -379,6 +391,7 @@ def test_what_the_corpus_itself_never_had_is_a_message_and_no_error(mine, capsys
     assert "note sessions with a film without the film's name (mediaFile) are not used: 2 (132, 1984)" in shown
 
 
+@pytest.mark.journey
 def test_a_session_without_a_bdf_is_used_by_its_video(mine):
     put_video(mine)
     without_media(mine, 2, "*.bdf")
@@ -387,6 +400,7 @@ def test_a_session_without_a_bdf_is_used_by_its_video(mine):
     assert any(f.startswith("no BDF: the video alone") for f in recording.warnings)
 
 
+@pytest.mark.journey
 def test_files_that_session_xml_names_and_that_are_absent_are_an_error_with_advice(mine):
     without_media(mine, 2)
     error = recordings(mine)["p01_s2"].error
@@ -396,6 +410,7 @@ def test_files_that_session_xml_names_and_that_are_absent_are_an_error_with_advi
     assert "its site is down" in recordings(mine)["p01_s4"].error
 
 
+@pytest.mark.journey
 def test_one_rating_of_the_two_is_a_damaged_file_and_no_lack(mine):
     edit(mine / "Sessions/2/session.xml", r'feltVlnc="\d"', 'feltVlnc=""')
     assert "expected feltVlnc, a rating from 1 to 9, found ''" in recordings(mine)["p01_s2"].error
@@ -410,11 +425,13 @@ def test_many_sessions_that_lack_the_same_are_counted(mine):
     assert line.endswith("are not used: 13 (1432, 1434, 1436, 1438, 1440, 1442, 1444, 1446 and 5 more)")
 
 
+@pytest.mark.journey
 def test_control_and_predictability_may_be_absent(mine):
     edit(mine / "Sessions/2/session.xml", r'felt(Ctrl|Pred)="\d"', "")
     assert set(recordings(mine)["p01_s2"].ratings) == {"valence", "arousal", "emotion"}
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("attribute", "emotion"),
     [
@@ -479,6 +496,7 @@ def test_a_gaze_table_that_tells_too_little_says_what_is_missing(tmp_path, lines
         read_gaze(tmp_path / "gaze.tsv", 44100)
 
 
+@pytest.mark.journey
 def test_without_a_gaze_table_the_video_is_taken_from_its_begin_and_that_is_reported(mine):
     put_video(mine)
     file(mine, "*.tsv").unlink()
@@ -539,6 +557,7 @@ def test_a_video_that_misses_a_part_of_the_stimulus_is_reported_and_one_that_mis
     assert any("the video shows nothing of the stimulus" in f for f in by_name["p01_s4"].warnings)
 
 
+@pytest.mark.journey
 def test_without_the_colour_camera_the_signals_are_used_alone(mine):
     (mine / "Sessions/2/P1-Rec1-2009.07.09.17.53.46_BW1 _C_Section_2.avi").write_bytes(b"x")
     by_name = recordings(mine)
@@ -563,6 +582,7 @@ def test_without_a_bdf_the_video_is_used_alone_and_without_both_there_is_nothing
     assert "expected a gaze table" in recordings(mine)["p01_s2"].error  # nothing tells the stimulus any more
 
 
+@pytest.mark.journey
 def test_two_files_of_a_kind_are_refused_unless_session_xml_names_one(mine):
     shutil.copy(file(mine, "*.bdf"), mine / "Sessions/2/copy.bdf")
     assert recordings(mine)["p01_s2"].error is None
@@ -584,6 +604,7 @@ def test_a_gaze_table_that_comes_later_has_its_recording_made_again(mine, tmp_pa
 # ---------------------------------------------------------------- the corpus
 
 
+@pytest.mark.journey
 def test_a_real_corpus_is_compared_with_the_real_films_and_missing_subjects_and_films_are_named(mine):
     (mine / "SYNTHETIC.json").unlink()
     corpus = open_corpus("mahnob", mine)
@@ -625,6 +646,7 @@ def test_check_ends_with_a_table_of_what_is_missing_and_why(mine, capsys):
     assert "no session with 18 of the 20 films 58, " in missing(list(check_corpus(open_corpus("mahnob", mine))))[1][-1]
 
 
+@pytest.mark.journey
 def test_nothing_missing_is_no_table(whole):
     assert missing(list(check_corpus(open_corpus("mahnob", whole)))) == []
 
@@ -646,6 +668,7 @@ def test_a_damaged_stamp_is_not_taken_for_a_real_corpus(mine):
         open_corpus("mahnob", mine)
 
 
+@pytest.mark.journey
 def test_files_that_macos_puts_beside_a_sessions_are_not_taken(mine):
     before = recordings(mine)
     for path in list((mine / "Sessions/2").iterdir()):

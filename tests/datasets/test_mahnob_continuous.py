@@ -71,6 +71,7 @@ def test_each_trace_is_what_a_script_of_scipy_reads(whole):
         assert abs(len(trace.values) / 4 - recording.seconds) < 0.25
 
 
+@pytest.mark.journey
 def test_the_label_has_a_set_of_its_own_and_absent_trials_are_counted(whole):
     corpus = open_corpus("mahnob", whole)
     assert corpus.labels[:-1] == LABELS
@@ -177,6 +178,7 @@ def test_labels_that_do_not_fit_leave_the_recording_without_a_trace_and_a_warnin
     assert not recordings(mine)["p02_s132"].traces
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -228,6 +228,7 @@ def test_trials_share_no_seconds_of_any_file_and_copies_are_reported(tmp_path):
     assert any("copy.csv and wrist.csv hold the same bytes" in n for n in same_bytes(corpus.recordings("anna")))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("signals", "message"),
     [

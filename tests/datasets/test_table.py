@@ -174,6 +174,7 @@ def test_volts_are_reported_and_can_be_set(tmp_path):
     assert corpus.inspect(recording).warnings == ()
 
 
+@pytest.mark.journey
 def test_flat_and_clipped_channels_are_warnings(tmp_path):
     x = signals()
     x[1] = 4.0
@@ -187,6 +188,7 @@ def test_flat_and_clipped_channels_are_warnings(tmp_path):
     )
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -268,6 +270,7 @@ def test_names_of_any_script_and_length_are_kept(mine, names):
     assert np.isfinite(open_store(mine / "store").read(np.arange(len(windows)), faces=False)[2]).all()
 
 
+@pytest.mark.journey
 def test_one_name_in_two_forms_of_unicode_is_one_subject_and_one_file(mine):
     composed, decomposed = "J\u00fcrgen", "Ju\u0308rgen"
     (mine / "a_raw.fif").rename(mine / f"{decomposed}_raw.fif")  # as macOS writes it
@@ -310,6 +313,7 @@ def test_of_equal_rows_the_first_counts_and_of_others_with_one_name_none(mine):
     assert [bool(error) for error in messages] == [True, True, False]
 
 
+@pytest.mark.journey
 def test_overlapping_trials_are_refused_both(mine):
     write_rows(
         mine,
@@ -340,6 +344,7 @@ def test_a_long_trial_overlaps_all_that_are_within_it_and_a_video_is_one_trials_
     assert [r.error for unit in corpus.units for r in corpus.recordings(unit)] == [None, None]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "text",
     [
@@ -356,6 +361,7 @@ def test_a_table_written_by_a_spreadsheet_or_by_hand_is_read(mine, text):
     assert recording.row == 1 + next(k for k, line in enumerate(text.splitlines()) if line.startswith("anna"))
 
 
+@pytest.mark.journey
 def test_a_file_may_have_a_sign_of_comments_or_a_comma_in_its_name(mine):
     (mine / "a_raw.fif").rename(mine / "a#1, x_raw.fif")
     write_rows(mine, [ROW | {"signals": "a#1, x_raw.fif"}])
@@ -427,6 +433,7 @@ def test_any_table_is_read_back_as_it_was_written(tmp_path, lines, as_yaml, orde
         assert recording.ratings == {name: words.get(text) or float(text) for name, text in ratings.items()}
 
 
+@pytest.mark.journey
 def test_a_decimal_comma_in_a_table_is_reported(mine):
     (mine / "recordings.csv").write_text("subject;trial;signals;start_s;stop_s\nanna;1;a_raw.fif;10,5;20\n")
     assert "found '10,5'. A decimal point is a point here." in only(mine)[1].error
@@ -446,6 +453,7 @@ recordings:
 """
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["table.yaml", "mine.yml"])
 def test_all_may_be_in_one_yaml_file(mine, name):
     (mine / name).write_text(IN_YAML)
@@ -461,6 +469,7 @@ def test_all_may_be_in_one_yaml_file(mine, name):
             open_corpus("table", mine)
 
 
+@pytest.mark.journey
 def test_the_yaml_of_the_documentation_is_such_a_table(mine):
     page = (Path(__file__).parents[2] / "docs/corpora.md").read_text(encoding="utf-8")
     (mine / "mine.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
@@ -494,6 +503,7 @@ def test_a_yaml_file_that_is_no_such_table_is_refused(mine, text, message):
         open_corpus("table", mine / "mine.yaml")
 
 
+@pytest.mark.journey
 def test_one_broken_signal_file_does_not_stop_the_others(mine):
     (mine / "0_raw.fif").write_bytes(b"x" * 1000)
     write_rows(mine, [ROW | {"trial": "0", "signals": "0_raw.fif"}, ROW])
@@ -507,6 +517,7 @@ def test_one_broken_signal_file_does_not_stop_the_others(mine):
         open_corpus("table", mine)  # nothing tells which channels there are
 
 
+@pytest.mark.journey
 def test_signals_in_another_unit_than_their_files_say_are_reported(tmp_path):
     write_fif(tmp_path / "a_raw.fif", signals() * [[1e6], [1e6], [1]])
     write_rows(tmp_path, [ROW])
@@ -527,6 +538,7 @@ def test_a_store_of_signals_in_another_unit_or_filtered_is_refused(tmp_path):
             prepare_store(open_corpus("table", tmp_path), tmp_path / "store", PrepareConfig(faces=False))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -557,6 +569,7 @@ def test_a_text_file_with_semicolons_and_decimal_commas_is_read(tmp_path):
     assert corpus.signals(recording).samples == pytest.approx(x[:, : 30 * RATE])
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -577,6 +590,7 @@ def test_signals_that_do_not_reach_are_reported(mine, change, message):
         corpus.inspect(recording)
 
 
+@pytest.mark.journey
 def test_an_absent_channel_is_reported_with_near_names(mine):
     write_rows(mine, [ROW], "channels: {Fp2: eeg, O1: eeg}\n")
     corpus, recording = only(mine)
@@ -740,6 +754,7 @@ def test_labels_without_a_line_are_the_usual_ratings(mine):
     assert open_corpus("table", mine).labels == RATING_COLUMNS
 
 
+@pytest.mark.journey
 def test_a_store_is_not_continued_with_other_labels(mine, tmp_path):
     write_rows(mine, [ROW], "labels: {valence: {scale: [1, 9]}}\n")
     prepare_store(open_corpus("table", mine), tmp_path / "store", PrepareConfig(faces=False))
@@ -878,6 +893,7 @@ def _cover(source, target, from_s, to_s):
         out.mux(made.encode())
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [

@@ -191,12 +191,14 @@ def test_a_table_names_the_file_and_the_store_holds_trace_and_means(mine, tmp_pa
     assert (store.windows["liking"] == 3).all() and store.windows["arousal"].isna().all()
 
 
+@pytest.mark.journey
 def test_a_file_without_declarations_says_what_to_declare(mine):
     write_rows(mine, [TRACED])
     (recording,) = open_corpus("table", mine).recordings("anna")
     assert "under labels, valence: {scale: [1, 9], trace: true}" in recording.error
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -211,6 +213,7 @@ def test_a_row_with_a_wrong_file_of_ratings_is_reported(mine, change, message):
     assert re.search(message, " ".join(filter(None, (recording.error, *recording.warnings))))
 
 
+@pytest.mark.journey
 def test_a_file_of_ratings_alone_is_no_recording(mine):
     write_rows(mine, [TRACED | {"signals": "", "subject": "ben"}, TRACED], SETTINGS)
     units = {unit.name: unit for unit in check_corpus(open_corpus("table", mine))}

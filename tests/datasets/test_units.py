@@ -89,6 +89,7 @@ def write_edf(path, dimensions, kept=WAVE):
     path.write_bytes(content)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("unit", "per_uv"),
     [("uV", 1), ("uv", 1), ("µV", 1), ("μV".encode(), 1), ("µV".encode(), 1), ("mV", 1e3), ("mv", 1e3), ("V", 1e6),
@@ -101,6 +102,7 @@ def test_an_edfs_voltages_are_microvolts_whatever_the_spelling_and_the_kind(unit
     assert samples[0] == pytest.approx(WAVE, abs=60 / 2**15)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("unit", ["uS", "µS", "mS", "S", "nS", "kOhm", "Ohm"])
 def test_an_edfs_skin_is_in_microsiemens_or_ohm(unit, tmp_path):
     kept, factor = SPELLINGS[unit]

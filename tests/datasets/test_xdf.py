@@ -330,6 +330,7 @@ def test_a_flash_is_at_its_time_where_the_stream_alone_lacks_frames(tmp_path):
         assert abs(own_s - flash_s) < 0.01  # the film has every frame here
 
 
+@pytest.mark.journey
 def test_the_streams_of_the_synthetic_corpus_are_odd_in_the_ways_of_real_ones(tmp_path):
     config = Settings(subjects=2, trials=2, seconds=3, videos=0, odd=True, cut=True)
     write_synthetic("xdf", tmp_path, config)

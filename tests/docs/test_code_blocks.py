@@ -118,6 +118,7 @@ def test_python_runs(block, study, monkeypatch):
         exec(compile("\n" * block.line + text, place, "exec"), names)
 
 
+@pytest.mark.journey
 def test_what_the_readme_says_of_shapes_is_so(study):
     import gbvnet
 

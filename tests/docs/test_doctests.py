@@ -13,6 +13,7 @@ FILES = [file for file in sorted(PACKAGE.rglob("*.py")) if ">>> " in file.read_t
 MODULES = [".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts) for file in FILES]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", MODULES)
 def test_examples_give_what_they_show(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -127,6 +127,7 @@ def test_every_command_has_a_page():
     assert sorted(listed) == sorted(COMMANDS)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["crossval", "predict", "model", "synth"])
 def test_the_page_of_a_command_has_each_of_its_options_with_type_and_default(name):
     page, (parser, _) = command_pages.page_of_command(name), command_parser(name)

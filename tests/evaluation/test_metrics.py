@@ -172,6 +172,7 @@ def test_chance_is_that_of_every_permutation_within_subject():
         assert chance[name].upper == pytest.approx(np.percentile(np.repeat(every[:, k], 24), 97.5), abs=1e-9)
 
 
+@pytest.mark.journey
 def test_chance_of_a_perfect_score_by_hand():
     """One subject, 2 high of 4 trials: one of 6 labellings is perfect, so p = 1/6, and nothing can be above chance."""
     perfect = result([(1, "a", str(t), 0, int(t < 2), 0.9 if t < 2 else 0.1) for t in range(4)])
@@ -241,6 +242,7 @@ def test_above_chance_may_still_be_below_the_majority():
     assert scores.assessment == "above chance, not above the majority"
 
 
+@pytest.mark.journey
 def test_the_majority_follows_from_prior_alone():
     table = small().assign(
         prior=[0.6, 0.6, 0.6, 0.6, 0.4, 0.4]

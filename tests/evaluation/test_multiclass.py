@@ -146,6 +146,7 @@ def test_all_fields_of_a_result_of_three_classes():
     assert row["class_1"] == (fold["y"] == 1).sum()
 
 
+@pytest.mark.journey
 def test_the_majority_class_follows_from_the_priors_alone():
     table = task_tables.frame(2, 2, 1, folds=2)  # trial 00 has 1 window and is fold 1; trial 01 has 2 and is fold 2
     y = [0, 1, 1, 2, 1, 0]

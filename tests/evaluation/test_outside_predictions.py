@@ -38,6 +38,7 @@ def completed(path, *tables):
 # --- what is taken from a run ---
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
 def test_labels_are_those_of_the_run_in_every_format(tmp_path, run, kind):
     rows = run[NEEDED].sample(frac=1, random_state=0)
@@ -59,6 +60,7 @@ def test_labels_are_those_of_the_run_in_every_format(tmp_path, run, kind):
     assert result.origin.protocol == "its folds are those of run `run0`"
 
 
+@pytest.mark.journey
 def test_the_prior_is_the_share_of_high_in_the_windows_of_the_other_folds(tmp_path, run):
     result = completed(save(tmp_path, run[NEEDED]), run)
     for fold, rows in result.table.groupby("fold"):
@@ -69,6 +71,7 @@ def test_the_prior_is_the_share_of_high_in_the_windows_of_the_other_folds(tmp_pa
     assert given.origin.prior == "as the file gives it"
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "names",
     [
@@ -82,6 +85,7 @@ def test_other_names_of_columns_are_understood(tmp_path, run, names):
     assert (table["y"].to_numpy() == run["y"].to_numpy()).all()
 
 
+@pytest.mark.journey
 def test_leading_zeros_of_names_make_no_difference(tmp_path, run):
     rows = run.assign(trial=run["trial"].astype(int).astype(float))[["subject", "trial", "window", "fold", "p"]]
     assert (completed(save(tmp_path, rows), run).table["recording"] == run["recording"]).all()
@@ -106,11 +110,13 @@ def test_several_systems_targets_and_seeds_in_one_file_are_several_results(tmp_p
         completed(save(tmp_path, run[NEEDED]), run, arousal)
 
 
+@pytest.mark.journey
 def test_a_run_on_shuffled_labels_gives_no_labels(tmp_path, run):
     probe = run.assign(system="gbvnet on shuffled labels", y=1 - run["y"])
     assert completed(save(tmp_path, run[NEEDED]), probe, run).reference == 1
 
 
+@pytest.mark.journey
 def test_two_runs_with_other_labels_need_the_files_own_to_choose(tmp_path, run):
     other = run.assign(y=1 - run["y"])
     with pytest.raises(BadInput, match="runs with one set of labels beside it, found runs `run0` and `run1`"):
@@ -131,6 +137,7 @@ def test_classes_and_numbers(tmp_path):
     assert (result.table["y"] == ratings["y"]).all()
 
 
+@pytest.mark.journey
 def test_rounded_probabilities_of_classes_get_a_sum_of_one(tmp_path):
     classes = fake_runs.class_table()
     names = ["p_0", "p_1", "p_2"]
@@ -142,6 +149,7 @@ def test_rounded_probabilities_of_classes_get_a_sum_of_one(tmp_path):
         read_outside(save(tmp_path, rows))
 
 
+@pytest.mark.journey
 def test_two_columns_of_a_classifier_are_the_probability_of_the_second(tmp_path, run):
     rows = run.assign(p_0=1 - run["p"], p_1=run["p"])[["recording", "window", "fold", "p_0", "p_1"]]
     np.testing.assert_allclose(completed(save(tmp_path, rows), run).table["p"], run["p"])
@@ -150,6 +158,7 @@ def test_two_columns_of_a_classifier_are_the_probability_of_the_second(tmp_path,
 # --- without a run ---
 
 
+@pytest.mark.journey
 def test_a_file_with_labels_of_its_own_needs_no_run(tmp_path, run):
     result = completed(save(tmp_path, run[[*NEEDED, *LABELS, "stimulus"]]))
     assert result.reference is None
@@ -160,6 +169,7 @@ def test_a_file_with_labels_of_its_own_needs_no_run(tmp_path, run):
     assert (by_trial.table["recording"] == run["recording"]).all()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("left_out", LABELS[:3] + LABELS[4:])
 def test_labels_that_are_missing_are_all_named(tmp_path, run, left_out):
     rows = run[[*NEEDED, *LABELS]].drop(columns=[left_out])
@@ -170,6 +180,7 @@ def test_labels_that_are_missing_are_all_named(tmp_path, run, left_out):
         completed(save(tmp_path, run[NEEDED]))
 
 
+@pytest.mark.journey
 def test_a_run_of_another_target_supplies_nothing_and_the_message_says_so(tmp_path, run):
     with pytest.raises(BadInput, match="no run beside it has binary predictions of arousal"):
         completed(save(tmp_path, run[NEEDED].assign(target="arousal")), run)
@@ -177,12 +188,14 @@ def test_a_run_of_another_target_supplies_nothing_and_the_message_says_so(tmp_pa
     assert other.reference is None
 
 
+@pytest.mark.journey
 def test_the_stamp_of_synthetic_data_is_the_runs(tmp_path, run):
     synthetic = run.assign(dataset="deap (synthetic data)")
     result = completed(save(tmp_path, run[NEEDED].assign(dataset="deap")), synthetic)
     assert set(result.table["dataset"]) == {"deap (synthetic data)"}
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("y", "message"), [(2, "a y of 0 or 1"), (0.5, "a y of 0 or 1"), ("", "a y of 0 or 1")])
 def test_labels_of_the_file_are_checked(tmp_path, run, y, message):
     rows = run[[*NEEDED, *LABELS]].astype({"y": object})
@@ -221,12 +234,14 @@ def test_the_protocol_follows_from_the_folds(tmp_path, run, name, beside):
     assert check_splits(path).leaks == (name == "window")
 
 
+@pytest.mark.journey
 def test_neither_subjects_nor_stimuli_shared_is_the_hardest_protocol(tmp_path, run):
     part = run[(folds(run, "subject") == folds(run, "stimulus")).to_numpy()]
     result = completed(save(tmp_path, part[[*NEEDED, *LABELS, "stimulus"]].assign(fold=folds(part, "subject"))))
     assert set(result.table["protocol"]) == {"subject+stimulus"}
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("claim", "by", "protocol", "warned"),
     [
@@ -275,6 +290,7 @@ def test_training_rows_of_the_file_count_in_the_place_of_the_other_folds(tmp_pat
     assert set(completed(save(tmp_path, chosen), run).table["protocol"]) == {"window"}
 
 
+@pytest.mark.journey
 def test_one_fold_needs_to_say_what_it_was_trained_on(tmp_path, run):
     rows = run[[*NEEDED, *LABELS]]
     with pytest.raises(BadInput, match=r"at least two folds, found one, so that nothing is trained on.*column side"):
@@ -309,6 +325,7 @@ def test_folds_within_each_subject(tmp_path, run):
 # --- what is refused ---
 
 
+@pytest.mark.journey
 def test_rows_that_the_run_does_not_have_are_refused(tmp_path, run):
     rows = run[NEEDED].copy()
     rows.loc[[11, 12], "window"] = [77, 78]
@@ -442,6 +459,7 @@ def test_sizes_are_bounded(tmp_path, run, monkeypatch):
         read_outside(path)
 
 
+@pytest.mark.journey
 def test_a_long_text_repeated_in_a_small_parquet_file_is_not_expanded(tmp_path):
     n = 200_000
     text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array(["x" * 1_000_000]))
@@ -467,6 +485,7 @@ def test_columns_of_other_types_are_refused(tmp_path, values, message):
 # --- the check of splits reads the same file ---
 
 
+@pytest.mark.journey
 def test_a_file_with_several_systems_is_checked_for_each(tmp_path, run):
     rows = pd.concat([
         run[NEEDED].assign(fold=folds(run, "trial"), system="a"),

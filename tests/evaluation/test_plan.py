@@ -25,6 +25,7 @@ def planned(store, **settings):
     return make_plan_without_folds(store, CrossvalConfig(**({"target": "valence"} | settings)))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("part", "modalities"), [("face", ("bio", "eeg", "peri")), ("signals", ("face",))])
 def test_a_modality_that_no_window_has_is_not_required_of_any(tmp_path, part, modalities):
     store = store_without(tmp_path / "s", part)
@@ -34,6 +35,7 @@ def test_a_modality_that_no_window_has_is_not_required_of_any(tmp_path, part, mo
         assert planned(store, modality=modality).excluded == {}
 
 
+@pytest.mark.journey
 def test_of_a_store_that_has_both_every_modality_is_scored_on_the_same_windows(tmp_path):
     store = store_without(tmp_path / "s", "face", [(1, 1), (2, 3)])
     plans = [planned(store, modality=m) for m in ("facebio", "face", "bio", "eeg", "faceperi")]
@@ -57,6 +59,7 @@ def test_the_error_names_the_options_to_give_instead(tmp_path, part, settings, a
         planned(store_without(tmp_path / "s", part), **settings)
 
 
+@pytest.mark.journey
 def test_rows_any_takes_what_there_is_of_a_modality(tmp_path):
     assert len(planned(store_without(tmp_path / "s", "face"), modality="facebio", rows="any").windows) == 60
     assert len(planned(store_without(tmp_path / "f", "signals"), rows="any").windows) == 60
@@ -64,6 +67,7 @@ def test_rows_any_takes_what_there_is_of_a_modality(tmp_path):
         planned(store_without(tmp_path / "g", "face"), modality="face", rows="any")
 
 
+@pytest.mark.journey
 def test_an_absent_rating_is_reported_with_the_one_that_is_there(tmp_path):
     store = store_without(tmp_path / "s", "face")
     store.windows["arousal"] = float("nan")
@@ -78,6 +82,7 @@ def test_an_absent_rating_is_reported_with_the_one_that_is_there(tmp_path):
         planned(store, modality="eeg")
 
 
+@pytest.mark.journey
 def test_subjects_without_faces_among_others_need_rows_any(tmp_path):
     store = store_without(tmp_path / "s", "face", [(1, t) for t in range(1, 5)])
     with pytest.raises(BadConfig, match=r"20 have no face. Add --rows any$"):
@@ -86,6 +91,7 @@ def test_subjects_without_faces_among_others_need_rows_any(tmp_path):
         planned(store, modality="bio", subjects=("S1", "9"))
 
 
+@pytest.mark.journey
 def test_folds_extents_and_comparisons_follow(tmp_path):
     store = store_without(tmp_path / "s", "face")
     config = CrossvalConfig(modality="eeg", target="valence", folds=2)
@@ -95,6 +101,7 @@ def test_folds_extents_and_comparisons_follow(tmp_path):
     assert available_modality(store_without(tmp_path / "f", "signals"), "gbvnet") == "face"
 
 
+@pytest.mark.journey
 def test_of_two_stores_what_one_lacks_is_required_of_neither(tmp_path):
     first, second = write_store(tmp_path / "a", subjects=3, trials=4), store_without(tmp_path / "b", "face", seed=1)
     joined, _ = join(first, second, faces=False, signals=True)

@@ -40,6 +40,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert back["window"].dtype == np.int64
 
 
+@pytest.mark.journey
 def test_the_same_rows_in_any_order_and_width_give_the_same_bytes(tmp_path):
     predictions.write(table(), tmp_path / "a.parquet")
     other = table().iloc[[3, 0, 2, 1]].astype({"y": "int64", "window": "int32", "fold": "int16", "trial": object})
@@ -132,6 +133,7 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
         predictions.read(tmp_path / "absent.parquet")
 
 
+@pytest.mark.journey
 def test_an_unfinished_run_says_how_far_it_came(tmp_path):
     with pytest.raises(BadRun, match="no such folder"):
         predictions.read_run(tmp_path / "absent")
@@ -175,6 +177,7 @@ def numbers(**columns):
     return table().drop(columns=["p"]).assign(y=y, rating=y, y_hat=[4.0, 3.0, 9.5, -1.0], prior=5.5).assign(**columns)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("make", "task", "dtype"),
     [(table, "binary", "int8"), (classes, "multiclass", "int16"), (numbers, "regression", float)],
@@ -196,6 +199,7 @@ def test_a_table_of_each_task_is_read_back_and_its_task_known(tmp_path, make, ta
     }
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -268,6 +272,7 @@ def test_a_label_of_the_wrong_kind_is_named(tmp_path):
     assert predictions.read(tmp_path / "q.parquet")["y"].dtype == float
 
 
+@pytest.mark.journey
 def test_tables_of_different_tasks_or_classes_are_not_put_together():
     with pytest.raises(
         BadRun, match="tables of one task, with the same classes, found tables of binary predictions and 3"

@@ -35,6 +35,7 @@ def rows(y, h):
     return pd.DataFrame({"y": np.asarray(y, float), "y_hat": np.asarray(h, float)})
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("scale", [1.0, 1e-3, 1e4])
 def test_scores_are_those_of_other_software(scale):
     rng = np.random.default_rng(0)
@@ -180,6 +181,7 @@ def test_constant_labels_and_predictions_are_reported():
     assert "1 of 5 folds predict the same number for every window." in evaluate(one_fold, n_permutations=20).warnings
 
 
+@pytest.mark.journey
 def test_labels_that_are_equal_but_for_rounding_are_the_same_labels():
     table = task_tables.regression()
     assert metrics.describe_row_difference(table, table.assign(y=table["y"] * (1 + 1e-12))) == ""

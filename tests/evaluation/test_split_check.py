@@ -60,6 +60,7 @@ RANDOM = third_party(KFold(5, shuffle=True, random_state=0).split(WINDOWS))
 CLEAN = third_party(GroupKFold(4).split(WINDOWS, groups=WINDOWS["subject"] + "_" + WINDOWS["trial"].astype(str)))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("splits", "leaks"), [(RANDOM, True), (CLEAN, False)])
 def test_a_table_of_somebody_else(tmp_path, splits, leaks):
     names = {"subject": "participant_id", "trial": "Trial", "stimulus": "video", "window": "segment"}
@@ -76,6 +77,7 @@ def test_a_table_of_somebody_else(tmp_path, splits, leaks):
     assert check_splits(tmp_path / "tested.parquet").leaks == leaks
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("splits", "leaks"), [(RANDOM, True), (CLEAN, False)])
 @pytest.mark.parametrize("form", ["s{:02}_t{}_w{}", "{:02}/{}/{}", "dict"])
 def test_json_of_somebody_else(tmp_path, splits, leaks, form):
@@ -99,6 +101,7 @@ def test_subjects_on_both_sides_where_nothing_else_is_known(tmp_path):
     )
 
 
+@pytest.mark.journey
 def test_validation_on_the_test_side_is_a_leak(tmp_path):
     fold = {"train": ["1/1", "1/2"], "val": ["1/3"], "test": ["1/3"]}
     (tmp_path / "a.json").write_text(json.dumps([fold]))
@@ -185,6 +188,7 @@ def test_separators_in_names_make_no_leak_of_our_own_and_hide_none(odd_runs, pro
         assert again.leaks == (protocol == "trial")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("train", "test", "leaks"),
     [
@@ -252,6 +256,7 @@ def test_what_a_table_leaves_out_is_no_clean_split(tmp_path, rows, head, message
         check_splits(table_of(tmp_path, rows, head))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("rows", "leaks"),
     [

@@ -324,6 +324,7 @@ def test_a_window_split_passes_as_window_and_fails_as_trial():
         check_fold(windows, fold, "trial")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("protocol", ["window", "trial", "stimulus", "subject"])
 def test_stratified_folds_balance_the_labels_and_keep_the_protocol(protocol):
     windows = table(subjects=12, trials=12, windows=4)
@@ -367,6 +368,7 @@ def test_too_few_groups_are_reported_with_numbers():
         make_folds(windows[:0], SplitConfig(folds=2))
 
 
+@pytest.mark.journey
 def test_the_sides_are_named_so_that_no_name_is_on_two_of_them():
     windows = table(subjects=6, trials=9, windows=2)
     for protocol, example in (
@@ -447,6 +449,7 @@ def test_deap_v1_contains_every_trial_stimulus_and_subject_once_and_spreads_the_
         assert all(sum(t.startswith(p) for t in part) == 4 for p in subjects)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("protocol", ["trial", "stimulus", "subject", "subject+stimulus"])
 def test_fixed_folds_serve_the_filmed_subjects_alone_and_agree_with_the_file(protocol):
     windows = table(subjects=22, trials=40, windows=1)
@@ -468,6 +471,7 @@ def test_fixed_folds_with_nobody_to_test_are_left_out_and_the_others_keep_their_
     assert [f.number for f in folds] == with_somebody
 
 
+@pytest.mark.journey
 def test_fixed_folds_do_not_mind_leading_zeros():
     windows = table(subjects=3, trials=12)
     plain = windows.assign(trial=windows["trial"].str.lstrip("0"), stimulus=windows["stimulus"].str.lstrip("0"))

@@ -56,6 +56,7 @@ def test_its_folds_are_those_of_a_run(store, tmp_path, protocol):
             assert len(names) == sum(len(of) for side, of in fold.items() if isinstance(of, list) and side != "test")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("protocol", ["trial", "stimulus", "subject"])
 def test_it_does_what_a_group_splitter_must(store, protocol):
     """No group on both sides, every window tested once, the same folds each time."""
@@ -85,6 +86,7 @@ def test_scikit_learn_takes_it_everywhere(store):
     assert GridSearchCV(model, {"logisticregression__C": [0.1, 1]}, cv=splitter).fit(x, y).best_score_ > 0.8
 
 
+@pytest.mark.journey
 def test_other_rows_and_more_than_one_target_are_refused(store):
     splitter = gbvnet.ProtocolSplit(store, CONFIG)
     with pytest.raises(BadConfig, match=r"X has 3 rows, and the splitter 115 windows: take the rows of splitter\.rows"):

@@ -127,12 +127,14 @@ def test_the_sound_of_films_becomes_a_modality_of_the_store(added, films):
     np.testing.assert_allclose(loudest, np.where(high[has], *band), atol=0.51)
 
 
+@pytest.mark.journey
 def test_modalities_are_listed(added, capsys):
     assert main(["modality", "list", str(added.path)]) == 0
     line = capsys.readouterr().out.splitlines()[1]
     assert line.split()[:8] == ["log_mel", "98", "x", "40", "13", "of", "16", "39"] and "audio.py:LogMel" in line
 
 
+@pytest.mark.journey
 def test_a_plugin_that_is_none_and_a_wrong_corpus_are_refused(added, films, tmp_path, capsys):
     (tmp_path / "mine.py").write_text("class Mine:\n    name = 'mine'\n")
     args = words(films)
@@ -193,6 +195,7 @@ def test_with_the_sound_a_new_subject_is_predicted_and_without_it_not(added, fil
     assert "modalities" not in json.loads((tmp_path / "without" / "environment.json").read_text())
 
 
+@pytest.mark.journey
 def test_a_store_without_it_is_refused_before_any_training(films, tmp_path, capsys):
     write_store(tmp_path / "bare", subjects=2, trials=2, windows=2)
     args = ["crossval", str(tmp_path / "bare"), str(tmp_path / "run"), "--system", f"{AUDIO}:GBVNetWithSound", *QUICK]

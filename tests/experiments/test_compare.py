@@ -71,6 +71,7 @@ def test_what_a_store_lacks_is_left_out_of_all_and_refused_by_name(tmp_path):
         plan_comparison(blind, replace(QUICK, systems=("expression",)))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("systems", "message"),
     [
@@ -104,6 +105,7 @@ def test_every_system_is_tested_on_the_same_rows_of_the_same_folds(done):
     assert all(t.sort_values(keys)[keys].reset_index(drop=True).equals(first) for t in tables)
 
 
+@pytest.mark.journey
 def test_scores_ranks_and_costs_are_in_the_report(done):
     folder, report = done
     assert report.errors == [] and len(report.results) == 3

@@ -119,6 +119,7 @@ def test_complete_scores_only_windows_with_everything_and_any_those_the_system_c
     assert len(plan("any", "facebio").windows) == 120
 
 
+@pytest.mark.journey
 def test_windows_without_a_rating_are_left_out_and_counted(tmp_path):
     ratings = np.full((4, 6), 3.0)
     ratings[:, ::2] = 7.0
@@ -230,6 +231,7 @@ def test_a_training_side_of_one_class_predicts_its_share_with_a_warning(tmp_path
     assert log_power.fitted == 3 - len(of_folds)
 
 
+@pytest.mark.journey
 def test_training_itself_refuses_a_split_that_leaks(tmp_path, planted, log_power, monkeypatch):
     def leaky(windows, split, labels=None):
         fold = honest(windows, split, labels)[0]
@@ -312,6 +314,7 @@ def test_a_run_on_another_store_is_refused(tmp_path, planted, bait, log_power):
         cross_validate(bait, tmp_path / "run", CONFIG)
 
 
+@pytest.mark.journey
 def test_a_folder_with_other_things_is_left_alone(tmp_path, planted):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(BadRun, match="a folder with other things in it"):

@@ -41,6 +41,7 @@ def inputs(n=6):
     return torch.rand(n, 2, 3, 32, 32, generator=draw), None, torch.randn(n, 2, 32, generator=draw)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("fusion", ["gate", "literal", "experts"])
 @torch.no_grad()
 def test_a_networks_own_gates_put_in_their_place_change_nothing_and_others_do(fusion):
@@ -57,6 +58,7 @@ def test_a_networks_own_gates_put_in_their_place_change_nothing_and_others_do(fu
     assert torch.equal(net(*inputs()).logits, before.logits)  # as it was
 
 
+@pytest.mark.journey
 @torch.no_grad()
 def test_gates_that_do_not_depend_on_the_window_lose_nothing_when_they_are_frozen():
     net = network()
@@ -66,6 +68,7 @@ def test_gates_that_do_not_depend_on_the_window_lose_nothing_when_they_are_froze
         torch.testing.assert_close(net(*inputs()).logits, before.logits)
 
 
+@pytest.mark.journey
 def test_a_network_without_gates_is_refused():
     for net in (network("concat"), network(modality="bio")):
         with pytest.raises(GbvnetError, match="has no gates to replace"), replaced_gates(net):
@@ -76,6 +79,7 @@ def test_the_entropy_of_a_gate_is_that_of_a_coin():
     assert binary_entropy(np.array([0.5, 0.25, 0.0, 1.0])) == pytest.approx([1, 0.811278, 0, 0], abs=1e-6)
 
 
+@pytest.mark.journey
 def test_what_a_control_costs_is_tested_over_subjects():
     rng = np.random.default_rng(0)
     rows = [

@@ -42,6 +42,7 @@ def test_a_patch_ispaint_patch_with_the_mean_colour_of_the_good_frames_in_all_fr
     np.testing.assert_array_equal(painted, faces)
 
 
+@pytest.mark.journey
 def test_aswap_channel_channel_shows_the_donors_samples_and_the_others_their_own(store):
     donor = np.arange(len(store))
     donor[[3, 5]] = [5, 3]
@@ -50,6 +51,7 @@ def test_aswap_channel_channel_shows_the_donors_samples_and_the_others_their_own
     np.testing.assert_array_equal(np.delete(swapped, 4, axis=1), np.delete(own, 4, axis=1))
 
 
+@pytest.mark.journey
 def test_what_is_read_is_changed_and_the_store_is_not(store):
     def blank(rows, arrays):
         faces, ok, signals = arrays

@@ -92,6 +92,7 @@ def test_a_model_is_pruned_by_its_own_subjects_alone(store, pruned):
     assert len(rows) == len(set(rows)) == 9 * 4
 
 
+@pytest.mark.journey
 def test_a_pruned_model_says_what_it_lost_and_no_score_of_the_whole(store, pruned, trained):
     done, _ = pruned
     network, about = load_model(done.folder)
@@ -107,6 +108,7 @@ def test_a_pruned_model_says_what_it_lost_and_no_score_of_the_whole(store, prune
     assert whole.size_mb > half.size_mb
 
 
+@pytest.mark.journey
 def test_the_score_is_the_accuracy_on_the_subject_left_out(store, pruned, trained):
     faces, ok, signals = store.read(rows := of_store(store, ["s03"]))
     p = Predictor(trained).predict_windows(faces, ok, signals).values
@@ -128,6 +130,7 @@ def test_a_pruned_model_predicts_exports_and_keeps_the_layout_of_the_hub(store, 
         assert (tmp_path / "hub" / file).read_bytes() == (folder / file).read_bytes()
 
 
+@pytest.mark.journey
 def test_a_pruned_model_streams(store, pruned):
     """Windows of a stream are those of the same network called by hand."""
     names = [name for name, _ in store.settings["channels"]]
@@ -138,6 +141,7 @@ def test_a_pruned_model_streams(store, pruned):
     assert all(0 < row["valence"] < 1 for row in rows)
 
 
+@pytest.mark.journey
 def test_keeping_all_channels_copies_every_byte(store, trained, tmp_path):
     done = prune_model(trained, tmp_path / "same", store, PruneConfig(1.0))
     for file in ("model.safetensors", "config.json", "README.md"):
@@ -174,6 +178,7 @@ def test_another_store_is_refused_unless_its_windows_are_made_alike(store, train
     assert "prepared in the same way" in caplog.text
 
 
+@pytest.mark.journey
 def test_subjects_that_may_have_chosen_the_epoch_are_not_held_out(store, trained):
     network, about = load_model(trained)
     assert len(trained_on(network.config, about, store, trained).held_out) == 20
@@ -201,6 +206,7 @@ def test_int8_is_calibrated_on_training_subjects_and_measured_on_others(store, t
     assert quantised.bytes[1] < 0.6 * quantised.bytes[0]
 
 
+@pytest.mark.journey
 def test_without_other_subjects_no_window_is_in_both_sets(store, trained):
     network, about = load_model(trained)
     data = replace(trained_on(network.config, about, store, trained), held_out=np.empty(0, np.int64))
@@ -209,6 +215,7 @@ def test_without_other_subjects_no_window_is_in_both_sets(store, trained):
     assert (len(calibration), len(checked), on) == (18, 18, "of the same subjects, not used for the calibration")
 
 
+@pytest.mark.journey
 def test_weights_are_int8_with_a_scale_for_each_channel(trained, quantised):
     model = onnx.load(quantised.path)
     arrays = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
@@ -223,6 +230,7 @@ def test_weights_are_int8_with_a_scale_for_each_channel(trained, quantised):
     assert np.abs(arrays[stem] * scale[:, None, None, None] - weight).max() <= scale.max() / 2 + 1e-7
 
 
+@pytest.mark.journey
 def test_the_int8_session_computes_what_its_dequantised_graph_computes(store, quantised):
     """onnxruntime's integer kernels against the file as it is written, operation by operation in float32.
 
@@ -257,6 +265,7 @@ def test_the_three_are_compared_in_one_run(store, pruned, quantised, trained, ca
     assert "20 windows of 1 subject that no model was trained on" in lines[5]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -282,6 +291,7 @@ def test_what_is_wrong_costs_one_line(words, message, store, trained, tmp_path, 
     assert shown.count("\n") == 1
 
 
+@pytest.mark.journey
 def test_a_missing_extra_costs_one_line(store, trained, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("gbvnet.network.checkpoint.onnx.find_spec", lambda name: None)
     words = ["model", "export", str(trained), str(tmp_path / "a.onnx"), "--int8", "--store", str(store.path)]
@@ -289,6 +299,7 @@ def test_a_missing_extra_costs_one_line(store, trained, tmp_path, capsys, monkey
     assert "pip install 'gbvnet[onnx]'" in capsys.readouterr().err
 
 
+@pytest.mark.journey
 def test_a_model_that_says_nothing_of_its_training_is_refused(store, trained, tmp_path):
     save_model(tmp_path / "bare", load_model(trained)[0], {"face_side": 32})
     with pytest.raises(BadModel, match="no subjects"):

@@ -58,6 +58,7 @@ def test_each_fold_is_pruned_by_its_training_rows_alone(store, runs):
     assert [sorted(rows) for rows in runs[1]] == [sorted(fold.train) for fold in folds]
 
 
+@pytest.mark.journey
 def test_the_run_says_that_it_is_pruned(store, runs):
     folder, _ = runs
     settings = yaml.safe_load((folder / "half" / "config.yaml").read_text())
@@ -81,6 +82,7 @@ def test_a_report_names_a_pruned_run_even_alone(runs, capsys, tmp_path):
     assert "gbvnet pruned to 0.5" in (tmp_path / "alone" / "report.md").read_text()
 
 
+@pytest.mark.journey
 def test_a_finished_run_is_not_continued_without_pruning(store, runs):
     with pytest.raises(BadRun, match="prune"):
         cross_validate(store, runs[0] / "half", WHOLE)
@@ -88,6 +90,7 @@ def test_a_finished_run_is_not_continued_without_pruning(store, runs):
         cross_validate(store, runs[0] / "whole", CONFIG)
 
 
+@pytest.mark.journey
 def test_runs_without_pruning_are_as_versions_wrote_them_that_could_not_prune(runs):
     assert "prune" not in (runs[0] / "whole" / "config.yaml").read_text()
     assert not [name for name in to_dict(WHOLE) if name.startswith("prune")]

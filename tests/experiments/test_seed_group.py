@@ -116,6 +116,7 @@ def test_a_seed_that_fails_does_not_stop_the_others(store, two, tmp_path, capsys
     assert re.search(r"BAD  .*seed-4/config.yaml: expected .*, found .* Use another folder, or delete this one", out)
 
 
+@pytest.mark.journey
 def test_if_every_seed_fails_the_first_error_is_raised(store, tmp_path, monkeypatch):
     def fail(store, run, config, *others):
         raise GbvnetError(f"no luck with {config.seed}")
@@ -125,6 +126,7 @@ def test_if_every_seed_fails_the_first_error_is_raised(store, tmp_path, monkeypa
         cross_validate_seeds(store, tmp_path / "run", CONFIG, 2)
 
 
+@pytest.mark.journey
 def test_what_does_not_fit_is_refused_in_one_line(store, two, tmp_path):
     folder = two[0]
     with pytest.raises(BadConfig, match="seeds must be at least 1, not 0"):
@@ -145,6 +147,7 @@ def test_what_does_not_fit_is_refused_in_one_line(store, two, tmp_path):
         cross_validate_seeds(store, tmp_path / "other", CONFIG, 2)
 
 
+@pytest.mark.journey
 def test_memory_may_change_and_a_lost_record_is_written_again(store, two, tmp_path):
     shutil.copytree(two[0], tmp_path / "run")
     (tmp_path / "run" / "seeds.json").write_text("[")
@@ -156,6 +159,7 @@ def test_memory_may_change_and_a_lost_record_is_written_again(store, two, tmp_pa
     assert (tmp_path / "run" / "seeds.json").exists()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("value", "message"),
     [("0", "seeds must be at least 1, not 0"), ("many", "--seeds: expected a whole number, found many")],

@@ -107,6 +107,7 @@ def test_honest_scores_of_the_same_settings_are_on_the_card_and_no_others(store,
     assert not (tmp_path / "m2").exists()
 
 
+@pytest.mark.journey
 def test_validation_groups_are_never_trained_on(store):
     for protocol, column in (("trial", "recording"), ("subject", "subject"), ("stimulus", "stimulus")):
         rows, validation = train_validation_split(store.windows, replace(QUICK, protocol=protocol))
@@ -117,6 +118,7 @@ def test_validation_groups_are_never_trained_on(store):
         train_validation_split(store.windows[store.windows["recording"] == "s01_trial01"], QUICK)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -139,6 +141,7 @@ def test_settings_that_make_no_model_for_use_are_refused(change):
         replace(QUICK, **change)
 
 
+@pytest.mark.journey
 def test_a_training_that_was_refused_leaves_nothing_that_stops_the_corrected_one(tmp_path):
     signals_only = write_store(tmp_path / "store", faces=False)
     with pytest.raises(BadConfig, match="--modality"):
@@ -148,6 +151,7 @@ def test_a_training_that_was_refused_leaves_nothing_that_stops_the_corrected_one
     assert not list(tmp_path.glob("model*"))
 
 
+@pytest.mark.journey
 def test_a_model_is_never_written_over_nor_another_training_gone_on_with(store, trained, tmp_path):
     with pytest.raises(BadModel, match="no such folder yet"):
         train_model(store, trained, QUICK)
@@ -269,6 +273,7 @@ def test_progress_is_of_what_the_history_says_while_it_is_written(tmp_path):
     assert states[-1] == (1, 1, "loss 0.700")
 
 
+@pytest.mark.journey
 def test_the_end_tells_the_epoch_kept_what_it_is_worth_and_what_to_do_next(store, trained):
     lines = closing_lines(trained)
     about = load_model(trained)[1]

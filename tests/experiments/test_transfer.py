@@ -110,6 +110,7 @@ def test_channels_are_shared_by_name_and_kind_in_the_first_ones_order_and_tell_t
     assert np.array_equal(joined.baseline(name), raw.baseline(name.removeprefix("mahnob."))[[0, 1, 3]])
 
 
+@pytest.mark.journey
 def test_the_store_with_more_frames_gives_those_nearest_in_time(deap, mahnob):
     assert nearest_frames(12, 10).tolist() == [0, 1, 2, 4, 5, 6, 7, 8, 10, 11]  # 0, 1.2, 2.4, 3.6, ..., 10.8
     assert nearest_frames(3, 2).tolist() == [0, 2]  # 0, 1.5
@@ -128,6 +129,7 @@ def test_the_store_with_more_frames_gives_those_nearest_in_time(deap, mahnob):
     assert joined.settings["frames_per_window"] == joined.second.settings["prepare"]["frames_per_window"] == 2
 
 
+@pytest.mark.journey
 def test_a_window_whose_good_frames_are_all_left_out_has_no_face(deap, raw, tmp_path, monkeypatch):
     sound = raw.read
 
@@ -143,6 +145,7 @@ def test_a_window_whose_good_frames_are_all_left_out_has_no_face(deap, raw, tmp_
     assert joined.windows["has_face"][: len(deap)].all()
 
 
+@pytest.mark.journey
 def test_names_of_two_corpora_stay_separate_also_in_another_process(deap, mahnob):
     joined, _ = join(deap, mahnob, faces=False, signals=True)
     again = pickle.loads(pickle.dumps(joined))
@@ -159,6 +162,7 @@ def test_names_of_two_corpora_stay_separate_also_in_another_process(deap, mahnob
     assert join(mahnob, deap, faces=False, signals=True)[0].digest != joined.digest
 
 
+@pytest.mark.journey
 def test_what_is_not_needed_may_differ(deap, raw, tmp_path):
     other = as_other(raw, tmp_path / "other", face_side=64)
     joined, _ = join(deap, other, faces=False, signals=True)
@@ -171,6 +175,7 @@ def test_what_is_not_needed_may_differ(deap, raw, tmp_path):
     assert not any("shared" in note for note in notes)
 
 
+@pytest.mark.journey
 def test_what_was_prepared_differently_but_fits_is_reported(deap, raw, tmp_path):
     other = as_other(raw, tmp_path / "other", prepare={"baseline": "none"})
     assert "baseline differs: mean in deap, none in mahnob" in join(deap, other, faces=False, signals=True)[1]
@@ -192,6 +197,7 @@ def test_stores_that_do_not_fit_are_refused_with_the_option_that_makes_them(
         join(deap, as_other(raw, tmp_path / "other", **settings), *needs)
 
 
+@pytest.mark.journey
 def test_a_store_and_itself_or_one_without_a_channel_in_common_are_refused(deap, raw, tmp_path):
     with pytest.raises(BadConfig, match="hold the same windows"):
         join(deap, open_store(deap.path), False, True)
@@ -253,6 +259,7 @@ def test_settings_of_folds_are_refused(deap, mahnob, tmp_path, setting):
 # The run
 
 
+@pytest.mark.journey
 def test_a_system_trained_on_one_corpus_predicts_the_other(deap, mahnob, tmp_path, log_power):
     """The evidence is in Cz, which is another channel number there."""
     path = transfer(deap, mahnob, tmp_path / "run", CONFIG)
@@ -267,6 +274,7 @@ def test_a_system_trained_on_one_corpus_predicts_the_other(deap, mahnob, tmp_pat
     assert (table["rating"].to_numpy() == mahnob.windows["valence"].to_numpy()).all()
 
 
+@pytest.mark.journey
 def test_the_run_names_both_stores_and_what_a_reader_must_know(deap, mahnob, tmp_path, log_power):
     run = tmp_path / "run"
     transfer(deap, mahnob, run, CONFIG)
@@ -287,6 +295,7 @@ def test_the_run_names_both_stores_and_what_a_reader_must_know(deap, mahnob, tmp
     assert [len(made["folds"]), made["unit"]] == [1, "subject+stimulus"]
 
 
+@pytest.mark.journey
 def test_the_system_learns_from_the_first_store_alone_under_its_own_name(
     deap, mahnob, tmp_path, log_power, monkeypatch
 ):

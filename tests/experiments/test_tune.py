@@ -247,6 +247,7 @@ def test_a_test_row_that_is_not_a_number_changes_nothing_of_the_search(tmp_path,
         replace(search_fold, store=Poisoned(store, fold.train[0]), run_dir=run_dir)(search)
 
 
+@pytest.mark.journey
 def test_too_few_groups_for_tuning_folds_are_reported_before_anything_is_trained(tmp_path, store, drawn):
     with pytest.raises(LeakySplit, match="the tuning folds within the training side of fold 1: 5 folds need at least"):
         tune(store, tmp_path / "run", replace(CONFIG, protocol="subject", tuning_folds=5), LINEAR)
@@ -394,6 +395,7 @@ def test_within_each_subject_and_where_labels_do_not_suffice_nothing_is_changed(
     assert predictions.read(run / predictions.FILE)["fold"].nunique() == 9
 
 
+@pytest.mark.journey
 def test_a_tuning_fold_without_a_score_is_left_out_of_the_mean(tmp_path, drawn):
     ratings = np.full((4, 6), 3.0)
     ratings[:2] = 7.0  # two subjects of each class

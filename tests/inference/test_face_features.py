@@ -136,6 +136,7 @@ def open_corpus_of_video(folder):
     return Filmed(folder)
 
 
+@pytest.mark.journey
 def test_a_corpus_that_brings_the_features_of_the_model_is_predicted(tmp_path):
     for name in ("a.csv", "b.csv", "signals"):
         (tmp_path / name).write_text("as a corpus has it")
@@ -151,6 +152,7 @@ def test_a_corpus_that_brings_the_features_of_the_model_is_predicted(tmp_path):
         predict_recording(model, corpus, corpus.recordings("s1")[2])
 
 
+@pytest.mark.journey
 def test_a_model_whose_names_do_not_fit_its_network_is_refused(tmp_path):
     write_model(tmp_path / "model", NAMES, face_features=["AU12_r"])
     with pytest.raises(BadModel, match="expected 3 face_features, as the network has, found 1"):

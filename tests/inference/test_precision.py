@@ -49,6 +49,7 @@ def test_bf16_is_compared_with_32_bit_on_the_first_windows(folder):
     assert "of its first window differ" in fast.precision_note
 
 
+@pytest.mark.journey
 def test_32_bit_is_what_is_used_unless_another_is_chosen(folder):
     assert not Predictor(folder / "model", "cpu").bf16 and PredictionSettings().precision == "32"
     assert precision_of(TrainConfig(), CPU) == "32-true"  # also of a cross-validation
@@ -56,6 +57,7 @@ def test_32_bit_is_what_is_used_unless_another_is_chosen(folder):
         Predictor(folder / "model", "cpu", "16")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("amx", "avx", "expected"), [(True, False, True), (False, True, True), (False, False, False)])
 def test_auto_asks_torch_what_the_processor_has(folder, monkeypatch, amx, avx, expected):
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)

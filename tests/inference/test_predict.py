@@ -197,6 +197,7 @@ def test_order_of_channels_in_the_file_does_not_matter(table, tmp_path):
     assert a.to_numpy() == pytest.approx(b.to_numpy(), abs=1e-5)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -220,6 +221,7 @@ def test_a_corrupt_or_empty_file_is_reported(table, tmp_path, name, content, mes
     assert not (tmp_path / "out/emotions.csv").exists()
 
 
+@pytest.mark.journey
 def test_signals_shorter_than_a_window_or_over_before_the_start_are_reported(table, tmp_path):
     write_edf(tmp_path / "short.edf", seconds=0.5)
     assert (
@@ -372,6 +374,7 @@ def test_a_folder_that_is_no_whole_model_is_refused(table, tmp_path, spoil, mess
         predict_into(tmp_path / "model", [table / "x.edf"], tmp_path / "out")
 
 
+@pytest.mark.journey
 def test_a_model_that_does_not_say_how_its_input_is_made_is_refused(table, tmp_path):
     store = open_store(table / "store")
     make_model(tmp_path / "model", store, targets=["valence", "arousal"])
@@ -414,6 +417,7 @@ def test_what_a_model_says_of_its_input_is_not_believed(table, tmp_path, about, 
         Predictor(config.parent)
 
 
+@pytest.mark.journey
 def test_a_model_that_needs_both_modalities_says_so(filmed, table, tmp_path):
     make_model(tmp_path / "strict", open_store(filmed / "store"), "facebio", dropout=0.0)
     video = filmed / "deap/face_video/s01/s01_trial01.avi"
@@ -508,6 +512,7 @@ def test_files_can_be_requested_about_from_python(table):
         gbvnet.predict_files(table / "model", ["none.edf"])
 
 
+@pytest.mark.journey
 def test_a_recording_can_be_requested_about_from_python(table):
     predictor = Predictor(table / "model")
     corpus = open_corpus("table", table)

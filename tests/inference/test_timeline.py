@@ -29,6 +29,7 @@ def prediction(valence, flags=None, faces=(), name="anna", gates=0.5):
     )
 
 
+@pytest.mark.journey
 def test_a_value_without_neighbours_is_a_dot():
     values = [0.1, NONE, 0.7, NONE, 0.2, 0.3]
     assert isolated(pd.Series(values)).tolist() == [True, False, True, False, False, False]
@@ -39,6 +40,7 @@ def test_a_value_without_neighbours_is_a_dot():
     assert drawn[0][~np.isnan(drawn[0][:, 1])].tolist() == [[0.5, 0.1], [2.5, 0.7]]
 
 
+@pytest.mark.journey
 def test_windows_of_one_flag_are_one_band():
     predicted = prediction([0.5] * 5, ["no face", "no face", "", "flat: Cz", "no face"])
     assert flagged_periods(predicted.table) == [(0, 2, "no face"), (3, 4, "flat: Cz"), (4, 5, "no face")]
@@ -46,6 +48,7 @@ def test_windows_of_one_flag_are_one_band():
     assert [(b.x0, b.x1) for b in bands] == [(0, 2), (3, 4), (4, 5)]
 
 
+@pytest.mark.journey
 def test_both_show_the_whole_of_the_time_that_was_requested_about():
     assert interactive_figure(prediction([0.5] * 4)).layout.xaxis.range == (0, 4)
     assert timeline_figure(prediction([0.5] * 4)).axes[0].get_xlim() == (0, 4)
@@ -107,6 +110,7 @@ def test_of_one_modality_there_is_no_gate_and_no_word_of_the_other(face, signals
     assert not any("gate" in (trace.name or "") for trace in interactive_figure(predicted).data)
 
 
+@pytest.mark.journey
 def test_windows_without_gates_leave_a_hole_in_them():
     gates = [0.4, NONE, 0.6]
     predicted = prediction([0.5, 0.6, 0.7], gates=gates)
@@ -141,6 +145,7 @@ def test_smoothing_is_a_centred_mean_of_log_odds():
     assert list(with_smooth(table, VALENCE, 2.0).columns) == [*table.columns, "valence_smooth"]
 
 
+@pytest.mark.journey
 def test_a_model_without_gates_has_no_empty_axes_for_them():
     assert (
         len(timeline_figure(prediction([0.5, 0.6], gates=NONE)).axes)

@@ -68,6 +68,7 @@ def by_hand(times, at):
     return [max(k for k, time_s in enumerate(times) if time_s <= t + 1e-9) for t in at]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "codec", "tick"),
     [
@@ -89,6 +90,7 @@ def test_a_rate_that_changes_is_followed_in_every_container(tmp_path, name, code
     assert "the frame rate varies from 10 to 25 frames per second, up to" in note
 
 
+@pytest.mark.journey
 def test_the_times_of_windows_fall_on_rounded_stamps(tmp_path):
     """24 frames a second in milliseconds: 5 / 12 s is frame 10, whose stamp says 0.417 s."""
     path = write_film(tmp_path / "a.mkv", [k / 24 + 0.2 * (k > 30) for k in range(40)], rate=24)
@@ -96,6 +98,7 @@ def test_the_times_of_windows_fall_on_rounded_stamps(tmp_path):
     assert shown(path, [5 / 12, 7 / 12, 1 / 24]) == [10, 14, 1]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
 def test_a_gap_is_reported_and_its_frames_stand_for_a_second_at_most(tmp_path, name):
     times = [k / 25 for k in range(50)] + [5 + k / 25 for k in range(50)]
@@ -106,6 +109,7 @@ def test_a_gap_is_reported_and_its_frames_stand_for_a_second_at_most(tmp_path, n
     assert probe(path).seconds == pytest.approx(7.0, abs=0.001)
 
 
+@pytest.mark.journey
 def test_lost_frames_are_missed_at_their_places_and_not_at_the_end(tmp_path):
     times = [k / 25 for k in range(100) if k not in (20, 60, 61)]
     path = write_film(tmp_path / "a.mp4", times)
@@ -113,6 +117,7 @@ def test_lost_frames_are_missed_at_their_places_and_not_at_the_end(tmp_path):
     assert "3 of 100 frames are missing in 2 gaps (0.76 to 0.84 s, 2.36 to 2.48 s)" in probe(path).notes[0]
 
 
+@pytest.mark.journey
 def test_one_lost_frame_is_no_news(tmp_path):
     assert probe(write_film(tmp_path / "a.mp4", [k / 25 for k in range(100) if k != 20])).notes == ()
 
@@ -120,6 +125,7 @@ def test_one_lost_frame_is_no_news(tmp_path):
 # ---------------------------------------------------------------- where second 0 is
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "sound_s", "starts"),
     [
@@ -146,18 +152,21 @@ def test_a_picture_that_begins_late_is_shown_late(tmp_path, name, sound_s, start
         assert shown(path, [0.2]) == [None]
 
 
+@pytest.mark.journey
 def test_a_transport_stream_that_begins_at_ten_seconds_begins_with_its_first_picture(tmp_path):
     path = write_film(tmp_path / "a.ts", [10 + k / 25 for k in range(50)])
     assert shown(path, [0.0, 1.0]) == [0, 25]
     assert probe(path).seconds == 2.0
 
 
+@pytest.mark.journey
 def test_a_piece_of_a_live_stream_begins_with_its_first_picture_and_says_so(tmp_path):
     path = write_film(tmp_path / "a.mkv", [7200 + k / 25 for k in range(50)])
     assert shown(path, [0.0, 1.0]) == [0, 25]
     assert probe(path).notes == ("its time stamps begin at 7,200.00 s: second 0 is there",)
 
 
+@pytest.mark.journey
 def test_time_stamps_that_wrap_around_go_on(tmp_path):
     """A transport stream counts to 2 ** 33, 26.5 hours, and begins anew."""
     begin = 2**33 / 90_000 - 1.0
@@ -165,6 +174,7 @@ def test_time_stamps_that_wrap_around_go_on(tmp_path):
     assert shown(path, [0.0, 0.96, 1.2, 1.96]) == [0, 24, 30, 49]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("lead", "gop"), [(10, 12), (50, 12), (50, 250)])
 def test_what_an_edit_list_hides_is_not_counted(tmp_path, lead, gop):
     path = write_film(tmp_path / "a.mp4", [k / 25 for k in range(-lead, 50)], options={"g": str(gop)})
@@ -172,6 +182,7 @@ def test_what_an_edit_list_hides_is_not_counted(tmp_path, lead, gop):
     assert probe(path).seconds == 2.0
 
 
+@pytest.mark.journey
 def test_a_fragmented_file_with_a_gap(tmp_path):
     times = [k / 25 for k in range(50)] + [3 + k / 25 for k in range(50)]
     flags = {"movflags": "frag_keyframe+empty_moov"}
@@ -179,6 +190,7 @@ def test_a_fragmented_file_with_a_gap(tmp_path):
     assert shown(path, [1.0, 2.5, 2.98, 3.0]) == [25, 49, None, 50]
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("name", "flags"), [("a.mp4", {"movflags": "frag_keyframe+empty_moov"}), ("a.flv", {})])
 def test_room_for_b_frames_is_no_late_start(tmp_path, name, flags):
     """Without an edit list no stamp may be negative: all begin 0.08 s later."""
@@ -205,6 +217,7 @@ def test_two_frames_are_a_film(tmp_path):
 # ---------------------------------------------------------------- AVI
 
 
+@pytest.mark.journey
 def test_dropped_frames_of_an_avi_keep_their_places(tmp_path):
     times = [k / 25 for k in range(50)] + [2.8 + k / 25 for k in range(30)]
     path = write_film(tmp_path / "a.avi", times, "mjpeg", Fraction(1, 25))
@@ -267,6 +280,7 @@ def test_stamps_that_cannot_be_are_not_used_and_it_is_reported(pts, message):
     assert message in info.notes[0] and "counted, at 25 frames per second" in info.notes[0]
 
 
+@pytest.mark.journey
 def test_two_pieces_of_one_transport_stream_one_after_the_other_are_counted(tmp_path):
     one = write_film(tmp_path / "a.ts", [10 + k / 25 for k in range(50)]).read_bytes()
     two = write_film(tmp_path / "b.ts", [5 + k / 25 for k in range(50)]).read_bytes()
@@ -327,6 +341,7 @@ def test_a_table_and_a_single_recording_report_a_gap(tmp_path):
     assert inspected.seconds == 7.0
 
 
+@pytest.mark.journey
 def test_deap_tells_of_dropped_frames_and_keeps_its_pixels(deap):
     """Its stores stay what they were, whatever shape of pixels its files state."""
     folder = deap / "face_video/s01"
@@ -348,6 +363,7 @@ def test_mahnobs_rate_is_its_sessions_and_its_pixels_are_as_released(tmp_path):
     assert corrected.time_s(61) == 1.0
 
 
+@pytest.mark.journey
 def test_a_film_that_is_played_keeps_its_times(tmp_path):
     film = VideoFile(write_film(tmp_path / "a.mkv", GAP))
     events = list(film)

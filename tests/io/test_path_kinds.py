@@ -33,6 +33,7 @@ def test_what_is_where(here):
     assert [kind_of(here / name) for name in ("other", "read.me", "nothing", "s3://bucket/store")] == [None] * 4
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("words", "message"),
     [

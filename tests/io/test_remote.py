@@ -46,12 +46,14 @@ def test_an_address_is_distinguished_from_a_path():
     assert not any(map(is_address, ["a/b", "/a/b", "C:/a", "C:\\a", "s3/b", "./s3:x", Path("a")]))
 
 
+@pytest.mark.journey
 def test_a_store_at_an_address_is_read_as_one_that_is_here(away, store):
     same(open_store(away), store)
     same(open_store(Path(away)), store)  # a Path has lost one / of two
     same(FeatureCache(open_store(away)), store)
 
 
+@pytest.mark.journey
 def test_what_was_brought_once_is_not_brought_again(away, store, monkeypatch):
     folder = fetch_store(away)
     files = type(fsspec.filesystem("memory"))
@@ -76,6 +78,7 @@ def test_a_copy_that_broke_off_goes_on(away, store, monkeypatch):
     assert len(brought) == 12 + 1  # the third one twice
 
 
+@pytest.mark.journey
 def test_a_store_that_changed_is_another_copy(away, store, tmp_path):
     first = fetch_store(away)
     more = write_store(tmp_path / "more", subjects=3, trials=5, windows=2)
@@ -91,6 +94,7 @@ def test_what_is_no_store_and_what_cannot_be_reached_is_reported(away):
         open_store("nowhere://x")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "words",
     [

@@ -12,6 +12,7 @@ from gbvnet.io.video import probe
 from gbvnet.testing.films import FilmSound, film_with_tone, tone
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("suffix", "codec", "rate_hz"),
     [

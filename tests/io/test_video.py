@@ -66,11 +66,13 @@ def test_the_made_video_is_one_on_which_time_stamps_mislead(avi):
     assert stamps != sorted(stamps)  # the day this fails, AVI stamps may be worth another look
 
 
+@pytest.mark.journey
 def test_frames_are_counted_without_decoding(avi):
     info = probe(avi)
     assert (info.n_frames, info.fps, info.width, info.height, info.seconds) == (300, 50, 144, 64, 6.0)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("indices", [range(300), range(0, 300, 5), [0], [299], [1, 2, 3, 177, 178, 298], []])
 def test_exactly_the_requested_frames_are_read_in_order(avi, indices, threads):
@@ -169,6 +171,7 @@ def test_a_folder_is_refused(tmp_path):
         probe(tmp_path)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -212,6 +215,7 @@ def test_a_truncated_avi_is_refused_with_how_much_is_there(avi):
     assert "the video ends at 2.60 s" in reader.warning
 
 
+@pytest.mark.journey
 def test_a_truncated_mp4_is_refused(tmp_path):
     path = write_video(tmp_path / "a.mp4", 100)
     path.write_bytes(path.read_bytes()[:-2000])
@@ -244,6 +248,7 @@ def test_damage_over_several_packets_costs_their_frames(avi):
     assert "damaged and left out: 2.54 to 2.56 s" in reader.warning
 
 
+@pytest.mark.journey
 def test_a_file_that_is_cut_off_gives_the_frames_before_the_cut(tmp_path):
     path = write_video(tmp_path / "a.mp4", 100)
     path.write_bytes(path.read_bytes()[:-2000])
@@ -266,6 +271,7 @@ def test_a_rate_that_the_time_stamps_contradict_is_measured(tmp_path):
     assert info.uneven_s < 0.02
 
 
+@pytest.mark.journey
 def test_a_pause_in_the_recording_shows_as_unevenness(tmp_path):
     times = np.arange(100) / 25 + (np.arange(100) >= 50) * 2.0  # 2 s are missing after frame 49
     info = probe(write_video(tmp_path / "paused.mp4", 100, fps=25, times_s=times))
@@ -273,6 +279,7 @@ def test_a_pause_in_the_recording_shows_as_unevenness(tmp_path):
     assert info.uneven_s == pytest.approx(2.0)
 
 
+@pytest.mark.journey
 def test_a_declared_rate_is_kept_exactly(tmp_path):
     info = probe(write_video(tmp_path / "film.mp4", 100, fps=Fraction(24000, 1001)))
     assert info.fps == Fraction(24000, 1001)
@@ -328,6 +335,7 @@ def test_a_damaged_packet_costs_its_frames_and_the_others_keep_their_times(tmp_p
     assert reader.warning or info.notes or name == "a.ts"  # there one frame is missing, which is no news
 
 
+@pytest.mark.journey
 def test_a_damaged_picture_of_an_avi_of_pictures_costs_one_frame(tmp_path):
     reader = read_frames(corrupt(write_jpegs(tmp_path / "a.avi", 100), 60), range(100))
     read = [(index, number_of(rgb)) for index, rgb in reader]

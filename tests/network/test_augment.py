@@ -87,6 +87,7 @@ def test_all_frames_of_a_window_are_changed_alike_and_windows_are_not():
     assert len({tuple(window[0].flatten()[:50].tolist()) for window in out}) == 8
 
 
+@pytest.mark.journey
 def test_only_the_windows_that_the_dice_choose_are_flipped_or_blurred(monkeypatch):
     faces = some_faces(400, 1)
     only(monkeypatch, flip=0.5)
@@ -198,6 +199,7 @@ def test_noise_takes_a_share_of_the_power_and_keeps_mean_and_sd():
     np.testing.assert_array_equal(a.noisy(x, 0.0, 5.0, 2.0, noise), x)
 
 
+@pytest.mark.journey
 def test_a_share_of_the_windows_loses_one_modality_and_never_both():
     (faces, signals), (f, s) = corrupted(share=0.3, n=2000)
     of_face, of_signals = changed(faces, f), changed(signals, s)
@@ -271,6 +273,7 @@ def test_a_training_corrupts_its_windows_as_its_settings_say(modality):
     assert made.augment(Batch(faces, None, signals, None, None), generator())[:3] == (faces, None, signals)
 
 
+@pytest.mark.journey
 def test_noise_in_faces_has_the_spectrum_of_pictures():
     white = torch.randn(400, 3, 32, 32, generator=generator())
     noise = a.picture_noise(white)

@@ -132,6 +132,7 @@ def mobilenet(change):
     return state
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -171,6 +172,7 @@ def test_a_file_of_another_network_or_kind_is_refused_with_what_would_fit(tmp_pa
         load_backbone_weights(Backbone("vgg19", "micro", None), tmp_path / "no.safetensors", OPTION)
 
 
+@pytest.mark.journey
 def test_counters_of_batch_norms_may_be_absent_and_weights_may_be_of_half_precision(tmp_path):
     state = mobilenet(lambda s: [s.pop(name) for name in list(s) if name.endswith("num_batches_tracked")])
     file = saved({name: tensor.half() for name, tensor in state.items()}, tmp_path / "half.safetensors")

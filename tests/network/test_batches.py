@@ -17,6 +17,7 @@ def store(tmp_path_factory):
     )
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("memory_gib", [1.0, 0.0])
 @pytest.mark.parametrize("modality", ["facebio", "face", "bio", "eeg", "faceperi"])
 def test_batches_hold_the_requested_rows(store, modality, memory_gib):

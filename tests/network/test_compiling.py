@@ -69,6 +69,7 @@ def test_the_setting_is_written_as_before_and_read():
         TrainConfig(compile="maybe")
 
 
+@pytest.mark.journey
 def test_automatically_long_trainings_with_pictures_on_a_gpu_are_compiled():
     auto, cpu, many = TrainConfig(epochs=10, compile="auto"), torch.device("cpu"), compiling.WORTH // 10
     assert is_compiled(network(), auto, CUDA, many)
@@ -100,6 +101,7 @@ def test_a_training_that_is_compiled_is_the_same(store, shapes):
     assert np.array_equal(p, q)
 
 
+@pytest.mark.journey
 def test_a_compiler_that_does_not_work_costs_one_line(broken, caplog):
     form = CompiledNetwork(Tiny(), 4, torch.device("cpu"), "fold 1: ", False)
     with caplog.at_level(logging.WARNING, "gbvnet"):
@@ -110,12 +112,14 @@ def test_a_compiler_that_does_not_work_costs_one_line(broken, caplog):
     assert line.startswith("fold 1: torch.compile does not work here (") and "no C compiler" in line
 
 
+@pytest.mark.journey
 def test_a_compiler_that_is_required_and_does_not_work_is_an_error(broken):
     form = CompiledNetwork(Tiny(), 4, torch.device("cpu"), "", True)
     with pytest.raises(RuntimeError, match="no C compiler"):
         form(None, None, torch.randn(4, 5, 16))
 
 
+@pytest.mark.journey
 def test_functions_are_compiled_in_such_a_training_alone(shapes):
     double = compiled_in_training(lambda x: 2 * x)
     x = torch.ones(3)

@@ -80,6 +80,7 @@ def test_the_transformer_reads_the_layer_as_it_reads_a_picture_s():
     assert net(faces, ok, None).fused[0].detach().double().numpy() == pytest.approx(x, abs=1e-4)
 
 
+@pytest.mark.journey
 def test_masked_frames_count_neither_in_the_output_nor_in_the_gradient():
     faces, ok = faces_of(), torch.tensor([[True, False, True]] * 5)
     signals = torch.randn(5, 4, 32, generator=torch.Generator().manual_seed(2))
@@ -143,6 +144,7 @@ def test_a_new_setting_leaves_the_digest_of_a_run_of_before():
     assert present_names({"model": {"variant": "micro"}}) == {"model": {"variant": "micro"}}
 
 
+@pytest.mark.journey
 def test_a_model_folder_of_pictures_names_nothing_new_and_one_of_features_loads(tmp_path):
     save_model(tmp_path / "pixels", GBVNet(GBVNetConfig(variant="micro", n_channels=4)), {})
     assert "face_input" not in json.loads((tmp_path / "pixels/config.json").read_text())["config"]
@@ -156,6 +158,7 @@ def test_a_model_folder_of_pictures_names_nothing_new_and_one_of_features_loads(
     assert "face features: 3 frames per window, 7" in (tmp_path / "features/README.md").read_text()
 
 
+@pytest.mark.journey
 def test_what_it_costs_is_measured_on_features():
     inputs = noise(CONFIG, 32, 2)
     assert inputs[0].shape == (2, F, D)
@@ -207,6 +210,7 @@ def pictures(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("pictures") / "store")
 
 
+@pytest.mark.journey
 def test_statistics_are_of_the_frames_with_a_face(store):
     rows = np.arange(len(store))
     mean, sd = face_feature_statistics(store, rows)
@@ -265,6 +269,7 @@ def test_expressions_beside_pictures_can_be_read_too(pictures):
     assert made.model_metadata["face_features"] == [*EXPRESSIONS] and "face_statistics" not in made.model_metadata
 
 
+@pytest.mark.journey
 def test_systems_that_read_pictures_are_refused_and_the_others_are_not(store):
     for name in ("deepvanet", "cui-like"):
         with pytest.raises(BadConfig, match=f"{name} reads pictures of faces, and .* has none, only 58 features"):
@@ -285,6 +290,7 @@ def test_systems_that_read_pictures_are_refused_and_the_others_are_not(store):
             assert ((p > 0.5) == y[rows[60:]]).mean() > 0.7
 
 
+@pytest.mark.journey
 def test_expression_gives_the_same_from_pictures_and_from_features(store, tmp_path):
     pictures = write_store(tmp_path / "pictures", missing={(1, 2): "face", (2, 1): "signals"}.items())
     rows = np.flatnonzero(store.windows["has_face"])
@@ -295,6 +301,7 @@ def test_expression_gives_the_same_from_pictures_and_from_features(store, tmp_pa
     assert np.array_equal(*p)
 
 
+@pytest.mark.journey
 def test_features_are_refused_where_there_are_none(tmp_path):
     bare = write_store(tmp_path / "bare")
     bare.settings["prepare"]["landmarks"] = "dlib"

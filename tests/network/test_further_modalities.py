@@ -47,6 +47,7 @@ def test_each_gate_sees_all_features():
     assert all((part.grad.abs().sum(dim=1) > 0).all() for part in parts)
 
 
+@pytest.mark.journey
 def test_the_features_of_a_network_are_what_it_fuses():
     torch.manual_seed(0)
     network = GBVNet(GBVNetConfig(variant="micro", n_channels=5, n_samples=32, n_frames=2)).eval()

@@ -87,6 +87,7 @@ def test_the_documented_sizes(name, parameters):
     assert sum(p.numel() for p in m.make_fusion(name, 192).parameters()) == parameters
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", FUSIONS)
 def test_a_network_of_each_fusion_is_saved_and_does_without_a_modality(name, tmp_path):
     torch.manual_seed(0)

@@ -40,6 +40,7 @@ def test_shares_of_a_batch_are_even_and_lose_no_window(one_of_several, world, n)
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("world", "n"), [(2, 1), (3, 7), (8, 9), (8, 5)])
 def test_the_validation_loss_of_several_processes_is_that_of_one_even_without_a_window(one_of_several, store, world, n):
     def summed(of):
@@ -56,6 +57,7 @@ def test_the_validation_loss_of_several_processes_is_that_of_one_even_without_a_
     assert summed(world)[2] == n and torch.isfinite(summed(world)).all()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("world", "n"), [(2, 7), (3, 16), (5, 6)])
 def test_gradients_averaged_over_uneven_shares_are_those_of_the_whole_batch(one_of_several, store, world, n):
     def gradient(of):

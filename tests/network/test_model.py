@@ -198,6 +198,7 @@ def test_the_mean_is_over_the_good_frames_and_zero_without_any():
     assert m.mean_of_valid(x, ok).tolist() == [[2.0], [0.0]]  # (1 + 3) / 2
 
 
+@pytest.mark.journey
 def test_the_order_of_frames_matters_only_with_the_transformer():
     faces, ok, signals = batch()
     for time, alike in (("transformer", False), ("none", True)):
@@ -290,6 +291,7 @@ FEWER = {
 ABLATIONS = {"local_cnn": False, "tcn": "none", "self_attention": False, "residual": False, "pooling": "mean"}
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_an_ablation_takes_away_its_own_parameters_and_leaves_the_network_working(name):
     whole, net = network(), network(**{name: ABLATIONS[name]})
@@ -364,6 +366,7 @@ def test_a_gate_of_one_half_halves_every_feature():
     assert fused[0, 128:].unique().tolist() == [-1.0]
 
 
+@pytest.mark.journey
 def test_the_gates_of_each_modality_are_averaged_separately():
     net = network().eval()
     nn.init.zeros_(net.fusion.fc2.weight)
@@ -397,6 +400,7 @@ def test_every_fusion_gives_192_features_and_only_gates_have_a_mean(fusion):
         assert bool(torch.isfinite(gate).all()) is has_gate
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("modality", "width"),
     [("facebio", 192), ("faceeeg", 192), ("faceperi", 192), ("face", 128), ("bio", 64), ("eeg", 64), ("peri", 64)],
@@ -417,6 +421,7 @@ def test_every_modality_builds_the_branches_it_reads_and_no_other(modality, widt
 # --------------------------------------------------------------------------------------- what is missing is missing
 
 
+@pytest.mark.journey
 def test_a_bad_frame_has_no_influence_and_gets_no_gradient():
     net = network().eval()
     faces, ok, signals = batch()
@@ -458,6 +463,7 @@ def test_frames_that_are_left_out_change_nothing_against_encoding_them_all(monke
     torch.testing.assert_close(net._face_features(faces, ok), m.mean_of_valid(net.time(x, ok), ok))
 
 
+@pytest.mark.journey
 def test_a_window_without_any_good_frame_is_a_window_without_a_face():
     net = network()
     nn.init.constant_(net.missing_face, 7.0)
@@ -473,6 +479,7 @@ def test_a_window_without_any_good_frame_is_a_window_without_a_face():
     torch.testing.assert_close(output.fused[1, :128] / output.gates[1, :128], torch.full((128,), 7.0))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("missing", ["face", "signals"])
 def test_a_missing_modality_has_no_influence_and_its_stand_in_takes_its_place(missing):
     net = network().eval()
@@ -494,6 +501,7 @@ def test_a_missing_modality_has_no_influence_and_its_stand_in_takes_its_place(mi
     assert stand_in.grad.abs().sum() > 0
 
 
+@pytest.mark.journey
 def test_windows_without_signals_stay_out_of_the_batch_norm():
     faces, ok, signals = batch(8)
     has = torch.arange(8) < 5
@@ -578,6 +586,7 @@ def test_a_wrong_shape_is_refused_with_both_shapes(name, wrong, message):
 # ------------------------------------------------------------------------------------------------------ in training
 
 
+@pytest.mark.journey
 def test_the_same_seed_gives_the_same_network_and_the_same_step():
     def step():
         net = network(seed=3)
@@ -604,6 +613,7 @@ def test_a_few_steps_learn_eight_windows():
     assert losses[-1] < 0.1 < 0.5 < losses[0]
 
 
+@pytest.mark.journey
 def test_bf16_autocast_agrees_with_float32_to_its_own_precision():
     net, data = network().eval(), batch()
     with torch.no_grad():

@@ -62,6 +62,7 @@ def test_the_way_back_is_that_of_torchs_own_counter(module, shape):
     assert sum(cell["flops"] for cell in counting.cells.values()) == by_torch(lambda: module(x).sum().backward())
 
 
+@pytest.mark.journey
 def test_a_stage_is_what_it_is_by_hand(training):
     _, _, cells = training
     n, width, side = B * F, 16, SIDE // 4  # frames; micro's first stage, whose maps are a quarter of the face's side
@@ -92,6 +93,7 @@ def test_every_part_is_passed_both_ways(training):
     assert all(seconds[(name, "backward")]["seconds"] > 0 for name in names)
 
 
+@pytest.mark.journey
 def test_hooks_are_gone_afterwards(training):
     net, _, _ = training
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())

@@ -60,6 +60,7 @@ def labelled(store, rows, memory_gib=1.0, modality="facebio"):
     return Windows(store, rows, modality, y, memory_gib=memory_gib)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("memory_gib", [1.0, 0.0])
 @pytest.mark.parametrize("modality", ["facebio", "face", "bio"])
 def test_a_batch_knows_what_its_masks_say(store, memory_gib, modality):
@@ -86,6 +87,7 @@ class Blind(Windows):
         return faces, ok & (rows >= 16)[:, None], signals
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("memory_gib", [1.0, 0.0])
 def test_a_window_without_a_valid_frame_has_no_face(store, memory_gib):
     rows = np.flatnonzero(store.windows["has_face"] & store.windows["has_signals"])
@@ -119,6 +121,7 @@ def test_the_network_asks_no_device_if_it_is_given_the_presence(modality, dropou
         net(faces, ok, signals, has, has)
 
 
+@pytest.mark.journey
 def test_a_whole_training_step_asks_no_device(store, as_on_gpu):
     rows = np.flatnonzero(store.windows["has_signals"])[:24]  # the first trial has no face
     net = network(modality_dropout=0.2).train()

@@ -111,6 +111,7 @@ def test_each_layout_gives_the_features_that_transformers_gives(layout, tmp_path
     assert torch.equal(own.face.out.weight, before)  # a layer that the file does not have keeps its initial weights
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("wrapped", [lambda s: s, lambda s: {"model": s, "epoch": 3}, lambda s: {"state_dict": s}])
 def test_a_pt_file_of_tensors_alone_is_read(wrapped, tmp_path):
     state = in_layout("its authors", theirs("micro").state_dict())
@@ -133,6 +134,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path, monk
     assert [f.name for f in tmp_path.iterdir()] == ["weights.pth"]
 
 
+@pytest.mark.journey
 def test_weights_of_fcmae_alone_leave_the_last_norm_as_it_was(tmp_path, caplog):
     state = in_layout("its authors", theirs("micro").state_dict())
     fcmae = {name: tensor for name, tensor in state.items() if not name.startswith(("norm.", "head."))}
@@ -150,6 +152,7 @@ def drop(name):
     return lambda state: {n: t for n, t in state.items() if n != name}
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -176,6 +179,7 @@ def test_what_is_missing_unknown_or_misshapen_is_reported(spoil, message, tmp_pa
     assert torch.equal(own.face.space.stem.weight, before)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("layout", EXAMPLES)
 def test_weights_of_another_size_name_the_variant_that_they_fit(layout, tmp_path):
     save_file(in_layout(layout, theirs("small").state_dict()), tmp_path / "weights.safetensors")
@@ -225,6 +229,7 @@ def with_weights(config, path):
     return replace(config, train=replace(config.train, face_weights=str(path)))
 
 
+@pytest.mark.journey
 def test_gbvnet_starts_from_the_file_and_all_else_from_the_seed(store, weights):
     plain = system("gbvnet")(SMALL).untrained(store, 1, seed=4).state_dict()
     made = system("gbvnet")(with_weights(SMALL, weights)).untrained(store, 1, seed=4).state_dict()

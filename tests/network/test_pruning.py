@@ -93,6 +93,7 @@ def test_channels_that_say_something_are_missed(store, features):
     assert (logits(prune_network(made, windows, PruneConfig(0.5)), windows) - logits(made, windows)).abs().max() > 1e-3
 
 
+@pytest.mark.journey
 def test_what_removed_channels_do_on_average_is_kept(store, features):
     """A channel that is constant is removed without a change: its value times the weights goes into the bias."""
     made = network(modality="bio")
@@ -111,6 +112,7 @@ def test_what_removed_channels_do_on_average_is_kept(store, features):
     assert half.state_dict()["signals.wide.narrow.bias"].numpy() == pytest.approx(expected.numpy(), abs=1e-5)
 
 
+@pytest.mark.journey
 def test_grn_responses_are_those_of_its_definition(store, features):
     """N of Woo et al. 2023 in numpy, from the network's own maps: energy of a channel beside the mean of all."""
     made = network(modality="face")
@@ -137,6 +139,7 @@ def test_stages_are_removed_as_a_whole(store, features):
     assert torch.isfinite(logits(half, windows_for(half, store, features))).all()
 
 
+@pytest.mark.journey
 def test_keeping_all_changes_no_byte(store, features, tmp_path):
     made = network()
     same = prune_network(made, windows_for(made, store, features), PruneConfig(1.0, stages=True))
@@ -163,6 +166,7 @@ def test_a_pruned_network_is_saved_loaded_described_and_pruned_again(store, feat
     assert quarter.config.widths.stages == half.config.widths.stages == (8, 16, 32, 64)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("widths", "message"),
     [
@@ -191,6 +195,7 @@ def test_a_share_that_is_none_is_refused(keep):
         PruneConfig(keep)
 
 
+@pytest.mark.journey
 def test_windows_without_a_part_are_refused():
     faceless = SyntheticStore(SyntheticWindows(subjects=1, trials=1, missing=(((1, 1), "face"),)))
     with pytest.raises(GbvnetError, match="needs training windows with a face"):

@@ -124,6 +124,7 @@ def test_a_damaged_checkpoint_is_as_good_as_none(store, tmp_path, caplog):
     assert np.array_equal(p, q)
 
 
+@pytest.mark.journey
 def test_the_checkpoint_holds_tensors_and_plain_values_only(store, tmp_path):
     train(store, work=tmp_path)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["gbvnet"]["finished"]
@@ -150,6 +151,7 @@ class Scripted(Tiny):
 
 
 # A constant logit x on balanced labels costs log(2 cosh(x / 2)): the nearer to 0, the better.
+@pytest.mark.journey
 def test_the_epoch_with_the_best_validation_loss_is_kept_and_training_stops_after_patience(store):
     network = Scripted([3.0, 2.0, 1.0, 2.0, 1.5, 3.0, 0.0])
     config = TrainConfig(device="cpu", batch_size=16, epochs=7, patience=2)
@@ -160,6 +162,7 @@ def test_the_epoch_with_the_best_validation_loss_is_kept_and_training_stops_afte
     assert int(network.epoch) == 2  # its weights are those of the third epoch
 
 
+@pytest.mark.journey
 def test_select_last_keeps_the_last_epoch_whatever_the_validation_loss(store):
     network = Scripted([0.0, 1.0, 2.0])
     fitted, _ = train(
@@ -199,6 +202,7 @@ class BreaksOnValidation(Tiny):
         return out if self.training or self.epochs < 2 else out._replace(logits=out.logits * torch.nan)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("select", ["validation", "last"])
 def test_a_validation_loss_that_is_no_number_ends_the_training_and_never_chooses_an_epoch(store, select):
     with pytest.raises(GbvnetError, match=r"diverged in epoch 2: the validation loss is nan"):
@@ -218,6 +222,7 @@ def test_more_processes_than_windows_in_a_batch_are_refused():
     training._require_shares(16, 16)
 
 
+@pytest.mark.journey
 def test_training_leaves_the_random_state_and_the_folder_alone_and_lightning_is_silent(
     store, tmp_path, monkeypatch, caplog, capfd
 ):

@@ -106,6 +106,7 @@ def test_what_lies_outside_the_frame_is_black():
     assert not crop[:, 51:].any()
 
 
+@pytest.mark.journey
 def test_the_mean_face_fits_a_real_one():
     need_model()
     landmarks = find_once(portrait()).landmarks[17:]

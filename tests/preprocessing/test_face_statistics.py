@@ -75,6 +75,7 @@ def test_the_count_of_far_windows_is_a_warning():
     )
 
 
+@pytest.mark.journey
 def test_a_model_keeps_the_statistics_of_its_training_rows_alone(tmp_path, monkeypatch):
     store = write_store(tmp_path / "store")
     rows = np.arange(0, len(store), 3)

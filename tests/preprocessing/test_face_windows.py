@@ -80,6 +80,7 @@ def plainly(video, starts, n_frames=5, window_s=1.0, video_start_s=0.0):
     return pictures, (of >= 0).reshape(shape), counts, track.warning
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("part", [1, 3, 1000])
 @pytest.mark.parametrize(
     "how",

@@ -92,6 +92,7 @@ def test_what_cannot_be_followed_is_refused(points, what):
     assert follow(before, after, points) is None
 
 
+@pytest.mark.journey
 def test_a_face_that_leaves_the_frame_is_no_longer_followed(points):
     frames = [moved(texture(), motion((4.0 * k, 0))) for k in range(30)]
     steps, at = 0, points
@@ -174,12 +175,14 @@ def test_frames_without_a_face_are_left_out_and_each_is_given_to_the_network(poi
     assert backend.times == [0.0, 0.2, 0.3, 0.4, 0.5]
 
 
+@pytest.mark.journey
 def test_once_a_second_the_network_runs_so_that_other_faces_are_noticed(points):
     backend = KnownFace(points)
     list(faces_of([(k, texture()) for k in range(25)], lambda k: k / 10, Participant(backend), 100))
     assert backend.times == [0.0, 1.0, 2.0]
 
 
+@pytest.mark.journey
 def test_faces_of_a_film_are_cut_out_at_the_followed_points(monkeypatch, points):
     @contextmanager
     def opened(backend):

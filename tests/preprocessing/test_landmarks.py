@@ -36,6 +36,7 @@ def test_an_absent_landmark_model_says_what_to_run(tmp_path, monkeypatch):
         pass
 
 
+@pytest.mark.journey
 def test_landmarks_lie_where_ibug_has_them():
     need_model()
     x, y = find_once(portrait()).landmarks.T
@@ -54,6 +55,7 @@ def test_landmarks_lie_where_ibug_has_them():
     assert x[54] == x[48:].max()
 
 
+@pytest.mark.journey
 def test_a_mirrored_face_gives_mirrored_landmarks():
     need_model()
     rgb = portrait()
@@ -67,6 +69,7 @@ def test_a_mirrored_face_gives_mirrored_landmarks():
     assert np.abs(back - plain)[17:].max() < 0.08 * eyes
 
 
+@pytest.mark.journey
 def test_mediapipes_expressions_are_in_the_order_of_our_names():
     need_model()
     with landmarks.open_landmarker("mediapipe") as landmarker:
@@ -77,6 +80,7 @@ def test_mediapipes_expressions_are_in_the_order_of_our_names():
     assert [c.index for c in result.face_blendshapes[0]] == list(range(52))
 
 
+@pytest.mark.journey
 def test_a_face_that_jumps_is_detected_again_at_once():
     need_model()
     small = cv2.resize(portrait(), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
@@ -89,6 +93,7 @@ def test_a_face_that_jumps_is_detected_again_at_once():
     np.testing.assert_allclose(np.diff(middles), [0, 500, -500], atol=15)
 
 
+@pytest.mark.journey
 def test_mediapipe_says_nothing_on_the_terminal(capfd):
     need_model()
     find_once(portrait())

@@ -45,6 +45,7 @@ def test_each_band_equals_mne_on_a_chirp(kind):
     assert np.abs(filtered - x)[:, middle].max() > 0.5  # it does filter
 
 
+@pytest.mark.journey
 def test_the_gain_is_the_filters_squared_and_the_phase_is_zero():
     sos = butter(4, [4, 45], "bandpass", fs=RATE, output="sos")
     t = np.arange(0, 40, 1 / RATE)
@@ -107,6 +108,7 @@ def test_a_measured_rate_stops_what_would_alias_and_keeps_a_level_to_the_last_sa
     assert y[1] == pytest.approx(33, abs=1e-9)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("rate", [128.0, 250.0, 256.0, 500.0, 512.0, 1000.0, 2048.0, 44100.0, 204.8, 62.5])
 def test_a_plain_rate_is_resampled_by_scipy_and_no_filter_is_long(rate):
     x = np.random.default_rng(0).normal(size=(2, int(rate * 2)))
@@ -118,6 +120,7 @@ def test_a_plain_rate_is_resampled_by_scipy_and_no_filter_is_long(rate):
         assert factors is None or max(factors) <= MAX_FACTOR
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("rate", [15.5, 32.0, 51.2, 100.0, 127.98, 128.02, 250.0, 250.4, 300.0, 1000.0, 255.999])
 def test_a_level_and_a_clock_stay_what_they_are_at_any_rate(rate):
     """scipy's own filter lets them waver by 7e-4 of their value: a clock of 1,200 s by 0.8 s."""
@@ -128,6 +131,7 @@ def test_a_level_and_a_clock_stay_what_they_are_at_any_rate(rate):
     assert y[1, middle] == pytest.approx((1200 + np.arange(y.shape[1]) / RATE)[middle], abs=1e-3)
 
 
+@pytest.mark.journey
 def test_resampling_at_a_measured_rate_takes_no_more_memory_than_at_a_round_one():
     x = np.zeros((4, 255_999))
     tracemalloc.start()

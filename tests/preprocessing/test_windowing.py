@@ -70,6 +70,7 @@ def test_each_window_is_the_samples_from_its_start_on_and_the_last_that_fits_is_
         assert len(starts) - len(made) <= 1 + 1 / (step * rate)  # rounding alone takes one away, not more
 
 
+@pytest.mark.journey
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0, 1e4), min_size=1, max_size=5), st.floats(0.1, 10), st.integers(1, 60))
 def test_frames_lie_within_their_window_in_order(starts, window, n):

@@ -74,6 +74,7 @@ def test_it_has_every_item_in_the_order_of_the_guide(text):
         assert re.findall(r"^### \d+\. (.+)$", GUIDE.read_text(), flags=re.M) == titles
 
 
+@pytest.mark.journey
 def test_each_line_names_its_file_or_is_for_the_authors(text):
     lines = re.findall(r"^- .+$", text, flags=re.M)
     files = r"config\.yaml|environment\.json|splits\.json|predictions\.parquet|tables/\w+\.csv"
@@ -83,6 +84,7 @@ def test_each_line_names_its_file_or_is_for_the_authors(text):
     assert all(blanks(text, each.title)[-len(each.to_fill) :] or not each.to_fill for each in ITEMS)
 
 
+@pytest.mark.journey
 def test_scores_are_those_of_the_predictions(text, study):
     rows = pd.read_parquet(study[3] / "predictions.parquet")
     accuracy = ((rows["p"] >= 0.5) == (rows["y"] == 1)).mean()
@@ -92,6 +94,7 @@ def test_scores_are_those_of_the_predictions(text, study):
     assert f"6 subjects, 60 trials, {len(rows)} tested windows" in filled(text, "Subjects, trials and windows")[0]
 
 
+@pytest.mark.journey
 def test_what_agrees_stands_once_and_what_differs_names_its_runs(text):
     by_protocol = filled(text, "Protocol")
     assert len(by_protocol) == 2
@@ -101,6 +104,7 @@ def test_what_agrees_stands_once_and_what_differs_names_its_runs(text):
     assert len(filled(text, "Labels")) == 1 and "trial_facebio" not in filled(text, "Labels")[0]
 
 
+@pytest.mark.journey
 def test_synthetic_and_leaky_stand_before_any_number(text):
     beginning = text[: text.index("## 1.")]
     assert "synthetic data, and say nothing about real subjects" in beginning
@@ -125,6 +129,7 @@ def test_comparisons_have_their_answers_with_holm(text, study):
     assert len(filled(text_of(study[3]), "Comparisons")) == 1
 
 
+@pytest.mark.journey
 def test_a_run_without_its_split_file_asks_for_the_check(text):
     assert "there is no readable splits.json – `trial_facebio`" in blanks(text, "Leaks")[0]
 

@@ -36,6 +36,7 @@ def deap_map():
     return maps.channel_map(channel_table([(c.name, c.kind) for c in CHANNELS]), "a run", STAMPS)
 
 
+@pytest.mark.journey
 def test_electrodes_are_on_the_scalp_and_all_others_are_bars(deap_map):
     scalp, _, drop, change = deap_map.axes[:4]
     assert scalp.get_title(loc="left") == "AUC lost without it"
@@ -45,11 +46,13 @@ def test_electrodes_are_on_the_scalp_and_all_others_are_bars(deap_map):
     assert bars(change)["Temperature"] == pytest.approx(3.9 + 0.01)
 
 
+@pytest.mark.journey
 def test_the_three_strongest_electrodes_are_named(deap_map):
     named = [t.get_text() for t in deap_map.axes[0].texts if t.get_text().strip()]
     assert sorted(named) == sorted(c.name for c in CHANNELS[29:32])
 
 
+@pytest.mark.journey
 def test_the_strongest_electrode_is_where_it_belongs():
     """F4 is in front on the right: of a map of the whole head, in the quarter that mne draws above and to the right."""
     table = channel_table([(c.name, c.kind) for c in CHANNELS if c.kind == "eeg"])
@@ -63,6 +66,7 @@ def test_the_strongest_electrode_is_where_it_belongs():
     assert image.origin == "lower"
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "channels",
     [
@@ -86,6 +90,7 @@ def test_folds_of_one_class_have_no_auc_and_break_nothing(tmp_path):
     figures.save(maps.channel_map(table.assign(auc_drop=np.nan), "a run", []), tmp_path / "x.png")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("output", "loss", "titles"),
     [
@@ -185,6 +190,7 @@ def test_no_panel_and_no_colour_bar_lies_on_another(n_classes):
     assert overlapping == []
 
 
+@pytest.mark.journey
 def test_ratings_are_shown_by_halves_of_their_scale():
     output = RegressionOutput((0, 100))
     table = saliency_table().rename(columns={"drop": output.patch_loss, "change": output.patch_change})
@@ -206,6 +212,7 @@ def robustness_table(modalities=("face", "signals"), gated=True):
     return pd.DataFrame(rows, columns=["fold", "modality", "how", "noise", "accuracy", "gate_face", "gate_bio"])
 
 
+@pytest.mark.journey
 def test_noise_curves_are_means_over_folds_beside_the_line_of_the_modality_removed():
     figure = maps.robustness_curves(robustness_table(), "a run", STAMPS)
     assert len(figure.axes) == 4
@@ -215,6 +222,7 @@ def test_noise_curves_are_means_over_folds_beside_the_line_of_the_modality_remov
     assert figure.axes[2].lines[0].get_ydata() == pytest.approx([0.615, 0.565, 0.515])
 
 
+@pytest.mark.journey
 def test_a_rating_has_a_curve_of_ccc_and_one_of_the_error_in_its_own_units():
     output = RegressionOutput((1, 9))
     table = robustness_table().rename(columns={"accuracy": "ccc"})
@@ -228,6 +236,7 @@ def test_a_rating_has_a_curve_of_ccc_and_one_of_the_error_in_its_own_units():
     assert left[2].lines[0].get_ydata() == pytest.approx([0.615, 0.565, 0.515])
 
 
+@pytest.mark.journey
 def test_without_gates_there_is_one_row_and_without_signals_one_column():
     assert len(maps.robustness_curves(robustness_table(gated=False), "a run", []).axes) == 2
     assert len(maps.robustness_curves(robustness_table(("face",), gated=False), "a run", []).axes) == 1

@@ -134,6 +134,7 @@ def test_a_leaky_file_is_stamped_everywhere_whatever_it_says(whole):
     assert '<tr class="leaky-row"><th scope="row">cnn (outside)' in html.replace("\n", "")
 
 
+@pytest.mark.journey
 def test_results_from_outside_say_so_and_what_was_taken_from_where(whole):
     markdown = (whole.path.parent / "report.md").read_text()
     assert "Outside predictions, from `honest.csv` and `leaky.csv`; not trained by gbvnet." in markdown
@@ -150,6 +151,7 @@ def test_results_from_outside_say_so_and_what_was_taken_from_where(whole):
     assert "honest.csv" not in markdown[markdown.index("## How it was made") :]
 
 
+@pytest.mark.journey
 def test_a_file_that_does_not_fit_is_left_out_with_one_line(whole):
     (error,) = whole.errors
     assert isinstance(error, BadInput)
@@ -157,6 +159,7 @@ def test_a_file_that_does_not_fit_is_left_out_with_one_line(whole):
     assert f"> **Left out: {error}**" in (whole.path.parent / "report.md").read_text()
 
 
+@pytest.mark.journey
 def test_theirs_is_ranked_beside_the_runs(whole):
     folder = whole.path.parent
     pairs = pd.read_csv(folder / "tables" / "ranking-outside-01-valence.csv")

@@ -222,6 +222,7 @@ def test_without_one_good_run_there_is_no_report(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -526,6 +527,7 @@ def test_every_figure_of_a_leaky_or_synthetic_run_says_so(tmp_path):
     assert "synthetic" not in drawn(honest)
 
 
+@pytest.mark.journey
 def test_the_overview_marks_each_leaky_bar_with_a_word_and_a_hatch(six):
     figure = figures.score_overview([("valence", r.label, r.scores) for r in six], [])
     bars = figure.axes[0].patches
@@ -541,6 +543,7 @@ def test_confusion_counts_every_window_and_trial_once(tmp_path):
     assert [sum(int(t.split("\n")[0]) for t in panel) for panel in texts] == [300, 60]
 
 
+@pytest.mark.journey
 def test_the_curves_are_the_mean_over_folds():
     history = pd.DataFrame({"fold": [1, 1, 2], "epoch": [1, 2, 1]})
     for name in results.HISTORY[1:]:
@@ -550,6 +553,7 @@ def test_the_curves_are_the_mean_over_folds():
     assert figure.axes[1].lines[1].get_ydata().tolist() == pytest.approx([40.0, 40.0])
 
 
+@pytest.mark.journey
 def test_drawing_touches_no_global_state(tmp_path):
     before = dict(matplotlib.rcParams)
     figures.save(figures.confusion_matrices(fake_runs.table(), "t", []), tmp_path / "a.png")
@@ -602,6 +606,7 @@ def columns_of_numbers(blocks):
     return [name for block in blocks if isinstance(block, page.Table) for name in block.columns[block.text_columns :]]
 
 
+@pytest.mark.journey
 def test_every_column_of_numbers_names_the_function_that_computes_it(six):
     comparisons, refused = results.compare(six)
     columns = columns_of_numbers([

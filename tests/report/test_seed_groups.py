@@ -130,6 +130,7 @@ def test_without_several_seeds_nothing_changes(tmp_path):
 # What is compared
 
 
+@pytest.mark.journey
 def test_tests_are_over_subjects_on_seed_means_and_one_for_each_pair(grouped):
     (comparison,), refused = compare(grouped)
     means = {name: pd.DataFrame(of).mean(axis=1) for name, of in (("face", FACE), ("bio", BIO))}
@@ -180,6 +181,7 @@ def test_of_unequal_seeds_those_that_both_have_are_compared(tmp_path):
 # What is shown
 
 
+@pytest.mark.journey
 def test_the_report_shows_both_spreads_and_every_seed(written):
     text = (written.path.parent / "report.md").read_text()
     section = text.split("## Spread over seeds and over subjects")[1].split("\n## ")[0]
@@ -195,12 +197,14 @@ def test_the_report_shows_both_spreads_and_every_seed(written):
     assert len(tables["seed_mean_subjects.csv"]) == 14
 
 
+@pytest.mark.journey
 def test_every_column_on_seeds_names_the_function_that_computes_it(written):
     glossary = (written.path.parent / "report.md").read_text().split("## Glossary")[1]
     for column in ("SD over seeds", "SD of the difference over seeds", "Beside the seeds"):
         assert f"| {column} | evaluation.seed_means." in glossary
 
 
+@pytest.mark.journey
 def test_the_terminal_shows_mean_and_sd_over_seeds(grouped):
     text = summary.terminal_table(grouped, 140)
     of_seeds = 100 * np.mean(list(FACE.values()), axis=1)

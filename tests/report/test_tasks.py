@@ -132,6 +132,7 @@ def test_the_table_of_classes_has_the_numbers_of_the_scores(classes):
     assert cells(by_trial)["Mean of subjects ± SD"].startswith(f"{100 * s.subjects['accuracy'].mean():.1f} ± ")
 
 
+@pytest.mark.journey
 def test_the_data_table_counts_the_trials_of_each_class(classes):
     table = next(t for t in tables_of(results_section.data_blocks([classes])) if "Run" in t.columns)
     trials = classes.table.drop_duplicates("recording")["y"].value_counts()
@@ -223,6 +224,7 @@ def test_recordings_whose_rating_changes_have_a_ccc_of_their_own(tmp_path):
     assert "courses of labels are exchanged among" in by_window.caption
 
 
+@pytest.mark.journey
 def test_the_data_table_says_scale_and_ratings(ratings):
     table = next(t for t in tables_of(results_section.data_blocks([ratings])) if "Run" in t.columns)
     row, y = cells(table), ratings.table["y"]
@@ -231,6 +233,7 @@ def test_the_data_table_says_scale_and_ratings(ratings):
     assert row["Mean rating ± SD"] == f"{y.mean():.2f} ± {y.std():.2f}"
 
 
+@pytest.mark.journey
 def test_a_dot_a_trial_and_the_ends_of_the_scale_are_drawn(ratings):
     figure = rating_figures.rated_and_predicted(ratings.table, (0, 100), "t", ["synthetic data"])
     dots = next(line for line in figure.axes[0].lines if line.get_marker() == "o")
@@ -283,6 +286,7 @@ def test_ratings_that_are_all_equal_make_a_report_without_numbers(tmp_path):
 # --- sentences ---
 
 
+@pytest.mark.journey
 def test_the_summary_of_classes_is_of_windows_correct(classes):
     text = summary.describe_results([classes])
     s = classes.scores

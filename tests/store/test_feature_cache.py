@@ -27,6 +27,7 @@ class Counting:
         return np.stack([x.mean(axis=2), x.std(axis=2)], axis=2)
 
 
+@pytest.mark.journey
 def test_what_is_remembered_is_what_is_computed_and_computed_once(store):
     of = Counting()
     rows = np.array([119, 3, 70, 3])
@@ -44,6 +45,7 @@ def test_what_is_remembered_is_what_is_computed_and_computed_once(store):
     assert of.rows == 4 + 240
 
 
+@pytest.mark.journey
 def test_a_computation_that_was_cut_off_goes_on(store):
     class Dies(Counting):
         def __call__(self, x, rate_hz):
@@ -60,6 +62,7 @@ def test_a_computation_that_was_cut_off_goes_on(store):
     assert np.array_equal(kept, plain)
 
 
+@pytest.mark.journey
 def test_a_damaged_cache_is_reported_and_the_store_is_untouched(store):
     before = sorted(f.name for f in store.path.iterdir())
     extract_features(store, np.arange(3), [0], Extractor("moments", Counting()))

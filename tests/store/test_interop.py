@@ -19,6 +19,7 @@ def store(tmp_path_factory):
     return write_store(tmp_path_factory.mktemp("interop") / "s", missing={(1, 2): "signals"}.items())
 
 
+@pytest.mark.journey
 def test_epochs_hold_the_windows_in_mnes_units(store):
     epochs = to_mne_epochs(store, "s02_trial03")
     rows = store.windows.query("recording == 's02_trial03'")
@@ -34,6 +35,7 @@ def test_epochs_hold_the_windows_in_mnes_units(store):
     assert epochs.compute_psd(verbose="error").get_data().shape[:2] == (5, 3)  # MNE's own work on them
 
 
+@pytest.mark.journey
 def test_recordings_without_signals_are_refused(store):
     with pytest.raises(BadConfig, match="has no recording s09_trial01"):
         to_mne_epochs(store, "s09_trial01")

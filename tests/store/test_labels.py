@@ -91,6 +91,7 @@ def test_a_store_has_exactly_the_columns_that_are_declared(path):
     assert pd.read_parquet(path / "windows.parquet")["stress"].map(type).unique().tolist() == [str]
 
 
+@pytest.mark.journey
 def test_a_label_that_changes_in_time_is_kept_and_a_window_has_its_mean(path):
     store = open_store(path)
     times, values = store.trace("anna_1", "joystick")
@@ -116,6 +117,7 @@ def test_a_changed_trace_is_prepared_again(path):
     assert prepare(Corpus(traces=({"joystick": other}, {}, {})), path).n_reused == 3
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("ratings", "message"),
     [
@@ -132,6 +134,7 @@ def test_a_reader_cannot_return_what_its_corpus_does_not_declare(tmp_path, ratin
     assert re.search(message, summary.bad[0])
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("traces", "message"),
     [
@@ -168,6 +171,7 @@ def test_declarations_that_make_no_sense_are_refused(path, change, message):
         open_store(path)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -215,6 +219,7 @@ def rewrite_trace(path, array):
     write_recording(path, "anna_1", held | {"trace.joystick": array}, metadata)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "array",
     [
@@ -231,12 +236,14 @@ def test_a_trace_that_is_none_is_refused(path, array):
         open_store(path).trace("anna_1", "joystick")
 
 
+@pytest.mark.journey
 def test_doubles_take_eight_bytes(path):
     write_header(data_file(path, "anna_1"), lambda h: h["trace.joystick"].update(dtype="F32"))
     with pytest.raises(BadStore, match="a recording of this store"):
         open_store(path).trace("anna_1", "joystick")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     "derive",
     [
@@ -273,6 +280,7 @@ def former(tmp_path):
     return as_former(tmp_path / "former")
 
 
+@pytest.mark.journey
 def test_a_store_of_format_2_has_the_usual_ratings_and_its_digest(former):
     store = open_store(former)
     assert store.labels == {column.name: column for column in RATING_COLUMNS}
@@ -289,6 +297,7 @@ def test_a_store_of_format_2_keeps_its_digest(tmp_path):
     assert store.digest == DerivedSource(store).digest == DIGEST != now
 
 
+@pytest.mark.journey
 def test_a_column_that_format_2_lacks_is_there_without_a_value_and_its_values_are_read_as_they_are(former):
     windows = open_store(former).windows.drop(columns="control").assign(valence=12.0)
     windows.to_parquet(former / "windows.parquet")
@@ -296,6 +305,7 @@ def test_a_column_that_format_2_lacks_is_there_without_a_value_and_its_values_ar
     assert store.windows["control"].isna().all() and (store.windows["valence"] == 12).all()
 
 
+@pytest.mark.journey
 def test_a_store_of_format_2_is_continued_in_its_format(former):
     data_file(former, "anna_2").unlink()
     settings, windows = (former / "store.json").read_bytes(), (former / "windows.parquet").read_bytes()
@@ -305,6 +315,7 @@ def test_a_store_of_format_2_is_continued_in_its_format(former):
     assert (former / "windows.parquet").read_bytes() == windows
 
 
+@pytest.mark.journey
 def test_labels_without_a_column_in_format_2_are_reported_and_left_out(former, caplog):
     labels = (
         LabelColumn("valence", (1.0, 9.0)),

@@ -118,6 +118,7 @@ def test_what_was_read_comes_back_by_row_and_what_is_missing_is_nan(store):
         store.modality("sound", [0])
 
 
+@pytest.mark.journey
 def test_every_source_gives_those_of_the_store_below(store, tmp_path):
     add(store)
     rows = np.arange(len(store))
@@ -201,6 +202,7 @@ def test_other_settings_code_or_windows_are_refused_with_what_differs(store, tmp
         open_store(store.path).modality("steps", [0])
 
 
+@pytest.mark.journey
 def test_raw_files_that_changed_are_read_again_and_damaged_files_too(store):
     corpus = corpus_of(store)
     add(store, corpus=corpus)
@@ -214,6 +216,7 @@ def test_raw_files_that_changed_are_read_again_and_damaged_files_too(store):
     assert moved.inspected == ["s02_trial01", "s02_trial02"]
 
 
+@pytest.mark.journey
 def test_recordings_of_another_corpus_are_refused_each_with_its_reason(store):
     corpus = corpus_of(store)
     with pytest.raises(BadConfig, match="expected the corpus deap, found mahnob"):
@@ -247,6 +250,7 @@ def returns(values):
     return Returns()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -45,6 +45,7 @@ landmarks = pytest.mark.skipif(bool(needs_landmarks()), reason=needs_landmarks()
 # ---------------------------------------------------------------- signals alone
 
 
+@pytest.mark.journey
 def test_a_window_holds_its_own_trial_and_second(deap, tmp_path):
     prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
     store = open_store(tmp_path / "store")
@@ -55,6 +56,7 @@ def test_a_window_holds_its_own_trial_and_second(deap, tmp_path):
     assert signals[7] == pytest.approx(2000 + 100 + 7 + second / 10000)
 
 
+@pytest.mark.journey
 def test_windows_carry_the_ratings_and_names_of_their_trial(deap, tmp_path):
     prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
     windows = open_store(tmp_path / "store").windows
@@ -63,6 +65,7 @@ def test_windows_carry_the_ratings_and_names_of_their_trial(deap, tmp_path):
     assert not windows["has_face"].any() and windows["has_signals"].all()
 
 
+@pytest.mark.journey
 def test_a_bad_subject_does_not_stop_the_others_and_is_in_the_table(deap, tmp_path):
     (deap / "data_preprocessed_python/s01.dat").write_bytes(b"oops")
     summary = prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
@@ -122,6 +125,7 @@ def test_a_damaged_recording_is_made_again(deap, tmp_path):
     assert contents(tmp_path / "store") == before
 
 
+@pytest.mark.journey
 def test_other_settings_are_refused(deap, tmp_path):
     corpus = open_corpus("deap", deap)
     prepare_store(corpus, tmp_path / "store", SIGNALS_ONLY)
@@ -150,6 +154,7 @@ def test_a_store_that_cannot_be_written_is_reported_before_any_work(deap, tmp_pa
         prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
 
 
+@pytest.mark.journey
 def test_without_the_landmark_model_nothing_is_begun(tmp_path, monkeypatch, deap):
     (deap / "face_video/s01").mkdir(parents=True)
     (deap / "face_video/s01/s01_trial01.avi").touch()
@@ -159,6 +164,7 @@ def test_without_the_landmark_model_nothing_is_begun(tmp_path, monkeypatch, deap
     assert not list((tmp_path / "store/data").iterdir())
 
 
+@pytest.mark.journey
 def test_overlapping_windows_and_other_lengths(deap, tmp_path):
     config = PrepareConfig(faces=False, filter=False, baseline="none", window_s=2, step_s=0.5, channels=("GSR", "Fp1"))
     prepare_store(open_corpus("deap", deap), tmp_path / "store", config)

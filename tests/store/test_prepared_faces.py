@@ -91,6 +91,7 @@ def test_features_that_a_corpus_brings_are_stored_by_the_nearest_frame(corpus, t
     assert np.isnan(store.expression(rows)).all()  # these are MediaPipe's
 
 
+@pytest.mark.journey
 def test_a_changed_file_of_features_is_noticed(corpus, tmp_path):
     prepare_store(corpus, tmp_path / "store", FEATURES)
     (corpus.folder / "a.csv").write_text("corrected")
@@ -98,6 +99,7 @@ def test_a_changed_file_of_features_is_noticed(corpus, tmp_path):
     assert (summary.n_prepared, summary.n_reused) == (1, 2)
 
 
+@pytest.mark.journey
 def test_a_recording_in_which_no_frame_shows_a_face_is_refused_alone(corpus, tmp_path, monkeypatch):
     original = FeatureCorpus.face_features
 
@@ -117,6 +119,7 @@ def test_another_number_of_features_than_declared_is_refused(corpus, tmp_path, m
     assert "expected 3 face features a frame, found 4" in summary.bad[0]
 
 
+@pytest.mark.journey
 def test_pictures_of_a_corpus_that_has_none_are_refused_before_any_work(corpus, tmp_path):
     with pytest.raises(BadConfig, match="measured has no video, but face features"):
         prepare_store(corpus, tmp_path / "store", replace(FEATURES, store_faces="pixels"))
@@ -173,6 +176,7 @@ def test_what_is_kept_of_a_film_is_the_same_in_every_store(stores):
     assert len({store.digest for store in stores[1].values()}) == 3
 
 
+@pytest.mark.journey
 @landmarks
 def test_a_store_of_pictures_is_what_it_was_before_there_were_others(stores):
     settings = json.loads((stores[0] / "pixels/store.json").read_text())
@@ -183,6 +187,7 @@ def test_a_store_of_pictures_is_what_it_was_before_there_were_others(stores):
     assert store.digest == before
 
 
+@pytest.mark.journey
 @landmarks
 def test_another_kind_of_faces_is_another_store(stores, tmp_path):
     root = stores[0]
@@ -193,6 +198,7 @@ def test_another_kind_of_faces_is_another_store(stores, tmp_path):
         )  # fmt: skip
 
 
+@pytest.mark.journey
 @landmarks
 def test_no_picture_of_a_face_is_in_any_file_of_a_store_of_features(stores):
     root, of_kind = stores

@@ -34,6 +34,7 @@ def test_it_reads_as_if_prepared_so(stores, made, wanted):
     assert rebaselined.settings["prepare"] == real.settings["prepare"]
 
 
+@pytest.mark.journey
 def test_another_baseline_is_another_identity_and_crosses_processes(stores):
     rebaselined = Rebaselined(open_store(stores / "mean"), "template")
     assert rebaselined.digest != open_store(stores / "mean").digest
@@ -42,6 +43,7 @@ def test_another_baseline_is_another_identity_and_crosses_processes(stores):
     assert np.array_equal(again.read([4])[2], rebaselined.read([4])[2])
 
 
+@pytest.mark.journey
 def test_a_template_of_other_windows_is_refused(stores, tmp_path):
     corpus = open_corpus("deap", stores / "deap")
     prepare_store(corpus, tmp_path / "half", PrepareConfig(faces=False, window_s=0.5))

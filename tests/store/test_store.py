@@ -328,6 +328,7 @@ def test_a_table_with_text_that_is_no_utf_8_is_refused(path):
         open_store(path)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("change", "message"),
     [

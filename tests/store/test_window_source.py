@@ -114,6 +114,7 @@ def test_a_source_gives_its_windows_to_other_libraries(source):
     assert len(source.to_mne_epochs(recording)) == (source.windows["recording"] == recording).sum()
 
 
+@pytest.mark.journey
 def test_a_source_says_how_its_windows_were_made(source):
     assert len(source) == len(source.windows) > 0
     assert {"recording", "subject", "trial", "stimulus", "window", "start_s"} <= set(source.windows)
@@ -125,6 +126,7 @@ def test_a_source_says_how_its_windows_were_made(source):
     assert type(source).__name__ in repr(source)
 
 
+@pytest.mark.journey
 def test_windows_have_the_shapes_of_the_settings(source):
     s, rows = source.settings, [5, 0, 7]
     faces, ok, signals = source.read(rows)
@@ -137,6 +139,7 @@ def test_windows_have_the_shapes_of_the_settings(source):
     assert source.read([])[0].shape == (0, *faces.shape[1:])
 
 
+@pytest.mark.journey
 def test_rows_come_in_the_order_wanted_and_those_that_do_not_exist_are_refused(source):
     if isinstance(source, DryRunStore):
         return  # its reads are noise
@@ -147,6 +150,7 @@ def test_rows_come_in_the_order_wanted_and_those_that_do_not_exist_are_refused(s
             assert np.array_equal(array[i], one[0])
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("read", ["read", "face_ok"])
 def test_rows_that_do_not_exist_are_refused(source, read):
     last = len(source) - 1
@@ -154,6 +158,7 @@ def test_rows_that_do_not_exist_are_refused(source, read):
         getattr(source, read)([2, last + 1])
 
 
+@pytest.mark.journey
 def test_a_window_without_a_modality_has_zeros(source):
     faces, ok, signals = source.read(np.arange(len(source)))
     without = {name: ~source.windows[name].to_numpy(bool) for name in ("has_face", "has_signals")}
@@ -162,6 +167,7 @@ def test_a_window_without_a_modality_has_zeros(source):
     assert ok[~without["has_face"]].any(axis=1).all()
 
 
+@pytest.mark.journey
 def test_expressions_are_of_good_frames_or_refused(source):
     if isinstance(source, PerturbedSource):
         with pytest.raises(GbvnetError, match="expression coefficients"):
@@ -171,6 +177,7 @@ def test_expressions_are_of_good_frames_or_refused(source):
     assert coefficients.shape == (3, source.settings["frames_per_window"], 52) and coefficients.dtype == np.float32
 
 
+@pytest.mark.journey
 def test_a_source_of_features_has_no_pictures_and_says_so(without_pixels):
     source, rows = without_pixels, [5, 0, 7]
     faces, ok, signals = source.read(rows)
@@ -186,6 +193,7 @@ def test_features_are_named_and_missing_where_there_is_no_face(without_pixels):
     check_features(without_pixels, MEDIAPIPE_FEATURES)
 
 
+@pytest.mark.journey
 def test_expressions_beside_pictures_are_features_too(source):
     check_features(source, EXPRESSIONS)
 
@@ -204,12 +212,14 @@ def check_features(source, names):
         source.face_features([len(source)])
 
 
+@pytest.mark.journey
 def test_a_source_without_a_further_modality_says_so(source):
     assert source.modalities == {}
     with pytest.raises(BadConfig, match="expected a further modality sound, found none; `gbvnet modality add` adds"):
         source.modality("sound", [0])
 
 
+@pytest.mark.journey
 def test_a_baseline_is_that_of_its_recording(source):
     for name in source.windows["recording"].unique()[:4]:
         before = source.baseline(name)
@@ -218,6 +228,7 @@ def test_a_baseline_is_that_of_its_recording(source):
         assert source.baseline(source.windows["recording"].iloc[0]) is not None
 
 
+@pytest.mark.journey
 def test_a_source_declares_its_label_columns(source):
     assert {"valence", "arousal"} <= set(source.labels) <= set(source.windows)
     for name, column in source.labels.items():
@@ -227,6 +238,7 @@ def test_a_source_declares_its_label_columns(source):
         assert source.trace(source.windows["recording"].iloc[0], name) is None  # none changes in time here
 
 
+@pytest.mark.journey
 def test_a_source_crosses_to_another_process_without_its_tables(source):
     if isinstance(source, PerturbedSource):
         return  # it is used in one process only
@@ -239,6 +251,7 @@ def test_a_source_crosses_to_another_process_without_its_tables(source):
         assert all(np.array_equal(a, b) for a, b in zip(there.read([3, 1]), source.read([3, 1]), strict=True))
 
 
+@pytest.mark.journey
 def test_reading_changes_neither_the_source_nor_the_store_below(source, stores):
     before = [array.copy() for array in stores[0].read([0, 1])], stores[0].digest, dict(stores[0].settings)
     first = source.read([0, 1])

@@ -36,6 +36,7 @@ def test_one_frame_has_neither_sd_nor_slope_and_no_frame_has_nothing():
     assert np.isnan(got[1]).all()
 
 
+@pytest.mark.journey
 def test_a_window_without_coefficients_is_that_of_the_mean_face(tmp_path):
     store = write_store(tmp_path / "store")
 
@@ -54,6 +55,7 @@ def test_a_window_without_coefficients_is_that_of_the_mean_face(tmp_path):
     assert not np.isin(np.delete(p, 7), p[7]).any()
 
 
+@pytest.mark.journey
 def test_the_corner_of_the_mouth_weighs_most_where_it_alone_tells(tmp_path):
     store = write_store(tmp_path / "store")
     fitted = system("expression")(CONFIG).fit(
@@ -63,6 +65,7 @@ def test_the_corner_of_the_mouth_weighs_most_where_it_alone_tells(tmp_path):
     assert set(np.argsort(weights[0])[-2:]) == {44, 45}  # of the means
 
 
+@pytest.mark.journey
 def test_a_store_of_another_tracker_is_refused_with_the_remedy(tmp_path):
     write_store(tmp_path / "store")
     settings = json.loads((tmp_path / "store/store.json").read_text())

@@ -142,6 +142,7 @@ def test_a_network_without_a_scale_refuses_corruption_and_is_not_augmented():
 ARGUMENTS = {"recording": "s01_01", "rows": [0, 5], "modality": "signals", "name": "valence"}  # without a default
 
 
+@pytest.mark.journey
 def test_a_dry_run_store_has_every_method_of_a_store():
     store = DryRunStore("deap:2x3x4")
     names = [name for name, _ in functions(WindowSource) if not name.startswith("_")]

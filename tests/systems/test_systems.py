@@ -272,6 +272,7 @@ def test_a_class_that_no_training_row_shows_is_never_predicted(config, absent, g
     assert (predicted[:, absent] < predicted.max(axis=1)).all()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_system_refuses_a_task_that_it_does_not_learn_with_the_reason(name, planted):
     for task, rule in (("multiclass", "4,6"), ("regression", None)):
@@ -305,6 +306,7 @@ def test_gbvnet_does_without_a_modality_if_trained_for_that_and_else_refuses(tmp
         fit(replace(config, modality="face"), store)[0].predict(store, np.arange(len(store)))
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("modality", "channels"), [("eeg", [0, 1, 2]), ("peri", [3, 4]), ("bio", [0, 1, 2, 3, 4])])
 def test_gbvnet_sees_the_channels_of_its_modality_normalised_over_the_training_rows(planted, modality, channels):
     config = replace(SMALL, modality=modality, train=replace(SMALL.train, epochs=1))
@@ -324,6 +326,7 @@ def test_an_untrained_gbvnet_says_so(planted):
 # the probes' own
 
 
+@pytest.mark.journey
 def test_majorities_are_the_training_rows_own_shares(planted):
     fitted, test, _ = fit(replace(SMALL, system="subject-majority"), planted)
     plan = make_plan(planted, SMALL)

@@ -41,6 +41,7 @@ def test_the_example_keeps_the_contract(recordings):
     assert {result.promise for result in results} == set(PROMISES) - {"works"}
 
 
+@pytest.mark.journey
 def test_windows_before_the_sound_begins_are_missing_and_a_film_without_sound_has_none(recordings):
     late = LogMel().read(recordings[2], STARTS, 1.0)
     assert np.isfinite(late).all(axis=(1, 2)).tolist() == [False, False, True, True, True]  # the sound begins at 1.5 s
@@ -63,6 +64,7 @@ def triangles(length, rate_hz):
     return filters
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("rate_hz", [44100, 48000, 22050])
 def test_log_mel_is_that_of_scipy_and_transformers(tmp_path, rate_hz):
     planted = FilmSound((0.3, 1.6), tone_hz=737.0, rate_hz=rate_hz)
@@ -82,6 +84,7 @@ def test_log_mel_is_that_of_scipy_and_transformers(tmp_path, rate_hz):
     assert actual[:50].max() > actual[70:].max() + 10  # the tone ends after 0.6 s
 
 
+@pytest.mark.journey
 def test_the_level_is_that_of_the_tone_at_every_rate(tmp_path):
     """A sine of amplitude A has a peak of A^2 / 4 in a periodogram normalised by the taper's sum."""
     means = []

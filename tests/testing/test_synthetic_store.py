@@ -18,6 +18,7 @@ def evidence(store):
     return faces[..., 0].mean(axis=(1, 2, 3)), amplitude[:, 1], amplitude[:, 0], faces[..., 1].std(axis=(1, 2, 3))
 
 
+@pytest.mark.journey
 def test_complementary_evidence_is_the_sum_of_both_and_either_alone_is_right_in_three_trials_of_four():
     store = SyntheticStore(SyntheticWindows(complementary=True, **MANY))
     red, cz, _, _ = evidence(store)

@@ -78,6 +78,7 @@ def test_channels_of_one_name_are_two_and_are_not_used_unless_named(tmp_path):
         assert (read_signals(tmp_path / "a.acq", 1, 2, (Channel(name, "gsr"),)).samples == value).all()
 
 
+@pytest.mark.journey
 def test_parts_of_a_file_are_breaks_of_unknown_length_and_the_first_tells_the_start(tmp_path):
     pytest.importorskip("bioread")
     marks = [
@@ -126,6 +127,7 @@ def test_a_damaged_file_is_refused_without_a_word_on_the_terminal(content, messa
     assert capfd.readouterr() == ("", "") and logging.getLogger("bioread").level == level
 
 
+@pytest.mark.journey
 def test_a_compressed_channel_cannot_fill_the_memory(tmp_path):
     pytest.importorskip("bioread")
     long = [("EDA", "uS", 50, np.zeros(2_000_000))]

@@ -54,6 +54,7 @@ def fitted(fit):
     return np.concatenate([s.start_s + np.arange(s.n) / s.rate_hz for s in fit.segments])
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", CLOCKS)
 @pytest.mark.parametrize("gaps", [(), GAPS[:1], GAPS])
 def test_each_sample_has_its_true_time_and_each_gap_its_place(name, gaps):
@@ -78,6 +79,7 @@ def test_the_line_of_one_segment_is_that_of_least_squares():
     )
 
 
+@pytest.mark.journey
 def test_a_burst_after_a_silence_is_no_gap():
     """A second of samples arrives at once, at its end: none is lost."""
     true = np.arange(256 * 100) / 256
@@ -86,6 +88,7 @@ def test_a_burst_after_a_silence_is_no_gap():
     assert fitted(fit) == pytest.approx(true, abs=0.006)
 
 
+@pytest.mark.journey
 def test_steps_back_within_the_jitter_are_taken():
     true = np.arange(256 * 60) / 256
     stamps = in_packets(true, 256, 12)
@@ -112,6 +115,7 @@ def test_times_that_are_not_those_of_a_constant_rate_are_refused(stamps, message
         fit_clock("a.csv", "time", stamps(t))
 
 
+@pytest.mark.journey
 def test_samples_that_are_lost_all_the_time_change_the_rate_by_their_share():
     """Each fiftieth: the times stay right to half a sample."""
     true = np.delete(sampled(64, 300), slice(None, None, 50))
@@ -119,6 +123,7 @@ def test_samples_that_are_lost_all_the_time_change_the_rate_by_their_share():
     assert fitted(fit) == pytest.approx(true, abs=0.5 / 64 + 0.001)
 
 
+@pytest.mark.journey
 def test_a_rate_far_from_the_stated_one_is_refused_and_a_near_one_reported(tmp_path):
     _, true, stamps = CLOCKS["shimmer"](())
     text = pd.DataFrame({"time": stamps, "EDA": true}).to_csv(index=False)
@@ -165,6 +170,7 @@ def test_a_table_and_predict_read_the_true_seconds_and_report_the_fit(tmp_path, 
     assert [w for w in recording.warnings if "a line is fitted to them" in w] == notes
 
 
+@pytest.mark.journey
 def test_a_span_is_read_within_its_segment(tmp_path):
     _, true, stamps = CLOCKS["shimmer"](GAPS)
     pd.DataFrame({"time": stamps, "EDA": true}).to_csv(tmp_path / "a.csv", index=False)

@@ -45,6 +45,7 @@ COUNTERS = {
 }
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("name", COUNTERS)
 @pytest.mark.parametrize("lost", [(), (100, 101), (5000, 5001, 9000, 9001), tuple(range(9000, 9100))])
 def test_a_counter_places_each_row_whatever_its_habit(name, lost):

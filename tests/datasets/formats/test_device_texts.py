@@ -81,6 +81,7 @@ def test_a_shimmer_whose_units_contradict_each_other_is_refused(tmp_path):
 # ---------------------------------------------------------------- OpenBCI
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("ending", ["", ",,,,"])  # as a spreadsheet saves it
 def test_openbci(ending, tmp_path):
     path = tmp_path / "a.csv"
@@ -112,12 +113,14 @@ def test_openbci_counts_lost_samples_and_stays_on_time(lost, tmp_path):
             read_signals(tmp_path / "a.txt", 10, 30, (Channel("EXG Channel 0", "eeg"),))
 
 
+@pytest.mark.journey
 def test_a_daisy_counts_in_steps_of_2(tmp_path):
     write_openbci(tmp_path / "a.txt", rate_hz=125.0, index=lambda k: 2 * k % 256, lost=(4000, 4001))
     assert "2 of 7500 samples are lost" in open_signals(tmp_path / "a.txt").notes[0]
     assert errors(tmp_path / "a.txt", "EXG Channel 0", "eeg", eeg).max() < 2
 
 
+@pytest.mark.journey
 def test_openbci_before_version_5_names_no_columns(tmp_path):
     write_older_openbci(tmp_path / "a.txt")
     file = open_signals(tmp_path / "a.txt")
@@ -129,6 +132,7 @@ def test_openbci_before_version_5_names_no_columns(tmp_path):
         open_signals(tmp_path / "a.txt")
 
 
+@pytest.mark.journey
 def test_a_header_with_another_rate_is_refused(tmp_path):
     write_openbci(tmp_path / "a.txt")
     text = (tmp_path / "a.txt").read_text().replace("= 250 Hz", "= 200 Hz")
@@ -194,6 +198,7 @@ def test_a_headband_that_was_off_is_a_note_and_an_odd_date_is_refused_by_line(tm
 # ---------------------------------------------------------------- Emotiv
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("motion", [False, True])
 def test_emotiv_pro(motion, tmp_path):
     path = tmp_path / "a.csv"
@@ -208,12 +213,14 @@ def test_emotiv_pro(motion, tmp_path):
     assert any("1920 rows have no samples of electrodes" in note for note in file.notes) == motion
 
 
+@pytest.mark.journey
 def test_emotiv_states_how_many_samples_there_are(tmp_path):
     write_emotiv(tmp_path / "a.csv", samples=7681)
     with pytest.raises(BadRecording, match=r"7681 samples, as its first line states, found 7680. Is the file cut"):
         open_signals(tmp_path / "a.csv")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("lost", [(), (1000,), range(1000, 1010)])
 def test_emotiv_lost_samples_are_known_by_the_counter(lost, tmp_path):
     write_emotiv(tmp_path / "a.csv", lost=lost)
@@ -247,6 +254,7 @@ def test_a_file_that_ends_within_a_line_is_read_or_refused(writer, end, tmp_path
     assert 0 <= whole.segments[-1].stop_s - cut.segments[-1].stop_s < 0.1
 
 
+@pytest.mark.journey
 def test_a_line_with_too_many_cells_is_refused_by_number(tmp_path):
     write_openbci(tmp_path / "a.txt")
     lines = (tmp_path / "a.txt").read_text().split("\n")

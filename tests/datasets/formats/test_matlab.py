@@ -81,6 +81,7 @@ def test_values_are_those_that_scipy_reads(tmp_path, variables, packed):
     path.unlink()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("mat73", [False, True])
 def test_both_versions_hold_the_same(tmp_path, mat73):
     if mat73:

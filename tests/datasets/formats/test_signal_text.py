@@ -111,6 +111,7 @@ def test_other_columns_are_no_clocks(name):
     assert time_columns([name, "EDA"]) == []
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("rate_hz", [128, 256, 300, 500, 512, 600, 1000, 1024, 2048, 255.999, 999.983])
 @pytest.mark.parametrize("start", [0.0, 1.6e9])
 @pytest.mark.parametrize("how", [np.round, lambda t, n: np.floor(t * 10**n) / 10**n])
@@ -208,6 +209,7 @@ def test_dates_and_relative_milliseconds_are_refused_with_the_remedy(tmp_path):
         read_signals(tmp_path / "a.csv", 0, 1, EDA)
 
 
+@pytest.mark.journey
 def test_two_clocks_must_agree(tmp_path):
     both = {"timestamp": 1.7e12 + TIME * 1e3, "time": TIME, "EDA": value(TIME)}
     pd.DataFrame(both).to_csv(tmp_path / "a.csv", index=False)
@@ -233,6 +235,7 @@ def test_what_is_no_such_table_is_refused(text, message, tmp_path):
         read_signals(tmp_path / "a.csv", 0, 1, EDA)
 
 
+@pytest.mark.journey
 def test_the_files_of_a_wristband(tmp_path):
     for name, rate in (("EDA", 4), ("BVP", 64), ("TEMP", 4), ("HR", 1)):
         t = np.arange(60 * rate) / rate
@@ -295,6 +298,7 @@ def test_answers_are_no_channels_and_doubles_are_reported(tmp_path):
     assert known.notes == ("b.csv has 2 channels called EDA: none of them is used",)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("before", "mark", "encoding"),
     [("sep=;\n", ";", "utf-8"), ("", "\t", "utf-16"), ("", ";", "cp1252"), ("% a comment\n", ",", "utf-8-sig")],
@@ -329,6 +333,7 @@ def test_a_line_of_too_many_cells_and_a_title_are_refused_by_line(tmp_path):
         assert "\n" not in str(error.value)
 
 
+@pytest.mark.journey
 def test_samples_that_are_no_numbers_cost_the_trials_that_hold_them(tmp_path):
     """A cell at 5 s and one at 30 s: the trial from 10 to 20 s keeps its windows, that from 28 to 35 s is refused."""
     rows = lines()
@@ -352,6 +357,7 @@ def test_samples_that_are_no_numbers_cost_the_trials_that_hold_them(tmp_path):
         corpus.inspect(bad)
 
 
+@pytest.mark.journey
 def test_a_table_is_parsed_once_for_all_of_its_trials(tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("\n".join(lines()) + "\n")
     rows = [f"anna,{k},a.csv,{5 + 3 * k},{8 + 3 * k},7" for k in range(9)]

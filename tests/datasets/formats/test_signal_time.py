@@ -163,6 +163,7 @@ def test_an_end_of_infinity_is_the_files(tmp_path):
     assert got.samples[0, [0, -1]] == pytest.approx([5, 20 - 1 / HZ])
 
 
+@pytest.mark.journey
 def test_an_edf_is_opened_once_for_all_of_its_trials(tmp_path, monkeypatch):
     write_mixed(tmp_path / "a.edf", {"Fp1": 256, "EDA": 4}, 1.0, {"onsets": range(120)})
     corpus = table(tmp_path, [f"anna,{k},a.edf,{10 + 5 * k},{14 + 5 * k},,7" for k in range(8)])
@@ -176,6 +177,7 @@ def test_an_edf_is_opened_once_for_all_of_its_trials(tmp_path, monkeypatch):
     assert read_signals(tmp_path / "a.edf", 10, 20, (EEG, GSR)).rates_hz == (256, 8)
 
 
+@pytest.mark.journey
 def test_a_file_ends_where_its_last_whole_record_does(tmp_path):
     write_mixed(tmp_path / "a.edf", *MIXED["slow_first.edf"])
     whole = (tmp_path / "a.edf").read_bytes()
@@ -337,6 +339,7 @@ def test_a_part_that_is_not_in_the_recording_is_refused(tmp_path, times, message
         made.inspect(made.recording)
 
 
+@pytest.mark.journey
 def test_a_part_from_before_the_first_sample_on_begins_with_it_and_is_reported(tmp_path):
     write_late(tmp_path / "late.csv", 25.0)
     made = open_recording([tmp_path / "late.csv"], (EEG, GSR), 128.0, 3.0, Times(start_s=26, stop_s=40))
@@ -518,6 +521,7 @@ def test_records_whose_times_drift_away_from_their_length_are_no_one_segment(tmp
     assert true[round((got.start_s - segments[-1].start_s + segments[-1].at_s) * HZ)] == pytest.approx(110, abs=0.05)
 
 
+@pytest.mark.journey
 def test_skips_are_left_out_and_one_at_the_begin_is_no_pause(tmp_path):
     """MNE leaves out a skip at the begin when it saves, and then tells of skips where samples are."""
     info = mne.create_info(["Fp1", "EDA"], HZ, ["eeg", "misc"])

@@ -104,6 +104,7 @@ def test_samples_without_stamps_follow_the_one_before_as_in_pyxdf(tmp_path):
     assert stream.values[:, 0].tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.journey
 def test_all_channels_begin_at_one_time_each_at_its_rate_with_the_truth_between_samples(tmp_path):
     file = written(tmp_path, eeg(), skin())
     device = read_xdf(file)
@@ -122,6 +123,7 @@ def test_all_channels_begin_at_one_time_each_at_its_rate_with_the_truth_between_
         assert len(row) == pytest.approx(14.7 * rate_hz, abs=2)
 
 
+@pytest.mark.journey
 def test_what_is_read_does_not_depend_on_where_it_begins(tmp_path):
     file = written(tmp_path, eeg(), skin())
     channels = (Channel("Fp1", "eeg"), Channel("F3", "eeg"))
@@ -130,6 +132,7 @@ def test_what_is_read_does_not_depend_on_where_it_begins(tmp_path):
     assert np.array_equal(whole.samples[:, first : first + part.samples.shape[1]], part.samples)
 
 
+@pytest.mark.journey
 def test_a_lost_second_of_a_camera_moves_no_frame_and_half_a_second_with_the_default_of_pyxdf(tmp_path):
     t = T0 + np.delete(np.arange(20 * 30), slice(300, 330)) / 30
     rows = np.stack([np.delete(np.arange(20 * 30), slice(300, 330)), t], 1)
@@ -161,6 +164,7 @@ def test_a_break_is_a_pause_of_all_channels_that_are_read_and_of_no_others(tmp_p
     assert any("1 break, the longest of 2.00 s" in note for note in after.notes)
 
 
+@pytest.mark.journey
 def test_a_stated_delay_is_subtracted_and_reported(tmp_path):
     late = read_xdf(written(tmp_path, eeg(delay_s=0.05), skin(), name="late.xdf"))
     plain = read_xdf(written(tmp_path, eeg(), skin()))
@@ -168,6 +172,7 @@ def test_a_stated_delay_is_subtracted_and_reported(tmp_path):
     assert "its stated delay of 50 ms is subtracted" in late.note
 
 
+@pytest.mark.journey
 def test_names_where_streams_share_them_and_where_a_stream_has_none(tmp_path):
     second = eeg(offset_s=0.0, drift=0.0)
     second = WrittenStream("Amp 2", "EEG", "b", 256, "float32", second.stamps, second.values, LABELS)
@@ -193,6 +198,7 @@ def test_names_where_streams_share_them_and_where_a_stream_has_none(tmp_path):
         xdf_signals(file, (StreamChoice("Apm"),))
 
 
+@pytest.mark.journey
 def test_stamps_of_1970_cannot_be_used_beside_others_and_say_what_to_do(tmp_path):
     t = 1.7e9 + np.arange(2000) / 64
     muse = WrittenStream("Muse PPG", "PPG", "c", 64, "float32", t, np.zeros((2000, 1)))
@@ -206,6 +212,7 @@ def test_stamps_of_1970_cannot_be_used_beside_others_and_say_what_to_do(tmp_path
     assert alone.names == ("Muse PPG",)
 
 
+@pytest.mark.journey
 def test_a_clock_that_is_set_anew_and_times_that_go_back(tmp_path):
     offsets = np.array([[1.0, 500.0], [6.0, 500.0], [11.0, 420.0]])
     assert "its offset goes from 500.000 to 420.000 s" in clock_line(offsets).refusal
@@ -218,6 +225,7 @@ def test_a_clock_that_is_set_anew_and_times_that_go_back(tmp_path):
     assert "stream Shimmer (GSR) is not used: its times go back by 19.980 s after sample 700" in device.note
 
 
+@pytest.mark.journey
 def test_no_clock_offsets_and_a_rate_that_is_not_the_stated_one_are_reported(tmp_path):
     t = T0 + np.arange(30 * 250) / 250
     slow = WrittenStream("Amp", "EEG", "a", 256, "float32", t, np.zeros((len(t), 2)), LABELS, offset_s=None)
@@ -258,6 +266,7 @@ def test_lost_samples_as_nan_stay_so_and_nothing_beside_them_does(tmp_path):
 # ---------------------------------------------------------------- damage
 
 
+@pytest.mark.journey
 def test_a_file_that_is_cut_reads_up_to_there_as_in_pyxdf(tmp_path):
     data = xdf_bytes([eeg(), skin()], footers=False)
     file = tmp_path / "cut.xdf"

@@ -72,6 +72,7 @@ def test_the_same_settings_write_the_same_bytes_with_any_number_of_processes(cor
     assert content(tmp_path) == content(corpus)
 
 
+@pytest.mark.journey
 def test_the_ratings_are_the_planted_curves_late_and_one_trial_never_moves(corpus):
     truth = json.loads((corpus / "SYNTHETIC.json").read_text())
     opened = open_corpus("case", corpus)

@@ -114,6 +114,7 @@ def test_the_reader_for_the_real_corpus_accepts_it_and_finds_the_planted_order(c
         assert deap.signals(recording).samples.shape == (40, 4 * 128)
 
 
+@pytest.mark.journey
 def test_rows_of_the_dat_are_rated_as_the_table_says_of_their_experiment(corpus):
     table = pd.read_csv(corpus / "metadata_csv/participant_ratings.csv")
     assert list(table) == [
@@ -126,6 +127,7 @@ def test_rows_of_the_dat_are_rated_as_the_table_says_of_their_experiment(corpus)
     np.testing.assert_array_equal(labels, by_experiment)
 
 
+@pytest.mark.journey
 def test_videos_are_h264_with_b_frames_at_50_fps_as_deaps_are(corpus):
     for trial in (1, 2):
         with av.open(str(corpus / f"face_video/s01/s01_trial{trial:02d}.avi")) as container:
@@ -137,6 +139,7 @@ def test_videos_are_h264_with_b_frames_at_50_fps_as_deaps_are(corpus):
         assert kinds["B"] > 20
 
 
+@pytest.mark.journey
 def test_the_stamp_holds_the_settings_and_the_truth_of_every_trial(corpus):
     stamp = json.loads((corpus / "SYNTHETIC.json").read_text())
     assert (stamp["stamp"], stamp["trials"], stamp["seconds"]) == ("synthetic data", 2, 1)
@@ -165,6 +168,7 @@ def test_two_processes_write_the_same_bytes_as_one(corpus, tmp_path):
         assert (tmp_path / file.relative_to(corpus)).read_bytes() == file.read_bytes()
 
 
+@pytest.mark.journey
 def test_an_interrupted_corpus_is_completed_and_says_how_far_it_is(corpus, tmp_path):
     config = SynthConfig(subjects=2, trials=1, seconds=1, videos=0)
 
@@ -201,6 +205,7 @@ def test_a_file_among_synthetic_ones_that_gbvnet_did_not_write_is_refused(tmp_pa
         write_synthetic("deap", tmp_path, config)
 
 
+@pytest.mark.journey
 def test_a_corpus_with_other_settings_is_refused_by_the_setting_that_differs(corpus):
     with pytest.raises(BadInput, match=r"expected effect 0\.0, found a corpus made with 1\.0"):
         write_synthetic("deap", corpus, SynthConfig(subjects=1, trials=2, seconds=1, seed=5, effect=0.0))
@@ -246,6 +251,7 @@ def test_presentation_order_is_scrambled_in_every_subject_and_differs_between_th
     assert len(set(map(tuple, orders))) == 8
 
 
+@pytest.mark.journey
 def test_signals_carry_their_evidence_from_the_onset_on():
     body = Physiology.of_subject(0.0, np.random.default_rng(0))
     high, low = (signals_of_trial(body, v, v, 20, np.array([]), np.random.default_rng(1)) for v in (1.0, -1.0))
@@ -259,6 +265,7 @@ def test_signals_carry_their_evidence_from_the_onset_on():
     assert np.ptp(high[36]) > 5  # skin conductance climbs
 
 
+@pytest.mark.journey
 def test_evidence_in_named_channels_is_in_these_alone():
     body = Physiology.of_subject(0.0, np.random.default_rng(0))
     named = ("F3", "C4", "O1")
@@ -274,6 +281,7 @@ def test_evidence_in_named_channels_is_in_these_alone():
     assert steady[EEG.index("O1")] < 0.5 * steady[EEG.index("Oz")]  # the bait does not drown the truth
 
 
+@pytest.mark.journey
 def test_evidence_is_in_the_stamp_only_where_it_is_given_and_another_one_is_refused(corpus, tmp_path):
     assert "evidence" not in json.loads((corpus / "SYNTHETIC.json").read_text())["config"]
     small = {"subjects": 1, "trials": 1, "seconds": 1, "videos": 0}
@@ -297,6 +305,7 @@ def band_power(x, low_hz, high_hz):
     return power[(hz >= low_hz) & (hz <= high_hz)].mean()
 
 
+@pytest.mark.journey
 def test_eeg_is_4_to_45_hz_in_microvolts_and_alike_in_neighbours():
     samples = signals_of_trial(
         Physiology.of_subject(0.0, np.random.default_rng(0)), 0, 0, 60, np.array([]), np.random.default_rng(2)

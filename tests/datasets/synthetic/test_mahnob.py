@@ -107,6 +107,7 @@ def test_what_is_written_is_what_is_read_back(tmp_path):
         assert np.abs(read - x).max() <= 0.51 * step, name
 
 
+@pytest.mark.journey
 def test_the_gaze_table_has_23_lines_of_header_and_is_read_as_public_code_reads_it(corpus):
     path = next(corpus.glob("Sessions/2/*.tsv"))
     table = pd.read_csv(path, sep="\t", skiprows=23)
@@ -118,6 +119,7 @@ def test_the_gaze_table_has_23_lines_of_header_and_is_read_as_public_code_reads_
     assert rate == pytest.approx(44_100, rel=1e-3)
 
 
+@pytest.mark.journey
 def test_the_video_is_780_x_580_at_60_97_frames_a_second(corpus):
     info = probe(next(corpus.glob("Sessions/2/*.avi")))
     assert (info.width, info.height, info.fps) == (780, 580, Fraction(6097, 100))
@@ -165,6 +167,7 @@ def test_an_interrupted_corpus_is_completed(tmp_path):
     assert content(tmp_path / "x") == content(tmp_path / "whole")
 
 
+@pytest.mark.journey
 def test_other_settings_and_other_corpora_are_refused(corpus, tmp_path):
     with pytest.raises(BadInput, match=r"expected mark_s None, found a corpus made with 0\.5"):
         write_synthetic("mahnob", corpus, SMALL)

@@ -136,6 +136,7 @@ def test_the_signals_show_the_joystick_two_seconds_and_a_half_earlier(made, null
     assert abs(correlation(null[1], late, np.isfinite(late))) < 0.15
 
 
+@pytest.mark.journey
 def test_the_lag_and_the_seed_change_the_files_and_the_same_settings_do_not(tmp_path):
     small = {"subjects": 1, "trials": 2, "seconds": 4}
     for name, settings in {"a": {}, "b": {}, "late": {"lag_s": 0.0}, "other": {"seed": 1}}.items():

@@ -64,6 +64,7 @@ def test_tiny_makes_every_table_and_figure(done):
     assert "As published, other protocol" in page and "nothing published can be compared with them" in page
 
 
+@pytest.mark.journey
 def test_every_figure_and_table_of_the_papers_section_says_how_to_read_it(done):
     text = (done / "report" / "report.md").read_text()
     section = text.split("## The paper's tables and figures")[1].split("\n## ")[0]
@@ -124,6 +125,7 @@ def recomputed(run_folder, target):
     return folds.mean(), sd, max(0, folds.mean() - half), min(1, folds.mean() + half), majority
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("number", [3, 4])
 def test_predictions_alone_give_the_numbers_of_tables_3_and_4(done, number):
     table = pd.read_csv(done / "report" / "tables" / f"paper_table{number}_deap.csv")
@@ -133,6 +135,7 @@ def test_predictions_alone_give_the_numbers_of_tables_3_and_4(done, number):
         assert [row[c] for c in ("mean", "sd", "low", "high", "majority")] == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.journey
 def test_what_was_published_stands_beside_the_leaky_protocol_alone(done):
     table = pd.read_csv(done / "report" / "tables" / "paper_table4_deap.csv")
     published = table.set_index(["protocol", "modality"])["published_percent"]
@@ -143,6 +146,7 @@ def test_what_was_published_stands_beside_the_leaky_protocol_alone(done):
     assert table["leaky"].equals(table["protocol"] == "window")
 
 
+@pytest.mark.journey
 def test_each_ablation_is_compared_with_the_whole_over_subjects(done):
     table = pd.read_csv(done / "report" / "tables" / "paper_figure4_deap_tiny.csv")
     assert table["changed"].tolist() == ["fusion concat", "face_time none"]
@@ -151,6 +155,7 @@ def test_each_ablation_is_compared_with_the_whole_over_subjects(done):
     assert table["p_holm"].tolist() == [1, 1]
 
 
+@pytest.mark.journey
 def test_what_is_not_there_is_listed_with_why(done):
     table = pd.read_csv(done / "report" / "tables" / "paper_excluded_deap.csv")
     assert table[["recording", "verdict", "reason", "windows_left_out"]].values.tolist() == [
@@ -197,6 +202,7 @@ def test_an_unfit_store_is_refused_with_what_to_type(store, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.journey
 def test_a_store_in_the_folders_place_is_no_folder_for_runs(store, capsys):
     before = sorted(store.path.rglob("*"))
     assert main(["reproduce", "--plan", str(store.path), str(store.path)]) == 2

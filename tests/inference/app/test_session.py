@@ -106,6 +106,7 @@ def test_channels_that_are_missing_are_reported_with_near_names_and_a_form_to_co
     assert "'what': expected MODELNAME=FILENAME" in reports
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -126,6 +127,7 @@ def test_a_file_that_is_no_recording_is_reported(predict, tmp_path, name, conten
     assert result.prediction is None and result.files == ()
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("content", "words"), [(b"", "an empty file"), (b"\0" * 999, "film.mp4: expected")])
 def test_a_video_that_is_none_is_reported(predict, tmp_path, content, words):
     (tmp_path / "film.mp4").write_bytes(content)
@@ -143,6 +145,7 @@ def test_a_video_without_a_face_is_reported(predict, tmp_path):
     assert both.video is not None
 
 
+@pytest.mark.journey
 def test_too_short_too_many_and_too_late_are_reported(predict, tmp_path):
     short = tmp_path / "short.csv"
     short.write_text("".join(write_csv(tmp_path / "a.csv").read_text().splitlines(keepends=True)[:100]))
@@ -356,6 +359,7 @@ def test_a_telephones_picture_is_put_upright(tmp_path):
     assert (probe(made).width, probe(made).height) == (64, 144)
 
 
+@pytest.mark.journey
 def test_a_copy_for_browsers_keeps_the_times_of_the_frames(tmp_path):
     times = np.r_[np.arange(10) / 25 + 1.0, np.arange(10) / 25 + 3.0]  # from 1 s on, with a gap
     made = playable(write_video(tmp_path / "a.mkv", 20, fps=25, times_s=times), tmp_path / "b.mp4")

@@ -44,6 +44,7 @@ def test_a_full_disk_is_reported_before_the_quota_is(quota, tmp_path, monkeypatc
         quota.require()
 
 
+@pytest.mark.journey
 def test_the_number_of_files_is_limited_as_well(quota, tmp_path):
     for k in range(quota.max_files - 1):
         write(tmp_path / f"hash/{k}", 0)

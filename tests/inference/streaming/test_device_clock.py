@@ -97,6 +97,7 @@ def test_a_clock_that_begins_between_two_samples_is_placed_there():
     assert result.lost == [] and max(result.away.values()) < 2e-4  # once it was rounded to the nearest of 128 a second
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("pause_s", "lost"), [(0.3, [10]), (5.0, [10, 11, 12, 13, 14, 15])])
 def test_a_gap_costs_the_windows_that_touch_it_and_the_rate_stays_known(pause_s, lost):
     given = chunks(255, 25)
@@ -107,6 +108,7 @@ def test_a_gap_costs_the_windows_that_touch_it_and_the_rate_stays_known(pause_s,
     assert max(away for window, away in result.away.items() if window > 2) < 1e-3
 
 
+@pytest.mark.journey
 def test_a_lost_chunk_too_short_for_a_gap_is_detected_and_costs_its_windows():
     given = chunks(256, 25)
     result, _ = played(given[:204] + given[205:], 256)  # 50 ms at 10.2 s
@@ -114,6 +116,7 @@ def test_a_lost_chunk_too_short_for_a_gap_is_detected_and_costs_its_windows():
     assert max(away for window, away in result.away.items() if window) < 1e-4
 
 
+@pytest.mark.journey
 def test_a_chunk_that_comes_twice_is_taken_once():
     given = chunks(255.5, 25)
     result, stream = played(given[:205] + given[204:], 256)
@@ -121,6 +124,7 @@ def test_a_chunk_that_comes_twice_is_taken_once():
     assert max(result.away.values()) < 1 / 256
 
 
+@pytest.mark.journey
 def test_chunks_in_the_wrong_order_cost_their_windows():
     given = chunks(256, 25)
     given[204], given[205] = given[205], given[204]
@@ -129,6 +133,7 @@ def test_chunks_in_the_wrong_order_cost_their_windows():
     assert max(away for window, away in result.away.items() if window) < 1e-3
 
 
+@pytest.mark.journey
 def test_one_late_time_stamp_moves_nothing():
     given = chunks(256, 25)
     given[204] = (given[204][0] + 0.1, given[204][1])
@@ -136,6 +141,7 @@ def test_one_late_time_stamp_moves_nothing():
     assert result.lost == [] and stream.dropped == 0 and max(result.away.values()) < 1e-3
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("true_hz", [128, 300])
 def test_a_rate_that_is_far_off_is_reported_with_what_to_do(true_hz):
     result, stream = played(chunks(true_hz, 20), 256)

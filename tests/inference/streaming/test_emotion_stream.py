@@ -119,6 +119,7 @@ def test_a_row_comes_when_its_window_is_complete_and_no_later(predictor):
     assert arrival == pytest.approx({s: s + 1 + 10 / TO_HZ for s in (3.0, 4.0, 5.0, 6.0)}, abs=0.02)
 
 
+@pytest.mark.journey
 def test_only_frames_that_windows_look_at_are_searched(predictor):
     with opened(predictor, start_s=0) as stream:
         fed(stream, signals(4), frames_of(4, fps=50))
@@ -139,6 +140,7 @@ def test_an_uneven_camera_shows_the_newest_frame_that_is_not_later(predictor):
     assert np.array([row["valence"] for row in rows]) == pytest.approx(wanted.values[:, 0], abs=1e-5)
 
 
+@pytest.mark.journey
 def test_faces_are_borrowed_from_the_past_second_and_never_from_the_future(tmp_path):
     face = Predictor(made(tmp_path / "m", modality="face"), "cpu")
     gone = [(0, 7), (25, 29), (40, 58)]  # at 10 fps: at the start; 0.4 s; 1.8 s
@@ -153,6 +155,7 @@ def test_faces_are_borrowed_from_the_past_second_and_never_from_the_future(tmp_p
     assert ok.all() and np.array_equal(faces[0], align(picture(72), mean_landmarks(48), SIDE))
 
 
+@pytest.mark.journey
 def test_what_is_borrowed_is_the_nearest_of_before(predictor):
     looks = streams.FaceBuffer(fake_landmarker("").__enter__(), FaceSettings(1.0, F, SIDE), lambda a, b: True)
     for t, rgb in [(0.0, picture(0)), (0.2, picture(1)), (0.4, BLANK), (0.6, BLANK), (0.8, picture(2))]:
@@ -186,6 +189,7 @@ def test_a_modality_that_stops_is_missing_after_the_deadline_and_back_when_it_co
     assert late["flags"] == "signals late" and np.isfinite(late["valence"]) and late["face_ok"] == 1
 
 
+@pytest.mark.journey
 def test_a_row_that_waits_comes_with_the_deadline(predictor):
     with opened(predictor, deadline_s=0.3) as stream:
         fed(stream, signals(3.9), frames_of(3.5), finish=False)
@@ -218,6 +222,7 @@ def test_a_gap_and_numbers_that_are_none_cost_the_windows_they_touch_only(predic
     assert all(np.isfinite(row["valence"]) for row in rows)
 
 
+@pytest.mark.journey
 def test_samples_that_come_twice_are_taken_once(predictor):
     x = signals(6)
     with opened(predictor, start_s=0) as once, opened(predictor, start_s=0) as twice:
@@ -288,6 +293,7 @@ def test_the_baseline_may_be_stated_or_run_along_or_be_none(tmp_path):
         assert fed(stream, x)[0]["start_s"] == 0
 
 
+@pytest.mark.journey
 def test_a_template_repeats_from_the_first_window_on(tmp_path):
     bio = Predictor(made(tmp_path / "m", modality="bio", baseline="template"), "cpu")
     x, windows = signals(8), []
@@ -314,12 +320,14 @@ class _Spy:
         return self._predictor.predict_windows(faces, ok, x)
 
 
+@pytest.mark.journey
 def test_no_answer_before_the_baseline_is_over(predictor):
     with opened(predictor, start_s=0) as stream:
         rows = fed(stream, signals(5), frames_of(5))
     assert [row["flags"] for row in rows] == ["no baseline yet", "no baseline yet", "", "", ""]
 
 
+@pytest.mark.journey
 def test_flags_are_those_of_a_recording(predictor):
     x = signals(8)
     x[4, 5 * RATE :] = FLAT
@@ -329,6 +337,7 @@ def test_flags_are_those_of_a_recording(predictor):
     assert rows[0]["flags"] == "" and rows[-1]["flags"] == "flat: O1; far from training: GSR1"
 
 
+@pytest.mark.journey
 def test_a_long_silence_is_left_out_and_counted(predictor):
     with opened(predictor) as stream:
         stream.samples(signals(6), 0.0)

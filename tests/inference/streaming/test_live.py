@@ -195,6 +195,7 @@ def test_a_video_that_begins_before_or_after_the_signals_is_moved_with_them(mode
     assert table["flags"].loc[8:].tolist() == ["signals ended"] * len(table.loc[8:])
 
 
+@pytest.mark.journey
 def test_a_video_that_begins_late_and_is_alone_begins_at_once(model, tmp_path, monkeypatch):
     monkeypatch.setattr(FakeVideoFile, "begin_s", 40.0)
     lines = run(model, video="a.mp4", seconds=1.5)
@@ -352,6 +353,7 @@ def clock_from_now():
     return lambda: time.monotonic() - start
 
 
+@pytest.mark.journey
 def test_frames_that_come_too_late_are_left_out_and_samples_never_are():
     frames = (Event(k / 1000, k / 1000, frame=picture(0)) for k in range(300))
     merged = MergedSources([frames, replay_samples(np.zeros((1, 300)), 1000)], clock_from_now(), None)

@@ -48,6 +48,7 @@ def edit_config(folder, change):
     (folder / "config.json").write_text(json.dumps(made))
 
 
+@pytest.mark.journey
 def test_what_is_saved_comes_back_whole(tmp_path):
     torch.manual_seed(0)
     model = GBVNet(GBVNetConfig(variant="micro", n_channels=2, n_frames=3, fusion="literal", tcn="parallel"))
@@ -80,6 +81,7 @@ def test_the_layout_is_the_hubs(saved):
     assert torch.equal(theirs(None, None, signals).logits, own(None, None, signals).logits)
 
 
+@pytest.mark.journey
 def test_a_model_saved_before_the_ablations_loads_as_what_it_was(saved):
     before = load_model(saved)[0]
     tensors = load_file(saved / "model.safetensors")

@@ -48,6 +48,7 @@ def saved(tmp_path):
     return tmp_path / "model"
 
 
+@pytest.mark.journey
 def test_the_description_has_all_that_a_user_must_know(saved):
     description = dict(
         line.strip().split("  ", 1) for line in describe_model(saved).splitlines() if "  " in line.strip()
@@ -90,6 +91,7 @@ def test_a_model_of_an_earlier_version_has_the_present_stamp(tmp_path):
     assert "deap (synthetic data)" in description and "made-up" not in description
 
 
+@pytest.mark.journey
 def test_a_network_of_one_modality_says_nothing_of_the_other(tmp_path):
     save_model(tmp_path / "face", network(modality="face"), {"protocol": "window"})
     description = describe_model(tmp_path / "face")
@@ -136,6 +138,7 @@ def broken_channels(folder):
     save_file(load_file(folder / "model.safetensors"), folder / "model.safetensors")
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -166,6 +169,7 @@ def test_somebody_elses_words_do_not_steer_the_terminal(tmp_path):
     assert "subjects        not stated" in description
 
 
+@pytest.mark.journey
 def test_tensors_bound_to_no_config_are_reported(saved):
     save_file(load_file(saved / "model.safetensors"), saved / "model.safetensors")
     assert "an edited config would not be noticed" in describe_model(saved)

@@ -68,6 +68,7 @@ def hub(tmp_path, monkeypatch):
     return fake
 
 
+@pytest.mark.journey
 def test_what_is_pushed_is_what_loads_by_name(hub):
     save_model("mine", network(), ABOUT)
     Path("mine/notes.txt").write_text("who was in the study")  # whatever lies beside stays here
@@ -83,6 +84,7 @@ def test_what_is_pushed_is_what_loads_by_name(hub):
         assert torch.equal(model(None, None, SIGNALS).logits, network()(None, None, SIGNALS).logits)
 
 
+@pytest.mark.journey
 def test_the_three_methods_of_the_hub(hub):
     shared = HubGBVNet(network().config, ABOUT)
     shared.load_state_dict(network().state_dict())
@@ -128,6 +130,7 @@ def test_what_is_damaged_is_never_sent(hub):
     assert hub.made == hub.revisions == []
 
 
+@pytest.mark.journey
 def test_a_model_that_is_nowhere_and_a_hub_that_refuses_are_reported_in_one_line(hub, monkeypatch, capsys):
     assert main(["model", "show", "lab/none"]) == 2
     lines = capsys.readouterr().err.splitlines()

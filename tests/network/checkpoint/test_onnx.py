@@ -103,6 +103,7 @@ def test_it_answers_as_torch_does_for_any_number_of_windows(exported):
     assert min(done.torch_one, done.onnx_one, done.torch_batch, done.onnx_batch) > 0
 
 
+@pytest.mark.journey
 def test_a_window_without_a_modality_is_answered_as_torch_answers_or_refused(exported):
     made, done, _ = exported
     held = windows(4)
@@ -132,6 +133,7 @@ def refused(config):
     return (False, True, False, True) if config.modality == "face" else (False, False, True, True)
 
 
+@pytest.mark.journey
 def test_the_file_says_what_it_expects_and_nothing_is_left_beside_it(exported):
     _, done, folder = exported
     session = ort.InferenceSession(done.path)
@@ -161,6 +163,7 @@ def test_what_is_not_installed_is_one_clear_line(tmp_path, monkeypatch, capsys):
         export.export_onnx("model", tmp_path / "model.onnx")
 
 
+@pytest.mark.journey
 def test_a_place_that_cannot_be_written_and_a_model_without_its_side_are_reported_before_any_work(tmp_path):
     save_model(tmp_path / "model", network(), {})
     with pytest.raises(BadModel, match=r"about\.face_side, the side of a face in pixels, found None"):

@@ -74,6 +74,7 @@ def test_control_characters_of_a_config_do_not_reach_a_terminal():
     assert "\x1b" not in accuracy_statement({"scores": {"a\x1b": "b\x1b"}})
 
 
+@pytest.mark.journey
 def test_it_is_read_back_from_a_model_folder_and_shown(tmp_path):
     folder = write_model(tmp_path / "model", tests=as_notes([SCORE]))
     assert json.loads((folder / "config.json").read_text())["about"]["tests"][0]["low"] == 0.51

@@ -58,6 +58,7 @@ class Spread(EstimatorSystem):
         return inputs.signals.std(axis=2)
 
 
+@pytest.mark.journey
 def test_an_estimator_is_that_of_scikit_learn_on_the_users_features(store, sides):
     train, y, test = sides
     fitted = Spread(replace(CONFIG, options={"trees": 5})).fit(store, train, y[train], seed=3)
@@ -67,6 +68,7 @@ def test_an_estimator_is_that_of_scikit_learn_on_the_users_features(store, sides
     assert ((expected > 0.5) == y[test]).mean() > 0.8
 
 
+@pytest.mark.journey
 def test_validation_rows_are_for_training_too(store, sides):
     train, y, test = sides
     whole = Spread(CONFIG).fit(store, train, y[train], seed=1).predict_proba(store, test)
@@ -93,6 +95,7 @@ def test_decisions_without_probabilities_become_some(store, sides):
     assert ((p > 0) & (p < 1)).all() and ((p > 0.5) == y[test]).mean() > 0.8
 
 
+@pytest.mark.journey
 def test_several_classes_of_which_one_is_absent_and_ratings(store, sides):
     train, _, test = sides
     config = replace(CONFIG, rule="2,4,6", task="multiclass")
@@ -136,6 +139,7 @@ class Foreign(ClassifierMixin, BaseEstimator):
         return np.full(len(x), self.classes_[0])
 
 
+@pytest.mark.journey
 def test_what_cannot_be_saved_says_so_when_it_is_loaded(store, sides, tmp_path, caplog):
     train, y, test = sides
     made = as_system(Foreign, "a.py:Foreign")
@@ -147,6 +151,7 @@ def test_what_cannot_be_saved_says_so_when_it_is_loaded(store, sides, tmp_path, 
         made.load(tmp_path / "model", CONFIG)
 
 
+@pytest.mark.journey
 def test_a_saved_model_with_types_of_others_is_refused(store, sides, tmp_path):
     train, y, _ = sides
 
@@ -228,6 +233,7 @@ def test_a_named_network_learns_saves_and_loads(module, modality, store, sides, 
     np.testing.assert_array_equal(again.predict_proba(store, test), p)
 
 
+@pytest.mark.journey
 def test_a_network_gets_the_sizes_and_z_scored_signals(store, sides):
     train, y, _ = sides
     made = as_system(Conv, "a.py:Conv")(replace(CONFIG, options={"n_filters": 3}))
@@ -240,6 +246,7 @@ def test_a_network_gets_the_sizes_and_z_scored_signals(store, sides):
     np.testing.assert_allclose(scaled.std(axis=(0, 2)), 1, atol=1e-4)
 
 
+@pytest.mark.journey
 def test_networks_that_do_not_fit_are_refused(store, sides):
     train, y, _ = sides
 
@@ -278,6 +285,7 @@ def test_networks_that_do_not_fit_are_refused(store, sides):
         as_system(Needs, "a.py:Needs")
 
 
+@pytest.mark.journey
 def test_a_system_of_a_module_may_say_how_it_is_made(store, sides):
     class Own(ModuleSystem):
         """Of a test."""

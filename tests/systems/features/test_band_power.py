@@ -30,6 +30,7 @@ def test_band_powers_are_those_of_scipys_periodogram(length, rate_hz):
         assert np.exp(power[..., i]) == pytest.approx(mean, rel=1e-9)
 
 
+@pytest.mark.journey
 def test_all_bands_together_have_the_variance_of_white_noise_that_is_theirs():
     variance = variances(2 * np.random.default_rng(0).normal(size=(20_000, 1, 128)), 128.0)
     bins = np.array([3, 4, 5, 17, 15])  # of 64 that share the variance of 4

@@ -34,6 +34,7 @@ def test_band_powers_are_mnes(length, rate_hz):
     assert derivations.log_powers(x, rate_hz) == pytest.approx(mnes(x, rate_hz), abs=1e-9)
 
 
+@pytest.mark.journey
 @pytest.mark.skipif(not REAL.exists(), reason="no recorded EEG here")
 def test_band_powers_of_recorded_eeg_are_mnes_and_eyes_closed_show_alpha():
     powers = {}
@@ -63,6 +64,7 @@ def renamed(path, names, rate_hz=None):
     return open_store(path)
 
 
+@pytest.mark.journey
 def test_electrodes_are_selected_by_name_and_differences_where_both_sides_are_there(tmp_path):
     store = renamed(tmp_path / "store", ["CP2", "EEG FP1-REF", "Pz", "CP1", "T7"])
     assert derivations.derivations_of(store) == [(1, None), (4, None), (3, None), (0, None), (3, 0)]
@@ -73,6 +75,7 @@ def test_electrodes_are_selected_by_name_and_differences_where_both_sides_are_th
     assert derivations.pair_features(store, rows)[:, -3:] == pytest.approx(wanted[:, 0], abs=1e-3)
 
 
+@pytest.mark.journey
 def test_a_store_that_remembers_gives_the_same(tmp_path):
     store = write_store(tmp_path / "store")
     rows = np.array([7, 0, 119])

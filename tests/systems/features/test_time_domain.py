@@ -130,6 +130,7 @@ def test_wavelet_energies_are_those_of_mne_features_and_entropies_scipys(x, libr
         assert features[..., 5 + at] == pytest.approx(stats.entropy(level**2, axis=2), rel=1e-9)
 
 
+@pytest.mark.journey
 def test_hursts_exponent_is_that_of_a_plain_loop_and_of_noise_with_a_known_one():
     x = noise()[2, 3]
     sizes, logs = sorted({int(s) for s in np.logspace(4, 6, 20, base=2)}), []

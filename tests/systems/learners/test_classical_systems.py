@@ -86,6 +86,7 @@ def test_smoothing_of_one_window_or_of_steady_ones_changes_nothing():
     assert smooth(np.full((9, 1), 5.0)) == pytest.approx(np.full((9, 1), 5.0))
 
 
+@pytest.mark.journey
 def test_smoothing_takes_all_of_a_trial_in_its_order_and_nothing_else(store):
     def features(of, at):
         return extract_features(of, at, [0, 1], ENTROPY).reshape(len(at), -1)
@@ -101,6 +102,7 @@ def test_smoothing_takes_all_of_a_trial_in_its_order_and_nothing_else(store):
     assert np.flatnonzero(~same).tolist() == [5, 6, 7, 8, 9]
 
 
+@pytest.mark.journey
 def test_zhu_sees_smoothed_entropies(store):
     rows = np.arange(10)
     raw = extract_features(store, rows, [0, 1, 2], ENTROPY).reshape(10, -1)
@@ -272,6 +274,7 @@ def test_any_number_of_electrodes_makes_a_scalp(names):
     assert scalp.interpolation_weights(names).sum(axis=1) == pytest.approx(np.ones(len(scalp.pixels())))
 
 
+@pytest.mark.journey
 def test_scalps_follow_the_electrodes_names_not_their_order(store):
     rows = np.arange(6)
     maps = siddharth_like.scalp_maps(store, rows, [0, 1, 2])
@@ -345,6 +348,7 @@ def test_movements_are_numpys_statistics_over_the_frames_that_show_a_face():
     assert np.isnan(features[3]).all()
 
 
+@pytest.mark.journey
 def test_pictures_are_reduced_to_the_components_that_scikit_learn_finds():
     x = np.random.default_rng(0).normal(size=(200, 60)) @ np.random.default_rng(1).normal(size=(60, 60))
     widths = np.array([[40, 1], [20, 0]])
@@ -355,6 +359,7 @@ def test_pictures_are_reduced_to_the_components_that_scikit_learn_finds():
     assert np.array_equal(reduced[:, 30:], x[:, 40:])
 
 
+@pytest.mark.journey
 def test_the_extreme_learning_machine_is_a_ridge_on_random_units():
     x, y = data()
     parameters = siddharth_like._elm(x, y, 0, "binary")
@@ -364,6 +369,7 @@ def test_the_extreme_learning_machine_is_a_ridge_on_random_units():
     assert hidden @ parameters["outward"] + parameters["bias"] == pytest.approx(2 * theirs, rel=1e-6, abs=1e-6)
 
 
+@pytest.mark.journey
 def test_a_store_without_expressions_gives_small_pictures_and_is_not_mixed_up_with_one_that_has_them(store):
     bare = Changed(store.path)
     bare.lost_expressions = True
@@ -377,6 +383,7 @@ def test_a_store_without_expressions_gives_small_pictures_and_is_not_mixed_up_wi
         made.predict_proba(store, rows)
 
 
+@pytest.mark.journey
 def test_a_window_whose_face_shows_no_expression_counts_as_the_mean(store):
     made = system("siddharth-like")(config("siddharth-like", modality="face"))
     y = (store.windows["valence"] > 5).to_numpy(int)

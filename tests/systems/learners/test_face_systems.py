@@ -46,6 +46,7 @@ def labels(store):
 # single pictures
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("network", [minaee.DeepEmotion(2), meena_like.DeepCNN(2, 4)], ids=["minaee", "meena-like"])
 def test_a_window_has_the_mean_logit_of_its_good_frames(network):
     faces = torch.rand(3, 4, 3, 64, 64)
@@ -211,6 +212,7 @@ def test_its_public_network_is_not_trained_and_its_model_needs_no_file_of_weight
         system("chowdary-like").load(tmp_path / "model", with_weights(file))
 
 
+@pytest.mark.journey
 def test_without_a_file_it_says_that_nothing_is_transferred(store, caplog):
     config = CrossvalConfig(system="chowdary-like", modality="face", train=SHORT, model=ModelConfig(variant="micro"))
     with caplog.at_level(logging.WARNING):

@@ -17,6 +17,7 @@ def noise_with_two_that_tell(rows=400, features=30, seed=0):
     return x, y[:, None], groups
 
 
+@pytest.mark.journey
 def test_wolves_come_down_to_the_least_cost_of_an_easy_hill():
     """Of 200 features, as many right as no random choice of the same number of tries would have."""
     goal, rng = np.arange(200) % 3 == 0, np.random.default_rng(0)
@@ -65,6 +66,7 @@ def test_the_cost_is_the_balanced_error_of_scikit_learns_ridge_and_a_little_for_
     assert cost(choice) == pytest.approx((1 - COST_OF_ALL) * error + COST_OF_ALL / 2)
 
 
+@pytest.mark.journey
 def test_no_group_is_on_both_sides():
     """What only tells groups apart is worth nothing: on rows of known groups it would be worth everything."""
     rng = np.random.default_rng(0)

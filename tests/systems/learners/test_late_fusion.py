@@ -124,6 +124,7 @@ ROWS = np.arange(120)  # of trials of 5 windows, every second of which is high
 TRUTH = (ROWS % 10 >= 5).astype(int)
 
 
+@pytest.mark.journey
 def test_weights_are_fitted_on_windows_that_neither_was_trained_on(planted):
     training = {"rows": ROWS[:80], "y": TRUTH[:80]}
     fused = Two(CONFIG).fit(planted, *training.values(), validation=(ROWS[80:], TRUTH[80:]))

@@ -103,6 +103,7 @@ def test_an_untrained_or_damaged_network_says_so(planted, tmp_path):
         system("hsa-like").load(tmp_path, config)
 
 
+@pytest.mark.journey
 def test_windows_of_another_shape_are_refused(planted, tmp_path):
     fitted = trained("eegnet", planted, "bio")
     fitted.config = replace(fitted.config, modality="eeg")
@@ -115,6 +116,7 @@ def test_windows_of_another_shape_are_refused(planted, tmp_path):
 # DeepVANet
 
 
+@pytest.mark.journey
 def test_deepvanet_has_the_parameters_worked_by_hand():
     convolutions = (3 * 9 * 32 + 32) + (32 * 9 * 64 + 64) + (64 * 9 * 128 + 128)
     lstm = (128 + 128) * 9 * 512 + 512
@@ -140,6 +142,7 @@ def test_a_convolutional_lstm_over_one_pixel_is_torchs_lstm():
         assert torch.allclose(cell(x[..., None, None], None)[..., 0, 0], plain(x)[0][:, -1], atol=1e-6)
 
 
+@pytest.mark.journey
 def test_deepvanet_does_not_look_at_bad_frames():
     network = deepvanet.DeepVANet(shape(n_frames=4, side=32))
     same_without_bad_frames(network, torch.randn(3, 4, 128))
@@ -169,6 +172,7 @@ def test_eegnet_has_the_parameters_of_the_papers_formula(channels, samples, outp
         assert formula == 2258  # 512 + 16 + 1024 + 32 + 256 + 256 + 32 + 130
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize("validation", [True, False])
 def test_eegnet_keeps_its_norms_while_it_learns_and_in_what_is_kept(planted, validation, tmp_path):
     fitted = trained("eegnet", planted, "eeg", validation)
@@ -181,6 +185,7 @@ def test_eegnet_keeps_its_norms_while_it_learns_and_in_what_is_kept(planted, val
         assert head.max() > 0.2499
 
 
+@pytest.mark.journey
 def test_batch_norms_are_those_of_the_source_and_a_saved_network_keeps_its_own(planted, tmp_path):
     fitted = trained("eegnet", planted, "eeg")
     norms = [m for m in fitted.network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
@@ -231,6 +236,7 @@ def test_a_bound_shrinks_what_is_too_large_and_nothing_else():
     assert torch.allclose(weight, torch.tensor([[0.6, 0.8], [0.3, 0.4], [0.0, 0.0]]))
 
 
+@pytest.mark.journey
 def test_eegnets_filters_follow_the_rate_and_shrink_with_short_windows(caplog):
     def sizes_of(samples, rate_hz):
         sizes = eegnet.Sizes(samples, rate_hz)
@@ -348,6 +354,7 @@ def test_cui_like_has_the_parameters_worked_by_hand():
     assert n_parameters(cui_like.CuiLike(shape(many(40)))) == face + bio + 2 * cross + head
 
 
+@pytest.mark.journey
 def test_cui_like_does_not_look_at_bad_frames():
     same_without_bad_frames(cui_like.CuiLike(shape(n_frames=4, side=32)), torch.randn(3, 4, 128))
 
@@ -431,6 +438,7 @@ def test_salama_like_does_not_look_at_bad_frames():
     same_without_bad_frames(salama_like.FaceBlocks(shape(n_frames=4, side=32)), None)
 
 
+@pytest.mark.journey
 @pytest.mark.parametrize(("samples", "frames", "side"), [(3, 1, 33), (32, 2, 32), (129, 12, 112)])
 def test_salama_like_takes_windows_of_any_length(samples, frames, side):
     sizes = shape(n_samples=samples, n_frames=frames, side=side)

@@ -90,6 +90,7 @@ class Corrupted(Store):
         return faces, ok, x
 
 
+@pytest.mark.journey
 def test_a_neighbouring_trial_changes_nothing_and_a_neighbouring_window_does(long):
     y = (long.windows["valence"].to_numpy() > 5).astype(int)
     fitted = system("mindlink-eumpy")(CONFIG).fit(long, np.arange(68), y)
@@ -105,6 +106,7 @@ def test_a_neighbouring_trial_changes_nothing_and_a_neighbouring_window_does(lon
     assert fitted.predict_proba(long, rows[5:6]) == pytest.approx(p[5:6], abs=1e-6)
 
 
+@pytest.mark.journey
 def test_training_on_one_trial_does_not_look_at_another(long):
     y = (long.windows["valence"].to_numpy() > 5).astype(int)
     rows = np.r_[0:17, 51:68]
