@@ -1,5 +1,7 @@
-"""How long `gbvnet --help` and the help of each command take, as multiples of a start of Python that does nothing."""
+"""How long `gbvnet --help` and the help of each command take, as multiples of a start of Python that does nothing; and
+how long it takes to import what predicts, as a multiple of importing torch alone."""
 
+import os
 import subprocess
 import sys
 from functools import partial
@@ -10,14 +12,17 @@ from gbvnet.cli.main import main  # noqa: F401  importing it makes the commands 
 from .clock import in_turn
 
 REPEATS = 5
+PREDICTS = "import gbvnet; gbvnet.Predictor"
 
 
 def measure() -> list[dict]:
-    """Rows of `gbvnet --help` and of the slowest help of a command, each beside a bare start of the same Python."""
+    """Rows of `gbvnet --help` and of the slowest help of a command, each beside a bare start of the same Python, and of
+    what predicts beside torch."""
     calls = {"bare": partial(_run, "-c", "pass"), "gbvnet": partial(_run, "-m", "gbvnet", "--help")}
     calls |= {name: partial(_run, "-m", "gbvnet", name, "--help") for name in COMMANDS}
+    calls |= {"torch": partial(_run, "-c", "import torch"), "to predict": partial(_run, "-c", PREDICTS)}
     seconds = in_turn(REPEATS, **calls)
-    bare = seconds.pop("bare")
+    bare, torch, predicts = (seconds.pop(name) for name in ("bare", "torch", "to predict"))
     slowest = max(COMMANDS, key=seconds.__getitem__)
     return [
         {
@@ -27,8 +32,17 @@ def measure() -> list[dict]:
             "aim": "below 8",
         }
         for what, name in (("gbvnet --help", "gbvnet"), (f"gbvnet {slowest} --help, the slowest", slowest))
+    ] + [
+        {
+            "what": "importing what predicts / importing torch",
+            "value": predicts / torch,
+            "unit": f"x ({predicts:.2f} / {torch:.2f} s)",
+            "aim": "",
+        }
     ]
 
 
 def _run(*arguments: str) -> None:
-    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
+    # An installed package is compiled; one in a working tree is after its first start, unless this variable is set.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL, env=environment)

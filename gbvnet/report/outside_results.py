@@ -1,5 +1,6 @@
 """Files of predictions of other programs as results beside those of run folders."""
 
+import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -32,10 +33,8 @@ def read_all_results(paths: Sequence[Path], scored: Sequence[Result] = ()) -> tu
         of_runs, errors = read_results(folders, scored) if folders or scored else ([], [])
     except GbvnetError as error:  # a file may have labels of its own
         errors = [error]
-    names = [file.name for file in files]
     outside: list[Result] = []
-    for file in files:
-        name = file.name if names.count(file.name) == 1 else f"{file.parent.name}/{file.name}"
+    for file, name in _without_copies(files):
         try:
             outside += _results_of_file(file, name, of_runs)
         except GbvnetError as error:
@@ -45,6 +44,29 @@ def read_all_results(paths: Sequence[Path], scored: Sequence[Result] = ()) -> tu
             raise errors[0]
         raise BadRun("report", "at least one finished run", "; ".join(map(str, errors)))
     return read_results([], [*of_runs, *_with_unique_systems(outside)])[0], errors
+
+
+def _without_copies(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield files with their names in the report. A copy of a file before it is left out: its predictions would be
+    compared with themselves, and make every adjusted p larger."""
+    names = [file.name for file in files]
+    known: dict[str, str] = {}  # name in the report, by digest
+    for file in files:
+        name = file.name if names.count(file.name) == 1 else f"{file.parent.name}/{file.name}"
+        first = known.setdefault(_digest(file), name)
+        if first is name:
+            yield file, name
+        else:
+            log.warning("%s: the predictions of %s again; they count once", name, first)
+
+
+def _digest(file: Path) -> str:
+    """Of a file's bytes; of one that cannot be read, which is refused later, its path."""
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError:
+        return str(file)
 
 
 def _results_of_file(file: Path, name: str, of_runs: Sequence[Result]) -> Iterator[Result]:

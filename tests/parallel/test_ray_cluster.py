@@ -85,7 +85,7 @@ def nodes():
 @pytest.fixture(scope="module")
 def deap(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpus")
-    gbvnet(folder, "synth", "deap", "deap", "--subjects", "2", "--trials", "5", "--seconds", "3", "--jobs", "2")
+    gbvnet(folder, "synth", "deap", "deap", "--subjects", "2", "--trials", "5", "--seconds", "2", "--jobs", "2")
     return folder / "deap"
 
 

@@ -1,5 +1,6 @@
 """Reports of predictions of other programs: scored, tested, ranked and stamped as a run is, and marked everywhere."""
 
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -72,6 +73,22 @@ def test_results_of_other_tasks_are_scored_and_compared(tmp_path, make, columns)
     assert outside.scores.classes == next(r for r in written.results if not r.run.outside).scores.classes
     (comparison,) = results.compare(written.results)[0]
     assert {comparison.a.label, comparison.b.label} >= {"theirs (outside) modality not given"}
+
+
+@pytest.mark.journey
+def test_a_file_and_its_copies_count_once(tmp_path, caplog):
+    folder, file = run(tmp_path, "one", system="svm"), theirs(tmp_path, "theirs.csv")
+    (tmp_path / "again").mkdir()
+    copies = [shutil.copy(file, tmp_path / "copy.csv"), shutil.copy(file, tmp_path / "again" / "theirs.csv")]
+    other = theirs(tmp_path, "other.csv", seed=6)
+    once, _ = read_all_results([folder, file, other])
+    again, errors = read_all_results([folder, file, *copies, other, file])
+    assert errors == []
+    assert [r.label for r in again] == [r.label for r in once]
+    assert [r.getMessage() for r in caplog.records if "count once" in r.getMessage()] == [
+        f"{name}: the predictions of {tmp_path.name}/theirs.csv again; they count once"
+        for name in ("copy.csv", "again/theirs.csv")
+    ]
 
 
 @pytest.mark.journey

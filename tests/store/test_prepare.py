@@ -331,8 +331,8 @@ def write_video(path: Path, frames, rate: int = 50, each: int = 50) -> None:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv444p"
         stream.thread_count = 1
         for i, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv444p")
             for k in range(each):
-                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
                 frame.pts = i * each + k
                 container.mux(stream.encode(frame))
         container.mux(stream.encode())
