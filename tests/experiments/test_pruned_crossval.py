@@ -13,6 +13,8 @@ from gbvnet.errors import BadConfig, BadRun
 from gbvnet.evaluation import predictions
 from gbvnet.evaluation.plan import make_plan
 from gbvnet.experiments.crossval import cross_validate
+from gbvnet.experiments.reproduction.recipe import PlannedRun
+from gbvnet.experiments.reproduction.runtime_estimate import measure, workload_of
 from gbvnet.experiments.run_folder import config_digest
 from gbvnet.experiments.train import honest_scores
 from gbvnet.network import training
@@ -140,3 +142,15 @@ def test_only_cross_validations_of_gbvnet_are_pruned():
     for kind, remedy in ((CompareConfig, "gbvnet report"), (FinalConfig, "gbvnet model prune")):
         with pytest.raises(BadConfig, match=remedy):
             kind(prune=0.5)
+
+
+@pytest.mark.journey
+def test_an_estimate_measures_the_training_after_pruning(store, one_core):
+    whole, half, untrained = (
+        PlannedRun("run", config, "whole", "GBV-Net", store)
+        for config in (WHOLE, CONFIG, replace(CONFIG, prune_epochs=0))
+    )
+    measured = {run.config.prune_epochs: measure(run, workload_of(run)) for run in (half, untrained)}
+    assert measured[2].pruned_window_s > 0
+    assert measured[0].pruned_window_s == measured[0].window_s  # only GRN's responses are left
+    assert measure(whole, workload_of(whole)).pruned_window_s == 0

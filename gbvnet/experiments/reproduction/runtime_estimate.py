@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...config import CrossvalConfig, ModelConfig, TrainConfig, uses_face, uses_signals
+from ...config import CrossvalConfig, ModelConfig, PruneConfig, TrainConfig, uses_face, uses_signals
 from ...errors import GbvnetError
 from ...evaluation.plan import choose_windows, make_plan
 from ...evaluation.targets import target_names
+from ...network.training_data import HISTORY, batch_size
 from ...parallel.ray_cluster import Cluster
 from ...parallel.tasks import (
     Jobs,
@@ -33,6 +34,7 @@ from ...parallel.tasks import (
 from ...progress import ProgressCallback
 from ...store.window_source import WindowSource
 from ...systems import system
+from ...systems.gbvnet import PRUNED
 from ..crossval import sendable
 from .recipe import PlannedRun
 
@@ -75,6 +77,8 @@ class Throughput:
     device: str
     together: int = 1
     """how many trainings shared a GPU while these times were taken"""
+    pruned_window_s: float = 0.0
+    """as `window_s`, in the training after pruning; 0 where nothing is pruned"""
 
 
 def measure(run: PlannedRun, workload: Workload, jobs: Jobs = 1) -> Throughput:
@@ -187,7 +191,7 @@ def workload_of(run: PlannedRun, known: dict[Any, Workload] | None = None) -> Wo
     c = run.config
     modality = c.modality if c.rows == "any" else "facebio"
     same_folds = replace(
-        c, system="", modality=modality, model=ModelConfig(), train=TrainConfig(), options=None, recipe=None
+        c, system="", modality=modality, model=ModelConfig(), train=TrainConfig(), options=None, recipe=None, prune=1.0
     )
     key = (run.store.path, same_folds)
     if key not in known:
@@ -203,18 +207,27 @@ def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, 
     in_memory = (
         workload.train_each * 1.25 * throughput.window_bytes <= config.train.memory_gib / tasks_per_machine(jobs) * GIB
     )
-    step = throughput.window_s if in_memory else max(throughput.window_s, throughput.read_s)
+    step, pruned_step = (
+        window_s if in_memory else max(window_s, throughput.read_s)
+        for window_s in (throughput.window_s, throughput.pruned_window_s)
+    )
     epochs = config.train.epochs if throughput.epochs else 1
     # The signals' mean and SD are a pass of their own. Systems without epochs read within what was measured.
     read = (2 * workload.train + workload.validation) * throughput.read_s if throughput.epochs else 0.0
     total = (
         epochs * workload.train * step
+        + (_passes_of_pruning(config.pruning) * workload.train * pruned_step if throughput.pruned_window_s else 0.0)
         + workload.trainings * throughput.training_s
         + workload.test * throughput.test_s
         + read
     )
     separate = throughput.device == "cpu" or isinstance(jobs, Cluster)
     return total / (parallel_trainings(jobs) if separate else throughput.together)
+
+
+def _passes_of_pruning(how: PruneConfig) -> int:
+    """How often pruning and the training after it go through the training windows."""
+    return 0 if how.keep == 1 else how.epochs + (how.by == "grn")  # GRN's responses are those of all windows
 
 
 def run_bytes(workload: Workload, throughput: Throughput) -> int:
@@ -259,7 +272,8 @@ def _kind(run: PlannedRun, workload: Workload) -> tuple:
     train = replace(c.train, epochs=1, patience=1, select="validation")
     # The throughput of small trainings depends on their size: to the next power of two.
     small = workload.train_each.bit_length() if workload.train_each < 10_000 else None
-    return c.system, c.modality, c.joint, c.model, train, shape, small
+    pruning = c.pruning if c.pruning.keep < 1 else None
+    return c.system, c.modality, c.joint, c.model, train, shape, small, pruning
 
 
 def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float]:
@@ -275,11 +289,15 @@ def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float
         y = (_labels(n, config), _labels(n_validation, config))
         fit_s = _clock(lambda: made.fit(store, rows, y[0], validation=(validation, y[1]), seed=0))
         fit_s += _clock(lambda: made.save(Path(folder) / "model"))
-        history = Path(folder) / "history.csv"
-        epochs = pd.read_csv(history)["seconds"].to_numpy() if history.exists() else None
+        epochs, pruned_epochs = (_epochs_s(Path(folder, *parts, HISTORY)) for parts in ((), (PRUNED,)))
     test_s = _clock(lambda: made.predict(store, test)) / len(test)
     about = made.about
-    window_s, training_s = (fit_s / n, 0.0) if epochs is None else (epochs[1:].mean() / n, fit_s - epochs.sum())
+    window_s, training_s = fit_s / n, 0.0
+    if epochs is not None:
+        window_s, training_s = epochs[1:].mean() / n, fit_s - epochs.sum()
+    pruned_window_s = window_s if config.pruning.keep < 1 else 0.0
+    if pruned_epochs is not None:
+        pruned_window_s, training_s = pruned_epochs[-2:].mean() / n, training_s - pruned_epochs.sum()
     throughput = Throughput(
         window_s=float(window_s),
         training_s=float(training_s),
@@ -289,17 +307,22 @@ def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float
         n_parameters=about.get("n_parameters") or 0,
         epochs=epochs is not None,
         device=about.get("device") or "cpu",
+        pruned_window_s=float(pruned_window_s),
     )
     return throughput, fit_s if epochs is None else float(epochs[1:].mean())
 
 
 def _short(config: CrossvalConfig, workload: Workload, n: int) -> CrossvalConfig:
     """The run's settings with few epochs, and steps of at most half of n windows."""
-    from ...network.training_data import batch_size
-
     size = max(2, min(batch_size(workload.train_each, config.train), max(16, n // 2)))
     train = replace(config.train, epochs=EPOCHS, patience=EPOCHS, batch_size=size)
-    return replace(config, train=train, target="both" if config.joint else "valence")
+    epochs = min(EPOCHS, config.prune_epochs)
+    return replace(config, train=train, target="both" if config.joint else "valence", prune_epochs=epochs)
+
+
+def _epochs_s(history: Path) -> np.ndarray | None:
+    """Return the seconds of each epoch of a training, (epochs,); None if there was none."""
+    return pd.read_csv(history)["seconds"].to_numpy() if history.exists() else None
 
 
 def _labels(n: int, config: CrossvalConfig) -> np.ndarray:
