@@ -107,8 +107,10 @@ def _read(path: Path) -> Any:
             if not is_acq(begin):
                 raise BadRecording(path, _EXPECTED, "one whose first bytes are those of no known version")
             reader = Reader(file)
+            # The public `read_headers` lets some errors through, and `stream` fills the memory where rates cannot be.
+            read_headers = reader._read_headers
             with suppress(Exception):  # of many kinds: samples are known before markers and journal are read
-                reader.stream()
+                read_headers()
             _require_whole(path, reader)
             file.reads = 0
             if reader.is_compressed:

@@ -13,6 +13,7 @@ from gbvnet.datasets.formats.signal_file import channel_units_in, open_signals, 
 from gbvnet.datasets.known_channels import known_channels
 from gbvnet.datasets.recording import Channel
 from gbvnet.errors import BadRecording
+from gbvnet.parallel.peak_memory import PeakMemory
 
 from ...device_writers import acq_bytes, acq_channels
 
@@ -125,6 +126,17 @@ def test_a_damaged_file_is_refused_without_a_word_on_the_terminal(content, messa
     with pytest.raises(BadRecording, match=message):
         open_signals(tmp_path / "a.acq")
     assert capfd.readouterr() == ("", "") and logging.getLogger("bioread").level == level
+
+
+@pytest.mark.journey
+def test_rates_that_cannot_be_do_not_fill_the_memory(tmp_path):
+    """bioread makes an index of the dividers' least common multiple, here a thousand million."""
+    pytest.importorskip("bioread")
+    content = changed(changed(acq_bytes(), DIVIDER, "<h", 32749), DIVIDER + 254, "<h", 32719)
+    (tmp_path / "a.acq").write_bytes(content)
+    with PeakMemory() as peak, pytest.raises(BadRecording, match="whole parts of the file's"):
+        open_signals(tmp_path / "a.acq")
+    assert peak.mb is None or peak.mb < 100
 
 
 @pytest.mark.journey
