@@ -1,5 +1,5 @@
 """How long `gbvnet --help` and the help of each command take, as multiples of a start of Python that does nothing; and
-how long it takes to import what predicts, as a multiple of importing torch alone."""
+how long it takes to import what cross-validates, as a multiple of importing torch alone."""
 
 import os
 import subprocess
@@ -12,17 +12,17 @@ from gbvnet.cli.main import main  # noqa: F401  importing it makes the commands 
 from .clock import in_turn
 
 REPEATS = 5
-PREDICTS = "import gbvnet; gbvnet.Predictor"
+CROSSVAL = "import gbvnet.experiments.crossval"  # and each worker process
 
 
 def measure() -> list[dict]:
     """Rows of `gbvnet --help` and of the slowest help of a command, each beside a bare start of the same Python, and of
-    what predicts beside torch."""
+    what cross-validates beside torch."""
     calls = {"bare": partial(_run, "-c", "pass"), "gbvnet": partial(_run, "-m", "gbvnet", "--help")}
     calls |= {name: partial(_run, "-m", "gbvnet", name, "--help") for name in COMMANDS}
-    calls |= {"torch": partial(_run, "-c", "import torch"), "to predict": partial(_run, "-c", PREDICTS)}
+    calls |= {"torch": partial(_run, "-c", "import torch"), "imports": partial(_run, "-c", CROSSVAL)}
     seconds = in_turn(REPEATS, **calls)
-    bare, torch, predicts = (seconds.pop(name) for name in ("bare", "torch", "to predict"))
+    bare, torch, crossval = (seconds.pop(name) for name in ("bare", "torch", "imports"))
     slowest = max(COMMANDS, key=seconds.__getitem__)
     return [
         {
@@ -34,9 +34,9 @@ def measure() -> list[dict]:
         for what, name in (("gbvnet --help", "gbvnet"), (f"gbvnet {slowest} --help, the slowest", slowest))
     ] + [
         {
-            "what": "importing what predicts / importing torch",
-            "value": predicts / torch,
-            "unit": f"x ({predicts:.2f} / {torch:.2f} s)",
+            "what": "importing what cross-validates / importing torch",
+            "value": crossval / torch,
+            "unit": f"x ({crossval:.2f} / {torch:.2f} s)",
             "aim": "",
         }
     ]

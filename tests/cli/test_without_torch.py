@@ -52,3 +52,14 @@ def test_a_report_needs_no_torch(run, tmp_path):
     done = run("report", *study(tmp_path / "runs", subjects=3, targets=("valence",))[:2], tmp_path / "report")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report" / "report.html").exists()
+
+
+@pytest.mark.journey
+def test_only_a_training_of_a_network_imports_lightning():
+    """It takes longer to import than torch."""
+    modules = ("inference.batch", "inference.app.server", "cli.live", "experiments.crossval", "systems.gbvnet")
+    code = "import sys; " + "".join(f"import gbvnet.{name}; " for name in modules) + "print('lightning' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.stdout == "False\n", done.stderr

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -490,19 +488,6 @@ def test_from_the_command_line(table, tmp_path, capsys):
     assert "no such file" in capsys.readouterr().err
     assert main([*words, "--rename", "GSR1"]) == 2
     assert "expected MODELNAME=FILENAME" in capsys.readouterr().err
-
-
-@pytest.mark.journey
-def test_prediction_needs_no_lightning(table, tmp_path):
-    """It takes longer to import than torch."""
-    (tmp_path / "lightning.py").write_text("raise ImportError('hidden by a test')\n")
-    path = os.pathsep.join(map(str, (tmp_path, Path(gbvnet.__file__).parents[1])))
-    words = ["predict", str(table / "model"), str(table / "x.edf"), str(tmp_path / "out"), "--times.stop_s", "2"]
-    done = subprocess.run(
-        [sys.executable, "-m", "gbvnet", *words], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert "2 windows" in done.stdout
 
 
 def test_files_can_be_requested_about_from_python(table):
