@@ -214,6 +214,14 @@ class _RemoteCall:
             return _TaskResult(_call(self.function, item), collector.lines)
         finally:
             logger.removeHandler(collector)
+            _free_gpu_memory()
+
+
+def _free_gpu_memory() -> None:
+    """Give back what torch keeps for later: until this worker has its next task, others may need it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def _unpickled(files: tuple[Path, ...], packed: bytes) -> _RemoteCall:

@@ -91,13 +91,25 @@ def test_processes_share_out_the_gpus(monkeypatch, tmp_path, gpus, uses_gpu, exp
     [(None, 2, ["0", "1"]), ("3, 1", 2, ["3", "1"]), ("", 0, []), ("0,9", 1, ["0"]), (None, 0, [])],
 )
 def test_gpus_have_the_names_that_processes_are_given(monkeypatch, given, n, expected):
-    import torch
+    import torch  # here, as processes that are started import this file
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if given is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: n)
     assert tasks.visible_gpus() == expected
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_after_a_task_its_process_keeps_no_memory_of_a_gpu_and_uses_none_for_that(monkeypatch, used):
+    import torch
+
+    freed = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(True))
+    assert tasks._RemoteCall(square)(4).outcome == 16
+    assert isinstance(tasks._RemoteCall(square)(3).outcome, BadRecording)
+    assert freed == [True, True] * used
 
 
 def test_a_task_whose_process_died_is_tried_again(tmp_path):
