@@ -226,23 +226,23 @@ class TrainAndTest:
     def __call__(self, task: Task) -> str:
         """Return a summary for the log. Writes predictions.parquet last: a folder that has it is finished."""
         limit_threads(self.threads)
-        began = time.perf_counter()
         splits.check_fold(self.store.windows, task.fold, self.config.protocol)
         folder = self.run_dir / task.folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / LOCK):  # a task whose node was given up may still run for a while
-                return self._train(task, folder, began)
+                return self._train(task, folder)
         except OSError as error:
             remedy = "Finished work is kept; run again."
             raise BadRun(
                 error.filename or folder, "a file that can be written", error.strerror or error, remedy
             ) from error
 
-    def _train(self, task: Task, folder: Path, began: float) -> str:
+    def _train(self, task: Task, folder: Path) -> str:
         remove_stale_temp_files(folder)
         y = pd.DataFrame({target: self.plan.labels_of(task.fold).labels[target] for target in task.targets})
-        system(self.config.system)  # its libraries are loaded first, and do not count as its memory
+        system(self.config.system).import_for_training()
+        began = time.perf_counter()
         named = errors_named(self.config.system) if is_plugin(self.config.system) else nullcontext()
         with PeakMemory() as peak, named:
             predicted, about = self.fit_and_predict(task, y, folder)

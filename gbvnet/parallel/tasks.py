@@ -3,6 +3,7 @@
 A function that has tasks takes `jobs`, a number of local processes or a Cluster, and passes it on to `run`.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -211,14 +212,21 @@ class _RemoteCall:
         if self.threads:
             limit_threads(self.threads)
         try:
-            return _TaskResult(_call(self.function, item), collector.lines)
+            outcome = _call(self.function, item)
         finally:
             logger.removeHandler(collector)
-            _free_gpu_memory()
+        _free_memory(outcome)
+        return _TaskResult(outcome, collector.lines)
 
 
-def _free_gpu_memory() -> None:
-    """Give back what torch keeps for later: until this worker has its next task, others may need it."""
+def _free_memory(outcome: Any) -> None:
+    """Free all arrays of a task that has ended, here and on a GPU: until this worker has its next one, others may need
+    the memory. A training holds itself in a ring, and an error holds what its functions had."""
+    error: BaseException | None = outcome if isinstance(outcome, GbvnetError) else None
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+    gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -7,6 +7,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_ON_WINDOWS = 61  # processes of a pool: Windows waits for no more at once
 BeginWorker = Callable[..., None]  # called in each worker first: with its number, from 0 on, and further arguments
 
 
@@ -38,7 +40,8 @@ class WorkerPool:
         self.settings = settings
         self._started = context.Event()
         initargs = (settings.begin, settings.arguments, context.Value("i", 0), self._started)
-        self._executor = ProcessPoolExecutor(max(1, settings.processes), context, _begin_worker, initargs)
+        processes = min(settings.processes, MOST_ON_WINDOWS) if sys.platform == "win32" else settings.processes
+        self._executor = ProcessPoolExecutor(max(1, processes), context, _begin_worker, initargs)
 
     def submit(self, function: Callable[[Any], Any], item: Any) -> Future:
         """Call a function on an item in one of the workers. Raises BrokenProcessPool if one of them has died."""
@@ -101,7 +104,7 @@ def kept_workers() -> Iterator[None]:
 def take_pool(settings: WorkerSettings) -> WorkerPool:
     """Return a pool of these settings: one that was kept, or a new one. It is given back or stopped after use.
 
-    Kept pools of other settings are stopped: their workers would hold memory, and GPUs, beside those of this one.
+    All other kept pools are stopped: their workers would hold memory, and GPUs, beside those of this one.
     """
     with _kept.lock:
         kept, _kept.pools = _kept.pools, []

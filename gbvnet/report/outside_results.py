@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..errors import BadRun, GbvnetError
 from ..evaluation.outside_labels import Origin, OutsideResult, Reference, complete
-from ..evaluation.outside_predictions import is_table, read_outside
+from ..evaluation.outside_predictions import MAX_BYTES, is_table, read_outside
 from ..evaluation.predictions import KEYS
 from ..evaluation.scores import evaluate
 from ..provenance import OUTSIDE_SYSTEM, SYNTHETIC
@@ -61,8 +61,10 @@ def _without_copies(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 
 def _digest(file: Path) -> str:
-    """Of a file's bytes; of one that cannot be read, which is refused later, its path."""
+    """Of a file's bytes; of one that will be refused, as it cannot be read or is too large, its path."""
     try:
+        if not file.is_file() or file.stat().st_size > MAX_BYTES:
+            return str(file)
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except OSError:

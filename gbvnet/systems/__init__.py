@@ -152,6 +152,10 @@ class BaseSystem(ABC):
         return False
 
     @classmethod  # noqa: B027  a hook that most systems do not need
+    def import_for_training(cls) -> None:
+        """Import what only `fit` needs. Called before a training is measured, whose time and memory it is not."""
+
+    @classmethod  # noqa: B027  a hook that most systems do not need
     def require_store(cls, store: WindowSource) -> None:
         """Raise BadConfig if the system cannot learn from this store, whatever the settings."""
 

@@ -144,7 +144,7 @@ def prune_and_train(
 
     work : folder for the checkpoint and history.csv of that training
     """
-    from ..network.training import fit_network  # with Lightning, which prediction does without
+    from ..network.training import fit_network
 
     store, rows, y = train
     how, config, network = system.config.pruning, system.config, system.network

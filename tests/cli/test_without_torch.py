@@ -55,7 +55,7 @@ def test_a_report_needs_no_torch(run, tmp_path):
 
 
 @pytest.mark.journey
-def test_only_a_training_of_a_network_imports_lightning():
+def test_what_predicts_and_cross_validates_is_imported_without_lightning():
     """It takes longer to import than torch."""
     modules = ("inference.batch", "inference.app.server", "cli.live", "experiments.crossval", "systems.gbvnet")
     code = "import sys; " + "".join(f"import gbvnet.{name}; " for name in modules) + "print('lightning' in sys.modules)"

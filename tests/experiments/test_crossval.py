@@ -324,6 +324,27 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path, planted):
     assert [f.name for f in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.journey
+def test_what_a_training_imports_is_not_its_memory(planted, tmp_path):
+    """The first training of a process imports Lightning, of some 150 MB."""
+    words = [
+        "crossval",
+        planted.path,
+        tmp_path / "run",
+        "--system",
+        "eegnet",
+        "--modality",
+        "eeg",
+        "--target",
+        "valence",
+    ]
+    words += ["--folds", 2, "--train.epochs", 1, "--train.device", "cpu", "--jobs", 1]
+    subprocess.run([sys.executable, "-m", "gbvnet", *map(str, words)], check=True, capture_output=True)
+    first, second = (json.loads(f.read_text()) for f in sorted((tmp_path / "run").glob("fold*/valence/fit.json")))
+    if first["memory_mb"] is not None:  # only Linux counts it
+        assert abs(first["memory_mb"] - second["memory_mb"]) < 60
+
+
 def test_two_commands_do_not_write_one_run(tmp_path, planted):
     (tmp_path / "run").mkdir()
     with FileLock(tmp_path / "run" / "run.lock"), pytest.raises(BadRun, match="locked by another process"):

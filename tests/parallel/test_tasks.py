@@ -1,10 +1,12 @@
 """Tasks end in any order, one bad one stops none, a dead process is reported, an orphan does not linger."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -100,15 +102,39 @@ def test_gpus_have_the_names_that_processes_are_given(monkeypatch, given, n, exp
     assert tasks.visible_gpus() == expected
 
 
+class Ring:
+    def __init__(self):
+        self.itself = self
+
+
+LIVE = []  # references to the rings that were made in this process
+
+
+def make_a_ring(fails):
+    ring = Ring()
+    LIVE.append(weakref.ref(ring))
+    if fails:
+        try:
+            raise RuntimeError
+        except RuntimeError as error:
+            raise BadRecording("it", "a ring", "none") from error
+
+
 @pytest.mark.parametrize("used", [True, False])
-def test_after_a_task_its_process_keeps_no_memory_of_a_gpu_and_uses_none_for_that(monkeypatch, used):
+def test_after_a_task_nothing_of_it_is_kept_here_or_on_a_gpu_that_was_used(monkeypatch, used):
     import torch
 
     freed = []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(True))
-    assert tasks._RemoteCall(square)(4).outcome == 16
-    assert isinstance(tasks._RemoteCall(square)(3).outcome, BadRecording)
+    gc.disable()
+    try:
+        assert tasks._RemoteCall(make_a_ring)(False).outcome is None
+        assert LIVE.pop()() is None
+        outcome = tasks._RemoteCall(make_a_ring)(True).outcome
+        assert isinstance(outcome, BadRecording) and LIVE.pop()() is None
+    finally:
+        gc.enable()
     assert freed == [True, True] * used
 
 

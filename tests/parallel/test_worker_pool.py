@@ -2,7 +2,9 @@
 
 import os
 import signal
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +15,12 @@ from gbvnet.parallel.worker_pool import kept_workers
 pytestmark = pytest.mark.journey  # each starts processes
 
 
-def pid(_):
-    time.sleep(0.05)  # so that one worker does not take both tasks
+def pid(folder):
+    """The process, once two have begun."""
+    (folder / str(os.getpid())).touch()
+    until = time.monotonic() + 60
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
     return os.getpid()
 
 
@@ -23,7 +29,8 @@ def kill(_):
 
 
 def pids(jobs=2):
-    return {process for _, process in run(pid, range(4), jobs)}
+    with tempfile.TemporaryDirectory() as folder:
+        return {process for _, process in run(pid, [Path(folder)] * 4, jobs)}
 
 
 def alive(process):
@@ -80,7 +87,7 @@ def test_workers_are_not_kept_after_one_of_them_died_or_a_loop_was_left():
         list(run(kill, range(2), 2))
         assert not worker_pool._kept.pools
         assert not first & pids()
-        for _ in run(pid, range(4), 2):
+        for _ in run(abs, range(4), 2):
             break
         assert not worker_pool._kept.pools
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ...config import CrossvalConfig, ModelConfig, PruneConfig, TrainConfig, uses_face, uses_signals
+from ...config import CrossvalConfig, ModelConfig, TrainConfig, uses_face, uses_signals
 from ...errors import GbvnetError
 from ...evaluation.plan import choose_windows, make_plan
 from ...evaluation.targets import target_names
@@ -78,7 +78,7 @@ class Throughput:
     together: int = 1
     """how many trainings shared a GPU while these times were taken"""
     pruned_window_s: float = 0.0
-    """as `window_s`, in the training after pruning; 0 where nothing is pruned"""
+    """as `window_s`, in the training after pruning; 0 where there is none"""
 
 
 def measure(run: PlannedRun, workload: Workload, jobs: Jobs = 1) -> Throughput:
@@ -212,22 +212,18 @@ def seconds(config: CrossvalConfig, workload: Workload, throughput: Throughput, 
         for window_s in (throughput.window_s, throughput.pruned_window_s)
     )
     epochs = config.train.epochs if throughput.epochs else 1
+    pruned_epochs = config.pruning.epochs if config.pruning.keep < 1 else 0
     # The signals' mean and SD are a pass of their own. Systems without epochs read within what was measured.
     read = (2 * workload.train + workload.validation) * throughput.read_s if throughput.epochs else 0.0
     total = (
         epochs * workload.train * step
-        + (_passes_of_pruning(config.pruning) * workload.train * pruned_step if throughput.pruned_window_s else 0.0)
+        + pruned_epochs * workload.train * pruned_step
         + workload.trainings * throughput.training_s
         + workload.test * throughput.test_s
         + read
     )
     separate = throughput.device == "cpu" or isinstance(jobs, Cluster)
     return total / (parallel_trainings(jobs) if separate else throughput.together)
-
-
-def _passes_of_pruning(how: PruneConfig) -> int:
-    """How often pruning and the training after it go through the training windows."""
-    return 0 if how.keep == 1 else how.epochs + (how.by == "grn")  # GRN's responses are those of all windows
 
 
 def run_bytes(workload: Workload, throughput: Throughput) -> int:
@@ -285,7 +281,9 @@ def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float
     rows, validation, test = (np.sort(rng.choice(scored, size)) for size in (n, n_validation, min(256, n)))
     read_s = _clock(lambda: store.read(rng.choice(scored, READ), *_parts(config))) / READ
     with tempfile.TemporaryDirectory() as folder:
-        made = system(config.system)(config, work=Path(folder), label="measuring: ")
+        chosen = system(config.system)
+        chosen.import_for_training()
+        made = chosen(config, work=Path(folder), label="measuring: ")
         y = (_labels(n, config), _labels(n_validation, config))
         fit_s = _clock(lambda: made.fit(store, rows, y[0], validation=(validation, y[1]), seed=0))
         fit_s += _clock(lambda: made.save(Path(folder) / "model"))
@@ -295,7 +293,7 @@ def _try(run: PlannedRun, workload: Workload, n: int) -> tuple[Throughput, float
     window_s, training_s = fit_s / n, 0.0
     if epochs is not None:
         window_s, training_s = epochs[1:].mean() / n, fit_s - epochs.sum()
-    pruned_window_s = window_s if config.pruning.keep < 1 else 0.0
+    pruned_window_s = 0.0
     if pruned_epochs is not None:
         pruned_window_s, training_s = pruned_epochs[-2:].mean() / n, training_s - pruned_epochs.sum()
     throughput = Throughput(

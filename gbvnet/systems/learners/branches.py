@@ -98,6 +98,11 @@ class TwoBranches(BaseSystem, new_hooks=True):
 
     modalities: ClassVar[tuple[str, ...]] = ("facebio", "faceeeg", "faceperi")
 
+    @classmethod
+    @override
+    def import_for_training(cls) -> None:
+        Branch.import_for_training()
+
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
         super().__init__(config, work, label)
         of_signals = config.modality.removeprefix("face") or "bio"
@@ -352,7 +357,7 @@ class FusedBranches(TwoBranches, new_hooks=True):
         return self
 
     def _fit_fusion(self, store: WindowSource, rows: np.ndarray, validation: Validation, seed: int) -> None:
-        from ...network.training import fit_network  # with Lightning, which prediction does without
+        from ...network.training import fit_network
 
         with torch.random.fork_rng():  # the global random state stays as it is
             torch.manual_seed(seed)

@@ -95,6 +95,12 @@ class LateFusion(BaseSystem, new_hooks=True):
     part_classes: ClassVar[dict[str, type[BaseSystem]]]  # modality face and modality eeg: the system that sees it
     rule: ClassVar[str] = ""  # by which the scores are fused; saved with the weights
 
+    @classmethod
+    @override
+    def import_for_training(cls) -> None:
+        for part in cls.part_classes.values():
+            part.import_for_training()
+
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
         super().__init__(config, work, label)
         self.fusion_rule = self.rule

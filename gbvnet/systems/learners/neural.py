@@ -141,6 +141,11 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         self.network: nn.Module | None = None
         self.fitted: TrainingResult | None = None
 
+    @classmethod
+    @override
+    def import_for_training(cls) -> None:
+        from ...network import training  # noqa: F401  with Lightning, which prediction does without
+
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:
         """Return the untrained network; its initial weights may depend on PyTorch's random state only."""
@@ -155,7 +160,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
         validation: tuple[np.ndarray, np.ndarray] | None = None,
         seed: int = 0,
     ) -> Self:
-        from ...network.training import fit_network  # with Lightning, which prediction does without
+        from ...network.training import fit_network
 
         y = self._scaled(y, len(rows))  # (n, K)
         train = self._windows(store, rows, y)

@@ -50,9 +50,9 @@ def test_the_training_after_pruning_counts():
     work = Workload(trainings=4, train=1000, validation=200, test=400)
     whole = seconds(CrossvalConfig(train=TrainConfig(epochs=10)), work, THROUGHPUT)
     pruned = replace(THROUGHPUT, pruned_window_s=0.004)
-    for by, passes in (("grn", 8), ("norm", 7)):  # GRN's responses take a pass of their own
-        config = CrossvalConfig(train=TrainConfig(epochs=10), prune=0.5, prune_by=by, prune_epochs=7)
-        assert seconds(config, work, pruned) == pytest.approx(whole + passes * 1000 * 0.004)
+    config = CrossvalConfig(train=TrainConfig(epochs=10), prune=0.5, prune_epochs=7)
+    assert seconds(config, work, pruned) == pytest.approx(whole + 7 * 1000 * 0.004)
+    assert seconds(replace(config, prune_epochs=0), work, pruned) == pytest.approx(whole)
 
 
 def test_trainings_that_share_a_gpu_take_what_they_took_together():
