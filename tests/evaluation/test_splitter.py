@@ -75,6 +75,7 @@ def test_it_does_what_a_group_splitter_must(store, protocol):
 def test_scikit_learn_takes_it_everywhere(store):
     splitter = ProtocolSplit(store, CONFIG)
     x, y = features(store, splitter), splitter.y
+    assert np.isfinite(x).all()
     model = make_pipeline(StandardScaler(), LogisticRegression())
     assert check_cv(splitter) is splitter
     assert cross_val_score(model, x, y, cv=splitter).mean() > 0.8
