@@ -21,6 +21,10 @@ class StubSystem:
     def __init__(self, config, work=None, label=""):
         self.config, self.work = config, work
 
+    @classmethod
+    def import_for_training(cls):
+        pass
+
     def fit(self, store, rows, y, *, validation=None, seed=0):
         StubSystem.fitted += 1
         if StubSystem.fitted in StubSystem.fail_on:
