@@ -106,23 +106,25 @@ def run(
     _stop_if_imported()
     items = list(items)
     if isinstance(jobs, Cluster):
-        for i, result in jobs.run(_RemoteCall(function, jobs.cpus_per_task), items, MAX_ATTEMPTS, uses_gpu):
+        call = _RemoteCall(function, jobs.cpus_per_task, uses_gpu)
+        for i, result in jobs.run(call, items, MAX_ATTEMPTS, uses_gpu):
             yield items[i], _log_and_unpack(result)
         return
     if not isolate and (jobs <= 1 or len(items) <= 1):
         for item in items:
             yield item, _call(function, item)
         return
+    call = _RemoteCall(function, uses_gpu=uses_gpu)
     resources = (threads_per_task(jobs), tuple(visible_gpus()) if uses_gpu else ())
     left, workers = list(range(len(items))), WorkerSettings(max(1, jobs), _limit_worker, resources)
     while left:
         suspects: list[int] = []  # in progress when a process died; which of them killed it is unknown
-        for i, outcome in _run_pool(function, items, left, workers, suspects):
+        for i, outcome in _run_pool(call, items, left, workers, suspects):
             left.remove(i)
             yield items[i], outcome
         for i in suspects:
             left.remove(i)
-            yield items[i], _run_in_own_process(function, items[i], replace(workers, processes=1))
+            yield items[i], _run_in_own_process(call, items[i], replace(workers, processes=1))
 
 
 def _stop_if_imported() -> None:
@@ -142,7 +144,7 @@ def _require_started(pool: WorkerPool) -> None:
 
 
 def _run_pool(
-    function: Callable[[Item], Any], items: list[Item], todo: list[int], workers: WorkerSettings, suspects: list[int]
+    call: "_RemoteCall", items: list[Item], todo: list[int], workers: WorkerSettings, suspects: list[int]
 ) -> Iterator[tuple[int, Any]]:
     """Run tasks in one pool until all are done or a process dies; the tasks in progress are then in `suspects`."""
     pool = take_pool(workers)
@@ -150,7 +152,7 @@ def _run_pool(
     all_ended = False
     try:
         for i in list(todo):
-            futures[pool.submit(_RemoteCall(function), items[i])] = i
+            futures[pool.submit(call, items[i])] = i
         while futures:
             ended, _ = wait(futures, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -168,11 +170,11 @@ def _run_pool(
             pool.stop()
 
 
-def _run_in_own_process(function: Callable[[Item], Any], item: Item, worker: WorkerSettings) -> Any | GbvnetError:
+def _run_in_own_process(call: "_RemoteCall", item: Item, worker: WorkerSettings) -> Any | GbvnetError:
     for _ in range(MAX_ATTEMPTS - 1):  # the first attempt was in the pool
         pool = WorkerPool(worker)
         try:
-            return _log_and_unpack(pool.submit(_RemoteCall(function), item).result())
+            return _log_and_unpack(pool.submit(call, item).result())
         except BrokenProcessPool:
             _require_started(pool)
         finally:
@@ -198,12 +200,13 @@ class _RemoteCall:
 
     function: Callable[[Any], Any]
     threads: int | None = None  # None: already limited
+    uses_gpu: bool = False
     level: int = field(default_factory=lambda: logging.getLogger(LOGGER).getEffectiveLevel())
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
         """The files of plug-ins are imported in the other process before objects of their classes are unpickled."""
-        return _unpickled, (loaded_files(), pickle.dumps((self.function, self.threads, self.level)))
+        return _unpickled, (loaded_files(), pickle.dumps((self.function, self.threads, self.uses_gpu, self.level)))
 
     def __call__(self, item: Any) -> "_TaskResult":
         logger, collector = logging.getLogger(LOGGER), _LogCollector()
@@ -215,21 +218,23 @@ class _RemoteCall:
             outcome = _call(self.function, item)
         finally:
             logger.removeHandler(collector)
-        _free_memory(outcome)
+        if self.uses_gpu:
+            _free_gpu_memory(outcome)
         return _TaskResult(outcome, collector.lines)
 
 
-def _free_memory(outcome: Any) -> None:
-    """Free all arrays of a task that has ended, here and on a GPU: until this worker has its next one, others may need
-    the memory. A training holds itself in a ring, and an error holds what its functions had."""
+def _free_gpu_memory(outcome: Any) -> None:
+    """Free what a task that has ended holds on a GPU, if it used one: until this worker has its next task, others may
+    need the memory. A training holds itself in a ring, and an error holds what its functions had."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return
     error: BaseException | None = outcome if isinstance(outcome, GbvnetError) else None
     while error is not None:
         error.__traceback__ = None
         error = error.__cause__ or error.__context__
     gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()
+    torch.cuda.empty_cache()
 
 
 def _unpickled(files: tuple[Path, ...], packed: bytes) -> _RemoteCall:

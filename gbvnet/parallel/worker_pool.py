@@ -72,10 +72,10 @@ class WorkerPool:
 
 @dataclass
 class _Kept:
-    """Pools that no call uses at the moment."""
+    """The pool that no call uses at the moment."""
 
     blocks: int = 0  # of `kept_workers`, one within the other
-    pools: list[WorkerPool] = field(default_factory=list)
+    pool: WorkerPool | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -95,34 +95,33 @@ def kept_workers() -> Iterator[None]:
     finally:
         with _kept.lock:
             _kept.blocks -= 1
-            unused = [] if _kept.blocks else _kept.pools
-            _kept.pools = _kept.pools if _kept.blocks else []
-        for pool in unused:
-            pool.stop()
+            unused = None
+            if not _kept.blocks:
+                unused, _kept.pool = _kept.pool, None
+        if unused is not None:
+            unused.stop()
 
 
 def take_pool(settings: WorkerSettings) -> WorkerPool:
-    """Return a pool of these settings: one that was kept, or a new one. It is given back or stopped after use.
+    """Return a pool of these settings: the one that was kept, or a new one. It is given back or stopped after use.
 
-    All other kept pools are stopped: their workers would hold memory, and GPUs, beside those of this one.
+    A kept pool of other settings is stopped: its workers would hold memory, and GPUs, beside those of the new one.
     """
     with _kept.lock:
-        kept, _kept.pools = _kept.pools, []
-    taken = None
-    for pool in kept:
-        if taken is None and pool.settings == settings and pool.is_whole:
-            taken = pool
-        else:
-            pool.stop()
-    return taken or WorkerPool(settings)
+        kept, _kept.pool = _kept.pool, None
+    if kept is not None:
+        if kept.settings == settings and kept.is_whole:
+            return kept
+        kept.stop()
+    return WorkerPool(settings)
 
 
 def give_back(pool: WorkerPool) -> None:
     """Keep a pool whose tasks have all ended for the next call; outside `kept_workers` stop it."""
     with _kept.lock:
-        keep = _kept.blocks > 0
+        keep = _kept.blocks > 0 and _kept.pool is None  # another thread may have given one back
         if keep:
-            _kept.pools.append(pool)
+            _kept.pool = pool
     if not keep:
         pool.stop()
 

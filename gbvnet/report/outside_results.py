@@ -53,11 +53,12 @@ def _without_copies(files: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     known: dict[str, str] = {}  # name in the report, by digest
     for file in files:
         name = file.name if names.count(file.name) == 1 else f"{file.parent.name}/{file.name}"
-        first = known.setdefault(_digest(file), name)
-        if first is name:
-            yield file, name
-        else:
-            log.warning("%s: the predictions of %s again; they count once", name, first)
+        digest = _digest(file)
+        if digest in known:
+            log.warning("%s: the predictions of %s again; they count once", name, known[digest])
+            continue
+        known[digest] = name
+        yield file, name
 
 
 def _digest(file: Path) -> str:

@@ -71,6 +71,8 @@ def test_it_does_what_a_group_splitter_must(store, protocol):
     assert (tested == 1).all()
 
 
+# BLAS can raise the flag of products that are finite (numpy issue 24067): it did once in three runs of all tests.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in matmul:RuntimeWarning:sklearn")
 @pytest.mark.journey
 def test_scikit_learn_takes_it_everywhere(store):
     splitter = ProtocolSplit(store, CONFIG)

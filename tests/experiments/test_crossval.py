@@ -331,18 +331,8 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path, planted):
 @pytest.mark.journey
 def test_what_a_training_imports_is_not_its_memory(planted, tmp_path):
     """The first training of a process imports Lightning, of some 150 MB."""
-    words = [
-        "crossval",
-        planted.path,
-        tmp_path / "run",
-        "--system",
-        "eegnet",
-        "--modality",
-        "eeg",
-        "--target",
-        "valence",
-    ]
-    words += ["--folds", 2, "--train.epochs", 1, "--train.device", "cpu", "--jobs", 1]
+    options = "--system eegnet --modality eeg --target valence --folds 2 --train.epochs 1 --train.device cpu --jobs 1"
+    words = ["crossval", planted.path, tmp_path / "run", *options.split()]
     subprocess.run([sys.executable, "-m", "gbvnet", *map(str, words)], check=True, capture_output=True)
     first, second = (json.loads(f.read_text()) for f in sorted((tmp_path / "run").glob("fold*/valence/fit.json")))
     if first["memory_mb"] is not None:  # only Linux counts it

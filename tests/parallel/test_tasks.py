@@ -120,22 +120,22 @@ def make_a_ring(fails):
             raise BadRecording("it", "a ring", "none") from error
 
 
-@pytest.mark.parametrize("used", [True, False])
-def test_after_a_task_nothing_of_it_is_kept_here_or_on_a_gpu_that_was_used(monkeypatch, used):
+@pytest.mark.parametrize(("uses_gpu", "used"), [(True, True), (True, False), (False, True)])
+def test_what_a_task_held_on_a_gpu_is_freed_after_it_and_others_do_not_wait_for_that(monkeypatch, uses_gpu, used):
     import torch
 
-    freed = []
+    freed, expected = [], uses_gpu and used
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: used)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(True))
     gc.disable()
     try:
-        assert tasks._RemoteCall(make_a_ring)(False).outcome is None
-        assert LIVE.pop()() is None
-        outcome = tasks._RemoteCall(make_a_ring)(True).outcome
-        assert isinstance(outcome, BadRecording) and LIVE.pop()() is None
+        assert tasks._RemoteCall(make_a_ring, uses_gpu=uses_gpu)(False).outcome is None
+        assert (LIVE.pop()() is None) == expected
+        outcome = tasks._RemoteCall(make_a_ring, uses_gpu=uses_gpu)(True).outcome
+        assert isinstance(outcome, BadRecording) and (LIVE.pop()() is None) == expected
     finally:
         gc.enable()
-    assert freed == [True, True] * used
+    assert freed == [True, True] * expected
 
 
 def test_a_task_whose_process_died_is_tried_again(tmp_path):
