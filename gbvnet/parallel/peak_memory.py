@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Self
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+# Searching for unreachable objects takes a quarter of a second, as long as a short training: it waits until the process
+# has grown by this much since the last search.
+_GROWTH_KIB = 16 * 1024
 
 
 class PeakMemory:
@@ -19,15 +22,28 @@ class PeakMemory:
     """
 
     mb: float | None = None
+    _kib_when_collected = 0  # of this process
 
     def __enter__(self) -> Self:
-        _give_back_freed_memory()
         try:
+            self._before = self._give_back()
             _CLEAR.write_text("5")  # resets the high-water mark to the current value
-            self._before = _status_kib("VmRSS")
         except OSError:
             self._before = None
         return self
+
+    @classmethod
+    def _give_back(cls) -> int | None:
+        """Give freed memory back. Return the resident memory, in KiB; None if the system does not count it."""
+        _give_back_freed_memory()
+        resident = _status_kib("VmRSS")
+        if resident is not None and resident - cls._kib_when_collected > _GROWTH_KIB:
+            gc.collect()
+            _give_back_freed_memory()
+            resident = cls._kib_when_collected = _status_kib("VmRSS") or 0
+        elif resident is not None:
+            cls._kib_when_collected = min(cls._kib_when_collected, resident)
+        return resident
 
     def __exit__(self, *_: object) -> None:
         after = None if self._before is None else _status_kib("VmHWM")
@@ -36,7 +52,6 @@ class PeakMemory:
 
 
 def _give_back_freed_memory() -> None:
-    gc.collect()
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].default_memory_pool().release_unused()
     if sys.platform == "linux":

@@ -112,7 +112,10 @@ def run(
         return
     if not isolate and (jobs <= 1 or len(items) <= 1):
         for item in items:
-            yield item, _call(function, item)
+            outcome = _call(function, item)
+            if uses_gpu:
+                _free_gpu_memory(outcome)
+            yield item, outcome
         return
     call = _RemoteCall(function, uses_gpu=uses_gpu)
     resources = (threads_per_task(jobs), tuple(visible_gpus()) if uses_gpu else ())
@@ -210,6 +213,7 @@ class _RemoteCall:
 
     def __call__(self, item: Any) -> "_TaskResult":
         logger, collector = logging.getLogger(LOGGER), _LogCollector()
+        before = logger.level
         logger.addHandler(collector)
         logger.setLevel(self.level)
         if self.threads:
@@ -218,14 +222,15 @@ class _RemoteCall:
             outcome = _call(self.function, item)
         finally:
             logger.removeHandler(collector)
+            logger.setLevel(before)
         if self.uses_gpu:
             _free_gpu_memory(outcome)
         return _TaskResult(outcome, collector.lines)
 
 
 def _free_gpu_memory(outcome: Any) -> None:
-    """Free what a task that has ended holds on a GPU, if it used one: until this worker has its next task, others may
-    need the memory. A training holds itself in a ring, and an error holds what its functions had."""
+    """Free what a task that has ended holds on a GPU, if it used one: the next task, or other processes, may need the
+    memory. A training holds itself in a ring, and an error holds what its functions had."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_initialized():
         return

@@ -1,6 +1,7 @@
 """Tasks end in any order, one bad one stops none, a dead process is reported, an orphan does not linger."""
 
 import gc
+import logging
 import os
 import signal
 import subprocess
@@ -120,8 +121,17 @@ def make_a_ring(fails):
             raise BadRecording("it", "a ring", "none") from error
 
 
+def in_a_worker(item, uses_gpu):
+    return tasks._RemoteCall(make_a_ring, uses_gpu=uses_gpu)(item).outcome
+
+
+def in_this_process(item, uses_gpu):
+    return dict(run(make_a_ring, [item], uses_gpu=uses_gpu))[item]
+
+
+@pytest.mark.parametrize("call", [in_a_worker, in_this_process])
 @pytest.mark.parametrize(("uses_gpu", "used"), [(True, True), (True, False), (False, True)])
-def test_what_a_task_held_on_a_gpu_is_freed_after_it_and_others_do_not_wait_for_that(monkeypatch, uses_gpu, used):
+def test_what_a_task_held_on_a_gpu_is_freed_after_it_and_others_do_not_wait_for_that(monkeypatch, uses_gpu, used, call):
     import torch
 
     freed, expected = [], uses_gpu and used
@@ -129,13 +139,20 @@ def test_what_a_task_held_on_a_gpu_is_freed_after_it_and_others_do_not_wait_for_
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: freed.append(True))
     gc.disable()
     try:
-        assert tasks._RemoteCall(make_a_ring, uses_gpu=uses_gpu)(False).outcome is None
+        assert call(False, uses_gpu) is None
         assert (LIVE.pop()() is None) == expected
-        outcome = tasks._RemoteCall(make_a_ring, uses_gpu=uses_gpu)(True).outcome
+        outcome = call(True, uses_gpu)
         assert isinstance(outcome, BadRecording) and (LIVE.pop()() is None) == expected
     finally:
         gc.enable()
     assert freed == [True, True] * expected
+
+
+def test_a_call_leaves_the_level_of_the_log_as_it_was(monkeypatch):
+    logger = logging.getLogger(tasks.LOGGER)
+    monkeypatch.setattr(logger, "level", logging.NOTSET)
+    assert tasks._RemoteCall(square, level=logging.ERROR)(2).outcome == 4
+    assert logger.level == logging.NOTSET
 
 
 def test_a_task_whose_process_died_is_tried_again(tmp_path):
