@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import cohen_kappa_score
 
 from ..datasets.label_columns import LabelColumn
 from ..store.window_source import WindowSource
@@ -62,6 +61,8 @@ def _agreement(target: Target, own: LabelColumn, other: LabelColumn, windows: pd
     if target.task == "regression":
         score, value = "CCC", _concordance(a, b)
     else:
+        from sklearn.metrics import cohen_kappa_score
+
         defined = len(both) > 1 and not (has_one_class(a) or has_one_class(b))
         score, value = "Cohen's kappa", float(cohen_kappa_score(a, b)) if defined else np.nan
     sets = (own.label_set or "default", other.label_set or "default")

@@ -1,6 +1,7 @@
 """The metrics of two classes, high (1) and low (0), from the probability of high.
 
-scikit-learn does the arithmetic of single scores. A score that is not defined is NaN.
+Scores of labels and probabilities are scikit-learn's, which is imported when one is computed; those of tables follow
+from their sums. A score that is not defined is NaN.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special
-from sklearn import metrics as sk
 from typing_extensions import override
 
 from .class_metrics import ClassMetrics, one_class_warnings
-from .class_sums import ClassRows, auc_of_ranks, rank_classes, split_class_sums
+from .class_sums import ClassRows, auc_of_ranks, count_confusions, rank_classes, split_class_sums
 from .labels import has_one_class, predicted_high
 from .predictions import TRIAL
 from .targets import LOW_HIGH
@@ -39,17 +39,23 @@ def balanced_accuracy(y: ArrayLike, p: ArrayLike) -> float:
     >>> round(balanced_accuracy([0, 1, 1, 1], [0.2, 0.9, 0.6, 0.4]), 3)
     0.833
     """
-    return np.nan if has_one_class(y) else float(sk.balanced_accuracy_score(y, predicted_high(p)))
+    from sklearn.metrics import balanced_accuracy_score
+
+    return np.nan if has_one_class(y) else float(balanced_accuracy_score(y, predicted_high(p)))
 
 
 def macro_f1(y: ArrayLike, p: ArrayLike) -> float:
     """Return the mean of the F1 of both classes; a class never predicted counts 0. NaN if y has one class."""
-    return np.nan if has_one_class(y) else float(sk.f1_score(y, predicted_high(p), average="macro", zero_division=0))
+    from sklearn.metrics import f1_score
+
+    return np.nan if has_one_class(y) else float(f1_score(y, predicted_high(p), average="macro", zero_division=0))
 
 
 def auc(y: ArrayLike, p: ArrayLike) -> float:
     """Return the area under the ROC curve: how often a high window gets a larger p than a low one. NaN if one class."""
-    return np.nan if has_one_class(y) else float(sk.roc_auc_score(y, p))
+    from sklearn.metrics import roc_auc_score
+
+    return np.nan if has_one_class(y) else float(roc_auc_score(y, p))
 
 
 def mcc(y: ArrayLike, p: ArrayLike) -> float:
@@ -57,7 +63,9 @@ def mcc(y: ArrayLike, p: ArrayLike) -> float:
 
     NaN if y has one class.
     """
-    return np.nan if has_one_class(y) else float(sk.matthews_corrcoef(y, predicted_high(p)))
+    from sklearn.metrics import matthews_corrcoef
+
+    return np.nan if has_one_class(y) else float(matthews_corrcoef(y, predicted_high(p)))
 
 
 SCORES: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
@@ -88,21 +96,17 @@ class BinaryMetrics(ClassMetrics):
 
     @override
     def compute(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
-        y, p = rows["y"].to_numpy(), rows["p"].to_numpy()
-        return {name: SCORES[name](y, p) for name in names}
+        """Return scores of rows from their sums: the same as SCORES, without scikit-learn's checks of each call."""
+        sums = self.sums(rows, np.zeros(len(rows), int))[0]
+        return {name: float(score) for name, score in self.scores_of_sums(sums, names).items()}
 
     @override
     def aggregate_trials(self, result: pd.DataFrame) -> pd.DataFrame:
         """Return one row a trial and fold, with p from the mean logit of the trial's windows in that fold."""
         logit = special.logit(result["p"].clip(P_EDGE, 1 - P_EDGE))
-        trials = result.assign(logit=logit).groupby(["fold", *TRIAL], as_index=False)
-        rows = trials.agg(
-            stimulus=("stimulus", "first"),
-            y=("y", "first"),
-            prior=("prior", "mean"),
-            windows=("y", "size"),
-            logit=("logit", "mean"),
-        )
+        trials = result.assign(logit=logit).groupby(["fold", *TRIAL])
+        rows = trials[["stimulus", "y"]].first().assign(windows=trials.size())
+        rows = rows.join(trials[["prior", "logit"]].mean()).reset_index()
         # Without rounding, windows of p = 0.3 and 0.7 would fall on the low side of an exact tie.
         return rows.assign(p=special.expit(rows["logit"].round(12)))
 
@@ -153,7 +157,7 @@ class BinaryMetrics(ClassMetrics):
 
     @override
     def confusion(self, rows: pd.DataFrame) -> np.ndarray:
-        return sk.confusion_matrix(rows["y"], predicted_high(rows["p"]).astype(int), labels=[0, 1])
+        return count_confusions(rows["y"], predicted_high(rows["p"]), 2)
 
     @override
     def warnings(self, result: pd.DataFrame, folds: pd.DataFrame, subjects: pd.DataFrame) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from numpy.typing import ArrayLike
 from typing_extensions import override
 
 from .predictions import TRIAL
@@ -35,7 +35,15 @@ class ClassCounts(NamedTuple):
 
 def rank_classes(y: np.ndarray, predicted: np.ndarray, p: np.ndarray) -> ClassRows:
     """Return labels, predictions, and the ranks of probabilities p (n, K)."""
-    return ClassRows(np.asarray(y, int), np.asarray(predicted, int), stats.rankdata(p, axis=0))
+    from scipy.stats import rankdata
+
+    return ClassRows(np.asarray(y, int), np.asarray(predicted, int), rankdata(p, axis=0))
+
+
+def count_confusions(y: ArrayLike, predicted: ArrayLike, n_classes: int) -> np.ndarray:
+    """Return the confusion matrix of labels and predicted classes, (n,) each, int (K, K): label by prediction."""
+    cells = np.asarray(y, int) * n_classes + np.asarray(predicted, int)
+    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def sum_classes(rows: ClassRows, units: np.ndarray) -> np.ndarray:

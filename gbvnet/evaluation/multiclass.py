@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special
-from sklearn import metrics as sk
 from typing_extensions import override
 
 from ..text import listed, shortened
 from .class_metrics import ClassMetrics, one_class_warnings
-from .class_sums import ClassRows, auc_of_ranks, rank_classes, split_class_sums, sum_classes
+from .class_sums import ClassRows, auc_of_ranks, count_confusions, rank_classes, split_class_sums, sum_classes
 from .labels import has_one_class
 from .prediction_schema import class_columns
 from .predictions import TRIAL
@@ -109,7 +108,7 @@ class MulticlassMetrics(ClassMetrics):
     @override
     def confusion(self, rows: pd.DataFrame) -> np.ndarray:
         predicted = predicted_class(rows[self.p].to_numpy(float))
-        return sk.confusion_matrix(rows["y"], predicted, labels=range(self.n_classes))
+        return count_confusions(rows["y"], predicted, self.n_classes)
 
     @override
     def warnings(self, result: pd.DataFrame, folds: pd.DataFrame, subjects: pd.DataFrame) -> Iterator[str]:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from .statistics import adjust_holm, paired_test
 
@@ -43,13 +42,15 @@ def rank_systems(scores: pd.DataFrame) -> Ranking:
 
     scores : one row a subject, one column a system, higher is better, no gaps. Raises ValueError if there are gaps.
     """
+    from scipy.stats import friedmanchisquare
+
     if scores.isna().any(axis=None):
         raise ValueError(f"{int(scores.isna().sum().sum())} scores are missing")
     ranks = scores.rank(axis=1, ascending=False).mean().sort_values(kind="stable")
     names = ranks.index.tolist()
     enough = len(names) >= 3 and len(scores) >= 2
     with np.errstate(invalid="ignore", divide="ignore"):  # equal systems have no p
-        friedman = float(stats.friedmanchisquare(*(scores[n] for n in names)).pvalue) if enough else np.nan
+        friedman = float(friedmanchisquare(*(scores[n] for n in names)).pvalue) if enough else np.nan
     rows = []
     for a, b in combinations(names, 2):
         test = paired_test(scores[a], scores[b], "two-sided")

@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from .labels import predicted_high
 from .metrics import aggregate_trials, metrics_of
@@ -71,7 +70,7 @@ def t_interval_over_folds(
     n, k = len(defined), len(defined) / repeats
     if k < 2:
         return UNDEFINED
-    half = stats.t.ppf((1 + level) / 2, n - 1) * defined.std(ddof=1) * np.sqrt(1 / n + 1 / (k - 1))
+    half = _t_quantile((1 + level) / 2, n - 1) * defined.std(ddof=1) * np.sqrt(1 / n + 1 / (k - 1))
     return _clip(defined.mean(), half, of)
 
 
@@ -92,7 +91,14 @@ def t_interval_over_subjects(
     if n < 2:
         return UNDEFINED
     error = np.sqrt(n / (n - 1) * (residual**2).sum()) / len(folds)
-    return _clip(mean, stats.t.ppf((1 + level) / 2, n - 1) * error, of)
+    return _clip(mean, _t_quantile((1 + level) / 2, n - 1) * error, of)
+
+
+def _t_quantile(share: float, degrees: int) -> float:
+    """Return a quantile of Student's t."""
+    from scipy.stats import t
+
+    return float(t.ppf(share, degrees))
 
 
 def _clip(middle: float, half: float, of: ScoreProperties) -> Interval:
@@ -275,6 +281,8 @@ def paired_test(a: pd.Series, b: pd.Series, alternative: Literal["greater", "two
         raise ValueError(
             f"scores of {len(a)} and {len(b)} subjects, {len(set(a.index) ^ set(b.index))} of them in one only"
         )
+    from scipy import stats
+
     differences = (a - b.reindex(a.index)).round(12)
     differing = differences[differences != 0]
     n = len(differing)

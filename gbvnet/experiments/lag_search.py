@@ -11,7 +11,6 @@ import logging
 from dataclasses import replace
 
 import numpy as np
-from sklearn.model_selection import GroupKFold
 
 from ..config import CrossvalConfig, uses_face, uses_signals
 from ..errors import BadConfig
@@ -61,6 +60,8 @@ def lag_scores(features: np.ndarray, labels: np.ndarray, recordings: np.ndarray)
 
     features : (n, D)        labels : (n, Q), at each lag        recordings : (n,) names
     """
+    from sklearn.model_selection import GroupKFold
+
     parts = min(PARTS, len(np.unique(recordings)))
     if parts < 2:
         return np.zeros(labels.shape[1])

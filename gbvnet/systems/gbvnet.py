@@ -26,8 +26,7 @@ from ..preprocessing import face_statistics as facestats
 from ..store.channels import channels_of
 from ..store.window_source import WindowSource
 from . import SystemOutput
-from .learners.branches import network_config
-from .learners.neural import NeuralSystem, Shape
+from .learners.neural import NeuralSystem, Shape, network_config
 
 FINE_TUNING = 0.1  # learning rate of the training after pruning, beside that of the training
 PRUNED = "pruned"  # the folder of that training inside the training's

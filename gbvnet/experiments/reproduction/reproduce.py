@@ -137,8 +137,7 @@ def _results_of(runs: dict[Path, PlannedRun], role: str) -> list[Result]:
 
 def network_of(run: PlannedRun) -> GBVNetConfig:
     """Return the settings of the network that a run of GBV-Net trains."""
-    from ...systems.learners.branches import network_config
-    from ...systems.learners.neural import input_shape
+    from ...systems.learners.neural import input_shape, network_config
 
     n_outputs = 2 if run.config.joint else 1
     shape = input_shape(run.store, run.config.modality, n_outputs, run.config.model.face_input)

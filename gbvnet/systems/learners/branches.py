@@ -13,7 +13,7 @@ Shapes: n windows, B windows in a batch, D features, K targets.
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,7 +25,7 @@ from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ...config import CrossvalConfig, GBVNetConfig
+from ...config import CrossvalConfig
 from ...errors import BadConfig, BadModel, BadStore
 from ...io.atomic import atomic_write
 from ...network.batches import Batch, BatchSource, with_network_faces
@@ -38,25 +38,12 @@ from ...network.training_data import CHECKPOINT, TrainingData
 from ...store.window_source import WindowSource
 from .. import ALL_TASKS, BaseSystem
 from .linear import LinearSystem
-from .neural import NeuralSystem, Shape, UngatedOutput
+from .neural import NeuralSystem, Shape, UngatedOutput, network_config
 
 FILE = "fusion.safetensors"
 BATCH = 1024  # windows in a training step of a fusion: statistics of a batch are to be those of the data
 STILL = 1e-6  # an SD below which a feature counts as constant
 Validation = tuple[np.ndarray, np.ndarray] | None
-
-
-def network_config(config: CrossvalConfig, shape: Shape) -> GBVNetConfig:
-    """Return the settings of the network that is trained with these settings on windows of this shape."""
-    return GBVNetConfig(
-        **asdict(config.model),
-        modality=config.modality,
-        n_channels=max(1, shape.n_channels),
-        n_samples=shape.n_samples,
-        n_frames=max(1, shape.n_frames),
-        n_outputs=shape.n_outputs,
-        n_face_features=shape.n_face_features,
-    )
 
 
 class Branch(NeuralSystem, new_hooks=True):

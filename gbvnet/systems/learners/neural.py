@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from typing_extensions import override
 
-from ...config import CrossvalConfig, require, uses_face, uses_signals
+from ...config import CrossvalConfig, GBVNetConfig, require, uses_face, uses_signals
 from ...errors import BadConfig, BadModel, BadStore
 from ...io.atomic import atomic_write
 from ...network.augment import augment_faces, augment_signals, corrupt
@@ -76,6 +76,19 @@ class Shape:
     def places(self, *kinds: str) -> list[int]:
         """Return the positions of the channels of these kinds."""
         return [i for i, (_, kind) in enumerate(self.channels) if kind in kinds]
+
+
+def network_config(config: CrossvalConfig, shape: Shape) -> GBVNetConfig:
+    """Return the settings of the network that is trained with these settings on windows of this shape."""
+    return GBVNetConfig(
+        **asdict(config.model),
+        modality=config.modality,
+        n_channels=max(1, shape.n_channels),
+        n_samples=shape.n_samples,
+        n_frames=max(1, shape.n_frames),
+        n_outputs=shape.n_outputs,
+        n_face_features=shape.n_face_features,
+    )
 
 
 class NormalisingNetwork(nn.Module):
