@@ -47,11 +47,16 @@ def measure():
 
 
 def against_loops(videos: list[Path], rate: float, jobs: int):
-    """`prepare` at this rate (x real time), and both loops over the same videos, all in so many processes."""
+    """`prepare` at this rate (x real time), loops over the same videos, and the least, all in so many processes."""
     processes = f"{jobs} process" + "es" * (jobs > 1)
     aim = {"aim": "at least 14 on 2 cores"} if jobs == 2 else {}
     yield {"what": f"prepare, {processes}", "value": rate, "unit": "x real time"} | aim
-    for loop, name in ((with_av, "a loop of PyAV and FaceLandmarker"), (with_cv2, "a loop of OpenCV that writes PNGs")):
+    loops = {
+        "a loop of PyAV and FaceLandmarker": with_av,
+        "a loop of OpenCV that writes PNGs": with_cv2,
+        "starting, decoding, RGB and landmarks alone": floor,
+    }
+    for name, loop in loops.items():
         begin = time.perf_counter()
         with multiprocessing.get_context("spawn").Pool(jobs) as pool:
             pool.map(loop, videos, chunksize=1)

@@ -36,13 +36,13 @@ def run(tmp_path):
 def test_check_and_prepare_need_no_torch(run, tmp_path):
     corpus, store = tmp_path / "corpus", tmp_path / "store"
     for words in (
-        ("synth", "deap", corpus, "--subjects", 2, "--trials", 3, "--seconds", 4),
+        ("synth", "deap", corpus, "--subjects", 2, "--trials", 1, "--seconds", 2),
         ("check", "deap", corpus),
         ("prepare", "deap", corpus, store, "--jobs", 2),  # faces too: landmarks are MediaPipe's
     ):
         done = run(*words)
         assert done.returncode == 0, done.stderr
-    assert "6 recordings prepared" in done.stdout
+    assert "2 recordings prepared" in done.stdout
     refused = run("crossval", store, tmp_path / "run", "--system", "gbvnet")
     assert refused.returncode != 0 and "hidden by a test" in refused.stderr  # the import does fail there
 
@@ -55,11 +55,12 @@ def test_a_report_needs_no_torch(run, tmp_path):
 
 
 @pytest.mark.journey
-def test_what_predicts_and_cross_validates_is_imported_without_lightning():
-    """It takes longer to import than torch."""
+def test_what_predicts_and_cross_validates_is_imported_without_lightning_and_scikit_learn():
+    """The first takes longer to import than torch, the second nearly as long; each worker process would import them."""
     modules = ("inference.batch", "inference.app.server", "cli.live", "experiments.crossval", "systems.gbvnet")
-    code = "import sys; " + "".join(f"import gbvnet.{name}; " for name in modules) + "print('lightning' in sys.modules)"
+    code = "import sys; " + "".join(f"import gbvnet.{name}; " for name in modules)
+    code += "print({'lightning', 'sklearn'} & set(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True
     )
-    assert done.stdout == "False\n", done.stderr
+    assert done.stdout == "set()\n", done.stderr

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from gbvnet.evaluation.metrics import auc
 from gbvnet.store.modalities import modalities_folder, read_statuses
 from gbvnet.store.reader import open_store
 from gbvnet.testing import FilmSound, SyntheticWindows, check_system, film_with_tone
+from gbvnet.testing.systems import CONFIG
 
 from ..synthetic_store import write_store
 
@@ -206,6 +208,10 @@ def test_a_store_without_it_is_refused_before_any_training(films, tmp_path, caps
 @pytest.mark.journey
 @pytest.mark.parametrize("modality", ["facebio", "bio"])
 def test_the_system_of_the_example_keeps_the_contract(modality):
+    """What it learns is tested above, and by the default settings with signals alone."""
+    learns = modality == "bio"
+    config = CONFIG if learns else replace(CONFIG, train=replace(CONFIG.train, epochs=1, batch_size=32))
     windows = SyntheticWindows(modalities=(("log_mel", (12, 6)),), missing=(((1, 1), "log_mel"), ((3, 2), "log_mel")))
-    results = check_system(f"{AUDIO}:GBVNetWithSound", modalities=(modality,), windows=windows)
+    reference = f"{AUDIO}:GBVNetWithSound"
+    results = check_system(reference, config=config, modalities=(modality,), windows=windows, learns=learns)
     assert all(result.kept for result in results)

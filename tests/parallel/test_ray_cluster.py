@@ -37,35 +37,25 @@ class Nodes:
             self.address = f"127.0.0.1:{s.getsockname()[1]}"
         self.folder, self.nodes = folder, []
         self.add("--head", f"--port={self.address.split(':')[1]}", f"--temp-dir={folder}", "--include-dashboard=false")
-        self.wait_for(1)
 
     def add(self, *words):
+        """Start a node, and return when it is part of the cluster."""
         few = ("--num-cpus=1", "--num-gpus=0", "--object-store-memory=100000000", "--disable-usage-stats", "--block")
         words = (RAY, "start", "--node-ip-address=127.0.0.1", *(words or [f"--address={self.address}"]), *few)
-        with (self.folder / f"node{len(self.nodes)}.log").open("w") as log:
-            self.nodes.append(subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True))
-
-    def second(self):
-        """There are two nodes now."""
-        self.add()
-        self.wait_for(2)
+        shown = self.folder / f"node{len(self.nodes)}.log"
+        with shown.open("w") as log:
+            node = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        self.nodes.append(node)
+        end = time.monotonic() + 120
+        while "Ray runtime started" not in shown.read_text():
+            assert node.poll() is None and time.monotonic() < end, shown.read_text()
+            time.sleep(0.05)
 
     def kill(self):
         """The node that came last is gone, with all that it was at."""
         node = self.nodes.pop()
         os.killpg(node.pid, signal.SIGKILL)
         node.wait()
-
-    def wait_for(self, n):
-        words = [sys.executable, "-c", f"import ray; ray.init({self.address!r}); "
-                 "print(sum(node['Alive'] for node in ray.nodes()))"]  # fmt: skip
-        end = time.monotonic() + 120
-        while True:
-            output = subprocess.run(words, capture_output=True, text=True)
-            if output.returncode == 0 and int(output.stdout.split()[-1]) >= n:
-                return
-            assert time.monotonic() < end, output.stderr
-            time.sleep(0.5)
 
     def end(self):
         while self.nodes:
@@ -126,7 +116,7 @@ def test_a_cluster_that_is_not_there_is_reported():
 
 def test_a_node_is_killed_and_the_work_ends_as_on_one_machine(nodes, deap, tmp_path):
     gbvnet(tmp_path, "prepare", "deap", deap, "local.store", "--face_side", "32", "--jobs", "2")
-    nodes.second()
+    nodes.add()
     on = ("--ray", nodes.address)
     prepare = gbvnet(tmp_path, "prepare", "deap", deap, "ray.store", "--face_side", "32", *on, start=True)
     until(lambda: any((tmp_path / "ray.store" / "data").glob("[!.]*")), prepare)
@@ -136,7 +126,7 @@ def test_a_node_is_killed_and_the_work_ends_as_on_one_machine(nodes, deap, tmp_p
     assert contents(tmp_path / "ray.store") == contents(tmp_path / "local.store")
 
     gbvnet(tmp_path, "crossval", "local.store", "local", *CROSSVAL, "--jobs", available_cores())
-    nodes.second()
+    nodes.add()
     crossval = gbvnet(tmp_path, "crossval", "ray.store", "ray", *CROSSVAL, *on, start=True)
     began = tmp_path / "ray"
     until(lambda: len(list(began.glob("fold*/valence/history.csv"))) == 2, crossval)  # one on each node

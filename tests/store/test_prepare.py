@@ -253,7 +253,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(filmed, tmp_path):
 @landmarks
 @pytest.mark.journey
 def test_the_real_layout_brings_face_and_signals_of_one_trial_and_second_together(tmp_path):
-    """2 subjects, .dat of full size as Python 2 wrote it, three videos of 60 s each, no stamp.
+    """2 subjects, .dat of full size as Python 2 wrote it, two videos of 60 s each, no stamp.
 
     The red of a frame tells the trial, its blue and its brightness the second; the value of a sample tells the row
     and the second.
@@ -264,7 +264,7 @@ def test_the_real_layout_brings_face_and_signals_of_one_trial_and_second_togethe
     store = open_store(tmp_path / "store")
     assert not store.synthetic and len(store) == 2 * 40 * 60
     filmed = np.flatnonzero(store.windows["has_face"])
-    assert len(filmed) == 2 * 3 * 60
+    assert len(filmed) == 2 * 2 * 60
     faces, ok, signals = store.read(filmed)
     assert ok.all()
     windows = store.windows.iloc[filmed]
@@ -311,7 +311,7 @@ def real_layout(root: Path) -> dict[str, list[int]]:
         (root / f"data_preprocessed_python/{name}.dat").write_bytes(dat_bytes(data, labels))
         rows += [[p, order[name][i], i + 1, 0, *labels[i], 3] for i in range(40)]
         (root / f"face_video/{name}").mkdir(parents=True)
-        for trial in (1, 2, 3):
+        for trial in (1, p + 1):
             tints = [np.float32([TRIAL_RED[trial], 1.0, BLUE[s % 8]]) * BRIGHT[s // 8] for s in range(60)]
             frames = [(grey[..., None] * tint).round().astype(np.uint8) for tint in tints]
             write_video(root / f"face_video/{name}/{name}_trial{trial:02d}.avi", frames, rate=50, each=50)
