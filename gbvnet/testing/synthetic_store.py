@@ -91,7 +91,8 @@ class SyntheticStore(WindowSource):
             self._arrays[about["recording"]] = arrays | synthetic_modalities(content, about)
         self.recordings = pd.DataFrame(abouts)[["recording", "subject", "trial", "stimulus", "verdict", "reason",
                                                 "findings", "n_windows", "sha256"]]  # fmt: skip
-        self.windows = pd.concat(map(_window_rows, abouts), ignore_index=True)
+        columns = [_window_columns(about) for about in abouts]
+        self.windows = pd.DataFrame({name: np.concatenate([of[name] for of in columns]) for name in columns[0]})
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
@@ -293,18 +294,16 @@ def _arrays(
     return arrays
 
 
-def _window_rows(about: dict[str, Any]) -> pd.DataFrame:
-    """Return the rows of the table of windows of one recording."""
+def _window_columns(about: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Return the columns of the table of windows for the windows of one recording."""
     n = about["n_windows"]
     names = {name: np.full(n, about[name], object) for name in ("recording", "subject", "trial", "stimulus")}
     ratings = {column.name: np.full(n, about["ratings"].get(column.name, np.nan)) for column in RATING_COLUMNS}
-    return pd.DataFrame(
-        {
-            **names,
-            "window": np.arange(n, dtype=np.int64),
-            "start_s": np.asarray(about["start_s"], np.float64),
-            "has_face": np.asarray(about["has_face"], bool),
-            "has_signals": np.full(n, about["has_signals"]),
-            **ratings,
-        }
-    )
+    return {
+        **names,
+        "window": np.arange(n, dtype=np.int64),
+        "start_s": np.asarray(about["start_s"], np.float64),
+        "has_face": np.asarray(about["has_face"], bool),
+        "has_signals": np.full(n, about["has_signals"]),
+        **ratings,
+    }
