@@ -11,8 +11,7 @@ from torch import nn
 from gbvnet.datasets.sound_track import stimulus_sound
 from gbvnet.errors import BadRecording
 from gbvnet.network.model import GatedFusion, GBVNet
-from gbvnet.systems.learners.branches import network_config
-from gbvnet.systems.learners.neural import NeuralSystem, UngatedOutput
+from gbvnet.systems.learners.neural import NeuralSystem, UngatedOutput, network_config
 
 FRAME_S, HOP_S = 0.025, 0.010  # of a spectrum, and from one to the next
 BANDS, LOW_HZ, HIGH_HZ = 40, 50.0, 8000.0

@@ -96,7 +96,14 @@ class BinaryMetrics(ClassMetrics):
 
     @override
     def compute(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
-        """Return scores of rows from their sums: the same as SCORES, without scikit-learn's checks of each call."""
+        """Return scores of rows from their sums: the same as SCORES, without scikit-learn's checks of each call.
+
+        NaN of no rows. Raises ValueError for a p that is NaN.
+        """
+        if not len(rows):
+            return dict.fromkeys(names, np.nan)
+        if rows["p"].isna().any():
+            raise ValueError("a probability is NaN")
         sums = self.sums(rows, np.zeros(len(rows), int))[0]
         return {name: float(score) for name, score in self.scores_of_sums(sums, names).items()}
 

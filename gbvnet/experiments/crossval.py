@@ -242,9 +242,9 @@ class TrainAndTest:
         remove_stale_temp_files(folder)
         y = pd.DataFrame({target: self.plan.labels_of(task.fold).labels[target] for target in task.targets})
         system(self.config.system).import_for_training()
-        began = time.perf_counter()
         named = errors_named(self.config.system) if is_plugin(self.config.system) else nullcontext()
         with PeakMemory() as peak, named:
+            began = time.perf_counter()
             predicted, about = self.fit_and_predict(task, y, folder)
         about |= {"seconds": _seconds(folder, time.perf_counter() - began), "memory_mb": peak.mb}
         write_json(folder / "fit.json", about)

@@ -8,7 +8,7 @@ from typing import Self
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 # Searching for unreachable objects takes a quarter of a second, as long as a short training: it waits until the process
-# has grown by this much since the last search.
+# has grown by this much since the last search. So much they may hold, by which the next work seems to need less.
 _GROWTH_KIB = 16 * 1024
 
 
@@ -22,28 +22,28 @@ class PeakMemory:
     """
 
     mb: float | None = None
-    _kib_when_collected = 0  # of this process
+    _kib_when_collected = 0  # memory of this process
 
     def __enter__(self) -> Self:
+        self._free()
         try:
-            self._before = self._give_back()
             _CLEAR.write_text("5")  # resets the high-water mark to the current value
+            self._before = _status_kib("VmRSS")
         except OSError:
             self._before = None
         return self
 
     @classmethod
-    def _give_back(cls) -> int | None:
-        """Give freed memory back. Return the resident memory, in KiB; None if the system does not count it."""
+    def _free(cls) -> None:
+        """Free what nothing can reach, if that may be much, and give back what is free."""
         _give_back_freed_memory()
-        resident = _status_kib("VmRSS")
-        if resident is not None and resident - cls._kib_when_collected > _GROWTH_KIB:
-            gc.collect()
-            _give_back_freed_memory()
-            resident = cls._kib_when_collected = _status_kib("VmRSS") or 0
-        elif resident is not None:
-            cls._kib_when_collected = min(cls._kib_when_collected, resident)
-        return resident
+        own = _status_kib("RssAnon")  # without files that are mapped, which come and go
+        if own is not None and own - cls._kib_when_collected <= _GROWTH_KIB:
+            cls._kib_when_collected = min(cls._kib_when_collected, own)
+            return
+        gc.collect()
+        _give_back_freed_memory()
+        cls._kib_when_collected = _status_kib("RssAnon") or 0
 
     def __exit__(self, *_: object) -> None:
         after = None if self._before is None else _status_kib("VmHWM")
@@ -61,6 +61,9 @@ def _give_back_freed_memory() -> None:
 
 
 def _status_kib(name: str) -> int | None:
-    """Return one line of the process status, in KiB; None if it is absent."""
-    lines = _STATUS.read_text().splitlines()
+    """Return one line of the process status, in KiB; None if it is absent, as on systems other than Linux."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return None
     return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), None)

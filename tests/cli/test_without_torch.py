@@ -55,9 +55,10 @@ def test_a_report_needs_no_torch(run, tmp_path):
 
 
 @pytest.mark.journey
-def test_what_predicts_and_cross_validates_is_imported_without_lightning_and_scikit_learn():
+def test_what_predicts_cross_validates_and_reports_is_imported_without_lightning_and_scikit_learn():
     """The first takes longer to import than torch, the second nearly as long; each worker process would import them."""
-    modules = ("inference.batch", "inference.app.server", "cli.live", "experiments.crossval", "systems.gbvnet")
+    modules = ("inference.batch", "inference.app.server", "cli.live", "experiments.crossval", "systems.gbvnet",
+               "report.report", "report.audit_results")  # fmt: skip
     code = "import sys; " + "".join(f"import gbvnet.{name}; " for name in modules)
     code += "print({'lightning', 'sklearn'} & set(sys.modules))"
     done = subprocess.run(

@@ -303,13 +303,15 @@ def test_the_interval_is_that_of_a_plain_bootstrap():
 @pytest.mark.journey
 def test_scores_of_counts_are_scikit_learns():
     rng = np.random.default_rng(0)
-    for _ in range(20):
-        y, p = rng.integers(0, 2, 7), rng.random(7)
-        task = metrics.BinaryMetrics()
-        sums = task.sums(pd.DataFrame({"y": y, "p": p}), np.zeros(7, int))
-        expected = metrics.compute_scores(y, p)
-        for name, value in task.scores_of_sums(sums, task.window_scores).items():
-            assert value[0] == pytest.approx(expected[name], nan_ok=True), name
+    task = metrics.BinaryMetrics()
+    for k in range(40):
+        y, p = rng.integers(0, 2 if k else 1, 7), rng.random(7).round(1 + k % 2)  # one class at first; ties in half
+        rows, expected = pd.DataFrame({"y": y, "p": p}), metrics.compute_scores(y, p)
+        assert task.compute(rows, task.window_scores) == pytest.approx(expected, nan_ok=True)
+        assert (task.confusion(rows) == sk.confusion_matrix(y, p >= 0.5, labels=[0, 1])).all()
+    assert np.isnan(list(task.compute(rows[:0], task.window_scores).values())).all()
+    with pytest.raises(ValueError, match="a probability is NaN"):
+        task.compute(rows.assign(p=np.nan), task.window_scores)
 
 
 def test_one_trial_has_no_interval():
