@@ -95,19 +95,6 @@ class BinaryMetrics(ClassMetrics):
     classes = LOW_HIGH
 
     @override
-    def compute(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
-        """Return scores of rows from their sums: the same as SCORES, without scikit-learn's checks of each call.
-
-        NaN of no rows. Raises ValueError for a p that is NaN.
-        """
-        if not len(rows):
-            return dict.fromkeys(names, np.nan)
-        if rows["p"].isna().any():
-            raise ValueError("a probability is NaN")
-        sums = self.sums(rows, np.zeros(len(rows), int))[0]
-        return {name: float(score) for name, score in self.scores_of_sums(sums, names).items()}
-
-    @override
     def aggregate_trials(self, result: pd.DataFrame) -> pd.DataFrame:
         """Return one row a trial and fold, with p from the mean logit of the trial's windows in that fold."""
         logit = special.logit(result["p"].clip(P_EDGE, 1 - P_EDGE))

@@ -22,6 +22,16 @@ class ClassMetrics(TaskMetrics):
         """Return labels, predicted classes and ranks of probabilities of windows or trials."""
 
     @override
+    def compute(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
+        """Return scores of rows from their sums; NaN of no rows. Raises ValueError for a probability that is NaN."""
+        if not len(rows):
+            return dict.fromkeys(names, np.nan)
+        return self._scores(self.sums(rows, np.zeros(len(rows), int))[0], names)
+
+    def _scores(self, sums: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
+        return {name: float(value) for name, value in self.scores_of_sums(sums, names).items()}
+
+    @override
     def sums(self, rows: pd.DataFrame, units: np.ndarray) -> np.ndarray:
         return sum_classes(self.class_rows(rows), units)
 

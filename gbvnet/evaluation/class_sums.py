@@ -34,9 +34,11 @@ class ClassCounts(NamedTuple):
 
 
 def rank_classes(y: np.ndarray, predicted: np.ndarray, p: np.ndarray) -> ClassRows:
-    """Return labels, predictions, and the ranks of probabilities p (n, K)."""
+    """Return labels, predictions, and the ranks of probabilities p (n, K). Raises ValueError for a p that is NaN."""
     from scipy.stats import rankdata
 
+    if np.isnan(p).any():
+        raise ValueError("a probability is NaN")
     return ClassRows(np.asarray(y, int), np.asarray(predicted, int), rankdata(p, axis=0))
 
 

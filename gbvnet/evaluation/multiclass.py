@@ -45,10 +45,6 @@ class MulticlassMetrics(ClassMetrics):
         return rank_classes(rows["y"].to_numpy(), predicted_class(p), p)
 
     @override
-    def compute(self, rows: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:
-        return self._scores(self.sums(rows, np.zeros(len(rows), int))[0], names)
-
-    @override
     def aggregate_trials(self, result: pd.DataFrame) -> pd.DataFrame:
         """Return one row a trial and fold, with p from the mean log-probability of its windows, scaled to sum to 1."""
         logs = np.log(result[self.p].clip(P_EDGE, 1 - P_EDGE))
@@ -131,9 +127,6 @@ class MulticlassMetrics(ClassMetrics):
             yield f"Every window is predicted {self._in_words([predicted.argmax()])}."
         elif len(never):
             yield f"No window is predicted {self._in_words(never)}."
-
-    def _scores(self, sums: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
-        return {name: float(value) for name, value in self.scores_of_sums(sums, names).items()}
 
     def _count(self, y: pd.Series) -> np.ndarray:
         return np.bincount(y.to_numpy(int), minlength=self.n_classes)

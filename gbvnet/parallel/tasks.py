@@ -112,10 +112,7 @@ def run(
         return
     if not isolate and (jobs <= 1 or len(items) <= 1):
         for item in items:
-            outcome = _call(function, item)
-            if uses_gpu:
-                _free_gpu_memory(outcome)
-            yield item, outcome
+            yield item, _call(function, item, uses_gpu)
         return
     call = _RemoteCall(function, uses_gpu=uses_gpu)
     resources = (threads_per_task(jobs), tuple(visible_gpus()) if uses_gpu else ())
@@ -185,7 +182,15 @@ def _run_in_own_process(call: "_RemoteCall", item: Item, worker: WorkerSettings)
     return TaskDied(f"{item}: its process died {MAX_ATTEMPTS} times; is there enough memory, is the file undamaged?")
 
 
-def _call(function: Callable[[Item], Any], item: Item) -> Any | GbvnetError:
+def _call(function: Callable[[Item], Any], item: Item, uses_gpu: bool) -> Any | GbvnetError:
+    """Return what a function returns, or the error that counts as a result; nothing of it is left on a GPU."""
+    outcome = _result_or_error(function, item)
+    if uses_gpu:
+        _free_gpu_memory(outcome)
+    return outcome
+
+
+def _result_or_error(function: Callable[[Item], Any], item: Item) -> Any | GbvnetError:
     try:
         return function(item)
     except GbvnetError as e:
@@ -219,12 +224,10 @@ class _RemoteCall:
         if self.threads:
             limit_threads(self.threads)
         try:
-            outcome = _call(self.function, item)
+            outcome = _call(self.function, item, self.uses_gpu)
         finally:
             logger.removeHandler(collector)
             logger.setLevel(before)
-        if self.uses_gpu:
-            _free_gpu_memory(outcome)
         return _TaskResult(outcome, collector.lines)
 
 
