@@ -1,10 +1,11 @@
 """The same benchmarks in two working trees of this repository, in turn: a machine that changes its speed changes it for
 both.
 
-python -m benchmarks.before_after BEFORE AFTER [NAME ...] [--rounds N]      e.g. ../before . starts signals reads
+python -m benchmarks.before_after BEFORE AFTER [NAME ...] [--rounds N] [--record FILE]     e.g. ../before . starts reads
 
 Each tree is measured by its own benchmarks and its own package; rows of the same name are compared, by the medians over
-rounds. `git worktree add ../before COMMIT` makes such a tree.
+rounds. `git worktree add ../before COMMIT` makes such a tree. What is measured is appended to FILE, a line of JSON for
+each benchmark of a tree in a round, and what stands there already is not measured again: a run that was ended goes on.
 """
 
 import argparse
@@ -34,13 +35,43 @@ def measure_once(tree: Path, name: str) -> list[tuple[str, float, str]]:
     return [tuple(row) for row in json.loads(done.stdout.splitlines()[-1])]
 
 
-def compare(before: Path, after: Path, names: list[str], rounds: int) -> list[dict]:
+class Record:
+    """What was measured, a line of JSON each in a file, or nowhere (None): ended runs go on where they were."""
+
+    def __init__(self, file: Path | None):
+        self.file = file
+        lines = file.read_text(encoding="utf-8").splitlines() if file and file.exists() else []
+        self.rows = {self._key(of): of["rows"] for of in map(json.loads, lines)}
+
+    @staticmethod
+    def _key(of: dict) -> tuple:
+        return of["tree"], of["commit"], of["benchmark"], of["round"]
+
+    def of(self, tree: Path, name: str, number: int) -> list[tuple[str, float, str]]:
+        """Return the rows of a benchmark of a tree in a round: as recorded, else measured now."""
+        line = {"tree": str(tree), "commit": _commit(tree), "benchmark": name, "round": number}
+        if (rows := self.rows.get(self._key(line))) is None:
+            rows = measure_once(tree, name)
+            if self.file:
+                with self.file.open("a", encoding="utf-8") as f:
+                    f.write(json.dumps(line | {"rows": rows}) + "\n")
+        return rows
+
+
+def _commit(tree: Path) -> str:
+    """The commit that a tree stands at ("" if git knows none)."""
+    words = ["git", "-C", str(tree), "rev-parse", "HEAD"]
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip()
+
+
+def compare(before: Path, after: Path, names: list[str], rounds: int, record: Path | None = None) -> list[dict]:
     """Return a row for each measurement that both trees have: medians before and after, and after / before."""
     values: dict[tuple[str, str, str], dict[Path, list[float]]] = defaultdict(lambda: defaultdict(list))
+    recorded = Record(record)
     for number in range(rounds):
         for name in names:
             for tree in (before, after) if number % 2 == 0 else (after, before):
-                for what, value, unit in measure_once(tree, name):
+                for what, value, unit in recorded.of(tree, name, number):
                     values[name, what, unit][tree].append(value)
             print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
     rows = []
@@ -60,8 +91,9 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("names", nargs="*", default=all_benchmarks.ALL)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--record", type=Path, metavar="FILE")
     given = parser.parse_args(words)
-    rows = compare(given.before.resolve(), given.after.resolve(), list(given.names), given.rounds)
+    rows = compare(given.before.resolve(), given.after.resolve(), list(given.names), given.rounds, given.record)
     print(f"{all_benchmarks.machine()}, {given.rounds} rounds in turn\n")
     for row in rows:
         print(

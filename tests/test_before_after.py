@@ -37,6 +37,16 @@ def test_trees_are_measured_in_turn_and_their_medians_are_compared(trees, capsys
 
 
 @pytest.mark.journey
+def test_an_ended_run_goes_on_where_it_was(trees, tmp_path):
+    record, log = tmp_path / "record.jsonl", tmp_path / "log.txt"
+    [first] = compare(*trees, ["loop"], 1, record)
+    [row] = compare(*trees, ["loop"], 3, record)
+    assert len(log.read_text().split()) == 6 and (row["before"], row["after"]) == (9, 2)
+    assert compare(*trees, ["loop"], 3, record) == [row] and len(log.read_text().split()) == 6
+    assert compare(*trees, ["loop"], 1, record) == [first] and len(log.read_text().split()) == 6
+
+
+@pytest.mark.journey
 def test_a_benchmark_that_fails_is_reported_with_its_tree(trees):
     (trees[1] / "benchmarks/loop.py").write_text("def measure():\n    raise KeyError('no such thing')\n")
     with pytest.raises(SystemExit, match=r"(?s)after: the benchmark loop failed:.*no such thing"):
