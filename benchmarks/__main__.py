@@ -1,4 +1,4 @@
-"""Run the benchmarks named on the command line, or all; print a table and write benchmarks/results/<machine>.json."""
+"""Run the benchmarks named on the command line, or all; print a table and write benchmarks/results/latest.json."""
 
 import json
 import platform

@@ -1,11 +1,12 @@
 """The same benchmarks in two working trees of this repository, in turn: a machine that changes its speed changes it for
 both.
 
-python -m benchmarks.before_after BEFORE AFTER [NAME ...] [--rounds N] [--record FILE]     e.g. ../before . starts reads
+python -m benchmarks.before_after BEFORE AFTER [NAME[:N] ...] [--rounds N] [--record FILE] [--out FILE]
 
 Each tree is measured by its own benchmarks and its own package; rows of the same name are compared, by the medians over
-rounds. `git worktree add ../before COMMIT` makes such a tree. What is measured is appended to FILE, a line of JSON for
-each benchmark of a tree in a round, and what stands there already is not measured again: a run that was ended goes on.
+N rounds. `git worktree add ../before COMMIT` makes such a tree. What is measured is appended to the file of --record, a
+line of JSON for each benchmark of a tree in a round, and what stands there already is not measured again: a run that
+was ended goes on. The comparison goes to the terminal, and as JSON into the file that --out names.
 """
 
 import argparse
@@ -65,24 +66,31 @@ def _commit(tree: Path) -> str:
 
 
 def compare(before: Path, after: Path, names: list[str], rounds: int, record: Path | None = None) -> list[dict]:
-    """Return a row for each measurement that both trees have: medians before and after, and after / before."""
+    """Return a row for each measurement: medians before and after, None of a tree that has none, and after / before.
+
+    names : of benchmarks, each with its own number of rounds if it has one: "faces:2"
+    """
     values: dict[tuple[str, str, str], dict[Path, list[float]]] = defaultdict(lambda: defaultdict(list))
     recorded = Record(record)
-    for number in range(rounds):
-        for name in names:
+    parts = [name.partition(":") for name in names]
+    of_each = {name: int(n or rounds) for name, _, n in parts}
+    for number in range(max(of_each.values())):
+        for name in (name for name, n in of_each.items() if number < n):
             for tree in (before, after) if number % 2 == 0 else (after, before):
                 for what, value, unit in recorded.of(tree, name, number):
                     values[name, what, unit][tree].append(value)
-            print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
+            print(f"round {number + 1} of {of_each[name]}: {name}", file=sys.stderr, flush=True)
     rows = []
     for (name, what, unit), of in values.items():
-        if len(of) == 2:
-            old, new = median(of[before]), median(of[after])
-            ratio = new / old if old else float("nan")
-            rows.append(
-                {"benchmark": name, "what": what, "unit": unit, "before": old, "after": new, "after / before": ratio}
-            )
+        old, new = (median(of[tree]) if tree in of else None for tree in (before, after))
+        ratio = new / old if old and new is not None else None
+        row = {"benchmark": name, "what": what, "unit": unit, "rounds": of_each[name]}
+        rows.append(row | {"before": old, "after": new, "after / before": ratio})
     return rows
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 
 def main(words: list[str] | None = None) -> None:
@@ -92,14 +100,20 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("names", nargs="*", default=all_benchmarks.ALL)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--record", type=Path, metavar="FILE")
+    parser.add_argument("--out", type=Path, metavar="FILE")
     given = parser.parse_args(words)
-    rows = compare(given.before.resolve(), given.after.resolve(), list(given.names), given.rounds, given.record)
-    print(f"{all_benchmarks.machine()}, {given.rounds} rounds in turn\n")
+    before, after = given.before.resolve(), given.after.resolve()
+    rows = compare(before, after, list(given.names), given.rounds, given.record)
+    print(f"{all_benchmarks.machine()}, medians of rounds in turn\n")
     for row in rows:
+        old, new, ratio = map(_text, (row["before"], row["after"], row["after / before"]))
         print(
-            f"{row['benchmark']:<9} {row['what']:<80} {row['before']:>10.4g} {row['after']:>10.4g} {row['unit']:<14} "
-            f"{row['after / before']:>7.3f}"
+            f"{row['benchmark']:<9} {row['what']:<80} {old:>10} {new:>10} {row['unit']:<14} {ratio:>7} "
+            f"{row['rounds']} rounds"
         )
+    if given.out:
+        about = {"machine": all_benchmarks.machine(), "before": _commit(before), "after": _commit(after)}
+        given.out.write_text(json.dumps(about | {"rows": rows}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

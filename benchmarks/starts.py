@@ -28,10 +28,10 @@ def measure() -> list[dict]:
         {
             "what": f"{what} / a bare start of Python",
             "value": seconds[name] / bare,
-            "unit": f"x ({1e3 * seconds[name]:.0f} / {1e3 * bare:.0f} ms)",
+            "unit": f"x ({name}: {1e3 * seconds[name]:.0f} / {1e3 * bare:.0f} ms)",
             "aim": "below 8",
         }
-        for what, name in (("gbvnet --help", "gbvnet"), (f"gbvnet {slowest} --help, the slowest", slowest))
+        for what, name in (("gbvnet --help", "gbvnet"), ("the slowest --help of a command", slowest))
     ] + [
         {
             "what": "importing what cross-validates / importing torch",

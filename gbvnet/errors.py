@@ -1,6 +1,7 @@
 """Errors that a user can correct. All other exceptions are faults of gbvnet itself and may show a traceback."""
 
 import errno
+from collections.abc import Mapping
 
 # Caused by a full disk, a quota, permissions or too many open files. An absent file may be a fault of gbvnet.
 _OF_THE_SYSTEM = {getattr(errno, n, 0) for n in "ENOSPC EDQUOT EFBIG EACCES EPERM EROFS EIO EMFILE ENFILE".split()}
@@ -52,6 +53,22 @@ class LeakySplit(GbvnetError):
 
 class TaskDied(GbvnetError):
     """A worker process or node died without an exception, usually because it ran out of memory."""
+
+
+class PartFailed(GbvnetError):
+    """Some parts of the work failed, and the others are kept; the command line exits with 1."""
+
+
+def failed_parts(where: object, what: str, failed: Mapping[str, object], total: int) -> GbvnetError:
+    """Return the error to raise after all of `total` parts were tried: PartFailed, or GbvnetError if none succeeded.
+
+    what : what the parts are, in the plural        failed : the error of each that failed, by its name
+    """
+    first, error = next(iter(failed.items()))
+    message = f"{where}: {len(failed)} of {total} {what} failed, the first {first}: {error} "
+    if len(failed) == total:
+        return GbvnetError(message + "Run the same command to try these again.")
+    return PartFailed(message + "The others are kept; run the same command to try these again.")
 
 
 def os_error_message(error: BaseException) -> str | None:

@@ -42,3 +42,15 @@ def plugins_of_this_file_only():
 def deap(tmp_path):
     """The root of a tiny DEAP without videos: 2 subjects, 3 trials of 4 s."""
     return fakes.write_deap(tmp_path / "deap")
+
+
+@pytest.fixture
+def repeatable_torch():
+    """One thread, as the processes of these tests have (with another number the last digits differ), and seed 0."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)

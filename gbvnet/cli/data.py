@@ -129,6 +129,7 @@ def _prepare(parser) -> Run:
             *summary.name_warnings,
             *of_corpus,
             *summary.scale_warnings,
+            *summary.unused_files,
         ):
             say(f"note {line}")
         if summary.n_good:

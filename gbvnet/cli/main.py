@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ..errors import GbvnetError, os_error_message
+from ..errors import GbvnetError, PartFailed, os_error_message
 from ..text import did_you_mean
 from . import data, experiments, models, registry, reproduce  # noqa: F401  each makes its commands known
 from .command import COMMANDS
@@ -47,8 +47,8 @@ def command_parser(name: str, argv: Sequence[str] = ()):
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit code.
 
-    0: done. 1: done, but some input was bad. 2: could not start. 130: stopped by Ctrl-C. 141: the reader of the output
-    (`| head`) has closed it.
+    0: done. 1: done, but some input was bad or some trainings failed. 2: could not start, or nothing succeeded. 130:
+    stopped by Ctrl-C. 141: the reader of the output (`| head`) has closed it.
     """
     try:
         try:
@@ -131,6 +131,9 @@ def _run(name: str, argv: list[str]) -> int:
     except (GbvnetError, ArgumentError) as e:
         if verbose:
             raise
+        if isinstance(e, PartFailed):
+            _fail(name, str(e))
+            return 1
         message = _in_plain_words(" ".join(str(e).split()))  # the parser's own messages have several lines
         hint = " (paths come before options)" if re.match(r"unrecognized arguments: (?!-)", message) else ""
         return _fail(name, message + hint)

@@ -21,7 +21,7 @@ from filelock import FileLock
 from typing_extensions import override
 
 from ..config import CrossvalConfig, PruneConfig, require
-from ..errors import BadRun, GbvnetError
+from ..errors import BadRun, GbvnetError, failed_parts
 from ..evaluation import predictions, splits
 from ..evaluation.labels import has_one_class, predicted_high
 from ..evaluation.plan import Plan, make_plan
@@ -84,8 +84,8 @@ def cross_validate(
     progress : called with epochs done, epochs in all (early stopping makes it fewer), and what is being done
 
     Returns the path of predictions.parquet. Raises BadConfig or LeakySplit if settings and store do not fit, BadRun if
-    the folder holds another run or is being written by another process, and, after all other trainings, GbvnetError if
-    some failed.
+    the folder holds another run or is being written by another process, and, after all other trainings, PartFailed if
+    some failed, GbvnetError if all did.
     """
     config = validate_config(config, store)
     return run_plan(store, run_dir, config, make_plan(store, config), jobs, progress)
@@ -142,7 +142,7 @@ def train_all(
     """Run the trainings that are not finished. One that fails does not stop the others.
 
     own : the settings of each training, where they are not the run's
-    Raises GbvnetError at the end, naming those that failed.
+    Raises PartFailed at the end, naming those that failed, GbvnetError if all did.
     """
     tasks = tasks_of(plan, config)
     left = [task for task in tasks if not (run_dir / task.folder / predictions.FILE).exists()]
@@ -165,10 +165,7 @@ def train_all(
     finally:
         limit_threads(available_cores())  # a training in this process had only its share
     if failed:
-        raise GbvnetError(
-            f"{run_dir}: {len(failed)} of {len(tasks)} trainings failed, the first {next(iter(failed))}: "
-            f"{next(iter(failed.values()))} The others are kept; run the same command to try these again."
-        )
+        raise failed_parts(run_dir, "trainings", failed, len(tasks))
 
 
 def sendable(config: CrossvalConfig) -> CrossvalConfig:

@@ -37,7 +37,7 @@ REFUSED: dict[str, str] = (
     | dict.fromkeys(("target", "task", "rule", "joint", "lag_s", "subjects", "shuffle_labels", "rows"), _SCORED)
     | dict.fromkeys(("system", "modality", "recipe"), _NAMED)
     | dict.fromkeys(("trials", "tuning_folds"), _SEARCH)
-    | {f"train.{n}": _COMPUTED for n in ("device", "devices", "memory_gib", "precision", "compile")}
+    | {f"train.{n}": _COMPUTED for n in ("device", "devices", "memory_gib", "precision", "compile", "logger")}
 )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import CrossvalConfig, TuneConfig, require
-from ..errors import GbvnetError
+from ..errors import GbvnetError, failed_parts
 from ..evaluation import predictions
 from ..evaluation.chosen_settings import FILE, FOLDER, ChosenSettings, read_chosen
 from ..evaluation.plan import make_plan
@@ -53,8 +53,8 @@ def tune(
     progress : called with trainings done, trainings in all, and what is being done
 
     Returns the path of predictions.parquet. Raises BadConfig, BadInput or LeakySplit if settings, space and store do
-    not fit, BadRun if the folder holds another run, and GbvnetError, after all others, if all candidates of a search or
-    the training of a fold failed.
+    not fit, BadRun if the folder holds another run, and PartFailed, after all others, if all candidates of a search or
+    the training of a fold failed, GbvnetError if none succeeded.
     """
     require_optuna()
     base = validate_config(config.crossval(), store)
@@ -106,10 +106,7 @@ def _search_all(
     finally:
         limit_threads(available_cores())  # a search in this process had only its share
     if failed:
-        raise GbvnetError(
-            f"{run_dir}: {len(failed)} of {len(searches)} searches failed, the first {next(iter(failed))}: "
-            f"{next(iter(failed.values()))} The others are kept; run the same command to try these again."
-        )
+        raise failed_parts(run_dir, "searches", failed, len(searches))
     for folder in chosen:
         (run_dir / folder / LOCK).unlink(missing_ok=True)
     return {

@@ -31,7 +31,8 @@ from ..plugins import code_of_class
 from ..preprocessing.signals import Workspace, preprocess, select_channels
 from ..preprocessing.windowing import cut, missing_windows, window_starts
 from ..progress import ProgressCallback
-from .format import TRACE
+from ..text import shortened
+from .format import TRACE, data_file
 from .prepared_faces import face_settings, face_source, prepare_faces
 from .reader import open_store
 from .window_source import WindowSource
@@ -53,6 +54,7 @@ class PrepareSummary:
     recording_warnings: list[tuple[str, str]] = field(default_factory=list)  # (recording, warning)
     name_warnings: list[str] = field(default_factory=list)  # names in two spellings, files with the same bytes
     scale_warnings: list[str] = field(default_factory=list)  # channels a hundred times larger in some recordings
+    unused_files: list[str] = field(default_factory=list)  # of recordings that an earlier run prepared
 
     @property
     def n_good(self) -> int:
@@ -106,11 +108,25 @@ def prepare_store(
             remove_stale_temp_files(path / "data")
             remove_stale_temp_files(path)
             finish_store(path, results)
+            summary.unused_files = unused_files(path, results)
     except OSError as e:
         raise BadStore(path, "tables that can be written", e.strerror, "Finished work is kept; run again.") from None
+    summary.warnings += summary.unused_files
     if config.signals and summary.n_good > 1:
         summary.scale_warnings = scale_warnings(open_store(path))
     return summary
+
+
+def unused_files(path: Path, recordings: list[dict]) -> list[str]:
+    """Return a warning if a store holds data of recordings that are not among the good ones of `recordings` (the
+    metadata of each): a subject who was taken out of the corpus, or a file that can no longer be read."""
+    used = {data_file(path, metadata["recording"]) for metadata in recordings if metadata["verdict"] == "ok"}
+    unused = sorted(file.name for file in set((path / "data").glob("*.safetensors")) - used)
+    if not unused:
+        return []
+    files = f"{len(unused)} file{'s' * (len(unused) > 1)} ({shortened(unused)})"
+    of = "recordings that the corpus no longer has or that are bad now"
+    return [f"{path / 'data'}: {files} of {of}, prepared by an earlier run: not used; delete what may not be kept"]
 
 
 def scale_warnings(store: WindowSource) -> list[str]:

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from filelock import FileLock
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
+from gbvnet.cli.main import main
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadRun, GbvnetError, LeakySplit
 from gbvnet.evaluation import predictions
@@ -269,6 +271,22 @@ def test_a_failed_training_does_not_stop_the_others_and_is_tried_again(tmp_path,
     with pytest.raises(BadRun, match="a finished run"):
         predictions.read_run(tmp_path / "run")
     assert cross_validate(planted, tmp_path / "run", CONFIG).read_bytes() == whole
+    assert log_power.fitted == 7
+
+
+@pytest.mark.journey
+def test_the_exit_code_says_whether_all_some_or_no_trainings_failed(tmp_path, planted, log_power, monkeypatch, capsys):
+    command = ["crossval", str(planted.path), str(tmp_path / "run"), "--folds", "3", "--modality", "bio", "--jobs", "1"]
+    expected = (
+        ((1, 2, 3), 2, r"3 of 3 trainings failed, .* out of luck Run the same command to try these again\.$"),
+        ((5,), 1, r"1 of 3 trainings failed, .* The others are kept; run the same command to try these again\.$"),
+        ((), 0, r"^$"),
+    )
+    for fail_on, code, message in expected:
+        monkeypatch.setattr(LogPower, "fail_on", fail_on)
+        assert main([*command, "--target", "valence"]) == code
+        lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("gbvnet crossval: ")]
+        assert re.search(message, "".join(lines))
     assert log_power.fitted == 7
 
 

@@ -182,17 +182,8 @@ def test_a_training_and_a_model_of_the_first_versions_are_known_again(store, tra
     assert Predictor(tmp_path / "old").targets == ("valence", "arousal")
 
 
-@pytest.fixture
-def one_thread():
-    """As many as the processes of these tests have: with another number the last digits of weights differ."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.mark.journey
-@pytest.mark.usefixtures("one_thread")
+@pytest.mark.usefixtures("repeatable_torch")
 def test_a_killed_training_goes_on_and_ends_with_the_same_weights(store, tmp_path, capsys):
     words = ["train", str(store.path)]
     # Long enough that the first checkpoint, written after a second at the earliest, is not the last one.

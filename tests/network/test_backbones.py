@@ -15,6 +15,8 @@ from gbvnet.network.model import SIZES
 transformers = pytest.importorskip("transformers")
 vgg19 = pytest.importorskip("kornia.feature.dedode.vgg").vgg19
 
+pytestmark = pytest.mark.usefixtures("repeatable_torch")
+
 OPTION = "--options.backbone"
 SIDE = 40  # pixels: 5 halvings leave one place, of odd sides on the way
 
@@ -30,15 +32,6 @@ TORCHVISION = [
     (r"shortcut\.normalization", "downsample.1"),
     (r"^classifier\.1", "fc"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def randomised(network):

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -92,6 +93,22 @@ def test_where_everything_is_bad_there_is_no_store_until_it_is_mended(deap, tmp_
     assert len(open_store(tmp_path / "store")) == 24
     next(iter(good)).write_bytes(b"oops")  # one of two: what is good is kept
     assert main(command) == 1
+    assert len(open_store(tmp_path / "store")) == 12
+
+
+@pytest.mark.journey
+def test_data_of_a_subject_taken_out_of_the_corpus_are_reported_with_their_files(deap, tmp_path, capsys):
+    command = ["prepare", "deap", str(deap), str(tmp_path / "store"), "--faces", "false", "--jobs", "1"]
+    assert main(command) == 0 and "not used" not in capsys.readouterr().out
+    (deap / "data_preprocessed_python/s02.dat").unlink()
+    assert main(command) == 0
+    assert re.search(
+        r"note .*data: 3 files \(s02_trial01\.safetensors, s02_trial02\..*\) of recordings .*may not be kept",
+        capsys.readouterr().out,
+    )
+    for file in (tmp_path / "store/data").glob("s02*"):
+        file.unlink()
+    assert main(command) == 0 and "not used" not in capsys.readouterr().out
     assert len(open_store(tmp_path / "store")) == 12
 
 

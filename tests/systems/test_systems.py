@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from sklearn.metrics import balanced_accuracy_score
 
 from gbvnet.config import CrossvalConfig, ModelConfig, TrainConfig
@@ -16,6 +15,8 @@ from gbvnet.systems.learners.classical import ClassicalSystem
 from gbvnet.testing import SyntheticWindows, check_system
 
 from ..synthetic_store import write_store
+
+pytestmark = pytest.mark.usefixtures("repeatable_torch")
 
 SMALL = CrossvalConfig(
     target="valence",
@@ -83,14 +84,6 @@ PROBES = ("majority", "nearest", "ridge", "subject-majority")  # these need not 
 ALL = [pytest.param(replace(c, system=name), id=f"{name}-{c.modality}") for name, cases in CASES.items() for c in cases]
 CONTRACT = [c for c in ALL if c.values[0].options or c.values[0].modality == CASES[c.values[0].system][0].modality]
 FIRST = [pytest.param(replace(cases[0], system=name), id=name) for name, cases in CASES.items()]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -18,16 +18,9 @@ from gbvnet.systems import chowdary_like, meena_like, minaee, read_options, syst
 
 from ...synthetic_store import write_store
 
+pytestmark = pytest.mark.usefixtures("repeatable_torch")
+
 SHORT = TrainConfig(epochs=3, batch_size=16, device="cpu", select="last")
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

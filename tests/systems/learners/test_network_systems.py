@@ -20,6 +20,8 @@ from gbvnet.systems.mindlink_eumpy import LSTM
 
 from ...synthetic_store import write_store
 
+pytestmark = pytest.mark.usefixtures("repeatable_torch")
+
 SHORT = TrainConfig(epochs=3, batch_size=16, learning_rate=0.05, device="cpu")
 EEG = tuple((name, "eeg") for name in ("Fp1", "Fz", "Cz", "Oz"))
 
@@ -34,15 +36,6 @@ def many(n: int) -> tuple[tuple[str, str], ...]:
 
 def n_parameters(network: nn.Module) -> int:
     return sum(p.numel() for p in network.parameters())
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
