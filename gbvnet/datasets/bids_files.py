@@ -8,8 +8,6 @@ A file belongs to a run if its name has no entity that contradicts the run's. `r
 """
 
 import os
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +18,7 @@ from ..text import shortened
 from .bids_table import BidsTable, read_tsv
 from .formats.bids_names import DESCRIPTION, BidsName, not_fetched, parse_name, same_label
 from .formats.physio_table import read_json
+from .formats.raw_files import companions
 from .formats.signal_formats import VIDEO_SUFFIXES
 from .recording import require_folder
 
@@ -31,8 +30,6 @@ FORMATS = {
     "emg": (".edf", ".bdf", ".vhdr", ".set"),
     "beh": (".tsv",),  # no signal file: physio files alone
 }
-_COMPANION = re.compile(rb"^(?:DataFile|MarkerFile)=([^\r\n]+)", re.MULTILINE)
-_HEADER_BYTES = 1 << 16
 VIDEO = "video"  # suffix of BEP047, which is not part of BIDS yet
 
 
@@ -221,25 +218,12 @@ def _order(name: BidsName) -> tuple:
 
 def require_signals(path: Path) -> None:
     """Raise BadRecording if a signal file, or one that it needs (.fdt, .eeg, .vmrk), is absent or was not fetched."""
-    for file in (path, *companions(path)):
+    for file in (path, *(companions(path) if not_fetched(path) is None else ())):
         missing = not_fetched(file)
         if missing is not None:
             raise BadRecording(file, f"the signals of {path.name}", *missing)
         if not file.exists():
             raise BadRecording(file, f"a file that {path.name} needs", "no such file", "Fetch it, too.")
-
-
-def companions(path: Path) -> Iterator[Path]:
-    """Yield the files that a signal file needs: the .fdt of a .set, data and markers of a .vhdr."""
-    if path.suffix.lower() == ".set":
-        data = path.with_suffix(".fdt")
-        if data.exists() or data.is_symlink():
-            yield data
-    elif path.suffix.lower() == ".vhdr" and path.is_file() and not_fetched(path) is None:
-        with path.open("rb") as file:
-            names = _COMPANION.findall(file.read(_HEADER_BYTES))
-        for name in names:
-            yield path.with_name(Path(name.decode("utf-8", errors="replace").strip().replace("$b", path.stem)).name)
 
 
 def channel_types(run: BidsRun) -> tuple[dict[str, str], BidsTable | None]:

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from .formats.raw_files import data_file_of, sample
 from .names import alike, alike_in_words, normal, visible
 from .recording import Recording
-
-SAMPLE = 1 << 16  # bytes at three places of a file, compared before all of it is
-COMPANIONS = (".eeg", ".dat", ".fdt")  # of headers (.vhdr, .set), which name their file and so differ in every copy
 
 
 def notes(recordings: Sequence[Recording]) -> list[str]:
@@ -76,17 +74,15 @@ def same_bytes(recordings: Sequence[Recording], most: int = 5) -> Iterator[str]:
 
 
 def _content(path: Path) -> Path:
-    if path.suffix.lower() in (".vhdr", ".set"):
-        return next((file for ending in COMPANIONS if (file := path.with_suffix(ending)).is_file()), path)
     if path.is_dir():  # of an Empatica E4
         return next((file for file in sorted(path.iterdir()) if file.name.lower() == "eda.csv"), path)
-    return path
+    return data_file_of(path)
 
 
 def _equal(files: Iterable[Path]) -> Iterator[list[Path]]:
     """Groups of files with the same content, none of them empty; no more than 1 MB is held of any."""
     groups = [list(files)]
-    for of in (_size, _sample, _digest):  # each takes more time than the one before, and sees fewer files
+    for of in (_size, sample, _digest):  # each takes more time than the one before, and sees fewer files
         parted: list[list[Path]] = []
         for group in groups:
             by: dict[object, list[Path]] = defaultdict(list)
@@ -102,18 +98,6 @@ def _size(file: Path) -> int:
         return file.stat().st_size if file.is_file() else 0
     except OSError:
         return 0
-
-
-def _sample(file: Path) -> bytes:
-    size, taken = _size(file), hashlib.sha256()
-    try:
-        with file.open("rb") as f:
-            for start in (0, max(0, size // 2 - SAMPLE // 2), max(0, size - SAMPLE)):
-                f.seek(start)
-                taken.update(f.read(SAMPLE))
-    except OSError:  # its own error reports it
-        return b""
-    return taken.digest()
 
 
 def _digest(file: Path) -> bytes:

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from ..config import Times
 from ..datasets import open_corpus
+from ..datasets.formats import raw_files
 from ..datasets.formats.device_signatures import device_name
-from ..datasets.formats.signal_formats import recording_bytes
 from ..datasets.recording import Corpus, Recording
 from ..errors import BadConfig, BadModel, BadRecording, GbvnetError
 from ..io.path_kinds import require_folder_to_write
@@ -187,6 +187,7 @@ class PredictionTask:
         return {
             "model_sha256": self.model_fingerprint[0] if self.model_fingerprint else None,
             "files": [[f.name, _size(f)] for f in files],
+            raw_files.SAMPLES: [raw_files.samples(f) for f in files if _size(f) is not None],
             "video_start_s": recording.video_start_s,
             "times": None if times is None else {f.name: getattr(times, f.name) for f in fields(Times)},
             "rename": self.settings.rename or dict(getattr(self.corpus, "renamed", {})),
@@ -201,7 +202,7 @@ class PredictionTask:
         existing = None if overwrite else read_details(folder)
         if existing is None:
             return False
-        same = existing.get("asked") == json.loads(json.dumps(self.inputs(recording)))
+        same = raw_files.is_unchanged(existing.get("asked") or {}, json.loads(json.dumps(self.inputs(recording))))
         if same and not (folder / HTML).exists():  # interrupted before its last file
             return False
         if same and not self.single:
@@ -214,7 +215,7 @@ class PredictionTask:
 
 def _size(file: Path) -> int | None:
     """Return the size of a file, or of the files in the folder of a device; None for other folders."""
-    return recording_bytes(file) if file.is_file() or device_name(file) is not None else None
+    return raw_files.recording_bytes(file) if file.is_file() or device_name(file) is not None else None
 
 
 def _open_source(

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ..datasets.check import check_corpus
-from ..datasets.formats.signal_formats import recording_bytes
+from ..datasets.formats import raw_files
 from ..datasets.recording import Corpus, Recording
 from ..errors import BadConfig, BadRecording, BadStore, GbvnetError, TaskDied
 from ..io.atomic import atomic_write, remove_stale_temp_files
@@ -303,7 +303,7 @@ class _Task:
         except (BadStore, ValueError) as error:
             log.warning("%s: a damaged file (%s); it is read again", file, error)
             return None
-        if header.sources != _sources(item.recording):
+        if not raw_files.is_unchanged(header.sources, _sources(item.recording)):
             log.warning("%s: its raw files, or its entry in the corpus, changed since it was read; it is read again",
                         item.name)  # fmt: skip
             return None
@@ -327,7 +327,12 @@ def _status(name: str, values: np.ndarray | None, sha256: str) -> ModalityStatus
 
 
 def _sources(recording: Recording) -> dict[str, Any]:
-    """Return sizes of the raw files, and the times: enough to notice that one was replaced or corrected."""
-    files = {"video": recording.video, "signals": recording.signals, "video_times": recording.video_times}
-    sizes = {name: recording_bytes(file) for name, file in files.items() if file is not None and file.exists()}
-    return sizes | {"seconds": recording.seconds, "video_start_s": recording.video_start_s}
+    """Return sizes and samples of the raw files, and the times: enough to notice that one was replaced or its header
+    corrected."""
+    given = {"video": recording.video, "signals": recording.signals, "video_times": recording.video_times}
+    files = {name: file for name, file in given.items() if file is not None and file.exists()}
+    sizes = {name: raw_files.recording_bytes(file) for name, file in files.items()}
+    samples: dict[str, Any] = {name: raw_files.samples(file) for name, file in files.items()}
+    samples["signal_files"] = [raw_files.samples(source.file) for source in recording.signal_files]
+    about = {"seconds": recording.seconds, "video_start_s": recording.video_start_s}
+    return sizes | about | {raw_files.SAMPLES: samples}

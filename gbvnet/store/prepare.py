@@ -19,7 +19,7 @@ from .. import __version__
 from ..config import PrepareConfig, stored_settings
 from ..datasets.check import check_corpus
 from ..datasets.duplicates import notes, second_of_one_file
-from ..datasets.formats.signal_formats import recording_bytes
+from ..datasets.formats import raw_files
 from ..datasets.label_columns import Label, label_settings
 from ..datasets.label_traces import window_labels
 from ..datasets.recording import Corpus, Recording
@@ -187,7 +187,7 @@ def _require_landmarks(backend: str) -> None:
 
 
 def _size(file: Path) -> int | None:
-    return recording_bytes(file) if file.exists() else None
+    return raw_files.recording_bytes(file) if file.exists() else None
 
 
 def _refused(what: Recording | str, reason: str) -> dict:
@@ -291,7 +291,7 @@ class _Task:
         except BadStore as e:
             log.warning("%s It is prepared again.", e)
             return None
-        if metadata and metadata["sources"] != self._sources(recording):
+        if metadata and not raw_files.is_unchanged(metadata["sources"], self._sources(recording)):
             log.warning(
                 "%s: its raw files, or its entry in the corpus, changed since it was prepared; it is prepared again",
                 recording.name,
@@ -382,10 +382,14 @@ class _Task:
         return tensors, {name: [None if np.isnan(x) else x for x in of.tolist()] for name, of in means.items()}
 
     def _sources(self, recording: Recording) -> dict[str, Any]:
-        """Return the sizes of the raw files and the corpus' entry of the recording: enough to notice that one of them
-        was replaced or corrected, and the same on another disk."""
-        files = {"video": recording.video, "signals": recording.signals, "face_features": recording.face_features}
-        sizes = {name: recording_bytes(file) for name, file in files.items() if file is not None and file.exists()}
+        """Return the sizes of the raw files, samples of them, and the corpus' entry of the recording: enough to notice
+        that one of them was replaced or its header corrected, and the same on another disk."""
+        given = {"video": recording.video, "signals": recording.signals, "face_features": recording.face_features}
+        files = {name: file for name, file in given.items() if file is not None and file.exists()}
+        sizes = {name: raw_files.recording_bytes(file) for name, file in files.items()}
+        samples: dict[str, Any] = {name: raw_files.samples(file) for name, file in files.items()}
+        if recording.signal_files:
+            samples["signal_files"] = [raw_files.samples(source.file) for source in recording.signal_files]
         times: dict[str, Any] = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
         placed = [[*source.as_list(), _size(source.file)] for source in recording.signal_files]
         times |= {"signal_files": placed} if placed else {}
@@ -393,7 +397,8 @@ class _Task:
             times["video_times"] = hashlib.sha256(recording.video_times.read_bytes()).hexdigest()
         digests = {name: hashlib.sha256(t.as_array().tobytes()).hexdigest() for name, t in recording.traces.items()}
         return sizes | times | ({"traces": digests} if digests else {}) | {
-            "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": self._ratings(recording)
+            "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": self._ratings(recording),
+            raw_files.SAMPLES: samples,
         }  # fmt: skip
 
     def _signals(self, recording: Recording, starts: np.ndarray, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,8 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.config import CrossvalConfig, PrepareConfig
 from gbvnet.datasets import open_corpus
-from gbvnet.datasets.duplicates import SAMPLE, same_bytes, second_of_one_file, spellings
+from gbvnet.datasets.duplicates import same_bytes, second_of_one_file, spellings
+from gbvnet.datasets.formats.raw_files import SAMPLE
 from gbvnet.datasets.names import alike, file_name_error
 from gbvnet.datasets.recording import Recording
 from gbvnet.evaluation.plan import make_plan_without_folds

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -15,16 +16,19 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file
 
 from gbvnet.cli.main import main
 from gbvnet.config import PrepareConfig, SynthConfig
 from gbvnet.datasets import open_corpus, write_synthetic
 from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.deap import CHANNELS, RATINGS_FILE
+from gbvnet.datasets.formats.raw_files import SAMPLES
 from gbvnet.datasets.synthetic.deap import dat_bytes
 from gbvnet.errors import BadModel, BadStore
 from gbvnet.io.landmark_model import landmark_model_path
 from gbvnet.store import writer
+from gbvnet.store.format import read_header
 from gbvnet.store.prepare import prepare_store
 from gbvnet.store.reader import open_store
 
@@ -129,6 +133,35 @@ def test_a_recording_whose_raw_file_was_replaced_is_made_again(deap, tmp_path):
     file.write_bytes(file.read_bytes() + b"\0")  # what follows the end of a pickle is not read
     summary = prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
     assert (summary.n_prepared, summary.n_reused) == (3, 3)
+
+
+@pytest.mark.journey
+def test_a_raw_file_that_was_corrected_and_kept_its_size_is_prepared_again(deap, tmp_path):
+    prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
+    file = deap / "data_preprocessed_python/s01.dat"
+    held = pickle.loads(file.read_bytes())
+    held["data"][0, 0, 3 * 128] += 1.0  # the first sample of the first stimulus
+    size = file.stat().st_size
+    file.write_bytes(pickle.dumps(held, protocol=2))
+    assert file.stat().st_size == size
+    rows = np.arange(24)
+    before = open_store(tmp_path / "store").read(rows)[2]
+    assert prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY).n_prepared == 3
+    change = open_store(tmp_path / "store").read(rows)[2] - before
+    assert (change.max(), np.count_nonzero(change), np.count_nonzero(change[:, 0, 0])) == (1, 1, 1)
+
+
+@pytest.mark.journey
+def test_a_store_of_the_first_release_is_continued(deap, tmp_path):
+    """Its recordings have the sizes of the raw files, and no samples of them."""
+    prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
+    for name in ("s01_trial01", "s02_trial01"):
+        file = tmp_path / f"store/data/{name}.safetensors"
+        metadata = read_header(file)[1]
+        assert metadata["sources"].pop(SAMPLES)
+        writer.write_recording(tmp_path / "store", name, load_file(file), metadata)
+    summary = prepare_store(open_corpus("deap", deap), tmp_path / "store", SIGNALS_ONLY)
+    assert (summary.n_prepared, summary.n_reused) == (0, 6)
 
 
 @pytest.mark.journey

@@ -66,13 +66,6 @@ def is_recording(path: Path) -> bool:
     )
 
 
-def recording_bytes(path: Path) -> int:
-    """Return the size of a file, or of the files in the folder of a device. Raises OSError."""
-    if path.is_dir() and device_name(path) is not None:
-        return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
-    return path.stat().st_size
-
-
 def file_kind(path: Path) -> str | None:
     """Return whether a file or folder holds "signals" or a "video", by its first bytes, then by its suffix; None if
     neither tells."""

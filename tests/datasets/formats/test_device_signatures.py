@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gbvnet.datasets.formats.device_signatures import device_name
+from gbvnet.datasets.formats.raw_files import recording_bytes
 from gbvnet.datasets.formats.signal_file import channel_names_in
-from gbvnet.datasets.formats.signal_formats import file_kind, is_recording, recording_bytes
+from gbvnet.datasets.formats.signal_formats import file_kind, is_recording
 from gbvnet.datasets.formats.signal_text import is_text
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.single_recording import open_recording
