@@ -7,7 +7,7 @@ are looked for, in ROOT and up to three folders below it:
     Data_Preprocessed_P01.mat ... P40.mat      signals, ratings and annotations of all films (amigos_file.py)
     P01_18_face.mov ...                        face video of participant 1 and film 18, where there is one
 
-A face video begins 5 s before its film, as the signals do; where the lengths of the two say otherwise, it is not used.
+A face video begins 5 s before its film, as the signals do; one that is as long as the film alone is not used.
 What is known of these files is second-hand (public readers), so it is compared wherever two sources give it. The unit
 and the direction of the skin channel are not known: it is kept as recorded.
 """

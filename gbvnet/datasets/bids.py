@@ -210,12 +210,13 @@ class Reader:
                 raise BadRecording(f"{trial.place} ({recording.name})", *trial.error)
             about = self.mapping.content.video
             video = trial_video(self.files.root, run, trial, about)
-            offset, warning = video_offset(run, video, about) if video is not None else (0.0, "")
+            times = times_file_of(video) if video is not None else None
+            offset, warning = video_offset(run, video, about, times) if video is not None else (0.0, "")
             begin = trial.start_s if about is None or about.begins == "run" else 0.0
             return replace(
                 recording, seconds=round(trial.stop_s - trial.start_s, 6), ratings=dict(trial.ratings), video=video,
                 video_start_s=begin + offset, signal_times=(trial.start_s, None), traces=self._traces(run, trial),
-                video_times=times_file_of(video) if video is not None else None,
+                video_times=times,
                 signal_files=() if len(sources) == 1 and sources[0].is_plain else sources,
                 warnings=(warning,) if warning else (),
             )  # fmt: skip

@@ -16,6 +16,7 @@ from .bids_table import read_tsv
 from .bids_trials import BidsTrial
 from .formats.bids_names import require_fetched
 from .formats.device_files import open_device
+from .formats.pauses import record_times
 from .formats.physio import PhysioFile
 from .formats.signal_file import MneFile, open_signals
 from .signal_sources import SignalSource
@@ -85,7 +86,10 @@ def _header_start(run: BidsRun, about: PhysioMap, place: str) -> float:
     date = file.raw.info["meas_date"] if isinstance(file, MneFile) else None
     if date is None:
         raise BadRecording(path, "when it began, in its header", "none", f"Set another anchor of {place}.")
-    return _seconds(path, date.replace(tzinfo=None), about, place)
+    records = record_times(path) if path.suffix.lower() in (".edf", ".bdf") else None
+    # An EDF+ header has whole seconds, and the first data record the fraction by which it begins later.
+    first = float(records[1][0]) if records is not None and len(records[1]) else 0.0
+    return _seconds(path, date.replace(tzinfo=None), about, place) + (first if 0 <= first < 1 else 0.0)
 
 
 def _scans_start(run: BidsRun, about: PhysioMap, place: str) -> float:
@@ -152,14 +156,21 @@ def trial_video(root: Path, run: BidsRun, trial: BidsTrial, about: VideoMap | No
     return files[0] if files else None
 
 
-def video_offset(run: BidsRun, video: Path, about: VideoMap | None) -> tuple[float, str]:
+def video_offset(run: BidsRun, video: Path, about: VideoMap | None, times: Path | None = None) -> tuple[float, str]:
     """Return what is added to a time of the run, or of the trial, to get that of its video, in seconds; and a warning.
 
     It is offset_s of the mapping; else the time from the video's start to the signals', if scans.tsv has both, as
     BEP047 ties them; else 0, and so where they are more than a day from each other: dates may be anonymous.
 
-    Raises BadRecording for a damaged scans.tsv.
+    times : the file of the film's frame times, which are on the signals' clock: nothing is added then
+    Raises BadRecording for a damaged scans.tsv, and for frame times where the mapping places the film, too.
     """
+    if times is not None:
+        if about is not None and (about.offset_s or about.begins == "trial"):
+            actual = "offset_s" if about.offset_s else "begins: trial"
+            remedy = f"The times of frames are on the signals' clock: leave it out, or take {times.name} away."
+            raise BadRecording(times, "frame times or a place of the video in the mapping", f"{actual}, too", remedy)
+        return 0.0, ""
     if about is not None and (about.offset_s is not None or about.begins == "trial"):
         return about.offset_s or 0.0, ""
     (scans, cell), (_, other) = (_acq_time(run, file) for file in (run.signals.path, video))

@@ -135,9 +135,7 @@ def _annotations(run: BidsRun, pattern: str) -> BidsTable:
         raise BadRecording(path, "a signal file with annotations", "one of another kind")
     rows = []
     marks = file.raw.annotations
-    before = (
-        float(file.raw.first_time) if marks.orig_time is not None else 0.0
-    )  # FIF counts from before its first sample
+    before = float(file.raw.first_time)  # FIF counts from before its first sample, and MNE's onsets do, too
     for onset, duration, text in zip(marks.onset, marks.duration, map(str, marks.description), strict=True):
         match = re.fullmatch(pattern, text.strip())
         if match:

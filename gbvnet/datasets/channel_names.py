@@ -43,7 +43,7 @@ _LEADS = "i ii iii avr avl avf v l r h left right upper lower horizontal vertica
 _ON = "finger hand wrist palm foot ear forehead"
 _BESIDE = {
     "eog": _LEADS,
-    "ecg": f"{_LEADS} la ra ll rl chest",
+    "ecg": f"{_LEADS} la ra ll rl vx chest",
     "emg": f"{_LEADS} chin cheek neck arm leg zyg zygomaticus zygo corr corrugator coru trap trapezius",
     "gsr": f"{_ON} skin conductance resistance level tonic phasic left right us",
     "resp": "chest thorax thoracic abdomen abdominal nasal nose mouth belt band effort airflow flow uv mv",

@@ -100,7 +100,9 @@ class Reader:
             subject = _data(self.file).cell(number)
             stimuli = subject.field("EEG").field("stimuli")
             for film in range(min(stimuli.size, self.n_films)):
-                lengths.setdefault(film, []).append(stimuli.cell(film).shape[0])
+                shape = stimuli.cell(film).shape
+                if len(shape) == 2:  # else the recording itself is refused
+                    lengths.setdefault(film, []).append(shape[0])
             for name, field in SCORES.items():
                 middle[name] += int((subject.field(field).numbers() == MIDDLE).sum())
         if middle.total():

@@ -26,7 +26,7 @@ LONGEST_CLASS, MOST_CLASSES = 60, 100
 # Names of other columns in the tables of a corpus, a store and predictions, and the target that stands for two.
 RESERVED = frozenset(
     "recording subject trial stimulus video signals ratings_file start_s stop_s baseline_start_s video_offset_s window "
-    "video_times has_face has_signals both".split()
+    "video_times recording_start_utc has_face has_signals both".split()
 )
 
 

@@ -217,7 +217,7 @@ def _placed(source: SignalSource) -> SignalSource:
     Raises BadRecording for a device whose start has no time zone.
     """
     start_s = source.recording_start_unix_s
-    device = None if start_s is None or source.offset_s else open_device(source.file)
+    device = None if start_s is None or source.is_placed else open_device(source.file)
     if start_s is None or device is None:
         return source
     if device.start_unix_s is not None:

@@ -6,7 +6,7 @@ stands behind the @ is offset_s: time on the first file's clock = time in this f
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import isnan
 from pathlib import Path
@@ -37,6 +37,7 @@ class SignalSource:
     rename : pairs of a channel's name in the file and its name in the recording; such a name gets no prefix
     recording_start_unix_s : seconds since 1970 (UTC) of second 0 of the recording, where the table tells it: a device
         that knows its own start is placed by it, unless offset_s is given
+    is_placed : whether offset_s was given, 0 as well
     """
 
     file: Path
@@ -46,6 +47,7 @@ class SignalSource:
     prefix: str = ""
     rename: tuple[tuple[str, str], ...] = ()
     recording_start_unix_s: float | None = None
+    is_placed: bool = field(default=False, compare=False)
 
     @property
     def is_plain(self) -> bool:
@@ -127,7 +129,7 @@ def parse_source(text: str, exists: Callable[[str], bool], path: str | Path) -> 
         raise BadRecording(path, "the name of a signal file on both sides of a +", "nothing", _EXAMPLE)
     match = None if exists(text) else _AT.fullmatch(text)
     if match:
-        return SignalSource(Path(match["file"]), _number(path, "offset_s", match["offset"]))
+        return SignalSource(Path(match["file"]), _number(path, "offset_s", match["offset"]), is_placed=True)
     name, at, behind = text.rpartition("@")
     if at and not exists(text) and exists(name.strip()):
         raise BadRecording(path, f"a number of seconds behind the @ of {name.strip()}", repr(behind), _EXAMPLE)
@@ -151,7 +153,7 @@ def _source_of_mapping(entry: Mapping[str, Any], path: str | Path) -> SignalSour
     return SignalSource(
         Path(file), _number(path, "offset_s", given.get("offset_s", 0.0)),
         _number(path, "rate_hz", given["rate_hz"]) if "rate_hz" in given else None,
-        unit, str(prefix), tuple((str(name), new) for name, new in rename.items()),
+        unit, str(prefix), tuple((str(name), new) for name, new in rename.items()), is_placed="offset_s" in given,
     )  # fmt: skip
 
 

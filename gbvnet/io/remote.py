@@ -89,7 +89,12 @@ def _copy_missing(files: Any, root: str, folder: Path, wanted: dict[str, int], a
     log.info("%s: %d files, %.1f MB, to copy to %s", address, len(left), sum(left.values()) / 1e6, folder)
     for number, (name, size) in enumerate(sorted(left.items()), 1):
         temporary = folder / f".{name}.part"
-        files.get_file(f"{root}/{name}", str(temporary))
+        try:
+            files.get_file(f"{root}/{name}", str(temporary))
+        except OSError:
+            raise
+        except Exception as error:  # each kind of storage has errors of its own
+            raise OSError(f"{name}: {type(error).__name__}: {error}") from None
         if not _is_complete(temporary, size):
             raise OSError(f"{name} was not copied completely")
         os.replace(temporary, folder / name)

@@ -24,6 +24,18 @@ class _NoAliasLoader(yaml.SafeLoader):
             raise yaml.composer.ComposerError(None, None, f"found the alias *{event.anchor}", event.start_mark)
         return super().compose_node(parent, index)
 
+    @override
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        """Refuse a key that is given twice: of the two, one would be lost without a word."""
+        keys = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in keys:
+                    text = f"the key {key.value!r} is given twice"
+                    raise yaml.constructor.ConstructorError(None, None, text, key.start_mark)
+                keys.add((key.tag, key.value))
+        return super().construct_mapping(node, deep)
+
 
 def from_json(text: str | bytes) -> Any:
     """Return the data of a JSON text. Raises ValueError, also for a key that is given twice."""

@@ -6,8 +6,10 @@ import os
 import shutil
 import warnings
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import mne
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,11 +17,13 @@ import pytest
 from gbvnet.cli.main import main
 from gbvnet.datasets import open_corpus, synthetic_settings, write_synthetic
 from gbvnet.datasets.bids_files import BidsFiles
-from gbvnet.datasets.bids_mapping import FILE, shipped_mappings
+from gbvnet.datasets.bids_mapping import FILE, PhysioMap, shipped_mappings
+from gbvnet.datasets.bids_physio import physio_offset
 from gbvnet.datasets.bids_table import read_tsv
+from gbvnet.datasets.bids_trials import _annotations
 from gbvnet.datasets.check import check_corpus
 from gbvnet.datasets.formats.bids_names import inherited, parse_name
-from gbvnet.datasets.formats.physio import read_physio
+from gbvnet.datasets.formats.physio import _block, read_physio
 from gbvnet.datasets.formats.signal_file import TextProperties, read_signals
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.recording_files import open_files
@@ -27,6 +31,8 @@ from gbvnet.datasets.signal_sources import SignalSource
 from gbvnet.datasets.synthetic import bids as twin
 from gbvnet.datasets.synthetic.writer import bdf_bytes
 from gbvnet.errors import BadConfig, BadRecording
+
+from ..timed_signals import write_edf
 
 DIALECTS = ("beh", "events", "channels", "codes")
 
@@ -837,6 +843,48 @@ def test_a_video_begins_when_scans_tsv_says_unless_the_mapping_does(tmp_path, vi
         "sub-01_task-film_video.avi begins 2.25 s before the signals, by acq_time in sub-01_scans.tsv"])  # fmt: skip
 
 
+def test_frame_times_beside_a_film_place_it_and_nothing_else_does(tmp_path):
+    """They are on the signals' clock: acq_time of scans.tsv is not added, and an offset of the mapping is refused."""
+    small(tmp_path, BY_EVENTS, [(5.25, 3, "a", 3)])
+    film = tmp_path / "sub-01/beh/sub-01_task-film_video.avi"
+    film.parent.mkdir()
+    film.write_bytes(b"no video")
+    film.with_suffix(".times.csv").write_text("time\n" + "".join(f"{5 + k / 10}\n" for k in range(60)))
+    rows = ("eeg/sub-01_task-film_eeg.edf", "2024-01-01T10:00:05.250"), (f"beh/{film.name}", "2024-01-01T10:00:03.000")
+    tsv(tmp_path / "sub-01/sub-01_scans.tsv", ("filename", "acq_time"), *rows)
+    (only,) = recordings(tmp_path)
+    assert (only.video_start_s, only.error, only.warnings) == (5.25, None, ()) and only.video_times
+    for place in ("offset_s: 2", "begins: trial"):
+        (tmp_path / FILE).write_text(BY_EVENTS + f"video: {{files: 'sub-{{sub}}/beh/*.avi', {place}}}\n")
+        (only,) = recordings(tmp_path)
+        assert "expected frame times or a place of the video in the mapping" in only.error
+    (tmp_path / FILE).write_text(BY_EVENTS + "video: {files: 'sub-{sub}/beh/*.avi', offset_s: 0}\n")
+    assert recordings(tmp_path)[0].error is None
+
+
+def test_an_anchor_in_the_header_has_the_fraction_of_a_second_at_which_an_edf_begins(tmp_path):
+    stem = small(tmp_path, BY_EVENTS, [(2, 3, "a", 3)])
+    signals, onsets = {"Fp1": (128, noise(40 * 128), "uV")}, [f"{k + 0.567:.3f}" for k in range(40)]
+    write_edf(stem.with_name(f"{stem.name}_eeg.edf"), signals, onsets=onsets)  # begun at 10:00:00 by its header
+    began = datetime(2020, 1, 1, 10, 0, 2, 567_000, UTC).timestamp()
+    path = physio(stem.parent, ROWS, StartTime=began)
+    [run] = BidsFiles(tmp_path).runs("01")
+    about = PhysioMap(channels={"EDA": "gsr"}, anchor="header", utc_offset_h=0)
+    assert physio_offset(run, path, about, "physio") == pytest.approx(2, abs=1e-6)
+
+
+@pytest.mark.parametrize("first", [0, 640])
+def test_annotations_of_a_fif_without_a_date_count_from_its_first_sample(tmp_path, first):
+    stem = small(tmp_path, BY_EVENTS, [(2, 3, "a", 3)])
+    stem.with_name(f"{stem.name}_eeg.edf").unlink()
+    raw = mne.io.RawArray(noise(40 * 128)[None] * 1e-6, mne.create_info(["Fp1"], 128, "eeg"), first, verbose="error")
+    raw.set_annotations(mne.Annotations([3.0], [4.0], ["film 7"]))
+    raw.save(stem.with_name(f"{stem.name}_eeg.fif"), verbose="error")
+    [run] = BidsFiles(tmp_path).runs("01")
+    events = _annotations(run, r"film (\d+)")
+    assert [(row["onset"], row["duration"], row["value"]) for row in events.rows] == [("3.000000", "4.000000", "7")]
+
+
 def test_units_of_channels_tsv_that_are_not_the_files_and_parts_that_are_not_read_are_notes(tmp_path):
     stem = small(tmp_path, BY_EVENTS, [(2, 3, "a", 3)])
     tsv(stem.with_name(f"{stem.name}_channels.tsv"), ("name", "type", "units"), ("Fp1", "EEG", "mV"))
@@ -847,6 +895,11 @@ def test_units_of_channels_tsv_that_are_not_the_files_and_parts_that_are_not_rea
     assert "which are used: Fp1 in mV, by the file in uV" in notes and "split-2_eeg.edf: further parts" in notes
     tsv(stem.with_name(f"{stem.name}_channels.tsv"), ("name", "type", "units"), ("Fp1", "EEG", "microvolts"))
     assert "by the file" not in " | ".join(open_corpus("bids", tmp_path).notes("01"))
+
+
+def test_long_lines_of_a_physio_file_are_not_gathered_before_their_width_is_checked(monkeypatch):
+    monkeypatch.setattr("gbvnet.datasets.formats.physio.MAX_BLOCK_BYTES", 10_000)
+    assert [len(line) for line in _block(iter([b"0" * 900] * 100))] == [900] * 12
 
 
 def test_lines_of_a_physio_file_that_pandas_does_not_take_are_read_as_python_reads_them(tmp_path, monkeypatch):

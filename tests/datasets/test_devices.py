@@ -1,13 +1,17 @@
 """One recording in the format of every device gives the same windows, in a table, in predict and in a replay."""
 
 import re
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from gbvnet.config import LiveSources, PrepareConfig
 from gbvnet.datasets import open_corpus
+from gbvnet.datasets.formats.device_files import open_device
+from gbvnet.datasets.formats.signal_file import TextProperties
 from gbvnet.datasets.recording import Channel
+from gbvnet.datasets.recording_files import open_files
 from gbvnet.datasets.single_recording import open_recording
 from gbvnet.datasets.table_template import write_template
 from gbvnet.inference.streaming.live_inputs import replay_file
@@ -166,6 +170,17 @@ def test_a_start_that_cannot_be_used_is_refused(name, utc, message, tmp_path):
             corpus.inspect(recording)
     else:
         assert re.search(message, text)
+
+
+@pytest.mark.parametrize(
+    ("cell", "offset_s"), [("eeg.csv + e4@0", 0.0), ("eeg.csv + e4@1.5", 1.5), ("eeg.csv + e4", -2.0)]
+)
+def test_an_offset_that_is_given_goes_before_the_start_of_the_recording_and_0_is_one(cell, offset_s, tmp_path):
+    write.write_empatica(tmp_path / "e4")
+    write_csv(tmp_path / "eeg.csv", {"Fp1": np.zeros(60 * HZ)}, HZ)
+    began = datetime.fromtimestamp(open_device(tmp_path / "e4").start_unix_s + 2, UTC).isoformat()
+    [recording] = table(tmp_path, cell, {"Fp1": "eeg", "EDA": "gsr"}, began).recordings("anna")
+    assert open_files(recording.sources, TextProperties()).sources[1].offset_s == offset_s
 
 
 @pytest.mark.journey

@@ -46,6 +46,8 @@ def test_yaml_of_a_users_hand_is_read():
         ("9" * 5000, "limit"),
         ('"\\ud800"', "surrogates not allowed"),
         ("{[a]: 1}", "unhashable key"),
+        ("a: 1\nb: 2\na: 3", "the key 'a' is given twice.* line 3"),
+        ("x:\n  - {a: 1, a: 1}", "the key 'a' is given twice.* line 2"),
     ],
 )
 def test_yaml_that_is_damaged_or_odd_is_a_value_error(text, message):

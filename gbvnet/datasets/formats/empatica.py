@@ -123,7 +123,9 @@ def _read_signal(path: Path, name: str, read: Callable[[], bytes]) -> _Signal:
     where, content = f"{path}, {name}", read()
     axes = 3 if name == "ACC.csv" else 1
     try:
-        table = pd.read_csv(io.BytesIO(content), header=None, encoding_errors="replace", skipinitialspace=True)
+        # An empty line within is a lost sample, behind which all others would be too early.
+        table = pd.read_csv(io.BytesIO(content.rstrip()), header=None, encoding_errors="replace", skipinitialspace=True,
+                            skip_blank_lines=False)  # fmt: skip
         values = table.apply(to_numbers).to_numpy(np.float64)
     except ValueError as error:
         raise BadRecording(where, "numbers", f"a file that does not read ({' '.join(str(error).split())})") from None

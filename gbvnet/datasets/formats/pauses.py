@@ -8,7 +8,7 @@ FIF and others  annotations BAD_ACQ_SKIP (zeros replace the missing samples) and
 
 import re
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -180,7 +180,8 @@ def _breaks_of_brainvision(path: Path, rate_hz: float) -> Iterator[_Break]:
 def _time_of_day(text: str) -> float | None:
     """Return a time such as 20240101100140000000 (microseconds last) in seconds; None if it is not a time."""
     try:
-        return datetime.strptime(text, "%Y%m%d%H%M%S%f").timestamp()
+        # As if it were UTC: in the time zone of this machine, a change to summer time would be a pause of an hour.
+        return datetime.strptime(text, "%Y%m%d%H%M%S%f").replace(tzinfo=UTC).timestamp()
     except ValueError:
         return None
 

@@ -5,7 +5,7 @@ sample of the recording that the file belongs to; it may be negative. So second 
 StartTime that can only be Unix time says nothing of that recording: second 0 is then the first line.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
@@ -33,6 +33,7 @@ _CLOCKS = ("onset", "time", "timestamp")  # how the name of a column of times be
 LARGEST_DRIFT = 0.1  # by which the rate of a column of times may differ from SamplingFrequency
 BOM = b"\xef\xbb\xbf"  # before a first line, by some programs of Windows
 BLOCK = 100_000  # lines that are read together
+MAX_BLOCK_BYTES = 64 << 20
 NOTED_S = 0.1  # the difference from which on that is noted, over the whole file
 _JSON = "SamplingFrequency, StartTime and Columns must stand in a JSON file beside it, or above it."
 
@@ -94,6 +95,18 @@ def _unit(about: dict[str, Any], name: str) -> str:
     return unit if isinstance(unit, str) else ""
 
 
+def _block(lines: Iterator[bytes]) -> list[bytes]:
+    """Return the next lines, at most BLOCK of them and no more than MAX_BLOCK_BYTES: lines of a damaged file can be
+    of any length."""
+    block, size = [], 0
+    for line in islice(lines, BLOCK):
+        block.append(line)
+        size += len(line)
+        if size > MAX_BLOCK_BYTES:
+            break
+    return block
+
+
 def _values(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
     """Return all lines (N, columns), NaN for n/a, and notes. Raises BadRecording for a line of another width.
 
@@ -104,7 +117,7 @@ def _values(path: Path, names: list[str]) -> tuple[np.ndarray, list[str]]:
     notes: list[str] = []
     lines, number, short = read_lines(path), 1, 0
     odd: dict[str, str] = {}
-    while block := list(islice(lines, BLOCK)):
+    while block := _block(lines):
         if short:
             raise _other_width(path, names, short)
         if number == 1:

@@ -419,7 +419,11 @@ class MneFile:
         about = self.raw._raw_extras[0]
         counts = [int(n) for n in about["n_samps"][about["sel"]]]
         shape = (int(about["n_records"]), sum(counts))
-        held = np.memmap(self.path, about["dtype_np"], "r", int(about["data_offset"]), shape)
+        try:
+            held = np.memmap(self.path, about["dtype_np"], "r", int(about["data_offset"]), shape)
+        except (OSError, ValueError) as error:
+            wanted = f"{shape[0]} data records of {shape[1]} samples, as its header says"
+            raise BadRecording(self.path, wanted, f"a shorter file ({error})", "Is it whole?") from None
         first, last = round(first_s * rate_hz), min(round(last_s * rate_hz), shape[0] * counts[at[0]])
         n = counts[at[0]]
         records = slice(first // n, -(-last // n))

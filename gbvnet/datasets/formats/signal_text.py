@@ -1,5 +1,7 @@
 """Signals in text files, CSV, TSV and TXT: the table, its clock and its numbers."""
 
+import io
+import mmap
 import re
 import warnings
 from pathlib import Path
@@ -14,8 +16,11 @@ from ..units import parse_unit
 from .clock_fit import MAX_DEVIATION_S, MIN_ROWS, ClockFit, fit_clock
 from .device_signatures import device_name
 from .signal_formats import misnamed
-from .text_file import Layout, detect_layout, stated_rate_hz
+from .text_file import COMMENTS, Layout, detect_layout, stated_rate_hz
 
+# What spreadsheets write for a value that there is not. It is a cell, and begins as a comment does.
+ERRORS = (b"#N/A", b"#DIV/0!", b"#VALUE!", b"#REF!", b"#NUM!", b"#NAME?", b"#NULL!")
+_ERROR_LINE = re.compile(rb"^[ \t\"]*(?:" + b"|".join(map(re.escape, ERRORS)) + rb")", re.MULTILINE)
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
 CLOCKS = ("time", "time_s", "t")  # preferred names of a text file's column of seconds
 NO_COLUMN = "\0"  # begins names of columns that are none: row names, and what trailing delimiters delimit
@@ -78,15 +83,22 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
         skip += 1
     width = max((len(row) for row in form.rows), default=len(names))
     lead, names = _fit_names(path, names, width, form)
+    columns = [*lead, *_unique_names(names)]
     options: dict = {
-        "sep": form.delimiter, "decimal": form.decimal, "thousands": form.thousands, "comment": form.comment,
-        "encoding": form.encoding, "encoding_errors": "replace", "header": None,
-        "names": [*lead, *_unique_names(names)], "skiprows": skip, "index_col": False, "skipinitialspace": True,
+        "sep": form.delimiter, "decimal": form.decimal, "thousands": form.thousands, "header": None, "names": columns,
+        "index_col": False, "skipinitialspace": True,
     }  # fmt: skip
+    source: Path | io.StringIO = path
+    if len(columns) == 1:
+        source = _lines_of_one_column(path, form, skip)
+        options |= {"skip_blank_lines": False}
+    else:
+        comment = None if _has_error_cells(path) else form.comment
+        options |= {"comment": comment, "encoding": form.encoding, "encoding_errors": "replace", "skiprows": skip}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # that cells of a line are lost
-            table = pd.read_csv(path, nrows=nrows, **options)
+            table = pd.read_csv(source, nrows=nrows, **options)
     except pd.errors.ParserWarning:
         raise BadRecording(path, f"{len(names)} cells in a line, as many as columns", "more") from None
     except (OSError, ValueError) as error:
@@ -94,6 +106,29 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
     table = table.drop(columns=[n for n in table.columns if not n or n.startswith(NO_COLUMN)])
     table.attrs = {name: value for name, value in attributes.items() if value is not None}
     return table
+
+
+def _lines_of_one_column(path: Path, form: Layout, skip: int) -> io.StringIO:
+    """Return the lines behind the first `skip` ones, without comments, and without empty lines at the end.
+
+    An empty line is an empty cell where there is one column. Left out, as pandas does, it would move all cells behind
+    it to an earlier time.
+    """
+    text = path.read_bytes().decode(form.encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")[skip:]
+    errors = tuple(error.decode() for error in ERRORS)
+    kept = [line for line in lines if not (cell := line.strip(' \t"')).startswith(COMMENTS) or cell.startswith(errors)]
+    while kept and not kept[-1].strip():
+        kept.pop()
+    return io.StringIO("\n".join(kept))
+
+
+def _has_error_cells(path: Path) -> bool:
+    """Return whether a line begins with a spreadsheet's error, `#N/A`, which is a cell and no comment."""
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return any(content.find(error) >= 0 for error in ERRORS) and _ERROR_LINE.search(content) is not None
 
 
 def _read_error(path: Path, what: str, message: str) -> BadRecording:

@@ -16,6 +16,7 @@ from typing import BinaryIO, NamedTuple
 from ...errors import BadRecording
 
 COMMENTS = ("#", "%")
+MAX_WRITTEN_RATE_HZ = 50_000  # of physiological signals
 MAX_SAMPLED_LINES = 200  # lines from which the layout is detected
 _SEP = re.compile(r'^"?sep=(.)"?[;,\t ]*$', re.IGNORECASE)
 _NUMBER = r"[+-]?(?:\d*[.,])?\d+(?:[eE][+-]?\d+)?"
@@ -181,9 +182,28 @@ def stated_rate_hz(comments: tuple[str, ...]) -> float | None:
     """Return the rate in a file's comment lines, such as OpenBCI's `%Sample Rate = 250 Hz`; None if there is none."""
     for line in comments:
         match = re.search(
-            r"sampl\w*[ _-]*(?:rate|freq\w*)[^\d\n]{0,12}(\d+(?:[.,]\d+)?)\s*(k?)hz?", line, re.IGNORECASE
+            r"sampl\w*[ _-]*(?:rate|freq\w*)[^\d\n]{0,12}(\d+(?:[.,]\d+)*)\s*(k?)hz?", line, re.IGNORECASE
         )
-        match = match or re.search(r"sampl\w*[ _-]*(?:rate|freq\w*)\W{1,4}(\d+(?:[.,]\d+)?)()\s*$", line, re.IGNORECASE)
+        match = match or re.search(r"sampl\w*[ _-]*(?:rate|freq\w*)\W{1,4}(\d+(?:[.,]\d+)*)()\s*$", line, re.IGNORECASE)
         if match:
-            return float(match[1].replace(",", ".")) * (1e3 if match[2].lower() == "k" else 1.0)
+            rate_hz = _written_rate(match[1])
+            return None if rate_hz is None else rate_hz * (1e3 if match[2].lower() == "k" else 1.0)
     return None
+
+
+def _written_rate(text: str) -> float | None:
+    """Return a rate as it is written, with a point or comma as its decimal or thousands separator; None if it may be
+    either: `1,000` is 1 or 1000, and `250,000` is 250, as no signal has 250,000 samples a second.
+
+    >>> [_written_rate(text) for text in ("250", "62,5", "1,024.5", "256.000", "1,000", "1.2.3")]
+    [250.0, 62.5, 1024.5, 256.0, None, None]
+    """
+    if re.fullmatch(r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}", text):
+        return float(text.replace(",", ""))
+    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d+|\d{1,3}(?:\.\d{3}){2,}", text):
+        return float(text.replace(".", "").replace(",", "."))
+    if not re.fullmatch(r"\d+(?:[.,]\d+)?", text):
+        return None
+    if re.fullmatch(r"\d{1,3}[.,]\d{3}", text) and float(re.sub("[.,]", "", text)) <= MAX_WRITTEN_RATE_HZ:
+        return None
+    return float(text.replace(",", "."))

@@ -67,6 +67,7 @@ def without(name):
         (changed("TEMP.csv", lambda s: s.replace("33.010000", "lost")), "TEMP.csv: .* in each line, .* line 7"),
         (changed("BVP.csv", lambda s: s.replace("64.000000", "0.0", 1)), "the rate in line 2, found 1.7e.09 and 0"),
         (changed("EDA.csv", lambda s: f"{START}\r\n"), "EDA.csv: expected a line of the start, one of the rate"),
+        (changed("TEMP.csv", lambda s: s.replace("33.010000", "")), "TEMP.csv: .* in each line, .* line 7"),
         (changed("ACC.csv", lambda s: s.replace("-2,5,63", "-2,5", 1)), "ACC.csv: .*a number in each line"),
     ],
 )  # fmt: skip

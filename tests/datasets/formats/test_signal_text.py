@@ -7,7 +7,7 @@ import pytest
 
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.formats.signal_file import read_signals, span_s
-from gbvnet.datasets.formats.signal_text import read_clock, read_text_table, time_columns
+from gbvnet.datasets.formats.signal_text import read_clock, read_text_table, time_columns, to_numbers
 from gbvnet.datasets.known_channels import known_channels
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.table_template import write_template
@@ -316,6 +316,41 @@ def test_a_table_of_recordings_may_be_written_so_too(before, mark, encoding, tmp
 def test_the_attributes_of_a_table_are_what_its_comments_say(tmp_path):
     (tmp_path / "a.csv").write_text("# Sampling frequency: 0.5 kHz\nEDA\n1\n2\n")
     assert read_text_table(tmp_path / "a.csv").attrs == {"rate_hz": 500.0}
+
+
+@pytest.mark.parametrize(
+    ("written", "rate_hz"),
+    [
+        ("250", 250),
+        ("62,5", 62.5),
+        ("256.000", 256),
+        ("1,024.5", 1024.5),
+        ("1000", 1000),
+        ("1,000", None),
+        ("1.000", None),
+    ],
+)
+def test_a_rate_with_a_separator_is_taken_if_it_can_be_read_in_one_way_only(written, rate_hz, tmp_path):
+    (tmp_path / "a.csv").write_text(f"# Sampling rate: {written} Hz\nEDA\n1\n2\n")
+    assert read_text_table(tmp_path / "a.csv").attrs.get("rate_hz") == rate_hz
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_an_empty_line_of_one_column_is_a_lost_sample_and_moves_no_other(end, tmp_path):
+    cells = ["# Sampling rate: 4 Hz", "EDA", "0", "1", "", "3", "#N/A", "5", "# a remark", "6", "", ""]
+    (tmp_path / "a.csv").write_bytes(end.join(cells).encode())
+    values = to_numbers(read_text_table(tmp_path / "a.csv")["EDA"])
+    np.testing.assert_array_equal(values, [0, 1, np.nan, 3, np.nan, 5, 6])
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#DIV/0!", '"#VALUE!"'])
+def test_an_error_of_a_spreadsheet_at_the_begin_of_a_line_is_a_cell_and_no_comment(error, tmp_path):
+    (tmp_path / "a.csv").write_text(f"Fp1,Fp2\n0,10\n{error},11\n2,12\n")
+    table = read_text_table(tmp_path / "a.csv")
+    np.testing.assert_array_equal(to_numbers(table["Fp1"]), [0, np.nan, 2])
+    np.testing.assert_array_equal(to_numbers(table["Fp2"]), [10, 11, 12])
+    (tmp_path / "b.csv").write_text("Fp1,Fp2\n0,10\n# a remark\n2,12\n")
+    assert len(read_text_table(tmp_path / "b.csv")) == 2
 
 
 def test_a_line_of_too_many_cells_and_a_title_are_refused_by_line(tmp_path):

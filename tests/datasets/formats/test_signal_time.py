@@ -3,6 +3,7 @@
 Files whose slow channel holds its own time say themselves which second was taken.
 """
 
+import time
 import warnings
 
 import mne
@@ -446,6 +447,22 @@ def test_a_span_is_of_the_true_time_and_one_across_a_pause_is_refused(tmp_path, 
         assert seconds[0] == pytest.approx(start, abs=0.02)
         if row == "far":
             assert cleaned.baseline[1].mean() == pytest.approx(11.5, abs=0.02)
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="this system has no time zone of a process")
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Tokyo"])
+def test_a_pause_of_brainvision_is_as_long_in_every_time_zone(tmp_path, zone, monkeypatch):
+    """The clock of the recorder, in Tokyo, went on; in Berlin 02:00 to 03:00 of this night did not exist."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        x = noise(20 * HZ)
+        times = [(1, "20240331015950000000"), (10 * HZ + 1, "20240331030010000000")]
+        write_vhdr(tmp_path / "a.vhdr", {"Fp1": x}, HZ, times)
+        assert [s[:2] for s in open_signals(tmp_path / "a.vhdr").segments] == [(0, 10), (3620, 10)]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.journey
