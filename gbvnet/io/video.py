@@ -4,6 +4,7 @@ Module `frame_times` computes when a frame is shown: from time stamps, except fo
 B-frames, as in DEAP, the stamps that FFmpeg invents for them are in a wrong order, so their frames are counted.
 """
 
+import gc
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpeg,mpegts,asf,flv,ogg,mxf,dv,wtv"
 OPEN_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
 REMEDY = "If the file was copied or downloaded, fetch it again."
+MAX_HELD_PIXELS = 20_000_000  # of frames, 1.5 to 4 bytes each
 CHUNK_HEAD = 8  # bytes before the content of a packet in an AVI, where its index points to
 RAW_STREAM_SUFFIXES = (".h264", ".264", ".avc", ".h265", ".265", ".hevc")  # streams without a container
 COVER_CODECS = ("mjpeg", "png", "bmp", "gif", "webp", "tiff")  # codecs of cover pictures; mjpeg is also one of videos
@@ -142,6 +144,7 @@ class FrameReader:
         self.info = info = self.info or _scan(self.path)[0]
         reformatter = VideoReformatter()  # one for all frames: new tables for each frame halve the speed
         due = 0  # the number of the frame that comes next
+        held = 0  # pixels of frames that may not be freed yet
         with open_container(self.path) as container:
             stream = video_stream(self.path, container)
             stream.codec_context.thread_count = self.threads
@@ -157,6 +160,12 @@ class FrameReader:
                 due = number + 1
                 if number in requested:
                     yield number, _to_rgb(frame, reformatter, info.pixel_aspect)
+                    held += frame.width * frame.height
+                    if held > MAX_HELD_PIXELS:
+                        # A frame and the side data that were asked of it refer to each other. Python frees such rings
+                        # only when it looks for them: after hundreds of frames, which can be gigabytes.
+                        held = 0
+                        gc.collect(0)
                 if number >= last:
                     break
         if due <= last and due < info.n_frames:
@@ -320,7 +329,8 @@ def open_container(path: Path) -> Any:
     try:
         if path.stat().st_size == 0:
             raise BadRecording(path, "a video", "an empty file (0 bytes)", REMEDY)
-        return av.open(f"file:{path}", options=OPEN_OPTIONS)  # else a colon in its name would be read as a protocol
+        # `file:`, as a colon in its name would be read as a protocol; a title need not be UTF-8.
+        return av.open(f"file:{path}", options=OPEN_OPTIONS, metadata_errors="replace")
     except OSError as e:  # absent, a folder, without permission
         raise BadRecording(path, "a video", e.strerror or type(e).__name__, REMEDY) from None
     except av.error.FFmpegError as e:

@@ -3,6 +3,7 @@
 Each frame of the videos made here carries its own number as nine black or white blocks, which no compression hides.
 """
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,10 +30,14 @@ def number_of(rgb):
     return sum(1 << b for b in range(BITS) if middle[b] > 127)
 
 
-def write_video(path, n_frames, fps=50, b_frames=3, times_s=None, rotation=None, fine=False, flip="", gop=30):
+def write_video(
+    path, n_frames, fps=50, b_frames=3, times_s=None, rotation=None, fine=False, flip="", gop=30, title=None
+):
     """fine : time stamps in steps of 1 / 90,000 s, not of a frame        flip : of "h" and "v", after the rotation"""
     # faststart: an MP4 then says first where its frames are, and can be read although its end is cut off
     with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
+        if title is not None:
+            container.metadata["title"] = title
         stream = container.add_stream("libx264", rate=fps, options={"bf": str(b_frames), "b-adapt": "0", "g": str(gop)})
         stream.codec_context.thread_count = 1
         stream.width, stream.height, stream.pix_fmt = BITS * BLOCK, 64, "yuv420p"
@@ -108,6 +113,21 @@ def test_frames_are_rgb_and_contiguous(tmp_path, width):
     assert rgb.dtype == np.uint8
     assert rgb.flags.c_contiguous
     np.testing.assert_allclose(rgb[32, 48], [255, 0, 0], atol=6)
+
+
+def test_frames_that_were_read_do_not_stay_in_memory(avi, monkeypatch):
+    """Not even where Python never looks for rings of objects, which a frame and its side data are."""
+    monkeypatch.setattr("gbvnet.io.video.MAX_HELD_PIXELS", 10 * BITS * BLOCK * 64)
+    gc.collect()
+    gc.disable()
+    try:
+        most = 0
+        for number, _ in read_frames(avi, range(200)):
+            if number % 20 == 19:
+                most = max(most, sum(isinstance(each, av.VideoFrame) for each in gc.get_objects()))
+    finally:
+        gc.enable()
+    assert most < 40
 
 
 def test_asking_beyond_the_end_gives_what_there_is_and_a_warning(avi):
@@ -543,6 +563,12 @@ def test_names_of_files_are_no_addresses(tmp_path, name, monkeypatch):
     write_video(tmp_path / "plain.mp4", 3).rename(tmp_path / name)
     assert probe(name).n_frames == probe(tmp_path / name).n_frames == 3
     assert len(list(read_frames(name, range(3)))) == 3
+
+
+def test_a_title_that_is_not_utf_8_costs_no_film(tmp_path):
+    file = write_video(tmp_path / "a.avi", 3, title="Geraet")
+    file.write_bytes(file.read_bytes().replace(b"Geraet", "Gerät1".encode("latin-1")))
+    assert probe(file).n_frames == 3
 
 
 def test_a_stream_without_a_container_is_refused_with_what_to_do(tmp_path):
