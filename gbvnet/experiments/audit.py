@@ -19,6 +19,7 @@ and nearly 1 in the first, and neither is compared with another score.
 import logging
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -170,7 +171,10 @@ def _finished_runs(steps: Sequence[Step], seeds: Sequence[int], failed: dict[str
 
 
 def plan_audit(store: WindowSource, config: AuditConfig) -> tuple[list[Step], list[str]]:
-    """Return all cross-validations of an audit, and what is left out, each with the reason."""
+    """Return all cross-validations of an audit, and what is left out, each with the reason.
+
+    Raises BadConfig if every protocol but `window` is left out.
+    """
     steps: list[Step] = []
     left_out: list[str] = []
     for protocol in config.protocols:
@@ -187,6 +191,8 @@ def plan_audit(store: WindowSource, config: AuditConfig) -> tuple[list[Step], li
             Step("majority", f"{which}-{protocol}", replace(real, system=which, options=None))
             for which in ("majority", "subject-majority")
         ]
+    if not any(step.role == "ladder" and step.name != "window" for step in steps):
+        raise BadConfig(f"{store.path}: none of the protocols without a leak is possible: {'; '.join(left_out)}")
     steps += [
         Step("shuffled", f"window-{k}", config.crossval(protocol="window", shuffle_labels=k))
         for k in range(1, config.shuffles + 1)
@@ -194,7 +200,7 @@ def plan_audit(store: WindowSource, config: AuditConfig) -> tuple[list[Step], li
     if config.baselines:
         try:
             steps += _baseline_steps(store, config)
-        except BadConfig as error:
+        except (BadConfig, LeakySplit) as error:
             left_out.append(f"the baseline comparison: {error}")
     return steps, left_out
 
@@ -203,14 +209,30 @@ def _baseline_steps(store: WindowSource, config: AuditConfig) -> Iterator[Step]:
     if not store.settings["prepare"]["signals"]:
         raise BadConfig(f"{store.path} was prepared without signals")
     Rebaselined(store, "template")  # or a BadConfig that says why not
-    subjects = _whole_subjects(store, config, BASELINE_WINDOWS)
+    subjects = _baseline_subjects(store, config)
     for protocol in ("window", "trial"):
         for how in BASELINES:
             for learner in LEARNERS:
-                of_step = config.crossval(
-                    protocol=protocol, system=learner, options=None, modality="bio", shuffle_labels=1, subjects=subjects
-                )
+                of_step = _baseline_config(config, protocol, learner, subjects)
                 yield Step("baseline", f"{how}-{learner}-{protocol}", of_step, how)
+
+
+def _baseline_config(config: AuditConfig, protocol: str, learner: str, subjects: tuple[str, ...]) -> CrossvalConfig:
+    return config.crossval(
+        protocol=protocol, system=learner, options=None, modality="bio", shuffle_labels=1, subjects=subjects
+    )
+
+
+def _baseline_subjects(store: WindowSource, config: AuditConfig) -> tuple[str, ...]:
+    """The first subjects that together have at most BASELINE_WINDOWS; more of them, where their trials are too few for
+    the folds. Raises LeakySplit if the trials of all subjects are."""
+    fewest, names = (_whole_subjects(store, config, most) for most in (BASELINE_WINDOWS, len(store)))
+    for count in range(len(fewest), len(names)):
+        with suppress(LeakySplit):
+            make_plan(store, _baseline_config(config, "trial", LEARNERS[0], names[:count]))
+            return names[:count]
+    make_plan(store, _baseline_config(config, "trial", LEARNERS[0], names))
+    return names
 
 
 def _whole_subjects(store: WindowSource, config: AuditConfig, max_windows: int) -> tuple[str, ...]:
@@ -258,6 +280,9 @@ def _identification_accuracy(x: np.ndarray, names: np.ndarray, groups: np.ndarra
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    splits = KFold(config.folds, shuffle=True, random_state=config.seed) if groups is None else GroupKFold(config.folds)
+    if groups is None:
+        splits = KFold(min(config.folds, len(names)), shuffle=True, random_state=config.seed)
+    else:
+        splits = GroupKFold(min(config.folds, len(np.unique(groups))))
     model = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
     return float((cross_val_predict(model, x, names, groups=groups, cv=splits) == names).mean())

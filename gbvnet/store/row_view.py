@@ -26,7 +26,7 @@ class RowView(DerivedSource):
 
     rows : the rows that may be read
     labelled : whether the labels of these rows can be seen; a system that predicts sees none
-    all_signals : whether every row may be read, as normalisation by subject needs (it uses no labels)
+    all_signals : whether the signals of every row may be read, as normalisation by subject needs (it uses no labels)
     """
 
     def __init__(self, source: WindowSource, rows: ArrayLike, labelled: bool = True, all_signals: bool = False):
@@ -34,9 +34,10 @@ class RowView(DerivedSource):
         self._arguments = np.asarray(rows, np.int64), labelled, all_signals
         given = np.zeros(len(source), np.bool_)
         given[check_rows(source, rows)] = True
-        self._readable = np.ones_like(given) if all_signals else given
+        self._given, self._with_signals = given, np.ones_like(given) if all_signals else given
         self._recordings = frozenset(source.windows["recording"].to_numpy()[given])
-        self.windows = _table_of(source, self._readable, given & labelled)
+        readable = {"has_face": given, "has_signals": self._with_signals}
+        self.windows = _table_of(source, readable, given & labelled)
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
@@ -48,10 +49,11 @@ class RowView(DerivedSource):
         """That of the whole source."""
         return self.source.digest
 
-    def check(self, rows: ArrayLike) -> np.ndarray:
-        """Return row numbers as (n,) int64. Raises RowNotGiven for one that is not given."""
+    def check(self, rows: ArrayLike, signals_alone: bool = False) -> np.ndarray:
+        """Return row numbers as (n,) int64. Raises RowNotGiven for one that is not given, or of which signals alone are
+        given unless `signals_alone`."""
         rows = check_rows(self, rows)
-        other = rows[~self._readable[rows]]
+        other = rows[~(self._with_signals if signals_alone else self._given)[rows]]
         if len(other):
             recording, window = self.windows.iloc[other[0]][["recording", "window"]]
             raise RowNotGiven(
@@ -67,7 +69,7 @@ class RowView(DerivedSource):
 
     @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
-        return self.source.read(self.check(rows), faces, signals)
+        return self.source.read(self.check(rows, signals_alone=not faces), faces, signals)
 
     @override
     def expression(self, rows: ArrayLike) -> np.ndarray:
@@ -96,10 +98,11 @@ class RowView(DerivedSource):
         return self.source.trace(recording, name)
 
 
-def _table_of(source: WindowSource, readable: np.ndarray, labelled: np.ndarray) -> pd.DataFrame:
-    """The table of windows with the modalities of readable rows and the labels of labelled ones, (n,) bool each."""
+def _table_of(source: WindowSource, readable: dict[str, np.ndarray], labelled: np.ndarray) -> pd.DataFrame:
+    """The table of windows with the modalities of readable rows, by their columns, and the labels of labelled ones,
+    (n,) bool each."""
     table = source.windows
-    parts = {name: table[name].to_numpy(bool) & readable for name in ("has_face", "has_signals")}
+    parts = {name: table[name].to_numpy(bool) & rows for name, rows in readable.items()}
     labels = {
         name: table[name].where(labelled, "" if column.is_category else np.nan)
         for name, column in source.labels.items()
@@ -119,6 +122,6 @@ def feature_cache_of(source: WindowSource) -> FeatureCache | None:
     return source if isinstance(source, FeatureCache) else None
 
 
-def readable_rows(source: WindowSource, rows: ArrayLike) -> np.ndarray:
-    """Return rows, (n,) int64, which may be read. Raises GbvnetError for others."""
-    return source.check(rows) if isinstance(source, RowView) else check_rows(source, rows)
+def readable_rows(source: WindowSource, rows: ArrayLike, signals_alone: bool = False) -> np.ndarray:
+    """Return rows, (n,) int64, which may be read, or whose signals may be. Raises GbvnetError for others."""
+    return source.check(rows, signals_alone) if isinstance(source, RowView) else check_rows(source, rows)

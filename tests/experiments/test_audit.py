@@ -11,7 +11,7 @@ from scipy import stats
 
 from gbvnet.cli.main import main
 from gbvnet.config import PROTOCOLS, AuditConfig, ModelConfig, TrainConfig
-from gbvnet.errors import BadConfig, BadRun
+from gbvnet.errors import BadConfig, BadRun, LeakySplit
 from gbvnet.evaluation.labels import shuffle_within_subjects
 from gbvnet.evaluation.plan import choose_windows
 from gbvnet.experiments import audit as audit_module
@@ -136,6 +136,39 @@ def test_what_the_store_cannot_have_is_left_out_and_reported(tmp_path):
     assert {s.name for s in steps if s.role == "ladder"} == {"window", "trial", "stimulus"}
     assert [line.split(":")[0] for line in left_out] == ["protocol subject", "protocol subject+stimulus"]
     assert "3 folds need at least 3 subjects" in left_out[0]
+
+
+def test_the_baseline_comparison_takes_as_many_subjects_as_its_folds_need_or_is_left_out(tmp_path, monkeypatch):
+    """In a corpus of few long trials the first subject alone is too large, and has too few trials for the folds."""
+    monkeypatch.setattr(audit_module, "BASELINE_WINDOWS", 5)
+    store = write_store(tmp_path / "s", subjects=4, trials=2, windows=8, faces=False)
+    config = replace(CONFIG, modality="bio", protocols=("window", "trial"))
+    steps, left_out = plan_audit(store, config)
+    assert {s.config.subjects for s in steps if s.role == "baseline"} == {("s01", "s02")}  # 3 folds, 4 trials
+    assert not left_out
+    with pytest.raises(BadConfig, match=r"none of the protocols .* possible: protocol trial: 9 folds need at least 9"):
+        plan_audit(store, replace(config, folds=9))
+    few = replace(config, protocols=("window", "subject"), folds=2)
+    monkeypatch.setattr(audit_module, "make_plan", without_trials(audit_module.make_plan))
+    assert "the baseline comparison: too few" in plan_audit(store, few)[1]
+
+
+def without_trials(make_plan):
+    """As where the trials of all subjects are too few for the folds."""
+
+    def made(store, config):
+        if config.protocol == "trial":
+            raise LeakySplit("too few")
+        return make_plan(store, config)
+
+    return made
+
+
+def test_subjects_are_identified_by_as_many_folds_as_their_recordings_allow(tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_module, "IDENTIFICATION_WINDOWS", 32)  # two subjects of two trials: four recordings
+    store = write_store(tmp_path / "s", subjects=4, trials=2, windows=8, faces=False)
+    config = replace(CONFIG, modality="bio", protocols=("window", "trial"), folds=5)
+    assert {one["what"] for one in audit_module.identification_accuracies(store, config)} == {"person", "trial"}
 
 
 def test_shuffles_exchange_labels_among_the_trials_of_a_subject(bait):

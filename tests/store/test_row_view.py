@@ -69,8 +69,13 @@ def test_baselines_are_those_of_given_recordings(store):
 
 def test_all_signals_may_be_read_for_normalisation_but_labels_stay_hidden(store):
     view = RowView(store, GIVEN, all_signals=True)
-    np.testing.assert_array_equal(view.read([20])[2], store.read([20])[2])
+    np.testing.assert_array_equal(view.read([20], faces=False)[2], store.read([20])[2])
     assert view.windows["valence"].notna().sum() == len(GIVEN)
+    assert view.windows["has_signals"].all() and view.windows["has_face"].sum() == len(GIVEN)
+    for method in (view.read, view.face_ok, view.expression):  # and faces, which are not normalised by subject
+        with pytest.raises(RowNotGiven):
+            method([20])
+    np.testing.assert_array_equal(view.face_ok(GIVEN), store.face_ok(GIVEN))
 
 
 def test_a_cache_of_features_behind_a_view_is_used_and_rows_are_checked(store):

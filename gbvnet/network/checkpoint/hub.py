@@ -55,8 +55,10 @@ def upload_model(folder: str | Path, name: str, *, private: bool = True) -> str:
     """Upload the three files of a model folder to user/name on the hub, created if absent. Return its address.
 
     The folder must have been checked: see `hub_model.push_model`.
-    private : whether a repository that is created here is private; an existing one keeps its visibility
-    Raises BadModel for a name of another form, and if the hub refuses or cannot be reached.
+    private : whether the repository must be private; otherwise one that is created here is public, and an existing one
+        keeps its visibility
+    Raises BadModel for a name of another form, for an existing repository that is public if it must be private, and if
+    the hub refuses or cannot be reached.
     """
     if not NAME.fullmatch(name):
         raise BadModel(name, "a name on the hub as user/name", repr(name))
@@ -65,9 +67,13 @@ def upload_model(folder: str | Path, name: str, *, private: bool = True) -> str:
     hub = HfApi(library_name="gbvnet", library_version=__version__)
     try:
         address = hub.create_repo(name, private=private, exist_ok=True)
+        if private and not hub.repo_info(name).private:
+            raise BadModel(name, "a private repository", "one that is public", "Give --public, or another name.")
         hub.upload_folder(
             repo_id=name, folder_path=folder, allow_patterns=FILES, commit_message=f"A model of gbvnet {__version__}"
         )
+    except BadModel:
+        raise
     except Exception as error:
         if not _is_of_hub_or_network(error):
             raise

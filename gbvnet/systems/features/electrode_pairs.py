@@ -43,7 +43,9 @@ def pair_features(store: WindowSource, rows: np.ndarray) -> np.ndarray:
         parts = [_derivation_powers(source, at[i : i + SLICE], derivations) for i in range(0, max(1, len(at)), SLICE)]
         return np.concatenate(parts)
 
-    return of(rows) if cache is None else cache.features(f"derivations-v{VERSION}", of, readable_rows(store, rows))
+    if cache is None:
+        return of(rows)
+    return cache.features(f"derivations-v{VERSION}", of, readable_rows(store, rows, signals_alone=True))
 
 
 def derivations_of(store: WindowSource) -> list[tuple[int, int | None]]:

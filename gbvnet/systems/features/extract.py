@@ -42,7 +42,7 @@ def extract_features(
     """
     cache = feature_cache_of(store)
     if cache is not None:
-        name, rows = f"{extractor.name}-v{extractor.version}", readable_rows(store, rows)
+        name, rows = f"{extractor.name}-v{extractor.version}", readable_rows(store, rows, signals_alone=True)
         return cache.features(name, lambda at: _extract(cache, at, extractor), rows)[:, list(channels)]
     return _extract(store, rows, extractor, channels)
 

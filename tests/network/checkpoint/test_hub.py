@@ -5,6 +5,7 @@ import pickle
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import huggingface_hub
@@ -34,7 +35,7 @@ class FakeHub:
     """Repositories as folders, by the calls of huggingface-hub that gbvnet makes; patterns are obeyed as there."""
 
     def __init__(self, root: Path):
-        self.root, self.made, self.revisions = root, [], []
+        self.root, self.made, self.revisions, self.public = root, [], [], set()
 
     def snapshot_download(self, repo, *, revision=None, allow_patterns=None, **_):
         self.revisions.append(revision)
@@ -50,8 +51,13 @@ class FakeHub:
 
     def create_repo(self, name, *, private, exist_ok):
         self.made.append((name, private, exist_ok))
+        if not private and not (self.root / name).exists():
+            self.public.add(name)
         (self.root / name).mkdir(parents=True, exist_ok=exist_ok)
         return f"https://example.org/{name}"
+
+    def repo_info(self, name):
+        return SimpleNamespace(private=name not in self.public)
 
     def upload_folder(self, *, repo_id, folder_path, allow_patterns, **_):
         for file in Path(folder_path).iterdir():
@@ -82,6 +88,16 @@ def test_what_is_pushed_is_what_loads_by_name(hub):
     for model, about in (gbvnet.load_model("lab/model"), gbvnet.load_model(Path("lab/model"))):
         assert about == ABOUT
         assert torch.equal(model(None, None, SIGNALS).logits, network()(None, None, SIGNALS).logits)
+
+
+def test_nothing_is_sent_to_a_public_repository_unless_that_is_given(hub, capsys):
+    save_model("mine", network(), ABOUT)
+    hub.create_repo("lab/open", private=False, exist_ok=False)
+    assert main(["model", "push", "mine", "lab/open"]) == 2
+    assert "lab/open: expected a private repository, found one that is public" in capsys.readouterr().err
+    assert not list((hub.root / "lab/open").iterdir())
+    assert main(["model", "push", "mine", "lab/open", "--public"]) == 0
+    assert (hub.root / "lab/open/model.safetensors").exists()
 
 
 @pytest.mark.journey
