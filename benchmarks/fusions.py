@@ -1,4 +1,4 @@
-"""Ways of fusion where the answer is known. `python -m benchmarks.fusions DIR [STORE] [--quick]`, minutes on 2 cores.
+"""Ways of fusion where the answer is known. `python -m benchmarks.fusions DIR [STORE] [--quick]`: half an hour.
 
 Two synthetic stores of 12 subjects: one whose face and signals show different parts of the rating, and the same with a
 face that is noisy in half of the trials. The recipe `fusion`, with a small network and few folds, runs on each; its

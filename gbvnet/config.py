@@ -124,8 +124,9 @@ class PrepareConfig:
     """filter each kind of signal as docs/method.md describes; signals that the corpus
     has filtered are not filtered again"""
     baseline: Literal["mean", "none", "template"] = "mean"
-    """mean: subtract each channel's mean over the 3 s before the stimulus; template: subtract the mean waveform of
-    three 1-s windows, as older code does, which marks all windows of a trial and so leaks under protocol window"""
+    """mean: subtract each channel's mean over the baseline before the stimulus (3 s in DEAP and MAHNOB-HCI); template:
+    subtract the mean waveform of its seconds, as older code does, which marks all windows of a trial and so leaks under
+    protocol window"""
 
     def __post_init__(self) -> None:
         require(self.window_s > 0, f"window_s must be above 0, not {self.window_s}")

@@ -13,9 +13,10 @@ The question here: does a small network of two branches use both modalities, and
 # The network
 # -----------
 #
-# Constructor arguments are braindecode's: ``n_chans, n_times, n_outputs, sfreq``, of which a network may have only
-# some; ``n_frames`` and ``side`` for faces. ``forward`` gets ``signals`` (B, C, L), z-scored by the training windows,
-# and ``faces`` (B, F, 3, S, S) from 0 to 1, by these names; it returns logits (B, n_outputs).
+# Constructor arguments are braindecode's: ``n_chans, n_times, n_outputs, sfreq``, of which a network needs
+# ``n_outputs`` and may have the others; ``n_frames`` and ``side`` for faces. ``forward`` gets ``signals`` (B, C, L),
+# z-scored by the training windows, and ``faces`` (B, F, 3, S, S) from 0 to 1, by these names; it returns logits
+# (B, n_outputs).
 
 import tempfile
 from pathlib import Path

@@ -75,7 +75,7 @@ def is_done(folder: Path | None, run: PlannedRun) -> bool:
 def recipes_for(names: Sequence[str], datasets: Sequence[str], subjects: str | None = None) -> list[Recipe]:
     """Return the recipes of these names (comma lists allowed); without names, `paper` and `honest` of each corpus.
 
-    subjects : "found" or "paper", to override the recipes' own setting
+    subjects : "store" or "paper", to override the recipes' own setting
     Raises BadConfig for a name that is unknown, or a corpus without recipes.
     """
     given = [name for text in names for name in text.split(",") if name]
