@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .metrics import metrics_of
+from .predictions import TRIAL
 from .regression_sums import NumberPermutations
 from .score_properties import SCORE_PROPERTIES
 from .statistics import N_PERMUTATIONS, Chance, compare_with_permuted
@@ -38,13 +39,25 @@ def chances_of_scores(result: pd.DataFrame, n: int = N_PERMUTATIONS, seed: int =
 
 
 def chances_over_seeds(results: Sequence[pd.DataFrame], n: int = N_PERMUTATIONS, seed: int = 0) -> ScoreChances:
-    """As chances_of_scores, of the mean over results that differ by their seed alone and test the same windows.
+    """As chances_of_scores, of the mean over results that differ by their seed alone.
 
-    A permutation is of trials, which are the same at all seeds, so each permutation is shared by all of them: the mean
-    over seeds is compared with means over seeds under one and the same exchange of labels.
+    A permutation is of all trials that are tested at any seed, and is shared by all seeds: the mean over seeds is
+    compared with means over seeds under one and the same exchange of labels. Permuting each seed apart would take
+    trials that several seeds test for different ones, and chance would come out too narrow.
     """
     task = metrics_of(results[0])
-    return _chances(results, task, [task.permutations(result) for result in results], n, seed)
+    labels = [task.permutations(result, _with_other_trials(result, results)) for result in results]
+    return _chances(results, task, labels, n, seed)
+
+
+def _with_other_trials(result: pd.DataFrame, results: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of a result, and below them those of trials that only others of the results test."""
+    rows = result
+    for other in (each for each in results if each is not result):
+        known = pd.MultiIndex.from_frame(rows[TRIAL].drop_duplicates())
+        unknown = ~pd.MultiIndex.from_frame(other[TRIAL]).isin(known)
+        rows = pd.concat([rows, other[unknown]], ignore_index=True) if unknown.any() else rows
+    return rows
 
 
 def chances_by_shift(result: pd.DataFrame, n: int = N_PERMUTATIONS, seed: int = 0) -> ScoreChances:
@@ -66,7 +79,8 @@ def _chances(
     subjects = {}
     for subject in labels[0].subjects:
         draws = labels[0].draw(subject, n, rng)
-        subjects[subject] = _compare(task.main, np.mean([each.add(subject, draws) for each in permuted], axis=0))
+        of_seeds = [each.add(subject, draws) for each in permuted if subject in each.subjects]
+        subjects[subject] = _compare(task.main, np.mean(of_seeds, axis=0))
     values = [each.values() for each in permuted]
     levels = {
         level: {name: _compare(name, np.mean([of[level][name] for of in values], axis=0)) for name in scores}
@@ -85,6 +99,7 @@ class _PermutedScores:
 
     def __init__(self, result: pd.DataFrame, task: TaskMetrics, labels: LabelPermutations):
         self._task, self._labels, self._folds = task, labels, _FoldMeans(result, task)
+        self.subjects = set(result["subject"])  # those tested; `labels` may have others, whom other seeds test
         self._window = self._trial = np.zeros(1)
 
     def add(self, subject: str, draws: np.ndarray) -> np.ndarray:

@@ -36,9 +36,9 @@ class ClassMetrics(TaskMetrics):
         return sum_classes(self.class_rows(rows), units)
 
     @override
-    def permutations(self, result: pd.DataFrame) -> LabelPermutations:
+    def permutations(self, result: pd.DataFrame, labelled: pd.DataFrame | None = None) -> LabelPermutations:
         trials = self.aggregate_trials(result)
-        return ClassPermutations(result, trials, self.class_rows(result), self.class_rows(trials))
+        return ClassPermutations(result, trials, self.class_rows(result), self.class_rows(trials), labelled)
 
     @override
     def without_skill(self, window: dict[str, float], baseline: dict[str, float]) -> str:

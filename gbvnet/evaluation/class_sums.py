@@ -95,10 +95,21 @@ class ClassPermutations(LabelPermutations):
 
     what = "trial labels within each subject"
 
-    def __init__(self, result: pd.DataFrame, trials: pd.DataFrame, windows_of: ClassRows, trials_of: ClassRows):
-        """Take windows and trials of one result, and their labels and predictions in the same order."""
-        self.subjects = sorted(result["subject"].unique())
-        labels = result.groupby(TRIAL)["y"].first()
+    def __init__(
+        self,
+        result: pd.DataFrame,
+        trials: pd.DataFrame,
+        windows_of: ClassRows,
+        trials_of: ClassRows,
+        labelled: pd.DataFrame | None = None,
+    ):
+        """Take windows and trials of one result, and their labels and predictions in the same order.
+
+        labelled : rows of all trials that exchange labels, as of TaskMetrics.permutations
+        """
+        labelled = result if labelled is None else labelled
+        self.subjects = sorted(labelled["subject"].unique())
+        labels = labelled.groupby(TRIAL)["y"].first()
         self._y = {s: labels.xs(s, level="subject").to_numpy(int) for s in self.subjects}
         self._n_classes = windows_of.ranks.shape[1]
         number = labels.groupby("subject").cumcount()  # of a trial within its subject, in the order of `labels`

@@ -71,8 +71,8 @@ class RegressionMetrics(TaskMetrics):
         return {name: values[name] for name in names}
 
     @override
-    def permutations(self, result: pd.DataFrame) -> LabelPermutations:
-        return NumberPermutations(result)
+    def permutations(self, result: pd.DataFrame, labelled: pd.DataFrame | None = None) -> LabelPermutations:
+        return NumberPermutations(result, labelled=labelled)
 
     @override
     def describe_group(self, rows: pd.DataFrame, trials: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:

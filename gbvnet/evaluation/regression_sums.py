@@ -117,12 +117,20 @@ class NumberPermutations(LabelPermutations):
     sums), for windows, for trials, and for each fold in which it has windows. A draw is a variant for each trial.
     """
 
-    def __init__(self, result: pd.DataFrame, exchange: bool = True):
-        """Take a result. exchange : whether trials exchange labels; else courses are only shifted within trials."""
-        self._constant, self._exchange = has_constant_trials(result), exchange
+    def __init__(self, result: pd.DataFrame, exchange: bool = True, labelled: pd.DataFrame | None = None):
+        """Take a result.
+
+        exchange : whether trials exchange labels; else courses are only shifted within trials
+        labelled : rows of all trials that exchange labels, as of TaskMetrics.permutations
+        """
+        labelled = result if labelled is None else labelled
+        self._constant, self._exchange = has_constant_trials(labelled), exchange
         self._trials: dict[str, list[_Trial]] = {}
-        for subject, trial in _trials_of(result, self._constant):
-            self._trials.setdefault(subject, []).append(trial)
+        self._tested: dict[str, list[bool]] = {}  # whether the result tests a trial, or only exchanges labels with it
+        tested = set(result[TRIAL].drop_duplicates().itertuples(index=False, name=None))
+        for name, trial in _trials_of(labelled, self._constant):
+            self._trials.setdefault(str(name[0]), []).append(trial)
+            self._tested.setdefault(str(name[0]), []).append(name in tested)
         self.subjects = sorted(self._trials)
         if self._constant:
             self.what = "trial labels within each subject"
@@ -146,10 +154,10 @@ class NumberPermutations(LabelPermutations):
 
     @override
     def sums(self, subject: str, draws: np.ndarray) -> PermutedSums:
-        trials = self._trials[subject]
-        groups = {name: g for g, name in enumerate(["window", "trial", *{f: 0 for t in trials for f in t.folds}])}
+        trials = [(k, t) for k, t in enumerate(self._trials[subject]) if self._tested[subject][k]]
+        groups = {name: g for g, name in enumerate(["window", "trial", *{f: 0 for _, t in trials for f in t.folds}])}
         sums = np.zeros((len(groups), N_SUMS, len(draws)))
-        for k, trial in enumerate(trials):
+        for k, trial in trials:
             table = trial.table(self._variants(subject, k))  # (2 + folds, N_SUMS, variants)
             of_labels = table[:, _OF_LABELS].take(draws[:, k], axis=2)  # (2 + folds, sums, m)
             for of_group, group in zip(of_labels, ("window", "trial", *trial.folds), strict=True):
@@ -174,18 +182,21 @@ class NumberPermutations(LabelPermutations):
         return courses[:, shifted].reshape(-1, length)
 
 
-def _trials_of(result: pd.DataFrame, constant: bool) -> Iterator[tuple[str, "_Trial"]]:
-    """Yield each trial with its subject, sorted by both; numbers are centred. constant : a trial has one label."""
+def _trials_of(result: pd.DataFrame, constant: bool) -> Iterator[tuple[tuple, "_Trial"]]:
+    """Yield each trial with its name (subject, trial), sorted by it; numbers are centred.
+
+    constant : a trial has one label
+    """
     rows = result[[*TRIAL, "recording", "window", "fold", "y", "y_hat"]].sort_values([*TRIAL, "recording", "window"])
     trial = rows.groupby(TRIAL).ngroup().to_numpy()
     place = rows.groupby([*TRIAL, "recording", "window"]).ngroup().to_numpy()
     recording = rows.groupby([*TRIAL, "recording"]).ngroup().to_numpy()
-    subjects, folds = rows["subject"].to_numpy(), rows["fold"].to_numpy()
+    names, folds = rows[TRIAL].to_numpy(), rows["fold"].to_numpy()
     y, y_hat = (rows[name].to_numpy(float) - rows["y"].mean() for name in ("y", "y_hat"))
     starts = np.flatnonzero(np.diff(trial, prepend=-1))
     for start, stop in zip(starts, [*starts[1:], len(trial)], strict=True):
         at = slice(start, stop)
-        yield str(subjects[start]), _Trial((y[at], y_hat[at]), place[at], recording[at], folds[at], constant)
+        yield tuple(names[start]), _Trial((y[at], y_hat[at]), place[at], recording[at], folds[at], constant)
 
 
 class _Trial:

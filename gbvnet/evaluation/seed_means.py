@@ -12,9 +12,12 @@ intervals and tests resample or pair subjects, of each the mean over seeds. N se
 | bootstrap interval | each resample of subjects is shared by all seeds; the mean over seeds is scored |
 | chance and its p | each permutation of trials is shared by all seeds; the mean over seeds is scored |
 | SD between folds | root of the mean over seeds of the variance between the folds of one seed |
+
+Under protocol subject+stimulus each seed tests other trials. Permutations and resamples are then of all that any seed
+tests, a subject counts by the seeds that test them, and numbers of windows and trials are means over seeds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -38,6 +41,7 @@ from .statistics import (
 
 Level = Literal["window", "fold", "trial"]
 LEVELS: tuple[Level, ...] = ("window", "fold", "trial")
+OTHER_TRIALS = "subject+stimulus"  # the protocol whose folds test a part of the trials, and other ones at each seed
 REPEATED_FOLDS_T = "corrected t over folds and seeds"  # a kind of interval of the mean over folds
 
 
@@ -47,6 +51,7 @@ class SeedScores(Scores):
 
     by_seed: dict[int, Scores] = field(default_factory=dict)  # of each seed alone, in ascending order
     same_folds: bool = False  # whether all seeds have the same test folds (fixed folds): only the training differs
+    other_trials: str = ""  # a sentence if the seeds do not test the same trials
 
     def over_seeds(self, level: Level = "window", name: str = "") -> MeanSD:
         """Return mean and SD over seeds of a score; of the main score without a name.
@@ -91,7 +96,8 @@ def score_at(scores: Scores, level: Level, name: str) -> float:
 def describe_window_difference(tables: Sequence[pd.DataFrame]) -> str:
     """Return why results of several seeds cannot be averaged: "" if they are of one task and test the same windows.
 
-    Their labels may differ, as those do whose lag is searched in each fold.
+    Under protocol subject+stimulus they may test other trials, but no other windows of the same ones. Their labels may
+    differ, as those do whose lag is searched in each fold.
     """
     first, windows = tables[0], ["recording", "window"]
     for other in tables[1:]:
@@ -102,9 +108,11 @@ def describe_window_difference(tables: Sequence[pd.DataFrame]) -> str:
             if len(set(kinds)) > 1:
                 return f"chance permutes {kinds[0]} of one, {kinds[1]} of another"
         both = first[windows].drop_duplicates().merge(other[windows].drop_duplicates(), how="outer", indicator=True)
-        in_one = int((both["_merge"] != "both").sum())
-        if in_one:
-            return f"{in_one} windows are tested at one seed only"
+        in_one = both[both["_merge"] != "both"]
+        if str(first["protocol"].iloc[0]) == OTHER_TRIALS:
+            in_one = in_one[in_one["recording"].isin(set(first["recording"]) & set(other["recording"]))]
+        if len(in_one):
+            return f"{len(in_one)} windows are tested at one seed only"
     return ""
 
 
@@ -116,7 +124,7 @@ def average_over_seeds(
     results : seed -> its result (see metrics.py) and that result's scores, for at least two seeds
     n_permutations : of the trial labels, for chance. seed : of permutations and bootstrap
 
-    Raises ValueError if they do not test the same windows.
+    Raises ValueError if they do not test the same windows, but for the trials of protocol subject+stimulus.
     """
     ordered = dict(sorted(results.items()))
     tables = [metrics.number_folds_once(table) for table, _ in ordered.values()]
@@ -144,6 +152,7 @@ def average_over_seeds(
         "trial_interval": bootstrap.trial,
         "chance": {level: scores[task.main] for level, scores in chance.levels.items()},
         "majority": _mean_of([s.majority for s in each]),
+        "counts": {name: round(value) for name, value in _mean_of([s.counts for s in each]).items()},
         "warnings": tuple(dict.fromkeys(warning for s in each for warning in s.warnings)),
         "chances": chance.levels,
         "baseline": baseline,
@@ -151,7 +160,8 @@ def average_over_seeds(
         "words_without_skill": task.without_skill(window, baseline["window"]),
     }
     same = {f.name: getattr(first, f.name) for f in fields(Scores)}
-    return SeedScores(**(same | means), by_seed=by_seed, same_folds=_have_same_folds(tables))
+    about = {"same_folds": _have_same_folds(tables), "other_trials": _other_trials(tables)}
+    return SeedScores(**(same | means | about), by_seed=by_seed)
 
 
 def _mean_of(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -159,14 +169,30 @@ def _mean_of(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in values])) for name in values[0]}
 
 
+def _other_trials(tables: Sequence[pd.DataFrame]) -> str:
+    """A sentence if the seeds do not test the same trials; "" if they do."""
+    trials = [set(table["recording"]) for table in tables]
+    every, common = set.union(*trials), set.intersection(*trials)
+    if every == common:
+        return ""
+    return (
+        f"Each seed tests other trials, as protocol {OTHER_TRIALS} leaves trials out of every fold: {len(common):,} of "
+        f"{len(every):,} are tested at all {len(tables)} seeds. Numbers of windows and trials are means over seeds, and "
+        "a subject counts by the seeds that test them."
+    )
+
+
 def _mean_table(tables: Sequence[pd.DataFrame], by: str) -> pd.DataFrame:
-    """The mean of each column over tables with the same rows; counts that are the same in all stay whole numbers."""
+    """The mean of each column by row, over the tables that have it; counts that are the same in all stay whole."""
     indexed = [table.set_index(by) for table in tables]
-    first, columns = indexed[0], {}
-    for name in first:
-        values = np.stack([table[name].reindex(first.index).to_numpy() for table in indexed])
-        columns[name] = values[0] if (values == values[0]).all() else values.astype(float).mean(axis=0)
-    return pd.DataFrame(columns, index=first.index).reset_index()
+    rows = pd.Index(sorted(set().union(*(table.index for table in indexed))), name=by)
+    there = np.stack([rows.isin(table.index) for table in indexed])  # (tables, rows)
+    columns = {}
+    for name in indexed[0]:
+        values = np.stack([table[name].reindex(rows).to_numpy() for table in indexed])
+        same = (values == values[0]).all()
+        columns[name] = values[0] if same else np.where(there, values, 0).astype(float).sum(axis=0) / there.sum(axis=0)
+    return pd.DataFrame(columns, index=rows).reset_index()
 
 
 def _have_same_folds(tables: Sequence[pd.DataFrame]) -> bool:

@@ -124,15 +124,17 @@ def bootstrap_intervals(result: pd.DataFrame, n: int = N_RESAMPLES, seed: int = 
 
 
 def bootstrap_over_seeds(results: Sequence[pd.DataFrame], n: int = N_RESAMPLES, seed: int = 0) -> BootstrapIntervals:
-    """As bootstrap_intervals, of the mean over results that differ by their seed alone and test the same windows.
+    """As bootstrap_intervals, of the mean over results that differ by their seed alone.
 
-    A resample is of subjects (or trials), and the same for all seeds: the interval says what to expect of the mean over
-    these seeds with other subjects. How far seeds differ is no part of it.
+    A resample is of the subjects (or trials) that are tested at any seed, and the same for all seeds: the interval says
+    what to expect of the mean over these seeds with other subjects. How far seeds differ is no part of it.
     """
-    by = ["subject"] if results[0]["subject"].nunique() >= MIN_SUBJECTS else TRIAL
-    n_units = results[0].groupby(by).ngroups
+    trials = pd.concat([result[TRIAL].drop_duplicates() for result in results])
+    by = ["subject"] if trials["subject"].nunique() >= MIN_SUBJECTS else TRIAL
+    units = trials.groupby(by).size().index
+    n_units = len(units)
     draws = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), size=n).astype(float)
-    resampled = [_resampled_scores(result, by, draws) for result in results]
+    resampled = [_resampled_scores(result, by, units, draws) for result in results]
     window, trial = (
         {name: _percentile_interval(np.mean([of[name] for of in level], axis=0), n_units) for name in level[0]}
         for level in zip(*resampled, strict=True)
@@ -141,14 +143,23 @@ def bootstrap_over_seeds(results: Sequence[pd.DataFrame], n: int = N_RESAMPLES, 
 
 
 def _resampled_scores(
-    result: pd.DataFrame, by: list[str], draws: np.ndarray
+    result: pd.DataFrame, by: list[str], units: pd.Index, draws: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Scores of all windows and of all trials under draws of units (n, units): each (n,), by name."""
+    """Scores of all windows and of all trials under draws of units (n, units): each (n,), by name.
+
+    NaN under a draw of units of which the result tests none.
+    """
     task = metrics_of(result)
     samples = []
     for rows, scores in ((result, task.window_scores), (task.aggregate_trials(result), task.trial_scores)):
-        sums = task.sums(rows, rows.groupby(by).ngroup().to_numpy())  # (units, S)
-        samples.append(task.scores_of_sums(draws @ sums, tuple(s for s in task.resampled_scores if s in scores)))
+        grouped = rows.groupby(by)
+        place = units.get_indexer(grouped.size().index)  # of each unit that the result tests
+        of_result = task.sums(rows, grouped.ngroup().to_numpy())  # (units of the result, S)
+        sums = np.zeros((len(units), of_result.shape[1]))
+        sums[place] = of_result
+        names = tuple(s for s in task.resampled_scores if s in scores)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            samples.append(task.scores_of_sums(draws @ sums, names))
     return samples[0], samples[1]
 
 

@@ -81,8 +81,11 @@ class TaskMetrics(ABC):
         """Return scores of many sums at once, (..., S) to (...); NaN where one is not defined."""
 
     @abstractmethod
-    def permutations(self, result: pd.DataFrame) -> LabelPermutations:
-        """Return what permutes the labels of a result."""
+    def permutations(self, result: pd.DataFrame, labelled: pd.DataFrame | None = None) -> LabelPermutations:
+        """Return what permutes the labels of a result.
+
+        labelled : rows of all trials that exchange labels, those of the result and others; default: the result's
+        """
 
     @abstractmethod
     def describe_group(self, rows: pd.DataFrame, trials: pd.DataFrame, names: tuple[str, ...]) -> dict[str, float]:

@@ -175,7 +175,12 @@ def _read_part(folder: Path, name: str, seeds: list[int], first_seed: int) -> Re
     results, errors = read_results(folders, (), n)
     if errors:
         raise errors[0]
-    return average_seeds(results, n)[0][0]
+    averaged, notes = average_seeds(results, n)
+    if len(averaged) > 1:  # the first alone would stand beside means of the other parts
+        found = " ".join(notes) or "results of other settings or other stores"
+        remedy = "Delete the folders of this part that differ, and give the same `gbvnet audit` command again."
+        raise BadRun(folder / name, "results of its seeds that can be averaged", found, remedy)
+    return averaged[0]
 
 
 def compute_inflation(leaky: Result, honest: Result) -> Inflation:

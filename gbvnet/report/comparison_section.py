@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..evaluation.ranking import ALPHA, Ranking, rank_systems
+from ..evaluation.seed_means import OTHER_TRIALS
 from ..provenance import SHUFFLED_SYSTEM
 from ..text import listed
 from .document import Block, Heading, Items, Table, Text
@@ -96,28 +97,31 @@ class ComparisonSection:
 
 
 def ranking_blocks(results: Sequence[Result], folder: Path, name: str) -> Iterator[Block]:
-    """Yield scores and ranks of results that test the same rows, one section and protocol.
+    """Yield scores and ranks of results of one section and protocol; no ranks, and why, if they test other rows.
 
     folder : of the report; tables/ranking-NAME.csv and figures/ranks-NAME.png are written into it
-
-    Raises ValueError if they test other rows.
     """
     stamps = results[0].scores.stamps
     ordered = by_score(results)
     ranked = [r for r in results if SHUFFLED_SYSTEM not in r.key("system")]
-    scores = _scores_by_subject(ranked)
+    why_not = _not_ranked(ranked)
+    scores = pd.DataFrame() if why_not or not ranked else scores_by_subject({system_label(r): r for r in ranked})
     defined = scores.dropna()
     ranking = rank_systems(defined) if len(ranked) > 1 and len(defined) else None
-    spreads = pair_spreads({system_label(r): r for r in ranked})
+    spreads: PairSpreads = {} if why_not else pair_spreads({system_label(r): r for r in ranked})
     if ranking is not None:
         pairs = ranking.pairs.join(spread_columns(ranking.pairs, spreads))
         pairs.to_csv(folder / "tables" / f"ranking-{name}.csv", index=False)
     yield _score_table(ordered, ranking, spreads)
-    yield from _seed_blocks(ranked, ranking, spreads)
+    if why_not:
+        yield Text(f"No ranks: {why_not}.", "note")
+    else:
+        yield from _seed_blocks(ranked, ranking, spreads)
     if len(defined) < len(scores):
+        untested = " or a seed does not test them" if results[0].key("protocol") == OTHER_TRIALS else ""
         yield Text(
             f"{len(scores) - len(defined)} of {len(scores)} subjects are left out of ranks and differences: their "
-            f"{words_of(results[0].scores).headline} is undefined, as all their ratings are equal."
+            f"{words_of(results[0].scores).headline} is undefined, as all their ratings are equal{untested}."
         )
     if ranking is not None:
         yield Text(describe_ranking(ranking))
@@ -132,14 +136,20 @@ def system_label(result: Result) -> str:
     return f"{result.key('system')} · {result.key('modality')}"
 
 
-def _scores_by_subject(results: Sequence[Result]) -> pd.DataFrame:
-    """The headline score by window, one row a subject, one column a system; all were tested on the same rows."""
+def _not_ranked(results: Sequence[Result]) -> str:
+    """Why systems cannot be ranked over subjects; "" if they can, or if there are no two."""
+    labels = [system_label(r) for r in results]
+    twice = next((label for label in labels if labels.count(label) > 1), None)
+    if twice is not None:
+        seeds = "; ".join(r.seeds for r in results if system_label(r) == twice)
+        return f"the results of {twice} at seeds {seeds} could not be averaged (see the section on seeds)"
+    if len(results) > 1 and not common_seeds(results) and not any(r.run.outside for r in results):
+        return "the systems have no seed in common"
     for other in results[1:]:
         differ = describe_row_difference(results[0], other)
         if differ:
-            both = f"{system_label(results[0])} and {system_label(other)}"
-            raise ValueError(f"{both} do not test the same rows: {differ}")
-    return scores_by_subject({system_label(r): r for r in results})
+            return f"{labels[0]} and {system_label(other)} do not test the same rows ({differ})"
+    return ""
 
 
 def _seed_blocks(ranked: Sequence[Result], ranking: Ranking | None, spreads: PairSpreads) -> Iterator[Block]:
@@ -149,8 +159,6 @@ def _seed_blocks(ranked: Sequence[Result], ranking: Ranking | None, spreads: Pai
         of_common = f"Ranks and differences are of the seeds that all systems have ({common})."
         if any(r.run.outside for r in ranked):
             of_common = "Ranks and differences are of the means over all seeds of each system."
-        elif not common:
-            of_common = "No ranks: the systems have no seed in common."
         yield Text(of_common, "note")
     if ranking is not None and spreads:
         yield Text(describe_spreads(spreads, ranking.ranks.index[0]))

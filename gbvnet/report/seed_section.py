@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..evaluation.seed_means import Level, SeedDifference, SeedScores, difference_over_seeds
+from ..evaluation.seed_means import OTHER_TRIALS, Level, SeedDifference, SeedScores, difference_over_seeds
 from ..evaluation.statistics import CHANCE_PERCENTILE, MeanSD
 from ..text import shortened
 from .document import Block, Heading, Items, Table, Text
@@ -36,8 +36,17 @@ def have_seeds(results: Sequence[Result]) -> bool:
 
 
 def mean_note(results: Sequence[Result]) -> str:
-    """Return a sentence for the caption of a table with means over seeds, with a space before it; else ""."""
-    return " Scores of several seeds are means over these." if have_seeds(results) else ""
+    """Return sentences for the caption of a table with means over seeds, with a space before them; else ""."""
+    if not have_seeds(results):
+        return ""
+    others = f" Under protocol {OTHER_TRIALS} each seed tests other trials." if _other_trials(results) else ""
+    return " Scores of several seeds are means over these." + others
+
+
+def _other_trials(results: Sequence[Result]) -> list[str]:
+    """What must be known of groups whose seeds do not test the same trials, each sentence once."""
+    groups = [r.scores for r in results if isinstance(r.scores, SeedScores)]
+    return list(dict.fromkeys(scores.other_trials for scores in groups if scores.other_trials))
 
 
 def over_seeds(result: Result, level: Level = "window", name: str = "") -> MeanSD | None:
@@ -181,6 +190,8 @@ def _section_tables(groups: Sequence[Result]) -> Iterator[Block]:
         "subjects is of the means over seeds of each subject.",
         3, leaky,
     )  # fmt: skip
+    for sentence in _other_trials(groups):
+        yield Text(sentence, "note")
     singles = [single for r in groups for single in r.members]
     baseline = [] if words.baseline_is_zero else [words.baseline_column]
     yield Table(

@@ -128,3 +128,45 @@ def test_results_on_other_windows_are_not_averaged():
     with pytest.raises(ValueError, match="3 windows"):
         average_over_seeds({0: (table, scores), 1: (table.iloc[3:], scores)}, N)
     assert "regression" in describe_window_difference([table, fake_runs.rating_table()])
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("make", [fake_runs.table, fake_runs.class_table, fake_runs.rating_table])
+def test_seeds_of_subject_and_stimulus_test_other_trials_and_are_averaged(make):
+    whole = {seed: make(seed=seed, protocol="subject+stimulus").assign(seed=seed) for seed in (0, 1)}
+    first = whole[0][whole[0]["trial"] <= "06"]
+    second = whole[1][(whole[1]["trial"] > "03") & (whole[1]["subject"] != "s06")]
+    scores, alone = group({0: first, 1: second}), [evaluate(table, N) for table in (first, second)]
+    main = scores.main
+    assert scores.window[main] == pytest.approx(np.mean([one.window[main] for one in alone]))
+    assert scores.over_seeds().n == 2 and scores.counts["trials"] == round((36 + 35) / 2)
+    assert "15 of 56 are tested at all 2 seeds" in scores.other_trials
+    by_subject = [one.subjects.set_index("subject")[main] for one in alone]
+    of_group = scores.subjects.set_index("subject")[main]
+    assert of_group["s06"] == pytest.approx(by_subject[0]["s06"])  # whom the second seed does not test
+    assert of_group["s01"] == pytest.approx(np.mean([one["s01"] for one in by_subject]))
+    low, high = scores.window_interval[main]
+    assert low < scores.window[main] < high
+    assert scores.chance["window"].mean < scores.window[main] and 0 < scores.chance["fold"].p <= 1
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_permutation_of_other_trials_is_shared_by_the_seeds_too(task):
+    """Trials 1 and 2 at seed 0, 2 and 3 at seed 1: the labels of all three are permuted, once for both seeds."""
+    of = fake_runs.table if task == "binary" else fake_runs.rating_table
+    base = of(subjects=1, trials=3, windows=1, folds=3, protocol="subject+stimulus")
+    base = base.assign(y=np.array([1, 0, 1], base["y"].dtype))
+    column = "p" if task == "binary" else "y_hat"
+    first, second = base.iloc[:2].assign(**{column: 0.9}), base.iloc[1:].assign(**{column: 0.1})
+    # With labels a, b, c the accuracy is (2 + a - c) / 4: 1/2 as it is, 1/4 or 3/4 if trial 1 or 3 has the 0. Permuted
+    # apart, each seed would have one label of each kind always, and chance no spread at all.
+    chance = group({0: first, 1: second}).chances["window"]["accuracy" if task == "binary" else "mae"]
+    assert chance.score == pytest.approx(0.5)
+    assert chance.mean == pytest.approx(0.5, abs=0.05) and chance.p == pytest.approx(2 / 3, abs=0.1)
+
+
+def test_other_windows_of_the_same_trial_are_not_averaged():
+    table = fake_runs.table(protocol="subject+stimulus")
+    assert describe_window_difference([table, table.iloc[3:]]) == "3 windows are tested at one seed only"
+    assert describe_window_difference([table, table.iloc[5:]]) == ""  # without the first trial

@@ -1,12 +1,19 @@
 """Reports of several seeds: one result and one question for each group, both spreads, and the single seeds."""
 
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 from gbvnet.errors import BadRun
+from gbvnet.experiments.reproduction.paper_tables import accuracy_table_blocks
 from gbvnet.report import report, summary
+from gbvnet.report.audit_results import read_audit
+from gbvnet.report.comparison_section import ranking_blocks
+from gbvnet.report.document import render_markdown
 from gbvnet.report.results import compare, read_results
 from gbvnet.report.seed_folders import runs_of_seeds
 from gbvnet.report.seed_groups import average_seeds
@@ -176,6 +183,78 @@ def test_of_unequal_seeds_those_that_both_have_are_compared(tmp_path):
     assert comparison.seeds.n == 2
     assert comparison.paired.difference == pytest.approx(np.mean([np.subtract(FACE[s], BIO[s]) for s in (1, 2)]))
     assert any("the seed differs (0, 1, 2, 9)" in line for line in refused)
+
+
+@pytest.mark.journey
+def test_systems_without_a_seed_in_common_are_shown_without_ranks(tmp_path):
+    tables = {s: exact(FACE[0][:5], seed=s, protocol="subject+stimulus") for s in (0, 1)}
+    tables[1] = tables[1][tables[1]["trial"] > "03"].assign(system="zhu")
+    folders = [fake_runs.write_run(tmp_path / f"{s}", [table], seed=s) for s, table in tables.items()]
+    results, _ = average_seeds(read_results(folders, (), N)[0], N)
+    (tmp_path / "tables").mkdir()
+    text = render_markdown(list(ranking_blocks(results, tmp_path, "valence")))
+    assert "No ranks: the systems have no seed in common." in text and "| zhu |" in text
+
+
+@pytest.mark.journey
+def test_results_of_one_system_that_could_not_be_averaged_are_not_ranked(tmp_path):
+    tables = [exact(FACE[s], seed=s) for s in (0, 1)]
+    tables[1] = tables[1][tables[1]["trial"] > "03"]
+    folders = [fake_runs.write_run(tmp_path / f"{s}", [table], seed=s) for s, table in enumerate(tables)]
+    results, notes = average_seeds(read_results(folders, (), N)[0], N)
+    assert len(results) == 2 and "windows are tested at one seed only" in notes[0]
+    (tmp_path / "tables").mkdir()
+    text = render_markdown(list(ranking_blocks(results, tmp_path, "valence")))
+    assert "No ranks: the results of gbvnet · facebio at seeds 0; 1 could not be averaged" in text
+
+
+def write_audit(root, tables):
+    """An audit's folder of two seeds. tables : role/name -> the predictions of each seed."""
+    runs = [dict(zip(("role", "name"), title.split("/"), strict=True)) | {"seeds": [0, 1]} for title in tables]
+    root.mkdir()
+    about = {"format": 1, "store": {}, "runs": runs, "config": {"seed": 0}}
+    (root / "audit.json").write_text(json.dumps(about))
+    for title, of_seeds in tables.items():
+        for seed, table in enumerate(of_seeds):
+            fake_runs.write_run(root / ("seed-1" if seed else "") / title, [table], seed=seed)
+    return root
+
+
+@pytest.mark.journey
+def test_an_audit_shows_means_where_seeds_test_other_trials(tmp_path):
+    leaky = [exact(FACE[s], seed=s, protocol="window") for s in (0, 1)]
+    honest = [exact(BIO[s], seed=s, protocol="subject+stimulus") for s in (0, 1)]
+    honest = [honest[0][honest[0]["trial"] <= "06"], honest[1][honest[1]["trial"] > "03"]]
+    tables = {"ladder/window": leaky, "ladder/subject+stimulus": honest}
+    tables["shuffled/window-1"] = [table.assign(system="gbvnet on shuffled labels") for table in leaky]
+    for which in ("majority", "subject-majority"):
+        for protocol, rows in (("window", leaky), ("subject+stimulus", honest)):
+            tables[f"majority/{which}-{protocol}"] = [table.assign(system=which, p=0.6) for table in rows]
+    audit = read_audit(write_audit(tmp_path / "a", tables))
+    of_both = audit.by_protocol["subject+stimulus"]
+    assert of_both.seeds == "0, 1" and len(audit.inflations) == 1 and audit.inflations[0].seeds.n == 2
+    report.write_report([audit], tmp_path / "report")
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "Under protocol subject+stimulus each seed tests other trials." in text
+    assert "21 of 70 are tested at all 2 seeds" in text  # 7 subjects, trials 4 to 6
+
+
+@pytest.mark.journey
+def test_an_audit_whose_seeds_cannot_be_averaged_is_refused_not_shown_by_its_first_seed(tmp_path):
+    tables = [exact(FACE[s], seed=s, protocol="window") for s in (0, 1)]
+    folder = write_audit(tmp_path / "a", {"ladder/window": [tables[0], tables[1].iloc[3:]]})
+    with pytest.raises(BadRun, match="results of its seeds that can be averaged, found .*3 windows are tested at one"):
+        read_audit(folder)
+
+
+@pytest.mark.journey
+def test_a_table_of_the_paper_has_a_row_for_each_seed_that_could_not_be_averaged(tmp_path):
+    folders = [fake_runs.write_run(tmp_path / f"{s}", [exact(FACE[s], seed=s)], seed=s) for s in (0, 1)]
+    (tmp_path / "tables").mkdir()
+    run = SimpleNamespace(role="whole", label="GBV-Net", config=SimpleNamespace(recipe="r", modality="facebio"))
+    planned = [(result, run) for result in read_results(folders, (), N)[0]]
+    text = render_markdown(list(accuracy_table_blocks("Table 4", "deap", planned, tmp_path)))
+    assert "| Facebio (seed 0) |" in text and "| Facebio (seed 1) |" in text
 
 
 # What is shown

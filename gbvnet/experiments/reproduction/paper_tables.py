@@ -3,6 +3,7 @@
 Blocks of a page, and a CSV file for each table. Numbers that the paper prints stand in columns of their own, marked.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,16 @@ def accuracy_table_blocks(
     yield Heading(f"{number}: {what}, {corpus_name(corpus)}", 3)
     targets = [t for t in TARGETS if (table["target"] == t).any()]
     by_place: dict[tuple[str, ...], dict[str, dict]] = {}
-    for row in table.to_dict("records"):
-        place = tuple(str(row[name]) for name in ("recipe", "scope", "protocol", "name"))
+    for (result, _), row in zip(planned, table.to_dict("records"), strict=True):
+        # With the seeds: results that could not be averaged over them are rows of their own.
+        place = (*(str(row[name]) for name in ("recipe", "scope", "protocol", "name")), result.seeds)
         by_place.setdefault(place, {})[row["target"]] = row
     rows: list[list[str]] = []
     leaky = set()
-    for (_, scope, of_protocol, label), by_target in by_place.items():
+    alike = Counter(place[:-1] for place in by_place)
+    for place, by_target in by_place.items():
+        _, scope, of_protocol, label, seeds = place
+        label += f" (seed{'s' * (',' in seeds)} {seeds})" if alike[place[:-1]] > 1 else ""
         where = of_protocol + (" LEAKY" if is_leaky(of_protocol) else "")
         where += ", within each subject" if scope == "per-subject" else ""
         cells = [label, where]
@@ -159,7 +164,8 @@ READ_TABLE = (
 
 READ_SEEDS = (
     " Results of several seeds are means over these; behind “over seeds” is the standard deviation over the seeds of "
-    "the mean of the folds."
+    "the mean of the folds. A row that names its seeds is of these alone: the section on seeds says what "
+    "could not be averaged, and why."
 )
 
 
