@@ -400,6 +400,10 @@ def _kept(file: OutsideFile, rows: pd.DataFrame) -> tuple[str, ...]:
             of = f" of subject {folds.index[folds < 2][0]}" if within else ""
             remedy = "Give all folds, or the rows that each fold trains on, with a column side (train, test)."
             raise file.error(f"at least two folds{of}", "one, so that nothing is trained on", remedy)
+    trained = set(rows.loc[rows["side"] == "train", "group"])
+    untrained = (rows["side"] == "test") & ~rows["group"].isin(trained)
+    if file.sides and untrained.any():  # also of a file with a prior of its own: nothing could leak
+        raise file.at_fault("rows on the train side of each fold", untrained)
     trial = rows["subject"] + NAME_SEPARATOR + rows["trial"]
     names = {"fold": rows["group"], "side": rows["side"], "trial": trial}
     names["window"] = rows["recording"] + NAME_SEPARATOR + rows["window"].astype(str)
@@ -442,9 +446,6 @@ def _with_prior(file: OutsideFile, rows: pd.DataFrame) -> pd.DataFrame:
         whole = rows["subject"] if rows["scope"].iloc[0] == "per-subject" else pd.Series("", rows.index)
         of_row = sums.groupby(whole).transform("sum") - sums.groupby(rows["group"]).transform("sum")
     of_row = of_row.set_axis(rows.index)
-    untrained = (of_row["n"] < 0.5) & (rows["side"] == "test")
-    if untrained.any():
-        raise file.at_fault("rows on the train side of each fold", untrained)
     shares = of_row[file.prior].div(of_row["n"].clip(lower=1), axis=0)
     shares = shares if file.task == "regression" else shares.clip(0, 1)  # rounding
     return rows.assign(**{name: shares[name] for name in file.prior})

@@ -169,11 +169,11 @@ def _of_json(file: Path) -> tuple[pd.DataFrame, list[str]]:
     entries = list(_entries(file, held))
     unit = str(held.get("unit", "")) if isinstance(held, dict) else ""
     if isinstance(held, dict) and {"protocol", "scope", "unit"} <= set(held):  # what gbvnet writes
-        rows = [{"fold": fold, "side": side, **_own(file, name, unit)} for fold, side, name in entries]
-        return pd.DataFrame(rows), [f"gbvnet's own split file; the names are of unit {unit}"]
+        own = pd.DataFrame([{"fold": k, "side": side, **_own(file, name, unit)} for k, side, name in entries])
+        return _with_training(file, own), [f"gbvnet's own split file; the names are of unit {unit}"]
     read = _reading(file, [name for _, _, name in entries if isinstance(name, str)], unit)
     rows = [{"fold": fold, "side": side, **_named(file, name, read)} for fold, side, name in entries]
-    return pd.DataFrame(rows), list(_describe_reading(entries, read))
+    return _with_training(file, pd.DataFrame(rows)), list(_describe_reading(entries, read))
 
 
 def _entries(file: Path, held: Any) -> Iterator[Entry]:
@@ -190,6 +190,18 @@ def _entries(file: Path, held: Any) -> Iterator[Entry]:
             if not isinstance(names, list):
                 raise BadInput(file, f"a list of names on the {side} side of fold {number}", f"{names!r:.100}", _FORMS)
             yield from ((number, side, name) for name in names)
+        if len(folds) > 1 and not any(sides.values()):
+            raise BadInput(file, f"names on both sides of fold {number}", "none", "Fill the fold in, or delete it.")
+
+
+def _with_training(file: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a file that names sides. Raises BadInput if a fold trains on nothing: it could not leak."""
+    sides = rows if len(rows) else pd.DataFrame({"fold": [], "side": []})
+    untrained = sorted(set(sides["fold"]) - set(sides.loc[sides["side"] == "train", "fold"]), key=str)
+    if untrained:
+        remedy = "List what each fold trains on; or give a table without sides, in which each row is in its test fold."
+        raise BadInput(file, "names on the train side of each fold", f"none in fold {untrained[0]}", remedy)
+    return rows
 
 
 def _own(file: Path, name: Any, unit: str) -> dict[str, str]:
@@ -358,7 +370,7 @@ def _columns(file: Path, table: pd.DataFrame, exact: bool = False) -> pd.DataFra
     if side.isna().any():
         odd = table[columns_of["side"][0]][side.isna().to_numpy()].iloc[0]
         raise BadInput(file, f"sides {', '.join(of)}", f"{odd!r}", _FORMS)
-    return rows.assign(side=side.to_numpy())
+    return _with_training(file, rows.assign(side=side.to_numpy()))
 
 
 def _keys(names: Iterable[Any]) -> dict[str, tuple[Any, ...]]:

@@ -300,6 +300,9 @@ def test_one_fold_needs_to_say_what_it_was_trained_on(tmp_path, run):
     result = completed(save(tmp_path, rows.assign(fold=1, side=side)))
     assert len(result.table) == test.sum()
     assert set(result.table["protocol"]) == {"trial"}
+    for more in ({}, {"prior": 0.5}):  # a prior of its own does not make up for training rows
+        with pytest.raises(BadInput, match="rows on the train side of each fold"):
+            completed(save(tmp_path, rows.assign(fold=1, side="test", **more)))
 
 
 @pytest.mark.journey

@@ -144,6 +144,27 @@ def test_a_split_without_usable_names_is_refused(tmp_path, name, text, message):
         check_splits(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.csv", "subject,trial,fold,side\n1,1,1,test\n2,1,1,test\n", "train side of each fold, found none in fold 1"),
+        ("a.csv", "subject,trial,fold,side\n1,1,1,train\n1,2,1,test\n1,3,2,test\n", "found none in fold 2"),
+        ("a.json", '[{"train": [], "test": ["1/1"]}]', "train side of each fold, found none in fold 1"),
+        ("a.json", '[{"train": [], "val": ["1/2"], "test": ["1/1"]}]', "found none in fold 1"),
+        ("a.json", '[{"train": ["1/1"], "test": ["1/2"]}, {"train": [], "test": []}]', "names on both sides of fold 2"),
+        (
+            "a.json",
+            '{"protocol": "trial", "scope": "pooled", "unit": "trial", "folds": [{"train": [], "test": ["s1/1"]}]}',
+            "train side of each fold, found none in fold 1",
+        ),
+    ],
+)
+def test_a_split_that_trains_on_nothing_is_refused_and_not_called_free_of_leaks(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BadInput, match=message):
+        check_splits(tmp_path / name)
+
+
 def test_numbers_of_one_trial_may_be_written_in_several_ways(tmp_path):
     table = pd.DataFrame({"subject": ["s01", "s1"], "trial": ["05", "5"], "window": [0, 1], "fold": [1, 2]})
     table.to_csv(tmp_path / "t.csv", index=False)
