@@ -170,23 +170,41 @@ def plan_comparison(store: WindowSource, config: CompareConfig) -> tuple[list[En
     """Return an entry for each chosen system that can run here, and the others with the reason.
 
     A system that cannot run here is an error if it was chosen by name, and left out if it was chosen by `all`. Raises
-    BadConfig then, for an unknown name, and if no system is left.
+    BadConfig then, for an unknown name, if no system is left, and for systems that would test other windows.
     """
     entries, left_out = [], {}
+    windows: dict[str, pd.Index] = {}  # the scored windows of each entry
     by_name = [name for name in config.systems if name != "all"]
     _check_options(config, by_name)
     others = [name for name in everything() if name not in by_name] if "all" in config.systems else []
     for name in [*by_name, *others]:
         try:
-            entries.append(_entry(store, config, name))
+            entry, scored = _entry(store, config, name)
         except (BadConfig, LeakySplit) as error:
             if name in by_name:
                 raise
             left_out[name] = str(error)
+        else:
+            entries.append(entry)
+            windows[entry.name] = scored
     if not entries:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise BadConfig(f"no system can be compared: {reasons}")
+    _require_same_windows(windows)
     return _one_each(entries), left_out
+
+
+def _require_same_windows(windows: dict[str, pd.Index]) -> None:
+    """Raise BadConfig if two entries would test other windows, as modalities do under `rows any`."""
+    (first, of_first), *others = windows.items()
+    for other, of_other in others:
+        in_one = len(of_first.symmetric_difference(of_other))
+        if in_one:
+            raise BadConfig(
+                f"{first} and {other} cannot be compared: they would be tested on {len(of_first):,} and "
+                f"{len(of_other):,} windows, {in_one:,} of which only one of them has. Leave out --rows any, or name "
+                "systems that see the same modality (--systems gbvnet:face,expression)"
+            )
 
 
 def _one_each(entries: Sequence[Entry]) -> list[Entry]:
@@ -212,8 +230,11 @@ def _check_options(config: CompareConfig, by_name: Sequence[str]) -> None:
             raise BadConfig(f"options of {key}, which is not compared: systems are {', '.join(by_name)}")
 
 
-def _entry(store: WindowSource, config: CompareConfig, chosen: str) -> Entry:
-    """The entry of a name such as "gbvnet", "gbvnet:face" or "gbvnet:shuffled". Raises BadConfig or LeakySplit."""
+def _entry(store: WindowSource, config: CompareConfig, chosen: str) -> tuple[Entry, pd.Index]:
+    """The entry of a name such as "gbvnet", "gbvnet:face" or "gbvnet:shuffled", and the windows that it scores.
+
+    Raises BadConfig or LeakySplit.
+    """
     name, suffix = split_suffix(chosen)
     require_system(name)
     if suffix in MODALITIES:
@@ -227,8 +248,9 @@ def _entry(store: WindowSource, config: CompareConfig, chosen: str) -> Entry:
     one = config.crossval(system=name, options=options, modality=modality, shuffle_labels=1 if shuffled else None)
     one = validate_config(one, store)
     channels_of(store, modality)
-    make_plan(store, one)
-    return Entry(f"{_folder_name(name)}-{modality}" + (f"-{SHUFFLED_SUFFIX}" if shuffled else ""), one)
+    plan = make_plan(store, one)
+    entry = Entry(f"{_folder_name(name)}-{modality}" + (f"-{SHUFFLED_SUFFIX}" if shuffled else ""), one)
+    return entry, plan.windows.index
 
 
 def _folder_name(name: str) -> str:

@@ -85,6 +85,18 @@ def test_an_impossible_name_is_reported(store, systems, message):
         plan_comparison(store, replace(QUICK, systems=systems))
 
 
+@pytest.mark.journey
+def test_systems_that_would_test_other_windows_are_refused_before_anything_is_trained(tmp_path):
+    store = write_store(tmp_path / "s", subjects=3, trials=4, windows=2, missing={(1, 1): "face"})
+    other = replace(QUICK, systems=("ridge", "expression"), rows="any")
+    message = r"ridge-facebio and expression-face cannot be compared: .* 24 and 22 windows, 2 of which .* --rows any"
+    with pytest.raises(BadConfig, match=message):
+        compare(store, tmp_path / "c", other)
+    assert not (tmp_path / "c").exists()
+    entries, _ = plan_comparison(store, replace(other, systems=("ridge:face", "expression")))
+    assert len(entries) == 2
+
+
 def test_settings_that_make_no_comparison_are_refused():
     with pytest.raises(BadConfig, match="joint trains both targets"):
         replace(QUICK, joint=True, target="both")
