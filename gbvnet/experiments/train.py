@@ -40,6 +40,7 @@ from ..report.results import Result, read_results
 from ..store.joined import training_store
 from ..store.window_source import WindowSource
 from ..systems.gbvnet import System
+from ..text import listed
 from .run_folder import config_digest
 from .run_group import begin_run_group, call_periodically
 
@@ -252,7 +253,7 @@ def _kept_epoch(work: Path, system: System) -> float | None:
 def honest_scores(store: WindowSource, config: FinalConfig, runs: Sequence[Path]) -> list[AnyScore]:
     """Return the scores of cross-validations with a model's settings, for its card.
 
-    Raises BadRun for runs that leak, are of another store, or of other settings.
+    Raises BadRun for runs that leak, are of another store or target, or of other settings.
     """
     if not runs:
         return []
@@ -304,6 +305,10 @@ def _require_same(result: Result, store: WindowSource, config: FinalConfig) -> N
     if FOLDER in result.run.config:
         expected = "a cross-validation with the model's settings"
         raise BadRun(run, expected, "one that searched for settings in each fold", remedy)
+    targets = [target.name for target in targets_of(config, store)]
+    if result.key("target") not in targets:
+        expected = f"a cross-validation of what the model predicts ({listed(targets)})"
+        raise BadRun(run, expected, f"one of {result.key('target')}", remedy)
     of_run, of_model = _compared(result.run.config), _compared(to_dict(config))
     for name, wanted in of_model.items():
         if of_run.get(name) != wanted:

@@ -116,6 +116,7 @@ def test_a_run_of_the_same_settings_is_a_score(planted):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"target": "arousal"}, "a cross-validation of what the model predicts (arousal), found one of valence"),
         ({"modality": "face"}, "the model's modality, found bio in the run, face for the model"),
         ({"rule": "median"}, "the model's rule, found >=5 in the run, median for the model"),
         ({"subjects": ("s01", "s02")}, "the model's subjects, found not given in the run, s01,s02 for the model"),
