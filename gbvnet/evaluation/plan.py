@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..config import CrossvalConfig, uses_face, uses_signals
+from ..config import CrossvalConfig, to_dict, uses_face, uses_signals
 from ..datasets.duplicates import same_windows
 from ..datasets.names import alike, alike_in_words, key, visible
 from ..errors import BadConfig
+from ..provenance import TRANSDUCTIVE, is_transductive
 from ..store.window_source import WindowSource
 from . import splits
 from .confounds import confounds
@@ -85,7 +86,8 @@ def make_plan_without_folds(store: WindowSource, config: CrossvalConfig) -> Plan
             labels = shuffle_within_subjects(windows, labels, config.shuffle_labels)
         by_lag[lag_s] = Labels({target.name: _rating(windows, target) for target in targets}, labels)
     first = next(iter(by_lag.values()))
-    warnings = tuple(data_warnings(store, windows, first.labels, config))
+    scaling = (TRANSDUCTIVE,) if is_transductive(config.modality, to_dict(config)) else ()
+    warnings = (*data_warnings(store, windows, first.labels, config), *scaling)
     names = {target.name: target for target in targets}
     return Plan(windows, names, *first, excluded, [], warnings, by_lag=by_lag if config.lag_s == "search" else {})
 

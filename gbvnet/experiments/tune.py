@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..evaluation.plan import make_plan
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, threads_per_task
 from ..parallel.worker_pool import kept_workers
 from ..progress import ProgressCallback
+from ..provenance import TRANSDUCTIVE, is_transductive
 from ..store.window_source import WindowSource
 from ..systems import validate_config
 from .candidates import count_candidates, require_optuna
@@ -62,8 +64,10 @@ def tune(
     made = read_space(space, base) if isinstance(space, Path) else make_space(space, base)
     base = sendable(base)
     plan, run_dir, threads = make_plan(store, base), Path(run_dir), threads_per_task(jobs)
-    searches = [make_search(plan, task, config) for task in tasks_of(plan, base)]
     settings = {"space": made.plain, "trials": config.trials, "tuning_folds": config.tuning_folds}
+    if TRANSDUCTIVE not in plan.warnings and is_transductive(base.modality, {FOLDER: settings}):
+        plan = replace(plan, warnings=(*plan.warnings, f"in folds that choose train.normalise subject {TRANSDUCTIVE}"))
+    searches = [make_search(plan, task, config) for task in tasks_of(plan, base)]
     with lock_run(run_dir):
         begin_run(run_dir, store, base, plan, threads, settings)
         if not (run_dir / predictions.FILE).exists():

@@ -13,7 +13,7 @@ from ..evaluation.score_properties import properties_of
 from ..evaluation.split_check import check_splits
 from ..evaluation.splits import PLURAL, UNITS
 from ..evaluation.statistics import CHANCE_PERCENTILE, N_PERMUTATIONS
-from ..provenance import LEAKY, is_leaky
+from ..provenance import LEAKY, TRANSDUCTIVE, is_leaky
 from ..text import listed, shortened
 from .audit_results import Audit
 from .audit_section import assess
@@ -138,8 +138,7 @@ def inputs_lines(reported: Reported) -> Iterator[Line]:
     def scaled(r: Result) -> str:
         how = {
             "train": "signals, where the system scales them: by the training windows",
-            "subject": "transductive: signals are scaled by all windows of the subject, the tested ones included, "
-            "without labels",
+            "subject": TRANSDUCTIVE,
         }
         return how.get(str(_setting(r, "train.normalise")), "")
 

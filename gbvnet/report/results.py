@@ -19,7 +19,14 @@ from ..evaluation.seed_means import SeedDifference, difference_over_seeds
 from ..evaluation.targets import QUADRANT, scale_in_words
 from ..former_settings import present_names
 from ..io.safe_load import from_json, from_yaml
-from ..provenance import PRUNED_SYSTEM, SYNTHETIC, is_leaky, with_current_key
+from ..provenance import (
+    PRUNED_SYSTEM,
+    SYNTHETIC,
+    TRANSDUCTIVE_LABEL,
+    is_leaky,
+    is_transductive,
+    with_current_key,
+)
 from .seed_folders import is_seed_folder
 
 log = logging.getLogger(__name__)
@@ -252,9 +259,15 @@ def _order(result: Result) -> tuple:
 
 def order_and_label(results: Sequence[Result]) -> list[Result]:
     """Return results in the order of a report, each with a label that is unique in its section and protocol."""
-    tuned = {True: ", tuned", False: ""}  # its settings were searched for in each fold
-    named = (replace(r, label=r.key("modality") + tuned["tuning" in r.run.config]) for r in results)
+    named = (replace(r, label=r.key("modality") + _how_trained(r)) for r in results)
     return _labelled(sorted(named, key=_order))
+
+
+def _how_trained(result: Result) -> str:
+    """What its label says of a result whose settings were searched for in each fold, or whose run saw tested signals."""
+    config = result.run.config
+    transductive = is_transductive(result.key("modality"), config)
+    return ", tuned" * ("tuning" in config) + TRANSDUCTIVE_LABEL * transductive
 
 
 def _labelled(results: list[Result]) -> list[Result]:

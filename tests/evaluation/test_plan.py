@@ -4,12 +4,13 @@ from itertools import product
 
 import pytest
 
-from gbvnet.config import CrossvalConfig
+from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig
 from gbvnet.evaluation.plan import choose_windows, make_plan, make_plan_without_folds
 from gbvnet.experiments.compare import available_modality
 from gbvnet.experiments.reproduction.recipe import PlannedRun
 from gbvnet.experiments.reproduction.runtime_estimate import workload_of
+from gbvnet.provenance import TRANSDUCTIVE
 from gbvnet.store.joined import join
 
 from ..synthetic_store import write_store
@@ -114,3 +115,12 @@ def test_of_two_stores_what_one_lacks_is_required_of_neither(tmp_path):
 def test_no_name_at_all_is_not_everybody():
     with pytest.raises(BadConfig, match="subjects names no subject: leave it out for all"):
         CrossvalConfig(subjects=())
+
+
+@pytest.mark.journey
+def test_scaling_by_all_windows_of_a_subject_is_a_warning_of_every_run_that_sees_signals(tmp_path):
+    store, by_subject = write_store(tmp_path / "s"), TrainConfig(normalise="subject")
+    for modality in ("bio", "facebio", "eeg"):
+        assert TRANSDUCTIVE in planned(store, modality=modality, train=by_subject).warnings
+        assert TRANSDUCTIVE not in planned(store, modality=modality).warnings
+    assert TRANSDUCTIVE not in planned(store, modality="face", train=by_subject).warnings

@@ -121,3 +121,17 @@ def test_a_tuned_result_says_so_beside_an_untuned_one(tmp_path):
         fake_runs.write_run(tmp_path / "tuned", [fake_runs.table(**SMALL, config="t" * 12)], tuning=SEARCH),
     ]
     assert [r.label for r in results.read_results(folders)[0]] == ["facebio", "facebio, tuned"]
+
+
+@pytest.mark.journey
+def test_a_result_whose_run_scaled_signals_by_tested_windows_says_so(tmp_path):
+    by_subject, space = {"normalise": "subject"}, SEARCH | {"space": {"train.normalise": ["train", "subject"]}}
+    folders = [
+        fake_runs.write_run(tmp_path / "plain", [fake_runs.table(**SMALL)]),
+        fake_runs.write_run(tmp_path / "by_subject", [fake_runs.table(**SMALL, seed=1)], train=by_subject),
+        fake_runs.write_run(tmp_path / "face", [fake_runs.table(**SMALL, modality="face")], train=by_subject),
+        fake_runs.write_run(tmp_path / "tuned", [fake_runs.table(**SMALL, seed=2)], tuning=space),
+    ]
+    labels = {r.run.name: r.label for r in results.read_results(folders)[0]}
+    assert labels["by_subject"] == "facebio, transductive" and labels["tuned"] == "facebio, tuned, transductive"
+    assert labels["plain"] == "facebio" and labels["face"] == "face"
