@@ -208,6 +208,10 @@ def plan_audit(store: WindowSource, config: AuditConfig) -> tuple[list[Step], li
 def _baseline_steps(store: WindowSource, config: AuditConfig) -> Iterator[Step]:
     if not store.settings["prepare"]["signals"]:
         raise BadConfig(f"{store.path} was prepared without signals")
+    before_s = store.settings["baseline_s"]
+    if before_s < 1:  # otherwise the same signals would stand in the report as three
+        nothing = "a template subtracts" if before_s > 0 else "mean and template subtract"
+        raise BadConfig(f"{store.path} has {before_s:g} s before each stimulus: {nothing} nothing, and 1 s is needed")
     Rebaselined(store, "template")  # or a BadConfig that says why not
     subjects = _baseline_subjects(store, config)
     for protocol in ("window", "trial"):

@@ -171,6 +171,15 @@ def test_subjects_are_identified_by_as_many_folds_as_their_recordings_allow(tmp_
     assert {one["what"] for one in audit_module.identification_accuracies(store, config)} == {"person", "trial"}
 
 
+@pytest.mark.parametrize(("before_s", "words"), [(0.0, "mean and template subtract nothing"), (0.5, "a template sub")])
+def test_baselines_that_subtract_nothing_are_not_compared(tmp_path, monkeypatch, before_s, words):
+    store = write_store(tmp_path / "s", subjects=3, trials=4, faces=False)
+    monkeypatch.setitem(store.settings, "baseline_s", before_s)
+    steps, (left_out,) = plan_audit(store, replace(CONFIG, modality="bio", protocols=("window", "trial")))
+    assert not [s for s in steps if s.role == "baseline"]
+    assert left_out.startswith("the baseline comparison: ") and words in left_out
+
+
 def test_shuffles_exchange_labels_among_the_trials_of_a_subject(bait):
     windows, _ = choose_windows(bait, CONFIG)
     high = {target: (windows[target] >= 5).astype("int8") for target in ("valence", "arousal")}
