@@ -270,6 +270,9 @@ def identification_accuracies(store: WindowSource, config: AuditConfig) -> list[
                 continue
             groups = None if group is None else windows[group].to_numpy(str)
             accuracy = _identification_accuracy(x, names, groups, config)
+            if accuracy is None:
+                log.warning("audit: too few windows of each %s to identify them by %s; left out", column, modality)
+                continue
             results.append(
                 {"what": kind, "modality": modality, "accuracy": accuracy, "chance": 1 / classes, "classes": classes}
                 | {"windows": len(rows)}
@@ -277,8 +280,13 @@ def identification_accuracies(store: WindowSource, config: AuditConfig) -> list[
     return results
 
 
-def _identification_accuracy(x: np.ndarray, names: np.ndarray, groups: np.ndarray | None, config: AuditConfig) -> float:
-    """Share of windows (rows of x) whose name is predicted, over folds without common groups (or windows, if None)."""
+def _identification_accuracy(
+    x: np.ndarray, names: np.ndarray, groups: np.ndarray | None, config: AuditConfig
+) -> float | None:
+    """Share of windows (rows of x) whose name is predicted, over folds without common groups (or windows, if None).
+
+    None where a fold has nothing to learn from: one name, or one window of each, as where a trial has one window.
+    """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
     from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -288,5 +296,8 @@ def _identification_accuracy(x: np.ndarray, names: np.ndarray, groups: np.ndarra
         splits = KFold(min(config.folds, len(names)), shuffle=True, random_state=config.seed)
     else:
         splits = GroupKFold(min(config.folds, len(np.unique(groups))))
+    sides = [names[train] for train, _ in splits.split(x, names, groups)]
+    if any(not 1 < len(np.unique(side)) < len(side) for side in sides):
+        return None
     model = make_pipeline(StandardScaler(), LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"))
     return float((cross_val_predict(model, x, names, groups=groups, cv=splits) == names).mean())

@@ -121,6 +121,13 @@ def test_trials_are_identified_by_their_marks_and_subjects_are_not(of_bait):
     assert identities["person", "face"]["accuracy"] < 0.5  # the marks are of trials, and other trials tell nothing
 
 
+def test_trials_of_one_window_each_are_not_identified(tmp_path, caplog):
+    store = write_store(tmp_path / "s", subjects=2, trials=6, windows=1)
+    identities = audit_module.identification_accuracies(store, CONFIG)
+    assert [one["what"] for one in identities] == ["person"]
+    assert "too few windows of each recording to identify them by face" in caplog.text
+
+
 def test_an_audit_goes_on_where_it_stopped_and_refuses_another(of_bait, bait, monkeypatch):
     monkeypatch.setattr(audit_module, "identification_accuracies", lambda *a: pytest.fail("done already"))
     before = {f: f.stat().st_mtime_ns for f in of_bait.folder.rglob("predictions.parquet")}
