@@ -33,10 +33,15 @@ class Agreement:
     value: float
     n: int
     unit: str  # "trials" or "windows"
+    rule: str  # which makes classes of both ratings; "" for regression
 
 
 def agreements(store: WindowSource, windows: pd.DataFrame, targets: Sequence[Target]) -> Iterator[Agreement]:
-    """Yield the agreement of each target with every other label of the same thing, over the windows that are scored."""
+    """Yield the agreement of each target with every other label of the same thing, over the windows that are scored.
+
+    windows : rows of the store's own, whose labels are at no lag: with one label shifted in time against the other,
+        the lag would count as disagreement
+    """
     for target in targets:
         if len(target.columns) > 1:
             continue
@@ -66,7 +71,8 @@ def _agreement(target: Target, own: LabelColumn, other: LabelColumn, windows: pd
         defined = len(both) > 1 and not (has_one_class(a) or has_one_class(b))
         score, value = "Cohen's kappa", float(cohen_kappa_score(a, b)) if defined else np.nan
     sets = (own.label_set or "default", other.label_set or "default")
-    return Agreement(target.name, other.name, sets, score, float(value), len(both), "windows" if in_time else "trials")
+    unit = "windows" if in_time else "trials"
+    return Agreement(target.name, other.name, sets, score, float(value), len(both), unit, target.rule)
 
 
 def _concordance(a: np.ndarray, b: np.ndarray) -> float:

@@ -318,7 +318,8 @@ def _labels(plan: Plan) -> dict[str, Any]:
 
 
 def _agreements(store: WindowSource, plan: Plan) -> dict[str, Any]:
-    values = [asdict(each) for each in agreements(store, plan.windows, list(plan.targets.values()))]
+    windows = store.windows.loc[plan.windows.index]  # the plan's own are at its lag
+    values = [asdict(each) for each in agreements(store, windows, list(plan.targets.values()))]
     return (
         {"agreement": [each | {"value": None if np.isnan(each["value"]) else each["value"]} for each in values]}
         if values

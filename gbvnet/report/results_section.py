@@ -201,14 +201,19 @@ def _left_out_blocks(questions: Sequence[Comparison]) -> Iterator[Block]:
 
 def _agreement_blocks(runs: Sequence[Run]) -> Iterator[Block]:
     """Yield how far targets agree with other labels of the same thing, and the lags of labels that change in time."""
-    agreements = {str(one.get("target")) + str(one.get("other")) + str(one.get("score")): one
-                  for run in runs for one in run.data.get("agreement") or []}  # fmt: skip
-    for one in agreements.values():
+    each = [
+        (str(run.table["dataset"].iloc[0]), one.get("rule", run.config.get("rule")), one)
+        for run in runs
+        for one in run.data.get("agreement") or []
+    ]
+    distinct = {repr((dataset, rule, sorted(one.items()))): (dataset, rule, one) for dataset, rule, one in each}
+    for dataset, rule, one in distinct.values():
         value = NONE if one.get("value") is None else number(float(one["value"]))
+        by_rule = f", rule {rule}" if rule else ""
         yield Text(
-            f"Two labels of one thing: {one.get('target')} ({' and '.join(one.get('label_sets') or [])}) agrees with "
-            f"{one.get('other')} by {one.get('score')} {value}, over {one.get('n'):,} {one.get('unit')}. A model that "
-            "agrees with its target as well as that is as good as the other label."
+            f"Two labels of one thing in {dataset}: {one.get('target')} ({' and '.join(one.get('label_sets') or [])}"
+            f"{by_rule}) agrees with {one.get('other')} by {one.get('score')} {value}, over {one.get('n'):,} "
+            f"{one.get('unit')}. A model that agrees with its target as well as that is as good as the other label."
         )
     for run in runs:
         lags = run.data.get("lags_s") or {}

@@ -11,6 +11,7 @@ from gbvnet.config import CrossvalConfig
 from gbvnet.datasets.label_columns import LabelColumn
 from gbvnet.evaluation.agreement import agreements
 from gbvnet.evaluation.targets import targets_of
+from gbvnet.experiments.run_folder import _agreements
 
 LABELS = {
     "valence": LabelColumn("valence", (1, 9), label_set="felt"),
@@ -45,7 +46,7 @@ def test_of_classes_it_is_cohens_kappa_by_the_same_rule(rule):
     edges = {">=5": [5], "3,7": [3, 7]}
     a, b = (np.searchsorted(edges.get(rule, [np.median(x)]), x, side="left" if rule == "median" else "right")
             for x in (FELT, PERCEIVED))  # fmt: skip
-    assert one.score == "Cohen's kappa" and one.value == pytest.approx(cohen_kappa_score(a, b))
+    assert (one.score, one.rule) == ("Cohen's kappa", rule) and one.value == pytest.approx(cohen_kappa_score(a, b))
 
 
 def test_both_directions_and_nothing_else():
@@ -59,3 +60,15 @@ def test_what_does_not_vary_has_no_agreement():
     assert np.isnan(one.value)
     (none,) = agreement(task="regression", perceived=np.full(40, np.nan))
     assert np.isnan(none.value) and none.n == 0
+
+
+def test_the_lag_of_the_target_is_no_disagreement():
+    """The windows of a plan have the target at its lag; the two labels are compared at none."""
+    table = pd.DataFrame({"recording": [f"r{k}" for k in range(40)], "subject": "s", "valence": FELT,
+                          "perceived_valence": PERCEIVED})  # fmt: skip
+    store = SimpleNamespace(labels=LABELS, path="s", windows=table)
+    targets = targets_of(CrossvalConfig(target="valence", task="regression"), store)
+    lagged = table.assign(valence=np.roll(FELT, 7)).iloc[5:]
+    ((one,),) = _agreements(store, SimpleNamespace(windows=lagged, targets={"valence": targets[0]})).values()
+    (at_no_lag,) = agreements(store, table.iloc[5:], targets)
+    assert one["value"] == pytest.approx(at_no_lag.value) and one["n"] == 35

@@ -572,3 +572,20 @@ def test_agreement_with_another_label_and_lags_are_stated(tmp_path):
     undefined = data | {"agreement": [one | {"value": None, "n": 3, "unit": "trials"}]}
     other = fake_runs.write_run(tmp_path / "other", [table], task="regression", rule=None, data=undefined)
     assert "by CCC –, over 3 trials" in texts(results_section.data_blocks(read(other)))
+
+
+@pytest.mark.journey
+def test_agreements_of_several_corpora_and_rules_are_all_stated(tmp_path):
+    one = {"target": "valence", "other": "perceived_valence", "label_sets": ["felt", "perceived"]}
+    one |= {"score": "Cohen's kappa", "n": 9, "unit": "trials"}
+    folders = [
+        fake_runs.write_run(
+            tmp_path / f"{dataset}{rule}", [fake_runs.table(**SMALL, dataset=dataset)], rule=rule,
+            data={"agreement": [one | {"rule": rule, "value": 0.25}]},
+        )
+        for dataset in ("deap", "mahnob") for rule in (">=5", "median")
+    ]  # fmt: skip
+    stated = texts(results_section.data_blocks(read(*folders)))
+    for dataset in ("deap", "mahnob"):
+        for rule in (">=5", "median"):
+            assert f"in {dataset}: valence (felt and perceived, rule {rule}) agrees with perceived_valence" in stated
