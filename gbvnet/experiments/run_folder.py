@@ -30,6 +30,7 @@ from ..evaluation.agreement import agreements
 from ..evaluation.chosen_settings import FOLDER
 from ..evaluation.labels import has_one_class
 from ..evaluation.plan import OTHERS, Plan
+from ..evaluation.predictions import FILE as PREDICTIONS
 from ..evaluation.predictions import RUN_FORMAT, check_run_format
 from ..former_settings import former_names, former_option_group, present_names
 from ..io.atomic import atomic_write, remove_stale_temp_files
@@ -56,6 +57,7 @@ class _Environment(msgspec.Struct):
     store: dict[str, Any]
     data: dict[str, Any]
     warnings: list[str] = msgspec.field(name="findings")
+    packages: dict[str, Any] = {}
 
 
 @contextmanager
@@ -117,6 +119,8 @@ def begin_run(
     environment = {**(old or _environment(store, config, plan)), "threads": threads}
     if tuning is not None:
         environment["packages"] = _with_optuna(run_dir, environment["packages"])
+    if old and not (run_dir / PREDICTIONS).exists():  # of a finished run nothing is trained any more
+        environment["findings"] = list(dict.fromkeys([*environment["findings"], *_other_software(environment)]))
     write_json(run_dir / "environment.json", environment)
     write_json(run_dir / "splits.json", _splits(plan, config), indent=None)
     atomic_write(run_dir / "config.yaml", yaml.safe_dump(settings, sort_keys=False).encode())
@@ -131,6 +135,21 @@ def _with_optuna(run_dir: Path, packages: dict[str, str]) -> dict[str, str]:
     if then != now:
         log.warning("%s was begun with optuna %s and continues with %s: it may try other values", run_dir, then, now)
     return packages | {"optuna": then}
+
+
+def _software() -> dict[str, Any]:
+    """The versions of what computes a run."""
+    packages = {name: importlib.metadata.version(name) for name in PACKAGES}
+    return {"gbvnet": __version__, "python": platform.python_version(), "packages": packages}
+
+
+def _other_software(environment: dict[str, Any]) -> Iterator[str]:
+    """A warning if a run is continued with other software than it was begun with, as environment.json has it."""
+    then, now = ({**each, **each.get("packages", {})} for each in (environment, _software()))
+    changed = [name for name in ("gbvnet", "python", *PACKAGES) if then.get(name, now[name]) != now[name]]
+    if changed:
+        before, after = (", ".join(f"{name} {of[name]}" for name in changed) for of in (then, now))
+        yield f"begun with {before}, continued with {after}: the folds are not all of one software"
 
 
 def _unscored_windows(plan: Plan, config: CrossvalConfig, windows: int) -> Iterator[str]:
@@ -262,12 +281,10 @@ def _environment(store: WindowSource, config: CrossvalConfig, plan: Plan) -> dic
     n = len(plan.windows)
     return {
         "format": RUN_FORMAT,
-        "gbvnet": __version__,
-        "python": platform.python_version(),
+        **_software(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "device": None,  # known when something was trained
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "store": {
             "path": store.path.name,
             "digest": store.digest,

@@ -322,6 +322,25 @@ def test_a_run_of_the_first_versions_is_continued_and_reported(tmp_path, planted
 
 
 @pytest.mark.journey
+def test_a_run_that_goes_on_under_other_software_says_so(tmp_path, planted, log_power, monkeypatch, caplog):
+    file = tmp_path / "run/environment.json"
+    monkeypatch.setattr(LogPower, "fail_on", (2,))
+    with pytest.raises(GbvnetError, match="1 of 3 trainings failed"):
+        cross_validate(planted, tmp_path / "run", CONFIG)
+    now = json.loads(file.read_text())
+    then = now | {"gbvnet": "0.0.9", "packages": now["packages"] | {"numpy": "1.2"}}
+    file.write_text(json.dumps(then))
+    cross_validate(planted, tmp_path / "run", CONFIG)
+    numpy_now = now["packages"]["numpy"]
+    warning = f"begun with gbvnet 0.0.9, numpy 1.2, continued with gbvnet {now['gbvnet']}, numpy {numpy_now}"
+    (found,) = [text for text in json.loads(file.read_text())["findings"] if text.startswith("begun")]
+    assert found.startswith(warning) and found in caplog.text
+    file.write_text(json.dumps(then))
+    cross_validate(planted, tmp_path / "run", CONFIG)  # finished: nothing is trained by other software
+    assert json.loads(file.read_text())["findings"] == then["findings"]
+
+
+@pytest.mark.journey
 def test_how_much_memory_is_used_is_no_other_run(tmp_path, planted, log_power):
     path = cross_validate(planted, tmp_path / "run", CONFIG)
     assert (
