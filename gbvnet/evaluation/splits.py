@@ -397,16 +397,24 @@ def fixed_folds(name: str) -> FixedFolds:
         raise BadInput(name, "fixed folds as JSON", f"text that is not JSON ({error})") from None
     if not isinstance(held, dict):
         raise BadInput(name, "folds under trial, stimulus and subject", type(held).__name__)
-    folds = {unit: held.get(unit) for unit in ("trial", "stimulus", "subject")}
+    folds: dict[str, list[list[str]]] = {}
     if held.get("trial_by", "trial") not in ("trial", "stimulus"):
         raise BadInput(name, "trial_by to be trial or stimulus", repr(held["trial_by"]))
-    for unit, parts in folds.items():
+    for unit in ("trial", "stimulus", "subject"):
+        parts = held.get(unit)
         if not (isinstance(parts, list) and all(isinstance(p, list) for p in parts)):
             raise BadInput(name, f"a list of folds under {unit!r}, each a list of names", type(parts).__name__)
-        twice = [n for n, times in Counter(str(n) for part in parts for n in part).items() if times > 1]
+        odd = [n for part in parts for n in part if isinstance(n, bool) or not isinstance(n, str | int)]
+        if odd:
+            raise BadInput(name, f"names under {unit!r} that are text or whole numbers", f"{odd[0]!r:.100}")
+        texts = [[str(n) for n in part] for part in parts]
+        plain = Counter(_plain(n) for part in texts for n in part)  # 01 and 1 are one name, as where they are looked up
+        twice = [n for part in texts for n in part if plain[_plain(n)] > 1]
         if twice:
-            raise BadInput(name, f"each {unit} in one fold", f"{twice[0]} in several")
-    return FixedFolds(folds, held.get("trial_by", "trial"))  # type: ignore[arg-type]
+            alike = " and ".join(dict.fromkeys(n for n in twice if _plain(n) == _plain(twice[0])))
+            raise BadInput(name, f"each {unit} in one fold", f"{alike} in several")
+        folds[unit] = texts
+    return FixedFolds(folds, held.get("trial_by", "trial"))
 
 
 def _fixed_parts(windows: pd.DataFrame, unit: str, fixed: FixedFolds, split: SplitConfig) -> np.ndarray:

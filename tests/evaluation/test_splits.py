@@ -505,3 +505,20 @@ def test_fixed_folds_that_do_not_fit_are_refused(tmp_path):
     (tmp_path / "bad.json").write_text('{"trial": [["s01/01"], ["s01/01"]], "stimulus": [], "subject": []}')
     with pytest.raises(BadInput, match="each trial in one fold, found s01/01 in several"):
         fixed_folds(str(tmp_path / "bad.json"))
+
+
+def test_names_of_fixed_folds_may_be_numbers_and_are_compared_without_leading_zeros(tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps({"trial": [], "stimulus": [], "subject": [[1], [2, "3"], [4]]}))
+    windows = table(subjects=4, trials=2)
+    windows = windows.assign(subject=windows["subject"].str[1:])
+    folds = make_folds(windows, SplitConfig(protocol="subject", folds=3, fixed=str(file)))
+    assert [sorted({*windows.loc[f.test, "subject"]}) for f in folds] == [["01"], ["02", "03"], ["04"]]
+    for names, why in (
+        ('[["01"], ["1"]]', "each subject in one fold, found 01 and 1 in several"),
+        ("[[1], [true]]", "names under 'subject' that are text or whole numbers, found True"),
+        ("[[1], [null]]", "found None"),
+    ):
+        file.write_text(f'{{"trial": [], "stimulus": [], "subject": {names}}}')
+        with pytest.raises(BadInput, match=why):
+            fixed_folds(str(file))
