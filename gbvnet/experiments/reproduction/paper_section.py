@@ -29,7 +29,7 @@ class Paper:
     ablations, fusions : results of the runs whose role is that one, which the other sections leave out
     stores : one for each recipe and corpus
     costs : a row a network; diagrams : Figure 1, by corpus
-    left_out : what was not run, and why
+    left_out : what was not run or cannot be used, and why
     """
 
     recipes: Sequence[Recipe]
@@ -101,7 +101,7 @@ class Paper:
         if any(r.synthetic for r in results):
             yield Text(f"The runs are on {SYNTHETIC}: nothing published can be compared with them.", "warning")
         if self.left_out:
-            yield Text("Not run:")
+            yield Text("Left out of the paper's tables and figures:")
             yield Items(self.left_out)
 
     def _ablation_figures(self, corpus: str, planned: list[tuple[Result, PlannedRun]], folder: Path) -> Iterator[Block]:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from ...config import ExplainConfig, GBVNetConfig, PrepareConfig, to_dict
-from ...errors import BadConfig, GbvnetError
-from ...evaluation.predictions import FILE as PREDICTIONS
+from ...errors import BadConfig, BadRun, GbvnetError
 from ...io.atomic import atomic_write, remove_stale_temp_files
 from ...parallel.tasks import Jobs
 from ...parallel.worker_pool import kept_workers
@@ -116,23 +116,43 @@ def write_paper_report(studies: Sequence[Study], folder: Path) -> Report:
         whole = next((run for run in study.runs if run.role == "whole"), None)
         if whole is not None and study.store.title not in diagrams:
             diagrams[study.store.title] = _diagram(whole)
+    ablations, fusions = (_results_of(runs, role) for role in ("ablation", "fusion"))
     paper = Paper(
         recipes=[study.recipe for study in studies],
         runs=runs,
         stores=[study.store for study in studies],
-        ablations=_results_of(runs, "ablation"),
-        fusions=_results_of(runs, "fusion"),
+        ablations=ablations.results,
+        fusions=fusions.results,
         costs=_costs(studies, folder),
         diagrams=diagrams,
-        left_out=[reason for study in studies for reason in study.left_out],
+        left_out=[
+            *(reason for study in studies for reason in study.left_out),
+            *(reason for part in (ablations, fusions) for reason in (*map(str, part.errors), *part.notes)),
+        ],
     )
     shown = [path for path, run in runs.items() if run.role not in ("ablation", "fusion")]
-    return write_report(shown, folder / "report", paper.blocks, summary_only=True)
+    report = write_report(shown, folder / "report", paper.blocks, summary_only=True)
+    return replace(report, errors=[*report.errors, *ablations.errors, *fusions.errors])
 
 
-def _results_of(runs: dict[Path, PlannedRun], role: str) -> list[Result]:
-    paths = [path for path, run in runs.items() if run.role == role and (path / PREDICTIONS).exists()]
-    return average_seeds(read_results(paths)[0])[0] if paths else []
+class _Part(NamedTuple):
+    """The results of the runs of one role, the errors of those that cannot be used, and what was not averaged."""
+
+    results: list[Result]
+    errors: list[GbvnetError]
+    notes: list[str]
+
+
+def _results_of(runs: dict[Path, PlannedRun], role: str) -> _Part:
+    paths = [path for path, run in runs.items() if run.role == role]
+    if not paths:
+        return _Part([], [], [])
+    try:
+        singles, errors = read_results(paths)
+    except BadRun as error:  # not one of them can be used
+        return _Part([], [error], [])
+    results, notes = average_seeds(singles)
+    return _Part(results, errors, notes)
 
 
 def network_of(run: PlannedRun) -> GBVNetConfig:

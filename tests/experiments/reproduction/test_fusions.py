@@ -72,5 +72,9 @@ def test_a_run_that_is_not_finished_is_left_out(reproduced, tmp_path):
     studies, out, _ = reproduced
     (study,) = studies
     more = replace(study, runs=[*study.runs, replace(study.runs[-1], name="trial-fusion-sum")])
-    page = write_paper_report([more], out).path.with_suffix(".md").read_text()
+    written = write_paper_report([more], out)
+    page = written.path.with_suffix(".md").read_text()
     assert "gbvnet, concat" in page
+    assert [error.path.name for error in written.errors] == ["trial-fusion-sum"]
+    left_out = page[page.index("Left out of the paper's tables and figures:") :].split("\n\n")[1]
+    assert "trial-fusion-sum: expected the run folder that `gbvnet crossval` wrote, found no such folder" in left_out
