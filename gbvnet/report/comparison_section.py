@@ -101,16 +101,17 @@ def ranking_blocks(results: Sequence[Result], folder: Path, name: str) -> Iterat
 
     folder : of the report; tables/ranking-NAME.csv and figures/ranks-NAME.png are written into it
     """
-    stamps = results[0].scores.stamps
     ordered = by_score(results)
     ranked = [r for r in results if SHUFFLED_SYSTEM not in r.key("system")]
+    stamps = (ranked or results)[0].scores.stamps  # a probe on shuffled labels has another, and is not ranked
     why_not = _not_ranked(ranked)
     scores = pd.DataFrame() if why_not or not ranked else scores_by_subject({system_label(r): r for r in ranked})
     defined = scores.dropna()
     ranking = rank_systems(defined) if len(ranked) > 1 and len(defined) else None
     spreads: PairSpreads = {} if why_not else pair_spreads({system_label(r): r for r in ranked})
     if ranking is not None:
-        pairs = ranking.pairs.join(spread_columns(ranking.pairs, spreads))
+        stamped = pd.DataFrame(ranked[0].stamped, index=ranking.pairs.index)
+        pairs = stamped.join(ranking.pairs).join(spread_columns(ranking.pairs, spreads))
         pairs.to_csv(folder / "tables" / f"ranking-{name}.csv", index=False)
     yield _score_table(ordered, ranking, spreads)
     if why_not:

@@ -132,6 +132,11 @@ class Result:
         return f"{self.label}: {self.target_name}, protocol {self.key('protocol')}{within}"
 
     @property
+    def stamped(self) -> dict[str, str]:
+        """The columns by which each row of a table for other software says what its numbers are of."""
+        return {name: self.key(name) for name in ("dataset", "protocol")} | {"stamps": "; ".join(self.scores.stamps)}
+
+    @property
     def synthetic(self) -> bool:
         """Whether it was measured on synthetic data."""
         return SYNTHETIC in self.scores.stamps

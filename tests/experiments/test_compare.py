@@ -129,6 +129,9 @@ def test_scores_ranks_and_costs_are_in_the_report(done):
     assert (costs[["fit_s", "windows_per_s"]] > 0).all(axis=None)
     assert costs.loc["majority-facebio", "parameters"] == 1
     pairs = pd.read_csv(folder / "report" / "tables" / "ranking-valence.csv")
+    first = report.results[0]
+    assert set(pairs["dataset"]) == {first.key("dataset")} and set(pairs["protocol"]) == {"trial"}
+    assert set(pairs["stamps"].fillna("")) == {"; ".join(first.scores.stamps)}
     by_subject = {
         r.key("system"): r.scores.subjects.set_index("subject")["accuracy"] for r in report.results
     }  # of the predictions alone

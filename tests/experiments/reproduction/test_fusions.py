@@ -51,6 +51,7 @@ def test_every_fusion_and_system_is_in_the_table_with_noise_and_a_missing_modali
     names = {"gbvnet", "decision-fusion", "gbvnet, concat", "gbvnet, experts"}
     noise = pd.read_csv(report / "tables/fusion-valence-trial-noise.csv")
     assert set(noise["fusion"]) == names
+    assert set(noise["protocol"]) == {"trial"} and {"dataset", "stamps"} <= set(noise)
     assert (noise.groupby("fusion")["how"].value_counts().unstack()["removed"] == 2).all()
     pairs = pd.read_csv(report / "tables/ranking-fusion-valence-trial.csv")
     assert len(pairs) == 6

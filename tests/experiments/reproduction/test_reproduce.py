@@ -149,6 +149,7 @@ def test_what_was_published_stands_beside_the_leaky_protocol_alone(done):
 @pytest.mark.journey
 def test_each_ablation_is_compared_with_the_whole_over_subjects(done):
     table = pd.read_csv(done / "report" / "tables" / "paper_figure4_deap_tiny.csv")
+    assert {"dataset", "protocol", "stamps"} <= set(table)
     assert table["changed"].tolist() == ["fusion concat", "face_time none"]
     assert (table["protocol"] == "trial").all()
     assert table["difference"].tolist() == [0, 0]  # the stub does not look at the network's settings
