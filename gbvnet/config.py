@@ -5,6 +5,7 @@ below the fields are the help of the command line. "Implementation choice" marks
 2025) does not give; docs/method.md has the reasons.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args
@@ -41,6 +42,18 @@ def uses_face(modality: str) -> bool:
 def uses_signals(modality: str) -> bool:
     """Return whether a system of this modality sees physiological signals."""
     return modality != "face"
+
+
+def is_transductive(modality: str, settings: Mapping[str, Any]) -> bool:
+    """Return whether a run scales signals by all windows of each subject, the tested ones included, in any fold.
+
+    settings : of the run, as in config.yaml; `tuning` has those of a search in each fold
+    """
+    train, tuning = settings.get("train"), settings.get("tuning")
+    space = tuning.get("space") if isinstance(tuning, dict) else None
+    searched = space.get("train.normalise") if isinstance(space, dict) else None
+    given = [train.get("normalise") if isinstance(train, dict) else None]
+    return uses_signals(modality) and "subject" in (searched if isinstance(searched, list) else given)
 
 
 def require(condition: Any, message: str) -> None:

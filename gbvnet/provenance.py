@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .config import uses_signals
-
 SYNTHETIC = "synthetic data"
 LEAKY = "LEAKY: windows of one trial on both sides"
 SHUFFLED = "SHUFFLED LABELS"
@@ -13,8 +11,8 @@ PRUNED_SYSTEM = " pruned to "  # stands behind a system's name where its trained
 OUTSIDE_SYSTEM = " (outside)"  # ends the name of a system that another program ran; none of gbvnet's own ends so
 TRANSDUCTIVE_LABEL = ", transductive"  # ends the label of a result whose run scaled signals so
 TRANSDUCTIVE = (
-    "transductive: the signals of each subject are z-scored by the mean and SD of all windows of that subject, the tested "
-    "ones included; no label is used"
+    "transductive: the signals of each subject are z-scored by the mean and SD of all windows of that subject, the "
+    "tested ones included; no label is used"
 )
 FORMER_KEY = "made_up"  # of `synthetic`, in the stores, runs, audits and models of gbvnet 0.1
 _FORMER_STAMP = "made-up data"  # as gbvnet 0.1 wrote it into predictions, models and corpora
@@ -38,19 +36,6 @@ def with_current_stamp(title: str) -> str:
 def with_current_key(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Return metadata read from a file with the key of today, `synthetic`, in the place of the former one."""
     return {"synthetic" if key == FORMER_KEY else key: value for key, value in metadata.items()}
-
-
-def is_transductive(modality: str, config: Mapping[str, Any]) -> bool:
-    """Return whether a run scales signals by all windows of each subject, in any of its folds.
-
-    config : the settings of the run, as in config.yaml; `tuning` has those of a search in each fold
-    """
-    train, tuning = config.get("train"), config.get("tuning")
-    space = tuning.get("space") if isinstance(tuning, dict) else None
-    searched = space.get("train.normalise") if isinstance(space, dict) else None
-    given = [train.get("normalise") if isinstance(train, dict) else None]
-    chosen = searched if isinstance(searched, list) else given
-    return uses_signals(modality) and "subject" in chosen
 
 
 def outside_name(system: str) -> str:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..config import CrossvalConfig, to_dict, uses_face, uses_signals
+from ..config import CrossvalConfig, is_transductive, to_dict, uses_face, uses_signals
 from ..datasets.duplicates import same_windows
 from ..datasets.names import alike, alike_in_words, key, visible
 from ..errors import BadConfig
-from ..provenance import TRANSDUCTIVE, is_transductive
+from ..provenance import TRANSDUCTIVE
 from ..store.window_source import WindowSource
 from . import splits
 from .confounds import confounds

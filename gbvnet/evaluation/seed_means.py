@@ -177,8 +177,8 @@ def _other_trials(tables: Sequence[pd.DataFrame]) -> str:
         return ""
     return (
         f"Each seed tests other trials, as protocol {OTHER_TRIALS} leaves trials out of every fold: {len(common):,} of "
-        f"{len(every):,} are tested at all {len(tables)} seeds. Numbers of windows and trials are means over seeds, and "
-        "a subject counts by the seeds that test them."
+        f"{len(every):,} are tested at all {len(tables)} seeds. Numbers of windows and trials are means over seeds, "
+        "and a subject counts by the seeds that test them."
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config import CrossvalConfig, TuneConfig, require
+from ..config import CrossvalConfig, TuneConfig, is_transductive, require
 from ..errors import GbvnetError, failed_parts
 from ..evaluation import predictions
 from ..evaluation.chosen_settings import FILE, FOLDER, ChosenSettings, read_chosen
@@ -24,7 +24,7 @@ from ..evaluation.plan import make_plan
 from ..parallel.tasks import Jobs, available_cores, limit_threads, run, threads_per_task
 from ..parallel.worker_pool import kept_workers
 from ..progress import ProgressCallback
-from ..provenance import TRANSDUCTIVE, is_transductive
+from ..provenance import TRANSDUCTIVE
 from ..store.window_source import WindowSource
 from ..systems import validate_config
 from .candidates import count_candidates, require_optuna

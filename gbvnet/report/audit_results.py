@@ -177,9 +177,9 @@ def _read_part(folder: Path, name: str, seeds: list[int], first_seed: int) -> Re
         raise errors[0]
     averaged, notes = average_seeds(results, n)
     if len(averaged) > 1:  # the first alone would stand beside means of the other parts
-        found = " ".join(notes) or "results of other settings or other stores"
+        actual = " ".join(notes) or "results of other settings or other stores"
         remedy = "Delete the folders of this part that differ, and give the same `gbvnet audit` command again."
-        raise BadRun(folder / name, "results of its seeds that can be averaged", found, remedy)
+        raise BadRun(folder / name, "results of its seeds that can be averaged", actual, remedy)
     return averaged[0]
 
 

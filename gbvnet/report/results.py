@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from ..config import MODALITIES, PROTOCOLS, uses_face, uses_signals
+from ..config import MODALITIES, PROTOCOLS, is_transductive, uses_face, uses_signals
 from ..errors import BadRun, GbvnetError
 from ..evaluation import metrics, predictions, statistics
 from ..evaluation.outside_labels import Origin
@@ -19,14 +19,7 @@ from ..evaluation.seed_means import SeedDifference, difference_over_seeds
 from ..evaluation.targets import QUADRANT, scale_in_words
 from ..former_settings import present_names
 from ..io.safe_load import from_json, from_yaml
-from ..provenance import (
-    PRUNED_SYSTEM,
-    SYNTHETIC,
-    TRANSDUCTIVE_LABEL,
-    is_leaky,
-    is_transductive,
-    with_current_key,
-)
+from ..provenance import PRUNED_SYSTEM, SYNTHETIC, TRANSDUCTIVE_LABEL, is_leaky, with_current_key
 from .seed_folders import is_seed_folder
 
 log = logging.getLogger(__name__)
@@ -269,7 +262,7 @@ def order_and_label(results: Sequence[Result]) -> list[Result]:
 
 
 def _how_trained(result: Result) -> str:
-    """What its label says of a result whose settings were searched for in each fold, or whose run saw tested signals."""
+    """What the label says of a run whose settings were searched for in each fold, or that saw tested signals."""
     config = result.run.config
     transductive = is_transductive(result.key("modality"), config)
     return ", tuned" * ("tuning" in config) + TRANSDUCTIVE_LABEL * transductive

@@ -333,8 +333,8 @@ def test_a_run_that_goes_on_under_other_software_says_so(tmp_path, planted, log_
     cross_validate(planted, tmp_path / "run", CONFIG)
     numpy_now = now["packages"]["numpy"]
     warning = f"begun with gbvnet 0.0.9, numpy 1.2, continued with gbvnet {now['gbvnet']}, numpy {numpy_now}"
-    (found,) = [text for text in json.loads(file.read_text())["findings"] if text.startswith("begun")]
-    assert found.startswith(warning) and found in caplog.text
+    (reported,) = [text for text in json.loads(file.read_text())["findings"] if text.startswith("begun")]
+    assert reported.startswith(warning) and reported in caplog.text
     file.write_text(json.dumps(then))
     cross_validate(planted, tmp_path / "run", CONFIG)  # finished: nothing is trained by other software
     assert json.loads(file.read_text())["findings"] == then["findings"]
