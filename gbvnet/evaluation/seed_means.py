@@ -17,7 +17,7 @@ Under protocol subject+stimulus each seed tests other trials. Permutations and r
 tests, a subject counts by the seeds that test them, and numbers of windows and trials are means over seeds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Literal
 

@@ -514,11 +514,11 @@ def test_names_of_fixed_folds_may_be_numbers_and_are_compared_without_leading_ze
     windows = windows.assign(subject=windows["subject"].str[1:])
     folds = make_folds(windows, SplitConfig(protocol="subject", folds=3, fixed=str(file)))
     assert [sorted({*windows.loc[f.test, "subject"]}) for f in folds] == [["01"], ["02", "03"], ["04"]]
-    for names, why in (
+    for of_subjects, why in (
         ('[["01"], ["1"]]', "each subject in one fold, found 01 and 1 in several"),
         ("[[1], [true]]", "names under 'subject' that are text or whole numbers, found True"),
         ("[[1], [null]]", "found None"),
     ):
-        file.write_text(f'{{"trial": [], "stimulus": [], "subject": {names}}}')
+        file.write_text(f'{{"trial": [], "stimulus": [], "subject": {of_subjects}}}')
         with pytest.raises(BadInput, match=why):
             fixed_folds(str(file))

@@ -243,7 +243,7 @@ def test_an_audit_shows_means_where_seeds_test_other_trials(tmp_path):
 def test_an_audit_whose_seeds_cannot_be_averaged_is_refused_not_shown_by_its_first_seed(tmp_path):
     tables = [exact(FACE[s], seed=s, protocol="window") for s in (0, 1)]
     folder = write_audit(tmp_path / "a", {"ladder/window": [tables[0], tables[1].iloc[3:]]})
-    with pytest.raises(BadRun, match="results of its seeds that can be averaged, found .*3 windows are tested at one"):
+    with pytest.raises(BadRun, match=r"results of its seeds that can be averaged, found .*3 windows are tested at one"):
         read_audit(folder)
 
 
