@@ -234,7 +234,7 @@ def _upload_boxes(predictor: Predictor) -> tuple[gr.File, gr.File]:
     gr.HTML(f'<p class="types">{" ".join(VIDEO_SUFFIXES)}</p>', visible=face, padding=False)
     signals = gr.File(label="Signals", file_count="multiple", file_types=signal_types, height=130, visible=bio,
                       elem_id="signals")  # fmt: skip
-    companions = f"with a .vhdr or .set file its {' '.join(COMPANION_SUFFIXES)}"
+    companions = f"with a .vhdr, .ahdr or .set file its {' '.join(COMPANION_SUFFIXES)}"
     gr.HTML(f'<p class="types">{" ".join(SIGNAL_SUFFIXES)}; {companions}</p>', visible=bio, padding=False)
     return video, signals
 

@@ -28,6 +28,7 @@ from ..predict import predict_recording, recording_of_files
 from ..prediction import CSV, DETAILS, RecordingPrediction
 from ..predictor import Predictor
 from ..timeline import HTML, timeline_html
+from .named_files import require_uploaded
 from .transcode import playable
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ MAX_AGE_S = 3600  # of uploads and results, if nobody deletes them earlier
 MAX_UNCLAIMED_AGE_S = 300  # of an upload that no visitor has claimed
 UPLOADS = "[0-9a-f]" * 64  # the web framework's folders, named by a hash of their content
 STOPPED = "Stopped."  # because the visitor deleted the files, or left
-COMPANION_SUFFIXES = (".eeg", ".dat", ".vmrk", ".fdt")  # of files that belong to a .vhdr or .set file
+COMPANION_SUFFIXES = (".eeg", ".dat", ".vmrk", ".amrk", ".fdt")  # of files that belong to a header or .set file
 LIMITS = (
     "A model of this kind was trained on ratings that participants gave to videos in a laboratory. It cannot know what "
     "anyone feels, and it does not generalise to subjects, cameras and sensors unlike those of its training. Do not "
@@ -258,6 +259,8 @@ def parse_channel_names(text: str) -> dict[str, str]:
 def _gather_files(request: PredictionRequest, folder: Path) -> list[Path]:
     """Link the video and the signal file into one folder with companion files, and return the main ones.
 
+    A file that names others must name uploaded ones.
+
     Raises BadConfig, BadRecording.
     """
     gathered = folder / "files"
@@ -278,6 +281,8 @@ def _gather_files(request: PredictionRequest, folder: Path) -> list[Path]:
     main_files = [f for f in files if f.suffix.lower() not in COMPANION_SUFFIXES]
     if not main_files:
         raise BadConfig("Give a face video, a file of signals, or both")
+    for file in main_files:
+        require_uploaded(file, {f.name for f in files})
     return main_files
 
 

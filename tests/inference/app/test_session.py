@@ -27,6 +27,7 @@ from gbvnet.io.video import probe
 
 from ...app_fixtures import write_csv, write_model
 from ...io.test_video import write_video
+from ...timed_signals import write_vhdr
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,16 @@ def test_a_file_that_is_no_recording_is_reported(predict, tmp_path, name, conten
     assert words in result.error
     assert str(tmp_path) not in result.error and "Traceback" not in result.error
     assert result.prediction is None and result.files == ()
+
+
+def test_a_header_does_not_lead_to_files_of_the_server(predict, tmp_path):
+    secret = tmp_path / "others" / "secret.eeg"
+    secret.parent.mkdir()
+    write_vhdr(secret.with_suffix(".vhdr"), {name: np.ones(999) for name in ("Fp1", "O1", "GSR")}, 128, [(1, "")])
+    text = secret.with_suffix(".vhdr").read_text(encoding="utf-8")
+    file = tmp_path / "mine.vhdr"
+    file.write_text(text.replace("DataFile=secret.eeg", f"DataFile={secret}"), encoding="utf-8")
+    assert "mine.vhdr: expected DataFile to be the name of an uploaded file" in predict(signals=[file]).error
 
 
 @pytest.mark.journey
