@@ -1,7 +1,7 @@
 """Predict many recordings and write the results: those of a corpus, or one recording given as files."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,13 +14,18 @@ from ..datasets.recording import Corpus, Recording
 from ..errors import BadConfig, BadModel, BadRecording, GbvnetError
 from ..io.path_kinds import require_folder_to_write
 from ..network.checkpoint.folder import fingerprint
+from ..network.checkpoint.hub import find_model
 from ..parallel.tasks import run
+from ..plugins import code_of_class
 from ..progress import ProgressCallback
-from ..text import shortened
+from ..text import listed, shortened
 from .predict import cached_predictor, predict_recording, recording_of_files, require_smooth
 from .prediction import RecordingPrediction, read_details
 from .predictor import Predictor
 from .timeline import HTML, write_timeline
+
+# What decides on a prediction, too, and what 0.2.0 did not keep: it is compared where it was kept.
+_ADDED = (raw_files.SAMPLES, "seconds", "signal_times", "face_features", "corpus")
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ def predict_many(
 ) -> BatchPrediction:
     """Predict recordings and write emotions.csv, recording.json and the timelines of each.
 
+    model : its folder, or user/name on the Hugging Face hub
     out : folder of the files; for a corpus, with a folder per recording
     overwrite : replace existing predictions. Without it, a recording of files is refused if it has one; of a corpus, a
         recording that this model predicted with the same settings is skipped, so that an interrupted batch can
@@ -93,7 +99,8 @@ def predict_many(
     An error in one recording does not stop the others. Raises BadModel, BadConfig or BadRecording if the batch cannot
     start.
     """
-    model, settings = Path(model), settings or PredictionSettings()
+    name, settings = Path(model).name, settings or PredictionSettings()
+    model = find_model(model)  # of the hub: one copy for the whole batch, which has a fingerprint
     predictor = cached_predictor(model, settings.device, settings.precision)
     predictor = predictor.with_landmark_every(settings.landmark_every)
     require_folder_to_write(out)
@@ -105,7 +112,7 @@ def predict_many(
     single = isinstance(source, FileSource)
     if single:
         settings = replace(settings, rename={})  # the channels of the recording are renamed already
-    task = PredictionTask(model, corpus, Path(out), settings, single, fingerprint(model))
+    task = PredictionTask(model, corpus, Path(out), settings, single, fingerprint(model), name)
     lines, bad, todo = _skip_existing(task, recordings, overwrite)
     for done, (recording, result) in enumerate(_results(task, todo, jobs, progress), 1):
         if progress is not None and len(todo) > 1:
@@ -140,6 +147,7 @@ class PredictionTask:
     settings: PredictionSettings
     single: bool  # the files are written into `out` itself, not into a folder of the recording's name
     model_fingerprint: tuple = ()  # of the model that the batch began with; empty: any model
+    model_name: str = ""  # as in recording.json; the name of the model's folder if empty
 
     def __call__(self, recording: Recording) -> RecordingPrediction:
         """Predict one recording. Raises GbvnetError."""
@@ -160,7 +168,9 @@ class PredictionTask:
             predictor, self.corpus, recording, step_s=self.settings.step_s, smooth_s=self.settings.smooth_s,
             rename=self.settings.rename, progress=progress,
         )  # fmt: skip
-        prediction = replace(prediction, details=prediction.details | {"asked": self.inputs(recording)})
+        named = {"model": self.model_name} if self.model_name else {}
+        details = prediction.details | named | {"asked": self.inputs(recording)}
+        prediction = replace(prediction, details=details)
         folder = self.folder(recording)
         prediction.write(folder)
         write_timeline(prediction, folder)
@@ -189,11 +199,33 @@ class PredictionTask:
             "files": [[f.name, _size(f)] for f in files],
             raw_files.SAMPLES: [raw_files.samples(f) for f in files if _size(f) is not None],
             "video_start_s": recording.video_start_s,
+            "seconds": recording.seconds,
+            "signal_times": list(recording.signal_times),
+            "face_features": _identity(recording.face_features),
+            "corpus": self._corpus_settings(),
             "times": None if times is None else {f.name: getattr(times, f.name) for f in fields(Times)},
             "rename": self.settings.rename or dict(getattr(self.corpus, "renamed", {})),
             "step_s": self.settings.step_s,
             "smooth_s": self.settings.smooth_s,
         } | placed
+
+    def _corpus_settings(self) -> dict[str, Any]:
+        """Return what the corpus decides for all its recordings, as the settings of its text files in `source`."""
+        code = code_of_class(type(self.corpus))  # of a plug-in
+        return {
+            "source": self.corpus.source,
+            "baseline_s": self.corpus.baseline_s,
+            "channels": [[c.name, c.kind, c.filtered] for c in self.corpus.channels],
+            "reader": None if code is None else code._asdict(),
+        }
+
+    def unknown(self, recording: Recording) -> str:
+        """Return which inputs of an existing prediction are not known, as the end of a sentence; "" if all are."""
+        existing = read_details(self.folder(recording)) or {}
+        unknown = [name for name in _ADDED if name not in (existing.get("asked") or {})]
+        if not unknown:
+            return ""
+        return f"; its version did not keep {listed(unknown)}, which are not compared: --overwrite predicts it again"
 
     def is_done(self, recording: Recording, overwrite: bool) -> bool:
         """Return whether a recording of a corpus has a complete prediction of these very inputs. Raises BadRecording
@@ -202,7 +234,7 @@ class PredictionTask:
         existing = None if overwrite else read_details(folder)
         if existing is None:
             return False
-        same = raw_files.is_unchanged(existing.get("asked") or {}, json.loads(json.dumps(self.inputs(recording))))
+        same = _is_unchanged(existing.get("asked") or {}, json.loads(json.dumps(self.inputs(recording))))
         if same and not (folder / HTML).exists():  # interrupted before its last file
             return False
         if same and not self.single:
@@ -211,6 +243,16 @@ class PredictionTask:
         raise BadRecording(
             folder, "no prediction yet", existing_one, "Give another folder; or --overwrite, and it is replaced."
         )
+
+
+def _is_unchanged(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether the inputs of a prediction are as they are now, as far as the version that made it kept them."""
+    return earlier == {name: value for name, value in now.items() if name in earlier or name not in _ADDED}
+
+
+def _identity(file: Path | None) -> list[Any] | None:
+    """Return name, size and a digest of samples of a file; None without one."""
+    return None if file is None else [file.name, _size(file), raw_files.samples(file)]
 
 
 def _size(file: Path) -> int | None:
@@ -258,7 +300,8 @@ def _skip_existing(
             lines.append(f"BAD  {recording.name}: {error}")
             continue
         if done:
-            lines.append(f"kept {recording.name}: predicted before, by this model with these settings")
+            unknown = task.unknown(recording)
+            lines.append(f"kept {recording.name}: predicted before, by this model with these settings{unknown}")
         else:
             todo.append(recording)
     return lines, bad, todo

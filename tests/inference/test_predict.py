@@ -18,10 +18,11 @@ import gbvnet
 from gbvnet.cli.main import main
 from gbvnet.config import CrossvalConfig, GBVNetConfig, ModelConfig, PrepareConfig, SynthConfig, Times, TrainConfig
 from gbvnet.datasets import open_corpus, write_synthetic
-from gbvnet.datasets.recording import Channel
-from gbvnet.datasets.single_recording import open_recording
+from gbvnet.datasets.recording import Channel, Recording
+from gbvnet.datasets.single_recording import SingleRecording, open_recording
 from gbvnet.errors import BadConfig, BadModel, BadRecording
 from gbvnet.experiments.crossval import cross_validate
+from gbvnet.inference import batch as batch_module
 from gbvnet.inference.batch import CorpusSource, FileSource, PredictionSettings, PredictionTask, predict_many
 from gbvnet.inference.predict import cached_predictor, predict_files, predict_recording
 from gbvnet.inference.prediction import face_flags, signal_flags
@@ -624,6 +625,80 @@ def test_a_batch_goes_on_and_loses_nothing(table, tmp_path):
     finally:
         (table / "recordings.csv").write_text(text)
         (table / "y.edf").unlink()
+
+
+def written(task, recording, inputs):
+    """What a prediction leaves, as far as it is looked at before the next one."""
+    folder = task.folder(recording)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "recording.json").write_text(json.dumps({"recording": recording.name, "model": "m", "asked": inputs}))
+    for name in ("emotions.csv", "timeline.html"):
+        (folder / name).touch()
+
+
+class RawRecording(SingleRecording):
+    source = "raw"
+
+
+def test_a_prediction_is_kept_only_if_the_corpus_gives_the_same(tmp_path):
+    features = tmp_path / "x_features.csv"
+    features.write_text("1,2")
+    recording = Recording("x", "table", "a", "1", "s", 6.0, signal_times=(4.0, None), face_features=features)
+    corpus = SingleRecording(recording, (Channel("O1", "eeg"),), 128.0, 3.0, Times())
+    task = PredictionTask(tmp_path / "m", corpus, tmp_path / "out", PredictionSettings(), False)
+    written(task, recording, task.inputs(recording))
+    assert task.is_done(recording, False) and task.unknown(recording) == ""
+    others = [
+        (task, replace(recording, seconds=5.0)),
+        (task, replace(recording, signal_times=(4.5, None))),
+        (task, replace(recording, signal_times=(4.0, 1.0))),
+        (task, replace(recording, face_features=None)),
+        (replace(task, corpus=replace(corpus, channels=(Channel("O1", "eog"),))), recording),
+        (replace(task, corpus=replace(corpus, channels=(Channel("O1", "eeg", True),))), recording),
+        (replace(task, corpus=replace(corpus, baseline_s=2.0)), recording),
+        (replace(task, corpus=RawRecording(recording, corpus.channels, 128.0, 3.0, Times())), recording),
+    ]
+    for other, corrected in others:
+        with pytest.raises(BadRecording, match="expected no prediction yet"):
+            other.is_done(corrected, False)
+    features.write_text("1,3")
+    with pytest.raises(BadRecording, match="expected no prediction yet"):
+        task.is_done(recording, False)
+
+
+def test_what_an_earlier_version_did_not_keep_is_not_compared_and_that_is_reported(tmp_path):
+    recording = Recording("x", "table", "a", "1", "s", 6.0)
+    corpus = SingleRecording(recording, (), 128.0, 3.0, Times())
+    task = PredictionTask(tmp_path / "m", corpus, tmp_path / "out", PredictionSettings(), False)
+    added = ("file_samples", "seconds", "signal_times", "face_features", "corpus")
+    written(task, recording, {key: value for key, value in task.inputs(recording).items() if key not in added})
+    assert task.is_done(recording, False)
+    assert "did not keep file_samples, seconds, signal_times, face_features and corpus" in task.unknown(recording)
+
+
+@pytest.mark.journey
+def test_a_corrected_table_is_predicted_again_and_not_kept(table, tmp_path):
+    text = (table / "recordings.csv").read_text()
+    predict(table, [table], tmp_path / "out", corpus="table")
+    try:
+        (table / "recordings.csv").write_text(text.replace(",4,10,", ",4,9,"))
+        again = predict(table, [table], tmp_path / "out", corpus="table")
+        assert again.bad == 1 and "--overwrite" in again.lines[0]
+    finally:
+        (table / "recordings.csv").write_text(text)
+
+
+@pytest.mark.journey
+def test_models_of_the_hub_are_distinguished_by_their_files(table, tmp_path, monkeypatch):
+    copies = {name: shutil.copytree(table / "model", tmp_path / f"snapshot-{name}") for name in "ab"}
+    replaced(copies["b"])
+    monkeypatch.setattr(batch_module, "find_model", lambda name: copies[Path(name).name])
+    source, out = CorpusSource("table", table), tmp_path / "out"
+    assert predict_many(Path("lab/a"), source, out).bad == 0
+    assert json.loads((out / "anna_1/recording.json").read_text())["model"] == "a"
+    assert any(line.startswith("kept") for line in predict_many(Path("lab/a"), source, out).lines)
+    other = predict_many(Path("lab/b"), source, out)
+    assert other.bad == 1 and "found one of anna_1 by model a" in other.lines[0]
 
 
 def test_a_misspelt_file_is_reported_as_missing_wherever_it_stands(tmp_path):
