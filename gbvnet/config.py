@@ -300,7 +300,7 @@ class TrainConfig:
     (.safetensors, or .pt and .pth with tensors only); default: random weights from the seed"""
     normalise: Literal["train", "subject"] = "train"
     """z-score each channel by the mean and SD of the training windows, or of all windows of each subject (transductive:
-    uses test signals, but no labels)"""
+    uses test signals, but no labels; only for systems that scale signals so)"""
     precision: Literal["auto", "32", "bf16"] = "auto"
     """numerical precision; auto: bf16 on a GPU that supports it, otherwise 32 bit"""
     device: Literal["auto", "cpu", "gpu"] = "auto"

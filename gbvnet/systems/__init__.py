@@ -19,7 +19,7 @@ import numpy as np
 from typing_extensions import override
 
 from .. import plugins
-from ..config import MODALITIES, CrossvalConfig
+from ..config import MODALITIES, CrossvalConfig, uses_signals
 from ..errors import BadConfig
 from ..evaluation.targets import Target, resolve
 from ..io.records import convert
@@ -63,6 +63,8 @@ class BaseSystem(ABC):
     tasks: ClassVar[tuple[str, ...]] = ("binary",)  # that it can learn
     refused_tasks: ClassVar[str] = "its source classifies low and high only"  # why it cannot learn the others
     has_model: ClassVar[bool] = True  # False: nothing is left of a training but its predictions, and `load` refuses
+    # Whether it scales signals as train.normalise subject says, or reads none; else that setting is refused.
+    normalises_by_subject: ClassVar[bool] = False
     # What it reads of a face: pixels (pictures), features (declared by the store), or either.
     face_input: ClassVar[Literal["pixels", "features", "either"]] = "pixels"
     # Of the store, besides face and signals (docs/modalities.md): those that it reads, and does not do without.
@@ -222,8 +224,9 @@ def load_system(folder: Path, config: CrossvalConfig, target: Target) -> BaseSys
 def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -> CrossvalConfig:
     """Return the settings with the system's options complete, and task and rule as they follow from the store's labels.
 
-    Raises BadConfig if there is no such system, or if it cannot see this modality, be tested by this protocol, learn
-    this task, have these options or learn from this store; and if store, target, task and rule do not suit each other.
+    Raises BadConfig if there is no such system, or if it cannot see this modality, be tested by this protocol, scale
+    signals in this way, learn this task, have these options or learn from this store; and if store, target, task and
+    rule do not suit each other.
     """
     chosen, name = system(config.system), plugins.label(config.system)
     if config.modality not in chosen.modalities:
@@ -232,6 +235,11 @@ def validate_config(config: CrossvalConfig, store: WindowSource | None = None) -
     if config.protocol in chosen.refused:
         reason = chosen.refused[config.protocol]
         raise BadConfig(f"{name} is not tested by protocol {config.protocol}: {reason}")
+    if config.train.normalise == "subject" and uses_signals(config.modality) and not chosen.normalises_by_subject:
+        raise BadConfig(
+            f"{name} does not scale signals by subject, it reads them as the store has them: "
+            "leave train.normalise at train, or choose another system"
+        )
     if store is not None:
         config = resolve(config, store)
         require_face_input(store, config.modality, chosen.face_input_of(config), name)

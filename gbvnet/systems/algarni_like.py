@@ -80,6 +80,7 @@ class System(NeuralSystem):
     tasks: ClassVar[tuple[str, ...]] = ("binary", "multiclass")
     refused_tasks: ClassVar[str] = "it chooses its features by the errors of a classifier"
     waveforms: ClassVar[bool] = False
+    normalises_by_subject: ClassVar[bool] = False  # features of stored signals, z-scored by their own statistics
     _selection: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # mean, SD and chosen features, (C, Q) each
 
     @override

@@ -15,6 +15,7 @@ class System(ClassicalSystem):
 
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS
     face_input: ClassVar[Literal["pixels", "features", "either"]] = "either"
+    normalises_by_subject: ClassVar[bool] = True  # it reads no signals
 
     @override
     def refuse_missing(self, store: WindowSource, rows: np.ndarray) -> None:

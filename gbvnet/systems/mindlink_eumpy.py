@@ -61,6 +61,7 @@ class EEGSystem(NeuralSystem):
 
     modalities: ClassVar[tuple[str, ...]] = ("eeg",)
     waveforms: ClassVar[bool] = False  # a sequence of band powers cannot be shifted or scaled as a signal can
+    normalises_by_subject: ClassVar[bool] = False  # features of stored signals
 
     @override
     def build(self, shape: Shape) -> nn.Module:

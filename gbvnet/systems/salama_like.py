@@ -161,6 +161,7 @@ class System(LateFusion):
 
     part_classes: ClassVar[dict[str, type[BaseSystem]]] = {"face": FaceSystem, "eeg": EEGSystem}
     rule: ClassVar[str] = "stack"
+    normalises_by_subject: ClassVar[bool] = True  # as its part of the EEG
 
     @override
     def fit_weights(self, scores: dict[str, np.ndarray], y: np.ndarray, trials: np.ndarray) -> np.ndarray:

@@ -72,6 +72,16 @@ def test_what_a_store_lacks_is_left_out_of_all_and_refused_by_name(tmp_path):
 
 
 @pytest.mark.journey
+def test_what_does_not_scale_by_subject_is_left_out_of_all_and_refused_by_name(store):
+    by_subject = replace(QUICK, train=replace(QUICK.train, normalise="subject"))
+    entries, left_out = plan_comparison(store, replace(by_subject, systems=("all",)))
+    assert {"gbvnet-facebio", "majority-facebio", "expression-face"} <= {entry.name for entry in entries}
+    assert "does not scale signals by subject" in left_out["ridge"] and "algarni-like" in left_out
+    with pytest.raises(BadConfig, match="ridge does not scale signals by subject"):
+        plan_comparison(store, replace(by_subject, systems=("ridge",)))
+
+
+@pytest.mark.journey
 @pytest.mark.parametrize(
     ("systems", "message"),
     [

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import gbvnet.systems
-from gbvnet.config import CrossvalConfig, TrainConfig
+from gbvnet.config import CrossvalConfig, TrainConfig, uses_signals
 from gbvnet.errors import BadConfig, BadStore, GbvnetError
 from gbvnet.experiments import explain, perturbations
 from gbvnet.network import batches, lightning_module
@@ -97,6 +97,33 @@ def test_a_misspelt_hook_is_an_error_with_the_nearest_name():
 @pytest.mark.parametrize("name", gbvnet.systems.SYSTEMS)
 def test_every_system_is_one_of_the_interface(name):
     assert issubclass(gbvnet.systems.system(name), gbvnet.systems.BaseSystem)
+
+
+# Scaling by subject is applied, or refused.
+
+
+@pytest.mark.parametrize("name", gbvnet.systems.SYSTEMS)
+def test_a_system_scales_by_subject_or_refuses_to(name):
+    chosen = gbvnet.systems.system(name)
+    for modality in chosen.modalities:
+        config = CrossvalConfig(system=name, modality=modality, train=TrainConfig(normalise="subject"))
+        if chosen.normalises_by_subject or not uses_signals(modality):
+            gbvnet.systems.validate_config(config)
+        else:
+            with pytest.raises(BadConfig, match=f"{name} does not scale signals by subject.*train.normalise at train"):
+                gbvnet.systems.validate_config(config)
+
+
+@pytest.mark.parametrize("module", SYSTEMS, ids=lambda module: module.__name__)
+def test_what_makes_its_own_batches_or_has_parts_says_whether_it_scales_by_subject(module):
+    """Features of stored signals are not scaled by subject; of a fusion the part that sees signals decides."""
+    for made in vars(module).values():
+        if not inspect.isclass(made) or made.__module__ != module.__name__:
+            continue
+        if issubclass(made, networks.NeuralSystem) and "_windows" in vars(made) and "face" not in made.modalities:
+            assert not made.normalises_by_subject
+        if issubclass(made, fusion.LateFusion):
+            assert made.normalises_by_subject == made.part_classes["eeg"].normalises_by_subject
 
 
 # Systems whose signals are features of windows: nothing may be done to them that has a meaning in time only.

@@ -84,6 +84,7 @@ class TwoBranches(BaseSystem, new_hooks=True):
     """A system of two branches, which a subclass fuses."""
 
     modalities: ClassVar[tuple[str, ...]] = ("facebio", "faceeeg", "faceperi")
+    normalises_by_subject: ClassVar[bool] = True  # as its branches
 
     @classmethod
     @override

@@ -146,6 +146,7 @@ class NeuralSystem(BaseSystem, new_hooks=True):
     """A system that trains a network."""
 
     tasks: ClassVar[tuple[str, ...]] = ALL_TASKS  # a network has an output a class, or one for the rating
+    normalises_by_subject: ClassVar[bool] = True  # by `_windows`; a subclass that makes other batches says False
     waveforms: ClassVar[bool] = True  # whether a batch's signals are samples in time; False for features of windows
 
     def __init__(self, config: CrossvalConfig, work: Path | None = None, label: str = ""):
