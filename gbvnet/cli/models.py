@@ -127,14 +127,17 @@ def _predict(parser) -> Run:
         settings = PredictionSettings(
             args.step_s, args.smooth_s, rename, args.device, args.precision, args.landmark_every
         )
+        of_files, of_corpus = _given_for_one(args)
         source: CorpusSource | FileSource = FileSource(files, args.times)
         if args.corpus is not None:
+            if of_files:
+                raise BadConfig(f"{of_files[0]} is an option of files: the corpus says which part is predicted")
             if len(files) != 1:
                 raise BadConfig(f"predict --corpus {args.corpus}: give its folder, and then the folder to write")
             selected = names_in_text(args.recordings), names_in_text(args.subjects)
             source = CorpusSource(args.corpus, files[0], *selected, chosen_corpus_options(args))
-        elif given := [f"--{name}" for name, value in chosen_corpus_options(args).items() if value is not None]:
-            raise BadConfig(f"{given[0]} is an option of a corpus: name the corpus with --corpus")
+        elif of_corpus:
+            raise BadConfig(f"{of_corpus[0]} is an option of a corpus: name the corpus with --corpus")
         with bar("recordings", unit="windows") as progress:
             batch = predict_many(
                 args.model, source, out, settings, overwrite=args.overwrite, jobs=args.jobs, progress=progress
@@ -144,6 +147,16 @@ def _predict(parser) -> Run:
         return 1 if batch.bad else 0
 
     return run
+
+
+def _given_for_one(args) -> tuple[list[str], list[str]]:
+    """Return the options given to predict that apply to files alone, and those that apply to a corpus alone."""
+    from ..config import Times
+
+    usual = Times()
+    of_files = [f"--times.{name}" for name, value in vars(args.times).items() if value != getattr(usual, name)]
+    given = chosen_corpus_options(args) | {"recordings": args.recordings or None, "subjects": args.subjects or None}
+    return of_files, [f"--{name}" for name, value in given.items() if value is not None]
 
 
 @command(

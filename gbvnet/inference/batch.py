@@ -265,6 +265,9 @@ def _open_source(
 ) -> tuple[Corpus, list[Recording]]:
     if isinstance(source, FileSource):
         corpus: Any = recording_of_files(predictor, source.files, source.times, settings.rename)
+        if settings.rename and corpus.recording.signals is None:
+            pair = "=".join(next(iter(settings.rename.items())))
+            raise BadConfig(f"--rename {pair}: no file of signals is given, whose channel it could be")
         return corpus, corpus.recordings(corpus.units[0])
     corpus = open_corpus(source.corpus, source.folder, **source.options)
     return corpus, list(_selected(corpus, source.recordings, source.subjects))

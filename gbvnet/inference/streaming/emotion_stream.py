@@ -95,7 +95,7 @@ class EmotionStream:
         self._signals: _Signals | None = None
         self._faces: FaceBuffer | None = None
         use_face, use_signals = predictor.uses_face and faces, predictor.uses_signals and signals_rate_hz is not None
-        _require_settings(predictor, self.settings, use_signals)
+        require_settings(predictor, self.settings, use_signals)
         predictor.require_modalities("the stream", use_face, use_signals)
         if use_signals and signals_rate_hz is not None:
             self._signals = self._open_signals(float(signals_rate_hz), channels, rename or {})
@@ -347,7 +347,7 @@ class _Signals:
         return signal_flags(np.stack(self.recent), self.buffer.channels, self.mean, self.sd)[-1]
 
 
-def _require_settings(predictor: Predictor, settings: StreamSettings, use_signals: bool) -> None:
+def require_settings(predictor: Predictor, settings: StreamSettings, use_signals: bool) -> None:
     """Raise BadConfig if a stream of this model cannot have these settings."""
     if predictor.normalises_per_recording and use_signals:
         raise BadConfig(
@@ -360,6 +360,11 @@ def _require_settings(predictor: Predictor, settings: StreamSettings, use_signal
         raise BadConfig(
             "running_s: the model's baseline is a template of one period, not a mean, which could be running"
         )
+    for name, value in (("running_s", settings.running_s), ("baseline_start_s", settings.baseline_start_s)):
+        if value is not None and not use_signals:
+            raise BadConfig(f"{name} {value:g}: the stream has no signals, of which a baseline could be subtracted")
+        if value is not None and predictor.prepare.baseline == "none":
+            raise BadConfig(f"{name} {value:g}: the model was trained without a baseline (prepare.baseline none)")
 
 
 def _channel_indices(predictor: Predictor, names: Sequence[str], rename: Mapping[str, str]) -> list[int]:

@@ -17,7 +17,7 @@ from ...datasets.single_recording import open_recording
 from ...errors import BadConfig, BadRecording
 from ...preprocessing.signals import at_one_rate, missing_bandwidth
 from ..predictor import Predictor
-from .emotion_stream import EmotionStream, StreamSettings
+from .emotion_stream import EmotionStream, StreamSettings, require_settings
 from .lsl import lsl_chunks, open_lsl
 from .sources import Event, VideoFile, camera_frames, replay_samples, shift_clock
 
@@ -55,6 +55,7 @@ def open_inputs(
 
     Raises BadConfig, BadRecording, or GbvnetError if a device is not there.
     """
+    _require_used(predictor, sources, rename)
     video = sources.video if predictor.uses_face else None
     notes = ["the model uses no face: --video is not read"] if video is None and sources.video is not None else []
     if not predictor.uses_signals and (sources.signals or sources.lsl):
@@ -95,6 +96,22 @@ def open_inputs(
         predictor, rate_hz, names, rename=rename if rate_hz else None, faces=video is not None, settings=settings
     )
     return LiveInputs(opened, closing.enter_context(stream), notes)
+
+
+def _require_used(predictor: Predictor, sources: LiveSources, rename: dict[str, str]) -> None:
+    """Raise BadConfig for an option that would change nothing, before a source is opened."""
+    uses_signals = predictor.uses_signals and (sources.signals is not None or sources.lsl is not None)
+    settings = StreamSettings(sources.step_s, None, sources.baseline_start_s, sources.running_s)
+    require_settings(predictor, settings, uses_signals)
+    if rename and not uses_signals:
+        pair = "=".join(next(iter(rename.items())))
+        raise BadConfig(f"--rename {pair}: no signals are read: give --signals or --lsl, and a model that uses them")
+    replays_both = uses_signals and sources.signals is not None and not (sources.video or "0").isdigit()
+    if sources.video_offset_s and not replays_both:
+        raise BadConfig(
+            f"--video_offset_s {sources.video_offset_s:g}: it places a video file on the clock of a signal file: give "
+            "both, --video and --signals, and a model that uses signals"
+        )
 
 
 def _require_one_clock(video: Path, offset_s: float) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,8 @@ def run(model, lines=None, out=None, overwrite=False, **options):
     sources = {k: options.pop(k) for k in names if k in options}
     lines = [] if lines is None else lines
     output = RowOutput(out, overwrite) if out is not None else None
-    run_live(model, LiveSources(**sources), lines.append, device="cpu", rename=RENAME, output=output, **options)
+    rename = RENAME if {"signals", "lsl"} & set(sources) else None
+    run_live(model, LiveSources(**sources), lines.append, device="cpu", rename=rename, output=output, **options)
     return lines
 
 
@@ -284,6 +286,30 @@ def test_what_cannot_begin_is_reported_with_a_remedy(model, table, tmp_path, mon
     assert main(["live", str(model), "--device", "cpu"]) == 2  # camera 0, as nothing was given
     message = capsys.readouterr().err
     assert "no camera 0" in message and "--video FILE" in message and message.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("sources", "rename", "message"),
+    [
+        ({"video": "a.mp4"}, RENAME, "--rename ECG=EKG: no signals are read"),
+        ({"video": "a.mp4", "video_offset_s": 2.0}, {}, "--video_offset_s 2: it places a video file"),
+        ({"video": "a.mp4", "lsl": "amp", "video_offset_s": 2.0}, {}, "--video_offset_s 2: it places a video file"),
+        ({"video": "0", "signals": Path("x.csv"), "video_offset_s": 2.0}, {}, "--video_offset_s 2: it places a video"),
+        ({"signals": Path("x.csv"), "video_offset_s": -2.0}, {}, "--video_offset_s -2: it places a video file"),
+        ({"video": "a.mp4", "running_s": 3.0}, {}, "running_s 3: the stream has no signals"),
+        ({"video": "a.mp4", "baseline_start_s": 1.0}, {}, "baseline_start_s 1: the stream has no signals"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused_first(model, sources, rename, message):
+    with pytest.raises(BadConfig, match=message):
+        run_live(model, LiveSources(**sources), print, device="cpu", rename=rename)
+
+
+@pytest.mark.parametrize("option", ["running_s", "baseline_start_s"])
+def test_a_model_without_a_baseline_takes_none(tmp_path, option):
+    without = write_model(tmp_path / "model", baseline="none")
+    with pytest.raises(BadConfig, match=f"{option} 3: the model was trained without a baseline"):
+        run_live(without, LiveSources(signals=Path("x.csv"), **{option: 3.0}), print, device="cpu")
 
 
 @pytest.mark.journey
