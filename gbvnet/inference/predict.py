@@ -221,7 +221,7 @@ def _read_inputs(
     if use_signals:
         signals, low_rate = read_signal_windows(predictor, corpus, recording, starts, rename)
         warnings += [low_rate] if low_rate else []
-        warnings += missing_windows(len(signals), starts)
+        warnings += missing_windows(len(signals), starts, recording.signals)
         if not predictor.normalises_per_recording:
             warnings += unlike_training([c.name for c in predictor.channels], signals, predictor.signal_scale[1])
         starts = starts[: len(signals)]

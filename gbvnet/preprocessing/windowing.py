@@ -3,9 +3,11 @@
 Shapes: W windows, F face frames a window, C channels, L samples a window, N samples of a recording.
 """
 
+from pathlib import Path
+
 import numpy as np
 
-from ..errors import BadConfig
+from ..errors import BadConfig, BadRecording
 
 MAX_WINDOWS = 10_000_000  # of one recording: eleven days at ten a second
 _TOLERANCE = 1e-6  # of a window; seconds are floats, and 60 windows must fit into 60 s
@@ -51,8 +53,14 @@ def cut(x: np.ndarray, onset: int, rate_hz: float, starts: np.ndarray, length: i
     return out
 
 
-def missing_windows(n: int, starts: np.ndarray) -> list[str]:
-    """Return a warning if the signals fill only the first n of the windows that begin at starts (W,)."""
+def missing_windows(n: int, starts: np.ndarray, file: Path | None) -> list[str]:
+    """Return a warning if the signals of a file fill only the first n of the windows that begin at starts (W,).
+
+    Raises BadRecording if they fill none.
+    """
+    if not n:
+        expected, remedy = "signals for at least one window", "Are the times of the recording right?"
+        raise BadRecording(file, expected, "signals that end before the end of the first one", remedy)
     if n == len(starts):
         return []
     return [f"the signals end before the last {len(starts) - n} of {len(starts)} windows, which are left out"]

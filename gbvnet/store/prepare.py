@@ -332,7 +332,7 @@ class _Task:
         warnings = list(recording.warnings)
         if config.signals and recording.signals is not None:
             arrays["signals"], arrays["baseline"] = self._signals(recording, starts, workspace)
-            warnings += missing_windows(len(arrays["signals"]), starts)
+            warnings += missing_windows(len(arrays["signals"]), starts, recording.signals)
             starts = starts[: len(arrays["signals"])]
         metadata = {
             **_names(recording),

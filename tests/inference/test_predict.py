@@ -35,6 +35,7 @@ from gbvnet.store.reader import open_store
 from gbvnet.systems.gbvnet import model_metadata
 
 from .. import app_fixtures as app_fixtures
+from ..io.test_video import write_video
 
 RATE = 200
 NAMES = {"EEG FP1-REF": "eeg", "O1": "eeg", "GSR1": "gsr"}
@@ -228,6 +229,14 @@ def test_signals_shorter_than_a_window_or_over_before_the_start_are_reported(tab
     )
     late = predict(table, [table / "x.edf"], tmp_path / "o", times=Times(start_s=30))
     assert late.bad == 1 and "expected a recording that is not over" in late.lines[0]
+
+
+@pytest.mark.journey
+def test_signals_that_end_within_the_first_window_of_a_longer_film_are_reported(tmp_path):
+    model, signals = app_fixtures.write_model(tmp_path / "m"), app_fixtures.write_csv(tmp_path / "x.csv", seconds=6)
+    film = write_video(tmp_path / "film.mp4", 120, fps=10)
+    with_film = predict_into(model, [film, signals], tmp_path / "out", times=Times(start_s=5.5, stop_s=10))
+    assert with_film.bad == 1 and "x.csv: expected signals for at least one window" in with_film.lines[0]
 
 
 @pytest.mark.parametrize(
@@ -699,6 +708,28 @@ def test_models_of_the_hub_are_distinguished_by_their_files(table, tmp_path, mon
     assert any(line.startswith("kept") for line in predict_many(Path("lab/a"), source, out).lines)
     other = predict_many(Path("lab/b"), source, out)
     assert other.bad == 1 and "found one of anna_1 by model a" in other.lines[0]
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--corpus", "deap", "--times.start_s", "30"], "--times.start_s is an option of files"),
+        (["--corpus", "deap", "--times.signals_unit", "mV"], "--times.signals_unit is an option of files"),
+        (["--subjects", "s01"], "--subjects is an option of a corpus: name the corpus with --corpus"),
+        (["--recordings", "s01_1"], "--recordings is an option of a corpus: name the corpus with --corpus"),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused_before_the_model_is_read(tmp_path, capsys, options, message):
+    assert main(["predict", str(tmp_path / "m"), str(tmp_path / "x"), str(tmp_path / "out"), *options]) == 2
+    assert message in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_renamed_channel_without_a_file_of_signals_is_refused(tmp_path):
+    model, film = app_fixtures.write_model(tmp_path / "m"), tmp_path / "film.mp4"
+    film.write_bytes(b"\0" * 99)
+    with pytest.raises(BadConfig, match="--rename GSR=EDA: no file of signals is given"):
+        predict_into(model, [film], tmp_path / "out", rename={"GSR": "EDA"})
 
 
 def test_a_misspelt_file_is_reported_as_missing_wherever_it_stands(tmp_path):

@@ -1,12 +1,14 @@
 """Windows are whole, in their place, and as many as fit."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gbvnet.errors import BadConfig
-from gbvnet.preprocessing.windowing import cut, frame_times, window_starts
+from gbvnet.errors import BadConfig, BadRecording
+from gbvnet.preprocessing.windowing import cut, frame_times, missing_windows, window_starts
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,10 @@ def test_times_that_cannot_be_seconds_are_refused_before_memory_is_allocated(ste
         window_starts(60, 1, step)
     with pytest.raises(BadConfig, match="are the times in seconds"):
         window_starts(1e300, 1, 1)
+
+
+def test_signals_that_fill_no_window_are_refused():
+    assert missing_windows(2, np.arange(2.0), Path("x.bdf")) == []
+    assert missing_windows(1, np.arange(3.0), Path("x.bdf"))[0].startswith("the signals end before the last 2 of 3")
+    with pytest.raises(BadRecording, match=r"x\.bdf: expected signals for at least one window, found signals that end"):
+        missing_windows(0, np.arange(3.0), Path("x.bdf"))
