@@ -200,9 +200,10 @@ def join(first: WindowSource, second: WindowSource, faces: bool, signals: bool) 
         named = [", ".join(f"{c.name} ({c.allowed})" for c in store.labels.values()) for store in (first, second)]
         raise BadConfig(f"{first.path} and {second.path} share no label: {named[0]}; {named[1]}")
     frames = _shared_frames(first, second)
-    joined = JoinedStore(
-        StoreSubset(first, [a for a, _ in pairs], frames), StoreSubset(second, [b for _, b in pairs], frames)
-    )
+    # Pictures that only one has, or that differ in size, are read of neither: a system is trained on the first part.
+    pixels = first.settings["face_side"] == second.settings["face_side"]
+    parts = ((first, [a for a, _ in pairs]), (second, [b for _, b in pairs]))
+    joined = JoinedStore(*(StoreSubset(store, channels, frames, pixels) for store, channels in parts))
     return joined, _differences(first, second, joined)
 
 

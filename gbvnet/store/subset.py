@@ -1,4 +1,4 @@
-"""A part of a source: some of its channels, and some of each window's face frames.
+"""A part of a source: some of its channels, some of each window's face frames, and of faces features alone.
 
 Shapes: n rows, F face frames a window, C channels.
 """
@@ -14,16 +14,17 @@ from .window_source import Arrays, DerivedSource, WindowSource
 
 
 class StoreSubset(DerivedSource):
-    """A source of which only some channels and some of each window's frames are read.
+    """A source of which only some channels and some of each window's frames are read, with pictures or without.
 
     channels : numbers of its channels, in the order wanted
     n_frames : face frames a window, evenly spaced; 0 for no faces
+    pixels : whether pictures are read; False: of its faces the features alone
     """
 
-    def __init__(self, source: WindowSource, channels: Sequence[int], n_frames: int):
+    def __init__(self, source: WindowSource, channels: Sequence[int], n_frames: int, pixels: bool = True):
         super().__init__(source)
         s = source.settings
-        self._arguments = list(channels), n_frames
+        self._arguments, self._pixels = (list(channels), n_frames, pixels), pixels
         every_channel = list(channels) == list(range(len(s["channels"])))
         self._channels = None if every_channel else np.asarray(channels, np.int64)
         self._frames = None if n_frames == s["frames_per_window"] else nearest_frames(s["frames_per_window"], n_frames)
@@ -38,7 +39,7 @@ class StoreSubset(DerivedSource):
             "prepare": s["prepare"] | prepare,
             "channels": chosen,
             "frames_per_window": n_frames,
-            "face_side": s["face_side"] if n_frames else 0,
+            "face_side": s["face_side"] if n_frames and pixels else 0,
         }
         if not n_frames:
             self.settings.pop("face_features", None)
@@ -59,7 +60,9 @@ class StoreSubset(DerivedSource):
 
     @override
     def read(self, rows: ArrayLike, faces: bool = True, signals: bool = True) -> Arrays:
-        pictures, ok, x = self.source.read(rows, faces, signals)
+        pictures, ok, x = self.source.read(rows, faces and self._pixels, signals)
+        if faces and not self._pixels:
+            ok = self.source.face_ok(rows)
         if self._frames is not None and faces:
             pictures, ok = None if pictures is None else pictures[:, self._frames], ok[:, self._frames]
         return pictures, ok, x if self._channels is None or x is None else x[:, self._channels]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import load_file
 
 from gbvnet.cli.main import main
 from gbvnet.config import CrossvalConfig, ModelConfig, SplitConfig, TrainConfig
@@ -378,6 +379,37 @@ def test_features_of_the_same_names_are_transferred_and_others_are_refused(tmp_p
         join(first, as_other_corpus(write_store(tmp_path / "c", subjects=3, seed=1)), faces=True, signals=False)
     with pytest.raises(BadConfig, match="gbvnet reads pictures of faces, and a -> b has none"):
         transfer(first, second, tmp_path / "other", replace(CONFIG, modality="face"))
+
+
+def with_pictures(held, path, side=32):
+    """The same recordings with pictures beside the features of faces."""
+    prepare = held.settings["prepare"] | {"store_faces": "both", "face_side": side}
+    create_store(path, held.settings | {"face_side": side, "prepare": prepare})
+    recordings = []
+    for name in held.recordings["recording"]:
+        arrays, about = load_file(data_file(held.path, name)), read_header(data_file(held.path, name))[1]
+        faces = np.full((*arrays["face_ok"].shape, side, side, 3), 99, np.uint8)
+        recordings.append(write_recording(path, name, arrays | {"faces": faces}, about))
+    finish_store(path, recordings)
+    return open_store(path)
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize("sides", [(32, None), (None, 32), (32, 48)])
+def test_both_sides_read_features_where_pictures_are_not_shared(tmp_path, sides):
+    stores = [write_store(tmp_path / name, subjects=3, seed=k, kept="features") for k, name in enumerate("ab")]
+    for k, side in enumerate(sides):
+        stores[k] = stores[k] if side is None else with_pictures(stores[k], tmp_path / f"pictures-{k}", side)
+    first, second = stores[0], as_other_corpus(stores[1])
+    joined, _ = join(first, second, faces=True, signals=False)
+    assert not joined.has_pixels and not training_store(joined).has_pixels
+    assert training_store(pickle.loads(pickle.dumps(joined))).settings["face_side"] == 0
+    for rows in ([0], [len(joined) - 1], [0, len(joined) - 1]):
+        pictures, ok, _ = joined.read(rows, signals=False)
+        assert pictures is None and ok.shape == (len(rows), 2)
+    config = replace(CONFIG, modality="face", system="nearest")
+    table = predictions.read(transfer(first, second, tmp_path / "run", config))
+    assert auc(table["y"], table["p"]) > 0.7
 
 
 def as_other_corpus(store):
