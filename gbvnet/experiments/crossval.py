@@ -31,7 +31,7 @@ from ..io.atomic import remove_stale_temp_files
 from ..network.training_data import CHECKPOINT
 from ..network.training_log import require_logger
 from ..parallel.peak_memory import PeakMemory
-from ..parallel.tasks import Jobs, available_cores, limit_threads, run, tasks_per_machine, threads_per_task
+from ..parallel.tasks import Jobs, limit_threads, run, tasks_per_machine, threads_per_task, threads_restored
 from ..plugins import absolute, errors_named, label
 from ..progress import ProgressCallback
 from ..provenance import PRUNED_SYSTEM, SHUFFLED_SYSTEM
@@ -154,16 +154,14 @@ def train_all(
     )
     of_task = train_and_test if own is None else _TrainWithOwnSettings(train_and_test, own)
     failed = {}
-    try:
-        with _progress_reported(run_dir, tasks, config, progress):
-            for task, outcome in run(of_task, left, jobs, uses_gpu=True):
-                if isinstance(outcome, GbvnetError):
-                    failed[str(task)] = outcome
-                    log.error("%s%s: %s", log_prefix(config), task, outcome)
-                else:
-                    log.info("%s%s: %s", log_prefix(config), task, outcome)
-    finally:
-        limit_threads(available_cores())  # a training in this process had only its share
+    # A training in this process takes only its share of the threads.
+    with threads_restored(), _progress_reported(run_dir, tasks, config, progress):
+        for task, outcome in run(of_task, left, jobs, uses_gpu=True):
+            if isinstance(outcome, GbvnetError):
+                failed[str(task)] = outcome
+                log.error("%s%s: %s", log_prefix(config), task, outcome)
+            else:
+                log.info("%s%s: %s", log_prefix(config), task, outcome)
     if failed:
         raise failed_parts(run_dir, "trainings", failed, len(tasks))
 

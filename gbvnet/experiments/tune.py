@@ -21,7 +21,7 @@ from ..errors import GbvnetError, failed_parts
 from ..evaluation import predictions
 from ..evaluation.chosen_settings import FILE, FOLDER, ChosenSettings, read_chosen
 from ..evaluation.plan import make_plan
-from ..parallel.tasks import Jobs, available_cores, limit_threads, run, threads_per_task
+from ..parallel.tasks import Jobs, run, threads_per_task, threads_restored
 from ..parallel.worker_pool import kept_workers
 from ..progress import ProgressCallback
 from ..provenance import TRANSDUCTIVE
@@ -96,19 +96,16 @@ def _search_all(
     if chosen:
         log.info("%s%d of %d searches were finished already", prefix, len(chosen), len(searches))
     left, failed = [each for each in searches if each.folder not in chosen], {}
-    try:
-        with _progress_reported(search_fold, searches, progress):
-            for each, outcome in run(search_fold, left, jobs, uses_gpu=True):
-                if isinstance(outcome, GbvnetError):
-                    failed[str(each)] = outcome
-                    log.error("%s%s: %s", prefix, each, outcome)
-                else:
-                    chosen[each.folder] = outcome
-                    log.log(
-                        logging.WARNING if outcome.note else logging.INFO, "%s%s: %s", prefix, each, _in_words(outcome)
-                    )
-    finally:
-        limit_threads(available_cores())  # a search in this process had only its share
+    # A search in this process takes only its share of the threads.
+    with threads_restored(), _progress_reported(search_fold, searches, progress):
+        for each, outcome in run(search_fold, left, jobs, uses_gpu=True):
+            if isinstance(outcome, GbvnetError):
+                failed[str(each)] = outcome
+                log.error("%s%s: %s", prefix, each, outcome)
+            else:
+                chosen[each.folder] = outcome
+                level = logging.WARNING if outcome.note else logging.INFO
+                log.log(level, "%s%s: %s", prefix, each, _in_words(outcome))
     if failed:
         raise failed_parts(run_dir, "searches", failed, len(searches))
     for folder in chosen:

@@ -12,7 +12,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -32,7 +34,7 @@ MAX_ATTEMPTS = 3  # a task whose process died, for example out of memory, is rep
 
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-    "TORCHINDUCTOR_COMPILE_THREADS",
+    "TORCHINDUCTOR_COMPILE_THREADS", "OPENCV_FOR_THREADS_NUM",
 )  # fmt: skip
 _GIVEN_THREADS = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]  # before `limit_threads` changes it; or 4,2
 
@@ -73,7 +75,7 @@ def limit_threads(threads: int) -> None:
     the user is the most that is used: other programs may need the other cores.
     """
     threads = min(threads, int(_GIVEN_THREADS)) if _GIVEN_THREADS.isdecimal() and int(_GIVEN_THREADS) else threads
-    for name in (*_THREAD_VARIABLES, "OPENCV_FOR_THREADS_NUM"):
+    for name in _THREAD_VARIABLES:
         os.environ[name] = str(threads)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
@@ -83,6 +85,41 @@ def limit_threads(threads: int) -> None:
         from threadpoolctl import threadpool_limits
 
         threadpool_limits(threads)
+
+
+@contextmanager
+def threads_restored() -> Iterator[None]:
+    """Give back the caller's numbers of threads, and its environment, after a block that limits threads.
+
+    A library that is imported within the block gets what `limit_threads` allows on all cores.
+    """
+    variables = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    restore = _thread_restorers()
+    try:
+        yield
+    finally:
+        limit_threads(available_cores())
+        for set_before in restore:
+            set_before()
+        for name, value in variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _thread_restorers() -> list[Callable[[], Any]]:
+    """Return a function for each library that is imported, which sets its present number of threads again."""
+    restore: list[Callable[[], Any]] = []
+    if "torch" in sys.modules:
+        restore.append(partial(sys.modules["torch"].set_num_threads, sys.modules["torch"].get_num_threads()))
+    if "cv2" in sys.modules:
+        restore.append(partial(sys.modules["cv2"].setNumThreads, sys.modules["cv2"].getNumThreads()))
+    if "numpy" in sys.modules or "scipy" in sys.modules:
+        from threadpoolctl import threadpool_limits
+
+        restore.append(threadpool_limits().restore_original_limits)
+    return restore
 
 
 def run(

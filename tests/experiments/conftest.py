@@ -8,6 +8,5 @@ def one_core():
     """Networks this small are slower with two."""
     patch = pytest.MonkeyPatch()
     patch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)
-    patch.setattr("gbvnet.experiments.crossval.available_cores", lambda: 1)
     yield
     patch.undo()

@@ -73,6 +73,35 @@ def test_the_users_limit_of_threads_is_the_most_that_is_used(given, used):
     assert int(shown.stdout) == used
 
 
+RESTORED = """
+import os, torch, cv2, numpy
+from threadpoolctl import threadpool_info
+from gbvnet.parallel import tasks
+def state():
+    pools = {pool["filepath"]: pool["num_threads"] for pool in threadpool_info()}
+    variables = {name: value for name, value in os.environ.items() if "THREADS" in name}
+    return torch.get_num_threads(), cv2.getNumThreads(), pools, variables
+torch.set_num_threads(3)
+cv2.setNumThreads(5)
+os.environ["MKL_NUM_THREADS"] = "7"
+before = state()
+try:
+    with tasks.threads_restored():
+        tasks.limit_threads(2)
+        assert torch.get_num_threads() == 2 and os.environ["MKL_NUM_THREADS"] == "2"
+        raise ValueError
+except ValueError:
+    pass
+assert state() == before, (state(), before)
+assert "OMP_NUM_THREADS" not in os.environ and os.environ["MKL_NUM_THREADS"] == "7"
+"""
+
+
+def test_the_callers_numbers_of_threads_come_back():
+    environment = {name: value for name, value in os.environ.items() if "THREADS" not in name}
+    subprocess.run([sys.executable, "-c", RESTORED], env=environment, check=True)
+
+
 @pytest.mark.parametrize(
     ("gpus", "uses_gpu", "expected"),
     [

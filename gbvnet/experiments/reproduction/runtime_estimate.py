@@ -22,11 +22,11 @@ from ...network.training_data import HISTORY, batch_size
 from ...parallel.ray_cluster import Cluster
 from ...parallel.tasks import (
     Jobs,
-    available_cores,
     limit_threads,
     parallel_trainings,
     tasks_per_machine,
     threads_per_task,
+    threads_restored,
 )
 from ...parallel.tasks import (
     run as run_tasks,
@@ -129,16 +129,14 @@ class _MeasureTogether:
 
 
 def _measure_alone(run: PlannedRun, workload: Workload, jobs: Jobs) -> Throughput:
-    limit_threads(threads_per_task(jobs))
-    try:
+    with threads_restored():
+        limit_threads(threads_per_task(jobs))
         n, before = min(workload.train_each, FEWEST), None
         while True:
             throughput, measured_s = _try(run, workload, n)
             if measured_s >= ENOUGH_S or n >= workload.train_each:
                 return throughput if throughput.epochs else _extrapolated(throughput, workload, n, before)
             n, before = min(workload.train_each, 4 * n), (n, throughput)
-    finally:
-        limit_threads(available_cores())
 
 
 def _extrapolated(

@@ -34,7 +34,7 @@ RECIPE = Recipe(
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory):
     patch = pytest.MonkeyPatch()
-    patch.setattr("gbvnet.experiments.crossval.available_cores", lambda: 1)  # two are slower for networks this small
+    patch.setattr("gbvnet.parallel.tasks.available_cores", lambda: 1)  # two are slower for networks this small
     folder = tmp_path_factory.mktemp("fusions")
     store = write_store(folder / "store", kept="features")
     studies = plan_studies([RECIPE], [store])
