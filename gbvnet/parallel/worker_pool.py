@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MOST_ON_WINDOWS = 61  # processes of a pool: Windows waits for no more at once
+LAST_S = 1.0  # from SIGTERM to the end of a worker whose parent was killed
 BeginWorker = Callable[..., None]  # called in each worker first: with its number, from 0 on, and further arguments
 
 
@@ -137,8 +139,13 @@ def _begin_worker(begin: BeginWorker, arguments: tuple[Any, ...], begun: Any, st
 
 
 def _die_with_parent() -> None:
-    """End this worker when its parent is killed: it would hold its lock and its memory for ever."""
+    """End this worker when its parent is killed: it would hold its lock and its memory for ever.
+
+    By SIGTERM, as `WorkerPool.stop` does, on which a task ends a program that it runs; if that is not enough, at once.
+    """
     parent = multiprocessing.parent_process()
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LAST_S)
         os._exit(1)

@@ -14,7 +14,6 @@ classes, or the rating.
 
 import json
 import shutil
-import subprocess
 import tempfile
 import weakref
 from abc import abstractmethod
@@ -28,6 +27,7 @@ from typing_extensions import override
 
 from ...config import CrossvalConfig
 from ...errors import BadConfig, BadModel, GbvnetError
+from ...parallel.programs import run_program
 from ...store.window_source import WindowSource
 from .. import ALL_TASKS, BaseSystem
 from ..learners.classical import require_modalities
@@ -165,7 +165,7 @@ class CommandSystem(OutsideSystem, new_hooks=True):
             self._write(copy, inputs, 0)
             self._run("predict", copy)
             try:
-                return np.loadtxt(copy / PREDICTIONS, delimiter=",", ndmin=1)
+                return np.loadtxt(copy / PREDICTIONS, delimiter=",", ndmin=2)  # (n, 1) or (n, K), also of one window
             except (OSError, ValueError) as error:
                 raise BadConfig(f"{self.name}: expected a row a window in {PREDICTIONS}, found {error}") from None
 
@@ -194,7 +194,7 @@ class CommandSystem(OutsideSystem, new_hooks=True):
         words = [*self.command, what, str(folder)]
         shown = " ".join([*self.command, what])
         try:
-            done = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
+            done = run_program(words, {folder, self.folder})
         except OSError as error:
             raise GbvnetError(f"{self.name}: {shown}: cannot be started: {error.strerror or error}") from None
         if done.returncode:

@@ -16,9 +16,10 @@ from torch import nn
 
 from gbvnet.config import CrossvalConfig, TrainConfig
 from gbvnet.errors import BadConfig, BadModel, GbvnetError
-from gbvnet.evaluation.targets import targets_of
+from gbvnet.evaluation.targets import Target, targets_of
 from gbvnet.systems.adapters import CommandSystem, EstimatorSystem, ModuleSystem, as_system
-from gbvnet.systems.adapters.inputs import read_inputs
+from gbvnet.systems.adapters.inputs import Inputs, read_inputs
+from gbvnet.systems.adapters.outside import checked
 from gbvnet.systems.features.extract import spectral_features
 
 from ...synthetic_store import write_store
@@ -384,3 +385,22 @@ def test_a_command_learns_and_predicts_in_a_folder(store, sides, tmp_path):
 
     with pytest.raises(GbvnetError, match=r"no-such-program-here learn: cannot be started: No such file"):
         Absent(CONFIG).fit(store, train, y[train])
+
+
+@pytest.mark.journey
+@pytest.mark.parametrize(
+    ("task", "row", "expected"),
+    [("multiclass", "0.2,0.3,0.5", [[0.2, 0.3, 0.5]]), ("binary", "0.25", [0.25]), ("regression", "4.5", [4.5])],
+)
+def test_a_command_may_predict_a_single_window(tmp_path, task, row, expected):
+    class Program(CommandSystem):
+        """Of a test."""
+
+        command = ("sh", "-c", f'if [ "$0" = predict ]; then echo {row} > "$1/predictions.csv"; fi')
+
+    system = Program(CONFIG)
+    system._make_folder()
+    classes = ("a", "b", "c") if task == "multiclass" else ()
+    system.target = Target("valence", task, "", ("valence",), ((1.0, 9.0),), classes)
+    inputs = Inputs(np.zeros((1, 1, 8), np.float32), None, None, (("Cz", "eeg"),), 32.0, np.array(["s01"]))
+    np.testing.assert_array_equal(checked(system.apply(system.folder, inputs), 1, system), expected)
