@@ -110,8 +110,7 @@ def ranking_blocks(results: Sequence[Result], folder: Path, name: str) -> Iterat
     ranking = rank_systems(defined) if len(ranked) > 1 and len(defined) else None
     spreads: PairSpreads = {} if why_not else pair_spreads({system_label(r): r for r in ranked})
     if ranking is not None:
-        stamped = pd.DataFrame(ranked[0].stamped, index=ranking.pairs.index)
-        pairs = stamped.join(ranking.pairs).join(spread_columns(ranking.pairs, spreads))
+        pairs = ranking.pairs.join(spread_columns(ranking.pairs, spreads)).assign(**ranked[0].stamped)
         pairs.to_csv(folder / "tables" / f"ranking-{name}.csv", index=False)
     yield _score_table(ordered, ranking, spreads)
     if why_not:

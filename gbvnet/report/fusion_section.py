@@ -68,8 +68,7 @@ def _protocol_blocks(group: list[tuple[str, Result]], folder: Path) -> Iterator[
     target = first.key("target")
     table = noise_table(explained, target)
     if len(table):
-        stamped = pd.DataFrame(first.stamped, index=table.index).join(table)
-        stamped.to_csv(folder / "tables" / f"{part}-noise.csv", index=False)
+        table.assign(**first.stamped).to_csv(folder / "tables" / f"{part}-noise.csv", index=False)
         output = next(iter(explained.values())).output(target)
         yield _noise_block(table, output)
         yield write_picture(

@@ -216,14 +216,15 @@ def ablation_table(whole: Result, parts: Sequence[tuple[Result, PlannedRun]]) ->
         paired = None if why else statistics.paired_test(scores["own"], scores["other"])
         of_seeds = None if why else difference_over_seeds(*(subject_scores_by_seed(x) for x in (whole, r)))
         interval = r.scores.window_interval["accuracy"]
-        rows.append(r.stamped | {
-            "target": r.key("target"), "changed": run.label, "run": r.run.name,
+        beside = {"sd_over_seeds": of_seeds.sd, "beside_seeds": beside_seeds(of_seeds)} if of_seeds else {}
+        rows.append({
+            "target": r.key("target"), "protocol": r.key("protocol"), "changed": run.label, "run": r.run.name,
             "accuracy": r.scores.window["accuracy"], "low": interval.low, "high": interval.high,
             "whole_accuracy": whole.scores.window["accuracy"], "not_compared": why,
             "difference": paired.difference if paired else np.nan, "n_differing": paired.n if paired else 0,
             "p": paired.p if paired else np.nan, "smallest_p": paired.smallest_p if paired else np.nan,
             "effect": paired.effect if paired else np.nan,
-        } | ({"sd_over_seeds": of_seeds.sd, "beside_seeds": beside_seeds(of_seeds)} if of_seeds else {}))  # fmt: skip
+        } | r.stamped | beside)  # fmt: skip
     table = pd.DataFrame(rows)
     if len(table):
         compared = table["p"].notna()
