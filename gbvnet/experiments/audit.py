@@ -222,8 +222,16 @@ def _baseline_steps(store: WindowSource, config: AuditConfig) -> Iterator[Step]:
 
 
 def _baseline_config(config: AuditConfig, protocol: str, learner: str, subjects: tuple[str, ...]) -> CrossvalConfig:
+    # Nearest neighbours and the ridge classifier do not scale by subject, and all learners see the same signals.
+    train = replace(config.train, normalise="train")
     return config.crossval(
-        protocol=protocol, system=learner, options=None, modality="bio", shuffle_labels=1, subjects=subjects
+        protocol=protocol,
+        system=learner,
+        options=None,
+        modality="bio",
+        shuffle_labels=1,
+        subjects=subjects,
+        train=train,
     )
 
 

@@ -19,6 +19,7 @@ from gbvnet.experiments.audit import audit, plan_audit
 from gbvnet.report.audit_results import read_audit
 from gbvnet.report.audit_section import assess
 from gbvnet.report.report import write_report
+from gbvnet.systems import validate_config
 
 from ..synthetic_store import write_store
 
@@ -158,6 +159,14 @@ def test_the_baseline_comparison_takes_as_many_subjects_as_its_folds_need_or_is_
     few = replace(config, protocols=("window", "subject"), folds=2)
     monkeypatch.setattr(audit_module, "make_plan", without_trials(audit_module.make_plan))
     assert "the baseline comparison: too few" in plan_audit(store, few)[1]
+
+
+def test_an_audit_of_a_network_that_scales_by_subject_has_steps_that_all_its_systems_take(bait):
+    train = replace(CONFIG.train, normalise="subject")
+    steps, _ = plan_audit(bait, replace(CONFIG, system="gbvnet", modality="facebio", train=train))
+    for step in steps:
+        validate_config(step.config, bait)
+    assert {s.config.train.normalise for s in steps if s.role == "ladder"} == {"subject"}
 
 
 def without_trials(make_plan):
