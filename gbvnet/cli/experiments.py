@@ -176,8 +176,8 @@ def _audit(parser) -> Run:
     gbvnet transfer deap.store mahnob.store runs/transfer --train.normalise subject
     gbvnet transfer mahnob.store deap.store runs/back --train.normalise subject --modality eeg
 
-    normalise subject is recommended here: two corpora differ in amplifiers and units. It scales the signals of each
-    subject by their own mean and SD, without labels.
+    normalise subject is recommended here for networks that read signals: two corpora differ in amplifiers and units. It
+    scales the signals of each subject by their own mean and SD, without labels.
     """,
 )
 def _transfer(parser) -> Run:

@@ -177,6 +177,7 @@ def plan_audit(store: WindowSource, config: AuditConfig) -> tuple[list[Step], li
     """
     steps: list[Step] = []
     left_out: list[str] = []
+    unscaled = replace(config.train, normalise="train")  # majorities read no signals
     for protocol in config.protocols:
         real = config.crossval(protocol=protocol)
         try:
@@ -188,7 +189,7 @@ def plan_audit(store: WindowSource, config: AuditConfig) -> tuple[list[Step], li
             continue
         steps.append(Step("ladder", protocol, real))
         steps += [
-            Step("majority", f"{which}-{protocol}", replace(real, system=which, options=None))
+            Step("majority", f"{which}-{protocol}", replace(real, system=which, options=None, train=unscaled))
             for which in ("majority", "subject-majority")
         ]
     if not any(step.role == "ladder" and step.name != "window" for step in steps):
@@ -223,7 +224,6 @@ def _baseline_steps(store: WindowSource, config: AuditConfig) -> Iterator[Step]:
 
 def _baseline_config(config: AuditConfig, protocol: str, learner: str, subjects: tuple[str, ...]) -> CrossvalConfig:
     # Nearest neighbours and the ridge classifier do not scale by subject, and all learners see the same signals.
-    train = replace(config.train, normalise="train")
     return config.crossval(
         protocol=protocol,
         system=learner,
@@ -231,7 +231,7 @@ def _baseline_config(config: AuditConfig, protocol: str, learner: str, subjects:
         modality="bio",
         shuffle_labels=1,
         subjects=subjects,
-        train=train,
+        train=replace(config.train, normalise="train"),
     )
 
 

@@ -15,7 +15,7 @@ from ..parallel.tasks import Jobs
 from ..progress import ProgressCallback
 from ..store.joined import JoinedStore, join
 from ..store.window_source import WindowSource
-from ..systems import validate_config
+from ..systems import system, validate_config
 from .crossval import run_plan
 
 PROTOCOL: Protocol = "subject+stimulus"
@@ -92,6 +92,8 @@ def _scale_warnings(joined: JoinedStore, config: CrossvalConfig) -> list[str]:
     first, second = (store.settings["dataset"] for store in (joined.first, joined.second))
     if config.train.normalise == "subject":
         return []  # the plan says what that means
+    if not system(config.system).normalises_by_subject:
+        return [f"signals of {second} are compared with those of {first}, another amplifier and perhaps another unit"]
     return [
         f"signals of {second} are z-scored by the mean and SD of {first}, another amplifier and perhaps another unit; "
         "--train.normalise subject scales each subject separately, without labels, and is recommended"

@@ -197,7 +197,7 @@ class PredictionTask:
         return {
             "model_sha256": self.model_fingerprint[0] if self.model_fingerprint else None,
             "files": [[f.name, _size(f)] for f in files],
-            raw_files.SAMPLES: [raw_files.samples(f) for f in files if _size(f) is not None],
+            raw_files.SAMPLES: [raw_files.samples(f) for f in files if f.exists()],
             "video_start_s": recording.video_start_s,
             "seconds": recording.seconds,
             "signal_times": list(recording.signal_times),
@@ -222,7 +222,10 @@ class PredictionTask:
     def unknown(self, recording: Recording) -> str:
         """Return which inputs of an existing prediction are not known, as the end of a sentence; "" if all are."""
         existing = read_details(self.folder(recording)) or {}
-        unknown = [name for name in _ADDED if name not in (existing.get("asked") or {})]
+        earlier = existing.get("asked") or {}
+        unknown = [name for name in _ADDED if name not in earlier]
+        if self.model_fingerprint and earlier.get("model_sha256", "") is None:
+            unknown.append("model_sha256")
         if not unknown:
             return ""
         return f"; its version did not keep {listed(unknown)}, which are not compared: --overwrite predicts it again"
@@ -247,7 +250,10 @@ class PredictionTask:
 
 def _is_unchanged(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Return whether the inputs of a prediction are as they are now, as far as the version that made it kept them."""
-    return earlier == {name: value for name, value in now.items() if name in earlier or name not in _ADDED}
+    known = {name: value for name, value in now.items() if name in earlier or name not in _ADDED}
+    if earlier.get("model_sha256", "") is None:  # 0.2.0 knew no digest of a model of the hub
+        known |= {"model_sha256": None}
+    return earlier == known
 
 
 def _identity(file: Path | None) -> list[Any] | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MOST_ON_WINDOWS = 61  # processes of a pool: Windows waits for no more at once
-LAST_S = 1.0  # from SIGTERM to the end of a worker whose parent was killed
+LAST_S = 10.0  # from SIGTERM to the end of a worker whose parent was killed
 BeginWorker = Callable[..., None]  # called in each worker first: with its number, from 0 on, and further arguments
 
 

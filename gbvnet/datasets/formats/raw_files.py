@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .bids_names import sidecars
+from .device_signatures import device_name
 
 _NAMED = re.compile(rb"^(?:DataFile|MarkerFile)=([^\r\n]+)", re.MULTILINE)
 SAMPLE = 1 << 16  # bytes at each of three places of a file: begin, middle, end
@@ -30,7 +31,8 @@ def companions(path: Path) -> list[Path]:
     with path.open("rb") as file:
         names = _NAMED.findall(file.read(SAMPLE))
     written = (name.decode("utf-8", errors="replace").strip().replace("$b", path.stem) for name in names)
-    return [path.with_name(Path(name).name) for name in written]
+    bare = (Path(name).name for name in written)
+    return [path.with_name(name) for name in bare if name not in ("", "..") and "\0" not in name]
 
 
 def data_file_of(path: Path) -> Path:
@@ -51,7 +53,12 @@ def parts(path: Path) -> list[Path]:
 
 
 def recording_bytes(path: Path) -> int:
-    """Return the size of a file, or of the files in a folder that is a recording. Raises OSError."""
+    """Return the size of a file, or of the files in a folder that is a recording. Raises OSError.
+
+    That of a folder itself depends on the disk.
+    """
+    if path.is_dir() and device_name(path) is not None:  # as 0.2.0 counted them: without folders in it
+        return sum(file.stat().st_size for file in path.iterdir() if file.is_file())
     return sum(file.stat().st_size for file in parts(path)) if path.is_dir() else path.stat().st_size
 
 
@@ -64,7 +71,7 @@ def sample(file: Path) -> bytes:
             for start in (0, max(0, size // 2 - SAMPLE // 2), max(0, size - SAMPLE)):
                 f.seek(start)
                 taken.update(f.read(SAMPLE))
-    except OSError:
+    except (OSError, ValueError):
         return b""
     return taken.digest()
 

@@ -4,6 +4,8 @@ import io
 import mmap
 import re
 import warnings
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,11 +18,10 @@ from ..units import parse_unit
 from .clock_fit import MAX_DEVIATION_S, MIN_ROWS, ClockFit, fit_clock
 from .device_signatures import device_name
 from .signal_formats import misnamed
-from .text_file import COMMENTS, Layout, detect_layout, stated_rate_hz
+from .text_file import Layout, detect_layout, stated_rate_hz
 
 # What spreadsheets write for a value that there is not. It is a cell, and begins as a comment does.
-ERRORS = (b"#N/A", b"#DIV/0!", b"#VALUE!", b"#REF!", b"#NUM!", b"#NAME?", b"#NULL!")
-_ERROR_LINE = re.compile(rb"^[ \t\"]*(?:" + b"|".join(map(re.escape, ERRORS)) + rb")", re.MULTILINE)
+ERRORS = ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!")
 UNITS = {"uV": 1.0, "mV": 1e3, "V": 1e6}  # of electrical channels in text files -> microvolts
 CLOCKS = ("time", "time_s", "t")  # preferred names of a text file's column of seconds
 NO_COLUMN = "\0"  # begins names of columns that are none: row names, and what trailing delimiters delimit
@@ -90,11 +91,12 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
     }  # fmt: skip
     source: Path | io.StringIO = path
     if len(columns) == 1:
-        source = _lines_of_one_column(path, form, skip)
+        source = io.StringIO("\n".join(islice(_lines_of_one_column(path, form, skip), nrows)))
         options |= {"skip_blank_lines": False}
+    elif form.comment == "#" and _has_error_cells(path, form.encoding):
+        source = io.StringIO("\n".join(_lines(path, form, skip)))
     else:
-        comment = None if _has_error_cells(path) else form.comment
-        options |= {"comment": comment, "encoding": form.encoding, "encoding_errors": "replace", "skiprows": skip}
+        options |= {"comment": form.comment, "encoding": form.encoding, "encoding_errors": "replace", "skiprows": skip}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # that cells of a line are lost
@@ -108,27 +110,49 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
     return table
 
 
-def _lines_of_one_column(path: Path, form: Layout, skip: int) -> io.StringIO:
-    """Return the lines behind the first `skip` ones, without comments, and without empty lines at the end.
+def _lines(path: Path, form: Layout, skip: int) -> Iterator[str]:
+    """Yield the lines behind the first `skip` ones, without remarks, of which a spreadsheet's errors are none."""
+    errors = "|".join(re.escape(error[1:]) for error in ERRORS)
+    remark = re.compile(f"{form.comment}(?!{errors}).*" if form.comment == "#" else f"{form.comment}.*")
+    step = 1 + _has_double_returns(path, form)
+    with path.open(encoding=form.encoding, errors="replace") as file:
+        for line in islice(file, skip + step - 1, None, step):
+            whole = line.rstrip("\n")
+            kept = remark.sub("", whole)
+            if kept.strip() or not whole.strip():  # not a line that is a remark
+                yield kept
+
+
+def _lines_of_one_column(path: Path, form: Layout, skip: int) -> Iterator[str]:
+    """Yield the same lines, without empty ones at the begin and the end.
 
     An empty line is an empty cell where there is one column. Left out, as pandas does, it would move all cells behind
     it to an earlier time.
     """
-    text = path.read_bytes().decode(form.encoding, "replace").replace("\r\n", "\n").replace("\r", "\n")
-    lines = text.split("\n")[skip:]
-    errors = tuple(error.decode() for error in ERRORS)
-    kept = [line for line in lines if not (cell := line.strip(' \t"')).startswith(COMMENTS) or cell.startswith(errors)]
-    while kept and not kept[-1].strip():
-        kept.pop()
-    return io.StringIO("\n".join(kept))
+    empty, begun = 0, False
+    for line in _lines(path, form, skip):
+        if not line.strip():
+            empty += begun
+            continue
+        yield from [""] * empty
+        empty, begun = 0, True
+        yield line
 
 
-def _has_error_cells(path: Path) -> bool:
-    """Return whether a line begins with a spreadsheet's error, `#N/A`, which is a cell and no comment."""
+def _has_double_returns(path: Path, form: Layout) -> bool:
+    """Return whether lines end with CR CR LF, as those of a file that was translated twice: each counts as two."""
+    with path.open(encoding=form.encoding, errors="replace", newline="") as file:
+        return "\r\r\n" in file.read(1 << 16)
+
+
+def _has_error_cells(path: Path, encoding: str) -> bool:
+    """Return whether a spreadsheet's error, such as `#N/A`, is in a file; it begins as a remark does."""
     if path.stat().st_size == 0:
         return False
+    wide = [f"utf-16-{order}" for order in ("le", "be")] if encoding.lower().startswith("utf-16") else ["ascii"]
+    needles = [error.encode(each) for error in ERRORS for each in wide]
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return any(content.find(error) >= 0 for error in ERRORS) and _ERROR_LINE.search(content) is not None
+        return any(content.find(needle) >= 0 for needle in needles)
 
 
 def _read_error(path: Path, what: str, message: str) -> BadRecording:

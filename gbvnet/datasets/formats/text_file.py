@@ -16,7 +16,6 @@ from typing import BinaryIO, NamedTuple
 from ...errors import BadRecording
 
 COMMENTS = ("#", "%")
-MAX_WRITTEN_RATE_HZ = 50_000  # of physiological signals
 MAX_SAMPLED_LINES = 200  # lines from which the layout is detected
 _SEP = re.compile(r'^"?sep=(.)"?[;,\t ]*$', re.IGNORECASE)
 _NUMBER = r"[+-]?(?:\d*[.,])?\d+(?:[eE][+-]?\d+)?"
@@ -193,10 +192,11 @@ def stated_rate_hz(comments: tuple[str, ...]) -> float | None:
 
 def _written_rate(text: str) -> float | None:
     """Return a rate as it is written, with a point or comma as its decimal or thousands separator; None if it may be
-    either: `1,000` is 1 or 1000, and `250,000` is 250, as no signal has 250,000 samples a second.
+    either: `1,000` and `1.000` are 1 or 1000. `250,000` is 250, as no signal has 250,000 samples a second, and
+    `15.625` is 15.625: thousands in two digits are hardly written with a point.
 
-    >>> [_written_rate(text) for text in ("250", "62,5", "1,024.5", "256.000", "1,000", "1.2.3")]
-    [250.0, 62.5, 1024.5, 256.0, None, None]
+    >>> [_written_rate(text) for text in ("250", "62,5", "1,024.5", "256.000", "15.625", "1,000", "1.2.3")]
+    [250.0, 62.5, 1024.5, 256.0, 15.625, None, None]
     """
     if re.fullmatch(r"\d{1,3}(?:,\d{3})+\.\d+|\d{1,3}(?:,\d{3}){2,}", text):
         return float(text.replace(",", ""))
@@ -204,6 +204,6 @@ def _written_rate(text: str) -> float | None:
         return float(text.replace(".", "").replace(",", "."))
     if not re.fullmatch(r"\d+(?:[.,]\d+)?", text):
         return None
-    if re.fullmatch(r"\d{1,3}[.,]\d{3}", text) and float(re.sub("[.,]", "", text)) <= MAX_WRITTEN_RATE_HZ:
+    if re.fullmatch(r"\d{1,2},\d{3}|\d\.\d{3}", text):
         return None
     return float(text.replace(",", "."))

@@ -45,7 +45,9 @@ def require_uploaded(file: Path, uploaded: Collection[str]) -> None:
         if file.name.lower().endswith((".fif", ".fif.gz")):
             _refuse_parts(file)
     for what, name, instead in named:
-        beside = instead is not None and _is_bare(name) and file.with_suffix(instead).name in uploaded
+        # MNE reads a recording without the markers that its header names, and reports it.
+        beside = instead == ".vmrk" and _is_bare(name)
+        beside |= instead is not None and _is_bare(name) and file.with_suffix(instead).name in uploaded
         if name not in uploaded and not beside:
             raise BadRecording(file, f"{what} the name of an uploaded file", repr(name), _UPLOAD_BOTH)
 
@@ -124,7 +126,7 @@ def _data_in(eeg: Any) -> Iterator[str]:
 def _texts(value: Any) -> Iterator[str]:
     """Yield the texts in a value of a MATLAB file: itself, or those of an array."""
     if isinstance(value, str):
-        yield str(value)
+        yield from [str(value)] if value else []
     elif isinstance(value, np.ndarray) and value.dtype.kind in "OU":
         for one in value.ravel():
             yield from _texts(one)

@@ -360,11 +360,11 @@ def require_settings(predictor: Predictor, settings: StreamSettings, use_signals
         raise BadConfig(
             "running_s: the model's baseline is a template of one period, not a mean, which could be running"
         )
-    for name, value in (("running_s", settings.running_s), ("baseline_start_s", settings.baseline_start_s)):
-        if value is not None and not use_signals:
-            raise BadConfig(f"{name} {value:g}: the stream has no signals, of which a baseline could be subtracted")
-        if value is not None and predictor.prepare.baseline == "none":
-            raise BadConfig(f"{name} {value:g}: the model was trained without a baseline (prepare.baseline none)")
+    running_s = settings.running_s  # baseline_start_s also says where the first window begins
+    if running_s is not None and not use_signals:
+        raise BadConfig(f"running_s {running_s:g}: the stream has no signals, of which a baseline could be subtracted")
+    if running_s is not None and predictor.prepare.baseline == "none":
+        raise BadConfig(f"running_s {running_s:g}: the model was trained without a baseline (prepare.baseline none)")
 
 
 def _channel_indices(predictor: Predictor, names: Sequence[str], rename: Mapping[str, str]) -> list[int]:

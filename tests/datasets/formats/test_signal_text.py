@@ -335,17 +335,33 @@ def test_a_rate_with_a_separator_is_taken_if_it_can_be_read_in_one_way_only(writ
     assert read_text_table(tmp_path / "a.csv").attrs.get("rate_hz") == rate_hz
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_an_empty_line_of_one_column_is_a_lost_sample_and_moves_no_other(end, tmp_path):
-    cells = ["# Sampling rate: 4 Hz", "EDA", "0", "1", "", "3", "#N/A", "5", "# a remark", "6", "", ""]
-    (tmp_path / "a.csv").write_bytes(end.join(cells).encode())
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_an_empty_line_of_one_column_is_a_lost_sample_and_moves_no_other(end, encoding, tmp_path):
+    cells = [
+        "# Sampling rate: 4 Hz",
+        "EDA",
+        "",
+        "0",
+        "1 # an artefact",
+        "",
+        "3",
+        "#N/A",
+        "5",
+        "# a remark",
+        "6",
+        "",
+        "",
+    ]
+    (tmp_path / "a.csv").write_bytes(end.join(cells).encode(encoding))
     values = to_numbers(read_text_table(tmp_path / "a.csv")["EDA"])
     np.testing.assert_array_equal(values, [0, 1, np.nan, 3, np.nan, 5, 6])
+    assert len(read_text_table(tmp_path / "a.csv", nrows=2)) == 2
 
 
 @pytest.mark.parametrize("error", ["#N/A", "#DIV/0!", '"#VALUE!"'])
 def test_an_error_of_a_spreadsheet_at_the_begin_of_a_line_is_a_cell_and_no_comment(error, tmp_path):
-    (tmp_path / "a.csv").write_text(f"Fp1,Fp2\n0,10\n{error},11\n2,12\n")
+    (tmp_path / "a.csv").write_text(f"Fp1,Fp2\n0,10\n{error},11\n# a remark\n2,12\n")
     table = read_text_table(tmp_path / "a.csv")
     np.testing.assert_array_equal(to_numbers(table["Fp1"]), [0, np.nan, 2])
     np.testing.assert_array_equal(to_numbers(table["Fp2"]), [10, 11, 12])
