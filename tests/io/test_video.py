@@ -124,7 +124,7 @@ def test_frames_that_were_read_do_not_stay_in_memory(avi, monkeypatch):
         most = 0
         for number, _ in read_frames(avi, range(200)):
             if number % 20 == 19:
-                most = max(most, sum(isinstance(each, av.VideoFrame) for each in gc.get_objects()))
+                most = max(most, sum(type(each) is av.VideoFrame for each in gc.get_objects()))
     finally:
         gc.enable()
     assert most < 40

@@ -70,7 +70,8 @@ class Server:
 
     def kept(self) -> list[str]:
         """Names of files that the server keeps of visitors, its example apart."""
-        names = [f for root in self.folder.glob("gbvnet-app-*") for f in root.rglob("*") if f.is_file()]
+        roots = self.folder.glob("gbvnet-app-*")  # os.walk: folders may go meanwhile
+        names = [Path(folder, name) for root in roots for folder, _, files in os.walk(root) for name in files]
         return [f.name for f in names if f.parent.name != "example"]
 
     def request(self, method="GET", path="/", content=None, **headers):
