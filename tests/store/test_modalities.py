@@ -231,9 +231,8 @@ def test_recordings_of_another_corpus_are_refused_each_with_its_reason(store):
     )
     summary = add(store, corpus=replace(corpus, listed=listed))
     assert summary.bad == [
-        f"s01_trial01: expected stimulus 02, as {store.path} has it, found 99. Is it the same corpus?".replace(
-            "02", str(store.windows["stimulus"][0])
-        ),
+        f"s01_trial01: expected stimulus {store.windows['stimulus'][0]}, as {store.path} has it, found 99. "
+        "Is it the same corpus?",
         "s01_trial02: expected a stimulus of 4 s, as long as its windows in the store, found 3 s. "
         "Is it the same corpus?",
         "a.bdf: expected A, found B.",
