@@ -131,12 +131,9 @@ def _run(name: str, argv: list[str]) -> int:
     except (GbvnetError, ArgumentError) as e:
         if verbose:
             raise
-        if isinstance(e, PartFailed):
-            _fail(name, str(e))
-            return 1
         message = _in_plain_words(" ".join(str(e).split()))  # the parser's own messages have several lines
         hint = " (paths come before options)" if re.match(r"unrecognized arguments: (?!-)", message) else ""
-        return _fail(name, message + hint)
+        return _fail(name, message + hint, code=1 if isinstance(e, PartFailed) else 2)
     except (OSError, MemoryError, RuntimeError) as e:
         cause = os_error_message(e)
         if verbose or cause is None:
@@ -156,6 +153,6 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _fail(name: str, message: str) -> int:
+def _fail(name: str, message: str, code: int = 2) -> int:
     print(f"gbvnet{' ' + name if name else ''}: {message}", file=sys.stderr)
-    return 2
+    return code

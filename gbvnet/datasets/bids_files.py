@@ -218,12 +218,17 @@ def _order(name: BidsName) -> tuple:
 
 def require_signals(path: Path) -> None:
     """Raise BadRecording if a signal file, or one that it needs (.fdt, .eeg, .vmrk), is absent or was not fetched."""
-    for file in (path, *(companions(path) if not_fetched(path) is None else ())):
-        missing = not_fetched(file)
-        if missing is not None:
-            raise BadRecording(file, f"the signals of {path.name}", *missing)
-        if not file.exists():
-            raise BadRecording(file, f"a file that {path.name} needs", "no such file", "Fetch it, too.")
+    _require_there(path, path)
+    for file in companions(path):
+        _require_there(file, path)
+
+
+def _require_there(file: Path, path: Path) -> None:
+    missing = not_fetched(file)
+    if missing is not None:
+        raise BadRecording(file, f"the signals of {path.name}", *missing)
+    if not file.exists():
+        raise BadRecording(file, f"a file that {path.name} needs", "no such file", "Fetch it, too.")
 
 
 def channel_types(run: BidsRun) -> tuple[dict[str, str], BidsTable | None]:

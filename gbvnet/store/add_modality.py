@@ -330,9 +330,5 @@ def _sources(recording: Recording) -> dict[str, Any]:
     """Return sizes and samples of the raw files, and the times: enough to notice that one was replaced or its header
     corrected."""
     given = {"video": recording.video, "signals": recording.signals, "video_times": recording.video_times}
-    files = {name: file for name, file in given.items() if file is not None and file.exists()}
-    sizes = {name: raw_files.recording_bytes(file) for name, file in files.items()}
-    samples: dict[str, Any] = {name: raw_files.samples(file) for name, file in files.items()}
-    samples["signal_files"] = [raw_files.samples(source.file) for source in recording.signal_files]
-    about = {"seconds": recording.seconds, "video_start_s": recording.video_start_s}
-    return sizes | about | {raw_files.SAMPLES: samples}
+    files = raw_files.states(given, [source.file for source in recording.signal_files])
+    return files | {"seconds": recording.seconds, "video_start_s": recording.video_start_s}

@@ -385,20 +385,15 @@ class _Task:
         """Return the sizes of the raw files, samples of them, and the corpus' entry of the recording: enough to notice
         that one of them was replaced or its header corrected, and the same on another disk."""
         given = {"video": recording.video, "signals": recording.signals, "face_features": recording.face_features}
-        files = {name: file for name, file in given.items() if file is not None and file.exists()}
-        sizes = {name: raw_files.recording_bytes(file) for name, file in files.items()}
-        samples: dict[str, Any] = {name: raw_files.samples(file) for name, file in files.items()}
-        if recording.signal_files:
-            samples["signal_files"] = [raw_files.samples(source.file) for source in recording.signal_files]
+        files = raw_files.states(given, [source.file for source in recording.signal_files])
         times: dict[str, Any] = {"signal_times": list(recording.signal_times)} if recording.signal_times else {}
         placed = [[*source.as_list(), _size(source.file)] for source in recording.signal_files]
         times |= {"signal_files": placed} if placed else {}
         if recording.video_times is not None and recording.video_times.exists():
             times["video_times"] = hashlib.sha256(recording.video_times.read_bytes()).hexdigest()
         digests = {name: hashlib.sha256(t.as_array().tobytes()).hexdigest() for name, t in recording.traces.items()}
-        return sizes | times | ({"traces": digests} if digests else {}) | {
-            "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": self._ratings(recording),
-            raw_files.SAMPLES: samples,
+        return files | times | ({"traces": digests} if digests else {}) | {
+            "seconds": recording.seconds, "video_start_s": recording.video_start_s, "told": self._ratings(recording)
         }  # fmt: skip
 
     def _signals(self, recording: Recording, starts: np.ndarray, workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:

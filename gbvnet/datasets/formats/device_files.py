@@ -9,7 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from ...errors import BadRecording
-from .bids_names import sidecars
 from .biopac import read_biopac
 from .device_file import DeviceFile
 from .device_signatures import (
@@ -19,7 +18,6 @@ from .device_signatures import (
     MIND_MONITOR,
     OPENBCI,
     PHYSIO,
-    PHYSIO_ENDING,
     SHIMMER,
     XDF,
     device_name,
@@ -29,6 +27,7 @@ from .empatica import read_empatica
 from .mind_monitor import read_mind_monitor
 from .openbci import read_openbci
 from .physio import read_physio
+from .raw_files import parts
 from .shimmer import read_shimmer
 from .xdf import read_xdf
 
@@ -63,9 +62,7 @@ def _version(path: Path) -> tuple[tuple[str, int, int], ...]:
 
     Raises OSError.
     """
-    described = sidecars(path) if path.name.endswith(PHYSIO_ENDING) else []
-    files = sorted(path.iterdir()) if path.is_dir() else [path, *described]
-    stats = [(file.name, os.stat(file)) for file in files]
+    stats = [(file.name, os.stat(file)) for file in parts(path)]
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 

@@ -6,12 +6,12 @@ rate, rarely changes the size, and nearly always the first bytes.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .bids_names import sidecars
-from .device_signatures import device_name
+from .device_signatures import PHYSIO_ENDING, device_name
 
 _NAMED = re.compile(rb"^(?:DataFile|MarkerFile)=([^\r\n]+)", re.MULTILINE)
 SAMPLE = 1 << 16  # bytes at each of three places of a file: begin, middle, end
@@ -28,8 +28,11 @@ def companions(path: Path) -> list[Path]:
         return [data] if data.exists() or data.is_symlink() else []
     if suffix != ".vhdr" or not path.is_file():
         return []
-    with path.open("rb") as file:
-        names = _NAMED.findall(file.read(SAMPLE))
+    try:
+        with path.open("rb") as file:
+            names = _NAMED.findall(file.read(SAMPLE))
+    except OSError:  # which its reader reports
+        return []
     written = (name.decode("utf-8", errors="replace").strip().replace("$b", path.stem) for name in names)
     bare = (Path(name).name for name in written)
     return [path.with_name(name) for name in bare if name not in ("", "..") and "\0" not in name]
@@ -48,7 +51,7 @@ def parts(path: Path) -> list[Path]:
     that describe it (JSON beside BIDS physio files)."""
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
-    about = sidecars(path) if path.name.endswith("_physio.tsv.gz") else []
+    about = sidecars(path) if path.name.endswith(PHYSIO_ENDING) else []
     return [path, *companions(path), *about]
 
 
@@ -79,6 +82,17 @@ def sample(file: Path) -> bytes:
 def samples(path: Path) -> str:
     """Return a digest of the samples of all files of a recording."""
     return hashlib.sha256(b"".join(sample(file) for file in parts(path))).hexdigest()
+
+
+def states(given: Mapping[str, Path | None], further: Iterable[Path] = ()) -> dict[str, Any]:
+    """Return the sizes of files by their names, and samples of them and of a recording's further signal files.
+
+    Files that are None or not there are left out. Raises OSError.
+    """
+    files = {name: file for name, file in given.items() if file is not None and file.exists()}
+    held: dict[str, Any] = {name: samples(file) for name, file in files.items()}
+    held["signal_files"] = [samples(file) for file in further]
+    return {name: recording_bytes(file) for name, file in files.items()} | {SAMPLES: held}
 
 
 def is_unchanged(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ import numpy as np
 from ...errors import BadRecording
 
 _HEADERS = (".vhdr", ".ahdr")
+MARKERS = ".vmrk"
 _CODEPAGES = ("utf-8", "cp1252", "iso8859-1", "ascii")  # of headers, by Python's names; keys are ASCII in all of them
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _REFERENCE = 118  # number of FIF's blocks that name another file, and of the tag of its name in them
@@ -46,9 +47,8 @@ def require_uploaded(file: Path, uploaded: Collection[str]) -> None:
             _refuse_parts(file)
     for what, name, instead in named:
         # MNE reads a recording without the markers that its header names, and reports it.
-        beside = instead == ".vmrk" and _is_bare(name)
-        beside |= instead is not None and _is_bare(name) and file.with_suffix(instead).name in uploaded
-        if name not in uploaded and not beside:
+        replaced = instead is not None and (instead == MARKERS or file.with_suffix(instead).name in uploaded)
+        if name not in uploaded and not (replaced and _is_bare(name)):
             raise BadRecording(file, f"{what} the name of an uploaded file", repr(name), _UPLOAD_BOTH)
 
 
@@ -68,7 +68,7 @@ def _in_header(file: Path) -> list[_Name]:
     except (LookupError, ValueError, configparser.Error) as error:
         failure = f"one that does not read ({' '.join(str(error).split())})"
         raise BadRecording(file, "a BrainVision header", failure) from None
-    keys = (("DataFile", None), ("MarkerFile", ".vmrk"))
+    keys = (("DataFile", None), ("MarkerFile", MARKERS))
     named = [
         _Name(f"{key} to be", settings.get(section, key).replace("$b", file.stem), instead)
         for section in settings.sections()  # also those that MNE does not look into today
