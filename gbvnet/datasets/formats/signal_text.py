@@ -18,7 +18,7 @@ from ..units import parse_unit
 from .clock_fit import MAX_DEVIATION_S, MIN_ROWS, ClockFit, fit_clock
 from .device_signatures import device_name
 from .signal_formats import misnamed
-from .text_file import Layout, detect_layout, stated_rate_hz
+from .text_file import Layout, detect_layout, stated_rate, stated_rate_hz
 
 # What spreadsheets write for a value that there is not. It is a cell, and begins as a comment does.
 ERRORS = ("#N/A", "#DIV/0!", "#VALUE!", "#REF!", "#NUM!", "#NAME?", "#NULL!")
@@ -61,7 +61,8 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
     nrows : number of rows to read; all by default
     what : what it should hold, for errors
 
-    `attrs` holds the rate_hz and start_s that the file states. Raises BadRecording.
+    `attrs` holds the rate_hz and start_s that the file states, and as ambiguous_rate one that can be read in two ways.
+    Raises BadRecording.
     """
     first, more = ("\t,;", ",;\t") if path.suffix.lower() == ".tsv" else (",;\t", ",;\t")
     try:
@@ -71,7 +72,10 @@ def read_text_table(path: Path, nrows: int | None = None, what: str = "a table o
             raise BadRecording(path, what, *wrong) from None
         raise
     e4 = _empatica(path, form)
-    names, skip, attributes = list(form.names), form.skip + 1, {"rate_hz": stated_rate_hz(form.comments)}
+    names, skip = list(form.names), form.skip + 1
+    attributes: dict[str, float | str | None] = {"rate_hz": stated_rate_hz(form.comments)}
+    if attributes["rate_hz"] is None and (written := stated_rate(form.comments)[0]):
+        attributes["ambiguous_rate"] = written
     if e4 is not None:
         names, skip, attributes = e4
     elif all(_is_number(cell) for cell in names if cell):
@@ -291,7 +295,9 @@ def text_rate_hz(path: Path, table: pd.DataFrame, clock_hz: float | None, given_
     rate_hz = clock_hz if clock_hz is not None else given_hz if given_hz is not None else table.attrs.get("rate_hz")
     if rate_hz is None:
         have = ", ".join(map(str, table.columns[:8])) + (" ..." if len(table.columns) > 8 else "")
-        raise BadRecording(path, "a column time", f"none among {have}", hint)
+        written = table.attrs.get("ambiguous_rate")
+        stated = f", and a rate that can be read in two ways ({written})" if written else ""
+        raise BadRecording(path, "a column time", f"none among {have}{stated}", hint)
     if not 0 < rate_hz <= MAX_RATE_HZ:
         raise BadRecording(path, f"a rate above 0, at most {MAX_RATE_HZ:g}", f"{rate_hz:g} samples a second", hint)
     return float(rate_hz)

@@ -178,16 +178,23 @@ def _detect_decimal(rows: tuple[tuple[str, ...], ...], delimiter: str) -> tuple[
 
 
 def stated_rate_hz(comments: tuple[str, ...]) -> float | None:
-    """Return the rate in a file's comment lines, such as OpenBCI's `%Sample Rate = 250 Hz`; None if there is none."""
+    """Return the rate in a file's comment lines, such as OpenBCI's `%Sample Rate = 250 Hz`; None if there is none, or
+    one that can be read in two ways."""
+    text, factor = stated_rate(comments)
+    rate_hz = _written_rate(text)
+    return None if rate_hz is None else rate_hz * factor
+
+
+def stated_rate(comments: tuple[str, ...]) -> tuple[str, float]:
+    """Return a rate as it is written in comment lines, "" if there is none, and what to multiply it by for Hz."""
     for line in comments:
         match = re.search(
             r"sampl\w*[ _-]*(?:rate|freq\w*)[^\d\n]{0,12}(\d+(?:[.,]\d+)*)\s*(k?)hz?", line, re.IGNORECASE
         )
         match = match or re.search(r"sampl\w*[ _-]*(?:rate|freq\w*)\W{1,4}(\d+(?:[.,]\d+)*)()\s*$", line, re.IGNORECASE)
         if match:
-            rate_hz = _written_rate(match[1])
-            return None if rate_hz is None else rate_hz * (1e3 if match[2].lower() == "k" else 1.0)
-    return None
+            return match[1], 1e3 if match[2].lower() == "k" else 1.0
+    return "", 1.0
 
 
 def _written_rate(text: str) -> float | None:

@@ -7,7 +7,7 @@ import pytest
 
 from gbvnet.datasets import open_corpus
 from gbvnet.datasets.formats.signal_file import read_signals, span_s
-from gbvnet.datasets.formats.signal_text import read_clock, read_text_table, time_columns, to_numbers
+from gbvnet.datasets.formats.signal_text import read_clock, read_text_table, text_rate_hz, time_columns, to_numbers
 from gbvnet.datasets.known_channels import known_channels
 from gbvnet.datasets.recording import Channel
 from gbvnet.datasets.table_template import write_template
@@ -332,7 +332,13 @@ def test_the_attributes_of_a_table_are_what_its_comments_say(tmp_path):
 )
 def test_a_rate_with_a_separator_is_taken_if_it_can_be_read_in_one_way_only(written, rate_hz, tmp_path):
     (tmp_path / "a.csv").write_text(f"# Sampling rate: {written} Hz\nEDA\n1\n2\n")
-    assert read_text_table(tmp_path / "a.csv").attrs.get("rate_hz") == rate_hz
+    table = read_text_table(tmp_path / "a.csv")
+    assert table.attrs.get("rate_hz") == rate_hz
+    if rate_hz is None:
+        with pytest.raises(
+            BadRecording, match=rf"none among EDA, and a rate that can be read in two ways \({written}\)"
+        ):
+            text_rate_hz(tmp_path / "a.csv", table, None, None, "")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
